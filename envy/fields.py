@@ -1,0 +1,110 @@
+"""Strict reading of the fields of a table that an author wrote.
+
+Owns the wording of `unknown field` and `wrong type`, so that every table in the manifest and in
+recipes is judged the same way. Values are those that came out of Lua, already plain Python.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from envy.errors import DeclarationError, Origin
+from envy.suggest import did_you_mean
+
+
+def describe(value: object) -> str:
+    """What a value is, in the words of somebody who writes Lua."""
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string" if value else "an empty string"
+    return "a table" if isinstance(value, dict | list | tuple) else "a function"
+
+
+def field_origin(origin: Origin | None, name: str) -> Origin | None:
+    """Where the field of that name stands, if `origin` knows the lines of its table."""
+    at_field: Callable[[str], Origin] | None = getattr(origin, "at_field", None)
+    return at_field(name) if at_field is not None else origin
+
+
+def element_origin(origin: Origin | None, index: int) -> Origin | None:
+    """Where the element of that index (from 0) stands, if `origin` knows the lines of its array."""
+    at_element: Callable[[int], Origin] | None = getattr(origin, "at_element", None)
+    return at_element(index) if at_element is not None else origin
+
+
+def wrong_type(
+    name: str, value: object, expected: str, *, origin: Origin | None, hint: str = ""
+) -> NoReturn:
+    """Say that a field is not of the type it must be."""
+    raise DeclarationError(
+        f"`{name}` must be {expected}, not {describe(value)}",
+        origin=field_origin(origin, name),
+        hint=hint,
+    )
+
+
+def check_known(
+    table: Mapping[object, object], known: frozenset[str], *, what: str, origin: Origin | None
+) -> None:
+    """Raise for the first field that `what` does not have."""
+    if known.issuperset(table):
+        return
+    for name in table:
+        if not isinstance(name, str):
+            raise DeclarationError(
+                f"{what} mixes named fields with a value that has no name",
+                origin=origin,
+                hint=f"its fields are {', '.join(sorted(known))}",
+            )
+        if name not in known:
+            raise DeclarationError(
+                f'{what} has no field "{name}"',
+                origin=field_origin(origin, name),
+                hint=did_you_mean(name, known),
+            )
+
+
+def text(table: Mapping[str, object], name: str, *, origin: Origin | None) -> str:
+    """A field that is a non-empty string; "" when it is not there."""
+    value = table.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, str) and value:
+        if "\0" in value:
+            raise DeclarationError(
+                f"`{name}` holds a NUL character", origin=field_origin(origin, name)
+            )
+        return value
+    hint = f'write it in quotes: {name} = "{value}"' if type(value) in {int, float} else ""
+    wrong_type(name, value, "a non-empty string", origin=origin, hint=hint)
+
+
+def flag(table: Mapping[str, object], name: str, *, origin: Origin | None) -> bool:
+    """A field that is true or false; False when it is not there."""
+    value = table.get(name, False)
+    if not isinstance(value, bool):
+        wrong_type(name, value, "true or false", origin=origin)
+    return value
+
+
+def count(table: Mapping[str, object], name: str, *, origin: Origin | None) -> int:
+    """A field that is a whole number from 0 up; 0 when it is not there."""
+    value = table.get(name, 0)
+    if type(value) is not int or value < 0:
+        wrong_type(name, value, "a whole number, 0 or more", origin=origin)
+    return value
+
+
+def texts(table: Mapping[str, object], name: str, *, origin: Origin | None) -> tuple[str, ...]:
+    """A field that is an array of non-empty strings; () when it is not there."""
+    value = table.get(name)
+    if value is None or value == {}:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        hint = f'write {name} = {{ "{value}" }}' if isinstance(value, str) and value else ""
+        wrong_type(name, value, "an array of non-empty strings", origin=origin, hint=hint)
+    return tuple(value)

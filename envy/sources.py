@@ -1,0 +1,312 @@
+"""What can be fetched, as data: the forms that `source` and `fetch` may take.
+
+Owns the schemes that envy speaks and the strict parsing of source tables. Opens no file and no
+connection; what a scheme does is in `envy.transport`.
+"""
+
+import os.path
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import cast
+
+from envy import fields
+from envy.errors import DeclarationError, Origin
+
+
+class Scheme(Enum):
+    """How a source is brought here."""
+
+    LOCAL = "local"
+    FILE = "file"
+    HTTP = "http"
+    GIT = "git"
+    PYPI = "pypi"
+    NPM = "npm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceItem:
+    """One thing to fetch, as its author wrote it.
+
+    A relative local source is relative to `base_dir`, the folder of the file that names it.
+    `extract` is None where the default (archives are unpacked) holds.
+    """
+
+    source: str
+    sha256: str = ""
+    blake3: str = ""
+    ref: str = ""
+    dest: str = ""
+    executable: bool = False
+    extract: bool | None = None
+    strip: int = 0
+    subdir: str = ""
+    into: str = ""
+    python: str = ""
+    kind: str = "wheel"
+    submodules: bool = False
+    origin: Origin | None = None
+    base_dir: Path
+
+
+SPOKEN = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
+FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
+_GIT_ONLY = ("ref", "submodules")
+_PYPI_ONLY = ("python", "kind")
+
+# One letter before the colon is a Windows drive.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_SCP_FORM = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PYPI_FORM = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+_NPM_FORM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
+_SCHEMES = {
+    "file": Scheme.FILE,
+    "http": Scheme.HTTP,
+    "https": Scheme.HTTP,
+    "git": Scheme.GIT,
+    "ssh": Scheme.GIT,
+    "pypi": Scheme.PYPI,
+    "npm": Scheme.NPM,
+}
+
+
+def scheme_of(source: str, *, origin: Origin | None = None) -> Scheme:
+    """Which transport a source is for.
+
+    Raises:
+        DeclarationError: a scheme that envy does not speak.
+    """
+    found = _SCHEME.match(source)
+    is_repository = source.endswith((".git", ".git/"))
+    if found is None:
+        if _SCP_FORM.match(source):
+            return Scheme.GIT
+        return Scheme.GIT if is_repository else Scheme.LOCAL
+    name = found[1].lower()
+    scheme = Scheme.GIT if name.startswith("git+") else _SCHEMES.get(name)
+    if scheme is None:
+        raise DeclarationError(
+            f'envy does not speak "{name}:", the scheme of {source}',
+            origin=origin,
+            hint=f"sources are {SPOKEN}",
+        )
+    return Scheme.GIT if is_repository and scheme in {Scheme.FILE, Scheme.HTTP} else scheme
+
+
+def local_path(item: SourceItem) -> Path:
+    """The absolute path that a local or `file:` source means."""
+    source = item.source
+    if source[:5].lower() == "file:":
+        from urllib.parse import unquote
+
+        source = unquote(source[5:])
+        if source.startswith("//"):
+            # file://localhost/x and file:///x are both /x.
+            source = source[2:].removeprefix("localhost")
+    # normpath: one place gets one spelling, whoever names it and from wherever.
+    return Path(os.path.normpath(item.base_dir / source))
+
+
+def git_address(item: SourceItem) -> str:
+    """What the git program is to be given for a git source."""
+    source = item.source.removeprefix("git+")
+    if source.startswith("git:") and not source.startswith("git://"):
+        source = source[4:]
+    if _SCHEME.match(source) or _SCP_FORM.match(source):
+        return source
+    return str(local_path(item))
+
+
+def location(item: SourceItem) -> str:
+    """One text for one place and pin, to tell whether two sources are the same."""
+    scheme = scheme_of(item.source)
+    if scheme in {Scheme.LOCAL, Scheme.FILE}:
+        place = str(local_path(item))
+    else:
+        place = git_address(item) if scheme is Scheme.GIT else item.source
+    pins = (item.ref, item.subdir, item.sha256, item.blake3)
+    return " ".join([place, *(pin for pin in pins if pin)])
+
+
+def file_name(item: SourceItem) -> str:
+    """The name an item gets in fetch_dir; "" where the registry decides it.
+
+    Raises:
+        DeclarationError: the source does not end in a name.
+    """
+    if item.dest:
+        return item.dest
+    scheme = scheme_of(item.source, origin=item.origin)
+    if scheme in {Scheme.PYPI, Scheme.NPM}:
+        return ""
+    if scheme is Scheme.LOCAL:
+        name = local_path(item).name
+    else:
+        from urllib.parse import unquote
+
+        path = re.split(r"[?#]", item.source, maxsplit=1)[0].rstrip("/")
+        has_place = scheme is not Scheme.HTTP or path.count("/") > 2
+        name = unquote(re.split(r"[/:]", path)[-1]) if has_place else ""
+        name = name.removesuffix(".git") if scheme is Scheme.GIT else name
+    # Decoding may have brought in what a name may not hold.
+    if name in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f\x7f]", name):
+        raise DeclarationError(
+            f"{item.source} does not end in the name of a file",
+            origin=item.origin,
+            hint='give it one: dest = "NAME"',
+        )
+    return name
+
+
+def parse_source_items(
+    value: object, *, origin: Origin | None, base_dir: Path
+) -> tuple[SourceItem, ...]:
+    """A string, a table, or an array of either, as items.
+
+    Raises:
+        DeclarationError: a field, type or scheme that cannot be; two items of one file name.
+    """
+    elements = value if isinstance(value, list) else [value]
+    items = [
+        parse_source_item(
+            element,
+            origin=fields.element_origin(origin, i) if elements is value else origin,
+            base_dir=base_dir,
+        )
+        for i, element in enumerate(elements)
+    ]
+    check_file_names(items)
+    return tuple(items)
+
+
+def check_file_names(items: Sequence[SourceItem]) -> None:
+    """Raise if two items would be the same file of fetch_dir."""
+    taken: dict[str, SourceItem] = {}
+    for item in items:
+        name = file_name(item)
+        first = taken.setdefault(name, item) if name else item
+        if first is not item:
+            raise DeclarationError(
+                f'two sources have the file name "{name}": {first.source} and {item.source}',
+                origin=item.origin,
+                hint='give one of them another name: dest = "NAME"',
+            )
+
+
+def parse_source_item(value: object, *, origin: Origin | None, base_dir: Path) -> SourceItem:
+    """One source, from a string or a table."""
+    if isinstance(value, str) and value:
+        item = SourceItem(source=value, origin=origin, base_dir=base_dir)
+        _check_form(item)
+        return item
+    if not isinstance(value, dict) or not value:
+        raise DeclarationError(
+            f"a source must be a string or a table with `source`, not {fields.describe(value)}",
+            origin=origin,
+        )
+    fields.check_known(value, FIELDS, what="a source", origin=origin)
+    if "source" not in value:
+        raise DeclarationError(
+            "a source table needs the field `source`",
+            origin=origin,
+            hint=f"it says where from: {SPOKEN}",
+        )
+    return _item_of_table(cast("Mapping[str, object]", value), origin=origin, base_dir=base_dir)
+
+
+def _item_of_table(
+    table: Mapping[str, object], *, origin: Origin | None, base_dir: Path
+) -> SourceItem:
+    item = SourceItem(
+        source=fields.text(table, "source", origin=origin),
+        sha256=digest(table, "sha256", origin=origin),
+        blake3=digest(table, "blake3", origin=origin),
+        ref=fields.text(table, "ref", origin=origin),
+        dest=inner_path(table, "dest", origin=origin),
+        executable=fields.flag(table, "executable", origin=origin),
+        extract=fields.flag(table, "extract", origin=origin) if "extract" in table else None,
+        strip=fields.count(table, "strip", origin=origin),
+        subdir=inner_path(table, "subdir", origin=origin),
+        into=inner_path(table, "into", origin=origin),
+        python=fields.text(table, "python", origin=origin),
+        kind=_kind(table, origin=origin),
+        submodules=fields.flag(table, "submodules", origin=origin),
+        origin=origin,
+        base_dir=base_dir,
+    )
+    _check_form(item)
+    _check_belongs(table, item)
+    return item
+
+
+def digest(table: Mapping[str, object], name: str, *, origin: Origin | None) -> str:
+    """A field that is 64 hex digits, in lower case."""
+    given = fields.text(table, name, origin=origin).strip().lower()
+    if given and not _DIGEST.fullmatch(given):
+        raise DeclarationError(
+            f"`{name}` must be 64 hexadecimal digits, and is {len(given)} characters: {given}",
+            origin=fields.field_origin(origin, name),
+        )
+    return given
+
+
+def inner_path(table: Mapping[str, object], name: str, *, origin: Origin | None) -> str:
+    """A field that is a path which stays inside the folder it is for."""
+    given = fields.text(table, name, origin=origin)
+    if not given:
+        return ""
+    parts = re.split(r"[/\\]", given)
+    if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", given):
+        raise DeclarationError(
+            f'`{name}` must be a relative path without "..", not "{given}"',
+            origin=fields.field_origin(origin, name),
+        )
+    return given
+
+
+def _kind(table: Mapping[str, object], *, origin: Origin | None) -> str:
+    kind = fields.text(table, "kind", origin=origin) or "wheel"
+    if kind not in {"wheel", "sdist"}:
+        raise DeclarationError(
+            f'`kind` must be "wheel" or "sdist", not "{kind}"',
+            origin=fields.field_origin(origin, "kind"),
+        )
+    return kind
+
+
+def _check_form(item: SourceItem) -> None:
+    scheme = scheme_of(item.source, origin=fields.field_origin(item.origin, "source"))
+    if scheme is Scheme.PYPI and not _PYPI_FORM.fullmatch(item.source):
+        wanted = "pypi:NAME==VERSION"
+    elif scheme is Scheme.NPM and not _NPM_FORM.fullmatch(item.source):
+        wanted = "npm:NAME@VERSION"
+    elif scheme is Scheme.HTTP and not re.match(r"https?://[^/]", item.source, re.IGNORECASE):
+        wanted = "https://HOST/PATH"
+    else:
+        return
+    raise DeclarationError(
+        f'"{item.source}" is not of the form {wanted}',
+        origin=fields.field_origin(item.origin, "source"),
+    )
+
+
+def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
+    """Refuse a field that this scheme would ignore: a pin that nobody checks is worse than none."""
+    scheme = scheme_of(item.source)
+    for name in table:
+        if name in _GIT_ONLY and scheme is not Scheme.GIT:
+            reason = "is for git sources"
+        elif name in _PYPI_ONLY and scheme is not Scheme.PYPI:
+            reason = "is for pypi: sources"
+        elif name in {"sha256", "blake3"} and scheme is Scheme.GIT:
+            reason = "is for files; a git source is pinned by the commit in `ref`"
+        else:
+            continue
+        raise DeclarationError(
+            f"`{name}` {reason}, and {item.source} is none",
+            origin=fields.field_origin(item.origin, name),
+        )
