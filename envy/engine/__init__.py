@@ -1,0 +1,1 @@
+"""The engine: who runs what, when, and what they wait for."""

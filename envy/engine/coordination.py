@@ -1,0 +1,496 @@
+"""The coordination core: nodes that go through numbered phases, gates, slots and workers.
+
+It knows nothing of recipes. A NodeKind says what the phases of a sort of node are; recipes are one
+kind, and test packages can be another.
+
+Guarantees
+  One worker per node at any time. A thread exists only while its node has a slot, or waits for a
+  file lock; a thread whose node rests takes the next node that is granted a slot of its pool.
+  `current` (last phase completed) and `target` (run until here, inclusive) only grow.
+  A gate is a counter with one wake, when it reaches zero. A completed or failed node counts down
+  the gates that wait for it, once each.
+  A failed node stays failed. Its dependents look at failures only at their gate, when everything
+  the gate waits for has ended, and name the first in declaration order.
+  `phase_complete` and `slot_released` are emitted before the change is visible to others;
+  `phase_start` and `slot_acquired` after.
+  When nothing runs and nothing is queued, whoever waits is told so; nobody waits for ever.
+
+Lock order: an entry lock, then a slot, then the interpreter slot, then the coordinator's lock. The
+last is held for moments only, never while a phase runs and never while an event is emitted. One
+lock for all nodes, and not one each, because workers compute one at a time (envy.interpreter):
+there is nobody to contend with, and one lock cannot be taken in two orders.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from envy.engine.node import Coordination, Gate, NodeState, Waiter
+from envy.engine.slots import Pool
+from envy.errors import Cancelled, InternalError
+from envy.interpreter import InterpreterSlot, released
+
+
+class Coordinator:
+    """Schedules the workers of all nodes."""
+
+    def __init__(self, *, listening: Callable[[], bool] = lambda: False) -> None:
+        self.interpreter = InterpreterSlot()
+        self._listening = listening
+        self._lock = threading.Lock()
+        self._nodes: list[Coordination] = []
+        self._active = 0  # nodes that are queued, running or waiting for a lock
+        self._idle_waiter: Waiter | None = None
+        self._waiting: list[Waiter] = []
+        self._pools: list[Pool] = []
+        self._threads = 0
+        self.peak_threads = 0
+        self.cancelled: Exception | None = None
+        # With 256 kB a nested Lua callback ends the process.
+        threading.stack_size(1 << 20)
+
+    # -- what an engine calls ------------------------------------------------------------------
+
+    def new_pool(self, name: str, size: int) -> Pool:
+        """Make a pool of slots."""
+        pool = Pool(name, size)
+        self._pools.append(pool)
+        return pool
+
+    def add(self, node: Coordination) -> None:
+        """Take charge of a new node; it rests until its target is raised."""
+        with self._lock:
+            self._nodes.append(node)
+
+    def add_gate(
+        self, node: Coordination, phase: int, dependencies: Iterable[Coordination]
+    ) -> None:
+        """Let `phase` of a node wait for the completion of others.
+
+        Called before the target is raised past `phase`; dependencies are in declaration order.
+        """
+        with self._lock:
+            if node.gates is None:
+                node.gates = {}
+            gate = node.gates.setdefault(phase, Gate())
+            for dependency in dependencies:
+                gate.dependencies.append(dependency)
+                if not dependency.ended:
+                    gate.count += 1
+                    if dependency.dependents is None:
+                        dependency.dependents = []
+                    dependency.dependents.append((node, gate))
+
+    def raise_target(self, node: Coordination, phase: int) -> None:
+        """Run the node until `phase`, inclusive; never lowers a target."""
+        with self._lock:
+            if phase <= node.target:
+                return
+            old, node.target = node.target, phase
+            moved = node.state is NodeState.RESTING and node.failure is None
+            if moved:
+                node.state = NodeState.MOVING
+        if self._listening():
+            node.kind.note("target", node, old=old)
+        if moved:
+            self._advance([node])
+
+    def fail(self, node: Coordination, error: Exception) -> None:
+        """Fail a resting node from outside, before its next phase."""
+        self._advance(self._end(node, error))
+
+    def wait(self, nodes: Sequence[Coordination], phase: int) -> None:
+        """Block until each node has completed `phase` or failed.
+
+        Raises:
+            InternalError: nothing runs any more and a node is still short of the phase.
+        """
+        waiter = Waiter()
+        with self._lock:
+            for node in nodes:
+                if node.failure is None and node.current < phase:
+                    waiter.count += 1
+                    if node.waiters is None:
+                        node.waiters = []
+                    node.waiters.append((phase, waiter))
+            if waiter.count == 0:
+                return
+            if self._active == 0:
+                raise self._stuck()
+            self._waiting.append(waiter)
+        with released():
+            waiter.wake.acquire()
+        with self._lock:
+            self._waiting.remove(waiter)
+            if waiter.count:
+                raise self._stuck()
+
+    def wait_until_idle(self) -> None:
+        """Block until every node rests at its target, is blocked, or has failed."""
+        waiter = Waiter()
+        with self._lock:
+            if self._active == 0:
+                return
+            self._idle_waiter = waiter
+        with released():
+            waiter.wake.acquire()
+
+    def cancel(self, reason: Exception) -> None:
+        """Start nothing more; what is not running ends now, with `reason` as its failure."""
+        with self._lock:
+            if self.cancelled is not None:
+                return
+            self.cancelled = reason
+            nodes = [
+                node
+                for node in self._nodes
+                if node.state is NodeState.BLOCKED and node.failure is None
+            ]
+            for pool in self._pools:
+                for node in pool.drain():
+                    if node.parked is not None:
+                        pool.take()
+                        node.parked.release()
+                    else:
+                        nodes.append(node)
+                        node.state = NodeState.RESTING
+                        self._active -= 1
+        for node in nodes:
+            self._advance(self._end(node, reason))
+        with self._lock:
+            self._wake_if_idle()
+
+    def borrow(self, pool: Pool, *, at_most: int) -> int:
+        """Take up to so many free slots for helpers of a running phase; give them back after."""
+        with self._lock:
+            count = max(0, min(at_most, pool.size - pool.busy - len(pool)))
+            for _ in range(count):
+                pool.take()
+            return count
+
+    def give_back(self, pool: Pool, count: int) -> None:
+        """Return borrowed slots."""
+        with self._lock:
+            for _ in range(count):
+                pool.release()
+            started = self._dispatch(pool)
+        self._start(started)
+
+    def without_slot(self, node: Coordination, waiting_for: str, wait: Callable[[], None]) -> None:
+        """Run `wait` in the node's thread without its slot, then queue for a slot again.
+
+        Nobody waits for an entry lock while holding a slot: two processes with one slot each
+        could otherwise hold what the other needs.
+        """
+        pool = node.pool
+        assert pool is not None
+        self._note_released(node)
+        with self._lock:
+            node.state = NodeState.LOCKED_OUT
+            node.waiting_for = waiting_for
+            node.since = time.monotonic()
+            pool.release()
+            started = self._dispatch(pool)
+        self._start(started)
+        try:
+            with released():
+                wait()
+        finally:
+            self._reacquire(node, pool)
+
+    def describe(self) -> list[str]:
+        """One line for each node that is not at rest: what it does or waits for, and how long."""
+        now = time.monotonic()
+        with self._lock:
+            rows = []
+            for node in self._nodes:
+                if node.state is NodeState.RESTING:
+                    continue
+                reason = node.state.value
+                if node.state is NodeState.BLOCKED:
+                    reason = "waits for " + ", ".join(self._open_dependencies(node))
+                elif node.state is NodeState.QUEUED and node.pool is not None:
+                    reason = f"waits for a {node.pool.name} slot"
+                elif node.state is NodeState.LOCKED_OUT:
+                    reason = f"waits for {node.waiting_for}"
+                rows.append(
+                    f"{node.name}: phase {node.current + 1}: {reason} ({now - node.since:.0f} s)"
+                )
+            return rows
+
+    # -- how nodes move ------------------------------------------------------------------------
+
+    def _advance(self, nodes: Iterable[Coordination]) -> None:
+        """Move nodes that nobody works on: block them, queue them, or let them rest.
+
+        A loop and not a recursion: a chain of thousands may fall through to its end at once.
+        """
+        pending = deque(nodes)
+        granted: list[Coordination] = []
+        while pending:
+            node = pending.popleft()
+            following = self._next_step(node, pending)
+            if following is None:
+                continue
+            with self._lock:
+                self._active += 1
+                self._enqueue(node, following)
+                granted += self._dispatch(following)
+        self._start(granted)
+
+    def _next_step(self, node: Coordination, opened: deque[Coordination]) -> Pool | None:
+        """The pool of the node's next phase, or None when it rests, is blocked or has ended.
+
+        Called for a node that nobody else moves: by its worker, or while it rests. Nodes whose
+        gate opened on the way are added to `opened`.
+        """
+        kind = node.kind
+        while True:
+            phase = node.current + 1
+            with self._lock:
+                if node.failure is not None or phase > node.target:
+                    node.state = NodeState.RESTING
+                    return None
+                gate = node.gates.get(phase) if node.gates else None
+                blocked = gate is not None and gate.count > 0 and self.cancelled is None
+                if blocked:
+                    assert gate is not None
+                    node.state = NodeState.BLOCKED
+                    node.since = gate.closed_at = time.monotonic()
+                    waiting_for = self._open_dependencies(node) if self._listening() else []
+            if self.cancelled is not None:
+                opened += self._end(node, self.cancelled)
+                return None
+            if blocked:
+                if self._listening():
+                    kind.note("blocked", node, phase=phase, waiting_for=waiting_for)
+                return None
+            if gate is not None and not self._pass(node, phase, gate, opened):
+                return None
+            if not kind.skips(node, phase):
+                return kind.pool(node, phase)
+            opened += self._publish(node, phase)
+
+    def _pass(
+        self, node: Coordination, phase: int, gate: Gate, opened: deque[Coordination]
+    ) -> bool:
+        """Go through an open gate: False, and a failure, if a dependency behind it failed."""
+        assert node.gates is not None
+        del node.gates[phase]
+        if gate.closed_at and self._listening():
+            names = [dependency.name for dependency in gate.dependencies]
+            waited = time.monotonic() - gate.closed_at
+            node.kind.note("unblocked", node, phase=phase, waiting_for=names, wait=waited)
+        for dependency in gate.dependencies:
+            if dependency.failure is not None:
+                opened += self._end(node, node.kind.aborted(node, phase, dependency))
+                return False
+        return True
+
+    def _work(self, node: Coordination | None) -> None:
+        """A thread: carries a node until it rests, then the next one that gets a slot."""
+        with self.interpreter.held():
+            while node is not None:
+                if self._listening():
+                    node.kind.note("started", node)
+                following = self._carry(node)
+                if self._listening():
+                    node.kind.note("rested", node)
+                node = following
+            with self._lock:
+                self._threads -= 1
+
+    def _carry(self, node: Coordination) -> Coordination | None:
+        """Run a node that has just been granted a slot; returns the next node for this thread."""
+        self._note_granted(node)
+        while True:
+            pool = node.pool
+            assert pool is not None
+            opened = self._run_phase(node)
+            if not self._may_go_on(node):
+                opened += self._let_go(node)
+            following = self._next_step(node, opened)
+            if opened:
+                self._advance(opened)
+            if following is pool:
+                continue
+            self._note_released(node)
+            with self._lock:
+                pool.release()
+                if following is None:
+                    node.pool = None
+                    self._active -= 1
+                    self._wake_if_idle()
+                    granted = []
+                else:
+                    self._enqueue(node, following)
+                    granted = self._dispatch(following)
+                granted += self._dispatch(pool)
+            if node in granted:  # its new slot was free at once: this thread goes on with it
+                granted.remove(node)
+                self._start(granted)
+                self._note_granted(node)
+                continue
+            ours = next((other for other in granted if other.parked is None), None)
+            if ours is not None:
+                granted.remove(ours)
+            self._start(granted)
+            return ours
+
+    def _run_phase(self, node: Coordination) -> deque[Coordination]:
+        phase = node.current + 1
+        if self.cancelled is not None:
+            return deque(self._end(node, self.cancelled))
+        try:
+            node.kind.run(node, phase)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this node's
+            return deque(self._end(node, node.kind.failed(node, phase, error)))
+        return deque(self._publish(node, phase))
+
+    def _may_go_on(self, node: Coordination) -> bool:
+        with self._lock:
+            phase = node.current + 1
+            if node.failure is not None or phase > node.target:
+                return False
+            gate = node.gates.get(phase) if node.gates else None
+            return gate is None or gate.count == 0
+
+    def _let_go(self, node: Coordination) -> list[Coordination]:
+        """Release what the node holds, while it still counts as running: nobody else moves it."""
+        try:
+            node.kind.rest(node)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this node's
+            return self._end(node, node.kind.failed(node, node.current + 1, error))
+        return []
+
+    def _publish(self, node: Coordination, phase: int) -> list[Coordination]:
+        """Make a completed phase visible, wake who waited for it; returns whose gate opened."""
+        with self._lock:
+            node.current = phase
+            self._tell_waiters(node)
+            return self._open_gates(node) if phase >= node.kind.last_phase else []
+
+    def _end(self, node: Coordination, error: Exception) -> list[Coordination]:
+        """Keep a failure, wake who waited for the node; returns whose gate opened."""
+        with self._lock:
+            if node.failure is not None:
+                return []
+            node.failure = error
+            if node.state is NodeState.BLOCKED:
+                node.state = NodeState.RESTING
+            self._tell_waiters(node)
+            return self._open_gates(node)
+
+    # -- under the lock ------------------------------------------------------------------------
+
+    def _open_gates(self, node: Coordination) -> list[Coordination]:
+        dependents, node.dependents = node.dependents, None
+        opened = []
+        for dependent, gate in dependents or ():
+            gate.count -= 1
+            # A gate that the dependent has not come to yet is just open when it does.
+            if gate.count == 0 and dependent.state is NodeState.BLOCKED and gate.closed_at:
+                dependent.state = NodeState.MOVING
+                opened.append(dependent)
+        return opened
+
+    def _tell_waiters(self, node: Coordination) -> None:
+        if not node.waiters:
+            return
+        kept = []
+        for phase, waiter in node.waiters:
+            if node.failure is None and node.current < phase:
+                kept.append((phase, waiter))
+                continue
+            waiter.count -= 1
+            if waiter.count == 0:
+                waiter.wake.release()
+        node.waiters = kept
+
+    def _wake_if_idle(self) -> None:
+        if self._active:
+            return
+        if self._idle_waiter is not None:
+            self._idle_waiter.wake.release()
+            self._idle_waiter = None
+        for waiter in self._waiting:
+            if waiter.count:
+                waiter.wake.release()
+
+    def _open_dependencies(self, node: Coordination) -> list[str]:
+        gate = (node.gates or {}).get(node.current + 1)
+        if gate is None:
+            return []
+        return [dependency.name for dependency in gate.dependencies if not dependency.ended]
+
+    def _enqueue(self, node: Coordination, pool: Pool) -> None:
+        node.state = NodeState.QUEUED
+        node.since = time.monotonic()
+        node.pool = pool
+        pool.enqueue(node)
+
+    def _dispatch(self, pool: Pool) -> list[Coordination]:
+        """Grant what can be granted; the caller starts these, outside the lock."""
+        granted = []
+        while (node := pool.grant()) is not None:
+            granted.append(node)
+        return granted
+
+    def _stuck(self) -> InternalError:
+        blocked = [
+            f"  {node.name} waits for {', '.join(self._open_dependencies(node))}"
+            for node in self._nodes
+            if node.state is NodeState.BLOCKED
+        ]
+        return InternalError("nothing can run, yet not all is done\n" + "\n".join(blocked[:20]))
+
+    # -- threads -------------------------------------------------------------------------------
+
+    def _start(self, granted: Iterable[Coordination]) -> None:
+        for node in granted:
+            if node.parked is not None:
+                node.parked.release()
+                continue
+            with self._lock:
+                self._threads += 1
+                self.peak_threads = max(self.peak_threads, self._threads)
+            _thread.start_new_thread(self._work, (node,))
+
+    def _reacquire(self, node: Coordination, pool: Pool) -> None:
+        node.parked = _thread.allocate_lock()
+        node.parked.acquire()
+        with self._lock:
+            if self.cancelled is None:
+                self._enqueue(node, pool)
+                started = self._dispatch(pool)
+            else:
+                pool.take()
+                node.parked.release()
+                started = []
+        self._start(started)
+        with released():
+            node.parked.acquire()
+        node.parked = None
+        if self.cancelled is not None:
+            with self._lock:
+                node.state = NodeState.RUNNING
+            raise Cancelled(str(self.cancelled))
+        self._note_granted(node)
+
+    def _note_granted(self, node: Coordination) -> None:
+        now = time.monotonic()
+        waited = now - node.since
+        with self._lock:
+            node.state = NodeState.RUNNING
+            node.since = node.granted_at = now
+        if self._listening():
+            node.kind.note("slot_acquired", node, wait=waited)
+
+    def _note_released(self, node: Coordination) -> None:
+        if self._listening():
+            held = time.monotonic() - node.granted_at
+            node.kind.note("slot_released", node, hold=held)

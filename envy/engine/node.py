@@ -1,0 +1,126 @@
+"""What the coordination core keeps for each node, and what a sort of node has to provide.
+
+Plain records; the coordinator (envy.engine.coordination) is the only one that changes them.
+"""
+
+from __future__ import annotations
+
+import _thread
+from enum import Enum
+from typing import Any, Protocol
+
+from envy.engine.slots import Pool
+
+
+class NodeState(Enum):
+    """What a node is doing; with `since`, `waiting_for` and its gates, why it waits."""
+
+    RESTING = "resting"
+    MOVING = "about to go on"
+    BLOCKED = "blocked"
+    QUEUED = "queued"
+    RUNNING = "running"
+    LOCKED_OUT = "waiting for a lock"
+
+
+class Gate:
+    """What a phase still waits for."""
+
+    __slots__ = ("closed_at", "count", "dependencies")
+
+    def __init__(self) -> None:
+        self.dependencies: list[Coordination] = []  # in declaration order
+        self.count = 0
+        self.closed_at = 0.0
+
+
+class Coordination:
+    """One node: its worker's progress, its gates, its failure.
+
+    The subject is the business of the kind alone.
+    """
+
+    __slots__ = (
+        "current",
+        "dependents",
+        "failure",
+        "gates",
+        "granted_at",
+        "kind",
+        "name",
+        "parked",
+        "pool",
+        "priority",
+        "since",
+        "state",
+        "subject",
+        "target",
+        "waiters",
+        "waiting_for",
+    )
+
+    def __init__(self, name: str, kind: NodeKind, subject: Any) -> None:
+        self.name = name
+        self.kind = kind
+        self.subject = subject
+        self.current = -1
+        self.target = -1
+        self.state = NodeState.RESTING
+        self.since = 0.0
+        self.waiting_for = ""
+        self.priority = 0.0
+        self.gates: dict[int, Gate] | None = None
+        self.failure: Exception | None = None
+        self.pool: Pool | None = None
+        self.granted_at = 0.0
+        self.dependents: list[tuple[Coordination, Gate]] | None = None
+        self.waiters: list[tuple[int, Waiter]] | None = None
+        self.parked: Any = None  # the lock that a thread without a slot waits at
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last phase is done."""
+        return self.current >= self.kind.last_phase
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.failure is not None or self.current >= self.kind.last_phase
+
+
+class NodeKind(Protocol):
+    """The table for one sort of node. Called by the node's worker, under no lock of the core's."""
+
+    last_phase: int
+
+    def pool(self, node: Coordination, phase: int) -> Pool:
+        """Whose slot this phase runs under."""
+
+    def skips(self, node: Coordination, phase: int) -> bool:
+        """Whether the phase has nothing to do: it then needs no slot and emits nothing."""
+
+    def run(self, node: Coordination, phase: int) -> None:
+        """Do the phase, with its events; whatever it raises is the node's failure."""
+
+    def rest(self, node: Coordination) -> None:
+        """The worker is about to rest or to be blocked: let go of locks."""
+
+    def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
+        """The failure to keep for an error of a phase; also the place to tell of it."""
+
+    def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:
+        """The failure to keep when a gate opens on a dependency that failed."""
+
+    def note(self, what: str, node: Coordination, **facts: Any) -> None:
+        """Tell listeners of a change: started, rested, blocked, unblocked, and so on."""
+
+
+class Waiter:
+    """Someone outside who waits for several nodes to get somewhere."""
+
+    __slots__ = ("count", "wake")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.wake = _thread.allocate_lock()
+        self.wake.acquire()

@@ -1,0 +1,285 @@
+"""The tree of mistakes a user can meet.
+
+Structure first, sentence last: an error carries what it is about as fields, and `str()` of it is
+the whole message, with the remedy under it. The command line prints that and never a traceback;
+only InternalError, a bug of ours, shows one.
+
+    EnvyError               .hint, .exit_code
+    ├── UsageError          bad words on the command line (exit code 2)
+    ├── ManifestError       .origin
+    ├── DeclarationError    .origin   a field, an option or an identity that cannot be
+    ├── LuaScriptError      .frames   an error inside Lua code
+    ├── FetchError          .uri
+    │   └── DigestMismatch  .expected .actual
+    ├── ArchiveError        .archive .member
+    ├── ScriptFailed        .command .exit_code .signal .tail
+    ├── CacheError          .path
+    ├── GraphError
+    │   ├── CycleError      .cycle
+    │   ├── AmbiguousQuery  .candidates
+    │   └── QueryNotFound   .nearest
+    ├── RecipeError         .key .phase: what a recipe's worker ended with
+    │   ├── PhaseFailed     .cause .chain .log_path .log_tail
+    │   └── DependencyFailed  .dependency .root  (aborted, not failed)
+    ├── Cancelled           the user, or --fail-fast, ended the run
+    └── InternalError       a bug
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where something was written: a file and, when known, a line (1-based; 0 is unknown)."""
+
+    path: Path
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else str(self.path)
+
+
+class EnvyError(Exception):
+    """What a user can meet; `str()` of it is what is printed."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(EnvyError):
+    """Words on the command line that cannot be."""
+
+    exit_code = 2
+
+
+class _Located(EnvyError):
+    """A mistake in a file, shown as `FILE:LINE: message`."""
+
+    def __init__(self, message: str, *, origin: Origin | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.origin = origin
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{self.origin}: {text}" if self.origin else text
+
+
+class ManifestError(_Located):
+    """A mistake in envy.lua, or no envy.lua at all."""
+
+
+class DeclarationError(_Located):
+    """A field, an option, an identity or a dependency that cannot be as it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class LuaFrame:
+    """One line of Lua that was being executed, innermost first in a list of them."""
+
+    path: str
+    line: int
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}" + (f" (in {self.function})" if self.function else "")
+
+
+class LuaScriptError(EnvyError):
+    """An error raised inside Lua code; `cause` is what a ctx function raised, if it was one."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        frames: Sequence[LuaFrame] = (),
+        cause: Exception | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.frames = tuple(frames)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{self.frames[0]}: {text}" if self.frames else text
+
+
+class FetchError(EnvyError):
+    """A source that could not be brought here."""
+
+    def __init__(self, message: str, *, uri: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.uri = uri
+
+
+class DigestMismatch(FetchError):
+    """What came is not what was promised."""
+
+    def __init__(self, *, uri: str, algorithm: str, expected: str, actual: str) -> None:
+        super().__init__(
+            f"{algorithm} of {uri} is not what the recipe says\n"
+            f"  expected {expected}\n  actual   {actual}",
+            uri=uri,
+            hint="if the new content is right, paste the actual digest into the recipe",
+        )
+        self.algorithm = algorithm
+        self.expected = expected
+        self.actual = actual
+
+
+class ArchiveError(EnvyError):
+    """An archive that is damaged, or an entry in it that may not be extracted."""
+
+    def __init__(self, message: str, *, archive: Path, member: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.archive = archive
+        self.member = member
+
+
+class ScriptFailed(EnvyError):
+    """A script or program that ended badly; `tail` is the end of its output."""
+
+    def __init__(
+        self,
+        *,
+        command: str,
+        exit_code: int,
+        signal: int | None = None,
+        tail: str = "",
+        reason: str = "",
+        hint: str = "",
+    ) -> None:
+        how = reason or (f"was killed by signal {signal}" if signal else f"exited {exit_code}")
+        message = f"script {how}: {command}"
+        if tail:
+            message += "\n" + "\n".join("  | " + line for line in tail.splitlines())
+        super().__init__(message, hint=hint)
+        self.command = command
+        self.exit_code_of_script = exit_code
+        self.signal = signal
+        self.tail = tail
+
+
+class CacheError(EnvyError):
+    """The cache could not be read or written."""
+
+    def __init__(self, message: str, *, path: Path, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class GraphError(EnvyError):
+    """Something is wrong with how recipes refer to each other."""
+
+
+class CycleError(GraphError):
+    """Recipes that need each other; `cycle` is (key, needed_by) from the least key round to it."""
+
+    def __init__(self, cycle: Sequence[tuple[str, str]]) -> None:
+        keys = [key for key, _ in cycle]
+        lines = [
+            f"    {key} needs {keys[(i + 1) % len(keys)]} by its {phase} phase"
+            for i, (key, phase) in enumerate(cycle)
+        ]
+        super().__init__(
+            f"dependency cycle: {' → '.join([*keys, keys[0]])}\n" + "\n".join(lines),
+            hint="remove one of these dependencies, or split what both sides need into a recipe "
+            "of its own",
+        )
+        self.cycle = tuple(cycle)
+
+
+class AmbiguousQuery(GraphError):
+    """A query that several packages answer."""
+
+    def __init__(self, query: str, *, candidates: Sequence[str]) -> None:
+        rows = "\n".join(f"    {candidate}" for candidate in candidates)
+        super().__init__(
+            f"{query!r} could be any of {len(candidates)} packages; ask with one of\n{rows}"
+        )
+        self.query = query
+        self.candidates = tuple(candidates)
+
+
+class QueryNotFound(GraphError):
+    """A query that no package answers."""
+
+    def __init__(self, query: str, *, nearest: Sequence[str] = (), hint: str = "") -> None:
+        near = f"; did you mean {', '.join(nearest)}?" if nearest else ""
+        super().__init__(f"no package answers to {query!r}{near}", hint=hint)
+        self.query = query
+        self.nearest = tuple(nearest)
+
+
+class RecipeError(EnvyError):
+    """What the worker of a recipe ended with."""
+
+    def __init__(self, message: str, *, key: str, phase: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.key = key
+        self.phase = phase
+
+
+class PhaseFailed(RecipeError):
+    """A root failure: this recipe's own phase went wrong, by `cause`."""
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        phase: str,
+        cause: Exception,
+        chain: Sequence[str] = (),
+        log_path: Path | None = None,
+        log_tail: Sequence[str] = (),
+    ) -> None:
+        super().__init__(str(cause), key=key, phase=phase)
+        self.cause = cause
+        self.chain = tuple(chain)
+        self.log_path = log_path
+        self.log_tail = tuple(log_tail)
+
+    def __str__(self) -> str:
+        lines = [f"{self.key}: {self.phase} failed"]
+        lines += ["  " + line for line in str(self.cause).splitlines()]
+        lines += ["  " + line for line in self.chain]
+        if self.log_path:
+            lines.append(
+                f"  log: {self.log_path}"
+                + (f" (last {len(self.log_tail)} lines follow)" if self.log_tail else "")
+            )
+            lines += ["    " + line for line in self.log_tail]
+        return "\n".join(lines)
+
+
+class DependencyFailed(RecipeError):
+    """Aborted before `phase`, because `dependency` did not complete; `root` is what went wrong."""
+
+    def __init__(self, *, key: str, phase: str, dependency: str, root: Exception) -> None:
+        super().__init__(f"{key}: not built, because {dependency} failed", key=key, phase=phase)
+        self.dependency = dependency
+        self.root = root
+
+
+class Cancelled(EnvyError):
+    """The run was ended by the user (exit code 130) or by --fail-fast."""
+
+    exit_code = 130
+
+
+class InternalError(EnvyError):
+    """A bug of envy's own."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, hint="this is a bug in envy; please report it with the traceback above"
+        )

@@ -1,0 +1,386 @@
+"""Typed events: the engine's only voice.
+
+Each class here is one row of the contract: its name is the event's name in snake case, its fields
+are the fields of the JSON, and `text` is the human line. JSON, human text and the printed schema
+are all read off these classes, so they cannot drift.
+
+Guarantees
+  `seq` counts 1, 2, … in the order of delivery; it, not `ts`, is the order of events.
+  Listeners are called one at a time, under no lock of the engine's, and may not call the engine.
+  With no listener, an event costs the test of `bus.listening` and nothing else.
+"""
+
+import dataclasses
+import re
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Protocol
+
+from envy.phase import RecipePhase
+
+
+class Event:
+    """Something that happened. Subclasses are frozen dataclasses."""
+
+    __slots__ = ()
+    name: ClassVar[str]
+    text: ClassVar[str]
+    in_files: ClassVar[bool] = True  # False: too many, or too large, for --trace
+
+    def __init_subclass__(cls) -> None:
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeRegistered(Event):
+    text: ClassVar[str] = "{key} registered"
+    recipe: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencyAdded(Event):
+    text: ClassVar[str] = "{parent} needs {dependency} ({kind}, by {needed_by})"
+    parent: str
+    dependency: str
+    kind: str
+    needed_by: RecipePhase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadStart(Event):
+    text: ClassVar[str] = "{recipe}: worker started, target {target_phase}"
+    recipe: str
+    target_phase: RecipePhase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadComplete(Event):
+    text: ClassVar[str] = "{recipe}: worker rests after {final_phase}"
+    recipe: str
+    final_phase: RecipePhase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetExtended(Event):
+    text: ClassVar[str] = "{recipe}: target {old_target} → {new_target}"
+    recipe: str
+    old_target: RecipePhase
+    new_target: RecipePhase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStart(Event):
+    text: ClassVar[str] = "{recipe}: {phase}"
+    recipe: str
+    key: str
+    phase: RecipePhase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseComplete(Event):
+    text: ClassVar[str] = "{recipe}: {phase} done in {duration_ms} ms"
+    recipe: str
+    key: str
+    phase: RecipePhase
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFailure(Event):
+    text: ClassVar[str] = "{recipe}: {phase} failed: {error}"
+    recipe: str
+    key: str
+    phase: RecipePhase
+    error: str
+
+
+PhaseFailure.name = "phase_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseBlocked(Event):
+    text: ClassVar[str] = "{recipe}: {phase} waits for {waiting_for}"
+    recipe: str
+    phase: RecipePhase
+    waiting_for: str
+    target_phase: RecipePhase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseUnblocked(Event):
+    text: ClassVar[str] = "{recipe}: {phase} waited {wait_ms} ms for {waiting_for}"
+    recipe: str
+    phase: RecipePhase
+    waiting_for: str
+    target_phase: RecipePhase
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotAcquired(Event):
+    text: ClassVar[str] = "{recipe}: {pool} slot after {wait_ms} ms"
+    recipe: str
+    pool: str
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotReleased(Event):
+    text: ClassVar[str] = "{recipe}: {pool} slot held {hold_ms} ms"
+    recipe: str
+    pool: str
+    hold_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheHit(Event):
+    text: ClassVar[str] = "{recipe}: cached at {asset_path}"
+    recipe: str
+    cache_key: str
+    asset_path: str
+    fast_path: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheMiss(Event):
+    text: ClassVar[str] = "{recipe}: not cached: {reason}"
+    recipe: str
+    cache_key: str
+    asset_path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockAcquired(Event):
+    text: ClassVar[str] = "{recipe}: lock {lock_path} after {wait_ms} ms"
+    recipe: str
+    lock_path: str
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockReleased(Event):
+    text: ClassVar[str] = "{recipe}: lock {lock_path} held {hold_ms} ms"
+    recipe: str
+    lock_path: str
+    hold_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxRunStart(Event):
+    text: ClassVar[str] = "{recipe}: $ {command}"
+    recipe: str
+    command: str
+    cwd: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxRunComplete(Event):
+    text: ClassVar[str] = "{recipe}: exited {exit_code} after {duration_ms} ms: {command}"
+    recipe: str
+    command: str
+    cwd: str
+    exit_code: int
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxFetchStart(Event):
+    text: ClassVar[str] = "{recipe}: fetching {url}"
+    recipe: str
+    url: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxFetchComplete(Event):
+    text: ClassVar[str] = "{recipe}: fetched {url} ({bytes_downloaded} bytes, {duration_ms} ms)"
+    recipe: str
+    url: str
+    destination: str
+    bytes_downloaded: int
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxExtractStart(Event):
+    text: ClassVar[str] = "{recipe}: extracting {archive_path}"
+    recipe: str
+    archive_path: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxExtractComplete(Event):
+    text: ClassVar[str] = "{recipe}: {files_extracted} files from {archive_path}"
+    recipe: str
+    archive_path: str
+    destination: str
+    files_extracted: int
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxAssetAccess(Event):
+    text: ClassVar[str] = "{recipe}: ctx.asset({target}) → {provider}: {reason}"
+    recipe: str
+    target: str
+    provider: str
+    current_phase: RecipePhase
+    needed_by: RecipePhase
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadProgress(Event):
+    text: ClassVar[str] = "{recipe}: {bytes} of {total} bytes of {url}"
+    in_files: ClassVar[bool] = False
+    recipe: str
+    url: str
+    bytes: int
+    total: int  # 0 when the server did not say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLine(Event):
+    text: ClassVar[str] = "{recipe} | {text_}"
+    in_files: ClassVar[bool] = False
+    recipe: str
+    phase: RecipePhase
+    stream: str
+    text_: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogMessage(Event):
+    """What a recipe says with envy.info and its kin, and what envy says about a recipe."""
+
+    text: ClassVar[str] = "{recipe}: {level}: {message}"
+    recipe: str
+    level: str  # debug, info, warn, error
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardOutput(Event):
+    """A line that a recipe or a manifest printed with envy.stdout."""
+
+    text: ClassVar[str] = "{message}"
+    recipe: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseSilent(Event):
+    """A phase that has said nothing for a minute."""
+
+    text: ClassVar[str] = "{recipe}: {phase} silent for {seconds} s (pid {pid}: {command})"
+    recipe: str
+    phase: RecipePhase
+    pid: int
+    command: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeComplete(Event):
+    """A recipe at its completion: `outcome` is cached, installed, satisfied or deployed."""
+
+    text: ClassVar[str] = "{recipe}: {outcome}"
+    recipe: str
+    key: str
+    outcome: str
+    asset_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeAborted(Event):
+    text: ClassVar[str] = "{recipe}: aborted, because {dependency} failed"
+    recipe: str
+    key: str
+    dependency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """An event as it was delivered: `ts` is seconds since the epoch."""
+
+    seq: int
+    ts: float
+    event: Event
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that a line of `--trace=file:…` holds."""
+        moment = datetime.fromtimestamp(self.ts, tz=UTC)
+        row: dict[str, Any] = {
+            "ts": moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z",
+            "seq": self.seq,
+            "event": self.event.name,
+        }
+        for field in dataclasses.fields(self.event):  # type: ignore[arg-type]
+            value = getattr(self.event, field.name)
+            name = field.name.rstrip("_")
+            if isinstance(value, RecipePhase):
+                row[name] = value.label
+                row[f"{name}_num"] = int(value)
+            else:
+                row[name] = value
+        return row
+
+    def as_text(self) -> str:
+        """The human line."""
+        values = {
+            field.name: value.label if isinstance(value, RecipePhase) else value
+            for field in dataclasses.fields(self.event)  # type: ignore[arg-type]
+            for value in [getattr(self.event, field.name)]
+        }
+        return self.event.text.format(**values)
+
+
+class Listener(Protocol):
+    """Whoever wants to hear. Called for each event, in order, one at a time."""
+
+    def on_event(self, stamped: Stamped) -> None:
+        """Take note of one event; quickly, and without calling the engine."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
+class EventBus:
+    """Stamps events and hands them to the listeners."""
+
+    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        self._lock = threading.Lock()
+        self._listeners = tuple(listeners)
+        self._seq = 0
+        self.listening = bool(self._listeners)
+
+    def emit(self, event: Event) -> None:
+        """Deliver one event. Callers on a hot path test `listening` before building it."""
+        if not self.listening:
+            return
+        with self._lock:
+            self._seq += 1
+            stamped = Stamped(self._seq, time.time(), event)
+            for listener in self._listeners:
+                listener.on_event(stamped)
+
+    def close(self) -> None:
+        """Flush and close every listener."""
+        with self._lock:
+            self.listening = False
+            for listener in self._listeners:
+                listener.close()
+            self._listeners = ()
+
+
+def event_classes() -> list[type[Event]]:
+    """Every event of the contract, in the order of this file."""
+    # A slotted dataclass is made twice; the later of the two is the one in use.
+    return list({cls.name: cls for cls in Event.__subclasses__()}.values())

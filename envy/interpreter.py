@@ -1,0 +1,56 @@
+"""The interpreter slot: one section of Python or Lua runs at a time.
+
+Two runnable Python threads cost more than one, because they fight over the interpreter lock.
+A worker therefore holds this slot while it computes, and lets it go around anything that waits:
+a child process, a transfer, a file lock, a flush.
+
+Guarantees
+  A thread that never took the slot may call `released()`; it then does nothing.
+  The slot is innermost: nothing else is acquired while waiting for it.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+_held = threading.local()
+
+
+class InterpreterSlot:
+    """One per engine. Taken by a worker for as long as it computes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the slot in this thread, so that `released()` finds it."""
+        self._lock.acquire()
+        _held.lock = self._lock
+        try:
+            yield
+        finally:
+            _held.lock = None
+            self._lock.release()
+
+
+@contextlib.contextmanager
+def released() -> Iterator[None]:
+    """Let others compute while this thread waits for something outside Python."""
+    lock: threading.Lock | None = getattr(_held, "lock", None)
+    if lock is None:
+        yield
+        return
+    _held.lock = None
+    lock.release()
+    try:
+        yield
+    finally:
+        lock.acquire()
+        _held.lock = lock
+
+
+def give_way() -> None:
+    """Let a thread that waits for the slot have its turn, as a long computation should."""
+    with released():
+        pass
