@@ -1,0 +1,206 @@
+"""What a recipe declares that it takes, and judging what it is given by that.
+
+Owns option declarations. The text of options is `envy.option_text`, offered here too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from envy import fields
+from envy.errors import DeclarationError, Origin
+from envy.option_text import OptionValue, parse_options, serialise_options
+from envy.suggest import did_you_mean
+
+__all__ = [
+    "OptionDeclaration",
+    "OptionValue",
+    "apply_declarations",
+    "parse_declarations",
+    "parse_options",
+    "serialise_options",
+]
+
+# What a value of each declared type is in Python. An empty table is an empty array as well.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "table": (dict, list),
+    "array": (list,),
+}
+_FIELDS = frozenset({"type", "required", "default", "choices"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionDeclaration:
+    """One option that a recipe takes. `default` is None and `choices` is () where it has none."""
+
+    name: str
+    type: str
+    required: bool = False
+    default: OptionValue | None = None
+    choices: tuple[OptionValue, ...] = ()
+
+
+def parse_declarations(value: object, origin: Origin | None) -> tuple[OptionDeclaration, ...]:
+    """The table `options` of a recipe file.
+
+    Raises:
+        DeclarationError: it contradicts itself, or is no such table.
+    """
+    if not isinstance(value, dict):
+        fields.wrong_type(
+            "options",
+            value,
+            "a table of declarations",
+            origin=origin,
+            hint='such as options = { version = { type = "string", default = "1.0" } }',
+        )
+    return tuple(
+        _parse_declaration(name, table, fields.field_origin(origin, str(name)))
+        for name, table in value.items()
+    )
+
+
+def _parse_declaration(name: object, table: object, origin: Origin | None) -> OptionDeclaration:
+    if not isinstance(name, str):
+        raise DeclarationError(f"`options` has a value without a name, at {name}", origin=origin)
+    if not isinstance(table, dict):
+        fields.wrong_type(
+            f"options.{name}",
+            table,
+            "a table",
+            origin=origin,
+            hint=f'such as {name} = {{ type = "string" }}',
+        )
+    fields.check_known(table, _FIELDS, what=f"the declaration of option {name}", origin=origin)
+    declaration = OptionDeclaration(
+        name=name,
+        type=_parse_type(name, table.get("type"), origin),
+        required=fields.flag(table, "required", origin=origin),
+        default=cast("OptionValue | None", table.get("default")),
+        choices=_parse_choices(name, table.get("choices", []), origin),
+    )
+    _check_declaration(declaration, origin)
+    return declaration
+
+
+def _parse_type(name: str, value: object, origin: Origin | None) -> str:
+    if isinstance(value, str) and value in _TYPES:
+        return value
+    problem = "needs a `type`" if value is None else f"has an unknown type, {value!r}"
+    raise DeclarationError(
+        f"option {name} {problem}", origin=origin, hint=f"types are {', '.join(_TYPES)}"
+    )
+
+
+def _parse_choices(name: str, value: object, origin: Origin | None) -> tuple[OptionValue, ...]:
+    if not isinstance(value, list):
+        fields.wrong_type(f"options.{name}.choices", value, "a non-empty array", origin=origin)
+    return tuple(value)
+
+
+def _check_declaration(declaration: OptionDeclaration, origin: Origin | None) -> None:
+    name = declaration.name
+    if declaration.required and declaration.default is not None:
+        raise DeclarationError(
+            f"option {name} is required and has a default",
+            origin=origin,
+            hint="remove one of the two",
+        )
+    if name == "version" and declaration.type == "number":
+        raise DeclarationError(
+            "option version is a number: as a number, 3.10 would become 3.1",
+            origin=origin,
+            hint='declare it with type = "string"',
+        )
+    for choice in declaration.choices:
+        _check_type(declaration, choice, what=f"a choice of option {name}", origin=origin)
+    if declaration.default is not None:
+        _check_value(declaration, declaration.default, f"the default of option {name}", origin)
+
+
+def apply_declarations(
+    declarations: Sequence[OptionDeclaration] | None,
+    given: Mapping[str, OptionValue],
+    *,
+    origin: Origin | None = None,
+) -> dict[str, OptionValue]:
+    """The options a recipe gets: what it was given, with its defaults filled in.
+
+    A recipe without declarations (None) takes anything. `origin` is where it was asked for.
+
+    Raises:
+        DeclarationError: an option is unknown, missing, of the wrong type or not a choice.
+    """
+    if declarations is None:
+        return dict(given)
+    known = {declaration.name: declaration for declaration in declarations}
+    for name, value in given.items():
+        declaration = known.get(name)
+        if declaration is None:
+            raise DeclarationError(
+                f'the recipe has no option "{name}"', origin=origin, hint=_options_hint(name, known)
+            )
+        _check_value(declaration, value, f"option {name}", origin)
+    effective = dict(given)
+    for declaration in declarations:
+        if declaration.name in given:
+            continue
+        if declaration.required:
+            raise DeclarationError(
+                f"the recipe needs the option {declaration.name}, a {declaration.type}",
+                origin=origin,
+                hint=f"add options = {{ {declaration.name} = … }}",
+            )
+        if declaration.default is not None:
+            effective[declaration.name] = declaration.default
+    return effective
+
+
+def _options_hint(name: str, known: Mapping[str, OptionDeclaration]) -> str:
+    return did_you_mean(name, known) if known else "it takes no options"
+
+
+def _check_value(
+    declaration: OptionDeclaration, value: OptionValue, what: str, origin: Origin | None
+) -> None:
+    _check_type(declaration, value, what=what, origin=origin)
+    if declaration.choices and value not in declaration.choices:
+        shown = ", ".join(_show(choice) for choice in declaration.choices)
+        raise DeclarationError(
+            f"{what} is {_show(value)}, which is not among its choices",
+            origin=origin,
+            hint=f"its choices are {shown}",
+        )
+
+
+def _check_type(
+    declaration: OptionDeclaration, value: OptionValue, *, what: str, origin: Origin | None
+) -> None:
+    wanted = declaration.type
+    is_empty_array = wanted == "array" and value == {}
+    fits = isinstance(value, _TYPES[wanted]) and isinstance(value, bool) == (wanted == "boolean")
+    if not fits and not is_empty_array:
+        article = "an" if wanted[0] in "aeiou" else "a"
+        raise DeclarationError(
+            f"{what} must be {article} {wanted}, not {fields.describe(value)}",
+            origin=origin,
+            hint=_type_hint(declaration, value),
+        )
+    # Finds whatever no option may hold: functions inside a table, infinities of nesting, nan.
+    serialise_options({declaration.name: value}, origin=origin)
+
+
+def _type_hint(declaration: OptionDeclaration, value: OptionValue) -> str:
+    if declaration.type == "string" and type(value) in {int, float}:
+        return f'write it in quotes: {declaration.name} = "{value}"'
+    if declaration.type == "array" and isinstance(value, str):
+        return f'write it as an array: {declaration.name} = {{ "{value}" }}'
+    return ""
+
+
+def _show(value: OptionValue) -> str:
+    return serialise_options({"_": value})[3:-1]
