@@ -7,7 +7,7 @@ connection; what a scheme does is in `envy.transport`.
 import os.path
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import cast
@@ -48,7 +48,7 @@ class SourceItem:
     python: str = ""
     kind: str = "wheel"
     submodules: bool = False
-    origin: Origin | None = None
+    origin: Origin | None = field(default=None, compare=False)
     base_dir: Path
 
 
@@ -63,6 +63,7 @@ _SCP_FORM = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PYPI_FORM = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _NPM_FORM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
+_HTTP_FORM = re.compile(r"https?://[^/]", re.IGNORECASE)
 _SCHEMES = {
     "file": Scheme.FILE,
     "http": Scheme.HTTP,
@@ -200,9 +201,7 @@ def check_file_names(items: Sequence[SourceItem]) -> None:
 def parse_source_item(value: object, *, origin: Origin | None, base_dir: Path) -> SourceItem:
     """One source, from a string or a table."""
     if isinstance(value, str) and value:
-        item = SourceItem(source=value, origin=origin, base_dir=base_dir)
-        _check_form(item)
-        return item
+        return plain_source(value, origin=origin, base_dir=base_dir)
     if not isinstance(value, dict) or not value:
         raise DeclarationError(
             f"a source must be a string or a table with `source`, not {fields.describe(value)}",
@@ -216,6 +215,13 @@ def parse_source_item(value: object, *, origin: Origin | None, base_dir: Path) -
             hint=f"it says where from: {SPOKEN}",
         )
     return _item_of_table(cast("Mapping[str, object]", value), origin=origin, base_dir=base_dir)
+
+
+def plain_source(source: str, *, origin: Origin | None, base_dir: Path) -> SourceItem:
+    """A source that is nothing but a path or a URI."""
+    item = SourceItem(source=source, origin=origin, base_dir=base_dir)
+    _check_form(item)
+    return item
 
 
 def _item_of_table(
@@ -279,12 +285,18 @@ def _kind(table: Mapping[str, object], *, origin: Origin | None) -> str:
 
 
 def _check_form(item: SourceItem) -> None:
-    scheme = scheme_of(item.source, origin=fields.field_origin(item.origin, "source"))
+    try:
+        scheme = scheme_of(item.source)
+    except DeclarationError as error:
+        error.origin = fields.field_origin(item.origin, "source")
+        raise
+    if scheme is Scheme.LOCAL:
+        return
     if scheme is Scheme.PYPI and not _PYPI_FORM.fullmatch(item.source):
         wanted = "pypi:NAME==VERSION"
     elif scheme is Scheme.NPM and not _NPM_FORM.fullmatch(item.source):
         wanted = "npm:NAME@VERSION"
-    elif scheme is Scheme.HTTP and not re.match(r"https?://[^/]", item.source, re.IGNORECASE):
+    elif scheme is Scheme.HTTP and not _HTTP_FORM.match(item.source):
         wanted = "https://HOST/PATH"
     else:
         return
