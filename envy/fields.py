@@ -5,7 +5,6 @@ recipes is judged the same way. Values are those that came out of Lua, already p
 """
 
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 
 from envy.errors import DeclarationError, Origin
 from envy.suggest import did_you_mean
@@ -21,7 +20,10 @@ def describe(value: object) -> str:
         return "a number"
     if isinstance(value, str):
         return "a string" if value else "an empty string"
-    return "a table" if isinstance(value, dict | list | tuple) else "a function"
+    if isinstance(value, dict | list | tuple):
+        return "a table"
+    # What Lua has and data does not: a function, or a value that says itself what it is.
+    return f"a {getattr(value, 'what', 'function')}"
 
 
 def field_origin(origin: Origin | None, name: str) -> Origin | None:
@@ -38,9 +40,9 @@ def element_origin(origin: Origin | None, index: int) -> Origin | None:
 
 def wrong_type(
     name: str, value: object, expected: str, *, origin: Origin | None, hint: str = ""
-) -> NoReturn:
-    """Say that a field is not of the type it must be."""
-    raise DeclarationError(
+) -> DeclarationError:
+    """The error that a field is not of the type it must be."""
+    return DeclarationError(
         f"`{name}` must be {expected}, not {describe(value)}",
         origin=field_origin(origin, name),
         hint=hint,
@@ -48,13 +50,14 @@ def wrong_type(
 
 
 def check_known(
-    table: Mapping[object, object], known: frozenset[str], *, what: str, origin: Origin | None
+    table: Mapping[str, object], known: frozenset[str], *, what: str, origin: Origin | None
 ) -> None:
     """Raise for the first field that `what` does not have."""
     if known.issuperset(table):
         return
-    for name in table:
-        if not isinstance(name, str):
+    names: list[str | int] = list(table)
+    for name in names:
+        if isinstance(name, int):
             raise DeclarationError(
                 f"{what} mixes named fields with a value that has no name",
                 origin=origin,
@@ -80,14 +83,14 @@ def text(table: Mapping[str, object], name: str, *, origin: Origin | None) -> st
             )
         return value
     hint = f'write it in quotes: {name} = "{value}"' if type(value) in {int, float} else ""
-    wrong_type(name, value, "a non-empty string", origin=origin, hint=hint)
+    raise wrong_type(name, value, "a non-empty string", origin=origin, hint=hint)
 
 
 def flag(table: Mapping[str, object], name: str, *, origin: Origin | None) -> bool:
     """A field that is true or false; False when it is not there."""
     value = table.get(name, False)
     if not isinstance(value, bool):
-        wrong_type(name, value, "true or false", origin=origin)
+        raise wrong_type(name, value, "true or false", origin=origin)
     return value
 
 
@@ -95,7 +98,7 @@ def count(table: Mapping[str, object], name: str, *, origin: Origin | None) -> i
     """A field that is a whole number from 0 up; 0 when it is not there."""
     value = table.get(name, 0)
     if type(value) is not int or value < 0:
-        wrong_type(name, value, "a whole number, 0 or more", origin=origin)
+        raise wrong_type(name, value, "a whole number, 0 or more", origin=origin)
     return value
 
 
@@ -106,5 +109,5 @@ def texts(table: Mapping[str, object], name: str, *, origin: Origin | None) -> t
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         hint = f'write {name} = {{ "{value}" }}' if isinstance(value, str) and value else ""
-        wrong_type(name, value, "an array of non-empty strings", origin=origin, hint=hint)
+        raise wrong_type(name, value, "an array of non-empty strings", origin=origin, hint=hint)
     return tuple(value)

@@ -51,7 +51,7 @@ def parse_declarations(value: object, origin: Origin | None) -> tuple[OptionDecl
         DeclarationError: it contradicts itself, or is no such table.
     """
     if not isinstance(value, dict):
-        fields.wrong_type(
+        raise fields.wrong_type(
             "options",
             value,
             "a table of declarations",
@@ -68,7 +68,7 @@ def _parse_declaration(name: object, table: object, origin: Origin | None) -> Op
     if not isinstance(name, str):
         raise DeclarationError(f"`options` has a value without a name, at {name}", origin=origin)
     if not isinstance(table, dict):
-        fields.wrong_type(
+        raise fields.wrong_type(
             f"options.{name}",
             table,
             "a table",
@@ -98,7 +98,9 @@ def _parse_type(name: str, value: object, origin: Origin | None) -> str:
 
 def _parse_choices(name: str, value: object, origin: Origin | None) -> tuple[OptionValue, ...]:
     if not isinstance(value, list):
-        fields.wrong_type(f"options.{name}.choices", value, "a non-empty array", origin=origin)
+        raise fields.wrong_type(
+            f"options.{name}.choices", value, "a non-empty array", origin=origin
+        )
     return tuple(value)
 
 

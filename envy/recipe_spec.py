@@ -6,7 +6,7 @@ about `local` recipes. Opens no recipe file.
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -20,8 +20,8 @@ from envy.recipe_key import RecipeKey
 from envy.sources import SourceItem, parse_source_item, plain_source
 from envy.suggest import did_you_mean
 
-_SOURCE_FIELDS = ("source", "sha256", "ref", "subdir")
-ENTRY_FIELDS = frozenset({"recipe", "options", "alias", "platforms", *_SOURCE_FIELDS})
+_PINS = frozenset({"sha256", "ref", "subdir"})
+ENTRY_FIELDS = frozenset({"recipe", "options", "alias", "platforms", "source", *_PINS})
 DEPENDENCY_FIELDS = ENTRY_FIELDS | {"needed_by", "use"}
 _ALIAS = re.compile(r"[^.@{}\s\x00-\x1f\x7f]+")
 
@@ -88,17 +88,16 @@ def parse_dependencies(value: object, *, origin: Origin, base_dir: Path) -> tupl
     if value is None or value == {}:
         return ()
     if not isinstance(value, list):
-        fields.wrong_type(
+        raise fields.wrong_type(
             "dependencies",
             value,
             "an array of entries",
             origin=origin,
             hint='such as dependencies = { { recipe = "local.gn@r0", source = "gn.lua" } }',
         )
+    at_element: Callable[[int], Origin] | None = getattr(origin, "at_element", None)
     return tuple(
-        parse_dependency(
-            element, origin=fields.element_origin(origin, i) or origin, base_dir=base_dir
-        )
+        parse_dependency(element, origin=at_element(i) if at_element else origin, base_dir=base_dir)
         for i, element in enumerate(value)
     )
 
@@ -184,7 +183,7 @@ def _entry_of_table(
                 "an entry needs the field `recipe`",
                 hint='it names an identity, such as recipe = "local.python@r4"',
             )
-        fields.wrong_type("recipe", identity, "an identity", origin=origin)
+        raise fields.wrong_type("recipe", identity, "an identity", origin=origin)
     return RecipeSpec(
         identity=identity,
         options=_parse_options(table.get("options"), origin),
@@ -199,7 +198,7 @@ def _parse_options(value: object, origin: Origin) -> Mapping[str, OptionValue]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        fields.wrong_type(
+        raise fields.wrong_type(
             "options", value, "a table", origin=origin, hint='such as { version = "3.13" }'
         )
     return cast("dict[str, OptionValue]", value)
@@ -209,12 +208,12 @@ def _parse_source(
     identity: str, table: dict[str, object], origin: Origin, base_dir: Path, recipes_dir: Path
 ) -> SourceItem:
     source = table.get("source")
-    pins = [name for name in _SOURCE_FIELDS if name in table and name != "source"]
+    pins = () if _PINS.isdisjoint(table) else sorted(_PINS.intersection(table))
     if isinstance(source, str) and source and not pins:
         return plain_source(source, origin=origin, base_dir=base_dir)
     if source is not None:
         if not isinstance(source, str) or not source:
-            fields.wrong_type("source", source, "a path or a URI", origin=origin)
+            raise fields.wrong_type("source", source, "a path or a URI", origin=origin)
         written = {name: table[name] for name in ("source", *pins)}
         return parse_source_item(written, origin=origin, base_dir=base_dir)
     if pins:

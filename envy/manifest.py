@@ -1,0 +1,268 @@
+"""Finding and loading `envy.lua`: which packages a project wants.
+
+Owns the search for the manifest, its fields, and the rules between its entries: versions of envy,
+duplicates, aliases, and entries for other platforms, which do not exist here at all.
+"""
+
+import operator
+import os.path
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy import __version__, fields
+from envy.errors import LuaScriptError, ManifestError, Origin
+from envy.lua.convert import LuaFunction, LuaValue
+from envy.lua.runtime import LuaState, ReadLog
+from envy.origins import SourceText
+from envy.platform import Platform
+from envy.recipe_key import RecipeKey
+from envy.recipe_spec import RecipeSpec, parse_spec
+from envy.recipe_tables import is_included
+from envy.sources import location
+from envy.spelling import misspelt
+
+MANIFEST_NAME = "envy.lua"
+FIELDS = frozenset({"requires_envy", "packages", "default_shell"})
+_COMPARISONS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_SPECIFIER = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*v?([0-9]+(?:\.[0-9]+)*)\s*")
+_REQUIRES = re.compile(r"""^[ \t]*requires_envy[ \t]*=[ \t]*(["'])([^"'\n]*)\1""", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A loaded manifest. `reads` is what its Lua read while loading."""
+
+    path: Path
+    packages: tuple[RecipeSpec, ...]
+    aliases: Mapping[str, RecipeKey]
+    default_shell: LuaValue
+    state: LuaState
+    reads: ReadLog
+    warnings: tuple[str, ...] = ()
+
+
+def find_manifest(start: Path, *, named: Path | None = None) -> Path:
+    """The manifest that was named, or the nearest one from `start` up to the repository's root.
+
+    Raises:
+        ManifestError: there is none.
+    """
+    if named is not None:
+        return _named_manifest(start / named)
+    looked_in: list[Path] = []
+    start = start.absolute()
+    for directory in (start, *start.parents):
+        if (directory / MANIFEST_NAME).is_file():
+            return directory / MANIFEST_NAME
+        looked_in.append(directory)
+        # A worktree and a submodule have a file there.
+        if os.path.lexists(directory / ".git"):
+            break
+    raise _not_found(looked_in)
+
+
+def _named_manifest(path: Path) -> Path:
+    if path.is_file():
+        return path.absolute()
+    if path.is_dir():
+        raise ManifestError(
+            f"{path} is a directory, not a manifest", hint=f"name the file: {path / MANIFEST_NAME}"
+        )
+    raise ManifestError(
+        f"there is no manifest {path}", hint="--manifest and ENVY_MANIFEST name an existing file"
+    )
+
+
+def _not_found(looked_in: Sequence[Path]) -> ManifestError:
+    last = looked_in[-1]
+    places = ", ".join(str(directory) for directory in looked_in)
+    stopped = ""
+    if os.path.lexists(last / ".git"):
+        stopped = f" ({last} is the root of a repository, so the search ended there)"
+    above = next((p / MANIFEST_NAME for p in last.parents if (p / MANIFEST_NAME).is_file()), None)
+    hint = f"create {looked_in[0] / MANIFEST_NAME}, or name one with --manifest PATH"
+    if above is not None:
+        hint = f"one stands above that root; to use it, say --manifest {above}"
+    return ManifestError(f"no {MANIFEST_NAME} in {places}{stopped}", hint=hint)
+
+
+def load_manifest(
+    path: Path, *, platform: Platform, make_state: Callable[[Path], LuaState]
+) -> Manifest:
+    """Run a manifest and judge what it says. `make_state` gets the folder of the manifest.
+
+    Raises:
+        ManifestError: it needs another envy, or a field of it cannot be.
+        DeclarationError: an entry of it cannot be.
+        LuaScriptError: its Lua cannot be run.
+    """
+    state = make_state(path.parent)
+    text = _read(path)
+    source = SourceText(path, text)
+    try:
+        state.load_file(path)
+    except LuaScriptError:
+        # It may use what only a newer envy has; then that is what is wrong.
+        found = _REQUIRES.search(text)
+        if found:
+            _check_requires(found[2], source)
+        raise
+    values = state.user_globals()
+    _check_requires(values.get("requires_envy"), source)
+    packages, aliases = _parse_packages(values, source, path.parent, platform)
+    return Manifest(
+        path=path,
+        packages=packages,
+        aliases=aliases,
+        default_shell=_parse_default_shell(values.get("default_shell"), source),
+        state=state,
+        reads=state.reads,
+        warnings=tuple(
+            f"{source.at(name)}: the global `{name}` means nothing to envy; did you mean `{meant}`?"
+            for name, meant in misspelt(values, FIELDS)
+        ),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _check_requires(value: object, source: SourceText) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise ManifestError(
+            f"`requires_envy` must be a string, not {fields.describe(value)}",
+            origin=source.at("requires_envy"),
+            hint='such as requires_envy = ">=0.4"',
+        )
+    if not satisfies(__version__, value, origin=source.at("requires_envy")):
+        raise ManifestError(
+            f"this project needs envy {value.strip()}, and this is envy {__version__}",
+            origin=source.at("requires_envy"),
+            hint="install a version of envy that fits",
+        )
+
+
+def satisfies(version: str, specifiers: str, *, origin: Origin | None = None) -> bool:
+    """Whether a version fits specifiers such as `>=0.4,<2`.
+
+    Raises:
+        ManifestError: a specifier is none.
+    """
+    # Not by the `packaging` library: it would be a third of the time of a warm query.
+    own = _release(version)
+    verdicts = []
+    for specifier in specifiers.split(","):
+        found = _SPECIFIER.fullmatch(specifier)
+        if found is None:
+            raise ManifestError(
+                f'`requires_envy` holds "{specifier.strip()}", which is no version specifier',
+                origin=origin,
+                hint='write for example ">=0.4", "==1.2.3" or ">=0.4,<2"',
+            )
+        verdicts.append(_COMPARISONS[found[1]](own, _release(found[2])))
+    return all(verdicts)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a version; 1.0 and 1 are the same."""
+    leading = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    numbers = [int(part) for part in leading[0].split(".")] if leading else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _parse_packages(
+    values: Mapping[str, object], source: SourceText, base_dir: Path, platform: Platform
+) -> tuple[tuple[RecipeSpec, ...], dict[str, RecipeKey]]:
+    entries = _entries(values, source)
+    specs: dict[RecipeKey, RecipeSpec] = {}
+    aliases: dict[str, RecipeSpec] = {}
+    array = source.at("packages", length=len(entries))
+    for i, entry in enumerate(entries):
+        spec = parse_spec(
+            entry,
+            origin=array.at_element(i),
+            base_dir=base_dir,
+            recipes_dir=base_dir / "recipes",
+        )
+        if not is_included(spec.platforms, platform, spec.origin):
+            continue
+        _check_duplicate(specs.setdefault(spec.key, spec), spec)
+        if spec.alias:
+            _check_alias(aliases.setdefault(spec.alias, spec), spec)
+    return tuple(specs.values()), {alias: spec.key for alias, spec in aliases.items()}
+
+
+def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[object]:
+    value = values.get("packages")
+    if isinstance(value, list):
+        return value
+    if value == {}:
+        return ()
+    hint = 'it lists what the project needs, such as packages = { "envy.ninja@r1" }'
+    if value is None:
+        raise ManifestError("the manifest has no `packages`", origin=Origin(source.path), hint=hint)
+    origin = source.at("packages")
+    if not isinstance(value, dict):
+        raise ManifestError(
+            f"`packages` must be an array of entries, not {fields.describe(value)}",
+            origin=origin,
+            hint=hint,
+        )
+    if "recipe" in value:
+        hint = "one entry is an array too: packages = { { recipe = … } }"
+    elif any(isinstance(key, int) for key in value):
+        hint = "an entry is nil, or has a name"
+    raise ManifestError(
+        "`packages` must be an array of entries, without names and gaps", origin=origin, hint=hint
+    )
+
+
+def _check_duplicate(first: RecipeSpec, spec: RecipeSpec) -> None:
+    if first is spec or first.source is None or spec.source is None:
+        return
+    places = location(first.source), location(spec.source)
+    if places[0] != places[1]:
+        raise ManifestError(
+            f"{spec.key} comes from two sources:\n"
+            f"    {places[0]}, in {first.origin}\n    {places[1]}, in {spec.origin}",
+            origin=spec.origin,
+            hint="keep one of them, or give one recipe another identity",
+        )
+
+
+def _check_alias(first: RecipeSpec, spec: RecipeSpec) -> None:
+    if first.key != spec.key:
+        raise ManifestError(
+            f'two packages have the alias "{spec.alias}":\n'
+            f"    {first.key}, in {first.origin}\n    {spec.key}, in {spec.origin}",
+            origin=spec.origin,
+            hint="rename one of them",
+        )
+
+
+def _parse_default_shell(value: LuaValue, source: SourceText) -> LuaValue:
+    is_text = isinstance(value, str) and value != ""
+    if value is None or is_text or isinstance(value, dict | LuaFunction):
+        return value
+    raise ManifestError(
+        f"`default_shell` must be a constant, a table or a function, not {fields.describe(value)}",
+        origin=source.at("default_shell"),
+        hint="such as default_shell = ENVY_SHELL.BASH",
+    )

@@ -1,0 +1,294 @@
+"""What a recipe file says, strictly parsed into one frozen record.
+
+Owns which globals a recipe may define, of which types, and the rules between them; among these
+whether a recipe is user-managed, which is decided here and nowhere else. Of the record's functions
+only `dependencies` is called here; the rest is for the phases.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
+
+from envy import fields
+from envy.errors import DeclarationError, Origin
+from envy.lua.convert import LuaFunction
+from envy.option_text import OptionValue
+from envy.options import OptionDeclaration, apply_declarations, parse_declarations
+from envy.origins import SourceText
+from envy.platform import Platform, host_platform
+from envy.recipe_spec import Dependency, RecipeSpec, parse_alias, parse_dependencies
+from envy.recipe_tables import (
+    NO_EXPORTS,
+    Exports,
+    StageTable,
+    is_included,
+    parse_about,
+    parse_exports,
+    parse_host,
+    parse_products,
+    parse_stage_table,
+)
+from envy.sources import SourceItem, parse_source_items
+from envy.spelling import misspelt
+
+Verb: TypeAlias = str | LuaFunction | None
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeDefinition:
+    """Everything a recipe file says.
+
+    `options` are the effective ones, defaults filled in; `declarations` is None where the recipe
+    declares none and takes anything. `user_managed`: it has a `check`, changes the machine and
+    lives outside the cache. `excluded`: its `platforms` leave it out here.
+    """
+
+    identity: str
+    path: Path
+    about: Mapping[str, str] = field(default_factory=dict)
+    declarations: tuple[OptionDeclaration, ...] | None = None
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    dependencies: tuple[Dependency, ...] = ()
+    inputs: tuple[str, ...] = ()
+    host: tuple[tuple[str, str], ...] = ()
+    check: Verb = None
+    fetch: tuple[SourceItem, ...] | LuaFunction | None = None
+    stage: StageTable | Verb = None
+    build: Verb = None
+    install: Verb = None
+    deploy: LuaFunction | None = None
+    products: Mapping[str, str] | LuaFunction = field(default_factory=dict)
+    exports: Exports | LuaFunction = NO_EXPORTS
+    alias: str = ""
+    platforms: tuple[str, ...] = ()
+    portable: bool = False
+    relocate: tuple[str, ...] = ()
+    pass_env: tuple[str, ...] = ()
+    secret_env: tuple[str, ...] = ()
+    exclusive: str = ""
+    user_managed: bool = False
+    excluded: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+FIELDS = frozenset(RecipeDefinition.__dataclass_fields__) - {
+    *("path", "declarations", "user_managed", "excluded", "warnings")
+}
+_VERBS = ("check", "fetch", "stage", "build", "install", "deploy")
+
+
+def parse_definition(
+    values: Mapping[str, object],
+    *,
+    spec: RecipeSpec,
+    path: Path,
+    text: str,
+    platform: Platform | None = None,
+) -> RecipeDefinition:
+    """The definition in the globals that a recipe file left behind.
+
+    `text` is what the file holds; lines are found in it when a message needs one. `platform` is
+    the one to build for, by default the host.
+
+    Raises:
+        DeclarationError: the file and what was asked for do not agree, or it breaks a rule.
+    """
+    return _Parser(values, spec, path, SourceText(path, text), platform).definition()
+
+
+class _Parser:
+    """What the parsing of one recipe file needs at every step."""
+
+    def __init__(
+        self,
+        values: Mapping[str, object],
+        spec: RecipeSpec,
+        path: Path,
+        source: SourceText,
+        platform: Platform | None,
+    ) -> None:
+        self.values = values
+        self.spec = spec
+        self.path = path
+        self.source = source
+        self.platform = platform or host_platform()
+        self.base_dir = path.parent
+
+    def at(self, name: str) -> Origin:
+        value = self.values.get(name)
+        return self.source.at(name, length=len(value) if isinstance(value, list) else 0)
+
+    def definition(self) -> RecipeDefinition:
+        values = self.values
+        self._check_identity()
+        platforms = self._texts("platforms")
+        included = not platforms or is_included(platforms, self.platform, self.at("platforms"))
+        declarations = (
+            parse_declarations(values["options"], self.at("options"))
+            if "options" in values
+            else None
+        )
+        options = apply_declarations(declarations, self.spec.options, origin=self.spec.origin)
+        verbs = self._verbs()
+        return RecipeDefinition(
+            identity=self.spec.identity,
+            path=self.path,
+            about=parse_about(values["about"], self.at("about")) if "about" in values else _NOTHING,
+            declarations=declarations,
+            options=options,
+            dependencies=self._dependencies(options) if included else (),
+            inputs=self._texts("inputs"),
+            host=parse_host(values["host"], self.at("host")) if "host" in values else (),
+            check=verbs["check"],
+            fetch=self._fetch(),
+            stage=self._stage(),
+            build=verbs["build"],
+            install=verbs["install"],
+            deploy=self._deploy(),
+            products=self._products(),
+            exports=self._exports(),
+            alias=parse_alias(values, origin=self.at("alias")) if "alias" in values else "",
+            platforms=platforms,
+            portable="portable" in values
+            and fields.flag(values, "portable", origin=self.at("portable")),
+            relocate=self._texts("relocate"),
+            pass_env=self._texts("pass_env"),
+            secret_env=self._texts("secret_env"),
+            exclusive=fields.text(values, "exclusive", origin=self.at("exclusive"))
+            if "exclusive" in values
+            else "",
+            user_managed="check" in values,
+            excluded=not included,
+            warnings=self._warnings(),
+        )
+
+    def _check_identity(self) -> None:
+        said = self.values.get("identity")
+        asked = self.spec.identity
+        if said == asked:
+            return
+        if said is None:
+            raise DeclarationError(
+                "the recipe does not say who it is",
+                origin=Origin(self.source.path),
+                hint=f'add identity = "{asked}"',
+            )
+        if not isinstance(said, str):
+            raise fields.wrong_type("identity", said, "a string", origin=self.at("identity"))
+        raise DeclarationError(
+            f'the recipe says it is "{said}", and "{asked}" was asked for in {self.spec.origin}',
+            origin=self.at("identity"),
+            hint="make the two the same: name the other identity, or another source",
+        )
+
+    def _texts(self, name: str) -> tuple[str, ...]:
+        if name not in self.values:
+            return ()
+        return fields.texts(self.values, name, origin=self.at(name))
+
+    def _dependencies(self, options: Mapping[str, OptionValue]) -> tuple[Dependency, ...]:
+        value = self.values.get("dependencies")
+        if value is None:
+            return ()
+        origin = self.at("dependencies")
+        if isinstance(value, LuaFunction):
+            value = value.state.call(value, dict(options))
+        return parse_dependencies(value, origin=origin, base_dir=self.base_dir)
+
+    def _verbs(self) -> dict[str, Verb]:
+        """The verbs of a script or function, after the rules about which verbs go together."""
+        present = [verb for verb in _VERBS if verb in self.values]
+        self._check_verbs(present)
+        return {verb: self._script(verb) for verb in ("check", "build", "install")}
+
+    def _check_verbs(self, present: list[str]) -> None:
+        if "check" not in present:
+            if not {"fetch", "build", "install"}.intersection(present):
+                raise DeclarationError(
+                    "the recipe has nothing that makes content",
+                    origin=Origin(self.source.path),
+                    hint="give it `fetch`, `build` or `install`; or `check` and `install`, if it "
+                    "changes the machine",
+                )
+            return
+        for verb in ("fetch", "stage", "build"):
+            if verb in present:
+                raise DeclarationError(
+                    f"a recipe with `check` is user-managed, and may not have `{verb}`",
+                    origin=self.at(verb),
+                    hint="put what is to be downloaded into a recipe of its own and depend on it",
+                )
+        if "install" not in present:
+            raise DeclarationError(
+                "a recipe with `check` is user-managed, and needs `install`",
+                origin=self.at("check"),
+                hint="`install` says how to bring the machine to where `check` holds",
+            )
+
+    def _script(self, verb: str) -> Verb:
+        value = self.values.get(verb)
+        if value is None or isinstance(value, LuaFunction) or (isinstance(value, str) and value):
+            return value
+        hint = f"several lines go into one string, {verb} = [[ … ]]"
+        raise fields.wrong_type(
+            verb,
+            value,
+            "a script (a string) or a function",
+            origin=self.at(verb),
+            hint=hint if isinstance(value, list) else "",
+        )
+
+    def _fetch(self) -> tuple[SourceItem, ...] | LuaFunction | None:
+        value = self.values.get("fetch")
+        if value is None or isinstance(value, LuaFunction):
+            return value
+        return parse_source_items(value, origin=self.at("fetch"), base_dir=self.base_dir)
+
+    def _stage(self) -> StageTable | Verb:
+        value = self.values.get("stage")
+        if isinstance(value, dict):
+            return parse_stage_table(value, self.at("stage"))
+        return self._script("stage")
+
+    def _deploy(self) -> LuaFunction | None:
+        value = self.values.get("deploy")
+        if value is None or isinstance(value, LuaFunction):
+            return value
+        raise fields.wrong_type(
+            "deploy",
+            value,
+            "a function",
+            origin=self.at("deploy"),
+            hint="deploy = function(ctx, opts) ctx.run([[ … ]]) end",
+        )
+
+    def _products(self) -> Mapping[str, str] | LuaFunction:
+        value = self.values.get("products")
+        if value is None:
+            return _NOTHING
+        if isinstance(value, LuaFunction):
+            return value
+        return parse_products(
+            value,
+            platform=self.platform,
+            user_managed="check" in self.values,
+            origin=self.at("products"),
+        )
+
+    def _exports(self) -> Exports | LuaFunction:
+        value = self.values.get("exports")
+        if value is None:
+            return NO_EXPORTS
+        if isinstance(value, LuaFunction):
+            return value
+        return parse_exports(value, self.at("exports"))
+
+    def _warnings(self) -> tuple[str, ...]:
+        return tuple(
+            f"{self.at(name)}: the global `{name}` means nothing to envy; did you mean `{meant}`?"
+            for name, meant in misspelt(self.values, FIELDS)
+        )

@@ -1,0 +1,172 @@
+"""What a recipe offers and relies on: the smaller tables of a recipe file, strictly parsed.
+
+Owns the forms of `products`, `exports`, `stage`, `host` and `about`. Recipes may give the first
+three by a function too, so what such a function returned is judged by the same code.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from envy import fields
+from envy.errors import DeclarationError, Origin
+from envy.platform import Platform
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ABOUT_FIELDS = frozenset({"version", "license", "homepage", "description"})
+_PRODUCT_FIELDS = frozenset({"path", "platforms"})
+_STAGE_FIELDS = frozenset({"strip"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTable:
+    """`stage = { strip = n }`: how archives are unpacked."""
+
+    strip: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exports:
+    """What dependents and `envy run` get; `{{asset}}` and relative paths are filled in later."""
+
+    path: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, hash=False)
+    cmake_prefix: tuple[str, ...] = ()
+    pkg_config: tuple[str, ...] = ()
+
+
+NO_EXPORTS = Exports()
+_EXPORT_FIELDS = frozenset(Exports.__dataclass_fields__)
+
+
+def is_included(filters: Sequence[str], platform: Platform, origin: Origin | None) -> bool:
+    """Whether `platforms` lets something exist here.
+
+    Raises:
+        DeclarationError: a filter names no platform.
+    """
+    # All filters are judged, also after a match: a misspelt one shows on every platform.
+    verdicts = [platform.matches(name, origin=origin) for name in filters]
+    return any(verdicts) or not verdicts
+
+
+def parse_stage_table(value: Mapping[str, object], origin: Origin | None) -> StageTable:
+    """The table form of `stage`."""
+    fields.check_known(value, _STAGE_FIELDS, what="a stage table", origin=origin)
+    return StageTable(strip=fields.count(value, "strip", origin=origin))
+
+
+def parse_about(value: object, origin: Origin | None) -> Mapping[str, str]:
+    """The table `about`: what is shown of a recipe."""
+    if not isinstance(value, dict):
+        raise fields.wrong_type("about", value, "a table", origin=origin)
+    fields.check_known(value, _ABOUT_FIELDS, what="`about`", origin=origin)
+    return {name: fields.text(value, name, origin=origin) for name in value}
+
+
+def parse_host(value: object, origin: Origin | None) -> tuple[tuple[str, str], ...]:
+    """The table `host`: each program of the machine, and the command that prints its version.
+
+    A program that comes without a command is asked with `--version`.
+    """
+    if isinstance(value, list):
+        value = dict(enumerate(value, start=1))
+    if not isinstance(value, dict):
+        raise fields.wrong_type(
+            "host", value, "a table of programs", origin=origin, hint='such as { "python3" }'
+        )
+    programs: dict[str, str] = {}
+    for name, text in value.items():
+        if not isinstance(text, str) or not text.strip():
+            raise fields.wrong_type(f"host.{name}", text, "a non-empty string", origin=origin)
+        if isinstance(name, int):
+            programs[text] = f"{text} --version"
+        else:
+            programs[name] = text
+    return tuple(sorted(programs.items()))
+
+
+def parse_products(
+    value: object, *, platform: Platform, user_managed: bool, origin: Origin | None
+) -> Mapping[str, str]:
+    """The table `products`, without what its `platforms` leave out here.
+
+    Raises:
+        DeclarationError: no such table, or a path that leaves the asset.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise fields.wrong_type(
+            "products", value, "a table of paths", origin=origin, hint='such as { gn = "bin/gn" }'
+        )
+    products: dict[str, str] = {}
+    for name, product in value.items():
+        path = _product_path(str(name), product, platform, origin)
+        if path is None:
+            continue
+        if not user_managed and _leaves(path):
+            raise DeclarationError(
+                f'the product {name} is "{path}", which is not inside the asset',
+                origin=fields.field_origin(origin, str(name)),
+                hint="paths of products are relative to the asset",
+            )
+        products[str(name)] = path
+    return products
+
+
+def _product_path(
+    name: str, value: object, platform: Platform, origin: Origin | None
+) -> str | None:
+    """The path of a product; None where its `platforms` leave it out."""
+    if isinstance(value, str) and value and not name.isdigit():
+        return value
+    at_product = fields.field_origin(origin, name)
+    if not isinstance(value, dict) or "path" not in value:
+        raise fields.wrong_type(
+            f"products.{name}",
+            value,
+            "a path under a name",
+            origin=origin,
+            hint='such as gn = "bin/gn", or gn = { path = "bin/gn", platforms = { "linux" } }',
+        )
+    fields.check_known(value, _PRODUCT_FIELDS, what="a product", origin=at_product)
+    filters = fields.texts(value, "platforms", origin=at_product)
+    path = fields.text(value, "path", origin=at_product)
+    return path if is_included(filters, platform, at_product) else None
+
+
+def _leaves(path: str) -> bool:
+    return path.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", path)
+
+
+def parse_exports(value: object, origin: Origin | None) -> Exports:
+    """The table `exports`."""
+    if value is None:
+        return NO_EXPORTS
+    if not isinstance(value, dict):
+        raise fields.wrong_type("exports", value, "a table", origin=origin)
+    fields.check_known(value, _EXPORT_FIELDS, what="`exports`", origin=origin)
+    return Exports(
+        path=fields.texts(value, "path", origin=origin),
+        env=_parse_env(value.get("env", {}), origin),
+        cmake_prefix=fields.texts(value, "cmake_prefix", origin=origin),
+        pkg_config=fields.texts(value, "pkg_config", origin=origin),
+    )
+
+
+def _parse_env(value: object, origin: Origin | None) -> Mapping[str, str]:
+    if not isinstance(value, dict):
+        raise fields.wrong_type("env", value, "a table of variables", origin=origin)
+    for name, text in value.items():
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            raise DeclarationError(
+                f"`exports.env` names no variable: {name!r}",
+                origin=fields.field_origin(origin, "env"),
+            )
+        if not isinstance(text, str) or "\0" in text:
+            raise fields.wrong_type(
+                f"exports.env.{name}", text, "a string", origin=fields.field_origin(origin, "env")
+            )
+    return cast("dict[str, str]", value)
