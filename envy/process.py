@@ -1,0 +1,383 @@
+"""Running one program: starting it, reading what it writes, noticing its end, clearing up after it.
+
+Guarantees
+  A child has no input, no descriptor of envy's, no terminal, and a session and group of its own,
+  unless it is interactive: then it has all of envy's terminal and stays in envy's group.
+  When `run_argv` returns, the child is reaped and every other member of its group was killed. A
+  descendant that left the group and holds the pipes is not waited for.
+  Whatever is raised in between (by `on_output` for instance), the same holds.
+  The interpreter slot is held whenever `on_output` or a hook is called, never while waiting.
+"""
+
+import contextlib
+import errno
+import os
+import select
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envy.children import GRACE, Child, Children
+from envy.errors import Cancelled, ScriptFailed
+from envy.interpreter import released
+
+if TYPE_CHECKING:
+    import subprocess
+
+OnOutput = Callable[[str, bytes], None]  # the stream, `stdout` or `stderr`, and some bytes of it
+
+# How long those whom a child leaves behind may still write to its pipes: `cmd > >(tee log)` ends
+# before tee does. Only somebody who holds a pipe open costs this time.
+_TAIL_GRACE = 0.1
+_CHUNK = 1 << 16
+_CHUNKS_AT_ONCE = 4
+_PIPE_SIZE = 1 << 18
+
+# Between fork and exec a child holds copies of the files that other threads are writing; whoever
+# executes such a file just then is told "text file busy". One start at a time leaves no such child.
+_starting = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """How a child ended. The exit code of one that a signal ended is 128 and the signal."""
+
+    exit_code: int
+    signal: int | None = None
+    stdout: bytes = b""  # both only if they were to be captured
+    stderr: bytes = b""
+    duration: float = 0.0
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """What is to be run, and how."""
+
+    argv: Sequence[str]
+    command: str  # for people
+    cwd: Path
+    environment: Mapping[str, str]
+    children: Children
+    label: str = ""
+    on_output: OnOutput | None = None
+    capture: bool = False
+    timeout: float | None = None
+    interactive: bool = False
+
+
+def run_argv(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    children: Children,
+    label: str = "",
+    on_output: OnOutput | None = None,
+    capture: bool = False,
+    timeout: float | None = None,
+    interactive: bool = False,
+) -> Completed:
+    """Run a program to its end, found on the PATH of `environment`; any exit code is an answer.
+
+    After `timeout` seconds its group is asked to end, then killed, and `timed_out` says so.
+
+    Raises:
+        ScriptFailed: it could not be started.
+        Cancelled: `children.terminate_all` was called.
+    """
+    return run(
+        Invocation(
+            argv=argv,
+            command=shlex.join(argv),
+            cwd=cwd,
+            environment=environment,
+            children=children,
+            label=label,
+            on_output=on_output,
+            capture=capture,
+            timeout=timeout,
+            interactive=interactive,
+        )
+    )
+
+
+def run(invocation: Invocation) -> Completed:
+    """Run what was described; see `run_argv`."""
+    children = invocation.children
+    children.ensure_open()
+    process = _start(invocation)
+    child = Child(
+        process.pid,
+        label=invocation.label,
+        command=invocation.command,
+        has_group=not invocation.interactive,
+    )
+    children.add(child)
+    with contextlib.ExitStack() as undo:
+        if child.has_group:
+            undo.callback(children.on_end, child.pid)
+        undo.callback(_clear_up, process, child, children)
+        if child.has_group:
+            children.on_start(child.pid)
+        watch = _watch(invocation, process, child)
+        undo.callback(watch.close)
+        captured = _relay(watch, invocation)
+        with released():
+            children.remove(child)
+            status = _reap(process, invocation)
+    completed = _completed(status, captured, child, timed_out=watch.timed_out)
+    if child.kill_at is not None and completed.exit_code:
+        raise Cancelled(f"ended, because the run is ending: {invocation.command}")
+    return completed
+
+
+def _relay(watch: "_Watch", invocation: Invocation) -> dict[str, list[bytes]]:
+    """Hand on what the child writes until it has ended, and keep it if it is to be captured."""
+    captured: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+    while not watch.finished:
+        with released():
+            chunks = watch.wait()
+        for stream, chunk in chunks:
+            if invocation.capture:
+                captured[stream].append(chunk)
+            if invocation.on_output is not None:
+                invocation.on_output(stream, chunk)
+    return captured
+
+
+def _watch(invocation: Invocation, process: "subprocess.Popen[bytes]", child: Child) -> "_Watch":
+    try:
+        return _Watch(invocation, process, child)
+    except OSError as error:  # too many open files, most likely
+        raise _explain_start(error, invocation) from error
+
+
+class _Watch:
+    """The wait for one child: its pipes, its end, and the moments at which patience ends."""
+
+    __slots__ = (
+        "_child",
+        "_children",
+        "_deadline",
+        "_exit",
+        "_exited",
+        "_on_deadline",
+        "_poller",
+        "_streams",
+        "finished",
+        "timed_out",
+    )
+
+    def __init__(
+        self, invocation: Invocation, process: "subprocess.Popen[bytes]", child: Child
+    ) -> None:
+        self._child = child
+        self._children = invocation.children
+        self._exited = False
+        self.finished = False
+        self.timed_out = False
+        timeout = invocation.timeout
+        self._deadline = None if timeout is None else child.started + timeout
+        self._on_deadline = self._ask_to_end
+        self._streams: dict[int, str] = {}
+        self._poller = select.poll()
+        self._exit = invocation.children.watch_exit(child.pid)
+        self._poller.register(self._exit, select.POLLIN)
+        for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
+            if pipe is not None:
+                self._streams[pipe.fileno()] = name
+                _make_roomy(pipe.fileno())
+                self._poller.register(pipe.fileno(), select.POLLIN)
+
+    def wait(self) -> list[tuple[str, bytes]]:
+        """Block until there is something to hand on or the child is finished, and take it."""
+        chunks: list[tuple[str, bytes]] = []
+        while not chunks and not self.finished:
+            for descriptor, _ in self._poller.poll(self._patience()):
+                if descriptor == self._exit:
+                    self._note_exit()
+                else:
+                    chunks += self._read(descriptor)
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self._on_deadline()
+            if self._exited and not self._streams:
+                self.finished = True
+            if self.finished:
+                chunks += self._drain()
+        if chunks:
+            self._child.last_output = time.monotonic()
+        return chunks
+
+    def close(self) -> None:
+        """Let the descriptor of the exit go."""
+        os.close(self._exit)
+
+    def _patience(self) -> float | None:
+        """Milliseconds until the deadline."""
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - time.monotonic()) * 1000
+
+    def _note_exit(self) -> None:
+        self._exited = True
+        self._poller.unregister(self._exit)
+        self._on_deadline = self._stop_listening
+        # A group that was asked to end keeps the time that it was given for that.
+        if not self.timed_out or self._deadline is None:
+            self._deadline = self._child.kill_at or time.monotonic() + _TAIL_GRACE
+
+    def _read(self, descriptor: int) -> list[tuple[str, bytes]]:
+        name = self._streams[descriptor]
+        chunks: list[tuple[str, bytes]] = []
+        while len(chunks) < _CHUNKS_AT_ONCE:
+            try:
+                chunk = os.read(descriptor, _CHUNK)
+            except BlockingIOError:
+                break
+            if not chunk:
+                self._poller.unregister(descriptor)
+                del self._streams[descriptor]
+                break
+            chunks.append((name, chunk))
+            if len(chunk) < _CHUNK // 2:
+                break
+        return chunks
+
+    def _drain(self) -> list[tuple[str, bytes]]:
+        """What lies in the pipes, now that the group is dead; bounded, for others may write on."""
+        if not self._streams:
+            return []
+        self._children.send(self._child, signal.SIGKILL)
+        return [item for descriptor in list(self._streams) for item in self._read(descriptor)]
+
+    def _ask_to_end(self) -> None:
+        self.timed_out = True
+        self._children.send(self._child, signal.SIGTERM)
+        self._deadline = time.monotonic() + GRACE
+        self._on_deadline = self._make_end
+
+    def _make_end(self) -> None:
+        self._children.send(self._child, signal.SIGKILL)
+        self._deadline = None
+
+    def _stop_listening(self) -> None:
+        self.finished = True
+
+
+def _make_roomy(descriptor: int) -> None:
+    """Give a pipe room, so that the child can go on while this thread waits for the slot."""
+    import fcntl
+
+    os.set_blocking(descriptor, False)
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        # Refused once a user's pipes hold too much; the usual size does as well.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+
+
+def _start(invocation: Invocation) -> "subprocess.Popen[bytes]":
+    import subprocess
+
+    interactive = invocation.interactive
+    try:
+        with _starting:
+            # A session of its own, and not a group alone: in a background group of envy's session
+            # a program that asks for a password on /dev/tty would be stopped, and hang for ever.
+            return subprocess.Popen(
+                list(invocation.argv),
+                cwd=invocation.cwd,
+                env=dict(invocation.environment),
+                stdin=None if interactive else subprocess.DEVNULL,
+                stdout=None if interactive else subprocess.PIPE,
+                stderr=None if interactive else subprocess.PIPE,
+                bufsize=0,
+                start_new_session=not interactive,
+            )
+    except (OSError, ValueError, IndexError) as error:
+        raise _explain_start(error, invocation) from error
+
+
+def _explain_start(error: Exception, invocation: Invocation) -> ScriptFailed:
+    """Why a program could not be started; exit code 127 means that there is none, as in a shell."""
+    program = invocation.argv[0] if invocation.argv else ""
+    number = error.errno if isinstance(error, OSError) else None
+    code, hint = 126, ""
+    if not invocation.cwd.is_dir():
+        why = f"there is no directory {invocation.cwd}"
+    elif not program:
+        why = "it names no program"
+    elif number == errno.ENOENT and "/" not in program:
+        code, why = 127, f"there is no program {program!r} on PATH"
+        hint = f"install {program}, or depend on a recipe that provides it"
+    elif number == errno.ENOENT and os.path.lexists(invocation.cwd / program):
+        why = f"the interpreter or loader that {program} asks for is not there"
+        hint = "a program built for another C library, or a script whose first line names no file"
+    elif number == errno.ENOENT:
+        code, why = 127, f"there is no file {program}"
+    elif number == errno.E2BIG:
+        why = "its arguments and environment are too long"
+        hint = "hand long data over in a file"
+    elif number == errno.ENOEXEC:
+        why = f"{program} is no program for this machine"
+        hint = "a script wants a first line such as #!/bin/sh"
+    elif isinstance(error, OSError):
+        why = f"{program}: {os.strerror(error.errno or 0)}"
+        if number == errno.EACCES:
+            hint = f"make it executable: chmod +x {program}"
+    else:
+        why = str(error)
+    return ScriptFailed(
+        command=invocation.command,
+        exit_code=code,
+        reason=f"could not be started, because {why}",
+        hint=hint,
+    )
+
+
+def _reap(process: "subprocess.Popen[bytes]", invocation: Invocation) -> int:
+    """Take a child's exit status, and tell it to its Popen, which then has nothing left to do."""
+    try:
+        _, status = os.waitpid(process.pid, 0)
+    except ChildProcessError as error:
+        process.returncode = 0
+        raise ScriptFailed(
+            command=invocation.command,
+            exit_code=126,
+            reason="ended, but the system had thrown its exit code away",
+            hint="envy was started by something that ignores SIGCHLD; it must not",
+        ) from error
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode
+
+
+def _clear_up(process: "subprocess.Popen[bytes]", child: Child, children: Children) -> None:
+    """Close the pipes; after an exception, also end and reap the child."""
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:  # somebody left behind who still writes gets a broken pipe
+            pipe.close()
+    if process.returncode is not None:
+        return
+    children.send(child, signal.SIGKILL)
+    with released(), contextlib.suppress(ChildProcessError):
+        children.remove(child)
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+
+
+def _completed(
+    status: int, captured: dict[str, list[bytes]], child: Child, *, timed_out: bool
+) -> Completed:
+    return Completed(
+        exit_code=status if status >= 0 else 128 - status,
+        signal=-status if status < 0 else None,
+        stdout=b"".join(captured["stdout"]),
+        stderr=b"".join(captured["stderr"]),
+        duration=time.monotonic() - child.started,
+        timed_out=timed_out,
+    )

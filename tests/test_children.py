@@ -1,0 +1,134 @@
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from envy.children import Child, Children
+from envy.errors import Cancelled, EnvyError
+from envy.platform import environment, is_alive
+from envy.process import run_argv
+
+FAST = 5.0
+
+
+class Runner(threading.Thread):
+    """Runs a script in a thread; `ready` is set by its first output, which is its number."""
+
+    def __init__(self, children: Children, script: str) -> None:
+        super().__init__(daemon=True)
+        self.children = children
+        self.script = script
+        self.ready = threading.Event()
+        self.pid = 0
+        self.outcome: object = None
+        self.start()
+        assert self.ready.wait(FAST)
+
+    def run(self) -> None:
+        try:
+            self.outcome = run_argv(
+                ["sh", "-c", self.script],
+                cwd=Path("/"),
+                environment=environment(),
+                children=self.children,
+                on_output=self.on_output,
+            )
+        except EnvyError as error:
+            self.outcome = error
+
+    def on_output(self, _: str, chunk: bytes) -> None:
+        self.pid = self.pid or int(chunk.split()[0])
+        self.ready.set()
+
+
+def test_every_run_returns_when_all_are_ended():
+    """Threads that wait for children are let go at once, with the news that the run is ending."""
+    children = Children()
+    runners = [Runner(children, "echo $$; sleep 60; sleep 60") for _ in range(3)]
+    started = time.monotonic()
+    assert children.terminate_all()
+    for runner in runners:
+        runner.join(FAST)
+    assert time.monotonic() - started < 0.9
+    assert [type(runner.outcome) for runner in runners] == [Cancelled] * 3
+    assert not any(is_alive(runner.pid) for runner in runners)
+
+
+def test_one_that_will_not_end_is_killed():
+    """After the grace a child that ignores the request is killed with its group."""
+    children = Children()
+    runner = Runner(children, "trap '' TERM; echo $$; while :; do sleep 0.01; done")
+    assert children.terminate_all(grace=0.1)
+    runner.join(FAST)
+    assert isinstance(runner.outcome, Cancelled)
+    assert not is_alive(runner.pid)
+
+
+def test_a_member_of_the_group_that_will_not_end_is_killed():
+    """The grace also ends for those whom the main child leaves behind."""
+    children = Children()
+    runner = Runner(children, "(trap '' TERM; sh -c 'echo $PPID'; while :; do sleep 0.01; done)")
+    started = time.monotonic()
+    children.terminate_all(grace=0.2)
+    runner.join(FAST)
+    assert time.monotonic() - started < FAST / 2
+    assert not is_alive(runner.pid)
+
+
+def test_an_end_with_success_is_kept():
+    """A child that ends well when asked to has done its work."""
+    children = Children()
+    runner = Runner(children, "trap 'exit 0' TERM; echo $$; while :; do sleep 0.01; done")
+    children.terminate_all()
+    runner.join(FAST)
+    assert runner.outcome.exit_code == 0
+
+
+def test_a_flood_of_output_does_not_delay_the_end():
+    """A child that is always being read from is ended like any other."""
+    children = Children()
+    runner = Runner(children, "echo $$; exec yes")
+    children.terminate_all(grace=0.5)
+    runner.join(FAST)
+    assert isinstance(runner.outcome, Cancelled)
+
+
+def test_a_child_that_starts_while_all_are_being_ended_is_killed():
+    """One that slips in between the question and its start does not live."""
+    children = Children()
+    children.terminate_all()
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], environment(), setpgroup=0)
+    children.add(Child(pid, label="", command="sleep", has_group=True))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
+
+
+def test_one_that_has_left_the_registry_gets_no_signal():
+    """The number of a child that was reaped may be another's, and is not signalled."""
+    children = Children()
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], environment(), setpgroup=0)
+    child = Child(pid, label="", command="sleep", has_group=True)
+    children.send(child, 9)
+    assert is_alive(pid)
+    children.add(child)
+    children.remove(child)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
+
+
+def test_ending_nothing_ends_at_once():
+    """Without children there is nothing to wait for."""
+    started = time.monotonic()
+    assert Children().terminate_all(grace=60)
+    assert time.monotonic() - started < FAST
+
+
+def test_views_of_one_registry_end_together():
+    """A view with hooks is the same registry."""
+    children = Children()
+    hooked = children.hooked(on_start=lambda _: None, on_end=lambda _: None)
+    runner = Runner(hooked, "echo $$; exec sleep 60")
+    assert [child.pid for child in children.running()] == [runner.pid]
+    assert children.terminate_all()
+    with pytest.raises(Cancelled):
+        hooked.ensure_open()

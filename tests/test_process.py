@@ -1,0 +1,443 @@
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from envy.children import Children, watch_exit_by_thread
+from envy.errors import Cancelled, ScriptFailed
+from envy.interpreter import InterpreterSlot
+from envy.platform import environment, is_alive
+from envy.process import run_argv
+
+FAST = (
+    5.0  # far more than anything here takes, far less than the sleeps that must not be waited for
+)
+
+
+@pytest.fixture(params=["descriptor", "thread"])
+def children(request):
+    return Children(watch_exit=watch_exit_by_thread if request.param == "thread" else None)
+
+
+def run(children, *argv, cwd=Path("/"), **rest):
+    rest.setdefault("environment", environment())
+    rest.setdefault("capture", True)
+    return run_argv([str(word) for word in argv], cwd=cwd, children=children, **rest)
+
+
+def sh(children, script, **rest):
+    return run(children, "sh", "-c", script, **rest)
+
+
+def python(children, script, **rest):
+    return run(children, sys.executable, "-c", script, **rest)
+
+
+def open_descriptors():
+    return sorted(entry.name for entry in Path("/proc/self/fd").iterdir())
+
+
+def wait_dead(pid: int) -> None:
+    """Wait until a process that is nobody's child here is gone (a killed one takes a moment)."""
+    deadline = time.monotonic() + FAST
+    while is_alive(pid):
+        assert time.monotonic() < deadline, f"process {pid} still runs"
+        os.sched_yield()
+
+
+def test_the_output_and_exit_code_are_reported(children):
+    """Both streams are captured apart, and a bad exit code is an answer and no error."""
+    completed = sh(children, "echo out; echo err >&2; exit 3")
+    assert (completed.exit_code, completed.signal) == (3, None)
+    assert (completed.stdout, completed.stderr) == (b"out\n", b"err\n")
+
+
+def test_a_signal_is_reported(children):
+    """A child that a signal ended tells which, and has the exit code that shells give it."""
+    completed = sh(children, "kill -9 $$")
+    assert (completed.exit_code, completed.signal) == (137, signal.SIGKILL)
+
+
+def test_output_is_handed_on_as_it_comes(children):
+    """Chunks arrive while the child still runs."""
+    answer_path, seen = os.pipe(), []
+
+    def on_output(stream, chunk):
+        seen.append((stream, chunk))
+        os.write(answer_path[1], b"go\n")
+
+    script = f"echo first; read line < /proc/{os.getpid()}/fd/{answer_path[0]}; echo $line >&2"
+    sh(children, script, on_output=on_output, capture=False)
+    assert seen == [("stdout", b"first\n"), ("stderr", b"go\n")]
+
+
+def test_nothing_is_kept_unless_it_is_to_be_captured(children):
+    """Without capture the output goes to the listener alone."""
+    seen = []
+    completed = sh(
+        children, "echo out", capture=False, on_output=lambda *output: seen.append(output)
+    )
+    assert completed.stdout == b""
+    assert seen == [("stdout", b"out\n")]
+
+
+def test_ten_megabytes_on_one_line_that_are_no_text_arrive_unchanged(children):
+    """Output is bytes; neither its encoding nor its lines matter."""
+    script = "import os; [os.write(1, bytes(range(256)) * 256) for _ in range(160)]"
+    assert python(children, script).stdout == bytes(range(256)) * 256 * 160
+
+
+def test_output_that_nobody_wants_takes_no_memory(children):
+    """A hundred megabytes pass through without being kept."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    count = 0
+
+    def on_output(_, chunk):
+        nonlocal count
+        count += len(chunk)
+
+    run(children, "head", "-c", 100_000_000, "/dev/zero", on_output=on_output, capture=False)
+    assert count == 100_000_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+
+
+def test_standard_input_is_empty(children):
+    """A child that reads finds the end at once."""
+    assert run(children, "cat").stdout == b""
+
+
+def test_the_environment_is_exactly_what_was_given(children):
+    """Nothing of envy's own environment comes along."""
+    completed = run(children, "env", environment={"PATH": os.defpath, "A": "b\udcff"})
+    assert sorted(completed.stdout.split(b"\n")) == sorted(
+        [b"", b"A=b\xff", f"PATH={os.defpath}".encode()]
+    )
+
+
+def test_the_program_is_found_on_the_path_that_was_given(children, tmp_path):
+    """It is the PATH of the child's environment that counts."""
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\necho found\n")
+    tool.chmod(0o755)
+    assert run(children, "tool", environment={"PATH": str(tmp_path)}).stdout == b"found\n"
+
+
+def test_a_child_inherits_no_descriptor(children, tmp_path):
+    """Not even a descriptor that is marked as inheritable reaches a child."""
+    with (tmp_path / "file").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        script = "import os; print(os.listdir('/proc/self/fd'))"
+        # The fourth is that of the listing itself.
+        assert python(children, script).stdout == b"['0', '1', '2', '3']\n"
+
+
+def test_no_descriptor_is_left_open(children, tmp_path):
+    """Runs that end well, badly, or not even begin leave the number of open files as it was."""
+
+    def boom(*_):
+        raise ZeroDivisionError
+
+    sh(children, "true")
+    before = open_descriptors()
+    sh(children, "exit 1")
+    with pytest.raises(ScriptFailed):
+        run(children, tmp_path / "missing")
+    with pytest.raises(ZeroDivisionError):
+        sh(children, "echo; sleep 60", on_output=boom)
+    assert open_descriptors() == before
+
+
+def test_a_child_leads_a_group_and_session_of_its_own_without_terminal(children):
+    """What the terminal sends to envy's group does not reach children, nor can they ask on it."""
+    script = (
+        "import os\nprint(os.getpid() == os.getpgid(0) == os.getsid(0))\n"
+        "try: open('/dev/tty')\nexcept OSError: print('no terminal')"
+    )
+    assert python(children, script).stdout == b"True\nno terminal\n"
+
+
+def test_what_a_child_leaves_behind_in_its_group_is_killed(children):
+    """A background process does not outlive the script, nor is it waited for."""
+    started = time.monotonic()
+    completed = sh(children, "sleep 60 & echo $!")
+    assert time.monotonic() - started < FAST
+    wait_dead(int(completed.stdout))
+
+
+def test_what_is_left_behind_without_the_pipes_is_killed_too(children):
+    """A background process that writes elsewhere is killed like any other."""
+    completed = sh(children, "sleep 60 >/dev/null 2>&1 & echo $!")
+    wait_dead(int(completed.stdout))
+
+
+def test_one_that_left_the_group_and_holds_the_pipes_is_not_waited_for(children):
+    """A daemon with a session of its own cannot hang envy, and what it wrote so far is kept."""
+    started = time.monotonic()
+    completed = sh(children, "setsid sh -c 'echo daemon $$; sleep 60' & sleep 0.05; echo main")
+    assert time.monotonic() - started < FAST
+    lines = completed.stdout.split(b"\n")
+    assert b"main" in lines
+    os.kill(next(int(line.split()[1]) for line in lines if line.startswith(b"daemon")), 9)
+
+
+def test_one_that_left_the_group_and_writes_for_ever_is_not_waited_for(children):
+    """A flood from a process that escaped ends with the main child."""
+    started = time.monotonic()
+    completed = sh(
+        children,
+        "setsid yes & echo pid $! >&2; sleep 0.05",
+        capture=False,
+        on_output=lambda *_: None,
+    )
+    assert completed.exit_code == 0
+    assert time.monotonic() - started < FAST
+
+
+def test_the_end_of_a_pipeline_that_outlives_the_shell_is_heard(children):
+    """Who still has something to pass on after the main child's end gets a moment to do so."""
+    completed = run(children, "bash", "-c", "exec > >(sleep 0.02; cat); echo late")
+    assert completed.stdout == b"late\n"
+
+
+def test_a_child_that_closed_its_output_is_still_waited_for(children, tmp_path):
+    """The end of the output is not the end of the child."""
+    completed = sh(children, f"exec >&- 2>&-; sleep 0.05; echo x > {tmp_path}/done; exit 4")
+    assert completed.exit_code == 4
+    assert (tmp_path / "done").exists()
+
+
+def test_a_timeout_ends_the_whole_group(children):
+    """After the timeout the group is ended, and the answer says so."""
+    started = time.monotonic()
+    completed = sh(children, "sleep 60 & echo $!; wait", timeout=0.1)
+    assert completed.timed_out
+    assert completed.signal == signal.SIGTERM
+    assert time.monotonic() - started < FAST
+    wait_dead(int(completed.stdout))
+
+
+def test_a_timeout_kills_who_will_not_end(children):
+    """A child that ignores the request to end is killed, even while it floods its output."""
+    completed = sh(children, "trap '' TERM; while :; do echo x; done", timeout=0.1, capture=False)
+    assert (completed.timed_out, completed.signal) == (True, signal.SIGKILL)
+
+
+def test_a_timeout_lets_the_group_clean_up(children, tmp_path):
+    """Who catches the request to end may finish what it does."""
+    script = (
+        f"trap 'echo clean > {tmp_path}/trace; exit 9' TERM; echo; while :; do sleep 0.01; done"
+    )
+    completed = sh(children, script, timeout=0.3)
+    assert completed.exit_code == 9
+    assert (tmp_path / "trace").exists()
+
+
+def test_a_child_in_time_is_not_timed_out(children):
+    """A timeout that does not come changes nothing."""
+    assert not sh(children, "true", timeout=60).timed_out
+
+
+def test_an_error_in_the_listener_ends_the_child(children):
+    """What is raised while output is handed on comes out, and the child is gone."""
+    pids = []
+
+    def on_output(_, chunk):
+        pids.append(int(chunk))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sh(children, "echo $$; sleep 60", on_output=on_output)
+    assert not is_alive(pids[0])
+    assert children.running() == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "text"),
+    [
+        (["no-such-program"], 127, "no program 'no-such-program' on PATH"),
+        (["./missing"], 127, "no file ./missing"),
+        (["./plain"], 126, "chmod"),
+        (["./no-interpreter"], 126, "interpreter or loader"),
+        (["./no-format"], 126, "no program for this machine"),
+        (["echo", "x" * 4_000_000], 126, "too long"),
+        (["echo", "\0"], 126, "null byte"),
+        ([], 126, "names no program"),
+    ],
+)
+def test_what_cannot_be_started_says_why(tmp_path, argv, code, text):
+    """The reason and the remedy are told; exit code 127 means that it is missing."""
+    (tmp_path / "plain").write_text("")
+    (tmp_path / "no-interpreter").write_text("#!/no/such/interpreter\n")
+    (tmp_path / "no-format").write_text("echo\n")
+    (tmp_path / "no-interpreter").chmod(0o755)
+    (tmp_path / "no-format").chmod(0o755)
+    with pytest.raises(ScriptFailed, match=text) as caught:
+        run(Children(), *argv, cwd=tmp_path)
+    assert caught.value.exit_code_of_script == code
+
+
+def test_a_missing_directory_is_told_from_a_missing_program(tmp_path):
+    """It is the directory that is named when that one is missing."""
+    with pytest.raises(ScriptFailed, match=f"no directory {tmp_path}/gone"):
+        run(Children(), "true", cwd=tmp_path / "gone")
+
+
+def test_a_program_just_written_can_be_started_by_many_threads(children, tmp_path):
+    """No start meets a file that a half-started sibling still holds open for writing."""
+    failures = []
+
+    def work(number):
+        for turn in range(15):
+            tool = tmp_path / f"tool-{number}-{turn}"
+            tool.write_text("#!/bin/sh\nexit 7\n")
+            tool.chmod(0o755)
+            try:
+                run(children, tool)
+            except ScriptFailed as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs descriptors of processes")
+def test_no_thread_is_needed_for_a_child():
+    """Where a descriptor stands for a process, waiting takes the caller's thread alone."""
+    seen = []
+    sh(Children(), "echo", on_output=lambda *_: seen.append(threading.active_count()))
+    assert seen == [threading.active_count()]
+
+
+def test_the_slot_is_free_while_a_child_is_awaited(children):
+    """Another thread computes while this one waits for its child."""
+    slot, other_had_it = InterpreterSlot(), threading.Event()
+    started, pipe = threading.Event(), os.pipe()
+
+    def compute():
+        started.wait()
+        with slot.held():
+            other_had_it.set()
+        os.write(pipe[1], b"\n")
+
+    threading.Thread(target=compute, daemon=True).start()
+    with slot.held():
+        started.set()
+        sh(children, f"read line < /proc/{os.getpid()}/fd/{pipe[0]}", timeout=FAST)
+    assert other_had_it.is_set()
+
+
+def test_the_slot_is_held_while_output_is_handed_on(children):
+    """Listeners and hooks compute, and so they have the slot."""
+    slot, free = InterpreterSlot(), []
+
+    def note(*_):
+        free.append(slot._lock.acquire(blocking=False))
+
+    hooked = children.hooked(on_start=note, on_end=note)
+    with slot.held():
+        sh(hooked, "echo", on_output=note)
+    assert free == [False, False, False]
+
+
+def test_the_report_of_what_runs_names_the_child(children):
+    """While a child runs, its label, number, command and times can be asked for."""
+    seen = []
+
+    def on_output(*_):
+        seen.extend(children.running())
+
+    sh(children, "echo", label="local.a@r1: build", on_output=on_output)
+    (child,) = seen
+    assert (child.label, child.command) == ("local.a@r1: build", "sh -c echo")
+    assert child.started <= child.last_output <= time.monotonic()
+    assert children.running() == []
+
+
+def test_the_hooks_hear_of_each_group(children):
+    """Whoever records process groups is told when one begins and when it is gone."""
+    heard = []
+
+    def on_end(group):
+        heard.append(("end", group, is_alive(group)))
+
+    hooked = children.hooked(on_start=lambda group: heard.append(("start", group)), on_end=on_end)
+    pid = int(sh(hooked, "echo $$").stdout)
+    assert heard == [("start", pid), ("end", pid, False)]
+
+
+def test_a_hook_that_fails_leaves_no_child(children):
+    """If a group cannot be recorded, its child does not go on."""
+    groups = []
+
+    def on_start(group):
+        groups.append(group)
+        raise ZeroDivisionError
+
+    hooked = children.hooked(on_start=on_start, on_end=lambda _: None)
+    with pytest.raises(ZeroDivisionError):
+        sh(hooked, "sleep 60")
+    assert not is_alive(groups[0])
+
+
+def test_an_interactive_child_has_the_terminal(tmp_path):
+    """An interactive child shares envy's terminal, group and streams."""
+    script = tmp_path / "interactive.py"
+    script.write_text(
+        "import os, sys\nfrom pathlib import Path\n"
+        "from envy.process import run_argv\nfrom envy.children import Children\n"
+        "code = 'import os; print(input(), os.isatty(1), os.getpgid(0) == os.getpgid("
+        'os.getppid()), open("/dev/tty").isatty())\'\n'
+        "heard = []\n"
+        "children = Children().hooked(on_start=heard.append, on_end=heard.append)\n"
+        "completed = run_argv([sys.executable, '-c', code], cwd=Path('/'), children=children, "
+        "environment=dict(os.environ), interactive=True, capture=True)\n"
+        "assert completed.stdout == b'' and heard == []\n"
+        "sys.exit(completed.exit_code)\n"
+    )
+    pid, terminal = os.forkpty()
+    if pid == 0:
+        os.chdir(Path(__file__).parents[1])
+        os.environ["PYTHONPATH"] = "."
+        os.execv(sys.executable, [sys.executable, str(script)])
+    os.write(terminal, b"hello\n")
+    _, status = os.waitpid(pid, 0)
+    written = os.read(terminal, 10_000)
+    os.close(terminal)
+    assert b"hello True True True" in written
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_an_exit_code_that_the_system_threw_away_is_no_success(tmp_path):
+    """Started with SIGCHLD ignored, envy says that it cannot know how its children ended."""
+    script = tmp_path / "ignoring.py"
+    script.write_text(
+        "import os, signal\nfrom pathlib import Path\n"
+        "from envy.process import run_argv\nfrom envy.children import Children\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "run_argv(['false'], cwd=Path('/'), environment=dict(os.environ), children=Children())\n"
+    )
+    result = subprocess.run(
+        [sys.executable, script],
+        env={**environment(), "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "SIGCHLD" in result.stderr
+
+
+def test_a_run_after_the_end_of_all_is_refused(children):
+    """No child starts once all were ended."""
+    children.terminate_all()
+    with pytest.raises(Cancelled):
+        sh(children, "true")

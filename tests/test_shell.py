@@ -1,0 +1,229 @@
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envy.children import Children
+from envy.errors import DeclarationError, Origin, ScriptFailed
+from envy.platform import Platform, environment
+from envy.shell import (
+    BASH,
+    POWERSHELL,
+    SH,
+    LineSplitter,
+    Shell,
+    builtin_shell,
+    describe_script,
+    run_script,
+    shell_from_value,
+)
+
+PYTHON = Shell(name="python", file=(sys.executable,), extension=".py")
+BOTH = pytest.mark.parametrize("shell", [BASH, SH], ids=["bash", "sh"])
+
+
+def run(script, *, shell=BASH, **rest):
+    rest.setdefault("cwd", Path("/"))
+    return run_script(
+        script,
+        shell=shell,
+        environment=environment(),
+        children=Children(),
+        capture=True,
+        **rest,
+    )
+
+
+@BOTH
+def test_a_script_stops_at_the_first_failing_command(shell):
+    """What follows a command that failed is not run, and its exit code is the script's."""
+    completed = run("echo one\n(exit 5)\necho two", shell=shell)
+    assert (completed.exit_code, completed.stdout) == (5, b"one\n")
+
+
+def test_a_failure_inside_a_pipe_counts_in_bash():
+    """In bash a pipeline fails when any part of it does."""
+    assert run("false | cat\necho two").stdout == b""
+
+
+def test_a_script_may_be_a_list_of_lines():
+    """The lines of a list are one script."""
+    assert run(["x=1", "echo $x"]).stdout == b"1\n"
+
+
+def test_a_script_runs_where_it_is_told(tmp_path):
+    """The working directory is the one that was given."""
+    assert run("pwd -P", cwd=tmp_path).stdout.decode().strip() == str(tmp_path.resolve())
+
+
+@BOTH
+def test_a_script_too_long_for_an_argument_comes_from_a_file(shell, tmp_path):
+    """Length is no matter; the file is in the scratch directory and gone afterwards."""
+    script = f"cat > /dev/null\necho {'x' * 300_000} | wc -c\nls {tmp_path}\nfalse\necho no"
+    completed = run(script, shell=shell, scratch_dir=tmp_path)
+    count, name = completed.stdout.split()
+    assert int(count) == 300_001
+    assert name.endswith(b".sh")
+    assert completed.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_script_needs_no_scratch_directory():
+    """Without a scratch directory the system's own is used."""
+    assert run("#" * 200_000 + "\necho fine").stdout == b"fine\n"
+
+
+def test_a_custom_shell_reads_a_file(tmp_path):
+    """A shell that takes files gets the script as one with its extension."""
+    completed = run("import sys\nprint(sys.argv[0])", shell=PYTHON, scratch_dir=tmp_path)
+    path = Path(completed.stdout.decode().strip())
+    assert (path.parent, path.suffix) == (tmp_path, ".py")
+
+
+def test_a_custom_shell_takes_an_argument():
+    """A shell with a list of words gets the script as the word after them."""
+    shell = shell_from_value({"inline": [sys.executable, "-c"]})
+    assert run("print(6 * 7)", shell=shell).stdout == b"42\n"
+
+
+def test_a_script_too_long_for_a_shell_without_files_says_so():
+    """A shell that only takes an argument cannot run everything, and the error tells what can."""
+    with pytest.raises(ScriptFailed, match="file = "):
+        run(":" * 200_000, shell=Shell(name="x", inline=("sh", "-c")))
+
+
+def test_bytes_that_are_no_text_survive_in_a_script():
+    """A script's bytes reach the shell as the author wrote them."""
+    assert run("printf '\udcff'").stdout == b"\xff"
+
+
+def test_a_missing_shell_names_itself():
+    """A shell that is not installed is named, with a remedy."""
+    with pytest.raises(ScriptFailed, match="no program 'nosuchshell' on PATH"):
+        run("true", shell=Shell(name="x", inline=("nosuchshell", "-c")))
+
+
+def test_a_scratch_directory_that_cannot_be_written_says_so(tmp_path):
+    """When a script's file cannot be made, the error says where."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ScriptFailed, match="cannot be written"):
+        run("pass", shell=PYTHON, scratch_dir=tmp_path / "file")
+
+
+def test_a_script_does_not_read_the_rest_of_itself():
+    """A command that reads its input gets nothing, not the next lines of the script."""
+    assert run("cat\necho after").stdout == b"after\n"
+
+
+@pytest.mark.parametrize(
+    ("system", "shell"), [("linux", BASH), ("darwin", BASH), ("windows", POWERSHELL)]
+)
+def test_each_system_has_a_built_in_shell(system, shell):
+    """Where nobody chose a shell, the system decides."""
+    assert builtin_shell(Platform(os=system, arch="x86_64")) is shell
+
+
+@pytest.mark.parametrize("shell", [BASH, SH, POWERSHELL])
+def test_a_constant_means_its_shell(shell):
+    """The constants of ENVY_SHELL name the built-in shells."""
+    assert shell_from_value(f"@shell:{shell.name}") is shell
+
+
+def test_a_table_means_a_shell():
+    """A table names a program that takes files, by a word or a list of them."""
+    assert shell_from_value({"file": "/usr/bin/zsh", "ext": "zsh"}) == Shell(
+        name="zsh", file=("/usr/bin/zsh",), extension=".zsh"
+    )
+    assert shell_from_value({"file": ["node", "-r", "x"], "ext": ".js"}).file[1:] == ("-r", "x")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "bash",
+        "@shell:fish",
+        None,
+        7,
+        ["bash"],
+        {},
+        {"inline": []},
+        {"inline": "bash -c"},
+        {"inline": ["bash", 1]},
+        {"inline": ["a"], "file": "b"},
+        {"inline": ["a"], "ext": ".x"},
+        {"ext": ".x"},
+        {"file": "x", "ext": "/x"},
+        {"file": "x", "extension": ".x"},
+    ],
+)
+def test_what_is_no_shell_is_an_error_with_its_place(value):
+    """Anything else is an error that shows how a shell is written."""
+    with pytest.raises(DeclarationError, match="ext = ") as caught:
+        shell_from_value(value, Origin(Path("envy.lua"), 9))
+    assert str(caught.value).startswith("envy.lua:9: ")
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("make", "make"),
+        ("\n  make all  \n\nmake install", "make all …"),
+        (["", "x"], "x"),
+        ("", ""),
+        ("y" * 300, "y" * 199 + "…"),
+    ],
+)
+def test_a_script_is_described_on_one_line(script, expected):
+    """Messages show the first line that says something."""
+    assert describe_script(script) == expected
+
+
+def test_lines_are_completed_across_chunks():
+    """A line is handed on when its end has come, the last one when the stream ends."""
+    splitter = LineSplitter()
+    assert splitter.feed(b"a\nb") == [b"a"]
+    assert splitter.feed(b"c\r\n\nd") == [b"bc", b""]
+    assert splitter.finish() == [b"d"]
+    assert splitter.finish() == []
+
+
+def test_ten_megabytes_on_one_line_come_in_pieces():
+    """An absurdly long line is cut, so that nothing has to hold it whole."""
+    splitter, pieces = LineSplitter(), []
+    for _ in range(160):
+        pieces += splitter.feed(b"x" * 65_536)
+    pieces += splitter.finish()
+    assert max(map(len, pieces)) == 16_384
+    assert sum(map(len, pieces)) == 160 * 65_536
+
+
+@given(st.text(), st.integers(1, 20), st.integers(4, 20))
+def test_no_character_is_cut_in_two(text, step, limit):
+    """Pieces of text are text, and together they are all of it."""
+    data = text.replace("\n", "").replace("\r", "").encode()
+    splitter, pieces = LineSplitter(limit), []
+    for start in range(0, len(data), step):
+        pieces += splitter.feed(data[start : start + step])
+    pieces += splitter.finish()
+    assert b"".join(pieces) == data
+    assert all(piece.decode() and len(piece) <= limit for piece in pieces)
+
+
+@given(st.binary(), st.integers(1, 20))
+def test_any_bytes_are_kept_whatever_the_chunks(data, step):
+    """Lines depend on the bytes alone, not on how they were cut into chunks."""
+    splitter, lines = LineSplitter(), []
+    for start in range(0, len(data), step):
+        lines += splitter.feed(data[start : start + step])
+    lines += splitter.finish()
+    whole = LineSplitter()
+    assert lines == whole.feed(data) + whole.finish()
+
+
+@pytest.mark.skipif(shutil.which("pwsh") is None, reason="needs PowerShell")
+def test_powershell_stops_at_the_first_failing_command():
+    """In PowerShell, too, a failing command ends the script."""
+    assert b"two" not in run("Get-Item /no/such\necho two", shell=POWERSHELL).stdout
