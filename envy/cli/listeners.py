@@ -1,0 +1,45 @@
+"""Which listeners a run has: the one place that goes from settings and a terminal to consoles."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
+
+from envy.cli.settings import Settings
+from envy.console.live import LiveConsole
+from envy.console.plain import PlainConsole
+from envy.console.text import Streams
+from envy.console.trace import JsonTrace, TextTrace
+from envy.events import Listener
+
+
+def make_listeners(settings: Settings, *, is_terminal: bool, streams: Streams) -> list[Listener]:
+    """The listeners that the settings ask for, one console first.
+
+    Raises:
+        UsageError: the trace file cannot be written.
+    """
+    # Trace lines go to the same terminal as a picture would, and quiet wants neither.
+    draws = is_terminal and settings.progress and not settings.quiet and not settings.trace_stderr
+    console = LiveConsole if draws else PlainConsole
+    listeners: list[Listener] = [console(streams, verbosity=settings.verbosity)]
+    if settings.trace_stderr:
+        listeners.append(TextTrace(streams.errors))
+    if settings.trace_file:
+        listeners.append(JsonTrace(settings.trace_file, errors=streams.errors))
+    return listeners
+
+
+def can_draw(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether the stream is a terminal on which a region can be redrawn."""
+    encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
+    return stream.isatty() and encoding.startswith("utf") and environment.get("TERM", "?") != "dumb"
+
+
+@contextlib.contextmanager
+def suspended(listeners: Sequence[Listener]) -> Iterator[None]:
+    """Keep the consoles off the terminal, for a question or an interactive program."""
+    with contextlib.ExitStack() as stack:
+        for listener in listeners:
+            if isinstance(listener, LiveConsole | PlainConsole):
+                stack.enter_context(listener.suspended())
+        yield

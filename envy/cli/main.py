@@ -1,0 +1,174 @@
+"""The `envy` command line: which commands there are, and how a run of one ends.
+
+Owns the table of commands, the printing of errors and the way from an error to an exit code. A
+command's module is imported when it is the command that was asked for, and never for `--help`.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import click
+
+from envy import __version__
+from envy.cli.exit_codes import CANCELLED, SUCCESS, USAGE
+from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
+from envy.console.text import safe_lines, write_line
+from envy.errors import Cancelled, EnvyError, InternalError
+from envy.platform import environment as host_environment
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """A command that is imported when it is used: `module:attribute`, and its line in the help."""
+
+    target: str
+    short_help: str
+
+    def load(self) -> click.Command:
+        """Import it."""
+        module, _, attribute = self.target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+COMMANDS: dict[str, CommandEntry] = {
+    "sync": CommandEntry("envy.cli.sync:command", "Bring this machine to what envy.lua says."),
+    "asset": CommandEntry("envy.cli.asset:command", "Print where a package is installed."),
+    "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
+    "version": CommandEntry("envy.cli.version:command", "Print the version of envy."),
+    "trace-schema": CommandEntry(
+        "envy.cli.trace_schema:command", "Print the JSON Schema of --trace=file:PATH."
+    ),
+}
+
+
+class LazyGroup(CommonOptionsMixin, click.Group):
+    """The `envy` command itself, over a table of commands."""
+
+    def __init__(self, table: Mapping[str, CommandEntry]) -> None:
+        super().__init__(
+            name="envy",
+            help="Install the tools and libraries that a project's envy.lua lists.",
+            params=[*common_options(), _version_option()],
+            context_settings=HELP_OPTIONS,
+            invoke_without_command=True,
+            subcommand_metavar="COMMAND [ARGS]...",
+            callback=_without_command,
+        )
+        self._table = table
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(self._table)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name."""
+        entry = self._table.get(cmd_name)
+        return entry.load() if entry else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        if args and args[0] not in self._table and not args[0].startswith("-"):
+            from envy.suggest import did_you_mean
+
+            raise click.UsageError(
+                f"there is no command {args[0]!r}; {did_you_mean(args[0], self._table)}", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands before the options: they are what a reader looks for."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.short_help) for name, entry in self._table.items()])
+        super().format_options(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text("`envy COMMAND --help` tells about a command.")
+
+
+def _version_option() -> click.Option:
+    def show(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
+        if value and not ctx.resilient_parsing:
+            click.echo(f"envy {__version__}")
+            ctx.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Print the version and exit.",
+    )
+
+
+@click.pass_context
+def _without_command(ctx: click.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(USAGE)
+
+
+def main() -> None:
+    """Run the command line of this process, and end it."""
+    sys.exit(run_command_line(sys.argv[1:], environment=host_environment()))
+
+
+def run_command_line(
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    commands: Mapping[str, CommandEntry] = COMMANDS,
+) -> int:
+    """Run one command; errors are printed, and the exit code is returned."""
+    try:
+        code = LazyGroup(commands).main(
+            list(arguments),
+            prog_name="envy",
+            standalone_mode=False,
+            obj=Invocation(environment=environment),
+        )
+    except EnvyError as error:
+        return _report(error, sys.stderr)
+    except click.UsageError as error:
+        return _report_usage(error, sys.stderr)
+    except click.ClickException as error:
+        _print_error(error.format_message(), sys.stderr)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return CANCELLED
+    except Exception as error:  # noqa: BLE001  whatever it is, it is a bug and shown as one
+        return _report(InternalError(f"{type(error).__name__}: {error}"), sys.stderr, bug=error)
+    return code if isinstance(code, int) else SUCCESS
+
+
+def _report(error: EnvyError, stream: TextIO, *, bug: BaseException | None = None) -> int:
+    if isinstance(error, InternalError):
+        # Only a bug of envy's own is worth its place in the code.
+        import traceback
+
+        for line in "".join(traceback.format_exception(bug or error)).splitlines():
+            write_line(stream, "\n".join(safe_lines(line)))
+    if isinstance(error, Cancelled):
+        write_line(stream, "\n".join(safe_lines(str(error))))
+    else:
+        _print_error(str(error), stream)
+    return error.exit_code
+
+
+def _report_usage(error: click.UsageError, stream: TextIO) -> int:
+    if error.ctx:
+        write_line(stream, error.ctx.get_usage())
+    _print_error(error.format_message(), stream)
+    if error.ctx:
+        write_line(stream, f"Try '{error.ctx.command_path} --help' for help.")
+    return USAGE
+
+
+def _print_error(text: str, stream: TextIO) -> None:
+    for line in safe_lines(f"error: {text}"):
+        write_line(stream, line)

@@ -1,0 +1,84 @@
+"""What the common options of every command come to, once merged with the environment.
+
+Owns the precedence: an option after the command, an option before it, the environment, the default.
+Reads no environment itself; it is handed one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envy.console.narration import Verbosity
+from envy.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The common options; None where nobody said anything. Paths are absolute."""
+
+    manifest: Path | None = None
+    cache_root: Path | None = None
+    jobs: int | None = None
+    fetch_jobs: int | None = None
+    fail_fast: bool = False
+    assume_yes: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    progress: bool = True
+    trace_stderr: bool = False
+    trace_file: Path | None = None
+
+    @property
+    def verbosity(self) -> Verbosity:
+        """How much the user wants to hear."""
+        if self.quiet:
+            return Verbosity.QUIET
+        return Verbosity.VERBOSE if self.verbose else Verbosity.NORMAL
+
+
+def merge_settings(given: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """The settings of a command that was given these options.
+
+    Raises:
+        UsageError: a variable of the environment says what cannot be.
+    """
+    return Settings(**{**_from_environment(environment), **given})
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    manifest = environment.get("ENVY_MANIFEST")
+    if manifest:
+        found["manifest"] = absolute_path(manifest)
+    cache_root = environment.get("ENVY_CACHE_ROOT")
+    if cache_root:
+        found["cache_root"] = _cache_root(cache_root)
+    if environment.get("ENVY_YES"):
+        found["assume_yes"] = _yes_or_no("ENVY_YES", environment["ENVY_YES"])
+    return found
+
+
+def absolute_path(text: str) -> Path:
+    """The path that was meant by text, in the current directory where it is relative."""
+    return Path(text).expanduser().absolute()
+
+
+def _cache_root(text: str) -> Path:
+    # A variable outlives the directory it was set in; relative, it would name many caches.
+    path = Path(text).expanduser()
+    if not path.is_absolute():
+        raise UsageError(
+            f"ENVY_CACHE_ROOT is {text!r}, which is not an absolute path",
+            hint=f"set ENVY_CACHE_ROOT={path.absolute()}, or say --cache-root {text}",
+        )
+    return path
+
+
+def _yes_or_no(name: str, text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off"):
+        return False
+    raise UsageError(f"{name} is {text!r}, which is neither yes nor no", hint=f"set {name}=1 or 0")

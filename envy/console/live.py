@@ -1,0 +1,187 @@
+"""The live display: lines that stay, and under them a picture of the run that is redrawn.
+
+Owns the terminal while a run lasts. The picture is made by `display`; here is only when it is drawn
+and what it is drawn with. rich is imported when there is first something to draw, and never before:
+a run that finds everything in the cache ends sooner than the import would take.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TextIO
+
+from envy.console.display import DisplayState, Line, Span, line_text, render
+from envy.console.narration import Importance, Narrator, Remark, Verbosity
+from envy.console.plain import write_remark
+from envy.console.text import Streams
+from envy.events import PhaseStart, Stamped
+
+_REDRAW_SECONDS = 0.125
+# A terminal that blocks (a stopped pager, flow control) must not keep the run from ending.
+_CLOSE_SECONDS = 2.0
+
+
+class Screen(Protocol):
+    """A terminal on which a region at the bottom can be redrawn."""
+
+    @property
+    def width(self) -> int:
+        """Cells in a line, now."""
+
+    def show(self, above: Sequence[Line], region: Sequence[Line]) -> None:
+        """Print `above` for good, and replace the region under it."""
+
+    def close(self) -> None:
+        """Remove the region and give the terminal back as it was."""
+
+
+class RichScreen:
+    """A Screen drawn by rich."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+        self._live.start()
+
+    @property
+    def width(self) -> int:
+        """Cells in a line, now."""
+        return self._console.width
+
+    def show(self, above: Sequence[Line], region: Sequence[Line]) -> None:
+        """Print `above` for good, and replace the region under it."""
+        from rich.console import Group
+        from rich.text import Text
+
+        def styled(line: Line) -> Text:
+            text = Text(no_wrap=True, overflow="crop")
+            for span in line:
+                text.append(span.text, style=_RICH_STYLES.get(span.style, ""))
+            return text
+
+        for line in above:
+            self._console.print(Text(line_text(line)), soft_wrap=True)
+        self._live.update(Group(*map(styled, region)), refresh=True)
+
+    def close(self) -> None:
+        """Remove the region and give the terminal back as it was."""
+        self._live.stop()
+
+
+_RICH_STYLES = {
+    "name": "bold",
+    "phase": "cyan",
+    "time": "blue",
+    "bar": "green",
+    "faint": "dim",
+    "warning": "yellow",
+    "failure": "red",
+}
+
+
+class LiveConsole:
+    """The listener that draws.
+
+    Guarantees
+      Events only change the state, under `_state_lock`, held for moments; a thread draws.
+      The screen is touched under `_screen_lock` only, which is taken before `_state_lock`.
+      While suspended nothing is drawn or written, and the region is gone.
+      Every remark is written, at the latest by `close`; a terminal that is gone ends the drawing,
+      never the run.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        *,
+        verbosity: Verbosity = Verbosity.NORMAL,
+        open_screen: Callable[[TextIO], Screen] = RichScreen,
+        clock: Callable[[], float] = time.time,
+        redraw_seconds: float = _REDRAW_SECONDS,
+    ) -> None:
+        self._streams = streams
+        # Steps are what the picture shows.
+        self._least = Importance.DETAIL if verbosity is Verbosity.VERBOSE else Importance.NOTE
+        self._open_screen = open_screen
+        self._clock = clock
+        self._redraw_seconds = redraw_seconds
+        self._narrator = Narrator()
+        self._state = DisplayState()
+        self._state_lock = threading.Lock()
+        self._screen_lock = threading.Lock()
+        self._pending: list[Remark] = []
+        self._closing = threading.Event()
+        self._screen: Screen | None = None
+        self._gone = False
+        self._thread: threading.Thread | None = None
+
+    def on_event(self, stamped: Stamped) -> None:
+        """Take note; the drawing thread shows it at its next turn."""
+        with self._state_lock:
+            self._state.apply(stamped)
+            remarks = self._narrator.tell(stamped)
+            self._pending += [remark for remark in remarks if remark.importance >= self._least]
+            if self._thread is None and (self._pending or isinstance(stamped.event, PhaseStart)):
+                self._thread = threading.Thread(target=self._draw, name="display", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Remove the picture and leave the lines."""
+        self._closing.set()
+        if self._thread:
+            self._thread.join(_CLOSE_SECONDS)
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Leave the terminal to somebody else, such as a question or an interactive program."""
+        with self._screen_lock:
+            self._show(picture=False)
+            yield
+
+    def _draw(self) -> None:
+        while not self._closing.wait(self._redraw_seconds):
+            with self._screen_lock:
+                self._show(picture=True)
+        with self._screen_lock:
+            self._show(picture=False)
+
+    def _show(self, *, picture: bool) -> None:
+        """Write what is pending and draw the picture, or end it."""
+        with self._state_lock:
+            remarks, self._pending = self._pending, []
+            width = self._screen.width if self._screen else 80
+            region = render(self._state, self._clock(), width) if picture else []
+        try:
+            if not (self._screen or self._gone) and len(region) > 1:  # more than the counts
+                self._screen = self._open_screen(self._streams.errors)
+            if self._screen:
+                self._show_on(self._screen, remarks, region)
+                remarks = []
+            if self._screen and not picture:
+                self._screen.close()
+                self._screen = None
+        except (OSError, ValueError):
+            self._screen, self._gone = None, True
+        for remark in remarks:
+            write_remark(self._streams, remark)
+
+    def _show_on(self, screen: Screen, remarks: list[Remark], region: list[Line]) -> None:
+        shares_terminal = self._streams.output.isatty()
+        above = []
+        for remark in remarks:
+            if remark.importance is Importance.RESULT and not shares_terminal:
+                write_remark(self._streams, remark)
+            else:
+                above.append((Span(remark.text),))
+        screen.show(above, region)

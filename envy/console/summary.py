@@ -1,0 +1,65 @@
+"""How a run ended: the final line, and every failure once.
+
+Pure functions of plain results; they print nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from envy.console.text import format_seconds, safe_lines
+from envy.errors import DependencyFailed, RecipeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncResult:
+    """What became of the packages that were asked for and what they need."""
+
+    packages: int
+    user_managed: int = 0  # of the packages
+    cached: int = 0
+    installed: int = 0
+    failures: Sequence[RecipeError] = ()
+    cancelled: bool = False
+    seconds: float = 0.0
+
+
+def final_line(result: SyncResult, *, command: str = "sync") -> str:
+    """One line: `sync complete: 5 packages, 1 user-managed, 0 failed (3 cached) in 12.4s`."""
+    roots, dependents = _split(result.failures)
+    if result.cancelled:
+        outcome = "cancelled"
+    else:
+        outcome = "failed" if result.failures else "complete"
+    parts = [
+        f"{result.packages} package" + ("" if result.packages == 1 else "s"),
+        f"{result.user_managed} user-managed",
+        f"{len(roots)} failed",
+    ]
+    if dependents:
+        parts.append(f"{len(dependents)} not built")
+    found = f"{result.cached} cached"
+    if result.installed:
+        found += f", {result.installed} installed"
+    took = format_seconds(result.seconds)
+    return f"{command} {outcome}: {', '.join(parts)} ({found}) in {took}"
+
+
+def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
+    """What went wrong: each root failure in full, then a line for each recipe it stopped."""
+    roots, dependents = _split(failures)
+    lines: list[str] = []
+    for root in roots:
+        lines += safe_lines(f"error: {root}")
+    for dependent in dependents:
+        lines += safe_lines(dependent.message.partition("\n")[0])
+    return lines
+
+
+def _split(failures: Sequence[RecipeError]) -> tuple[list[RecipeError], list[RecipeError]]:
+    """Root failures and the recipes they stopped, each once, in the order of their keys."""
+    once = {(type(failure), failure.key, failure.phase): failure for failure in failures}
+    ordered = sorted(once.values(), key=lambda failure: (failure.key, failure.phase))
+    return (
+        [failure for failure in ordered if not isinstance(failure, DependencyFailed)],
+        [failure for failure in ordered if isinstance(failure, DependencyFailed)],
+    )

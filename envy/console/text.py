@@ -1,0 +1,127 @@
+"""How a piece of text, a size or a duration is put on a terminal.
+
+Owns the rule that no control character which somebody else produced reaches a terminal: a build's
+output, an error's text or a file name could otherwise move the cursor, recolour or rewrite lines.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TextIO
+
+# C0 and C1, the marks that reorder or break lines for a reader, and halves of surrogate pairs
+# (bytes that were no UTF-8, which no stream takes). Tab and newline are the callers' to decide.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Where results go (`output`) and where everything said about the work goes (`errors`)."""
+
+    output: TextIO
+    errors: TextIO
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a raw byte, kept by surrogateescape
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def escape_controls(text: str) -> str:
+    """The text with every unsafe character spelled out; its newlines and tabs stay."""
+    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escaped, text)
+
+
+def safe_lines(text: str) -> list[str]:
+    """The lines of a text, each safe to show as one line of a terminal."""
+    return [escape_controls(line.removesuffix("\r")).expandtabs(4) for line in text.split("\n")]
+
+
+def safe_line(text: str) -> str:
+    """A text as one line, whatever is in it."""
+    return escape_controls(text).replace("\n", "\\n").replace("\t", " ")
+
+
+def last_rewrite(text: str) -> str:
+    """What a line that rewrites itself by carriage returns ends up showing."""
+    return text.rstrip("\r").rpartition("\r")[2]
+
+
+def write_line(stream: TextIO, text: str) -> None:
+    """Write one line and flush it; characters that the stream cannot carry are spelled out."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    stream.write(text + "\n")
+    stream.flush()
+
+
+def format_size(count: int) -> str:
+    """A number of bytes for a reader: `512 B`, `1.5 MiB`."""
+    if count < 1024:
+        return f"{count} B"
+    size = float(count)
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= 1024
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} TiB"
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration for a reader: `12.4s`, `2m 05s`, `1h 02m`."""
+    seconds = max(0.0, seconds)
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def format_clock(seconds: float) -> str:
+    """A running time that keeps its width while it runs: `0:07`, `12:30`, `1:02:03`."""
+    whole = max(0, int(seconds))
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d}"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def cell_width(text: str) -> int:
+    """How many terminal cells a safe line takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells(character) for character in text)
+
+
+def clip(text: str, width: int) -> str:
+    """The text cut to so many cells, an ellipsis in the last when something is missing."""
+    if cell_width(text) <= width:
+        return text
+    if width <= 0:
+        return ""
+    kept, used = [], 0
+    for character in text:
+        used += _cells(character)
+        if used > width - 1:
+            break
+        kept.append(character)
+    return "".join(kept) + "…"
+
+
+def pad(text: str, width: int) -> str:
+    """The text clipped or filled to exactly so many cells."""
+    clipped = clip(text, width)
+    return clipped + " " * (width - cell_width(clipped))
+
+
+def _cells(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,0 +1,81 @@
+"""Traces of a run: one JSON object a line in a file, or one human line on standard error.
+
+Owns the trace file from its opening to the end of the process. A line reaches the file whole, in
+one write, before the next event is delivered, so a process that ends without warning leaves a file
+of whole lines.
+"""
+
+import contextlib
+import io
+import json
+import time
+from pathlib import Path
+from typing import TextIO
+
+from envy.console.text import safe_line, write_line
+from envy.errors import UsageError
+from envy.events import Stamped
+
+
+class JsonTrace:
+    """The listener behind `--trace=file:PATH`."""
+
+    def __init__(self, path: Path, *, errors: TextIO) -> None:
+        """Begin an empty file.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        self._path = path
+        self._errors = errors
+        try:
+            self._file: io.FileIO | None = io.FileIO(path, "w")
+        except OSError as error:
+            raise UsageError(
+                f"cannot write the trace to {path}: {error.strerror}",
+                hint="--trace=file:PATH takes a file in a folder that exists and may be written",
+            ) from error
+
+    def on_event(self, stamped: Stamped) -> None:
+        """Append one line."""
+        if self._file is None or not stamped.event.in_files:
+            return
+        line = memoryview((json.dumps(stamped.as_json()) + "\n").encode("ascii"))
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _give_up(self, error: OSError) -> None:
+        # A full disk ends the trace, not the run that it watches.
+        self.close()
+        with contextlib.suppress(OSError, ValueError):
+            text = f"warning: the trace {self._path} ends here: {error.strerror}"
+            write_line(self._errors, safe_line(text))
+
+
+class TextTrace:
+    """The listener behind `--trace` and `--trace=stderr`."""
+
+    def __init__(self, errors: TextIO) -> None:
+        self._errors = errors
+
+    def on_event(self, stamped: Stamped) -> None:
+        """Write one line."""
+        if not stamped.event.in_files:
+            return
+        moment = time.strftime("%H:%M:%S", time.localtime(stamped.ts))
+        milliseconds = int(stamped.ts * 1000) % 1000
+        text = f"{moment}.{milliseconds:03d} {stamped.event.name}: {stamped.as_text()}"
+        with contextlib.suppress(OSError, ValueError):
+            write_line(self._errors, safe_line(text))
+
+    def close(self) -> None:
+        """Nothing is held."""

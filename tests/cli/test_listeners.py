@@ -1,0 +1,84 @@
+"""Which listeners a run has."""
+
+import io
+
+import pytest
+
+from envy.cli.listeners import can_draw, make_listeners, suspended
+from envy.cli.settings import Settings
+from envy.console.live import LiveConsole
+from envy.console.plain import PlainConsole
+from envy.console.text import Streams
+from envy.console.trace import JsonTrace, TextTrace
+from envy.events import LogMessage, Stamped
+
+
+@pytest.fixture
+def streams():
+    return Streams(io.StringIO(), io.StringIO())
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_terminal", "expected"),
+    [
+        (Settings(), True, [LiveConsole]),
+        (Settings(verbose=True), True, [LiveConsole]),
+        (Settings(), False, [PlainConsole]),
+        (Settings(progress=False), True, [PlainConsole]),
+        (Settings(quiet=True), True, [PlainConsole]),
+        (Settings(trace_stderr=True), True, [PlainConsole, TextTrace]),
+    ],
+)
+def test_a_picture_is_drawn_where_it_can_be_and_is_wanted(settings, is_terminal, expected, streams):
+    """The live display needs a terminal to itself; everything else gets plain lines."""
+    listeners = make_listeners(settings, is_terminal=is_terminal, streams=streams)
+    assert [type(listener) for listener in listeners] == expected
+
+
+def test_a_trace_file_is_one_more_listener(tmp_path, streams):
+    """A trace in a file leaves the display as it is."""
+    settings = Settings(trace_file=tmp_path / "trace")
+    listeners = make_listeners(settings, is_terminal=True, streams=streams)
+    assert [type(listener) for listener in listeners] == [LiveConsole, JsonTrace]
+    listeners[1].close()
+
+
+def test_suspension_reaches_the_console(streams):
+    """Nothing is written while a question is asked."""
+    listeners = make_listeners(Settings(), is_terminal=False, streams=streams)
+    with suspended(listeners):
+        event = LogMessage(recipe="", level="info", message="later")
+        listeners[0].on_event(Stamped(1, 0.0, event))
+        assert streams.errors.getvalue() == ""
+    assert streams.errors.getvalue() == "later\n"
+
+
+class Terminal(io.StringIO):
+    """A stream that says whether it is a terminal, and its encoding."""
+
+    def __init__(self, *, encoding="utf-8", terminal=True):
+        super().__init__()
+        self._encoding = encoding
+        self._terminal = terminal
+
+    @property
+    def encoding(self):
+        return self._encoding
+
+    def isatty(self):
+        return self._terminal
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "expected"),
+    [
+        (Terminal(), {"TERM": "xterm"}, True),
+        (Terminal(), {}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (Terminal(encoding="ascii"), {"TERM": "xterm"}, False),
+        (Terminal(terminal=False), {"TERM": "xterm"}, False),
+    ],
+)
+def test_only_a_capable_terminal_is_drawn_on(stream, environment, expected):
+    """A pipe, a dumb terminal or one without the characters gets plain lines."""
+    assert can_draw(stream, environment) is expected

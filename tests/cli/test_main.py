@@ -1,0 +1,269 @@
+"""The command line itself: options on both sides, help, errors and exit codes."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import pytest
+
+from envy import __version__
+from envy.cli.main import COMMANDS, CommandEntry, run_command_line
+from envy.cli.options import envy_command
+from envy.cli.settings import Settings
+from envy.errors import Cancelled, EnvyError, InternalError, ManifestError, Origin, UsageError
+
+
+@dataclass(frozen=True)
+class ReadyEntry(CommandEntry):
+    """A command that needs no import: it notes what it was called with, and ends as told."""
+
+    calls: list[tuple[Settings, tuple[str, ...]]] = field(default_factory=list)
+    outcome: int | BaseException | None = None
+    passes_arguments: bool = False
+
+    def load(self):
+        @envy_command(short_help=self.short_help, passes_arguments=self.passes_arguments)
+        @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+        def command(settings: Settings, words: tuple[str, ...]) -> int | None:
+            """Do it."""
+            self.calls.append((settings, words))
+            if isinstance(self.outcome, BaseException):
+                raise self.outcome
+            return self.outcome
+
+        return command
+
+
+@pytest.fixture
+def envy():
+    """Runs a command line with the commands `act` and `run`; gives code, settings and words."""
+
+    def run(*words, environment=None, outcome=None):
+        calls = []
+        table = {
+            "act": ReadyEntry("", "Act.", calls, outcome),
+            "run": ReadyEntry("", "Run.", calls, outcome, passes_arguments=True),
+        }
+        code = run_command_line(words, environment=environment or {}, commands=table)
+        settings, rest = calls[0] if calls else (None, None)
+        return code, settings, rest
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--jobs", "3", "act"),
+        ("act", "--jobs", "3"),
+        ("act", "-j3"),
+        ("-j", "9", "act", "--jobs=3"),
+        ("-vj", "3", "act"),
+    ],
+)
+def test_common_options_are_taken_on_both_sides(envy, words):
+    """An option means the same before and after the command, and the later one wins."""
+    assert envy(*words)[1].jobs == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--fetch-jobs", "2"], {"fetch_jobs": 2}),
+        (["--fail-fast"], {"fail_fast": True}),
+        (["--yes"], {"assume_yes": True}),
+        (["-y"], {"assume_yes": True}),
+        (["--verbose"], {"verbose": True}),
+        (["-q"], {"quiet": True}),
+        (["--no-progress"], {"progress": False}),
+        (["--manifest", "/m/envy.lua"], {"manifest": Path("/m/envy.lua")}),
+        (["--cache-root=/c"], {"cache_root": Path("/c")}),
+        (["--cache-root", "c"], {"cache_root": Path.cwd() / "c"}),
+        (["--trace"], {"trace_stderr": True}),
+        (["--trace=stderr"], {"trace_stderr": True}),
+        (["--trace=file:/t"], {"trace_file": Path("/t")}),
+        (["--trace", "--trace=file:/t"], {"trace_stderr": True, "trace_file": Path("/t")}),
+    ],
+)
+def test_each_common_option_is_a_setting(envy, words, expected):
+    """Every common option changes the one setting it is about."""
+    assert envy("act", *words) == (0, Settings(**expected), ())
+
+
+@pytest.mark.parametrize(
+    ("words", "verbose"),
+    [(("-q", "act", "-v"), True), (("-v", "act", "-q"), False), (("act", "-q", "-v"), True)],
+)
+def test_the_later_of_verbose_and_quiet_wins(envy, words, verbose):
+    """They contradict each other, so the last word counts."""
+    _, settings, _ = envy(*words)
+    assert (settings.verbose, settings.quiet) == (verbose, not verbose)
+
+
+@pytest.mark.parametrize(
+    ("words", "rest"),
+    [
+        (("--trace", "act", "query"), ("query",)),
+        (("act", "--trace", "query"), ("query",)),
+        (("act", "--jobs", "3", "--trace", "query"), ("query",)),
+        (("act", "--", "--trace"), ("--trace",)),
+    ],
+)
+def test_trace_without_a_value_takes_no_word_for_one(envy, words, rest):
+    """The word after a lone --trace is a command or an argument."""
+    assert envy(*words)[2] == rest
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        ("cc", "--trace", "-j", "4", "--help"),
+        ("cc", "--", "--verbose"),
+        ("cc", "-vv", "--jobs=x", ""),
+    ],
+)
+@pytest.mark.parametrize("before", [(), ("--",), ("--quiet",), ("--jobs", "2")])
+def test_what_follows_a_program_is_passed_on_untouched(envy, before, rest):
+    """Options of the program that `run` starts are not read as envy's."""
+    assert envy("run", *before, *rest)[2] == rest
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("act", "--jobs", "0"), "0 is not in the range"),
+        (("act", "--jobs", "many"), "'many' is not a valid integer"),
+        (("act", "--trace=file:"), "neither --trace=stderr nor --trace=file:PATH"),
+        (("act", "--tarce"), "--tarce"),
+        (("atc",), "there is no command 'atc'; did you mean \"act\"?"),
+    ],
+)
+def test_a_wrong_command_line_is_an_error_with_its_own_code(envy, capsys, words, message):
+    """Words that cannot be end with exit code 2, and standard error says which."""
+    assert envy(*words) == (2, None, None)
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert message in errors
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "printed"),
+    [
+        (None, 0, ""),
+        (1, 1, ""),
+        (130, 130, ""),
+        (EnvyError("it broke", hint="mend it"), 1, "error: it broke\n  hint: mend it\n"),
+        (UsageError("no such word"), 2, "error: no such word\n"),
+        (Cancelled("cancelled"), 130, "cancelled\n"),
+        (ManifestError("bad", origin=Origin(Path("envy.lua"), 3)), 1, "error: envy.lua:3: bad\n"),
+        (EnvyError("\x1b[2Jgone"), 1, "error: \\x1b[2Jgone\n"),
+    ],
+    ids=str,
+)
+def test_how_a_command_ends_is_its_exit_code(envy, capsys, outcome, code, printed):
+    """A mistake of the user is one message on standard error, and never a traceback."""
+    assert envy("act", outcome=outcome)[0] == code
+    assert capsys.readouterr() == ("", printed)
+
+
+@pytest.mark.parametrize("error", [InternalError("lost the key"), KeyError("lost the key")])
+def test_a_bug_shows_where_it_is(envy, capsys, error):
+    """Only a bug of envy's own shows a traceback, and asks for a report."""
+    assert envy("act", outcome=error)[0] == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("Traceback (most recent call last):")
+    assert "lost the key" in errors
+    assert "please report it" in errors
+
+
+def test_an_interrupt_before_the_run_is_a_cancellation(envy, capsys):
+    """Ctrl-C ends with exit code 130 and no traceback."""
+    assert envy("act", outcome=KeyboardInterrupt())[0] == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_wrong_variable_is_an_error_of_the_command_line(envy, capsys):
+    """A variable stands for an option, and fails like one."""
+    assert envy("act", environment={"ENVY_YES": "maybe"})[0] == 2
+    assert "ENVY_YES" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_lists_every_command_without_importing_one(word, capsys):
+    """Help goes to standard output, ends well, and needs no module of a command."""
+    table = {
+        name: CommandEntry("absent.module:command", e.short_help) for name, e in COMMANDS.items()
+    }
+    assert run_command_line([word], environment={}, commands=table) == 0
+    output, errors = capsys.readouterr()
+    assert errors == ""
+    assert all(f"  {name} " in output and e.short_help in output for name, e in COMMANDS.items())
+
+
+def test_without_a_command_the_help_is_an_error(envy, capsys):
+    """A script that leaves the command out is told so by the exit code."""
+    assert envy()[0] == 2
+    output, errors = capsys.readouterr()
+    assert (output, errors.splitlines()[0]) == ("", "Usage: envy [OPTIONS] COMMAND [ARGS]...")
+
+
+def test_the_help_of_a_command_lists_the_common_options_apart(envy, capsys):
+    """The options of every command come after those of this one."""
+    assert envy("act", "--help")[0] == 0
+    output = capsys.readouterr().out
+    assert output.index("Do it.") < output.index("Common options:") < output.index("--jobs")
+
+
+@pytest.mark.parametrize("name", ["version", "trace-schema"])
+def test_the_help_in_the_table_is_that_of_the_command(name):
+    """What `envy --help` says without an import is what the command says of itself."""
+    assert COMMANDS[name].short_help == COMMANDS[name].load().short_help
+
+
+@pytest.mark.parametrize("words", [["version"], ["--version"]])
+def test_the_version_is_printed(words, capsys):
+    """Both ways of asking give the same line."""
+    assert run_command_line(words, environment={}) == 0
+    assert capsys.readouterr() == (f"envy {__version__}\n", "")
+
+
+def test_a_verbose_version_says_what_it_runs_on(capsys):
+    """A bug report wants the interpreter and the platform."""
+    assert run_command_line(["version", "--verbose"], environment={}) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "envy",
+        "python",
+        "platform",
+    ]
+
+
+def test_the_trace_schema_is_json(capsys):
+    """The schema can be piped into a validator."""
+    assert run_command_line(["trace-schema"], environment={}) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "envy trace"
+
+
+def test_the_module_is_the_command():
+    """`python -m envy` is `envy`."""
+    run = subprocess.run(
+        [sys.executable, "-m", "envy", "version"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == f"envy {__version__}\n"
+
+
+def test_a_reader_that_goes_away_is_no_bug():
+    """`envy trace-schema | head -1` prints no traceback."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "envy", "trace-schema"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    child.stdout.close()
+    errors = child.stderr.read()
+    child.stderr.close()
+    child.wait()
+    assert "Traceback" not in errors

@@ -1,0 +1,148 @@
+"""What is worth saying, and how it is said."""
+
+import pytest
+
+from envy import events
+from envy.console.narration import Importance, Narrator
+from envy.phase import RecipePhase
+
+
+@pytest.fixture
+def tell(stamp):
+    narrator = Narrator()
+
+    def told(event, ts=None):
+        return [(remark.importance, remark.text) for remark in narrator.tell(stamp(event, ts))]
+
+    return told
+
+
+def phase_start(phase, key='a.b@r1{v="1"}'):
+    return events.PhaseStart(recipe="a.b@r1", key=key, phase=phase)
+
+
+def complete(outcome, key='a.b@r1{v="1"}'):
+    return events.RecipeComplete(recipe="a.b@r1", key=key, outcome=outcome, asset_path="/cache/a.b")
+
+
+def cache_hit():
+    return events.CacheHit(recipe="a.b@r1", cache_key="00", asset_path="/c", fast_path=True)
+
+
+def progress(count, total):
+    return events.DownloadProgress(recipe="a.b@r1", url="https://x/y", bytes=count, total=total)
+
+
+def fetched(count):
+    return events.LuaCtxFetchComplete(
+        recipe="a.b@r1",
+        url="https://x/y",
+        destination="/t/y",
+        bytes_downloaded=count,
+        duration_ms=1500,
+    )
+
+
+def log(level, message, recipe="a.b@r1"):
+    return events.LogMessage(recipe=recipe, level=level, message=message)
+
+
+def test_an_install_is_announced_at_its_first_phase_that_makes_content(tell):
+    """The first phase after check announces the install, and no later one does again."""
+    assert tell(phase_start(RecipePhase.CHECK)) == []
+    assert tell(phase_start(RecipePhase.FETCH)) == [(Importance.STEP, 'installing a.b@r1{v="1"}')]
+    assert tell(phase_start(RecipePhase.BUILD)) == []
+
+
+def test_a_cached_package_is_not_announced_as_an_install(tell):
+    """Phases that pass over a cached entry say nothing of installing."""
+    tell(cache_hit())
+    assert tell(phase_start(RecipePhase.FETCH)) == []
+
+
+def test_a_hit_of_one_variant_does_not_hide_the_install_of_another(tell):
+    """Where one option variant is cached and another is not, the install is announced."""
+    tell(cache_hit())
+    tell(events.CacheMiss(recipe="a.b@r1", cache_key="1", asset_path="/d", reason="no marker"))
+    assert tell(phase_start(RecipePhase.FETCH, "a.b@r1{}")) == [
+        (Importance.STEP, "installing a.b@r1{}")
+    ]
+
+
+def test_an_installed_package_says_how_long_it_took(tell):
+    """The time is that since the install was announced."""
+    tell(phase_start(RecipePhase.FETCH), 10.0)
+    assert tell(complete("installed"), 12.5) == [
+        (Importance.NOTE, 'installed a.b@r1{v="1"} (2.5s)')
+    ]
+
+
+def test_a_cached_package_is_a_detail(tell):
+    """What was already there is told to those who want to hear more."""
+    assert tell(complete("cached", "a.b@r1")) == [
+        (Importance.DETAIL, "cached a.b@r1 at /cache/a.b")
+    ]
+
+
+def test_a_download_is_told_once_with_its_size(tell):
+    """The first progress tells the size, and no later one tells again."""
+    assert tell(progress(0, 2 << 20)) == [(Importance.STEP, "fetching https://x/y (2.0 MiB)")]
+    assert tell(progress(1 << 20, 2 << 20)) == []
+    assert tell(fetched(2 << 20)) == [(Importance.DETAIL, "fetched https://x/y (2.0 MiB in 1.5s)")]
+
+
+def test_a_download_of_unknown_size_is_told_without_one(tell):
+    """Where the server does not say a size, none is made up."""
+    assert tell(progress(10, 0)) == [(Importance.STEP, "fetching https://x/y")]
+
+
+def test_a_download_without_progress_is_told_when_it_is_there(tell):
+    """A transfer too short for any progress is told with what came."""
+    assert tell(fetched(100)) == [(Importance.STEP, "fetching https://x/y (100 B)")]
+
+
+def test_a_warning_names_its_recipe(tell):
+    """A warning says whom it is about."""
+    assert tell(log("warn", "no digest")) == [(Importance.WARNING, "warning: a.b@r1: no digest")]
+
+
+def test_a_message_of_the_manifest_names_no_recipe(tell):
+    """A message that is about no recipe starts with itself."""
+    assert tell(log("info", "hello", recipe="")) == [(Importance.NOTE, "hello")]
+
+
+def test_a_message_of_several_lines_is_one_remark_a_line(tell):
+    """Every line of a message is a line of its own, those after the first set in."""
+    assert [text for _, text in tell(log("info", "one\ntwo"))] == ["a.b@r1: one", "  two"]
+
+
+def test_a_failure_is_told_by_its_first_line(tell):
+    """The whole story comes at the end; as it happens, its first line is enough."""
+    event = events.PhaseFailure(
+        recipe="a.b@r1", key="a.b@r1", phase=RecipePhase.BUILD, error="script exited 2: make\n  | x"
+    )
+    assert tell(event) == [
+        (Importance.FAILURE, "failed a.b@r1: build failed: script exited 2: make")
+    ]
+
+
+def test_output_of_a_child_reaches_no_terminal_raw(tell):
+    """Escape sequences that a build prints are shown, not obeyed."""
+    event = events.OutputLine(
+        recipe="a.b@r1", phase=RecipePhase.BUILD, stream="stdout", text_="10%\r\x1b[2Jdone"
+    )
+    assert tell(event) == [(Importance.DETAIL, "a.b@r1 | \\x1b[2Jdone")]
+
+
+def test_a_silent_phase_says_what_it_waits_for(tell):
+    """A phase that says nothing is told with its process and its command."""
+    event = events.PhaseSilent(
+        recipe="a.b@r1", phase=RecipePhase.BUILD, pid=7, command="make", seconds=60
+    )
+    assert tell(event) == [(Importance.NOTE, "a.b@r1: build silent for 60 s (pid 7: make)")]
+
+
+def test_standard_output_is_a_result(tell):
+    """What a recipe prints on standard output is no remark about the run."""
+    event = events.StandardOutput(recipe="a.b@r1", message="x=1\ny=2")
+    assert tell(event) == [(Importance.RESULT, "x=1"), (Importance.RESULT, "y=2")]

@@ -1,0 +1,59 @@
+"""The console that writes plain lines."""
+
+import io
+
+from envy import events
+from envy.console.narration import Verbosity
+from envy.console.plain import PlainConsole
+from envy.console.text import Streams
+from envy.phase import RecipePhase
+
+STARTED = events.PhaseStart(recipe="a.b@r1", key="a.b@r1", phase=RecipePhase.BUILD)
+CACHED = events.RecipeComplete(recipe="c.d@r1", key="c.d@r1", outcome="cached", asset_path="/c")
+WARNED = events.LogMessage(recipe="a.b@r1", level="warn", message="no digest")
+PRINTED = events.StandardOutput(recipe="", message="result")
+
+
+def feed(console, stamp, *happenings):
+    for event in happenings:
+        console.on_event(stamp(event))
+
+
+def test_normally_steps_and_warnings_are_shown(streams, stamp):
+    """Without --verbose, what is cached is not worth a line."""
+    feed(PlainConsole(streams), stamp, STARTED, CACHED, WARNED)
+    assert streams.errors.getvalue() == "installing a.b@r1\nwarning: a.b@r1: no digest\n"
+
+
+def test_verbose_shows_what_is_cached(streams, stamp):
+    """With --verbose every remark is a line."""
+    feed(PlainConsole(streams, verbosity=Verbosity.VERBOSE), stamp, CACHED)
+    assert streams.errors.getvalue() == "cached c.d@r1 at /c\n"
+
+
+def test_quiet_shows_only_what_is_wrong(streams, stamp):
+    """With --quiet only warnings and failures are lines."""
+    feed(PlainConsole(streams, verbosity=Verbosity.QUIET), stamp, STARTED, CACHED, WARNED)
+    assert streams.errors.getvalue() == "warning: a.b@r1: no digest\n"
+
+
+def test_results_go_to_standard_output_alone(streams, stamp):
+    """What a recipe prints can be piped, free of what is said about the run."""
+    feed(PlainConsole(streams, verbosity=Verbosity.QUIET), stamp, STARTED, PRINTED)
+    assert (streams.output.getvalue(), streams.errors.getvalue()) == ("result\n", "")
+
+
+def test_nothing_is_written_while_suspended(streams, stamp):
+    """A question or an interactive program has the terminal for itself; nothing is lost."""
+    console = PlainConsole(streams)
+    with console.suspended():
+        feed(console, stamp, STARTED)
+        assert streams.errors.getvalue() == ""
+    assert streams.errors.getvalue() == "installing a.b@r1\n"
+
+
+def test_a_closed_stream_ends_no_run(stamp):
+    """A terminal or pipe that is gone is no error of the run."""
+    gone = io.StringIO()
+    gone.close()
+    feed(PlainConsole(Streams(io.StringIO(), gone)), stamp, WARNED)

@@ -1,0 +1,76 @@
+"""How a run ends: the final line and the failures."""
+
+from pathlib import Path
+
+import pytest
+
+from envy.console.summary import SyncResult, failure_lines, final_line
+from envy.errors import DependencyFailed, EnvyError, PhaseFailed
+
+
+def failed(key, text="no"):
+    return PhaseFailed(key=key, phase="build", cause=EnvyError(text))
+
+
+def stopped(key, dependency="a.b@r1"):
+    return DependencyFailed(key=key, phase="check", dependency=dependency, root=EnvyError("no"))
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (
+            SyncResult(packages=5, user_managed=1, cached=3, seconds=12.4),
+            "sync complete: 5 packages, 1 user-managed, 0 failed (3 cached) in 12.4s",
+        ),
+        (
+            SyncResult(packages=1, installed=1, seconds=0.04),
+            "sync complete: 1 package, 0 user-managed, 0 failed (0 cached, 1 installed) in 0.0s",
+        ),
+        (
+            SyncResult(packages=3, failures=[failed("a.b@r1"), stopped("c.d@r1")], seconds=65),
+            "sync failed: 3 packages, 0 user-managed, 1 failed, 1 not built (0 cached) in 1m 05s",
+        ),
+        (
+            SyncResult(packages=2, cached=1, cancelled=True, seconds=1),
+            "sync cancelled: 2 packages, 0 user-managed, 0 failed (1 cached) in 1.0s",
+        ),
+    ],
+)
+def test_the_final_line_says_how_it_ended(result, expected):
+    """One line holds the outcome, what was counted and how long it took."""
+    assert expected == final_line(result)
+
+
+def test_root_failures_come_in_full_and_what_they_stopped_in_a_line_each():
+    """A mistake is told once, however many recipes it stopped; the order is that of the keys."""
+    root = PhaseFailed(
+        key="a.b@r1",
+        phase="build",
+        cause=EnvyError("script exited 2: make", hint="install make"),
+        log_path=Path("/logs/build.log"),
+        log_tail=["cc: \x1b[31merror"],
+    )
+    assert failure_lines(
+        [stopped("e.f@r1", "c.d@r1"), failed("x.y@r1"), stopped("c.d@r1"), root]
+    ) == [
+        "error: a.b@r1: build failed",
+        "  script exited 2: make",
+        "    hint: install make",
+        "  log: /logs/build.log (last 1 lines follow)",
+        "    cc: \\x1b[31merror",
+        "error: x.y@r1: build failed",
+        "  no",
+        "c.d@r1: not built, because a.b@r1 failed",
+        "e.f@r1: not built, because c.d@r1 failed",
+    ]
+
+
+def test_a_failure_reported_twice_is_listed_once():
+    """Several waiters may bring the same failure; it is one."""
+    assert len(failure_lines([failed("a.b@r1"), failed("a.b@r1")])) == 2
+
+
+def test_no_failure_is_no_line():
+    """A good run lists nothing."""
+    assert failure_lines([]) == []

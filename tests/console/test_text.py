@@ -1,0 +1,116 @@
+"""How text, sizes and durations are put on a terminal."""
+
+import io
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envy.console.text import (
+    cell_width,
+    clip,
+    escape_controls,
+    format_clock,
+    format_seconds,
+    format_size,
+    last_rewrite,
+    pad,
+    safe_line,
+    safe_lines,
+    write_line,
+)
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+
+
+@given(ANY_TEXT)
+def test_a_safe_line_holds_no_control_character(text):
+    """Whatever goes in, no control character or lone surrogate comes out."""
+    assert not [c for c in safe_line(text) if unicodedata.category(c) in ("Cc", "Cs")]
+
+
+@given(ANY_TEXT)
+def test_no_safe_line_of_a_text_holds_a_control_character(text):
+    """Splitting a text into lines leaves no control character in any of them."""
+    joined = "".join(safe_lines(text))
+    assert not [c for c in joined if unicodedata.category(c) in ("Cc", "Cs")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("a\x9b2Jb", "a\\x9b2Jb"),
+        ("raw \udcff byte", "raw \\xff byte"),
+        ("lone \ud800", "lone \\ud800"),
+        ("abc\u202etxt", "abc\\u202etxt"),
+        ("plain", "plain"),
+        ("naïve — ok", "naïve — ok"),
+        ("two\nlines\tkept", "two\nlines\tkept"),
+    ],
+)
+def test_unsafe_characters_are_spelled_out(text, expected):
+    """An escape sequence is shown as text, and what is harmless stays as it is."""
+    assert expected == escape_controls(text)
+
+
+def test_a_carriage_return_before_a_newline_is_dropped():
+    """Lines that end as on Windows show no escaped carriage return."""
+    assert safe_lines("a\r\nb\r\n") == ["a", "b", ""]
+
+
+def test_a_rewritten_line_shows_its_last_state():
+    """A progress line that rewrites itself is shown as it ended."""
+    assert last_rewrite("10%\r20%\r30%\r") == "30%"
+
+
+def test_a_stream_gets_what_it_can_encode():
+    """A character outside the stream's encoding is spelled out and raises nothing."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    write_line(stream, "a → b")
+    assert raw.getvalue() == b"a \\u2192 b\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 << 20, "3.0 MiB"), (5 << 40, "5.0 TiB")],
+)
+def test_sizes_are_shown_in_binary_units(count, expected):
+    """A size is shown in the largest unit that leaves at least one of it."""
+    assert expected == format_size(count)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(-1, "0.0s"), (12.44, "12.4s"), (59.96, "1m 00s"), (125, "2m 05s"), (3720, "1h 02m")],
+)
+def test_durations_are_shown_at_the_precision_that_matters(seconds, expected):
+    """Short durations show tenths, long ones minutes and hours."""
+    assert expected == format_seconds(seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(-1, "0:00"), (7.9, "0:07"), (750, "12:30"), (3723, "1:02:03")]
+)
+def test_a_running_clock_shows_whole_seconds(seconds, expected):
+    """A clock that runs shows whole seconds only."""
+    assert expected == format_clock(seconds)
+
+
+@given(st.text(st.characters(exclude_categories=("C",))), st.integers(0, 40))
+def test_clipped_text_fits(text, width):
+    """Clipped text takes no more cells than it may."""
+    assert cell_width(clip(text, width)) <= width
+
+
+@given(st.text(st.characters(exclude_categories=("C", "M"))), st.integers(1, 40))
+def test_padded_text_fills_its_cells_exactly(text, width):
+    """Padded text takes exactly its cells, wide characters counted as two."""
+    assert width == cell_width(pad(text, width))
+
+
+def test_clipped_text_ends_in_an_ellipsis():
+    """What is missing is marked."""
+    assert clip("abcdef", 4) == "abc…"
