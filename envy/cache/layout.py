@@ -1,0 +1,140 @@
+"""Where everything in the cache is: pure names, no input or output.
+
+    <root>/
+      recipes/<identity>/<source hash>/
+      assets/<identity>/<platform>-<arch>-blake3-<16 hex>/   an entry, see EntryPaths
+      logs/<identity>/<key16>/<stamp>/
+      locks/<identity>-<key16>.lock
+      locks/exclusive/<name>.lock
+
+This is the one place where an identity becomes part of a path, so it is also where one that could
+leave its directory is stopped, whoever let it through.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from envy.errors import InternalError
+
+MARKER = "envy-complete"
+FINGERPRINT = "envy-fingerprint.blake3"
+INGREDIENTS = "envy-ingredients.json"
+DEPLOYED = "envy-deployed"
+ASSET = "asset"
+FETCH = "fetch"
+WORK = "work"
+STAGE = f"work{os.sep}stage"
+TMP = f"work{os.sep}tmp"
+# Inside work/, so that whatever wipes or removes the work of an attempt ends the attempt too.
+ATTEMPT = f"work{os.sep}attempt"
+
+_PART = re.compile(r"[A-Za-z0-9_+@-][A-Za-z0-9_+@.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPaths:
+    """An entry of the cache. Only text is held: thousands are made, and few of the paths asked."""
+
+    root: str
+    location: str
+
+    def at(self, name: str) -> str:
+        """Where `name`, one of the constants of this module, is in this entry."""
+        return f"{self.location}{os.sep}{name}"
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.location)
+
+    @property
+    def marker(self) -> Path:
+        """Written last: while it is missing, nothing here may be relied upon."""
+        return Path(self.at(MARKER))
+
+    @property
+    def fingerprint(self) -> Path:
+        return Path(self.at(FINGERPRINT))
+
+    @property
+    def ingredients(self) -> Path:
+        return Path(self.at(INGREDIENTS))
+
+    @property
+    def deploy_record(self) -> Path:
+        return Path(self.at(DEPLOYED))
+
+    @property
+    def asset_dir(self) -> Path:
+        """The payload, made at its final path."""
+        return Path(self.at(ASSET))
+
+    @property
+    def fetch_dir(self) -> Path:
+        """Downloads: they survive a failed attempt."""
+        return Path(self.at(FETCH))
+
+    @property
+    def work_dir(self) -> Path:
+        return Path(self.at(WORK))
+
+    @property
+    def stage_dir(self) -> Path:
+        return Path(self.at(STAGE))
+
+    @property
+    def tmp_dir(self) -> Path:
+        return Path(self.at(TMP))
+
+    @property
+    def attempt(self) -> Path:
+        return Path(self.at(ATTEMPT))
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLayout:
+    """Names below one cache root, which is always absolute."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        if not self.root.is_absolute():
+            raise InternalError(f"the cache root {self.root} is not absolute")
+
+    def recipes_dir(self, identity: str, source_hash: str) -> Path:
+        """Where the recipe file fetched from one source is kept."""
+        return Path(f"{self.root}", "recipes", _part(identity), _part(source_hash))
+
+    def entry(self, identity: str, platform_arch: str, key_hex: str) -> EntryPaths:
+        """The entry of a key; `platform_arch` is such as `linux-x86_64`."""
+        root = str(self.root)
+        name = _part(f"{platform_arch}-blake3-{key_hex[:16]}")
+        return EntryPaths(root, os.path.join(root, "assets", _part(identity), name))
+
+    def log_root(self, identity: str, key16: str) -> Path:
+        """Where the logs of all attempts at one key are."""
+        return Path(f"{self.root}", "logs", _part(identity), _part(key16))
+
+    def log_dir(self, identity: str, key16: str, stamp: str) -> Path:
+        """Where the logs of one attempt are; stamps sort as the attempts did."""
+        return self.log_root(identity, key16) / _part(stamp)
+
+    def lock_path(self, identity: str, key16: str) -> Path:
+        """The lock of an entry, or of a recipe that is being fetched."""
+        return Path(f"{self.root}", "locks", f"{_part(identity)}-{_part(key16)}.lock")
+
+    def exclusive_lock_path(self, name: str) -> Path:
+        """The lock behind `exclusive = name`, a name that a recipe author chose freely."""
+        if not _PART.fullmatch(name) or len(name) > 100 or name != name.lower():
+            # Upper case too: two names may be one on file systems that do not tell case apart.
+            name = f"+{blake3(name.encode('utf-8', 'surrogateescape')).hexdigest()}"
+        return Path(f"{self.root}", "locks", "exclusive", f"{name}.lock")
+
+
+def _part(text: str) -> str:
+    if not _PART.fullmatch(text):
+        raise InternalError(f"{text!r} cannot be part of a path in the cache")
+    return text

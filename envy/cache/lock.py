@@ -1,0 +1,311 @@
+"""Locks between processes and threads, as files; and the end of what a dead owner left running.
+
+Guarantees
+  At most one FileLock of a path is held, in whatever thread of whatever process.
+  A lock ends with its process, however that ended; a child that was being started then does not
+  keep it.
+  The lock file is never removed here: a waiter on the removed file and a newcomer on a new one
+  would both hold "the" lock. Should somebody else remove it, whoever acquires notices and starts
+  over on the file that has the name now.
+  An owner writes who it is and which process groups it runs, and empties the file before it lets
+  go. A record that is found on acquiring is therefore that of an owner who died; groups in it that
+  are still the same have ended, to the last process, before acquiring returns.
+Lock order: an entry lock is outermost. `_changing` is held for one small write and nothing else.
+
+`flock`, not `fcntl` record locks: those belong to the process, so that two threads would both have
+them, and vanish when any descriptor of the file is closed.
+"""
+
+import contextlib
+import errno
+import fcntl
+import functools
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from envy.cache.filesystem import explained
+from envy.errors import CacheError, Cancelled, InternalError
+from envy.interpreter import released
+from envy.platform import process_start_time
+
+_RECORD_LIMIT = 1 << 20
+_COMMAND_LIMIT = 500
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockOwner:
+    """Who holds a lock, for whoever waits for it."""
+
+    pid: int
+    start_time: str
+    command: str
+    since: float  # seconds since the epoch
+    groups: Mapping[int, str] = field(default_factory=dict)  # process group -> start of its leader
+
+    def __str__(self) -> str:
+        moment = time.strftime("%H:%M:%S", time.localtime(self.since))
+        return f"process {self.pid} since {moment} ({self.command})"
+
+
+class FileLock:
+    """One lock; not reentrant. It has a descriptor only while it is held or being acquired."""
+
+    __slots__ = ("_changing", "_descriptor", "_groups", "_since", "path")
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = os.fspath(path)
+        self._descriptor: int | None = None
+        self._groups: dict[int, str] = {}
+        self._since = 0.0
+        self._changing = threading.Lock()
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._descriptor is not None
+
+    def try_acquire(self) -> bool:
+        """Take the lock if nobody has it.
+
+        Raises:
+            CacheError: the lock file cannot be used, or what its dead owner runs cannot be ended.
+        """
+        return self._acquire(fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def acquire(self, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Wait for the lock, without the interpreter slot.
+
+        A thread that waits here cannot be woken; it is left behind when the run is cancelled,
+        because the process ends then. Should it get the lock after all, it lets go again.
+
+        Raises:
+            Cancelled: the run was cancelled meanwhile.
+            CacheError: as try_acquire.
+        """
+        if self.try_acquire():
+            return
+        if not cancelled():
+            with released():
+                self._acquire(fcntl.LOCK_EX)
+            if not cancelled():
+                return
+            self.release()
+        raise Cancelled(f"gave up waiting for {self.path}")
+
+    def release(self) -> None:
+        """Let go, if it is held. The file stays, empty."""
+        with self._changing:
+            descriptor, self._descriptor = self._descriptor, None
+            self._groups = {}
+        if descriptor is None:
+            return
+        try:
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, 0)
+            # Closing alone would not do: a child that is just being started has a copy until it
+            # executes its program.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            os.close(descriptor)
+
+    def owner(self) -> LockOwner | None:
+        """Who holds the lock, or held it when it died; None if nobody does."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            return _read_record(descriptor)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def record_group(self, group: int, start_time: str | None) -> None:
+        """Note a process group that works under this lock; None is one that ended already."""
+        if start_time is not None:
+            with self._changing:
+                self._groups[group] = start_time
+                self._write_record()
+
+    def forget_group(self, group: int) -> None:
+        """Note that a process group has ended."""
+        with self._changing:
+            if self._groups.pop(group, None) is not None:
+                self._write_record()
+
+    def _acquire(self, how: int) -> bool:
+        if self._descriptor is not None:
+            raise InternalError(f"the lock {self.path} is held already")
+        try:
+            while True:
+                descriptor = _open(self.path)
+                try:
+                    if not _lock(descriptor, how):
+                        os.close(descriptor)
+                        return False
+                    if _is_still_at(descriptor, self.path):
+                        self._take_over(descriptor)
+                        return True
+                except BaseException:
+                    os.close(descriptor)
+                    raise
+                os.close(descriptor)
+        except OSError as error:
+            failure = explained(error, doing="take a lock in the cache", path=self.path)
+            if error.errno in _NO_LOCKS:
+                failure.hint = "its file system has no locks; name another cache with --cache-root"
+            raise failure from error
+
+    def _take_over(self, descriptor: int) -> None:
+        previous = _read_record(descriptor)
+        if previous is not None and previous.groups:
+            end_orphans(previous.groups, path=self.path)
+        with self._changing:
+            self._groups = {}
+            self._since = time.time()
+            self._descriptor = descriptor
+            try:
+                self._write_record()
+            except BaseException:
+                self._descriptor = None
+                raise
+
+    def _write_record(self) -> None:
+        if self._descriptor is None:
+            return
+        row = {**_this_process(), "since": self._since, "groups": self._groups}
+        data = json.dumps(row).encode("ascii") + b"\n"
+        try:
+            # Over what is there, then cut: a process that dies in between leaves its record whole.
+            os.pwrite(self._descriptor, data, 0)
+            os.ftruncate(self._descriptor, len(data))
+        except OSError as error:
+            raise explained(error, doing="write to a lock file", path=self.path) from error
+
+
+def _open(path: str) -> int:
+    while True:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+
+
+def _lock(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still_at(descriptor: int, path: str) -> bool:
+    """Whether the locked file is the one that has the name, which a newcomer would lock."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)
+
+
+@functools.cache
+def _this_process() -> dict[str, object]:
+    return {
+        "pid": os.getpid(),
+        "start_time": process_start_time(os.getpid()) or "",
+        "command": " ".join(sys.argv)[:_COMMAND_LIMIT],
+    }
+
+
+os.register_at_fork(after_in_child=_this_process.cache_clear)
+
+
+def _read_record(descriptor: int) -> LockOwner | None:
+    data = os.pread(descriptor, _RECORD_LIMIT, 0)
+    try:
+        row = json.loads(data.partition(b"\n")[0])
+        return LockOwner(
+            pid=int(row["pid"]),
+            start_time=str(row["start_time"]),
+            command=str(row["command"]),
+            since=float(row["since"]),
+            groups={int(group): str(start) for group, start in row["groups"].items()},
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def end_orphans(groups: Mapping[int, str], *, path: str) -> None:
+    """Kill those groups whose leader is still the same process, and wait until they have ended.
+
+    Raises:
+        CacheError: one may not be killed.
+    """
+    for group, start_time in groups.items():
+        if group in {0, 1, os.getpgrp()} or process_start_time(group) != start_time:
+            continue  # it ended, or the number is another process's now
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        except PermissionError as error:
+            raise CacheError(
+                f"process group {group}, left by an envy that died, still works under the lock "
+                f"{path} and may not be ended",
+                path=Path(path),
+                hint=f"end it as the user it belongs to: kill -KILL -- -{group}",
+            ) from error
+        # The kill reached every member at once, and none of them can start another any more.
+        with released():
+            _wait_for_end_of(group)
+
+
+if sys.platform == "darwin":
+
+    def _wait_for_end_of(group: int) -> None:
+        # Members are not listed here as they are below; the leader ends with the rest of them.
+        queue = select.kqueue()
+        with contextlib.closing(queue), contextlib.suppress(ProcessLookupError):
+            ended = select.kevent(
+                group, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT
+            )
+            queue.control([ended], 1)
+
+else:
+
+    def _wait_for_end_of(group: int) -> None:
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            if not _works_in(pid, group):
+                continue
+            try:
+                watch = os.pidfd_open(int(pid))
+            except ProcessLookupError:
+                continue
+            try:
+                if _works_in(pid, group):  # else the number was given to another process
+                    ended = select.poll()
+                    ended.register(watch, select.POLLIN)
+                    ended.poll()
+            finally:
+                os.close(watch)
+
+
+def _works_in(pid: str, group: int) -> bool:
+    """Whether a process is of a group and has not ended; one that was not waited for has."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return False
+    state, _, its_group = text[text.rindex(b")") + 1 :].split(maxsplit=3)[:3]
+    return int(its_group) == group and state not in {b"Z", b"X"}

@@ -1,0 +1,93 @@
+"""Looking an entry up, without a lock.
+
+Guarantees
+  A hit means that the payload was complete and on the disk when its marker was written.
+  A lookup opens one file. It changes nothing, and never waits for anybody.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+
+from envy.cache.filesystem import explained
+from envy.cache.layout import ASSET, DEPLOYED, MARKER, EntryPaths
+from envy.cache.marker import decode_marker
+
+_MARKER_LIMIT = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Whether an entry can be used; `reason` says why not."""
+
+    hit: bool
+    reason: str = ""
+
+
+_HIT = Lookup(hit=True)
+
+
+def lookup(entry: EntryPaths, key_hex: str) -> Lookup:
+    """Look whether the entry is complete, and was made for this very key.
+
+    Raises:
+        CacheError: there is a marker, and it cannot be read.
+    """
+    try:
+        data = _read(entry.at(MARKER))
+        if data is None:
+            return Lookup(hit=False, reason=_why_without_marker(entry))
+        marker = decode_marker(data)
+        if marker is None:
+            reason = "its marker is damaged, or of another version of envy"
+        elif marker.key_hex != key_hex:
+            reason = f"what is there was made for another key ({marker.key_hex})"
+        elif marker.holds_root and marker.root != entry.root:
+            reason = f"it was made under {marker.root} and holds that path"
+        elif not _is_directory(entry.at(ASSET)):
+            reason = f"its marker is there, but {entry.at(ASSET)} is not"
+        else:
+            return _HIT
+        return Lookup(hit=False, reason=reason)
+    except OSError as error:
+        raise explained(error, doing="read the cache", path=entry.location) from error
+
+
+def deploy_recorded(entry: EntryPaths) -> bool:
+    """Whether the deploy of what is in the entry succeeded once."""
+    return os.path.exists(entry.at(DEPLOYED))
+
+
+def payload_is_empty(entry: EntryPaths) -> bool:
+    """Whether there is nothing to publish."""
+    try:
+        with os.scandir(entry.at(ASSET)) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise explained(error, doing="read the cache", path=entry.at(ASSET)) from error
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return os.read(descriptor, _MARKER_LIMIT)
+    finally:
+        os.close(descriptor)
+
+
+def _why_without_marker(entry: EntryPaths) -> str:
+    if os.path.isdir(entry.location):
+        return "an earlier attempt did not complete"
+    return "it was not made yet"
+
+
+def _is_directory(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,195 @@
+"""Making an entry: begin an attempt, publish it, record its deploy, throw it away.
+
+All of it happens under the entry's lock, which the caller holds.
+
+Guarantees
+  The marker is put in place last, when payload, fingerprint, ingredients and the directories that
+  name them are on the disk; so whenever it is there, all of the payload is, whatever happened and
+  wherever the process ended. For the same reason it is the first to go, on the disk, before
+  anything of a payload is removed.
+  Downloads outlive a failed attempt, and are removed only once the marker is on the disk.
+  An attempt that somebody else has followed up notices, and never publishes.
+"""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.fingerprint import take_fingerprint
+from envy.cache.layout import (
+    ASSET,
+    ATTEMPT,
+    DEPLOYED,
+    FETCH,
+    FINGERPRINT,
+    INGREDIENTS,
+    MARKER,
+    STAGE,
+    TMP,
+    WORK,
+    EntryPaths,
+)
+from envy.cache.marker import Marker, encode_marker
+from envy.errors import CacheError
+from envy.interpreter import released
+
+_NOTHING: Mapping[bytes, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at making an entry; `token` tells it from every other."""
+
+    entry: EntryPaths
+    key_hex: str
+    token: bytes
+    files: FileSystem
+
+    def still_ours(self) -> bool:
+        """Whether nobody else began an attempt, or published, since this one began.
+
+        Asked after the lock was let go at a closed gate and taken again.
+        """
+        try:
+            with open(self.entry.at(ATTEMPT), "rb") as file:
+                return file.read() == self.token
+        except OSError:
+            return False
+
+
+def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> Attempt:
+    """Make the entry's directories, empty but for what was downloaded.
+
+    Raises:
+        CacheError: something cannot be removed or made.
+    """
+    attempt = Attempt(entry, key_hex, os.urandom(16), files)
+    try:
+        if not files.make_dir(entry.location):
+            _forget_payload(entry, files)
+            with released():
+                files.remove_tree(entry.at(ASSET))
+                files.remove_tree(entry.at(WORK))
+        for name in (ASSET, FETCH, WORK, STAGE, TMP):
+            _make_real_dir(entry.at(name), files)
+        files.write_file(entry.at(ATTEMPT), attempt.token)
+    except OSError as error:
+        raise explained(
+            error, doing="prepare an entry of the cache", path=entry.location
+        ) from error
+    return attempt
+
+
+def publish(
+    attempt: Attempt, ingredients_json: str, *, forbidden: Mapping[bytes, str] = _NOTHING
+) -> None:
+    """Make the payload visible, for good. An empty one is published too.
+
+    `forbidden` are paths that the payload may not hold, each with the dependency it belongs to.
+
+    Raises:
+        CacheError: a file holds such a path; something cannot be read or written; or the attempt is
+            no longer ours. Nothing is visible then, and the next attempt begins anew.
+    """
+    entry, files = attempt.entry, attempt.files
+    if not attempt.still_ours():
+        raise CacheError(
+            f"cannot publish {entry.location}: another attempt at it was begun meanwhile",
+            path=entry.directory,
+            hint="was the cache, or its locks folder, removed during the run? run envy again",
+        )
+    try:
+        _publish(attempt, ingredients_json, forbidden)
+    except OSError as error:
+        raise explained(error, doing="publish to the cache", path=entry.location) from error
+    # What is left beside a marker is harmless, and is removed later; so this may fail.
+    with contextlib.suppress(OSError), released():
+        files.remove_tree(entry.at(WORK))
+        files.remove_tree(entry.at(FETCH))
+
+
+def _publish(attempt: Attempt, ingredients_json: str, forbidden: Mapping[bytes, str]) -> None:
+    entry, files = attempt.entry, attempt.files
+    if os.path.islink(entry.at(ASSET)):
+        raise CacheError(
+            f"cannot publish {entry.at(ASSET)}: a link was put in its place",
+            path=entry.asset_dir,
+            hint="put links, or what they lead to, inside the install directory",
+        )
+    fingerprint = take_fingerprint(entry.root, entry.at(ASSET), forbidden=forbidden)
+    marker = Marker(key_hex=attempt.key_hex, root=entry.root, holds_root=fingerprint.holds_root)
+    made = {
+        entry.at(FINGERPRINT): fingerprint.text.encode("ascii"),
+        entry.at(INGREDIENTS): ingredients_json.encode("utf-8", "surrogateescape"),
+        entry.at(MARKER) + ".new": encode_marker(marker),
+    }
+    for path, data in made.items():
+        files.write_file(path, data)
+    above = os.path.dirname(entry.location)
+    with released():
+        files.flush([*fingerprint.files, *made])
+        files.flush_dirs(
+            [*reversed(fingerprint.dirs), entry.location, above, os.path.dirname(above)]
+        )
+    files.rename(entry.at(MARKER) + ".new", entry.at(MARKER))
+    with released():
+        files.flush_dirs([entry.location])
+
+
+def record_deploy(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
+    """Note that the deploy of what is published succeeded.
+
+    Raises:
+        CacheError: it cannot be written.
+    """
+    path = entry.at(DEPLOYED)
+    try:
+        files.write_file(path, b"")
+        with released():
+            files.flush([path])
+            files.flush_dirs([entry.location])
+    except OSError as error:
+        raise explained(error, doing="record a deploy in the cache", path=path) from error
+
+
+def discard(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
+    """Remove the whole entry, as the workspace of a user-managed package is.
+
+    Raises:
+        CacheError: something cannot be removed.
+    """
+    try:
+        if os.path.lexists(entry.location):
+            _forget_payload(entry, files)
+            with released():
+                files.remove_tree(entry.location)
+    except OSError as error:
+        raise explained(error, doing="remove an entry of the cache", path=entry.location) from error
+
+
+def prune_logs(log_root: Path, *, keep: int = 5, files: FileSystem = REAL) -> None:
+    """Keep the logs of the last attempts at a key; what cannot be removed stays until later."""
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(log_root))[: -keep or None]:
+            files.remove_tree(os.path.join(log_root, name))
+
+
+def _make_real_dir(path: str, files: FileSystem) -> None:
+    try:
+        files.make_dir(path)
+    except FileExistsError:
+        # A script put a file or a link there, through which downloads would land elsewhere.
+        files.remove_tree(path)
+        files.make_dir(path)
+
+
+def _forget_payload(entry: EntryPaths, files: FileSystem) -> None:
+    """Remove what says that a payload is there, on the disk too, before the payload is touched."""
+    if files.remove(entry.at(MARKER)):
+        with released():
+            files.flush_dirs([entry.location])
+    files.remove(entry.at(DEPLOYED))

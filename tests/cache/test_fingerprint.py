@@ -1,0 +1,123 @@
+"""What a payload is, and what it may not hold."""
+
+import json
+import os
+import stat
+
+import pytest
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envy.cache.fingerprint import take_fingerprint
+from envy.cache.trees import LARGE
+from envy.errors import CacheError
+
+NAME = "local.gcc@r1/linux-x86_64-blake3-0123456789abcdef"
+
+
+@pytest.fixture
+def asset(tmp_path):
+    path = tmp_path / "assets/local.gn@r0/linux-x86_64-blake3-fedcba9876543210/asset"
+    path.mkdir(parents=True)
+    return path
+
+
+def fingerprint(tmp_path, asset, forbidden=()):
+    return take_fingerprint(str(tmp_path), str(asset), forbidden=dict(forbidden))
+
+
+def rows(taken):
+    return [json.loads(line) for line in taken.text.splitlines()[1:]]
+
+
+def test_rows(tmp_path, asset):
+    """Each member has its path, kind, mode, size and digest."""
+    (asset / "bin").mkdir(mode=0o755)
+    (asset / "bin").chmod(0o755)
+    (asset / "bin" / "gn").write_bytes(b"\x7fELF")
+    (asset / "bin" / "gn").chmod(0o755)
+    (asset / "gn").symlink_to("bin/gn")
+    taken = fingerprint(tmp_path, asset)
+    assert [row[:2] for row in rows(taken)] == [["bin", "dir"], ["gn", "link"], ["bin/gn", "file"]]
+    assert rows(taken)[2] == ["bin/gn", "file", "755", 4, blake3(b"\x7fELF").hexdigest(), []]
+    assert rows(taken)[1][4] == blake3(b"bin/gn").hexdigest()
+    assert taken.files == [str(asset / "bin" / "gn")]
+    assert taken.dirs == [str(asset), str(asset / "bin")]
+    assert not taken.holds_root
+
+
+def test_paths_of_entries(tmp_path, asset):
+    """A file that holds its own or another entry's path is noted with the entries it names."""
+    own = asset.parent.relative_to(tmp_path / "assets")
+    (asset / "own").write_bytes(b"\0prefix=%b\0" % os.fsencode(asset))
+    (asset / "other").write_text(f"{tmp_path}/assets/{NAME}/asset/bin:{tmp_path}/assets/{NAME}/x")
+    (asset / "none").write_text(f"{tmp_path}/assetsnot/{NAME}")
+    taken = fingerprint(tmp_path, asset)
+    assert {row[0]: row[5] for row in rows(taken)} == {
+        "own": [str(own)],
+        "other": [NAME],
+        "none": [],
+    }
+    assert taken.holds_root
+
+
+def test_link_into_the_cache(tmp_path, asset):
+    """An absolute link into the cache counts as holding its path."""
+    (asset / "link").symlink_to(asset / "bin")
+    assert fingerprint(tmp_path, asset).holds_root
+
+
+def test_root_through_a_link(tmp_path, asset):
+    """A tool may have recorded the root with its links resolved."""
+    (tmp_path / "shortcut").symlink_to(tmp_path)
+    root = tmp_path / "shortcut"
+    (asset / "file").write_text(f"{tmp_path.resolve()}/assets/{NAME}/asset")
+    assert take_fingerprint(str(root), str(asset), forbidden={}).holds_root
+    forbidden = {f"{root}/assets/{NAME}/asset".encode(): "local.gcc@r1"}
+    with pytest.raises(CacheError, match=r"holds the path of local\.gcc@r1"):
+        take_fingerprint(str(root), str(asset), forbidden=forbidden)
+
+
+def test_forbidden_path(tmp_path, asset):
+    """A mention of a dependency that is there only while building names the file and it."""
+    (asset / "lib").mkdir()
+    (asset / "lib" / "gn.la").write_text(f"libdir={tmp_path}/assets/{NAME}/asset/lib\n")
+    forbidden = {f"{tmp_path}/assets/{NAME}/asset".encode(): "local.gcc@r1"}
+    with pytest.raises(CacheError) as caught:
+        fingerprint(tmp_path, asset, forbidden)
+    assert caught.value.path == asset / "lib" / "gn.la"
+    assert "holds the path of local.gcc@r1" in str(caught.value)
+    assert 'use = "run"' in caught.value.hint
+
+
+def test_forbidden_path_outside_the_cache(tmp_path, asset):
+    """Any bytes can be forbidden, in links too."""
+    (asset / "link").symlink_to("/build/tool")
+    with pytest.raises(CacheError, match=r"link holds the path of local\.tool@r1"):
+        fingerprint(tmp_path, asset, {b"/build/tool": "local.tool@r1"})
+
+
+@given(st.integers(-80, 80), st.sampled_from([LARGE, 2 * LARGE]))
+def test_path_across_pieces(tmp_path_factory, shift, border):
+    """A path is found wherever in a large file it is, also where two pieces of it meet."""
+    root = tmp_path_factory.getbasetemp() / "pieces"
+    (root / "payload").mkdir(parents=True, exist_ok=True)
+    path = f"{root}/assets/{NAME}/asset".encode()
+    with (root / "payload" / "large").open("wb") as file:
+        file.truncate(2 * LARGE + 300)
+        file.seek(border + shift - len(path) // 2)
+        file.write(path)
+    taken = take_fingerprint(str(root), str(root / "payload"), forbidden={})
+    assert rows(taken)[0][5] == [NAME]
+    with pytest.raises(CacheError, match=r"local\.gcc@r1"):
+        take_fingerprint(str(root), str(root / "payload"), forbidden={path: "local.gcc@r1"})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_named_pipe(tmp_path, asset):
+    """What is neither file, directory nor link cannot be published, and is not opened."""
+    os.mkfifo(asset / "pipe")
+    assert stat.S_ISFIFO((asset / "pipe").stat().st_mode)
+    with pytest.raises(CacheError, match="pipe is neither"):
+        fingerprint(tmp_path, asset)

@@ -1,0 +1,357 @@
+"""Locks between processes and threads. The processes, and what kills them, are real."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import envy
+from envy.cache.lock import FileLock
+from envy.errors import CacheError, Cancelled, InternalError
+from envy.interpreter import InterpreterSlot
+from envy.platform import process_start_time
+
+HOLD = """
+import sys
+from envy.cache.lock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+"""
+UNTIL_TOLD = "sys.stdin.read()\n"
+# A group of three processes, whose output is ours: it ends when the last of them has.
+WORKER = """
+import subprocess
+from envy.platform import process_start_time
+child = subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 1000 & sleep 1000"], process_group=0)
+lock.record_group(child.pid, {start_time})
+print(child.pid, flush=True)
+"""
+
+
+@contextlib.contextmanager
+def process(program, *arguments):
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=str(Path(envy.__file__).parents[1]),
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "locks" / "local.gn@r0-0123456789abcdef.lock"
+
+
+def test_excludes_other_processes(path):
+    """While a process has the lock, no other gets it; when it let go, the next one does."""
+    with process(HOLD + UNTIL_TOLD, path) as other:
+        assert other.stdout.readline() == "held\n"
+        assert not FileLock(path).try_acquire()
+        other.stdin.close()
+        lock = FileLock(path)
+        lock.acquire()
+        assert lock.held
+        lock.release()
+
+
+def test_excludes_within_a_process(path):
+    """Two locks of one process exclude each other, as those of two processes do."""
+    one, other = FileLock(path), FileLock(path)
+    assert one.try_acquire()
+    assert not other.try_acquire()
+    one.release()
+    assert other.try_acquire()
+    other.release()
+
+
+def test_excludes_threads(path):
+    """Threads that wait for a lock get it one after the other."""
+    inside, most = [], []
+
+    def work():
+        lock = FileLock(path)
+        for _ in range(20):
+            lock.acquire()
+            inside.append(None)
+            most.append(len(inside))
+            inside.pop()
+            lock.release()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert len(most) == 160
+
+
+def test_excludes_many_processes(path, tmp_path):
+    """Processes that change a file under the lock lose none of the changes."""
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from envy.cache.lock import FileLock
+        counter = Path(sys.argv[2])
+        for _ in range(50):
+            lock = FileLock(sys.argv[1])
+            lock.acquire()
+            counter.write_text(str(int(counter.read_text()) + 1))
+            lock.release()
+        """
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(process(program, path, counter)) for _ in range(4)]
+        assert [worker.wait() for worker in workers] == [0] * 4
+    assert counter.read_text() == "200"
+
+
+def test_ends_with_its_process(path):
+    """The lock of a killed process is free at once."""
+    with process(HOLD + UNTIL_TOLD, path) as other:
+        other.stdout.readline()
+        other.kill()
+        other.wait()
+        lock = FileLock(path)
+        assert lock.try_acquire()
+        lock.release()
+
+
+def test_children_do_not_keep_it(path):
+    """A child that outlives its killed parent does not keep the lock."""
+    child = "import subprocess\nprint(subprocess.Popen(['sleep', '1000']).pid, flush=True)\n"
+    with process(HOLD + child + UNTIL_TOLD, path) as other:
+        other.stdout.readline()
+        pid = int(other.stdout.readline())
+        other.kill()
+        other.wait()
+        lock = FileLock(path)
+        assert lock.try_acquire()
+        lock.release()
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_orphans_have_ended(path):
+    """Who takes the lock of a dead owner gets it when the groups it ran have ended."""
+    worker = WORKER.format(start_time="process_start_time(child.pid)")
+    with process(HOLD + worker + UNTIL_TOLD, path) as other:
+        other.stdout.readline()
+        other.stdout.readline()
+        other.kill()
+        other.wait()
+        lock = FileLock(path)
+        assert lock.try_acquire()
+        os.set_blocking(other.stdout.fileno(), False)
+        # The end of the file: nobody has the other end of the pipe any more.
+        assert os.read(other.stdout.fileno(), 1) == b""
+        lock.release()
+
+
+def test_other_process_of_the_same_number(path):
+    """A group whose number now belongs to another process is let alone."""
+    with process(HOLD + WORKER.format(start_time="'long ago'") + UNTIL_TOLD, path) as other:
+        other.stdout.readline()
+        group = int(other.stdout.readline())
+        other.kill()
+        other.wait()
+        lock = FileLock(path)
+        assert lock.try_acquire()
+        lock.release()
+        assert process_start_time(group) is not None
+        os.killpg(group, signal.SIGKILL)
+
+
+def test_group_that_ended_is_forgotten(path):
+    """A group that its owner saw end is in the record no more."""
+    lock = FileLock(path)
+    lock.acquire()
+    lock.record_group(1234, "then")
+    assert lock.owner().groups == {1234: "then"}
+    lock.record_group(1235, None)
+    lock.forget_group(1234)
+    lock.forget_group(99)
+    assert lock.owner().groups == {}
+    lock.release()
+
+
+def test_own_group_is_never_ended(path):
+    """A record that names our own group, or init, ends nobody."""
+    path.parent.mkdir()
+    own = os.getpgrp()
+    groups = {str(group): process_start_time(group) for group in (0, 1, own)}
+    row = {"pid": 1, "start_time": "", "command": "", "since": 0, "groups": groups}
+    path.write_text(json.dumps(row) + "\n")
+    lock = FileLock(path)
+    assert lock.try_acquire()
+    lock.release()
+
+
+def test_owner(path):
+    """A lock that is held says by whom, since when and for what command."""
+    with process(HOLD + UNTIL_TOLD, path) as other:
+        other.stdout.readline()
+        owner = FileLock(path).owner()
+        assert owner.pid == other.pid
+        assert owner.start_time == process_start_time(other.pid)
+        assert owner.command.startswith("-c")
+        assert f"process {other.pid} since " in str(owner)
+
+
+def test_no_owner(path):
+    """A lock that was never taken, or was let go, has no owner; its file stays."""
+    lock = FileLock(path)
+    assert lock.owner() is None
+    lock.acquire()
+    lock.release()
+    assert lock.owner() is None
+    assert path.exists()
+
+
+@pytest.mark.parametrize("content", [b"\0" * 50, b"{", b"[]\n", b'{"pid": "x"}\n', b"\xff\xff"])
+def test_damaged_record(path, content):
+    """A record that is damaged does not keep anybody from the lock."""
+    path.parent.mkdir()
+    path.write_bytes(content)
+    lock = FileLock(path)
+    assert lock.owner() is None
+    assert lock.try_acquire()
+    assert lock.owner().pid == os.getpid()
+    lock.release()
+
+
+def test_longer_record_of_a_dead_owner(path):
+    """A shorter record leaves nothing of a longer one."""
+    path.parent.mkdir()
+    path.write_bytes(b"x" * 10_000)
+    lock = FileLock(path)
+    lock.acquire()
+    assert json.loads(path.read_text())["pid"] == os.getpid()
+    lock.release()
+
+
+def kernel_locks():
+    return Path("/proc/locks").read_text().splitlines()
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="waiters cannot be seen here")
+def test_waiter_on_a_removed_file(path):
+    """A waiter does not share the lock with a newcomer, when the file was removed meanwhile."""
+    first, newcomer, waiter = FileLock(path), FileLock(path), FileLock(path)
+    first.acquire()
+    number = f":{path.stat().st_ino} "
+    newcomer_let_go, order = threading.Event(), []
+
+    def wait():
+        waiter.acquire()
+        order.append(newcomer_let_go.is_set())
+        waiter.release()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not any("->" in line and number in line for line in kernel_locks()):
+        os.sched_yield()
+    path.unlink()
+    assert newcomer.try_acquire()
+    first.release()
+    newcomer_let_go.set()
+    newcomer.release()
+    thread.join()
+    assert order == [True]
+
+
+def test_slot_is_free_while_waiting(path):
+    """Whoever waits for a lock does not keep others from computing."""
+    slot, lock, began = InterpreterSlot(), FileLock(path), threading.Event()
+    lock.acquire()
+
+    def wait():
+        with slot.held():
+            began.set()
+            other = FileLock(path)
+            other.acquire()
+            other.release()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    began.wait()
+    with slot.held():
+        lock.release()
+    thread.join()
+
+
+def test_cancelled_while_waiting(path):
+    """Who gets the lock after the run was cancelled lets go of it at once."""
+    lock, asked, cancelled = FileLock(path), threading.Event(), threading.Event()
+    lock.acquire()
+    ended = []
+
+    def was_cancelled():
+        answer = cancelled.is_set()
+        asked.set()
+        return answer
+
+    def wait():
+        other = FileLock(path)
+        with pytest.raises(Cancelled):
+            other.acquire(was_cancelled)
+        ended.append(other.held)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    asked.wait()  # it was asked once, found the lock taken, and waits from here on
+    cancelled.set()
+    lock.release()
+    thread.join()
+    assert ended == [False]
+    assert lock.try_acquire()
+    lock.release()
+
+
+def test_cancelled_before_waiting(path):
+    """Nobody begins to wait in a run that was cancelled."""
+    lock = FileLock(path)
+    lock.acquire()
+    with pytest.raises(Cancelled):
+        FileLock(path).acquire(lambda: True)
+    lock.release()
+
+
+def test_thousands_are_not_open_at_once(tmp_path):
+    """A lock that was let go has no descriptor."""
+    before = len(list(Path("/dev/fd").iterdir()))
+    locks = [FileLock(tmp_path / str(number)) for number in range(2000)]
+    for lock in locks:
+        assert lock.try_acquire()
+        lock.release()
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+def test_not_reentrant(path):
+    """Taking one lock twice is a bug, and is told instead of waited for."""
+    lock = FileLock(path)
+    lock.acquire()
+    with pytest.raises(InternalError):
+        lock.acquire()
+    lock.release()
+    lock.release()
+
+
+def test_locks_folder_that_cannot_be(tmp_path):
+    """A lock whose file cannot be made is an error that names it."""
+    (tmp_path / "locks").write_text("x")
+    with pytest.raises(CacheError, match="cannot take a lock"):
+        FileLock(tmp_path / "locks" / "lock").try_acquire()
