@@ -33,7 +33,7 @@ OnOutput = Callable[[str, bytes], None]  # the stream, `stdout` or `stderr`, and
 
 # How long those whom a child leaves behind may still write to its pipes: `cmd > >(tee log)` ends
 # before tee does. Only somebody who holds a pipe open costs this time.
-_TAIL_GRACE = 0.1
+_TAIL_GRACE = 0.2
 _CHUNK = 1 << 16
 _CHUNKS_AT_ONCE = 4
 _PIPE_SIZE = 1 << 18
@@ -215,7 +215,13 @@ class _Watch:
         return chunks
 
     def close(self) -> None:
-        """Let the descriptor of the exit go."""
+        """Let the descriptor of the exit go; a child that an exception left is ended first."""
+        if not self._exited:
+            self._children.send(self._child, signal.SIGKILL)
+            last = select.poll()
+            last.register(self._exit, select.POLLIN)
+            with released():
+                last.poll()
         os.close(self._exit)
 
     def _patience(self) -> float | None:

@@ -244,30 +244,28 @@ class LineSplitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that this chunk completes, without their ends."""
-        *lines, rest = (self._rest + chunk).split(b"\n")
-        pieces: list[bytes] = []
-        for line in lines:
-            cut, end = self._cut(line.removesuffix(b"\r"))
-            pieces += cut
-            pieces.append(end)
-        cut, self._rest = self._cut(rest)
-        return pieces + cut
+        data = self._rest + chunk
+        *lines, rest = data.split(b"\n")
+        # Both are rare, and looked for once a chunk: a build may write millions of lines.
+        if b"\r\n" in data:
+            lines = [line.removesuffix(b"\r") for line in lines]
+        if lines and max(map(len, lines)) > self._limit:
+            lines = [piece for line in lines for piece in self._pieces(line)]
+        *pieces, self._rest = self._pieces(rest)
+        return lines + pieces
 
     def finish(self) -> list[bytes]:
         """What is left when the stream has ended."""
         rest, self._rest = self._rest, b""
         return [rest.removesuffix(b"\r")] if rest else []
 
-    def _cut(self, line: bytes) -> tuple[list[bytes], bytes]:
-        """Full pieces of a line and what is left of it, at most one piece long."""
-        if len(line) <= self._limit:
-            return [], line
+    def _pieces(self, line: bytes) -> list[bytes]:
+        """A line as it is, or in full pieces and a last one that may be shorter."""
         pieces, start = [], 0
         while len(line) - start > self._limit:
             end = start + self._limit
             # Not in the middle of a UTF-8 sequence, whose later bytes all begin with the bits 10.
-            back = next((n for n in range(4) if line[end - n] & 0xC0 != 0x80), 0)
-            end -= back if back < self._limit else 0
+            end -= next((back for back in range(4) if line[end - back] & 0xC0 != 0x80), 0)
             pieces.append(line[start:end])
             start = end
-        return pieces, line[start:]
+        return [*pieces, line[start:]]

@@ -176,10 +176,15 @@ def test_what_is_left_behind_without_the_pipes_is_killed_too(children):
     wait_dead(int(completed.stdout))
 
 
-def test_one_that_left_the_group_and_holds_the_pipes_is_not_waited_for(children):
+def test_one_that_left_the_group_and_holds_the_pipes_is_not_waited_for(children, tmp_path):
     """A daemon with a session of its own cannot hang envy, and what it wrote so far is kept."""
+    os.mkfifo(tmp_path / "said")
     started = time.monotonic()
-    completed = sh(children, "setsid sh -c 'echo daemon $$; sleep 60' & sleep 0.05; echo main")
+    completed = sh(
+        children,
+        "setsid sh -c 'echo daemon $$; echo > said; exec sleep 60' & read line < said; echo main",
+        cwd=tmp_path,
+    )
     assert time.monotonic() - started < FAST
     lines = completed.stdout.split(b"\n")
     assert b"main" in lines
@@ -201,7 +206,7 @@ def test_one_that_left_the_group_and_writes_for_ever_is_not_waited_for(children)
 
 def test_the_end_of_a_pipeline_that_outlives_the_shell_is_heard(children):
     """Who still has something to pass on after the main child's end gets a moment to do so."""
-    completed = run(children, "bash", "-c", "exec > >(sleep 0.02; cat); echo late")
+    completed = run(children, "bash", "-c", "exec > >(sleep 0.01; cat); echo late")
     assert completed.stdout == b"late\n"
 
 
@@ -224,7 +229,7 @@ def test_a_timeout_ends_the_whole_group(children):
 
 def test_a_timeout_kills_who_will_not_end(children):
     """A child that ignores the request to end is killed, even while it floods its output."""
-    completed = sh(children, "trap '' TERM; while :; do echo x; done", timeout=0.1, capture=False)
+    completed = sh(children, "trap '' TERM; while :; do echo x; done", timeout=0.5, capture=False)
     assert (completed.timed_out, completed.signal) == (True, signal.SIGKILL)
 
 
@@ -233,7 +238,7 @@ def test_a_timeout_lets_the_group_clean_up(children, tmp_path):
     script = (
         f"trap 'echo clean > {tmp_path}/trace; exit 9' TERM; echo; while :; do sleep 0.01; done"
     )
-    completed = sh(children, script, timeout=0.3)
+    completed = sh(children, script, timeout=0.5)
     assert completed.exit_code == 9
     assert (tmp_path / "trace").exists()
 
