@@ -1,0 +1,71 @@
+"""Lines of entries, found when a message needs them."""
+
+from pathlib import Path
+
+import pytest
+
+from envy.errors import Origin
+from envy.origins import SourceText, shown_path
+
+TEXT = """\
+identity = "local.a@r1"
+packages = {
+  "envy.ninja@r1",
+  { recipe = "local.b@r1",
+    alias = "b" },
+}
+options = { version = { type = "string" },
+  jobs = { type = "integer" } }
+computed = make()
+function build(ctx) end
+"""
+SOURCE = SourceText(Path("/x/a.lua"), TEXT)
+
+
+def test_element_and_its_fields():
+    """An element stands on its line, and so do the fields of its table."""
+    packages = SOURCE.at("packages", length=2)
+    assert packages.line == 2
+    assert [packages.at_element(i).line for i in range(2)] == [3, 4]
+    assert packages.at_element(1).at_field("alias").line == 5
+    assert packages.at_element(1).at_field("missing").line == 4
+    assert packages.at_element(0).at_field("missing").line == 3
+
+
+def test_fields_of_a_table():
+    """A table with names has a line for each; what is inside of one stands with it."""
+    options = SOURCE.at("options")
+    assert options.at_field("jobs").line == 8
+    assert options.at_field("jobs").at_field("type").line == 8
+    assert options.at_field("jobs").at_element(0).line == 8
+
+
+def test_elements_that_were_computed_stand_with_their_table():
+    """Where the text shows another number of elements, none is taken for another."""
+    assert SOURCE.at("packages", length=3).at_element(2).line == 2
+
+
+@pytest.mark.parametrize(("name", "line"), [("identity", 1), ("computed", 9), ("build", 10)])
+def test_other_globals_stand_where_they_are_assigned(name, line):
+    """A value that is no table still has a line."""
+    assert SOURCE.at(name).line == line
+
+
+def test_what_is_not_in_the_text_has_no_line():
+    """A global that another file defined is shown with the file alone."""
+    assert str(SOURCE.at("missing")) == "/x/a.lua"
+
+
+def test_equals_a_plain_origin():
+    """It is an origin like any other."""
+    origin = SOURCE.at("identity")
+    assert origin == Origin(Path("/x/a.lua"), 1)
+    assert Origin(Path("/x/a.lua"), 1) == origin
+    assert hash(origin) == hash(Origin(Path("/x/a.lua"), 1))
+    assert str(origin) == "/x/a.lua:1"
+
+
+def test_path_below_the_current_directory_is_shown_relative():
+    """Messages name files as the user would."""
+    assert shown_path(Path.cwd() / "recipes" / "a.lua") == Path("recipes/a.lua")
+    assert shown_path(Path("/x/a.lua")) == Path("/x/a.lua")
