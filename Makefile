@@ -1,0 +1,58 @@
+# Everything a developer does with envy. `make test` and `make demo` set up what they need:
+# a virtual environment in .venv, made once, with any Python >= 3.11 that has pip.
+
+VENV := .venv
+BIN := $(VENV)/bin
+IS_NEW_ENOUGH := import sys, venv; sys.exit(sys.version_info < (3, 11))
+
+# The first Python on PATH that is new enough; `make PYTHON=/path/to/python …` says otherwise.
+PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 python3.11; do \
+	"$$name" -c '$(IS_NEW_ENOUGH)' 2>/dev/null && { echo "$$name"; break; }; done)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv dev test demo lint format types
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(VENV)/.installed ## Make .venv, with envy and what its tests need
+
+dev: $(VENV)/.installed-dev ## Make .venv, with the linter and the type checker too
+
+test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+demo: export ENVY_MANIFEST := $(CURDIR)/docs/demo/envy.lua
+demo: export ENVY_CACHE_ROOT := $(CURDIR)/.demo/cache
+demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use them
+	$(BIN)/envy sync
+	$(BIN)/envy run -- cmake --version
+	$(BIN)/envy asset python
+	$(BIN)/envy run -- lua -e 'print("hello from " .. _VERSION)'
+
+lint: $(VENV)/.installed-dev ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-dev ## Format, and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.installed-dev ## Check types
+	$(BIN)/mypy
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 on PATH; say make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { : some systems ship venv without ensurepip; \
+	  $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+# The development tools come with those of the tests.
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed
