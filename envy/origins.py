@@ -82,12 +82,12 @@ class EntryOrigin(Origin):
         place(self, "field", field)
 
     @property
-    def path(self) -> Path:  # type: ignore[override]
+    def path(self) -> Path:
         """The file."""
         return self._source.path  # type: ignore[attr-defined,no-any-return]
 
     @property
-    def line(self) -> int:  # type: ignore[override]
+    def line(self) -> int:
         """The line, 0 when unknown."""
         return self._source.line_of(self)  # type: ignore[attr-defined,no-any-return]
 

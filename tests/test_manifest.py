@@ -1,0 +1,275 @@
+"""Finding and loading envy.lua."""
+
+from pathlib import Path
+
+import pytest
+
+from envy import __version__
+from envy.errors import DeclarationError, EnvyError, LuaScriptError, ManifestError
+from envy.lua.convert import LuaFunction
+from envy.lua.runtime import LuaState, SandboxSettings
+from envy.manifest import find_manifest, load_manifest, satisfies
+from envy.platform import Platform
+from envy.recipe_key import RecipeKey
+from envy.sources import local_path
+
+LINUX = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_version="2.36")
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads a manifest of the given text."""
+    states = []
+
+    def make_state(base_dir):
+        settings = SandboxSettings(
+            platform=LINUX,
+            environment={},
+            should_stop=lambda: False,
+            on_log=lambda _level, _message: None,
+            on_stdout=lambda _text: None,
+        )
+        states.append(LuaState(settings, base_dir=base_dir))
+        return states[-1]
+
+    def load_text(text):
+        path = tmp_path / "envy.lua"
+        path.write_text(text, encoding="utf-8")
+        return load_manifest(path, platform=LINUX, make_state=make_state)
+
+    yield load_text
+    for state in states:
+        state.close()
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_found_in_the_directory_itself(tmp_path):
+    """The nearest manifest is taken."""
+    touch(tmp_path / "envy.lua")
+    inner = touch(tmp_path / "a" / "envy.lua")
+    assert find_manifest(tmp_path / "a") == inner
+
+
+def test_found_above(tmp_path):
+    """From anywhere in a project its manifest is found, also when that is the repository's root."""
+    manifest = touch(tmp_path / "envy.lua")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert find_manifest(tmp_path / "a" / "b") == manifest
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_search_ends_at_the_root_of_a_repository(tmp_path, as_file):
+    """What stands above belongs to somebody else; the error tells of it."""
+    above = touch(tmp_path / "envy.lua")
+    root = tmp_path / "repo"
+    (root / "a").mkdir(parents=True)
+    touch(root / ".git") if as_file else (root / ".git").mkdir()
+    with pytest.raises(ManifestError) as caught:
+        find_manifest(root / "a")
+    message = str(caught.value)
+    assert f"no envy.lua in {root / 'a'}, {root} ({root} is the root of a repository" in message
+    assert f"--manifest {above}" in message
+
+
+def test_not_found_says_where_it_looked(tmp_path):
+    """Without a manifest anywhere the hint is to create one."""
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(ManifestError, match=r"hint: create .*envy\.lua, or name one"):
+        find_manifest(tmp_path)
+
+
+def test_named_manifest_wins(tmp_path):
+    """A path that was given is relative to where one stands."""
+    touch(tmp_path / "envy.lua")
+    other = touch(tmp_path / "sub" / "other.lua")
+    assert find_manifest(tmp_path, named=Path("sub/other.lua")) == other
+    assert find_manifest(tmp_path / "sub", named=other) == other
+
+
+@pytest.mark.parametrize(("name", "part"), [("none.lua", "no manifest"), ("", "is a directory")])
+def test_named_manifest_must_be_a_file(tmp_path, name, part):
+    """A wrong path is an error, not a reason to search."""
+    touch(tmp_path / "envy.lua")
+    with pytest.raises(ManifestError, match=part):
+        find_manifest(tmp_path, named=tmp_path / name)
+
+
+def test_packages(load, tmp_path):
+    """Entries become specs, in order, each with its line and its source."""
+    manifest = load(
+        """packages = {
+          "local.tools@r2",
+          { recipe = "local.python@r4", source = "recipes/py.lua",
+            options = { version = "3.13" }, alias = "py" },
+        }
+        default_shell = ENVY_SHELL.BASH"""
+    )
+    tools, python = manifest.packages
+    assert local_path(tools.source) == tmp_path / "recipes" / "local.tools@r2.lua"
+    assert local_path(python.source) == tmp_path / "recipes" / "py.lua"
+    assert [spec.origin.line for spec in manifest.packages] == [2, 3]
+    assert manifest.aliases == {"py": RecipeKey.of("local.python@r4", {"version": "3.13"})}
+    assert manifest.default_shell == "@shell:bash"
+    assert manifest.path == tmp_path / "envy.lua"
+    assert manifest.warnings == ()
+
+
+def test_computed_packages(load):
+    """Lua may make the list; the line is then that of nothing in particular."""
+    manifest = load(
+        'local list = {} for i = 1, 3 do list[i] = "local.p" .. i .. "@v1" end packages = list'
+    )
+    assert [spec.identity for spec in manifest.packages] == [f"local.p{i}@v1" for i in (1, 2, 3)]
+    assert manifest.packages[2].origin.line in {0, 1}
+
+
+def test_no_packages_at_all(load):
+    """An empty list is a list."""
+    assert load("packages = {}").packages == ()
+
+
+def test_default_shell_may_be_a_function_or_a_table(load):
+    """Both are kept for later."""
+    assert isinstance(
+        load("packages = {} default_shell = function() end").default_shell, LuaFunction
+    )
+    shell = load('packages = {} default_shell = { file = { "zsh" }, ext = ".zsh" }').default_shell
+    assert shell == {"file": ["zsh"], "ext": ".zsh"}
+
+
+def test_entries_for_other_platforms_are_left_out(load):
+    """They do not exist here, neither by name nor by alias, and collide with nothing."""
+    manifest = load(
+        """packages = {
+          { recipe = "local.a@r1", source = "mac.lua", platforms = { "darwin" }, alias = "a" },
+          { recipe = "local.a@r1", source = "linux.lua", platforms = { "linux-amd64" } },
+          { recipe = "local.b@r1", alias = "a" },
+        }"""
+    )
+    assert [spec.source.source for spec in manifest.packages] == ["linux.lua", "local.b@r1.lua"]
+    assert manifest.aliases == {"a": RecipeKey.of("local.b@r1")}
+
+
+def test_duplicates_of_one_source_collapse(load):
+    """The same package twice is once, and keeps every alias."""
+    manifest = load(
+        """packages = {
+          { recipe = "local.a@r1", source = "recipes/local.a@r1.lua", alias = "x" },
+          { recipe = "local.a@r1", alias = "y" },
+        }"""
+    )
+    assert len(manifest.packages) == 1
+    assert set(manifest.aliases) == {"x", "y"}
+
+
+def test_one_key_from_two_sources_is_an_error_with_both_places(load):
+    """Which of the two is meant nobody could tell."""
+    with pytest.raises(ManifestError) as caught:
+        load(
+            'packages = {\n  { recipe = "local.a@r1", source = "x.lua" },\n'
+            '  { recipe = "local.a@r1", source = "y.lua" },\n}'
+        )
+    message = str(caught.value)
+    assert "x.lua, in" in message
+    assert "envy.lua:2" in message
+    assert "envy.lua:3: local.a@r1 comes from two sources" in message
+
+
+def test_doubled_alias_is_an_error_with_both_places(load):
+    """An alias is exact, so it has one meaning."""
+    with pytest.raises(ManifestError) as caught:
+        load(
+            'packages = {\n  { recipe = "local.a@r1", alias = "x" },\n'
+            '  { recipe = "local.b@r1", alias = "x" },\n}'
+        )
+    message = str(caught.value)
+    assert 'two packages have the alias "x"' in message
+    assert "local.a@r1, in" in message
+    assert "envy.lua:2" in message
+    assert "envy.lua:3" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("", 0, "the manifest has no `packages`"),
+        ("packages = 'x'", 1, "must be an array of entries, not a string"),
+        ("packages = function() end", 1, "not a function"),
+        ("\npackages = { recipe = 'local.a@r1' }", 2, "packages = { { recipe"),
+        ("packages = { 'local.a@r1', nil, 'local.b@r1' }", 1, "an entry is nil, or has a name"),
+        ("packages = {\n'local.a@r1',\n'local.b' }", 3, "is no identity"),
+        ("packages = {\n{ recipe = 'local.a@r1',\n alias = 'a.b' } }", 3, "what no alias may"),
+        ("packages = {\n{ recipe = 'local.a@r1', platforms = { 'linus' } } }", 2, "is no platform"),
+        ("packages = {\n{ recipe = 'local.a@r1',\n needed_by = 'build' } }", 3, "has no field"),
+        ("packages = {}\ndefault_shell = 3", 2, "`default_shell` must be"),
+        ("packages = {}\nrequires_envy = 0.4", 2, "`requires_envy` must be a string"),
+        ("packages = {}\nrequires_envy = 'new'", 2, "no version specifier"),
+    ],
+)
+def test_mistake_is_an_error_with_its_line(load, text, line, part):
+    """Each says what is wrong, and where."""
+    with pytest.raises(EnvyError) as caught:
+        load(text)
+    assert isinstance(caught.value, ManifestError | DeclarationError)
+    assert part in str(caught.value)
+    assert caught.value.origin.line == line
+    assert caught.value.origin.path.name == "envy.lua"
+
+
+@pytest.mark.parametrize(
+    "rest", ["packages = 3", "packages = { 'nonsense' }", "envy.feature_of_tomorrow{}", "x = = 1"]
+)
+def test_too_old_is_the_only_error(load, rest):
+    """A manifest for a newer envy is judged by nothing else, even if it cannot be run here."""
+    with pytest.raises(ManifestError) as caught:
+        load(f'requires_envy = ">=99.1"\n{rest}')
+    message = str(caught.value)
+    assert f"this project needs envy >=99.1, and this is envy {__version__}" in message
+    assert caught.value.origin.line == 1
+
+
+def test_error_in_lua_is_that_error(load):
+    """With a version that fits, a mistake in the Lua is what is wrong."""
+    with pytest.raises(LuaScriptError):
+        load(f'requires_envy = ">={__version__}"\nenvy.feature_of_tomorrow()')
+
+
+@pytest.mark.parametrize(
+    ("version", "specifiers", "fits"),
+    [
+        ("0.4.0", ">=0.4", True),
+        ("0.4", ">=0.4.0", True),
+        ("0.3.9", ">=0.4", False),
+        ("0.10", ">=0.9", True),
+        ("1.0", "==1.0.0", True),
+        ("1.0.1", "==1.0", False),
+        ("1.5", ">=1, <2", True),
+        ("2.0", ">=1,<2", False),
+        ("2.0", "<=2, >1, !=1.5", True),
+        ("1.5", "!=1.5", False),
+        ("0.5.0rc1", ">=0.5", True),
+    ],
+)
+def test_versions(version, specifiers, fits):
+    """Numbers are compared part by part; all specifiers must hold."""
+    assert satisfies(version, specifiers) is fits
+
+
+def test_misspelt_global_warns(load):
+    """A typo in an optional field would otherwise go unnoticed."""
+    (warning,) = load("packages = {}\ndefalt_shell = ENVY_SHELL.SH").warnings
+    assert "envy.lua:2: the global `defalt_shell` means nothing" in warning
+
+
+def test_what_the_manifest_read_is_known(load, tmp_path):
+    """Files it loads are part of what it depends on."""
+    (tmp_path / "more.lua").write_text("list = { 'local.a@r1' }", encoding="utf-8")
+    manifest = load("packages = envy.loadenv('more').list")
+    assert [spec.identity for spec in manifest.packages] == ["local.a@r1"]
+    assert tmp_path / "more.lua" in manifest.reads.files
