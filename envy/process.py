@@ -35,8 +35,8 @@ OnOutput = Callable[[str, bytes], None]  # the stream, `stdout` or `stderr`, and
 # before tee does. Only somebody who holds a pipe open costs this time.
 _TAIL_GRACE = 0.2
 _CHUNK = 1 << 16
-_CHUNKS_AT_ONCE = 4
-_PIPE_SIZE = 1 << 18
+_CHUNKS_AT_ONCE = 16
+_PIPE_SIZE = 1 << 20
 
 # Between fork and exec a child holds copies of the files that other threads are writing; whoever
 # executes such a file just then is told "text file busy". One start at a time leaves no such child.
