@@ -1,0 +1,61 @@
+"""Fixtures for all tests: servers on loopback, so that no test needs a network."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# The servers are plain modules (`loopback.http_server`, …), for unit and functional tests alike.
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+
+from loopback.git_repository import GitRepository
+from loopback.http_server import LoopbackProxy, LoopbackServer, serving_tls
+from loopback.npm_registry import FakeNpmRegistry
+from loopback.package_index import FakePackageIndex
+from loopback.programs import Recorder
+
+
+@pytest.fixture
+def http_server() -> Iterator[LoopbackServer]:
+    """A web server whose routes the test writes down."""
+    with LoopbackServer() as server:
+        yield server
+
+
+@pytest.fixture
+def https_server(tmp_path: Path) -> Iterator[tuple[LoopbackServer, Path]]:
+    """The same with TLS, and the file of the authority that vouches for it."""
+    with serving_tls(tmp_path) as serving:
+        yield serving
+
+
+@pytest.fixture
+def http_proxy() -> Iterator[LoopbackProxy]:
+    """A forward proxy that notes what it was asked for."""
+    with LoopbackProxy() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def package_index(http_server: LoopbackServer) -> FakePackageIndex:
+    """A Python package index; name it in PIP_INDEX_URL."""
+    return FakePackageIndex(http_server)
+
+
+@pytest.fixture
+def npm_registry(http_server: LoopbackServer) -> FakeNpmRegistry:
+    """An npm registry; name it in npm_config_registry."""
+    return FakeNpmRegistry(http_server)
+
+
+@pytest.fixture
+def git_repository(tmp_path: Path) -> GitRepository:
+    """An empty repository to commit to."""
+    return GitRepository(tmp_path / "repositories")
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    """What makes fetch contexts and records what they are told."""
+    return Recorder()

@@ -1,0 +1,351 @@
+"""Archives: telling them from other files, and unpacking them safely.
+
+Owns which formats envy unpacks and the rule that nothing of an archive lands outside the folder it
+is unpacked into. What a file *is* comes from its first bytes; its name only decides whether it is
+meant to be unpacked at all (a `.jar` is a zip that nobody wants unpacked).
+"""
+
+import contextlib
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from envy import interpreter
+from envy.errors import ArchiveError
+from envy.unpacking import (
+    Parts,
+    Placement,
+    Unpacking,
+    finish,
+    write_file,
+    write_folder,
+    write_hard_link,
+    write_symlink,
+)
+
+if TYPE_CHECKING:
+    import tarfile
+    import zipfile
+
+_CHUNK = 1 << 20
+_BLOCK = 512
+_ARCHIVE_NAMES = re.compile(
+    r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|zip|whl)$", re.IGNORECASE
+)
+# Zip files (or tars) by content, one file by purpose.
+_NEVER_UNPACKED = re.compile(
+    r"\.(jar|war|ear|aar|apk|ipa|vsix|xpi|nupkg|pyz|docx|xlsx|pptx|odt|ods|epub|npz|gem)$",
+    re.IGNORECASE,
+)
+_MAGIC = (
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"\x1f\x8b", "gz"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zst"),
+)
+_SKIPPABLE_ZSTD_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+_COMPRESSIONS = frozenset({"gz", "bz2", "xz", "zst"})
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is one to be unpacked: tar (also compressed), zip or wheel."""
+    if _ARCHIVE_NAMES.search(path.name):
+        return True
+    if _NEVER_UNPACKED.search(path.name):
+        return False
+    kind = _kind_of(path)
+    return kind in {"zip", "tar"} or (kind in _COMPRESSIONS and _holds_tar(path, kind))
+
+
+def is_compressed_single(path: Path) -> bool:
+    """Whether a file is one compressed file that is no tar."""
+    return not is_archive(path) and _kind_of(path) in _COMPRESSIONS
+
+
+def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> int:
+    """Unpack into `dest`, and count the files.
+
+    `strip` leading parts of each name are dropped first; of what is left, only what is below
+    `subdir` is taken, and put directly into `dest`.
+
+    Raises:
+        ArchiveError: damaged, an entry would land outside, or nothing came out.
+    """
+    wanted = tuple(part for part in re.split(r"[/\\]", subdir) if part not in {"", "."})
+
+    def place(parts: Parts) -> Parts | None:
+        left = parts[strip:]
+        return left[len(wanted) :] if left[: len(wanted)] == wanted else None
+
+    count = extract_placed(archive, dest, place)
+    if not count:
+        asked = f"strip = {strip}" if strip else ""
+        asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
+        raise ArchiveError(
+            f"nothing was left of {archive}" + (f" with {asked}" if asked else ": it is empty"),
+            archive=archive,
+            hint="list the archive and adapt `strip` and `subdir` to its folders" if asked else "",
+        )
+    return count
+
+
+def extract_placed(archive: Path, dest: Path, place: Placement) -> int:
+    """Unpack every member where `place` says, and count the files (none is no error here)."""
+    kind = _kind_of(archive)
+    with interpreter.released(), _named_errors(archive):
+        dest.mkdir(parents=True, exist_ok=True)
+        unpacking = Unpacking(archive=archive, root=os.path.realpath(dest), place=place)
+        if kind == "zip":
+            _extract_zip(unpacking)
+        elif kind == "tar" or kind in _COMPRESSIONS:
+            _extract_tar(unpacking, kind)
+        else:
+            raise _unknown(archive)
+        return finish(unpacking)
+
+
+def decompress_single(path: Path, dest: Path) -> None:
+    """Write what a lone `.gz`, `.bz2`, `.xz` or `.zst` holds to the file `dest`.
+
+    Raises:
+        ArchiveError: not such a file, or damaged.
+    """
+    import shutil
+
+    kind = _kind_of(path)
+    if kind not in _COMPRESSIONS:
+        raise _unknown(path)
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        interpreter.released(),
+        _named_errors(path),
+        _decompressed(path, kind) as source,
+        dest.open("wb") as target,
+    ):
+        shutil.copyfileobj(source, target, _CHUNK)
+
+
+# --- what a file is ---------------------------------------------------------------------------
+
+
+def _kind_of(path: Path) -> str:
+    """`zip`, `tar`, a compression, or "" for none of them."""
+    with path.open("rb") as file:
+        head = file.read(_BLOCK)
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if _SKIPPABLE_ZSTD_FRAME.match(head):
+        return "zst"
+    # An empty tar is all zeros, but so is many another file: then its name must say it.
+    is_empty_tar = len(head) == _BLOCK and not any(head) and _ARCHIVE_NAMES.search(path.name)
+    return "tar" if is_empty_tar or _is_tar_header(head) else ""
+
+
+def _is_tar_header(head: bytes) -> bool:
+    if len(head) < _BLOCK:
+        return False
+    if head[257:262] == b"ustar":
+        return True
+    # Old tars have no magic, but their header has a checksum.
+    digits = head[148:156].strip(b" \0")
+    try:
+        return int(digits, 8) == sum(head[:148]) + 8 * 0x20 + sum(head[156:])
+    except ValueError:
+        return False
+
+
+def _holds_tar(path: Path, kind: str) -> bool:
+    try:
+        with _named_errors(path), _decompressed(path, kind) as stream:
+            return _is_tar_header(stream.read(_BLOCK))
+    except ArchiveError:
+        return False
+
+
+@contextlib.contextmanager
+def _decompressed(path: Path, kind: str) -> Iterator[IO[bytes]]:
+    with path.open("rb", buffering=_CHUNK) as raw:
+        if kind == "gz":
+            import gzip
+
+            opened = cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+        elif kind == "bz2":
+            import bz2
+
+            opened = cast("IO[bytes]", bz2.BZ2File(raw))
+        elif kind == "xz":
+            import lzma
+
+            opened = cast("IO[bytes]", lzma.LZMAFile(raw))  # noqa: SIM115
+        elif kind == "zst":
+            opened = _open_zstd(raw)
+        else:
+            opened = raw
+        with opened:
+            yield opened
+
+
+def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return cast("IO[bytes]", zstd.ZstdFile(raw))
+
+
+# --- tar and zip ------------------------------------------------------------------------------
+
+
+def _extract_tar(job: Unpacking, kind: str) -> None:
+    import tarfile
+
+    class StrictHeader(tarfile.TarInfo):
+        """TarFile takes a damaged header for the end of the archive; this tells them apart."""
+
+        @classmethod
+        def fromtarfile(cls, tar: "tarfile.TarFile") -> "StrictHeader":
+            try:
+                return super().fromtarfile(tar)
+            except (
+                tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
+                tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
+            ) as error:
+                raise tarfile.ReadError(str(error)) from error
+
+    with (
+        _decompressed(job.archive, kind) as stream,
+        tarfile.open(
+            fileobj=stream, mode="r|", bufsize=_CHUNK, tarinfo=StrictHeader, encoding="utf-8"
+        ) as tar,
+    ):
+        while (member := tar.next()) is not None:
+            tar.members.clear()  # type: ignore[attr-defined]
+            _extract_tar_member(job, tar, member)
+        # The checksum of a compressed stream stands at its end.
+        while stream.read(_CHUNK):
+            pass
+
+
+def _extract_tar_member(job: Unpacking, tar: "tarfile.TarFile", member: "tarfile.TarInfo") -> None:
+    mtime = int(member.mtime)
+    if member.isdir():
+        write_folder(job, member.name, mtime=mtime)
+    elif member.issym():
+        write_symlink(job, member.name, member.linkname)
+    elif member.islnk():
+        write_hard_link(job, member.name, member.linkname)
+    elif member.isreg():
+        content = tar.extractfile(member)
+        if content is None:
+            raise job.refuse(member.name, "cannot be read")
+        write_file(job, member.name, content, mode=member.mode, mtime=mtime)
+    else:
+        raise job.refuse(member.name, "is a device, a pipe or of an unknown type")
+
+
+def _extract_zip(job: Unpacking) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(job.archive) as zipped:
+        for member in zipped.infolist():
+            _extract_zip_member(job, zipped, member)
+
+
+def _extract_zip_member(
+    job: Unpacking, zipped: "zipfile.ZipFile", member: "zipfile.ZipInfo"
+) -> None:
+    made_on_dos = member.create_system == 0
+    # Some programs there write the separator of their system, against the format.
+    name = member.filename.replace("\\", "/") if made_on_dos else member.filename
+    mode = 0 if made_on_dos else member.external_attr >> 16
+    mtime = _zip_mtime(member)
+    if name.endswith("/"):
+        write_folder(job, name, mtime=mtime)
+    elif stat.S_ISLNK(mode):
+        write_symlink(job, name, os.fsdecode(zipped.read(member)))
+    elif stat.S_IFMT(mode) in {0, stat.S_IFREG}:
+        with zipped.open(member) as content:
+            write_file(job, name, content, mode=mode, mtime=mtime)
+    else:
+        raise job.refuse(name, "is a device, a pipe or of an unknown type")
+
+
+def _zip_mtime(member: "zipfile.ZipInfo") -> int:
+    import calendar
+
+    # Zip has no time zone; UTC gives the same tree everywhere.
+    try:
+        return calendar.timegm((*member.date_time, 0, 0, 0))
+    except ValueError:
+        return 0
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+def _unknown(archive: Path) -> ArchiveError:
+    with archive.open("rb") as file:
+        head = file.read(_BLOCK).lstrip().lower()
+    is_page = head.startswith((b"<!doctype", b"<html"))
+    return ArchiveError(
+        f"{archive} is no archive that envy unpacks (tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip)",
+        archive=archive,
+        hint="it holds a web page: the server sent one in place of the file" if is_page else "",
+    )
+
+
+@contextlib.contextmanager
+def _named_errors(archive: Path) -> Iterator[None]:
+    """Turn what the decompressors raise into an ArchiveError."""
+    try:
+        yield
+    except ArchiveError:
+        raise
+    except OSError as error:
+        # gzip and bz2 report damage as an OSError without a number.
+        if error.errno is None:
+            raise _damaged(archive, error) from error
+        raise ArchiveError(
+            f"could not unpack {archive}: {error.strerror}"
+            + (f": {error.filename}" if error.filename else ""),
+            archive=archive,
+        ) from error
+    except Exception as error:
+        if not isinstance(error, (ValueError, RuntimeError, EOFError, *_damage_errors())):
+            raise
+        raise _damaged(archive, error) from error
+
+
+def _damage_errors() -> tuple[type[Exception], ...]:
+    import lzma
+    import tarfile
+    import zipfile
+    import zlib
+
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        zstd.ZstdError,
+    )
+
+
+def _damaged(archive: Path, error: Exception) -> ArchiveError:
+    return ArchiveError(
+        f"{archive} is damaged: {error or type(error).__name__}",
+        archive=archive,
+        hint="download it again; if it stays so, the source itself is broken",
+    )

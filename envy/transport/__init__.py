@@ -1,0 +1,129 @@
+"""Bringing sources here, one module per scheme, each imported on first use.
+
+Owns the dispatch and the rules that hold for every scheme: what is fetched is verified while it
+streams, and nothing incomplete ever stands under its final name.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from envy import interpreter
+from envy.errors import Cancelled, EnvyError, FetchError
+from envy.sources import Scheme, SourceItem, scheme_of
+from envy.transport.context import FetchContext, Fetched, Memo, RunProgram
+
+__all__ = [
+    "FetchContext",
+    "Fetched",
+    "Memo",
+    "RunProgram",
+    "fetch_all",
+    "fetch_source",
+    "resolve_ref",
+]
+
+
+def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
+    """Bring one source into the folder `into`, verified.
+
+    A file that is there already is used again if the item has a digest and it matches. A tree
+    (a repository, a folder) is the item's `subdir`, when it has one.
+
+    Raises:
+        FetchError: it could not be brought here, or is not what was promised.
+    """
+    with interpreter.released():
+        context.check_cancelled()
+        into.mkdir(parents=True, exist_ok=True)
+        fetch = _fetcher(scheme_of(item.source, origin=item.origin))
+        return fetch(item, into, context)
+
+
+def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetched]:
+    if scheme is Scheme.HTTP:
+        from envy.transport.http import fetch_http
+
+        return fetch_http
+    if scheme is Scheme.GIT:
+        from envy.transport.git import fetch_git
+
+        return fetch_git
+    if scheme is Scheme.PYPI:
+        from envy.transport.pypi import fetch_pypi
+
+        return fetch_pypi
+    if scheme is Scheme.NPM:
+        from envy.transport.npm import fetch_npm
+
+        return fetch_npm
+    from envy.transport.local import fetch_local
+
+    return fetch_local
+
+
+def resolve_ref(item: SourceItem, context: FetchContext) -> str:
+    """The commit that a git source's `ref` means now; asked once per context.
+
+    Raises:
+        FetchError: the repository cannot be reached, or has no such ref.
+    """
+    from envy.transport.git import resolve_commit
+
+    with interpreter.released():
+        return resolve_commit(item, context)
+
+
+def fetch_all(
+    items: Sequence[SourceItem],
+    into: Path,
+    context: FetchContext,
+    *,
+    parallel: int,
+    on_start: Callable[[SourceItem], None] = lambda _: None,
+    on_end: Callable[[SourceItem, Fetched], None] = lambda *_: None,
+) -> list[Fetched]:
+    """Bring a batch here, at most `parallel` at a time; all of it, or an error.
+
+    `on_start` and `on_end` are called for each item, from whichever thread brings it.
+
+    Every item is tried, so that the error is the same whatever the timing: the first in the order
+    of the items, naming the others that failed too.
+    """
+
+    def bring(item: SourceItem) -> Fetched | EnvyError:
+        on_start(item)
+        outcome = _try_fetch(item, into, context)
+        if isinstance(outcome, Fetched):
+            on_end(item, outcome)
+        return outcome
+
+    if len(items) <= 1 or parallel <= 1:
+        outcomes = [bring(item) for item in items]
+    else:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with (
+            interpreter.released(),
+            ThreadPoolExecutor(min(parallel, len(items)), "envy-fetch") as pool,
+        ):
+            outcomes = list(pool.map(bring, items))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, EnvyError)]
+    if failures:
+        raise _of_batch(failures)
+    return [outcome for outcome in outcomes if isinstance(outcome, Fetched)]
+
+
+def _try_fetch(item: SourceItem, into: Path, context: FetchContext) -> Fetched | EnvyError:
+    try:
+        return fetch_source(item, into, context)
+    except EnvyError as error:
+        return error
+
+
+def _of_batch(failures: Sequence[EnvyError]) -> EnvyError:
+    first = next((failure for failure in failures if isinstance(failure, Cancelled)), failures[0])
+    others = [failure for failure in failures if failure is not first]
+    if isinstance(first, FetchError) and others:
+        first.message += "".join(f"\nand {other.message}" for other in others)
+        first.args = (first.message,)
+    return first

@@ -1,0 +1,300 @@
+"""HTTP connections: proxies, certificates, redirects, retries and what their failures mean.
+
+Owns how a request is made and every sentence about one that failed. Credentials of a URL are sent
+as a header to the host they were written for, and never show in a message.
+"""
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+
+from envy.errors import FetchError
+from envy.transport.context import FetchContext
+
+if TYPE_CHECKING:
+    import urllib3
+    from urllib3.response import BaseHTTPResponse
+
+_CONNECT_SECONDS = 30.0
+_READ_SECONDS = 60.0
+_REDIRECTS = 20
+_RETRIED_STATUSES = (429, 500, 502, 503, 504)
+_LONGEST_WAIT = 15.0
+_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+class NotThere(FetchError):
+    """The server answered, and says that it has no such thing."""
+
+
+def shown(url: str) -> str:
+    """A URL as it may be shown: without credentials."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """What credentials are bound to: scheme, host and port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", _port_of(parts)
+
+
+@contextlib.contextmanager
+def get(
+    url: str,
+    context: FetchContext,
+    *,
+    headers: Mapping[str, str] | None = None,
+    certificates: str = "",
+    downgrade: bool = False,
+) -> Iterator[tuple["BaseHTTPResponse", str]]:
+    """GET, following redirects: the response, its body not yet read, and its final URL.
+
+    `downgrade` permits a redirect from https to http, for content that is verified by a digest.
+
+    Raises:
+        FetchError: no answer, or one that is no success (2xx).
+    """
+    asked = url
+    sent = dict(headers or {})
+    for _ in range(_REDIRECTS):
+        response = _request(url, context, sent, certificates)
+        try:
+            to = response.get_redirect_location()
+            if not to:
+                _check_status(response.status, asked, url)
+                yield response, url
+                return
+        finally:
+            response.close()
+        url, sent = _redirected(url, urljoin(url, to), sent, downgrade=downgrade)
+    raise FetchError(f"{shown(asked)} redirects without end", uri=shown(asked))
+
+
+def _redirected(
+    url: str, to: str, headers: dict[str, str], *, downgrade: bool
+) -> tuple[str, dict[str, str]]:
+    scheme = urlsplit(to).scheme
+    if scheme not in {"http", "https"}:
+        raise FetchError(f"{shown(url)} redirects to {shown(to)}, which is no HTTP", uri=shown(url))
+    if scheme == "http" and urlsplit(url).scheme == "https" and not downgrade:
+        raise FetchError(
+            f"{shown(url)} redirects to {shown(to)}, which is not encrypted",
+            uri=shown(url),
+            hint="with a sha256 the content is verified, and this is permitted",
+        )
+    if origin_of(to) != origin_of(url):
+        headers = {name: value for name, value in headers.items() if name != "authorization"}
+    return to, headers
+
+
+def _request(
+    url: str, context: FetchContext, headers: Mapping[str, str], certificates: str
+) -> "BaseHTTPResponse":
+    import urllib3
+
+    context.check_cancelled()
+    bare, credentials = _without_credentials(url)
+    sent = {"accept-encoding": "identity", "user-agent": "envy", **headers}
+    if credentials and "authorization" not in sent:
+        sent.update(urllib3.make_headers(basic_auth=credentials))
+    pool = _pool_for(bare, context, certificates)
+    try:
+        return pool.request(
+            "GET",
+            bare,
+            headers=sent,
+            preload_content=False,
+            decode_content=False,
+            redirect=False,
+            retries=_retries(context),
+        )
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise failure(url, error, context) from error
+
+
+def _retries(context: FetchContext) -> "urllib3.Retry":
+    import urllib3
+
+    class PatientRetry(urllib3.Retry):
+        """Waits as long as the server asks, within reason."""
+
+        def get_retry_after(self, response: "BaseHTTPResponse") -> float | None:
+            seconds = super().get_retry_after(response)
+            return None if seconds is None else min(seconds, _LONGEST_WAIT)
+
+    return PatientRetry(
+        total=context.retries,
+        redirect=False,
+        status_forcelist=_RETRIED_STATUSES,
+        backoff_factor=context.backoff,
+        raise_on_status=False,
+    )
+
+
+def _without_credentials(url: str) -> tuple[str, str]:
+    user, at, host = urlsplit(url).netloc.rpartition("@")
+    if not at:
+        return url, ""
+    name, _, password = user.partition(":")
+    return (
+        urlunsplit(urlsplit(url)._replace(netloc=host)),
+        f"{unquote(name)}:{unquote(password)}",
+    )
+
+
+# --- pools, proxies, certificates -------------------------------------------------------------
+
+
+def _pool_for(url: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
+    proxy = proxy_for(url, context.environment)
+    key = ("http", proxy, certificates)
+    return context.memo.once(key, lambda: _new_pool(proxy, context, certificates))
+
+
+def _new_pool(proxy: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
+    import urllib3
+
+    timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
+    tls = _tls(context.environment, certificates)
+    if not proxy:
+        return urllib3.PoolManager(maxsize=16, timeout=timeout, ssl_context=tls)
+    bare, credentials = _without_credentials(proxy)
+    if urlsplit(bare).scheme not in {"http", "https"}:
+        raise FetchError(
+            f"the proxy {bare} is of a kind that envy does not speak",
+            uri=bare,
+            hint="name an http:// or https:// proxy in https_proxy",
+        )
+    headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
+    return urllib3.ProxyManager(
+        bare,
+        maxsize=16,
+        timeout=timeout,
+        ssl_context=tls,
+        proxy_ssl_context=_tls(context.environment, certificates),
+        proxy_headers=headers,
+    )
+
+
+def _tls(environment: Mapping[str, str], certificates: str) -> ssl.SSLContext:
+    named = [certificates, *(environment.get(name, "") for name in _CERTIFICATE_VARIABLES)]
+    file = next((name for name in named if name), None)
+    folder = environment.get("SSL_CERT_DIR") or None
+    try:
+        return ssl.create_default_context(cafile=file, capath=folder)
+    except OSError as error:
+        raise FetchError(
+            f"the certificates in {file or folder} cannot be read: {error.strerror or error}",
+            uri=str(file or folder),
+            hint=f"look at {', '.join(_CERTIFICATE_VARIABLES)} and SSL_CERT_DIR",
+        ) from error
+
+
+def proxy_for(url: str, environment: Mapping[str, str]) -> str:
+    """The proxy that the environment names for a URL, or ""."""
+    parts = urlsplit(url)
+    proxy = ""
+    for name in (f"{parts.scheme}_proxy", "all_proxy"):
+        proxy = proxy or environment.get(name) or environment.get(name.upper()) or ""
+    excepted = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    if not proxy or _is_excepted(parts, excepted):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_excepted(parts: SplitResult, excepted: str) -> bool:
+    host = (parts.hostname or "").lower()
+    for entry in excepted.lower().replace(",", " ").split():
+        name, _, port = entry.partition(":") if entry.count(":") == 1 else (entry, "", "")
+        if port and port != str(_port_of(parts)):
+            continue
+        name = name.removeprefix("*").removeprefix(".")
+        if not name or host == name or host.endswith("." + name) or _is_in_network(host, name):
+            return True
+    return False
+
+
+def _port_of(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _is_in_network(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network.strip("[]"), strict=False)
+    except ValueError:
+        return False
+
+
+# --- what a failure means ---------------------------------------------------------------------
+
+
+def _check_status(status: int, asked: str, url: str) -> None:
+    if 200 <= status < 300:
+        return
+    where = shown(asked) + (f" (redirected to {shown(url)})" if url != asked else "")
+    meaning, hint = {
+        401: ("asks for credentials", "put them into the URL, or the registry's configuration"),
+        403: ("is forbidden", "the server wants credentials, or does not give it to anyone"),
+        404: ("does not exist", "look at the spelling of the URL, and whether the file moved"),
+        407: ("needs the proxy's credentials", "write them into the proxy's URL in https_proxy"),
+        410: ("is gone", "the server says it will not come back"),
+        429: ("was asked for too often", "wait a little, or fetch less in parallel"),
+    }.get(status, ("was not given" if status < 500 else "could not be given by the server", ""))
+    kind = NotThere if status in {404, 410} else FetchError
+    raise kind(f"{where} {meaning} (HTTP {status})", uri=shown(asked), hint=hint)
+
+
+def failure(url: str, error: Exception, context: FetchContext) -> FetchError:
+    """The sentence for a request that got no answer, or only a part of one."""
+    import urllib3.exceptions as kinds
+
+    cause: BaseException = error
+    while isinstance(cause, kinds.MaxRetryError) and cause.reason is not None:
+        cause = cause.reason
+    host = urlsplit(url).hostname or ""
+    proxy = proxy_for(url, context.environment)
+    what, hint = f"{type(cause).__name__}: {cause}", ""
+    if isinstance(cause, kinds.ProxyError):
+        what = f"the proxy {shown(proxy)} did not serve it: {cause.original_error}"
+        hint = "look at https_proxy, http_proxy and no_proxy"
+    elif isinstance(cause, (kinds.SSLError, ssl.SSLError)):
+        what, hint = _tls_sentence(host, cause)
+    elif isinstance(cause, kinds.NameResolutionError) or _is_lookup_failure(cause):
+        what = f"the name {host} could not be looked up"
+        hint = "is there a network, and is the name right? A proxy is named by https_proxy"
+    elif isinstance(cause, kinds.NewConnectionError):
+        what = f"{host} could not be reached: {_plain(cause)}"
+    elif isinstance(cause, kinds.ConnectTimeoutError):
+        what = f"{host} did not answer within {_CONNECT_SECONDS:.0f} s"
+    elif isinstance(cause, kinds.ReadTimeoutError):
+        what = f"{host} sent nothing for {_READ_SECONDS:.0f} s"
+    elif isinstance(cause, (kinds.IncompleteRead, kinds.ProtocolError)):
+        what = "the connection broke before all of it had come"
+    return FetchError(f"could not fetch {shown(url)}: {what}", uri=shown(url), hint=hint)
+
+
+def _tls_sentence(host: str, cause: BaseException) -> tuple[str, str]:
+    text = str(cause)
+    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text.lower():
+        reason = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
+        what = f"the certificate of {host} is not trusted" + (f" ({reason})" if reason else "")
+        return what, "name the file of your own authority in SSL_CERT_FILE"
+    return f"no encrypted connection to {host} could be made ({text})", ""
+
+
+def _is_lookup_failure(cause: BaseException) -> bool:
+    return isinstance(cause.__cause__, socket.gaierror)
+
+
+def _plain(error: BaseException) -> str:
+    inner = error.__cause__ or error
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return str(inner).rpartition(": ")[2]

@@ -1,0 +1,219 @@
+"""Git repositories, by the git program: one commit, as a plain tree.
+
+Owns how a ref becomes a commit and a commit becomes a tree. The history is not kept: what is
+fetched is the content of one commit, so that the same commit is the same tree everywhere.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from envy.errors import FetchError, ScriptFailed
+from envy.sources import SourceItem, file_name, git_address
+from envy.transport.connection import shown
+from envy.transport.context import FetchContext, Fetched
+from envy.transport.landing import inner_folder, remove, target_in, tree_size, written_whole
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
+_ABBREVIATED = re.compile(r"[0-9a-f]{7,39}", re.IGNORECASE)
+# Set by git for its hooks, they would turn every command to the repository that envy runs in.
+_INHERITED = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+)
+
+
+def resolve_commit(item: SourceItem, context: FetchContext) -> str:
+    """The commit that `ref` means; a whole hash is taken as it is, without asking anyone."""
+    if _COMMIT.fullmatch(item.ref):
+        return item.ref.lower()
+    address = git_address(item)
+    return context.memo.once(
+        ("git", address, item.ref), lambda: _ask_for_commit(address, item.ref, context)
+    )
+
+
+def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
+    """Check the commit of a ref out, and keep its files only."""
+    address = git_address(item)
+    commit = resolve_commit(item, context)
+    target = target_in(into, file_name(item))
+    context.progress(shown(address), 0, 0)
+    with written_whole(target) as part:
+        checkout = part.with_name(part.name + ".git")
+        try:
+            _check_out(item, commit, checkout, context)
+            for kept in sorted(checkout.rglob(".git")):
+                remove(kept)
+            inner_folder(checkout, item.subdir, shown(address)).rename(part)
+        finally:
+            remove(checkout)
+    size = tree_size(target)
+    context.progress(shown(address), size, size)
+    return Fetched(
+        path=target,
+        bytes=size,
+        sha256="",
+        uri=f"{shown(address)}#{commit}",
+        verified=bool(_COMMIT.fullmatch(item.ref)),
+    )
+
+
+def _ask_for_commit(address: str, ref: str, context: FetchContext) -> str:
+    wanted = ref or "HEAD"
+    patterns = [wanted, f"{wanted}^{{}}"]
+    listed = _git(["ls-remote", "--", address, *patterns], address, context)
+    found = {name: commit for commit, name in _rows(listed)}
+    # As git itself decides; ^{} is the commit that an annotated tag is about.
+    order = [wanted] if wanted == "HEAD" or wanted.startswith("refs/") else []
+    order += [f"refs/tags/{wanted}", f"refs/heads/{wanted}"]
+    candidates = [(name, found.get(f"{name}^{{}}") or found.get(name)) for name in order]
+    commits = [commit for _, commit in candidates if commit]
+    if not commits:
+        raise _no_such_ref(address, wanted, context)
+    if len(set(commits)) > 1:
+        context.warn(
+            f"{shown(address)} has a tag and a branch named {wanted}; the tag is taken "
+            f"(refs/heads/{wanted} means the branch)"
+        )
+    return commits[0]
+
+
+def _rows(listed: bytes) -> list[tuple[str, str]]:
+    rows = [line.split("\t", 1) for line in listed.decode(errors="replace").splitlines()]
+    return [(row[0], row[1]) for row in rows if len(row) == 2]
+
+
+def _no_such_ref(address: str, ref: str, context: FetchContext) -> FetchError:
+    from envy.suggest import nearest
+
+    listed = _git(["ls-remote", "--heads", "--tags", "--", address], address, context)
+    names = [re.sub(r"^refs/(heads|tags)/|\^{}$", "", name) for _, name in _rows(listed)]
+    near = nearest(ref, names)
+    if _ABBREVIATED.fullmatch(ref):
+        hint = "a commit is named by its whole hash, 40 digits: git rev-parse " + ref
+    elif near:
+        hint = f'did you mean "{near}"?'
+    else:
+        hint = f"git ls-remote {shown(address)} lists its branches and tags"
+    return FetchError(f"{shown(address)} has no branch or tag {ref}", uri=shown(address), hint=hint)
+
+
+def _check_out(item: SourceItem, commit: str, checkout: Path, context: FetchContext) -> None:
+    address = git_address(item)
+    remove(checkout)
+    form = ["--object-format=sha256"] if len(commit) == 64 else []
+    _git(["init", "-q", "--template=", *form, str(checkout)], address, context)
+    # Relative addresses of submodules are relative to the remote of this name.
+    _git(["config", "remote.origin.url", address], address, context, cwd=checkout)
+    _fetch_commit(item, commit, checkout, context)
+    _git(["checkout", "-q", "--detach", commit], address, context, cwd=checkout)
+    if item.submodules:
+        _check_out_submodules(address, checkout, context)
+
+
+def _fetch_commit(item: SourceItem, commit: str, checkout: Path, context: FetchContext) -> None:
+    address = git_address(item)
+    shallow = ["fetch", "-q", "--depth=1", "--no-tags", "origin"]
+    attempts = [[*shallow, commit]]
+    if item.ref.lower() != commit and not item.ref.startswith("-"):
+        attempts.append([*shallow, item.ref or "HEAD"])
+    for arguments in attempts:
+        # Some servers give no single commit, or no shallow copy at all.
+        code, _, _ = _run(arguments, context, cwd=checkout)
+        if code == 0 and _has(commit, checkout, context):
+            return
+        context.check_cancelled()
+    everything = ["+refs/heads/*:refs/envy/heads/*", "+refs/tags/*:refs/envy/tags/*"]
+    unshallow = ["--unshallow"] if (checkout / ".git" / "shallow").is_file() else []
+    _git(["fetch", "-q", *unshallow, "origin", *everything], address, context, cwd=checkout)
+    if not _has(commit, checkout, context):
+        raise FetchError(
+            f"{shown(address)} has no commit {commit}",
+            uri=shown(address),
+            hint="it is on none of its branches and tags; was it pushed?",
+        )
+
+
+def _has(commit: str, checkout: Path, context: FetchContext) -> bool:
+    return _run(["cat-file", "-e", f"{commit}^{{commit}}"], context, cwd=checkout)[0] == 0
+
+
+def _check_out_submodules(address: str, checkout: Path, context: FetchContext) -> None:
+    # git forbids submodules by path, since a foreign repository could name any of this machine;
+    # for a repository that is on this machine itself there is nothing to protect.
+    is_local = address.startswith("file:") or Path(address).is_absolute()
+    allowed = ["-c", "protocol.file.allow=always"] if is_local else []
+    update = [*allowed, "submodule", "-q", "update", "--init", "--recursive"]
+    if _run([*update, "--depth=1"], context, cwd=checkout)[0] != 0:
+        _git(update, address, context, cwd=checkout)
+
+
+# --- the program ------------------------------------------------------------------------------
+
+
+def _git(
+    arguments: list[str], address: str, context: FetchContext, *, cwd: Path | None = None
+) -> bytes:
+    code, output, errors = _run(arguments, context, cwd=cwd)
+    if code == 0:
+        return output
+    text = errors.decode(errors="replace").strip().replace(address, shown(address))
+    verb = next(word for word in arguments if not word.startswith("-"))
+    raise FetchError(
+        f"git {verb} failed for {shown(address)}:\n"
+        + "\n".join(f"  | {_without_secret(line, address)}" for line in text.splitlines()),
+        uri=shown(address),
+        hint=_hint_of(text),
+    )
+
+
+def _run(
+    arguments: list[str], context: FetchContext, *, cwd: Path | None = None
+) -> tuple[int, bytes, bytes]:
+    context.check_cancelled()
+    settings = ["-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", "-c", "gc.auto=0"]
+    try:
+        return context.run(
+            ["git", *settings, *arguments], cwd=cwd, env=_environment(context.environment)
+        )
+    except ScriptFailed as error:
+        raise FetchError(
+            f"the program git could not be run: {error.message}",
+            uri="git",
+            hint="git sources need git; install it and try again",
+        ) from error
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in environment.items() if name not in _INHERITED}
+    # Nobody is there to type a password; without these, git and ssh would wait for one.
+    kept["GIT_TERMINAL_PROMPT"] = "0"
+    kept.setdefault("GIT_ASKPASS", "")
+    if "GIT_SSH" not in kept:
+        kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+    kept["LC_ALL"] = "C"
+    return kept
+
+
+def _without_secret(line: str, address: str) -> str:
+    user, at, _ = address.partition("@")
+    secret = user.rpartition("://")[2].partition(":")[2] if at else ""
+    return line.replace(secret, "***") if secret else line
+
+
+def _hint_of(text: str) -> str:
+    if "Authentication failed" in text or "terminal prompts disabled" in text:
+        return "the repository wants credentials; configure a credential helper, or use ssh"
+    if "Permission denied" in text or "publickey" in text:
+        return "ssh was refused; is your key loaded (ssh-add -l), and known to the server?"
+    if "not found" in text.lower() or "does not exist" in text:
+        return "look at the spelling of the address, and whether you may read the repository"
+    return ""

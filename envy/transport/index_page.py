@@ -1,0 +1,98 @@
+"""The page that a Python package index has for a project, in JSON or HTML, as data.
+
+Owns both forms of the page. Pure: gets bytes, asks nobody.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+from envy.errors import FetchError
+from envy.transport.connection import shown
+
+# Strongest first; what is not here is no proof of anything, or not in hashlib everywhere.
+_ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFile:
+    """One file of a project; `yanked` is the reason ("" for none given), None if it is not."""
+
+    name: str
+    url: str
+    digest: tuple[str, str] | None = None
+    yanked: str | None = None
+
+
+def parse_json_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
+    """The files of a JSON page (PEP 691)."""
+    try:
+        rows = json.loads(body)["files"]
+        return tuple(file for row in rows if (file := _file_of_row(row, base)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FetchError(
+            f"{shown(base)} is not what a package index should answer: {error!r}", uri=shown(base)
+        ) from error
+
+
+def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
+    name = str(row["filename"])
+    hashes = row.get("hashes") or {}
+    yanked = row.get("yanked") or None
+    if not _is_plain(name) or not isinstance(hashes, dict):
+        return None
+    return ReleaseFile(
+        name=name,
+        url=urljoin(base, str(row["url"])),
+        digest=_strongest({str(key).lower(): str(value) for key, value in hashes.items()}),
+        yanked=yanked if isinstance(yanked, str) else ("" if yanked else None),
+    )
+
+
+def parse_html_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
+    """The files of an HTML page (PEP 503)."""
+    reader = _Anchors(base)
+    reader.feed(body.decode("utf-8", errors="replace"))
+    reader.close()
+    return tuple(reader.files)
+
+
+class _Anchors(HTMLParser):
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self.base = base
+        self.files: list[ReleaseFile] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        address = attributes.get("href") or ""
+        if tag == "base" and address:
+            self.base = urljoin(self.base, address)
+        if tag != "a" or not address:
+            return
+        url, fragment = urldefrag(urljoin(self.base, address))
+        name = unquote(urlsplit(url).path.rpartition("/")[2])
+        if not _is_plain(name):
+            return
+        algorithm, _, digest = fragment.partition("=")
+        yanked = (attributes["data-yanked"] or "") if "data-yanked" in attributes else None
+        self.files.append(
+            ReleaseFile(
+                name=name, url=url, digest=_strongest({algorithm.lower(): digest}), yanked=yanked
+            )
+        )
+
+
+def _strongest(hashes: Mapping[str, str]) -> tuple[str, str] | None:
+    for algorithm in _ALGORITHMS:
+        if hashes.get(algorithm) and algorithm in hashlib.algorithms_available:
+            return algorithm, hashes[algorithm].lower()
+    return None
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name that an index gave is the name of a file in a folder, and nothing else."""
+    return name not in {"", ".", ".."} and not any(sign in name for sign in "/\\\0")

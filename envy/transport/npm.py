@@ -1,0 +1,149 @@
+"""Release files of npm packages, from the registry that the user's own npm is configured for.
+
+Owns finding the tarball of one exact version and its integrity. Resolves no dependencies and runs
+no scripts.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from envy.errors import FetchError
+from envy.sources import SourceItem, file_name
+from envy.suggest import nearest
+from envy.transport.connection import NotThere, origin_of, shown
+from envy.transport.context import FetchContext, Fetched
+from envy.transport.digests import Promise, promises_of
+from envy.transport.http import download, read_page
+from envy.transport.landing import target_in
+from envy.transport.npm_configuration import NpmConfiguration, npm_configuration
+
+# The short form of a package's document, without readmes.
+_ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"
+_ALGORITHMS = ("sha512", "sha384", "sha256", "sha1")
+
+
+def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
+    """Download the tarball of one version of a package."""
+    name, _, version = item.source.removeprefix("npm:").rpartition("@")
+    configuration = npm_configuration(name, item.base_dir, context)
+    release = _release_of(item, name, version, configuration, context)
+    if release.get("deprecated"):
+        context.warn(f"{item.source} is deprecated by its authors: {release['deprecated']}")
+    dist = release.get("dist")
+    if not isinstance(dist, dict) or not isinstance(dist.get("tarball"), str):
+        raise _strange(configuration.registry, item, "it names no tarball")
+    base = name.rpartition("/")[2]
+    plain = f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
+    target = target_in(into, file_name(item) or plain)
+    promises = [*promises_of(item), *_integrity_of(dist)]
+    tarballs = _places_of(dist["tarball"], f"{name}/-/{base}-{version}.tgz", configuration.registry)
+    for place, url in enumerate(tarballs):
+        try:
+            return download(
+                url,
+                target,
+                context,
+                promises=promises,
+                headers=_authorized(configuration, url),
+                certificates=configuration.certificates,
+                executable=item.executable,
+            )
+        except FetchError:
+            if place == len(tarballs) - 1:
+                raise
+    raise _strange(configuration.registry, item, "it names no tarball")
+
+
+def _places_of(tarball: str, path: str, registry: str) -> list[str]:
+    """Where to look for a tarball.
+
+    A mirror often repeats the address of the registry that it mirrors, which may be out of reach;
+    so another host is asked only after the configured one. The integrity proves either.
+    """
+    if origin_of(tarball) == origin_of(registry):
+        return [tarball]
+    return [registry + path, tarball]
+
+
+def _release_of(
+    item: SourceItem,
+    name: str,
+    version: str,
+    configuration: NpmConfiguration,
+    context: FetchContext,
+) -> Mapping[str, object]:
+    registry = configuration.registry
+    versions = context.memo.once(
+        ("npm", registry, name), lambda: _versions_of(item, name, configuration, context)
+    )
+    release = versions.get(version)
+    if isinstance(release, dict):
+        return release
+    near = nearest(version, versions)
+    newest = ", ".join(list(versions)[-5:])
+    raise FetchError(
+        f"{shown(registry)} has no version {version} of {name}",
+        uri=item.source,
+        hint=(f"did you mean {near}? " if near else "")
+        + (f"the last that it lists: {newest}" if newest else "it lists no version at all"),
+    )
+
+
+def _versions_of(
+    item: SourceItem, name: str, configuration: NpmConfiguration, context: FetchContext
+) -> Mapping[str, object]:
+    address = configuration.registry + name.replace("/", "%2F")
+    try:
+        body, _, _ = read_page(
+            address,
+            context,
+            headers={"accept": _ACCEPT, **_authorized(configuration, address)},
+            certificates=configuration.certificates,
+        )
+    except NotThere as error:
+        raise FetchError(
+            f"{shown(configuration.registry)} has no package {name}",
+            uri=item.source,
+            hint="look at its spelling, and at the registry that npm is configured for",
+        ) from error
+    try:
+        versions = json.loads(body)["versions"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _strange(configuration.registry, item, "it is no JSON with versions") from error
+    if not isinstance(versions, dict):
+        raise _strange(configuration.registry, item, "its versions are no table")
+    return versions
+
+
+def _authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
+    if urlsplit(url).username:
+        return {}
+    header = configuration.authorization(url)
+    return {"authorization": header} if header else {}
+
+
+def _integrity_of(dist: Mapping[str, object]) -> list[Promise]:
+    """The strongest digest that a registry gives for a tarball."""
+    given: dict[str, str] = {}
+    for entry in str(dist.get("integrity") or "").split():
+        algorithm, _, encoded = entry.partition("?")[0].partition("-")
+        try:
+            given.setdefault(algorithm, base64.b64decode(encoded, validate=True).hex())
+        except binascii.Error:
+            continue
+    if dist.get("shasum"):
+        given.setdefault("sha1", str(dist["shasum"]).lower())
+    strongest = next((algorithm for algorithm in _ALGORITHMS if algorithm in given), None)
+    if strongest is None:
+        return []
+    return [Promise(algorithm=strongest, hexdigest=given[strongest], by="the npm registry")]
+
+
+def _strange(registry: str, item: SourceItem, why: str) -> FetchError:
+    return FetchError(
+        f"what {shown(registry)} says of {item.source} cannot be used: {why}", uri=item.source
+    )

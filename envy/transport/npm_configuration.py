@@ -1,0 +1,127 @@
+"""Where the user's own npm takes packages from, and with which credentials.
+
+Owns the reading of npm's settings: the environment, `.npmrc` beside the manifest, the user's own,
+and what npm itself says. So envy needs no setting, and no address, of its own.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from envy.errors import FetchError, ScriptFailed
+from envy.transport.context import FetchContext
+
+_VARIABLE = re.compile(r"\$\{([^}]+)\}")
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NpmConfiguration:
+    """The registry for one package. Its settings hold credentials: they are never shown."""
+
+    registry: str
+    certificates: str = ""
+    settings: Mapping[str, str] = field(repr=False)
+
+    def authorization(self, url: str) -> str:
+        """The header for a URL, from the longest `//host/path/` that it begins with; or ""."""
+        parts = urlsplit(url)
+        place = f"//{parts.netloc.rpartition('@')[2]}{parts.path}"
+        while place.strip("/"):
+            for candidate in (place, place.rstrip("/") + "/"):
+                header = _header_of(self.settings, candidate)
+                if header:
+                    return header
+            place = place.rstrip("/").rpartition("/")[0]
+        return ""
+
+
+def npm_configuration(name: str, base_dir: Path, context: FetchContext) -> NpmConfiguration:
+    """The registry that npm would take `name` from.
+
+    Raises:
+        FetchError: nothing names a registry, and there is no npm to ask.
+    """
+    settings = context.memo.once(
+        ("npm settings", base_dir), lambda: read_settings(base_dir, context.environment)
+    )
+    scope = name.partition("/")[0] if name.startswith("@") else ""
+    registry = (settings.get(f"{scope}:registry") if scope else "") or settings.get("registry")
+    if not registry:
+        registry = context.memo.once("npm registry", lambda: _ask_npm(context))
+    return NpmConfiguration(
+        registry=registry.rstrip("/") + "/",
+        certificates=settings.get("cafile", ""),
+        settings=settings,
+    )
+
+
+def read_settings(base_dir: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Npm's settings: the environment before the project's file before the user's."""
+    settings: dict[str, str] = {}
+    from_environment = {
+        name[len("npm_config_") :]: value
+        for name, value in environment.items()
+        if name.lower().startswith("npm_config_") and value
+    }
+    lowered = {name.lower(): value for name, value in from_environment.items()}
+    home = environment.get("HOME") or environment.get("USERPROFILE") or ""
+    user = lowered.get("userconfig") or (str(Path(home) / ".npmrc") if home else "")
+    for file in (Path(user) if user else None, base_dir / ".npmrc"):
+        if file is not None and file.is_file():
+            settings |= parse_npmrc(file.read_text(errors="replace"), environment)
+    settings |= {
+        name if name.startswith(("@", "//")) else name.lower().replace("_", "-"): value
+        for name, value in from_environment.items()
+    }
+    return settings
+
+
+def parse_npmrc(text: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The lines of an `.npmrc`, with `${VARIABLE}` filled in."""
+    settings: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        name = name.strip()
+        if not equals or not name or name[0] in "#;":
+            continue
+        value = value.strip().strip("\"'")
+        settings[name] = _VARIABLE.sub(lambda found: environment.get(found[1], found[0]), value)
+    return settings
+
+
+def _header_of(settings: Mapping[str, str], place: str) -> str:
+    token = settings.get(f"{place}:_authToken")
+    if token:
+        return f"Bearer {token}"
+    encoded = settings.get(f"{place}:_auth")
+    if encoded:
+        return f"Basic {encoded}"
+    user, password = settings.get(f"{place}:username"), settings.get(f"{place}:_password")
+    if not user or not password:
+        return ""
+    plain = user.encode() + b":" + base64.b64decode(password)
+    return "Basic " + base64.b64encode(plain).decode()
+
+
+def _ask_npm(context: FetchContext) -> str:
+    context.check_cancelled()
+    environment = {**context.environment, "NO_UPDATE_NOTIFIER": "1", "NO_COLOR": "1"}
+    try:
+        code, output, _ = context.run(
+            ["npm", "config", "get", "registry"], env=environment, timeout=_SECONDS
+        )
+    except ScriptFailed:
+        code, output = 1, b""
+    registry = output.decode(errors="replace").strip()
+    if code != 0 or not registry.startswith(("http://", "https://")):
+        raise FetchError(
+            "no npm was found to tell which registry packages come from",
+            uri="npm:",
+            hint="set npm_config_registry to your registry, write registry=… into .npmrc, "
+            "or install npm",
+        )
+    return registry

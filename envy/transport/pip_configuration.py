@@ -1,0 +1,109 @@
+"""Where the user's own pip takes packages from.
+
+Owns the reading of pip's settings: the environment first, then pip's configuration, then the
+default that pip's help names. So envy needs no setting, and no address, of its own.
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envy.errors import FetchError, ScriptFailed
+from envy.transport.context import FetchContext
+
+_PIPS = (["pip"], ["pip3"], ["python3", "-m", "pip"], ["python", "-m", "pip"], ["py", "-m", "pip"])
+# Later ones win, as in pip itself; `:env:` is what pip found in its environment.
+_SECTIONS = ("global", "download", ":env:")
+_DEFAULT = re.compile(r"--index-url\s+<url>.*?\(default\s+(\S+?)\)", re.DOTALL)
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipConfiguration:
+    """Indexes in the order in which they are asked, and the file of trusted certificates."""
+
+    indexes: tuple[str, ...]
+    certificates: str = ""
+
+
+def pip_configuration(context: FetchContext) -> PipConfiguration:
+    """What pip is configured for; found out once per context.
+
+    Raises:
+        FetchError: neither the environment nor any pip names an index.
+    """
+    return context.memo.once("pip configuration", lambda: _find(context))
+
+
+def _find(context: FetchContext) -> PipConfiguration:
+    environment = context.environment
+    index = environment.get("PIP_INDEX_URL", "")
+    extra = environment.get("PIP_EXTRA_INDEX_URL", "")
+    certificates = environment.get("PIP_CERT", "")
+    if not index:
+        pip, settings = _ask_pip(context)
+        index = settings.get("index-url", "") or _default_of(pip, context)
+        extra = extra or settings.get("extra-index-url", "")
+        certificates = certificates or settings.get("cert", "")
+    return PipConfiguration(indexes=(index, *extra.split()), certificates=certificates)
+
+
+def _ask_pip(context: FetchContext) -> tuple[list[str], dict[str, str]]:
+    for pip in _PIPS:
+        output = _output_of([*pip, "config", "list"], context)
+        if output is not None:
+            return pip, parse_pip_settings(output)
+    raise _no_index("no pip was found to tell which index packages come from")
+
+
+def parse_pip_settings(output: str) -> dict[str, str]:
+    """The settings that hold for downloads, from the lines of `pip config list`."""
+    settings: dict[str, str] = {}
+    rows = [line.partition("=") for line in output.splitlines()]
+    for section in _SECTIONS:
+        for name, _, value in rows:
+            if name.startswith(section + "."):
+                settings[name.removeprefix(section + ".")] = _unquoted(value)
+    return settings
+
+
+def _unquoted(value: str) -> str:
+    try:
+        return str(ast.literal_eval(value)).strip()
+    except (ValueError, SyntaxError):
+        return value.strip()
+
+
+def _default_of(pip: list[str], context: FetchContext) -> str:
+    output = _output_of([*pip, "help", "download"], context) or ""
+    found = _DEFAULT.search(output)
+    if found is None:
+        raise _no_index("pip does not say which index it takes packages from")
+    return found[1]
+
+
+def _output_of(argv: list[str], context: FetchContext) -> str | None:
+    context.check_cancelled()
+    try:
+        code, output, _ = context.run(argv, env=_environment(context.environment), timeout=_SECONDS)
+    except ScriptFailed:
+        return None
+    return output.decode(errors="replace") if code == 0 else None
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    # Wide, so that no address is broken over two lines.
+    return {
+        **environment,
+        "COLUMNS": "1000",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_COLOR": "1",
+        "PYTHONIOENCODING": "utf-8",
+    }
+
+
+def _no_index(message: str) -> FetchError:
+    return FetchError(
+        message, uri="pypi:", hint="set PIP_INDEX_URL to your package index, or install pip"
+    )

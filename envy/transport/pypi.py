@@ -1,0 +1,184 @@
+"""Release files of Python packages, from the index that the user's own pip is configured for.
+
+Owns reading a project's page (JSON, else HTML) and the choice of one file of it. Resolves no
+dependencies and installs nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import url2pathname
+
+from envy.errors import FetchError
+from envy.sources import SourceItem, file_name
+from envy.transport.connection import NotThere, origin_of, shown
+from envy.transport.context import FetchContext, Fetched
+from envy.transport.digests import Promise, promises_of
+from envy.transport.http import download, read_page
+from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page
+from envy.transport.landing import reusable, target_in
+from envy.transport.local import copy_file
+from envy.transport.pip_configuration import pip_configuration
+from envy.transport.wheel_choice import Wish, choose_sdist, choose_wheel, is_of_version, versions_of
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+_ACCEPT = (
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, "
+    "text/html;q=0.01"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    item: SourceItem
+    name: str
+    version: "Version"
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}=={self.version}"
+
+
+def fetch_pypi(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
+    """Download the file of a release that fits this machine."""
+    wanted = _wanted_of(item)
+    configuration = pip_configuration(context)
+    seen: list[ReleaseFile] = []
+    for index in configuration.indexes:
+        files = _files_of(index, wanted.name, context, configuration.certificates)
+        chosen = _choose(wanted, files)
+        if chosen is not None:
+            return _fetch_file(wanted, chosen, into, context, configuration.certificates)
+        seen += files
+    raise _nothing_fits(wanted, configuration.indexes, seen)
+
+
+def _wanted_of(item: SourceItem) -> _Wanted:
+    from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion, Version
+
+    name, _, version = item.source.removeprefix("pypi:").partition("==")
+    try:
+        return _Wanted(item=item, name=canonicalize_name(name), version=Version(version))
+    except InvalidVersion as error:
+        raise FetchError(f"{version} is no version of a Python package", uri=item.source) from error
+
+
+def _choose(wanted: _Wanted, files: Sequence[ReleaseFile]) -> ReleaseFile | None:
+    wish = Wish(name=wanted.name, version=wanted.version, python=wanted.item.python)
+    if wanted.item.kind == "sdist":
+        return choose_sdist(wish, files)
+    return choose_wheel(wish, files)
+
+
+# --- the page of a project --------------------------------------------------------------------
+
+
+def _files_of(
+    index: str, name: str, context: FetchContext, certificates: str
+) -> Sequence[ReleaseFile]:
+    """What an index has of a project; nothing if it does not know it."""
+    return context.memo.once(
+        ("pypi", index, name), lambda: _read_files(index, name, context, certificates)
+    )
+
+
+def _read_files(
+    index: str, name: str, context: FetchContext, certificates: str
+) -> Sequence[ReleaseFile]:
+    address = f"{index.rstrip('/')}/{name}/"
+    if urlsplit(index).scheme == "file":
+        page = Path(url2pathname(urlsplit(address).path)) / "index.html"
+        return parse_html_page(page.read_bytes(), page.as_uri()) if page.is_file() else ()
+    try:
+        body, kind, final = read_page(
+            address, context, headers={"accept": _ACCEPT}, certificates=certificates
+        )
+    except NotThere:
+        return ()
+    base = _with_credentials_of(address, final)
+    files = parse_json_page(body, base) if "json" in kind else parse_html_page(body, base)
+    return tuple(replace(file, url=_with_credentials_of(address, file.url)) for file in files)
+
+
+def _with_credentials_of(address: str, url: str) -> str:
+    """Credentials written into an index's URL hold for the files on the same host, as in pip."""
+    user, at, _ = urlsplit(address).netloc.rpartition("@")
+    parts = urlsplit(url)
+    if not at or "@" in parts.netloc or origin_of(url) != origin_of(address):
+        return url
+    return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc}"))
+
+
+# --- the file ---------------------------------------------------------------------------------
+
+
+def _fetch_file(
+    wanted: _Wanted, chosen: ReleaseFile, into: Path, context: FetchContext, certificates: str
+) -> Fetched:
+    if chosen.yanked is not None:
+        reason = f": {chosen.yanked}" if chosen.yanked else ""
+        context.warn(f"pypi:{wanted.text} was withdrawn by its authors{reason}")
+    target = target_in(into, file_name(wanted.item) or chosen.name)
+    promises = [*promises_of(wanted.item)]
+    if chosen.digest:
+        algorithm, digest = chosen.digest
+        promises.append(Promise(algorithm=algorithm, hexdigest=digest, by="the package index"))
+    if urlsplit(chosen.url).scheme != "file":
+        return download(
+            chosen.url,
+            target,
+            context,
+            promises=promises,
+            certificates=certificates,
+            executable=wanted.item.executable,
+        )
+    source = Path(url2pathname(urlsplit(chosen.url).path))
+    return reusable(target, chosen.url, promises) or copy_file(
+        source, target, context, chosen.url, promises, executable=wanted.item.executable
+    )
+
+
+def _nothing_fits(
+    wanted: _Wanted, indexes: Sequence[str], files: Sequence[ReleaseFile]
+) -> FetchError:
+    where = " and ".join(shown(index) for index in indexes)
+    uri = wanted.item.source
+    if not files:
+        return FetchError(
+            f"{where} has no package {wanted.name}",
+            uri=uri,
+            hint="look at its spelling, and at the index that pip is configured for",
+        )
+    of_version = sorted(file.name for file in files if is_of_version(file, wanted.version))
+    if not of_version:
+        newest = ", ".join(versions_of(wanted.name, files)[:8])
+        return FetchError(
+            f"{where} has no version {wanted.version} of {wanted.name}",
+            uri=uri,
+            hint=f"the newest that it has: {newest}" if newest else "",
+        )
+    rows = "\n".join(f"    {name}" for name in of_version)
+    what = "sdist" if wanted.item.kind == "sdist" else "wheel that fits this machine"
+    return FetchError(
+        f"{wanted.text} has no {what}; there is\n{rows}",
+        uri=uri,
+        hint=_remedy(wanted, of_version),
+    )
+
+
+def _remedy(wanted: _Wanted, names: Sequence[str]) -> str:
+    if wanted.item.kind == "sdist":
+        return "without kind it is a wheel that is taken"
+    pythons = sorted({found[1] for name in names if (found := re.search(r"-cp3(\d+)-cp3", name))})
+    if pythons and not wanted.item.python:
+        newest = max(pythons, key=int)
+        return f'these are for one version of Python each; name yours: python = "3.{newest}"'
+    if any(not name.endswith(".whl") for name in names):
+        return 'kind = "sdist" takes the source, which a build phase can then build'
+    return ""

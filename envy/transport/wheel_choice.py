@@ -1,0 +1,152 @@
+"""Which file of a release is the one for this machine.
+
+Owns the rule: a wheel that needs no certain version of Python (ABI `none` or `abi3`) for this
+platform and C library, the most specific platform first; with `python=`, what pip of that version
+would take. Pure but for asking `packaging` which platform tags this machine has.
+"""
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from envy.errors import FetchError
+from envy.transport.index_page import ReleaseFile
+
+if TYPE_CHECKING:
+    from packaging.tags import Tag
+    from packaging.version import Version
+
+_SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
+_FREE_ABIS = ("none", "abi3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is looked for; `python` is "" or a version such as "3.12"."""
+
+    name: str
+    version: "Version"
+    python: str = ""
+
+
+# Larger is better, compared in the order of the fields.
+Rank = tuple[int, ...]
+
+
+def choose_wheel(wish: Wish, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
+    """The best wheel of the wished version, or None."""
+    ranked: list[tuple[Rank, str, ReleaseFile]] = []
+    for file in files:
+        parsed = _parsed_wheel(file.name)
+        if parsed is None or parsed[0] != wish.version:
+            continue
+        _, build, tags = parsed
+        ranks = [rank for tag in tags if (rank := _rank(tag, wish.python)) is not None]
+        if ranks:
+            ranked.append(((*max(ranks), build), file.name, file))
+    return max(ranked, key=lambda row: row[:2])[2] if ranked else None
+
+
+def choose_sdist(wish: Wish, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
+    """The source of the wished version, or None."""
+    found = [file for file in files if _sdist_version(file.name, wish.name) == str(wish.version)]
+    order = {ending: place for place, ending in enumerate(_SDIST_ENDINGS)}
+    return min(found, key=lambda file: (order[_ending(file.name)], file.name), default=None)
+
+
+def is_of_version(file: ReleaseFile, version: "Version") -> bool:
+    """Whether a file of a project, wheel or source, is of this version."""
+    parsed = _parsed_wheel(file.name)
+    if parsed is not None:
+        return parsed[0] == version
+    return _sdist_version(file.name, "") == str(version)
+
+
+def versions_of(name: str, files: Iterable[ReleaseFile]) -> Sequence[str]:
+    """All versions that there are files of, newest first."""
+    from packaging.version import Version
+
+    found: set[Version] = set()
+    for file in files:
+        parsed = _parsed_wheel(file.name)
+        text = _sdist_version(file.name, name)
+        if parsed is not None or text:
+            found.add(parsed[0] if parsed is not None else Version(text))
+    return [str(version) for version in sorted(found, reverse=True)]
+
+
+def _parsed_wheel(name: str) -> "tuple[Version, int, frozenset[Tag]] | None":
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    if not name.endswith(".whl"):
+        return None
+    try:
+        _, version, build, tags = parse_wheel_filename(name)
+    except InvalidWheelFilename:
+        return None
+    return version, (build[0] if build else -1), tags
+
+
+def _ending(name: str) -> str:
+    return next((ending for ending in _SDIST_ENDINGS if name.endswith(ending)), "")
+
+
+def _sdist_version(name: str, project: str) -> str:
+    """The canonical version in the name of a source archive, or ""."""
+    from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion, Version
+
+    ending = _ending(name)
+    stem = name.removesuffix(ending) if ending else ""
+    # Old names hold dashes on both sides: the version is what follows the project's name.
+    for place in (place for place, sign in enumerate(stem) if sign == "-"):
+        if project and canonicalize_name(stem[:place]) != project:
+            continue
+        try:
+            return str(Version(stem[place + 1 :]))
+        except InvalidVersion:
+            continue
+    return ""
+
+
+def _rank(tag: "Tag", python: str) -> Rank | None:
+    if python:
+        place = _tags_of_python(python).get(tag)
+        return None if place is None else (-place,)
+    platforms = _platforms()
+    if tag.abi not in _FREE_ABIS or tag.platform not in platforms:
+        return None
+    if not tag.interpreter.startswith(("py", "cp")):
+        return None
+    # A wheel for any CPython 3 from some version on is the better, the older that version is.
+    oldest = int(tag.interpreter[3:]) if tag.interpreter[3:].isdigit() else 0
+    is_two = tag.interpreter[2:3] == "2"
+    return (-platforms[tag.platform], int(not is_two), int(tag.abi == "none"), -oldest)
+
+
+@functools.cache
+def _platforms() -> dict[str, int]:
+    from packaging.tags import platform_tags
+
+    return {name: place for place, name in enumerate([*platform_tags(), "any"])}
+
+
+@functools.cache
+def _tags_of_python(python: str) -> "dict[Tag, int]":
+    from packaging.tags import compatible_tags, cpython_tags
+
+    try:
+        numbers = tuple(int(part) for part in python.split("."))[:2]
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 2:
+        raise FetchError(
+            f'python = "{python}" is no version of Python', uri="pypi:", hint='write it as "3.12"'
+        )
+    interpreter = "cp{}{}".format(*numbers)
+    ordered = [
+        *cpython_tags(numbers),
+        *compatible_tags(numbers, interpreter=interpreter),
+    ]
+    return {tag: place for place, tag in reversed(list(enumerate(ordered)))}

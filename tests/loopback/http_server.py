@@ -1,0 +1,217 @@
+"""HTTP and HTTPS servers on loopback whose answers a test writes down, and a proxy.
+
+A test adds routes (`server.routes["/x"] = Reply(b"…")`, or a list of replies given one after the
+other, the last one for ever), and reads back what was asked for in `server.requests`.
+"""
+
+import contextlib
+import http.client
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`breaks_after`: the connection is closed after so many bytes of the body."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    breaks_after: int | None = None
+    chunked: bool = False
+    ranges: bool = False
+
+
+Route = Reply | list[Reply] | Callable[[Request], Reply]
+
+
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        # Clients that hang up are what these servers are for.
+        pass
+
+
+class LoopbackServer:
+    """A threaded server; use it as a context manager."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None, folder: Path | None = None) -> None:
+        self.routes: dict[str, Route] = {}
+        self.requests: list[Request] = []
+        self.folder = folder
+        self._lock = threading.Lock()
+        handler = type("Handler", (_Handler,), {"loopback": self})
+        self._server = _QuietServer(("127.0.0.1", 0), handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.port: int = self._server.server_address[1]
+        self.scheme = "https" if tls else "http"
+        self.host = "localhost" if tls else "127.0.0.1"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+    def url_with(self, user: str, password: str) -> str:
+        return f"{self.scheme}://{user}:{password}@{self.host}:{self.port}"
+
+    def paths(self) -> list[str]:
+        with self._lock:
+            return [request.path for request in self.requests]
+
+    def answer(self, request: Request) -> Reply:
+        with self._lock:
+            self.requests.append(request)
+            route = self.routes.get(urlsplit(request.path).path)
+            if isinstance(route, list):
+                route = route.pop(0) if len(route) > 1 else route[0]
+        if callable(route):
+            return route(request)
+        return route or self._file(request) or Reply(b"no such thing", status=404)
+
+    def _file(self, request: Request) -> Reply | None:
+        if self.folder is None:
+            return None
+        path = self.folder / unquote(urlsplit(request.path).path).lstrip("/")
+        return Reply(path.read_bytes()) if path.is_file() else None
+
+    def __enter__(self) -> "LoopbackServer":
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    loopback: LoopbackServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        reply = self.loopback.answer(Request(self.command, self.path, headers))
+        body, status = reply.body, reply.status
+        with contextlib.suppress(ConnectionError):
+            extra = dict(reply.headers)
+            if reply.ranges:
+                extra["Accept-Ranges"] = "bytes"
+                if headers.get("range", "").startswith("bytes="):
+                    start = int(headers["range"][6:].rstrip("-"))
+                    extra["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+                    body, status = body[start:], 206
+            self._send(reply, body, status, extra)
+
+    def _send(self, reply: Reply, body: bytes, status: int, extra: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in extra.items():
+            self.send_header(name, value)
+        if reply.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if reply.chunked:
+            for start in range(0, len(body), 1000):
+                piece = body[start : start + 1000]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(b"" if reply.breaks_after is not None else b"0\r\n\r\n")
+        else:
+            self.wfile.write(body[: reply.breaks_after])
+        if reply.breaks_after is not None:
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class LoopbackProxy:
+    """A forward proxy: absolute GET for http, CONNECT for https; notes what it was asked for."""
+
+    def __init__(self, *, password: str = "") -> None:
+        self.asked: list[str] = []
+        self.credentials: list[str] = []
+        handler = type("Handler", (_ProxyHandler,), {"proxy": self})
+        self._server = _QuietServer(("127.0.0.1", 0), handler)
+        self.port: int = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> "LoopbackProxy":
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _ProxyHandler(BaseHTTPRequestHandler):
+    proxy: LoopbackProxy
+    protocol_version = "HTTP/1.1"
+
+    def _note(self) -> None:
+        self.proxy.asked.append(f"{self.command} {self.path}")
+        self.proxy.credentials.append(self.headers.get("Proxy-Authorization", ""))
+
+    def do_GET(self) -> None:
+        self._note()
+        parts = urlsplit(self.path)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
+        connection.request("GET", parts.path, headers={"Host": parts.netloc})
+        answer = connection.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        connection.close()
+
+    def do_CONNECT(self) -> None:
+        self._note()
+        host, _, port = self.path.partition(":")
+        with socket.create_connection((host, int(port))) as upstream:
+            self.send_response(200)
+            self.end_headers()
+            _pump(self.connection, upstream)
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    while True:
+        for ready in select.select([one, other], [], [])[0]:
+            data = ready.recv(65536)
+            if not data:
+                return
+            (other if ready is one else one).sendall(data)
+
+
+@contextlib.contextmanager
+def serving_tls(folder: Path) -> Iterator[tuple[LoopbackServer, Path]]:
+    """An HTTPS server for `localhost`, and the file of the authority that vouches for it."""
+    import trustme
+
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    certificates = folder / "authority.pem"
+    authority.cert_pem.write_to_path(str(certificates))
+    with LoopbackServer(tls=tls) as server:
+        yield server, certificates

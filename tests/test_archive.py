@@ -1,0 +1,399 @@
+"""Archives are recognised by content and unpacked inside their folder only."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envy.archive import decompress_single, extract, is_archive, is_compressed_single
+from envy.errors import ArchiveError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+COMPRESS = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstd.compress,
+}
+
+
+def member(name, *, kind=tarfile.REGTYPE, to="", mode=0o644, mtime=1_600_000_000):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.mode, info.mtime = kind, to, mode, mtime
+    return info
+
+
+def tar_bytes(*members):
+    """A tar of TarInfos, or (TarInfo, content) pairs."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for each in members:
+            info, content = each if isinstance(each, tuple) else (each, b"")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def tar_file(folder, *members, name="a.tar"):
+    path = folder / name
+    path.write_bytes(tar_bytes(*members))
+    return path
+
+
+def old_tar():
+    """A tar from before its format had a magic number."""
+    header = bytearray(tar_bytes(*GOOD))
+    header[257:265] = b"\0" * 8
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header[:512])
+    return bytes(header)
+
+
+def zip_file(folder, *entries, name="a.zip"):
+    """A zip of (name, content, unix mode) entries; mode None is one made on DOS."""
+    path = folder / name
+    with zipfile.ZipFile(path, "w") as made:
+        for entry, content, mode in entries:
+            info = zipfile.ZipInfo(entry, date_time=(2021, 2, 3, 4, 5, 6))
+            info.create_system = 0 if mode is None else 3
+            info.external_attr = (mode or 0) << 16
+            made.writestr(info, content)
+    return path
+
+
+def tree(root):
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+GOOD = [(member("pkg/bin/tool", mode=0o755), b"run"), (member("pkg/doc/a.txt"), b"text")]
+
+
+@pytest.mark.parametrize("suffix", ["", *COMPRESS])
+def test_every_tar_is_unpacked(tmp_path, suffix):
+    """A tar, compressed in any way envy knows, gives its files, and their number."""
+    data = tar_bytes(*GOOD)
+    path = tmp_path / f"a.tar{'.' if suffix else ''}{suffix}"
+    path.write_bytes(COMPRESS[suffix](data) if suffix else data)
+    assert extract(path, tmp_path / "out") == 2
+    assert tree(tmp_path / "out") == {"pkg/bin/tool": b"run", "pkg/doc/a.txt": b"text"}
+
+
+def test_zip_is_unpacked(tmp_path):
+    """A zip gives its files, also those that DOS programs wrote with backslashes."""
+    path = zip_file(tmp_path, ("a/b.txt", "1", 0o644), ("c\\d.txt", "2", None))
+    assert extract(path, tmp_path / "out") == 2
+    assert tree(tmp_path / "out") == {"a/b.txt": b"1", "c/d.txt": b"2"}
+
+
+def test_content_decides_how_to_unpack(tmp_path):
+    """An archive with the wrong ending is unpacked for what it is."""
+    path = tar_file(tmp_path, *GOOD, name="really-a-tar.zip")
+    assert extract(path, tmp_path / "out") == 2
+
+
+def test_strip_and_subdir(tmp_path):
+    """Leading folders are dropped first, then only what is below subdir is taken."""
+    path = tar_file(tmp_path, *GOOD)
+    assert extract(path, tmp_path / "out", strip=1, subdir="bin") == 1
+    assert tree(tmp_path / "out") == {"tool": b"run"}
+
+
+@pytest.mark.parametrize("asked", [{"strip": 3}, {"subdir": "nowhere"}])
+def test_nothing_left_is_an_error(tmp_path, asked):
+    """An extraction that leaves no file says which setting left none."""
+    with pytest.raises(ArchiveError, match=next(iter(asked))):
+        extract(tar_file(tmp_path, *GOOD), tmp_path / "out", **asked)
+
+
+def test_empty_archive_is_an_error(tmp_path):
+    """An archive without a file is an error that says it is empty."""
+    with pytest.raises(ArchiveError, match="it is empty"):
+        extract(tar_file(tmp_path), tmp_path / "out")
+
+
+def test_modes_and_times(tmp_path):
+    """The executable bit and the time are kept, setuid and read-only are not."""
+    path = tar_file(
+        tmp_path,
+        member("d", kind=tarfile.DIRTYPE, mode=0o500, mtime=1_500_000_000),
+        (member("d/tool", mode=0o6555), b"x"),
+        (member("d/plain", mode=0o400), b"y"),
+    )
+    extract(path, tmp_path / "out")
+    out = tmp_path / "out" / "d"
+    mode = stat.S_IMODE((out / "tool").stat().st_mode)
+    assert mode & 0o7700 == 0o700
+    assert stat.S_IMODE((out / "plain").stat().st_mode) & 0o7700 == 0o600
+    assert (out / "tool").stat().st_mtime == 1_600_000_000
+    assert out.stat().st_mtime == 1_500_000_000
+
+
+def test_zip_modes_and_times(tmp_path):
+    """A zip keeps the executable bit and its time, read as UTC."""
+    extract(zip_file(tmp_path, ("tool", "x", 0o100755)), tmp_path / "out")
+    status = (tmp_path / "out" / "tool").stat()
+    assert status.st_mode & 0o100
+    assert status.st_mtime == 1612325106
+
+
+def test_links_inside_are_made(tmp_path):
+    """Symbolic and hard links that stay inside are made."""
+    path = tar_file(
+        tmp_path,
+        (member("lib/libx.so.1"), b"elf"),
+        member("lib/libx.so", kind=tarfile.SYMTYPE, to="libx.so.1"),
+        member("bin/x", kind=tarfile.LNKTYPE, to="lib/libx.so.1"),
+        member("bin/up", kind=tarfile.SYMTYPE, to="../lib"),
+    )
+    assert extract(path, tmp_path / "out") == 4
+    out = tmp_path / "out"
+    assert (out / "lib/libx.so").readlink() == Path("libx.so.1")
+    assert (out / "bin/x").samefile(out / "lib/libx.so.1")
+    assert (out / "bin/up/libx.so").read_bytes() == b"elf"
+
+
+def test_hard_link_follows_strip(tmp_path):
+    """The name that a hard link gives is stripped like all others."""
+    path = tar_file(tmp_path, (member("p/a"), b"1"), member("p/b", kind=tarfile.LNKTYPE, to="p/a"))
+    extract(path, tmp_path / "out", strip=1)
+    assert tree(tmp_path / "out") == {"a": b"1", "b": b"1"}
+
+
+def test_zip_symlink(tmp_path):
+    """A symbolic link in a zip is made."""
+    path = zip_file(tmp_path, ("a", "1", 0o100644), ("l", "a", 0o120777))
+    extract(path, tmp_path / "out")
+    assert (tmp_path / "out" / "l").readlink() == Path("a")
+
+
+def test_files_under_an_inner_link_are_written(tmp_path):
+    """Entries below a link that stays inside (lib64 → lib) are written through it."""
+    path = tar_file(
+        tmp_path,
+        member("lib", kind=tarfile.DIRTYPE),
+        member("lib64", kind=tarfile.SYMTYPE, to="lib"),
+        (member("lib64/a"), b"1"),
+    )
+    extract(path, tmp_path / "out")
+    assert (tmp_path / "out/lib/a").read_bytes() == b"1"
+
+
+def test_later_entry_wins(tmp_path):
+    """Of two entries with one name the later is there, and no second name of the first changes."""
+    path = tar_file(
+        tmp_path,
+        (member("a"), b"1"),
+        member("b", kind=tarfile.LNKTYPE, to="a"),
+        (member("a"), b"2"),
+    )
+    extract(path, tmp_path / "out")
+    assert tree(tmp_path / "out") == {"a": b"2", "b": b"1"}
+
+
+ESCAPES = {
+    "absolute": [(member("/evil"), b"x")],
+    "parent": [(member("a/../../evil"), b"x")],
+    "backslash parent": [(member("a\\..\\..\\evil"), b"x")],
+    "drive": [(member("C:/evil"), b"x")],
+    "drive relative": [(member("C:evil"), b"x")],
+    "symlink to absolute": [member("l", kind=tarfile.SYMTYPE, to="/")],
+    "symlink outside": [member("d/l", kind=tarfile.SYMTYPE, to="../../evil")],
+    "through a symlink": [
+        member("l", kind=tarfile.SYMTYPE, to=".."),
+        (member("l/evil"), b"x"),
+    ],
+    "chain of symlinks": [
+        member("a/b", kind=tarfile.DIRTYPE),
+        member("a/b/up", kind=tarfile.SYMTYPE, to="../.."),
+        member("out", kind=tarfile.SYMTYPE, to="a/b/up/.."),
+        (member("out/evil"), b"x"),
+    ],
+    "chain made backwards": [
+        member("out", kind=tarfile.SYMTYPE, to="a/b/up/.."),
+        member("a/b", kind=tarfile.DIRTYPE),
+        member("a/b/up", kind=tarfile.SYMTYPE, to="../.."),
+    ],
+    "link replaced after use": [
+        member("safe", kind=tarfile.DIRTYPE),
+        member("l", kind=tarfile.SYMTYPE, to="safe"),
+        (member("l/one"), b"x"),
+        member("l", kind=tarfile.SYMTYPE, to="../"),
+        (member("l/evil"), b"x"),
+    ],
+    "hard link outside": [member("l", kind=tarfile.LNKTYPE, to="../secret")],
+    "hard link absolute": [member("l", kind=tarfile.LNKTYPE, to="/etc/hostname")],
+    "hard link to nothing": [member("l", kind=tarfile.LNKTYPE, to="missing")],
+    "device": [member("null", kind=tarfile.CHRTYPE)],
+    "pipe": [member("pipe", kind=tarfile.FIFOTYPE)],
+}
+
+
+@pytest.mark.parametrize("case", ESCAPES)
+def test_escapes_are_refused(tmp_path, case):
+    """An entry that would land, lead or reach outside is an error that names it."""
+    box = tmp_path / "box"
+    box.mkdir()
+    (box / "secret").write_text("secret")
+    path = tar_file(tmp_path, *ESCAPES[case])
+    with pytest.raises(ArchiveError) as caught:
+        extract(path, box / "out")
+    assert caught.value.member
+    assert sorted(each.name for each in box.iterdir()) == ["out", "secret"]
+    for link in (box / "out").rglob("*"):
+        assert link.resolve().is_relative_to((box / "out").resolve())
+
+
+ZIP_ESCAPES = {
+    "parent": ("../evil", "x", 0o644),
+    "absolute": ("/evil", "x", 0o644),
+    "backslashes": ("..\\evil", "x", None),
+    "symlink": ("l", "../..", 0o120777),
+    "pipe": ("p", "", 0o010644),
+}
+
+
+@pytest.mark.parametrize("case", ZIP_ESCAPES)
+def test_zip_escapes_are_refused(tmp_path, case):
+    """The same holds for zip files."""
+    with pytest.raises(ArchiveError) as caught:
+        extract(zip_file(tmp_path, ZIP_ESCAPES[case]), tmp_path / "box" / "out")
+    assert caught.value.member
+    assert [each.name for each in (tmp_path / "box").iterdir()] == ["out"]
+
+
+def test_existing_outer_link_is_not_written_through(tmp_path):
+    """A link that was in the folder before, and leads outside, is not written through."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "pkg").symlink_to(outside)
+    with pytest.raises(ArchiveError, match="through a link"):
+        extract(tar_file(tmp_path, *GOOD), tmp_path / "out")
+    assert not list(outside.iterdir())
+
+
+NAMES = st.text(st.sampled_from(list("ab./\\:C")), min_size=1, max_size=12)
+KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE])
+
+
+@given(st.lists(st.tuples(NAMES, KINDS, NAMES), min_size=1, max_size=8))
+def test_no_archive_writes_outside(tmp_path_factory, entries):
+    """Whatever entries an archive holds, nothing appears or changes beside its folder."""
+    box = tmp_path_factory.mktemp("box")
+    (box / "a").write_text("secret")
+    members = [
+        (member(name, kind=kind, to=to), b"x" if kind == tarfile.REGTYPE else b"")
+        for name, kind, to in entries
+    ]
+    path = tar_file(tmp_path_factory.mktemp("archive"), *members)
+    try:
+        extract(path, box / "out" / "in")
+    except ArchiveError:
+        pass
+    else:
+        for link in (box / "out" / "in").rglob("*"):
+            assert Path(os.path.realpath(link)).is_relative_to(box / "out" / "in")
+    assert sorted(each.name for each in box.iterdir()) == ["a", "out"]
+    assert [each.name for each in (box / "out").iterdir()] == ["in"]
+    assert (box / "a").read_text() == "secret"
+    assert (box / "a").stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_cut_off_archive_is_damaged(tmp_path, suffix):
+    """A compressed tar that ends too early is an error, even where all members were whole."""
+    data = COMPRESS[suffix](tar_bytes((member("a"), os.urandom(50_000))))
+    path = tmp_path / f"a.tar.{suffix}"
+    path.write_bytes(data[:-6])
+    with pytest.raises(ArchiveError, match="damaged"):
+        extract(path, tmp_path / "out")
+
+
+def test_damaged_header_is_no_end(tmp_path):
+    """A header damaged in the middle of a tar does not pass for its end."""
+    data = bytearray(tar_bytes(*GOOD))
+    data[1024 + 150] ^= 0xFF
+    path = tmp_path / "a.tar"
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match="damaged"):
+        extract(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("place", [45, 60])
+def test_damaged_zip(tmp_path, place):
+    """A changed byte in a zip is found by its checksum."""
+    path = zip_file(tmp_path, ("a", "x" * 100, 0o644))
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match="damaged"):
+        extract(path, tmp_path / "out")
+
+
+def test_web_page_in_place_of_an_archive(tmp_path):
+    """A page that a server sent in place of the archive is called one."""
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(b"\n<!DOCTYPE html><html>log in</html>")
+    with pytest.raises(ArchiveError, match="web page"):
+        extract(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("a.tar.gz", b"anything", True),
+        ("a.TGZ", b"anything", True),
+        ("tool-1-py3-none-any.whl", b"anything", True),
+        ("download", tar_bytes(*GOOD), True),
+        ("download", gzip.compress(tar_bytes(*GOOD)), True),
+        ("download", b"PK\x03\x04", True),
+        ("app.jar", b"PK\x03\x04", False),
+        ("tool.gz", gzip.compress(b"\x7fELF" * 300), False),
+        ("tool.crate", gzip.compress(tar_bytes(*GOOD)), True),
+        ("notes.txt", b"text", False),
+        ("empty", b"", False),
+        ("from-1979", old_tar(), True),
+        ("zeros.img", b"\0" * 2048, False),
+    ],
+)
+def test_is_archive(tmp_path, name, data, expected):
+    """An archive is told by its name, else by its first bytes."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert is_archive(path) is expected
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_single_file_is_decompressed(tmp_path, suffix):
+    """A lone compressed file is told from a tar, and gives its content."""
+    path = tmp_path / f"tool.{suffix}"
+    path.write_bytes(COMPRESS[suffix](b"\x7fELF" * 10_000))
+    assert is_compressed_single(path)
+    decompress_single(path, tmp_path / "out" / "tool")
+    assert (tmp_path / "out" / "tool").read_bytes() == b"\x7fELF" * 10_000
+
+
+def test_damaged_single_file(tmp_path):
+    """A lone compressed file that is damaged is an error."""
+    path = tmp_path / "tool.gz"
+    path.write_bytes(gzip.compress(os.urandom(5000))[:-4])
+    with pytest.raises(ArchiveError, match="damaged"):
+        decompress_single(path, tmp_path / "tool")

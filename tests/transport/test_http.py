@@ -1,0 +1,323 @@
+"""Files come by HTTP whole and verified, and what went wrong is said plainly."""
+
+import hashlib
+import os
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from loopback.http_server import Reply
+
+from envy.errors import Cancelled, DigestMismatch, FetchError
+from envy.sources import SourceItem
+from envy.transport import fetch_all, fetch_source
+from envy.transport.connection import proxy_for, shown
+
+BODY = os.urandom(700_000)
+DIGEST = hashlib.sha256(BODY).hexdigest()
+
+
+def item(tmp_path, source, **fields):
+    return SourceItem(source=source, base_dir=tmp_path, **fields)
+
+
+@pytest.fixture
+def fetch(tmp_path, recorder):
+    def fetch(source, environment=None, *, settings=None, **fields):
+        context = recorder.context(environment, **(settings or {}))
+        return fetch_source(item(tmp_path, source, **fields), tmp_path / "into", context)
+
+    return fetch
+
+
+def test_file_is_downloaded(http_server, fetch, tmp_path):
+    """A file lands under the name at the end of its URL, without the query."""
+    http_server.routes["/a.tar"] = Reply(BODY)
+    fetched = fetch(f"{http_server.url}/a.tar?token=1", sha256=DIGEST)
+    assert fetched.path == tmp_path / "into" / "a.tar"
+    assert fetched.path.read_bytes() == BODY
+    assert (fetched.bytes, fetched.sha256, fetched.verified) == (len(BODY), DIGEST, True)
+
+
+def test_chunked_answer(http_server, fetch):
+    """An answer of unknown length is whole when its last chunk has come."""
+    http_server.routes["/a"] = Reply(BODY, chunked=True)
+    assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+
+
+def test_encoded_content_is_kept_as_it_is(http_server, fetch):
+    """A .tar.gz that a server calls gzip-encoded is stored as sent."""
+    http_server.routes["/a.tar.gz"] = Reply(BODY, headers={"Content-Encoding": "gzip"})
+    assert fetch(f"{http_server.url}/a.tar.gz").sha256 == DIGEST
+
+
+def test_wrong_digest_leaves_nothing(http_server, fetch, tmp_path):
+    """What is not as promised is an error with both digests, and is not there."""
+    http_server.routes["/a"] = Reply(BODY)
+    with pytest.raises(DigestMismatch) as caught:
+        fetch(f"{http_server.url}/a", sha256="0" * 64)
+    assert caught.value.actual == DIGEST
+    assert not list((tmp_path / "into").iterdir())
+
+
+def test_verified_file_is_not_fetched_again(http_server, fetch, tmp_path):
+    """A file that an earlier attempt left, and that matches its digest, is used again."""
+    http_server.routes["/a"] = Reply(BODY)
+    (tmp_path / "into").mkdir()
+    (tmp_path / "into" / "a").write_bytes(BODY)
+    assert fetch(f"{http_server.url}/a", sha256=DIGEST).verified
+    assert not http_server.requests
+
+
+def test_wrong_leftover_is_replaced(http_server, fetch, tmp_path):
+    """A file that an earlier attempt left, and that does not match, is replaced."""
+    http_server.routes["/a"] = Reply(BODY)
+    (tmp_path / "into").mkdir()
+    (tmp_path / "into" / "a").write_bytes(b"half")
+    assert fetch(f"{http_server.url}/a", sha256=DIGEST).path.read_bytes() == BODY
+
+
+def test_progress_is_reported(http_server, fetch, recorder):
+    """Progress grows up to the whole, of a known total."""
+    http_server.routes["/a"] = Reply(BODY)
+    fetch(f"{http_server.url}/a")
+    done = [so_far for _, so_far, _ in recorder.progress]
+    assert done == sorted(done)
+    assert recorder.progress[-1] == (f"{http_server.url}/a", len(BODY), len(BODY))
+
+
+def test_executable(http_server, fetch):
+    """`executable` makes a program of a download."""
+    http_server.routes["/tool"] = Reply(b"#!/bin/sh\n")
+    assert os.access(fetch(f"{http_server.url}/tool", executable=True).path, os.X_OK)
+
+
+def test_broken_connection_is_continued(http_server, fetch):
+    """After a break only the rest is asked for, if the server can do that."""
+    whole = Reply(BODY, ranges=True, headers={"ETag": '"1"'})
+    broken = Reply(BODY, ranges=True, headers={"ETag": '"1"'}, breaks_after=300_000)
+    http_server.routes["/a"] = [broken, whole]
+    assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+    assert http_server.requests[1].headers["range"] == "bytes=300000-"
+    assert http_server.requests[1].headers["if-range"] == '"1"'
+
+
+def test_broken_connection_is_begun_again(http_server, fetch):
+    """A server that cannot continue is asked for everything again."""
+    http_server.routes["/a"] = [Reply(BODY, breaks_after=300_000), Reply(BODY)]
+    assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_connection_that_always_breaks(http_server, fetch, tmp_path, chunked):
+    """Breaks without end are an error, and half a file is not there."""
+    http_server.routes["/a"] = Reply(BODY, breaks_after=300_000, chunked=chunked)
+    with pytest.raises(FetchError, match="broke before all of it"):
+        fetch(f"{http_server.url}/a")
+    assert not list((tmp_path / "into").iterdir())
+
+
+def test_content_that_changes_in_between(http_server, fetch):
+    """If the content changed between a break and its continuation, that is an error."""
+    headers = {"ETag": '"1"'}
+    http_server.routes["/a"] = [
+        Reply(BODY, ranges=True, headers=headers, breaks_after=300_000),
+        Reply(b"other", headers={"ETag": '"2"'}),
+    ]
+    with pytest.raises(FetchError, match="changed while"):
+        fetch(f"{http_server.url}/a")
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_passing_errors_are_tried_again(http_server, fetch, status):
+    """A server that is busy or broken for a moment is asked again."""
+    http_server.routes["/a"] = [Reply(b"", status=status), Reply(BODY)]
+    assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(404, "does not exist"), (403, "is forbidden"), (500, "by the server")]
+)
+def test_refusals(http_server, fetch, tmp_path, status, says):
+    """A refusal says what it is, and with which number."""
+    http_server.routes["/a"] = Reply(b"", status=status)
+    with pytest.raises(FetchError, match=rf"/a {says}.*|{says} \(HTTP {status}\)") as caught:
+        fetch(f"{http_server.url}/a")
+    assert f"(HTTP {status})" in str(caught.value)
+    assert not list((tmp_path / "into").iterdir())
+
+
+def test_redirects_are_followed(http_server, fetch):
+    """A redirect is followed, and the file keeps the name that was asked for."""
+    http_server.routes["/latest"] = Reply(status=302, headers={"Location": "/files/v1"})
+    http_server.routes["/files/v1"] = Reply(BODY)
+    assert fetch(f"{http_server.url}/latest").path.name == "latest"
+
+
+def test_redirects_without_end(http_server, fetch):
+    """A circle of redirects is an error."""
+    http_server.routes["/a"] = Reply(status=302, headers={"Location": "/a"})
+    with pytest.raises(FetchError, match="redirects without end"):
+        fetch(f"{http_server.url}/a")
+
+
+def test_redirect_to_another_scheme(http_server, fetch):
+    """A redirect out of HTTP is not followed."""
+    http_server.routes["/a"] = Reply(status=302, headers={"Location": "file:///etc/hostname"})
+    with pytest.raises(FetchError, match="no HTTP"):
+        fetch(f"{http_server.url}/a")
+
+
+def test_credentials_of_the_url_are_sent_and_not_shown(http_server, fetch, recorder):
+    """Credentials in a URL become a header, and show neither in progress nor in errors."""
+    http_server.routes["/a"] = Reply(BODY)
+    base = http_server.url_with("me", "hunt%40r2")
+    fetched = fetch(f"{base}/a")
+    assert http_server.requests[0].headers["authorization"] == "Basic bWU6aHVudEByMg=="
+    with pytest.raises(FetchError) as caught:
+        fetch(f"{base}/missing")
+    for text in (str(caught.value), caught.value.uri, fetched.uri, str(recorder.progress)):
+        assert "hunt" not in text
+
+
+def test_credentials_stay_with_their_host(http_server, https_server, fetch):
+    """A redirect to another origin does not get the credentials."""
+    other, certificates = https_server
+    other.routes["/b"] = Reply(BODY)
+    http_server.routes["/a"] = Reply(status=302, headers={"Location": f"{other.url}/b"})
+    fetch(f"{http_server.url_with('me', 'pw')}/a", {"SSL_CERT_FILE": str(certificates)})
+    assert "authorization" in http_server.requests[0].headers
+    assert "authorization" not in other.requests[0].headers
+
+
+def test_tls_with_an_own_authority(https_server, fetch):
+    """An authority named in SSL_CERT_FILE is trusted."""
+    server, certificates = https_server
+    server.routes["/a"] = Reply(BODY)
+    assert fetch(f"{server.url}/a", {"SSL_CERT_FILE": str(certificates)}).sha256 == DIGEST
+
+
+def test_untrusted_certificate(https_server, fetch):
+    """A certificate that nobody vouches for is an error that says what to set."""
+    server, _ = https_server
+    with pytest.raises(FetchError, match="not trusted") as caught:
+        fetch(f"{server.url}/a", {}, settings={"retries": 0})
+    assert "SSL_CERT_FILE" in str(caught.value)
+
+
+def test_unreadable_certificates(https_server, fetch, tmp_path):
+    """A file of certificates that is not there is named."""
+    server, _ = https_server
+    with pytest.raises(FetchError, match=r"gone\.pem cannot be read"):
+        fetch(f"{server.url}/a", {"SSL_CERT_FILE": str(tmp_path / "gone.pem")})
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_redirect_out_of_tls(http_server, https_server, fetch, pinned):
+    """A redirect from https to http is followed only for content with a digest."""
+    server, certificates = https_server
+    http_server.routes["/b"] = Reply(BODY)
+    server.routes["/a"] = Reply(status=302, headers={"Location": f"{http_server.url}/b"})
+    environment = {"SSL_CERT_FILE": str(certificates)}
+    if pinned:
+        assert fetch(f"{server.url}/a", environment, sha256=DIGEST).verified
+    else:
+        with pytest.raises(FetchError, match="not encrypted"):
+            fetch(f"{server.url}/a", environment)
+
+
+def test_proxy_is_used(http_server, http_proxy, fetch):
+    """http_proxy is asked in place of the server."""
+    http_server.routes["/a"] = Reply(BODY)
+    fetched = fetch(f"{http_server.url}/a", {"http_proxy": http_proxy.url})
+    assert fetched.sha256 == DIGEST
+    assert http_proxy.asked == [f"GET {http_server.url}/a"]
+
+
+def test_proxy_with_credentials_and_tls(https_server, http_proxy, fetch):
+    """https goes through the proxy by CONNECT, with the credentials of its URL."""
+    server, certificates = https_server
+    server.routes["/a"] = Reply(BODY)
+    proxy = http_proxy.url.replace("//", "//me:pw@")
+    environment = {"HTTPS_PROXY": proxy, "SSL_CERT_FILE": str(certificates)}
+    assert fetch(f"{server.url}/a", environment).sha256 == DIGEST
+    assert http_proxy.asked == [f"CONNECT localhost:{server.port}"]
+    assert http_proxy.credentials == ["Basic bWU6cHc="]
+
+
+def test_no_proxy(http_server, http_proxy, fetch):
+    """A host in no_proxy is asked itself."""
+    http_server.routes["/a"] = Reply(BODY)
+    fetch(f"{http_server.url}/a", {"http_proxy": http_proxy.url, "no_proxy": "127.0.0.0/8"})
+    assert not http_proxy.asked
+
+
+def test_dead_proxy(fetch):
+    """A proxy that is not there is named, without its credentials."""
+    environment = {"http_proxy": f"http://me:hunter2@127.0.0.1:{free_port()}"}
+    with pytest.raises(FetchError, match="the proxy http://127") as caught:
+        fetch("http://a.invalid/a", environment, settings={"retries": 0})
+    assert "hunter2" not in str(caught.value)
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def test_refused_connection(fetch):
+    """A server that is not there is an error with the system's reason."""
+    with pytest.raises(FetchError, match="could not be reached: Connection refused"):
+        fetch(f"http://127.0.0.1:{free_port()}/a")
+
+
+def test_unknown_host(fetch):
+    """A name that cannot be looked up is an error that says so."""
+    with pytest.raises(FetchError, match=r"nowhere\.invalid could not be looked up"):
+        fetch("http://nowhere.invalid/a", settings={"retries": 0})
+
+
+def test_cancelled_download_leaves_nothing(http_server, fetch, recorder, tmp_path):
+    """A download that is cancelled half-way ends at once and leaves nothing."""
+    http_server.routes["/a"] = Reply(BODY)
+    with pytest.raises(Cancelled):
+        fetch(f"{http_server.url}/a", settings={"cancelled": lambda: bool(recorder.progress)})
+    assert not list((tmp_path / "into").iterdir())
+
+
+def test_batch_in_parallel(http_server, recorder, tmp_path):
+    """Many files come in parallel, each under its name."""
+    for number in range(12):
+        http_server.routes[f"/f{number}"] = Reply(str(number).encode() * 1000)
+    items = [item(tmp_path, f"{http_server.url}/f{number}") for number in range(12)]
+    fetched = fetch_all(items, tmp_path / "into", recorder.context(), parallel=4)
+    assert [each.path.read_bytes()[:2] for each in fetched[:2]] == [b"00", b"11"]
+
+
+@pytest.mark.parametrize(
+    ("excepted", "expected"),
+    [
+        ("", True),
+        ("*", False),
+        ("example.org", False),
+        (".example.org", False),
+        ("*.example.org", False),
+        ("other.org, example.org", False),
+        ("example.org:443", False),
+        ("example.org:8443", True),
+        ("ple.org", True),
+    ],
+)
+def test_no_proxy_forms(excepted, expected):
+    """no_proxy takes hosts, domains, ports and a star."""
+    environment = {"https_proxy": "http://proxy:3128", "no_proxy": excepted}
+    assert bool(proxy_for("https://www.example.org/x", environment)) is expected
+
+
+@given(st.text("ab:@%/", max_size=6), st.text("ab:%", min_size=1, max_size=6))
+def test_shown_never_has_credentials(user, password):
+    """Whatever stands before the host, it does not show."""
+    url = f"https://{user.replace('/', '')}:SECRET{password}@host.invalid/x"
+    assert "SECRET" not in shown(url)

@@ -1,0 +1,181 @@
+"""npm release files: found where npm would find them, verified by their integrity."""
+
+import base64
+
+import pytest
+from loopback.http_server import LoopbackServer, Reply
+from loopback.npm_registry import FakeNpmRegistry, make_npm_tarball
+
+from envy.errors import FetchError, ScriptFailed
+from envy.sources import SourceItem
+from envy.transport import fetch_source
+from envy.transport.npm_configuration import npm_configuration, parse_npmrc
+
+TARBALL = make_npm_tarball({"package.json": "{}"})
+
+
+@pytest.fixture
+def fetch(npm_registry, recorder, tmp_path):
+    def fetch(source, environment=None, **fields):
+        registry = {"npm_config_registry": npm_registry.url}
+        environment = registry if environment is None else environment
+        item = SourceItem(source=source, base_dir=tmp_path, **fields)
+        return fetch_source(item, tmp_path / "into", recorder.context(environment))
+
+    return fetch
+
+
+def no_program(argv, **_):
+    raise ScriptFailed(command=argv[0], exit_code=127, reason="could not start")
+
+
+def test_tarball_is_fetched_and_verified(npm_registry, fetch):
+    """One exact version is fetched and compared with its integrity."""
+    npm_registry.add("tool", "1.2.3", TARBALL)
+    fetched = fetch("npm:tool@1.2.3")
+    assert fetched.path.name == "tool-1.2.3.tgz"
+    assert fetched.path.read_bytes() == TARBALL
+    assert fetched.verified
+
+
+def test_scoped_name(npm_registry, fetch):
+    """A scoped package has its scope in the name of its file."""
+    npm_registry.add("@acme/tool", "1.0.0", TARBALL)
+    assert fetch("npm:@acme/tool@1.0.0").path.name == "acme-tool-1.0.0.tgz"
+
+
+@pytest.mark.parametrize("algorithm", ["sha512", "sha1"])
+def test_wrong_integrity(npm_registry, fetch, algorithm):
+    """Content that is not what the registry promises is an error."""
+    wrong = f"{algorithm}-" + base64.b64encode(b"0" * 64).decode()
+    npm_registry.add("tool", "1.0.0", TARBALL, integrity=wrong)
+    with pytest.raises(FetchError, match=rf"{algorithm} of .* is not what the npm registry says"):
+        fetch("npm:tool@1.0.0")
+
+
+def test_old_release_with_a_sha1_only(npm_registry, fetch):
+    """A release from before integrities is verified by its sha1."""
+    npm_registry.add("tool", "1.0.0", TARBALL, integrity="")
+    assert fetch("npm:tool@1.0.0").verified
+
+
+def test_unknown_version(npm_registry, fetch):
+    """A version that is not there is an error with a near one."""
+    npm_registry.add("tool", "1.10.0", TARBALL)
+    with pytest.raises(FetchError, match=r"did you mean 1\.10\.0"):
+        fetch("npm:tool@1.1.0")
+
+
+def test_unknown_package(fetch):
+    """A package that is not there is an error that names the registry."""
+    with pytest.raises(FetchError, match="has no package nothing"):
+        fetch("npm:nothing@1.0.0")
+
+
+def test_deprecated_release_warns(npm_registry, fetch, recorder):
+    """A deprecated release is fetched, with the authors' words."""
+    npm_registry.add("tool", "1.0.0", TARBALL, deprecated="use other")
+    fetch("npm:tool@1.0.0")
+    assert "use other" in recorder.warnings[0]
+
+
+def test_mirror_that_names_another_host(npm_registry, fetch):
+    """A mirror is asked for the tarball itself, also where it repeats another host's address."""
+    npm_registry.add("tool", "1.0.0", TARBALL, tarball="http://upstream.invalid/t.tgz")
+    assert fetch("npm:tool@1.0.0").verified
+
+
+def test_tarball_on_another_host(npm_registry, http_server, fetch):
+    """Where the registry has no tarball itself, the host that it names is asked."""
+    with LoopbackServer() as other:
+        other.routes["/t.tgz"] = Reply(TARBALL)
+        npm_registry.add("tool", "1.0.0", TARBALL, tarball=f"{other.url}/t.tgz")
+        del http_server.routes["/tool/-/tool-1.0.0.tgz"]
+        assert fetch("npm:tool@1.0.0").verified
+
+
+@pytest.mark.parametrize("where", ["project", "user"])
+def test_token_from_npmrc(http_server, fetch, tmp_path, where):
+    """Registry and token are read from .npmrc, beside the manifest or the user's own."""
+    registry = FakeNpmRegistry(http_server, token="s3cret", prefix="/npm")
+    registry.add("tool", "1.0.0", TARBALL)
+    home = tmp_path / "home"
+    home.mkdir()
+    place = registry.url.removeprefix("http:")
+    file = (tmp_path if where == "project" else home) / ".npmrc"
+    file.write_text(f"registry={registry.url}\n{place}:_authToken=${{TOKEN}}\n")
+    assert fetch("npm:tool@1.0.0", {"HOME": str(home), "TOKEN": "s3cret"}).verified
+
+
+def test_token_stays_with_its_registry(http_server, fetch, tmp_path):
+    """A token is not sent to another host that a registry names."""
+    registry = FakeNpmRegistry(http_server, token="s3cret")
+    with LoopbackServer() as other:
+        other.routes["/t.tgz"] = Reply(TARBALL)
+        registry.add("tool", "1.0.0", TARBALL, tarball=f"{other.url}/t.tgz")
+        del http_server.routes["/tool/-/tool-1.0.0.tgz"]
+        place = registry.url.removeprefix("http:")
+        (tmp_path / ".npmrc").write_text(f"registry={registry.url}\n{place}:_authToken=s3cret\n")
+        fetch("npm:tool@1.0.0", {})
+        assert "authorization" not in other.requests[0].headers
+
+
+def test_missing_token(http_server, fetch):
+    """A registry that wants a token and gets none is an error that says so."""
+    registry = FakeNpmRegistry(http_server, token="s3cret")
+    registry.add("tool", "1.0.0", TARBALL)
+    with pytest.raises(FetchError, match="asks for credentials"):
+        fetch("npm:tool@1.0.0", {"npm_config_registry": registry.url})
+
+
+def test_registry_of_a_scope(recorder, tmp_path):
+    """A scope may have a registry of its own."""
+    (tmp_path / ".npmrc").write_text("registry=http://a\n@acme:registry=http://b/\n")
+    context = recorder.context({})
+    assert npm_configuration("@acme/x", tmp_path, context).registry == "http://b/"
+    assert npm_configuration("x", tmp_path, context).registry == "http://a/"
+
+
+@pytest.mark.parametrize("name", ["npm_config_registry", "NPM_CONFIG_REGISTRY"])
+def test_environment_wins(recorder, tmp_path, name):
+    """The environment wins over the files."""
+    (tmp_path / ".npmrc").write_text("registry=http://file\n")
+    context = recorder.context({name: "http://environment"})
+    assert npm_configuration("x", tmp_path, context).registry == "http://environment/"
+
+
+def test_npm_itself_is_asked_last(recorder, tmp_path):
+    """Where nothing is configured, npm says where it would look; it is asked once."""
+    context = recorder.context({}, run=lambda *_, **__: (0, b"http://default/\n", b""))
+    for _ in range(2):
+        assert npm_configuration("x", tmp_path, context).registry == "http://default/"
+    assert recorder.programs == [["npm", "config", "get", "registry"]]
+
+
+def test_no_npm_at_all(recorder, tmp_path):
+    """Without npm and without a setting, the error says what to set."""
+    with pytest.raises(FetchError, match="npm_config_registry"):
+        npm_configuration("x", tmp_path, recorder.context({}, run=no_program))
+
+
+def test_settings_are_never_shown(recorder, tmp_path):
+    """The text of a configuration holds no token."""
+    (tmp_path / ".npmrc").write_text("registry=http://a/\n//a/:_authToken=s3cret\n")
+    assert "s3cret" not in repr(npm_configuration("x", tmp_path, recorder.context({})))
+
+
+def test_npmrc_lines():
+    """Comments are skipped, quotes dropped, variables filled in where they are set."""
+    text = '# c\n; d\na = "1"\nb=${X}-${Y}\nnonsense\n'
+    assert parse_npmrc(text, {"X": "x"}) == {"a": "1", "b": "x-${Y}"}
+
+
+def test_basic_credentials(recorder, tmp_path):
+    """User and password of .npmrc are sent as npm sends them."""
+    password = base64.b64encode(b"pw").decode()
+    (tmp_path / ".npmrc").write_text(
+        f"registry=http://a/x/\n//a/x/:username=me\n//a/x/:_password={password}\n"
+    )
+    found = npm_configuration("t", tmp_path, recorder.context({}))
+    assert found.authorization("http://a/x/t/-/t-1.tgz") == "Basic bWU6cHc="
+    assert not found.authorization("http://a/y/t.tgz")

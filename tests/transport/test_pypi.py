@@ -1,0 +1,288 @@
+"""Python release files: found where pip would find them, chosen for this machine, verified."""
+
+import hashlib
+
+import pytest
+from loopback.http_server import LoopbackServer, Reply
+from loopback.package_index import FakePackageIndex, make_sdist, make_wheel
+from packaging.tags import platform_tags
+
+from envy.errors import FetchError, ScriptFailed
+from envy.sources import SourceItem
+from envy.transport import fetch_source
+from envy.transport.pip_configuration import parse_pip_settings, pip_configuration
+
+HERE = next(iter(platform_tags()))
+OLDEST_HERE = list(platform_tags())[-1]
+WHEEL = make_wheel({"tool-1.0.data/scripts/tool": "x"})
+PIP_HELP = """
+Package Index Options:
+  -i, --index-url <url>       Base URL of the Python Package Index (default
+                              {index}). This should point to …
+  --extra-index-url <url>     Extra URLs
+"""
+
+
+@pytest.fixture
+def fetch(package_index, recorder, tmp_path):
+    def fetch(source, environment=None, **fields):
+        environment = {"PIP_INDEX_URL": package_index.url} if environment is None else environment
+        item = SourceItem(source=source, base_dir=tmp_path, **fields)
+        return fetch_source(item, tmp_path / "into", recorder.context(environment))
+
+    return fetch
+
+
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_wheel_is_fetched_and_verified(package_index, fetch, form):
+    """A release file comes from the index's page, in either form, by its relative URL."""
+    package_index.form = form
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
+    fetched = fetch("pypi:Tool==1.0")
+    assert fetched.path.name == "tool-1.0-py3-none-any.whl"
+    assert fetched.path.read_bytes() == WHEEL
+    assert fetched.verified
+
+
+def test_file_index(package_index, fetch, tmp_path):
+    """An index may be a folder, by file:."""
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
+    page = tmp_path / "index" / "simple" / "tool" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(package_index.html("tool"))
+    files = tmp_path / "index" / "files"
+    files.mkdir()
+    (files / "tool-1.0-py3-none-any.whl").write_bytes(WHEEL)
+    index = (tmp_path / "index" / "simple").as_uri()
+    assert fetch("pypi:tool==1.0", {"PIP_INDEX_URL": index}).verified
+
+
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_wrong_digest_of_the_index(package_index, fetch, form):
+    """Content that is not what the index promises is an error that blames not the recipe."""
+    package_index.form = form
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL, digest="0" * 64)
+    with pytest.raises(FetchError, match="not what the package index says"):
+        fetch("pypi:tool==1.0")
+
+
+def test_digest_of_the_recipe(package_index, fetch):
+    """The recipe's own digest is compared too."""
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL, digest="")
+    with pytest.raises(FetchError, match="not what the recipe says"):
+        fetch("pypi:tool==1.0", sha256="0" * 64)
+    assert fetch("pypi:tool==1.0", sha256=hashlib.sha256(WHEEL).hexdigest()).verified
+
+
+CHOICES = {
+    "platform before any": (
+        ["tool-1.0-py3-none-any.whl", f"tool-1.0-py3-none-{HERE}.whl"],
+        f"tool-1.0-py3-none-{HERE}.whl",
+    ),
+    "newest platform first": (
+        [f"tool-1.0-py3-none-{OLDEST_HERE}.whl", f"tool-1.0-py3-none-{HERE}.whl"],
+        f"tool-1.0-py3-none-{HERE}.whl",
+    ),
+    "no certain python": (
+        [f"tool-1.0-cp311-cp311-{HERE}.whl", f"tool-1.0-cp38-abi3-{HERE}.whl"],
+        f"tool-1.0-cp38-abi3-{HERE}.whl",
+    ),
+    "oldest abi3": (
+        [f"tool-1.0-cp311-abi3-{HERE}.whl", f"tool-1.0-cp38-abi3-{HERE}.whl"],
+        f"tool-1.0-cp38-abi3-{HERE}.whl",
+    ),
+    "python 3 before 2": (
+        ["tool-1.0-py2-none-any.whl", "tool-1.0-py3-none-any.whl"],
+        "tool-1.0-py3-none-any.whl",
+    ),
+    "both pythons": (
+        ["tool-1.0-py2.py3-none-any.whl", "tool-1.0.tar.gz"],
+        "tool-1.0-py2.py3-none-any.whl",
+    ),
+    "higher build": (
+        ["tool-1.0-2-py3-none-any.whl", "tool-1.0-10-py3-none-any.whl"],
+        "tool-1.0-10-py3-none-any.whl",
+    ),
+    "that version only": (
+        ["tool-1.0.1-py3-none-any.whl", "tool-1.0.0-py3-none-any.whl"],
+        "tool-1.0.0-py3-none-any.whl",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CHOICES)
+def test_choice_of_a_wheel(package_index, fetch, case):
+    """The wheel that needs no certain Python and is most specific for this platform is taken."""
+    names, expected = CHOICES[case]
+    for name in names:
+        package_index.add("tool", name, WHEEL)
+    assert fetch("pypi:tool==1.0").path.name == expected
+
+
+def test_wheel_for_a_python(package_index, fetch):
+    """`python` takes what pip of that version would."""
+    for version in ("cp311", "cp312"):
+        package_index.add("tool", f"tool-1.0-{version}-{version}-{HERE}.whl", WHEEL)
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
+    chosen = fetch("pypi:tool==1.0", python="3.12").path.name
+    assert chosen == f"tool-1.0-cp312-cp312-{HERE}.whl"
+
+
+def test_python_that_is_no_version(package_index, fetch):
+    """A `python` that is no version is an error that shows the form."""
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
+    with pytest.raises(FetchError, match=r'write it as "3\.12"'):
+        fetch("pypi:tool==1.0", python="cpython")
+
+
+def test_sdist(package_index, fetch):
+    """kind = "sdist" takes the source, a tar before a zip, whatever its spelling."""
+    source = make_sdist("My_Tool-1.0", {"setup.py": ""})
+    package_index.add("my-tool", "my_tool-1.0-py3-none-any.whl", WHEEL)
+    package_index.add("my-tool", "My_Tool-1.0.zip", WHEEL)
+    package_index.add("my-tool", "My_Tool-1.0.tar.gz", source)
+    assert fetch("pypi:my.tool==1.0", kind="sdist").path.name == "My_Tool-1.0.tar.gz"
+
+
+def test_nothing_fits(package_index, fetch):
+    """Where no wheel fits, the error lists what there is, and what would."""
+    package_index.add("tool", "tool-1.0-cp312-cp312-win_amd64.whl", WHEEL)
+    package_index.add("tool", "tool-1.0-cp313-cp313-win_amd64.whl", WHEEL)
+    with pytest.raises(FetchError, match=r"tool-1\.0-cp312-cp312-win_amd64\.whl") as caught:
+        fetch("pypi:tool==1.0")
+    assert 'python = "3.13"' in str(caught.value)
+
+
+def test_only_a_source(package_index, fetch):
+    """Where there is only a source, the error says how to ask for it."""
+    package_index.add("tool", "tool-1.0.tar.gz", make_sdist("tool-1.0", {}))
+    with pytest.raises(FetchError, match='kind = "sdist"'):
+        fetch("pypi:tool==1.0")
+
+
+def test_unknown_version(package_index, fetch):
+    """A version that is not there is an error that lists the newest."""
+    package_index.add("tool", "tool-1.9-py3-none-any.whl", WHEEL)
+    package_index.add("tool", "tool-1.10.tar.gz", WHEEL)
+    with pytest.raises(FetchError, match=r"has no version 2\.0 of tool") as caught:
+        fetch("pypi:tool==2.0")
+    assert "1.10, 1.9" in str(caught.value)
+
+
+def test_unknown_package(fetch):
+    """A package that no index has is an error that names the index."""
+    with pytest.raises(FetchError, match="has no package nothing"):
+        fetch("pypi:nothing==1.0")
+
+
+def test_yanked_release_warns(package_index, fetch, recorder):
+    """A withdrawn file that was asked for by its version is taken, with a warning."""
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL, yanked="broken on Mondays")
+    fetch("pypi:tool==1.0")
+    assert "broken on Mondays" in recorder.warnings[0]
+
+
+def test_extra_index_is_asked_second(package_index, fetch, tmp_path):
+    """An extra index is asked for what the first does not have."""
+    package_index.add("tool", "tool-0.9-py3-none-any.whl", WHEEL)
+    with LoopbackServer() as server:
+        extra = FakePackageIndex(server)
+        extra.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
+        environment = {"PIP_INDEX_URL": package_index.url, "PIP_EXTRA_INDEX_URL": extra.url}
+        assert fetch("pypi:tool==1.0", environment).path.name == "tool-1.0-py3-none-any.whl"
+        assert fetch("pypi:tool==0.9", environment).path.name == "tool-0.9-py3-none-any.whl"
+
+
+def test_credentials_of_the_index(package_index, http_server, fetch, recorder):
+    """Credentials in the index's URL are used for page and file, and never shown."""
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
+    index = http_server.url_with("me", "hunter2") + "/simple"
+    fetched = fetch("pypi:tool==1.0", {"PIP_INDEX_URL": index})
+    assert all("authorization" in request.headers for request in http_server.requests)
+    with pytest.raises(FetchError) as caught:
+        fetch("pypi:tool==3", {"PIP_INDEX_URL": index})
+    assert "hunter2" not in f"{caught.value} {fetched.uri} {recorder.progress}"
+
+
+def test_page_is_read_once(package_index, http_server, recorder, tmp_path):
+    """Two files of one project need its page once."""
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
+    package_index.add("tool", "tool-1.0.tar.gz", WHEEL)
+    context = recorder.context({"PIP_INDEX_URL": package_index.url})
+    for kind in ("wheel", "sdist"):
+        item = SourceItem(source="pypi:tool==1.0", kind=kind, base_dir=tmp_path)
+        fetch_source(item, tmp_path / "into", context)
+    assert http_server.paths().count("/simple/tool/") == 1
+
+
+def test_page_that_is_none(http_server, fetch):
+    """An answer that is no index page is an error, not a traceback."""
+    kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+    http_server.routes["/simple/tool/"] = Reply(b'{"files": 3}', headers=kind)
+    with pytest.raises(FetchError, match="not what a package index should answer"):
+        fetch("pypi:tool==1.0")
+
+
+@pytest.mark.parametrize("name", ["../evil.whl", "a/b.whl", "..", ""])
+def test_names_from_the_index_stay_names(http_server, fetch, name):
+    """A file name that would leave the folder is not a file of the release."""
+    kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+    page = f'{{"files": [{{"filename": "{name}", "url": "x", "hashes": {{}}}}]}}'
+    http_server.routes["/simple/tool/"] = Reply(page.encode(), headers=kind)
+    with pytest.raises(FetchError, match="has no package"):
+        fetch("pypi:tool==1.0")
+
+
+def answering(outputs):
+    """A runner of programs that knows only these command lines."""
+
+    def run(argv, **_):
+        for words, output in outputs.items():
+            if " ".join(argv) == words:
+                return 0, output.encode(), b""
+        raise ScriptFailed(command=argv[0], exit_code=127, reason="could not start")
+
+    return run
+
+
+def test_configured_index(recorder):
+    """Without the environment, pip's own configuration is used."""
+    run = answering(
+        {
+            "python3 -m pip config list": "global.index-url='http://a/simple'\n"
+            "global.extra-index-url='\\nhttp://b/simple\\nhttp://c/simple'\n"
+            "global.cert='/certs.pem'\n"
+        }
+    )
+    found = pip_configuration(recorder.context({}, run=run))
+    assert found.indexes == ("http://a/simple", "http://b/simple", "http://c/simple")
+    assert found.certificates == "/certs.pem"
+
+
+def test_default_index(recorder):
+    """Without any configuration, it is the default that pip's help names."""
+    run = answering(
+        {"pip config list": "", "pip help download": PIP_HELP.format(index="http://x/simple")}
+    )
+    assert pip_configuration(recorder.context({}, run=run)).indexes == ("http://x/simple",)
+
+
+def test_pip_is_asked_once(recorder):
+    """However many packages there are, pip is asked once."""
+    run = answering({"pip config list": "global.index-url='http://a/simple'"})
+    context = recorder.context({}, run=run)
+    assert pip_configuration(context) == pip_configuration(context)
+    assert len(recorder.programs) == 1
+
+
+def test_no_pip_at_all(recorder):
+    """Without pip and without a setting, the error says what to set."""
+    with pytest.raises(FetchError, match="PIP_INDEX_URL"):
+        pip_configuration(recorder.context({}, run=answering({})))
+
+
+def test_sections_of_pip():
+    """A setting for downloads wins over the global one, pip's environment over both."""
+    text = ":env:.index-url='e'\ndownload.index-url='d'\nglobal.index-url='g'\ninstall.cert='i'\n"
+    assert parse_pip_settings(text) == {"index-url": "e"}
+    assert parse_pip_settings("\n".join(text.splitlines()[1:])) == {"index-url": "d"}
