@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envy.console.narration import Verbosity
+from envy.console.verbosity import Verbosity
 from envy.errors import UsageError
 
 

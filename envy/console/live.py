@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TextIO
 
 from envy.console.display import DisplayState, Line, Span, line_text, render
-from envy.console.narration import Importance, Narrator, Remark, Verbosity
+from envy.console.narration import Narrator, Remark
 from envy.console.plain import write_remark
 from envy.console.text import Streams
+from envy.console.verbosity import Importance, Verbosity
 from envy.events import PhaseStart, Stamped
 
 _REDRAW_SECONDS = 0.125

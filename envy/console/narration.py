@@ -5,34 +5,15 @@ Owns the wording of everything that is said while envy works. Draws nothing and 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 from envy import events
 from envy.console.text import format_seconds, format_size, last_rewrite, safe_line, safe_lines
+from envy.console.verbosity import Importance
 from envy.events import Event, Stamped
 from envy.phase import RecipePhase
 
 _MAKES_CONTENT = range(RecipePhase.FETCH, RecipePhase.DEPLOY)
-
-
-class Importance(IntEnum):
-    """How much a remark matters; a console shows those above a level."""
-
-    DETAIL = 0  # with --verbose
-    STEP = 1  # something begins; a live display shows that by itself
-    NOTE = 2
-    WARNING = 3
-    FAILURE = 4
-    RESULT = 5  # asked for by a recipe, for standard output
-
-
-class Verbosity(IntEnum):
-    """How much a user wants to hear: the least importance that is shown."""
-
-    VERBOSE = Importance.DETAIL
-    NORMAL = Importance.STEP
-    QUIET = Importance.WARNING
 
 
 @dataclass(frozen=True, slots=True)

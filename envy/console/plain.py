@@ -7,8 +7,9 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from envy.console.narration import Importance, Narrator, Remark, Verbosity
+from envy.console.narration import Narrator, Remark
 from envy.console.text import Streams, write_line
+from envy.console.verbosity import Importance, Verbosity
 from envy.events import Stamped
 
 

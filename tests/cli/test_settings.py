@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from envy.cli.settings import Settings, merge_settings
-from envy.console.narration import Verbosity
+from envy.console.verbosity import Verbosity
 from envy.errors import UsageError
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from envy import events
-from envy.console.narration import Importance, Narrator
+from envy.console.narration import Narrator
+from envy.console.verbosity import Importance
 from envy.phase import RecipePhase
 
 

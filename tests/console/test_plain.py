@@ -3,9 +3,9 @@
 import io
 
 from envy import events
-from envy.console.narration import Verbosity
 from envy.console.plain import PlainConsole
 from envy.console.text import Streams
+from envy.console.verbosity import Verbosity
 from envy.phase import RecipePhase
 
 STARTED = events.PhaseStart(recipe="a.b@r1", key="a.b@r1", phase=RecipePhase.BUILD)
