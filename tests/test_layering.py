@@ -35,6 +35,7 @@ LAYERS = {
         "files",
         "process",
         "shell",
+        "shims",
         "transport",
         "unpacking",
     },
