@@ -200,6 +200,42 @@ def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
     return cast("IO[bytes]", zstd.ZstdFile(raw))
 
 
+class _Forward:
+    """A stream that tarfile may take for a seekable one.
+
+    It skips forward by reading, and goes back by the one byte that tarfile looks at again to see
+    whether a member was whole; a decompressor asked for that might begin anew. (The streaming mode
+    of tarfile copies its whole buffer for every header.)
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._at = 0
+        self._last = b""
+        self._is_back = False
+
+    def tell(self) -> int:
+        return self._at - self._is_back
+
+    def seek(self, to: int) -> int:
+        self._is_back = to == self._at - 1
+        while self._at < to:
+            if not self.read(min(to - self._at, _CHUNK)):
+                break
+        if to < self.tell():
+            raise EOFError("an entry overlaps one before it")
+        return self.tell()
+
+    def read(self, size: int) -> bytes:
+        if self._is_back:
+            self._is_back = False
+            return self._last + self.read(size - 1)
+        data = self._stream.read(size) if size else b""
+        self._at += len(data)
+        self._last = data[-1:] or self._last
+        return data
+
+
 # --- tar and zip ------------------------------------------------------------------------------
 
 
@@ -222,7 +258,10 @@ def _extract_tar(job: Unpacking, kind: str) -> None:
     with (
         _decompressed(job.archive, kind) as stream,
         tarfile.open(
-            fileobj=stream, mode="r|", bufsize=_CHUNK, tarinfo=StrictHeader, encoding="utf-8"
+            fileobj=cast("IO[bytes]", _Forward(stream)),
+            mode="r:",
+            tarinfo=StrictHeader,
+            encoding="utf-8",
         ) as tar,
     ):
         while (member := tar.next()) is not None:

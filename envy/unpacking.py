@@ -23,6 +23,8 @@ from typing import IO
 from envy.errors import ArchiveError
 
 _CHUNK = 1 << 20
+# Never an existing file: it might be a link, or have a second name.
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _DRIVE = re.compile(r"[A-Za-z]:(?!:)")
 
 Parts = tuple[str, ...]
@@ -105,17 +107,19 @@ def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mti
     # Only the executable bit is kept: setuid is never wanted, and a read-only file could not be
     # patched by a build.
     permissions = 0o755 if mode & 0o111 else 0o644
-    _make_room(job, member, target)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with open(os.open(target, flags, permissions), "wb") as file:
+    try:
+        descriptor = os.open(target, _CREATE, permissions)
+    except FileExistsError:
+        _make_room(job, member, target)
+        descriptor = os.open(target, _CREATE, permissions)
+    with open(descriptor, "wb") as file:
         shutil.copyfileobj(source, file, _CHUNK)
     _set_mtime(target, mtime)
     job.count += 1
 
 
 def _make_room(job: Unpacking, member: str, target: str) -> None:
-    # A later entry of the same name wins. Removing, not overwriting: what is there may be a link,
-    # or have a second name.
+    # A later entry of the same name wins.
     if not os.path.lexists(target):
         return
     if os.path.isdir(target) and not os.path.islink(target):

@@ -109,6 +109,29 @@ def test_content_decides_how_to_unpack(tmp_path):
     assert extract(path, tmp_path / "out") == 2
 
 
+@pytest.mark.parametrize("size", [511, 512, 8192, 1 << 20, (1 << 20) + 8192])
+def test_members_of_every_size(tmp_path, size):
+    """Members that end at the edge of a block or a buffer are whole, in every compression."""
+    content = os.urandom(size)
+    data = tar_bytes((member("a"), content), (member("empty"), b""), (member("b"), content))
+    for suffix, compress in COMPRESS.items():
+        path = tmp_path / f"a.tar.{suffix}"
+        path.write_bytes(compress(data))
+        assert extract(path, tmp_path / suffix) == 3
+        assert tree(tmp_path / suffix) == {"a": content, "b": content, "empty": b""}
+
+
+def test_long_names(tmp_path):
+    """Names that need a header of their own are read, in every dialect of tar."""
+    name = "/".join(["folder" * 10] * 5) + "/fïle"
+    for number, dialect in enumerate((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)):
+        path = tmp_path / f"{number}.tar"
+        with tarfile.open(path, "w", format=dialect) as tar:
+            tar.addfile(member(name))
+        extract(path, tmp_path / str(number))
+        assert list(tree(tmp_path / str(number))) == [name]
+
+
 def test_strip_and_subdir(tmp_path):
     """Leading folders are dropped first, then only what is below subdir is taken."""
     path = tar_file(tmp_path, *GOOD)
