@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envy.cache.entry_key import Ingredients, as_json, canonical_identity_hash, entry_key
@@ -35,12 +35,14 @@ INGREDIENTS = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(INGREDIENTS, INGREDIENTS)
 def test_injective(one, other):
     """Two sets of ingredients have one key only if they are the same."""
     assert (entry_key(one) == entry_key(other)) == (one == other)
 
 
+@settings(deadline=None, max_examples=50)
 @given(INGREDIENTS)
 def test_every_ingredient_counts(ingredients):
     """A change of any one ingredient changes the key."""
@@ -56,6 +58,7 @@ def test_every_ingredient_counts(ingredients):
         assert entry_key(ingredients) != entry_key(other), field.name
 
 
+@settings(deadline=None, max_examples=50)
 @given(INGREDIENTS)
 def test_json_holds_everything(ingredients):
     """The JSON says every ingredient, so that a changed key can be explained."""

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 from blake3 import blake3
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envy.cache.fingerprint import take_fingerprint
@@ -98,6 +98,7 @@ def test_forbidden_path_outside_the_cache(tmp_path, asset):
         fingerprint(tmp_path, asset, {b"/build/tool": "local.tool@r1"})
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(-80, 80), st.sampled_from([LARGE, 2 * LARGE]))
 def test_path_across_pieces(tmp_path_factory, shift, border):
     """A path is found wherever in a large file it is, also where two pieces of it meet."""

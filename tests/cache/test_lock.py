@@ -25,13 +25,21 @@ lock.acquire()
 print("held", flush=True)
 """
 UNTIL_TOLD = "sys.stdin.read()\n"
-# A group of three processes, whose output is ours: it ends when the last of them has.
-WORKER = """
+# Runs a group of two processes under the lock, whose output is ours: that ends when both have. The
+# first has so much memory that its end takes a while.
+RUN_GROUP = """
 import subprocess
 from envy.platform import process_start_time
-child = subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 1000 & sleep 1000"], process_group=0)
-lock.record_group(child.pid, {start_time})
-print(child.pid, flush=True)
+child = subprocess.Popen([sys.executable, "-c", sys.argv[2]], process_group=0)
+lock.record_group(child.pid, sys.argv[3] if sys.argv[3:] else process_start_time(child.pid))
+"""
+WORKER = """
+import os, signal, subprocess
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen(["sleep", "1000"])
+much = b"x" * (1 << 27)
+print(os.getpid(), flush=True)
+signal.pause()
 """
 
 
@@ -147,10 +155,9 @@ def test_children_do_not_keep_it(path):
 
 def test_orphans_have_ended(path):
     """Who takes the lock of a dead owner gets it when the groups it ran have ended."""
-    worker = WORKER.format(start_time="process_start_time(child.pid)")
-    with process(HOLD + worker + UNTIL_TOLD, path) as other:
-        other.stdout.readline()
-        other.stdout.readline()
+    with process(HOLD + RUN_GROUP + UNTIL_TOLD, path, WORKER) as other:
+        assert other.stdout.readline() == "held\n"
+        assert int(other.stdout.readline())
         other.kill()
         other.wait()
         lock = FileLock(path)
@@ -163,15 +170,17 @@ def test_orphans_have_ended(path):
 
 def test_other_process_of_the_same_number(path):
     """A group whose number now belongs to another process is let alone."""
-    with process(HOLD + WORKER.format(start_time="'long ago'") + UNTIL_TOLD, path) as other:
-        other.stdout.readline()
+    with process(HOLD + RUN_GROUP + UNTIL_TOLD, path, WORKER, "long ago") as other:
+        assert other.stdout.readline() == "held\n"
         group = int(other.stdout.readline())
         other.kill()
         other.wait()
         lock = FileLock(path)
         assert lock.try_acquire()
         lock.release()
-        assert process_start_time(group) is not None
+        os.set_blocking(other.stdout.fileno(), False)
+        with pytest.raises(BlockingIOError):  # not the end: somebody still has the other end
+            os.read(other.stdout.fileno(), 1)
         os.killpg(group, signal.SIGKILL)
 
 
@@ -243,8 +252,10 @@ def test_longer_record_of_a_dead_owner(path):
     lock.release()
 
 
-def kernel_locks():
-    return Path("/proc/locks").read_text().splitlines()
+def is_waited_for(path):
+    number = f":{path.stat().st_ino} "
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and number in line for line in lines)
 
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="waiters cannot be seen here")
@@ -252,25 +263,25 @@ def test_waiter_on_a_removed_file(path):
     """A waiter does not share the lock with a newcomer, when the file was removed meanwhile."""
     first, newcomer, waiter = FileLock(path), FileLock(path), FileLock(path)
     first.acquire()
-    number = f":{path.stat().st_ino} "
-    newcomer_let_go, order = threading.Event(), []
+    with_newcomer = []
 
     def wait():
         waiter.acquire()
-        order.append(newcomer_let_go.is_set())
+        with_newcomer.append(newcomer.held)
         waiter.release()
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while not any("->" in line and number in line for line in kernel_locks()):
+    while not is_waited_for(path):
         os.sched_yield()
     path.unlink()
     assert newcomer.try_acquire()
     first.release()
-    newcomer_let_go.set()
+    while not (is_waited_for(path) or with_newcomer):
+        os.sched_yield()
     newcomer.release()
     thread.join()
-    assert order == [True]
+    assert with_newcomer == [False]
 
 
 def test_slot_is_free_while_waiting(path):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from blake3 import blake3
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envy.cache.trees import LARGE, digest_file, digest_tree, members
@@ -30,6 +30,7 @@ def plant(path, tree):
         path.chmod(0o755 if executable else 0o644)
 
 
+@settings(deadline=None, max_examples=50)
 @given(TREES, TREES)
 def test_injective(tmp_path_factory, one, other):
     """Two trees have one digest only if they hold the same."""
