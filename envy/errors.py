@@ -182,16 +182,20 @@ class GraphError(EnvyError):
 
 
 class CycleError(GraphError):
-    """Recipes that need each other; `cycle` is (key, needed_by) from the least key round to it."""
+    """Recipes that need each other.
 
-    def __init__(self, cycle: Sequence[tuple[str, str]]) -> None:
-        keys = [key for key, _ in cycle]
+    `cycle` is (key, needed_by, origin of the edge to the next one), from the least key round to it.
+    """
+
+    def __init__(self, cycle: Sequence[tuple[str, str, str]]) -> None:
+        keys = [key for key, _, _ in cycle]
+        around = [*keys, keys[0]]
         lines = [
-            f"    {key} needs {keys[(i + 1) % len(keys)]} by its {phase} phase"
-            for i, (key, phase) in enumerate(cycle)
+            f"    {key} needs {following} by its {phase} phase ({origin})"
+            for (key, phase, origin), following in zip(cycle, around[1:], strict=True)
         ]
         super().__init__(
-            f"dependency cycle: {' → '.join([*keys, keys[0]])}\n" + "\n".join(lines),
+            f"dependency cycle: {' → '.join(around)}\n" + "\n".join(lines),
             hint="remove one of these dependencies, or split what both sides need into a recipe "
             "of its own",
         )
@@ -280,6 +284,4 @@ class InternalError(EnvyError):
     """A bug of envy's own."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(
-            message, hint="this is a bug in envy; please report it with the traceback above"
-        )
+        super().__init__(message, hint="this is a bug in envy; please report it with the traceback")

@@ -34,6 +34,9 @@ from envy.engine.slots import Pool
 from envy.errors import Cancelled, InternalError
 from envy.interpreter import InterpreterSlot, released
 
+# A thread that waits for a lock cannot be woken; its node ends all the same, without it.
+_WAITING = frozenset({NodeState.BLOCKED, NodeState.LOCKED_OUT})
+
 
 class Coordinator:
     """Schedules the workers of all nodes."""
@@ -146,10 +149,11 @@ class Coordinator:
                 return
             self.cancelled = reason
             nodes = [
-                node
-                for node in self._nodes
-                if node.state is NodeState.BLOCKED and node.failure is None
+                node for node in self._nodes if node.state in _WAITING and node.failure is None
             ]
+            if self._idle_waiter is not None:
+                self._idle_waiter.wake.release()
+                self._idle_waiter = None
             for pool in self._pools:
                 for node in pool.drain():
                     if node.parked is not None:
@@ -314,6 +318,10 @@ class Coordinator:
             if not self._may_go_on(node):
                 opened += self._let_go(node)
             following = self._next_step(node, opened)
+            if following is not None and following is not pool and not following.has_room():
+                # Hundreds may queue for a slot; each would keep a lock, and its file, open.
+                opened += self._let_go(node)
+                following = None if node.failure else following
             if opened:
                 self._advance(opened)
             if following is pool:

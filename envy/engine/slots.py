@@ -32,6 +32,10 @@ class Pool:
         self._order += 1
         heapq.heappush(self._queue, (-node.priority, self._order, node))
 
+    def has_room(self) -> bool:
+        """Whether who asks now is granted a slot at once."""
+        return self.busy < self.size and not self._queue
+
     def grant(self) -> Coordination | None:
         """Give a free slot to the first in the queue, if there are both."""
         if self.busy >= self.size or not self._queue:

@@ -1,0 +1,147 @@
+"""Signals, and phases that have gone silent: the control thread of a command.
+
+Signal handlers only let Python write a byte to a pipe (`set_wakeup_fd`); this thread reads it and
+acts. KeyboardInterrupt is never raised: it could strike anywhere, inside a lock's bookkeeping too.
+
+Guarantees
+  The first SIGINT or SIGTERM cancels: nothing more starts, children are ended.
+  What has not ended two seconds later (a C call inside Lua, say) is left behind: groups killed,
+  events flushed, exit code 130.
+  SIGUSR1 prints what waits for what.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from envy import events as ev
+from envy.children import Children, RunningChild
+from envy.errors import Cancelled
+from envy.events import EventBus
+from envy.phase import RecipePhase
+
+if TYPE_CHECKING:
+    from envy.engine.engine import Engine
+
+PATIENCE = 2.0  # seconds between a cancellation and leaving
+SILENCE = 60.0  # seconds after which a phase that says nothing gets a line
+CANCELLED = 130
+_PHASES = {phase.label: phase for phase in RecipePhase}
+
+
+class Control:
+    """Watches over one command."""
+
+    def __init__(self, bus: EventBus, children: Children) -> None:
+        self._bus = bus
+        self._children = children
+        self._engine: Engine | None = None
+        self._told: dict[int, float] = {}
+        self._leave_at: float | None = None
+        self.cancelled = False
+
+    def attend(self, engine: Engine) -> None:
+        """The engine is there now, and is what a signal cancels."""
+        self._engine = engine
+        if self.cancelled:
+            engine.cancel(Cancelled("cancelled"))
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Handle signals for the duration; the handlers from before are put back after."""
+        reading, writing = socket.socketpair()
+        writing.settimeout(0)
+        handlers = {number: signal.signal(number, lambda *_: None) for number in _handled_signals()}
+        wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        # A thread per command, not per recipe: it only ever waits.
+        thread = threading.Thread(target=self._watch, args=(reading,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            writing.send(b"\0")
+            thread.join()
+            writing.close()
+            reading.close()
+
+    def _watch(self, reading: socket.socket) -> None:
+        while True:
+            ready, _, _ = select.select([reading], [], [], self._next_deadline())
+            for number in reading.recv(64) if ready else b"":
+                if number == 0:
+                    return
+                self._on_signal(number)
+            if self._leave_at is not None and time.monotonic() >= self._leave_at:
+                self._leave()
+            self._tell_silent()
+
+    def _on_signal(self, number: int) -> None:
+        if number == getattr(signal, "SIGUSR1", None):
+            self._report_waits()
+        elif not self.cancelled:
+            self.cancelled = True
+            self._leave_at = time.monotonic() + PATIENCE
+            if self._engine is not None:
+                self._engine.cancel(Cancelled("cancelled"))
+            else:
+                self._children.terminate_all()
+
+    def _leave(self) -> None:
+        with contextlib.suppress(Exception):
+            self._bus.close()
+        sys.stderr.flush()
+        os._exit(CANCELLED)
+
+    def _report_waits(self) -> None:
+        rows = self._engine.coordinator.describe() if self._engine else []
+        rows += [
+            f"{child.label}: runs {child.command} (pid {child.pid}, "
+            f"{time.monotonic() - child.started:.0f} s)"
+            for child in self._children.running()
+        ]
+        for row in rows or ["nothing is running"]:
+            self._bus.emit(ev.LogMessage(recipe="envy", level="info", message=row))
+
+    def _next_deadline(self) -> float:
+        now = time.monotonic()
+        deadlines = [self._silent_since(child) + SILENCE for child in self._children.running()]
+        if self._leave_at is not None:
+            deadlines.append(self._leave_at)
+        return max(0.0, min(deadlines, default=now + SILENCE) - now)
+
+    def _silent_since(self, child: RunningChild) -> float:
+        return max(child.last_output, self._told.get(child.pid, 0.0))
+
+    def _tell_silent(self) -> None:
+        now = time.monotonic()
+        for child in self._children.running():
+            if now - self._silent_since(child) < SILENCE:
+                continue
+            self._told[child.pid] = now
+            recipe, _, phase = child.label.rpartition(": ")
+            self._bus.emit(
+                ev.PhaseSilent(
+                    recipe=recipe or child.label,
+                    phase=_PHASES.get(phase, RecipePhase.NONE),
+                    pid=child.pid,
+                    command=child.command[:100],
+                    seconds=round(now - child.last_output),
+                )
+            )
+
+
+def _handled_signals() -> list[signal.Signals]:
+    names = ("SIGINT", "SIGTERM", "SIGUSR1")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]

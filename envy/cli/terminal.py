@@ -1,0 +1,74 @@
+"""The user at the terminal: asked for consent, and lent to one interactive program at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+
+from envy.cli.listeners import suspended
+from envy.errors import EnvyError
+from envy.events import Listener
+from envy.interpreter import released
+
+
+class UserTerminal:
+    """Consent is asked for once in a run; the answer holds for all of it."""
+
+    def __init__(self, listeners: Sequence[Listener], *, assume_yes: bool) -> None:
+        self._listeners = listeners
+        self._lock = threading.Lock()
+        self._consented = assume_yes
+
+    def consent(self, packages: Sequence[str]) -> None:
+        """Ask whether these user-managed packages may be installed.
+
+        Raises:
+            EnvyError: the answer is no, or nobody can be asked.
+        """
+        with self._exclusively():
+            if self._consented:
+                return
+            listed = "\n".join(f"    {package}" for package in packages)
+            question = f"these packages change this machine, outside envy's cache:\n{listed}"
+            if not _is_interactive():
+                raise EnvyError(
+                    question, hint="without a terminal, say --yes or set ENVY_YES=1 to install them"
+                )
+            with suspended(self._listeners), released():
+                sys.stderr.write(f"{question}\ninstall them? [y/N] ")
+                sys.stderr.flush()
+                answer = sys.stdin.readline().strip().lower()
+            if answer not in {"y", "yes"}:
+                raise EnvyError("not installed, as you said", hint="--yes installs without asking")
+            self._consented = True
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """The terminal, for one program at a time.
+
+        Raises:
+            EnvyError: there is no terminal.
+        """
+        if not _is_interactive():
+            raise EnvyError(
+                "interactive = true needs a terminal, and there is none",
+                hint="run envy from a terminal, or let the recipe ask nothing",
+            )
+        with self._exclusively(), suspended(self._listeners):
+            yield
+
+    @contextlib.contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        # Waited for without the interpreter slot: whoever has the terminal needs that to go on.
+        with released():
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+def _is_interactive() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,0 +1,150 @@
+"""Builds the collaborators of a command: manifest, cache, events, engine. The only place that does.
+
+A Session is a command's whole world. While it is open, its thread holds the interpreter slot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy import events as ev
+from envy.cache.layout import CacheLayout
+from envy.children import Children
+from envy.cli.control import Control
+from envy.cli.listeners import can_draw, make_listeners
+from envy.cli.settings import Settings
+from envy.cli.terminal import UserTerminal
+from envy.console.text import Streams
+from envy.engine.engine import Engine
+from envy.errors import CacheError
+from envy.events import EventBus
+from envy.lua.runtime import LuaState
+from envy.lua.sandbox import SandboxSettings
+from envy.manifest import Manifest, find_manifest, load_manifest
+from envy.phases.surface import Services
+from envy.platform import available_cores, environment, host_platform
+
+DEFAULT_FETCH_JOBS = 8
+MANIFEST_NAME = "envy.lua"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What a command works with."""
+
+    settings: Settings
+    manifest: Manifest
+    engine: Engine
+    services: Services
+    control: Control
+
+
+@contextlib.contextmanager
+def open_session(settings: Settings) -> Iterator[Session]:
+    """Everything a command needs, from the manifest on; closed in order, however it ends.
+
+    Raises:
+        ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
+    """
+    surroundings = environment()
+    path = find_manifest(Path.cwd(), named=settings.manifest)
+    layout = CacheLayout(cache_root(settings))
+    streams = Streams(output=sys.stdout, errors=sys.stderr)
+    listeners = make_listeners(
+        settings, is_terminal=can_draw(sys.stderr, surroundings), streams=streams
+    )
+    bus = EventBus(listeners)
+    children = Children()
+    terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
+    jobs = settings.jobs or available_cores()
+    services = Services(
+        platform=host_platform(),
+        environment=surroundings,
+        project_dir=path.parent,
+        layout=layout,
+        events=bus,
+        children=children,
+        terminal=terminal,
+        cores=jobs,
+        fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
+        stamp=_stamp(),
+    )
+    control = Control(bus, children)
+    with contextlib.ExitStack() as closing:
+        closing.callback(bus.close)
+        closing.enter_context(control.running())
+        manifest = _load_manifest(path, services, control)
+        engine = Engine(
+            services,
+            jobs=jobs,
+            fail_fast=settings.fail_fast,
+            aliases=manifest.aliases,
+            default_shell=manifest.default_shell,
+            manifest_state=manifest.state,
+        )
+        control.attend(engine)
+        closing.enter_context(engine.coordinator.interpreter.held())
+        yield Session(
+            settings=settings,
+            manifest=manifest,
+            engine=engine,
+            services=services,
+            control=control,
+        )
+
+
+def cache_root(settings: Settings) -> Path:
+    """The root of the user-wide cache, absolute; `--cache-root`, else the user's cache folder."""
+    if settings.cache_root is not None:
+        return settings.cache_root
+    from platformdirs import user_cache_path
+
+    root = user_cache_path("envy", appauthor=False)
+    if not root.is_absolute():
+        raise CacheError(
+            f"the user's cache folder is {root}, which is not absolute",
+            path=root,
+            hint="set HOME, or say where with --cache-root or ENVY_CACHE_ROOT",
+        )
+    return root
+
+
+def _load_manifest(path: Path, services: Services, control: Control) -> Manifest:
+    def log(level: str, message: str) -> None:
+        services.events.emit(ev.LogMessage(recipe=MANIFEST_NAME, level=level, message=message))
+
+    def stdout(message: str) -> None:
+        services.events.emit(ev.StandardOutput(recipe=MANIFEST_NAME, message=message))
+
+    def make_state(base_dir: Path) -> LuaState:
+        return LuaState(
+            SandboxSettings(
+                platform=services.platform,
+                environment=services.environment,
+                should_stop=lambda: control.cancelled,
+                on_log=log,
+                on_stdout=stdout,
+            ),
+            base_dir=base_dir,
+        )
+
+    return load_manifest(path, platform=services.platform, make_state=make_state)
+
+
+def _stamp() -> str:
+    """A name for this run's logs: sorts by time, and no two runs of a machine share it."""
+    import os
+
+    now = time.time()
+    fraction = int(now % 1 * 1_000_000)
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"-{fraction:06d}-{os.getpid()}"
+
+
+def variables(session: Session) -> Mapping[str, str]:
+    """The environment that the command was started with."""
+    return session.services.environment

@@ -1,0 +1,318 @@
+"""Engine: the recipes of one command, their coordination, lookups, and what is driven how far.
+
+It owns all concurrency of recipes. The work itself is in the phases, the scheduling in
+`coordination`, what the graph means in `resolution`, `keys` and `demand`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy import events as ev
+from envy.engine import demand, keys, resolution
+from envy.engine.coordination import Coordinator
+from envy.engine.node import Coordination
+from envy.engine.recipe_kind import RecipeKind
+from envy.errors import (
+    AmbiguousQuery,
+    Cancelled,
+    EnvyError,
+    GraphError,
+    PhaseFailed,
+    QueryNotFound,
+)
+from envy.lua.convert import LuaValue
+from envy.lua.runtime import LuaState
+from envy.phase import RecipePhase
+from envy.phases.surface import Services
+from envy.recipe import Edge, Outcome, Recipe
+from envy.recipe_key import Query, RecipeKey
+from envy.recipe_spec import RecipeSpec
+from envy.shell import Shell
+from envy.suggest import nearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one wanted recipe ended."""
+
+    key: RecipeKey
+    outcome: Outcome | None  # None: failed, aborted or cancelled
+    user_managed: bool
+    asset_dir: Path | None
+    failure: Exception | None
+
+
+class Engine:
+    """One per command. Its methods are called from the command's thread, or by phases."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        jobs: int,
+        fail_fast: bool = False,
+        aliases: Mapping[str, RecipeKey] | None = None,
+        default_shell: LuaValue = None,
+        manifest_state: LuaState | None = None,
+    ) -> None:
+        self.services = services
+        self.recipes: dict[RecipeKey, Recipe] = {}
+        self.coordination: dict[RecipeKey, Coordination] = {}
+        self.roots: list[RecipeKey] = []
+        self.cancellation: Cancelled | None = None
+        self.default_shell = default_shell
+        self.manifest_state = manifest_state
+        self.shell: Shell | None = None  # for the scripts of most recipes, once resolved
+        self.shell_exempt: set[RecipeKey] = set()
+        self._aliases: dict[str, RecipeKey] = dict(aliases or {})
+        self._fail_fast = fail_fast
+        self.coordinator = Coordinator(listening=lambda: services.events.listening)
+        self.work_pool = self.coordinator.new_pool("work", jobs)
+        self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
+        self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)
+
+    # -- recipes and lookups ---------------------------------------------------------------------
+
+    def ensure_recipe(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
+        """The one recipe for this key, made now if nobody asked for it before."""
+        recipe = self.recipes.get(spec.key)
+        if recipe is None:
+            recipe = Recipe(key=spec.key, spec=spec)
+            node = Coordination(spec.key.canonical, self._kind, recipe)
+            self.coordinator.add(node)
+            self.recipes[spec.key] = recipe
+            self.coordination[spec.key] = node
+            if self.services.events.listening:
+                self.services.events.emit(
+                    ev.RecipeRegistered(recipe=spec.identity, key=spec.key.canonical)
+                )
+        recipe.declarations.append((parent, spec))
+        return recipe
+
+    def register_alias(self, alias: str, key: RecipeKey) -> None:
+        """Let `alias` mean exactly this key.
+
+        Raises:
+            GraphError: it means another one already.
+        """
+        known = self._aliases.setdefault(alias, key)
+        if known != key:
+            raise GraphError(f"alias {alias!r} is both {known} and {key}")
+
+    def recipe(self, key: RecipeKey) -> Recipe:
+        """The recipe of a key that is in the graph."""
+        return self.recipes[key]
+
+    def find_exact(self, key: RecipeKey) -> Recipe | None:
+        """The recipe of exactly this key, if it is in the graph."""
+        return self.recipes.get(key)
+
+    def find_matches(self, query: str) -> list[Recipe]:
+        """Every package that answers to a query, in key order. A manifest alias is exact."""
+        aliased = self._aliases.get(query)
+        if aliased is not None:
+            recipe = self.recipes.get(aliased)
+            return [recipe] if recipe else []
+        asked = Query.parse(query)
+        found = [
+            recipe
+            for key, recipe in self.recipes.items()
+            if not recipe.excluded
+            and (asked.matches(key) or (recipe.definition and recipe.definition.alias == query))
+        ]
+        return sorted(found, key=lambda recipe: recipe.key)
+
+    def find_one(self, query: str) -> Recipe:
+        """The one package that answers to a query.
+
+        Raises:
+            AmbiguousQuery: several do; QueryNotFound: none does.
+        """
+        found = self.find_matches(query)
+        if len(found) == 1:
+            return found[0]
+        # A name given in full means that one, though its option variants match it, too.
+        exact = [recipe for recipe in found if recipe.key.canonical == query]
+        if len(exact) == 1:
+            return exact[0]
+        if found:
+            raise AmbiguousQuery(query, candidates=[recipe.key.canonical for recipe in found])
+        raise self._not_found(query)
+
+    def _not_found(self, query: str) -> QueryNotFound:
+        names = {self._aliases_text(key): key for key in self.recipes}
+        known = [*self._aliases, *names, *(key.identity for key in self.recipes)]
+        near = nearest(query, known)
+        failed = [key.canonical for key, node in self.coordination.items() if node.failure]
+        hint = ""
+        if failed:
+            hint = f"not all recipes could be read ({', '.join(sorted(failed)[:3])})"
+        elif near is None:
+            hint = "packages here: " + (", ".join(sorted(names)[:12]) or "none")
+        return QueryNotFound(query, nearest=[near] if near else [], hint=hint)
+
+    @staticmethod
+    def _aliases_text(key: RecipeKey) -> str:
+        return key.name
+
+    # -- driving ---------------------------------------------------------------------------------
+
+    def resolve_graph(self, roots: Sequence[RecipeSpec]) -> None:
+        """Fetch every recipe that the roots lead to, and judge the graph as a whole.
+
+        Raises:
+            GraphError: a cycle; DeclarationError: one key from two sources, a `local` recipe
+            needed by another. A recipe that cannot be fetched fails itself and its dependents
+            only.
+        """
+        resolution.resolve_graph(self, roots)
+
+    def start_recipe(self, recipe: Recipe) -> None:
+        """Let a recipe that was just declared be fetched."""
+        self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.RECIPE_FETCH)
+
+    def wait_for_resolution_phase(self) -> None:
+        """Block until every recipe that anybody declared has been fetched, or failed to be."""
+        self.coordinator.wait_until_idle()
+        self._raise_if_cancelled()
+
+    def ensure_recipe_at_phase(self, key: RecipeKey, phase: RecipePhase) -> None:
+        """Drive a recipe, and what it needs, until it has completed `phase`, or failed."""
+        node = self.coordination[key]
+        if phase > RecipePhase.RECIPE_FETCH:
+            self.prepare([key])
+            for wanted in self.wanted():
+                if wanted.key != key:
+                    self.coordinator.raise_target(
+                        self.coordination[wanted.key], RecipePhase.COMPLETION
+                    )
+        self.coordinator.raise_target(node, phase)
+        self.coordinator.wait([node], phase)
+        self._raise_if_cancelled()
+
+    def prepare(self, goals: Iterable[RecipeKey]) -> None:
+        """Compute entry keys, look entries up, and decide what is wanted; runs no phase."""
+        goals = list(goals)
+        keys.compute_keys(self, goals)
+        demand.want(self, goals)
+
+    def run_full(self, goals: Sequence[RecipeKey]) -> list[Result]:
+        """Bring the goals, and all that is wanted for them, to completion.
+
+        Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
+        """
+        self.prepare(goals)
+        nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
+        for node in nodes:
+            self.coordinator.raise_target(node, RecipePhase.COMPLETION)
+        try:
+            self.coordinator.wait(nodes, RecipePhase.COMPLETION)
+        finally:
+            self._explain_failures()
+        return self.results()
+
+    def wanted(self) -> list[Recipe]:
+        """Every wanted recipe, in key order."""
+        found = [recipe for recipe in self.recipes.values() if recipe.wanted]
+        return sorted(found, key=lambda recipe: recipe.key)
+
+    def results(self) -> list[Result]:
+        """How each wanted recipe, and each that failed on the way to the goals, ended."""
+        return [
+            Result(
+                key=recipe.key,
+                outcome=recipe.outcome if self.is_complete(recipe.key) else None,
+                user_managed=bool(recipe.definition and recipe.definition.user_managed),
+                asset_dir=recipe.asset_dir,
+                failure=self.coordination[recipe.key].failure,
+            )
+            for recipe in sorted(self.recipes.values(), key=lambda recipe: recipe.key)
+            if recipe.wanted
+        ]
+
+    def cancel(self, reason: Cancelled) -> None:
+        """End the run: nothing more starts, children are ended. Called from any thread."""
+        if self.cancellation is None:
+            self.cancellation = reason
+            self.coordinator.cancel(reason)
+            self.services.children.terminate_all()
+
+    def on_failure(self, failure: PhaseFailed) -> None:
+        """With --fail-fast, the first failure ends the run."""
+        if self._fail_fast and self.cancellation is None:
+            self.cancel(Cancelled(f"stopped, because {failure.key} failed (--fail-fast)"))
+
+    # -- what phases ask -------------------------------------------------------------------------
+
+    def is_complete(self, key: RecipeKey) -> bool:
+        """Whether a recipe has completed its last phase."""
+        return self.coordination[key].complete
+
+    def stopped(self) -> bool:
+        """Whether the run has been cancelled."""
+        return self.cancellation is not None
+
+    def wait_without_slot(self, recipe: Recipe, waiting_for: str, wait: Callable[[], None]) -> None:
+        """Wait for a lock in this recipe's worker, with its slot given to somebody else."""
+        self.coordinator.without_slot(self.coordination[recipe.key], waiting_for, wait)
+
+    @contextlib.contextmanager
+    def transfer_helpers(self, wanted: int) -> Iterator[int]:
+        """Transfer slots for a batch, beside the recipe's own: up to so many, maybe none."""
+        count = self.coordinator.borrow(self.transfer_pool, at_most=wanted)
+        try:
+            yield count
+        finally:
+            self.coordinator.give_back(self.transfer_pool, count)
+
+    def want_what_it_needs(self, recipe: Recipe) -> None:
+        """A recipe turned out to need work: its build dependencies are wanted now, too."""
+        demand.want_for_work(self, recipe)
+
+    def shell_for(self, recipe: Recipe) -> Shell:
+        """The shell that the scripts of this recipe are written for."""
+        return keys.shell_for(self, recipe)
+
+    def unsatisfied(self) -> list[str]:
+        """Keys of the wanted user-managed packages that are not known to be satisfied."""
+        return [
+            recipe.key.canonical
+            for recipe in self.wanted()
+            if recipe.definition
+            and recipe.definition.user_managed
+            and not recipe.satisfied
+            and not self.coordination[recipe.key].ended
+        ]
+
+    # -- telling ---------------------------------------------------------------------------------
+
+    def edges_of(self, key: RecipeKey) -> tuple[Edge, ...]:
+        """What a recipe needs, in key order."""
+        return self.recipes[key].edges
+
+    def _explain_failures(self) -> None:
+        """Add to each root failure who declared the recipe, and who needed it."""
+        for key, node in self.coordination.items():
+            if isinstance(node.failure, PhaseFailed) and not node.failure.chain:
+                node.failure.chain = resolution.declared_by(self, key)
+
+    def _raise_if_cancelled(self) -> None:
+        if self.cancellation is not None:
+            raise self.cancellation
+
+    def failure_of(self, key: RecipeKey) -> Exception | None:
+        """What a recipe failed with, if it did."""
+        failure = self.coordination[key].failure
+        if isinstance(failure, PhaseFailed) and not failure.chain:
+            failure.chain = resolution.declared_by(self, key)
+        return failure
+
+    def fail(self, key: RecipeKey, error: EnvyError, *, phase: RecipePhase) -> None:
+        """Fail a resting recipe, for a reason that lies in the graph."""
+        node = self.coordination[key]
+        if node.failure is None:
+            self.coordinator.fail(node, self._kind.failed(node, phase, error))

@@ -1,0 +1,205 @@
+"""Recipes as one kind of node of the coordination core: the phase table, events, failures."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from envy import events as ev
+from envy.engine.node import Coordination
+from envy.engine.slots import Pool
+from envy.errors import Cancelled, DependencyFailed, EnvyError, InternalError, PhaseFailed
+from envy.phase import RecipePhase
+from envy.phases import PHASES
+from envy.phases.log import log_tail
+from envy.phases.user_managed import is_user_managed
+from envy.phases.work import let_go_of_entry, resume_entry
+from envy.recipe import Recipe
+
+if TYPE_CHECKING:
+    from envy.engine.engine import Engine
+
+_CACHED_SKIPS = frozenset(
+    {RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL}
+)
+_USER_MANAGED_SKIPS = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD})
+
+
+class RecipeKind:
+    """How the core drives a recipe."""
+
+    last_phase = int(RecipePhase.COMPLETION)
+
+    def __init__(self, engine: Engine, *, work: Pool, transfer: Pool) -> None:
+        self._engine = engine
+        self._events = engine.services.events
+        self._work = work
+        self._transfer = transfer
+
+    def pool(self, node: Coordination, phase: int) -> Pool:
+        """Transfers have slots of their own, so that they overlap with work."""
+        recipe: Recipe = node.subject
+        if phase == RecipePhase.FETCH and (recipe.sources is None or recipe.sources):
+            return self._transfer
+        return self._work
+
+    def skips(self, node: Coordination, phase: int) -> bool:
+        """A cached package only completes (or deploys); a user-managed one has fewer phases."""
+        recipe: Recipe = node.subject
+        if recipe.cached:
+            return phase in _CACHED_SKIPS or (
+                phase == RecipePhase.DEPLOY and not self._needs_deploy(recipe)
+            )
+        if phase > RecipePhase.CHECK and is_user_managed(recipe):
+            return phase in _USER_MANAGED_SKIPS or (
+                recipe.satisfied and phase in {RecipePhase.INSTALL, RecipePhase.DEPLOY}
+            )
+        return False
+
+    def run(self, node: Coordination, phase: int) -> None:
+        """One phase, between its events."""
+        recipe: Recipe = node.subject
+        step = RecipePhase(phase)
+        listening = self._events.listening
+        started = time.monotonic()
+        if listening:
+            self._events.emit(
+                ev.PhaseStart(recipe=recipe.key.identity, key=recipe.key.canonical, phase=step)
+            )
+        if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
+            recipe, self._engine, step
+        ):
+            PHASES[step](recipe, self._engine)
+        if listening:
+            self._events.emit(
+                ev.PhaseComplete(
+                    recipe=recipe.key.identity,
+                    key=recipe.key.canonical,
+                    phase=step,
+                    duration_ms=round((time.monotonic() - started) * 1000),
+                )
+            )
+
+    def rest(self, node: Coordination) -> None:
+        """No entry lock is held while a recipe waits, rests or has failed."""
+        let_go_of_entry(node.subject, self._engine)
+        if node.ended:
+            self._drop_lua(node.subject)
+
+    def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
+        """Wrap the error with where it happened, and tell of it."""
+        recipe: Recipe = node.subject
+        if isinstance(error, Cancelled) or self._engine.stopped():
+            return self._engine.cancellation or error
+        step = RecipePhase(phase)
+        error = _presentable(error)
+        failure = PhaseFailed(
+            key=recipe.key.canonical,
+            phase=step.label,
+            cause=error,
+            log_path=recipe.log_path,
+            log_tail=log_tail(recipe.log_path, lines=20),
+        )
+        if self._events.listening:
+            self._events.emit(
+                ev.PhaseFailure(
+                    recipe=recipe.key.identity,
+                    key=recipe.key.canonical,
+                    phase=step,
+                    error=str(error),
+                )
+            )
+        self._engine.on_failure(failure)
+        return failure
+
+    def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:
+        """The failure of a recipe whose dependency failed, naming the root of it."""
+        recipe: Recipe = node.subject
+        cause = dependency.failure
+        assert cause is not None
+        if isinstance(cause, Cancelled):
+            return cause
+        if self._events.listening:
+            self._events.emit(
+                ev.RecipeAborted(
+                    recipe=recipe.key.identity,
+                    key=recipe.key.canonical,
+                    dependency=dependency.name,
+                )
+            )
+        self._drop_lua(recipe)
+        return DependencyFailed(
+            key=recipe.key.canonical,
+            phase=RecipePhase(phase).label,
+            dependency=dependency.name,
+            root=cause.root if isinstance(cause, DependencyFailed) else cause,
+        )
+
+    def note(self, what: str, node: Coordination, **facts: Any) -> None:
+        """Turn what the core tells into events."""
+        identity = node.subject.key.identity
+        target = RecipePhase(node.target)
+        event: ev.Event
+        if what == "started":
+            event = ev.ThreadStart(recipe=identity, target_phase=target)
+        elif what == "rested":
+            event = ev.ThreadComplete(recipe=identity, final_phase=RecipePhase(node.current))
+        elif what == "target":
+            event = ev.TargetExtended(
+                recipe=identity, old_target=RecipePhase(facts["old"]), new_target=target
+            )
+        elif what == "slot_acquired":
+            event = ev.SlotAcquired(
+                recipe=identity, pool=_pool_name(node), wait_ms=round(facts["wait"] * 1000)
+            )
+        elif what == "slot_released":
+            event = ev.SlotReleased(
+                recipe=identity, pool=_pool_name(node), hold_ms=round(facts["hold"] * 1000)
+            )
+        else:
+            event = _gate_event(what, identity, target, facts)
+        self._events.emit(event)
+
+    def _needs_deploy(self, recipe: Recipe) -> bool:
+        from envy.cache.read import deploy_recorded
+
+        assert recipe.entry is not None
+        deploys = recipe.definition is not None and recipe.definition.deploy is not None
+        return deploys and not deploy_recorded(recipe.entry)
+
+    def _drop_lua(self, recipe: Recipe) -> None:
+        if recipe.lua is not None:
+            recipe.lua.close()
+            recipe.lua = None
+
+
+def _presentable(error: Exception) -> Exception:
+    """Anything that is no mistake of the user's is a bug of ours, and shows where."""
+    if isinstance(error, EnvyError):
+        return error
+    if isinstance(error, OSError):
+        place = f": {error.filename}" if error.filename else ""
+        return EnvyError(f"{error.strerror or error}{place}")
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    return InternalError(f"{type(error).__name__}: {error}\n{trace}")
+
+
+def _pool_name(node: Coordination) -> str:
+    return node.pool.name if node.pool else ""
+
+
+def _gate_event(what: str, identity: str, target: RecipePhase, facts: dict[str, Any]) -> ev.Event:
+    phase = RecipePhase(facts["phase"])
+    waiting_for = ", ".join(facts["waiting_for"])
+    if what == "blocked":
+        return ev.PhaseBlocked(
+            recipe=identity, phase=phase, waiting_for=waiting_for, target_phase=target
+        )
+    return ev.PhaseUnblocked(
+        recipe=identity,
+        phase=phase,
+        waiting_for=waiting_for,
+        target_phase=target,
+        wait_ms=round(facts["wait"] * 1000),
+    )

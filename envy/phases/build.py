@@ -1,0 +1,25 @@
+"""build: make something of what was staged, in the stage folder."""
+
+from __future__ import annotations
+
+from envy.phase import RecipePhase
+from envy.phases.setting import setting
+from envy.phases.surface import Engine
+from envy.phases.verbs import carry_out
+from envy.recipe import Recipe
+
+
+def run_build_phase(recipe: Recipe, engine: Engine) -> None:
+    """Do what `build` says, if it says anything.
+
+    Raises:
+        ScriptFailed: a command failed; LuaScriptError: the function did.
+    """
+    definition = recipe.definition
+    entry = recipe.entry
+    assert definition is not None
+    assert entry is not None
+    if definition.build is None:
+        return
+    with setting(recipe, engine, RecipePhase.BUILD, run_dir=entry.stage_dir) as place:
+        carry_out(place, definition.build)

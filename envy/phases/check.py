@@ -1,0 +1,56 @@
+"""check: is there anything to do?
+
+For a cache-managed recipe, whether its entry is there; if not, the entry is locked and the work on
+it begins. For a user-managed one, whether its own `check` holds, before any lock.
+"""
+
+from __future__ import annotations
+
+from envy import events as ev
+from envy.cache.read import lookup
+from envy.phase import RecipePhase
+from envy.phases.surface import Engine
+from envy.phases.user_managed import is_satisfied, is_user_managed
+from envy.phases.work import begin_work
+from envy.recipe import Recipe
+
+
+def run_check_phase(recipe: Recipe, engine: Engine) -> None:
+    """Find out whether the recipe is satisfied, and begin its work if it is not."""
+    if is_user_managed(recipe):
+        recipe.satisfied = is_satisfied(recipe, engine, RecipePhase.CHECK)
+        if not recipe.satisfied:
+            engine.want_what_it_needs(recipe)
+        return
+    assert recipe.entry is not None
+    found = lookup(recipe.entry, recipe.entry_key)
+    if found.hit:
+        _tell_hit(recipe, engine, fast_path=True)
+        recipe.cached = True
+        return
+    if recipe.cached:  # it was there when the graph was resolved, and has gone since
+        engine.want_what_it_needs(recipe)
+    begin_work(recipe, engine)
+    if recipe.cached:
+        _tell_hit(recipe, engine, fast_path=False)
+    elif engine.services.events.listening:
+        engine.services.events.emit(
+            ev.CacheMiss(
+                recipe=recipe.key.identity,
+                cache_key=recipe.entry_key,
+                asset_path=str(recipe.asset_dir),
+                reason=found.reason,
+            )
+        )
+
+
+def _tell_hit(recipe: Recipe, engine: Engine, *, fast_path: bool) -> None:
+    if engine.services.events.listening:
+        engine.services.events.emit(
+            ev.CacheHit(
+                recipe=recipe.key.identity,
+                cache_key=recipe.entry_key,
+                asset_path=str(recipe.asset_dir),
+                fast_path=fast_path,
+            )
+        )

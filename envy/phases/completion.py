@@ -1,0 +1,51 @@
+"""completion: what dependents and the user may now rely on."""
+
+from __future__ import annotations
+
+from envy import events as ev
+from envy.lua.convert import LuaFunction
+from envy.phase import RecipePhase
+from envy.phases.recipe_fetch import evaluated_products
+from envy.phases.setting import setting
+from envy.phases.surface import Engine
+from envy.phases.verbs import call_verb
+from envy.recipe import Outcome, Recipe
+from envy.recipe_tables import parse_products
+
+
+def run_completion_phase(recipe: Recipe, engine: Engine) -> None:
+    """Fix the outcome and the products."""
+    definition = recipe.definition
+    assert definition is not None
+    recipe.products = products_of(recipe, engine)
+    if recipe.outcome is None:
+        recipe.outcome = Outcome.SATISFIED if definition.user_managed else Outcome.CACHED
+    if engine.services.events.listening:
+        engine.services.events.emit(
+            ev.RecipeComplete(
+                recipe=recipe.key.identity,
+                key=recipe.key.canonical,
+                outcome=recipe.outcome.value,
+                asset_path=str(recipe.asset_dir or ""),
+            )
+        )
+
+
+def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:
+    """The products by name: absolute paths in the asset; of a user-managed one, as they are."""
+    definition = recipe.definition
+    assert definition is not None
+    if not definition.user_managed:
+        asset = recipe.asset_dir
+        assert asset is not None
+        return {
+            name: str(asset / path) for name, path in evaluated_products(recipe, engine).items()
+        }
+    if not isinstance(definition.products, LuaFunction):
+        return dict(definition.products)
+    run_dir = engine.services.project_dir
+    with setting(recipe, engine, RecipePhase.COMPLETION, run_dir=run_dir) as place:
+        answer = call_verb(place, definition.products)
+    return dict(
+        parse_products(answer, platform=engine.services.platform, user_managed=True, origin=None)
+    )

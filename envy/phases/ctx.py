@@ -1,0 +1,359 @@
+"""`ctx`: what the functions of a recipe are given, phase by phase.
+
+Which fields and functions there are in a phase is one table below; what each does is a short
+function over the modules that do the work. Relative paths are relative to the run directory.
+"""
+
+from __future__ import annotations
+
+import functools
+import os.path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from envy import files
+from envy.errors import DeclarationError
+from envy.lua.convert import LuaValue
+from envy.lua.host import CtxTable
+from envy.lua.surface import fill_template
+from envy.phase import RecipePhase
+from envy.phases.access import asset_of, product_of
+from envy.phases.setting import RunOptions, Setting, parse_run_options
+from envy.phases.unpack import unpack_all, unpack_one
+from envy.process import Completed
+
+_FILE_FUNCTIONS = (
+    "copy",
+    "move",
+    "remove",
+    "exists",
+    "mkdir",
+    "symlink",
+    "chmod",
+    "write",
+    "read",
+    "glob",
+    "replace",
+    "patch",
+    "ls",
+)
+_COMMON = (
+    *("run", "exec", "quote", "asset", "product", "extract", "extract_all", "template"),
+    *_FILE_FUNCTIONS,
+)
+_FUNCTIONS: Mapping[RecipePhase, tuple[str, ...]] = {
+    RecipePhase.CHECK: ("run", "exec", "quote", "asset", "product", "exists"),
+    RecipePhase.FETCH: ("fetch", "commit_fetch", *_COMMON),
+    RecipePhase.STAGE: _COMMON,
+    RecipePhase.BUILD: _COMMON,
+    RecipePhase.INSTALL: ("mark_install_complete", *_COMMON),
+    RecipePhase.DEPLOY: ("run", "exec", "quote", "asset", "product"),
+    RecipePhase.COMPLETION: ("run", "exec", "quote", "asset", "product", "exists"),
+}
+_USER_MANAGED_INSTALL = ("run", "exec", "quote", "asset", "product")
+_DIRECTORIES: Mapping[RecipePhase, tuple[str, ...]] = {
+    RecipePhase.FETCH: ("recipe_dir", "tmp_dir"),
+    RecipePhase.STAGE: ("recipe_dir", "fetch_dir", "stage_dir"),
+    RecipePhase.BUILD: ("recipe_dir", "fetch_dir", "stage_dir", "install_dir"),
+    RecipePhase.INSTALL: ("recipe_dir", "fetch_dir", "stage_dir", "install_dir"),
+    RecipePhase.DEPLOY: ("asset_dir",),
+}
+_WITH_CORES = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
+
+
+def make_ctx(place: Setting) -> CtxTable:
+    """The ctx of a phase: its fields, its functions, and why others are not there."""
+    definition = place.recipe.definition
+    assert definition is not None
+    user_managed = definition.user_managed
+    names = _FUNCTIONS[place.phase]
+    if user_managed and place.phase is RecipePhase.INSTALL:
+        names = _USER_MANAGED_INSTALL
+    fields = _fields(place, user_managed=user_managed)
+    surface = _Surface(place)
+    functions: dict[str, Callable[..., object]] = {name: getattr(surface, name) for name in names}
+    return CtxTable(
+        fields=fields,
+        functions=functions,
+        missing=_missing(place, {*names, *fields}, user_managed=user_managed),
+    )
+
+
+def _fields(place: Setting, *, user_managed: bool) -> dict[str, LuaValue]:
+    recipe = place.recipe
+    definition = recipe.definition
+    assert definition is not None
+    fields: dict[str, LuaValue] = {
+        "identity": recipe.key.identity,
+        "options": cast("LuaValue", dict(definition.options)),
+    }
+    if user_managed:
+        if place.phase is RecipePhase.INSTALL and recipe.entry is not None:
+            fields["tmp_dir"] = str(recipe.entry.tmp_dir)
+        return fields
+    for name in _DIRECTORIES.get(place.phase, ()):
+        fields[name] = str(directory_of(place, name))
+    if place.phase in _WITH_CORES:
+        fields["cores"] = place.engine.services.cores
+    return fields
+
+
+def directory_of(place: Setting, name: str) -> Path:
+    """The folder that a field of ctx names."""
+    recipe = place.recipe
+    if name == "recipe_dir":
+        assert recipe.recipe_dir is not None
+        return recipe.recipe_dir
+    entry = recipe.entry
+    assert entry is not None
+    folders = {
+        "tmp_dir": entry.tmp_dir,
+        "fetch_dir": entry.fetch_dir,
+        "stage_dir": entry.stage_dir,
+        "install_dir": entry.asset_dir,
+        "asset_dir": entry.asset_dir,
+    }
+    return folders[name]
+
+
+def _missing(place: Setting, there: set[str], *, user_managed: bool) -> dict[str, str]:
+    """For each name that other phases have: why this one has not."""
+    all_names = {name for names in _FUNCTIONS.values() for name in names}
+    all_names |= {name for names in _DIRECTORIES.values() for name in names} | {"cores"}
+    reasons = {}
+    for name in all_names - there:
+        if user_managed:
+            reasons[name] = (
+                f"ctx.{name} is not there: {place.recipe.key} is user-managed (it has a check), so "
+                "it has no folder in the cache; put what is to be downloaded or built into a "
+                "recipe of its own and depend on it"
+            )
+        else:
+            phases = [
+                phase.label
+                for phase in RecipePhase
+                if name in _FUNCTIONS.get(phase, ()) + _DIRECTORIES.get(phase, ())
+                or (name == "cores" and phase in _WITH_CORES)
+            ]
+            reasons[name] = (
+                f"ctx.{name} is not there in {place.phase.label}, but in {', '.join(phases)}"
+            )
+    return reasons
+
+
+class _Surface:
+    """The functions of ctx. Their names are what recipe authors write."""
+
+    def __init__(self, place: Setting) -> None:
+        self._place = place
+
+    # -- running things --------------------------------------------------------------------------
+
+    def run(self, script: object = None, options: object = None) -> LuaValue:
+        place = self._place
+        if not isinstance(script, str) and not (
+            isinstance(script, list) and all(isinstance(line, str) for line in script)
+        ):
+            raise DeclarationError("ctx.run: the script must be a string, or an array of lines")
+        parsed = parse_run_options(options, place, check=_checks(place))
+        return _as_table(place.run_script(script, parsed))
+
+    def exec(self, argv: object = None, options: object = None) -> LuaValue:
+        place = self._place
+        if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
+            raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
+        parsed = parse_run_options(options, place, check=_checks(place))
+        return _as_table(place.run_program(argv, parsed))
+
+    def quote(self, text: object = None) -> LuaValue:
+        return files.quote(_text("ctx.quote", text))
+
+    def asset(self, query: object = None) -> LuaValue:
+        place = self._place
+        query = _text("ctx.asset", query)
+        return str(asset_of(place.recipe, place.engine, place.phase, query))
+
+    def product(self, name: object = None) -> LuaValue:
+        place = self._place
+        return product_of(place.recipe, place.engine, place.phase, _text("ctx.product", name))
+
+    def template(self, text: object = None, values: object = None) -> LuaValue:
+        if not isinstance(values, dict):
+            raise DeclarationError("ctx.template(text, values): values must be a table")
+        return fill_template(_text("ctx.template", text), values)
+
+    def mark_install_complete(self) -> None:
+        self._place.marked_complete = True
+
+    # -- fetching and unpacking ------------------------------------------------------------------
+
+    def fetch(self, spec: object = None) -> LuaValue:
+        from envy.phases.fetch import fetch_for_ctx
+
+        return fetch_for_ctx(self._place, spec)
+
+    def commit_fetch(self, *names: object) -> None:
+        from envy.phases.fetch import commit_for_ctx
+
+        commit_for_ctx(self._place, names)
+
+    def extract(self, name: object = None, options: object = None) -> LuaValue:
+        place = self._place
+        archive = self._fetched(_text("ctx.extract", name))
+        strip, dest = _extract_options(options)
+        return unpack_one(place, archive, place.run_dir / dest, strip=strip)
+
+    def extract_all(self, options: object = None) -> LuaValue:
+        strip, dest = _extract_options(options)
+        return unpack_all(self._place, self._place.run_dir / dest, strip=strip)
+
+    def _fetched(self, name: str) -> Path:
+        """A file to extract: in the run directory, else among what was fetched."""
+        place = self._place
+        here = self._readable(name)
+        if here.exists() or place.phase is RecipePhase.FETCH or place.recipe.entry is None:
+            return here
+        return place.recipe.entry.fetch_dir / name
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def copy(self, source: object = None, destination: object = None) -> None:
+        name, target = _text("ctx.copy", source), _text("ctx.copy", destination)
+        files.copy(
+            self._readable(name),
+            self._path(target),
+            into_directory=target.endswith("/"),
+            contents=name == "." or name.endswith("/."),
+        )
+
+    def move(self, source: object = None, destination: object = None) -> None:
+        target = _text("ctx.move", destination)
+        files.move(
+            self._path(_text("ctx.move", source)),
+            self._path(target),
+            into_directory=target.endswith("/"),
+        )
+
+    def remove(self, path: object = None) -> LuaValue:
+        return files.remove(self._path(_text("ctx.remove", path)))
+
+    def exists(self, path: object = None) -> LuaValue:
+        return files.exists(self._path(_text("ctx.exists", path)))
+
+    def mkdir(self, path: object = None) -> None:
+        files.mkdir(self._path(_text("ctx.mkdir", path)))
+
+    def symlink(self, target: object = None, link: object = None) -> None:
+        files.symlink(_text("ctx.symlink", target), self._path(_text("ctx.symlink", link)))
+
+    def chmod(self, path: object = None, mode: object = None) -> None:
+        # A number is meant as it is written: chmod(f, 755), and 0755 does not exist in Lua.
+        text = str(mode) if isinstance(mode, int) else _text("ctx.chmod", mode)
+        files.chmod(self._path(_text("ctx.chmod", path)), text)
+
+    def write(self, path: object = None, text: object = None) -> None:
+        if not isinstance(text, str):
+            raise DeclarationError("ctx.write(path, text): text must be a string")
+        files.write(self._path(_text("ctx.write", path)), text)
+
+    def read(self, path: object = None) -> LuaValue:
+        return files.read(self._readable(_text("ctx.read", path)))
+
+    def glob(self, pattern: object = None) -> LuaValue:
+        return list(files.glob(self._place.run_dir, _text("ctx.glob", pattern)))
+
+    def replace(self, path: object = None, old: object = None, new: object = None) -> LuaValue:
+        if not isinstance(new, str):
+            raise DeclarationError("ctx.replace(path, old, new): new must be a string")
+        return files.replace(self._path(_text("ctx.replace", path)), _text("ctx.replace", old), new)
+
+    def patch(self, patch: object = None, options: object = None) -> None:
+        place = self._place
+        given = _text("ctx.patch", patch)
+        strip = _strip(options)
+        inline = "\n" in given
+        run: files.ProgramRunner = functools.partial(_run_quietly, place)
+        files.patch(
+            place.run_dir,
+            run=run,
+            file=None if inline else self._fetched_or_own(given),
+            text=given if inline else "",
+            strip=1 if strip is None else strip,
+        )
+
+    def ls(self, path: object = None) -> LuaValue:
+        return list(files.ls(self._path("." if path is None else _text("ctx.ls", path))))
+
+    def _path(self, text: str) -> Path:
+        return files.resolve(self._place.run_dir, text)
+
+    def _fetched_or_own(self, name: str) -> Path:
+        """A file here, among what was fetched, or in the recipe's folder."""
+        path = self._fetched(name)
+        recipe_dir = self._place.recipe.recipe_dir
+        if not path.exists() and recipe_dir is not None:
+            path = recipe_dir / name
+        return self._checked(path)
+
+    def _readable(self, text: str) -> Path:
+        return self._checked(self._path(text))
+
+    def _checked(self, path: Path) -> Path:
+        place = self._place
+        path = Path(os.path.normpath(path))
+        if not place.may_read(path):
+            assert place.recipe.recipe_dir is not None
+            name = path.relative_to(place.recipe.recipe_dir)
+            raise DeclarationError(
+                f"{name} lies in the recipe's own folder and is not among its `inputs`, so a "
+                "change of it would go unnoticed",
+                hint=f'add it: inputs = {{ "{name}" }}',
+            )
+        return path
+
+
+def _checks(place: Setting) -> bool:
+    """Whether a failing command is an error: not in `check`, where it means not satisfied."""
+    return place.phase is not RecipePhase.CHECK
+
+
+def _as_table(completed: Completed) -> LuaValue:
+    return {
+        "exit_code": completed.exit_code,
+        "stdout": completed.stdout.decode("utf-8", "surrogateescape"),
+        "stderr": completed.stderr.decode("utf-8", "surrogateescape"),
+    }
+
+
+def _run_quietly(place: Setting, argv: Sequence[str], cwd: Path) -> Completed:
+    options = RunOptions(cwd=cwd, capture=True, check=False, quiet=True)
+    return place.run_program(list(argv), options)
+
+
+def _text(what: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise DeclarationError(f"{what}: a string was expected, not {value!r}")
+    return value
+
+
+def _strip(options: object) -> int | None:
+    if options is None:
+        return None
+    strip = options.get("strip") if isinstance(options, dict) else None
+    if not isinstance(options, dict) or isinstance(strip, bool) or not isinstance(strip or 0, int):
+        raise DeclarationError("the options are a table such as { strip = 1 }")
+    return strip
+
+
+def _extract_options(options: object) -> tuple[int, str]:
+    strip = _strip(options)
+    dest = options.get("dest", ".") if isinstance(options, dict) else "."
+    if not isinstance(dest, str):
+        raise DeclarationError("`dest` of ctx.extract must be a path")
+    return strip or 0, dest
+
+
+def fetch_names() -> tuple[str, ...]:
+    """The names of the functions of ctx in the fetch phase."""
+    return _FUNCTIONS[RecipePhase.FETCH]

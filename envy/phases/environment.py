@@ -1,0 +1,132 @@
+"""The environment of a recipe's scripts, and of `os.getenv` in its phases.
+
+fetch, check and user-managed scripts inherit the user's environment. stage, build and install
+start from a short list, so that what is built does not depend on what happens to be set.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Mapping
+
+from envy.errors import DeclarationError
+from envy.phase import RecipePhase
+from envy.phases.access import usable
+from envy.phases.surface import Engine
+from envy.recipe import Recipe
+
+_KEPT = ("PATH", "HOME", "USER", "TERM", "LOGNAME")
+_KEPT_ON_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "TEMP", "WINDIR")
+# How to reach the network and whom to trust there; any case, as programs disagree about it.
+_NETWORK = frozenset(
+    {
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "FTP_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "CURL_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+        "PIP_CERT",
+        "NODE_EXTRA_CA_CERTS",
+        "NIX_SSL_CERT_FILE",
+    }
+)
+_ISOLATED = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
+_LIST_SEPARATOR = os.path.pathsep
+
+
+def script_environment(recipe: Recipe, engine: Engine, phase: RecipePhase) -> dict[str, str]:
+    """All variables that a script of this phase gets.
+
+    Raises:
+        DeclarationError: two dependencies export different values for one variable.
+    """
+    definition = recipe.definition
+    assert definition is not None
+    outer = engine.services.environment
+    if phase in _ISOLATED and not definition.user_managed:
+        variables = _isolated(outer, (*definition.pass_env, *definition.secret_env))
+        if recipe.entry is not None:
+            variables["TMPDIR"] = str(recipe.entry.tmp_dir)
+    else:
+        variables = dict(outer)
+    exported = exported_environment(usable(recipe, engine, phase), variables)
+    variables.update(exported)
+    variables.update(_own_variables(recipe, engine))
+    return variables
+
+
+def _isolated(outer: Mapping[str, str], passed: Iterable[str]) -> dict[str, str]:
+    wanted = {*_KEPT, *_KEPT_ON_WINDOWS, *passed}
+    variables = {
+        name: value for name, value in outer.items() if name in wanted or name.upper() in _NETWORK
+    }
+    variables["LANG"] = "C.UTF-8"
+    return variables
+
+
+def _own_variables(recipe: Recipe, engine: Engine) -> dict[str, str]:
+    definition = recipe.definition
+    assert definition is not None
+    variables = {
+        "ENVY_RECIPE_DIR": str(recipe.recipe_dir or ""),
+        "ENVY_CORES": str(engine.services.cores),
+    }
+    if recipe.entry is not None and not definition.user_managed:
+        variables["ENVY_INSTALL_DIR"] = str(recipe.entry.asset_dir)
+        variables["ENVY_STAGE_DIR"] = str(recipe.entry.stage_dir)
+        variables["ENVY_FETCH_DIR"] = str(recipe.entry.fetch_dir)
+    for name, value in definition.options.items():
+        if isinstance(value, bool):
+            variables[option_variable(name)] = "true" if value else "false"
+        elif isinstance(value, str | int | float):
+            variables[option_variable(name)] = str(value)
+    return variables
+
+
+def option_variable(name: str) -> str:
+    """The variable that tells scripts an option: `ENVY_OPTION_<NAME>`."""
+    return "ENVY_OPTION_" + "".join(c if c.isalnum() else "_" for c in name).upper()
+
+
+def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -> dict[str, str]:
+    """What the exports of packages make of an environment; the nearest package comes first.
+
+    Raises:
+        DeclarationError: two packages export different values for one variable.
+    """
+    lists: dict[str, list[str]] = {"PATH": [], "CMAKE_PREFIX_PATH": [], "PKG_CONFIG_PATH": []}
+    variables: dict[str, str] = {}
+    sources: dict[str, Recipe] = {}
+    for provider in providers:
+        if provider.exports is None:
+            continue
+        asset = str(provider.asset_dir or "")
+        lists["PATH"] += _below(asset, provider.exports.path)
+        lists["CMAKE_PREFIX_PATH"] += _below(asset, provider.exports.cmake_prefix)
+        lists["PKG_CONFIG_PATH"] += _below(asset, provider.exports.pkg_config)
+        for name, template in provider.exports.env.items():
+            value = template.replace("{{asset}}", asset)
+            if variables.setdefault(name, value) != value:
+                raise DeclarationError(
+                    f"{sources[name].key} and {provider.key} export different values for {name}: "
+                    f"{variables[name]!r} and {value!r}",
+                    hint="depend on one of them only, or let one stop exporting it",
+                )
+            sources.setdefault(name, provider)
+    for name, folders in lists.items():
+        if folders:
+            old = base.get(name, "")
+            variables[name] = _LIST_SEPARATOR.join([*folders, *([old] if old else [])])
+    return variables
+
+
+def _below(asset: str, paths: Iterable[str]) -> list[str]:
+    # ruff: noqa: PTH118 - normalised as text: a Path would keep `..` and cost more
+    return [
+        os.path.normpath(os.path.join(asset, path.replace("{{asset}}", asset))) for path in paths
+    ]

@@ -1,0 +1,57 @@
+"""`host`: the programs of the machine that a recipe relies on, as ingredients of its key."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+
+from envy.errors import ScriptFailed
+from envy.phases.surface import Engine
+from envy.process import Completed
+from envy.recipe import Recipe
+from envy.shell import builtin_shell, run_script
+
+
+def host_versions(recipe: Recipe, engine: Engine) -> dict[str, str]:
+    """Each program with its path and what its version command printed; asked once in a run.
+
+    Raises:
+        ScriptFailed: a program is not on the PATH, or its version command fails.
+    """
+    definition = recipe.definition
+    assert definition is not None
+    found = {}
+    for program, command in definition.host:
+        ask = functools.partial(_version, recipe, engine, program, command)
+        found[program] = engine.services.memo.once(("host", program, command), ask)
+    return found
+
+
+def _version(recipe: Recipe, engine: Engine, program: str, command: str) -> str:
+    services = engine.services
+    path = shutil.which(program, path=services.environment.get("PATH"))
+    if path is None:
+        raise ScriptFailed(
+            command=program,
+            exit_code=127,
+            reason="cannot be run, because the machine does not have it",
+            hint=f"install {program}: {recipe.key} relies on it (`host`)",
+        )
+    completed: Completed = run_script(
+        command,
+        shell=builtin_shell(services.platform),
+        cwd=services.project_dir,
+        environment=services.environment,
+        children=services.children,
+        label=f"{recipe.key.canonical}: host {program}",
+        capture=True,
+    )
+    if completed.exit_code:
+        raise ScriptFailed(
+            command=command,
+            exit_code=completed.exit_code,
+            signal=completed.signal,
+            tail=completed.stderr.decode("utf-8", "replace")[-1000:],
+            hint=f'say how {program} tells its version: host = {{ {program} = "…" }}',
+        )
+    return f"{path} {completed.stdout.decode('utf-8', 'replace').strip()}"

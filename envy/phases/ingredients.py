@@ -1,0 +1,201 @@
+"""What goes into the entry key of a recipe, gathered when its graph is resolved.
+
+Files are named as the recipe names them, relative to its own folder where they lie in it, so that
+the same recipe gives the same key on another machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from blake3 import blake3
+
+from envy import files
+from envy.cache.entry_key import Ingredients
+from envy.cache.trees import digest_tree
+from envy.errors import DeclarationError, Origin
+from envy.lua.convert import LuaFunction, LuaValue
+from envy.lua.host import CtxTable
+from envy.lua.sandbox import PhaseAccess
+from envy.option_text import serialise_options
+from envy.phases.ctx import fetch_names
+from envy.phases.host import host_versions
+from envy.phases.surface import Engine
+from envy.phases.transfer import fetch_context
+from envy.recipe import Recipe
+from envy.shell import Shell
+from envy.sources import Scheme, SourceItem, local_path, location, parse_source_items, scheme_of
+
+
+def ingredients_of(
+    recipe: Recipe, engine: Engine, *, shell: Shell, dependency_keys: Sequence[str]
+) -> Ingredients:
+    """Everything that decides what the entry will hold.
+
+    Raises:
+        DeclarationError: an input is not there; FetchError: a git ref cannot be resolved;
+        ScriptFailed: a program of `host` is missing.
+    """
+    definition = recipe.definition
+    services = engine.services
+    assert definition is not None
+    inputs = _inputs(recipe)
+    recipe.input_files = frozenset(inputs)
+    recipe.sources = _declared_sources(recipe, engine)
+    platform = services.platform
+    runs_scripts = definition.build is not None or definition.install is not None
+    abi = "" if definition.portable or not runs_scripts else _abi(engine)
+    return Ingredients(
+        identity=recipe.key.identity,
+        options_text=serialise_options(definition.options) if definition.options else "",
+        recipe_digest=recipe.digest,
+        reads_files=_reads(recipe),
+        reads_variables=dict(recipe.lua.reads.variables) if recipe.lua else {},
+        inputs={_named(path, recipe): digest for path, digest in inputs.items()},
+        sources=tuple(_source(item, recipe, engine) for item in recipe.sources or ()),
+        platform=platform.tag,
+        abi=abi,
+        host=host_versions(recipe, engine),
+        pass_env={name: services.environment.get(name) for name in definition.pass_env},
+        shell=repr((shell.inline, shell.file, shell.prologue)) if _uses_shell(recipe) else "",
+        dependencies=tuple(sorted(dependency_keys)),
+    )
+
+
+def key_of_user_managed(recipe: Recipe) -> str:
+    """What stands for a user-managed recipe in the keys of others: not the machine's state."""
+    text = f"{recipe.key.canonical}\n{recipe.digest}"
+    return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _abi(engine: Engine) -> str:
+    platform = engine.services.platform
+    if platform.libc:
+        return f"{platform.libc}-{platform.libc_version}"
+    return f"{platform.os}-{platform.os_version.split('.')[0]}"
+
+
+def _uses_shell(recipe: Recipe) -> bool:
+    definition = recipe.definition
+    assert definition is not None
+    # A function may run scripts, too; data alone never does.
+    return any(
+        isinstance(verb, str | LuaFunction)
+        for verb in (definition.fetch, definition.stage, definition.build, definition.install)
+    )
+
+
+def _reads(recipe: Recipe) -> dict[str, str | None]:
+    reads = recipe.lua.reads.files if recipe.lua else {}
+    own = recipe.path
+    return {_named(path, recipe): digest for path, digest in reads.items() if path != own}
+
+
+def _named(path: Path, recipe: Recipe) -> str:
+    assert recipe.recipe_dir is not None
+    if path.is_relative_to(recipe.recipe_dir):
+        return path.relative_to(recipe.recipe_dir).as_posix()
+    return path.as_posix()
+
+
+def _inputs(recipe: Recipe) -> dict[Path, str]:
+    """The declared local files and folders, with what is in them."""
+    definition = recipe.definition
+    assert definition is not None
+    assert recipe.recipe_dir is not None
+    found: dict[Path, str] = {}
+    for pattern in definition.inputs:
+        names = files.glob(recipe.recipe_dir, pattern)
+        if not names:
+            raise DeclarationError(
+                f"`inputs` names {pattern!r}, and there is no such file in {recipe.recipe_dir}",
+                origin=Origin(definition.path),
+                hint="name files or folders beside the recipe; patterns such as patches/*.patch",
+            )
+        for name in names:
+            path = recipe.recipe_dir / name
+            found[path] = digest_tree(path)
+    return found
+
+
+def _declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] | None:
+    """What is to be fetched, as data; None for a function that uses ctx: its text stands for it."""
+    definition = recipe.definition
+    assert definition is not None
+    if not isinstance(definition.fetch, LuaFunction):
+        return definition.fetch or ()
+    acts, answer = _declarative_answer(recipe, engine, definition.fetch)
+    if acts:
+        return None
+    if answer is None:
+        return ()
+    return parse_source_items(
+        answer, origin=Origin(definition.path), base_dir=definition.path.parent
+    )
+
+
+def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> tuple[bool, object]:
+    """Whether a fetch function acts, that is, uses ctx; and what it returns if it does not."""
+    definition = recipe.definition
+    assert definition is not None
+    assert recipe.recipe_dir is not None
+    imperative = False
+
+    def refuse(*_arguments: object) -> None:
+        nonlocal imperative
+        imperative = True
+        raise DeclarationError("this function of ctx works in the fetch phase only")
+
+    names = fetch_names()
+    ctx = CtxTable(
+        fields={
+            "identity": recipe.key.identity,
+            "options": cast("LuaValue", dict(definition.options)),
+            "recipe_dir": str(recipe.recipe_dir),
+            "tmp_dir": "",
+        },
+        functions=dict.fromkeys(names, refuse),
+        missing={},
+    )
+    access = PhaseAccess(
+        run_dir=recipe.recipe_dir,
+        environment=engine.services.environment,
+        recipe_dir=recipe.recipe_dir,
+        may_read=lambda path: path in recipe.input_files,
+    )
+    try:
+        with fetch.state.phase(access):
+            answer = fetch.state.call_with_ctx(fetch, ctx, definition.options)
+    except Exception:
+        if imperative:
+            return True, None
+        raise
+    return imperative, answer
+
+
+def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:
+    """One declared source, pinned: its digest, its commit, or what the local file holds."""
+    pins: Mapping[str, object] = {
+        name: value
+        for name in ("dest", "executable", "extract", "strip", "subdir", "into", "python", "kind")
+        if (value := getattr(item, name)) not in ("", None)
+    }
+    scheme = scheme_of(item.source)
+    if scheme in {Scheme.LOCAL, Scheme.FILE}:
+        path = local_path(item)
+        if not path.exists():
+            raise DeclarationError(
+                f"there is no {path} to fetch",
+                origin=item.origin,
+                hint=f"a relative source is relative to {item.base_dir}",
+            )
+        return f"{item.source} {digest_tree(path)} {sorted(pins.items())}"
+    if scheme is Scheme.GIT:
+        from envy.transport import resolve_ref
+
+        item = replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
+        return f"{location(item)} submodules={item.submodules} {sorted(pins.items())}"
+    return f"{location(item)} {sorted(pins.items())}"

@@ -1,0 +1,82 @@
+"""install: fill the asset and publish it; or bring the machine to where a check holds."""
+
+from __future__ import annotations
+
+from envy import files
+from envy.cache.entry_key import as_json
+from envy.cache.read import payload_is_empty
+from envy.cache.write import publish
+from envy.errors import DeclarationError
+from envy.phase import RecipePhase
+from envy.phases.access import build_only
+from envy.phases.log import prune_old_logs
+from envy.phases.setting import Setting, setting
+from envy.phases.surface import Engine
+from envy.phases.user_managed import install_user_managed, is_user_managed
+from envy.phases.verbs import carry_out
+from envy.recipe import Outcome, Recipe
+
+
+def run_install_phase(recipe: Recipe, engine: Engine) -> None:
+    """Do what `install` says, and publish the asset.
+
+    Raises:
+        ScriptFailed, LuaScriptError: the recipe's own install failed.
+        DeclarationError: there is nothing to publish.
+        CacheError: the payload could not be published.
+    """
+    if is_user_managed(recipe):
+        install_user_managed(recipe, engine)
+        return
+    definition = recipe.definition
+    entry = recipe.entry
+    assert definition is not None
+    assert entry is not None
+    assert recipe.attempt is not None
+    with setting(recipe, engine, RecipePhase.INSTALL, run_dir=entry.asset_dir) as place:
+        if definition.install is not None:
+            carry_out(place, definition.install)
+        elif payload_is_empty(entry):
+            _publish_stage_tree(place)
+        if payload_is_empty(entry) and not place.marked_complete:
+            raise _nothing_to_publish(recipe)
+    publish(recipe.attempt, _ingredients_text(recipe), forbidden=_build_only_paths(recipe, engine))
+    recipe.attempt = None
+    recipe.outcome = Outcome.INSTALLED
+    prune_old_logs(recipe, engine.services.layout)
+
+
+def _publish_stage_tree(place: Setting) -> None:
+    """Without an install of its own, what was staged or built is the asset."""
+    entry = place.recipe.entry
+    assert entry is not None
+    names = files.ls(entry.stage_dir) if files.exists(entry.stage_dir) else []
+    for name in names:
+        files.move(entry.stage_dir / name, entry.asset_dir / name)
+    if names:
+        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        place.log.say("info", f"no install: the stage folder is published as it is ({shown})")
+
+
+def _nothing_to_publish(recipe: Recipe) -> DeclarationError:
+    definition = recipe.definition
+    assert definition is not None
+    what = "install put nothing there" if definition.install else "nothing was fetched or built"
+    return DeclarationError(
+        f"there is nothing to publish: {what}",
+        hint="put files into ctx.install_dir (the folder that install runs in), or say that an "
+        "empty package is meant: ctx.mark_install_complete()",
+    )
+
+
+def _ingredients_text(recipe: Recipe) -> str:
+    assert recipe.ingredients is not None
+    return as_json(recipe.ingredients)
+
+
+def _build_only_paths(recipe: Recipe, engine: Engine) -> dict[bytes, str]:
+    """Paths of what is there only to build: they may be gone when the package is used."""
+    return {
+        str(other.asset_dir).encode("utf-8", "surrogateescape"): other.key.canonical
+        for other in build_only(recipe, engine)
+    }

@@ -1,0 +1,152 @@
+"""The log of one phase of one recipe: everything its scripts print, and what recipes say.
+
+A log file is made when there is something to write, in the folder of this attempt. Values of
+`secret_env` are masked before anything is written or told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from envy import events as ev
+from envy.cache.entry_key import canonical_identity_hash
+from envy.cache.layout import CacheLayout
+from envy.phase import RecipePhase
+from envy.phases.surface import Services
+from envy.recipe import Recipe
+from envy.shell import LineSplitter
+
+MASK = b"***"
+_TAIL_BYTES = 16384
+_LONGEST_SHOWN = 1000
+
+
+class PhaseLog:
+    """Where the output of a phase goes: its file, and the listeners."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        services: Services,
+        phase: RecipePhase,
+        *,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        self._recipe = recipe
+        self._services = services
+        self._phase = phase
+        # The longest first: one secret may be the beginning of another.
+        self._secrets = sorted((text.encode() for text in secrets if text), key=len, reverse=True)
+        self._splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
+        self._file: BinaryIO | None = None
+
+    def output(self, stream: str, chunk: bytes, *, quiet: bool = False) -> None:
+        """Take some bytes that a child wrote; whole lines are masked, kept and shown."""
+        lines = self._splitters[stream].feed(chunk)
+        if lines:
+            self._take(stream, lines, quiet=quiet)
+
+    def end_of_output(self, *, quiet: bool = False) -> None:
+        """A child has ended: what it left without a newline is a line."""
+        for stream, splitter in self._splitters.items():
+            rest = splitter.finish()
+            if rest:
+                self._take(stream, rest, quiet=quiet)
+
+    def command(self, command: str) -> None:
+        """Write down what is being run."""
+        self._write([b"$ " + line.encode() for line in command.splitlines()])
+
+    def say(self, level: str, message: str) -> None:
+        """What a recipe, or envy about it, has to say."""
+        text = self._mask(message.encode("utf-8", "surrogateescape"))
+        self._write([f"[{level}] ".encode() + text])
+        self._services.events.emit(
+            ev.LogMessage(
+                recipe=self._recipe.key.identity,
+                level=level,
+                message=text.decode("utf-8", "replace"),
+            )
+        )
+
+    def close(self) -> None:
+        """No more comes."""
+        self.end_of_output()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def mask(self, text: str) -> str:
+        """A text as it may be shown."""
+        return self._mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+
+    def _take(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
+        masked = [self._mask(line) for line in lines]
+        self._write(masked)
+        if quiet or not self._services.events.listening:
+            return
+        for line in masked:
+            self._services.events.emit(
+                ev.OutputLine(
+                    recipe=self._recipe.key.identity,
+                    phase=self._phase,
+                    stream=stream,
+                    text_=line[:_LONGEST_SHOWN].decode("utf-8", "replace"),
+                )
+            )
+
+    def _mask(self, text: bytes) -> bytes:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        if self._file is None:
+            log_dir = log_dir_of(self._recipe, self._services)
+            log_dir.mkdir(parents=True, exist_ok=True)
+            path = log_dir / f"{self._phase.label}.log"
+            self._file = path.open("ab", buffering=1 << 16)
+            self._recipe.log_path = path
+        self._file.write(b"".join(line + b"\n" for line in lines))
+        self._file.flush()
+
+
+def log_dir_of(recipe: Recipe, services: Services) -> Path:
+    """The folder of this attempt's logs; without an entry key, the canonical key names it."""
+    if recipe.log_dir is None or (recipe.entry_key and not _is_for_entry(recipe)):
+        recipe.log_dir = services.layout.log_dir(
+            recipe.key.identity, log_key(recipe), services.stamp
+        )
+    return recipe.log_dir
+
+
+def log_key(recipe: Recipe) -> str:
+    """The 16 digits under which the logs of a recipe's attempts are kept."""
+    return (recipe.entry_key or canonical_identity_hash(recipe.key.canonical))[:16]
+
+
+def prune_old_logs(recipe: Recipe, layout: CacheLayout) -> None:
+    """Keep the last five attempts."""
+    from envy.cache.write import prune_logs
+
+    prune_logs(layout.log_root(recipe.key.identity, log_key(recipe)), keep=5)
+
+
+def log_tail(path: Path | None, *, lines: int) -> list[str]:
+    """The end of a log, for people; nothing if there is no log."""
+    if path is None:
+        return []
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [line[:400] for line in text.splitlines()[-lines:]]
+
+
+def _is_for_entry(recipe: Recipe) -> bool:
+    return recipe.log_dir is not None and recipe.log_dir.parent.name == recipe.entry_key[:16]

@@ -1,0 +1,259 @@
+"""recipe_fetch: get the recipe file, load it, and declare what it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from blake3 import blake3
+
+from envy import events as ev
+from envy.cache.layout import CacheLayout
+from envy.errors import DeclarationError, FetchError, Origin
+from envy.lua.convert import LuaFunction
+from envy.lua.runtime import LuaState
+from envy.lua.sandbox import SandboxSettings
+from envy.origins import SourceText
+from envy.phase import RecipePhase
+from envy.phases.surface import Engine
+from envy.phases.transfer import fetch_context
+from envy.phases.work import release_lock, take_lock
+from envy.recipe import Edge, Recipe
+from envy.recipe_definition import RecipeDefinition, parse_definition
+from envy.recipe_key import RecipeKey
+from envy.recipe_spec import Dependency, Use, check_local_rule
+from envy.recipe_tables import Exports, parse_exports, parse_products
+from envy.sources import Scheme, SourceItem, local_path, location, scheme_of
+
+
+def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
+    """Load the recipe file and declare its dependencies.
+
+    Raises:
+        FetchError: the file could not be brought here; DeclarationError: it breaks a rule.
+        LuaScriptError: it could not be run.
+    """
+    path = _recipe_file(recipe, engine)
+    text = _read(recipe, path)
+    recipe.path = path
+    recipe.recipe_dir = path.parent
+    recipe.digest = blake3(text).hexdigest()
+    recipe.lua = _new_state(recipe, engine, path.parent)
+    recipe.lua.load_file(path)
+    values = recipe.lua.user_globals()
+    decoded = text.decode("utf-8", "surrogateescape")
+    recipe.definition = definition = parse_definition(
+        values, spec=recipe.spec, path=path, text=decoded, platform=engine.services.platform
+    )
+    recipe.excluded = definition.excluded
+    recipe.exports = _exports(definition, path, decoded)
+    for warning in definition.warnings:
+        engine.services.events.emit(
+            ev.LogMessage(recipe=recipe.key.identity, level="warn", message=warning)
+        )
+    if not recipe.excluded:
+        _declare(recipe, engine, definition.dependencies)
+
+
+# -- the file ------------------------------------------------------------------------------------
+
+
+def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
+    """The recipe's file on this machine; a remote one is kept in the cache by its source."""
+    item = recipe.spec.source
+    assert item is not None
+    scheme = scheme_of(item.source)
+    if scheme in {Scheme.LOCAL, Scheme.FILE}:
+        path = local_path(item)
+        return path if not path.is_dir() else _inside(path, recipe)
+    layout = engine.services.layout
+    pinned = item
+    if scheme is Scheme.GIT:
+        pinned = _pin(item, recipe, engine)
+    name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    folder = layout.recipes_dir(recipe.key.identity, name)
+    if not folder.is_dir() or (scheme is Scheme.HTTP and not (item.sha256 or item.blake3)):
+        _fetch_recipe(recipe, engine, pinned, folder, layout)
+    return _inside(folder, recipe)
+
+
+def _pin(item: SourceItem, recipe: Recipe, engine: Engine) -> SourceItem:
+    from dataclasses import replace
+
+    from envy.transport import resolve_ref
+
+    return replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
+
+
+def _fetch_recipe(
+    recipe: Recipe, engine: Engine, item: SourceItem, folder: Path, layout: CacheLayout
+) -> None:
+    """Bring a remote recipe to `folder`, whole or not at all, once for all processes."""
+    import shutil
+    import time
+
+    from envy.phases.transfer import fetch_batch
+
+    since = time.monotonic()
+    lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
+    try:
+        making = folder.with_name(folder.name + ".new")
+        shutil.rmtree(making, ignore_errors=True)
+        [fetched] = fetch_batch(recipe, engine, [item], making)
+        if fetched.path.is_dir():
+            content = fetched.path
+        else:
+            content = making
+            fetched.path.rename(making / "recipe.lua")
+        if folder.exists():
+            shutil.rmtree(folder)
+        content.rename(folder)
+        shutil.rmtree(making, ignore_errors=True)
+    except OSError as error:
+        raise FetchError(
+            f"cannot keep the recipe in the cache: {error}", uri=item.source
+        ) from error
+    finally:
+        release_lock(recipe, engine, lock, since)
+
+
+def _inside(folder: Path, recipe: Recipe) -> Path:
+    """The recipe file in a folder: `recipe.lua`, or one named after its identity."""
+    names = ("recipe.lua", f"{recipe.key.identity}.lua")
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise DeclarationError(
+        f"{folder} holds neither {names[0]} nor {names[1]}",
+        origin=recipe.spec.origin,
+        hint='name the folder within the source that does: subdir = "…"',
+    )
+
+
+def _read(recipe: Recipe, path: Path) -> bytes:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise DeclarationError(
+            f"there is no recipe file {path}", origin=recipe.spec.origin, hint=_hint(path, recipe)
+        ) from None
+    except OSError as error:
+        raise DeclarationError(
+            f"cannot read the recipe file {path}: {error.strerror}", origin=recipe.spec.origin
+        ) from error
+    item = recipe.spec.source
+    if item is not None and scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}:
+        _verify(text, item)
+    return text
+
+
+def _hint(path: Path, recipe: Recipe) -> str:
+    from envy.suggest import nearest
+
+    names = [found.name for found in path.parent.glob("*.lua")] if path.parent.is_dir() else []
+    near = nearest(path.name, names)
+    if near:
+        return f"did you mean {near}?"
+    return f"write it, or change the source of {recipe.key.identity}"
+
+
+def _verify(text: bytes, item: SourceItem) -> None:
+    import hashlib
+
+    from envy.errors import DigestMismatch
+
+    promised = (("sha256", item.sha256, hashlib.sha256), ("blake3", item.blake3, blake3))
+    for algorithm, expected, digest in promised:
+        actual = digest(text).hexdigest() if expected else ""
+        if actual != expected:
+            raise DigestMismatch(
+                uri=item.source, algorithm=algorithm, expected=expected, actual=actual
+            )
+
+
+# -- its content ---------------------------------------------------------------------------------
+
+
+def _new_state(recipe: Recipe, engine: Engine, base_dir: Path) -> LuaState:
+    services = engine.services
+    identity = recipe.key.identity
+
+    def log(level: str, message: str) -> None:
+        services.events.emit(ev.LogMessage(recipe=identity, level=level, message=message))
+
+    def stdout(message: str) -> None:
+        services.events.emit(ev.StandardOutput(recipe=identity, message=message))
+
+    return LuaState(
+        SandboxSettings(
+            platform=services.platform,
+            environment=services.environment,
+            should_stop=engine.stopped,
+            on_log=log,
+            on_stdout=stdout,
+        ),
+        base_dir=base_dir,
+    )
+
+
+def _exports(definition: RecipeDefinition, path: Path, text: str) -> Exports:
+    """The exports; a function of the options is asked now, since it depends on nothing else."""
+    exports = definition.exports
+    if not isinstance(exports, LuaFunction):
+        return exports
+    value = exports.state.call(exports, dict(definition.options))
+    return parse_exports(value, SourceText(path, text).at("exports"))
+
+
+def evaluated_products(recipe: Recipe, engine: Engine) -> dict[str, str]:
+    """The products of a recipe that is not user-managed, or whose products are a plain table."""
+    definition = recipe.definition
+    assert definition is not None
+    products = definition.products
+    if not isinstance(products, LuaFunction):
+        return dict(products)
+    value = products.state.call(products, dict(definition.options))
+    return dict(
+        parse_products(
+            value,
+            platform=engine.services.platform,
+            user_managed=definition.user_managed,
+            origin=Origin(definition.path),
+        )
+    )
+
+
+def _declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) -> None:
+    """Make an edge for each dependency; two entries for one key make one, the stricter of both."""
+    edges: dict[RecipeKey, Edge] = {}
+    for dependency in dependencies:
+        spec = dependency.spec
+        if not _is_here(dependency, engine):
+            continue
+        check_local_rule(recipe.key, spec.key, spec.origin)
+        edge = Edge(spec.key, dependency.needed_by, dependency.use, dependency.kind, spec.origin)
+        known = edges.get(spec.key)
+        if known is not None:
+            use = Use.RUN if Use.RUN in {known.use, edge.use} else Use.BUILD
+            needed_by = RecipePhase(min(known.needed_by, edge.needed_by))
+            edge = Edge(spec.key, needed_by, use, known.kind, known.origin)
+        edges[spec.key] = edge
+        child = engine.ensure_recipe(spec, parent=recipe.key)
+        engine.start_recipe(child)
+        if engine.services.events.listening:
+            engine.services.events.emit(
+                ev.DependencyAdded(
+                    parent=recipe.key.canonical,
+                    dependency=spec.key.canonical,
+                    kind=dependency.kind,
+                    needed_by=dependency.needed_by,
+                )
+            )
+    recipe.edges = tuple(edges.values())
+
+
+def _is_here(dependency: Dependency, engine: Engine) -> bool:
+    spec = dependency.spec
+    platform = engine.services.platform
+    matches = [platform.matches(name, origin=spec.origin) for name in spec.platforms]
+    return any(matches) or not matches

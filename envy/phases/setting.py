@@ -1,0 +1,233 @@
+"""Where a phase of one recipe takes place: its folder, log, environment, shell; and its scripts.
+
+One Setting serves one phase. It runs scripts and programs for the phase and for `ctx`, so that
+both go through the same log, events, environment and process registry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy import events as ev
+from envy.errors import DeclarationError, ScriptFailed
+from envy.phase import RecipePhase
+from envy.phases.environment import script_environment
+from envy.phases.log import PhaseLog
+from envy.phases.surface import Engine
+from envy.platform import process_start_time
+from envy.process import Completed, OnOutput, run_argv
+from envy.recipe import Recipe
+from envy.shell import Shell, describe_script, run_script, shell_from_value
+from envy.sources import SourceItem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The second argument of `ctx.run` and `ctx.exec`."""
+
+    cwd: Path | None = None
+    env: Mapping[str, str] | None = None
+    shell: Shell | None = None
+    quiet: bool = False
+    capture: bool = False
+    check: bool = True
+    interactive: bool = False
+    timeout: float | None = None
+
+
+class Setting:
+    """One phase of one recipe, as scripts and `ctx` see it."""
+
+    def __init__(
+        self, recipe: Recipe, engine: Engine, phase: RecipePhase, *, run_dir: Path
+    ) -> None:
+        self.recipe = recipe
+        self.engine = engine
+        self.phase = phase
+        self.run_dir = run_dir
+        services = engine.services
+        definition = recipe.definition
+        secrets = [
+            services.environment.get(name, "")
+            for name in (definition.secret_env if definition else ())
+        ]
+        self.marked_complete = False  # ctx.mark_install_complete was called
+        self.sources: dict[str, SourceItem] = {}  # what ctx.fetch brought, by name
+        self.log = PhaseLog(recipe, services, phase, secrets=secrets)
+
+    @functools.cached_property
+    def environment(self) -> dict[str, str]:
+        """All variables of this phase's scripts."""
+        return script_environment(self.recipe, self.engine, self.phase)
+
+    @property
+    def scratch_dir(self) -> Path | None:
+        """Where a long script may be put for its shell to read."""
+        entry = self.recipe.entry
+        if self.recipe.attempt is not None and entry is not None:
+            return entry.tmp_dir
+        return None
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The same, put together only when somebody looks: most Lua code never does."""
+        return _LazyVariables(lambda: self.environment)
+
+    def may_read(self, path: Path) -> bool:
+        """Whether a file may be read: one of the recipe's own folder only if it is in the key."""
+        recipe_dir = self.recipe.recipe_dir
+        if recipe_dir is None or not path.is_relative_to(recipe_dir):
+            return True
+        inputs = self.recipe.input_files
+        return (
+            path.is_relative_to(self.engine.services.layout.root)
+            or path in inputs
+            or any(parent in inputs for parent in path.parents)
+        )
+
+    def run_script(self, script: str | Sequence[str], options: RunOptions) -> Completed:
+        """Run a script in the phase's shell."""
+        shell = options.shell or self.engine.shell_for(self.recipe)
+        run = functools.partial(run_script, script, shell=shell, scratch_dir=self.scratch_dir)
+        return self._run(describe_script(script), run, options)
+
+    def run_program(self, argv: Sequence[str], options: RunOptions) -> Completed:
+        """Run a program without a shell."""
+        return self._run(" ".join(argv), functools.partial(run_argv, argv), options)
+
+    def _run(self, command: str, run: Callable[..., Completed], options: RunOptions) -> Completed:
+        cwd = options.cwd or self.run_dir
+        shown = self.log.mask(command)
+        self.log.command(shown)
+        events = self.engine.services.events
+        started = time.monotonic()
+        if events.listening:
+            events.emit(
+                ev.LuaCtxRunStart(
+                    recipe=self.recipe.key.identity, command=shown[:100], cwd=str(cwd)
+                )
+            )
+        with self._terminal(interactive=options.interactive):
+            completed = run(
+                cwd=cwd,
+                environment={**self.environment, **(options.env or {})},
+                children=self._children(),
+                label=f"{self.recipe.key.canonical}: {self.phase.label}",
+                on_output=self._on_output(quiet=options.quiet),
+                capture=options.capture,
+                timeout=options.timeout,
+                interactive=options.interactive,
+            )
+        self.log.end_of_output(quiet=options.quiet)
+        if events.listening:
+            events.emit(
+                ev.LuaCtxRunComplete(
+                    recipe=self.recipe.key.identity,
+                    command=shown[:100],
+                    cwd=str(cwd),
+                    exit_code=completed.exit_code,
+                    duration_ms=round((time.monotonic() - started) * 1000),
+                )
+            )
+        if options.check and (completed.exit_code or completed.timed_out):
+            raise _failure(shown, completed, options)
+        return completed
+
+    def _on_output(self, *, quiet: bool) -> OnOutput:
+        return functools.partial(self.log.output, quiet=quiet)
+
+    def _children(self) -> object:
+        """The registry of children; groups are noted in the entry lock while it is held."""
+        children = self.engine.services.children
+        lock = self.recipe.lock
+        if lock is None:
+            return children
+        return children.hooked(
+            on_start=lambda group: lock.record_group(group, process_start_time(group)),
+            on_end=lock.forget_group,
+        )
+
+    def _terminal(self, *, interactive: bool) -> contextlib.AbstractContextManager[None]:
+        if interactive:
+            return self.engine.services.terminal.lent()
+        return contextlib.nullcontext()
+
+
+class _LazyVariables(Mapping[str, str]):
+    """An environment that is made when it is first looked at."""
+
+    def __init__(self, make: Callable[[], Mapping[str, str]]) -> None:
+        self._make = make
+
+    def __getitem__(self, name: str) -> str:
+        return self._make()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make())
+
+    def __len__(self) -> int:
+        return len(self._make())
+
+
+@contextlib.contextmanager
+def setting(
+    recipe: Recipe, engine: Engine, phase: RecipePhase, *, run_dir: Path
+) -> Iterator[Setting]:
+    """A Setting for the duration of a phase."""
+    made = Setting(recipe, engine, phase, run_dir=run_dir)
+    try:
+        yield made
+    finally:
+        made.log.close()
+
+
+def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptions:
+    """The options of `ctx.run` and `ctx.exec`.
+
+    Raises:
+        DeclarationError: an unknown option, or one of the wrong type.
+    """
+    from envy import fields
+
+    if value is None:
+        return RunOptions(check=check)
+    if not isinstance(value, dict):
+        raise DeclarationError("the options of ctx.run are a table")
+    known = frozenset(RunOptions.__dataclass_fields__)
+    fields.check_known(value, known, what="the options of ctx.run", origin=None)
+    cwd = value.get("cwd")
+    env = value.get("env") or {}
+    timeout = value.get("timeout")
+    if cwd is not None and not isinstance(cwd, str):
+        raise DeclarationError("ctx.run: `cwd` must be a path")
+    if not isinstance(env, dict) or not all(isinstance(name, str) for name in env):
+        raise DeclarationError("ctx.run: `env` must be a table of variables")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
+        raise DeclarationError("ctx.run: `timeout` must be a number of seconds")
+    return RunOptions(
+        cwd=place.run_dir / cwd if cwd else None,
+        env={name: str(text) for name, text in env.items()},
+        shell=shell_from_value(value["shell"]) if value.get("shell") is not None else None,
+        quiet=fields.flag(value, "quiet", origin=None),
+        capture=fields.flag(value, "capture", origin=None),
+        check=fields.flag(value, "check", origin=None) if "check" in value else check,
+        interactive=fields.flag(value, "interactive", origin=None),
+        timeout=timeout,
+    )
+
+
+def _failure(command: str, completed: Completed, options: RunOptions) -> ScriptFailed:
+    reason = f"did not end within {options.timeout} s" if completed.timed_out else ""
+    tail = completed.stderr[-2000:].decode("utf-8", "replace") if options.capture else ""
+    return ScriptFailed(
+        command=command,
+        exit_code=completed.exit_code,
+        signal=completed.signal,
+        reason=reason,
+        tail=tail,
+    )

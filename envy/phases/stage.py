@@ -1,0 +1,59 @@
+"""stage: unpack what was fetched, into the stage folder, or straight into the asset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from envy.errors import DeclarationError, Origin
+from envy.lua.convert import LuaFunction
+from envy.phase import RecipePhase
+from envy.phases.setting import setting
+from envy.phases.surface import Engine
+from envy.phases.unpack import unpack_all
+from envy.phases.verbs import carry_out
+from envy.recipe import Recipe
+from envy.recipe_tables import StageTable, parse_stage_table
+
+
+def stage_destination(recipe: Recipe) -> Path:
+    """Where staging happens: a recipe without build and install is staged into its asset."""
+    definition = recipe.definition
+    entry = recipe.entry
+    assert definition is not None
+    assert entry is not None
+    direct = definition.build is None and definition.install is None
+    return entry.asset_dir if direct else entry.stage_dir
+
+
+def run_stage_phase(recipe: Recipe, engine: Engine) -> None:
+    """Do what `stage` says; by default extract every archive and copy the rest.
+
+    Raises:
+        ArchiveError: an archive is damaged, or an entry would land outside.
+    """
+    definition = recipe.definition
+    assert definition is not None
+    destination = stage_destination(recipe)
+    verb = definition.stage
+    if verb is None and not recipe.fetched:
+        return
+    with setting(recipe, engine, RecipePhase.STAGE, run_dir=destination) as place:
+        strip: int | None = 0
+        if isinstance(verb, StageTable):
+            strip = verb.strip
+        elif verb is not None:
+            answer = carry_out(place, verb)
+            strip = _answered_strip(answer, verb, definition.path)
+        if strip is not None:
+            unpack_all(place, destination, strip=strip)
+
+
+def _answered_strip(answer: object, verb: str | LuaFunction, path: Path) -> int | None:
+    """A stage function may return the table form, and leave the unpacking to envy."""
+    if answer is None or isinstance(verb, str):
+        return None
+    if not isinstance(answer, dict):
+        raise DeclarationError(
+            "`stage` may return nothing, or a table such as { strip = 1 }", origin=Origin(path)
+        )
+    return parse_stage_table(answer, Origin(path)).strip

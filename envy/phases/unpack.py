@@ -1,0 +1,99 @@
+"""Putting what was fetched where it is worked on: archives, wheels, trees, single files."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from envy import events as ev
+from envy import files
+from envy.errors import ArchiveError
+from envy.phases.setting import Setting
+from envy.sources import Scheme, SourceItem, scheme_of
+
+_SINGLE_SUFFIXES = (".gz", ".xz", ".zst", ".bz2")
+
+
+def unpack_all(place: Setting, dest: Path, *, strip: int) -> int:
+    """Extract every archive that was fetched and copy the rest; returns how many files came."""
+    return sum(
+        _unpack_item(place, name, item, dest, strip=strip)
+        for name, item in place.recipe.fetched.items()
+    )
+
+
+def unpack_one(place: Setting, archive: Path, dest: Path, *, strip: int) -> int:
+    """Extract one archive, whatever its sort; returns how many files came."""
+    return _extract(place, archive, dest, strip=strip, subdir="")
+
+
+def _unpack_item(place: Setting, name: str, item: SourceItem, dest: Path, *, strip: int) -> int:
+    from envy.archive import is_archive, is_compressed_single
+
+    entry = place.recipe.entry
+    assert entry is not None
+    path = entry.fetch_dir / name
+    dest = dest / item.into if item.into else dest
+    if path.is_dir():
+        files.copy(path, dest, contents=True)
+        return sum(1 for found in path.rglob("*") if not found.is_dir())
+    if item.extract is not False and is_archive(path):
+        is_npm = scheme_of(item.source) is Scheme.NPM
+        return _extract(
+            place,
+            path,
+            dest,
+            strip=(item.strip or strip) + (1 if is_npm else 0),
+            subdir=item.subdir,
+        )
+    if item.extract is not False and is_compressed_single(path):
+        return _decompress(path, dest)
+    if item.extract:
+        raise ArchiveError(
+            f"{name} is to be extracted, and is no archive that envy knows",
+            archive=path,
+            hint="archives are tar (plain, gz, xz, bz2, zst), zip and wheels",
+        )
+    files.copy(path, dest / name)
+    if item.executable:
+        files.chmod(dest / name, "a+x")
+    return 1
+
+
+def _extract(place: Setting, archive: Path, dest: Path, *, strip: int, subdir: str) -> int:
+    from envy.archive import extract
+    from envy.transport.wheel import lay_out_wheel
+
+    events = place.engine.services.events
+    identity = place.recipe.key.identity
+    started = time.monotonic()
+    if events.listening:
+        events.emit(
+            ev.LuaCtxExtractStart(recipe=identity, archive_path=str(archive), destination=str(dest))
+        )
+    if archive.suffix == ".whl" and not strip and not subdir:
+        count = lay_out_wheel(archive, dest)
+    else:
+        count = extract(archive, dest, strip=strip, subdir=subdir)
+    if events.listening:
+        events.emit(
+            ev.LuaCtxExtractComplete(
+                recipe=identity,
+                archive_path=str(archive),
+                destination=str(dest),
+                files_extracted=count,
+                duration_ms=round((time.monotonic() - started) * 1000),
+            )
+        )
+    return count
+
+
+def _decompress(path: Path, dest: Path) -> int:
+    from envy.archive import decompress_single
+
+    name = path.name
+    for suffix in _SINGLE_SUFFIXES:
+        name = name.removesuffix(suffix)
+    files.mkdir(dest)
+    decompress_single(path, dest / name)
+    return 1

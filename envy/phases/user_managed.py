@@ -1,0 +1,111 @@
+"""User-managed packages: they change the machine, and their own `check` decides.
+
+Checked before the lock, again under it, and once more after the install. The workspace is thrown
+away, whatever happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from envy.cache.write import discard
+from envy.errors import DeclarationError, EnvyError, ScriptFailed
+from envy.phase import RecipePhase
+from envy.phases.log import prune_old_logs
+from envy.phases.setting import RunOptions, Setting, setting
+from envy.phases.surface import Engine
+from envy.phases.verbs import call_verb, carry_out
+from envy.phases.work import release_lock, take_entry, take_lock
+from envy.recipe import Outcome, Recipe
+
+
+def is_user_managed(recipe: Recipe) -> bool:
+    """Whether the recipe has a check of its own; decided when it was parsed."""
+    return recipe.definition is not None and recipe.definition.user_managed
+
+
+def is_satisfied(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
+    """Ask the recipe's `check`: a script that exits 0, or a function that says so.
+
+    Raises:
+        DeclarationError: the function returned something else.
+    """
+    definition = recipe.definition
+    assert definition is not None
+    assert definition.check is not None
+    run_dir = engine.services.project_dir
+    with setting(recipe, engine, RecipePhase.CHECK, run_dir=run_dir) as place:
+        if phase is not RecipePhase.CHECK:
+            place.log.say("debug", f"checking again, in {phase.label}")
+        if isinstance(definition.check, str):
+            return _script_holds(place, definition.check)
+        answer = call_verb(place, definition.check)
+        if isinstance(answer, bool):
+            return answer
+        if isinstance(answer, str):
+            return _script_holds(place, answer)
+        raise DeclarationError(
+            f"`check` must return true, false, or a script, not {answer!r}",
+            hint='for example return ctx.run("dpkg -s zlib1g-dev").exit_code == 0',
+        )
+
+
+def _script_holds(place: Setting, script: str) -> bool:
+    try:
+        return place.run_script(script, RunOptions(check=False)).exit_code == 0
+    except ScriptFailed as error:
+        raise EnvyError(f"`check` could not be run: {error}") from error
+
+
+def install_user_managed(recipe: Recipe, engine: Engine) -> None:
+    """Bring the machine to where the check holds, unless somebody else just did.
+
+    Raises:
+        EnvyError: the user does not want it, or the check does not hold after the install.
+    """
+    definition = recipe.definition
+    entry = recipe.entry
+    assert definition is not None
+    assert definition.install is not None
+    assert entry is not None
+    engine.services.terminal.consent(engine.unsatisfied())
+    take_entry(recipe, engine)
+    with _exclusively(recipe, engine):
+        if is_satisfied(recipe, engine, RecipePhase.INSTALL):
+            recipe.satisfied = True
+            recipe.outcome = Outcome.SATISFIED
+            return
+        try:
+            entry.tmp_dir.mkdir(parents=True, exist_ok=True)
+            run_dir = engine.services.project_dir
+            with setting(recipe, engine, RecipePhase.INSTALL, run_dir=run_dir) as place:
+                carry_out(place, definition.install)
+        finally:
+            discard(entry)
+        if not is_satisfied(recipe, engine, RecipePhase.INSTALL):
+            raise DeclarationError(
+                "install ended well, but check still says that it is not satisfied",
+                hint="let check ask for just what install brings about",
+            )
+    recipe.satisfied = True
+    recipe.outcome = Outcome.CHANGED
+    prune_old_logs(recipe, engine.services.layout)
+
+
+@contextlib.contextmanager
+def _exclusively(recipe: Recipe, engine: Engine) -> Iterator[None]:
+    """One at a time for each name of `exclusive`, across processes."""
+    definition = recipe.definition
+    assert definition is not None
+    if not definition.exclusive:
+        yield
+        return
+    path = engine.services.layout.exclusive_lock_path(definition.exclusive)
+    lock = take_lock(recipe, engine, path)
+    since = time.monotonic()
+    try:
+        yield
+    finally:
+        release_lock(recipe, engine, lock, since)

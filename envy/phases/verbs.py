@@ -1,0 +1,33 @@
+"""A verb of a recipe, a script or a function, carried out in its phase."""
+
+from __future__ import annotations
+
+from envy.lua.convert import LuaFunction, LuaValue
+from envy.lua.sandbox import PhaseAccess
+from envy.phases.ctx import make_ctx
+from envy.phases.setting import RunOptions, Setting
+
+
+def carry_out(place: Setting, verb: str | LuaFunction, *, check: bool = True) -> LuaValue:
+    """Run a script, or call a function with `(ctx, opts)`; returns what the function returned."""
+    if isinstance(verb, str):
+        place.run_script(verb, RunOptions(check=check))
+        return None
+    return call_verb(place, verb)
+
+
+def call_verb(place: Setting, function: LuaFunction) -> LuaValue:
+    """Call a recipe's function with the ctx of its phase."""
+    recipe = place.recipe
+    definition = recipe.definition
+    assert definition is not None
+    assert recipe.recipe_dir is not None
+    state = function.state
+    access = PhaseAccess(
+        run_dir=place.run_dir,
+        environment=place.variables,
+        recipe_dir=recipe.recipe_dir,
+        may_read=place.may_read,
+    )
+    with state.phase(access):
+        return state.call_with_ctx(function, make_ctx(place), definition.options)

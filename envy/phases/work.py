@@ -1,0 +1,104 @@
+"""The right to work on an entry: its lock, and the attempt that is made under it.
+
+Guarantees
+  An entry lock is tried without blocking; if somebody has it, the slot is given away while waiting.
+  No entry lock is held while a recipe waits for a dependency: it is let go at a closed gate and
+  taken again after. If the attempt is no longer ours then, the recipe starts over at fetch,
+  reusing verified downloads; if somebody else completed it, there is nothing left to do.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from envy import events as ev
+from envy.cache.lock import FileLock
+from envy.cache.read import lookup
+from envy.cache.write import begin_attempt
+from envy.phase import RecipePhase
+from envy.phases.log import log_key
+from envy.phases.surface import Engine
+from envy.recipe import Recipe
+
+
+def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
+    """Take a lock of the cache in a recipe's worker; the slot is given away while waiting."""
+    lock = FileLock(path)
+    started = time.monotonic()
+    if not lock.try_acquire():
+        owner = lock.owner()
+        held_by = f", held by {owner}" if owner else ""
+        engine.wait_without_slot(
+            recipe,
+            f"the lock {path}{held_by}",
+            lambda: lock.acquire(engine.stopped),
+        )
+    if engine.services.events.listening:
+        engine.services.events.emit(
+            ev.LockAcquired(
+                recipe=recipe.key.identity,
+                lock_path=str(path),
+                wait_ms=round((time.monotonic() - started) * 1000),
+            )
+        )
+    return lock
+
+
+def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -> None:
+    """Let a lock go, and tell how long it was held."""
+    if engine.services.events.listening:
+        engine.services.events.emit(
+            ev.LockReleased(
+                recipe=recipe.key.identity,
+                lock_path=lock.path,
+                hold_ms=round((time.monotonic() - since) * 1000),
+            )
+        )
+    lock.release()
+
+
+def take_entry(recipe: Recipe, engine: Engine) -> None:
+    """Take the lock of the recipe's entry, if its worker does not have it."""
+    if recipe.lock is None:
+        path = engine.services.layout.lock_path(recipe.key.identity, log_key(recipe))
+        recipe.lock = take_lock(recipe, engine, path)
+        recipe.locked_at = time.monotonic()
+
+
+def let_go_of_entry(recipe: Recipe, engine: Engine) -> None:
+    """Let the lock of the recipe's entry go, if its worker has it."""
+    lock, recipe.lock = recipe.lock, None
+    if lock is not None:
+        release_lock(recipe, engine, lock, recipe.locked_at)
+
+
+def begin_work(recipe: Recipe, engine: Engine) -> None:
+    """Lock the entry, look again, and begin an attempt if it is still missing."""
+    assert recipe.entry is not None
+    take_entry(recipe, engine)
+    if lookup(recipe.entry, recipe.entry_key).hit:
+        recipe.cached = True
+        let_go_of_entry(recipe, engine)
+        return
+    recipe.attempt = begin_attempt(recipe.entry, recipe.entry_key)
+
+
+def resume_entry(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
+    """Take an entry up again before a phase; False when nothing is left to do in it."""
+    from envy.phases import PHASES
+
+    if recipe.attempt is None:
+        return not recipe.cached  # a user-managed one makes no attempt
+    if recipe.lock is not None:
+        return True
+    assert recipe.entry is not None
+    take_entry(recipe, engine)
+    if recipe.attempt.still_ours():
+        return True
+    begin_work(recipe, engine)
+    if recipe.cached:
+        return False
+    for earlier in range(RecipePhase.FETCH, phase):
+        PHASES[earlier](recipe, engine)
+    return True

@@ -1,0 +1,89 @@
+"""Recipe: plain data about one package of the graph. No behaviour, no threads, no locks taken.
+
+Phases fill it in from left to right; the fields say which phase does. Only a recipe's own worker
+writes to it; others read what a completed phase has left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envy.errors import Origin
+from envy.phase import RecipePhase
+from envy.recipe_key import RecipeKey
+from envy.recipe_spec import RecipeSpec, Use
+from envy.sources import SourceItem
+
+if TYPE_CHECKING:
+    from envy.cache.entry_key import Ingredients
+    from envy.cache.layout import EntryPaths
+    from envy.cache.lock import FileLock
+    from envy.cache.write import Attempt
+    from envy.lua.runtime import LuaState
+    from envy.recipe_definition import RecipeDefinition
+    from envy.recipe_tables import Exports
+
+
+class Outcome(Enum):
+    """How a recipe came to be complete."""
+
+    CACHED = "cached"
+    INSTALLED = "installed"
+    SATISFIED = "satisfied"  # user-managed: its check held from the start
+    CHANGED = "changed"  # user-managed: installed now
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What one recipe needs of another."""
+
+    key: RecipeKey
+    needed_by: RecipePhase
+    use: Use
+    kind: str
+    origin: Origin = field(compare=False)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Recipe:
+    """One package: what was asked for, what its file says, and how far it has come."""
+
+    key: RecipeKey
+    spec: RecipeSpec
+    declarations: list[tuple[RecipeKey | None, RecipeSpec]] = field(default_factory=list)
+
+    # recipe_fetch
+    path: Path | None = None
+    recipe_dir: Path | None = None
+    digest: str = ""  # BLAKE3 of the recipe file
+    lua: LuaState | None = None
+    definition: RecipeDefinition | None = None
+    exports: Exports | None = None
+    excluded: bool = False  # its `platforms` leave it out here
+    input_files: frozenset[Path] = frozenset()  # what its phases may read of its own folder
+    edges: tuple[Edge, ...] = ()
+
+    # once the graph is resolved
+    entry_key: str = (
+        ""  # 64 hex digits; of a user-managed recipe, what stands for it in others' keys
+    )
+    ingredients: Ingredients | None = None
+    sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function acts
+    entry: EntryPaths | None = None
+    cached: bool = False
+    wanted: bool = False
+
+    # check and later
+    satisfied: bool = False  # user-managed: its check holds
+    lock: FileLock | None = None
+    locked_at: float = 0.0
+    attempt: Attempt | None = None
+    fetched: dict[str, SourceItem] = field(default_factory=dict)  # by their name in fetch_dir
+    log_dir: Path | None = None
+    log_path: Path | None = None  # the log of the phase that ran last
+    asset_dir: Path | None = None
+    products: dict[str, str] = field(default_factory=dict)
+    outcome: Outcome | None = None

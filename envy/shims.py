@@ -1,0 +1,44 @@
+"""Folders of links that let products be run by their names, where the files are named otherwise.
+
+A folder is named after what it holds, so it is made once, and whoever finds it finds all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from blake3 import blake3
+
+from envy.errors import CacheError
+
+
+def shim_folder(root: Path, programs: Mapping[str, str]) -> Path:
+    """A folder below the cache root in which each name is a link to its program.
+
+    Raises:
+        CacheError: it cannot be made.
+    """
+    text = "\0".join(f"{name}\0{path}" for name, path in sorted(programs.items()))
+    digest = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    folder = root / "shims" / digest
+    if folder.is_dir():
+        return folder
+    making = folder.with_name(f"{digest}.{os.getpid()}")
+    try:
+        making.mkdir(parents=True, exist_ok=True)
+        for name, path in programs.items():
+            (making / name).symlink_to(path)
+        try:
+            making.rename(folder)
+        except OSError:
+            # Another process made the same folder meanwhile.
+            if not folder.is_dir():
+                raise
+            for name in programs:
+                (making / name).unlink()
+            making.rmdir()
+    except OSError as error:
+        raise CacheError(f"cannot make {folder}: {error.strerror}", path=folder) from error
+    return folder
