@@ -259,7 +259,7 @@ class PhaseFailed(RecipeError):
         if self.log_path:
             lines.append(
                 f"  log: {self.log_path}"
-                + (f" (last {len(self.log_tail)} lines follow)" if self.log_tail else "")
+                + (f" (its end follows, {len(self.log_tail)} lines)" if self.log_tail else "")
             )
             lines += ["    " + line for line in self.log_tail]
         return "\n".join(lines)

@@ -2,8 +2,9 @@
 
 A package, its `use = "run"` closure, and, where its entry is missing, also its direct
 `use = "build"` dependencies with their run closures. Entries have been looked up before, so a
-cached package never makes its compilers be installed; gates bind only phases that run. What turns out to
-need work later (an entry that has gone, a user-managed package whose check fails) is wanted then.
+cached package never makes its compilers be installed; gates bind only phases that run. What turns
+out to need work later (an entry that has gone, a user-managed package whose check fails) is wanted
+then.
 
 A user-managed package has no entry that could be found: its check decides. What its check needs is
 wanted at once, build dependencies of later phases only when the check fails.

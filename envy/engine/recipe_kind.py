@@ -63,6 +63,7 @@ class RecipeKind:
         step = RecipePhase(phase)
         listening = self._events.listening
         started = time.monotonic()
+        recipe.log_path = None
         if listening:
             self._events.emit(
                 ev.PhaseStart(recipe=recipe.key.identity, key=recipe.key.canonical, phase=step)
@@ -186,7 +187,7 @@ def _presentable(error: Exception) -> Exception:
 
 
 def _pool_name(node: Coordination) -> str:
-    return node.pool.name if node.pool else ""
+    return node.pool.name if node.pool is not None else ""
 
 
 def _gate_event(what: str, identity: str, target: RecipePhase, facts: dict[str, Any]) -> ev.Event:

@@ -1,0 +1,178 @@
+"""Finds the lines of a table in the text of a Lua file, so that errors can name them.
+
+Owns a tokenizer, no parser: Lua itself has accepted the text already, and a caller trusts what is
+found here only if the number of elements is that of the table which Lua made.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+_TOKEN = re.compile(
+    r"""
+      (?P<skip>    \s+ | --\[(?P<deep>=*)\[ .*? (?:\](?P=deep)\] | \Z) | --[^\n]* )
+    | (?P<string>  "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | \[(?P<level>=*)\[ .*? \](?P=level)\] )
+    | (?P<name>    [A-Za-z_]\w* )
+    | (?P<number>  \.?\d(?:[eEpP][+-]|[\w.])* )
+    | (?P<sign>    \.\.\.? | [=~<>]= | // | << | >> | :: | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_OPENS_BLOCK = frozenset({"function", "if", "do", "repeat"})
+_CLOSES_BLOCK = frozenset({"end", "until"})
+_OPENING = frozenset("({[")
+_CLOSING = frozenset(")}]")
+# A name after one of these is not assigned to as a global, or not alone.
+_NOT_GLOBAL_AFTER = frozenset({".", ":", ",", "local", "function", "goto", "for"})
+
+
+@dataclass(frozen=True, slots=True)
+class ElementPosition:
+    """Where a positional element stands; `fields` is None when it is not written as a table."""
+
+    line: int
+    fields: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TablePositions:
+    """The lines (from 1) of a table that is assigned to a global variable."""
+
+    line: int
+    elements: tuple[ElementPosition, ...] = ()
+    fields: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    start: int
+
+
+def locate_table(text: str, variable: str) -> TablePositions | None:
+    """The positions in `variable = { … }`, the last such assignment outside of all blocks."""
+    if variable not in text:
+        return None
+    tokens = list(_tokens(text))
+    start = _find_assignment(tokens, variable)
+    if start is None:
+        return None
+    end = _matching(tokens, start + 2)
+    if end is None:
+        return None
+    lines = _Lines(text)
+    elements: list[ElementPosition] = []
+    fields: dict[str, int] = {}
+    for first, last in _split(tokens, start + 2, end):
+        name = _field_name(tokens, first, last)
+        if name is not None:
+            fields[name] = lines.of(tokens[first])
+        elif not _is_keyed(tokens, first, last):
+            elements.append(_element(tokens, first, last, lines))
+    return TablePositions(lines.of(tokens[start]), tuple(elements), fields)
+
+
+class _Lines:
+    """Line numbers of places in a text."""
+
+    def __init__(self, text: str) -> None:
+        self._ends = [match.start() for match in re.finditer("\n", text)]
+
+    def of(self, token: _Token) -> int:
+        return bisect_left(self._ends, token.start) + 1
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or "sign"
+        if kind in ("deep", "skip"):
+            continue
+        yield _Token("string" if kind == "level" else kind, match[0], match.start())
+
+
+def _find_assignment(tokens: list[_Token], variable: str) -> int | None:
+    """The index of the variable's name in its last assignment of a table at the top level."""
+    found = None
+    blocks = brackets = 0
+    for index, token in enumerate(tokens):
+        word = token.text
+        if token.kind == "sign":
+            brackets += (word in _OPENING) - (word in _CLOSING)
+        elif token.kind == "name":
+            if word in _OPENS_BLOCK:
+                blocks += 1
+            elif word in _CLOSES_BLOCK:
+                blocks -= 1
+            elif word == variable and blocks == brackets == 0 and _assigns(tokens, index):
+                found = index
+    return found
+
+
+def _assigns(tokens: list[_Token], index: int) -> bool:
+    if index and tokens[index - 1].text in _NOT_GLOBAL_AFTER:
+        return False
+    return [token.text for token in tokens[index + 1 : index + 3]] == ["=", "{"]
+
+
+def _matching(tokens: list[_Token], opening: int) -> int | None:
+    """The index of the bracket that closes the one at `opening`."""
+    depth = 0
+    for index in range(opening, len(tokens)):
+        if tokens[index].kind == "sign":
+            word = tokens[index].text
+            depth += (word in _OPENING) - (word in _CLOSING)
+            if depth == 0:
+                return index
+    return None
+
+
+def _split(tokens: list[_Token], opening: int, closing: int) -> Iterator[tuple[int, int]]:
+    """The (first, one past last) tokens of each field between two braces."""
+    depth = blocks = 0
+    separators = [opening]
+    for index in range(opening + 1, closing):
+        token = tokens[index]
+        if token.kind == "sign":
+            depth += (token.text in _OPENING) - (token.text in _CLOSING)
+            # Inside of a function's body a `,` or `;` separates other things.
+            if depth == 0 and blocks == 0 and token.text in (",", ";"):
+                separators.append(index)
+        elif token.kind == "name":
+            blocks += (token.text in _OPENS_BLOCK) - (token.text in _CLOSES_BLOCK)
+    for before, after in pairwise([*separators, closing]):
+        if before + 1 < after:
+            yield before + 1, after
+
+
+def _field_name(tokens: list[_Token], first: int, last: int) -> str | None:
+    """The name in `name = …` or `["name"] = …`."""
+    words = [token.text for token in tokens[first : min(last, first + 4)]]
+    if tokens[first].kind == "name" and words[1:2] == ["="]:
+        return words[0]
+    if len(words) == 4 and tokens[first + 1].kind == "string" and words[2:] == ["]", "="]:
+        quoted = words[1]
+        return quoted[1:-1] if words[0] == "[" and quoted[0] in "\"'" else None
+    return None
+
+
+def _is_keyed(tokens: list[_Token], first: int, last: int) -> bool:
+    """Whether a field is `[…] = …`, whose key is an expression."""
+    if tokens[first].text != "[":
+        return False
+    closing = _matching(tokens, first)
+    return closing is not None and closing + 1 < last and tokens[closing + 1].text == "="
+
+
+def _element(tokens: list[_Token], first: int, last: int, lines: _Lines) -> ElementPosition:
+    line = lines.of(tokens[first])
+    if tokens[first].text != "{" or _matching(tokens, first) != last - 1:
+        return ElementPosition(line)
+    fields = {
+        name: lines.of(tokens[inner])
+        for inner, end in _split(tokens, first, last - 1)
+        if (name := _field_name(tokens, inner, end)) is not None
+    }
+    return ElementPosition(line, fields)

@@ -1,0 +1,200 @@
+# Paths come from Lua as text, and joining text is several times cheaper than making Paths of it.
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118, PTH123
+"""What Lua code may read and write, and the record of what it read.
+
+Owns the rules about files and environment variables. While a file loads, reading works and is
+recorded, because it decides what the recipe is; writing is an error. In a phase, files may be read
+and written, but those of the recipe's own folder only when they are in its key.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blake3 import blake3
+
+from envy.errors import LuaScriptError
+from envy.platform import Platform
+
+# Read by everyone who asks for a digest of a whole file at once.
+_CHUNK = 1 << 20
+
+ABSENT = {
+    "io.input": "open a file with io.open",
+    "io.output": "open a file with io.open",
+    "io.popen": "run programs with ctx.run in a phase",
+    "io.read": "recipes get no input",
+    "io.stderr": "log with envy.warn or envy.error",
+    "io.stdin": "recipes get no input",
+    "io.stdout": "log with print, or write output with envy.stdout",
+    "io.tmpfile": "use a file in ctx.tmp_dir",
+    "io.write": "log with print, or write output with envy.stdout",
+    "os.execute": "run programs with ctx.run in a phase",
+    "os.exit": "end a phase by returning, or with error(…)",
+    "os.setlocale": "the locale is that of the whole of envy",
+    "os.tmpname": "use a file in ctx.tmp_dir",
+}
+
+
+@dataclass(slots=True)
+class ReadLog:
+    """What a state read while it loaded: an ingredient of the entry key."""
+
+    files: dict[Path, str | None] = field(default_factory=dict)
+    """The BLAKE3 of each file's content; None: it was looked for, and no file was there."""
+    variables: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    """What all the states of a run have in common."""
+
+    platform: Platform
+    environment: Mapping[str, str]
+    should_stop: Callable[[], bool]
+    on_log: Callable[[str, str], None]
+    on_stdout: Callable[[str], None]
+    memory_limit: int = 512 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseAccess:
+    """What the Lua code of one phase may reach.
+
+    `may_read` judges the files of `recipe_dir` that were not read while loading.
+    """
+
+    run_dir: Path
+    environment: Mapping[str, str]
+    recipe_dir: Path
+    may_read: Callable[[Path], bool]
+
+
+def content_digest(path: Path | str) -> str | None:
+    """The BLAKE3 of a file as a ReadLog has it; None when no file is there."""
+    try:
+        with open(path, "rb") as file:
+            digest = blake3()
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+            return digest.hexdigest()
+    except OSError:
+        return None
+
+
+class FileAccess:
+    """Judges and records what one state reads and writes."""
+
+    __slots__ = ("_base_dir", "_environment", "_phase", "_written", "reads")
+
+    def __init__(self, base_dir: Path, environment: Mapping[str, str]) -> None:
+        self._base_dir = os.path.abspath(base_dir)
+        self._environment = environment
+        self._phase: PhaseAccess | None = None
+        self._written: set[str] = set()
+        self.reads = ReadLog()
+
+    @property
+    def in_phase(self) -> bool:
+        """Whether the rules are those of a phase."""
+        return self._phase is not None
+
+    @contextlib.contextmanager
+    def phase(self, access: PhaseAccess) -> Iterator[None]:
+        """Apply the rules of a phase instead of those of loading."""
+        before, self._phase = self._phase, access
+        try:
+            yield
+        finally:
+            self._phase = before
+            self._written.clear()
+
+    def variable(self, name: str) -> str | None:
+        """An environment variable, recorded while loading."""
+        if self._phase is not None:
+            return self._phase.environment.get(name)
+        value = self._environment.get(name)
+        self.reads.variables[name] = value
+        return value
+
+    def for_reading(self, name: str) -> str:
+        """The absolute path of a file that is going to be read by its name.
+
+        Raises:
+            LuaScriptError: it is no plain file, or not one that this phase may depend on.
+        """
+        path = self._absolute(name)
+        if self._phase is not None:
+            self._check_readable(path, name)
+        elif os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+            raise LuaScriptError(f"{name} is not a plain file; it cannot be read while loading")
+        else:
+            self.reads.files[Path(path)] = content_digest(path)
+        return path
+
+    def for_writing(self, name: str) -> str:
+        """The absolute path of a file that is going to be written, moved or removed.
+
+        Raises:
+            LuaScriptError: a file is being loaded, which changes nothing.
+        """
+        if self._phase is None:
+            raise LuaScriptError(
+                f"{name} cannot be written while the file loads: do it in a phase, "
+                "with ctx.write, ctx.run or io.open"
+            )
+        path = self._absolute(name)
+        self._written.add(path)
+        return path
+
+    def source(self, name: str) -> tuple[bytes, str] | None:
+        """The content and path of a Lua file beside the loaded one; None when there is none.
+
+        Raises:
+            LuaScriptError: it is not one that this phase may depend on.
+        """
+        path = self._join(self._base_dir, name)
+        if self._phase is not None:
+            self._check_readable(path, name)
+        try:
+            content = Path(path).read_bytes()
+        except OSError:
+            self._record(path, None)
+            return None
+        self._record(path, blake3(content).hexdigest())
+        return content, path
+
+    def _record(self, path: str, digest: str | None) -> None:
+        if self._phase is None:
+            self.reads.files[Path(path)] = digest
+
+    def _absolute(self, name: str) -> str:
+        phase = self._phase
+        return self._join(self._base_dir if phase is None else str(phase.run_dir), name)
+
+    @staticmethod
+    def _join(directory: str, name: str) -> str:
+        if "\0" in name:
+            raise LuaScriptError("a path cannot hold a NUL character")
+        return os.path.normpath(os.path.join(directory, name))
+
+    def _check_readable(self, path: str, name: str) -> None:
+        phase = self._phase
+        if phase is None or path in self._written or not _inside(path, phase.recipe_dir):
+            return
+        if Path(path) in self.reads.files or phase.may_read(Path(path)):
+            return
+        raise LuaScriptError(
+            f"{name} is in the recipe's folder but not part of its key: list it in `inputs`, "
+            "or read it while the file loads"
+        )
+
+
+def _inside(path: str, directory: Path) -> bool:
+    """Whether a path is below a directory, as written or once links are followed."""
+    written = os.path.abspath(directory) + os.sep
+    if path.startswith(written):
+        return True
+    return os.path.realpath(path).startswith(os.path.realpath(directory) + os.sep)

@@ -1,0 +1,336 @@
+"""What Lua code can call: `envy.*`, files and variables, modules, and the functions of the ctx.
+
+Owns the table of functions behind the prelude's `native`. Each answers (True, values…), or raises:
+an EnvyError becomes a Lua error that can be caught there; anything else, and Cancelled, ends the
+state for good and comes out of Python's call into Lua as itself.
+"""
+
+import inspect
+import os
+import re
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
+from envy.lua.convert import LuaValue, decode, encode
+from envy.lua.failure import text_for_lua
+from envy.lua.host import CtxTable, Host
+from envy.lua.sandbox import ABSENT
+from envy.suggest import did_you_mean, nearest
+
+Answer = tuple[object, ...]
+_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+
+
+def callbacks(host: Host) -> tuple[Callable[..., Any], ...]:
+    """The functions that the prelude is given: `native`, `poll`, `lift` and `limit`."""
+    reference = weakref.ref(host)
+    return _native(reference), _poll(reference), _lift(reference), _limit(reference)
+
+
+def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
+    def native(name: bytes, *arguments: Any) -> Answer:
+        living = reference()
+        if living is None:
+            return (None,)
+        try:
+            return _NATIVES[name](living, *arguments)
+        except Cancelled as error:
+            living.ended_by = error
+        except EnvyError as error:
+            return False, encode(text_for_lua(error))
+        except BaseException as error:  # noqa: BLE001 — call() raises it again, on Lua's other side
+            living.ended_by = error
+        return (None,)
+
+    return native
+
+
+def _poll(reference: "weakref.ref[Host]") -> Callable[[], bool]:
+    def poll() -> bool:
+        living = reference()
+        try:
+            return living is None or living.poll()
+        except BaseException as error:  # noqa: BLE001 — as above
+            if living is not None:
+                living.ended_by = error
+            return True
+
+    return poll
+
+
+def _lift(reference: "weakref.ref[Host]") -> Callable[[], None]:
+    def lift() -> None:
+        if living := reference():
+            living.runtime.set_max_memory(0)
+
+    return lift
+
+
+def _limit(reference: "weakref.ref[Host]") -> Callable[[], None]:
+    def limit() -> None:
+        if living := reference():
+            living.runtime.set_max_memory(living.settings.memory_limit)
+
+    return limit
+
+
+def _text(value: Any, index: int, function: str) -> str:
+    """An argument that must be a string (or a number, which Lua takes for one)."""
+    if isinstance(value, bytes):
+        return decode(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise LuaScriptError(f"bad argument #{index} to '{function}' (string expected)")
+
+
+def _parked(host: Host, name: bytes) -> Answer:
+    """A call whose arguments hold tables or functions, which are fetched here (see the prelude)."""
+    _, *arguments = host.unpark()
+    return _NATIVES[name](host, *arguments)
+
+
+# ------------------------------------------------------------------ output
+
+
+def _log(host: Host, level: bytes, message: bytes) -> Answer:
+    host.settings.on_log(decode(level), decode(message))
+    return (True,)
+
+
+def _stdout(host: Host, message: bytes) -> Answer:
+    host.settings.on_stdout(decode(message))
+    return (True,)
+
+
+# ------------------------------------------------------------------ files and variables
+
+
+def _open(host: Host, path: Any = None, mode: Any = None, *_: Any) -> Answer:
+    name = _text(path, 1, "io.open")
+    how = "r" if mode is None else _text(mode, 2, "io.open")
+    absolute = ""
+    if how.startswith(("r", "a")) and (how[0] == "r" or "+" in how):
+        absolute = host.access.for_reading(name)
+    if how[:1] in ("w", "a") or "+" in how:
+        absolute = host.access.for_writing(name)
+    if not absolute:
+        raise LuaScriptError("bad argument #2 to 'open' (invalid mode)")
+    return True, encode(absolute)
+
+
+def _change(host: Host, path: Any = None, *_: Any) -> Answer:
+    return True, encode(host.access.for_writing(_text(path, 1, "os.remove or os.rename")))
+
+
+def _getenv(host: Host, name: Any = None, *_: Any) -> Answer:
+    value = host.access.variable(_text(name, 1, "os.getenv"))
+    return True, None if value is None else encode(value)
+
+
+def _absent(_host: Host, library: bytes, key: Any) -> Answer:
+    name = f"{decode(library)}.{decode(key) if isinstance(key, bytes) else key}"
+    if remedy := ABSENT.get(name):
+        raise LuaScriptError(f"{name} is not there in recipes: {remedy}")
+    return True, None
+
+
+# ------------------------------------------------------------------ modules
+
+
+def _module_files(name: str) -> tuple[str, ...]:
+    path = name.replace(".", "/")
+    return (f"{path}.lua", f"{path}/init.lua")
+
+
+def _found(host: Host, candidates: tuple[str, ...]) -> Answer:
+    for candidate in candidates:
+        if found := host.access.source(candidate):
+            content, path = found
+            return True, without_shebang(content), host.source_name(path)
+    return (True, None)
+
+
+def without_shebang(content: bytes) -> bytes:
+    """Lua text as its own loader of files would take it: no byte order mark, no `#!` line."""
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    return b"--" + content if content.startswith(b"#") else content
+
+
+def _module(host: Host, name: Any = None, *_: Any) -> Answer:
+    module = _text(name, 1, "require")
+    if host.access.in_phase:
+        raise LuaScriptError(
+            f"module '{module}' was not loaded with the file: require it outside of functions, "
+            "since modules are part of the recipe's key"
+        )
+    candidates = _module_files(module)
+    answer = _found(host, candidates)
+    if answer[1] is None:
+        raise LuaScriptError(f"module '{module}' not found: no {' or '.join(candidates)} beside it")
+    return answer
+
+
+def _source(host: Host, path: Any = None, *_: Any) -> Answer:
+    name = _text(path, 1, "dofile")
+    answer = _found(host, (name,))
+    if answer[1] is None:
+        return True, None, encode(f"cannot open {name}: no such file beside the loaded one")
+    return answer
+
+
+def _environment(host: Host, name: Any = None, *_: Any) -> Answer:
+    module = _text(name, 1, "envy.loadenv")
+    candidates = (module,) if module.endswith(".lua") else _module_files(module)
+    answer = _found(host, candidates)
+    if answer[1] is None:
+        raise LuaScriptError(f"envy.loadenv: no {' or '.join(candidates)} beside the loaded file")
+    return answer
+
+
+# ------------------------------------------------------------------ envy.*
+
+
+def _per_platform(host: Host, *keys: Any) -> Answer:
+    platform = host.settings.platform
+    names = sorted(_text(key, 1, "envy.per_platform") for key in keys)
+    matching = [name for name in names if platform.matches(name)]
+    if not matching:
+        raise LuaScriptError(
+            f"envy.per_platform has nothing for {platform.tag}; "
+            f"its keys are {', '.join(names) or 'none'}"
+        )
+    return True, encode(max(matching, key=lambda name: "-" in name))
+
+
+def _template(host: Host, text: Any = None, values: Any = None, *_: Any) -> Answer:
+    template = _text(text, 1, "envy.template")
+    table = host.to_python(values, name="the values of envy.template")
+    if not isinstance(table, Mapping):
+        raise LuaScriptError("bad argument #2 to 'envy.template' (a table of values expected)")
+    return True, encode(fill_template(template, table))
+
+
+def fill_template(text: str, values: Mapping[str, object]) -> str:
+    """The text with each `{{name}}` replaced by the value of that name.
+
+    Raises:
+        LuaScriptError: there is no such value, or it is neither text, number nor boolean.
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        value = values.get(match[1])
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str | int | float):
+            return str(value)
+        if value is None:
+            near = did_you_mean(match[1], map(str, values))
+            raise LuaScriptError(f"{match[0]} has no value{'; ' if near else ''}{near}")
+        raise LuaScriptError(f"the value of {match[0]} is neither text, a number nor a boolean")
+
+    return _PLACEHOLDER.sub(value_of, text)
+
+
+def _path_function(name: str, function: Callable[[str], str]) -> Callable[..., Answer]:
+    def answer(_host: Host, path: Any = None, *_: Any) -> Answer:
+        return True, encode(function(_text(path, 1, f"envy.path.{name}")))
+
+    return answer
+
+
+def _path_join(_host: Host, *parts: Any) -> Answer:
+    words = [_text(part, index, "envy.path.join") for index, part in enumerate(parts, 1)]
+    return True, encode(os.path.join(*words) if words else "")  # noqa: PTH118 — keeps `a/` and `./`
+
+
+# ------------------------------------------------------------------ ctx and other callables
+
+
+def _field(host: Host, identifier: int, key: Any) -> Answer:
+    """Whether a name that the ctx table does not hold is a function of it (an error if unknown)."""
+    ctx = _living_ctx(host, identifier)
+    name = decode(key) if isinstance(key, bytes) else str(key)
+    if name in ctx.functions:
+        return True, True
+    if name in ctx.fields:
+        return True, False
+    if name in ctx.missing:
+        raise LuaScriptError(ctx.missing[name])
+    near = nearest(name, [*ctx.fields, *ctx.functions])
+    raise LuaScriptError(
+        f"ctx has no field '{name}' in this phase" + (f"; did you mean '{near}'?" if near else "")
+    )
+
+
+def _living_ctx(host: Host, identifier: int) -> CtxTable:
+    ctx = host.contexts.get(identifier)
+    if ctx is None:
+        raise LuaScriptError("this ctx belongs to a phase that has ended")
+    return ctx
+
+
+def _ctx(host: Host, identifier: int, key: bytes, *arguments: Any) -> Answer:
+    name = decode(key)
+    function = _living_ctx(host, identifier).functions[name]
+    return _invoke(host, function, f"ctx.{name}", arguments)
+
+
+def _call(host: Host, identifier: int, *arguments: Any) -> Answer:
+    if host.bridge is None:
+        raise InternalError("a closed Lua state was used")
+    return _invoke(host, host.bridge.callable(identifier), "the function", arguments)
+
+
+def _invoke(
+    host: Host, function: Callable[..., object], name: str, arguments: tuple[Any, ...]
+) -> Answer:
+    try:
+        converted = [
+            host.to_python(argument, name=f"argument #{index} of {name}")
+            for index, argument in enumerate(arguments, 1)
+        ]
+        return True, host.to_lua(_apply(function, name, converted))
+    except Cancelled:
+        raise
+    except EnvyError as error:
+        host.remembered = error
+        raise
+
+
+def _apply(function: Callable[..., object], name: str, arguments: list[LuaValue]) -> object:
+    try:
+        return function(*arguments)
+    except TypeError:
+        # An author's missing argument and a bug of ours are both a TypeError.
+        try:
+            inspect.signature(function).bind(*arguments)
+        except TypeError as error:
+            raise LuaScriptError(f"{name}: {error}") from error
+        raise
+
+
+_NATIVES: Mapping[bytes, Callable[..., Answer]] = {
+    b"absent": _absent,
+    b"call": _call,
+    b"change": _change,
+    b"ctx": _ctx,
+    b"environment": _environment,
+    b"field": _field,
+    b"getenv": _getenv,
+    b"log": _log,
+    b"module": _module,
+    b"open": _open,
+    b"parked": _parked,
+    b"path.basename": _path_function("basename", os.path.basename),
+    b"path.dirname": _path_function("dirname", os.path.dirname),
+    b"path.extension": _path_function("extension", lambda path: PurePath(path).suffix),
+    b"path.join": _path_join,
+    b"path.stem": _path_function("stem", lambda path: PurePath(path).stem),
+    b"per_platform": _per_platform,
+    b"source": _source,
+    b"stdout": _stdout,
+    b"template": _template,
+}

@@ -1,0 +1,22 @@
+"""Fixtures of the tests that run the installed `envy` command."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from project import Project
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with a cache of its own."""
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def second_project(tmp_path, project):
+    """Another project, with the same cache."""
+    return Project(tmp_path / "second", cache=project.cache)

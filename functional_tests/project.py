@@ -1,0 +1,130 @@
+"""A project on disk, and the installed `envy` command run in it as a user would.
+
+A plain module; conftest.py makes the fixture `project` of it.
+"""
+
+import json
+import os
+import subprocess
+import sysconfig
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def envy_command():
+    """The installed console script of the Python that runs the tests."""
+    return str(Path(sysconfig.get_path("scripts")) / "envy")
+
+
+@dataclass
+class Outcome:
+    """How a run of envy ended."""
+
+    code: int
+    out: str
+    err: str
+    events: list = field(default_factory=list)
+
+    def named(self, name, **fields):
+        """The events of one name whose fields have these values."""
+        return [
+            event
+            for event in self.events
+            if event["event"] == name
+            and all(event.get(field) == value for field, value in fields.items())
+        ]
+
+
+class Project:
+    """A folder with a manifest and recipes, and a cache of its own."""
+
+    def __init__(self, root, cache=None):
+        self.root = Path(root)
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.cache = Path(cache) if cache else self.root.parent / f"{self.root.name}-cache"
+        self.runs = 0
+
+    def write(self, name, text, *, mode=None):
+        """Write a file of the project; returns its path."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(text, bytes):
+            path.write_bytes(text)
+        else:
+            path.write_text(text)
+        if mode is not None:
+            path.chmod(mode)
+        return path
+
+    def manifest(self, text):
+        """Write envy.lua."""
+        return self.write("envy.lua", text)
+
+    def recipe(self, identity, body):
+        """Write recipes/IDENTITY.lua with its identity line."""
+        return self.write(f"recipes/{identity}.lua", f'identity = "{identity}"\n{body}\n')
+
+    def packages(self, *identities):
+        """Write a manifest of local recipes, by identity."""
+        rows = "".join(f'  "{identity}",\n' for identity in identities)
+        return self.manifest("packages = {\n" + rows + "}\n")
+
+    def environment(self, extra=None):
+        """What envy is run with: the tester's environment, less what would steer envy."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
+        kept["ENVY_CACHE_ROOT"] = str(self.cache)
+        kept.update(extra or {})
+        return kept
+
+    def popen(self, *words, env=None, cwd=None, **options):
+        """Start envy; for tests that interfere with it."""
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        options.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen(
+            [envy_command(), *map(str, words)],
+            cwd=cwd or self.root,
+            env=self.environment(env),
+            **options,
+        )
+
+    def envy(self, *words, env=None, cwd=None, code=0, trace=True, timeout=120):
+        """Run envy to its end, see that it ends with `code` (None: any), read its events."""
+        self.runs += 1
+        trace_file = self.root.parent / f"{self.root.name}-trace-{self.runs}.jsonl"
+        options = [f"--trace=file:{trace_file}"] if trace else []
+        process = self.popen(*options, *words, env=env, cwd=cwd)
+        out, err = process.communicate(timeout=timeout)
+        outcome = Outcome(
+            process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+        )
+        if trace_file.exists():
+            outcome.events = [json.loads(row) for row in trace_file.read_text().splitlines()]
+        assert code is None or outcome.code == code, (outcome.code, outcome.out, outcome.err)
+        return outcome
+
+    def entries(self):
+        """Every entry of the cache: (identity, folder)."""
+        assets = self.cache / "assets"
+        if not assets.is_dir():
+            return []
+        return sorted(
+            (identity.name, entry) for identity in assets.iterdir() for entry in identity.iterdir()
+        )
+
+    def markers(self):
+        """Identities that have a complete entry."""
+        return sorted(name for name, entry in self.entries() if (entry / "envy-complete").exists())
+
+    def held_locks(self):
+        """Locks of the cache that somebody still holds."""
+        import fcntl
+
+        held = []
+        for path in self.cache.rglob("*.lock"):
+            with path.open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    held.append(path)
+        return held
