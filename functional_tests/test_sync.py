@@ -1,5 +1,7 @@
 """`envy sync` on recipes of the project: what is installed, what is cached, what is printed."""
 
+from pathlib import Path
+
 
 def test_a_package_is_installed_once_and_found_after(project):
     """The first sync installs, the second finds everything and runs no script."""
@@ -11,7 +13,7 @@ def test_a_package_is_installed_once_and_found_after(project):
     assert "1 cached" in second.err
     assert second.named("lua_ctx_run_start") == []
     folder = project.envy("asset", "hello").out.strip()
-    assert open(f"{folder}/hello.txt").read() == "hello\n"
+    assert (Path(folder) / "hello.txt").read_text() == "hello\n"
 
 
 def test_two_projects_share_what_is_built(project, second_project):
