@@ -99,7 +99,7 @@ class _Teller:
             self._started[id(item)] = time.monotonic()
         if self._events.listening:
             self._events.emit(
-                ev.LuaCtxFetchStart(recipe=self._identity, url=item.source, destination=self._into)
+                ev.LuaCtxFetchStart(recipe=self._identity, url=_shown(item), destination=self._into)
             )
 
     def ended(self, item: SourceItem, fetched: Fetched) -> None:
@@ -110,12 +110,19 @@ class _Teller:
         self._events.emit(
             ev.LuaCtxFetchComplete(
                 recipe=self._identity,
-                url=item.source,
+                url=_shown(item),
                 destination=str(fetched.path),
                 bytes_downloaded=fetched.bytes,
                 duration_ms=round((time.monotonic() - started) * 1000),
             )
         )
+
+
+def _shown(item: SourceItem) -> str:
+    """The source without credentials: it goes into events, logs and onto the screen."""
+    from envy.transport.connection import shown
+
+    return shown(item.source) if "@" in item.source else item.source
 
 
 def _warn_without_digest(

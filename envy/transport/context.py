@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from envy.errors import Cancelled
+from envy.interpreter import released
 
 Result = TypeVar("Result")
 
@@ -46,10 +47,15 @@ class Memo:
     def once(self, key: Hashable, compute: Callable[[], Result]) -> Result:
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
+        # Whoever computes may want the interpreter slot back before letting the lock go.
+        with released():
+            lock.acquire()
+        try:
             if key not in self._answers:
                 self._answers[key] = compute()
             return cast("Result", self._answers[key])
+        finally:
+            lock.release()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
