@@ -48,6 +48,7 @@ class Host:
         "access",
         "bridge",
         "contexts",
+        "depth",
         "ended_by",
         "files",
         "remembered",
@@ -60,6 +61,7 @@ class Host:
         self._state = weakref.ref(state)
         self.settings = settings
         self.access = access
+        self.depth = 0
         self.runtime: Any = None
         self.unpark: Any = None
         self.bridge: Bridge | None = None

@@ -37,6 +37,9 @@ __all__ = [
 # Plain strings with a mark that no path has, so that a constant is told from a path.
 SHELL_CONSTANTS = {name: f"@shell:{name.lower()}" for name in ("BASH", "SH", "CMD", "POWERSHELL")}
 
+# Each takes some ten frames of Python, which allows a thousand, and stack of the thread.
+_DEEPEST_CALLS = 40
+
 
 class LuaState:
     """A Lua state and the values that Python holds of it."""
@@ -170,7 +173,16 @@ class LuaState:
             contexts.pop(identifier, None)
 
     def _call(self, function: LuaFunction, arguments: list[Any]) -> LuaValue:
-        results = self._run(self._bridge.function(function), *arguments)
+        host = self._host
+        if host.depth >= _DEEPEST_CALLS:
+            raise LuaScriptError(
+                f"calls from Python to Lua and back are nested more than {_DEEPEST_CALLS} deep"
+            )
+        host.depth += 1
+        try:
+            results = self._run(self._bridge.function(function), *arguments)
+        finally:
+            host.depth -= 1
         value = self._finish(results, entered_at=function.where)
         return self._bridge.to_python(self, value, name="the result")
 
