@@ -94,7 +94,13 @@ class Project:
         trace_file = self.root.parent / f"{self.root.name}-trace-{self.runs}.jsonl"
         options = [f"--trace=file:{trace_file}"] if trace else []
         process = self.popen(*options, *words, env=env, cwd=cwd)
-        out, err = process.communicate(timeout=timeout)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            # It must not outlive its test; ended gently, so that it ends its children first.
+            process.terminate()
+            process.communicate(timeout=10)
+            raise
         outcome = Outcome(
             process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
         )

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import os
 import stat
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,6 +39,8 @@ _TO_FLUSH = os.O_RDONLY if _DIRECTORIES_OPEN else os.O_RDWR
 # Below this many files a thread costs more than it saves; each of them waits for the disk alone.
 _PARALLEL_FROM = 64
 _FLUSHERS = 4
+# Those that all threads of the process may have beside themselves, however many publish at once.
+_helpers = threading.BoundedSemaphore(_FLUSHERS)
 _MOST_ROUNDS = 5
 
 
@@ -161,25 +164,29 @@ def _start_writing(paths: Sequence[str]) -> None:
 
 
 def _flush_in_parallel(paths: Sequence[str]) -> None:
-    import threading
-
     failures: list[Exception] = []
+    count = sum(_helpers.acquire(blocking=False) for _ in range(_FLUSHERS - 1))
 
-    def flush_some(part: Sequence[str]) -> None:
+    def flush_part(first: int) -> None:
         try:
-            for path in part:
+            for path in paths[first :: count + 1]:
                 _flush(path)
         except Exception as error:  # noqa: BLE001 - raised again below, in the caller's thread
             failures.append(error)
 
     threads = [
-        threading.Thread(target=flush_some, args=(paths[first::_FLUSHERS],), daemon=True)
-        for first in range(_FLUSHERS)
+        threading.Thread(target=flush_part, args=(first,), daemon=True)
+        for first in range(1, count + 1)
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        flush_part(0)
+        for thread in threads:
+            thread.join()
+    finally:
+        for _ in range(count):
+            _helpers.release()
     if failures:
         raise failures[0]
 
