@@ -126,10 +126,10 @@ class DigestMismatch(FetchError):
 
     def __init__(self, *, uri: str, algorithm: str, expected: str, actual: str) -> None:
         super().__init__(
-            f"{algorithm} of {uri} is not what the recipe says\n"
+            f"{algorithm} of {uri} is not the one that was declared\n"
             f"  expected {expected}\n  actual   {actual}",
             uri=uri,
-            hint="if the new content is right, paste the actual digest into the recipe",
+            hint="if the new content is right, declare the actual digest",
         )
         self.algorithm = algorithm
         self.expected = expected
@@ -159,10 +159,8 @@ class ScriptFailed(EnvyError):
         hint: str = "",
     ) -> None:
         how = reason or (f"was killed by signal {signal}" if signal else f"exited {exit_code}")
-        message = f"script {how}: {command}"
-        if tail:
-            message += "\n" + "\n".join("  | " + line for line in tail.splitlines())
-        super().__init__(message, hint=hint)
+        self.quoted_tail = "".join(f"\n  | {line}" for line in tail.splitlines())
+        super().__init__(f"script {how}: {command}{self.quoted_tail}", hint=hint)
         self.command = command
         self.exit_code_of_script = exit_code
         self.signal = signal
@@ -234,7 +232,10 @@ class RecipeError(EnvyError):
 
 
 class PhaseFailed(RecipeError):
-    """A root failure: this recipe's own phase went wrong, by `cause`."""
+    """A root failure: this recipe's own phase went wrong, by `cause`.
+
+    `where` is the place in the recipe that the phase is written at, for a cause that names none.
+    """
 
     def __init__(
         self,
@@ -242,34 +243,51 @@ class PhaseFailed(RecipeError):
         key: str,
         phase: str,
         cause: Exception,
+        where: Origin | None = None,
         chain: Sequence[str] = (),
         log_path: Path | None = None,
         log_tail: Sequence[str] = (),
     ) -> None:
         super().__init__(str(cause), key=key, phase=phase)
         self.cause = cause
+        self.where = where
         self.chain = tuple(chain)
         self.log_path = log_path
         self.log_tail = tuple(log_tail)
 
     def __str__(self) -> str:
-        lines = [f"{self.key}: {self.phase} failed"]
-        lines += ["  " + line for line in str(self.cause).splitlines()]
+        lines = [f"{self.key}: {self.phase} failed", *self.reason]
         lines += ["  " + line for line in self.chain]
         if self.log_path:
-            lines.append(
-                f"  log: {self.log_path}"
-                + (f" (its end follows, {len(self.log_tail)} lines)" if self.log_tail else "")
-            )
+            lines.append(f"  log: {self.log_path}{_follows(len(self.log_tail))}")
             lines += ["    " + line for line in self.log_tail]
         return "\n".join(lines)
+
+    @property
+    def reason(self) -> list[str]:
+        """The lines that say what went wrong; output that the log's end shows is left to that."""
+        text = f"{self.where}: {self.cause}" if self.where else str(self.cause)
+        script = self.cause.cause if isinstance(self.cause, LuaScriptError) else self.cause
+        if isinstance(script, ScriptFailed) and self.log_tail:
+            text = text.replace(script.quoted_tail, "")
+        return ["  " + line for line in text.splitlines()]
+
+
+def _follows(count: int) -> str:
+    if count == 0:
+        return ""
+    return " (last line follows)" if count == 1 else f" (last {count} lines follow)"
 
 
 class DependencyFailed(RecipeError):
     """Aborted before `phase`, because `dependency` did not complete; `root` is what went wrong."""
 
     def __init__(self, *, key: str, phase: str, dependency: str, root: Exception) -> None:
-        super().__init__(f"{key}: not built, because {dependency} failed", key=key, phase=phase)
+        origin = root.key if isinstance(root, RecipeError) else dependency
+        through = f", which {dependency} needs" if origin != dependency else ""
+        super().__init__(
+            f"{key}: not built, because {origin} failed{through}", key=key, phase=phase
+        )
         self.dependency = dependency
         self.root = root
 

@@ -289,7 +289,7 @@ class PhaseSilent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeComplete(Event):
-    """A recipe at its completion: `outcome` is cached, installed, satisfied or deployed."""
+    """A recipe at its completion: `outcome` is cached, installed, satisfied or changed."""
 
     text: ClassVar[str] = "{recipe}: {outcome}"
     recipe: str

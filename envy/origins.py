@@ -19,6 +19,16 @@ def shown_path(path: Path) -> Path:
     return Path(text[len(here) :]) if text.startswith(here) else path
 
 
+def place_in_file(path: Path, variable: str) -> Origin:
+    """Where a global is assigned in a file whose text nobody has kept."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return Origin(shown_path(path))
+    origin = SourceText(path, text).at(variable)
+    return Origin(origin.path, origin.line)
+
+
 class SourceText:
     """The text of one Lua file, scanned at most once for each global that is asked about."""
 

@@ -45,11 +45,19 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
 
 
 def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
-    """What went wrong: each root failure in full, then a line for each recipe it stopped."""
+    """What went wrong: each root failure in full, then a line for each recipe it stopped.
+
+    A reason that several recipes share, such as a full disk, is told once.
+    """
     roots, dependents = _split(failures)
     lines: list[str] = []
+    told: dict[str, str] = {}
     for root in roots:
-        lines += safe_lines(f"error: {root}")
+        first = told.setdefault(str(getattr(root, "cause", root)), root.key)
+        if first == root.key or getattr(root, "log_path", None):
+            lines += safe_lines(f"error: {root}")
+        else:
+            lines += safe_lines(f"error: {root.key}: {root.phase} failed, as {first} did")
     for dependent in dependents:
         lines += safe_lines(dependent.message.partition("\n")[0])
     return lines

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 from envy import events as ev
 from envy.engine.node import Coordination
 from envy.engine.slots import Pool
-from envy.errors import Cancelled, DependencyFailed, EnvyError, InternalError, PhaseFailed
+from envy.errors import (
+    ArchiveError,
+    Cancelled,
+    DeclarationError,
+    DependencyFailed,
+    EnvyError,
+    FetchError,
+    InternalError,
+    Origin,
+    PhaseFailed,
+    ScriptFailed,
+)
+from envy.origins import place_in_file
 from envy.phase import RecipePhase
 from envy.phases import PHASES
 from envy.phases.log import log_tail
@@ -24,6 +36,9 @@ _CACHED_SKIPS = frozenset(
     {RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL}
 )
 _USER_MANAGED_SKIPS = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD})
+
+
+_ABOUT_THE_RECIPE = (ScriptFailed, FetchError, ArchiveError, DeclarationError)
 
 
 class RecipeKind:
@@ -99,6 +114,7 @@ class RecipeKind:
             key=recipe.key.canonical,
             phase=step.label,
             cause=error,
+            where=_where(recipe, step, error),
             log_path=recipe.log_path,
             log_tail=log_tail(recipe.log_path, lines=20),
         )
@@ -184,6 +200,19 @@ def _presentable(error: Exception) -> Exception:
         return EnvyError(f"{error.strerror or error}{place}")
     trace = "".join(traceback.format_exception(error)).rstrip()
     return InternalError(f"{type(error).__name__}: {error}\n{trace}")
+
+
+def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> Origin | None:
+    """Where the recipe says what went wrong, if the error is about that and does not tell."""
+    definition = recipe.definition
+    if definition is None or not isinstance(error, _ABOUT_THE_RECIPE):
+        return None
+    if isinstance(error, DeclarationError) and error.origin:
+        return None
+    # What a phase works on without words of its own was asked for by an earlier one.
+    verbs = [RecipePhase(number).label for number in range(step, RecipePhase.RECIPE_FETCH, -1)]
+    said = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
+    return place_in_file(definition.path, said) if said else None
 
 
 def _pool_name(node: Coordination) -> str:

@@ -21,6 +21,8 @@ from envy.shell import LineSplitter
 MASK = b"***"
 _TAIL_BYTES = 16384
 _LONGEST_SHOWN = 1000
+_WIDEST_IN_TAIL = 400
+_COMMAND = "$ "
 
 
 class PhaseLog:
@@ -57,7 +59,7 @@ class PhaseLog:
 
     def command(self, command: str) -> None:
         """Write down what is being run."""
-        self._write([b"$ " + line.encode() for line in command.splitlines()])
+        self._write([f"{_COMMAND}{line}".encode() for line in command.splitlines()])
 
     def say(self, level: str, message: str) -> None:
         """What a recipe, or envy about it, has to say."""
@@ -135,7 +137,7 @@ def prune_old_logs(recipe: Recipe, layout: CacheLayout) -> None:
 
 
 def log_tail(path: Path | None, *, lines: int) -> list[str]:
-    """The end of a log, for people; nothing if there is no log."""
+    """The end of a log, for people; nothing if there is no log, or no more than commands in it."""
     if path is None:
         return []
     try:
@@ -145,7 +147,12 @@ def log_tail(path: Path | None, *, lines: int) -> list[str]:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    return [line[:400] for line in text.splitlines()[-lines:]]
+    tail = [_clipped(line) for line in text.splitlines()[-lines:]]
+    return tail if any(not line.startswith(_COMMAND) for line in tail) else []
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= _WIDEST_IN_TAIL else line[: _WIDEST_IN_TAIL - 1] + "…"
 
 
 def _is_for_entry(recipe: Recipe) -> bool:

@@ -69,7 +69,7 @@ def test_wrong_digest_of_the_index(package_index, fetch, form):
 def test_digest_of_the_recipe(package_index, fetch):
     """The recipe's own digest is compared too."""
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL, digest="")
-    with pytest.raises(FetchError, match="not what the recipe says"):
+    with pytest.raises(FetchError, match="not the one that was declared"):
         fetch("pypi:tool==1.0", sha256="0" * 64)
     assert fetch("pypi:tool==1.0", sha256=hashlib.sha256(WHEEL).hexdigest()).verified
 
