@@ -57,7 +57,7 @@ def test_root_failures_come_in_full_and_what_they_stopped_in_a_line_each():
         "error: a.b@r1: build failed",
         "  script exited 2: make",
         "    hint: install make",
-        "  log: /logs/build.log (last 1 lines follow)",
+        "  log: /logs/build.log (its end follows, 1 lines)",
         "    cc: \\x1b[31merror",
         "error: x.y@r1: build failed",
         "  no",
