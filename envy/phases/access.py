@@ -1,4 +1,4 @@
-"""What a recipe may use of others: which assets and products, from which phase on.
+"""What a recipe may use: which assets and products of others, from which phase on; which own files.
 
 Nothing here waits: a dependency that may be used is complete, because the gate of the phase has
 seen to it.
@@ -181,6 +181,19 @@ def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Rea
 
 def _alias(recipe: Recipe) -> str:
     return recipe.definition.alias if recipe.definition else ""
+
+
+def may_read(recipe: Recipe, engine: Engine, path: Path) -> bool:
+    """Whether a phase may read a file: one of the recipe's own folder only if it is in the key."""
+    recipe_dir = recipe.recipe_dir
+    if recipe_dir is None or not path.is_relative_to(recipe_dir):
+        return True
+    root = engine.services.layout.root
+    if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
+        return True  # a cache within the project
+    inputs = recipe.input_files
+    loaded = recipe.lua.reads.files if recipe.lua else {}
+    return path in inputs or path in loaded or any(parent in inputs for parent in path.parents)
 
 
 def build_only(recipe: Recipe, engine: Engine) -> list[Recipe]:

@@ -1,11 +1,13 @@
 """What goes into the entry key of a recipe, gathered when its graph is resolved.
 
-Files are named as the recipe names them, relative to its own folder where they lie in it, so that
-the same recipe gives the same key on another machine.
+Files of the recipe's folder and of the project are named relative to the recipe, so that the same
+recipe gives the same key on another machine, and in a project that was moved.
 """
 
 from __future__ import annotations
 
+import functools
+import os.path
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.host import CtxTable
 from envy.lua.sandbox import PhaseAccess
 from envy.option_text import serialise_options
+from envy.phases.access import may_read
 from envy.phases.ctx import fetch_names
 from envy.phases.host import host_versions
 from envy.phases.surface import Engine
@@ -52,9 +55,9 @@ def ingredients_of(
         identity=recipe.key.identity,
         options_text=serialise_options(definition.options) if definition.options else "",
         recipe_digest=recipe.digest,
-        reads_files=_reads(recipe),
+        reads_files=_reads(recipe, engine),
         reads_variables=dict(recipe.lua.reads.variables) if recipe.lua else {},
-        inputs={_named(path, recipe): digest for path, digest in inputs.items()},
+        inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
         sources=tuple(_source(item, recipe, engine) for item in recipe.sources or ()),
         platform=platform.tag,
         abi=abi,
@@ -88,16 +91,17 @@ def _uses_shell(recipe: Recipe) -> bool:
     )
 
 
-def _reads(recipe: Recipe) -> dict[str, str | None]:
+def _reads(recipe: Recipe, engine: Engine) -> dict[str, str | None]:
     reads = recipe.lua.reads.files if recipe.lua else {}
     own = recipe.path
-    return {_named(path, recipe): digest for path, digest in reads.items() if path != own}
+    return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
 
 
-def _named(path: Path, recipe: Recipe) -> str:
+def _named(path: Path, recipe: Recipe, engine: Engine) -> str:
     assert recipe.recipe_dir is not None
-    if path.is_relative_to(recipe.recipe_dir):
-        return path.relative_to(recipe.recipe_dir).as_posix()
+    for folder in (recipe.recipe_dir, engine.services.project_dir):
+        if path.is_relative_to(folder):
+            return Path(os.path.relpath(path, recipe.recipe_dir)).as_posix()
     return path.as_posix()
 
 
@@ -164,7 +168,7 @@ def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> t
         run_dir=recipe.recipe_dir,
         environment=engine.services.environment,
         recipe_dir=recipe.recipe_dir,
-        may_read=lambda path: path in recipe.input_files,
+        may_read=functools.partial(may_read, recipe, engine),
     )
     try:
         with fetch.state.phase(access):
@@ -192,7 +196,7 @@ def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:
                 origin=item.origin,
                 hint=f"a relative source is relative to {item.base_dir}",
             )
-        return f"{item.source} {digest_tree(path)} {sorted(pins.items())}"
+        return f"{_named(path, recipe, engine)} {digest_tree(path)} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
         from envy.transport import resolve_ref
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from envy import events as ev
 from envy.errors import DeclarationError, ScriptFailed
 from envy.phase import RecipePhase
+from envy.phases.access import may_read
 from envy.phases.environment import script_environment
 from envy.phases.log import PhaseLog
 from envy.phases.surface import Engine
@@ -92,15 +93,7 @@ class Setting:
 
     def may_read(self, path: Path) -> bool:
         """Whether a file may be read: one of the recipe's own folder only if it is in the key."""
-        recipe_dir = self.recipe.recipe_dir
-        if recipe_dir is None or not path.is_relative_to(recipe_dir):
-            return True
-        inputs = self.recipe.input_files
-        return (
-            path.is_relative_to(self.engine.services.layout.root)
-            or path in inputs
-            or any(parent in inputs for parent in path.parents)
-        )
+        return may_read(self.recipe, self.engine, path)
 
     def run_script(self, script: str | Sequence[str], options: RunOptions) -> Completed:
         """Run a script in the phase's shell."""

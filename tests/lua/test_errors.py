@@ -1,7 +1,12 @@
 """Errors of Lua code, as their author reads them."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+import envy
 from envy.errors import (
     Cancelled,
     DeclarationError,
@@ -11,7 +16,8 @@ from envy.errors import (
     Origin,
     ScriptFailed,
 )
-from envy.lua.runtime import CtxTable
+from envy.lua.failure import shortened
+from envy.lua.host import CtxTable
 
 
 def _failure(bench, text, **functions):
@@ -66,28 +72,29 @@ def test_long_paths_are_whole(bench):
     assert caught.value.frames[0] == LuaFrame(f"{bench.folder}/{name}", 2)
 
 
+_LOAD_FROM_HERE = """
+from pathlib import Path
+from envy.lua.runtime import LuaState, SandboxSettings
+from envy.platform import host_platform
+
+settings = SandboxSettings(
+    platform=host_platform(), environment={}, should_stop=lambda: False, on_log=print,
+    on_stdout=print,
+)
+try:
+    LuaState(settings, base_dir=Path.cwd()).load_file(Path.cwd() / "project/recipe.lua")
+except Exception as error:
+    print(error)
+"""
+
+
 def test_paths_below_the_current_directory_are_relative(bench, tmp_path):
     """A file below the current directory is shown relative to it."""
-    import subprocess
-    import sys
-
     bench.file("\nerror('no')")
-    code = (
-        "from pathlib import Path\n"
-        "from envy.lua.runtime import LuaState, SandboxSettings\n"
-        "from envy.platform import host_platform\n"
-        "s = SandboxSettings(platform=host_platform(), environment={}, should_stop=lambda: False,"
-        " on_log=print, on_stdout=print)\n"
-        "try: LuaState(s, base_dir=Path.cwd()).load_file(Path.cwd() / 'project/recipe.lua')\n"
-        "except Exception as e: print(e)\n"
-    )
-    import envy
-
-    root = str(__import__("pathlib").Path(envy.__file__).parent.parent)
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", _LOAD_FROM_HERE],
         cwd=tmp_path,
-        env={"PYTHONPATH": root},
+        env={"PYTHONPATH": str(Path(envy.__file__).parent.parent)},
         capture_output=True,
         text=True,
         check=True,
@@ -161,13 +168,7 @@ def test_caught_by_pcall(bench):
     )
     ctx = CtxTable(functions={"run": _refuse})
     found = state.call_with_ctx(state.user_globals()["f"], ctx, {})
-    assert found == f"{_short(bench.folder)}:3: script exited 2: make"
-
-
-def _short(folder):
-    from envy.lua.failure import shortened
-
-    return shortened(f"{folder}/recipe.lua")
+    assert found == f"{shortened(str(bench.folder / 'recipe.lua'))}:3: script exited 2: make"
 
 
 def test_no_cause_for_another_error(bench):
