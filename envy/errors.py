@@ -17,6 +17,7 @@ only InternalError, a bug of ours, shows one.
     ├── GraphError
     │   ├── CycleError      .cycle
     │   ├── AmbiguousQuery  .candidates
+    │   ├── AmbiguousReferences, MissingReferences  .rows
     │   └── QueryNotFound   .nearest
     ├── RecipeError         .key .phase: what a recipe's worker ended with
     │   ├── PhaseFailed     .cause .chain .log_path .log_tail
@@ -220,6 +221,34 @@ class QueryNotFound(GraphError):
         super().__init__(f"no package answers to {query!r}{near}", hint=hint)
         self.query = query
         self.nearest = tuple(nearest)
+
+
+class AmbiguousReferences(GraphError):
+    """References of recipes that several packages answer; all of them at once."""
+
+    def __init__(self, rows: Sequence[tuple[str, Sequence[str]]]) -> None:
+        lines = []
+        for reference, candidates in rows:
+            lines.append(f"several packages answer to {reference}:")
+            lines += [f"    {candidate}" for candidate in candidates]
+        super().__init__(
+            "\n".join(lines),
+            hint="let the reference say more (a namespace, a revision, options), or give the one "
+            "that is meant an alias in the manifest and refer to that",
+        )
+        self.rows = tuple((reference, tuple(candidates)) for reference, candidates in rows)
+
+
+class MissingReferences(GraphError):
+    """References that nothing answers; all of them at once."""
+
+    def __init__(self, rows: Sequence[str]) -> None:
+        super().__init__(
+            "\n".join(f"nothing answers to {row}" if row[0] in "'\"" else row for row in rows),
+            hint="add a package that does to the manifest, or make the dependency weak: "
+            "{ recipe = …, weak = { recipe = …, source = … } }",
+        )
+        self.rows = tuple(rows)
 
 
 class RecipeError(EnvyError):

@@ -51,6 +51,16 @@ class DependencyAdded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceResolved(Event):
+    text: ClassVar[str] = "{recipe}: {query} ({kind}) is {provider}"
+    recipe: str
+    query: str
+    kind: str
+    provider: str
+    by_fallback: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadStart(Event):
     text: ClassVar[str] = "{recipe}: worker started, target {target_phase}"
     recipe: str
@@ -229,6 +239,18 @@ class LuaCtxAssetAccess(Event):
     text: ClassVar[str] = "{recipe}: ctx.asset({target}) → {provider}: {reason}"
     recipe: str
     target: str
+    provider: str
+    current_phase: RecipePhase
+    needed_by: RecipePhase
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxProductAccess(Event):
+    text: ClassVar[str] = "{recipe}: ctx.product({product}) → {provider}: {reason}"
+    recipe: str
+    product: str
     provider: str
     current_phase: RecipePhase
     needed_by: RecipePhase

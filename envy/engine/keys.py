@@ -31,7 +31,10 @@ def compute_keys(engine: Engine, goals: Iterable[RecipeKey]) -> None:
 
     A recipe whose key cannot be computed fails, and so does whatever depends on it.
     """
-    if engine.shell is None:
+    # A function that chooses the shell asks for packages: it is called when all are known.
+    if engine.shell is None and (
+        engine.resolved or not isinstance(engine.default_shell, LuaFunction)
+    ):
         engine.shell = _default_shell(engine)
     for key in _closure(engine, goals):
         recipe = engine.recipes[key]

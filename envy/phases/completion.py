@@ -5,7 +5,6 @@ from __future__ import annotations
 from envy import events as ev
 from envy.lua.convert import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.recipe_fetch import evaluated_products
 from envy.phases.setting import setting
 from envy.phases.surface import Engine
 from envy.phases.verbs import call_verb
@@ -38,9 +37,7 @@ def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:
     if not definition.user_managed:
         asset = recipe.asset_dir
         assert asset is not None
-        return {
-            name: str(asset / path) for name, path in evaluated_products(recipe, engine).items()
-        }
+        return {name: str(asset / path) for name, path in recipe.provides.items()}
     if not isinstance(definition.products, LuaFunction):
         return dict(definition.products)
     run_dir = engine.services.project_dir

@@ -44,6 +44,7 @@ _COMMON = (
 )
 _FUNCTIONS: Mapping[RecipePhase, tuple[str, ...]] = {
     RecipePhase.CHECK: ("run", "exec", "quote", "asset", "product", "exists"),
+    RecipePhase.RECIPE_FETCH: ("fetch", "commit_fetch", *_COMMON),
     RecipePhase.FETCH: ("fetch", "commit_fetch", *_COMMON),
     RecipePhase.STAGE: _COMMON,
     RecipePhase.BUILD: _COMMON,
@@ -53,6 +54,7 @@ _FUNCTIONS: Mapping[RecipePhase, tuple[str, ...]] = {
 }
 _USER_MANAGED_INSTALL = ("run", "exec", "quote", "asset", "product")
 _DIRECTORIES: Mapping[RecipePhase, tuple[str, ...]] = {
+    RecipePhase.RECIPE_FETCH: ("recipe_dir", "tmp_dir"),
     RecipePhase.FETCH: ("recipe_dir", "tmp_dir"),
     RecipePhase.STAGE: ("recipe_dir", "fetch_dir", "stage_dir"),
     RecipePhase.BUILD: ("recipe_dir", "fetch_dir", "stage_dir", "install_dir"),
@@ -64,9 +66,7 @@ _WITH_CORES = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTA
 
 def make_ctx(place: Setting) -> CtxTable:
     """The ctx of a phase: its fields, its functions, and why others are not there."""
-    definition = place.recipe.definition
-    assert definition is not None
-    user_managed = definition.user_managed
+    user_managed = place.user_managed
     names = _FUNCTIONS[place.phase]
     if user_managed and place.phase is RecipePhase.INSTALL:
         names = _USER_MANAGED_INSTALL
@@ -82,11 +82,9 @@ def make_ctx(place: Setting) -> CtxTable:
 
 def _fields(place: Setting, *, user_managed: bool) -> dict[str, LuaValue]:
     recipe = place.recipe
-    definition = recipe.definition
-    assert definition is not None
     fields: dict[str, LuaValue] = {
         "identity": recipe.key.identity,
-        "options": cast("LuaValue", dict(definition.options)),
+        "options": cast("LuaValue", dict(place.options)),
     }
     if user_managed:
         if place.phase is RecipePhase.INSTALL and recipe.entry is not None:
@@ -103,8 +101,9 @@ def directory_of(place: Setting, name: str) -> Path:
     """The folder that a field of ctx names."""
     recipe = place.recipe
     if name == "recipe_dir":
-        assert recipe.recipe_dir is not None
-        return recipe.recipe_dir
+        return place.base_dir
+    if name == "tmp_dir" and place.phase is RecipePhase.RECIPE_FETCH:
+        return place.run_dir
     entry = recipe.entry
     assert entry is not None
     folders = {
@@ -212,9 +211,10 @@ class _Surface:
         """A file to extract: in the run directory, else among what was fetched."""
         place = self._place
         here = self._readable(name)
-        if here.exists() or place.phase is RecipePhase.FETCH or place.recipe.entry is None:
+        fetching = place.phase in {RecipePhase.RECIPE_FETCH, RecipePhase.FETCH}
+        if here.exists() or fetching or place.fetch_dir is None:
             return here
-        return place.recipe.entry.fetch_dir / name
+        return place.fetch_dir / name
 
     # -- files -----------------------------------------------------------------------------------
 

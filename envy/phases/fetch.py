@@ -59,9 +59,7 @@ def _fetch_items(recipe: Recipe, engine: Engine, items: Sequence[SourceItem]) ->
 
 def fetch_for_ctx(place: Setting, spec: object) -> LuaValue:
     """`ctx.fetch`: bring files into the run directory; returns their names as `spec` is shaped."""
-    definition = place.recipe.definition
-    assert definition is not None
-    items = parse_source_items(spec, origin=None, base_dir=definition.path.parent)
+    items = parse_source_items(spec, origin=None, base_dir=place.base_dir)
     for item in items:
         _check_local(place, item)
     fetched = fetch_batch(place.recipe, place.engine, items, place.run_dir)
@@ -87,8 +85,7 @@ def _check_local(place: Setting, item: SourceItem) -> None:
 
 def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
     """`ctx.commit_fetch`: verify files of the run directory, then move all of them, or none."""
-    entry = place.recipe.entry
-    assert entry is not None
+    assert place.fetch_dir is not None
     wanted: list[object] = []
     for argument in arguments:
         wanted += argument if isinstance(argument, list) else [argument]
@@ -96,7 +93,7 @@ def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
         raise DeclarationError("ctx.commit_fetch: say which files", hint="ctx.commit_fetch(name)")
     checked = [_check_commit(place, row) for row in wanted]
     for name, path in checked:
-        target = entry.fetch_dir / path.name
+        target = place.fetch_dir / path.name
         files.remove(target)
         files.move(path, target)
         source = place.sources.get(name)

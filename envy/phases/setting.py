@@ -45,12 +45,24 @@ class Setting:
     """One phase of one recipe, as scripts and `ctx` see it."""
 
     def __init__(
-        self, recipe: Recipe, engine: Engine, phase: RecipePhase, *, run_dir: Path
+        self,
+        recipe: Recipe,
+        engine: Engine,
+        phase: RecipePhase,
+        *,
+        run_dir: Path,
+        base_dir: Path | None = None,
+        fetch_dir: Path | None = None,
     ) -> None:
         self.recipe = recipe
         self.engine = engine
         self.phase = phase
         self.run_dir = run_dir
+        # A custom source runs before its recipe is here, for the file that declares it.
+        self.base_dir = base_dir or recipe.recipe_dir or run_dir
+        self.fetch_dir = fetch_dir or (recipe.entry.fetch_dir if recipe.entry else None)
+        self.options = recipe.definition.options if recipe.definition else recipe.spec.options
+        self.user_managed = bool(recipe.definition and recipe.definition.user_managed)
         services = engine.services
         definition = recipe.definition
         secrets = [
@@ -169,10 +181,16 @@ class _LazyVariables(Mapping[str, str]):
 
 @contextlib.contextmanager
 def setting(
-    recipe: Recipe, engine: Engine, phase: RecipePhase, *, run_dir: Path
+    recipe: Recipe,
+    engine: Engine,
+    phase: RecipePhase,
+    *,
+    run_dir: Path,
+    base_dir: Path | None = None,
+    fetch_dir: Path | None = None,
 ) -> Iterator[Setting]:
     """A Setting for the duration of a phase."""
-    made = Setting(recipe, engine, phase, run_dir=run_dir)
+    made = Setting(recipe, engine, phase, run_dir=run_dir, base_dir=base_dir, fetch_dir=fetch_dir)
     try:
         yield made
     finally:
