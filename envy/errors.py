@@ -22,7 +22,8 @@ only InternalError, a bug of ours, shows one.
     ├── RecipeError         .key .phase: what a recipe's worker ended with
     │   ├── PhaseFailed     .cause .chain .log_path .log_tail
     │   └── DependencyFailed  .dependency .root  (aborted, not failed)
-    ├── Cancelled           the user, or --fail-fast, ended the run
+    ├── Cancelled           the user ended the run (exit code 130)
+    │   └── StoppedEarly    --fail-fast did
     └── InternalError       a bug
 """
 
@@ -322,9 +323,15 @@ class DependencyFailed(RecipeError):
 
 
 class Cancelled(EnvyError):
-    """The run was ended by the user (exit code 130) or by --fail-fast."""
+    """The run was ended by the user."""
 
     exit_code = 130
+
+
+class StoppedEarly(Cancelled):
+    """The run was ended by its first failure, with --fail-fast, and not by the user."""
+
+    exit_code = 1
 
 
 class InternalError(EnvyError):

@@ -15,7 +15,10 @@ from envy.lua.locate import TablePositions, locate_table
 def shown_path(path: Path) -> Path:
     """A path as messages show it: relative when it lies below the current directory."""
     text = str(path)
-    here = os.getcwd() + os.sep  # noqa: PTH109  as text: messages alone need it
+    try:
+        here = os.getcwd() + os.sep  # noqa: PTH109  as text: messages alone need it
+    except OSError:  # it has been removed
+        return path
     return Path(text[len(here) :]) if text.startswith(here) else path
 
 

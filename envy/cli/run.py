@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import click
 
 from envy.cli.asset import require_installed
 from envy.cli.options import envy_command
-from envy.cli.outcome import raise_unless_done
+from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.settings import Settings
 from envy.cli.wiring import Session, open_session
 from envy.engine.resolution import checked_goals
@@ -58,12 +59,14 @@ def command(
 
 def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[str, str]:
     """Install what is asked for, and return the environment to run a program in."""
+    started = time.monotonic()
     engine = session.engine
-    engine.resolve_graph(session.manifest.packages)
-    goals = checked_goals(engine, queries)
+    with telling_failures(engine):
+        engine.resolve_graph(session.manifest.packages)
+        goals = checked_goals(engine, queries)
     recipes = [engine.recipes[key] for key in goals]
     if install:
-        raise_unless_done(engine.run_full(goals), engine)
+        end_unless_done(engine.run_full(goals), engine, command="run", started=started)
     else:
         require_installed(engine, recipes)
         for recipe in recipes:

@@ -17,7 +17,7 @@ from envy.cache.layout import CacheLayout
 from envy.children import Children
 from envy.cli.control import Control
 from envy.cli.listeners import can_draw, make_listeners
-from envy.cli.settings import Settings
+from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.engine.engine import Engine
@@ -52,7 +52,7 @@ def open_session(settings: Settings) -> Iterator[Session]:
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
     """
     surroundings = environment()
-    path = find_manifest(Path.cwd(), named=settings.manifest)
+    path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     layout = CacheLayout(cache_root(settings))
     streams = Streams(output=sys.stdout, errors=sys.stderr)
     listeners = make_listeners(

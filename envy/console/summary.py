@@ -19,6 +19,7 @@ class SyncResult:
     cached: int = 0
     installed: int = 0
     failures: Sequence[RecipeError] = ()
+    stopped: int = 0  # those that the end of the run found unfinished
     cancelled: bool = False
     seconds: float = 0.0
 
@@ -35,8 +36,8 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
         f"{result.user_managed} user-managed",
         f"{len(roots)} failed",
     ]
-    if dependents:
-        parts.append(f"{len(dependents)} not built")
+    if dependents or result.stopped:
+        parts.append(f"{len(dependents) + result.stopped} not built")
     found = f"{result.cached} cached"
     if result.installed:
         found += f", {result.installed} installed"

@@ -24,6 +24,8 @@ from envy.errors import (
     Origin,
     PhaseFailed,
     QueryNotFound,
+    RecipeError,
+    StoppedEarly,
 )
 from envy.lua.convert import LuaValue
 from envy.lua.runtime import LuaState
@@ -268,7 +270,7 @@ class Engine:
     def on_failure(self, failure: PhaseFailed) -> None:
         """With --fail-fast, the first failure ends the run."""
         if self._fail_fast and self.cancellation is None:
-            self.cancel(Cancelled(f"stopped, because {failure.key} failed (--fail-fast)"))
+            self.cancel(StoppedEarly(f"stopped, because {failure.key} failed (--fail-fast)"))
 
     # -- what phases ask -------------------------------------------------------------------------
 
@@ -334,6 +336,11 @@ class Engine:
     def _raise_if_cancelled(self) -> None:
         if self.cancellation is not None:
             raise self.cancellation
+
+    def failures(self) -> list[RecipeError]:
+        """Everything that has failed until now, wanted or not, in key order."""
+        found = [self.failure_of(key) for key in sorted(self.recipes)]
+        return [failure for failure in found if isinstance(failure, RecipeError)]
 
     def failure_of(self, key: RecipeKey) -> Exception | None:
         """What a recipe failed with, if it did."""

@@ -96,7 +96,7 @@ class Host:
         if self._polls % _POLLS_PER_TURN == 0:
             give_way()
         if self.ended_by is None and self.settings.should_stop():
-            self.ended_by = Cancelled("the run was stopped")
+            self.ended_by = Cancelled("cancelled")
         return self.ended_by is not None
 
 
