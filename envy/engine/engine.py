@@ -304,15 +304,16 @@ class Engine:
         return keys.shell_for(self, recipe)
 
     def unsatisfied(self) -> list[str]:
-        """Keys of the wanted user-managed packages that are not known to be satisfied."""
-        return [
-            recipe.key.canonical
-            for recipe in self.wanted()
-            if recipe.definition
-            and recipe.definition.user_managed
-            and not recipe.satisfied
-            and not self.coordination[recipe.key].ended
-        ]
+        """The wanted user-managed packages that are not known to be satisfied, for the user."""
+        found = []
+        for recipe in self.wanted():
+            node = self.coordination[recipe.key]
+            if recipe.definition and recipe.definition.user_managed and not recipe.satisfied:
+                if node.current >= RecipePhase.CHECK and not node.ended:
+                    found.append(recipe.key.canonical)
+                elif not node.ended:
+                    found.append(f"{recipe.key} (its check has not run yet)")
+        return found
 
     # -- telling ---------------------------------------------------------------------------------
 

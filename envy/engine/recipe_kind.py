@@ -27,7 +27,7 @@ from envy.phases import PHASES
 from envy.phases.log import log_tail
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
-from envy.recipe import Recipe
+from envy.recipe import Outcome, Recipe
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -67,8 +67,10 @@ class RecipeKind:
                 phase == RecipePhase.DEPLOY and not self._needs_deploy(recipe)
             )
         if phase > RecipePhase.CHECK and is_user_managed(recipe):
+            if phase == RecipePhase.DEPLOY:
+                return recipe.outcome is not Outcome.CHANGED
             return phase in _USER_MANAGED_SKIPS or (
-                recipe.satisfied and phase in {RecipePhase.INSTALL, RecipePhase.DEPLOY}
+                recipe.satisfied and phase == RecipePhase.INSTALL
             )
         return False
 
