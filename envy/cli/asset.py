@@ -26,7 +26,7 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
     assignment, so that a failure is noticed: dir=$(envy asset python) || exit
     """
     started = time.monotonic()
-    with open_session(settings) as session:
+    with open_session(settings, owns_stdout=True) as session:
         with telling_failures(session.engine):
             recipe = locate(session, query)
         if no_install:

@@ -45,8 +45,10 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(settings: Settings) -> Iterator[Session]:
+def open_session(settings: Settings, *, owns_stdout: bool = False) -> Iterator[Session]:
     """Everything a command needs, from the manifest on; closed in order, however it ends.
+
+    With `owns_stdout`, standard output is the command's alone, and recipes print to stderr.
 
     Raises:
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
@@ -54,7 +56,7 @@ def open_session(settings: Settings) -> Iterator[Session]:
     surroundings = environment()
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     layout = CacheLayout(cache_root(settings))
-    streams = Streams(output=sys.stdout, errors=sys.stderr)
+    streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
     listeners = make_listeners(
         settings, is_terminal=can_draw(sys.stderr, surroundings), streams=streams
     )
@@ -85,6 +87,7 @@ def open_session(settings: Settings) -> Iterator[Session]:
             fail_fast=settings.fail_fast,
             aliases=manifest.aliases,
             default_shell=manifest.default_shell,
+            shell_origin=manifest.shell_origin,
             manifest_state=manifest.state,
         )
         control.attend(engine)
