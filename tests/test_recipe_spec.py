@@ -128,7 +128,7 @@ def test_dependency_says_what_it_is_for():
         ({"recipe": "local.a@r1", "alias": "a{b"}, "holds what no alias may"),
         ({"recipe": "local.a@r1", "alias": "@"}, "holds what no alias may"),
         ({"recipe": "local.a@r1", "alias": 1}, "`alias` must be"),
-        (["local.a@r1"], "not an empty table"),
+        (["local.a@r1"], "not a table"),
     ],
 )
 def test_what_cannot_be_is_an_error_with_its_place(value, part):
