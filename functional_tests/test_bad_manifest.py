@@ -165,15 +165,21 @@ def test_a_removed_current_directory(project):
             "no dot",
         ),
         (
-            'packages = {\n  { recipe = "local.a@r1", alias = "x" },\n'
-            '  { recipe = "local.b@r1", alias = "x" } }',
-            'envy.lua:3: two packages have the alias "x":\n    local.a@r1, in envy.lua:2\n'
-            "    local.b@r1, in envy.lua:3",
+            (
+                'packages = {\n  { recipe = "local.a@r1", alias = "x" },\n'
+                '  { recipe = "local.b@r1", alias = "x" } }'
+            ),
+            (
+                'envy.lua:3: two packages have the alias "x":\n    local.a@r1, in envy.lua:2\n'
+                "    local.b@r1, in envy.lua:3"
+            ),
             "rename one of them",
         ),
         (
-            'packages = {\n  { recipe = "local.a@r1", source = "a.lua" },\n'
-            '  { recipe = "local.a@r1", source = "b.lua" } }',
+            (
+                'packages = {\n  { recipe = "local.a@r1", source = "a.lua" },\n'
+                '  { recipe = "local.a@r1", source = "b.lua" } }'
+            ),
             "envy.lua:3: local.a@r1 comes from two sources:",
             "a.lua, in envy.lua:2",
         ),
