@@ -117,3 +117,31 @@ def interrupt(project, *words, once, **details):
     assert "cancelled" in ended.err
     assert_clean(project, ended.err)
     return ended
+
+
+class Mistakes:
+    """Recipes that are all wrong, synced by one run: what is said of each.
+
+    `cases` are (body, reason, parts…); the recipe of case N is local.caseN@r1, declared in line
+    N + 2 of the manifest, and its body begins in its second line.
+    """
+
+    def __init__(self, project, cases, **details):
+        self.project = project
+        names = [f"local.case{number}@r1" for number in range(len(cases))]
+        for name, (body, *_) in zip(names, cases, strict=True):
+            project.recipe(name, body)
+        project.packages(*names)
+        self.outcome = project.envy("sync", code=1, **details)
+        self.said = {}
+        for block in self.outcome.err.split("\nerror: ")[1:]:
+            self.said[block.partition(": ")[0]] = block
+
+    def check(self, number, reason, *parts):
+        """See what is said of one case: the reason once, its parts, and who declared it."""
+        name = f"local.case{number}@r1"
+        said = self.said[name]
+        reason = reason.replace("FILE", f"recipes/{name}.lua").replace("NAME", name)
+        assert self.outcome.err.count(reason) == 1, said
+        for part in (*parts, f"declared in envy.lua:{number + 2}"):
+            assert part in said, said
