@@ -209,4 +209,7 @@ def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:
 
         item = replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
         return f"{location(item)} submodules={item.submodules} {sorted(pins.items())}"
+    if scheme is Scheme.PYPI and item.kind == "wheel":
+        # It decides which wheel of the release is taken.
+        pins = {**pins, "libc": engine.services.platform.libc}
     return f"{location(item)} {sorted(pins.items())}"
