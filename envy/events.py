@@ -5,7 +5,8 @@ are the fields of the JSON, and `text` is the human line. JSON, human text and t
 are all read off these classes, so they cannot drift.
 
 Guarantees
-  `seq` counts 1, 2, … in the order of delivery; it, not `ts`, is the order of events.
+  `seq` counts 1, 2, … in the order of delivery; it, not `ts`, is the order of events. Those that
+  are not written to files have the number of the one before.
   Listeners are called one at a time, under no lock of the engine's, and may not call the engine.
   With no listener, an event costs the test of `bus.listening` and nothing else.
 """
@@ -388,7 +389,8 @@ class EventBus:
         if not self.listening:
             return
         with self._lock:
-            self._seq += 1
+            # Without gaps in a trace file, so that a reader sees whether it has all lines.
+            self._seq += event.in_files
             stamped = Stamped(self._seq, time.time(), event)
             for listener in self._listeners:
                 listener.on_event(stamped)
