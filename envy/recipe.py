@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
     from envy.lua.runtime import LuaState
+    from envy.lua.sandbox import ReadLog
     from envy.recipe_definition import RecipeDefinition
     from envy.recipe_tables import Exports
 
@@ -88,6 +89,7 @@ class Recipe:
     recipe_dir: Path | None = None
     digest: str = ""  # BLAKE3 of the recipe file
     lua: LuaState | None = None
+    reads: ReadLog | None = None  # what its file read while it loaded
     definition: RecipeDefinition | None = None
     exports: Exports | None = None
     excluded: bool = False  # its `platforms` leave it out here

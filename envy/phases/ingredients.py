@@ -56,7 +56,7 @@ def ingredients_of(
         options_text=serialise_options(definition.options) if definition.options else "",
         recipe_digest=recipe.digest,
         reads_files=_reads(recipe, engine),
-        reads_variables=dict(recipe.lua.reads.variables) if recipe.lua else {},
+        reads_variables=dict(recipe.reads.variables) if recipe.reads else {},
         inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
         sources=tuple(_source(item, recipe, engine) for item in recipe.sources or ()),
         platform=platform.tag,
@@ -92,7 +92,7 @@ def _uses_shell(recipe: Recipe) -> bool:
 
 
 def _reads(recipe: Recipe, engine: Engine) -> dict[str, str | None]:
-    reads = recipe.lua.reads.files if recipe.lua else {}
+    reads = recipe.reads.files if recipe.reads else {}
     own = recipe.path
     return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
 
