@@ -40,6 +40,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     decoded = text.decode("utf-8", "surrogateescape")
     recipe.definition = definition = _load(recipe, engine, path, decoded)
     recipe.excluded = definition.excluded
+    _note_evidence(recipe)
     recipe.exports = _exports(definition, path, decoded)
     for warning in definition.warnings:
         engine.services.events.emit(
@@ -73,6 +74,15 @@ def _load(recipe: Recipe, engine: Engine, path: Path, text: str) -> RecipeDefini
     )
 
 
+def _note_evidence(recipe: Recipe) -> None:
+    """What was read to load the recipe: while it stays the same, so does the recipe."""
+    evidence = recipe.evidence
+    evidence.files[str(recipe.path)] = recipe.digest
+    assert recipe.reads is not None
+    evidence.files.update({str(path): digest for path, digest in recipe.reads.files.items()})
+    evidence.variables.update(recipe.reads.variables)
+
+
 # -- the file ------------------------------------------------------------------------------------
 
 
@@ -90,9 +100,14 @@ def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
     pinned = item
     if scheme is Scheme.GIT:
         pinned = _pin(item, recipe, engine)
+        # A branch may have moved by the next run.
+        recipe.evidence.lasting = pinned.ref == item.ref
     name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = layout.recipes_dir(recipe.key.identity, name)
-    if not folder.is_dir() or (scheme is Scheme.HTTP and not (item.sha256 or item.blake3)):
+    unpinned = scheme is Scheme.HTTP and not (item.sha256 or item.blake3)
+    if unpinned:
+        recipe.evidence.lasting = False  # what is there may be another by the next run
+    if not folder.is_dir() or unpinned:
         _fetch_recipe(recipe, engine, pinned, folder, layout)
     return _inside(folder, recipe)
 
