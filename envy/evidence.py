@@ -21,7 +21,9 @@ _CHUNK = 1 << 20
 
 @dataclass(slots=True)
 class Evidence:
-    """Digests of files (None: not there) and trees, what patterns matched, and variables.
+    """Digests of files (None: not there), trees and variables, and what patterns matched.
+
+    Of a variable, too, only the digest is kept: it may be a secret.
 
     `lasting` is false for what may change without leaving a trace here: a branch of a repository,
     a recipe that is fetched without a digest.
@@ -32,6 +34,11 @@ class Evidence:
     globs: list[tuple[str, str, list[str]]] = field(default_factory=list)
     variables: dict[str, str | None] = field(default_factory=dict)
     lasting: bool = True
+
+    def note_variables(self, variables: Mapping[str, str | None]) -> None:
+        """Note variables of the environment by name and value; None: not set."""
+        for name, value in variables.items():
+            self.variables[name] = variable_digest(value)
 
     def add(self, other: Evidence) -> None:
         """Take in what another answer rests on."""
@@ -44,7 +51,10 @@ class Evidence:
 
 def still_holds(evidence: Evidence, environment: Mapping[str, str]) -> bool:
     """Whether everything is as it was."""
-    if any(environment.get(name) != value for name, value in evidence.variables.items()):
+    if any(
+        variable_digest(environment.get(name)) != digest
+        for name, digest in evidence.variables.items()
+    ):
         return False
     if any(file_digest(path) != digest for path, digest in evidence.files.items()):
         return False
@@ -60,6 +70,11 @@ def _matches(top: str, pattern: str, names: list[str]) -> bool:
     from envy import files  # most recipes have no patterns
 
     return sorted(files.glob(Path(top), pattern)) == names
+
+
+def variable_digest(value: str | None) -> str | None:
+    """BLAKE3 of a variable's value; None if it is not set."""
+    return None if value is None else blake3(os.fsencode(value)).hexdigest()
 
 
 def file_digest(path: str) -> str | None:

@@ -51,6 +51,16 @@ def tree(folder):
     }
 
 
+def is_running(pid):
+    """Whether a process is there and is no zombie."""
+    try:
+        os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
 class Project:
     """A folder with a manifest and recipes, and a cache of its own."""
 

@@ -55,8 +55,8 @@ def test_evidence_holds_exactly_while_all_is_the_same(tmp_path_factory, changes)
         files={str(folder / f"f{i}"): file_digest(str(folder / f"f{i}")) for i in range(4)},
         trees={str(folder / "tree"): digest_tree(folder / "tree")},
         globs=[(str(folder), "p*.patch", [])],
-        variables={"SETTING": "1", "UNSET": None},
     )
+    evidence.note_variables({"SETTING": "1", "UNSET": None})
     before = state(folder, environment)
     for what, which in changes:
         apply(folder, environment, what, which)

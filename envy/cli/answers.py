@@ -20,10 +20,8 @@ def keep_answer(session: Session) -> None:
     ):
         return
     manifest = session.manifest
-    evidence = Evidence(
-        files={str(manifest.path): manifest.digest},
-        variables=dict(manifest.reads.variables),
-    )
+    evidence = Evidence(files={str(manifest.path): manifest.digest})
+    evidence.note_variables(manifest.reads.variables)
     evidence.files.update({str(path): digest for path, digest in manifest.reads.files.items()})
     keys = sorted(engine.recipes)
     for key in keys:

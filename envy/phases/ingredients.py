@@ -60,7 +60,7 @@ def ingredients_of(
         options_text=serialise_options(definition.options) if definition.options else "",
         recipe_digest=recipe.digest,
         reads_files=_reads(recipe, engine),
-        reads_variables=dict(recipe.reads.variables) if recipe.reads else {},
+        reads_variables=_read_variables(recipe),
         inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
         sources=sources,
         platform=platform.tag,
@@ -83,7 +83,7 @@ def _note_evidence(
     top = str(recipe.recipe_dir)
     for pattern in definition.inputs:
         evidence.globs.append((top, pattern, sorted(files.glob(Path(top), pattern))))
-    evidence.variables.update(passed)
+    evidence.note_variables(passed)
     if definition.host:
         evidence.lasting = False  # only asking these programs again tells their versions
 
@@ -115,6 +115,12 @@ def _reads(recipe: Recipe, engine: Engine) -> dict[str, str | None]:
     reads = recipe.reads.files if recipe.reads else {}
     own = recipe.path
     return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
+
+
+def _read_variables(recipe: Recipe) -> dict[str, str | None]:
+    secret = recipe.definition.secret_env if recipe.definition else ()
+    read = recipe.reads.variables if recipe.reads else {}
+    return {name: value for name, value in read.items() if name not in secret}
 
 
 def _named(path: Path, recipe: Recipe, engine: Engine) -> str:
@@ -216,7 +222,7 @@ class _NotedVariables(Mapping[str, str]):
         self._evidence = evidence
 
     def __getitem__(self, name: str) -> str:
-        self._evidence.variables[name] = self._variables.get(name)
+        self._evidence.note_variables({name: self._variables.get(name)})
         return self._variables[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -80,7 +80,7 @@ def _note_evidence(recipe: Recipe) -> None:
     evidence.files[str(recipe.path)] = recipe.digest
     assert recipe.reads is not None
     evidence.files.update({str(path): digest for path, digest in recipe.reads.files.items()})
-    evidence.variables.update(recipe.reads.variables)
+    evidence.note_variables(recipe.reads.variables)
 
 
 # -- the file ------------------------------------------------------------------------------------
