@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -26,10 +25,10 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
     found = warm.installed(settings, [query])
     if found is not None:
         [goal], _closure = found
-        sys.stdout.write(f"{warm.asset_dir(settings, goal)}\n")
+        click.echo(warm.asset_dir(settings, goal))
         return
     path = _locate_and_install(settings, query, no_install=no_install, started=started)
-    sys.stdout.write(f"{path}\n")
+    click.echo(path)
 
 
 def _locate_and_install(

@@ -13,7 +13,7 @@ from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.console.summary import SyncResult, final_line
-from envy.console.text import write_line
+from envy.console.text import say
 
 
 @envy_command(short_help="Bring this machine to what envy.lua says.")
@@ -31,7 +31,7 @@ def command(settings: Settings, queries: tuple[str, ...]) -> int:
 
         print_failures(result.failures)
     if not settings.quiet or result.failures:
-        write_line(sys.stderr, final_line(result))
+        say(sys.stderr, final_line(result))
     return exit_code_of(result)
 
 

@@ -258,4 +258,7 @@ def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:
             recipe.evidence.lasting = False  # a branch or a tag may have moved by the next run
         item = pinned
         return f"{location(item)} submodules={item.submodules} {sorted(pins.items())}"
+    if scheme is Scheme.PYPI and item.kind == "wheel":
+        # It decides which wheel of the release is taken.
+        pins = {**pins, "libc": engine.services.platform.libc}
     return f"{location(item)} {sorted(pins.items())}"
