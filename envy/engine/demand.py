@@ -1,7 +1,7 @@
 """What is wanted: decided once after resolution, from what was asked for.
 
-A package, its `use = "run"` closure, and, where its entry is missing, also its direct
-`use = "build"` dependencies with their run closures. Entries have been looked up before, so a
+A package, its `use = "run"` closure, and, where its entry is missing or lacks its deploy, also its
+direct `use = "build"` dependencies with their run closures. Entries have been looked up before, so a
 cached package never makes its compilers be installed; gates bind only phases that run. What turns
 out to need work later (an entry that has gone, a user-managed package whose check fails) is wanted
 then.
