@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
-from envy.engine import demand, keys, resolution
+from envy.engine import demand, keys, resolution, usage
 from envy.engine.coordination import Coordinator
 from envy.engine.node import Coordination
 from envy.engine.recipe_kind import RecipeKind
@@ -206,13 +206,14 @@ class Engine:
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
         self.prepare(goals)
-        nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
-        for node in nodes:
-            self.coordinator.raise_target(node, RecipePhase.COMPLETION)
-        try:
-            self.coordinator.wait(nodes, RecipePhase.COMPLETION)
-        finally:
-            self._explain_failures()
+        with usage.recorded(self, goals):
+            nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
+            for node in nodes:
+                self.coordinator.raise_target(node, RecipePhase.COMPLETION)
+            try:
+                self.coordinator.wait(nodes, RecipePhase.COMPLETION)
+            finally:
+                self._explain_failures()
         return self.results()
 
     def wanted(self) -> list[Recipe]:
@@ -251,6 +252,10 @@ class Engine:
     def is_complete(self, key: RecipeKey) -> bool:
         """Whether a recipe has completed its last phase."""
         return self.coordination[key].complete
+
+    def is_usable(self, key: RecipeKey) -> bool:
+        """Whether a package is there: it was found, or has been completed."""
+        return self.recipes[key].cached or self.is_complete(key)
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""

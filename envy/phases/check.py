@@ -9,6 +9,7 @@ from __future__ import annotations
 from envy import events as ev
 from envy.cache.read import lookup
 from envy.phase import RecipePhase
+from envy.phases.explanation import why_missing
 from envy.phases.surface import Engine
 from envy.phases.user_managed import is_satisfied, is_user_managed
 from envy.phases.work import begin_work
@@ -39,7 +40,7 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
                 recipe=recipe.key.identity,
                 cache_key=recipe.entry_key,
                 asset_path=str(recipe.asset_dir),
-                reason=found.reason,
+                reason="; ".join([found.reason, *why_missing(recipe, engine)]),
             )
         )
 

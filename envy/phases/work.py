@@ -9,7 +9,10 @@ Guarantees
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from envy import events as ev
@@ -21,19 +24,20 @@ from envy.phases.log import log_key
 from envy.phases.surface import Engine
 from envy.recipe import Recipe
 
+PATIENCE = 2.0  # seconds that a lock is waited for without a word
+
 
 def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
     """Take a lock of the cache in a recipe's worker; the slot is given away while waiting."""
     lock = FileLock(path)
     started = time.monotonic()
     if not lock.try_acquire():
-        owner = lock.owner()
-        held_by = f", held by {owner}" if owner else ""
-        engine.wait_without_slot(
-            recipe,
-            f"the lock {path}{held_by}",
-            lambda: lock.acquire(engine.stopped),
-        )
+        with _telling_who_has_it(recipe, engine, lock):
+            engine.wait_without_slot(
+                recipe,
+                f"the lock {path}{_held_by(lock)}",
+                lambda: lock.acquire(engine.stopped),
+            )
     if engine.services.events.listening:
         engine.services.events.emit(
             ev.LockAcquired(
@@ -43,6 +47,35 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
             )
         )
     return lock
+
+
+@contextlib.contextmanager
+def _telling_who_has_it(recipe: Recipe, engine: Engine, lock: FileLock) -> Iterator[None]:
+    """Should the wait be a long one, say who is waited for."""
+
+    def tell() -> None:
+        engine.services.events.emit(
+            ev.LogMessage(
+                recipe=recipe.key.identity,
+                level="info",
+                message=f"waiting for the lock {lock.path}{_held_by(lock)}",
+            )
+        )
+
+    # A thread that sleeps until then, for the few that wait; whoever waits is itself asleep in the
+    # kernel and cannot look at a clock.
+    notice = threading.Timer(PATIENCE, tell)
+    notice.daemon = True
+    notice.start()
+    try:
+        yield
+    finally:
+        notice.cancel()
+
+
+def _held_by(lock: FileLock) -> str:
+    owner = lock.owner()
+    return f", held by {owner}" if owner else ""
 
 
 def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -> None:
@@ -77,11 +110,20 @@ def begin_work(recipe: Recipe, engine: Engine) -> None:
     """Lock the entry, look again, and begin an attempt if it is still missing."""
     assert recipe.entry is not None
     take_entry(recipe, engine)
-    if lookup(recipe.entry, recipe.entry_key).hit:
+    found = lookup(recipe.entry, recipe.entry_key)
+    if found.hit or (found.elsewhere and _relocated(recipe)):
         recipe.cached = True
         let_go_of_entry(recipe, engine)
         return
     recipe.attempt = begin_attempt(recipe.entry, recipe.entry_key)
+
+
+def _relocated(recipe: Recipe) -> bool:
+    """Whether an entry made under another root could be rewritten for this one."""
+    from envy.cache.relocate import relocate
+
+    assert recipe.entry is not None
+    return not relocate(recipe.entry, recipe.entry_key)
 
 
 def resume_entry(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
