@@ -40,7 +40,7 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
                 recipe=recipe.key.identity,
                 cache_key=recipe.entry_key,
                 asset_path=str(recipe.asset_dir),
-                reason="; ".join([found.reason, *why_missing(recipe, engine)]),
+                reason="; ".join([found.reason, *map(str.strip, why_missing(recipe, engine))]),
             )
         )
 
