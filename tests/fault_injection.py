@@ -4,6 +4,8 @@ A plain module, for the tests of the cache; see also functional_tests/rounds.py,
 runs at any time.
 """
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,3 +77,10 @@ def every_step(run):
     while name := run(len(met) + 1):
         met.append(name)
     return met
+
+
+def memory_dir():
+    """A folder in memory, where there is one: on a disk, all those flushes take minutes."""
+    shared = Path("/dev/shm")
+    usable = shared.is_dir() and os.access(shared, os.W_OK)
+    return tempfile.TemporaryDirectory(dir=shared if usable else None, prefix="envy-test-")

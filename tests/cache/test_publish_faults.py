@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fault_injection import CRASHED, FaultyFileSystem, every_step
+from fault_injection import CRASHED, FaultyFileSystem, every_step, memory_dir
 
 import envy
 from envy.cache.entry_key import Ingredients, as_json
@@ -28,6 +28,13 @@ KEY = "0123456789abcdef" + "f" * 48
 OLD_KEY = KEY[:16] + "0" * 48  # the same directory
 PAYLOAD = {"bin/tool": "new tool", "lib/a": "a", "lib/b": "b", "readme": "new"}
 OLD_PAYLOAD = {"bin/tool": "old tool", "old/file": "old"}
+
+
+@pytest.fixture
+def tmp_path():
+    """In memory: durability is what the order of steps is tested for, below."""
+    with memory_dir() as folder:
+        yield Path(folder)
 
 
 def attempt_with(entry, key, payload, files=REAL):
