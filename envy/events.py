@@ -51,6 +51,16 @@ class DependencyAdded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceResolved(Event):
+    text: ClassVar[str] = "{recipe}: {query} ({kind}) is {provider}"
+    recipe: str
+    query: str
+    kind: str
+    provider: str
+    by_fallback: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadStart(Event):
     text: ClassVar[str] = "{recipe}: worker started, target {target_phase}"
     recipe: str
@@ -237,6 +247,18 @@ class LuaCtxAssetAccess(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxProductAccess(Event):
+    text: ClassVar[str] = "{recipe}: ctx.product({product}) → {provider}: {reason}"
+    recipe: str
+    product: str
+    provider: str
+    current_phase: RecipePhase
+    needed_by: RecipePhase
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadProgress(Event):
     text: ClassVar[str] = "{recipe}: {bytes} of {total} bytes of {url}"
     in_files: ClassVar[bool] = False
@@ -289,7 +311,7 @@ class PhaseSilent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeComplete(Event):
-    """A recipe at its completion: `outcome` is cached, installed, satisfied or deployed."""
+    """A recipe at its completion: `outcome` is cached, installed, satisfied or changed."""
 
     text: ClassVar[str] = "{recipe}: {outcome}"
     recipe: str

@@ -18,9 +18,8 @@ from envy.lua.runtime import LuaState, ReadLog
 from envy.origins import SourceText
 from envy.platform import Platform
 from envy.recipe_key import RecipeKey
-from envy.recipe_spec import RecipeSpec, parse_spec
+from envy.recipe_spec import Address, RecipeSpec, parse_spec, place_of
 from envy.recipe_tables import is_included
-from envy.sources import location
 from envy.spelling import misspelt
 
 MANIFEST_NAME = "envy.lua"
@@ -45,6 +44,7 @@ class Manifest:
     packages: tuple[RecipeSpec, ...]
     aliases: Mapping[str, RecipeKey]
     default_shell: LuaValue
+    shell_origin: Origin | None = None
     state: LuaState
     reads: ReadLog
     warnings: tuple[str, ...] = ()
@@ -77,6 +77,8 @@ def _named_manifest(path: Path) -> Path:
         raise ManifestError(
             f"{path} is a directory, not a manifest", hint=f"name the file: {path / MANIFEST_NAME}"
         )
+    if path.exists():
+        raise ManifestError(f"{path} is not a plain file", hint="name the manifest itself")
     raise ManifestError(
         f"there is no manifest {path}", hint="--manifest and ENVY_MANIFEST name an existing file"
     )
@@ -118,12 +120,13 @@ def load_manifest(
         raise
     values = state.user_globals()
     _check_requires(values.get("requires_envy"), source)
-    packages, aliases = _parse_packages(values, source, path.parent, platform)
+    packages, aliases = _parse_packages(values, source, path, platform)
     return Manifest(
         path=path,
         packages=packages,
         aliases=aliases,
         default_shell=_parse_default_shell(values.get("default_shell"), source),
+        shell_origin=source.at("default_shell"),
         state=state,
         reads=state.reads,
         warnings=tuple(
@@ -188,9 +191,10 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def _parse_packages(
-    values: Mapping[str, object], source: SourceText, base_dir: Path, platform: Platform
+    values: Mapping[str, object], source: SourceText, path: Path, platform: Platform
 ) -> tuple[tuple[RecipeSpec, ...], dict[str, RecipeKey]]:
     entries = _entries(values, source)
+    base_dir = path.parent
     specs: dict[RecipeKey, RecipeSpec] = {}
     aliases: dict[str, RecipeSpec] = {}
     array = source.at("packages", length=len(entries))
@@ -200,6 +204,7 @@ def _parse_packages(
             origin=array.at_element(i),
             base_dir=base_dir,
             recipes_dir=base_dir / "recipes",
+            address=Address(path, ("packages", i + 1)),
         )
         if not is_included(spec.platforms, platform, spec.origin):
             continue
@@ -217,6 +222,10 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
         return ()
     hint = 'it lists what the project needs, such as packages = { "envy.ninja@r1" }'
     if value is None:
+        meant = {meant: name for name, meant in misspelt(values, FIELDS)}
+        if "packages" in meant:
+            place = source.at(meant["packages"]).line
+            hint = f"did you mean `packages` by `{meant['packages']}`, in line {place}?"
         raise ManifestError("the manifest has no `packages`", origin=Origin(source.path), hint=hint)
     origin = source.at("packages")
     if not isinstance(value, dict):
@@ -237,7 +246,7 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
 def _check_duplicate(first: RecipeSpec, spec: RecipeSpec) -> None:
     if first is spec or first.source is None or spec.source is None:
         return
-    places = location(first.source), location(spec.source)
+    places = place_of(first.source), place_of(spec.source)
     if places[0] != places[1]:
         raise ManifestError(
             f"{spec.key} comes from two sources:\n"

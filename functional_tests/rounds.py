@@ -214,6 +214,7 @@ def check_attempts(place, killed):
         survivors = [row for row in attempts[:-1] if row[1] not in killed | {1, os.getpid()}]
         assert survivors == [], (log.name, attempts, sorted(killed))
         assert attempts[-1][2], attempts
+    assert not list(place.cache.glob("assets/local.machine@r1/*")), "a workspace survived"
     return total
 
 

@@ -158,7 +158,7 @@ def test_gc_removes_what_no_project_uses(project, hello):
     size = json.loads(project.envy("cache", "--json").out)["size"]
     age(project)
     dry = project.envy("cache", "gc", "--dry-run").out
-    assert f"would free {size} B ({size} bytes, 1 entry)" in dry
+    assert f"({size} bytes, 1 entry)" in dry
     assert hello.exists()
     told = project.envy("cache", "gc").out
     assert "local.hello@r1: not used for 40 days" in told

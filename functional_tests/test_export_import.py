@@ -88,7 +88,7 @@ def test_own_path_is_a_miss_that_says_so(project):
 
 def test_own_path_is_rewritten_where_the_recipe_says_how(project):
     """With `relocate`, files and links hold the new path after an import."""
-    old, here = package(project, 'relocate = { "bin/*" }\n')
+    _, here = package(project, 'relocate = { "bin/*" }\n')
     assert here.envy("import", here.bundle).out == "imported local.self@r1\n"
     assert "1 cached" in here.envy("sync").err
     folder = Path(here.envy("asset", "self").out.strip())

@@ -25,6 +25,7 @@ LAYERS = {
         "recipe_key",
         "recipe_spec",
         "recipe_tables",
+        "shipped",
         "sources",
         "spelling",
     },

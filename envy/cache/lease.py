@@ -34,21 +34,34 @@ def gate(layout: CacheLayout) -> Iterator[None]:
         lock.release()
 
 
-@contextlib.contextmanager
-def leased(layout: CacheLayout, entries: Iterable[str]) -> Iterator[None]:
-    """Rely upon these entries, given by name, for as long as the context lasts."""
-    stem = os.path.join(layout.leases_root, f"{os.getpid()}-{os.urandom(6).hex()}")
-    alive = FileLock(f"{stem}.lock")
-    with contextlib.suppress(CacheError, OSError), gate(layout):
-        alive.try_acquire()
-        with open(f"{stem}.json", "w", encoding="ascii") as file:
-            json.dump(sorted(entries), file)
-    try:
-        yield
-    finally:
-        if alive.held:
-            _forget(stem)
-            alive.release()
+class Lease:
+    """What one command relies upon; it may come to rely upon more as it goes."""
+
+    __slots__ = ("_alive", "_layout", "_names", "_stem")
+
+    def __init__(self, layout: CacheLayout) -> None:
+        self._layout = layout
+        self._stem = os.path.join(layout.leases_root, f"{os.getpid()}-{os.urandom(6).hex()}")
+        self._alive = FileLock(f"{self._stem}.lock")
+        self._names: set[str] = set()
+
+    def hold(self, entries: Iterable[str]) -> None:
+        """Rely upon these entries, given by name, from now on."""
+        names = set(entries)
+        if names <= self._names:
+            return
+        with contextlib.suppress(CacheError, OSError), gate(self._layout):
+            if self._alive.held or self._alive.try_acquire():
+                self._names |= names
+                with open(f"{self._stem}.json", "w", encoding="ascii") as file:
+                    json.dump(sorted(self._names), file)
+
+    def release(self) -> None:
+        """Rely upon nothing any more."""
+        if self._alive.held:
+            _forget(self._stem)
+            self._alive.release()
+            self._names.clear()
 
 
 def leased_entries(layout: CacheLayout) -> set[str]:

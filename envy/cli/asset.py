@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+import time
 
 import click
 
 from envy.cli.options import envy_command
-from envy.cli.outcome import raise_unless_done
+from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.settings import Settings
 from envy.cli.wiring import Session, open_session
 from envy.engine.engine import Engine
@@ -24,15 +24,17 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
     It is installed first, with what it needs, if it is missing. In a script, take the path by an
     assignment, so that a failure is noticed: dir=$(envy asset python) || exit
     """
-    with open_session(settings) as session:
-        recipe = locate(session, query)
+    started = time.monotonic()
+    with open_session(settings, owns_stdout=True) as session:
+        with telling_failures(session.engine):
+            recipe = locate(session, query)
         if no_install:
             require_installed(session.engine, [recipe])
         else:
             results = session.engine.run_full([recipe.key])
-            raise_unless_done(results, session.engine)
+            end_unless_done(results, session.engine, command="asset", started=started)
         path = recipe.asset_dir
-    sys.stdout.write(f"{path}\n")
+    click.echo(path)
 
 
 def locate(session: Session, query: str) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from envy.cache.lock import FileLock
 from envy.cache.verify import verify
 from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
-from envy.cli.outcome import raise_unless_done
+from envy.cli.outcome import end_unless_done
 from envy.cli.settings import Settings
 from envy.cli.wiring import cache_root, open_session
 from envy.console.text import safe_line, write_line
@@ -110,13 +111,15 @@ def _make_anew(settings: Settings, removed: Sequence[EntryReport]) -> None:
         manifest = find_manifest(Path.cwd(), named=settings.manifest)
     except ManifestError:
         manifest = None
+    started = time.monotonic()
     if manifest is not None and keys:
         with open_session(replace(settings, manifest=manifest)) as session:
             engine = session.engine
             engine.resolve_graph(session.manifest.packages)
             engine.prepare([key for key in engine.roots if not engine.recipes[key].excluded])
             goals = [key for key, recipe in engine.recipes.items() if recipe.entry_key in keys]
-            raise_unless_done(engine.run_full(goals), engine)
+            results = engine.run_full(goals)
+            end_unless_done(results, engine, command="cache verify", started=started)
             for key in goals:
                 keys.pop(engine.recipes[key].entry_key)
                 write_line(sys.stdout, f"{key}: made anew")

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from envy.cache.bundle import write_bundle
-from envy.cache.lease import leased
 from envy.cache.verify import verify
 from envy.cli.asset import require_installed
 from envy.cli.options import envy_command
@@ -43,10 +42,10 @@ def command(settings: Settings, queries: tuple[str, ...], output: Path) -> None:
         require_installed(session.engine, recipes)
         packages = _with_entries(session, recipes)
         entries = [recipe.entry for recipe in packages if recipe.entry is not None]
-        with leased(session.services.layout, [entry.name for entry in entries]):
-            for recipe in packages:
-                _check(recipe)
-            size = write_bundle(str(output), entries, workers=session.services.cores)
+        session.engine.lease.hold(entry.name for entry in entries)
+        for recipe in packages:
+            _check(recipe)
+        size = write_bundle(str(output), entries, workers=session.services.cores)
         for recipe in packages:
             write_line(sys.stderr, f"exported {recipe.key}")
     write_line(sys.stdout, f"{output} ({format_size(size)})")

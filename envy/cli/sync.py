@@ -9,11 +9,11 @@ import click
 
 from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
-from envy.cli.outcome import print_failures, summarise
+from envy.cli.outcome import print_failures, summarise, telling_failures
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.summary import final_line
-from envy.console.text import write_line
+from envy.console.text import say
 from envy.engine.resolution import checked_goals
 
 
@@ -28,10 +28,12 @@ def command(settings: Settings, queries: tuple[str, ...]) -> int:
     started = time.monotonic()
     with open_session(settings) as session:
         engine = session.engine
-        engine.resolve_graph(session.manifest.packages)
-        results = engine.run_full(checked_goals(engine, queries))
+        with telling_failures(engine):
+            engine.resolve_graph(session.manifest.packages)
+            goals = checked_goals(engine, queries)
+        results = engine.run_full(goals)
         result = summarise(results, engine, seconds=time.monotonic() - started)
     print_failures(result.failures)
     if not settings.quiet or result.failures:
-        write_line(sys.stderr, final_line(result))
+        say(sys.stderr, final_line(result))
     return exit_code_of(result)

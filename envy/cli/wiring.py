@@ -17,7 +17,7 @@ from envy.cache.layout import CacheLayout
 from envy.children import Children
 from envy.cli.control import Control
 from envy.cli.listeners import can_draw, make_listeners
-from envy.cli.settings import Settings
+from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.engine.engine import Engine
@@ -45,16 +45,18 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(settings: Settings) -> Iterator[Session]:
+def open_session(settings: Settings, *, owns_stdout: bool = False) -> Iterator[Session]:
     """Everything a command needs, from the manifest on; closed in order, however it ends.
+
+    With `owns_stdout`, standard output is the command's alone, and recipes print to stderr.
 
     Raises:
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
     """
     surroundings = environment()
-    path = find_manifest(Path.cwd(), named=settings.manifest)
+    path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     layout = CacheLayout(cache_root(settings))
-    streams = Streams(output=sys.stdout, errors=sys.stderr)
+    streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
     listeners = make_listeners(
         settings, is_terminal=can_draw(sys.stderr, surroundings), streams=streams
     )
@@ -85,9 +87,11 @@ def open_session(settings: Settings) -> Iterator[Session]:
             fail_fast=settings.fail_fast,
             aliases=manifest.aliases,
             default_shell=manifest.default_shell,
+            shell_origin=manifest.shell_origin,
             manifest_state=manifest.state,
         )
         control.attend(engine)
+        closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.held())
         yield Session(
             settings=settings,

@@ -15,6 +15,7 @@ from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.lua.convert import LuaFunction
 from envy.lua.host import CtxTable
+from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.ingredients import ingredients_of, key_of_user_managed
 from envy.recipe import Edge, Recipe
@@ -31,7 +32,10 @@ def compute_keys(engine: Engine, goals: Iterable[RecipeKey]) -> None:
 
     A recipe whose key cannot be computed fails, and so does whatever depends on it.
     """
-    if engine.shell is None:
+    # A function that chooses the shell asks for packages: it is called when all are known.
+    if engine.shell is None and (
+        engine.resolved or not isinstance(engine.default_shell, LuaFunction)
+    ):
         engine.shell = _default_shell(engine)
     for key in _closure(engine, goals):
         recipe = engine.recipes[key]
@@ -93,7 +97,7 @@ def _default_shell(engine: Engine) -> Shell:
     if value is None:
         return builtin_shell(platform)
     if not isinstance(value, LuaFunction):
-        return shell_from_value(value, None)
+        return shell_from_value(value, engine.shell_origin)
     used: list[RecipeKey] = []
 
     def asset(query: object) -> str:
@@ -115,7 +119,7 @@ def _default_shell(engine: Engine) -> Shell:
     state = value.state
     ctx = CtxTable(fields={"platform": platform.tag}, functions={"asset": asset}, missing={})
     answer = state.call_with_ctx(value, ctx, {})
-    shell = shell_from_value(answer, None)
+    shell = shell_from_value(answer, place_of_function(value))
     _let_all_depend_on(engine, used)
     return shell
 

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from envy.cache.lease import leased
 from envy.cache.usage import BUILD, RUN, UseSet, is_fresh, record_use
 from envy.interpreter import released
 from envy.recipe import Recipe
@@ -23,21 +22,24 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def recorded(engine: Engine, goals: Sequence[RecipeKey]) -> Iterator[None]:
-    """Rely upon the entries of the goals meanwhile, and record those that were used."""
+    """Rely upon the entries of the goals from now on, and record in the end those that were used.
+
+    What was used within the hour needs neither: gc spares what was used within a day.
+    """
     layout = engine.services.layout
-    before = _use_of(engine, goals)
-    if _all_cached(engine) and is_fresh(layout, before):
-        # gc spares what was used within a day, so there is nothing to say.
-        yield
-        return
+    if not (_all_cached(engine) and is_fresh(layout, _use_of(engine, goals))):
+        rely_upon(engine)
+    yield
+    used = _use_of(engine, goals)
+    if used.entries and not is_fresh(layout, used):
+        record_use(layout, used)
+
+
+def rely_upon(engine: Engine) -> None:
+    """Lease every entry whose key is known, before it is looked up in earnest."""
     names = [recipe.entry.name for recipe in engine.recipes.values() if recipe.entry is not None]
-    with contextlib.ExitStack() as lease:
-        with released():
-            lease.enter_context(leased(layout, names))
-        yield
-        used = _use_of(engine, goals)
-        if used.entries and not is_fresh(layout, used):
-            record_use(layout, used)
+    with released():
+        engine.lease.hold(names)
 
 
 def _all_cached(engine: Engine) -> bool:

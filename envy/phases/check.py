@@ -11,7 +11,7 @@ from envy.cache.read import lookup
 from envy.phase import RecipePhase
 from envy.phases.explanation import why_missing
 from envy.phases.surface import Engine
-from envy.phases.user_managed import is_satisfied, is_user_managed
+from envy.phases.user_managed import clear_workspace, is_satisfied, is_user_managed
 from envy.phases.work import begin_work
 from envy.recipe import Recipe
 
@@ -20,7 +20,9 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
     """Find out whether the recipe is satisfied, and begin its work if it is not."""
     if is_user_managed(recipe):
         recipe.satisfied = is_satisfied(recipe, engine, RecipePhase.CHECK)
-        if not recipe.satisfied:
+        if recipe.satisfied:
+            clear_workspace(recipe, engine)
+        else:
             engine.want_what_it_needs(recipe)
         return
     assert recipe.entry is not None

@@ -1,11 +1,13 @@
 """What goes into the entry key of a recipe, gathered when its graph is resolved.
 
-Files are named as the recipe names them, relative to its own folder where they lie in it, so that
-the same recipe gives the same key on another machine.
+Files of the recipe's folder and of the project are named relative to the recipe, so that the same
+recipe gives the same key on another machine, and in a project that was moved.
 """
 
 from __future__ import annotations
 
+import functools
+import os.path
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +18,13 @@ from blake3 import blake3
 from envy import files
 from envy.cache.entry_key import Ingredients
 from envy.cache.trees import digest_tree
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.host import CtxTable
 from envy.lua.sandbox import PhaseAccess
 from envy.option_text import serialise_options
+from envy.origins import place_in_file, place_of_function
+from envy.phases.access import may_read
 from envy.phases.ctx import fetch_names
 from envy.phases.host import host_versions
 from envy.phases.surface import Engine
@@ -52,9 +56,9 @@ def ingredients_of(
         identity=recipe.key.identity,
         options_text=serialise_options(definition.options) if definition.options else "",
         recipe_digest=recipe.digest,
-        reads_files=_reads(recipe),
-        reads_variables=dict(recipe.lua.reads.variables) if recipe.lua else {},
-        inputs={_named(path, recipe): digest for path, digest in inputs.items()},
+        reads_files=_reads(recipe, engine),
+        reads_variables=_read_variables(recipe),
+        inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
         sources=tuple(_source(item, recipe, engine) for item in recipe.sources or ()),
         platform=platform.tag,
         abi=abi,
@@ -88,16 +92,23 @@ def _uses_shell(recipe: Recipe) -> bool:
     )
 
 
-def _reads(recipe: Recipe) -> dict[str, str | None]:
+def _reads(recipe: Recipe, engine: Engine) -> dict[str, str | None]:
     reads = recipe.lua.reads.files if recipe.lua else {}
     own = recipe.path
-    return {_named(path, recipe): digest for path, digest in reads.items() if path != own}
+    return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
 
 
-def _named(path: Path, recipe: Recipe) -> str:
+def _read_variables(recipe: Recipe) -> dict[str, str | None]:
+    secret = recipe.definition.secret_env if recipe.definition else ()
+    read = recipe.lua.reads.variables if recipe.lua else {}
+    return {name: value for name, value in read.items() if name not in secret}
+
+
+def _named(path: Path, recipe: Recipe, engine: Engine) -> str:
     assert recipe.recipe_dir is not None
-    if path.is_relative_to(recipe.recipe_dir):
-        return path.relative_to(recipe.recipe_dir).as_posix()
+    for folder in (recipe.recipe_dir, engine.services.project_dir):
+        if path.is_relative_to(folder):
+            return Path(os.path.relpath(path, recipe.recipe_dir)).as_posix()
     return path.as_posix()
 
 
@@ -112,7 +123,7 @@ def _inputs(recipe: Recipe) -> dict[Path, str]:
         if not names:
             raise DeclarationError(
                 f"`inputs` names {pattern!r}, and there is no such file in {recipe.recipe_dir}",
-                origin=Origin(definition.path),
+                origin=place_in_file(definition.path, "inputs"),
                 hint="name files or folders beside the recipe; patterns such as patches/*.patch",
             )
         for name in names:
@@ -133,7 +144,7 @@ def _declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] 
     if answer is None:
         return ()
     return parse_source_items(
-        answer, origin=Origin(definition.path), base_dir=definition.path.parent
+        answer, origin=place_of_function(definition.fetch), base_dir=definition.path.parent
     )
 
 
@@ -164,7 +175,7 @@ def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> t
         run_dir=recipe.recipe_dir,
         environment=engine.services.environment,
         recipe_dir=recipe.recipe_dir,
-        may_read=lambda path: path in recipe.input_files,
+        may_read=functools.partial(may_read, recipe, engine),
     )
     try:
         with fetch.state.phase(access):
@@ -192,7 +203,7 @@ def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:
                 origin=item.origin,
                 hint=f"a relative source is relative to {item.base_dir}",
             )
-        return f"{item.source} {digest_tree(path)} {sorted(pins.items())}"
+        return f"{_named(path, recipe, engine)} {digest_tree(path)} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
         from envy.transport import resolve_ref
 
