@@ -168,10 +168,12 @@ def test_gc_removes_what_no_project_uses(project, hello):
     assert "1 installed" in project.envy("sync").err
 
 
-def test_gc_goes_by_use_not_by_age(project, hello):
-    """An old entry that a sync used again stays."""
+@pytest.mark.parametrize("words", [("sync",), ("asset", "hello"), ("run", "true")])
+def test_gc_goes_by_use_not_by_age(project, hello, words):
+    """An old entry that a command used again stays, though that command was a warm one."""
+    project.envy("sync", trace=False)
     age(project)
-    project.envy("sync")
+    project.envy(*words, trace=False)
     assert "0 entries" in project.envy("cache", "gc").out
     assert hello.exists()
 

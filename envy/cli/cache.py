@@ -17,10 +17,10 @@ from envy.cache.inventory import EntryReport, Inventory, take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cache.usage import Uses, read_uses
 from envy.cli.cache_gc import command as gc_command
+from envy.cli.cache_root import cache_root
 from envy.cli.cache_verify import command as verify_command
 from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
 from envy.cli.settings import Settings, merge_settings
-from envy.cli.wiring import cache_root
 from envy.console.text import format_size, write_line
 
 

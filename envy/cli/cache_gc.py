@@ -23,9 +23,9 @@ from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_entries
 from envy.cache.usage import Uses, read_uses
+from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
-from envy.cli.wiring import cache_root
 from envy.console.text import format_size, write_line
 
 _SPANS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

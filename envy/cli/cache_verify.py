@@ -16,14 +16,15 @@ from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_entries
 from envy.cache.lock import FileLock
 from envy.cache.verify import verify
+from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
 from envy.cli.outcome import end_unless_done
 from envy.cli.settings import Settings
-from envy.cli.wiring import cache_root, open_session
+from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
 from envy.errors import DeclarationError, ManifestError, QueryNotFound
-from envy.manifest import find_manifest
+from envy.manifest_search import find_manifest
 from envy.recipe_key import Query, RecipeKey
 
 _MOST_ROWS = 20

@@ -9,7 +9,7 @@ import click
 
 from envy.cache.bundle import write_bundle
 from envy.cache.verify import verify
-from envy.cli.asset import require_installed
+from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings, absolute_path
 from envy.cli.wiring import Session, open_session

@@ -9,9 +9,9 @@ import click
 
 from envy.cache.bundle_import import Imported, import_bundle
 from envy.cache.layout import CacheLayout
+from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings, absolute_path
-from envy.cli.wiring import cache_root
 from envy.console.text import safe_line, write_line
 from envy.errors import UsageError
 

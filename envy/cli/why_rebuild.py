@@ -7,7 +7,7 @@ import sys
 import click
 
 from envy.cache.read import lookup
-from envy.cli.asset import locate
+from envy.cli.locate import locate
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.cli.wiring import Session, open_session

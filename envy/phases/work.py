@@ -38,7 +38,7 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
                 f"the lock {path}{_held_by(lock)}",
                 lambda: lock.acquire(engine.stopped),
             )
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LockAcquired(
                 recipe=recipe.key.identity,
@@ -80,7 +80,7 @@ def _held_by(lock: FileLock) -> str:
 
 def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -> None:
     """Let a lock go, and tell how long it was held."""
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LockReleased(
                 recipe=recipe.key.identity,
