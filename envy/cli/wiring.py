@@ -92,6 +92,7 @@ def open_session(settings: Settings, *, owns_stdout: bool = False) -> Iterator[S
             manifest_state=manifest.state,
         )
         control.attend(engine)
+        closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.held())
         yield Session(
             settings=settings,
