@@ -322,6 +322,13 @@ class DependencyFailed(RecipeError):
         self.root = root
 
 
+class NotPlanned(RecipeError):
+    """A recipe that this command leaves alone: to know it, something would have to be installed.
+
+    No mistake of anybody's: the next command that installs goes on from here.
+    """
+
+
 class Cancelled(EnvyError):
     """The run was ended by the user."""
 

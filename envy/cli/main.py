@@ -37,7 +37,15 @@ class CommandEntry:
 COMMANDS: dict[str, CommandEntry] = {
     "sync": CommandEntry("envy.cli.sync:command", "Bring this machine to what envy.lua says."),
     "asset": CommandEntry("envy.cli.asset:command", "Print where a package is installed."),
+    "product": CommandEntry(
+        "envy.cli.product:command", "Print where a product is, or list all products."
+    ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
+    "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do; do nothing."),
+    "graph": CommandEntry(
+        "envy.cli.graph:command", "Show what needs what, as text or as a picture."
+    ),
+    "why": CommandEntry("envy.cli.why:command", "Show why a package is needed."),
     "version": CommandEntry("envy.cli.version:command", "Print the version of envy."),
     "trace-schema": CommandEntry(
         "envy.cli.trace_schema:command", "Print the JSON Schema of --trace=file:PATH."

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from envy import events as ev
-from envy.errors import AmbiguousReferences, DeclarationError, GraphError
+from envy.errors import AmbiguousReferences, DeclarationError, GraphError, NotPlanned
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe, Reference
 from envy.recipe_key import Query
@@ -213,6 +213,12 @@ def _is_exact(engine: Engine, reference: Reference) -> bool:
 
 def _give_up(engine: Engine, reference: Reference, missing: Recipe) -> None:
     reference.undecided = True
+    if isinstance(engine.coordination[missing.key].failure, NotPlanned):
+        engine.set_aside(
+            reference.owner,
+            f"what answers to {reference.text!r} is not known before {missing.key} is fetched",
+        )
+        return
     error = GraphError(
         f"cannot decide what answers to {reference.text!r}, because {missing.key} could not be "
         "fetched, and might",
