@@ -26,6 +26,7 @@ from envy.phase import RecipePhase
 from envy.phases import PHASES
 from envy.phases.deploy import needs_deploy
 from envy.phases.log import log_tail
+from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
 from envy.recipe import Outcome, Recipe
@@ -113,6 +114,7 @@ class RecipeKind:
             return self._engine.cancellation or error
         step = RecipePhase(phase)
         error = _presentable(error)
+        mask_error(error, secrets_of(recipe, self._engine.services))
         failure = PhaseFailed(
             key=recipe.key.canonical,
             phase=step.label,
@@ -187,7 +189,7 @@ class RecipeKind:
             recipe.lua = None
 
 
-def _presentable(error: Exception) -> Exception:
+def _presentable(error: Exception) -> EnvyError:
     """Anything that is no mistake of the user's is a bug of ours, and shows where."""
     if isinstance(error, EnvyError):
         return error

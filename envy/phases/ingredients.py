@@ -18,11 +18,12 @@ from blake3 import blake3
 from envy import files
 from envy.cache.entry_key import Ingredients
 from envy.cache.trees import digest_tree
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.host import CtxTable
 from envy.lua.sandbox import PhaseAccess
 from envy.option_text import serialise_options
+from envy.origins import place_in_file, place_of_function
 from envy.phases.access import may_read
 from envy.phases.ctx import fetch_names
 from envy.phases.host import host_versions
@@ -56,7 +57,7 @@ def ingredients_of(
         options_text=serialise_options(definition.options) if definition.options else "",
         recipe_digest=recipe.digest,
         reads_files=_reads(recipe, engine),
-        reads_variables=dict(recipe.lua.reads.variables) if recipe.lua else {},
+        reads_variables=_read_variables(recipe),
         inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
         sources=tuple(_source(item, recipe, engine) for item in recipe.sources or ()),
         platform=platform.tag,
@@ -97,6 +98,12 @@ def _reads(recipe: Recipe, engine: Engine) -> dict[str, str | None]:
     return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
 
 
+def _read_variables(recipe: Recipe) -> dict[str, str | None]:
+    secret = recipe.definition.secret_env if recipe.definition else ()
+    read = recipe.lua.reads.variables if recipe.lua else {}
+    return {name: value for name, value in read.items() if name not in secret}
+
+
 def _named(path: Path, recipe: Recipe, engine: Engine) -> str:
     assert recipe.recipe_dir is not None
     for folder in (recipe.recipe_dir, engine.services.project_dir):
@@ -116,7 +123,7 @@ def _inputs(recipe: Recipe) -> dict[Path, str]:
         if not names:
             raise DeclarationError(
                 f"`inputs` names {pattern!r}, and there is no such file in {recipe.recipe_dir}",
-                origin=Origin(definition.path),
+                origin=place_in_file(definition.path, "inputs"),
                 hint="name files or folders beside the recipe; patterns such as patches/*.patch",
             )
         for name in names:
@@ -137,7 +144,7 @@ def _declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] 
     if answer is None:
         return ()
     return parse_source_items(
-        answer, origin=Origin(definition.path), base_dir=definition.path.parent
+        answer, origin=place_of_function(definition.fetch), base_dir=definition.path.parent
     )
 
 
