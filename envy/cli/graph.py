@@ -57,9 +57,7 @@ def command(
     path = absolute_path(output, what="--output") if output else None
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         goals = resolve(session, queries)
-        graph = view_graph(
-            session.engine, goals, manifest=session.manifest.path.name
-        )
+        graph = view_graph(session.engine, goals, manifest=session.manifest.path.name)
         code = tell_what_lacks(session)
     text = FORMATS[form or _SUFFIXES.get(path.suffix if path else "", "tree")](graph)
     if path is None:

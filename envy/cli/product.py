@@ -21,13 +21,13 @@ from envy.console.text import safe_line, write_line
 from envy.errors import UsageError
 from envy.explain.products import (
     ProductView,
+    ask_machine,
     asked_at_run_time,
     not_provided,
     products_here,
     provider_of,
 )
 from envy.phases.completion import products_of
-from envy.recipe import Recipe
 
 
 @envy_command(short_help="Print where a product is, or list all products.")
@@ -73,17 +73,19 @@ def _locate(
         provider = provider_of(engine, name, query=query)
         if provider is None:
             # Some say what they provide only when they are there.
-            unknown = asked_at_run_time(engine)
-            if not unknown:
-                raise not_provided(engine, name, query=query)
-            _bring(session, unknown, installs=installs, started=started)
+            silent = ask_machine(engine)
             provider = provider_of(engine, name, query=query)
             if provider is None:
-                raise not_provided(engine, name, query=query)
+                raise not_provided(engine, name, query=query, silent=silent)
     failure = engine.failure_of(provider.key)
     if failure is not None:
         raise failure
-    _bring(session, [provider], installs=installs, started=started)
+    if installs:
+        results = engine.run_full([provider.key])
+        end_unless_done(results, engine, command="product", started=started)
+    else:
+        require_installed(engine, [provider])
+        provider.products = products_of(provider, engine)
     user_managed = bool(provider.definition and provider.definition.user_managed)
     return ProductView(
         product=name,
@@ -92,18 +94,6 @@ def _locate(
         installed=None if user_managed else True,
         user_managed=user_managed,
     )
-
-
-def _bring(session: Session, recipes: Sequence[Recipe], *, installs: bool, started: float) -> None:
-    """Let packages be there, and say what they provide."""
-    engine = session.engine
-    if installs:
-        results = engine.run_full([recipe.key for recipe in recipes])
-        end_unless_done(results, engine, command="product", started=started)
-        return
-    require_installed(engine, list(recipes))
-    for recipe in recipes:
-        recipe.products = products_of(recipe, engine)
 
 
 def _list(session: Session, *, as_json: bool) -> int:
@@ -129,5 +119,3 @@ def _table(rows: Sequence[ProductView]) -> list[str]:
         + (" (not installed)" if row.installed is False else "")
         for row in rows
     ]
-
-

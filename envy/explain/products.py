@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envy.errors import GraphError
+from envy.errors import EnvyError, GraphError
 from envy.lua.convert import LuaFunction
+from envy.phase import RecipePhase
+from envy.phases.completion import products_of
+from envy.phases.user_managed import is_satisfied
 from envy.recipe import Recipe
 from envy.suggest import nearest
 
@@ -59,14 +62,37 @@ def provider_of(engine: Engine, name: str, *, query: str = "") -> Recipe | None:
     return found[0] if found else None
 
 
-def not_provided(engine: Engine, name: str, *, query: str = "") -> GraphError:
+def ask_machine(engine: Engine) -> list[Recipe]:
+    """Let those whose check holds say what they provide; returns those whose does not.
+
+    Nothing is installed for that: a misspelt name would otherwise change the machine.
+    """
+    silent = []
+    for recipe in asked_at_run_time(engine):
+        try:
+            holds = is_satisfied(recipe, engine, RecipePhase.CHECK)
+            recipe.products = products_of(recipe, engine) if holds else {}
+        except EnvyError:
+            holds = False
+        if not holds:
+            silent.append(recipe)
+    return silent
+
+
+def not_provided(
+    engine: Engine, name: str, *, query: str = "", silent: Sequence[Recipe] = ()
+) -> GraphError:
     """The error for a product that nothing provides, with what there is."""
-    known = sorted({row.product for row in products_here(engine)})
+    said = {name for recipe in asked_at_run_time(engine) for name in recipe.products}
+    known = sorted(said.union(row.product for row in products_here(engine)))
     near = nearest(name, known)
     by = f" of {query!r}" if query else ""
     guess = f"; did you mean {near}?" if near else ""
     failed = [str(failure.key) for failure in engine.failures()]
     hint = f"products here: {', '.join(known) or 'none'}"
+    if silent:
+        names = ", ".join(str(recipe.key) for recipe in silent)
+        hint += f"; {names} would say more once installed, by envy sync"
     if failed:
         hint += f"; not all recipes could be read ({', '.join(failed[:3])})"
     return GraphError(f"no package{by} provides the product {name!r}{guess}", hint=hint)
@@ -96,6 +122,6 @@ def _products_of(recipe: Recipe) -> Iterator[ProductView]:
             product=name,
             provider=recipe.key.canonical,
             value=value,
-            installed=None if user_managed else recipe.cached,
+            installed=None if user_managed else recipe.cached or recipe.outcome is not None,
             user_managed=user_managed,
         )

@@ -54,7 +54,9 @@ class _Box:
 class _Drawing:
     def __init__(self, graph: GraphView) -> None:
         self._graph = graph
-        incoming: dict[str, list[tuple[PackageView, EdgeView]]] = {key: [] for key in graph.packages}
+        incoming: dict[str, list[tuple[PackageView, EdgeView]]] = {
+            key: [] for key in graph.packages
+        }
         for package, edge in graph.edges():
             incoming[edge.target].append((package, edge))
         heights = {

@@ -146,7 +146,8 @@ def state_of(engine: Engine, recipe: Recipe) -> State:
         return State.EXCLUDED
     if recipe.definition is not None and recipe.definition.user_managed:
         return State.USER_MANAGED
-    return State.CACHED if recipe.cached else State.MISSING
+    is_there = recipe.cached or engine.is_complete(recipe.key)
+    return State.CACHED if is_there else State.MISSING
 
 
 def edges_of(recipe: Recipe) -> Iterator[EdgeView]:
@@ -175,9 +176,7 @@ def _edge(recipe: Recipe, edge: Edge, *, of_source: bool) -> EdgeView:
 def _reference(recipe: Recipe, edge: Edge, *, of_source: bool) -> Reference | None:
     """The reference that an edge was made for, if it was made for one."""
     rows = [
-        row
-        for row in recipe.references
-        if row.provider == edge.key and row.of_source == of_source
+        row for row in recipe.references if row.provider == edge.key and row.of_source == of_source
     ]
     exact = [row for row in rows if row.dependency.origin == edge.origin]
     return next(iter(exact or rows), None)
