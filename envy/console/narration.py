@@ -157,6 +157,7 @@ _LEVELS = {
     "info": Importance.NOTE,
     "warn": Importance.WARNING,
     "error": Importance.FAILURE,
+    "report": Importance.FAILURE,  # the answer to SIGUSR1: who asks wants it, however quiet
 }
 _PREFIXES = {"debug": "debug: ", "warn": "warning: ", "error": "error: "}
 

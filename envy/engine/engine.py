@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
-from envy.engine import demand, held, keys, resolution
+from envy.engine import demand, held, keys, resolution, waits
 from envy.engine.coordination import Coordinator
 from envy.engine.node import Coordination
 from envy.engine.recipe_kind import RecipeKind
@@ -88,7 +88,7 @@ class Engine:
         self._held_before: set[RecipeKey] = set()
         self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
-        self.coordinator = Coordinator(listening=lambda: services.events.listening)
+        self.coordinator = Coordinator(listening=lambda: services.events.detailed)
         self.work_pool = self.coordinator.new_pool("work", jobs)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
         self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)
@@ -104,7 +104,7 @@ class Engine:
             self.coordinator.add(node)
             self.recipes[spec.key] = recipe
             self.coordination[spec.key] = node
-            if self.services.events.listening:
+            if self.services.events.detailed:
                 self.services.events.emit(
                     ev.RecipeRegistered(recipe=spec.identity, key=spec.key.canonical)
                 )
@@ -337,6 +337,10 @@ class Engine:
         """What a recipe needs, and what its source needs before."""
         recipe = self.recipes[key]
         return recipe.edges + recipe.source_edges if recipe.source_edges else recipe.edges
+
+    def describe_waits(self) -> list[str]:
+        """A line for each recipe that is not at rest; may be asked from any thread."""
+        return waits.describe_waits(self)
 
     def is_here(self, platforms: Sequence[str], origin: Origin) -> bool:
         """Whether something with these `platforms` exists on this one."""

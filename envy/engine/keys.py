@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from envy.cache.entry_key import entry_key
-from envy.cache.read import lookup
+from envy.cache.read import deploy_recorded, lookup
 from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.lua.convert import LuaFunction
@@ -18,6 +18,7 @@ from envy.lua.host import CtxTable
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.ingredients import ingredients_of, key_of_user_managed
+from envy.phases.recipe_fetch import drop_lua
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import Use
@@ -78,7 +79,14 @@ def _compute_key(engine: Engine, recipe: Recipe) -> None:
         )
         if not definition.user_managed:
             recipe.cached = lookup(recipe.entry, recipe.entry_key).hit
+            recipe.undeployed = (
+                recipe.cached
+                and definition.deploy is not None
+                and not deploy_recorded(recipe.entry)
+            )
             recipe.asset_dir = recipe.entry.asset_dir
+            if recipe.cached and definition.deploy is None:
+                drop_lua(recipe)  # loaded again, should the entry go before its turn comes
     except EnvyError as error:
         engine.fail(recipe.key, error, phase=RecipePhase.CHECK)
 

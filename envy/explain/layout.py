@@ -8,6 +8,7 @@ neighbours as its order and the sizes of its boxes allow. Nothing depends on any
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,7 +89,7 @@ def _with_waypoints(
                 layout.columns[column].append(item)
             layout.waypoints[node, target] = way
             stops: list[Item] = [(node, "", 0), *way, (target, "", 0)]
-            for here, there in zip(stops, stops[1:], strict=False):
+            for here, there in itertools.pairwise(stops):
                 right[here].append(there)
                 left[there].append(here)
     return left, right

@@ -80,14 +80,14 @@ class _Drawing:
         width = max(width, 640.0)
         title = f"Dependencies of {self._graph.manifest} on {self._graph.platform}"
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
+            (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
             f'height="{height + _LEGEND:.0f}" viewBox="0 0 {width:.0f} {height + _LEGEND:.0f}" '
-            'role="img">',
+            'role="img">'),
             f"  <title>{escape(title)}</title>",
             f"  <style>{_STYLE}  </style>",
-            '  <defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" '
+            ('  <defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" '
             'markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">'
-            '<path d="M0 0 L8 4 L0 8 z" fill="#555"/></marker></defs>',
+            '<path d="M0 0 L8 4 L0 8 z" fill="#555"/></marker></defs>'),
             '  <rect width="100%" height="100%" fill="#fbfbfb"/>',
         ]
         for package, edge in self._graph.edges():
@@ -167,8 +167,8 @@ class _Drawing:
         kind = "source" if edge.of_source else edge.kind
         words = f"{package.key} → {edge.target}: {edge.label} ({edge.origin})"
         lines = [
-            f'  <path class="edge {kind}" marker-end="url(#tip)" d="{" ".join(steps)}">'
-            f"<title>{escape(words)}</title></path>"
+            (f'  <path class="edge {kind}" marker-end="url(#tip)" d="{" ".join(steps)}">'
+            f"<title>{escape(words)}</title></path>")
         ]
         if self._crowds[edge.target] <= _MOST_LABELS:
             lines.append(
@@ -185,11 +185,11 @@ class _Drawing:
         told = "\n".join(filter(None, [package.key, status(package), package.reason]))
         return [
             f"  <g id={quoteattr(package.key)}><title>{escape(told)}</title>",
-            f'    <rect class="{classes}" x="{box.x:.1f}" y="{box.y - box.height / 2:.1f}" '
-            f'width="{box.width:.1f}" height="{box.height:.1f}"/>',
+            (f'    <rect class="{classes}" x="{box.x:.1f}" y="{box.y - box.height / 2:.1f}" '
+            f'width="{box.width:.1f}" height="{box.height:.1f}"/>'),
             f'    <text x="{box.x + 10:.1f}" y="{box.y - 3:.1f}">{escape(_cut(package.key))}</text>',
-            f'    <text class="small" x="{box.x + 10:.1f}" y="{box.y + 13:.1f}">'
-            f"{escape(_cut(status(package)))}</text>",
+            (f'    <text class="small" x="{box.x + 10:.1f}" y="{box.y + 13:.1f}">'
+            f"{escape(_cut(status(package)))}</text>"),
             "  </g>",
         ]
 
@@ -207,8 +207,8 @@ def _legend(y: float) -> list[str]:
     x = _MARGIN
     for state in State:
         lines += [
-            f'  <rect class="box {state.name.lower()}" x="{x:.1f}" y="{y + 8:.1f}" width="16" '
-            'height="12"/>',
+            (f'  <rect class="box {state.name.lower()}" x="{x:.1f}" y="{y + 8:.1f}" width="16" '
+            'height="12"/>'),
             f'  <text class="small" x="{x + 22:.1f}" y="{y + 18:.1f}">{state.value}</text>',
         ]
         x += 34 + len(state.value) * _SMALL_LETTER
