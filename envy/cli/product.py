@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from envy.cli.asset import require_installed
+from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
 from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.output import print_result

@@ -49,7 +49,7 @@ def _sentence(
 def _child(node: Coordination, children: Sequence[RunningChild]) -> Iterator[str]:
     for child in children:
         if child.label.rpartition(": ")[0] == node.name:
-            yield f"; pid {child.pid} is {child.command}"
+            yield f"; pid {child.pid}: {child.command}"
 
 
 def _slots(row: Waiting, rows: Sequence[Waiting]) -> str:

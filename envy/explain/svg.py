@@ -80,14 +80,18 @@ class _Drawing:
         width = max(width, 640.0)
         title = f"Dependencies of {self._graph.manifest} on {self._graph.platform}"
         lines = [
-            (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
-            f'height="{height + _LEGEND:.0f}" viewBox="0 0 {width:.0f} {height + _LEGEND:.0f}" '
-            'role="img">'),
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
+                f'height="{height + _LEGEND:.0f}" viewBox="0 0 {width:.0f} {height + _LEGEND:.0f}" '
+                'role="img">'
+            ),
             f"  <title>{escape(title)}</title>",
             f"  <style>{_STYLE}  </style>",
-            ('  <defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" '
-            'markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">'
-            '<path d="M0 0 L8 4 L0 8 z" fill="#555"/></marker></defs>'),
+            (
+                '  <defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" '
+                'markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">'
+                '<path d="M0 0 L8 4 L0 8 z" fill="#555"/></marker></defs>'
+            ),
             '  <rect width="100%" height="100%" fill="#fbfbfb"/>',
         ]
         for package, edge in self._graph.edges():
@@ -167,8 +171,10 @@ class _Drawing:
         kind = "source" if edge.of_source else edge.kind
         words = f"{package.key} → {edge.target}: {edge.label} ({edge.origin})"
         lines = [
-            (f'  <path class="edge {kind}" marker-end="url(#tip)" d="{" ".join(steps)}">'
-            f"<title>{escape(words)}</title></path>")
+            (
+                f'  <path class="edge {kind}" marker-end="url(#tip)" d="{" ".join(steps)}">'
+                f"<title>{escape(words)}</title></path>"
+            )
         ]
         if self._crowds[edge.target] <= _MOST_LABELS:
             lines.append(
@@ -183,22 +189,23 @@ class _Drawing:
         if package.key in self._graph.roots:
             classes += " root"
         told = "\n".join(filter(None, [package.key, status(package), package.reason]))
+        top, left = box.y - box.height / 2, box.x + 10
+        size = f'width="{box.width:.1f}" height="{box.height:.1f}"'
+        name, below = escape(_cut(package.key)), escape(_cut(status(package)))
         return [
             f"  <g id={quoteattr(package.key)}><title>{escape(told)}</title>",
-            (f'    <rect class="{classes}" x="{box.x:.1f}" y="{box.y - box.height / 2:.1f}" '
-            f'width="{box.width:.1f}" height="{box.height:.1f}"/>'),
-            f'    <text x="{box.x + 10:.1f}" y="{box.y - 3:.1f}">{escape(_cut(package.key))}</text>',
-            (f'    <text class="small" x="{box.x + 10:.1f}" y="{box.y + 13:.1f}">'
-            f"{escape(_cut(status(package)))}</text>"),
+            f'    <rect class="{classes}" x="{box.x:.1f}" y="{top:.1f}" {size}/>',
+            f'    <text x="{left:.1f}" y="{box.y - 3:.1f}">{name}</text>',
+            f'    <text class="small" x="{left:.1f}" y="{box.y + 13:.1f}">{below}</text>',
             "  </g>",
         ]
 
 
 def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
     bend = min((to_x - x) / 2, _BEND)
-    return f"C{x + bend:.1f} {y:.1f} {x + bend:.1f} {to_y:.1f} {x + 2 * bend:.1f} {to_y:.1f} " + (
-        f"L{to_x:.1f} {to_y:.1f}"
-    )
+    middle, end = x + bend, x + 2 * bend
+    curve = f"C{middle:.1f} {y:.1f} {middle:.1f} {to_y:.1f} {end:.1f} {to_y:.1f}"
+    return f"{curve} L{to_x:.1f} {to_y:.1f}"
 
 
 def _legend(y: float) -> list[str]:
@@ -207,8 +214,10 @@ def _legend(y: float) -> list[str]:
     x = _MARGIN
     for state in State:
         lines += [
-            (f'  <rect class="box {state.name.lower()}" x="{x:.1f}" y="{y + 8:.1f}" width="16" '
-            'height="12"/>'),
+            (
+                f'  <rect class="box {state.name.lower()}" x="{x:.1f}" y="{y + 8:.1f}" width="16" '
+                'height="12"/>'
+            ),
             f'  <text class="small" x="{x + 22:.1f}" y="{y + 18:.1f}">{state.value}</text>',
         ]
         x += 34 + len(state.value) * _SMALL_LETTER
