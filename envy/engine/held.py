@@ -168,7 +168,7 @@ def _stuck(engine: Engine) -> MissingReferences:
         lacking = open_references(engine.recipes[key] for key in keys)
         waits = [key for key in keys if key in engine.held and key != recipe.key]
         rows += [
-            f"{recipe.key} cannot be fetched: its source lacks {text}"
+            f"{recipe.key} cannot be fetched: nothing answers to {text}"
             for text in missing_text(engine, lacking)
         ]
         if not lacking and waits:

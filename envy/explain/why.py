@@ -117,7 +117,7 @@ def _choices(engine: Engine, target: str) -> Iterator[str]:
         if reference.provider is None or reference.provider.canonical != target:
             continue
         fallback = reference.dependency.spec
-        asks = f"  {reference.owner} looked for {reference.text!r} ({reference.dependency.origin})"
+        asks = f"  {reference.owner} looked for {reference.quoted} ({reference.dependency.origin})"
         if reference.by_fallback:
             yield f"{asks}: nothing in the graph answered, so its fallback was taken"
         elif fallback is None:
@@ -137,7 +137,7 @@ def _refusals(engine: Engine, target: str) -> Iterator[str]:
             continue
         if provider.canonical != target:
             yield (
-                f"  {reference.owner} has it as the fallback for {reference.text!r} "
+                f"  {reference.owner} has it as the fallback for {reference.quoted} "
                 f"({reference.dependency.origin}), and took {provider}, which answers"
             )
 
@@ -153,7 +153,7 @@ def unused_fallbacks(engine: Engine, query: str) -> list[str]:
         if asked.matches(fallback.key, alias=fallback.alias) or fallback.key.canonical == query:
             rows.append(
                 f"{fallback.key} is not in the graph: {reference.owner} has it as the fallback for "
-                f"{reference.text!r} ({reference.dependency.origin}), and took {reference.provider}"
+                f"{reference.quoted} ({reference.dependency.origin}), and took {reference.provider}"
             )
     return rows
 
