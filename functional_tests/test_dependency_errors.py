@@ -1,5 +1,7 @@
 """Mistakes about dependencies: each names the candidates, the place, and what to do."""
 
+from pathlib import Path
+
 import pytest
 
 TOOL = 'install = "echo tool > tool.txt"\n'
@@ -202,8 +204,7 @@ def test_an_alias_computed_from_options(project):
     )
     for target in ("arm", "riscv"):
         folder = project.envy("asset", f"{target}-gcc").out.strip()
-        with open(f"{folder}/target") as file:
-            assert file.read() == target
+        assert (Path(folder) / "target").read_text() == target
 
 
 def test_an_alias_of_a_recipe_file_answers_references(project):
