@@ -1,7 +1,7 @@
 """`envy graph` and `envy why`: what needs what, and why a package is there at all."""
 
 import json
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 
 TOOL = 'install = "echo tool > tool.txt"\n'
 APP = (
@@ -80,7 +80,7 @@ def test_a_picture_is_written_to_a_file(project):
     example(project)
     project.envy("graph", "-o", "graph.svg")
     picture = (project.root / "graph.svg").read_bytes()
-    assert ElementTree.fromstring(picture).get("role") == "img"
+    assert ET.fromstring(picture).get("role") == "img"
     project.envy("graph", "--format", "svg", "--output", "other", "--jobs", "4")
     assert (project.root / "other").read_bytes() == picture
 

@@ -1,7 +1,8 @@
 """The graph as a tree, as JSON, as DOT, as Mermaid and as SVG."""
 
+import itertools
 import json
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 
 from views import edge, graph, package
 
@@ -56,7 +57,7 @@ def test_the_tree_marks_everything():
 def test_a_deep_tree_is_no_recursion():
     """A chain of thousands is shown."""
     names = [f"l.p{number}@r1" for number in range(3000)]
-    chain = [package(a, b) for a, b in zip(names, names[1:], strict=False)] + [package(names[-1])]
+    chain = [package(a, b) for a, b in itertools.pairwise(names)] + [package(names[-1])]
     assert as_tree(graph(*chain, roots=names[:1])).count("\n") == 3000
 
 
@@ -96,7 +97,7 @@ def test_mermaid_spells_out_what_it_would_misread():
 
 def test_the_picture_is_well_formed_and_shows_all():
     """Each package is a box with its name, each edge a line that ends in an arrow."""
-    root = ElementTree.fromstring(as_svg(GRAPH))
+    root = ET.fromstring(as_svg(GRAPH))
     boxes = {group.get("id") for group in root.iter(f"{SVG}g")}
     assert boxes == set(GRAPH.packages)
     lines = [path for path in root.iter(f"{SVG}path") if path.get("marker-end")]
@@ -107,7 +108,7 @@ def test_the_picture_is_well_formed_and_shows_all():
 
 def test_the_picture_holds_its_boxes():
     """No box is outside the picture, and none upon another."""
-    root = ElementTree.fromstring(as_svg(GRAPH))
+    root = ET.fromstring(as_svg(GRAPH))
     width, height = float(root.get("width")), float(root.get("height"))
     rects = []
     for group in root.iter(f"{SVG}g"):
@@ -134,6 +135,6 @@ def test_a_graph_without_packages_is_no_mistake():
     empty = graph(roots=[])
     assert as_tree(empty) == "(no packages)\n"
     assert json.loads(as_json(empty))["packages"] == []
-    ElementTree.fromstring(as_svg(empty))
+    ET.fromstring(as_svg(empty))
     assert as_dot(empty).endswith("}\n")
     assert as_mermaid(empty) == "flowchart LR\n"

@@ -1,5 +1,7 @@
 """The layered layout: boxes in columns, none upon another, the same for the same graph."""
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +42,7 @@ def test_boxes_of_a_column_do_not_overlap(edges):
     layout = lay_out(edges, heights=heights, gap=10)
     for column in layout.columns:
         boxes = [item for item in column if not item[1]]
-        for above, below in zip(boxes, boxes[1:], strict=False):
+        for above, below in itertools.pairwise(boxes):
             between = layout.centres[below] - layout.centres[above]
             assert between >= (heights[above[0]] + heights[below[0]]) / 2 + 10 - 1e-6
 

@@ -1,5 +1,7 @@
 """Every way to a package: all of them, shortest first, and counted without walking them."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from views import graph, package
@@ -42,9 +44,7 @@ def test_very_many_ways_cost_nothing_until_they_are_walked():
     """Sixty layers of two have 2^60 ways; the first few come at once."""
     layers = [[f"l.p{depth:02}{side}@r1" for side in "ab"] for depth in range(60)]
     packages = [
-        package(key, *following)
-        for layer, following in zip(layers, layers[1:], strict=False)
-        for key in layer
+        package(key, *following) for layer, following in itertools.pairwise(layers) for key in layer
     ]
     last = package("l.z@r1")
     packages += [package(key, "l.z@r1") for key in layers[-1]]
