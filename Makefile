@@ -26,7 +26,11 @@ test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
 demo: export ENVY_MANIFEST := $(CURDIR)/docs/demo/envy.lua
 demo: export ENVY_CACHE_ROOT := $(CURDIR)/.demo/cache
 demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use them
+	@echo '# install the packages of docs/demo/envy.lua into .demo/cache'
 	$(BIN)/envy sync
+	@echo '# again: all of it is there'
+	$(BIN)/envy sync
+	@echo '# programs of the packages, and where one of them is'
 	$(BIN)/envy run -- cmake --version
 	$(BIN)/envy asset python
 	$(BIN)/envy run -- lua -e 'print("hello from " .. _VERSION)'

@@ -44,6 +44,7 @@ class Manifest:
     packages: tuple[RecipeSpec, ...]
     aliases: Mapping[str, RecipeKey]
     default_shell: LuaValue
+    shell_origin: Origin | None = None
     state: LuaState
     reads: ReadLog
     warnings: tuple[str, ...] = ()
@@ -123,6 +124,7 @@ def load_manifest(
         packages=packages,
         aliases=aliases,
         default_shell=_parse_default_shell(values.get("default_shell"), source),
+        shell_origin=source.at("default_shell"),
         state=state,
         reads=state.reads,
         warnings=tuple(
@@ -218,6 +220,10 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
         return ()
     hint = 'it lists what the project needs, such as packages = { "envy.ninja@r1" }'
     if value is None:
+        meant = {meant: name for name, meant in misspelt(values, FIELDS)}
+        if "packages" in meant:
+            place = source.at(meant["packages"]).line
+            hint = f"did you mean `packages` by `{meant['packages']}`, in line {place}?"
         raise ManifestError("the manifest has no `packages`", origin=Origin(source.path), hint=hint)
     origin = source.at("packages")
     if not isinstance(value, dict):

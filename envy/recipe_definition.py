@@ -230,10 +230,13 @@ class _Parser:
     def _check_verbs(self, present: list[str]) -> None:
         if "check" not in present:
             if not {"fetch", "build", "install"}.intersection(present):
+                near = [pair for pair in misspelt(self.values, FIELDS) if pair[1] in _VERBS]
                 raise DeclarationError(
                     "the recipe has nothing that makes content",
-                    origin=Origin(self.source.path),
-                    hint="give it `fetch`, `build` or `install`; or `check` and `install`, if it "
+                    origin=self.at(near[0][0]) if near else Origin(self.source.path),
+                    hint=f"did you mean `{near[0][1]}` by `{near[0][0]}`?"
+                    if near
+                    else "give it `fetch`, `build` or `install`; or `check` and `install`, if it "
                     "changes the machine",
                 )
             return

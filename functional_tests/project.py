@@ -34,6 +34,32 @@ class Outcome:
             and all(event.get(field) == value for field, value in fields.items())
         ]
 
+    def folder(self, identity):
+        """The asset folder of a package that this run completed."""
+        [event] = self.named("recipe_complete", recipe=identity)
+        return Path(event["asset_path"])
+
+
+def tree(folder):
+    """What is in a folder: each file's text, and each link's target after an arrow."""
+    return {
+        path.relative_to(folder).as_posix(): f"-> {path.readlink()}"
+        if path.is_symlink()
+        else path.read_text()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def is_running(pid):
+    """Whether a process is there and is no zombie."""
+    try:
+        os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
 
 class Project:
     """A folder with a manifest and recipes, and a cache of its own."""
@@ -68,6 +94,16 @@ class Project:
         """Write a manifest of local recipes, by identity."""
         rows = "".join(f'  "{identity}",\n' for identity in identities)
         return self.manifest("packages = {\n" + rows + "}\n")
+
+    def sync_one(self, body, *words, **details):
+        """Sync a manifest of one recipe, local.one@r1, with this body; returns the run."""
+        self.packages("local.one@r1")
+        self.recipe("local.one@r1", body)
+        return self.envy("sync", *words, **details)
+
+    def make(self, body, **details):
+        """The same, when all goes well; returns the package's asset folder."""
+        return self.sync_one(body, **details).folder("local.one@r1")
 
     def environment(self, extra=None):
         """What envy is run with: the tester's environment, less what would steer envy."""

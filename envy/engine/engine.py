@@ -60,6 +60,7 @@ class Engine:
         fail_fast: bool = False,
         aliases: Mapping[str, RecipeKey] | None = None,
         default_shell: LuaValue = None,
+        shell_origin: Origin | None = None,
         manifest_state: LuaState | None = None,
     ) -> None:
         self.services = services
@@ -69,6 +70,7 @@ class Engine:
         self.held: dict[RecipeKey, Recipe] = {}  # whose source is a function, not yet run
         self.cancellation: Cancelled | None = None
         self.default_shell = default_shell
+        self.shell_origin = shell_origin
         self.manifest_state = manifest_state
         self.shell: Shell | None = None  # for the scripts of most recipes, once resolved
         self.shell_exempt: set[RecipeKey] = set()

@@ -40,6 +40,8 @@ SHELL_CONSTANTS = {name: f"@shell:{name.lower()}" for name in ("BASH", "SH", "CM
 # Each takes some ten frames of Python, which allows a thousand, and stack of the thread.
 _DEEPEST_CALLS = 40
 
+_COMPILED = b"\x1bLua"
+
 
 class LuaState:
     """A Lua state and the values that Python holds of it."""
@@ -119,6 +121,8 @@ class LuaState:
             raise DeclarationError(
                 f"cannot be read: {error.strerror}", origin=Origin(path)
             ) from error
+        if content.startswith(_COMPILED):
+            raise DeclarationError("compiled Lua; envy takes its text", origin=Origin(path))
         self._check_usable()
         name = self._host.source_name(str(path))
         with self._failures():

@@ -295,6 +295,10 @@ def _invoke(
         return True, host.to_lua(_apply(function, name, converted))
     except Cancelled:
         raise
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        host.remembered = EnvyError(f"{name}: {error.strerror or error}{place}")
+        raise host.remembered from error
     except EnvyError as error:
         host.remembered = error
         raise

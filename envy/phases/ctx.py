@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from envy import files
+from envy import fields, files
 from envy.errors import DeclarationError
 from envy.lua.convert import LuaValue
 from envy.lua.host import CtxTable
@@ -155,14 +155,14 @@ class _Surface:
             isinstance(script, list) and all(isinstance(line, str) for line in script)
         ):
             raise DeclarationError("ctx.run: the script must be a string, or an array of lines")
-        parsed = parse_run_options(options, place, check=_checks(place))
+        parsed = parse_run_options(options, place, what="ctx.run", check=_checks(place))
         return _as_table(place.run_script(script, parsed))
 
     def exec(self, argv: object = None, options: object = None) -> LuaValue:
         place = self._place
         if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
             raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
-        parsed = parse_run_options(options, place, check=_checks(place))
+        parsed = parse_run_options(options, place, what="ctx.exec", check=_checks(place))
         return _as_table(place.run_program(argv, parsed))
 
     def quote(self, text: object = None) -> LuaValue:
@@ -214,7 +214,13 @@ class _Surface:
         fetching = place.phase in {RecipePhase.RECIPE_FETCH, RecipePhase.FETCH}
         if here.exists() or fetching or place.fetch_dir is None:
             return here
-        return place.fetch_dir / name
+        fetched = place.fetch_dir / name
+        if not fetched.exists():
+            raise DeclarationError(
+                f"there is no {name} in {place.run_dir}, and none among what was fetched",
+                hint=f"fetched was: {', '.join(place.recipe.fetched) or 'nothing'}",
+            )
+        return fetched
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -290,11 +296,13 @@ class _Surface:
 
     def _fetched_or_own(self, name: str) -> Path:
         """A file here, among what was fetched, or in the recipe's folder."""
-        path = self._fetched(name)
         recipe_dir = self._place.recipe.recipe_dir
-        if not path.exists() and recipe_dir is not None:
-            path = recipe_dir / name
-        return self._checked(path)
+        own = recipe_dir / name if recipe_dir is not None else None
+        if own is not None and own.exists() and not self._readable(name).exists():
+            fetch_dir = self._place.fetch_dir
+            if fetch_dir is None or not (fetch_dir / name).exists():
+                return self._checked(own)
+        return self._fetched(name)
 
     def _readable(self, text: str) -> Path:
         return self._checked(self._path(text))
@@ -333,7 +341,7 @@ def _run_quietly(place: Setting, argv: Sequence[str], cwd: Path) -> Completed:
 
 def _text(what: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise DeclarationError(f"{what}: a string was expected, not {value!r}")
+        raise DeclarationError(f"{what}: a string was expected, not {fields.describe(value)}")
     return value
 
 

@@ -18,11 +18,12 @@ from blake3 import blake3
 from envy import files
 from envy.cache.entry_key import Ingredients
 from envy.cache.trees import digest_tree
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.host import CtxTable
 from envy.lua.sandbox import PhaseAccess
 from envy.option_text import serialise_options
+from envy.origins import place_in_file, place_of_function
 from envy.phases.access import may_read
 from envy.phases.ctx import fetch_names
 from envy.phases.host import host_versions
@@ -116,7 +117,7 @@ def _inputs(recipe: Recipe) -> dict[Path, str]:
         if not names:
             raise DeclarationError(
                 f"`inputs` names {pattern!r}, and there is no such file in {recipe.recipe_dir}",
-                origin=Origin(definition.path),
+                origin=place_in_file(definition.path, "inputs"),
                 hint="name files or folders beside the recipe; patterns such as patches/*.patch",
             )
         for name in names:
@@ -137,7 +138,7 @@ def _declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] 
     if answer is None:
         return ()
     return parse_source_items(
-        answer, origin=Origin(definition.path), base_dir=definition.path.parent
+        answer, origin=place_of_function(definition.fetch), base_dir=definition.path.parent
     )
 
 

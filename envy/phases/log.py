@@ -6,12 +6,14 @@ A log file is made when there is something to write, in the folder of this attem
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from envy import events as ev
 from envy.cache.entry_key import canonical_identity_hash
+from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.phase import RecipePhase
 from envy.phases.surface import Services
@@ -21,6 +23,7 @@ from envy.shell import LineSplitter
 MASK = b"***"
 _TAIL_BYTES = 16384
 _LONGEST_SHOWN = 1000
+_QUOTED_LINES = 10
 _WIDEST_IN_TAIL = 400
 _COMMAND = "$ "
 
@@ -42,7 +45,8 @@ class PhaseLog:
         # The longest first: one secret may be the beginning of another.
         self._secrets = sorted((text.encode() for text in secrets if text), key=len, reverse=True)
         self._splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
+        self._recent: deque[bytes] = deque(maxlen=_QUOTED_LINES)
 
     def output(self, stream: str, chunk: bytes, *, quiet: bool = False) -> None:
         """Take some bytes that a child wrote; whole lines are masked, kept and shown."""
@@ -59,7 +63,13 @@ class PhaseLog:
 
     def command(self, command: str) -> None:
         """Write down what is being run."""
+        self._recent.clear()
         self._write([f"{_COMMAND}{line}".encode() for line in command.splitlines()])
+
+    def recent_output(self) -> str:
+        """The last lines that the last command wrote, for an error that quotes them."""
+        lines = (line.decode("utf-8", "replace") for line in self._recent)
+        return "\n".join(_clipped(line) for line in lines)
 
     def say(self, level: str, message: str) -> None:
         """What a recipe, or envy about it, has to say."""
@@ -86,6 +96,7 @@ class PhaseLog:
 
     def _take(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
         masked = [self._mask(line) for line in lines]
+        self._recent.extend(masked)
         self._write(masked)
         if quiet or not self._services.events.listening:
             return
@@ -105,14 +116,18 @@ class PhaseLog:
         return text
 
     def _write(self, lines: Sequence[bytes]) -> None:
-        if self._file is None:
-            log_dir = log_dir_of(self._recipe, self._services)
-            log_dir.mkdir(parents=True, exist_ok=True)
-            path = log_dir / f"{self._phase.label}.log"
-            self._file = path.open("ab", buffering=1 << 16)
-            self._recipe.log_path = path
-        self._file.write(b"".join(line + b"\n" for line in lines))
-        self._file.flush()
+        path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"
+        try:
+            if self._file is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # Unbuffered: whole chunks come, and what could not be written must not come again.
+                self._file = path.open("ab", buffering=0)
+                self._recipe.log_path = path
+            view = memoryview(b"".join(line + b"\n" for line in lines))
+            while view:
+                view = view[self._file.write(view) or 0 :]
+        except OSError as error:
+            raise explained(error, doing="write a log", path=str(path)) from error
 
 
 def log_dir_of(recipe: Recipe, services: Services) -> Path:

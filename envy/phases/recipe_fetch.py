@@ -9,9 +9,9 @@ from blake3 import blake3
 
 from envy import events as ev
 from envy.cache.layout import CacheLayout
-from envy.errors import DeclarationError, FetchError, Origin
+from envy.errors import DeclarationError, FetchError
 from envy.lua.convert import LuaFunction
-from envy.origins import SourceText
+from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
 from envy.phases.custom_source import fetch_custom, new_state
 from envy.phases.surface import Engine
@@ -203,7 +203,7 @@ def _provides(recipe: Recipe, engine: Engine) -> dict[str, str]:
             value,
             platform=engine.services.platform,
             user_managed=False,
-            origin=Origin(definition.path),
+            origin=place_of_function(products),
         )
     )
 

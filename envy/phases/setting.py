@@ -140,7 +140,7 @@ class Setting:
                 )
             )
         if options.check and (completed.exit_code or completed.timed_out):
-            raise _failure(shown, completed, options)
+            raise _failure(shown, completed, options, tail=self.log.recent_output())
         return completed
 
     def _on_output(self, *, quiet: bool) -> OnOutput:
@@ -197,7 +197,7 @@ def setting(
         made.log.close()
 
 
-def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptions:
+def parse_run_options(value: object, place: Setting, *, what: str, check: bool) -> RunOptions:
     """The options of `ctx.run` and `ctx.exec`.
 
     Raises:
@@ -208,21 +208,24 @@ def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptio
     if value is None:
         return RunOptions(check=check)
     if not isinstance(value, dict):
-        raise DeclarationError("the options of ctx.run are a table")
+        raise DeclarationError(f"the options of {what} are a table, not {fields.describe(value)}")
     known = frozenset(RunOptions.__dataclass_fields__)
-    fields.check_known(value, known, what="the options of ctx.run", origin=None)
+    fields.check_known(value, known, what=what, origin=None)
     cwd = value.get("cwd")
     env = value.get("env") or {}
     timeout = value.get("timeout")
     if cwd is not None and not isinstance(cwd, str):
-        raise DeclarationError("ctx.run: `cwd` must be a path")
+        raise DeclarationError(f"{what}: `cwd` must be a path, not {fields.describe(cwd)}")
     if not isinstance(env, dict) or not all(isinstance(name, str) for name in env):
-        raise DeclarationError("ctx.run: `env` must be a table of variables")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
-        raise DeclarationError("ctx.run: `timeout` must be a number of seconds")
+        raise DeclarationError(f"{what}: `env` must be a table of variables")
+    if timeout is not None and not (type(timeout) in {int, float} and timeout > 0):
+        raise DeclarationError(
+            f"{what}: `timeout` must be a number of seconds above 0, not "
+            f"{timeout if type(timeout) in {int, float} else fields.describe(timeout)}"
+        )
     return RunOptions(
         cwd=place.run_dir / cwd if cwd else None,
-        env={name: str(text) for name, text in env.items()},
+        env={name: _variable(what, name, text) for name, text in env.items()},
         shell=shell_from_value(value["shell"]) if value.get("shell") is not None else None,
         quiet=fields.flag(value, "quiet", origin=None),
         capture=fields.flag(value, "capture", origin=None),
@@ -232,9 +235,18 @@ def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptio
     )
 
 
-def _failure(command: str, completed: Completed, options: RunOptions) -> ScriptFailed:
+def _variable(what: str, name: str, value: object) -> str:
+    from envy import fields
+
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise DeclarationError(f"{what}: `env.{name}` must be a string, not {fields.describe(value)}")
+
+
+def _failure(command: str, completed: Completed, options: RunOptions, *, tail: str) -> ScriptFailed:
     reason = f"did not end within {options.timeout} s" if completed.timed_out else ""
-    tail = completed.stderr[-2000:].decode("utf-8", "replace") if options.capture else ""
     return ScriptFailed(
         command=command,
         exit_code=completed.exit_code,
