@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test demo lint format types
+.PHONY: help venv dev test demo docs lint format types
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use 
 	$(BIN)/envy run -- cmake --version
 	$(BIN)/envy asset python
 	$(BIN)/envy run -- lua -e 'print("hello from " .. _VERSION)'
+
+docs: $(VENV)/.installed ## Write docs/events.md and the help in docs/commands.md anew
+	$(BIN)/python docs/generate.py
 
 lint: $(VENV)/.installed-dev ## Check style and formatting
 	$(BIN)/ruff check .

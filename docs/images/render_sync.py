@@ -22,7 +22,7 @@ from rich import _export_format
 from rich.console import Console
 from rich.text import Text
 
-WIDTH, HEIGHT = 100, 24
+WIDTH, HEIGHT = 112, 24
 HERE = Path(__file__).parent
 _SEQUENCE = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
@@ -73,7 +73,7 @@ def main() -> None:
     default = HERE.parent / "demo" / "envy.lua"
     manifest = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else default
     busiest, final = record(manifest)
-    faint = "\x1b[2m      ⋮\x1b[0m"
+    faint = "\x1b[2m  …\x1b[0m"
     draw([_prompt(), *busiest, faint, *final], HERE / "sync.svg")
 
 
@@ -138,7 +138,9 @@ def draw(rows: list[str], target: Path) -> None:
         console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True)
         for row in rows:
             console.print(Text.from_ansi(row), overflow="crop", no_wrap=True)
-        template = re.sub(r"@font-face \{\{.*?\n    \}\}\n", "", _export_format.CONSOLE_SVG_FORMAT, flags=re.S)
+        template = re.sub(
+            r"@font-face \{\{.*?\n    \}\}\n", "", _export_format.CONSOLE_SVG_FORMAT, flags=re.DOTALL
+        )
         template = template.replace("Fira Code, monospace", "monospace")
         svg = console.export_svg(title="envy sync", code_format=template, unique_id="sync")
     target.write_text(svg)
