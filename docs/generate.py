@@ -42,8 +42,7 @@ milliseconds. A field `k` of type phase comes with `k_num`:
 """
 _EVENTS_ORDER = """
 `phase_complete` and `slot_released` are written before others can see the change, `phase_start` and
-`slot_acquired` after: what a trace shows as overlapping may have been so, and what it shows in order
-was.
+`slot_acquired` after. So what a trace shows in order was in order.
 
 | event | fields | human text |
 |---|---|---|

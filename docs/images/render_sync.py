@@ -24,6 +24,7 @@ from rich.text import Text
 
 WIDTH, HEIGHT = 112, 24
 HERE = Path(__file__).parent
+_FONT = r"@font-face \{\{.*?\n    \}\}\n"
 _SEQUENCE = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
 
@@ -138,9 +139,7 @@ def draw(rows: list[str], target: Path) -> None:
         console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True)
         for row in rows:
             console.print(Text.from_ansi(row), overflow="crop", no_wrap=True)
-        template = re.sub(
-            r"@font-face \{\{.*?\n    \}\}\n", "", _export_format.CONSOLE_SVG_FORMAT, flags=re.DOTALL
-        )
+        template = re.sub(_FONT, "", _export_format.CONSOLE_SVG_FORMAT, flags=re.DOTALL)
         template = template.replace("Fira Code, monospace", "monospace")
         svg = console.export_svg(title="envy sync", code_format=template, unique_id="sync")
     target.write_text(svg)
