@@ -77,6 +77,8 @@ def _named_manifest(path: Path) -> Path:
         raise ManifestError(
             f"{path} is a directory, not a manifest", hint=f"name the file: {path / MANIFEST_NAME}"
         )
+    if path.exists():
+        raise ManifestError(f"{path} is not a plain file", hint="name the manifest itself")
     raise ManifestError(
         f"there is no manifest {path}", hint="--manifest and ENVY_MANIFEST name an existing file"
     )

@@ -112,24 +112,24 @@ class Project:
         kept.update(extra or {})
         return kept
 
-    def popen(self, *words, env=None, cwd=None, **options):
-        """Start envy; for tests that interfere with it."""
+    def popen(self, *words, env=None, cwd=None, under=(), **options):
+        """Start envy, by the program that the words `under` name; for tests that interfere."""
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(
-            [envy_command(), *map(str, words)],
+            [*under, envy_command(), *map(str, words)],
             cwd=cwd or self.root,
             env=self.environment(env),
             **options,
         )
 
-    def envy(self, *words, env=None, cwd=None, code=0, trace=True, timeout=120):
+    def envy(self, *words, env=None, cwd=None, code=0, trace=True, timeout=120, **options):
         """Run envy to its end, see that it ends with `code` (None: any), read its events."""
         self.runs += 1
         trace_file = self.root.parent / f"{self.root.name}-trace-{self.runs}.jsonl"
-        options = [f"--trace=file:{trace_file}"] if trace else []
-        process = self.popen(*options, *words, env=env, cwd=cwd)
+        trace_words = [f"--trace=file:{trace_file}"] if trace else []
+        process = self.popen(*trace_words, *words, env=env, cwd=cwd, **options)
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:

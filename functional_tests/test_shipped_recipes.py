@@ -40,15 +40,30 @@ def shared_cache(tmp_path_factory, worker_id):
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        shutil.rmtree(cache, ignore_errors=True)
+        # 40,000 files: rm is several times as fast as shutil.
+        subprocess.run(["rm", "-rf", cache], check=True)
+
+
+class BareProject(Project):
+    """A project on a machine that has a shell, Python and git, and nothing to build with."""
+
+    def environment(self, extra=None):
+        programs = self.root.parent / "programs"
+        programs.mkdir(exist_ok=True)
+        there = {name: shutil.which(name) for name in ("bash", "env", "git", "node", "npm", "sh")}
+        there["python3"] = os.path.realpath(sys.executable)
+        for name, path in there.items():
+            if path and not (programs / name).exists():
+                (programs / name).symlink_to(path)
+        return super().environment({"PATH": str(programs), **(extra or {})})
 
 
 @pytest.fixture
 def using(tmp_path, shared_cache):
-    """A project, with the shared cache, that uses some of the recipes."""
+    """A project on a bare machine, with the shared cache, that uses some of the recipes."""
 
     def make(*packages):
-        project = Project(tmp_path / "project", cache=shared_cache)
+        project = BareProject(tmp_path / "bare", cache=shared_cache)
         project.manifest("packages = {\n" + "".join(f"  {row},\n" for row in packages) + "}\n")
         return project
 

@@ -71,7 +71,9 @@ build = function(ctx)
   ctx.exec({
     "cmake", "-S", "lua", "-B", "out", "-G", "Ninja",
     "-DCMAKE_BUILD_TYPE=Release",
-    "-DCMAKE_C_FLAGS=-g0", -- else zig adds what debuggers need, paths of this folder included
+    -- Else zig adds what debuggers need, with the paths of this folder and its own.
+    "-DCMAKE_C_FLAGS=-g0",
+    "-DCMAKE_EXE_LINKER_FLAGS=-s",
     "-DCMAKE_INSTALL_PREFIX=" .. ctx.install_dir,
     "-DCMAKE_C_COMPILER=zig;cc",
     "-DCMAKE_C_COMPILER_TARGET=" .. envy.per_platform(TARGETS),
@@ -84,7 +86,7 @@ build = function(ctx)
 end
 
 install = function(ctx)
-  ctx.exec { "cmake", "--install", ctx.stage_dir .. "/out", "--strip" }
+  ctx.exec { "cmake", "--install", ctx.stage_dir .. "/out" }
   -- Its licence stands at the end of its header.
   local header = ctx.read(ctx.stage_dir .. "/lua/lua.h")
   local licence = header:match("/%*+\n(%* Copyright.-)\n%*+/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import click
@@ -35,7 +34,7 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
             results = session.engine.run_full([recipe.key])
             end_unless_done(results, session.engine, command="asset", started=started)
         path = recipe.asset_dir
-    sys.stdout.write(f"{path}\n")
+    click.echo(path)
 
 
 def locate(session: Session, query: str) -> Recipe:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.children import Children, RunningChild
-from envy.console.text import write_line
+from envy.console.text import say
 from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.phase import RecipePhase
@@ -117,7 +117,7 @@ class Control:
     def _say_farewell(self) -> None:
         with contextlib.suppress(Exception):
             self._bus.close()
-            write_line(sys.stderr, "cancelled")
+            say(sys.stderr, "cancelled")
 
     def _report_waits(self) -> None:
         rows = self._engine.coordinator.describe() if self._engine else []

@@ -13,7 +13,7 @@ from envy.cli.outcome import print_failures, summarise, telling_failures
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.summary import final_line
-from envy.console.text import write_line
+from envy.console.text import say
 from envy.engine.resolution import checked_goals
 
 
@@ -35,5 +35,5 @@ def command(settings: Settings, queries: tuple[str, ...]) -> int:
         result = summarise(results, engine, seconds=time.monotonic() - started)
     print_failures(result.failures)
     if not settings.quiet or result.failures:
-        write_line(sys.stderr, final_line(result))
+        say(sys.stderr, final_line(result))
     return exit_code_of(result)

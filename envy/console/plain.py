@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from envy.console.narration import Narrator, Remark
-from envy.console.text import Streams, write_line
+from envy.console.text import Streams, say
 from envy.console.verbosity import Importance, Verbosity
 from envy.events import PhaseStart, Stamped
 
@@ -101,5 +101,4 @@ class PlainConsole:
 def write_remark(streams: Streams, remark: Remark) -> None:
     """Write one remark to the stream it is for; a stream that is gone takes nothing."""
     to_output = remark.importance is Importance.RESULT
-    with contextlib.suppress(OSError, ValueError):  # ValueError: the stream was closed
-        write_line(streams.output if to_output else streams.errors, remark.text)
+    say(streams.output if to_output else streams.errors, remark.text)

@@ -25,6 +25,7 @@ from envy.origins import place_in_file
 from envy.phase import RecipePhase
 from envy.phases import PHASES
 from envy.phases.log import log_tail
+from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
 from envy.recipe import Outcome, Recipe
@@ -112,6 +113,7 @@ class RecipeKind:
             return self._engine.cancellation or error
         step = RecipePhase(phase)
         error = _presentable(error)
+        mask_error(error, secrets_of(recipe, self._engine.services))
         failure = PhaseFailed(
             key=recipe.key.canonical,
             phase=step.label,
@@ -193,7 +195,7 @@ class RecipeKind:
             recipe.lua = None
 
 
-def _presentable(error: Exception) -> Exception:
+def _presentable(error: Exception) -> EnvyError:
     """Anything that is no mistake of the user's is a bug of ours, and shows where."""
     if isinstance(error, EnvyError):
         return error

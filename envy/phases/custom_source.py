@@ -22,6 +22,7 @@ from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.phase import RecipePhase
+from envy.phases.secrets import masked_text, secrets_of
 from envy.phases.setting import setting
 from envy.phases.surface import Engine
 from envy.phases.verbs import call_verb
@@ -163,9 +164,11 @@ def new_state(recipe: Recipe, engine: Engine, base_dir: Path) -> LuaState:
     identity = recipe.key.identity
 
     def log(level: str, message: str) -> None:
+        message = masked_text(message, secrets_of(recipe, services))
         services.events.emit(ev.LogMessage(recipe=identity, level=level, message=message))
 
     def stdout(message: str) -> None:
+        message = masked_text(message, secrets_of(recipe, services))
         services.events.emit(ev.StandardOutput(recipe=identity, message=message))
 
     return LuaState(

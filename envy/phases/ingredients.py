@@ -57,7 +57,7 @@ def ingredients_of(
         options_text=serialise_options(definition.options) if definition.options else "",
         recipe_digest=recipe.digest,
         reads_files=_reads(recipe, engine),
-        reads_variables=dict(recipe.lua.reads.variables) if recipe.lua else {},
+        reads_variables=_read_variables(recipe),
         inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
         sources=tuple(_source(item, recipe, engine) for item in recipe.sources or ()),
         platform=platform.tag,
@@ -96,6 +96,12 @@ def _reads(recipe: Recipe, engine: Engine) -> dict[str, str | None]:
     reads = recipe.lua.reads.files if recipe.lua else {}
     own = recipe.path
     return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
+
+
+def _read_variables(recipe: Recipe) -> dict[str, str | None]:
+    secret = recipe.definition.secret_env if recipe.definition else ()
+    read = recipe.lua.reads.variables if recipe.lua else {}
+    return {name: value for name, value in read.items() if name not in secret}
 
 
 def _named(path: Path, recipe: Recipe, engine: Engine) -> str:
@@ -203,4 +209,7 @@ def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:
 
         item = replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
         return f"{location(item)} submodules={item.submodules} {sorted(pins.items())}"
+    if scheme is Scheme.PYPI and item.kind == "wheel":
+        # It decides which wheel of the release is taken.
+        pins = {**pins, "libc": engine.services.platform.libc}
     return f"{location(item)} {sorted(pins.items())}"

@@ -16,11 +16,11 @@ from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.phase import RecipePhase
+from envy.phases.secrets import masked
 from envy.phases.surface import Services
 from envy.recipe import Recipe
 from envy.shell import LineSplitter
 
-MASK = b"***"
 _TAIL_BYTES = 16384
 _LONGEST_SHOWN = 1000
 _QUOTED_LINES = 10
@@ -37,13 +37,12 @@ class PhaseLog:
         services: Services,
         phase: RecipePhase,
         *,
-        secrets: Sequence[str] = (),
+        secrets: tuple[bytes, ...] = (),
     ) -> None:
         self._recipe = recipe
         self._services = services
         self._phase = phase
-        # The longest first: one secret may be the beginning of another.
-        self._secrets = sorted((text.encode() for text in secrets if text), key=len, reverse=True)
+        self._secrets = secrets
         self._splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
         self._file: FileIO | None = None
         self._recent: deque[bytes] = deque(maxlen=_QUOTED_LINES)
@@ -111,9 +110,7 @@ class PhaseLog:
             )
 
     def _mask(self, text: bytes) -> bytes:
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return text
+        return masked(text, self._secrets)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"

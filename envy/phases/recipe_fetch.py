@@ -8,7 +8,6 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy import events as ev
-from envy.cache.layout import CacheLayout
 from envy.errors import DeclarationError, FetchError
 from envy.lua.convert import LuaFunction
 from envy.origins import SourceText, place_of_function
@@ -74,8 +73,8 @@ def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
         pinned = _pin(item, recipe, engine)
     name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = layout.recipes_dir(recipe.key.identity, name)
-    if not folder.is_dir() or (scheme is Scheme.HTTP and not (item.sha256 or item.blake3)):
-        _fetch_recipe(recipe, engine, pinned, folder, layout)
+    if not folder.is_dir():
+        folder = _fetch_recipe(recipe, engine, pinned, folder)
     return _inside(folder, recipe)
 
 
@@ -87,19 +86,24 @@ def _pin(item: SourceItem, recipe: Recipe, engine: Engine) -> SourceItem:
     return replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
 
 
-def _fetch_recipe(
-    recipe: Recipe, engine: Engine, item: SourceItem, folder: Path, layout: CacheLayout
-) -> None:
-    """Bring a remote recipe to `folder`, whole or not at all, once for all processes."""
+def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path) -> Path:
+    """Bring a remote recipe to `folder`, whole or not at all, once for all processes.
+
+    What is there is never replaced, since another process may be reading it: a file without digest
+    is fetched each time, and kept in a folder of its own for each content.
+    """
     import shutil
     import time
 
     from envy.phases.transfer import fetch_batch
 
-    since = time.monotonic()
+    layout = engine.services.layout
     lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
+    since = time.monotonic()
+    making = folder.with_name(folder.name + ".new")
     try:
-        making = folder.with_name(folder.name + ".new")
+        if folder.is_dir():
+            return folder
         shutil.rmtree(making, ignore_errors=True)
         [fetched] = fetch_batch(recipe, engine, [item], making)
         if fetched.path.is_dir():
@@ -107,15 +111,17 @@ def _fetch_recipe(
         else:
             content = making
             fetched.path.rename(making / "recipe.lua")
-        if folder.exists():
-            shutil.rmtree(folder)
-        content.rename(folder)
-        shutil.rmtree(making, ignore_errors=True)
+            if not (item.sha256 or item.blake3):
+                folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
+        if not folder.is_dir():
+            content.rename(folder)
+        return folder
     except OSError as error:
         raise FetchError(
             f"cannot keep the recipe in the cache: {error}", uri=item.source
         ) from error
     finally:
+        shutil.rmtree(making, ignore_errors=True)
         release_lock(recipe, engine, lock, since)
 
 

@@ -19,6 +19,7 @@ from envy.phase import RecipePhase
 from envy.phases.access import may_read
 from envy.phases.environment import script_environment
 from envy.phases.log import PhaseLog
+from envy.phases.secrets import secrets_of
 from envy.phases.surface import Engine
 from envy.platform import process_start_time
 from envy.process import Completed, OnOutput, run_argv
@@ -64,14 +65,9 @@ class Setting:
         self.options = recipe.definition.options if recipe.definition else recipe.spec.options
         self.user_managed = bool(recipe.definition and recipe.definition.user_managed)
         services = engine.services
-        definition = recipe.definition
-        secrets = [
-            services.environment.get(name, "")
-            for name in (definition.secret_env if definition else ())
-        ]
         self.marked_complete = False  # ctx.mark_install_complete was called
         self.sources: dict[str, SourceItem] = {}  # what ctx.fetch brought, by name
-        self.log = PhaseLog(recipe, services, phase, secrets=secrets)
+        self.log = PhaseLog(recipe, services, phase, secrets=secrets_of(recipe, services))
 
     @functools.cached_property
     def environment(self) -> dict[str, str]:
