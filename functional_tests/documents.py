@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parent.parent
 _MARK = re.compile(r"<!-- (?:example: (.*?)|end) -->$")
 _FENCE = re.compile(r"( *)```(.*)$")
 _VOLATILE = [
-    (re.compile(r"\d+(\.\d+)? ?s\b"), "0s"),
+    (re.compile(r"\b(\d+m )?\d+(\.\d+)?s\b"), "0s"),
     (re.compile(r"\b(linux|darwin)-(x86_64|arm64)\b"), "linux-x86_64"),
     (re.compile(r"blake3-[0-9a-f]{16}"), "blake3-0"),
     (re.compile(r"\b[0-9a-f]{16}/\d{8}T\d{6}-\d+-\d+\b"), "KEY/TIME"),
