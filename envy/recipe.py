@@ -105,6 +105,7 @@ class Recipe:
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function acts
     entry: EntryPaths | None = None
     cached: bool = False
+    undeployed: bool = False  # its entry is there, and lacks its deploy
     wanted: bool = False
 
     # check and later

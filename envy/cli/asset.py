@@ -73,7 +73,9 @@ def require_installed(engine: Engine, recipes: list[Recipe]) -> None:
     missing = [
         recipe.key.canonical
         for recipe in engine.wanted()
-        if not recipe.cached and recipe.definition and not recipe.definition.user_managed
+        if (recipe.undeployed or not recipe.cached)
+        and recipe.definition
+        and not recipe.definition.user_managed
     ]
     if missing:
         raise EnvyError(

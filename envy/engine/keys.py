@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from envy.cache.entry_key import entry_key
-from envy.cache.read import lookup
+from envy.cache.read import deploy_recorded, lookup
 from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.lua.convert import LuaFunction
@@ -78,6 +78,11 @@ def _compute_key(engine: Engine, recipe: Recipe) -> None:
         )
         if not definition.user_managed:
             recipe.cached = lookup(recipe.entry, recipe.entry_key).hit
+            recipe.undeployed = (
+                recipe.cached
+                and definition.deploy is not None
+                and not deploy_recorded(recipe.entry)
+            )
             recipe.asset_dir = recipe.entry.asset_dir
     except EnvyError as error:
         engine.fail(recipe.key, error, phase=RecipePhase.CHECK)
