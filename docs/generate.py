@@ -6,6 +6,7 @@
 all of it with the code.
 """
 
+import copy
 import dataclasses
 import typing
 from collections.abc import Iterator
@@ -91,6 +92,7 @@ def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Comman
 
 def _help(command: click.Command, path: str, *, common: bool) -> str:
     if not common:
+        command = copy.copy(command)
         command.params = [p for p in command.params if not isinstance(p, CommonOption)]
     context = command.make_context(path, [], resilient_parsing=True, terminal_width=_WIDTH)
     return command.get_help(context)

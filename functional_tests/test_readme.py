@@ -1,9 +1,7 @@
 """The tour of the README, followed literally: what it says is printed is what is printed."""
 
-import re
-
 import pytest
-from documents import REPOSITORY, examples_of, run_example
+from documents import examples_of, run_example
 
 TOUR = examples_of("README.md")
 
@@ -23,10 +21,3 @@ def test_the_tour_prints_what_the_readme_says(example, tmp_path):
 def test_the_tour_is_there():
     """The tour is found in the README, and has commands."""
     assert any(kind == "command" for example in TOUR for kind, _, _ in example.steps)
-
-
-def test_every_local_link_of_the_readme_leads_somewhere():
-    """A link to a file of the repository names one that is there."""
-    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (REPOSITORY / "README.md").read_text())
-    assert targets
-    assert [target for target in targets if not (REPOSITORY / target).exists()] == []
