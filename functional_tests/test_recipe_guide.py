@@ -2,7 +2,6 @@
 
 import pytest
 from documents import REPOSITORY, blocks_of, examples_of, run_example
-
 from lupa.lua54 import LuaRuntime
 
 
