@@ -121,7 +121,7 @@ def _type(command, directory, home):
         start_new_session=True,
     )
     os.close(slave)
-    shown = _read_all(master).replace(str(home), "~")
+    shown = _read_all(master).replace(str(home), "/home/you")
     process.wait()
     screen = _terminal().Screen()
     screen.feed(shown)
