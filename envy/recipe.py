@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy.errors import Origin
+from envy.evidence import Evidence
 from envy.phase import RecipePhase
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import Dependency, RecipeSpec, Use
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
     from envy.lua.runtime import LuaState
+    from envy.lua.sandbox import ReadLog
     from envy.recipe_definition import RecipeDefinition
     from envy.recipe_tables import Exports
 
@@ -88,6 +90,8 @@ class Recipe:
     recipe_dir: Path | None = None
     digest: str = ""  # BLAKE3 of the recipe file
     lua: LuaState | None = None
+    reads: ReadLog | None = None  # what its file read while it loaded
+    evidence: Evidence = field(default_factory=Evidence)  # what all of this rests on
     definition: RecipeDefinition | None = None
     exports: Exports | None = None
     excluded: bool = False  # its `platforms` leave it out here

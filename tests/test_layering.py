@@ -18,6 +18,7 @@ LAYERS = {
     "declarations": {
         "fields",
         "manifest",
+        "manifest_search",
         "option_text",
         "options",
         "origins",
@@ -33,6 +34,7 @@ LAYERS = {
         "archive",
         "cache",
         "children",
+        "evidence",
         "files",
         "process",
         "shell",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from envy.cli.asset import require_installed
+from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
 from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.settings import Settings

@@ -15,17 +15,18 @@ from pathlib import Path
 from envy import events as ev
 from envy.cache.layout import CacheLayout
 from envy.children import Children
+from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import can_draw, make_listeners
 from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.engine.engine import Engine
-from envy.errors import CacheError
 from envy.events import EventBus
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
-from envy.manifest import Manifest, find_manifest, load_manifest
+from envy.manifest import Manifest, load_manifest
+from envy.manifest_search import find_manifest
 from envy.phases.surface import Services
 from envy.platform import available_cores, environment, host_platform
 
@@ -99,22 +100,6 @@ def open_session(settings: Settings, *, owns_stdout: bool = False) -> Iterator[S
             services=services,
             control=control,
         )
-
-
-def cache_root(settings: Settings) -> Path:
-    """The root of the user-wide cache, absolute; `--cache-root`, else the user's cache folder."""
-    if settings.cache_root is not None:
-        return settings.cache_root
-    from platformdirs import user_cache_path
-
-    root = user_cache_path("envy", appauthor=False)
-    if not root.is_absolute():
-        raise CacheError(
-            f"the user's cache folder is {root}, which is not absolute",
-            path=root,
-            hint="set HOME, or say where with --cache-root or ENVY_CACHE_ROOT",
-        )
-    return root
 
 
 def _load_manifest(path: Path, services: Services, control: Control) -> Manifest:

@@ -24,6 +24,8 @@ class PlainConsole:
       A stream that is gone (a closed pipe) ends the lines, never the run.
     """
 
+    detailed = False  # of slots, threads and locks it says nothing
+
     def __init__(
         self,
         streams: Streams,

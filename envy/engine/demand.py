@@ -1,10 +1,10 @@
 """What is wanted: decided once after resolution, from what was asked for.
 
 A package, its `use = "run"` closure, and, where its entry is missing or lacks its deploy, also its
-direct `use = "build"` dependencies with their run closures. Entries have been looked up before, so a
-cached package never makes its compilers be installed; gates bind only phases that run. What turns
-out to need work later (an entry that has gone, a user-managed package whose check fails) is wanted
-then.
+direct `use = "build"` dependencies with their run closures. Entries have been looked up before, so
+a cached package never makes its compilers be installed; gates bind only phases that run. What
+turns out to need work later (an entry that has gone, a user-managed package whose check fails) is
+wanted then.
 
 A user-managed package has no entry that could be found: its check decides. What its check needs is
 wanted at once, build dependencies of later phases only when the check fails.

@@ -78,7 +78,7 @@ class Engine:
         self._held_before: set[RecipeKey] = set()
         self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
-        self.coordinator = Coordinator(listening=lambda: services.events.listening)
+        self.coordinator = Coordinator(listening=lambda: services.events.detailed)
         self.work_pool = self.coordinator.new_pool("work", jobs)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
         self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)
@@ -94,7 +94,7 @@ class Engine:
             self.coordinator.add(node)
             self.recipes[spec.key] = recipe
             self.coordination[spec.key] = node
-            if self.services.events.listening:
+            if self.services.events.detailed:
                 self.services.events.emit(
                     ev.RecipeRegistered(recipe=spec.identity, key=spec.key.canonical)
                 )

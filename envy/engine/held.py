@@ -48,7 +48,7 @@ def hold(engine: Engine, recipe: Recipe) -> None:
         )
         recipe.source_edges = merged(recipe.source_edges, edge)
         engine.start_recipe(engine.ensure_recipe(dependency.spec, parent=recipe.key))
-        if engine.services.events.listening:
+        if engine.services.events.detailed:
             engine.services.events.emit(
                 ev.DependencyAdded(
                     parent=recipe.key.canonical,

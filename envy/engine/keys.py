@@ -18,6 +18,7 @@ from envy.lua.host import CtxTable
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.ingredients import ingredients_of, key_of_user_managed
+from envy.phases.recipe_fetch import drop_lua
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import Use
@@ -84,6 +85,8 @@ def _compute_key(engine: Engine, recipe: Recipe) -> None:
                 and not deploy_recorded(recipe.entry)
             )
             recipe.asset_dir = recipe.entry.asset_dir
+            if recipe.cached and definition.deploy is None:
+                drop_lua(recipe)  # loaded again, should the entry go before its turn comes
     except EnvyError as error:
         engine.fail(recipe.key, error, phase=RecipePhase.CHECK)
 

@@ -25,6 +25,7 @@ from envy.origins import place_in_file
 from envy.phase import RecipePhase
 from envy.phases import PHASES
 from envy.phases.log import log_tail
+from envy.phases.recipe_fetch import drop_lua
 from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
@@ -104,7 +105,7 @@ class RecipeKind:
         """No entry lock is held while a recipe waits, rests or has failed."""
         let_go_of_entry(node.subject, self._engine)
         if node.ended:
-            self._drop_lua(node.subject)
+            drop_lua(node.subject)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Wrap the error with where it happened, and tell of it."""
@@ -149,7 +150,7 @@ class RecipeKind:
                     dependency=dependency.name,
                 )
             )
-        self._drop_lua(recipe)
+        drop_lua(recipe)
         return DependencyFailed(
             key=recipe.key.canonical,
             phase=RecipePhase(phase).label,
@@ -188,11 +189,6 @@ class RecipeKind:
         assert recipe.entry is not None
         deploys = recipe.definition is not None and recipe.definition.deploy is not None
         return deploys and not deploy_recorded(recipe.entry)
-
-    def _drop_lua(self, recipe: Recipe) -> None:
-        if recipe.lua is not None:
-            recipe.lua.close()
-            recipe.lua = None
 
 
 def _presentable(error: Exception) -> EnvyError:

@@ -73,7 +73,7 @@ def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> 
             "no folder in the cache",
             hint="use one of its products, with ctx.product, or run its programs by name",
         )
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LuaCtxAssetAccess(
                 recipe=recipe.key.identity,
@@ -102,7 +102,7 @@ def product_of(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) ->
     """
     row = _find_provider(recipe, engine, phase, name)
     refusal = _too_early(row, phase, f"ctx.product({name!r})")
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LuaCtxProductAccess(
                 recipe=recipe.key.identity,
@@ -192,7 +192,7 @@ def may_read(recipe: Recipe, engine: Engine, path: Path) -> bool:
     if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
         return True  # a cache within the project
     inputs = recipe.input_files
-    loaded = recipe.lua.reads.files if recipe.lua else {}
+    loaded = recipe.reads.files if recipe.reads else {}
     return path in inputs or path in loaded or any(parent in inputs for parent in path.parents)
 
 

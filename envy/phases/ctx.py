@@ -76,7 +76,7 @@ def make_ctx(place: Setting) -> CtxTable:
     return CtxTable(
         fields=fields,
         functions=functions,
-        missing=_missing(place, {*names, *fields}, user_managed=user_managed),
+        missing=_missing(place.phase, frozenset({*names, *fields}), user_managed=user_managed),
     )
 
 
@@ -106,17 +106,12 @@ def directory_of(place: Setting, name: str) -> Path:
         return place.run_dir
     entry = recipe.entry
     assert entry is not None
-    folders = {
-        "tmp_dir": entry.tmp_dir,
-        "fetch_dir": entry.fetch_dir,
-        "stage_dir": entry.stage_dir,
-        "install_dir": entry.asset_dir,
-        "asset_dir": entry.asset_dir,
-    }
-    return folders[name]
+    folder: Path = getattr(entry, "asset_dir" if name == "install_dir" else name)
+    return folder
 
 
-def _missing(place: Setting, there: set[str], *, user_managed: bool) -> dict[str, str]:
+@functools.cache
+def _missing(phase: RecipePhase, there: frozenset[str], *, user_managed: bool) -> Mapping[str, str]:
     """For each name that other phases have: why this one has not."""
     all_names = {name for names in _FUNCTIONS.values() for name in names}
     all_names |= {name for names in _DIRECTORIES.values() for name in names} | {"cores"}
@@ -124,20 +119,18 @@ def _missing(place: Setting, there: set[str], *, user_managed: bool) -> dict[str
     for name in all_names - there:
         if user_managed:
             reasons[name] = (
-                f"ctx.{name} is not there: {place.recipe.key} is user-managed (it has a check), so "
-                "it has no folder in the cache; put what is to be downloaded or built into a "
-                "recipe of its own and depend on it"
+                f"ctx.{name} is not there: the recipe is user-managed (it has a check), so it has "
+                "no folder in the cache; put what is to be downloaded or built into a recipe of "
+                "its own and depend on it"
             )
         else:
             phases = [
-                phase.label
-                for phase in RecipePhase
-                if name in _FUNCTIONS.get(phase, ()) + _DIRECTORIES.get(phase, ())
-                or (name == "cores" and phase in _WITH_CORES)
+                other.label
+                for other in RecipePhase
+                if name in _FUNCTIONS.get(other, ()) + _DIRECTORIES.get(other, ())
+                or (name == "cores" and other in _WITH_CORES)
             ]
-            reasons[name] = (
-                f"ctx.{name} is not there in {place.phase.label}, but in {', '.join(phases)}"
-            )
+            reasons[name] = f"ctx.{name} is not there in {phase.label}, but in {', '.join(phases)}"
     return reasons
 
 

@@ -6,9 +6,8 @@ recipe gives the same key on another machine, and in a project that was moved.
 
 from __future__ import annotations
 
-import functools
 import os.path
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -19,6 +18,7 @@ from envy import files
 from envy.cache.entry_key import Ingredients
 from envy.cache.trees import digest_tree
 from envy.errors import DeclarationError
+from envy.evidence import Evidence, file_digest
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.host import CtxTable
 from envy.lua.sandbox import PhaseAccess
@@ -49,6 +49,9 @@ def ingredients_of(
     inputs = _inputs(recipe)
     recipe.input_files = frozenset(inputs)
     recipe.sources = _declared_sources(recipe, engine)
+    sources = tuple(_source(item, recipe, engine) for item in recipe.sources or ())
+    passed = {name: services.environment.get(name) for name in definition.pass_env}
+    _note_evidence(recipe, inputs, passed)
     platform = services.platform
     runs_scripts = definition.build is not None or definition.install is not None
     abi = "" if definition.portable or not runs_scripts else _abi(engine)
@@ -59,14 +62,30 @@ def ingredients_of(
         reads_files=_reads(recipe, engine),
         reads_variables=_read_variables(recipe),
         inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
-        sources=tuple(_source(item, recipe, engine) for item in recipe.sources or ()),
+        sources=sources,
         platform=platform.tag,
         abi=abi,
         host=host_versions(recipe, engine),
-        pass_env={name: services.environment.get(name) for name in definition.pass_env},
+        pass_env=passed,
         shell=repr((shell.inline, shell.file, shell.prologue)) if _uses_shell(recipe) else "",
         dependencies=tuple(sorted(dependency_keys)),
     )
+
+
+def _note_evidence(
+    recipe: Recipe, inputs: Mapping[Path, str], passed: Mapping[str, str | None]
+) -> None:
+    """What the key was worked out from, beside what loading the recipe read."""
+    definition = recipe.definition
+    assert definition is not None
+    evidence = recipe.evidence
+    evidence.trees.update({str(path): digest for path, digest in inputs.items()})
+    top = str(recipe.recipe_dir)
+    for pattern in definition.inputs:
+        evidence.globs.append((top, pattern, sorted(files.glob(Path(top), pattern))))
+    evidence.note_variables(passed)
+    if definition.host:
+        evidence.lasting = False  # only asking these programs again tells their versions
 
 
 def key_of_user_managed(recipe: Recipe) -> str:
@@ -93,14 +112,14 @@ def _uses_shell(recipe: Recipe) -> bool:
 
 
 def _reads(recipe: Recipe, engine: Engine) -> dict[str, str | None]:
-    reads = recipe.lua.reads.files if recipe.lua else {}
+    reads = recipe.reads.files if recipe.reads else {}
     own = recipe.path
     return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
 
 
 def _read_variables(recipe: Recipe) -> dict[str, str | None]:
     secret = recipe.definition.secret_env if recipe.definition else ()
-    read = recipe.lua.reads.variables if recipe.lua else {}
+    read = recipe.reads.variables if recipe.reads else {}
     return {name: value for name, value in read.items() if name not in secret}
 
 
@@ -171,11 +190,19 @@ def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> t
         functions=dict.fromkeys(names, refuse),
         missing={},
     )
+    variables = _NotedVariables(engine.services.environment, recipe.evidence)
+
+    def judge(path: Path) -> bool:
+        # What decides which sources there are is evidence, wherever it lies.
+        if path not in recipe.input_files:
+            recipe.evidence.files[str(path)] = file_digest(str(path))
+        return may_read(recipe, engine, path)
+
     access = PhaseAccess(
         run_dir=recipe.recipe_dir,
-        environment=engine.services.environment,
-        recipe_dir=recipe.recipe_dir,
-        may_read=functools.partial(may_read, recipe, engine),
+        environment=variables,
+        recipe_dir=Path(recipe.recipe_dir.anchor),
+        may_read=judge,
     )
     try:
         with fetch.state.phase(access):
@@ -185,6 +212,24 @@ def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> t
             return True, None
         raise
     return imperative, answer
+
+
+class _NotedVariables(Mapping[str, str]):
+    """An environment that notes what is asked of it."""
+
+    def __init__(self, variables: Mapping[str, str], evidence: Evidence) -> None:
+        self._variables = variables
+        self._evidence = evidence
+
+    def __getitem__(self, name: str) -> str:
+        self._evidence.note_variables({name: self._variables.get(name)})
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
 
 
 def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:
@@ -203,11 +248,15 @@ def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:
                 origin=item.origin,
                 hint=f"a relative source is relative to {item.base_dir}",
             )
-        return f"{_named(path, recipe, engine)} {digest_tree(path)} {sorted(pins.items())}"
+        digest = recipe.evidence.trees[str(path)] = digest_tree(path)
+        return f"{_named(path, recipe, engine)} {digest} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
         from envy.transport import resolve_ref
 
-        item = replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
+        pinned = replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
+        if pinned.ref != item.ref:
+            recipe.evidence.lasting = False  # a branch or a tag may have moved by the next run
+        item = pinned
         return f"{location(item)} submodules={item.submodules} {sorted(pins.items())}"
     if scheme is Scheme.PYPI and item.kind == "wheel":
         # It decides which wheel of the release is taken.

@@ -142,7 +142,9 @@ def log_key(recipe: Recipe) -> str:
 
 
 def prune_old_logs(recipe: Recipe, layout: CacheLayout) -> None:
-    """Keep the last five attempts."""
+    """Keep the last five attempts; looked after when there is one more."""
+    if recipe.log_dir is None:
+        return
     from envy.cache.write import prune_logs
 
     prune_logs(layout.log_root(recipe.key.identity, log_key(recipe)), keep=5)
