@@ -41,9 +41,15 @@ _WAITING = frozenset({NodeState.BLOCKED, NodeState.LOCKED_OUT})
 class Coordinator:
     """Schedules the workers of all nodes."""
 
-    def __init__(self, *, listening: Callable[[], bool] = lambda: False) -> None:
-        self.interpreter = InterpreterSlot()
-        self._listening = listening
+    def __init__(
+        self,
+        *,
+        interpreter: InterpreterSlot | None = None,
+        make_pool: Callable[[str, int], Pool] = Pool,
+    ) -> None:
+        self.interpreter = interpreter or InterpreterSlot()
+        self.listening: Callable[[], bool] = lambda: False  # whether anybody hears events
+        self._make_pool = make_pool
         self._lock = threading.Lock()
         self._nodes: list[Coordination] = []
         self._active = 0  # nodes that are queued, running or waiting for a lock
@@ -60,7 +66,7 @@ class Coordinator:
 
     def new_pool(self, name: str, size: int) -> Pool:
         """Make a pool of slots."""
-        pool = Pool(name, size)
+        pool = self._make_pool(name, size)
         self._pools.append(pool)
         return pool
 
@@ -97,7 +103,7 @@ class Coordinator:
             moved = node.state is NodeState.RESTING and node.failure is None
             if moved:
                 node.state = NodeState.MOVING
-        if self._listening():
+        if self.listening():
             node.kind.note("target", node, old=old)
         if moved:
             self._advance([node])
@@ -265,12 +271,12 @@ class Coordinator:
                     assert gate is not None
                     node.state = NodeState.BLOCKED
                     node.since = gate.closed_at = time.monotonic()
-                    waiting_for = self._open_dependencies(node) if self._listening() else []
+                    waiting_for = self._open_dependencies(node) if self.listening() else []
             if self.cancelled is not None:
                 opened += self._end(node, self.cancelled)
                 return None
             if blocked:
-                if self._listening():
+                if self.listening():
                     kind.note("blocked", node, phase=phase, waiting_for=waiting_for)
                 return None
             if gate is not None and not self._pass(node, phase, gate, opened):
@@ -285,7 +291,7 @@ class Coordinator:
         """Go through an open gate: False, and a failure, if a dependency behind it failed."""
         assert node.gates is not None
         del node.gates[phase]
-        if gate.closed_at and self._listening():
+        if gate.closed_at and self.listening():
             names = [dependency.name for dependency in gate.dependencies]
             waited = time.monotonic() - gate.closed_at
             node.kind.note("unblocked", node, phase=phase, waiting_for=names, wait=waited)
@@ -299,10 +305,10 @@ class Coordinator:
         """A thread: carries a node until it rests, then the next one that gets a slot."""
         with self.interpreter.held():
             while node is not None:
-                if self._listening():
+                if self.listening():
                     node.kind.note("started", node)
                 following = self._carry(node)
-                if self._listening():
+                if self.listening():
                     node.kind.note("rested", node)
                 node = following
             with self._lock:
@@ -495,10 +501,10 @@ class Coordinator:
         with self._lock:
             node.state = NodeState.RUNNING
             node.since = node.granted_at = now
-        if self._listening():
+        if self.listening():
             node.kind.note("slot_acquired", node, wait=waited)
 
     def _note_released(self, node: Coordination) -> None:
-        if self._listening():
+        if self.listening():
             held = time.monotonic() - node.granted_at
             node.kind.note("slot_released", node, hold=held)

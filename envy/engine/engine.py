@@ -30,6 +30,7 @@ from envy.errors import (
 from envy.lua.convert import LuaValue
 from envy.lua.runtime import LuaState
 from envy.phase import RecipePhase
+from envy.phases import STEPS, Steps
 from envy.phases.surface import Services
 from envy.recipe import Edge, Outcome, Recipe
 from envy.recipe_key import Query, RecipeKey
@@ -61,8 +62,11 @@ class Engine:
         aliases: Mapping[str, RecipeKey] | None = None,
         default_shell: LuaValue = None,
         manifest_state: LuaState | None = None,
+        steps: Steps = STEPS,
+        coordinator: Coordinator | None = None,
     ) -> None:
         self.services = services
+        self.steps = steps
         self.recipes: dict[RecipeKey, Recipe] = {}
         self.coordination: dict[RecipeKey, Coordination] = {}
         self.roots: list[RecipeKey] = []
@@ -76,7 +80,8 @@ class Engine:
         self._held_before: set[RecipeKey] = set()
         self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
-        self.coordinator = Coordinator(listening=lambda: services.events.listening)
+        self.coordinator = coordinator or Coordinator()
+        self.coordinator.listening = lambda: services.events.listening
         self.work_pool = self.coordinator.new_pool("work", jobs)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
         self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)

@@ -15,7 +15,6 @@ from envy.engine.graph import dependencies_first
 from envy.errors import MissingReferences
 from envy.lua.convert import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.custom_source import custom_folder, is_fetched
 from envy.recipe import Edge, Recipe, Reference
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import CustomSource, Kind, Use, check_local_rule
@@ -96,7 +95,7 @@ def _fetch(engine: Engine, recipe: Recipe) -> None:
     engine.compute_keys(tools)
     node = engine.coordination[recipe.key]
     known = all(engine.recipes[key].entry_key for key in tools)
-    if not (known and is_fetched(custom_folder(recipe, engine))):
+    if not (known and engine.steps.is_brought(recipe, engine)):
         engine.coordinator.add_gate(
             node, RecipePhase.RECIPE_FETCH, [engine.coordination[key] for key in tools]
         )

@@ -52,7 +52,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
         )
     recipe.provides = _provides(recipe, engine)
     if not recipe.excluded:
-        _declare(recipe, engine, definition.dependencies)
+        declare(recipe, engine, definition.dependencies)
 
 
 # -- the file ------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def _provides(recipe: Recipe, engine: Engine) -> dict[str, str]:
     )
 
 
-def _declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) -> None:
+def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) -> None:
     """Make an edge for each dependency; two entries for one key make one, the stricter of both."""
     edges: dict[RecipeKey, Edge] = {}
     for position, dependency in enumerate(dependencies):
