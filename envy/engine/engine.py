@@ -237,14 +237,19 @@ class Engine:
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
         self.prepare(goals)
-        nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
-        for node in nodes:
-            self.coordinator.raise_target(node, RecipePhase.COMPLETION)
+        for recipe in self.wanted():
+            self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
         try:
-            self.coordinator.wait(nodes, RecipePhase.COMPLETION)
+            # What becomes wanted on the way may outlive whoever wanted it.
+            while unfinished := self._unfinished():
+                self.coordinator.wait(unfinished, RecipePhase.COMPLETION)
         finally:
             self._explain_failures()
         return self.results()
+
+    def _unfinished(self) -> list[Coordination]:
+        nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
+        return [node for node in nodes if not node.ended]
 
     def wanted(self) -> list[Recipe]:
         """Every wanted recipe, in key order."""

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from envy import events as ev
 from envy.engine.binding import merged, missing_text, open_references
 from envy.engine.graph import dependencies_first
-from envy.errors import MissingReferences
+from envy.errors import EnvyError, MissingReferences
 from envy.lua.convert import LuaFunction
 from envy.phase import RecipePhase
+from envy.phases.recipe_fetch import dependencies_here
 from envy.recipe import Edge, Recipe, Reference
 from envy.recipe_key import RecipeKey
-from envy.recipe_spec import CustomSource, Kind, Use, check_local_rule
+from envy.recipe_spec import CustomSource, Kind, Use
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -28,11 +29,13 @@ def hold(engine: Engine, recipe: Recipe) -> None:
     source = recipe.spec.source
     assert isinstance(source, CustomSource)
     engine.held[recipe.key] = recipe
-    for position, dependency in enumerate(source.dependencies):
-        if not engine.is_here(dependency.platforms, dependency.origin):
-            continue
-        if dependency.spec is not None:
-            check_local_rule(recipe.key, dependency.spec.key, dependency.origin)
+    try:
+        here = dependencies_here(recipe, engine, source.dependencies)
+    except EnvyError as error:
+        # Its own mistake, and not that of whoever happens to be the first to need it.
+        engine.fail(recipe.key, error, phase=RecipePhase.RECIPE_FETCH)
+        return
+    for position, dependency in here:
         if dependency.kind is not Kind.STRONG:
             recipe.references.append(Reference(recipe.key, position, dependency, of_source=True))
             continue

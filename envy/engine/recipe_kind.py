@@ -183,9 +183,10 @@ class RecipeKind:
     def _needs_deploy(self, recipe: Recipe) -> bool:
         from envy.cache.read import deploy_recorded
 
+        if recipe.definition is None or recipe.definition.deploy is None:
+            return False
         assert recipe.entry is not None
-        deploys = recipe.definition is not None and recipe.definition.deploy is not None
-        return deploys and not deploy_recorded(recipe.entry)
+        return not deploy_recorded(recipe.entry)
 
     def _drop_lua(self, recipe: Recipe) -> None:
         if recipe.lua is not None:

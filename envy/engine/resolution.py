@@ -50,8 +50,6 @@ def resolve_graph(engine: Engine, roots: Sequence[RecipeSpec]) -> None:
             if not bind_round(engine, references):
                 raise MissingReferences(missing_text(engine, references))
         _settle(engine)
-    _check_platforms(engine)
-    _check_products(engine)
 
 
 def _settle(engine: Engine) -> None:
@@ -59,6 +57,8 @@ def _settle(engine: Engine) -> None:
     engine.wait_for_resolution_phase()
     _check_sources(engine)
     _check_cycles(engine)
+    _check_platforms(engine)
+    _check_products(engine)
 
 
 def _check_sources(engine: Engine) -> None:
@@ -106,7 +106,7 @@ def _check_platforms(engine: Engine) -> None:
                     origin=edge.origin,
                     hint="give the dependency the same `platforms`, so that it is left out too",
                 )
-                engine.fail(key, error, phase=RecipePhase.CHECK)
+                engine.fail(key, error, phase=_phase_of(engine, key))
 
 
 def _check_products(engine: Engine) -> None:
@@ -122,7 +122,13 @@ def _check_products(engine: Engine) -> None:
                 origin=edge.origin,
                 hint=f"add it to the products of {edge.key.identity}, or name another recipe",
             )
-            engine.fail(key, error, phase=RecipePhase.CHECK)
+            engine.fail(key, error, phase=_phase_of(engine, key))
+
+
+def _phase_of(engine: Engine, key: RecipeKey) -> RecipePhase:
+    """The phase that a mistake in the edges of a recipe keeps from running."""
+    fetched = engine.coordination[key].current >= RecipePhase.RECIPE_FETCH
+    return RecipePhase.CHECK if fetched else RecipePhase.RECIPE_FETCH
 
 
 def declared_by(engine: Engine, key: RecipeKey) -> tuple[str, ...]:
