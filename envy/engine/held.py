@@ -87,23 +87,29 @@ def run_custom_fetches(engine: Engine) -> None:
     _exempt_from_shell(engine, ready)
     for recipe in ready:
         del engine.held[recipe.key]
+    # Of all, before anything runs: what a key cannot be had for must not depend on who was first.
+    engine.compute_keys(key for recipe in ready for key in _tools(recipe))
+    waiting = [recipe for recipe in ready if not _is_brought(engine, recipe)]
+    for recipe in waiting:
+        engine.coordinator.add_gate(
+            engine.coordination[recipe.key],
+            RecipePhase.RECIPE_FETCH,
+            [engine.coordination[key] for key in _tools(recipe)],
+        )
+    engine.complete(key for recipe in waiting for key in _tools(recipe))
     for recipe in ready:
-        _fetch(engine, recipe)
+        engine.coordinator.raise_target(engine.coordination[recipe.key], RecipePhase.RECIPE_FETCH)
     engine.wait_for_resolution_phase()
 
 
-def _fetch(engine: Engine, recipe: Recipe) -> None:
-    """Start a custom fetch, behind its dependencies unless its answer is in the cache."""
-    tools = [edge.key for edge in recipe.source_edges]
-    engine.compute_keys(tools)
-    node = engine.coordination[recipe.key]
-    known = all(engine.recipes[key].entry_key for key in tools)
-    if not (known and engine.steps.is_brought(recipe, engine)):
-        engine.coordinator.add_gate(
-            node, RecipePhase.RECIPE_FETCH, [engine.coordination[key] for key in tools]
-        )
-        engine.complete(tools)
-    engine.coordinator.raise_target(node, RecipePhase.RECIPE_FETCH)
+def _tools(recipe: Recipe) -> list[RecipeKey]:
+    return [edge.key for edge in recipe.source_edges]
+
+
+def _is_brought(engine: Engine, recipe: Recipe) -> bool:
+    """Whether the answer of a custom fetch is in the cache, so that it needs no tools."""
+    known = all(engine.recipes[key].entry_key for key in _tools(recipe))
+    return known and engine.steps.is_brought(recipe, engine)
 
 
 def _drop_failed(engine: Engine) -> None:
@@ -119,7 +125,7 @@ def _is_ready(engine: Engine, recipe: Recipe) -> bool:
     """Whether the closure of a source is bound, and holds nothing that is held itself."""
     if any(reference.open for reference in recipe.references):
         return False
-    keys = _closure(engine, [edge.key for edge in recipe.source_edges])
+    keys = _closure(engine, _tools(recipe))
     return not any(
         key in engine.held or any(row.open for row in engine.recipes[key].references)
         for key in keys
@@ -137,7 +143,7 @@ def _exempt_from_shell(engine: Engine, ready: Sequence[Recipe]) -> None:
     """
     if isinstance(engine.default_shell, LuaFunction):
         for recipe in ready:
-            engine.shell_exempt.update(_closure(engine, [edge.key for edge in recipe.source_edges]))
+            engine.shell_exempt.update(_closure(engine, _tools(recipe)))
 
 
 def _stuck(engine: Engine) -> MissingReferences:

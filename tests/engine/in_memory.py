@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.worlds import Need, World
+
 from envy.cache.layout import CacheLayout
 from envy.children import Children
 from envy.engine.coordination import Coordinator
@@ -31,7 +33,6 @@ from envy.recipe_definition import RecipeDefinition
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import Address, CustomSource, Dependency, Kind, RecipeSpec
 from envy.sources import SourceItem
-from engine.worlds import Need, World
 
 ELSEWHERE = ("windows",)
 NOWHERE = Path("/nowhere")
@@ -250,6 +251,7 @@ class InMemory:
     def _find_entry(self, recipe: Recipe, _engine, dependency_keys) -> None:
         blueprint = self._blueprint(recipe)
         assert all(dependency_keys), "a key was asked for before those of the dependencies"
+        self._let_others()
         if blueprint.keyless:
             raise EnvyError(f"{recipe.key} has no key")
         recipe.entry_key = recipe.key.canonical

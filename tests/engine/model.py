@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import networkx
-
+import networkx as nx
 from engine.worlds import Blueprint, Need, World
+
 from envy.phase import RecipePhase
 from envy.recipe_spec import Use
 
@@ -195,15 +195,15 @@ class Model:
 
     def cycle(self) -> list[str] | None:
         """The shortest cycle, the least of those, from its least key on."""
-        graph = networkx.DiGraph()
+        graph = nx.DiGraph()
         graph.add_nodes_from(self.graph)
         for key, node in self.graph.items():
             graph.add_edges_from((key, link.target) for link in node.links + node.source_links)
-        if networkx.is_directed_acyclic_graph(graph):
+        if nx.is_directed_acyclic_graph(graph):
             return None
         found: list[list[str]] = []
         for length in range(1, len(self.graph) + 1):
-            found = list(networkx.simple_cycles(graph, length_bound=length))
+            found = list(nx.simple_cycles(graph, length_bound=length))
             if found:
                 break
         rotated = []
@@ -330,16 +330,18 @@ class Model:
             raise Refused("missing", None)
         for key in ready:
             self.graph[key].held = False
+        tools = {key: [link.target for link in self.graph[key].source_links] for key in ready}
+        self._compute_keys(tool for key in ready for tool in tools[key])
+        waiting = [key for key in ready if not self._is_brought(key, tools[key])]
+        self._bring([tool for key in waiting for tool in tools[key]])
         for key in ready:
             node = self.graph[key]
-            tools = [link.target for link in node.source_links]
-            self._compute_keys(tools)
-            known = all(self.graph[tool].has_key for tool in tools)
-            if not (known and node.blueprint.brought):
-                self._bring(tools)
-                if self._abort(node, RECIPE_FETCH, tools):
-                    continue
-            self._fetch(node)
+            if key not in waiting or not self._abort(node, RECIPE_FETCH, tools[key]):
+                self._fetch(node)
+
+    def _is_brought(self, key: str, tools: list[str]) -> bool:
+        known = all(self.graph[tool].has_key for tool in tools)
+        return known and self.graph[key].blueprint.brought
 
     def _is_ready(self, key: str) -> bool:
         node = self.graph[key]
@@ -421,7 +423,9 @@ class Model:
                 return
             if phase is CHECK:
                 self._check(node, gates)
-        outcome = "satisfied" if blueprint.user_managed else "cached" if node.cached else "installed"
+        outcome = (
+            "satisfied" if blueprint.user_managed else "cached" if node.cached else "installed"
+        )
         if blueprint.user_managed and not blueprint.satisfied:
             outcome = "changed"
         node.outcome = outcome

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from engine.in_memory import InMemory
 from engine.model import Failure, Model, Refused
 from engine.worlds import World
+
 from envy import events as ev
 from envy.engine.engine import Engine
 from envy.errors import (
@@ -170,9 +171,7 @@ def check_order(memory: InMemory) -> None:
                 done.setdefault(event.key, set()).add(event.phase)
 
 
-def _check_gates(
-    memory: InMemory, event: ev.PhaseStart, done: dict[str, set[RecipePhase]]
-) -> None:
+def _check_gates(memory: InMemory, event: ev.PhaseStart, done: dict[str, set[RecipePhase]]) -> None:
     blueprint = memory.world.recipes[event.key]
     recipe = next(r for k, r in memory.engine.recipes.items() if k.canonical == event.key)
     if event.phase is RecipePhase.RECIPE_FETCH:

@@ -9,13 +9,13 @@ import random
 import threading
 
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
-from hypothesis import strategies as st
-
 from engine.in_memory import InMemory
 from engine.model import Model, Refused
 from engine.observed import check_order, expected, observed, report
 from engine.worlds import Blueprint, Need, Shape, World, draw_world, seeded_world
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
 from envy.errors import Cancelled, EnvyError, InternalError, PhaseFailed
 from envy.phase import RecipePhase
 

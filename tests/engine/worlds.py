@@ -106,6 +106,8 @@ class Choices:
 class Generator:
     """Draws one world."""
 
+    shape_of_small = 16
+
     def __init__(self, choices: Choices, shape: Shape) -> None:
         self.choices = choices
         self.shape = shape
@@ -117,16 +119,29 @@ class Generator:
         self.keys: list[str] = []
         self.roots: list[int] = []
 
+    def rarely(self, percent: int) -> bool:
+        """Less often for each recipe where there are many: one mishap can end the whole graph."""
+        if len(self.keys) <= self.shape_of_small:
+            return self.choices.chance(percent)
+        return self.choices.integer(0, 99 * len(self.keys)) >= (
+            99 * len(self.keys) - percent * self.shape_of_small
+        )
+
     def world(self) -> World:
         choices = self.choices
         count = choices.integer(self.shape.least, self.shape.most)
         self.keys = self._keys(count)
-        wanted = choices.integer(1, min(4, count))
+        wanted = choices.integer(1, min(5, count))
         self.roots = sorted({0, *(choices.integer(0, count - 1) for _ in range(wanted - 1))})
         blueprints = [self._blueprint(position) for position in range(count)]
+        for position in range(1, count):
+            if position not in self.roots and choices.chance(70):
+                self._give_parent(blueprints, position)
         if self.cyclic:
             for _ in range(choices.integer(1, 2)):
                 self._plant_cycle(blueprints)
+        if self.shape.on_disk:
+            blueprints = _on_disk(blueprints)
         recipes = {one.key: one for one in blueprints}
         roots = tuple(self.keys[position] for position in self.roots)
         if self.shape.on_disk:
@@ -144,7 +159,7 @@ class Generator:
         keys: list[str] = []
         for position in range(count):
             key = f"local.n{position:03d}@r1"
-            if keys and choices.chance(8):
+            if keys and choices.chance(8 if count < 40 else 2):
                 other = choices.one_of(keys).partition("{")[0]
                 like = choices.integer(0, 1)
                 key = [
@@ -172,9 +187,9 @@ class Generator:
             needs=needs,
             source=source,
             brought=source is not None and choices.chance(25) and not self.shape.on_disk,
-            alias=f"a{choices.integer(0, 3)}" if choices.chance(8) else "",
-            products=tuple(f"p{i}" for i in range(4) if choices.chance(6)),
-            excluded=choices.chance(4),
+            alias=f"a{choices.integer(0, 3)}" if self.rarely(8) else "",
+            products=tuple(f"p{i}" for i in range(4) if self.rarely(6)),
+            excluded=self.rarely(4),
             user_managed=user_managed,
             satisfied=user_managed and choices.chance(50),
             cached=cached,
@@ -186,7 +201,7 @@ class Generator:
 
     def _with_failure(self, blueprint: Blueprint) -> Blueprint:
         choices = self.choices
-        if not choices.chance(15):
+        if not self.rarely(15):
             return blueprint
         if self.shape.on_disk:
             phases = [RecipePhase.RECIPE_FETCH, RecipePhase.INSTALL, RecipePhase.DEPLOY]
@@ -216,29 +231,39 @@ class Generator:
         use = Use.BUILD if choices.chance(30) else Use.RUN
         here = not choices.chance(3)
         if not choices.chance(self.references) or key == self.keys[position]:
-            product = f"p{choices.integer(0, 3)}" if choices.chance(2) else ""
+            product = f"p{choices.integer(0, 3)}" if self.rarely(2) else ""
             return Need("strong", key, "", product, needed_by, use, here)
         query, product = self._looked_for(key)
-        if choices.chance(60):
+        if choices.chance(70):
             fallback = key
             if choices.chance(40):
                 fallback = choices.one_of(self.keys[position + 1 :] or self.keys)
-            return Need(
-                "weak", fallback, query, product, needed_by, use, here, not choices.chance(5)
-            )
-        if choices.chance(80):  # most should find what they look for
-            query, product = self._looked_for(self.keys[choices.one_of(self.roots)], plain=True)
+            return Need("weak", fallback, query, product, needed_by, use, here, not self.rarely(5))
+        roots = [root for root in self.roots if root > position]
+        if roots and not self.rarely(15):  # most should find what they look for
+            query, product = self._looked_for(self.keys[choices.one_of(roots)], plain=True)
+        elif not self.rarely(40):
+            return Need("strong", key, "", "", needed_by, use, here)
         return Need("required", "", query, product, needed_by, use, here)
 
     def _looked_for(self, key: str, *, plain: bool = False) -> tuple[str, str]:
         choices = self.choices
-        product = f"p{choices.integer(0, 3)}" if choices.chance(8) and not plain else ""
+        product = f"p{choices.integer(0, 3)}" if not plain and self.rarely(8) else ""
         if product and choices.chance(60):
             return "", product
-        if choices.chance(6):
+        if self.rarely(6):
             return choices.one_of(["a0", "a1", "m0", "m1"]), product
-        forms = sorted(Blueprint(key).texts, key=len)
+        forms = sorted(Blueprint(key).texts, key=lambda text: (len(text), text))
         return (choices.one_of(forms) if choices.chance(50) else forms[-1]), product
+
+    def _give_parent(self, blueprints: list[Blueprint], position: int) -> None:
+        """See that a recipe is not left aside: let one before it need it."""
+        parent = self.choices.integer(max(0, position - 12), position - 1)
+        one = blueprints[parent]
+        need = self._need(parent, target=position)
+        if need.kind == "required":
+            need = replace(need, kind="strong", target=self.keys[position], query="", product="")
+        blueprints[parent] = replace(one, needs=(*one.needs, need))
 
     def _plant_cycle(self, blueprints: list[Blueprint]) -> None:
         """Add an edge that leads back up, of any kind."""
@@ -252,6 +277,47 @@ class Generator:
             blueprints[low] = replace(one, source=(*one.source, need))
         else:
             blueprints[low] = replace(one, needs=(*one.needs, need))
+
+
+def _on_disk(blueprints: list[Blueprint]) -> list[Blueprint]:
+    """The nearest world that files can say.
+
+    Option variants are one file. A custom source is declared in one place, the manifest, or it
+    would be several; others find the recipe by a reference.
+    """
+    first: dict[str, Blueprint] = {}
+    shared = []
+    for one in blueprints:
+        base = first.setdefault(one.identity, one)
+        several = sum(other.identity == one.identity for other in blueprints) > 1
+        shared.append(
+            replace(
+                base,
+                key=one.key,
+                needs=one.needs,
+                source=None if several else one.source,
+                fails_in=one.fails_in if not base.user_managed or one is base else None,
+                satisfied=one.satisfied and base.user_managed,
+            )
+        )
+    held = {one.key for one in shared if one.source is not None}
+
+    def needs_of(needs: tuple[Need, ...]) -> tuple[Need, ...]:
+        return tuple(
+            replace(need, kind="required", target="", query=need.target, product="")
+            if need.target in held
+            else need
+            for need in needs
+        )
+
+    return [
+        replace(
+            one,
+            needs=needs_of(one.needs),
+            source=None if one.source is None else needs_of(one.source),
+        )
+        for one in shared
+    ]
 
 
 def draw_world(integer: Callable[[int, int], int], shape: Shape | None = None) -> World:
