@@ -239,10 +239,11 @@ class Engine:
 
     def complete(self, goals: Iterable[RecipeKey]) -> None:
         """Set the goals, and all that is wanted for them, on their way to completion."""
+        goals = list(goals)
         self.prepare(goals)
         usage.rely_upon(self)
-        for recipe in self.wanted():
-            self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
+        for key in demand.wanted_closure(self, goals):
+            self.coordinator.raise_target(self.coordination[key], RecipePhase.COMPLETION)
 
     def prepare(self, goals: Iterable[RecipeKey]) -> None:
         """Compute entry keys, look entries up, and decide what is wanted; runs no phase."""

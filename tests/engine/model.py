@@ -399,7 +399,7 @@ class Model:
             return link.needed_by <= CHECK
         return not node.cached
 
-    def _finish(self, key: str) -> None:
+    def _finish(self, key: str) -> None:  # noqa: C901  the phases, one after the other
         """Take a wanted recipe through its phases, its dependencies before."""
         node = self.graph[key]
         blueprint = node.blueprint
@@ -409,8 +409,7 @@ class Model:
         for link in node.links:
             if self._at_once(node, link):
                 gates[COMPLETION if node.cached else link.needed_by].append(link.target)
-        for phase in range(CHECK, COMPLETION + 1):
-            phase = RecipePhase(phase)
+        for phase in (step for step in RecipePhase if step >= CHECK):
             for dependency in gates[phase]:
                 self._finish(dependency)
             if self._abort(node, phase, gates[phase]):
