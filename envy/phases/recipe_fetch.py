@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -172,6 +173,11 @@ def _inside(folder: Path, recipe: Recipe) -> Path:
 
 def _read(recipe: Recipe, path: Path) -> bytes:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # A pipe would be waited for.
+            raise DeclarationError(
+                f"the recipe file {path} is not a plain file", origin=recipe.spec.origin
+            )
         text = path.read_bytes()
     except FileNotFoundError:
         raise DeclarationError(
