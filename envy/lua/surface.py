@@ -96,12 +96,17 @@ def _parked(host: Host, name: bytes) -> Answer:
 
 
 def _log(host: Host, level: bytes, message: bytes) -> Answer:
-    host.settings.on_log(decode(level), decode(message))
+    say = host.access.on_say or host.settings.on_log
+    say(decode(level), decode(message))
     return (True,)
 
 
 def _stdout(host: Host, message: bytes) -> Answer:
-    host.settings.on_stdout(decode(message))
+    say = host.access.on_say
+    if say is not None:
+        say("stdout", decode(message))
+    else:
+        host.settings.on_stdout(decode(message))
     return (True,)
 
 

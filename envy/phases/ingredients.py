@@ -7,7 +7,7 @@ recipe gives the same key on another machine, and in a project that was moved.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -27,6 +27,7 @@ from envy.origins import place_in_file, place_of_function
 from envy.phases.access import may_read
 from envy.phases.ctx import fetch_names
 from envy.phases.host import host_versions
+from envy.phases.log import tell
 from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.recipe import Recipe
@@ -168,7 +169,11 @@ def _declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] 
 
 
 def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> tuple[bool, object]:
-    """Whether a fetch function acts, that is, uses ctx; and what it returns if it does not."""
+    """Whether a fetch function acts, that is, uses ctx; and what it returns if it does not.
+
+    It is called for this at every look at the entry, so nothing may come of the call: one that
+    acts is stopped, and what it said is forgotten, since it is called again in the fetch phase.
+    """
     definition = recipe.definition
     assert definition is not None
     assert recipe.recipe_dir is not None
@@ -185,11 +190,11 @@ def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> t
             "identity": recipe.key.identity,
             "options": cast("LuaValue", dict(definition.options)),
             "recipe_dir": str(recipe.recipe_dir),
-            "tmp_dir": "",
         },
         functions=dict.fromkeys(names, refuse),
-        missing={},
+        missing=_Refused(refuse),
     )
+    said: list[tuple[str, str]] = []
     variables = _NotedVariables(engine.services.environment, recipe.evidence)
 
     def judge(path: Path) -> bool:
@@ -203,6 +208,8 @@ def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> t
         environment=variables,
         recipe_dir=Path(recipe.recipe_dir.anchor),
         may_read=judge,
+        on_write=refuse,
+        on_say=lambda level, message: said.append((level, message)),
     )
     try:
         with fetch.state.phase(access):
@@ -211,7 +218,33 @@ def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> t
         if imperative:
             return True, None
         raise
+    finally:
+        if not imperative:
+            for level, message in said:
+                tell(recipe, engine.services, level, message)
     return imperative, answer
+
+
+class _Refused(Mapping[str, str]):
+    """The folder that there is only in the fetch phase; whoever asks for it acts."""
+
+    def __init__(self, refuse: Callable[[], None]) -> None:
+        self._refuse = refuse
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self:
+            raise KeyError(name)
+        self._refuse()
+        return name
+
+    def __contains__(self, name: object) -> bool:
+        return name == "tmp_dir"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("tmp_dir",))
+
+    def __len__(self) -> int:
+        return 1
 
 
 class _NotedVariables(Mapping[str, str]):

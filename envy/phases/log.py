@@ -16,7 +16,7 @@ from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.phase import RecipePhase
-from envy.phases.secrets import masked
+from envy.phases.secrets import masked, masked_text, secrets_of
 from envy.phases.surface import Services
 from envy.recipe import Recipe
 from envy.shell import LineSplitter
@@ -125,6 +125,16 @@ class PhaseLog:
                 view = view[self._file.write(view) or 0 :]
         except OSError as error:
             raise explained(error, doing="write a log", path=str(path)) from error
+
+
+def tell(recipe: Recipe, services: Services, level: str, message: str) -> None:
+    """Tell the listeners what a recipe says; the level `stdout` is for results."""
+    text = masked_text(message, secrets_of(recipe, services))
+    identity = recipe.key.identity
+    if level == "stdout":
+        services.events.emit(ev.StandardOutput(recipe=identity, message=text))
+    else:
+        services.events.emit(ev.LogMessage(recipe=identity, level=level, message=text))
 
 
 def log_dir_of(recipe: Recipe, services: Services) -> Path:

@@ -9,10 +9,7 @@ Guarantees
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from envy import events as ev
@@ -24,21 +21,22 @@ from envy.phases.log import log_key, make_room_for_logs
 from envy.phases.surface import Engine
 from envy.recipe import Recipe
 
-PATIENCE = 2.0  # seconds that a lock is waited for without a word
-
 
 def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
     """Take a lock of the cache in a recipe's worker; the slot is given away while waiting."""
     lock = FileLock(path)
     started = time.monotonic()
-    if not lock.try_acquire():
-        with _telling_who_has_it(recipe, engine, lock):
-            engine.wait_without_slot(
-                recipe,
-                f"the lock {path}{_held_by(lock)}",
-                lambda: lock.acquire(engine.stopped),
-            )
-    if engine.services.events.detailed:
+    events = engine.services.events
+    waits = not lock.try_acquire()
+    if waits:
+        owner = str(lock.owner() or "another process")
+        events.emit(ev.LockBlocked(recipe=recipe.key.identity, lock_path=str(path), held_by=owner))
+        engine.wait_without_slot(
+            recipe,
+            f"the lock {path}, held by {owner}",
+            lambda: lock.acquire(engine.stopped),
+        )
+    if waits or events.detailed:
         engine.services.events.emit(
             ev.LockAcquired(
                 recipe=recipe.key.identity,
@@ -47,35 +45,6 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
             )
         )
     return lock
-
-
-@contextlib.contextmanager
-def _telling_who_has_it(recipe: Recipe, engine: Engine, lock: FileLock) -> Iterator[None]:
-    """Should the wait be a long one, say who is waited for."""
-
-    def tell() -> None:
-        engine.services.events.emit(
-            ev.LogMessage(
-                recipe=recipe.key.identity,
-                level="info",
-                message=f"waiting for the lock {lock.path}{_held_by(lock)}",
-            )
-        )
-
-    # A thread that sleeps until then, for the few that wait; whoever waits is itself asleep in the
-    # kernel and cannot look at a clock.
-    notice = threading.Timer(PATIENCE, tell)
-    notice.daemon = True
-    notice.start()
-    try:
-        yield
-    finally:
-        notice.cancel()
-
-
-def _held_by(lock: FileLock) -> str:
-    owner = lock.owner()
-    return f", held by {owner}" if owner else ""
 
 
 def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -> None:
