@@ -1,6 +1,6 @@
 """What publishing costs beyond writing, against `cp` and hashing in the same run; run by hand.
 
-    python functional_tests/measure_publish.py [MEGABYTES] [FILES]
+python functional_tests/measure_publish.py [MEGABYTES] [FILES]
 """
 
 import shutil

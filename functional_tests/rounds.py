@@ -46,8 +46,8 @@ echo "start $$ $PPID" >> {log}
 echo >> {beat}
 if [ -e "$ENVY_INSTALL_DIR/../envy-complete" ]; then echo "late $$" >> {log}; fi
 for step in 1 2 3 4 5 6 7 8; do echo "tick $$" >> {log}; sleep 0.0{pace}; done
-{end}
 echo "end $$" >> {log}
+{end}
 """
 
 

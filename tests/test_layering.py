@@ -1,7 +1,7 @@
 """The layering of the modules, and the house rules that a reader of imports can check.
 
-cli → engine → phases → recipe → tools → declarations → lua → foundation; the console knows the
-foundation only. A module that is in no layer fails here: say in `LAYERS` where it belongs.
+cli → explain → engine → phases → recipe → tools → declarations → lua → foundation; the console
+knows the foundation only. A module that is in no layer fails here: say in `LAYERS` where it belongs.
 """
 
 import ast
@@ -45,6 +45,7 @@ LAYERS = {
     "recipe": {"recipe"},
     "phases": {"phases"},
     "engine": {"engine"},
+    "explain": {"explain"},
     "console": {"console"},
     "cli": {"cli", "__main__"},
 }
@@ -56,6 +57,15 @@ SEES = {
     "recipe": {"foundation", "lua", "declarations", "tools"},
     "phases": {"foundation", "lua", "declarations", "tools", "recipe"},
     "engine": {"foundation", "lua", "declarations", "tools", "recipe", "phases"},
+    "explain": {
+        "foundation",
+        "lua",
+        "declarations",
+        "tools",
+        "recipe",
+        "phases",
+        "engine",
+    },
     "console": {"foundation"},
     "cli": set(LAYERS),
 }

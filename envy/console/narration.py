@@ -93,7 +93,7 @@ class Narrator:
         return [_remark(Importance.DETAIL, text)]
 
     def _lock_blocked(self, event: events.LockBlocked, ts: float) -> list[Remark]:
-        text = f"waiting {event.recipe}: {event.held_by} is at it"
+        text = f"waiting {event.recipe}: its lock is held by {event.held_by}"
         return self._begin(event.lock_path, ts, text)
 
     def _lock_acquired(self, event: events.LockAcquired, _ts: float) -> list[Remark]:
@@ -172,6 +172,7 @@ _LEVELS = {
     "info": Importance.NOTE,
     "warn": Importance.WARNING,
     "error": Importance.FAILURE,
+    "report": Importance.FAILURE,  # the answer to SIGUSR1: who asks wants it, however quiet
 }
 _PREFIXES = {"debug": "debug: ", "warn": "warning: ", "error": "error: "}
 

@@ -13,15 +13,17 @@ from pathlib import Path
 
 from envy import events as ev
 from envy.cache.lease import Lease
-from envy.engine import demand, held, keys, resolution, usage
+from envy.engine import demand, held, keys, resolution, usage, waits
 from envy.engine.coordination import Coordinator
 from envy.engine.node import Coordination
 from envy.engine.recipe_kind import RecipeKind
 from envy.errors import (
     AmbiguousQuery,
     Cancelled,
+    DependencyFailed,
     EnvyError,
     GraphError,
+    NotPlanned,
     Origin,
     PhaseFailed,
     QueryNotFound,
@@ -37,6 +39,12 @@ from envy.recipe_key import Query, RecipeKey
 from envy.recipe_spec import CustomSource, RecipeSpec
 from envy.shell import Shell
 from envy.suggest import nearest
+
+
+def is_left_out(failure: Exception | None) -> bool:
+    """Whether a recipe did not fail, but is unknown because nothing may be installed."""
+    root = failure.root if isinstance(failure, DependencyFailed) else failure
+    return isinstance(root, NotPlanned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +71,7 @@ class Engine:
         default_shell: LuaValue = None,
         shell_origin: Origin | None = None,
         manifest_state: LuaState | None = None,
+        installs: bool = True,
     ) -> None:
         self.services = services
         self.recipes: dict[RecipeKey, Recipe] = {}
@@ -76,6 +85,7 @@ class Engine:
         self.shell: Shell | None = None  # for the scripts of most recipes, once resolved
         self.shell_exempt: set[RecipeKey] = set()
         self.resolved = False
+        self.installs = installs  # False: a custom source whose tools are missing stays unknown
         self._held_before: set[RecipeKey] = set()
         self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
@@ -120,6 +130,10 @@ class Engine:
     def find_exact(self, key: RecipeKey) -> Recipe | None:
         """The recipe of exactly this key, if it is in the graph."""
         return self.recipes.get(key)
+
+    def aliases_of(self, key: RecipeKey) -> list[str]:
+        """What the manifest calls a package, in order."""
+        return sorted(alias for alias, named in self._aliases.items() if named == key)
 
     def aliased(self, name: str) -> Recipe | None:
         """The package that an alias of the manifest stands for."""
@@ -332,6 +346,10 @@ class Engine:
         recipe = self.recipes[key]
         return recipe.edges + recipe.source_edges if recipe.source_edges else recipe.edges
 
+    def describe_waits(self) -> list[str]:
+        """A line for each recipe that is not at rest; may be asked from any thread."""
+        return waits.describe_waits(self)
+
     def is_here(self, platforms: Sequence[str], origin: Origin) -> bool:
         """Whether something with these `platforms` exists on this one."""
         platform = self.services.platform
@@ -351,7 +369,11 @@ class Engine:
     def failures(self) -> list[RecipeError]:
         """Everything that has failed until now, wanted or not, in key order."""
         found = [self.failure_of(key) for key in sorted(self.recipes)]
-        return [failure for failure in found if isinstance(failure, RecipeError)]
+        return [
+            failure
+            for failure in found
+            if isinstance(failure, RecipeError) and not is_left_out(failure)
+        ]
 
     def failure_of(self, key: RecipeKey) -> Exception | None:
         """What a recipe failed with, if it did."""
@@ -359,6 +381,16 @@ class Engine:
         if isinstance(failure, PhaseFailed) and not failure.chain:
             failure.chain = resolution.declared_by(self, key)
         return failure
+
+    def set_aside(self, key: RecipeKey, reason: str) -> None:
+        """Leave a resting recipe alone, for the reason given, which is nobody's mistake."""
+        error = NotPlanned(f"{key}: {reason}", key=key.canonical, phase=RecipePhase.CHECK.label)
+        self.coordinator.fail(self.coordination[key], error)
+
+    def left_out(self) -> list[NotPlanned]:
+        """What was set aside because nothing may be installed, in key order."""
+        nodes = [self.coordination[key] for key in sorted(self.recipes)]
+        return [node.failure for node in nodes if isinstance(node.failure, NotPlanned)]
 
     def fail(self, key: RecipeKey, error: EnvyError, *, phase: RecipePhase) -> None:
         """Fail a resting recipe, for a reason that lies in the graph."""
