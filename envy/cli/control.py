@@ -21,7 +21,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from envy import events as ev
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from envy.engine.engine import Engine
 
 PATIENCE = 2.0  # seconds between a cancellation and leaving
-FAREWELL = 0.5  # seconds for the last words
+FAREWELL = 0.25  # seconds for each of the last words
 SILENCE = 60.0  # seconds after which a phase that says nothing gets a line
 CANCELLED = 130
 _PHASES = {phase.label: phase for phase in RecipePhase}
@@ -44,10 +44,18 @@ _PHASES = {phase.label: phase for phase in RecipePhase}
 class Control:
     """Watches over one command."""
 
-    def __init__(self, bus: EventBus, children: Children, *, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        bus: EventBus,
+        children: Children,
+        *,
+        verbose: bool = False,
+        asking: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._bus = bus
         self._children = children
         self._verbose = verbose
+        self._asking = asking
         self._engine: Engine | None = None
         self._told: dict[int, float] = {}
         self._leave_at: float | None = None
@@ -109,18 +117,15 @@ class Control:
             self._engine.cancel(Cancelled("cancelled"))
         else:
             self._children.terminate_all()
+        if self._asking():
+            # Whoever waits for an answer cannot be woken.
+            self._leave()
 
     def _leave(self) -> None:
         self._children.terminate_all(grace=0)
-        farewell = threading.Thread(target=self._say_farewell, daemon=True)
-        farewell.start()
-        farewell.join(FAREWELL)
+        _briefly(self._bus.close)
+        _briefly(lambda: say(sys.stderr, "\ncancelled" if self._asking() else "cancelled"))
         os._exit(CANCELLED)
-
-    def _say_farewell(self) -> None:
-        with contextlib.suppress(Exception):
-            self._bus.close()
-            say(sys.stderr, "cancelled")
 
     def _report_waits(self) -> None:
         rows = self._engine.describe_waits() if self._engine else []
@@ -153,6 +158,18 @@ class Control:
                     seconds=round(now - child.last_output),
                 )
             )
+
+
+def _briefly(action: Callable[[], None]) -> None:
+    """Do something that may fail, or block: on a terminal that takes no more, for instance."""
+
+    def attempt() -> None:
+        with contextlib.suppress(Exception):
+            action()
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(FAREWELL)
 
 
 def _handled_signals() -> list[signal.Signals]:
