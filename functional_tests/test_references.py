@@ -163,3 +163,20 @@ def test_nothing_is_decided_on_an_incomplete_graph(project):
     run = project.envy("sync", code=1)
     assert "cannot decide what answers to 'tool', because local.broken@r1" in run.err
     assert project.markers() == ["local.fine@r1"]
+
+
+def test_an_asset_is_asked_for_in_the_words_of_its_reference(project):
+    """A reference that an alias of the manifest answers is found by the same words."""
+    project.manifest(
+        'packages = { "local.app@r1", { recipe = "local.gcc@r1", alias = "cc" }, "local.cc@r1" }'
+    )
+    project.recipe("local.gcc@r1", TOOL)
+    project.recipe("local.cc@r1", TOOL)
+    project.recipe(
+        "local.app@r1",
+        'dependencies = { { recipe = "cc" }, { recipe = "local.cc@r1" } }\n'
+        'install = function(ctx) ctx.write("got", ctx.asset("cc")) end',
+    )
+    project.envy("sync")
+    folder = Path(project.envy("asset", "app").out.strip())
+    assert "/local.gcc@r1/" in (folder / "got").read_text()

@@ -155,6 +155,9 @@ def _too_early(row: Reachable, phase: RecipePhase, call: str) -> DeclarationErro
 def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Reachable:
     asked = Query.parse(query)
     rows = reachable(edges_for(recipe, phase), engine)
+    bound = _bound(recipe, phase, query)
+    if bound is not None:
+        return next(row for row in rows if row.recipe.key == bound)
     found = [
         row
         for row in rows
@@ -179,6 +182,19 @@ def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Rea
         f"ctx.asset({query!r}) could be any of\n{candidates}",
         hint=f"ask with the whole key, options included: ctx.asset([[{keys[0]}]])",
     )
+
+
+def _bound(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey | None:
+    """What a reference of the recipe, written in just these words, was bound to.
+
+    It may have been found by an alias of the manifest, which is none of the recipe's business.
+    """
+    of_source = phase is RecipePhase.RECIPE_FETCH
+    for reference in recipe.references:
+        dependency = reference.dependency
+        if dependency.query == query and reference.of_source == of_source:
+            return reference.provider
+    return None
 
 
 def _alias(recipe: Recipe) -> str:
