@@ -26,15 +26,17 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
     """Take a lock of the cache in a recipe's worker; the slot is given away while waiting."""
     lock = FileLock(path)
     started = time.monotonic()
-    if not lock.try_acquire():
-        owner = lock.owner()
-        held_by = f", held by {owner}" if owner else ""
+    events = engine.services.events
+    waits = not lock.try_acquire()
+    if waits:
+        owner = str(lock.owner() or "another process")
+        events.emit(ev.LockBlocked(recipe=recipe.key.identity, lock_path=str(path), held_by=owner))
         engine.wait_without_slot(
             recipe,
-            f"the lock {path}{held_by}",
+            f"the lock {path}, held by {owner}",
             lambda: lock.acquire(engine.stopped),
         )
-    if engine.services.events.detailed:
+    if waits or events.detailed:
         engine.services.events.emit(
             ev.LockAcquired(
                 recipe=recipe.key.identity,
