@@ -35,7 +35,10 @@ def test_the_page_has_an_example_of_each_kind():
         assert word in pictures
 
 
-@pytest.mark.parametrize(("title", "blocks"), sections(), ids=[title for title, _ in sections()])
+SECTIONS = list(sections())
+
+
+@pytest.mark.parametrize(("title", "blocks"), SECTIONS, ids=[title for title, _ in SECTIONS])
 def test_the_example_does_what_it_says(project, title, blocks):
     """Files are written, commands run, and what they print compared, in the order of the page."""
     for kind, name, text in blocks:

@@ -180,3 +180,20 @@ def test_an_asset_is_asked_for_in_the_words_of_its_reference(project):
     project.envy("sync")
     folder = Path(project.envy("asset", "app").out.strip())
     assert "/local.gcc@r1/" in (folder / "got").read_text()
+
+
+def test_a_choice_is_part_of_the_key(project):
+    """Who chose another package is another package; back with the first, the first is found."""
+    project.recipe("local.ninja@r1", TOOL)
+    project.recipe("local.ninja@r2", TOOL)
+    project.recipe(
+        "local.app@r1",
+        'dependencies = { { recipe = "ninja", weak = { recipe = "local.ninja@r1" } } }\n' + TOOL,
+    )
+    project.packages("local.app@r1")
+    fallback = project.envy("asset", "app").out
+    project.packages("local.app@r1", "local.ninja@r2")
+    assert project.envy("asset", "app").out != fallback
+    project.packages("local.app@r1")
+    again = project.envy("sync")
+    assert (installed(again), project.envy("asset", "app").out) == ([], fallback)
