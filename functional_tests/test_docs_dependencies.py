@@ -51,5 +51,5 @@ def test_the_example_does_what_it_says(project, title, blocks):
             for words, expected in steps(text):
                 assert words[0] == "envy"
                 run = project.envy(*words[1:], code=None, trace=False)
-                printed = run.out if run.out else run.err
+                printed = run.out or run.err
                 assert printed.rstrip("\n") == expected

@@ -197,3 +197,18 @@ def test_a_choice_is_part_of_the_key(project):
     project.packages("local.app@r1")
     again = project.envy("sync")
     assert (installed(again), project.envy("asset", "app").out) == ([], fallback)
+
+
+def test_an_alias_of_an_entry_is_a_name_within_the_recipe(project):
+    """Two variants are told apart by aliases that only their dependent knows."""
+    project.packages("local.app@r1")
+    project.recipe("local.b@r1", 'options = { v = { type = "string" } }\n' + TOOL)
+    project.recipe(
+        "local.app@r1",
+        'dependencies = { { recipe = "local.b@r1", options = { v = "1" }, alias = "old" },\n'
+        '  { recipe = "local.b@r1", options = { v = "2" }, alias = "new" } }\n'
+        'install = function(ctx)\n  assert(ctx.asset("old") == ctx.asset("b{v=1}"))\n'
+        '  assert(ctx.asset("new") == ctx.asset("b{v=2}"))\n  ctx.mark_install_complete()\nend',
+    )
+    project.envy("sync")
+    assert "no package answers to 'old'" in project.envy("asset", "old", code=1).err
