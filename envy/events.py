@@ -423,4 +423,4 @@ class EventBus:
 def event_classes() -> list[type[Event]]:
     """Every event of the contract, in the order of this file."""
     # A slotted dataclass is made twice; the later of the two is the one in use.
-    return list({cls.name: cls for cls in Event.__subclasses__()}.values())
+    return list({cls.__name__: cls for cls in Event.__subclasses__()}.values())

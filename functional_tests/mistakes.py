@@ -79,8 +79,8 @@ def _ends(pid):
 class Interrupted:
     """A run of envy that was signalled once it had said a word; how it ended."""
 
-    def __init__(self, project, *words, once, number=signal.SIGINT, then=None):
-        process = project.popen("--verbose", *words)
+    def __init__(self, project, *words, once, number=signal.SIGINT, then=None, **options):
+        process = project.popen("--verbose", *words, **options)
         guard = threading.Timer(60, process.kill)
         guard.start()
         try:

@@ -1,6 +1,8 @@
 """Scripts that fail, flood, hang, or leave something behind; and runs that are interrupted."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 from mistakes import (
@@ -149,6 +151,44 @@ def test_a_running_script_is_interrupted(project, number, words):
         in ended.err
     )
     assert "error" not in ended.err
+
+
+def test_a_terminal_that_goes_away_ends_the_run(project):
+    """Scripts have sessions of their own, and would not notice."""
+    slow(project)
+    interrupt(project, once="local.one@r1 | begun", number=signal.SIGHUP)
+
+
+def test_a_run_in_the_background_does_not_hear_interrupts(project):
+    """What was told to ignore Ctrl-C, as shells tell what runs in the background, does."""
+    slow(project, f"echo begun; test -e {project.root}/go || {ENDLESS}; echo > x")
+    ended = Interrupted(
+        project,
+        "sync",
+        once="local.one@r1 | begun",
+        then=lambda process: process.terminate(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    # The first signal that it heard was the second: it took its time to end.
+    assert (ended.code, "1 not built" in ended.err) == (130, True)
+
+
+EARLY = """
+import os, signal, sys
+class Interrupter:
+    def find_spec(self, name, *_):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupter())
+from envy.__main__ import main
+main()
+"""
+
+
+def test_an_interrupt_before_there_is_anything_to_interrupt():
+    """While envy is still being imported it ends as any program does, without a traceback."""
+    ended = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
 
 
 def test_a_sync_after_an_interrupted_one_succeeds(project):

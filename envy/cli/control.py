@@ -4,7 +4,7 @@ Signal handlers only let Python write a byte to a pipe (`set_wakeup_fd`); this t
 acts. KeyboardInterrupt is never raised: it could strike anywhere, inside a lock's bookkeeping too.
 
 Guarantees
-  The first SIGINT or SIGTERM cancels: nothing more starts, children are ended.
+  The first SIGINT, SIGTERM or SIGHUP cancels: nothing more starts, children are ended.
   What has not ended two seconds later (a C call inside Lua, say), or at the second signal, is left
   behind: groups killed, events flushed, exit code 130.
   Nothing here waits for a terminal or a pipe that takes no more.
@@ -156,5 +156,7 @@ class Control:
 
 
 def _handled_signals() -> list[signal.Signals]:
-    names = ("SIGINT", "SIGTERM", "SIGUSR1")
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+    there = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # Whoever started envy may have it ignore some, as nohup does, and shells for the background.
+    return [number for number in there if signal.getsignal(number) is not signal.SIG_IGN]

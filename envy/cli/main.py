@@ -47,6 +47,10 @@ COMMANDS: dict[str, CommandEntry] = {
         "envy.cli.graph:command", "Show what needs what, as text or as a picture."
     ),
     "why": CommandEntry("envy.cli.why:command", "Show why a package is needed."),
+    "cache": CommandEntry("envy.cli.cache:command", "Show, verify or tidy up the cache."),
+    "why-rebuild": CommandEntry("envy.cli.why_rebuild:command", "Say why a package is missing."),
+    "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
+    "import": CommandEntry("envy.cli.import_bundle:command", "Bring packages from such a file."),
     "version": CommandEntry("envy.cli.version:command", "Print the version of envy."),
     "trace-schema": CommandEntry(
         "envy.cli.trace_schema:command", "Print the JSON Schema of --trace=file:PATH."

@@ -96,6 +96,7 @@ def open_session(
             installs=installs,
         )
         control.attend(engine)
+        closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.held())
         yield Session(
             settings=settings,

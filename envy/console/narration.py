@@ -93,7 +93,7 @@ class Narrator:
         return [_remark(Importance.DETAIL, text)]
 
     def _lock_blocked(self, event: events.LockBlocked, ts: float) -> list[Remark]:
-        text = f"waiting {event.recipe}: {event.held_by} is at it"
+        text = f"waiting {event.recipe}: its lock is held by {event.held_by}"
         return self._begin(event.lock_path, ts, text)
 
     def _lock_acquired(self, event: events.LockAcquired, _ts: float) -> list[Remark]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
-from envy.engine import demand, held, keys, resolution, waits
+from envy.cache.lease import Lease
+from envy.engine import demand, held, keys, resolution, usage, waits
 from envy.engine.coordination import Coordinator
 from envy.engine.node import Coordination
 from envy.engine.recipe_kind import RecipeKind
@@ -88,6 +89,7 @@ class Engine:
         self._held_before: set[RecipeKey] = set()
         self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
+        self.lease = Lease(services.layout)
         self.coordinator = Coordinator(listening=lambda: services.events.detailed)
         self.work_pool = self.coordinator.new_pool("work", jobs)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
@@ -233,6 +235,7 @@ class Engine:
     def complete(self, goals: Iterable[RecipeKey]) -> None:
         """Set the goals, and all that is wanted for them, on their way to completion."""
         self.prepare(goals)
+        usage.rely_upon(self)
         for recipe in self.wanted():
             self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
 
@@ -248,13 +251,14 @@ class Engine:
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
         self.prepare(goals)
-        nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
-        for node in nodes:
-            self.coordinator.raise_target(node, RecipePhase.COMPLETION)
-        try:
-            self.coordinator.wait(nodes, RecipePhase.COMPLETION)
-        finally:
-            self._explain_failures()
+        with usage.recorded(self, goals):
+            nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
+            for node in nodes:
+                self.coordinator.raise_target(node, RecipePhase.COMPLETION)
+            try:
+                self.coordinator.wait(nodes, RecipePhase.COMPLETION)
+            finally:
+                self._explain_failures()
         return self.results()
 
     def wanted(self) -> list[Recipe]:
@@ -293,6 +297,10 @@ class Engine:
     def is_complete(self, key: RecipeKey) -> bool:
         """Whether a recipe has completed its last phase."""
         return self.coordination[key].complete
+
+    def is_usable(self, key: RecipeKey) -> bool:
+        """Whether a package is there: it was found, or has been completed."""
+        return self.recipes[key].cached or self.is_complete(key)
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""

@@ -79,11 +79,20 @@ def begin_work(recipe: Recipe, engine: Engine) -> None:
     """Lock the entry, look again, and begin an attempt if it is still missing."""
     assert recipe.entry is not None
     take_entry(recipe, engine)
-    if lookup(recipe.entry, recipe.entry_key).hit:
+    found = lookup(recipe.entry, recipe.entry_key)
+    if found.hit or (found.elsewhere and _relocated(recipe)):
         recipe.cached = True
         let_go_of_entry(recipe, engine)
         return
     recipe.attempt = begin_attempt(recipe.entry, recipe.entry_key)
+
+
+def _relocated(recipe: Recipe) -> bool:
+    """Whether an entry made under another root could be rewritten for this one."""
+    from envy.cache.relocate import relocate
+
+    assert recipe.entry is not None
+    return not relocate(recipe.entry, recipe.entry_key)
 
 
 def resume_entry(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:

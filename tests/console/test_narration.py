@@ -90,7 +90,7 @@ def test_a_wait_for_another_process_is_worth_a_line_when_it_lasts(narrator, tell
     """Who is waited for is told, and not once the lock is there."""
     path = "/cache/locks/a.lock"
     blocked = events.LockBlocked(recipe="a.b@r1", lock_path=path, held_by="process 7 since 10:00")
-    text = "waiting a.b@r1: process 7 since 10:00 is at it"
+    text = "waiting a.b@r1: its lock is held by process 7 since 10:00"
     assert tell(blocked) == [(Importance.DETAIL, text)]
     assert narrator.lasting(narrator.next_due()) == [Remark(Importance.STEP, text)]
     tell(blocked)
