@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from envy import events as ev
 from envy.children import Children, RunningChild
@@ -30,12 +30,21 @@ from envy.events import EventBus
 from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
-    from envy.engine.engine import Engine
+    from envy.engine.coordination import Coordinator
 
 PATIENCE = 2.0  # seconds between a cancellation and leaving
 SILENCE = 60.0  # seconds after which a phase that says nothing gets a line
 CANCELLED = 130
 _PHASES = {phase.label: phase for phase in RecipePhase}
+
+
+class Cancellable(Protocol):
+    """What a signal cancels: an engine, or a session of tests."""
+
+    coordinator: Coordinator
+
+    def cancel(self, reason: Cancelled) -> None:
+        """Start nothing more, and end what runs."""
 
 
 class Control:
@@ -44,12 +53,12 @@ class Control:
     def __init__(self, bus: EventBus, children: Children) -> None:
         self._bus = bus
         self._children = children
-        self._engine: Engine | None = None
+        self._engine: Cancellable | None = None
         self._told: dict[int, float] = {}
         self._leave_at: float | None = None
         self.cancelled = False
 
-    def attend(self, engine: Engine) -> None:
+    def attend(self, engine: Cancellable) -> None:
         """The engine is there now, and is what a signal cancels."""
         self._engine = engine
         if self.cancelled:
