@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from gotests import GoProject
 from project import Project
 
 
@@ -20,3 +21,9 @@ def project(tmp_path):
 def second_project(tmp_path, project):
     """Another project, with the same cache."""
     return Project(tmp_path / "second", cache=project.cache)
+
+
+@pytest.fixture
+def go_project(tmp_path):
+    """A Go module, with a cache of its own for envy; Go's own build cache is shared."""
+    return GoProject(tmp_path / "module")
