@@ -54,7 +54,7 @@ class Completed:
     stderr: bytes = b""
     duration: float = 0.0
     timed_out: bool = False
-    left_behind: tuple[tuple[int, str], ...] = ()  # what else was alive in its group, if that was asked
+    left_behind: tuple[tuple[int, str], ...] = ()  # alive in its group, if asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

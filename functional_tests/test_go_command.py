@@ -24,12 +24,14 @@ def mixed(go_project):
     go_project.test("good", PASSING)
     go_project.test("sub/good", PASSING)
     go_project.test(
-        "vet", 'package p\nimport ("fmt"; "testing")\nfunc TestA(t *testing.T) { fmt.Printf("%d\\n", "x") }\n'
+        "vet",
+        'package p\nimport ("fmt"; "testing")\nfunc TestA(t *testing.T) { fmt.Printf("%d\\n", "x") }\n',
     )
     go_project.write("none/none.go", "package none\n")
-    go_project.write("uses/lib/lib.go", "package lib\nvar X int = \"text\"\n")
+    go_project.write("uses/lib/lib.go", 'package lib\nvar X int = "text"\n')
     go_project.test(
-        "uses", 'package uses\nimport ("testing"; _ "example.com/m/uses/lib")\nfunc TestA(t *testing.T) {}\n'
+        "uses",
+        'package uses\nimport ("testing"; _ "example.com/m/uses/lib")\nfunc TestA(t *testing.T) {}\n',
     )
     return go_project
 
@@ -38,7 +40,11 @@ def test_the_outcomes_are_those_of_go_test(mixed):
     """Failing, unbuildable and unvetted packages included, the sets are equal."""
     run = mixed.envy_test("--json", code=3)
     native = subprocess.run(
-        ["go", "test", "-json", "./..."], cwd=mixed.root, env=mixed.environment(), capture_output=True, text=True
+        ["go", "test", "-json", "./..."],
+        cwd=mixed.root,
+        env=mixed.environment(),
+        capture_output=True,
+        text=True,
     )
     assert triples(run.out) == triples(native.stdout)
     summary = run.err.splitlines()[-1]
@@ -94,7 +100,10 @@ def test_selections_leave_what_they_say(go_project):
     """--run, --skip, --filter and --list, alone and together."""
     go_project.test("p", PASSING)
     go_project.test("q", FAILING)
-    assert outcomes(go_project.envy_test("--json", "-run", "TestA")) == {"TestA": "pass", "": "pass"}
+    assert outcomes(go_project.envy_test("--json", "-run", "TestA")) == {
+        "TestA": "pass",
+        "": "pass",
+    }
     assert outcomes(go_project.envy_test("--json", "--skip=TestB")) == {"TestA": "pass", "": "pass"}
     run = go_project.envy_test("--list", "--filter", "package(*/q) & !test(TestA)")
     assert run.out == "example.com/m/q.TestB\n"
@@ -103,7 +112,11 @@ def test_selections_leave_what_they_say(go_project):
 
 def test_the_parts_of_a_partition_are_the_whole(go_project):
     """Each test is in one part of three."""
-    go_project.test("p", "package p\nimport \"testing\"\n" + "".join(f"func Test{n}(t *testing.T) {{}}\n" for n in range(12)))
+    go_project.test(
+        "p",
+        'package p\nimport "testing"\n'
+        + "".join(f"func Test{n}(t *testing.T) {{}}\n" for n in range(12)),
+    )
     parts = [
         go_project.envy_test("--list", "--partition", f"hash:{n}/3", code=None).out.splitlines()
         for n in (1, 2, 3)
@@ -130,7 +143,7 @@ def test_binaries_are_kept_until_something_changes(go_project):
     go_project.test(
         "p",
         'package p\nimport ("testing"; _ "embed")\n//go:embed data.txt\nvar data string\n'
-        'func TestA(t *testing.T) { t.Log(data) }\n',
+        "func TestA(t *testing.T) { t.Log(data) }\n",
     )
 
     def builds():
@@ -148,11 +161,15 @@ def test_binaries_are_kept_until_something_changes(go_project):
 
 def test_flags_reach_build_and_run(go_project):
     """-tags changes what is built, -short and words after -- what is run, in either spelling."""
-    go_project.test("p", '//go:build extra\npackage p\nimport "testing"\nfunc TestTagged(t *testing.T) {}\n', "tagged_test.go")
+    go_project.test(
+        "p",
+        '//go:build extra\npackage p\nimport "testing"\nfunc TestTagged(t *testing.T) {}\n',
+        "tagged_test.go",
+    )
     go_project.test(
         "p",
         'package p\nimport ("flag"; "testing")\nvar word = flag.String("word", "", "")\n'
-        'func TestShort(t *testing.T) { if testing.Short() { t.Skip(*word) } }\n',
+        "func TestShort(t *testing.T) { if testing.Short() { t.Skip(*word) } }\n",
     )
     run = go_project.envy_test("--json", "-tags", "extra", "--short", "./p", "--", "-word=given")
     assert outcomes(run) == {"TestTagged": "pass", "TestShort": "skip", "": "pass"}
@@ -171,7 +188,7 @@ def test_isolate_gives_each_test_its_process(go_project):
     go_project.test(
         "p",
         'package p\nimport "testing"\nvar n int\nfunc TestA(t *testing.T) { n++ }\n'
-        'func TestB(t *testing.T) { if n != 0 { t.Fatal(n) } }\n',
+        "func TestB(t *testing.T) { if n != 0 { t.Fatal(n) } }\n",
     )
     go_project.envy_test(code=1)
     go_project.envy_test("--isolate")
@@ -206,9 +223,7 @@ def test_slowest_profile_and_coverage_are_told(go_project):
     """Each of them adds its lines."""
     go_project.write("p/p.go", "package p\nfunc F() int { return 1 }\n")
     go_project.test("p", 'package p\nimport "testing"\nfunc TestA(t *testing.T) { F() }\n')
-    run = go_project.envy_test(
-        "--slowest", "1", "--profile", "--coverage", "-coverprofile=c.out"
-    )
+    run = go_project.envy_test("--slowest", "1", "--profile", "--coverage", "-coverprofile=c.out")
     assert "example.com/m/p.TestA" in run.out
     assert "where time went" in run.out
     assert "100.0% of statements" in run.out
@@ -217,7 +232,10 @@ def test_slowest_profile_and_coverage_are_told(go_project):
 
 def test_total_timeout_ends_the_run(go_project):
     """When the time of all is over, what runs fails and the rest does not run."""
-    go_project.test("a", 'package a\nimport ("testing"; "time")\nfunc TestA(t *testing.T) { time.Sleep(time.Hour) }\n')
+    go_project.test(
+        "a",
+        'package a\nimport ("testing"; "time")\nfunc TestA(t *testing.T) { time.Sleep(time.Hour) }\n',
+    )
     go_project.test("b", PASSING)
     go_project.envy_test("--build-only")
     run = go_project.envy_test("--total-timeout", "3s", code=1)
@@ -252,15 +270,22 @@ BAD_INPUT = [
 ]
 
 
-@pytest.mark.parametrize(("words", "code", "text"), BAD_INPUT, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+@pytest.mark.parametrize(
+    ("words", "code", "text"), BAD_INPUT, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
 def test_bad_input_is_named(go_project, words, code, text):
     """Each mistake has its exit code and a message that names it."""
     go_project.test("good", PASSING)
     go_project.write("damaged.json", '{"Action":"start","Package":"p"}\n{"Action":\n')
     for one, other in ("ab", "ba"):
-        go_project.write(f"cycle/{one}/x.go", f'package {one}\nimport _ "example.com/m/cycle/{other}"\n')
+        go_project.write(
+            f"cycle/{one}/x.go", f'package {one}\nimport _ "example.com/m/cycle/{other}"\n'
+        )
     go_project.test("cycle/a", 'package a\nimport "testing"\nfunc TestA(t *testing.T) {}\n')
-    go_project.test("needs", 'package p\nimport ("testing"; _ "example.org/missing")\nfunc TestA(t *testing.T) {}\n')
+    go_project.test(
+        "needs",
+        'package p\nimport ("testing"; _ "example.org/missing")\nfunc TestA(t *testing.T) {}\n',
+    )
     go_project.test("excluded", "//go:build never\n" + PASSING)
     run = go_project.envy_test(*words, code=code)
     assert text in run.out + run.err
@@ -290,7 +315,11 @@ def test_the_list_loads_no_view(go_project):
         "print(json.dumps([code, sorted(n for n in sys.modules if n in ('rich', 'textual', 'urllib3'))]))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", program], cwd=go_project.root, env=go_project.environment(), capture_output=True, text=True
+        [sys.executable, "-c", program],
+        cwd=go_project.root,
+        env=go_project.environment(),
+        capture_output=True,
+        text=True,
     )
     assert json.loads(run.stdout.splitlines()[-1]) == [0, []]
 
@@ -301,12 +330,20 @@ def test_gotestsum_counts_the_same(mixed):
 
     def counts(text):
         run = subprocess.run(
-            ["gotestsum", "--raw-command", "--format=pkgname", "--", "cat"], input=text, cwd=mixed.root, capture_output=True, text=True
+            ["gotestsum", "--raw-command", "--format=pkgname", "--", "cat"],
+            input=text,
+            cwd=mixed.root,
+            capture_output=True,
+            text=True,
         )
         return re.findall(r"DONE (.*?) in", run.stdout + run.stderr)
 
     ours = mixed.envy_test("--json", code=3).out
     native = subprocess.run(
-        ["go", "test", "-json", "./..."], cwd=mixed.root, env=mixed.environment(), capture_output=True, text=True
+        ["go", "test", "-json", "./..."],
+        cwd=mixed.root,
+        env=mixed.environment(),
+        capture_output=True,
+        text=True,
     ).stdout
     assert counts(ours) == counts(native) != []

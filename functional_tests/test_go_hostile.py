@@ -35,9 +35,7 @@ def test_os_exit_is_a_failure_with_its_reason(go_project):
     """os.Exit in a test fails that test, by what the testing package says of it."""
     go_project.test(
         "p",
-        body("os")
-        + "func TestA(t *testing.T) { os.Exit(0) }\n"
-        + "func TestB(t *testing.T) {}\n",
+        body("os") + "func TestA(t *testing.T) { os.Exit(0) }\n" + "func TestB(t *testing.T) {}\n",
     )
     run = go_project.envy_test("--json", code=1)
     assert outcomes(run) == {"TestA": "fail", "TestB": "pass", "": "fail"}
@@ -72,9 +70,7 @@ def test_a_deadlock_fails_the_test_that_is_in_it(go_project):
     """The runtime's own verdict of a deadlock is the end of that test only."""
     go_project.test(
         "p",
-        BASE
-        + "func TestA(t *testing.T) { select {} }\n"
-        + "func TestB(t *testing.T) {}\n",
+        BASE + "func TestA(t *testing.T) { select {} }\n" + "func TestB(t *testing.T) {}\n",
     )
     run = go_project.envy_test("--json", "--timeout", "3s", code=1)
     assert outcomes(run) == {"TestA": "fail", "TestB": "pass", "": "fail"}
@@ -150,10 +146,10 @@ def gone(pid):
         'fmt.Print("no newline")',
         r'fmt.Println("--- FAIL: TestA (0.00s)"); fmt.Println("FAIL"); fmt.Println("=== RUN   TestZ")',
         r'fmt.Println(strings.Repeat("x", 2<<20))',
-        r'os.Stdout.Write([]byte{0xff, 0xfe, 10, 0xc3, 10})',
+        r"os.Stdout.Write([]byte{0xff, 0xfe, 10, 0xc3, 10})",
         r'fmt.Print("\x1b[31mred\x1b[2J\x1b]0;title\x07\r\n")',
         'os.Chdir("/")',
-        'd, _ := os.Getwd(); os.RemoveAll(d)',
+        "d, _ := os.Getwd(); os.RemoveAll(d)",
     ],
     ids=["stderr", "newline", "forged", "long", "utf8", "escapes", "chdir", "rmdir"],
 )
@@ -209,19 +205,23 @@ def test_interrupt_ends_everything_with_a_summary(go_project, phase):
     """Ctrl-C in either phase ends within three seconds, with 130 and no child left."""
     marker = go_project.root / "began"
     if phase == "run":
-        statement = f'os.WriteFile("{marker}", []byte(strconv.Itoa(os.Getpid())), 0o666); select {{}}'
+        statement = (
+            f'os.WriteFile("{marker}", []byte(strconv.Itoa(os.Getpid())), 0o666); select {{}}'
+        )
     else:
         statement = ""
     go_project.test(
         "p",
         body("os", "strconv", "time")
         + "var _ = os.Args; var _ = strconv.Itoa\n"
-        + "func TestB(t *testing.T) { go time.Sleep(time.Hour); " + statement + " }\n",
+        + "func TestB(t *testing.T) { go time.Sleep(time.Hour); "
+        + statement
+        + " }\n",
     )
     words = ["--json=events.json"]
     if phase == "build":
         tool = go_project.write(
-            "slow", f'#!/bin/sh\necho $$ > {marker}\nexec sleep 600\n', mode=0o755
+            "slow", f"#!/bin/sh\necho $$ > {marker}\nexec sleep 600\n", mode=0o755
         )
         words += [f"-toolexec={tool}"]
     process = go_project.popen("test", *words, cwd=go_project.root, start_new_session=True)
@@ -257,7 +257,9 @@ def test_a_killed_run_leaves_nothing_that_is_believed(go_project):
 def test_the_barrier_holds(go_project):
     """No package runs before the last build has ended, by the events of the trace."""
     for name in "abc":
-        go_project.test(name, BASE.replace("package p", f"package {name}") + "func TestX(t *testing.T) {}\n")
+        go_project.test(
+            name, BASE.replace("package p", f"package {name}") + "func TestX(t *testing.T) {}\n"
+        )
     go_project.test("x/a", BASE.replace("package p", "package a") + "func TestX(t *testing.T) {}\n")
     run = go_project.envy("test", "--jobs", "2")
     order = [

@@ -38,7 +38,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "sync": CommandEntry("envy.cli.sync:command", "Bring this machine to what envy.lua says."),
     "asset": CommandEntry("envy.cli.asset:command", "Print where a package is installed."),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
-    "test": CommandEntry("envy.cli.test:command", "Build tests in parallel, then run them in order."),
+    "test": CommandEntry("envy.cli.test:command", "Build tests in parallel, run them in order."),
     "version": CommandEntry("envy.cli.version:command", "Print the version of envy."),
     "trace-schema": CommandEntry(
         "envy.cli.trace_schema:command", "Print the JSON Schema of --trace=file:PATH."

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -25,11 +25,12 @@ from envy.cli.test_setup import (
 )
 from envy.console.text import format_size, write_line
 from envy.errors import UsageError
+from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import parse_duration
 from envy.testing.package import NothingMatched
 from envy.testing.patterns import check_pattern
 from envy.testing.results import read_run
-from envy.testing.session import SessionResult, TestSession, View
+from envy.testing.session import SessionResult, SessionSettings, TestSession, View
 
 _OPTIONAL_VALUES = {"--json": "-", "--list": "."}
 
@@ -62,7 +63,7 @@ class TestCommand(EnvyCommand):
         return super().parse_args(ctx, words)
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Seconds, written as Go writes durations."""
 
     name = "duration"
@@ -79,12 +80,13 @@ class Duration(click.ParamType):
             self.fail(error.message, param, ctx)
 
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _DURATION = Duration()
 _NUMBER = click.IntRange(min=0)
 _POSITIVE = click.IntRange(min=1)
 
 
-def _option(*names: str, **attributes: Any) -> Any:
+def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
     return click.option(*names, **attributes)
 
 
@@ -144,21 +146,26 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
             freed = place.store.clean()
             write_line(sys.stdout, f"freed {freed} bytes ({format_size(freed)})")
             return 0
-        if options.list_matching is not None:
-            return show_list(place)
-        if options.legacy:
-            from envy.cli.test_legacy import run_legacy
+        return _work(place)
 
-            return run_legacy(place)
-        if options.watch:
-            from envy.cli.test_watch import watch
 
-            return watch(place, run_once)
-        if wants_tui(options):
-            from envy.cli.test_tui import run_in_tui
+def _work(place: Workplace) -> int:
+    options = place.options
+    if options.list_matching is not None:
+        return show_list(place)
+    if options.legacy:
+        from envy.cli.test_legacy import run_legacy
 
-            return run_in_tui(place)
-        return run_once(place).exit_code
+        return run_legacy(place)
+    if options.watch:
+        from envy.cli.test_watch import watch
+
+        return watch(place, run_once)
+    if wants_tui(options):
+        from envy.cli.test_tui import run_in_tui
+
+        return run_in_tui(place)
+    return run_once(place).exit_code
 
 
 def _check(options: TestOptions) -> None:
@@ -170,20 +177,33 @@ def _check(options: TestOptions) -> None:
         raise UsageError("--load shows a saved run; it runs no tests")
 
 
-def run_once(place: Workplace, views: Sequence[View] | None = None) -> SessionResult:
+def run_once(place: Workplace) -> SessionResult:
     """One session from the patterns to the summary."""
-    options = place.options
     settings = session_settings(place)
-    flags = make_flags(options, place.directory)
-    shown = make_views(place.settings, options) if views is None else views
-    toolchain = make_toolchain(place)
+    return run_session(place, settings, make_views(place.settings, place.options))
+
+
+def run_session(
+    place: Workplace,
+    settings: SessionSettings,
+    views: Sequence[View],
+    *,
+    patterns: Sequence[str] | None = None,
+    toolchain: GoToolchain | None = None,
+    on_session: Callable[[TestSession], None] | None = None,
+) -> SessionResult:
+    """One session with these views, of the command's patterns unless others are given."""
+    flags = make_flags(place.options, place.directory)
+    toolchain = toolchain or make_toolchain(place)
     with place.store.workshop() as scratch:
         driver = make_driver(place, toolchain, flags, scratch)
         session = TestSession(
-            driver, settings, events=place.events, children=place.children, views=shown
+            driver, settings, events=place.events, children=place.children, views=views
         )
         place.control.attend(session)
-        result = session.run(patterns_of(options.patterns))
+        if on_session is not None:
+            on_session(session)
+        result = session.run(patterns or patterns_of(place.options.patterns))
         driver.finish()
     if not result.built_only:
         place.last_run.save(result.recorder)

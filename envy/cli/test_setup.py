@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from envy.children import Children
 from envy.cli.control import Control
@@ -119,7 +120,7 @@ def _directory(options: TestOptions) -> Path:
     return directory
 
 
-# -- the toolchain ----------------------------------------------------------------------------------
+# -- the toolchain ---------------------------------------------------------------------------------
 
 
 def go_of_project(settings: Settings, directory: Path) -> tuple[Path, dict[str, str]] | None:
@@ -138,11 +139,12 @@ def go_of_project(settings: Settings, directory: Path) -> tuple[Path, dict[str, 
 
     quiet = dataclasses.replace(settings, trace_file=None, jobs=None)
     with open_session(quiet) as session:
-        specs = [spec for spec in session.manifest.packages if "go" in {spec.key.name, spec.alias}]
+        packages = session.manifest.packages
+        specs = [spec for spec in packages if "go" in {spec.key.name, spec.alias}]
         if not specs:
             return None
         engine = session.engine
-        engine.resolve_graph(session.manifest.packages)
+        engine.resolve_graph(packages)
         key = specs[0].key
         raise_unless_done(engine.run_full([key]), engine)
         recipe = engine.recipes[key]
@@ -239,7 +241,7 @@ def make_selector(options: TestOptions, last_run: LastRun) -> Selector:
     )
 
 
-# -- views -------------------------------------------------------------------------------------------
+# -- views -----------------------------------------------------------------------------------------
 
 
 def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) -> list[View]:
@@ -273,7 +275,7 @@ def _plain_view(settings: Settings, options: TestOptions, *, to_stdout: bool) ->
     )
 
 
-def _opened(name: str) -> "sys.TextIO":  # type: ignore[name-defined]
+def _opened(name: str) -> TextIO:
     try:
         return Path(name).open("w", encoding="utf-8")
     except OSError as error:
@@ -290,6 +292,3 @@ def patterns_of(words: Sequence[str]) -> list[str]:
         else:
             found.append(word)
     return found or ["./..."]
-
-
-Rerun = Callable[[Selector, Sequence[str]], None]

@@ -74,9 +74,7 @@ class BatchKind(_Kind):
             self._driver.build(node.subject)
         finally:
             seconds = time.monotonic() - started
-            self._bus.emit(
-                ev.TestBuildComplete(packages=names, duration_ms=round(seconds * 1000))
-            )
+            self._bus.emit(ev.TestBuildComplete(packages=names, duration_ms=round(seconds * 1000)))
             for run in node.subject:
                 run.seconds["build"] = seconds
 
@@ -145,8 +143,4 @@ def _tell_end(
 ) -> None:
     emit(StreamEvent(action="start", time=now, package=name))
     emit(StreamEvent(action="output", time=now, package=name, output=line, output_type="frame"))
-    emit(
-        StreamEvent(
-            action=action, time=now, package=name, elapsed=0.0, failed_build=failed_build
-        )
-    )
+    emit(StreamEvent(action=action, time=now, package=name, elapsed=0.0, failed_build=failed_build))

@@ -38,9 +38,7 @@ class PackageTally:
 
     def top_level(self, outcome: str) -> list[str]:
         """The top-level tests that ended so."""
-        return [
-            name for name, ended in self.tests.items() if ended == outcome and "/" not in name
-        ]
+        return [name for name, ended in self.tests.items() if ended == outcome and "/" not in name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +135,7 @@ def _note_test(tally: PackageTally, event: StreamEvent) -> None:
         tally.failures.pop(event.test, None)
 
 
-# -- the last run -----------------------------------------------------------------------------------
+# -- the last run --------------------------------------------------------------------------------
 
 
 class LastRun:
@@ -176,9 +174,7 @@ class LastRun:
                 draft.unlink()
 
 
-def _still_failed(
-    tally: PackageTally, before: tuple[str, ...] | None
-) -> tuple[str, ...] | None:
+def _still_failed(tally: PackageTally, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
     failed = tally.top_level("fail")
     if before:
         failed += [name for name in before if name not in tally.tests]

@@ -192,9 +192,7 @@ class TestSession:
             self.coordinator.add(batch_node)
             batch_nodes.append((batch_node, batch))
             for run in batch:
-                self.coordinator.add_gate(
-                    by_name[run.package.name], TestPhase.BUILD, [batch_node]
-                )
+                self.coordinator.add_gate(by_name[run.package.name], TestPhase.BUILD, [batch_node])
         for batch_node, _ in batch_nodes:
             self.coordinator.raise_target(batch_node, 0)
         for batch_node, batch in batch_nodes:

@@ -187,7 +187,9 @@ def _note_failure(
     for path in failed:
         run.build_events += events[path]
     if not failed:
-        reason = "total timeout" if timed_out else "no binary was made, and the build did not say why"
+        reason = (
+            "total timeout" if timed_out else "no binary was made, and the build did not say why"
+        )
         stray = [event for rows in events.values() for event in rows if not event.import_path]
         text = "".join(event.output or "" for event in stray) or f"{reason}\n"
         now = time.time()
@@ -200,7 +202,9 @@ def _note_failure(
 def _failures(run: PackageRun, events: dict[str, list[StreamEvent]]) -> list[str]:
     """The import paths whose failed builds are why a package has no binary."""
     name = run.package.name
-    own = [path for path in events if path == name or path.startswith((f"{name} [", f"{name}_test ["))]
+    own = [
+        path for path in events if path == name or path.startswith((f"{name} [", f"{name}_test ["))
+    ]
     failed = [path for path in own if _has_failed(events[path])]
     if failed:
         return failed

@@ -15,9 +15,10 @@ from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.package import NothingMatched, TestPackage
 
 _SOURCES = (
-    "GoFiles CgoFiles CFiles CXXFiles MFiles HFiles FFiles SFiles SwigFiles SwigCXXFiles "
-    "SysoFiles EmbedFiles TestGoFiles XTestGoFiles TestEmbedFiles XTestEmbedFiles"
-).split()
+    *("GoFiles", "CgoFiles", "CFiles", "CXXFiles", "MFiles", "HFiles", "FFiles", "SFiles"),
+    *("SwigFiles", "SwigCXXFiles", "SysoFiles", "EmbedFiles", "TestGoFiles", "XTestGoFiles"),
+    *("TestEmbedFiles", "XTestEmbedFiles"),
+)
 _FIELDS = [
     "ImportPath", "Name", "Dir", "ForTest", "Standard", "DepOnly", "Match", "Module", "Imports",
     "ImportMap", "Error", "Incomplete", *_SOURCES,

@@ -331,7 +331,9 @@ class PackageRunner:
     def _tell_leftovers(self, completed: Completed) -> None:
         if completed.left_behind and not completed.timed_out:
             names = ", ".join(f"{name} ({pid})" for pid, name in completed.left_behind)
-            self._emit("output", output=f"envy: ended what was left behind: {names}\n", reason="leak")
+            self._emit(
+                "output", output=f"envy: ended what was left behind: {names}\n", reason="leak"
+            )
 
     # -- retries -------------------------------------------------------------------------------
 
@@ -386,9 +388,7 @@ class PackageRunner:
 class _Limits:
     """When the patience with a process ends: a test's time, or that of the session."""
 
-    def __init__(
-        self, converter: OutputConverter, timeout: float, ends_at: float | None
-    ) -> None:
+    def __init__(self, converter: OutputConverter, timeout: float, ends_at: float | None) -> None:
         self._progress = converter.progress
         self._timeout = timeout
         self._ends_at = ends_at

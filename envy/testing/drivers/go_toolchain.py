@@ -16,9 +16,12 @@ from envy.process import Completed, Invocation, run
 
 # What says nothing about what is built: places of this machine and of this run.
 _IRRELEVANT = frozenset(
-    "GOCACHE GOMODCACHE GOTMPDIR GOGCCFLAGS GOPROXY GOSUMDB GONOSUMDB GONOPROXY GOPRIVATE GOENV "
-    "GOTELEMETRY GOTELEMETRYDIR GOBIN GOAUTH GOVCS GOINSECURE GOPATH GOPACKAGESDRIVER "
-    "GOCACHEPROG GOHOSTARCH GOHOSTOS".split()
+    {
+        *("GOCACHE", "GOMODCACHE", "GOTMPDIR", "GOGCCFLAGS", "GOPROXY", "GOSUMDB", "GONOSUMDB"),
+        *("GONOPROXY", "GOPRIVATE", "GOENV", "GOTELEMETRY", "GOTELEMETRYDIR", "GOBIN", "GOAUTH"),
+        *("GOVCS", "GOINSECURE", "GOPATH", "GOPACKAGESDRIVER", "GOCACHEPROG", "GOHOSTARCH"),
+        "GOHOSTOS",
+    }
 )
 MANIFEST_LINE = 'packages = { "envy.go@r1" }'
 
@@ -53,7 +56,7 @@ class GoToolchain:
                 cwd=self.directory,
                 environment=self.environment,
                 children=self.children,
-                label="go",
+                label=f"go: {'build' if words[0] == 'test' else 'check'}",
                 capture=on_output is None,
                 on_output=on_output,
                 timeout=timeout,

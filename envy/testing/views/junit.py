@@ -55,9 +55,7 @@ class JunitView:
         )
         self._path.write_text(f"{text}\n</testsuites>\n", encoding="utf-8")
 
-    def _suite(
-        self, tally: PackageTally, built: dict[str, list[str]]
-    ) -> tuple[str, int, int, int]:
+    def _suite(self, tally: PackageTally, built: dict[str, list[str]]) -> tuple[str, int, int, int]:
         cases = [self._case(tally, name, outcome) for name, outcome in tally.tests.items()]
         failed = sum(outcome == "fail" for outcome in tally.tests.values())
         skipped = sum(outcome == "skip" for outcome in tally.tests.values())
@@ -72,7 +70,7 @@ class JunitView:
             failed += 1
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._started))
         head = (
-            f"<testsuite name={_attribute(tally.name)} tests=\"{len(cases)}\" "
+            f'<testsuite name={_attribute(tally.name)} tests="{len(cases)}" '
             f'failures="{failed}" errors="0" skipped="{skipped}" time="{tally.seconds:.3f}" '
             f'timestamp="{moment}" hostname="localhost">'
         )
@@ -87,7 +85,9 @@ class JunitView:
             message = tally.failures.get(name) or "failed"
             return f"{head}{_failure(message, text)}</testcase>"
         if outcome == "skip":
-            return f"{head}<skipped message={_attribute(_clean(text.strip()))}></skipped></testcase>"
+            return (
+                f"{head}<skipped message={_attribute(_clean(text.strip()))}></skipped></testcase>"
+            )
         return f"{head}</testcase>"
 
 
@@ -97,8 +97,7 @@ def _failure_case(package: str, name: str, message: str, text: str) -> str:
 
 def _case_head(package: str, name: str, seconds: float) -> str:
     return (
-        f"<testcase name={_attribute(name)} classname={_attribute(package)} "
-        f'time="{seconds:.3f}">'
+        f'<testcase name={_attribute(name)} classname={_attribute(package)} time="{seconds:.3f}">'
     )
 
 
