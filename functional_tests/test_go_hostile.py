@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from gotests import events_of, needs_go, outcomes, wait_for
@@ -133,7 +134,7 @@ def package_seconds(run):
 def gone(pid):
     """Whether a process has ended; one that nobody has reaped has."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
+        with Path(f"/proc/{pid}/stat").open() as file:
             return file.read().rpartition(")")[2].split()[0] in "ZX"
     except OSError:
         return True

@@ -42,6 +42,7 @@ LAYERS = {
     "recipe": {"recipe"},
     "phases": {"phases"},
     "engine": {"engine"},
+    "testing": {"testing"},
     "console": {"console"},
     "cli": {"cli", "__main__"},
 }
@@ -53,6 +54,7 @@ SEES = {
     "recipe": {"foundation", "lua", "declarations", "tools"},
     "phases": {"foundation", "lua", "declarations", "tools", "recipe"},
     "engine": {"foundation", "lua", "declarations", "tools", "recipe", "phases"},
+    "testing": {"foundation", "declarations", "tools", "engine", "console"},
     "console": {"foundation"},
     "cli": set(LAYERS),
 }
