@@ -11,10 +11,10 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test demo lint format types
+.PHONY: help venv dev test demo lint format types bench bench-quick
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.installed ## Make .venv, with envy and what its tests need
 
@@ -26,10 +26,20 @@ test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
 demo: export ENVY_MANIFEST := $(CURDIR)/docs/demo/envy.lua
 demo: export ENVY_CACHE_ROOT := $(CURDIR)/.demo/cache
 demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use them
+	@echo '# install the packages of docs/demo/envy.lua into .demo/cache'
 	$(BIN)/envy sync
+	@echo '# again: all of it is there'
+	$(BIN)/envy sync
+	@echo '# programs of the packages, and where one of them is'
 	$(BIN)/envy run -- cmake --version
 	$(BIN)/envy asset python
 	$(BIN)/envy run -- lua -e 'print("hello from " .. _VERSION)'
+
+bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="--json FILE --compare OLD"
+	$(BIN)/python tests/benchmarks/bench.py $(BENCH_ARGS)
+
+bench-quick: $(VENV)/.installed ## The same for a few sizes, in two minutes
+	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style and formatting
 	$(BIN)/ruff check .

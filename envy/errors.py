@@ -17,11 +17,13 @@ only InternalError, a bug of ours, shows one.
     ├── GraphError
     │   ├── CycleError      .cycle
     │   ├── AmbiguousQuery  .candidates
+    │   ├── AmbiguousReferences, MissingReferences  .rows
     │   └── QueryNotFound   .nearest
     ├── RecipeError         .key .phase: what a recipe's worker ended with
     │   ├── PhaseFailed     .cause .chain .log_path .log_tail
     │   └── DependencyFailed  .dependency .root  (aborted, not failed)
-    ├── Cancelled           the user, or --fail-fast, ended the run
+    ├── Cancelled           the user ended the run (exit code 130)
+    │   └── StoppedEarly    --fail-fast did
     └── InternalError       a bug
 """
 
@@ -126,10 +128,10 @@ class DigestMismatch(FetchError):
 
     def __init__(self, *, uri: str, algorithm: str, expected: str, actual: str) -> None:
         super().__init__(
-            f"{algorithm} of {uri} is not what the recipe says\n"
+            f"{algorithm} of {uri} is not the one that was declared\n"
             f"  expected {expected}\n  actual   {actual}",
             uri=uri,
-            hint="if the new content is right, paste the actual digest into the recipe",
+            hint="if the new content is right, declare the actual digest",
         )
         self.algorithm = algorithm
         self.expected = expected
@@ -159,10 +161,8 @@ class ScriptFailed(EnvyError):
         hint: str = "",
     ) -> None:
         how = reason or (f"was killed by signal {signal}" if signal else f"exited {exit_code}")
-        message = f"script {how}: {command}"
-        if tail:
-            message += "\n" + "\n".join("  | " + line for line in tail.splitlines())
-        super().__init__(message, hint=hint)
+        self.quoted_tail = "".join(f"\n  | {line}" for line in tail.splitlines())
+        super().__init__(f"script {how}: {command}{self.quoted_tail}", hint=hint)
         self.command = command
         self.exit_code_of_script = exit_code
         self.signal = signal
@@ -224,6 +224,34 @@ class QueryNotFound(GraphError):
         self.nearest = tuple(nearest)
 
 
+class AmbiguousReferences(GraphError):
+    """References of recipes that several packages answer; all of them at once."""
+
+    def __init__(self, rows: Sequence[tuple[str, Sequence[str]]]) -> None:
+        lines = []
+        for reference, candidates in rows:
+            lines.append(f"several packages answer to {reference}:")
+            lines += [f"    {candidate}" for candidate in candidates]
+        super().__init__(
+            "\n".join(lines),
+            hint="let the reference say more (a namespace, a revision, options), or give the one "
+            "that is meant an alias in the manifest and refer to that",
+        )
+        self.rows = tuple((reference, tuple(candidates)) for reference, candidates in rows)
+
+
+class MissingReferences(GraphError):
+    """References that nothing answers; all of them at once."""
+
+    def __init__(self, rows: Sequence[str]) -> None:
+        super().__init__(
+            "\n".join(f"nothing answers to {row}" if row[0] in "'\"" else row for row in rows),
+            hint="add a package that does to the manifest, or make the dependency weak: "
+            "{ recipe = …, weak = { recipe = …, source = … } }",
+        )
+        self.rows = tuple(rows)
+
+
 class RecipeError(EnvyError):
     """What the worker of a recipe ended with."""
 
@@ -234,7 +262,10 @@ class RecipeError(EnvyError):
 
 
 class PhaseFailed(RecipeError):
-    """A root failure: this recipe's own phase went wrong, by `cause`."""
+    """A root failure: this recipe's own phase went wrong, by `cause`.
+
+    `where` is the place in the recipe that the phase is written at, for a cause that names none.
+    """
 
     def __init__(
         self,
@@ -242,42 +273,65 @@ class PhaseFailed(RecipeError):
         key: str,
         phase: str,
         cause: Exception,
+        where: Origin | None = None,
         chain: Sequence[str] = (),
         log_path: Path | None = None,
         log_tail: Sequence[str] = (),
     ) -> None:
         super().__init__(str(cause), key=key, phase=phase)
         self.cause = cause
+        self.where = where
         self.chain = tuple(chain)
         self.log_path = log_path
         self.log_tail = tuple(log_tail)
 
     def __str__(self) -> str:
-        lines = [f"{self.key}: {self.phase} failed"]
-        lines += ["  " + line for line in str(self.cause).splitlines()]
+        lines = [f"{self.key}: {self.phase} failed", *self.reason]
         lines += ["  " + line for line in self.chain]
         if self.log_path:
-            lines.append(
-                f"  log: {self.log_path}"
-                + (f" (its end follows, {len(self.log_tail)} lines)" if self.log_tail else "")
-            )
+            lines.append(f"  log: {self.log_path}{_follows(len(self.log_tail))}")
             lines += ["    " + line for line in self.log_tail]
         return "\n".join(lines)
+
+    @property
+    def reason(self) -> list[str]:
+        """The lines that say what went wrong; output that the log's end shows is left to that."""
+        text = f"{self.where}: {self.cause}" if self.where else str(self.cause)
+        script = self.cause.cause if isinstance(self.cause, LuaScriptError) else self.cause
+        if isinstance(script, ScriptFailed) and self.log_tail:
+            text = text.replace(script.quoted_tail, "")
+        return ["  " + line for line in text.splitlines()]
+
+
+def _follows(count: int) -> str:
+    if count == 0:
+        return ""
+    return " (last line follows)" if count == 1 else f" (last {count} lines follow)"
 
 
 class DependencyFailed(RecipeError):
     """Aborted before `phase`, because `dependency` did not complete; `root` is what went wrong."""
 
     def __init__(self, *, key: str, phase: str, dependency: str, root: Exception) -> None:
-        super().__init__(f"{key}: not built, because {dependency} failed", key=key, phase=phase)
+        origin = root.key if isinstance(root, RecipeError) else dependency
+        through = f", which {dependency} needs" if origin != dependency else ""
+        super().__init__(
+            f"{key}: not built, because {origin} failed{through}", key=key, phase=phase
+        )
         self.dependency = dependency
         self.root = root
 
 
 class Cancelled(EnvyError):
-    """The run was ended by the user (exit code 130) or by --fail-fast."""
+    """The run was ended by the user."""
 
     exit_code = 130
+
+
+class StoppedEarly(Cancelled):
+    """The run was ended by its first failure, with --fail-fast, and not by the user."""
+
+    exit_code = 1
 
 
 class InternalError(EnvyError):

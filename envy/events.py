@@ -5,9 +5,11 @@ are the fields of the JSON, and `text` is the human line. JSON, human text and t
 are all read off these classes, so they cannot drift.
 
 Guarantees
-  `seq` counts 1, 2, … in the order of delivery; it, not `ts`, is the order of events.
+  `seq` counts 1, 2, … in the order of delivery; it, not `ts`, is the order of events. Those that
+  are not written to files have the number of the one before.
   Listeners are called one at a time, under no lock of the engine's, and may not call the engine.
-  With no listener, an event costs the test of `bus.listening` and nothing else.
+  With no listener, an event costs the test of `bus.listening` (or `bus.detailed`, for those that
+  only a trace wants) and nothing else.
 """
 
 import dataclasses
@@ -48,6 +50,16 @@ class DependencyAdded(Event):
     dependency: str
     kind: str
     needed_by: RecipePhase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceResolved(Event):
+    text: ClassVar[str] = "{recipe}: {query} ({kind}) is {provider}"
+    recipe: str
+    query: str
+    kind: str
+    provider: str
+    by_fallback: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +249,18 @@ class LuaCtxAssetAccess(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LuaCtxProductAccess(Event):
+    text: ClassVar[str] = "{recipe}: ctx.product({product}) → {provider}: {reason}"
+    recipe: str
+    product: str
+    provider: str
+    current_phase: RecipePhase
+    needed_by: RecipePhase
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadProgress(Event):
     text: ClassVar[str] = "{recipe}: {bytes} of {total} bytes of {url}"
     in_files: ClassVar[bool] = False
@@ -289,7 +313,7 @@ class PhaseSilent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeComplete(Event):
-    """A recipe at its completion: `outcome` is cached, installed, satisfied or deployed."""
+    """A recipe at its completion: `outcome` is cached, installed, satisfied or changed."""
 
     text: ClassVar[str] = "{recipe}: {outcome}"
     recipe: str
@@ -379,7 +403,11 @@ class Stamped:
 
 
 class Listener(Protocol):
-    """Whoever wants to hear. Called for each event, in order, one at a time."""
+    """Whoever wants to hear. Called for each event, in order, one at a time.
+
+    One that has an attribute `detailed` that is false does not want to hear of slots, threads,
+    targets, gates, locks and edges; they are then not even made.
+    """
 
     def on_event(self, stamped: Stamped) -> None:
         """Take note of one event; quickly, and without calling the engine."""
@@ -396,13 +424,15 @@ class EventBus:
         self._listeners = tuple(listeners)
         self._seq = 0
         self.listening = bool(self._listeners)
+        self.detailed = any(getattr(one, "detailed", True) for one in self._listeners)
 
     def emit(self, event: Event) -> None:
         """Deliver one event. Callers on a hot path test `listening` before building it."""
         if not self.listening:
             return
         with self._lock:
-            self._seq += 1
+            # Without gaps in a trace file, so that a reader sees whether it has all lines.
+            self._seq += event.in_files
             stamped = Stamped(self._seq, time.time(), event)
             for listener in self._listeners:
                 listener.on_event(stamped)
@@ -410,7 +440,7 @@ class EventBus:
     def close(self) -> None:
         """Flush and close every listener."""
         with self._lock:
-            self.listening = False
+            self.listening = self.detailed = False
             for listener in self._listeners:
                 listener.close()
             self._listeners = ()

@@ -9,14 +9,34 @@ import re
 from pathlib import Path
 
 from envy.errors import Origin
+from envy.lua.convert import LuaFunction
 from envy.lua.locate import TablePositions, locate_table
 
 
 def shown_path(path: Path) -> Path:
     """A path as messages show it: relative when it lies below the current directory."""
     text = str(path)
-    here = os.getcwd() + os.sep  # noqa: PTH109  as text: messages alone need it
+    try:
+        here = os.getcwd() + os.sep  # noqa: PTH109  as text: messages alone need it
+    except OSError:  # it has been removed
+        return path
     return Path(text[len(here) :]) if text.startswith(here) else path
+
+
+def place_in_file(path: Path, variable: str) -> Origin:
+    """Where a global is assigned in a file whose text nobody has kept."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return Origin(shown_path(path))
+    origin = SourceText(path, text).at(variable)
+    return Origin(origin.path, origin.line)
+
+
+def place_of_function(function: LuaFunction) -> Origin:
+    """Where a function of a Lua file is written."""
+    path, _, line = function.where.rpartition(":")
+    return Origin(Path(path), int(line)) if path else Origin(Path(function.where))
 
 
 class SourceText:

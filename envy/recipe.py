@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy.errors import Origin
+from envy.evidence import Evidence
 from envy.phase import RecipePhase
 from envy.recipe_key import RecipeKey
-from envy.recipe_spec import RecipeSpec, Use
+from envy.recipe_spec import Dependency, RecipeSpec, Use
 from envy.sources import SourceItem
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
     from envy.lua.runtime import LuaState
+    from envy.lua.sandbox import ReadLog
     from envy.recipe_definition import RecipeDefinition
     from envy.recipe_tables import Exports
 
@@ -45,6 +47,34 @@ class Edge:
     use: Use
     kind: str
     origin: Origin = field(compare=False)
+    product: str = ""  # what the dependency is for, if it names a product
+
+
+@dataclass(slots=True, eq=False)
+class Reference:
+    """A weak or required dependency of a recipe, or of its source, and what it was bound to."""
+
+    owner: RecipeKey
+    index: int
+    dependency: Dependency
+    of_source: bool
+    provider: RecipeKey | None = None
+    by_fallback: bool = False
+    undecided: bool = False  # its owner has failed, because the graph is incomplete
+
+    @property
+    def open(self) -> bool:
+        """Whether it still waits to be bound."""
+        return self.provider is None and not self.undecided
+
+    @property
+    def text(self) -> str:
+        """What is looked for, for people."""
+        dependency = self.dependency
+        if not dependency.product:
+            return dependency.query
+        by = f" by {dependency.query}" if dependency.query else ""
+        return f"product {dependency.product}{by}"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -60,11 +90,16 @@ class Recipe:
     recipe_dir: Path | None = None
     digest: str = ""  # BLAKE3 of the recipe file
     lua: LuaState | None = None
+    reads: ReadLog | None = None  # what its file read while it loaded
+    evidence: Evidence = field(default_factory=Evidence)  # what all of this rests on
     definition: RecipeDefinition | None = None
     exports: Exports | None = None
     excluded: bool = False  # its `platforms` leave it out here
     input_files: frozenset[Path] = frozenset()  # what its phases may read of its own folder
     edges: tuple[Edge, ...] = ()
+    references: list[Reference] = field(default_factory=list)  # its own, and its source's
+    source_edges: tuple[Edge, ...] = ()  # what must be complete before it can be fetched
+    provides: dict[str, str] = field(default_factory=dict)  # products by name, as declared
 
     # once the graph is resolved
     entry_key: str = (
@@ -74,6 +109,7 @@ class Recipe:
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function acts
     entry: EntryPaths | None = None
     cached: bool = False
+    undeployed: bool = False  # its entry is there, and lacks its deploy
     wanted: bool = False
 
     # check and later

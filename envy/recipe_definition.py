@@ -18,7 +18,13 @@ from envy.option_text import OptionValue
 from envy.options import OptionDeclaration, apply_declarations, parse_declarations
 from envy.origins import SourceText
 from envy.platform import Platform, host_platform
-from envy.recipe_spec import Dependency, RecipeSpec, parse_alias, parse_dependencies
+from envy.recipe_spec import (
+    Address,
+    Dependency,
+    RecipeSpec,
+    parse_alias,
+    parse_dependencies,
+)
 from envy.recipe_tables import (
     NO_EXPORTS,
     Exports,
@@ -151,7 +157,7 @@ class _Parser:
             deploy=self._deploy(),
             products=self._products(),
             exports=self._exports(),
-            alias=parse_alias(values, origin=self.at("alias")) if "alias" in values else "",
+            alias=self._alias(options),
             platforms=platforms,
             portable="portable" in values
             and fields.flag(values, "portable", origin=self.at("portable")),
@@ -185,6 +191,17 @@ class _Parser:
             hint="make the two the same: name the other identity, or another source",
         )
 
+    def _alias(self, options: Mapping[str, OptionValue]) -> str:
+        """What the recipe calls itself: a text, or a function of its options that returns one."""
+        value = self.values.get("alias")
+        if value is None:
+            return ""
+        if isinstance(value, LuaFunction):
+            value = value.state.call(value, dict(options))
+            if value is None:
+                return ""
+        return parse_alias({"alias": value}, origin=self.at("alias"))
+
     def _texts(self, name: str) -> tuple[str, ...]:
         if name not in self.values:
             return ()
@@ -197,7 +214,12 @@ class _Parser:
         origin = self.at("dependencies")
         if isinstance(value, LuaFunction):
             value = value.state.call(value, dict(options))
-        return parse_dependencies(value, origin=origin, base_dir=self.base_dir)
+        return parse_dependencies(
+            value,
+            origin=origin,
+            base_dir=self.base_dir,
+            address=Address(self.path, ("dependencies",)),
+        )
 
     def _verbs(self) -> dict[str, Verb]:
         """The verbs of a script or function, after the rules about which verbs go together."""
@@ -208,10 +230,13 @@ class _Parser:
     def _check_verbs(self, present: list[str]) -> None:
         if "check" not in present:
             if not {"fetch", "build", "install"}.intersection(present):
+                near = [pair for pair in misspelt(self.values, FIELDS) if pair[1] in _VERBS]
                 raise DeclarationError(
                     "the recipe has nothing that makes content",
-                    origin=Origin(self.source.path),
-                    hint="give it `fetch`, `build` or `install`; or `check` and `install`, if it "
+                    origin=self.at(near[0][0]) if near else Origin(self.source.path),
+                    hint=f"did you mean `{near[0][1]}` by `{near[0][0]}`?"
+                    if near
+                    else "give it `fetch`, `build` or `install`; or `check` and `install`, if it "
                     "changes the machine",
                 )
             return

@@ -160,13 +160,13 @@ class Query:
     Aliases of the manifest are no concern of a query: they are exact, and looked up before.
     """
 
-    __slots__ = ("_name", "_options", "_revision", "text")
+    __slots__ = ("_options", "_revision", "name", "text")
 
     def __init__(
         self, text: str, name: str, revision: str, options: Mapping[str, OptionValue]
     ) -> None:
         self.text = text
-        self._name = name
+        self.name = name
         self._revision = revision
         self._options = options
 
@@ -196,7 +196,7 @@ class Query:
 
     def matches(self, key: RecipeKey, *, alias: str = "") -> bool:
         """Whether `key` answers; `alias` is what its recipe file calls itself, like a name."""
-        name = self._name
+        name = self.name
         if self._revision and key.revision != self._revision:
             return False
         # A name may hold dots, so what has a dot may be a name or a namespace with a name.

@@ -1,28 +1,32 @@
 """What was asked for: one entry of `packages` or of `dependencies`, strictly parsed.
 
-Owns the fields of an entry, where a recipe comes from when no source is written, and the rule
-about `local` recipes. Opens no recipe file.
+Owns the fields of an entry, what makes a dependency strong, weak or required, where a recipe comes
+from when no source is written, and the rule about `local` recipes. Opens no recipe file.
 """
 
-import functools
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from envy import fields
 from envy.errors import DeclarationError, Origin
+from envy.lua.convert import LuaFunction
 from envy.option_text import OptionValue
 from envy.phase import NEEDED_BY, RecipePhase
-from envy.recipe_key import RecipeKey
-from envy.sources import SourceItem, parse_source_item, plain_source
+from envy.recipe_key import Query, RecipeKey
+from envy.shipped import shipped_recipes_dir, shipped_source
+from envy.sources import SourceItem, digest, location, parse_source_item, plain_source
 from envy.suggest import did_you_mean
 
 _PINS = frozenset({"sha256", "ref", "subdir"})
 ENTRY_FIELDS = frozenset({"recipe", "options", "alias", "platforms", "source", *_PINS})
-DEPENDENCY_FIELDS = ENTRY_FIELDS | {"needed_by", "use"}
+DEPENDENCY_FIELDS = ENTRY_FIELDS | {"needed_by", "use", "weak", "product"}
+_CUSTOM_FIELDS = frozenset({"dependencies", "fetch", "sha256"})
+_FULL_IDENTITY = re.compile(r"(envy|local)\.[^@{}]+@[^@{}]+")
 _ALIAS = re.compile(r"[^.@{}\s\x00-\x1f\x7f]+")
 
 
@@ -33,13 +37,39 @@ class Use(Enum):
     BUILD = "build"
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a value stands in a Lua file: a global, then fields and indices (from 1)."""
+
+    file: Path
+    keys: tuple[str | int, ...]
+
+    def at(self, *keys: str | int) -> "Address":
+        """The address of something inside."""
+        return Address(self.file, (*self.keys, *keys))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomSource:
+    """A source that is a function: it fetches the recipe, with tools that it depends on.
+
+    The function itself is not kept: it runs in a Lua state of its own, loaded from the declaring
+    file again, where `fetch` says how to find it.
+    """
+
+    dependencies: "tuple[Dependency, ...]"
+    fetch: Address
+    sha256: str = ""
+    origin: Origin = field(compare=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeSpec:
     """One recipe as asked for, and where it is to come from."""
 
     identity: str
     options: Mapping[str, OptionValue] = field(default_factory=dict, hash=False)
-    source: SourceItem | None
+    source: SourceItem | CustomSource | None
     alias: str = ""
     platforms: tuple[str, ...] = ()
     origin: Origin = field(compare=False)
@@ -49,18 +79,40 @@ class RecipeSpec:
         object.__setattr__(self, "key", RecipeKey.of(self.identity, self.options))
 
 
+class Kind(Enum):
+    """How a dependency is bound: to a recipe of its own, or to one that is found in the graph."""
+
+    STRONG = "strong"
+    WEAK = "weak"
+    REQUIRED = "required"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """One entry of a recipe's `dependencies`."""
+    """One entry of a recipe's `dependencies`.
 
-    spec: RecipeSpec
+    A strong one has a `spec`; a weak one a `spec` to fall back to and something to look for; a
+    required one only that. What is looked for is a `query`, a `product`, or a product whose
+    provider answers to the query. A strong dependency on a product has a `spec` and a `product`.
+    """
+
+    spec: RecipeSpec | None
     needed_by: RecipePhase = RecipePhase.CHECK
     use: Use = Use.RUN
-    kind: str = "strong"
+    kind: Kind = Kind.STRONG
+    query: str = ""
+    product: str = ""
+    platforms: tuple[str, ...] = ()
+    origin: Origin = field(compare=False)
 
 
 def parse_spec(
-    value: object, *, origin: Origin, base_dir: Path, recipes_dir: Path | None = None
+    value: object,
+    *,
+    origin: Origin,
+    base_dir: Path,
+    recipes_dir: Path | None = None,
+    address: Address | None = None,
 ) -> RecipeSpec:
     """An entry of `packages`.
 
@@ -70,20 +122,87 @@ def parse_spec(
     Raises:
         DeclarationError: a field, an identity or an option that cannot be.
     """
-    return _parse_entry(value, ENTRY_FIELDS, origin, base_dir, recipes_dir or base_dir)
+    place = _Place(origin, base_dir, recipes_dir or base_dir, address)
+    return _parse_entry(value, ENTRY_FIELDS, place)
 
 
-def parse_dependency(value: object, *, origin: Origin, base_dir: Path) -> Dependency:
+def parse_dependency(
+    value: object, *, origin: Origin, base_dir: Path, address: Address | None = None
+) -> Dependency:
     """An entry of `dependencies`; raises as `parse_spec` does."""
-    spec = _parse_entry(value, DEPENDENCY_FIELDS, origin, base_dir, base_dir)
-    if not isinstance(value, dict) or not ("needed_by" in value or "use" in value):
-        return Dependency(spec=spec)
+    place = _Place(origin, base_dir, base_dir, address)
+    if not isinstance(value, dict) or not value:
+        return Dependency(spec=_parse_entry(value, DEPENDENCY_FIELDS, place), origin=origin)
+    with _placed(origin):
+        fields.check_known(value, DEPENDENCY_FIELDS, what="an entry", origin=origin)
+        needed_by = _parse_needed_by(value, origin) if "needed_by" in value else RecipePhase.CHECK
+        use = _parse_use(value, origin) if "use" in value else Use.RUN
+        product = fields.text(value, "product", origin=origin) if "product" in value else ""
+        if "weak" in value or not _is_strong(value):
+            return _parse_reference(value, place, needed_by=needed_by, use=use, product=product)
+    spec = _parse_entry(value, DEPENDENCY_FIELDS, place)
     return Dependency(
-        spec=spec, needed_by=_parse_needed_by(value, origin), use=_parse_use(value, origin)
+        spec=spec,
+        needed_by=needed_by,
+        use=use,
+        product=product,
+        platforms=spec.platforms,
+        origin=origin,
     )
 
 
-def parse_dependencies(value: object, *, origin: Origin, base_dir: Path) -> tuple[Dependency, ...]:
+def _is_strong(table: Mapping[str, object]) -> bool:
+    """Whether an entry says, or implies, where its recipe comes from."""
+    if "source" in table or not _PINS.isdisjoint(table):
+        return True
+    recipe = table.get("recipe")
+    if not isinstance(recipe, str):
+        # Without a product either, the entry lacks its `recipe`, and the error says so.
+        return "product" not in table
+    return bool(_FULL_IDENTITY.fullmatch(recipe))
+
+
+def _parse_reference(
+    table: dict[str, object], place: "_Place", *, needed_by: RecipePhase, use: Use, product: str
+) -> Dependency:
+    """A weak or required entry: what to look for, and what to fall back to."""
+    origin = place.origin
+    query = fields.text(table, "recipe", origin=origin) if "recipe" in table else ""
+    if not query and not product:
+        raise DeclarationError(
+            "a reference needs `recipe`, `product`, or both: what to look for", origin=origin
+        )
+    if query:
+        Query.parse(query)
+    for name in ("options", "alias", "source", *sorted(_PINS)):
+        if name in table:
+            raise DeclarationError(
+                f"`{name}` does not go with a reference, which only looks for a package",
+                origin=fields.field_origin(origin, name),
+                hint="options go into the query, recipe = 'python{version=\"3.13\"}', or `weak`",
+            )
+    fallback = None
+    if "weak" in table:
+        inner = table["weak"]
+        address = place.address.at("weak") if place.address else None
+        fallback = _parse_entry(
+            inner, ENTRY_FIELDS, _Place(origin, place.base_dir, place.recipes_dir, address)
+        )
+    return Dependency(
+        spec=fallback,
+        needed_by=needed_by,
+        use=use,
+        kind=Kind.WEAK if fallback else Kind.REQUIRED,
+        query=query,
+        product=product,
+        platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
+        origin=origin,
+    )
+
+
+def parse_dependencies(
+    value: object, *, origin: Origin, base_dir: Path, address: Address | None = None
+) -> tuple[Dependency, ...]:
     """The array `dependencies`; raises as `parse_spec` does."""
     if value is None or value == {}:
         return ()
@@ -97,9 +216,21 @@ def parse_dependencies(value: object, *, origin: Origin, base_dir: Path) -> tupl
         )
     at_element: Callable[[int], Origin] | None = getattr(origin, "at_element", None)
     return tuple(
-        parse_dependency(element, origin=at_element(i) if at_element else origin, base_dir=base_dir)
+        parse_dependency(
+            element,
+            origin=at_element(i) if at_element else origin,
+            base_dir=base_dir,
+            address=address.at(i + 1) if address else None,
+        )
         for i, element in enumerate(value)
     )
+
+
+def place_of(source: SourceItem | CustomSource | None) -> str:
+    """One text for where a recipe comes from, to tell whether two sources are the same."""
+    if isinstance(source, CustomSource):
+        return f"the function in {source.origin}"
+    return location(source) if source else ""
 
 
 def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: Origin) -> None:
@@ -125,57 +256,41 @@ def parse_alias(table: Mapping[str, object], *, origin: Origin | None) -> str:
     return alias
 
 
-@functools.cache
-def shipped_recipes_dir() -> Path:
-    """Where the recipes of namespace `envy` are: in the installed package, or in a checkout."""
-    package = Path(__file__).resolve().parent
-    installed = package / "shipped_recipes"
-    return installed if installed.is_dir() else package.parent / "recipes"
+class _Place(NamedTuple):
+    """Where an entry stands, and what its relative paths are relative to."""
+
+    origin: Origin
+    base_dir: Path
+    recipes_dir: Path
+    address: Address | None
 
 
-@functools.cache
-def _shipped_identities(directory: Path) -> frozenset[str]:
-    return frozenset(path.stem for path in directory.glob("envy.*@*.lua"))
-
-
-def shipped_source(identity: str, *, directory: Path, origin: Origin) -> SourceItem:
-    """The source of a recipe that ships with envy.
-
-    Raises:
-        DeclarationError: there is none of that identity.
-    """
-    known = _shipped_identities(directory)
-    if identity not in known:
-        raise DeclarationError(
-            f"no recipe {identity} ships with envy",
-            origin=origin,
-            hint=did_you_mean(identity, known) or "write a `source` to take it from elsewhere",
-        )
-    return SourceItem(source=f"{identity}.lua", origin=origin, base_dir=directory)
-
-
-def _parse_entry(
-    value: object, known: frozenset[str], origin: Origin, base_dir: Path, recipes_dir: Path
-) -> RecipeSpec:
+@contextlib.contextmanager
+def _placed(origin: Origin) -> Iterator[None]:
+    """Identities, queries and options are judged where nobody knows of files."""
     try:
+        yield
+    except DeclarationError as error:
+        error.origin = error.origin or origin
+        raise
+
+
+def _parse_entry(value: object, known: frozenset[str], place: _Place) -> RecipeSpec:
+    origin = place.origin
+    with _placed(origin):
         if isinstance(value, str) and value:
-            source = _default_source(RecipeKey.of(value), origin, recipes_dir)
+            source = _default_source(RecipeKey.of(value), origin, place.recipes_dir)
             return RecipeSpec(identity=value, source=source, origin=origin)
         if not isinstance(value, dict) or not value:
             raise DeclarationError(
                 f"an entry must be a string or a table with `recipe`, not {fields.describe(value)}"
             )
         fields.check_known(value, known, what="an entry", origin=origin)
-        return _entry_of_table(value, origin, base_dir, recipes_dir)
-    except DeclarationError as error:
-        # Identities and options are judged where nobody knows of files.
-        error.origin = error.origin or origin
-        raise
+        return _entry_of_table(value, place)
 
 
-def _entry_of_table(
-    table: dict[str, object], origin: Origin, base_dir: Path, recipes_dir: Path
-) -> RecipeSpec:
+def _entry_of_table(table: dict[str, object], place: _Place) -> RecipeSpec:
+    origin = place.origin
     identity = table.get("recipe")
     if not isinstance(identity, str):
         if identity is None:
@@ -187,7 +302,7 @@ def _entry_of_table(
     return RecipeSpec(
         identity=identity,
         options=_parse_options(table.get("options"), origin),
-        source=_parse_source(identity, table, origin, base_dir, recipes_dir),
+        source=_parse_source(identity, table, place),
         alias=parse_alias(table, origin=origin) if "alias" in table else "",
         platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
         origin=origin,
@@ -205,12 +320,15 @@ def _parse_options(value: object, origin: Origin) -> Mapping[str, OptionValue]:
 
 
 def _parse_source(
-    identity: str, table: dict[str, object], origin: Origin, base_dir: Path, recipes_dir: Path
-) -> SourceItem:
+    identity: str, table: dict[str, object], place: _Place
+) -> SourceItem | CustomSource:
+    origin, base_dir = place.origin, place.base_dir
     source = table.get("source")
     pins = () if _PINS.isdisjoint(table) else sorted(_PINS.intersection(table))
     if isinstance(source, str) and source and not pins:
         return plain_source(source, origin=origin, base_dir=base_dir)
+    if isinstance(source, dict) and place.address is not None:
+        return _parse_custom_source(source, place)
     if source is not None:
         if not isinstance(source, str) or not source:
             raise fields.wrong_type("source", source, "a path or a URI", origin=origin)
@@ -221,7 +339,43 @@ def _parse_source(
             f"`{pins[0]}` says something about a source, and there is no `source`",
             origin=fields.field_origin(origin, pins[0]),
         )
-    return _default_source(RecipeKey.of(identity), origin, recipes_dir)
+    return _default_source(RecipeKey.of(identity), origin, place.recipes_dir)
+
+
+def _parse_custom_source(table: dict[str, object], place: _Place) -> CustomSource:
+    """`source = { dependencies = {…}, fetch = function(ctx, opts) … end }`."""
+    origin = fields.field_origin(place.origin, "source") or place.origin
+    assert place.address is not None
+    fields.check_known(table, _CUSTOM_FIELDS, what="a custom source", origin=origin)
+    if not isinstance(table.get("fetch"), LuaFunction):
+        raise fields.wrong_type(
+            "fetch",
+            table.get("fetch"),
+            "a function that brings recipe.lua",
+            origin=origin,
+            hint="source = { fetch = function(ctx, opts) … ctx.commit_fetch(name) end }; a place "
+            'is a string: source = "recipes/x.lua"',
+        )
+    address = place.address.at("source")
+    dependencies = parse_dependencies(
+        table.get("dependencies"),
+        origin=origin,
+        base_dir=place.base_dir,
+        address=address.at("dependencies"),
+    )
+    for dependency in dependencies:
+        if dependency.needed_by is not RecipePhase.CHECK:
+            raise DeclarationError(
+                "`needed_by` does not go with a source's dependency, which is always complete "
+                "before the recipe is fetched",
+                origin=dependency.origin,
+            )
+    return CustomSource(
+        dependencies=dependencies,
+        fetch=address.at("fetch"),
+        sha256=digest(table, "sha256", origin=origin),
+        origin=origin,
+    )
 
 
 def _default_source(key: RecipeKey, origin: Origin, recipes_dir: Path) -> SourceItem:

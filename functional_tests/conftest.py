@@ -1,5 +1,8 @@
 """Fixtures of the tests that run the installed `envy` command."""
 
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,3 +30,15 @@ def second_project(tmp_path, project):
 def go_project(tmp_path):
     """A Go module, with a cache of its own for envy; Go's own build cache is shared."""
     return GoProject(tmp_path / "module")
+
+
+@pytest.fixture
+def unprivileged():
+    """Words before a command that let permissions hold it back, which they do not root."""
+    if os.geteuid() != 0:
+        return ()
+    powers = "-dac_override,-dac_read_search"
+    words = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
+    if shutil.which("setpriv") is None or subprocess.run([*words, "true"], check=False).returncode:
+        pytest.skip("needs a user other than root, or setpriv to be held back like one")
+    return words

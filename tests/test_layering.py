@@ -18,6 +18,7 @@ LAYERS = {
     "declarations": {
         "fields",
         "manifest",
+        "manifest_search",
         "option_text",
         "options",
         "origins",
@@ -25,6 +26,7 @@ LAYERS = {
         "recipe_key",
         "recipe_spec",
         "recipe_tables",
+        "shipped",
         "sources",
         "spelling",
     },
@@ -32,6 +34,7 @@ LAYERS = {
         "archive",
         "cache",
         "children",
+        "evidence",
         "files",
         "process",
         "shell",

@@ -238,7 +238,7 @@ def test_own_globals_do_not_warn(define):
         ("install = 'x'\nexclusive = true", 3, "`exclusive` must be a non-empty string"),
         ("fetch = {\n 'a.tgz',\n { source = 'b.tgz',\n sha256 = 'x' } }", 5, "64 hexadecimal"),
         ("fetch = { 'a/x', 'b/x' }", 2, 'two sources have the file name "x"'),
-        ("install = 'x'\ndependencies = {\n 'local.a@r1',\n { recipe = 'x' },\n}", 5, "identity"),
+        ("install = 'x'\ndependencies = {\n 'local.a@r1',\n { recipe = 'a b' },\n}", 5, "name"),
         ("install = 'x'\ndependencies = {\n { recipe = 'local.x@1',\n use = 'biuld' } }", 5, "use"),
         ("install = 'x'\noptions = {\n v = { type = 'text' } }", 4, "unknown type"),
     ],

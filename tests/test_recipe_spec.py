@@ -8,14 +8,14 @@ from envy.errors import DeclarationError, Origin
 from envy.phase import RecipePhase
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import (
+    Kind,
     Use,
     check_local_rule,
     parse_dependencies,
     parse_dependency,
     parse_spec,
-    shipped_recipes_dir,
-    shipped_source,
 )
+from envy.shipped import shipped_recipes_dir, shipped_source
 from envy.sources import SourceItem
 
 BASE = Path("/project")
@@ -93,7 +93,7 @@ def test_dependency_defaults():
     """Needed from the check on, and at run time."""
     dependency = depend({"recipe": "local.a@r1", "source": "a.lua"})
     assert (dependency.needed_by, dependency.use) == (RecipePhase.CHECK, Use.RUN)
-    assert dependency.kind == "strong"
+    assert dependency.kind is Kind.STRONG
 
 
 def test_dependency_says_what_it_is_for():
@@ -106,7 +106,7 @@ def test_dependency_says_what_it_is_for():
     ("value", "part"),
     [
         (3, "not a number"),
-        ({}, "not a table"),
+        ({}, "not an empty table"),
         ("", "not an empty string"),
         ("python", '"python" is no identity'),
         ("arm.gcc@v2", "the source of arm.gcc@v2 is missing"),
@@ -146,7 +146,9 @@ def test_what_cannot_be_is_an_error_with_its_place(value, part):
         ({"recipe": "local.a@r1", "needed_by": "recipe_fetch"}, "`needed_by` names no phase"),
         ({"recipe": "local.a@r1", "needed_by": 3}, "`needed_by` must be"),
         ({"recipe": "local.a@r1", "use": "biuld"}, 'did you mean "build"?'),
-        ({"recipe": "ninja", "weak": {"recipe": "local.ninja@r0"}}, 'no field "weak"'),
+        ({"recipe": "ninja", "weak": {"recipe": "ninja"}}, "is no identity"),
+        ({"product": "x", "weak": {"recipe": "local.a@r1"}, "options": {}}, "does not go with"),
+        ({"recipe": "no such", "use": "run"}, "does not name a package"),
     ],
 )
 def test_dependency_that_cannot_be_is_an_error(value, part):

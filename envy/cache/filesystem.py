@@ -13,6 +13,7 @@ import contextlib
 import errno
 import os
 import stat
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _HINTS = {
     "--cache-root or ENVY_CACHE_ROOT",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
     errno.ENAMETOOLONG: "name a cache with a shorter path with --cache-root or ENVY_CACHE_ROOT",
+    errno.ENOTDIR: "name a directory for the cache with --cache-root or ENVY_CACHE_ROOT",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.ENOTEMPTY: "something is still writing there; end it and try again",
 }
 _HINTS[errno.EDQUOT] = _HINTS[errno.ENOSPC]
@@ -38,6 +41,8 @@ _TO_FLUSH = os.O_RDONLY if _DIRECTORIES_OPEN else os.O_RDWR
 # Below this many files a thread costs more than it saves; each of them waits for the disk alone.
 _PARALLEL_FROM = 64
 _FLUSHERS = 4
+# Those that all threads of the process may have beside themselves, however many publish at once.
+_helpers = threading.BoundedSemaphore(_FLUSHERS)
 _MOST_ROUNDS = 5
 
 
@@ -47,7 +52,10 @@ def explained(error: OSError, *, doing: str, path: str) -> CacheError:
     reason = error.strerror or str(error)
     hint = _HINTS.get(error.errno or 0, "")
     if error.errno in {errno.EACCES, errno.EPERM}:
-        hint = f"see who owns {where} and its permissions; was envy once run as another user?"
+        hint = (
+            f"see who owns {where} and its permissions (was envy once run as another user?), or "
+            "name another cache with --cache-root or ENVY_CACHE_ROOT"
+        )
     return CacheError(f"cannot {doing}: {where}: {reason}", path=Path(where), hint=hint)
 
 
@@ -161,25 +169,29 @@ def _start_writing(paths: Sequence[str]) -> None:
 
 
 def _flush_in_parallel(paths: Sequence[str]) -> None:
-    import threading
-
     failures: list[Exception] = []
+    count = sum(_helpers.acquire(blocking=False) for _ in range(_FLUSHERS - 1))
 
-    def flush_some(part: Sequence[str]) -> None:
+    def flush_part(first: int) -> None:
         try:
-            for path in part:
+            for path in paths[first :: count + 1]:
                 _flush(path)
         except Exception as error:  # noqa: BLE001 - raised again below, in the caller's thread
             failures.append(error)
 
     threads = [
-        threading.Thread(target=flush_some, args=(paths[first::_FLUSHERS],), daemon=True)
-        for first in range(_FLUSHERS)
+        threading.Thread(target=flush_part, args=(first,), daemon=True)
+        for first in range(1, count + 1)
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        flush_part(0)
+        for thread in threads:
+            thread.join()
+    finally:
+        for _ in range(count):
+            _helpers.release()
     if failures:
         raise failures[0]
 

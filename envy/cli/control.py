@@ -5,8 +5,9 @@ acts. KeyboardInterrupt is never raised: it could strike anywhere, inside a lock
 
 Guarantees
   The first SIGINT or SIGTERM cancels: nothing more starts, children are ended.
-  What has not ended two seconds later (a C call inside Lua, say) is left behind: groups killed,
-  events flushed, exit code 130.
+  What has not ended two seconds later (a C call inside Lua, say), or at the second signal, is left
+  behind: groups killed, events flushed, exit code 130.
+  Nothing here waits for a terminal or a pipe that takes no more.
   SIGUSR1 prints what waits for what.
 """
 
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from envy import events as ev
 from envy.children import Children, RunningChild
+from envy.console.text import say
 from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.phase import RecipePhase
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from envy.engine.coordination import Coordinator
 
 PATIENCE = 2.0  # seconds between a cancellation and leaving
+FAREWELL = 0.5  # seconds for the last words
 SILENCE = 60.0  # seconds after which a phase that says nothing gets a line
 CANCELLED = 130
 _PHASES = {phase.label: phase for phase in RecipePhase}
@@ -102,16 +105,28 @@ class Control:
         elif not self.cancelled:
             self.cancelled = True
             self._leave_at = time.monotonic() + PATIENCE
-            if self._engine is not None:
-                self._engine.cancel(Cancelled("cancelled"))
-            else:
-                self._children.terminate_all()
+            # Children get time to end; a second signal must be heard meanwhile.
+            threading.Thread(target=self._cancel, daemon=True).start()
+        else:
+            self._leave()
+
+    def _cancel(self) -> None:
+        if self._engine is not None:
+            self._engine.cancel(Cancelled("cancelled"))
+        else:
+            self._children.terminate_all()
 
     def _leave(self) -> None:
+        self._children.terminate_all(grace=0)
+        farewell = threading.Thread(target=self._say_farewell, daemon=True)
+        farewell.start()
+        farewell.join(FAREWELL)
+        os._exit(CANCELLED)
+
+    def _say_farewell(self) -> None:
         with contextlib.suppress(Exception):
             self._bus.close()
-        sys.stderr.flush()
-        os._exit(CANCELLED)
+            say(sys.stderr, "cancelled")
 
     def _report_waits(self) -> None:
         rows = self._engine.coordinator.describe() if self._engine else []

@@ -130,7 +130,8 @@ def _value(name: str) -> Callable[[Any], dict[str, Any]]:
 
 
 def _path(name: str) -> Callable[[str], dict[str, Any]]:
-    return lambda text: {name: absolute_path(text)}
+    option = f"--{name.replace('_', '-')}"
+    return lambda text: {name: absolute_path(text, what=option)}
 
 
 def _verbose(_given: bool) -> dict[str, Any]:  # noqa: FBT001  a flag's value, from click

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 
-from envy.console.summary import SyncResult, failure_lines
-from envy.console.text import write_line
+import click
+
+from envy.cli.exit_codes import exit_code_of
+from envy.console.summary import SyncResult, failure_lines, final_line
+from envy.console.text import say
 from envy.engine.engine import Engine, Result
-from envy.errors import Cancelled, EnvyError, RecipeError
+from envy.errors import Cancelled, EnvyError, RecipeError, StoppedEarly
 from envy.recipe import Outcome
 
 
@@ -21,7 +26,8 @@ def summarise(results: Sequence[Result], engine: Engine, *, seconds: float) -> S
         cached=sum(1 for outcome in outcomes if outcome is Outcome.CACHED),
         installed=sum(1 for o in outcomes if o in {Outcome.INSTALLED, Outcome.CHANGED}),
         failures=[r.failure for r in results if isinstance(r.failure, RecipeError)],
-        cancelled=engine.stopped(),
+        stopped=sum(1 for result in results if isinstance(result.failure, Cancelled)),
+        cancelled=engine.stopped() and not isinstance(engine.cancellation, StoppedEarly),
         seconds=seconds,
     )
 
@@ -29,24 +35,30 @@ def summarise(results: Sequence[Result], engine: Engine, *, seconds: float) -> S
 def print_failures(failures: Sequence[RecipeError]) -> None:
     """Each root failure once, then a line for each package it stopped."""
     for line in failure_lines(failures):
-        write_line(sys.stderr, line)
+        say(sys.stderr, line)
 
 
-def raise_unless_done(results: Sequence[Result], engine: Engine) -> None:
-    """Print what failed and end the command, unless all went well.
+@contextlib.contextmanager
+def telling_failures(engine: Engine) -> Iterator[None]:
+    """If the command ends here, tell what had failed before, which its own error does not say."""
+    try:
+        yield
+    except EnvyError as error:
+        print_failures([failure for failure in engine.failures() if failure is not error])
+        raise
+
+
+def end_unless_done(
+    results: Sequence[Result], engine: Engine, *, command: str, started: float
+) -> None:
+    """Print what failed and end the command, unless all went well. `started` is monotonic time.
 
     Raises:
-        EnvyError: something failed, or the run was cancelled.
+        Cancelled: the user ended the run; click.exceptions.Exit: something failed.
     """
-    result = summarise(results, engine, seconds=0)
-    if not result.failures and engine.cancellation is None:
+    result = summarise(results, engine, seconds=time.monotonic() - started)
+    if not result.failures and not engine.stopped():
         return
     print_failures(result.failures)
-    if engine.cancellation is not None and not result.failures:
-        raise engine.cancellation
-    raise EnvyError(f"{len(result.failures)} of {result.packages} packages could not be installed")
-
-
-def is_user_cancellation(error: Exception | None) -> bool:
-    """Whether a run was ended, and not by a failure of its own."""
-    return isinstance(error, Cancelled)
+    say(sys.stderr, final_line(result, command=command))
+    raise click.exceptions.Exit(exit_code_of(result))

@@ -6,14 +6,15 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from envy.cli.asset import require_installed
+from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
-from envy.cli.outcome import raise_unless_done
+from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.settings import Settings
 from envy.cli.wiring import Session, open_session
 from envy.engine.resolution import checked_goals
@@ -51,19 +52,21 @@ def command(
     What is missing is installed first. --with may be given several times; then only those packages
     are used. The exit code and signals are those of CMD; what follows CMD is passed on untouched.
     """
-    with open_session(settings) as session:
+    with open_session(settings, owns_stdout=True) as session:
         environment = prepare(session, queries, install=not no_install)
     execute(words, environment)
 
 
 def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[str, str]:
     """Install what is asked for, and return the environment to run a program in."""
+    started = time.monotonic()
     engine = session.engine
-    engine.resolve_graph(session.manifest.packages)
-    goals = checked_goals(engine, queries)
+    with telling_failures(engine):
+        engine.resolve_graph(session.manifest.packages)
+        goals = checked_goals(engine, queries)
     recipes = [engine.recipes[key] for key in goals]
     if install:
-        raise_unless_done(engine.run_full(goals), engine)
+        end_unless_done(engine.run_full(goals), engine, command="run", started=started)
     else:
         require_installed(engine, recipes)
         for recipe in recipes:
@@ -121,9 +124,10 @@ def execute(words: Sequence[str], environment: Mapping[str, str]) -> None:
         )
     sys.stdout.flush()
     sys.stderr.flush()
-    if hasattr(signal, "SIGPIPE"):
-        # Python ignores it, and a program would inherit that.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # Python ignores these, and a program would inherit that.
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
         os.execve(program, list(words), dict(environment))  # noqa: S606  no shell is meant
     except OSError as error:

@@ -4,13 +4,14 @@ Owns the precedence: an option after the command, an option before it, the envir
 Reads no environment itself; it is handed one.
 """
 
+import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from envy.console.verbosity import Verbosity
-from envy.errors import UsageError
+from envy.errors import EnvyError, UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +60,45 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def absolute_path(text: str) -> Path:
-    """The path that was meant by text, in the current directory where it is relative."""
-    return Path(text).expanduser().absolute()
+def absolute_path(text: str, *, what: str = "a path") -> Path:
+    """The path that was meant by text, in the current directory where it is relative.
+
+    Raises:
+        UsageError: it is empty; EnvyError: it is relative to a directory that was removed.
+    """
+    if not text:
+        raise UsageError(f"{what} is empty", hint=f"give {what} a path, or leave it out")
+    path = _expanded(text)
+    return path if path.is_absolute() else current_directory() / path
+
+
+def current_directory() -> Path:
+    """Where envy was started.
+
+    Raises:
+        EnvyError: it has been removed.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise EnvyError(
+            "the current directory has been removed",
+            hint="change to one that is there: cd PATH",
+        ) from error
+
+
+def _expanded(text: str) -> Path:
+    # Path.expanduser fails for a user that does not exist; a shell leaves such a word as it is.
+    return Path(os.path.expanduser(text))  # noqa: PTH111
 
 
 def _cache_root(text: str) -> Path:
     # A variable outlives the directory it was set in; relative, it would name many caches.
-    path = Path(text).expanduser()
+    path = _expanded(text)
     if not path.is_absolute():
         raise UsageError(
             f"ENVY_CACHE_ROOT is {text!r}, which is not an absolute path",
-            hint=f"set ENVY_CACHE_ROOT={path.absolute()}, or say --cache-root {text}",
+            hint=f"set ENVY_CACHE_ROOT={current_directory() / path}, or say --cache-root {text}",
         )
     return path
 

@@ -20,6 +20,7 @@ class UserTerminal:
         self._listeners = listeners
         self._lock = threading.Lock()
         self._consented = assume_yes
+        self._refusal: tuple[str, str] | None = None  # why not, and what to do
 
     def consent(self, packages: Sequence[str]) -> None:
         """Ask whether these user-managed packages may be installed.
@@ -28,21 +29,26 @@ class UserTerminal:
             EnvyError: the answer is no, or nobody can be asked.
         """
         with self._exclusively():
-            if self._consented:
-                return
-            listed = "\n".join(f"    {package}" for package in packages)
-            question = f"these packages change this machine, outside envy's cache:\n{listed}"
-            if not _is_interactive():
-                raise EnvyError(
-                    question, hint="without a terminal, say --yes or set ENVY_YES=1 to install them"
-                )
-            with suspended(self._listeners), released():
-                sys.stderr.write(f"{question}\ninstall them? [y/N] ")
-                sys.stderr.flush()
-                answer = sys.stdin.readline().strip().lower()
-            if answer not in {"y", "yes"}:
-                raise EnvyError("not installed, as you said", hint="--yes installs without asking")
-            self._consented = True
+            if not self._consented and self._refusal is None:
+                self._refusal = self._ask(packages)
+                self._consented = self._refusal is None
+            if self._refusal is not None:
+                message, hint = self._refusal
+                raise EnvyError(message, hint=hint)
+
+    def _ask(self, packages: Sequence[str]) -> tuple[str, str] | None:
+        """None when the user agrees, else why not."""
+        listed = "\n".join(f"    {package}" for package in packages)
+        question = f"these packages change this machine, outside envy's cache:\n{listed}"
+        if not _is_interactive():
+            return question, "without a terminal, say --yes or set ENVY_YES=1 to install them"
+        with suspended(self._listeners), released():
+            sys.stderr.write(f"{question}\ninstall them? [y/N] ")
+            sys.stderr.flush()
+            answer = sys.stdin.readline().strip().lower()
+        if answer in {"y", "yes"}:
+            return None
+        return "not installed, as you said", "--yes installs without asking"
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TextIO
 
 from envy.children import Children
+from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import can_draw, make_listeners
 from envy.cli.settings import Settings
-from envy.cli.wiring import cache_root, open_session
+from envy.cli.wiring import open_session
 from envy.console.text import Streams
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus

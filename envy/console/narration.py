@@ -1,5 +1,8 @@
 """What is worth a line: turns events into remarks, and keeps no more than it needs for that.
 
+That something begins is worth one only when it takes long, which no event says; whoever wants such
+lines asks for them when their moment has come (`next_due`, `lasting`).
+
 Owns the wording of everything that is said while envy works. Draws nothing and knows no stream.
 """
 
@@ -13,6 +16,8 @@ from envy.console.verbosity import Importance
 from envy.events import Event, Stamped
 from envy.phase import RecipePhase
 
+# What takes longer than this gets a line before it ends.
+LASTING_SECONDS = 2.0
 _MAKES_CONTENT = range(RecipePhase.FETCH, RecipePhase.DEPLOY)
 
 
@@ -29,6 +34,7 @@ class Narrator:
 
     def __init__(self) -> None:
         self._began: dict[str, float] = {}
+        self._unsaid: dict[str, float] = {}  # of these, which nobody has heard of; oldest first
         self._hits: set[str] = set()
         self._misses: set[str] = set()
         self._announced: set[tuple[str, str]] = set()
@@ -53,18 +59,37 @@ class Narrator:
         teller = self._tellers.get(type(stamped.event))
         return teller(stamped.event, stamped.ts) if teller else []
 
+    def next_due(self) -> float | None:
+        """When the next recipe will have been at work for long; None if none is."""
+        oldest = next(iter(self._unsaid.values()), None)
+        return None if oldest is None else oldest + LASTING_SECONDS
+
+    def lasting(self, now: float) -> list[Remark]:
+        """What has been going on for long, each once."""
+        remarks = []
+        while (due := self.next_due()) is not None and due <= now:
+            key = next(iter(self._unsaid))
+            del self._unsaid[key]
+            remarks.append(_remark(Importance.STEP, f"installing {key}"))
+        return remarks
+
     def _phase_start(self, event: events.PhaseStart, ts: float) -> list[Remark]:
         known_cached = event.recipe in self._hits and event.recipe not in self._misses
         if event.phase not in _MAKES_CONTENT or event.key in self._began or known_cached:
             return []
-        self._began[event.key] = ts
-        return [_remark(Importance.STEP, f"installing {event.key}")]
+        self._began[event.key] = self._unsaid[event.key] = ts
+        return [_remark(Importance.DETAIL, f"installing {event.key}")]
 
-    def _phase_failure(self, event: events.PhaseFailure, _ts: float) -> list[Remark]:
-        first = event.error.strip().partition("\n")[0]
-        return [
-            _remark(Importance.FAILURE, f"failed {event.key}: {event.phase.label} failed: {first}")
-        ]
+    def _phase_failure(self, event: events.PhaseFailure, ts: float) -> list[Remark]:
+        # Why is told once, in full, when the run has ended.
+        text = f"failed {event.key} in {event.phase.label}{self._took(event.key, ts)}"
+        return [_remark(Importance.NOTE, text)]
+
+    def _took(self, key: str, now: float) -> str:
+        """The time since a recipe's work began, which has ended now; "" if it had not begun."""
+        self._unsaid.pop(key, None)
+        began = self._began.pop(key, None)
+        return "" if began is None else f" ({format_seconds(now - began)})"
 
     def _phase_silent(self, event: events.PhaseSilent, _ts: float) -> list[Remark]:
         who = f"{event.recipe}: {event.phase.label} silent for {event.seconds} s"
@@ -113,18 +138,20 @@ class Narrator:
         return [Remark(Importance.RESULT, line) for line in safe_lines(event.message)]
 
     def _recipe_complete(self, event: events.RecipeComplete, ts: float) -> list[Remark]:
-        began = self._began.pop(event.key, None)
-        if event.outcome in ("installed", "deployed"):
-            took = f" ({format_seconds(ts - began)})" if began is not None else ""
-            return [_remark(Importance.NOTE, f"{event.outcome} {event.key}{took}")]
+        took = self._took(event.key, ts)
+        if event.outcome in _DONE:
+            return [_remark(Importance.NOTE, f"{_DONE[event.outcome]} {event.key}{took}")]
         where = f" at {event.asset_path}" if event.asset_path else ""
         return [_remark(Importance.DETAIL, f"{event.outcome} {event.key}{where}")]
 
-    def _recipe_aborted(self, event: events.RecipeAborted, _ts: float) -> list[Remark]:
+    def _recipe_aborted(self, event: events.RecipeAborted, ts: float) -> list[Remark]:
+        self._took(event.key, ts)
         text = f"not built {event.key}: {event.dependency} failed"
         return [_remark(Importance.DETAIL, text)]
 
 
+# Outcomes of recipes that something was done for, in a reader's words.
+_DONE = {"installed": "installed", "changed": "installed", "deployed": "deployed"}
 _LEVELS = {
     "debug": Importance.DETAIL,
     "info": Importance.NOTE,

@@ -5,12 +5,13 @@ Owns its two streams while a run lasts; writes no escape codes and rewrites noth
 
 import contextlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from envy.console.narration import Narrator, Remark
-from envy.console.text import Streams, write_line
+from envy.console.text import Streams, say
 from envy.console.verbosity import Importance, Verbosity
-from envy.events import Stamped
+from envy.events import PhaseStart, Stamped
 
 
 class PlainConsole:
@@ -18,48 +19,80 @@ class PlainConsole:
 
     Guarantees
       A line is written whole, in the order of events.
+      What goes on for long is told while it does, by a thread that sleeps until then.
       While suspended nothing is written; what was said meanwhile follows afterwards.
       A stream that is gone (a closed pipe) ends the lines, never the run.
     """
 
-    def __init__(self, streams: Streams, *, verbosity: Verbosity = Verbosity.NORMAL) -> None:
+    detailed = False  # of slots, threads and locks it says nothing
+
+    def __init__(
+        self,
+        streams: Streams,
+        *,
+        verbosity: Verbosity = Verbosity.NORMAL,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._streams = streams
         self._verbosity = verbosity
+        self._clock = clock
         self._narrator = Narrator()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition(threading.Lock())
         self._suspended = False
+        self._closed = False
         self._held: list[Remark] = []
+        self._thread: threading.Thread | None = None
 
     def on_event(self, stamped: Stamped) -> None:
         """Write what the event is worth."""
-        remarks = [
-            remark
-            for remark in self._narrator.tell(stamped)
-            if remark.importance >= self._verbosity
-        ]
-        if not remarks:
-            return
-        with self._lock:
-            self._held.extend(remarks)
-            if not self._suspended:
-                self._write_held()
+        with self._changed:
+            self._take(self._narrator.tell(stamped))
+            if isinstance(stamped.event, PhaseStart) and self._narrator.next_due() is not None:
+                self._watch()
 
     def close(self) -> None:
         """Write what a suspension still holds."""
-        with self._lock:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
             self._write_held()
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
         """Leave the terminal to somebody else, such as a question or an interactive program."""
-        with self._lock:
+        with self._changed:
             self._suspended = True
         try:
             yield
         finally:
-            with self._lock:
+            with self._changed:
                 self._suspended = False
                 self._write_held()
+
+    def _take(self, remarks: list[Remark]) -> None:
+        self._held += [remark for remark in remarks if remark.importance >= self._verbosity]
+        if self._held and not self._suspended:
+            self._write_held()
+
+    def _watch(self) -> None:
+        """See that what has just begun is told when it lasts; the verbose have heard of it."""
+        if self._verbosity is not Verbosity.NORMAL:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._tell_lasting, daemon=True)
+            self._thread.start()
+        else:
+            self._changed.notify()
+
+    def _tell_lasting(self) -> None:
+        with self._changed:
+            while not self._closed:
+                due = self._narrator.next_due()
+                patience = None if due is None else due - self._clock()
+                if patience is None or patience > 0:
+                    self._changed.wait(patience)
+                else:
+                    self._take(self._narrator.lasting(self._clock()))
 
     def _write_held(self) -> None:
         held, self._held = self._held, []
@@ -70,5 +103,4 @@ class PlainConsole:
 def write_remark(streams: Streams, remark: Remark) -> None:
     """Write one remark to the stream it is for; a stream that is gone takes nothing."""
     to_output = remark.importance is Importance.RESULT
-    with contextlib.suppress(OSError, ValueError):  # ValueError: the stream was closed
-        write_line(streams.output if to_output else streams.errors, remark.text)
+    say(streams.output if to_output else streams.errors, remark.text)

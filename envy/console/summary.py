@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from envy.console.text import format_seconds, safe_lines
-from envy.errors import DependencyFailed, RecipeError
+from envy.errors import DependencyFailed, PhaseFailed, RecipeError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,7 @@ class SyncResult:
     cached: int = 0
     installed: int = 0
     failures: Sequence[RecipeError] = ()
+    stopped: int = 0  # those that the end of the run found unfinished
     cancelled: bool = False
     seconds: float = 0.0
 
@@ -35,8 +36,8 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
         f"{result.user_managed} user-managed",
         f"{len(roots)} failed",
     ]
-    if dependents:
-        parts.append(f"{len(dependents)} not built")
+    if dependents or result.stopped:
+        parts.append(f"{len(dependents) + result.stopped} not built")
     found = f"{result.cached} cached"
     if result.installed:
         found += f", {result.installed} installed"
@@ -45,11 +46,20 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
 
 
 def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
-    """What went wrong: each root failure in full, then a line for each recipe it stopped."""
+    """What went wrong: each root failure in full, then a line for each recipe it stopped.
+
+    A reason that several recipes share, such as a full disk, is told once.
+    """
     roots, dependents = _split(failures)
     lines: list[str] = []
+    told: dict[str, str] = {}
     for root in roots:
-        lines += safe_lines(f"error: {root}")
+        reason = "\n".join(root.reason) if isinstance(root, PhaseFailed) else str(root)
+        first = told.setdefault(reason, root.key)
+        if first == root.key or getattr(root, "log_path", None):
+            lines += safe_lines(f"error: {root}")
+        else:
+            lines += safe_lines(f"error: {root.key}: {root.phase} failed, as {first} did")
     for dependent in dependents:
         lines += safe_lines(dependent.message.partition("\n")[0])
     return lines

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
-from envy.engine import demand, keys, resolution
+from envy.engine import demand, held, keys, resolution
 from envy.engine.coordination import Coordinator
 from envy.engine.node import Coordination
 from envy.engine.recipe_kind import RecipeKind
@@ -21,8 +21,11 @@ from envy.errors import (
     Cancelled,
     EnvyError,
     GraphError,
+    Origin,
     PhaseFailed,
     QueryNotFound,
+    RecipeError,
+    StoppedEarly,
 )
 from envy.lua.convert import LuaValue
 from envy.lua.runtime import LuaState
@@ -30,7 +33,7 @@ from envy.phase import RecipePhase
 from envy.phases.surface import Services
 from envy.recipe import Edge, Outcome, Recipe
 from envy.recipe_key import Query, RecipeKey
-from envy.recipe_spec import RecipeSpec
+from envy.recipe_spec import CustomSource, RecipeSpec
 from envy.shell import Shell
 from envy.suggest import nearest
 
@@ -57,20 +60,25 @@ class Engine:
         fail_fast: bool = False,
         aliases: Mapping[str, RecipeKey] | None = None,
         default_shell: LuaValue = None,
+        shell_origin: Origin | None = None,
         manifest_state: LuaState | None = None,
     ) -> None:
         self.services = services
         self.recipes: dict[RecipeKey, Recipe] = {}
         self.coordination: dict[RecipeKey, Coordination] = {}
         self.roots: list[RecipeKey] = []
+        self.held: dict[RecipeKey, Recipe] = {}  # whose source is a function, not yet run
         self.cancellation: Cancelled | None = None
         self.default_shell = default_shell
+        self.shell_origin = shell_origin
         self.manifest_state = manifest_state
         self.shell: Shell | None = None  # for the scripts of most recipes, once resolved
         self.shell_exempt: set[RecipeKey] = set()
+        self.resolved = False
+        self._held_before: set[RecipeKey] = set()
         self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
-        self.coordinator = Coordinator(listening=lambda: services.events.listening)
+        self.coordinator = Coordinator(listening=lambda: services.events.detailed)
         self.work_pool = self.coordinator.new_pool("work", jobs)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
         self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)
@@ -86,7 +94,7 @@ class Engine:
             self.coordinator.add(node)
             self.recipes[spec.key] = recipe
             self.coordination[spec.key] = node
-            if self.services.events.listening:
+            if self.services.events.detailed:
                 self.services.events.emit(
                     ev.RecipeRegistered(recipe=spec.identity, key=spec.key.canonical)
                 )
@@ -111,12 +119,16 @@ class Engine:
         """The recipe of exactly this key, if it is in the graph."""
         return self.recipes.get(key)
 
+    def aliased(self, name: str) -> Recipe | None:
+        """The package that an alias of the manifest stands for."""
+        key = self._aliases.get(name)
+        return self.recipes.get(key) if key is not None else None
+
     def find_matches(self, query: str) -> list[Recipe]:
         """Every package that answers to a query, in key order. A manifest alias is exact."""
-        aliased = self._aliases.get(query)
+        aliased = self.aliased(query)
         if aliased is not None:
-            recipe = self.recipes.get(aliased)
-            return [recipe] if recipe else []
+            return [aliased]
         asked = Query.parse(query)
         found = [
             recipe
@@ -170,9 +182,15 @@ class Engine:
             only.
         """
         resolution.resolve_graph(self, roots)
+        self.resolved = True
 
     def start_recipe(self, recipe: Recipe) -> None:
-        """Let a recipe that was just declared be fetched."""
+        """Let a recipe that was just declared be fetched, at once or when its source can be."""
+        if isinstance(recipe.spec.source, CustomSource):
+            if recipe.key not in self._held_before:
+                self._held_before.add(recipe.key)
+                held.hold(self, recipe)
+            return
         self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.RECIPE_FETCH)
 
     def wait_for_resolution_phase(self) -> None:
@@ -193,6 +211,16 @@ class Engine:
         self.coordinator.raise_target(node, phase)
         self.coordinator.wait([node], phase)
         self._raise_if_cancelled()
+
+    def compute_keys(self, goals: Iterable[RecipeKey]) -> None:
+        """Give the closure of the goals its entry keys, and look its entries up."""
+        keys.compute_keys(self, list(goals))
+
+    def complete(self, goals: Iterable[RecipeKey]) -> None:
+        """Set the goals, and all that is wanted for them, on their way to completion."""
+        self.prepare(goals)
+        for recipe in self.wanted():
+            self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
 
     def prepare(self, goals: Iterable[RecipeKey]) -> None:
         """Compute entry keys, look entries up, and decide what is wanted; runs no phase."""
@@ -244,7 +272,7 @@ class Engine:
     def on_failure(self, failure: PhaseFailed) -> None:
         """With --fail-fast, the first failure ends the run."""
         if self._fail_fast and self.cancellation is None:
-            self.cancel(Cancelled(f"stopped, because {failure.key} failed (--fail-fast)"))
+            self.cancel(StoppedEarly(f"stopped, because {failure.key} failed (--fail-fast)"))
 
     # -- what phases ask -------------------------------------------------------------------------
 
@@ -278,21 +306,29 @@ class Engine:
         return keys.shell_for(self, recipe)
 
     def unsatisfied(self) -> list[str]:
-        """Keys of the wanted user-managed packages that are not known to be satisfied."""
-        return [
-            recipe.key.canonical
-            for recipe in self.wanted()
-            if recipe.definition
-            and recipe.definition.user_managed
-            and not recipe.satisfied
-            and not self.coordination[recipe.key].ended
-        ]
+        """The wanted user-managed packages that are not known to be satisfied, for the user."""
+        found = []
+        for recipe in self.wanted():
+            node = self.coordination[recipe.key]
+            if recipe.definition and recipe.definition.user_managed and not recipe.satisfied:
+                if node.current >= RecipePhase.CHECK and not node.ended:
+                    found.append(recipe.key.canonical)
+                elif not node.ended:
+                    found.append(f"{recipe.key} (its check has not run yet)")
+        return found
 
     # -- telling ---------------------------------------------------------------------------------
 
-    def edges_of(self, key: RecipeKey) -> tuple[Edge, ...]:
-        """What a recipe needs, in key order."""
-        return self.recipes[key].edges
+    def all_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
+        """What a recipe needs, and what its source needs before."""
+        recipe = self.recipes[key]
+        return recipe.edges + recipe.source_edges if recipe.source_edges else recipe.edges
+
+    def is_here(self, platforms: Sequence[str], origin: Origin) -> bool:
+        """Whether something with these `platforms` exists on this one."""
+        platform = self.services.platform
+        matches = [platform.matches(name, origin=origin) for name in platforms]
+        return any(matches) or not matches
 
     def _explain_failures(self) -> None:
         """Add to each root failure who declared the recipe, and who needed it."""
@@ -303,6 +339,11 @@ class Engine:
     def _raise_if_cancelled(self) -> None:
         if self.cancellation is not None:
             raise self.cancellation
+
+    def failures(self) -> list[RecipeError]:
+        """Everything that has failed until now, wanted or not, in key order."""
+        found = [self.failure_of(key) for key in sorted(self.recipes)]
+        return [failure for failure in found if isinstance(failure, RecipeError)]
 
     def failure_of(self, key: RecipeKey) -> Exception | None:
         """What a recipe failed with, if it did."""

@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from envy.cache.entry_key import entry_key
-from envy.cache.read import lookup
+from envy.cache.read import deploy_recorded, lookup
 from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.lua.convert import LuaFunction
 from envy.lua.host import CtxTable
+from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.ingredients import ingredients_of, key_of_user_managed
+from envy.phases.recipe_fetch import drop_lua
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import Use
@@ -31,7 +33,10 @@ def compute_keys(engine: Engine, goals: Iterable[RecipeKey]) -> None:
 
     A recipe whose key cannot be computed fails, and so does whatever depends on it.
     """
-    if engine.shell is None:
+    # A function that chooses the shell asks for packages: it is called when all are known.
+    if engine.shell is None and (
+        engine.resolved or not isinstance(engine.default_shell, LuaFunction)
+    ):
         engine.shell = _default_shell(engine)
     for key in _closure(engine, goals):
         recipe = engine.recipes[key]
@@ -74,7 +79,14 @@ def _compute_key(engine: Engine, recipe: Recipe) -> None:
         )
         if not definition.user_managed:
             recipe.cached = lookup(recipe.entry, recipe.entry_key).hit
+            recipe.undeployed = (
+                recipe.cached
+                and definition.deploy is not None
+                and not deploy_recorded(recipe.entry)
+            )
             recipe.asset_dir = recipe.entry.asset_dir
+            if recipe.cached and definition.deploy is None:
+                drop_lua(recipe)  # loaded again, should the entry go before its turn comes
     except EnvyError as error:
         engine.fail(recipe.key, error, phase=RecipePhase.CHECK)
 
@@ -93,7 +105,7 @@ def _default_shell(engine: Engine) -> Shell:
     if value is None:
         return builtin_shell(platform)
     if not isinstance(value, LuaFunction):
-        return shell_from_value(value, None)
+        return shell_from_value(value, engine.shell_origin)
     used: list[RecipeKey] = []
 
     def asset(query: object) -> str:
@@ -115,7 +127,7 @@ def _default_shell(engine: Engine) -> Shell:
     state = value.state
     ctx = CtxTable(fields={"platform": platform.tag}, functions={"asset": asset}, missing={})
     answer = state.call_with_ctx(value, ctx, {})
-    shell = shell_from_value(answer, None)
+    shell = shell_from_value(answer, place_of_function(value))
     _let_all_depend_on(engine, used)
     return shell
 

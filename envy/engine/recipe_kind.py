@@ -9,13 +9,27 @@ from typing import TYPE_CHECKING, Any
 from envy import events as ev
 from envy.engine.node import Coordination
 from envy.engine.slots import Pool
-from envy.errors import Cancelled, DependencyFailed, EnvyError, InternalError, PhaseFailed
+from envy.errors import (
+    ArchiveError,
+    Cancelled,
+    DeclarationError,
+    DependencyFailed,
+    EnvyError,
+    FetchError,
+    InternalError,
+    Origin,
+    PhaseFailed,
+    ScriptFailed,
+)
+from envy.origins import place_in_file
 from envy.phase import RecipePhase
 from envy.phases import PHASES
 from envy.phases.log import log_tail
+from envy.phases.recipe_fetch import drop_lua
+from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
-from envy.recipe import Recipe
+from envy.recipe import Outcome, Recipe
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -24,6 +38,9 @@ _CACHED_SKIPS = frozenset(
     {RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL}
 )
 _USER_MANAGED_SKIPS = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD})
+
+
+_ABOUT_THE_RECIPE = (ScriptFailed, FetchError, ArchiveError, DeclarationError)
 
 
 class RecipeKind:
@@ -52,8 +69,10 @@ class RecipeKind:
                 phase == RecipePhase.DEPLOY and not self._needs_deploy(recipe)
             )
         if phase > RecipePhase.CHECK and is_user_managed(recipe):
+            if phase == RecipePhase.DEPLOY:
+                return recipe.outcome is not Outcome.CHANGED
             return phase in _USER_MANAGED_SKIPS or (
-                recipe.satisfied and phase in {RecipePhase.INSTALL, RecipePhase.DEPLOY}
+                recipe.satisfied and phase == RecipePhase.INSTALL
             )
         return False
 
@@ -86,7 +105,7 @@ class RecipeKind:
         """No entry lock is held while a recipe waits, rests or has failed."""
         let_go_of_entry(node.subject, self._engine)
         if node.ended:
-            self._drop_lua(node.subject)
+            drop_lua(node.subject)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Wrap the error with where it happened, and tell of it."""
@@ -95,10 +114,12 @@ class RecipeKind:
             return self._engine.cancellation or error
         step = RecipePhase(phase)
         error = _presentable(error)
+        mask_error(error, secrets_of(recipe, self._engine.services))
         failure = PhaseFailed(
             key=recipe.key.canonical,
             phase=step.label,
             cause=error,
+            where=_where(recipe, step, error),
             log_path=recipe.log_path,
             log_tail=log_tail(recipe.log_path, lines=20),
         )
@@ -129,7 +150,7 @@ class RecipeKind:
                     dependency=dependency.name,
                 )
             )
-        self._drop_lua(recipe)
+        drop_lua(recipe)
         return DependencyFailed(
             key=recipe.key.canonical,
             phase=RecipePhase(phase).label,
@@ -169,13 +190,8 @@ class RecipeKind:
         deploys = recipe.definition is not None and recipe.definition.deploy is not None
         return deploys and not deploy_recorded(recipe.entry)
 
-    def _drop_lua(self, recipe: Recipe) -> None:
-        if recipe.lua is not None:
-            recipe.lua.close()
-            recipe.lua = None
 
-
-def _presentable(error: Exception) -> Exception:
+def _presentable(error: Exception) -> EnvyError:
     """Anything that is no mistake of the user's is a bug of ours, and shows where."""
     if isinstance(error, EnvyError):
         return error
@@ -184,6 +200,19 @@ def _presentable(error: Exception) -> Exception:
         return EnvyError(f"{error.strerror or error}{place}")
     trace = "".join(traceback.format_exception(error)).rstrip()
     return InternalError(f"{type(error).__name__}: {error}\n{trace}")
+
+
+def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> Origin | None:
+    """Where the recipe says what went wrong, if the error is about that and does not tell."""
+    definition = recipe.definition
+    if definition is None or not isinstance(error, _ABOUT_THE_RECIPE):
+        return None
+    if isinstance(error, DeclarationError) and error.origin:
+        return None
+    # What a phase works on without words of its own was asked for by an earlier one.
+    verbs = [RecipePhase(number).label for number in range(step, RecipePhase.RECIPE_FETCH, -1)]
+    said = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
+    return place_in_file(definition.path, said) if said else None
 
 
 def _pool_name(node: Coordination) -> str:

@@ -1,7 +1,11 @@
 """From roots to a graph that is complete and judged: no cycle, no key from two sources.
 
 The outcome depends on the manifest and the recipes alone. Everything that is reported about the
-graph as a whole is decided when no recipe is being fetched any more, and in key order.
+graph as a whole is decided when no recipe is being fetched, and in key order.
+
+A stage fetches and closes strongly all that is not held; binds, in rounds, the references in the
+closures of held sources' dependencies, and only those; and runs every custom fetch that can be run.
+When nothing is held, the remaining references are bound in the same rounds.
 """
 
 from __future__ import annotations
@@ -9,29 +13,52 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from envy.engine import held
+from envy.engine.binding import bind_round, missing_text, open_references
 from envy.engine.graph import path_from_roots, shortest_cycle
-from envy.errors import CycleError, DeclarationError, GraphError, Origin
+from envy.errors import CycleError, DeclarationError, GraphError, MissingReferences, Origin
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import RecipeKey
-from envy.recipe_spec import RecipeSpec
-from envy.sources import location
+from envy.recipe_spec import RecipeSpec, place_of
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
 
 
 def resolve_graph(engine: Engine, roots: Sequence[RecipeSpec]) -> None:
-    """Fetch every recipe that the roots lead to, and judge the graph as a whole."""
+    """Fetch every recipe that the roots lead to, and judge the graph as a whole.
+
+    Raises:
+        GraphError: a cycle, or references that are ambiguous or that nothing answers.
+        DeclarationError: one key from two sources.
+    """
     for spec in roots:
         recipe = engine.ensure_recipe(spec)
         engine.roots.append(recipe.key)
     for key in engine.roots:
         engine.start_recipe(engine.recipes[key])
+    _settle(engine)
+    while True:
+        if engine.held:
+            if not bind_round(engine, held.early_references(engine)):
+                held.run_custom_fetches(engine)
+        else:
+            references = open_references(engine.recipes.values())
+            if not references:
+                break
+            if not bind_round(engine, references):
+                raise MissingReferences(missing_text(engine, references))
+        _settle(engine)
+    _check_platforms(engine)
+    _check_products(engine)
+
+
+def _settle(engine: Engine) -> None:
+    """Wait until everything that can be fetched has been, and judge what is there."""
     engine.wait_for_resolution_phase()
     _check_sources(engine)
     _check_cycles(engine)
-    _check_platforms(engine)
 
 
 def _check_sources(engine: Engine) -> None:
@@ -40,17 +67,14 @@ def _check_sources(engine: Engine) -> None:
         recipe = engine.recipes[key]
         if len(recipe.declarations) == 1:
             continue
-        places: dict[str, str] = {}
+        # Lines are looked for only when there is something to say: that reads the file again.
+        places = {place_of(recipe.spec.source): recipe.spec}
         for _parent, spec in recipe.declarations:
-            if spec is not recipe.spec and spec.source != recipe.spec.source:
-                where = location(spec.source) if spec.source else ""
-                places.setdefault(where, f"{spec.origin}: {where}")
-        if not places:
-            continue
-        own = location(recipe.spec.source) if recipe.spec.source else ""
-        places.setdefault(own, f"{recipe.spec.origin}: {own}")
+            if spec.source is not recipe.spec.source:
+                places.setdefault(place_of(spec.source), spec)
         if len(places) > 1:
-            rows = "\n".join(f"    {row}" for row in sorted(places.values()))
+            said = sorted(f"{spec.origin}: {where}" for where, spec in places.items())
+            rows = "\n".join(f"    {row}" for row in said)
             raise DeclarationError(
                 f"{key} is declared from {len(places)} different sources\n{rows}",
                 hint="one key is one recipe: give both the same source, or another revision",
@@ -58,13 +82,13 @@ def _check_sources(engine: Engine) -> None:
 
 
 def _check_cycles(engine: Engine) -> None:
-    graph = {key: [edge.key for edge in recipe.edges] for key, recipe in engine.recipes.items()}
+    graph = {key: [edge.key for edge in engine.all_edges(key)] for key in engine.recipes}
     cycle = shortest_cycle(graph)
     if cycle is None:
         return
     steps = []
     for key, following in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
-        edge = next(edge for edge in engine.recipes[key].edges if edge.key == following)
+        edge = next(edge for edge in engine.all_edges(key) if edge.key == following)
         steps.append((key.canonical, edge.needed_by.label, str(edge.origin)))
     raise CycleError(steps)
 
@@ -72,7 +96,7 @@ def _check_cycles(engine: Engine) -> None:
 def _check_platforms(engine: Engine) -> None:
     """A strong edge to a recipe that is left out on this platform fails whoever has it."""
     for key in sorted(engine.recipes):
-        for edge in engine.recipes[key].edges:
+        for edge in engine.all_edges(key):
             if engine.recipes[edge.key].excluded:
                 error = DeclarationError(
                     f"{edge.key} is not for {engine.services.platform.tag}",
@@ -82,12 +106,29 @@ def _check_platforms(engine: Engine) -> None:
                 engine.fail(key, error, phase=RecipePhase.CHECK)
 
 
+def _check_products(engine: Engine) -> None:
+    """A dependency on a product must be met by the recipe it was bound to."""
+    for key in sorted(engine.recipes):
+        for edge in engine.all_edges(key):
+            provider = engine.recipes[edge.key]
+            if not edge.product or edge.product in provider.provides or not provider.definition:
+                continue
+            known = ", ".join(sorted(provider.provides)) or "nothing"
+            error = DeclarationError(
+                f"{edge.key} was to provide the product {edge.product!r}, and provides {known}",
+                origin=edge.origin,
+                hint=f"add it to the products of {edge.key.identity}, or name another recipe",
+            )
+            engine.fail(key, error, phase=RecipePhase.CHECK)
+
+
 def declared_by(engine: Engine, key: RecipeKey) -> tuple[str, ...]:
     """Who declared a recipe and who needed it: the shortest way from the manifest."""
     recipe = engine.recipes[key]
-    # Edges of a recipe whose fetch failed are not there, so who declared it counts as well.
     path = path_from_roots(
-        key, sorted(engine.roots), lambda parent: _declared_children(engine, parent)
+        key,
+        sorted(engine.roots),
+        lambda parent: [edge.key for edge in engine.all_edges(parent)],
     )
     origin = _origin_of(engine, recipe, path[-2] if len(path) > 1 else None)
     line = f"declared in {origin}"
@@ -96,14 +137,10 @@ def declared_by(engine: Engine, key: RecipeKey) -> tuple[str, ...]:
     return (line,)
 
 
-def _declared_children(engine: Engine, parent: RecipeKey) -> list[RecipeKey]:
-    return [edge.key for edge in engine.recipes[parent].edges]
-
-
 def _origin_of(engine: Engine, recipe: Recipe, parent: RecipeKey | None) -> Origin:
     if parent is not None:
         edge: Edge | None = next(
-            (edge for edge in engine.recipes[parent].edges if edge.key == recipe.key), None
+            (edge for edge in engine.all_edges(parent) if edge.key == recipe.key), None
         )
         if edge is not None:
             return edge.origin

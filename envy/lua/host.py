@@ -48,6 +48,7 @@ class Host:
         "access",
         "bridge",
         "contexts",
+        "depth",
         "ended_by",
         "files",
         "remembered",
@@ -60,6 +61,7 @@ class Host:
         self._state = weakref.ref(state)
         self.settings = settings
         self.access = access
+        self.depth = 0
         self.runtime: Any = None
         self.unpark: Any = None
         self.bridge: Bridge | None = None
@@ -94,7 +96,7 @@ class Host:
         if self._polls % _POLLS_PER_TURN == 0:
             give_way()
         if self.ended_by is None and self.settings.should_stop():
-            self.ended_by = Cancelled("the run was stopped")
+            self.ended_by = Cancelled("cancelled")
         return self.ended_by is not None
 
 

@@ -1,4 +1,4 @@
-"""What a recipe may use of others: which assets and products, from which phase on.
+"""What a recipe may use: which assets and products of others, from which phase on; which own files.
 
 Nothing here waits: a dependency that may be used is complete, because the gate of the phase has
 seen to it.
@@ -6,11 +6,12 @@ seen to it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
-from envy.errors import DeclarationError, EnvyError
+from envy.errors import DeclarationError
 from envy.phase import RecipePhase
 from envy.phases.surface import Engine
 from envy.recipe import Edge, Recipe
@@ -26,13 +27,18 @@ class Reachable:
     needed_by: RecipePhase
 
 
-def reachable(recipe: Recipe, engine: Engine) -> list[Reachable]:
-    """The dependencies of a recipe with their run closures, nearest first, each once.
+def edges_for(recipe: Recipe, phase: RecipePhase) -> tuple[Edge, ...]:
+    """What a phase may use: in recipe_fetch, a custom source has dependencies of its own."""
+    return recipe.source_edges if phase is RecipePhase.RECIPE_FETCH else recipe.edges
+
+
+def reachable(edges: Iterable[Edge], engine: Engine) -> list[Reachable]:
+    """The dependencies behind some edges with their run closures, nearest first, each once.
 
     What a dependency needs only to be built is not among them: it may not be there.
     """
     found: dict[RecipeKey, Reachable] = {}
-    level = [(edge.key, edge.needed_by) for edge in recipe.edges]
+    level = [(edge.key, edge.needed_by) for edge in edges]
     while level:
         following: list[tuple[RecipeKey, RecipePhase]] = []
         for key, needed_by in level:
@@ -48,7 +54,8 @@ def reachable(recipe: Recipe, engine: Engine) -> list[Reachable]:
 
 def usable(recipe: Recipe, engine: Engine, phase: RecipePhase) -> list[Recipe]:
     """The dependencies that are there in `phase`, nearest first."""
-    return [row.recipe for row in reachable(recipe, engine) if row.needed_by <= phase]
+    rows = reachable(edges_for(recipe, phase), engine)
+    return [row.recipe for row in rows if row.needed_by <= phase]
 
 
 def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Path:
@@ -57,22 +64,16 @@ def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> 
     Raises:
         DeclarationError: not declared, declared for a later phase, user-managed, or ambiguous.
     """
-    row = _find(recipe, engine, query)
+    row = _find(recipe, engine, phase, query)
     provider = row.recipe
-    refusal: EnvyError | None = None
-    if row.needed_by > phase:
-        refusal = DeclarationError(
-            f"ctx.asset({query!r}): {provider.key} is there only from {row.needed_by.label} on, "
-            f"and this is {phase.label}",
-            hint=f'declare it with needed_by = "{phase.label}" (or an earlier phase)',
-        )
-    elif provider.definition is not None and provider.definition.user_managed:
+    refusal = _too_early(row, phase, f"ctx.asset({query!r})")
+    if refusal is None and provider.definition and provider.definition.user_managed:
         refusal = DeclarationError(
             f"ctx.asset({query!r}): {provider.key} is user-managed: it changes the machine and has "
             "no folder in the cache",
             hint="use one of its products, with ctx.product, or run its programs by name",
         )
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LuaCtxAssetAccess(
                 recipe=recipe.key.identity,
@@ -91,31 +92,69 @@ def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> 
 
 
 def product_of(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) -> str:
-    """The value that `ctx.product(name)` gives: of the nearest dependencies that declare it.
+    """The value that `ctx.product(name)` gives.
+
+    The provider is the one that a dependency on the product was bound to, or else the only
+    dependency that has it.
 
     Raises:
-        DeclarationError: no dependency has it, or several have.
+        DeclarationError: no dependency has it, several have, or it is there only later.
     """
-    there = usable(recipe, engine, phase)
-    providers = [other for other in there if name in other.products]
-    if len(providers) == 1:
-        return providers[0].products[name]
-    if not providers:
-        known = sorted({product for other in there for product in other.products})
-        raise DeclarationError(
-            f"ctx.product({name!r}): no dependency that is there in {phase.label} provides it",
-            hint=f"products there are: {', '.join(known) or 'none'}",
+    row = _find_provider(recipe, engine, phase, name)
+    refusal = _too_early(row, phase, f"ctx.product({name!r})")
+    if engine.services.events.detailed:
+        engine.services.events.emit(
+            ev.LuaCtxProductAccess(
+                recipe=recipe.key.identity,
+                product=name,
+                provider=row.recipe.key.canonical,
+                current_phase=phase,
+                needed_by=row.needed_by,
+                allowed=refusal is None,
+                reason=refusal.message if refusal else "declared",
+            )
         )
-    rows = ", ".join(sorted(other.key.canonical for other in providers))
+    if refusal is not None:
+        raise refusal
+    return row.recipe.products[name]
+
+
+def _find_provider(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) -> Reachable:
+    edges = edges_for(recipe, phase)
+    for edge in edges:
+        if edge.product == name:
+            return Reachable(engine.recipe(edge.key), edge.needed_by)
+    rows = reachable(edges, engine)
+    providers = [row for row in rows if name in row.recipe.products or name in row.recipe.provides]
+    if len(providers) == 1:
+        return providers[0]
+    if not providers:
+        known = sorted({product for row in rows for product in row.recipe.provides})
+        raise DeclarationError(
+            f"ctx.product({name!r}): no dependency of {recipe.key} provides it",
+            hint=f'declare it: {{ product = "{name}" }}; provided are: '
+            f"{', '.join(known) or 'none'}",
+        )
+    names = ", ".join(sorted(row.recipe.key.canonical for row in providers))
     raise DeclarationError(
-        f"ctx.product({name!r}): several dependencies provide it: {rows}",
-        hint="take the one that is meant by its folder: ctx.asset(QUERY)",
+        f"ctx.product({name!r}): several dependencies provide it: {names}",
+        hint=f'say which: {{ product = "{name}", recipe = "…" }} among the dependencies',
     )
 
 
-def _find(recipe: Recipe, engine: Engine, query: str) -> Reachable:
+def _too_early(row: Reachable, phase: RecipePhase, call: str) -> DeclarationError | None:
+    if row.needed_by <= phase:
+        return None
+    return DeclarationError(
+        f"{call}: {row.recipe.key} is there only from {row.needed_by.label} on, and this is "
+        f"{phase.label}",
+        hint=f'declare it with needed_by = "{phase.label}" (or an earlier phase)',
+    )
+
+
+def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Reachable:
     asked = Query.parse(query)
-    rows = reachable(recipe, engine)
+    rows = reachable(edges_for(recipe, phase), engine)
     found = [
         row
         for row in rows
@@ -133,10 +172,10 @@ def _find(recipe: Recipe, engine: Engine, query: str) -> Reachable:
             f"ctx.asset({query!r}): {recipe.key} declares no such dependency",
             hint=f"add it to `dependencies`; declared are: {', '.join(known) or 'none'}",
         )
-    candidates = ", ".join(sorted(row.recipe.key.canonical for row in found))
+    candidates = "\n".join(f"    {key}" for key in sorted(r.recipe.key.canonical for r in found))
     raise DeclarationError(
-        f"ctx.asset({query!r}) could be any of {candidates}",
-        hint="ask with the whole key, options included",
+        f"ctx.asset({query!r}) could be any of\n{candidates}",
+        hint="ask with the whole key, options included, as it stands above",
     )
 
 
@@ -144,19 +183,27 @@ def _alias(recipe: Recipe) -> str:
     return recipe.definition.alias if recipe.definition else ""
 
 
+def may_read(recipe: Recipe, engine: Engine, path: Path) -> bool:
+    """Whether a phase may read a file: one of the recipe's own folder only if it is in the key."""
+    recipe_dir = recipe.recipe_dir
+    if recipe_dir is None or not path.is_relative_to(recipe_dir):
+        return True
+    root = engine.services.layout.root
+    if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
+        return True  # a cache within the project
+    inputs = recipe.input_files
+    loaded = recipe.reads.files if recipe.reads else {}
+    return path in inputs or path in loaded or any(parent in inputs for parent in path.parents)
+
+
 def build_only(recipe: Recipe, engine: Engine) -> list[Recipe]:
     """Dependencies that are there to build it and need not be there afterwards."""
     if all(edge.use is Use.RUN for edge in recipe.edges):
         return []
-    kept = {row.recipe.key for row in _run_closure(recipe, engine)}
+    run_edges = [edge for edge in recipe.edges if edge.use is Use.RUN]
+    kept = {row.recipe.key for row in reachable(run_edges, engine)}
     return [
         row.recipe
-        for row in reachable(recipe, engine)
+        for row in reachable(recipe.edges, engine)
         if row.recipe.key not in kept and row.recipe.asset_dir is not None
     ]
-
-
-def _run_closure(recipe: Recipe, engine: Engine) -> list[Reachable]:
-    run_edges: tuple[Edge, ...] = tuple(edge for edge in recipe.edges if edge.use is Use.RUN)
-    bare = Recipe(key=recipe.key, spec=recipe.spec, edges=run_edges)
-    return reachable(bare, engine)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from envy import events as ev
 from envy.cache.read import lookup
 from envy.phase import RecipePhase
+from envy.phases.recipe_fetch import load_again
 from envy.phases.surface import Engine
 from envy.phases.user_managed import is_satisfied, is_user_managed
 from envy.phases.work import begin_work
@@ -29,6 +30,7 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
         recipe.cached = True
         return
     if recipe.cached:  # it was there when the graph was resolved, and has gone since
+        load_again(recipe, engine)
         engine.want_what_it_needs(recipe)
     begin_work(recipe, engine)
     if recipe.cached:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from envy import events as ev
 from envy.lua.convert import LuaFunction
+from envy.origins import place_of_function
 from envy.phase import RecipePhase
-from envy.phases.recipe_fetch import evaluated_products
 from envy.phases.setting import setting
 from envy.phases.surface import Engine
 from envy.phases.verbs import call_verb
@@ -38,14 +38,17 @@ def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:
     if not definition.user_managed:
         asset = recipe.asset_dir
         assert asset is not None
-        return {
-            name: str(asset / path) for name, path in evaluated_products(recipe, engine).items()
-        }
+        return {name: str(asset / path) for name, path in recipe.provides.items()}
     if not isinstance(definition.products, LuaFunction):
         return dict(definition.products)
     run_dir = engine.services.project_dir
     with setting(recipe, engine, RecipePhase.COMPLETION, run_dir=run_dir) as place:
         answer = call_verb(place, definition.products)
     return dict(
-        parse_products(answer, platform=engine.services.platform, user_managed=True, origin=None)
+        parse_products(
+            answer,
+            platform=engine.services.platform,
+            user_managed=True,
+            origin=place_of_function(definition.products),
+        )
     )

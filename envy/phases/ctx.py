@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from envy import files
+from envy import fields, files
 from envy.errors import DeclarationError
 from envy.lua.convert import LuaValue
 from envy.lua.host import CtxTable
@@ -44,6 +44,7 @@ _COMMON = (
 )
 _FUNCTIONS: Mapping[RecipePhase, tuple[str, ...]] = {
     RecipePhase.CHECK: ("run", "exec", "quote", "asset", "product", "exists"),
+    RecipePhase.RECIPE_FETCH: ("fetch", "commit_fetch", *_COMMON),
     RecipePhase.FETCH: ("fetch", "commit_fetch", *_COMMON),
     RecipePhase.STAGE: _COMMON,
     RecipePhase.BUILD: _COMMON,
@@ -53,6 +54,7 @@ _FUNCTIONS: Mapping[RecipePhase, tuple[str, ...]] = {
 }
 _USER_MANAGED_INSTALL = ("run", "exec", "quote", "asset", "product")
 _DIRECTORIES: Mapping[RecipePhase, tuple[str, ...]] = {
+    RecipePhase.RECIPE_FETCH: ("recipe_dir", "tmp_dir"),
     RecipePhase.FETCH: ("recipe_dir", "tmp_dir"),
     RecipePhase.STAGE: ("recipe_dir", "fetch_dir", "stage_dir"),
     RecipePhase.BUILD: ("recipe_dir", "fetch_dir", "stage_dir", "install_dir"),
@@ -64,9 +66,7 @@ _WITH_CORES = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTA
 
 def make_ctx(place: Setting) -> CtxTable:
     """The ctx of a phase: its fields, its functions, and why others are not there."""
-    definition = place.recipe.definition
-    assert definition is not None
-    user_managed = definition.user_managed
+    user_managed = place.user_managed
     names = _FUNCTIONS[place.phase]
     if user_managed and place.phase is RecipePhase.INSTALL:
         names = _USER_MANAGED_INSTALL
@@ -76,17 +76,15 @@ def make_ctx(place: Setting) -> CtxTable:
     return CtxTable(
         fields=fields,
         functions=functions,
-        missing=_missing(place, {*names, *fields}, user_managed=user_managed),
+        missing=_missing(place.phase, frozenset({*names, *fields}), user_managed=user_managed),
     )
 
 
 def _fields(place: Setting, *, user_managed: bool) -> dict[str, LuaValue]:
     recipe = place.recipe
-    definition = recipe.definition
-    assert definition is not None
     fields: dict[str, LuaValue] = {
         "identity": recipe.key.identity,
-        "options": cast("LuaValue", dict(definition.options)),
+        "options": cast("LuaValue", dict(place.options)),
     }
     if user_managed:
         if place.phase is RecipePhase.INSTALL and recipe.entry is not None:
@@ -103,21 +101,17 @@ def directory_of(place: Setting, name: str) -> Path:
     """The folder that a field of ctx names."""
     recipe = place.recipe
     if name == "recipe_dir":
-        assert recipe.recipe_dir is not None
-        return recipe.recipe_dir
+        return place.base_dir
+    if name == "tmp_dir" and place.phase is RecipePhase.RECIPE_FETCH:
+        return place.run_dir
     entry = recipe.entry
     assert entry is not None
-    folders = {
-        "tmp_dir": entry.tmp_dir,
-        "fetch_dir": entry.fetch_dir,
-        "stage_dir": entry.stage_dir,
-        "install_dir": entry.asset_dir,
-        "asset_dir": entry.asset_dir,
-    }
-    return folders[name]
+    folder: Path = getattr(entry, "asset_dir" if name == "install_dir" else name)
+    return folder
 
 
-def _missing(place: Setting, there: set[str], *, user_managed: bool) -> dict[str, str]:
+@functools.cache
+def _missing(phase: RecipePhase, there: frozenset[str], *, user_managed: bool) -> Mapping[str, str]:
     """For each name that other phases have: why this one has not."""
     all_names = {name for names in _FUNCTIONS.values() for name in names}
     all_names |= {name for names in _DIRECTORIES.values() for name in names} | {"cores"}
@@ -125,20 +119,18 @@ def _missing(place: Setting, there: set[str], *, user_managed: bool) -> dict[str
     for name in all_names - there:
         if user_managed:
             reasons[name] = (
-                f"ctx.{name} is not there: {place.recipe.key} is user-managed (it has a check), so "
-                "it has no folder in the cache; put what is to be downloaded or built into a "
-                "recipe of its own and depend on it"
+                f"ctx.{name} is not there: the recipe is user-managed (it has a check), so it has "
+                "no folder in the cache; put what is to be downloaded or built into a recipe of "
+                "its own and depend on it"
             )
         else:
             phases = [
-                phase.label
-                for phase in RecipePhase
-                if name in _FUNCTIONS.get(phase, ()) + _DIRECTORIES.get(phase, ())
-                or (name == "cores" and phase in _WITH_CORES)
+                other.label
+                for other in RecipePhase
+                if name in _FUNCTIONS.get(other, ()) + _DIRECTORIES.get(other, ())
+                or (name == "cores" and other in _WITH_CORES)
             ]
-            reasons[name] = (
-                f"ctx.{name} is not there in {place.phase.label}, but in {', '.join(phases)}"
-            )
+            reasons[name] = f"ctx.{name} is not there in {phase.label}, but in {', '.join(phases)}"
     return reasons
 
 
@@ -156,14 +148,14 @@ class _Surface:
             isinstance(script, list) and all(isinstance(line, str) for line in script)
         ):
             raise DeclarationError("ctx.run: the script must be a string, or an array of lines")
-        parsed = parse_run_options(options, place, check=_checks(place))
+        parsed = parse_run_options(options, place, what="ctx.run", check=_checks(place))
         return _as_table(place.run_script(script, parsed))
 
     def exec(self, argv: object = None, options: object = None) -> LuaValue:
         place = self._place
         if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
             raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
-        parsed = parse_run_options(options, place, check=_checks(place))
+        parsed = parse_run_options(options, place, what="ctx.exec", check=_checks(place))
         return _as_table(place.run_program(argv, parsed))
 
     def quote(self, text: object = None) -> LuaValue:
@@ -212,9 +204,16 @@ class _Surface:
         """A file to extract: in the run directory, else among what was fetched."""
         place = self._place
         here = self._readable(name)
-        if here.exists() or place.phase is RecipePhase.FETCH or place.recipe.entry is None:
+        fetching = place.phase in {RecipePhase.RECIPE_FETCH, RecipePhase.FETCH}
+        if here.exists() or fetching or place.fetch_dir is None:
             return here
-        return place.recipe.entry.fetch_dir / name
+        fetched = place.fetch_dir / name
+        if not fetched.exists():
+            raise DeclarationError(
+                f"there is no {name} in {place.run_dir}, and none among what was fetched",
+                hint=f"fetched was: {', '.join(place.recipe.fetched) or 'nothing'}",
+            )
+        return fetched
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -290,11 +289,13 @@ class _Surface:
 
     def _fetched_or_own(self, name: str) -> Path:
         """A file here, among what was fetched, or in the recipe's folder."""
-        path = self._fetched(name)
         recipe_dir = self._place.recipe.recipe_dir
-        if not path.exists() and recipe_dir is not None:
-            path = recipe_dir / name
-        return self._checked(path)
+        own = recipe_dir / name if recipe_dir is not None else None
+        if own is not None and own.exists() and not self._readable(name).exists():
+            fetch_dir = self._place.fetch_dir
+            if fetch_dir is None or not (fetch_dir / name).exists():
+                return self._checked(own)
+        return self._fetched(name)
 
     def _readable(self, text: str) -> Path:
         return self._checked(self._path(text))
@@ -333,7 +334,7 @@ def _run_quietly(place: Setting, argv: Sequence[str], cwd: Path) -> Completed:
 
 def _text(what: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise DeclarationError(f"{what}: a string was expected, not {value!r}")
+        raise DeclarationError(f"{what}: a string was expected, not {fields.describe(value)}")
     return value
 
 

@@ -46,9 +46,8 @@ def script_environment(recipe: Recipe, engine: Engine, phase: RecipePhase) -> di
         DeclarationError: two dependencies export different values for one variable.
     """
     definition = recipe.definition
-    assert definition is not None
     outer = engine.services.environment
-    if phase in _ISOLATED and not definition.user_managed:
+    if phase in _ISOLATED and definition is not None and not definition.user_managed:
         variables = _isolated(outer, (*definition.pass_env, *definition.secret_env))
         if recipe.entry is not None:
             variables["TMPDIR"] = str(recipe.entry.tmp_dir)
@@ -71,16 +70,16 @@ def _isolated(outer: Mapping[str, str], passed: Iterable[str]) -> dict[str, str]
 
 def _own_variables(recipe: Recipe, engine: Engine) -> dict[str, str]:
     definition = recipe.definition
-    assert definition is not None
     variables = {
         "ENVY_RECIPE_DIR": str(recipe.recipe_dir or ""),
         "ENVY_CORES": str(engine.services.cores),
     }
-    if recipe.entry is not None and not definition.user_managed:
+    if recipe.entry is not None and not (definition and definition.user_managed):
         variables["ENVY_INSTALL_DIR"] = str(recipe.entry.asset_dir)
         variables["ENVY_STAGE_DIR"] = str(recipe.entry.stage_dir)
         variables["ENVY_FETCH_DIR"] = str(recipe.entry.fetch_dir)
-    for name, value in definition.options.items():
+    options = definition.options if definition else recipe.spec.options
+    for name, value in options.items():
         if isinstance(value, bool):
             variables[option_variable(name)] = "true" if value else "false"
         elif isinstance(value, str | int | float):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from envy import fields, files
 from envy.cache.trees import digest_file
-from envy.errors import DeclarationError, DigestMismatch, Origin
+from envy.errors import DeclarationError, DigestMismatch
 from envy.lua.convert import LuaFunction, LuaValue
+from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.setting import Setting, setting
 from envy.phases.surface import Engine
@@ -40,7 +41,9 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
             answer = call_verb(place, definition.fetch)
             if answer is not None:
                 items = parse_source_items(
-                    answer, origin=Origin(definition.path), base_dir=definition.path.parent
+                    answer,
+                    origin=place_of_function(definition.fetch),
+                    base_dir=definition.path.parent,
                 )
                 _fetch_items(recipe, engine, items)
     elif recipe.sources:
@@ -59,9 +62,7 @@ def _fetch_items(recipe: Recipe, engine: Engine, items: Sequence[SourceItem]) ->
 
 def fetch_for_ctx(place: Setting, spec: object) -> LuaValue:
     """`ctx.fetch`: bring files into the run directory; returns their names as `spec` is shaped."""
-    definition = place.recipe.definition
-    assert definition is not None
-    items = parse_source_items(spec, origin=None, base_dir=definition.path.parent)
+    items = parse_source_items(spec, origin=None, base_dir=place.base_dir)
     for item in items:
         _check_local(place, item)
     fetched = fetch_batch(place.recipe, place.engine, items, place.run_dir)
@@ -87,8 +88,7 @@ def _check_local(place: Setting, item: SourceItem) -> None:
 
 def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
     """`ctx.commit_fetch`: verify files of the run directory, then move all of them, or none."""
-    entry = place.recipe.entry
-    assert entry is not None
+    assert place.fetch_dir is not None
     wanted: list[object] = []
     for argument in arguments:
         wanted += argument if isinstance(argument, list) else [argument]
@@ -96,7 +96,7 @@ def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
         raise DeclarationError("ctx.commit_fetch: say which files", hint="ctx.commit_fetch(name)")
     checked = [_check_commit(place, row) for row in wanted]
     for name, path in checked:
-        target = entry.fetch_dir / path.name
+        target = place.fetch_dir / path.name
         files.remove(target)
         files.move(path, target)
         source = place.sources.get(name)

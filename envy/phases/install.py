@@ -40,6 +40,7 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
             _publish_stage_tree(place)
         if payload_is_empty(entry) and not place.marked_complete:
             raise _nothing_to_publish(recipe)
+        _warn_of_missing_products(place)
     publish(recipe.attempt, _ingredients_text(recipe), forbidden=_build_only_paths(recipe, engine))
     recipe.attempt = None
     recipe.outcome = Outcome.INSTALLED
@@ -56,6 +57,16 @@ def _publish_stage_tree(place: Setting) -> None:
     if names:
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         place.log.say("info", f"no install: the stage folder is published as it is ({shown})")
+
+
+def _warn_of_missing_products(place: Setting) -> None:
+    entry = place.recipe.entry
+    assert entry is not None
+    for name, path in place.recipe.provides.items():
+        if not (entry.asset_dir / path).exists():
+            place.log.say(
+                "warn", f"the product {name} is {path}, and there is no such file in the asset"
+            )
 
 
 def _nothing_to_publish(recipe: Recipe) -> DeclarationError:

@@ -16,8 +16,10 @@ from pathlib import Path
 from envy import events as ev
 from envy.errors import DeclarationError, ScriptFailed
 from envy.phase import RecipePhase
+from envy.phases.access import may_read
 from envy.phases.environment import script_environment
 from envy.phases.log import PhaseLog
+from envy.phases.secrets import secrets_of
 from envy.phases.surface import Engine
 from envy.platform import process_start_time
 from envy.process import Completed, OnOutput, run_argv
@@ -44,21 +46,28 @@ class Setting:
     """One phase of one recipe, as scripts and `ctx` see it."""
 
     def __init__(
-        self, recipe: Recipe, engine: Engine, phase: RecipePhase, *, run_dir: Path
+        self,
+        recipe: Recipe,
+        engine: Engine,
+        phase: RecipePhase,
+        *,
+        run_dir: Path,
+        base_dir: Path | None = None,
+        fetch_dir: Path | None = None,
     ) -> None:
         self.recipe = recipe
         self.engine = engine
         self.phase = phase
         self.run_dir = run_dir
+        # A custom source runs before its recipe is here, for the file that declares it.
+        self.base_dir = base_dir or recipe.recipe_dir or run_dir
+        self.fetch_dir = fetch_dir or (recipe.entry.fetch_dir if recipe.entry else None)
+        self.options = recipe.definition.options if recipe.definition else recipe.spec.options
+        self.user_managed = bool(recipe.definition and recipe.definition.user_managed)
         services = engine.services
-        definition = recipe.definition
-        secrets = [
-            services.environment.get(name, "")
-            for name in (definition.secret_env if definition else ())
-        ]
         self.marked_complete = False  # ctx.mark_install_complete was called
         self.sources: dict[str, SourceItem] = {}  # what ctx.fetch brought, by name
-        self.log = PhaseLog(recipe, services, phase, secrets=secrets)
+        self.log = PhaseLog(recipe, services, phase, secrets=secrets_of(recipe, services))
 
     @functools.cached_property
     def environment(self) -> dict[str, str]:
@@ -80,15 +89,7 @@ class Setting:
 
     def may_read(self, path: Path) -> bool:
         """Whether a file may be read: one of the recipe's own folder only if it is in the key."""
-        recipe_dir = self.recipe.recipe_dir
-        if recipe_dir is None or not path.is_relative_to(recipe_dir):
-            return True
-        inputs = self.recipe.input_files
-        return (
-            path.is_relative_to(self.engine.services.layout.root)
-            or path in inputs
-            or any(parent in inputs for parent in path.parents)
-        )
+        return may_read(self.recipe, self.engine, path)
 
     def run_script(self, script: str | Sequence[str], options: RunOptions) -> Completed:
         """Run a script in the phase's shell."""
@@ -135,7 +136,7 @@ class Setting:
                 )
             )
         if options.check and (completed.exit_code or completed.timed_out):
-            raise _failure(shown, completed, options)
+            raise _failure(shown, completed, options, tail=self.log.recent_output())
         return completed
 
     def _on_output(self, *, quiet: bool) -> OnOutput:
@@ -176,17 +177,23 @@ class _LazyVariables(Mapping[str, str]):
 
 @contextlib.contextmanager
 def setting(
-    recipe: Recipe, engine: Engine, phase: RecipePhase, *, run_dir: Path
+    recipe: Recipe,
+    engine: Engine,
+    phase: RecipePhase,
+    *,
+    run_dir: Path,
+    base_dir: Path | None = None,
+    fetch_dir: Path | None = None,
 ) -> Iterator[Setting]:
     """A Setting for the duration of a phase."""
-    made = Setting(recipe, engine, phase, run_dir=run_dir)
+    made = Setting(recipe, engine, phase, run_dir=run_dir, base_dir=base_dir, fetch_dir=fetch_dir)
     try:
         yield made
     finally:
         made.log.close()
 
 
-def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptions:
+def parse_run_options(value: object, place: Setting, *, what: str, check: bool) -> RunOptions:
     """The options of `ctx.run` and `ctx.exec`.
 
     Raises:
@@ -197,21 +204,24 @@ def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptio
     if value is None:
         return RunOptions(check=check)
     if not isinstance(value, dict):
-        raise DeclarationError("the options of ctx.run are a table")
+        raise DeclarationError(f"the options of {what} are a table, not {fields.describe(value)}")
     known = frozenset(RunOptions.__dataclass_fields__)
-    fields.check_known(value, known, what="the options of ctx.run", origin=None)
+    fields.check_known(value, known, what=what, origin=None)
     cwd = value.get("cwd")
     env = value.get("env") or {}
     timeout = value.get("timeout")
     if cwd is not None and not isinstance(cwd, str):
-        raise DeclarationError("ctx.run: `cwd` must be a path")
+        raise DeclarationError(f"{what}: `cwd` must be a path, not {fields.describe(cwd)}")
     if not isinstance(env, dict) or not all(isinstance(name, str) for name in env):
-        raise DeclarationError("ctx.run: `env` must be a table of variables")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
-        raise DeclarationError("ctx.run: `timeout` must be a number of seconds")
+        raise DeclarationError(f"{what}: `env` must be a table of variables")
+    if timeout is not None and not (type(timeout) in {int, float} and timeout > 0):
+        raise DeclarationError(
+            f"{what}: `timeout` must be a number of seconds above 0, not "
+            f"{timeout if type(timeout) in {int, float} else fields.describe(timeout)}"
+        )
     return RunOptions(
         cwd=place.run_dir / cwd if cwd else None,
-        env={name: str(text) for name, text in env.items()},
+        env={name: _variable(what, name, text) for name, text in env.items()},
         shell=shell_from_value(value["shell"]) if value.get("shell") is not None else None,
         quiet=fields.flag(value, "quiet", origin=None),
         capture=fields.flag(value, "capture", origin=None),
@@ -221,9 +231,18 @@ def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptio
     )
 
 
-def _failure(command: str, completed: Completed, options: RunOptions) -> ScriptFailed:
+def _variable(what: str, name: str, value: object) -> str:
+    from envy import fields
+
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise DeclarationError(f"{what}: `env.{name}` must be a string, not {fields.describe(value)}")
+
+
+def _failure(command: str, completed: Completed, options: RunOptions, *, tail: str) -> ScriptFailed:
     reason = f"did not end within {options.timeout} s" if completed.timed_out else ""
-    tail = completed.stderr[-2000:].decode("utf-8", "replace") if options.capture else ""
     return ScriptFailed(
         command=command,
         exit_code=completed.exit_code,

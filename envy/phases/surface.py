@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from envy.errors import Origin
 from envy.events import EventBus
 from envy.platform import Platform
 from envy.recipe import Recipe
@@ -76,6 +77,9 @@ class Engine(Protocol):
 
     def is_complete(self, key: RecipeKey) -> bool:
         """Whether a recipe has completed its last phase."""
+
+    def is_here(self, platforms: Sequence[str], origin: Origin) -> bool:
+        """Whether something with these `platforms` exists on this one."""
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""

@@ -18,16 +18,12 @@ def carry_out(place: Setting, verb: str | LuaFunction, *, check: bool = True) ->
 
 def call_verb(place: Setting, function: LuaFunction) -> LuaValue:
     """Call a recipe's function with the ctx of its phase."""
-    recipe = place.recipe
-    definition = recipe.definition
-    assert definition is not None
-    assert recipe.recipe_dir is not None
     state = function.state
     access = PhaseAccess(
         run_dir=place.run_dir,
         environment=place.variables,
-        recipe_dir=recipe.recipe_dir,
+        recipe_dir=place.base_dir,
         may_read=place.may_read,
     )
     with state.phase(access):
-        return state.call_with_ctx(function, make_ctx(place), definition.options)
+        return state.call_with_ctx(function, make_ctx(place), place.options)

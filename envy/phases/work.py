@@ -34,7 +34,7 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
             f"the lock {path}{held_by}",
             lambda: lock.acquire(engine.stopped),
         )
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LockAcquired(
                 recipe=recipe.key.identity,
@@ -47,7 +47,7 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
 
 def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -> None:
     """Let a lock go, and tell how long it was held."""
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LockReleased(
                 recipe=recipe.key.identity,

@@ -80,25 +80,26 @@ def fetch_all(
     *,
     parallel: int,
     on_start: Callable[[SourceItem], None] = lambda _: None,
-    on_end: Callable[[SourceItem, Fetched], None] = lambda *_: None,
+    on_end: Callable[[SourceItem, Fetched], None] = lambda _item, _fetched: None,
 ) -> list[Fetched]:
     """Bring a batch here, at most `parallel` at a time; all of it, or an error.
 
-    `on_start` and `on_end` are called for each item, from whichever thread brings it.
-
     Every item is tried, so that the error is the same whatever the timing: the first in the order
-    of the items, naming the others that failed too.
+    of the items, naming the others that failed too. `on_start` and `on_end` (for what succeeded)
+    are called in the thread that fetches the item.
     """
 
-    def bring(item: SourceItem) -> Fetched | EnvyError:
-        on_start(item)
-        outcome = _try_fetch(item, into, context)
-        if isinstance(outcome, Fetched):
-            on_end(item, outcome)
-        return outcome
+    def attempt(item: SourceItem) -> Fetched | EnvyError:
+        try:
+            on_start(item)
+            fetched = fetch_source(item, into, context)
+            on_end(item, fetched)
+        except EnvyError as error:
+            return error
+        return fetched
 
     if len(items) <= 1 or parallel <= 1:
-        outcomes = [bring(item) for item in items]
+        outcomes = [attempt(item) for item in items]
     else:
         from concurrent.futures import ThreadPoolExecutor
 
@@ -106,18 +107,11 @@ def fetch_all(
             interpreter.released(),
             ThreadPoolExecutor(min(parallel, len(items)), "envy-fetch") as pool,
         ):
-            outcomes = list(pool.map(bring, items))
+            outcomes = list(pool.map(attempt, items))
     failures = [outcome for outcome in outcomes if isinstance(outcome, EnvyError)]
     if failures:
         raise _of_batch(failures)
     return [outcome for outcome in outcomes if isinstance(outcome, Fetched)]
-
-
-def _try_fetch(item: SourceItem, into: Path, context: FetchContext) -> Fetched | EnvyError:
-    try:
-        return fetch_source(item, into, context)
-    except EnvyError as error:
-        return error
 
 
 def _of_batch(failures: Sequence[EnvyError]) -> EnvyError:

@@ -5,11 +5,12 @@ Owns the plain data that every transport shares; nothing here opens a file or a 
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from envy.errors import Cancelled
+from envy.interpreter import released
 
 Result = TypeVar("Result")
 
@@ -46,10 +47,15 @@ class Memo:
     def once(self, key: Hashable, compute: Callable[[], Result]) -> Result:
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
+        # Whoever computes may want the interpreter slot back before letting the lock go.
+        with released():
+            lock.acquire()
+        try:
             if key not in self._answers:
                 self._answers[key] = compute()
             return cast("Result", self._answers[key])
+        finally:
+            lock.release()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,14 @@ class FetchContext:
     retries: int = 4
     backoff: float = 0.2
     memo: Memo = field(default_factory=Memo)
+
+    def reporting_as(self, uri: str) -> "FetchContext":
+        """The same, but its progress is that of `uri`: what an author wrote, wherever it lies."""
+
+        def progress(_: str, done: int, total: int) -> None:
+            self.progress(uri, done, total)
+
+        return replace(self, progress=progress)
 
     def check_cancelled(self) -> None:
         if self.cancelled():

@@ -3,15 +3,18 @@
 import pytest
 
 from envy import events
-from envy.console.narration import Narrator
+from envy.console.narration import Narrator, Remark
 from envy.console.verbosity import Importance
 from envy.phase import RecipePhase
 
 
 @pytest.fixture
-def tell(stamp):
-    narrator = Narrator()
+def narrator():
+    return Narrator()
 
+
+@pytest.fixture
+def tell(narrator, stamp):
     def told(event, ts=None):
         return [(remark.importance, remark.text) for remark in narrator.tell(stamp(event, ts))]
 
@@ -24,6 +27,10 @@ def phase_start(phase, key='a.b@r1{v="1"}'):
 
 def complete(outcome, key='a.b@r1{v="1"}'):
     return events.RecipeComplete(recipe="a.b@r1", key=key, outcome=outcome, asset_path="/cache/a.b")
+
+
+def failure(phase, key="a.b@r1"):
+    return events.PhaseFailure(recipe="a.b@r1", key=key, phase=phase, error="script exited 2: make")
 
 
 def cache_hit():
@@ -48,11 +55,35 @@ def log(level, message, recipe="a.b@r1"):
     return events.LogMessage(recipe=recipe, level=level, message=message)
 
 
-def test_an_install_is_announced_at_its_first_phase_that_makes_content(tell):
-    """The first phase after check announces the install, and no later one does again."""
+def test_the_begin_of_an_install_is_a_detail(tell):
+    """The first phase after check begins the install, and no later one does again."""
     assert tell(phase_start(RecipePhase.CHECK)) == []
-    assert tell(phase_start(RecipePhase.FETCH)) == [(Importance.STEP, 'installing a.b@r1{v="1"}')]
+    assert tell(phase_start(RecipePhase.FETCH)) == [(Importance.DETAIL, 'installing a.b@r1{v="1"}')]
     assert tell(phase_start(RecipePhase.BUILD)) == []
+
+
+def test_an_install_that_takes_long_is_worth_a_line(narrator, tell):
+    """Once its moment has come it is told, and not again."""
+    tell(phase_start(RecipePhase.FETCH), 10.0)
+    due = narrator.next_due()
+    assert narrator.lasting(due - 0.1) == []
+    assert narrator.lasting(due) == [Remark(Importance.STEP, 'installing a.b@r1{v="1"}')]
+    assert narrator.next_due() is None
+
+
+@pytest.mark.parametrize("ends", ["installed", "failed", "aborted"])
+def test_an_install_that_has_ended_takes_no_longer(narrator, tell, ends):
+    """However it ended: nothing is due any more."""
+    tell(phase_start(RecipePhase.FETCH), 10.0)
+    key = 'a.b@r1{v="1"}'
+    tell(
+        {
+            "installed": complete("installed"),
+            "failed": failure(RecipePhase.BUILD, key),
+            "aborted": events.RecipeAborted(recipe="a.b@r1", key=key, dependency="c.d@r1"),
+        }[ends]
+    )
+    assert narrator.next_due() is None
 
 
 def test_a_cached_package_is_not_announced_as_an_install(tell):
@@ -66,7 +97,7 @@ def test_a_hit_of_one_variant_does_not_hide_the_install_of_another(tell):
     tell(cache_hit())
     tell(events.CacheMiss(recipe="a.b@r1", cache_key="1", asset_path="/d", reason="no marker"))
     assert tell(phase_start(RecipePhase.FETCH, "a.b@r1{}")) == [
-        (Importance.STEP, "installing a.b@r1{}")
+        (Importance.DETAIL, "installing a.b@r1{}")
     ]
 
 
@@ -117,14 +148,24 @@ def test_a_message_of_several_lines_is_one_remark_a_line(tell):
     assert [text for _, text in tell(log("info", "one\ntwo"))] == ["a.b@r1: one", "  two"]
 
 
-def test_a_failure_is_told_by_its_first_line(tell):
-    """The whole story comes at the end; as it happens, its first line is enough."""
-    event = events.PhaseFailure(
-        recipe="a.b@r1", key="a.b@r1", phase=RecipePhase.BUILD, error="script exited 2: make\n  | x"
-    )
-    assert tell(event) == [
-        (Importance.FAILURE, "failed a.b@r1: build failed: script exited 2: make")
+def test_a_failure_is_told_with_its_phase_and_time(tell):
+    """The reason comes once, in full, at the end; as it happens, who failed is enough."""
+    tell(phase_start(RecipePhase.FETCH, "a.b@r1"), 10.0)
+    assert tell(failure(RecipePhase.BUILD), 11.5) == [
+        (Importance.NOTE, "failed a.b@r1 in build (1.5s)")
     ]
+
+
+def test_a_failure_before_any_work_has_no_time(tell):
+    """A recipe that could not even be read took no time worth telling."""
+    assert tell(failure(RecipePhase.RECIPE_FETCH)) == [
+        (Importance.NOTE, "failed a.b@r1 in recipe_fetch")
+    ]
+
+
+def test_a_user_managed_package_that_was_installed_is_told_as_such(tell):
+    """That the machine was changed is worth a line."""
+    assert tell(complete("changed", "a.b@r1")) == [(Importance.NOTE, "installed a.b@r1")]
 
 
 def test_output_of_a_child_reaches_no_terminal_raw(tell):

@@ -1,8 +1,11 @@
 """The console that writes plain lines."""
 
 import io
+import threading
+import time
 
 from envy import events
+from envy.console.narration import LASTING_SECONDS
 from envy.console.plain import PlainConsole
 from envy.console.text import Streams
 from envy.console.verbosity import Verbosity
@@ -10,6 +13,9 @@ from envy.phase import RecipePhase
 
 STARTED = events.PhaseStart(recipe="a.b@r1", key="a.b@r1", phase=RecipePhase.BUILD)
 CACHED = events.RecipeComplete(recipe="c.d@r1", key="c.d@r1", outcome="cached", asset_path="/c")
+INSTALLED = events.RecipeComplete(
+    recipe="a.b@r1", key="a.b@r1", outcome="installed", asset_path="/a"
+)
 WARNED = events.LogMessage(recipe="a.b@r1", level="warn", message="no digest")
 PRINTED = events.StandardOutput(recipe="", message="result")
 
@@ -19,10 +25,29 @@ def feed(console, stamp, *happenings):
         console.on_event(stamp(event))
 
 
-def test_normally_steps_and_warnings_are_shown(streams, stamp):
-    """Without --verbose, what is cached is not worth a line."""
-    feed(PlainConsole(streams), stamp, STARTED, CACHED, WARNED)
-    assert streams.errors.getvalue() == "installing a.b@r1\nwarning: a.b@r1: no digest\n"
+def test_normally_what_was_done_and_warnings_are_shown(streams, stamp):
+    """Without --verbose, what begins and what is cached is not worth a line."""
+    feed(PlainConsole(streams), stamp, STARTED, CACHED, WARNED, INSTALLED)
+    lines = streams.errors.getvalue().splitlines()
+    assert lines[0] == "warning: a.b@r1: no digest"
+    assert lines[1].startswith("installed a.b@r1 (")
+    assert len(lines) == 2
+
+
+def test_what_takes_long_is_shown_while_it_does(stamp):
+    """A line says what is going on, without an event that would tell."""
+    said = threading.Event()
+
+    class Errors(io.StringIO):
+        def flush(self):
+            said.set()
+
+    streams = Streams(io.StringIO(), Errors())
+    console = PlainConsole(streams, clock=lambda: time.time() + LASTING_SECONDS)
+    feed(console, stamp, STARTED)
+    assert said.wait(10)
+    console.close()
+    assert streams.errors.getvalue() == "installing a.b@r1\n"
 
 
 def test_verbose_shows_what_is_cached(streams, stamp):
@@ -47,9 +72,9 @@ def test_nothing_is_written_while_suspended(streams, stamp):
     """A question or an interactive program has the terminal for itself; nothing is lost."""
     console = PlainConsole(streams)
     with console.suspended():
-        feed(console, stamp, STARTED)
+        feed(console, stamp, WARNED)
         assert streams.errors.getvalue() == ""
-    assert streams.errors.getvalue() == "installing a.b@r1\n"
+    assert streams.errors.getvalue() == "warning: a.b@r1: no digest\n"
 
 
 def test_a_closed_stream_ends_no_run(stamp):

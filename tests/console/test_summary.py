@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from envy.console.summary import SyncResult, failure_lines, final_line
-from envy.errors import DependencyFailed, EnvyError, PhaseFailed
+from envy.errors import (
+    DependencyFailed,
+    EnvyError,
+    LuaFrame,
+    LuaScriptError,
+    Origin,
+    PhaseFailed,
+    ScriptFailed,
+)
 
 
 def failed(key, text="no"):
@@ -13,7 +21,7 @@ def failed(key, text="no"):
 
 
 def stopped(key, dependency="a.b@r1"):
-    return DependencyFailed(key=key, phase="check", dependency=dependency, root=EnvyError("no"))
+    return DependencyFailed(key=key, phase="check", dependency=dependency, root=failed("a.b@r1"))
 
 
 @pytest.mark.parametrize(
@@ -52,17 +60,50 @@ def test_root_failures_come_in_full_and_what_they_stopped_in_a_line_each():
         log_tail=["cc: \x1b[31merror"],
     )
     assert failure_lines(
-        [stopped("e.f@r1", "c.d@r1"), failed("x.y@r1"), stopped("c.d@r1"), root]
+        [stopped("e.f@r1", "c.d@r1"), failed("x.y@r1", "none"), stopped("c.d@r1"), root]
     ) == [
         "error: a.b@r1: build failed",
         "  script exited 2: make",
         "    hint: install make",
-        "  log: /logs/build.log (last 1 lines follow)",
+        "  log: /logs/build.log (last line follows)",
         "    cc: \\x1b[31merror",
         "error: x.y@r1: build failed",
-        "  no",
+        "  none",
         "c.d@r1: not built, because a.b@r1 failed",
-        "e.f@r1: not built, because c.d@r1 failed",
+        "e.f@r1: not built, because a.b@r1 failed, which c.d@r1 needs",
+    ]
+
+
+def test_output_that_the_log_ends_with_is_not_shown_twice():
+    """An error that quotes output leaves that to the end of the log, where there is one."""
+    script = ScriptFailed(command="make", exit_code=2, tail="no rule\nstop")
+    cause = LuaScriptError(script.message, frames=[LuaFrame("a.lua", 3)], cause=script)
+    failure = PhaseFailed(
+        key="a.b@r1", phase="build", cause=cause, log_path=Path("/l"), log_tail=["no rule", "stop"]
+    )
+    assert failure_lines([failure]) == [
+        "error: a.b@r1: build failed",
+        "  a.lua:3: script exited 2: make",
+        "  log: /l (last 2 lines follow)",
+        "    no rule",
+        "    stop",
+    ]
+
+
+def test_a_cause_without_a_place_gets_that_of_its_phase():
+    """A message says where in the recipe to look."""
+    failure = PhaseFailed(
+        key="a.b@r1", phase="build", cause=EnvyError("no"), where=Origin(Path("a.lua"), 7)
+    )
+    assert failure_lines([failure])[1] == "  a.lua:7: no"
+
+
+def test_a_reason_that_several_share_is_told_once():
+    """A full disk, or consent that nobody gave, is one mistake and not one for each package."""
+    assert failure_lines([failed("a.b@r1", "disk full"), failed("c.d@r1", "disk full")]) == [
+        "error: a.b@r1: build failed",
+        "  disk full",
+        "error: c.d@r1: build failed, as a.b@r1 did",
     ]
 
 

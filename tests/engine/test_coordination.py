@@ -1,5 +1,6 @@
 """The coordination core, driven by a kind of node that only takes notes."""
 
+import itertools
 import threading
 import time
 
@@ -153,7 +154,7 @@ def test_a_chain_of_five_thousand_needs_no_deep_stack(skipped):
             raise EnvyError("broken")
 
     coordinator, _kind, nodes = make(5000, work=work, skipped=skipped)
-    for below, above in zip(nodes, nodes[1:], strict=False):
+    for below, above in itertools.pairwise(nodes):
         coordinator.add_gate(above, 0, [below])
     drive(coordinator, list(reversed(nodes)), 3)
     assert all(node.ended for node in nodes)

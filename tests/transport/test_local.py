@@ -158,3 +158,22 @@ def test_batch_names_all_that_failed(tmp_path, recorder, parallel):
         fetch_all(items, tmp_path / "into", recorder.context(), parallel=parallel)
     assert caught.value.uri == "missing-1"
     assert "missing-2 does not exist" in str(caught.value)
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_batch_tells_of_each_item(tmp_path, recorder, parallel):
+    """Every item is told when it starts, and when it is there; a failed one never ends."""
+    (tmp_path / "a").write_text("1")
+    items = [item(tmp_path, name) for name in ("a", "missing")]
+    started, ended = [], []
+    with pytest.raises(FetchError):
+        fetch_all(
+            items,
+            tmp_path / "into",
+            recorder.context(),
+            parallel=parallel,
+            on_start=lambda each: started.append(each.source),
+            on_end=lambda each, fetched: ended.append((each.source, fetched.bytes)),
+        )
+    assert sorted(started) == ["a", "missing"]
+    assert ended == [("a", 1)]

@@ -1,0 +1,153 @@
+"""Recipes whose source is a function with dependencies: they are held until those are complete.
+
+A held recipe is in the graph, by its key, but its file is not here. Stage by stage, the custom
+fetches whose closure is bound and holds no other held recipe are run, all of them, and waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from envy import events as ev
+from envy.engine.binding import merged, missing_text, open_references
+from envy.engine.graph import dependencies_first
+from envy.errors import MissingReferences
+from envy.lua.convert import LuaFunction
+from envy.phase import RecipePhase
+from envy.phases.custom_source import custom_folder, is_fetched
+from envy.recipe import Edge, Recipe, Reference
+from envy.recipe_key import RecipeKey
+from envy.recipe_spec import CustomSource, Kind, Use, check_local_rule
+
+if TYPE_CHECKING:
+    from envy.engine.engine import Engine
+
+
+def hold(engine: Engine, recipe: Recipe) -> None:
+    """Declare what the source of a recipe depends on; its fetch comes in a later stage."""
+    source = recipe.spec.source
+    assert isinstance(source, CustomSource)
+    engine.held[recipe.key] = recipe
+    for position, dependency in enumerate(source.dependencies):
+        if not engine.is_here(dependency.platforms, dependency.origin):
+            continue
+        if dependency.spec is not None:
+            check_local_rule(recipe.key, dependency.spec.key, dependency.origin)
+        if dependency.kind is not Kind.STRONG:
+            recipe.references.append(Reference(recipe.key, position, dependency, of_source=True))
+            continue
+        assert dependency.spec is not None
+        edge = Edge(
+            dependency.spec.key,
+            RecipePhase.RECIPE_FETCH,
+            Use.RUN,
+            "source",
+            dependency.origin,
+            dependency.product,
+        )
+        recipe.source_edges = merged(recipe.source_edges, edge)
+        engine.start_recipe(engine.ensure_recipe(dependency.spec, parent=recipe.key))
+        if engine.services.events.detailed:
+            engine.services.events.emit(
+                ev.DependencyAdded(
+                    parent=recipe.key.canonical,
+                    dependency=edge.key.canonical,
+                    kind=edge.kind,
+                    needed_by=edge.needed_by,
+                )
+            )
+
+
+def early_references(engine: Engine) -> list[Reference]:
+    """The open references in the closures of held sources' dependencies, and only those."""
+    keys = _closure(engine, list(engine.held))
+    return open_references(
+        recipe
+        for recipe in (engine.recipes[key] for key in keys)
+        # A held recipe's own references are all its source's.
+        if recipe.key in engine.held or recipe.definition is not None
+    )
+
+
+def run_custom_fetches(engine: Engine) -> None:
+    """Run every custom fetch that can be run now, and wait for all of them.
+
+    Raises:
+        MissingReferences: none can; each held recipe is named, and what it lacks.
+    """
+    _drop_failed(engine)
+    ready = [recipe for recipe in _in_order(engine) if _is_ready(engine, recipe)]
+    if not engine.held:
+        return
+    if not ready:
+        raise _stuck(engine)
+    _exempt_from_shell(engine, ready)
+    for recipe in ready:
+        del engine.held[recipe.key]
+    for recipe in ready:
+        _fetch(engine, recipe)
+    engine.wait_for_resolution_phase()
+
+
+def _fetch(engine: Engine, recipe: Recipe) -> None:
+    """Start a custom fetch, behind its dependencies unless its answer is in the cache."""
+    tools = [edge.key for edge in recipe.source_edges]
+    engine.compute_keys(tools)
+    node = engine.coordination[recipe.key]
+    known = all(engine.recipes[key].entry_key for key in tools)
+    if not (known and is_fetched(custom_folder(recipe, engine))):
+        engine.coordinator.add_gate(
+            node, RecipePhase.RECIPE_FETCH, [engine.coordination[key] for key in tools]
+        )
+        engine.complete(tools)
+    engine.coordinator.raise_target(node, RecipePhase.RECIPE_FETCH)
+
+
+def _drop_failed(engine: Engine) -> None:
+    for key in [key for key in engine.held if engine.coordination[key].failure is not None]:
+        del engine.held[key]
+
+
+def _in_order(engine: Engine) -> list[Recipe]:
+    return [engine.held[key] for key in sorted(engine.held)]
+
+
+def _is_ready(engine: Engine, recipe: Recipe) -> bool:
+    """Whether the closure of a source is bound, and holds nothing that is held itself."""
+    if any(reference.open for reference in recipe.references):
+        return False
+    keys = _closure(engine, [edge.key for edge in recipe.source_edges])
+    return not any(
+        key in engine.held or any(row.open for row in engine.recipes[key].references)
+        for key in keys
+    )
+
+
+def _closure(engine: Engine, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
+    return dependencies_first(keys, lambda key: [edge.key for edge in engine.all_edges(key)])
+
+
+def _exempt_from_shell(engine: Engine, ready: Sequence[Recipe]) -> None:
+    """What is built while resolving uses the built-in shell, when a function chooses the other.
+
+    That function asks for packages, and can be called only when all of them are known.
+    """
+    if isinstance(engine.default_shell, LuaFunction):
+        for recipe in ready:
+            engine.shell_exempt.update(_closure(engine, [edge.key for edge in recipe.source_edges]))
+
+
+def _stuck(engine: Engine) -> MissingReferences:
+    rows = []
+    for recipe in _in_order(engine):
+        keys = _closure(engine, [recipe.key])
+        lacking = open_references(engine.recipes[key] for key in keys)
+        waits = [key for key in keys if key in engine.held and key != recipe.key]
+        rows += [
+            f"{recipe.key} cannot be fetched: its source lacks {text}"
+            for text in missing_text(engine, lacking)
+        ]
+        if not lacking and waits:
+            rows.append(f"{recipe.key} cannot be fetched: it waits for {waits[0]}")
+    return MissingReferences(rows)

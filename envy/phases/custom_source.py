@@ -1,0 +1,173 @@
+"""Custom sources: a function of the declaring file that brings the recipe, with tools of its own.
+
+It runs in a Lua state of its own, loaded from the declaring file again: lupa holds a state's lock
+during a Python callback, and the parent's state may be in use. What it brings is kept in the cache
+under everything that it depends on, so that it runs once.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import shutil
+import time
+from pathlib import Path
+from typing import cast
+
+from blake3 import blake3
+
+from envy.cache.trees import digest_file
+from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
+from envy.lua.convert import LuaFunction, LuaValue
+from envy.lua.runtime import LuaState
+from envy.lua.sandbox import SandboxSettings
+from envy.phase import RecipePhase
+from envy.phases.log import tell
+from envy.phases.setting import setting
+from envy.phases.surface import Engine
+from envy.phases.verbs import call_verb
+from envy.phases.work import release_lock, take_lock
+from envy.recipe import Recipe
+from envy.recipe_spec import CustomSource
+
+RECIPE_FILE = "recipe.lua"
+
+
+def custom_folder(recipe: Recipe, engine: Engine) -> Path:
+    """Where the recipe that a custom source brings is kept, by all that decides what it brings."""
+    source = _source(recipe)
+    tools = sorted(engine.recipe(edge.key).entry_key for edge in recipe.source_edges)
+    text = "\0".join(
+        [
+            digest_file(source.fetch.file),
+            ".".join(str(key) for key in source.fetch.keys),
+            recipe.key.canonical,
+            source.sha256,
+            *tools,
+        ]
+    )
+    name = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return engine.services.layout.recipes_dir(recipe.key.identity, name)
+
+
+def is_fetched(folder: Path) -> bool:
+    """Whether the recipe is there already."""
+    return (folder / RECIPE_FILE).is_file()
+
+
+def fetch_custom(recipe: Recipe, engine: Engine) -> Path:
+    """Run the function, unless what it brings is there; returns the recipe file.
+
+    Raises:
+        FetchError: it left no recipe.lua; whatever the function raises.
+    """
+    folder = custom_folder(recipe, engine)
+    if not is_fetched(folder):
+        layout = engine.services.layout
+        lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
+        since = time.monotonic()
+        try:
+            if not is_fetched(folder):
+                _run(recipe, engine, folder)
+        finally:
+            release_lock(recipe, engine, lock, since)
+    return folder / RECIPE_FILE
+
+
+def _run(recipe: Recipe, engine: Engine, folder: Path) -> None:
+    source = _source(recipe)
+    making = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(making, ignore_errors=True)
+    fetch_dir, tmp_dir = making / "fetch", making / "tmp"
+    try:
+        fetch_dir.mkdir(parents=True)
+        tmp_dir.mkdir()
+        state = new_state(recipe, engine, source.fetch.file.parent)
+        try:
+            state.load_file(source.fetch.file)
+            function = _function(recipe, engine, state)
+            with setting(
+                recipe,
+                engine,
+                RecipePhase.RECIPE_FETCH,
+                run_dir=tmp_dir,
+                base_dir=source.fetch.file.parent,
+                fetch_dir=fetch_dir,
+            ) as place:
+                call_verb(place, function)
+        finally:
+            state.close()
+        _verify(fetch_dir / RECIPE_FILE, source)
+        fetch_dir.rename(folder)
+    finally:
+        recipe.fetched = {}
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _verify(path: Path, source: CustomSource) -> None:
+    if not path.is_file():
+        raise FetchError(
+            f"the custom source left no {RECIPE_FILE}",
+            uri=str(source.origin),
+            hint=f'commit it under that name: ctx.commit_fetch("{RECIPE_FILE}")',
+        )
+    if not source.sha256:
+        return
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    if actual != source.sha256:
+        raise DigestMismatch(
+            uri=RECIPE_FILE, algorithm="sha256", expected=source.sha256, actual=actual
+        )
+
+
+def _function(recipe: Recipe, engine: Engine, state: LuaState) -> LuaFunction:
+    """The fetch function in a state that has loaded the declaring file again."""
+    address = _source(recipe).fetch
+    value: object = state.user_globals()
+    for position, key in enumerate(address.keys):
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and key <= len(value):
+            value = value[key - 1]
+        else:
+            value = None
+        if isinstance(value, LuaFunction) and position == 0 and len(address.keys) > 1:
+            value = state.call(value, _options_of_declarer(recipe, engine))
+    if not isinstance(value, LuaFunction):
+        raise DeclarationError(
+            "the custom source is not there when its file is loaded a second time",
+            origin=_source(recipe).origin,
+            hint="let the file define the same, each time it is loaded",
+        )
+    return value
+
+
+def _options_of_declarer(recipe: Recipe, engine: Engine) -> LuaValue:
+    """The options of the recipe whose `dependencies` function declared this one."""
+    for parent, spec in recipe.declarations:
+        if spec is recipe.spec and parent is not None:
+            definition = engine.recipe(parent).definition
+            return cast("LuaValue", dict(definition.options)) if definition else {}
+    return {}
+
+
+def _source(recipe: Recipe) -> CustomSource:
+    source = recipe.spec.source
+    if not isinstance(source, CustomSource):
+        raise InternalError(f"{recipe.key} has no custom source")
+    return source
+
+
+def new_state(recipe: Recipe, engine: Engine, base_dir: Path) -> LuaState:
+    """A Lua state for a file that belongs to a recipe."""
+    services = engine.services
+    return LuaState(
+        SandboxSettings(
+            platform=services.platform,
+            environment=services.environment,
+            should_stop=engine.stopped,
+            on_log=functools.partial(tell, recipe, services),
+            on_stdout=functools.partial(tell, recipe, services, "stdout"),
+        ),
+        base_dir=base_dir,
+    )

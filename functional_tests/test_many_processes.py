@@ -1,0 +1,121 @@
+"""Several envy processes, one cache: each entry is made once, whoever comes and whoever dies."""
+
+import os
+import signal
+
+from project import Project, is_running
+
+RECIPES = 6
+
+
+def plan(project, record, dependency="", install=""):
+    """Recipes that append their name to a file outside the cache; each needs the two before it."""
+    names = [f"local.p{number}@r1" for number in range(RECIPES)]
+    project.packages(*names)
+    for number, name in enumerate(names):
+        needed = names[max(0, number - 2) : number]
+        rows = "".join(f'{{ recipe = "{other}"{dependency} }}, ' for other in needed)
+        project.recipe(
+            name,
+            f"dependencies = {{ {rows} }}\n"
+            'build = "echo built > built.txt"\n'
+            f"install = [[ echo {name} >> {record}; cp $ENVY_STAGE_DIR/built.txt .; {install} ]]",
+        )
+    return names
+
+
+def sync_at_once(projects):
+    """Sync all projects at the same time; returns how each ended and what it said."""
+    runs = [project.popen("sync", "--jobs", "2") for project in projects]
+    said = [run.communicate(timeout=120) for run in runs]
+    return [(run.returncode, err.decode()) for run, (_, err) in zip(runs, said, strict=True)]
+
+
+def test_ten_processes_install_each_recipe_once(project, tmp_path):
+    """Ten syncs of one empty cache all succeed, and no install runs twice."""
+    record = tmp_path / "installed.txt"
+    names = plan(project, record)
+    ended = sync_at_once([project] * 10)
+    assert [code for code, _ in ended] == [0] * 10, ended
+    assert sorted(record.read_text().split()) == names
+    assert project.markers() == names
+    assert project.held_locks() == []
+
+
+def test_ten_processes_with_late_dependencies_install_each_recipe_once(project, tmp_path):
+    """The same where each recipe lets its entry go in the middle, to wait for a dependency."""
+    record = tmp_path / "installed.txt"
+    names = plan(project, record, dependency=', needed_by = "build", use = "build"')
+    ended = sync_at_once([project] * 10)
+    assert [code for code, _ in ended] == [0] * 10, ended
+    assert sorted(record.read_text().split()) == names
+    assert project.markers() == names
+
+
+def test_ten_projects_install_each_recipe_once(project, tmp_path):
+    """Ten projects that hold the same recipes share one entry for each."""
+    record = tmp_path / "installed.txt"
+    projects = [Project(tmp_path / f"project{n}", cache=project.cache) for n in range(10)]
+    for each in projects:
+        names = plan(each, record)
+    ended = sync_at_once(projects)
+    assert [code for code, _ in ended] == [0] * 10, ended
+    assert sorted(record.read_text().split()) == names
+
+
+def test_a_killed_process_leaves_a_cache_that_the_next_one_continues(project, tmp_path):
+    """After SIGKILL in the middle of an install, what is half made is made anew, the rest kept."""
+    record, fifo = tmp_path / "installed.txt", tmp_path / "reached.fifo"
+    os.mkfifo(fifo)
+    armed = tmp_path / "armed"
+    armed.touch()
+    names = plan(
+        project,
+        record,
+        install=f"if [ $(basename $PWD) = asset ] && [ -e {armed} ] && "
+        f"[ $(wc -l < {record}) = 4 ]; then echo $$ > {fifo}; sleep 600; fi",
+    )
+    victim = project.popen("sync")
+    orphan = int(fifo.read_text())
+    others = [project.popen("sync") for _ in range(3)]
+    armed.unlink()
+    victim.kill()
+    victim.communicate(timeout=30)
+    said = [other.communicate(timeout=60)[1] for other in others]
+    assert [other.returncode for other in others] == [0, 0, 0], said
+    project.envy("sync")
+    assert project.markers() == names
+    assert sorted(record.read_text().split()) == sorted([*names, names[3]])
+    assert not is_running(orphan)
+
+
+def test_a_waiting_process_tells_whom_it_waits_for(project, tmp_path):
+    """While another process makes an entry, a report names the lock and its owner."""
+    reached, go = tmp_path / "reached.fifo", tmp_path / "go.fifo"
+    os.mkfifo(reached)
+    os.mkfifo(go)
+    project.packages("local.slow@r1")
+    project.recipe(
+        "local.slow@r1",
+        f"install = [[ echo at work > {reached}; read word < {go}; echo $word > word.txt ]]",
+    )
+    first = project.popen("sync")
+    reached.read_text()
+    second = project.popen("sync", "--trace=stderr")
+    report = report_of_waits(second)
+    go.write_text("done\n")
+    first.communicate(timeout=60)
+    second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert f"held by process {first.pid}" in report
+
+
+def report_of_waits(process):
+    """What a process answers to SIGUSR1 once it waits for a lock."""
+    for row in process.stderr:
+        line = row.decode()
+        if "slot held" in line or "local.slow@r1: phase" in line:
+            if "waits for the lock" in line:
+                return line
+            process.send_signal(signal.SIGUSR1)
+    raise AssertionError("it ended without waiting for a lock")

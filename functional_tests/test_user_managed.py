@@ -1,0 +1,404 @@
+"""User-managed packages: they change the machine, their check decides, and the user is asked."""
+
+import os
+import pty
+import signal
+from pathlib import Path
+
+import pytest
+from project import Project
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A folder that stands for the machine outside of cache and project."""
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    return folder
+
+
+def managed(machine, name, extra="", install="true"):
+    """A recipe that is satisfied by a file of the machine, and records each install."""
+    return (
+        f'check = "echo {name} >> {machine}/checks; test -e {machine}/{name}"\n'
+        f'install = "{install}; echo {name} >> {machine}/installs; touch {machine}/{name}"\n'
+        f"{extra}"
+    )
+
+
+def noted(machine, what):
+    """What the scripts wrote down."""
+    path = machine / what
+    return path.read_text().split() if path.exists() else []
+
+
+def plan(project, machine, *names, **details):
+    """A manifest of such recipes."""
+    project.packages(*[f"local.{name}@r1" for name in names])
+    for name in names:
+        project.recipe(f"local.{name}@r1", managed(machine, name, **details))
+
+
+# -- the check decides --------------------------------------------------------------------------
+
+
+def test_what_is_satisfied_is_left_alone(project, machine):
+    """A check that holds is the end of it: no question, no install."""
+    plan(project, machine, "driver")
+    (machine / "driver").touch()
+    run = project.envy("sync")
+    assert "1 package, 1 user-managed, 0 failed" in run.err
+    assert run.named("recipe_complete", outcome="satisfied")
+    assert noted(machine, "installs") == []
+
+
+def test_it_is_installed_once_and_only_checked_after(project, machine):
+    """The second sync asks the check, and does nothing else."""
+    plan(project, machine, "driver")
+    first = project.envy("sync", "--yes")
+    assert first.named("recipe_complete", outcome="changed")
+    assert (
+        noted(machine, "checks") == ["driver"] * 3
+    )  # before the lock, under it, after the install
+    second = project.envy("sync")
+    assert [event["command"][:4] for event in second.named("lua_ctx_run_start")] == ["echo"]
+    assert noted(machine, "installs") == ["driver"]
+
+
+def test_it_is_installed_again_when_its_check_no_longer_holds(project, machine):
+    """Nothing is remembered about the machine."""
+    plan(project, machine, "driver")
+    project.envy("sync", "--yes")
+    (machine / "driver").unlink()
+    project.envy("sync", "--yes")
+    assert noted(machine, "installs") == ["driver", "driver"]
+
+
+def test_a_check_that_fails_after_the_install_is_an_error(project, machine):
+    """An install that ends well and brings nothing about is told apart from a success."""
+    project.packages("local.driver@r1")
+    project.recipe("local.driver@r1", 'check = "false"\ninstall = "true"')
+    run = project.envy("sync", "--yes", code=1)
+    assert "install ended well, but check still says that it is not satisfied" in run.err
+
+
+def test_an_edited_dependency_forces_no_install(project, machine):
+    """Check alone decides: a rebuilt dependency does not install it again."""
+    project.packages("local.driver@r1")
+    project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
+    needs = 'dependencies = { "local.tool@r1" }'
+    project.recipe("local.driver@r1", managed(machine, "driver", extra=needs))
+    project.envy("sync", "--yes")
+    project.recipe("local.tool@r1", 'install = "echo other > tool.txt"')
+    second = project.envy("sync")
+    assert second.named("recipe_complete", recipe="local.tool@r1", outcome="installed")
+    assert noted(machine, "installs") == ["driver"]
+
+
+@pytest.mark.parametrize(
+    ("check", "satisfied"),
+    [
+        ("function() return true end", True),
+        ("function() return false end", False),
+        ('function() return "true" end', True),
+        ('function() return "exit 3" end', False),
+        ('function(ctx) return ctx.run("exit 3").exit_code == 3 end', True),
+        ('function(ctx) return ctx.run("no_such_program").exit_code == 0 end', False),
+        ('function(ctx) return ctx.exists("envy.lua") end', True),
+        ('function(ctx, opts) return ctx.options.kind == "a" and opts.kind == "a" end', True),
+        ('"test -e envy.lua"', True),
+        ('"no_such_program"', False),
+    ],
+)
+def test_the_forms_of_check(project, check, satisfied):
+    """A script, or a function that returns a boolean or a script; run in the project's root."""
+    project.manifest('packages = { { recipe = "local.driver@r1", options = { kind = "a" } } }')
+    project.recipe("local.driver@r1", f'check = {check}\ninstall = "true"')
+    run = project.envy("sync", code=0 if satisfied else 1)
+    assert bool(run.named("recipe_complete", outcome="satisfied")) == satisfied
+
+
+def test_a_check_that_returns_nothing_is_an_error(project):
+    """Forgetting to return is a mistake, not an answer."""
+    project.packages("local.driver@r1")
+    project.recipe("local.driver@r1", 'check = function() end\ninstall = "true"')
+    run = project.envy("sync", "--yes", code=1)
+    assert "`check` must return true, false, or a script" in run.err
+
+
+# -- the user is asked --------------------------------------------------------------------------
+
+
+def test_without_a_terminal_all_are_listed_and_none_installed(project, machine):
+    """Nobody can be asked: an error lists what would change the machine, and how to permit it."""
+    plan(project, machine, "driver", "group")
+    run = project.envy("sync", code=1)
+    for hint in ("local.driver@r1", "local.group@r1", "--yes", "ENVY_YES=1"):
+        assert hint in run.err
+    assert noted(machine, "installs") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [(["--yes"], {}), (["-y"], {}), ([], {"ENVY_YES": "1"}), (["--yes"], {"ENVY_YES": "0"})],
+)
+def test_consent_can_be_given_beforehand(project, machine, words, variables):
+    """--yes and ENVY_YES answer for all packages of the run."""
+    plan(project, machine, "driver", "group")
+    project.envy("sync", *words, env=variables)
+    assert sorted(noted(machine, "installs")) == ["driver", "group"]
+
+
+def test_a_variable_can_say_no(project, machine):
+    """ENVY_YES=0 is no consent."""
+    plan(project, machine, "driver")
+    project.envy("sync", env={"ENVY_YES": "0"}, code=1)
+    assert noted(machine, "installs") == []
+
+
+def sync_on_terminal(project, answer):
+    """Sync, and type an answer to each question; returns what was shown, and the exit code."""
+    terminal, end = pty.openpty()
+    process = project.popen("sync", stdin=end, stderr=end, env={"TERM": "dumb"})
+    os.close(end)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:  # the other end is closed: it has ended
+            break
+        if shown.endswith(b"[y/N] "):
+            os.write(terminal, answer + b"\n")
+            shown += b"|"
+    process.communicate(timeout=60)
+    os.close(terminal)
+    return shown.decode(), process.returncode
+
+
+def test_on_a_terminal_one_yes_installs_all(project, machine):
+    """The question lists every package, comes once, and `y` permits them."""
+    plan(project, machine, "driver", "group")
+    shown, code = sync_on_terminal(project, b"y")
+    assert code == 0, shown
+    assert shown.count("[y/N]") == 1
+    question = shown.partition("[y/N]")[0]
+    assert "local.driver@r1" in question
+    assert "local.group@r1" in question
+    assert sorted(noted(machine, "installs")) == ["driver", "group"]
+
+
+@pytest.mark.parametrize("answer", [b"n", b""])
+def test_on_a_terminal_anything_but_yes_installs_nothing(project, machine, answer):
+    """`n` and an empty line decline; what needed no consent is installed all the same."""
+    plan(project, machine, "driver", "group")
+    project.packages("local.driver@r1", "local.group@r1", "local.plain@r1")
+    project.recipe("local.plain@r1", 'install = "echo plain > plain.txt"')
+    shown, code = sync_on_terminal(project, answer)
+    assert code == 1
+    assert shown.count("[y/N]") == 1
+    assert noted(machine, "installs") == []
+    assert project.markers() == ["local.plain@r1"]
+
+
+# -- its workspace ------------------------------------------------------------------------------
+
+
+def test_its_workspace_is_thrown_away(project, machine):
+    """tmp_dir is there during the install; after it the cache holds no entry."""
+    project.packages("local.driver@r1")
+    project.recipe(
+        "local.driver@r1",
+        f"""check = "test -e {machine}/driver"
+        install = function(ctx)
+          ctx.run("echo x > " .. ctx.tmp_dir .. "/scratch && touch {machine}/driver")
+        end""",
+    )
+    project.envy("sync", "--yes")
+    assert project.entries() == []
+
+
+def test_its_workspace_is_thrown_away_after_a_failure_too(project, machine):
+    """A failing install leaves no entry either."""
+    plan(project, machine, "driver", install="exit 3")
+    run = project.envy("sync", "--yes", code=1)
+    assert "exited 3" in run.err
+    assert project.entries() == []
+    assert project.held_locks() == []
+
+
+def test_its_install_runs_in_the_project_with_the_users_environment(project, machine):
+    """It inherits all variables, and its run directory is the project's root."""
+    project.packages("local.driver@r1")
+    project.recipe(
+        "local.driver@r1",
+        f'check = "test -e {machine}/$DRIVER"\ninstall = "pwd > {machine}/$DRIVER"',
+    )
+    project.envy("sync", "--yes", env={"DRIVER": "some-name"})
+    assert (machine / "some-name").read_text() == f"{project.root}\n"
+
+
+@pytest.mark.parametrize("call", ['fetch("x")', 'extract("x")', 'copy("a", "b")', "install_dir"])
+def test_what_belongs_to_the_cache_is_refused(project, machine, call):
+    """Functions and folders of cache-managed packages are errors that say why."""
+    project.packages("local.driver@r1")
+    project.recipe(
+        "local.driver@r1",
+        f'check = "false"\ninstall = function(ctx) return ctx.{call} end',
+    )
+    run = project.envy("sync", "--yes", code=1)
+    assert "is user-managed (it has a check)" in run.err
+    assert "a recipe of its own" in run.err.replace("\n", " ")
+
+
+# -- what it needs ------------------------------------------------------------------------------
+
+
+def test_build_dependencies_are_installed_only_when_its_check_fails(project, machine):
+    """A satisfied package needs no tools; one that is not gets them before its install."""
+    project.packages("local.driver@r1")
+    project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
+    needs = 'dependencies = { { recipe = "local.tool@r1", use = "build", needed_by = "install" } }'
+    project.recipe(
+        "local.driver@r1",
+        f"""check = "test -e {machine}/driver"
+        install = function(ctx)
+          ctx.run("cp " .. ctx.asset("tool") .. "/tool.txt {machine}/driver")
+        end
+        {needs}""",
+    )
+    (machine / "driver").touch()
+    project.envy("sync")
+    assert project.markers() == []
+    (machine / "driver").unlink()
+    project.envy("sync", "--yes")
+    assert project.markers() == ["local.tool@r1"]
+    assert (machine / "driver").read_text() == "tool\n"
+
+
+def test_run_dependencies_are_installed_whenever_it_is_there(project, machine):
+    """What it needs at run time is installed although its check holds."""
+    project.packages("local.driver@r1")
+    project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
+    needs = 'dependencies = { "local.tool@r1" }'
+    project.recipe("local.driver@r1", managed(machine, "driver", extra=needs))
+    (machine / "driver").touch()
+    project.envy("sync")
+    assert project.markers() == ["local.tool@r1"]
+
+
+def test_products_may_be_found_by_running_programs(project, machine):
+    """A products function runs once the check holds, and dependents get what it found as it is."""
+    project.packages("local.app@r1")
+    project.recipe(
+        "local.driver@r1",
+        managed(
+            machine,
+            "driver",
+            extra="""products = function(ctx, opts)
+              local found = ctx.run("command -v sh", { capture = true })
+              return { shell = (found.stdout:gsub("%s+$", "")) }
+            end""",
+        ),
+    )
+    project.recipe(
+        "local.app@r1",
+        """dependencies = { "local.driver@r1" }
+        install = function(ctx) ctx.write("shell.txt", ctx.product("shell")) end""",
+    )
+    project.envy("sync", "--yes")
+    folder = project.envy("asset", "app", "--yes").out.strip()
+    assert (Path(folder) / "shell.txt").read_text().endswith("/sh")
+
+
+def test_deploy_follows_an_install(project, machine):
+    """A deploy runs after an install, and not where the check held from the start."""
+    deploy = f'deploy = function(ctx) ctx.run("echo deployed >> {machine}/deploys") end'
+    plan(project, machine, "driver", extra=deploy)
+    project.envy("sync", "--yes")
+    project.envy("sync")
+    assert noted(machine, "deploys") == ["deployed"]
+
+
+# -- one at a time ------------------------------------------------------------------------------
+
+
+def report_of_waits(process):
+    """What a process answers to SIGUSR1 once it waits for a lock."""
+    for row in process.stderr:
+        line = row.decode()
+        if "slot held" in line or ": phase" in line:
+            if "waits for the lock" in line:
+                return line
+            process.send_signal(signal.SIGUSR1)
+    raise AssertionError("it ended without waiting for a lock")
+
+
+def test_two_processes_install_it_once(project, machine, tmp_path):
+    """Whoever gets the lock second checks again under it, and finds the work done."""
+    reached, go = tmp_path / "reached.fifo", tmp_path / "go.fifo"
+    os.mkfifo(reached)
+    os.mkfifo(go)
+    plan(project, machine, "driver", install=f"echo x > {reached}; read x < {go}")
+    first = project.popen("sync", "--yes")
+    reached.read_text()
+    second = project.popen("sync", "--yes", "--trace=stderr")
+    report_of_waits(second)
+    go.write_text("x\n")
+    first.communicate(timeout=60)
+    _, err = second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert noted(machine, "installs") == ["driver"]
+    assert b"local.driver@r1: satisfied" in err
+
+
+def test_exclusive_lets_one_install_at_a_time(project, machine, tmp_path):
+    """Two packages of one `exclusive` name, of two projects, wait for each other."""
+    reached, go = tmp_path / "reached.fifo", tmp_path / "go.fifo"
+    os.mkfifo(reached)
+    os.mkfifo(go)
+    exclusive = 'exclusive = "apt"'
+    waits = f"echo x > {reached}; read x < {go}"
+    plan(project, machine, "driver", extra=exclusive, install=waits)
+    other = Project(tmp_path / "other", cache=project.cache)
+    plan(other, machine, "group", extra=exclusive)
+    first = project.popen("sync", "--yes")
+    reached.read_text()
+    second = other.popen("sync", "--yes", "--trace=stderr")
+    assert "exclusive/apt.lock" in report_of_waits(second)
+    go.write_text("x\n")
+    first.communicate(timeout=60)
+    second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert noted(machine, "installs") == ["driver", "group"]
+
+
+def test_different_exclusive_names_do_not_wait(project, machine, tmp_path):
+    """Installs under two names meet each other."""
+    here, there = tmp_path / "here.fifo", tmp_path / "there.fifo"
+    os.mkfifo(here)
+    os.mkfifo(there)
+    project.packages("local.driver@r1", "local.group@r1")
+    meetings = {"driver": f"echo x > {here}; read x < {there}"}
+    meetings["group"] = f"read x < {here}; echo x > {there}"
+    for name, meeting in meetings.items():
+        body = managed(machine, name, extra=f'exclusive = "{name}"', install=meeting)
+        project.recipe(f"local.{name}@r1", body)
+    project.envy("sync", "--yes", "--jobs", "2")
+    assert sorted(noted(machine, "installs")) == ["driver", "group"]
+
+
+def test_waiting_for_an_exclusive_name_takes_no_slot(project, machine, tmp_path):
+    """While one package waits for the name, another one gets its slot."""
+    here, there = tmp_path / "here.fifo", tmp_path / "there.fifo"
+    os.mkfifo(here)
+    os.mkfifo(there)
+    project.packages("local.driver@r1", "local.group@r1", "local.plain@r1")
+    exclusive = 'exclusive = "apt"'
+    # Only one of the two meets `plain`, while the other one waits; so `plain` had its slot.
+    meeting = f"if mkdir {machine}/first; then echo x > {here}; read x < {there}; fi 2>/dev/null"
+    for name in ("driver", "group"):
+        body = managed(machine, name, extra=exclusive, install=meeting)
+        project.recipe(f"local.{name}@r1", body)
+    project.recipe("local.plain@r1", f'install = "read x < {here}; echo x > {there}; touch plain"')
+    project.envy("sync", "--yes", "--jobs", "2")
+    assert sorted(noted(machine, "installs")) == ["driver", "group"]

@@ -1,0 +1,249 @@
+"""Errors of Lua code, as their author reads them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import envy
+from envy.errors import (
+    Cancelled,
+    DeclarationError,
+    InternalError,
+    LuaFrame,
+    LuaScriptError,
+    Origin,
+    ScriptFailed,
+)
+from envy.lua.failure import shortened
+from envy.lua.host import CtxTable
+
+
+def _failure(bench, text, **functions):
+    state = bench.load(text)
+    with pytest.raises(LuaScriptError) as caught:
+        state.call_with_ctx(state.user_globals()["f"], CtxTable(functions=functions), {})
+    return caught.value
+
+
+def _lines(error):
+    return [(frame.path.rpartition("/")[2], frame.line) for frame in error.frames]
+
+
+def test_frames_innermost_first(bench):
+    """The message has no position; the frames have them, innermost first, user files only."""
+    bench.file("return function() local out out.x = 1 end", "lib.lua")
+    error = _failure(bench, "local g = require('lib')\nfunction f()\n  pcall(print)\n  g()\nend")
+    assert error.message == "attempt to index a nil value (local 'out')"
+    assert _lines(error) == [("lib.lua", 1), ("recipe.lua", 4)]
+
+
+def test_error_while_loading(bench):
+    """An error in the main chunk has its line."""
+    with pytest.raises(LuaScriptError) as caught:
+        bench.load("x = 1\nerror('no')")
+    assert str(caught.value) == f"{bench.folder}/recipe.lua:2: no"
+
+
+def test_syntax_error(bench):
+    """A file that is no Lua is an error with its line."""
+    with pytest.raises(LuaScriptError) as caught:
+        bench.load("x = 1\nx = = 2")
+    assert caught.value.message == "unexpected symbol near '='"
+    assert caught.value.frames == (LuaFrame(f"{bench.folder}/recipe.lua", 2),)
+
+
+def test_syntax_error_in_a_module(bench):
+    """It names the module's line first and the line that required it next."""
+    bench.file("\n\n(", "bad.lua")
+    with pytest.raises(LuaScriptError) as caught:
+        bench.load("\nrequire('bad')")
+    assert _lines(caught.value) == [("bad.lua", 3), ("recipe.lua", 2)]
+
+
+def test_long_paths_are_whole(bench):
+    """Lua shortens long file names in messages; the error has them in full."""
+    name = "long-" * 12 + "/" + "name-" * 12 + ".lua"
+    bench.file("\nerror('deep')", name)
+    with pytest.raises(LuaScriptError) as caught:
+        bench.load(f"dofile('{name}')")
+    assert caught.value.message == "deep"
+    assert caught.value.frames[0] == LuaFrame(f"{bench.folder}/{name}", 2)
+
+
+_LOAD_FROM_HERE = """
+from pathlib import Path
+from envy.lua.runtime import LuaState, SandboxSettings
+from envy.platform import host_platform
+
+settings = SandboxSettings(
+    platform=host_platform(), environment={}, should_stop=lambda: False, on_log=print,
+    on_stdout=print,
+)
+try:
+    LuaState(settings, base_dir=Path.cwd()).load_file(Path.cwd() / "project/recipe.lua")
+except Exception as error:
+    print(error)
+"""
+
+
+def test_paths_below_the_current_directory_are_relative(bench, tmp_path):
+    """A file below the current directory is shown relative to it."""
+    bench.file("\nerror('no')")
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD_FROM_HERE],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(envy.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "project/recipe.lua:2: no\n"
+
+
+def test_level_two_blames_the_caller(bench):
+    """`error(text, 2)` puts the caller's line first."""
+    error = _failure(bench, "local function g() error('bad', 2) end\nfunction f()\n  g()\nend")
+    assert error.message == "bad"
+    assert _lines(error) == [("recipe.lua", 3)]
+
+
+def test_raised_again(bench):
+    """An error caught and raised again still names its first line, and no position twice."""
+    error = _failure(
+        bench,
+        "function g() error('bad') end\n"
+        "function f()\n  local _, problem = pcall(g)\n  error(problem)\nend",
+    )
+    assert error.message == "bad"
+    assert _lines(error)[0] == ("recipe.lua", 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("{}", "(error object is a table value)"),
+        ("nil", "(error object is a nil value)"),
+        ("setmetatable({}, { __tostring = function() return 'mine' end })", "mine"),
+    ],
+)
+def test_error_objects(bench, value, message):
+    """An error that is no text says what it is."""
+    assert _failure(bench, f"function f() error({value}) end").message == message
+
+
+def test_error_in_a_coroutine(bench):
+    """The line inside of a coroutine comes first."""
+    error = _failure(
+        bench,
+        "function f()\n  local g = coroutine.wrap(function()\n    error('bad')\n  end)\n  g()\nend",
+    )
+    assert error.message == "bad"
+    assert _lines(error) == [("recipe.lua", 3), ("recipe.lua", 5)]
+
+
+def _refuse(*_):
+    raise ScriptFailed(command="make", exit_code=2, hint="install make")
+
+
+def test_cause(bench):
+    """What a ctx function raised is the cause, at the line of the call, with its hint."""
+    error = _failure(bench, "function f(ctx)\n  ctx.run('make')\nend", run=_refuse)
+    assert error.message == "script exited 2: make"
+    assert isinstance(error.cause, ScriptFailed)
+    assert (error.hint, _lines(error)) == ("install make", [("recipe.lua", 2)])
+
+
+def test_cause_of_a_tail_call(bench):
+    """`return ctx.run(…)` leaves no line on the stack: then the function's own line is named."""
+    error = _failure(bench, "\nfunction f(ctx) return ctx.run('make') end", run=_refuse)
+    assert _lines(error) == [("recipe.lua", 2)]
+
+
+def test_caught_by_pcall(bench):
+    """An error of a ctx function is a string with the caller's position for pcall."""
+    state = bench.load(
+        "function f(ctx)\n local _, e = pcall(function()\n ctx.run() end)\n return e end"
+    )
+    ctx = CtxTable(functions={"run": _refuse})
+    found = state.call_with_ctx(state.user_globals()["f"], ctx, {})
+    assert found == f"{shortened(str(bench.folder / 'recipe.lua'))}:3: script exited 2: make"
+
+
+def test_no_cause_for_another_error(bench):
+    """A ctx error that was caught is not the cause of a later one."""
+    error = _failure(bench, "function f(ctx) pcall(ctx.run) error('other') end", run=_refuse)
+    assert (error.message, error.cause) == ("other", None)
+
+
+def test_cause_keeps_where_it_was_declared(bench):
+    """The text of an error with an origin holds the origin."""
+
+    def refuse(*_):
+        raise DeclarationError("bad", origin=Origin(bench.folder, 7))
+
+    assert _failure(bench, "function f(ctx) ctx.x() end", x=refuse).message.endswith(":7: bad")
+
+
+def test_bug_comes_out_as_itself(bench):
+    """An exception that is a bug of ours passes, no pcall catches it, and the state is dead."""
+    state = bench.load("function f(ctx) pcall(ctx.run) return 1 end")
+    function = state.user_globals()["f"]
+    ctx = CtxTable(functions={"run": lambda *_: {}["missing"]})
+    with pytest.raises(KeyError):
+        state.call_with_ctx(function, ctx, {})
+    with pytest.raises(KeyError):
+        state.call(function, 1)
+
+
+def test_cancelled_cannot_be_caught(bench):
+    """Cancelled from a ctx function ends the call, whatever Lua tries."""
+
+    def cancel(*_):
+        raise Cancelled("enough")
+
+    state = bench.load("function f(ctx) while true do pcall(ctx.run) end end")
+    with pytest.raises(Cancelled, match="enough"):
+        state.call_with_ctx(state.user_globals()["f"], CtxTable(functions={"run": cancel}), {})
+
+
+def test_wrong_arguments(bench):
+    """A ctx function called with too few arguments is an author's error."""
+    error = _failure(
+        bench, "function f(ctx)\n ctx.copy('a')\nend", copy=lambda source, target: None
+    )
+    assert error.message == "ctx.copy: missing a required argument: 'target'"
+
+
+def test_memory(bench):
+    """A state that takes too much memory ends with an error that says so."""
+    bench.memory_limit = 8 << 20
+    error = _failure(bench, "function f() local t = {} while true do t[#t + 1] = { #t } end end")
+    assert "8 MiB" in error.message
+    assert error.hint
+
+
+def test_memory_while_loading(bench):
+    """The same in the main chunk, in one large string."""
+    bench.memory_limit = 8 << 20
+    with pytest.raises(LuaScriptError, match="8 MiB"):
+        bench.load("x = ('x'):rep(1 << 30)")
+
+
+def test_memory_while_values_cross(bench):
+    """The same when it is Python that hands over too much."""
+    bench.memory_limit = 4 << 20
+    state = bench.load("function f() end")
+    with pytest.raises(LuaScriptError, match="4 MiB"):
+        state.call(state.user_globals()["f"], "x" * (16 << 20))
+
+
+def test_closed(bench):
+    """A closed state says that it is closed."""
+    state = bench.load("function f() end")
+    function = state.user_globals()["f"]
+    state.close()
+    state.close()
+    with pytest.raises(InternalError, match="closed"):
+        state.call(function)

@@ -1,0 +1,108 @@
+"""Lines of tables in the text of a file."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envy.lua.locate import ElementPosition, locate_table
+
+
+def test_elements_and_fields():
+    """Elements, their fields and the table's own fields have their lines."""
+    found = locate_table(
+        """requires_envy = ">=0.4"
+packages = {
+  "envy.ninja@r1", "local.tools@r2",
+  {
+    recipe = "local.python@r4",
+    options = { version = "3.13" }, ["alias"] = "py"
+  },
+  extra = 1;
+  { recipe = "x" },
+}
+""",
+        "packages",
+    )
+    assert found is not None
+    assert found.line == 2
+    assert found.elements == (
+        ElementPosition(3),
+        ElementPosition(3),
+        ElementPosition(4, {"recipe": 5, "options": 6, "alias": 6}),
+        ElementPosition(9, {"recipe": 9}),
+    )
+    assert found.fields == {"extra": 8}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "packages = nil",
+        "packages = make { 1 }",
+        "local packages = { 1 }",
+        "x.packages = { 1 }",
+        "x, packages = 1, { 1 }",
+        "if a then packages = { 1 } end",
+        "function f() packages = { 1 } end",
+        "x = { packages = { 1 } }",
+        "-- packages = { 1 }",
+        "--[[ packages = { 1 } ]]",
+        "x = [[ packages = { 1 } ]]",
+        "x = 'packages = { 1 }'",
+        "packages = { 1",
+        "packages == { 1 }",
+    ],
+)
+def test_not_an_assignment(text):
+    """Only an assignment to the global, outside of all blocks, counts."""
+    assert locate_table(text, "packages") is None
+
+
+@pytest.mark.parametrize(
+    ("inner", "lines"),
+    [
+        ("", []),
+        ("1,\n2;\n3", [1, 2, 3]),
+        ('\'a,}\',\n"{\\"",\n[==[ ]] }, ]==],\n4', [1, 2, 3, 4]),
+        ("1, -- }, 2\n--[[ 3,\n ]] 4", [1, 3]),
+        ("f { a = 1, b = 2 },\n(1 + 2),\nt[1]", [1, 2, 3]),
+        ("function(a, b)\n local t = { 1, 2 } return a, b\nend,\n4", [1, 4]),
+        ("function() for i = 1, 2 do x, y = 1, 2 end if a then return 1, 2 end end, 2", [1, 1]),
+        ("function() repeat local a, b = 1, 2 until c, 2 end", [1]),
+        ("[1 + 2] = 3,\n[t[1]] = 4,\n5", [3]),
+        ("1 .. 2,\na <= b,\nx == y", [1, 2, 3]),
+        ("'two\\\nlines',\n3", [1, 3]),
+    ],
+)
+def test_positions(inner, lines):
+    """Strings, comments, calls and functions do not disturb the count."""
+    found = locate_table(f"packages = {{{inner}\n}}", "packages")
+    assert found is not None
+    assert [element.line for element in found.elements] == lines
+
+
+def test_the_last_assignment_wins():
+    """As it does when the file runs."""
+    found = locate_table("t = { 1 }\nt = { 1, 2 }\nlocal t = { 3 }", "t")
+    assert found is not None
+    assert (found.line, len(found.elements)) == (2, 2)
+
+
+@given(st.text(alphabet="packages={},;[]\"'\n-= \\x1"))
+def test_any_text(text):
+    """No text makes it fail."""
+    locate_table("packages = {" + text, "packages")
+
+
+_ITEM = st.sampled_from(
+    ["'a'", "1", "{ x = 1 }", "{}", "f(1, 2)", "function() return 1, 2 end", "[[\n]]", "x.y", "-1"]
+)
+
+
+@given(st.lists(_ITEM), st.sampled_from([", ", ";\n", " --c\n,"]))
+def test_element_count(items, separator):
+    """There are as many elements as the author wrote."""
+    found = locate_table(f"t = {{ {separator.join(items)} }}", "t")
+    assert found is not None
+    assert len(found.elements) == len(items)
