@@ -1,4 +1,6 @@
-"""A Go module on disk and `envy test` run in it; needs a Go toolchain on the PATH.
+"""A Go module on disk and `envy test` run in it.
+
+The toolchain is the one on the PATH, else that of envy.go@r1 in the user's own cache.
 
 A plain module; conftest.py makes the fixture `go_project` of it.
 """
@@ -6,19 +8,38 @@ A plain module; conftest.py makes the fixture `go_project` of it.
 import json
 import os
 import shutil
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
-from project import Project
+from project import Project, envy_command
 
-needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on the PATH")
+
+def go_folder(scratch):
+    """The folder of a Go toolchain's programs; installs envy.go@r1 if there is no other."""
+    found = shutil.which("go")
+    if found:
+        return Path(found).parent
+    manifest = scratch / "envy.lua"
+    manifest.write_text('packages = { "envy.go@r1" }\n')
+    run = subprocess.run(
+        [envy_command(), "--manifest", str(manifest), "asset", "go"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        pytest.skip("there is no Go on the PATH, and envy.go@r1 cannot be installed here")
+    return Path(run.stdout.strip()) / "bin"
 
 
 class GoProject(Project):
     """A module `example.com/m`, with packages that tests write."""
 
-    def __init__(self, root):
+    def __init__(self, root, go):
         super().__init__(root)
+        self.go = go
         self.write("go.mod", "module example.com/m\n\ngo 1.21\n")
 
     def environment(self, extra=None):
@@ -26,6 +47,7 @@ class GoProject(Project):
         variables = super().environment(extra)
         for name in ("GOFLAGS", "GOWORK"):
             variables.pop(name, None)
+        variables["PATH"] = os.pathsep.join([str(self.go), variables.get("PATH", "")])
         return {**variables, "GOPROXY": "off", "GOTOOLCHAIN": "local", **(extra or {})}
 
     def test(self, package, text, name="x_test.go"):
@@ -35,6 +57,20 @@ class GoProject(Project):
     def envy_test(self, *words, code=0, **options):
         """Run `envy test`."""
         return self.envy("test", *words, code=code, trace=False, **options)
+
+
+def native(project, *words):
+    """What `go test -json` writes."""
+    run = subprocess.run(
+        ["go", "test", "-json", *words],
+        executable=str(project.go / "go"),
+        cwd=project.root,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.stdout
 
 
 def events_of(run):

@@ -8,12 +8,10 @@ import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
-from gotests import events_of, needs_go, outcomes, triples
-
-pytestmark = needs_go
+from gotests import events_of, native, outcomes, triples
 
 PASSING = 'package p\nimport "testing"\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\n'
-FAILING = 'package p\nimport "testing"\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) { t.Fatal("b went wrong") }\n'
+FAILING = PASSING.replace("TestB(t *testing.T) {", 'TestB(t *testing.T) { t.Fatal("b went wrong") ')
 BROKEN = 'package p\nimport "testing"\nfunc TestA(t *testing.T) { undefined() }\n'
 
 
@@ -26,13 +24,15 @@ def mixed(go_project):
     go_project.test("sub/good", PASSING)
     go_project.test(
         "vet",
-        'package p\nimport ("fmt"; "testing")\nfunc TestA(t *testing.T) { fmt.Printf("%d\\n", "x") }\n',
+        'package p\nimport ("fmt"; "testing")\n'
+        'func TestA(t *testing.T) { fmt.Printf("%d\\n", "x") }\n',
     )
     go_project.write("none/none.go", "package none\n")
     go_project.write("uses/lib/lib.go", 'package lib\nvar X int = "text"\n')
     go_project.test(
         "uses",
-        'package uses\nimport ("testing"; _ "example.com/m/uses/lib")\nfunc TestA(t *testing.T) {}\n',
+        'package uses\nimport ("testing"; _ "example.com/m/uses/lib")\n'
+        "func TestA(t *testing.T) {}\n",
     )
     return go_project
 
@@ -40,15 +40,7 @@ def mixed(go_project):
 def test_the_outcomes_are_those_of_go_test(mixed):
     """Failing, unbuildable and unvetted packages included, the sets are equal."""
     run = mixed.envy_test("--json", code=3)
-    native = subprocess.run(
-        ["go", "test", "-json", "./..."],
-        cwd=mixed.root,
-        env=mixed.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert triples(run.out) == triples(native.stdout)
+    assert triples(run.out) == triples(native(mixed, "./..."))
     summary = run.err.splitlines()[-1]
     assert "1 failed" in summary
     assert "4 not built" in summary
@@ -131,7 +123,8 @@ def test_flaky_tests_pass_when_run_again(go_project):
     go_project.test(
         "p",
         'package p\nimport ("os"; "testing")\nfunc TestA(t *testing.T) {\n'
-        'if _, err := os.Stat("again"); err != nil { os.WriteFile("again", nil, 0o666); t.Fatal("first") } }\n',
+        'if _, err := os.Stat("again"); err != nil {\n'
+        'os.WriteFile("again", nil, 0o666); t.Fatal("first") } }\n',
     )
     run = go_project.envy_test("--retries", "2")
     assert "1 flaky" in run.out
@@ -236,7 +229,8 @@ def test_total_timeout_ends_the_run(go_project):
     """When the time of all is over, what runs fails and the rest does not run."""
     go_project.test(
         "a",
-        'package a\nimport ("testing"; "time")\nfunc TestA(t *testing.T) { time.Sleep(time.Hour) }\n',
+        'package a\nimport ("testing"; "time")\n'
+        "func TestA(t *testing.T) { time.Sleep(time.Hour) }\n",
     )
     go_project.test("b", PASSING)
     go_project.envy_test("--build-only")
@@ -314,7 +308,8 @@ def test_the_list_loads_no_view(go_project):
         "import json, sys\nfrom envy.platform import environment\n"
         "from envy.cli.main import run_command_line\n"
         "code = run_command_line(['test', '--list'], environment=environment())\n"
-        "print(json.dumps([code, sorted(n for n in sys.modules if n in ('rich', 'textual', 'urllib3'))]))"
+        "big = {'rich', 'textual', 'urllib3'} & set(sys.modules)\n"
+        "print(json.dumps([code, sorted(big)]))"
     )
     run = subprocess.run(
         [sys.executable, "-c", program],
@@ -343,12 +338,4 @@ def test_gotestsum_counts_the_same(mixed):
         return re.findall(r"DONE (.*?) in", run.stdout + run.stderr)
 
     ours = mixed.envy_test("--json", code=3).out
-    native = subprocess.run(
-        ["go", "test", "-json", "./..."],
-        cwd=mixed.root,
-        env=mixed.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    assert counts(ours) == counts(native) != []
+    assert counts(ours) == counts(native(mixed, "./...")) != []

@@ -19,12 +19,17 @@ from envy.cli.wiring import open_session
 from envy.console.text import Streams
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
-from envy.manifest import find_manifest
+from envy.manifest_search import find_manifest
 from envy.platform import available_cores, environment
 from envy.testing.drivers.go import GoDriver
 from envy.testing.drivers.go_build import BinaryStore
 from envy.testing.drivers.go_flags import GoFlags
-from envy.testing.drivers.go_toolchain import GoToolchain, find_go, open_toolchain
+from envy.testing.drivers.go_toolchain import (
+    GoToolchain,
+    NoToolchain,
+    find_go,
+    open_toolchain,
+)
 from envy.testing.package import NothingMatched, RunSettings
 from envy.testing.results import LastRun
 from envy.testing.selection import Selector, parse_filter, parse_partition
@@ -135,19 +140,25 @@ def go_of_project(settings: Settings, directory: Path) -> tuple[Path, dict[str, 
         if settings.manifest is not None:
             raise
         return None
-    from envy.cli.outcome import raise_unless_done
+    from envy.cli.outcome import print_failures, summarise, telling_failures
     from envy.phases.environment import exported_environment
 
     quiet = dataclasses.replace(settings, trace_file=None, jobs=None)
-    with open_session(quiet) as session:
+    with open_session(quiet, owns_stdout=True) as session:
         packages = session.manifest.packages
         specs = [spec for spec in packages if "go" in {spec.key.name, spec.alias}]
         if not specs:
             return None
         engine = session.engine
-        engine.resolve_graph(packages)
         key = specs[0].key
-        raise_unless_done(engine.run_full([key]), engine)
+        with telling_failures(engine):
+            engine.resolve_graph(packages)
+        result = summarise(engine.run_full([key]), engine, seconds=0)
+        if engine.cancellation is not None:
+            raise engine.cancellation
+        if result.failures:
+            print_failures(result.failures)
+            raise NoToolchain(f"{key}, the manifest's Go, could not be installed")
         recipe = engine.recipes[key]
         if "go" not in recipe.products:
             raise EnvyError(f"{key} provides no product `go`", hint="its recipe has to")
