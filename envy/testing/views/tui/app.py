@@ -23,7 +23,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from envy.testing.views.tui.model import ICONS, Node, RunModel, header_text, row_text
 
@@ -41,6 +41,7 @@ _CURSOR = Style(reverse=True)
 _FOUND = Style(color="black", bgcolor="yellow")
 _EVENTS_AT_ONCE = 5000
 
+KEYS = "? help  r all  f failed  t this one  s stop  Enter log  b build error  q leave"
 HELP = """\
  Keys
 
@@ -271,7 +272,6 @@ class HelpScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Static(HELP, id="help", markup=False)
-        yield Footer()
 
 
 class TestApp(App[int]):
@@ -282,6 +282,7 @@ class TestApp(App[int]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     #header { height: 1; background: $primary; color: $text; padding: 0 1; }
+    #keys { height: 1; padding: 0 1; background: $surface; color: $text-muted; }
     #notice { height: 1; padding: 0 1; color: $text-muted; }
     #tree, #log { height: 1fr; }
     #log, #search { display: none; }
@@ -317,6 +318,7 @@ class TestApp(App[int]):
         self._clock = clock
         self._seen = -1
         self._header: Static | None = None
+        self._header_text = ""
 
     def compose(self) -> ComposeResult:
         """The parts of the main page."""
@@ -326,7 +328,7 @@ class TestApp(App[int]):
             yield Log(self.model, id="log")
         yield Input(placeholder="search", id="search")
         yield Static("", id="notice", markup=False)
-        yield Footer()
+        yield Static(KEYS, id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Begin."""
@@ -353,7 +355,10 @@ class TestApp(App[int]):
             return  # the help page is over it, or the app is leaving
         for _ in range(min(len(self.messages), _EVENTS_AT_ONCE)):
             self.messages.popleft()(self.model)
-        header.update(header_text(self.model, now=self._clock()))
+        text = header_text(self.model, now=self._clock())
+        if text != self._header_text:
+            self._header_text = text
+            header.update(text)
         if self.model.changes != self._seen:
             self._seen = self.model.changes
             self.test_tree.update()
