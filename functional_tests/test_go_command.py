@@ -339,3 +339,53 @@ def test_gotestsum_counts_the_same(mixed):
 
     ours = mixed.envy_test("--json", code=3).out
     assert counts(ours) == counts(native(mixed, "./...")) != []
+
+
+def test_the_manifests_go_is_used_and_installed(go_project):
+    """A package named go in envy.lua is the toolchain, though the PATH has none."""
+    go_project.recipe(
+        "local.go@r1",
+        f'install = "mkdir bin && ln -s {go_project.go}/go bin/go"\nproducts = {{ go = "bin/go" }}',
+    )
+    go_project.packages("local.go@r1")
+    go_project.test("p", PASSING)
+    go_project.go = "/nowhere"
+    run = go_project.envy_test("--json", env={"PATH": "/usr/bin:/bin"})
+    assert outcomes(run) == {"TestA": "pass", "TestB": "pass", "": "pass"}
+    assert "local.go@r1" in run.err
+
+
+def test_a_go_that_cannot_be_installed_is_exit_3(go_project):
+    """The set-up failed, and nothing was tested."""
+    go_project.recipe("local.go@r1", 'install = "exit 1"\nproducts = { go = "bin/go" }')
+    go_project.packages("local.go@r1")
+    go_project.test("p", PASSING)
+    assert "could not be installed" in go_project.envy_test(code=3).err
+
+
+def test_the_standard_library_has_the_outcomes_of_go_test(go_project):
+    """Some packages of the standard library, their examples and subtests included."""
+    packages = ["container/heap", "container/list", "unicode/utf8"]
+    run = go_project.envy_test("--json", *packages)
+    found = triples(run.out)
+    assert found == triples(native(go_project, *packages))
+    assert len(found) > 40
+
+
+def test_a_binary_cut_short_is_built_anew(go_project):
+    """What a crash of the machine left of a kept binary is not run."""
+    go_project.test("p", PASSING)
+    go_project.envy_test()
+    kept = next(go_project.cache.rglob("p.test"))
+    kept.write_bytes(b"")
+    go_project.envy_test()
+    assert kept.stat().st_size > 1_000_000
+
+
+def test_one_base_name_twice_is_no_conflict(go_project):
+    """Packages whose binaries would have one name are built apart, and are two results."""
+    go_project.test("a/same", PASSING)
+    go_project.test("b/same", FAILING)
+    run = go_project.envy_test("--json", code=1)
+    assert outcomes(run, "example.com/m/a/same")[""] == "pass"
+    assert outcomes(run, "example.com/m/b/same")[""] == "fail"

@@ -86,7 +86,8 @@ def test_leaving_a_run_ends_it(go_project):
     """q while tests run ends them, with 130."""
     go_project.test(
         "p",
-        'package p\nimport ("testing"; "time")\nfunc TestLong(t *testing.T) { time.Sleep(time.Hour) }\n',
+        'package p\nimport ("testing"; "time")\n'
+        "func TestLong(t *testing.T) { time.Sleep(time.Hour) }\n",
     )
     terminal = Terminal(go_project)
     terminal.read_until(b"TestLong")

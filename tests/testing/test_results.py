@@ -19,11 +19,14 @@ def recorded(*events):
 
 def test_an_event_is_read_as_it_was_written():
     """Every field goes through JSON and back."""
-    before = StreamEvent(
-        action="fail", time=1700000000.25, package="p", test="T/s", elapsed=0.0, output="x\n",
-        output_type="frame", import_path="i", failed_build="f", key="k", value="v", path="/p",
-        driver="go", cached=True, attempt=2, reason="timeout", signal="SIGKILL",
-    )  # fmt: skip
+    texts = {
+        name: name
+        for name in (
+            *("action", "package", "test", "output", "output_type", "import_path"),
+            *("failed_build", "key", "value", "path", "driver", "reason", "signal"),
+        )
+    }
+    before = StreamEvent(**texts, time=1.7e9, elapsed=0.0, cached=True, attempt=2)
     assert parse_event(as_json(before), where="here") == before
 
 

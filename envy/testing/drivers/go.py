@@ -9,7 +9,7 @@ from pathlib import Path
 
 from envy.errors import EnvyError, UsageError
 from envy.process import Invocation, run
-from envy.testing.drivers.go_build import BinaryStore, build_batch, divide
+from envy.testing.drivers.go_build import BinaryStore, build_batch, divide, is_whole
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker
 from envy.testing.drivers.go_list import GoPackage, list_packages
@@ -82,6 +82,8 @@ class GoDriver:
         run.key = self._keys.key(detail)
         if not self._rebuild:
             run.binary = self._store.find(run.key)
+            if run.binary is not None and run.package.has_tests and not is_whole(run.binary):
+                run.binary = None
             run.kept = run.binary is not None
         return run.key
 

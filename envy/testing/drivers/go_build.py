@@ -77,6 +77,9 @@ class BinaryStore:
         staging = binary.parent / f"keep-{key}"
         staging.mkdir()
         binary.rename(staging / binary.name)
+        earlier = self.find(key)
+        if earlier is not None and earlier.stat().st_size != (staging / binary.name).stat().st_size:
+            shutil.rmtree(folder, ignore_errors=True)  # cut short, by a full disk or a crash
         with contextlib.suppress(OSError):
             staging.rename(folder)
         kept = self.find(key)
@@ -104,6 +107,14 @@ class BinaryStore:
 
     def _folder(self, key: str) -> Path:
         return self.root / key[:2] / key
+
+
+def is_whole(binary: Path) -> bool:
+    """Whether a kept binary looks like one: not cut down to nothing, and it may be run."""
+    try:
+        return binary.stat().st_size > 0 and os.access(binary, os.X_OK)
+    except OSError:
+        return False
 
 
 def divide(runs: Sequence[PackageRun], *, many: bool) -> list[list[PackageRun]]:
