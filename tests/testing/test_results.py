@@ -32,7 +32,8 @@ def test_an_event_is_read_as_it_was_written():
 
 @pytest.mark.parametrize(
     "line",
-    ["", "{", "[]", "{}", '{"Action":1}', '{"Action":"run","Test":3}', '{"Action":"run","Time":"x"}',
+    ["", "{", "[]", "{}", '{"Action":1}', '{"Action":"run","Test":3}',
+     '{"Action":"run","Time":"x"}',
      '{"Action":"pass","Elapsed":"1"}', '{"Action":"pass","Attempt":true}'],
 )  # fmt: skip
 def test_a_damaged_line_is_named(line):

@@ -22,6 +22,7 @@ from envy.testing.events import StreamEvent
 HEAD = 4 << 20
 TAIL = 4 << 20
 _LONG_LINE = 64 << 10  # longer ones are handed on in parts
+_MUCH = 256 << 10  # a test that has written this much gets an event a chunk, not one a line
 
 _MARK = 0x16
 _MARK_BYTE = b"\x16"
@@ -92,6 +93,11 @@ class OutputConverter:
             return
         data = self._rest + chunk
         self._rest = b""
+        if self._marks and self._is_much(data):
+            cut = data.rfind(b"\n") + 1
+            self._inside_line = False
+            self._output(data[:cut])
+            data = data[cut:]
         for match in _LINE.finditer(data):
             line = match.group()
             if not line:
@@ -242,6 +248,16 @@ class OutputConverter:
             and not self._rest.startswith(_MARK_BYTE)
         )
 
+    def _is_much(self, data: bytes) -> bool:
+        volume = self._volumes.get(self._test)
+        return (
+            volume is not None
+            and volume.head >= _MUCH
+            and not self._reports
+            and _MARK_BYTE not in data
+            and b"\n" in data
+        )
+
     def _put_aside(self, data: bytes) -> None:
         volume = self._volumes[self._test]
         volume.tail.append(data)
@@ -300,8 +316,12 @@ class OutputConverter:
         if left_out:
             note = f"\n... envy left out {left_out} bytes of output ...\n"
             self._event("output", test=test, output=note)
-        for line in tail[surplus:].splitlines(keepends=True):
-            self._event("output", test=test, output=_text(line))
+        position = surplus
+        while position < len(tail):
+            end = tail.rfind(b"\n", position, position + _LONG_LINE) + 1
+            end = end or position + _LONG_LINE
+            self._event("output", test=test, output=_text(tail[position:end]))
+            position = end
 
     def _event(
         self,
