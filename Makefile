@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test demo lint format types bench bench-quick
+.PHONY: help venv dev test soak demo docs lint format types bench bench-quick
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ dev: $(VENV)/.installed-dev ## Make .venv, with the linter and the type checker 
 
 test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+soak: export ENVY_SOAK_ROUNDS ?= 1000
+soak: export ENVY_SOAK_CROWDS ?= 50
+soak: $(VENV)/.installed ## Kill syncs at random, a thousand times and more; for an hour's spare time
+	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py
 
 demo: export ENVY_MANIFEST := $(CURDIR)/docs/demo/envy.lua
 demo: export ENVY_CACHE_ROOT := $(CURDIR)/.demo/cache
@@ -40,6 +45,9 @@ bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="--json FIL
 
 bench-quick: $(VENV)/.installed ## The same for a few sizes, in two minutes
 	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)
+
+docs: $(VENV)/.installed ## Write docs/events.md and the help in docs/commands.md anew
+	$(BIN)/python docs/generate.py
 
 lint: $(VENV)/.installed-dev ## Check style and formatting
 	$(BIN)/ruff check .

@@ -167,6 +167,16 @@ class CacheMiss(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockBlocked(Event):
+    """Somebody else has the lock; `held_by` is "" where that is not known."""
+
+    text: ClassVar[str] = "{recipe}: waits for the lock {lock_path}, held by {held_by}"
+    recipe: str
+    lock_path: str
+    held_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockAcquired(Event):
     text: ClassVar[str] = "{recipe}: lock {lock_path} after {wait_ms} ms"
     recipe: str
@@ -449,4 +459,4 @@ class EventBus:
 def event_classes() -> list[type[Event]]:
     """Every event of the contract, in the order of this file."""
     # A slotted dataclass is made twice; the later of the two is the one in use.
-    return list({cls.name: cls for cls in Event.__subclasses__()}.values())
+    return list({cls.__name__: cls for cls in Event.__subclasses__()}.values())

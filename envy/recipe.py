@@ -69,12 +69,21 @@ class Reference:
 
     @property
     def text(self) -> str:
-        """What is looked for, for people."""
+        """What is looked for, in short."""
         dependency = self.dependency
         if not dependency.product:
             return dependency.query
         by = f" by {dependency.query}" if dependency.query else ""
         return f"product {dependency.product}{by}"
+
+    @property
+    def quoted(self) -> str:
+        """What is looked for, within a sentence."""
+        dependency = self.dependency
+        if not dependency.product:
+            return f"{dependency.query!r}"
+        by = f" of {dependency.query!r}" if dependency.query else ""
+        return f"the product {dependency.product!r}{by}"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -73,6 +73,7 @@ class RecipeDefinition:
     platforms: tuple[str, ...] = ()
     portable: bool = False
     relocate: tuple[str, ...] = ()
+    writable: bool = False
     pass_env: tuple[str, ...] = ()
     secret_env: tuple[str, ...] = ()
     exclusive: str = ""
@@ -162,6 +163,8 @@ class _Parser:
             portable="portable" in values
             and fields.flag(values, "portable", origin=self.at("portable")),
             relocate=self._texts("relocate"),
+            writable="writable" in values
+            and fields.flag(values, "writable", origin=self.at("writable")),
             pass_env=self._texts("pass_env"),
             secret_env=self._texts("secret_env"),
             exclusive=fields.text(values, "exclusive", origin=self.at("exclusive"))

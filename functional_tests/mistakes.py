@@ -14,7 +14,7 @@ from pathlib import Path
 
 # A run that is interrupted ends within two seconds and its last words; one more for a busy machine.
 PROMPT = 3.5
-ENDLESS = "sleep 1000"  # what a script leaves running, or is interrupted in
+ENDLESS = "sleep 1000"  # what scripts leave running, or are interrupted in
 
 
 def fails(project, reason, *parts, words=("sync",), code=1, markers=(), **details):
@@ -79,8 +79,8 @@ def _ends(pid):
 class Interrupted:
     """A run of envy that was signalled once it had said a word; how it ended."""
 
-    def __init__(self, project, *words, once, number=signal.SIGINT, then=None):
-        process = project.popen("--verbose", *words)
+    def __init__(self, project, *words, once, number=signal.SIGINT, then=None, **options):
+        process = project.popen("--verbose", *words, **options)
         guard = threading.Timer(60, process.kill)
         guard.start()
         try:
@@ -135,7 +135,7 @@ class Mistakes:
         self.outcome = project.envy("sync", code=1, **details)
         self.said = {}
         for block in self.outcome.err.split("\nerror: ")[1:]:
-            self.said[block.partition(": ")[0]] = block
+            self.said[block.partition(": ")[0]] = block + "\n"
 
     def check(self, number, reason, *parts):
         """See what is said of one case: the reason once, its parts, and who declared it."""

@@ -135,7 +135,10 @@ DECLARATIONS = [
         "FILE:2: `dependencies` must be an array of entries, not a string",
     ),
     (
-        'dependencies = {\n  { recipe = "local.b@r1",\n    needed_by = "bild" } }\ninstall = "true"',
+        (
+            'dependencies = {\n  { recipe = "local.b@r1",\n    needed_by = "bild" } }\n'
+            'install = "true"'
+        ),
         'FILE:4: `needed_by` names no phase: "bild"',
         'did you mean "build"?',
     ),

@@ -1,7 +1,7 @@
 """The layering of the modules, and the house rules that a reader of imports can check.
 
-cli → engine → phases → recipe → tools → declarations → lua → foundation; the console knows the
-foundation only. A module that is in no layer fails here: say in `LAYERS` where it belongs.
+cli → explain → engine → phases → recipe → tools → declarations → lua → foundation; the console
+knows the foundation only. A module that is in no layer fails here: say in `LAYERS` where it belongs.
 """
 
 import ast
@@ -46,6 +46,7 @@ LAYERS = {
     "phases": {"phases"},
     "engine": {"engine"},
     "testing": {"testing"},
+    "explain": {"explain"},
     "console": {"console"},
     "cli": {"cli", "__main__"},
 }
@@ -58,6 +59,15 @@ SEES = {
     "phases": {"foundation", "lua", "declarations", "tools", "recipe"},
     "engine": {"foundation", "lua", "declarations", "tools", "recipe", "phases"},
     "testing": {"foundation", "declarations", "tools", "engine", "console"},
+    "explain": {
+        "foundation",
+        "lua",
+        "declarations",
+        "tools",
+        "recipe",
+        "phases",
+        "engine",
+    },
     "console": {"foundation"},
     "cli": set(LAYERS),
 }

@@ -117,6 +117,15 @@ class FileSystem:
                     # Not empty means that somebody wrote into a directory after it was emptied.
                     raise
 
+    def set_mode(self, path: str, mode: int) -> None:
+        """Give a file or directory these permissions."""
+        os.chmod(path, mode)
+
+    def start_flushing(self, paths: Sequence[str]) -> None:
+        """Have these files written while something else is done; a hint, never an error."""
+        with contextlib.suppress(OSError):
+            _start_writing(paths)
+
     def flush(self, paths: Sequence[str]) -> None:
         """Return once the content of all these files is on the disk."""
         if len(paths) < _PARALLEL_FROM:

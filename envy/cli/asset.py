@@ -40,7 +40,7 @@ def _locate_and_install(
     from envy.cli.outcome import end_unless_done, telling_failures
     from envy.cli.wiring import open_session
 
-    with open_session(settings, owns_stdout=True) as session:
+    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         with telling_failures(session.engine):
             recipe = locate(session, query)
         if no_install:

@@ -38,8 +38,20 @@ class CommandEntry:
 COMMANDS: dict[str, CommandEntry] = {
     "sync": CommandEntry("envy.cli.sync:command", "Bring this machine to what envy.lua says."),
     "asset": CommandEntry("envy.cli.asset:command", "Print where a package is installed."),
+    "product": CommandEntry(
+        "envy.cli.product:command", "Print where a product is, or list all products."
+    ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
     "test": CommandEntry("envy.cli.test:command", "Build tests in parallel, run them in order."),
+    "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do; do nothing."),
+    "graph": CommandEntry(
+        "envy.cli.graph:command", "Show what needs what, as text or as a picture."
+    ),
+    "why": CommandEntry("envy.cli.why:command", "Show why a package is needed."),
+    "cache": CommandEntry("envy.cli.cache:command", "Show, verify or tidy up the cache."),
+    "why-rebuild": CommandEntry("envy.cli.why_rebuild:command", "Say why a package is missing."),
+    "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
+    "import": CommandEntry("envy.cli.import_bundle:command", "Bring packages from such a file."),
     "version": CommandEntry("envy.cli.version:command", "Print the version of envy."),
     "trace-schema": CommandEntry(
         "envy.cli.trace_schema:command", "Print the JSON Schema of --trace=file:PATH."

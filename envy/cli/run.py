@@ -52,7 +52,7 @@ def command(
     What is missing is installed first. --with may be given several times; then only those packages
     are used. The exit code and signals are those of CMD; what follows CMD is passed on untouched.
     """
-    with open_session(settings, owns_stdout=True) as session:
+    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         environment = prepare(session, queries, install=not no_install)
     execute(words, environment)
 

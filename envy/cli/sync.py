@@ -18,12 +18,17 @@ from envy.console.text import say
 
 @envy_command(short_help="Bring this machine to what envy.lua says.")
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
-def command(settings: Settings, queries: tuple[str, ...]) -> int:
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, as envy plan does.")
+def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool) -> int:
     """Install every package of the manifest that is missing, or only those that QUERY names.
 
     A QUERY is a name (python), namespace.name, name@revision, a whole identity, or an alias;
     options narrow it down: python{version=3.13}.
     """
+    if dry_run:
+        from envy.cli.plan import show_plan
+
+        return show_plan(settings, queries)
     started = time.monotonic()
     result = _warm_result(settings, queries, started) or _sync(settings, queries, started)
     if result.failures:

@@ -6,13 +6,17 @@ is user-managed) is left to the full way, which has the words for it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from envy.cache.layout import ASSET, EntryPaths
+from envy.cache.layout import ASSET, CacheLayout, EntryPaths
+from envy.cache.read import lookup
 from envy.cache.resolved import Answer, Known, closure_is_there, load_answer
+from envy.cache.usage import RUN, UseSet, is_fresh, record_use
 from envy.cli.cache_root import cache_root
 from envy.cli.settings import Settings
+from envy.errors import CacheError
 from envy.manifest_search import find_manifest
 from envy.platform import environment, host_platform
 from envy.recipe_key import Query, RecipeKey
@@ -32,9 +36,31 @@ def installed(settings: Settings, queries: Sequence[str]) -> tuple[list[Known], 
         return None
     goals = [goal for goal in goals if not (answer.recipes[goal].excluded and not queries)]
     closure = closure_is_there(answer, goals, root)
-    if closure is None:
+    if closure is None or not _noted(root, manifest, closure, whole=not queries):
         return None
     return [answer.recipes[goal] for goal in goals], closure
+
+
+def _noted(root: Path, manifest: Path, closure: Sequence[Known], *, whole: bool) -> bool:
+    """Record that these packages are used, and see that they still are there then.
+
+    Within an hour there is nothing to do: gc spares what was used within a day.
+    """
+    layout = CacheLayout(root)
+    top = str(root)
+    names = [EntryPaths(top, top + known.location).name for known in closure]
+    used = UseSet(project=str(manifest.parent), whole=whole, entries=dict.fromkeys(names, RUN))
+    if is_fresh(layout, used):
+        return True
+    from envy.cache.lease import gate
+
+    # A gc that is about to remove one of them sees the record, or has done so before it is looked
+    # for again.
+    with contextlib.suppress(CacheError), gate(layout):
+        record_use(layout, used)
+    return all(
+        lookup(EntryPaths(top, top + known.location), known.entry_key).hit for known in closure
+    )
 
 
 def _goals(answer: Answer, queries: Sequence[str]) -> list[int] | None:

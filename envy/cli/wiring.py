@@ -46,17 +46,20 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(settings: Settings, *, owns_stdout: bool = False) -> Iterator[Session]:
+def open_session(
+    settings: Settings, *, owns_stdout: bool = False, installs: bool = True, writes: bool = True
+) -> Iterator[Session]:
     """Everything a command needs, from the manifest on; closed in order, however it ends.
 
-    With `owns_stdout`, standard output is the command's alone, and recipes print to stderr.
+    With `owns_stdout`, standard output is the command's alone, and recipes print to stderr. Without
+    `installs`, not even the tools that a custom source needs are installed; without `writes`, the
+    cache is only read.
 
     Raises:
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
     """
     surroundings = environment()
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
-    layout = CacheLayout(cache_root(settings))
     streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
     listeners = make_listeners(
         settings, is_terminal=can_draw(sys.stderr, surroundings), streams=streams
@@ -65,20 +68,20 @@ def open_session(settings: Settings, *, owns_stdout: bool = False) -> Iterator[S
     children = Children()
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
     jobs = settings.jobs or available_cores()
-    services = Services(
-        platform=host_platform(),
-        environment=surroundings,
-        project_dir=path.parent,
-        layout=layout,
-        events=bus,
-        children=children,
-        terminal=terminal,
-        cores=jobs,
-        fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
-        stamp=_stamp(),
-    )
-    control = Control(bus, children)
+    control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
+        services = Services(
+            platform=host_platform(),
+            environment=surroundings,
+            project_dir=path.parent,
+            layout=_layout(settings, closing, writes=writes),
+            events=bus,
+            children=children,
+            terminal=terminal,
+            cores=jobs,
+            fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
+            stamp=_stamp(),
+        )
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest = _load_manifest(path, services, control)
@@ -90,8 +93,10 @@ def open_session(settings: Settings, *, owns_stdout: bool = False) -> Iterator[S
             default_shell=manifest.default_shell,
             shell_origin=manifest.shell_origin,
             manifest_state=manifest.state,
+            installs=installs,
         )
         control.attend(engine)
+        closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.held())
         yield Session(
             settings=settings,
@@ -100,6 +105,18 @@ def open_session(settings: Settings, *, owns_stdout: bool = False) -> Iterator[S
             services=services,
             control=control,
         )
+
+
+def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) -> CacheLayout:
+    root = cache_root(settings)
+    if writes:
+        return CacheLayout(root)
+    import tempfile
+
+    from envy.cache.scratch import ScratchLayout
+
+    folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="envy-plan-"))
+    return ScratchLayout(root, scratch=Path(folder).resolve())
 
 
 def _load_manifest(path: Path, services: Services, control: Control) -> Manifest:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from envy.console.narration import Narrator, Remark
 from envy.console.text import Streams, say
 from envy.console.verbosity import Importance, Verbosity
-from envy.events import PhaseStart, Stamped
+from envy.events import LockBlocked, PhaseStart, Stamped
 
 
 class PlainConsole:
@@ -47,7 +47,10 @@ class PlainConsole:
         """Write what the event is worth."""
         with self._changed:
             self._take(self._narrator.tell(stamped))
-            if isinstance(stamped.event, PhaseStart) and self._narrator.next_due() is not None:
+            if (
+                isinstance(stamped.event, PhaseStart | LockBlocked)
+                and self._narrator.next_due() is not None
+            ):
                 self._watch()
 
     def close(self) -> None:

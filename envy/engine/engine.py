@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
-from envy.engine import demand, held, keys, resolution
+from envy.cache.lease import Lease
+from envy.engine import demand, held, keys, resolution, usage, waits
 from envy.engine.coordination import Coordinator
 from envy.engine.node import Coordination
 from envy.engine.recipe_kind import RecipeKind
 from envy.errors import (
     AmbiguousQuery,
     Cancelled,
+    DependencyFailed,
     EnvyError,
     GraphError,
+    NotPlanned,
     Origin,
     PhaseFailed,
     QueryNotFound,
@@ -36,6 +39,12 @@ from envy.recipe_key import Query, RecipeKey
 from envy.recipe_spec import CustomSource, RecipeSpec
 from envy.shell import Shell
 from envy.suggest import nearest
+
+
+def is_left_out(failure: Exception | None) -> bool:
+    """Whether a recipe did not fail, but is unknown because nothing may be installed."""
+    root = failure.root if isinstance(failure, DependencyFailed) else failure
+    return isinstance(root, NotPlanned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +71,7 @@ class Engine:
         default_shell: LuaValue = None,
         shell_origin: Origin | None = None,
         manifest_state: LuaState | None = None,
+        installs: bool = True,
     ) -> None:
         self.services = services
         self.recipes: dict[RecipeKey, Recipe] = {}
@@ -75,9 +85,11 @@ class Engine:
         self.shell: Shell | None = None  # for the scripts of most recipes, once resolved
         self.shell_exempt: set[RecipeKey] = set()
         self.resolved = False
+        self.installs = installs  # False: a custom source whose tools are missing stays unknown
         self._held_before: set[RecipeKey] = set()
         self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
+        self.lease = Lease(services.layout)
         self.coordinator = Coordinator(listening=lambda: services.events.detailed)
         self.work_pool = self.coordinator.new_pool("work", jobs)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
@@ -118,6 +130,10 @@ class Engine:
     def find_exact(self, key: RecipeKey) -> Recipe | None:
         """The recipe of exactly this key, if it is in the graph."""
         return self.recipes.get(key)
+
+    def aliases_of(self, key: RecipeKey) -> list[str]:
+        """What the manifest calls a package, in order."""
+        return sorted(alias for alias, named in self._aliases.items() if named == key)
 
     def aliased(self, name: str) -> Recipe | None:
         """The package that an alias of the manifest stands for."""
@@ -219,6 +235,7 @@ class Engine:
     def complete(self, goals: Iterable[RecipeKey]) -> None:
         """Set the goals, and all that is wanted for them, on their way to completion."""
         self.prepare(goals)
+        usage.rely_upon(self)
         for recipe in self.wanted():
             self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
 
@@ -234,13 +251,14 @@ class Engine:
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
         self.prepare(goals)
-        nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
-        for node in nodes:
-            self.coordinator.raise_target(node, RecipePhase.COMPLETION)
-        try:
-            self.coordinator.wait(nodes, RecipePhase.COMPLETION)
-        finally:
-            self._explain_failures()
+        with usage.recorded(self, goals):
+            nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
+            for node in nodes:
+                self.coordinator.raise_target(node, RecipePhase.COMPLETION)
+            try:
+                self.coordinator.wait(nodes, RecipePhase.COMPLETION)
+            finally:
+                self._explain_failures()
         return self.results()
 
     def wanted(self) -> list[Recipe]:
@@ -279,6 +297,10 @@ class Engine:
     def is_complete(self, key: RecipeKey) -> bool:
         """Whether a recipe has completed its last phase."""
         return self.coordination[key].complete
+
+    def is_usable(self, key: RecipeKey) -> bool:
+        """Whether a package is there: it was found, or has been completed."""
+        return self.recipes[key].cached or self.is_complete(key)
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""
@@ -324,6 +346,10 @@ class Engine:
         recipe = self.recipes[key]
         return recipe.edges + recipe.source_edges if recipe.source_edges else recipe.edges
 
+    def describe_waits(self) -> list[str]:
+        """A line for each recipe that is not at rest; may be asked from any thread."""
+        return waits.describe_waits(self)
+
     def is_here(self, platforms: Sequence[str], origin: Origin) -> bool:
         """Whether something with these `platforms` exists on this one."""
         platform = self.services.platform
@@ -343,7 +369,11 @@ class Engine:
     def failures(self) -> list[RecipeError]:
         """Everything that has failed until now, wanted or not, in key order."""
         found = [self.failure_of(key) for key in sorted(self.recipes)]
-        return [failure for failure in found if isinstance(failure, RecipeError)]
+        return [
+            failure
+            for failure in found
+            if isinstance(failure, RecipeError) and not is_left_out(failure)
+        ]
 
     def failure_of(self, key: RecipeKey) -> Exception | None:
         """What a recipe failed with, if it did."""
@@ -351,6 +381,16 @@ class Engine:
         if isinstance(failure, PhaseFailed) and not failure.chain:
             failure.chain = resolution.declared_by(self, key)
         return failure
+
+    def set_aside(self, key: RecipeKey, reason: str) -> None:
+        """Leave a resting recipe alone, for the reason given, which is nobody's mistake."""
+        error = NotPlanned(f"{key}: {reason}", key=key.canonical, phase=RecipePhase.CHECK.label)
+        self.coordinator.fail(self.coordination[key], error)
+
+    def left_out(self) -> list[NotPlanned]:
+        """What was set aside because nothing may be installed, in key order."""
+        nodes = [self.coordination[key] for key in sorted(self.recipes)]
+        return [node.failure for node in nodes if isinstance(node.failure, NotPlanned)]
 
     def fail(self, key: RecipeKey, error: EnvyError, *, phase: RecipePhase) -> None:
         """Fail a resting recipe, for a reason that lies in the graph."""

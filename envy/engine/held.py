@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from envy import events as ev
 from envy.engine.binding import merged, missing_text, open_references
 from envy.engine.graph import dependencies_first
-from envy.errors import MissingReferences
+from envy.errors import MissingReferences, NotPlanned
 from envy.lua.convert import LuaFunction
 from envy.phase import RecipePhase
 from envy.phases.custom_source import custom_folder, is_fetched
+from envy.phases.deploy import needs_deploy
 from envy.recipe import Edge, Recipe, Reference
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import CustomSource, Kind, Use, check_local_rule
@@ -97,11 +98,33 @@ def _fetch(engine: Engine, recipe: Recipe) -> None:
     node = engine.coordination[recipe.key]
     known = all(engine.recipes[key].entry_key for key in tools)
     if not (known and is_fetched(custom_folder(recipe, engine))):
+        lacking = [] if engine.installs else _not_there(engine, tools)
+        if lacking:
+            engine.set_aside(
+                recipe.key, f"its source needs {', '.join(lacking)} before it can be fetched"
+            )
+            return
         engine.coordinator.add_gate(
             node, RecipePhase.RECIPE_FETCH, [engine.coordination[key] for key in tools]
         )
         engine.complete(tools)
     engine.coordinator.raise_target(node, RecipePhase.RECIPE_FETCH)
+
+
+def _not_there(engine: Engine, tools: Sequence[RecipeKey]) -> list[str]:
+    """What would have to be installed, or asked of the machine, for these to be complete."""
+    engine.prepare(tools)
+    needed = dependencies_first(
+        tools, lambda key: [e.key for e in engine.recipes[key].edges if e.use is Use.RUN]
+    )
+    return [str(key) for key in sorted(needed) if not _is_there(engine, key)]
+
+
+def _is_there(engine: Engine, key: RecipeKey) -> bool:
+    recipe, failure = engine.recipes[key], engine.coordination[key].failure
+    if failure is not None:
+        return not isinstance(failure, NotPlanned)  # a failure is told as one, by whoever needs it
+    return recipe.cached and not needs_deploy(recipe)
 
 
 def _drop_failed(engine: Engine) -> None:
@@ -145,7 +168,7 @@ def _stuck(engine: Engine) -> MissingReferences:
         lacking = open_references(engine.recipes[key] for key in keys)
         waits = [key for key in keys if key in engine.held and key != recipe.key]
         rows += [
-            f"{recipe.key} cannot be fetched: its source lacks {text}"
+            f"{recipe.key} cannot be fetched: nothing answers to {text}"
             for text in missing_text(engine, lacking)
         ]
         if not lacking and waits:

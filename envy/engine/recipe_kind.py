@@ -24,6 +24,7 @@ from envy.errors import (
 from envy.origins import place_in_file
 from envy.phase import RecipePhase
 from envy.phases import PHASES
+from envy.phases.deploy import needs_deploy
 from envy.phases.log import log_tail
 from envy.phases.recipe_fetch import drop_lua
 from envy.phases.secrets import mask_error, secrets_of
@@ -66,7 +67,7 @@ class RecipeKind:
         recipe: Recipe = node.subject
         if recipe.cached:
             return phase in _CACHED_SKIPS or (
-                phase == RecipePhase.DEPLOY and not self._needs_deploy(recipe)
+                phase == RecipePhase.DEPLOY and not needs_deploy(recipe)
             )
         if phase > RecipePhase.CHECK and is_user_managed(recipe):
             if phase == RecipePhase.DEPLOY:
@@ -182,13 +183,6 @@ class RecipeKind:
         else:
             event = _gate_event(what, identity, target, facts)
         self._events.emit(event)
-
-    def _needs_deploy(self, recipe: Recipe) -> bool:
-        from envy.cache.read import deploy_recorded
-
-        assert recipe.entry is not None
-        deploys = recipe.definition is not None and recipe.definition.deploy is not None
-        return deploys and not deploy_recorded(recipe.entry)
 
 
 def _presentable(error: Exception) -> EnvyError:

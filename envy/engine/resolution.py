@@ -48,7 +48,8 @@ def resolve_graph(engine: Engine, roots: Sequence[RecipeSpec]) -> None:
             if not references:
                 break
             if not bind_round(engine, references):
-                raise MissingReferences(missing_text(engine, references))
+                rows = missing_text(engine, references)
+                raise MissingReferences([f"nothing answers to {row}" for row in rows])
         _settle(engine)
     _check_platforms(engine)
     _check_products(engine)

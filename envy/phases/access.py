@@ -170,12 +170,14 @@ def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Rea
         known = sorted(row.recipe.key.canonical for row in rows)
         raise DeclarationError(
             f"ctx.asset({query!r}): {recipe.key} declares no such dependency",
-            hint=f"add it to `dependencies`; declared are: {', '.join(known) or 'none'}",
+            hint=f'add {{ recipe = "{query}" }} to its `dependencies`; declared are: '
+            f"{', '.join(known) or 'none'}",
         )
-    candidates = "\n".join(f"    {key}" for key in sorted(r.recipe.key.canonical for r in found))
+    keys = sorted(row.recipe.key.canonical for row in found)
+    candidates = "\n".join(f"    {key}" for key in keys)
     raise DeclarationError(
         f"ctx.asset({query!r}) could be any of\n{candidates}",
-        hint="ask with the whole key, options included, as it stands above",
+        hint=f"ask with the whole key, options included: ctx.asset([[{keys[0]}]])",
     )
 
 

@@ -35,3 +35,10 @@ def run_deploy_phase(recipe: Recipe, engine: Engine) -> None:
         call_verb(place, definition.deploy)
     if not user_managed:
         record_deploy(entry)
+
+
+def needs_deploy(recipe: Recipe) -> bool:
+    """Whether a recipe's entry has not been deployed, and ought to be."""
+    assert recipe.entry is not None
+    deploys = recipe.definition is not None and recipe.definition.deploy is not None
+    return deploys and not deploy_recorded(recipe.entry)

@@ -24,7 +24,7 @@ from envy.phases.surface import Engine
 from envy.platform import process_start_time
 from envy.process import Completed, OnOutput, run_argv
 from envy.recipe import Recipe
-from envy.shell import Shell, describe_script, run_script, shell_from_value
+from envy.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.sources import SourceItem
 
 
@@ -95,15 +95,15 @@ class Setting:
         """Run a script in the phase's shell."""
         shell = options.shell or self.engine.shell_for(self.recipe)
         run = functools.partial(run_script, script, shell=shell, scratch_dir=self.scratch_dir)
-        return self._run(describe_script(script), run, options)
+        # Masked first: what is shown may end in the middle of a secret.
+        return self._run(describe_script(self.log.mask(script_text(script))), run, options)
 
     def run_program(self, argv: Sequence[str], options: RunOptions) -> Completed:
         """Run a program without a shell."""
-        return self._run(" ".join(argv), functools.partial(run_argv, argv), options)
+        return self._run(self.log.mask(" ".join(argv)), functools.partial(run_argv, argv), options)
 
-    def _run(self, command: str, run: Callable[..., Completed], options: RunOptions) -> Completed:
+    def _run(self, shown: str, run: Callable[..., Completed], options: RunOptions) -> Completed:
         cwd = options.cwd or self.run_dir
-        shown = self.log.mask(command)
         self.log.command(shown)
         events = self.engine.services.events
         started = time.monotonic()
@@ -119,6 +119,7 @@ class Setting:
                 environment={**self.environment, **(options.env or {})},
                 children=self._children(),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
+                shown=shown,
                 on_output=self._on_output(quiet=options.quiet),
                 capture=options.capture,
                 timeout=options.timeout,
