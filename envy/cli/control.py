@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from envy import events as ev
 from envy.children import Children, RunningChild
@@ -30,9 +30,6 @@ from envy.console.text import say
 from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.phase import RecipePhase
-
-if TYPE_CHECKING:
-    from envy.engine.coordination import Coordinator
 
 PATIENCE = 2.0  # seconds between a cancellation and leaving
 FAREWELL = 0.25  # seconds for each of the last words
@@ -44,10 +41,11 @@ _PHASES = {phase.label: phase for phase in RecipePhase}
 class Cancellable(Protocol):
     """What a signal cancels: an engine, or a session of tests."""
 
-    coordinator: Coordinator
-
     def cancel(self, reason: Cancelled) -> None:
         """Start nothing more, and end what runs."""
+
+    def describe_waits(self) -> list[str]:
+        """A line for everything that is at work or waits; may be asked from any thread."""
 
 
 class Control:

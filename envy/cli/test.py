@@ -102,7 +102,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 @_option("--build-jobs", type=_POSITIVE, metavar="N", help="Compile N things at once (cores).")
 @_option("--max-fails", type=_NUMBER, default=0, metavar="N", help="Stop after N failed tests.")
 @_option("--isolate", is_flag=True, help="Give each test a process of its own.")
-@_option("--timeout", type=_DURATION, default="10m", metavar="D", help="The most a test may take.")
+@_option(
+    "--timeout", type=_DURATION, default="10m", metavar="D", help="The most a test may take (10m)."
+)
 @_option("--total-timeout", type=_DURATION, default="0", metavar="D", help="The most all may take.")
 @_option("--slow", type=_DURATION, default="0", metavar="D", help="Point out slower tests.")
 @_option("--retries", type=_NUMBER, default=0, metavar="N", help="Run a failed test again.")

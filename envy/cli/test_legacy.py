@@ -34,14 +34,15 @@ class _Children:
     """What a signal cancels: the one child."""
 
     def __init__(self, place: Workplace) -> None:
-        from envy.engine.coordination import Coordinator
-
         self._place = place
-        self.coordinator = Coordinator()
 
     def cancel(self, reason: Cancelled) -> None:
         del reason
         self._place.children.terminate_all()
+
+    def describe_waits(self) -> list[str]:
+        """The one child, while it runs."""
+        return [child.command for child in self._place.children.running()]
 
 
 def _words(options: TestOptions, *, jobs: int | None, fail_fast: bool) -> list[str]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from envy.cli.exit_codes import CANCELLED
 from envy.cli.test_setup import Workplace
 from envy.console.text import safe_lines, write_line
-from envy.engine.coordination import Coordinator
 from envy.errors import Cancelled, EnvyError
 from envy.testing.session import SessionResult
 from envy.testing.watching import Watcher
@@ -18,7 +17,6 @@ class _Wait:
     """What a signal cancels between two runs."""
 
     def __init__(self, watcher: Watcher) -> None:
-        self.coordinator = Coordinator()
         self.cancelled = False
         self._watcher = watcher
 
@@ -27,6 +25,10 @@ class _Wait:
         del reason
         self.cancelled = True
         self._watcher.stop()
+
+    def describe_waits(self) -> list[str]:
+        """Nothing is at work."""
+        return []
 
 
 def watch(place: Workplace, run_once: Callable[[Workplace], SessionResult]) -> int:

@@ -124,6 +124,14 @@ class TestSession:
         self.coordinator.cancel(reason)
         self._children.terminate_all()
 
+    def describe_waits(self) -> list[str]:
+        """A line for each program that runs."""
+        now = time.monotonic()
+        return [
+            f"{child.label}: runs {child.command} (pid {child.pid}, {now - child.started:.0f} s)"
+            for child in self._children.running()
+        ]
+
     def run(self, patterns: Sequence[str]) -> SessionResult:
         """Run it to its end.
 

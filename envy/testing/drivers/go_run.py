@@ -184,7 +184,9 @@ class PackageRunner:
             attempt=attempt,
             carried_over=carried_over,
         )
-        limits = _Limits(converter, self._settings.timeout, self._ends_at)
+        # As with `go test`, fuzzing goes on for as long as -fuzztime says.
+        timeout = 0.0 if self._flags.fuzz else self._settings.timeout
+        limits = _Limits(converter, timeout, self._ends_at)
         package = self._run.package
         argv = self._argv(names)
         invocation = Invocation(
