@@ -45,6 +45,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "envy.cli.product:command", "Print where a product is, or list all products."
     ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
+    "test": CommandEntry("envy.cli.test:command", "Build tests in parallel, run them in order."),
     "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do; do nothing."),
     "graph": CommandEntry(
         "envy.cli.graph:command", "Show what needs what, as text or as a picture."
