@@ -1,10 +1,13 @@
 """A machine that does not play along: disks, permissions, terminals, and words that cannot be."""
 
 import contextlib
+import fcntl
 import os
+import pty
 import resource
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -236,3 +239,47 @@ def test_a_trace_on_a_full_disk_ends_and_the_run_goes_on(works):
     """Watching a run is no reason for it to fail."""
     outcome = works.envy("sync", "--trace=file:/dev/full", trace=False)
     assert outcome.err.count("the trace /dev/full ends here: No space left on device") == 1
+
+
+def at_terminal(project, once, keys):
+    """Sync at a terminal of its own, with `keys` typed once something is said; (code, said)."""
+    master, slave = pty.openpty()
+    process = project.popen(
+        "sync",
+        env={"TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(slave)
+    said, typed = b"", False
+    with os.fdopen(master, "r+b", buffering=0) as terminal, contextlib.suppress(OSError):
+        while piece := terminal.read(4096):
+            said += piece
+            if once in said and not typed:
+                typed = True
+                terminal.write(keys)
+    return process.wait(timeout=20), said.decode()
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "answer"),
+    [
+        (b"\x03", 130, "[y/N] ^C\r\ncancelled\r\n"),
+        (b"\x04", 1, "[y/N] \r\n"),
+        (b"n\n", 1, "not installed, as you said"),
+    ],
+    ids=["interrupt", "end of input", "no"],
+)
+def test_a_question_that_gets_no_yes(project, keys, code, answer):
+    """Nothing is installed, and who interrupts does not wait for anything."""
+    project.packages("local.machine@r1")
+    project.recipe(
+        "local.machine@r1", f'check = "test -e {project.root}/done"\ninstall = "touch done"'
+    )
+    ended, said = at_terminal(project, b"install them? [y/N] ", keys)
+    assert (ended, answer in said) == (code, True), said
+    assert not (project.root / "done").exists()
+    assert_clean(project, said)

@@ -239,7 +239,7 @@ def test_who_waits_for_the_lock_of_another_is_interrupted(project):
     try:
         while b"| begun" not in first.stderr.readline():
             pass
-        ended = Interrupted(project, "sync", once=f"waiting local.one@r1: process {first.pid} ")
+        ended = Interrupted(project, "sync", once=f"held by process {first.pid} ")
         assert (ended.code, first.poll()) == (130, None)
         assert ended.seconds < PROMPT
     finally:

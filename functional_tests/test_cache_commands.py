@@ -288,3 +288,14 @@ def test_help(project):
     """Each command has its help."""
     for words in (("cache",), ("cache", "gc"), ("cache", "verify"), ("export",), ("import",)):
         assert "Common options" in project.envy(*words, "--help", trace=False).out
+
+
+def test_logs_of_failed_attempts(project):
+    """A failed build stays to be looked at, and its log is one of the last five."""
+    project.packages("local.broken@r1")
+    project.recipe("local.broken@r1", 'install = "echo again >> $ENVY_STAGE_DIR/made; exit 1"')
+    for _ in range(7):
+        project.envy("sync", trace=False, code=1)
+    ((_, entry),) = project.entries()
+    assert (entry / "work" / "stage" / "made").read_text() == "again\n"
+    assert len(list(project.cache.glob("logs/local.broken@r1/*/*/install.log"))) == 5

@@ -127,17 +127,17 @@ def test_file_functions(made, case):
 
 @pytest.mark.parametrize(("mode", "wanted"), [("755", 0o755), ('"750"', 0o750), ('"u+x"', 0o744)])
 def test_chmod(project, mode, wanted):
-    """Permissions are octal digits, as a number or text, or letters."""
+    """Permissions are octal digits, as a number or text, or letters; publishing closes them."""
     body = f'ctx.write("a", "") ctx.chmod("a", "644") ctx.chmod("a", {mode})'
     folder = project.make(f"install = function(ctx) {body} end")
-    assert (folder / "a").stat().st_mode & 0o777 == wanted
+    assert (folder / "a").stat().st_mode & 0o777 == wanted & ~0o222
 
 
 def test_copies_keep_their_mode(project):
     """An executable file stays one."""
     body = 'ctx.write("a", "") ctx.chmod("a", "755") ctx.copy("a", "d/")'
     folder = project.make(f"install = function(ctx) {body} end")
-    assert (folder / "d/a").stat().st_mode & 0o777 == 0o755
+    assert (folder / "d/a").stat().st_mode & 0o777 == 0o555
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ Guarantees
   An owner writes who it is and which process groups it runs, and empties the file before it lets
   go. A record that is found on acquiring is therefore that of an owner who died; groups in it that
   are still the same have ended, to the last process, before acquiring returns.
+  So has whatever else carries the owner's mark in its environment: a child works before its owner
+  gets to write its group down, and the owner may die in between.
 Lock order: an entry lock is outermost. `_changing` is held for one small write and nothing else.
 
 `flock`, not `fcntl` record locks: those belong to the process, so that two threads would both have
@@ -38,6 +40,7 @@ from envy.platform import process_start_time
 
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500
+MARK = "ENVY_ATTEMPT"
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -117,6 +120,10 @@ class FileLock:
         finally:
             os.close(descriptor)
 
+    def mark(self) -> dict[str, str]:
+        """Variables for what works under this lock, by which it is found should its owner die."""
+        return {MARK: _mark_of(_this_process(), self.path)}
+
     def owner(self) -> LockOwner | None:
         """Who holds the lock, or held it when it died; None if nobody does."""
         try:
@@ -168,8 +175,11 @@ class FileLock:
 
     def _take_over(self, descriptor: int) -> None:
         previous = _read_record(descriptor)
-        if previous is not None and previous.groups:
+        if previous is not None:
             end_orphans(previous.groups, path=self.path)
+            mark = _mark_of({"pid": previous.pid, "start_time": previous.start_time}, self.path)
+            with released():
+                _end_marked(f"{MARK}={mark}".encode("utf-8", "surrogateescape"))
         with self._changing:
             self._groups = {}
             self._since = time.time()
@@ -191,6 +201,10 @@ class FileLock:
             os.ftruncate(self._descriptor, len(data))
         except OSError as error:
             raise explained(error, doing="write to a lock file", path=self.path) from error
+
+
+def _mark_of(process: Mapping[str, object], path: str) -> str:
+    return f"{process['pid']}:{process['start_time']}:{path}"
 
 
 def _open(path: str) -> int:
@@ -281,6 +295,9 @@ if sys.platform == "darwin":
             )
             queue.control([ended], 1)
 
+    def _end_marked(_mark: bytes) -> None:
+        """The environment of another process cannot be read here."""
+
 else:
 
     def _wait_for_end_of(group: int) -> None:
@@ -298,6 +315,36 @@ else:
                     ended.poll()
             finally:
                 os.close(watch)
+
+    def _end_marked(mark: bytes) -> None:
+        # Until there is none: what is not ended yet may have started another.
+        while found := [pid for pid in filter(str.isdigit, os.listdir("/proc")) if _has(pid, mark)]:
+            for pid in found:
+                try:
+                    watch = os.pidfd_open(int(pid))
+                except ProcessLookupError:
+                    continue
+                try:
+                    if _has(pid, mark):
+                        signal.pidfd_send_signal(watch, signal.SIGKILL)
+                        ended = select.poll()
+                        ended.register(watch, select.POLLIN)
+                        ended.poll()
+                except ProcessLookupError:
+                    continue
+                finally:
+                    os.close(watch)
+
+
+def _has(pid: str, mark: bytes) -> bool:
+    """Whether a process was started with this in its environment; not if it may not be read."""
+    if int(pid) == os.getpid():
+        return False
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return mark in file.read().split(b"\0")
+    except OSError:
+        return False
 
 
 def _works_in(pid: str, group: int) -> bool:

@@ -21,8 +21,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from envy import events as ev
 from envy.children import Children, RunningChild
@@ -31,29 +31,44 @@ from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.phase import RecipePhase
 
-if TYPE_CHECKING:
-    from envy.engine.engine import Engine
-
 PATIENCE = 2.0  # seconds between a cancellation and leaving
-FAREWELL = 0.5  # seconds for the last words
+FAREWELL = 0.25  # seconds for each of the last words
 SILENCE = 60.0  # seconds after which a phase that says nothing gets a line
 CANCELLED = 130
 _PHASES = {phase.label: phase for phase in RecipePhase}
 
 
+class Cancellable(Protocol):
+    """What a signal cancels: an engine, or a session of tests."""
+
+    def cancel(self, reason: Cancelled) -> None:
+        """Start nothing more, and end what runs."""
+
+    def describe_waits(self) -> list[str]:
+        """A line for everything that is at work or waits; may be asked from any thread."""
+
+
 class Control:
     """Watches over one command."""
 
-    def __init__(self, bus: EventBus, children: Children, *, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        bus: EventBus,
+        children: Children,
+        *,
+        verbose: bool = False,
+        asking: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._bus = bus
         self._children = children
         self._verbose = verbose
-        self._engine: Engine | None = None
+        self._asking = asking
+        self._engine: Cancellable | None = None
         self._told: dict[int, float] = {}
         self._leave_at: float | None = None
         self.cancelled = False
 
-    def attend(self, engine: Engine) -> None:
+    def attend(self, engine: Cancellable) -> None:
         """The engine is there now, and is what a signal cancels."""
         self._engine = engine
         if self.cancelled:
@@ -109,18 +124,15 @@ class Control:
             self._engine.cancel(Cancelled("cancelled"))
         else:
             self._children.terminate_all()
+        if self._asking():
+            # Whoever waits for an answer cannot be woken.
+            self._leave()
 
     def _leave(self) -> None:
         self._children.terminate_all(grace=0)
-        farewell = threading.Thread(target=self._say_farewell, daemon=True)
-        farewell.start()
-        farewell.join(FAREWELL)
+        _briefly(self._bus.close)
+        _briefly(lambda: say(sys.stderr, "\ncancelled" if self._asking() else "cancelled"))
         os._exit(CANCELLED)
-
-    def _say_farewell(self) -> None:
-        with contextlib.suppress(Exception):
-            self._bus.close()
-            say(sys.stderr, "cancelled")
 
     def _report_waits(self) -> None:
         rows = self._engine.describe_waits() if self._engine else []
@@ -129,7 +141,11 @@ class Control:
 
     def _next_deadline(self) -> float:
         now = time.monotonic()
-        deadlines = [self._silent_since(child) + SILENCE for child in self._children.running()]
+        deadlines = [
+            self._silent_since(child) + SILENCE
+            for child in self._children.running()
+            if ": " in child.label
+        ]
         if self._leave_at is not None:
             deadlines.append(self._leave_at)
         return max(0.0, min(deadlines, default=now + SILENCE) - now)
@@ -140,7 +156,8 @@ class Control:
     def _tell_silent(self) -> None:
         now = time.monotonic()
         for child in self._children.running():
-            if now - self._silent_since(child) < SILENCE:
+            # A child without a phase in its label has a time limit of its own: a test.
+            if now - self._silent_since(child) < SILENCE or ": " not in child.label:
                 continue
             self._told[child.pid] = now
             recipe, _, phase = child.label.rpartition(": ")
@@ -153,6 +170,18 @@ class Control:
                     seconds=round(now - child.last_output),
                 )
             )
+
+
+def _briefly(action: Callable[[], None]) -> None:
+    """Do something that may fail, or block: on a terminal that takes no more, for instance."""
+
+    def attempt() -> None:
+        with contextlib.suppress(Exception):
+            action()
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(FAREWELL)
 
 
 def _handled_signals() -> list[signal.Signals]:

@@ -68,7 +68,7 @@ def open_session(
     children = Children()
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
     jobs = settings.jobs or available_cores()
-    control = Control(bus, children, verbose=settings.verbose)
+    control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
         services = Services(
             platform=host_platform(),

@@ -9,7 +9,6 @@ from envy.errors import DeclarationError
 from envy.phase import RecipePhase
 from envy.phases.access import build_only
 from envy.phases.explanation import text_to_keep
-from envy.phases.log import prune_old_logs
 from envy.phases.setting import Setting, setting
 from envy.phases.surface import Engine
 from envy.phases.user_managed import install_user_managed, is_user_managed
@@ -49,7 +48,6 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
     )
     recipe.attempt = None
     recipe.outcome = Outcome.INSTALLED
-    prune_old_logs(recipe, engine.services.layout)
 
 
 def _publish_stage_tree(place: Setting) -> None:

@@ -151,13 +151,11 @@ def log_key(recipe: Recipe) -> str:
     return (recipe.entry_key or canonical_identity_hash(recipe.key.canonical))[:16]
 
 
-def prune_old_logs(recipe: Recipe, layout: CacheLayout) -> None:
-    """Keep the last five attempts; looked after when there is one more."""
-    if recipe.log_dir is None:
-        return
+def make_room_for_logs(recipe: Recipe, layout: CacheLayout) -> None:
+    """With those of the attempt that begins now, keep five, however they ended."""
     from envy.cache.write import prune_logs
 
-    prune_logs(layout.log_root(recipe.key.identity, log_key(recipe)), keep=5)
+    prune_logs(layout.log_root(recipe.key.identity, log_key(recipe)), keep=4)
 
 
 def log_tail(path: Path | None, *, lines: int) -> list[str]:

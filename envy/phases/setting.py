@@ -116,7 +116,7 @@ class Setting:
         with self._terminal(interactive=options.interactive):
             completed = run(
                 cwd=cwd,
-                environment={**self.environment, **(options.env or {})},
+                environment={**self.environment, **(options.env or {}), **self._mark()},
                 children=self._children(),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
                 shown=shown,
@@ -142,6 +142,10 @@ class Setting:
 
     def _on_output(self, *, quiet: bool) -> OnOutput:
         return functools.partial(self.log.output, quiet=quiet)
+
+    def _mark(self) -> Mapping[str, str]:
+        """By which whoever takes the lock from a dead envy finds what that one has started."""
+        return self.recipe.lock.mark() if self.recipe.lock is not None else {}
 
     def _children(self) -> object:
         """The registry of children; groups are noted in the entry lock while it is held."""

@@ -17,7 +17,7 @@ from envy.cache.lock import FileLock
 from envy.cache.read import lookup
 from envy.cache.write import begin_attempt
 from envy.phase import RecipePhase
-from envy.phases.log import log_key
+from envy.phases.log import log_key, make_room_for_logs
 from envy.phases.surface import Engine
 from envy.recipe import Recipe
 
@@ -84,6 +84,7 @@ def begin_work(recipe: Recipe, engine: Engine) -> None:
         recipe.cached = True
         let_go_of_entry(recipe, engine)
         return
+    make_room_for_logs(recipe, engine.services.layout)
     recipe.attempt = begin_attempt(recipe.entry, recipe.entry_key)
 
 

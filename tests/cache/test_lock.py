@@ -168,6 +168,39 @@ def test_orphans_have_ended(path):
         lock.release()
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_orphans_that_were_not_recorded(path):
+    """What an owner started and died before it wrote it down has ended, too, by its mark."""
+    program = """if True:
+        import os, subprocess, sys
+        from envy.cache.lock import FileLock
+        lock = FileLock(sys.argv[1])
+        assert lock.try_acquire()
+        child = subprocess.Popen(["sleep", "600"], env={**os.environ, **lock.mark()},
+                                 start_new_session=True, stdout=subprocess.DEVNULL)
+        other = subprocess.Popen(["sleep", "600"], start_new_session=True,
+                                 stdout=subprocess.DEVNULL)
+        print(child.pid, other.pid, flush=True)
+        os._exit(0)
+        """
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        stdout=subprocess.PIPE,
+        check=True,
+        cwd=str(Path(envy.__file__).parents[1]),
+    )
+    child, other = map(int, run.stdout.split())
+    lock = FileLock(path)
+    assert lock.try_acquire()
+    lock.release()
+    try:
+        assert Path(f"/proc/{other}/cmdline").read_bytes()
+        with contextlib.suppress(FileNotFoundError):
+            assert not Path(f"/proc/{child}/cmdline").read_bytes()
+    finally:
+        os.kill(other, signal.SIGKILL)
+
+
 def test_other_process_of_the_same_number(path):
     """A group whose number now belongs to another process is let alone."""
     with process(HOLD + RUN_GROUP + UNTIL_TOLD, path, WORKER, "long ago") as other:

@@ -1,0 +1,106 @@
+"""Leases and records of use."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import envy
+from envy.cache.layout import CacheLayout
+from envy.cache.lease import Lease, gate, leased_entries
+from envy.cache.usage import RUN, UseSet, is_fresh, read_uses, record_use, used_since
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return CacheLayout(tmp_path / "cache")
+
+
+def leased(layout):
+    with gate(layout):
+        return leased_entries(layout)
+
+
+def test_lease(layout):
+    """What is held is leased, with what comes later, until it is released."""
+    lease, other = Lease(layout), Lease(layout)
+    lease.hold(["a", "b"])
+    lease.hold(["c"])
+    other.hold(["b", "d"])
+    assert leased(layout) == {"a", "b", "c", "d"}
+    lease.release()
+    assert leased(layout) == {"b", "d"}
+    other.release()
+    assert leased(layout) == set()
+    assert list(layout.leases_root.iterdir()) == []
+
+
+def test_lease_of_a_process_that_died(layout):
+    """A lease ends with its process, and what is left of it is cleared away."""
+    program = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from envy.cache.layout import CacheLayout\nfrom envy.cache.lease import Lease\n"
+        "Lease(CacheLayout(Path(sys.argv[1]))).hold(['a'])\nos._exit(0)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, str(layout.root)],
+        check=True,
+        cwd=Path(envy.__file__).parents[1],
+    )
+    assert len(list(layout.leases_root.iterdir())) == 2
+    assert leased(layout) == set()
+    assert list(layout.leases_root.iterdir()) == []
+
+
+def test_lease_where_nothing_can_be_written(tmp_path):
+    """A cache that cannot be written to can be used without a lease."""
+    (tmp_path / "cache").write_text("a file")
+    lease = Lease(CacheLayout(tmp_path / "cache"))
+    lease.hold(["a"])
+    lease.release()
+
+
+def used(*names, whole=True, project="/project"):
+    return UseSet(project=project, whole=whole, entries=dict.fromkeys(names, RUN))
+
+
+def test_use_is_recorded_once(layout, tmp_path):
+    """The same use has one record, whose time is when it was used last."""
+    record_use(layout, used("a", "b"))
+    record_use(layout, used("b", "a"))
+    (path,) = read_uses(layout).files
+    assert is_fresh(layout, used("a", "b"))
+    os.utime(path, (1, 1))
+    assert not is_fresh(layout, used("a", "b"))
+    record_use(layout, used("a", "b"))
+    assert is_fresh(layout, used("a", "b"))
+    assert not is_fresh(layout, used("a"))
+
+
+def test_current_is_what_the_last_whole_sync_used(layout, tmp_path):
+    """Records of parts, and of earlier syncs, are not current; nor those of a project that went."""
+    project = str(tmp_path)
+    for age, row in ((3, used("old", project=project)), (2, used("new", project=project))):
+        before = set(read_uses(layout).files)
+        record_use(layout, row)
+        (path,) = set(read_uses(layout).files) - before
+        os.utime(path, (1000 - age, 1000 - age))
+    record_use(layout, used("part", whole=False, project=project))
+    record_use(layout, used("lost", project=str(tmp_path / "gone")))
+    found = read_uses(layout).by_entry
+    current = {name: found[name][0].current for name in found}
+    assert current == {"old": False, "new": True, "part": False, "lost": False}
+
+
+def test_uses_since(layout):
+    """What was recorded, or used again, since records were read is told."""
+    record_use(layout, used("a"))
+    known = read_uses(layout)
+    assert used_since(layout, known) == set()
+    record_use(layout, used("b", "c"))
+    assert used_since(layout, known) == {"b", "c"}
+    (path,) = known.files
+    os.utime(path, (1, 1))
+    assert used_since(layout, known) == {"a", "b", "c"}
