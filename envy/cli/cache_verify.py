@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
@@ -20,7 +19,7 @@ from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
 from envy.cli.outcome import end_unless_done
-from envy.cli.settings import Settings
+from envy.cli.settings import Settings, current_directory
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
 from envy.errors import DeclarationError, ManifestError, QueryNotFound
@@ -109,7 +108,7 @@ def _make_anew(settings: Settings, removed: Sequence[EntryReport]) -> None:
     """Build what the project here needs of what was removed."""
     keys = {entry.entry_key: entry.key for entry in removed}
     try:
-        manifest = find_manifest(Path.cwd(), named=settings.manifest)
+        manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     except ManifestError:
         manifest = None
     started = time.monotonic()

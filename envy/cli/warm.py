@@ -15,7 +15,7 @@ from envy.cache.read import lookup
 from envy.cache.resolved import Answer, Known, closure_is_there, load_answer
 from envy.cache.usage import RUN, UseSet, is_fresh, record_use
 from envy.cli.cache_root import cache_root
-from envy.cli.settings import Settings
+from envy.cli.settings import Settings, current_directory
 from envy.errors import CacheError
 from envy.manifest_search import find_manifest
 from envy.platform import environment, host_platform
@@ -27,7 +27,7 @@ def installed(settings: Settings, queries: Sequence[str]) -> tuple[list[Known], 
     if settings.verbose or settings.trace_stderr or settings.trace_file:
         return None  # who wants to hear of everything gets the full way
     root = cache_root(settings)
-    manifest = find_manifest(Path.cwd(), named=settings.manifest)
+    manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     answer = load_answer(root, manifest, platform=host_platform(), environment=environment())
     if answer is None:
         return None
