@@ -110,7 +110,7 @@ class TestSession:
         self._children = children
         self._views = views
         self._telling = threading.RLock()
-        self.coordinator = Coordinator(listening=lambda: events.listening)
+        self.coordinator = Coordinator()
         self._build_pool = self.coordinator.new_pool("build", driver.build_width)
         self._run_pool = self.coordinator.new_pool("run", settings.jobs)
         self._result = SessionResult(recorder=Recorder())
