@@ -1,8 +1,8 @@
 """The layering of the modules, and the house rules that a reader of imports can check.
 
-cli → explain → engine → phases → recipe → tools → declarations → lua → foundation; the console
-knows the foundation only. A module that is in no layer fails here: say in `LAYERS` where it
-belongs.
+cli → testing, explain → engine → phases → recipe → tools → declarations → lua → foundation; the
+console knows the foundation only. A module that is in no layer fails here: say in `LAYERS` where
+it belongs.
 """
 
 import ast

@@ -111,7 +111,6 @@ class TestSession:
         self._views = views
         self._telling = threading.RLock()
         self.coordinator = Coordinator()
-        self.coordinator.listening = lambda: events.listening
         self._build_pool = self.coordinator.new_pool("build", driver.build_width)
         self._run_pool = self.coordinator.new_pool("run", settings.jobs)
         self._result = SessionResult(recorder=Recorder())

@@ -53,9 +53,9 @@ def test_every_flag_goes_to_build_or_run_or_is_refused(name):
     flags = GoFlags()
     if flag.route is Route.REFUSED:
         with pytest.raises(UsageError, match=f"-{name} is no flag"):
-            flags.take(name, value, where=Path("/work"))
+            flags.take(name, value, where=Path("/project"))
         return
-    flags.take(name, value, where=Path("/work"))
+    flags.take(name, value, where=Path("/project"))
     took = [flags.build, flags.run, flags.directory, flags.cover_profile, flags.execute_with]
     assert any(took)
     if flag.route is Route.BUILD:
@@ -67,8 +67,8 @@ def test_every_flag_goes_to_build_or_run_or_is_refused(name):
 def test_files_are_relative_to_where_the_command_was_given():
     """A profile lands where the user is, not where the test runs."""
     flags = GoFlags()
-    flags.take("cpuprofile", "cpu.out", where=Path("/work"))
-    assert flags.run == ["-test.cpuprofile=/work/cpu.out"]
+    flags.take("cpuprofile", "cpu.out", where=Path("/project"))
+    assert flags.run == ["-test.cpuprofile=/project/cpu.out"]
 
 
 def test_words_after_args_are_the_binarys():

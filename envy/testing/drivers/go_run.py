@@ -12,18 +12,18 @@ Guarantees
 
 from __future__ import annotations
 
-import itertools
 import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from envy.errors import Cancelled, ScriptFailed
 from envy.process import Completed, Invocation, run
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
+from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
 from envy.testing.events import StreamEvent
@@ -31,18 +31,6 @@ from envy.testing.package import Emit, PackageRun, RunSettings, Verdict
 from envy.testing.patterns import exactly
 
 _LONGEST_PATTERN = 100_000  # bytes; an argument may have 128 KiB on Linux
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What has become of the tests of one package so far."""
-
-    remaining: list[str]
-    failed: dict[str, None] = field(default_factory=dict)  # top-level tests
-    reason: str = ""
-    carried_over: frozenset[str] = frozenset()
-    failed_outside: bool = False  # a process failed, though no test of it did
-    wrote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +71,7 @@ class PackageRunner:
         """Run these top-level tests."""
         started = time.monotonic()
         self._emit("start")
-        tally = _Tally(remaining=list(names))
+        tally = Tally(remaining=list(names))
         try:
             if names or self._runs_more_than_tests():
                 self._first_round(tally)
@@ -106,7 +94,7 @@ class PackageRunner:
 
     # -- rounds --------------------------------------------------------------------------------
 
-    def _first_round(self, tally: _Tally) -> None:
+    def _first_round(self, tally: Tally) -> None:
         whole = tuple(tally.remaining) == self._run.package.tests and not self._settings.isolate
         selection = self._run.selection
         if whole and selection.names is None and not selection.run:
@@ -116,9 +104,9 @@ class PackageRunner:
             self._until_done(tally, None)
             return
         for group in self._groups(list(tally.remaining)):
-            part = _Tally(remaining=group)
+            part = Tally(remaining=group)
             self._until_done(part, group)
-            _merge(tally, part)
+            merge(tally, part)
             if self._must_stop(tally):
                 break
 
@@ -137,7 +125,7 @@ class PackageRunner:
         if group:
             yield group
 
-    def _until_done(self, tally: _Tally, group: list[str] | None) -> None:
+    def _until_done(self, tally: Tally, group: list[str] | None) -> None:
         """One process after another, until no test is left that another could run."""
         names = group
         while True:
@@ -154,7 +142,7 @@ class PackageRunner:
             names = next(self._groups(tally.remaining))
         self._check_count(tally)
 
-    def _must_stop(self, tally: _Tally) -> bool:
+    def _must_stop(self, tally: Tally) -> bool:
         if self._toolchain.children.stopping:
             return True
         if self._ends_at is not None and time.monotonic() >= self._ends_at:
@@ -162,7 +150,7 @@ class PackageRunner:
             return True
         return bool(self._settings.fail_fast and tally.failed)
 
-    def _check_count(self, tally: _Tally) -> None:
+    def _check_count(self, tally: Tally) -> None:
         if not tally.remaining or tally.reason or self._flags.fuzz:
             return
         if self._settings.fail_fast and tally.failed:
@@ -186,7 +174,7 @@ class PackageRunner:
         )
         # As with `go test`, fuzzing goes on for as long as -fuzztime says.
         timeout = 0.0 if self._flags.fuzz else self._settings.timeout
-        limits = _Limits(converter, timeout, self._ends_at)
+        limits = Limits(converter, timeout, self._ends_at)
         package = self._run.package
         argv = self._argv(names)
         invocation = Invocation(
@@ -253,12 +241,12 @@ class PackageRunner:
 
     # -- what it means -------------------------------------------------------------------------
 
-    def _account(self, one: _Run, tally: _Tally) -> bool:
+    def _account(self, one: _Run, tally: Tally) -> bool:
         """Take note of how a process ended; tells whether it ended before its tests did."""
         progress = one.converter.progress
         code = one.completed.exit_code
         tally.wrote = tally.wrote or one.converter.saw_output
-        _note_ends(tally, progress.ended)
+        note_ends(tally, progress.ended)
         ended = {name for name in progress.ended if "/" not in name}
         tally.remaining = [name for name in tally.remaining if name not in ended]
         if not progress.open and progress.summary and not one.completed.timed_out:
@@ -289,7 +277,7 @@ class PackageRunner:
         if one.completed.timed_out:
             return "timeout" if one.limited or self._ends_at is None else "total-timeout"
         if one.completed.signal is not None:
-            return f"signal {_signal_name(one.completed.signal)}"
+            return f"signal {signal_name(one.completed.signal)}"
         if one.completed.exit_code == 2:
             return "panic"
         return f"exit {one.completed.exit_code}"
@@ -326,7 +314,7 @@ class PackageRunner:
             over = f"{tests} ran longer than {limit}" if one.limited else "the time was over"
             self._say(f"ended, because {over}")
         elif completed.signal is not None:
-            self._emit("output", output=f"signal: {_signal_name(completed.signal)}\n")
+            self._emit("output", output=f"signal: {signal_name(completed.signal)}\n")
         else:
             self._emit("output", output=f"exit status {completed.exit_code}\n")
 
@@ -339,16 +327,16 @@ class PackageRunner:
 
     # -- retries -------------------------------------------------------------------------------
 
-    def _retry(self, tally: _Tally) -> None:
+    def _retry(self, tally: Tally) -> None:
         for attempt in range(2, self._settings.retries + 2):
             failed = [name for name in tally.failed if name]
-            if not failed or self._must_stop(_Tally(remaining=[])):
+            if not failed or self._must_stop(Tally(remaining=[])):
                 return
             for name in failed:
                 one = self._process([name], frozenset(), attempt=attempt)
                 if one is None:
                     continue
-                again = _Tally(remaining=[name])
+                again = Tally(remaining=[name])
                 self._account(one, again)
                 if again.failed or again.remaining or again.failed_outside:
                     continue
@@ -385,55 +373,3 @@ class PackageRunner:
                 driver="go" if action == "start" else "",
             )
         )
-
-
-class _Limits:
-    """When the patience with a process ends: a test's time, or that of the session."""
-
-    def __init__(self, converter: OutputConverter, timeout: float, ends_at: float | None) -> None:
-        self._progress = converter.progress
-        self._timeout = timeout
-        self._ends_at = ends_at
-
-    def deadline(self) -> float | None:
-        """The moment, as things are now."""
-        moments = [self._ends_at] if self._ends_at is not None else []
-        if self._timeout > 0:
-            begun = [since for name, since in self._progress.active.items() if "/" not in name]
-            moments.append(min(begun, default=self._progress.last_change) + self._timeout)
-        return min(moments, default=None)
-
-    def exceeded(self) -> frozenset[str]:
-        """The top-level tests that are over their time. Of those that just began, none is."""
-        if self._timeout <= 0:
-            return frozenset()
-        # What a test writes while it is being ended may come long after its limit.
-        limit = min(self._progress.active.values(), default=0.0) + 0.05
-        over = {
-            name
-            for name, since in self._progress.active.items()
-            if "/" not in name and since <= limit and time.monotonic() - since >= self._timeout
-        }
-        return frozenset(over)
-
-
-def _merge(tally: _Tally, part: _Tally) -> None:
-    done = set(part.remaining)
-    tally.failed |= part.failed
-    tally.reason = tally.reason or part.reason
-    tally.failed_outside = tally.failed_outside or part.failed_outside
-    tally.wrote = tally.wrote or part.wrote
-    tally.remaining = list(itertools.filterfalse(done.__contains__, tally.remaining))
-
-
-def _note_ends(tally: _Tally, ended: dict[str, str]) -> None:
-    for name, action in ended.items():
-        if action == "fail":
-            tally.failed[name.partition("/")[0]] = None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
