@@ -402,15 +402,10 @@ class Model:
     def _finish(self, key: str) -> None:
         """Take a wanted recipe through its phases, its dependencies before."""
         node = self.graph[key]
-        blueprint = node.blueprint
         if node.failure is not None or node.outcome:
             return
-        gates: dict[RecipePhase, list[str]] = {phase: [] for phase in RecipePhase}
-        for link in node.links:
-            if self._at_once(node, link):
-                gates[COMPLETION if node.cached else link.needed_by].append(link.target)
-        for phase in range(CHECK, COMPLETION + 1):
-            phase = RecipePhase(phase)
+        gates = self._gates(node)
+        for phase in (phase for phase in RecipePhase if phase >= CHECK):
             for dependency in gates[phase]:
                 self._finish(dependency)
             if self._abort(node, phase, gates[phase]):
@@ -418,17 +413,24 @@ class Model:
             if self._skips(node, phase):
                 continue
             node.ran.append(phase)
-            if blueprint.fails_in is phase:
+            if node.blueprint.fails_in is phase:
                 node.failure = Failure(phase)
                 return
             if phase is CHECK:
                 self._check(node, gates)
-        outcome = (
-            "satisfied" if blueprint.user_managed else "cached" if node.cached else "installed"
-        )
-        if blueprint.user_managed and not blueprint.satisfied:
-            outcome = "changed"
-        node.outcome = outcome
+        node.outcome = self._outcome(node)
+
+    def _outcome(self, node: Node) -> str:
+        if node.blueprint.user_managed:
+            return "satisfied" if node.blueprint.satisfied else "changed"
+        return "cached" if node.cached else "installed"
+
+    def _gates(self, node: Node) -> dict[RecipePhase, list[str]]:
+        gates: dict[RecipePhase, list[str]] = {phase: [] for phase in RecipePhase}
+        for link in node.links:
+            if self._at_once(node, link):
+                gates[COMPLETION if node.cached else link.needed_by].append(link.target)
+        return gates
 
     def _skips(self, node: Node, phase: RecipePhase) -> bool:
         blueprint = node.blueprint

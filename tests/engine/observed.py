@@ -33,6 +33,7 @@ class Observed:
     ran: dict[str, list[RecipePhase]]
     failures: dict[str, Failure]
     outcomes: dict[str, str]
+    wanted: set[str]
 
 
 def expected(world: World) -> Observed:
@@ -63,6 +64,7 @@ def expected(world: World) -> Observed:
         ran={key: node.ran for key, node in nodes if node.ran},
         failures={key: node.failure for key, node in nodes if node.failure},
         outcomes={key: node.outcome for key, node in nodes if node.outcome},
+        wanted={key for key, node in nodes if node.wanted},
     )
 
 
@@ -101,6 +103,7 @@ def observed(memory: InMemory, error: EnvyError | None) -> Observed:
             for recipe in recipes
             if recipe.outcome and engine.is_complete(recipe.key)
         },
+        wanted={recipe.key.canonical for recipe in engine.wanted()},
     )
 
 
