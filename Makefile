@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test demo lint format types
+.PHONY: help venv dev test soak demo lint format types
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,13 @@ dev: $(VENV)/.installed-dev ## Make .venv, with the linter and the type checker 
 
 test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+# How many random graphs, and from which seed on: another one each time, and named for next time.
+GRAPHS ?= 100000
+SEED ?= $(shell date +%s)
+soak: $(VENV)/.installed ## Test random graphs for as long as one wants: make soak GRAPHS=1000000
+	ENVY_TEST_GRAPHS=$(GRAPHS) ENVY_TEST_SEED=$(SEED) \
+	  $(BIN)/python -m pytest -n auto tests/engine/test_graphs.py $(PYTEST_ARGS)
 
 demo: export ENVY_MANIFEST := $(CURDIR)/docs/demo/envy.lua
 demo: export ENVY_CACHE_ROOT := $(CURDIR)/.demo/cache

@@ -9,7 +9,6 @@ from engine.model import Failure, Model, Refused
 from engine.worlds import World
 
 from envy import events as ev
-from envy.engine.engine import Engine
 from envy.errors import (
     AmbiguousReferences,
     Cancelled,
@@ -140,12 +139,12 @@ def _asked(text: str) -> tuple[str, str]:
     return rest.partition(" needs ")[0], query[1:-1]
 
 
-def report(engine: Engine, error: EnvyError | None) -> list[str]:
+def report(memory: InMemory, error: EnvyError | None) -> list[str]:
     """Everything a user would be told at the end, in its order."""
     rows = [str(error)] if error else []
-    rows += [str(failure) for failure in engine.failures()]
+    rows += [str(failure) for failure in memory.engine.failures()]
     return rows + [
-        f"{r.key} {r.outcome} {r.user_managed} {r.asset_dir} {r.failure}" for r in engine.results()
+        f"{r.key} {r.outcome} {r.user_managed} {r.asset_dir} {r.failure}" for r in memory.results
     ]
 
 

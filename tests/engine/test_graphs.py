@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from envy.errors import Cancelled, EnvyError, InternalError, PhaseFailed
 from envy.phase import RecipePhase
+from envy.recipe_spec import Use
 
 GRAPHS = int(os.environ.get("ENVY_TEST_GRAPHS", "2000"))
 SEED = int(os.environ.get("ENVY_TEST_SEED", "0"))
@@ -41,6 +42,7 @@ def ended(memory):
         raise  # the coordinator has found a hang
     except EnvyError as raised:
         error = raised
+    assert all(result.outcome or result.failure for result in memory.results)
     coordinator = memory.engine.coordinator
     coordinator.wait_until_idle()
     assert coordinator.describe() == []
@@ -60,7 +62,7 @@ def check_world(world, schedule):
         found = observed(memory, error)
         assert found == right
         check_order(memory)
-        reports.append(report(memory.engine, error))
+        reports.append(report(memory, error))
     assert reports[0] == reports[1]
 
 
@@ -279,26 +281,14 @@ def test_a_world_of_its_own(name):
 
 def test_what_becomes_wanted_late_is_waited_for():
     """A recipe that wants more in its check, and fails, leaves nobody behind at work."""
+    late = strong("slow", use=Use.BUILD, needed_by=RecipePhase.COMPLETION)
     world = world_of(
-        recipe(
-            "a",
-            strong("slow", use="build", needed_by=RecipePhase.COMPLETION),
-            cached=True,
-            gone=True,
-            fails_in=RecipePhase.INSTALL,
-        ),
-        recipe("slow"),
+        recipe("a", late, cached=True, gone=True, fails_in=RecipePhase.INSTALL), recipe("slow")
     )
-    from dataclasses import replace
-
-    from envy.recipe_spec import Use
-
-    root = world.recipes[world.roots[0]]
-    needs = tuple(replace(need, use=Use.BUILD) for need in root.needs)
-    world.recipes[root.key] = replace(root, needs=needs)
     for schedule in range(20):
         memory = InMemory(world, seed=schedule, jobs=2)
-        results = {r.key.canonical: r for r in memory.run()}
+        memory.run()
+        results = {result.key.canonical: result for result in memory.results}
         assert results["local.slow@r1"].outcome is not None
         assert isinstance(results["local.a@r1"].failure, PhaseFailed)
 
