@@ -11,10 +11,10 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test soak demo lint format types
+.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.installed ## Make .venv, with envy and what its tests need
 
@@ -23,20 +23,37 @@ dev: $(VENV)/.installed-dev ## Make .venv, with the linter and the type checker 
 test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
-# How many random graphs, and from which seed on: another one each time, and named for next time.
-GRAPHS ?= 100000
-SEED ?= $(shell date +%s)
-soak: $(VENV)/.installed ## Test random graphs for as long as one wants: make soak GRAPHS=1000000
-	ENVY_TEST_GRAPHS=$(GRAPHS) ENVY_TEST_SEED=$(SEED) \
-	  $(BIN)/python -m pytest -n auto tests/engine/test_graphs.py $(PYTEST_ARGS)
+soak: export ENVY_SOAK_ROUNDS ?= 1000
+soak: export ENVY_SOAK_CROWDS ?= 50
+soak: soak-graphs ## Kill syncs at random, a thousand times and more; for an hour's spare time
+	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py
+
+soak-graphs: export ENVY_SOAK_GRAPHS ?= 100000
+soak-graphs: export ENVY_SOAK_SEED := $(shell date +%s)
+soak-graphs: $(VENV)/.installed ## Try random graphs, others each time, for as long as one wants: ENVY_SOAK_GRAPHS=1000000
+	@echo "the graphs of ENVY_SOAK_SEED=$(ENVY_SOAK_SEED)"
+	$(BIN)/python -m pytest -n auto tests/engine/test_graphs.py $(PYTEST_ARGS)
 
 demo: export ENVY_MANIFEST := $(CURDIR)/docs/demo/envy.lua
 demo: export ENVY_CACHE_ROOT := $(CURDIR)/.demo/cache
 demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use them
+	@echo '# install the packages of docs/demo/envy.lua into .demo/cache'
 	$(BIN)/envy sync
+	@echo '# again: all of it is there'
+	$(BIN)/envy sync
+	@echo '# programs of the packages, and where one of them is'
 	$(BIN)/envy run -- cmake --version
 	$(BIN)/envy asset python
 	$(BIN)/envy run -- lua -e 'print("hello from " .. _VERSION)'
+
+bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="--json FILE --compare OLD"
+	$(BIN)/python tests/benchmarks/bench.py $(BENCH_ARGS)
+
+bench-quick: $(VENV)/.installed ## The same for a few sizes, in two minutes
+	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)
+
+docs: $(VENV)/.installed ## Write docs/events.md and the help in docs/commands.md anew
+	$(BIN)/python docs/generate.py
 
 lint: $(VENV)/.installed-dev ## Check style and formatting
 	$(BIN)/ruff check .

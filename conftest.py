@@ -59,3 +59,15 @@ def git_repository(tmp_path: Path) -> GitRepository:
 def recorder() -> Recorder:
     """What makes fetch contexts and records what they are told."""
     return Recorder()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests counted: steps that were made to fail, rounds that were survived."""
+    shown = {
+        str(value): None
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "shown"
+    }
+    for line in shown:
+        terminalreporter.write_line(line)

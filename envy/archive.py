@@ -104,7 +104,8 @@ def extract_placed(archive: Path, dest: Path, place: Placement) -> int:
         if kind == "zip":
             _extract_zip(unpacking)
         elif kind == "tar" or kind in _COMPRESSIONS:
-            _extract_tar(unpacking, kind)
+            for member, content in tar_members(archive):
+                _extract_tar_member(unpacking, member, content)
         else:
             raise _unknown(archive)
         return finish(unpacking)
@@ -236,10 +237,17 @@ class _Forward:
         return data
 
 
-# --- tar and zip ------------------------------------------------------------------------------
+# --- tar and zip ---
 
 
-def _extract_tar(job: Unpacking, kind: str) -> None:
+def tar_members(archive: Path) -> Iterator[tuple["tarfile.TarInfo", IO[bytes] | None]]:
+    """The members of a tar, compressed or not, in order; those that are files with their content.
+
+    The content is there until the next member is asked for.
+
+    Raises ArchiveError if it is no tar, or a damaged one.
+    """
+    kind = _kind_of(archive)
     import tarfile
 
     class StrictHeader(tarfile.TarInfo):
@@ -255,8 +263,11 @@ def _extract_tar(job: Unpacking, kind: str) -> None:
             ) as error:
                 raise tarfile.ReadError(str(error)) from error
 
+    if kind != "tar" and kind not in _COMPRESSIONS:
+        raise _unknown(archive)
     with (
-        _decompressed(job.archive, kind) as stream,
+        _named_errors(archive),
+        _decompressed(archive, kind) as stream,
         tarfile.open(
             fileobj=cast("IO[bytes]", _Forward(stream)),
             mode="r:",
@@ -266,13 +277,15 @@ def _extract_tar(job: Unpacking, kind: str) -> None:
     ):
         while (member := tar.next()) is not None:
             tar.members.clear()  # type: ignore[attr-defined]
-            _extract_tar_member(job, tar, member)
+            yield member, tar.extractfile(member) if member.isreg() else None
         # The checksum of a compressed stream stands at its end.
         while stream.read(_CHUNK):
             pass
 
 
-def _extract_tar_member(job: Unpacking, tar: "tarfile.TarFile", member: "tarfile.TarInfo") -> None:
+def _extract_tar_member(
+    job: Unpacking, member: "tarfile.TarInfo", content: IO[bytes] | None
+) -> None:
     mtime = int(member.mtime)
     if member.isdir():
         write_folder(job, member.name, mtime=mtime)
@@ -280,10 +293,7 @@ def _extract_tar_member(job: Unpacking, tar: "tarfile.TarFile", member: "tarfile
         write_symlink(job, member.name, member.linkname)
     elif member.islnk():
         write_hard_link(job, member.name, member.linkname)
-    elif member.isreg():
-        content = tar.extractfile(member)
-        if content is None:
-            raise job.refuse(member.name, "cannot be read")
+    elif content is not None:
         write_file(job, member.name, content, mode=member.mode, mtime=mtime)
     else:
         raise job.refuse(member.name, "is a device, a pipe or of an unknown type")

@@ -234,18 +234,19 @@ class AmbiguousReferences(GraphError):
             lines += [f"    {candidate}" for candidate in candidates]
         super().__init__(
             "\n".join(lines),
-            hint="let the reference say more (a namespace, a revision, options), or give the one "
-            "that is meant an alias in the manifest and refer to that",
+            hint="let `recipe` of the reference say more (a namespace, a revision, options; for a "
+            "product, whose), or give the one that is meant an alias in the manifest and refer to "
+            "that",
         )
         self.rows = tuple((reference, tuple(candidates)) for reference, candidates in rows)
 
 
 class MissingReferences(GraphError):
-    """References that nothing answers; all of them at once."""
+    """References that nothing answers, a line for each; all of them at once."""
 
     def __init__(self, rows: Sequence[str]) -> None:
         super().__init__(
-            "\n".join(f"nothing answers to {row}" if row[0] in "'\"" else row for row in rows),
+            "\n".join(rows),
             hint="add a package that does to the manifest, or make the dependency weak: "
             "{ recipe = …, weak = { recipe = …, source = … } }",
         )
@@ -320,6 +321,13 @@ class DependencyFailed(RecipeError):
         )
         self.dependency = dependency
         self.root = root
+
+
+class NotPlanned(RecipeError):
+    """A recipe that this command leaves alone: to know it, something would have to be installed.
+
+    No mistake of anybody's: the next command that installs goes on from here.
+    """
 
 
 class Cancelled(EnvyError):

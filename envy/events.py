@@ -5,9 +5,11 @@ are the fields of the JSON, and `text` is the human line. JSON, human text and t
 are all read off these classes, so they cannot drift.
 
 Guarantees
-  `seq` counts 1, 2, … in the order of delivery; it, not `ts`, is the order of events.
+  `seq` counts 1, 2, … in the order of delivery; it, not `ts`, is the order of events. Those that
+  are not written to files have the number of the one before.
   Listeners are called one at a time, under no lock of the engine's, and may not call the engine.
-  With no listener, an event costs the test of `bus.listening` and nothing else.
+  With no listener, an event costs the test of `bus.listening` (or `bus.detailed`, for those that
+  only a trace wants) and nothing else.
 """
 
 import dataclasses
@@ -162,6 +164,16 @@ class CacheMiss(Event):
     cache_key: str
     asset_path: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockBlocked(Event):
+    """Somebody else has the lock; `held_by` is "" where that is not known."""
+
+    text: ClassVar[str] = "{recipe}: waits for the lock {lock_path}, held by {held_by}"
+    recipe: str
+    lock_path: str
+    held_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,7 +377,11 @@ class Stamped:
 
 
 class Listener(Protocol):
-    """Whoever wants to hear. Called for each event, in order, one at a time."""
+    """Whoever wants to hear. Called for each event, in order, one at a time.
+
+    One that has an attribute `detailed` that is false does not want to hear of slots, threads,
+    targets, gates, locks and edges; they are then not even made.
+    """
 
     def on_event(self, stamped: Stamped) -> None:
         """Take note of one event; quickly, and without calling the engine."""
@@ -382,13 +398,15 @@ class EventBus:
         self._listeners = tuple(listeners)
         self._seq = 0
         self.listening = bool(self._listeners)
+        self.detailed = any(getattr(one, "detailed", True) for one in self._listeners)
 
     def emit(self, event: Event) -> None:
         """Deliver one event. Callers on a hot path test `listening` before building it."""
         if not self.listening:
             return
         with self._lock:
-            self._seq += 1
+            # Without gaps in a trace file, so that a reader sees whether it has all lines.
+            self._seq += event.in_files
             stamped = Stamped(self._seq, time.time(), event)
             for listener in self._listeners:
                 listener.on_event(stamped)
@@ -396,7 +414,7 @@ class EventBus:
     def close(self) -> None:
         """Flush and close every listener."""
         with self._lock:
-            self.listening = False
+            self.listening = self.detailed = False
             for listener in self._listeners:
                 listener.close()
             self._listeners = ()
@@ -405,4 +423,4 @@ class EventBus:
 def event_classes() -> list[type[Event]]:
     """Every event of the contract, in the order of this file."""
     # A slotted dataclass is made twice; the later of the two is the one in use.
-    return list({cls.name: cls for cls in Event.__subclasses__()}.values())
+    return list({cls.__name__: cls for cls in Event.__subclasses__()}.values())

@@ -21,9 +21,10 @@ def describe(value: object) -> str:
     if isinstance(value, str):
         return "a string" if value else "an empty string"
     if isinstance(value, dict | list | tuple):
-        return "a table"
-    # What Lua has and data does not: a function, or a value that says itself what it is.
-    return f"a {getattr(value, 'what', 'function')}"
+        return "a table" if value else "an empty table"
+    # What Lua has and data does not: a function, or a value that says itself what is wrong with it.
+    what = getattr(value, "what", "")
+    return f"what is no data ({what})" if what else "a function"
 
 
 def field_origin(origin: Origin | None, name: str) -> Origin | None:
@@ -98,7 +99,11 @@ def count(table: Mapping[str, object], name: str, *, origin: Origin | None) -> i
     """A field that is a whole number from 0 up; 0 when it is not there."""
     value = table.get(name, 0)
     if type(value) is not int or value < 0:
-        raise wrong_type(name, value, "a whole number, 0 or more", origin=origin)
+        given = str(value) if isinstance(value, float) or type(value) is int else describe(value)
+        raise DeclarationError(
+            f"`{name}` must be a whole number, 0 or more, not {given}",
+            origin=field_origin(origin, name),
+        )
     return value
 
 

@@ -202,6 +202,8 @@ def copy(
 ) -> None:
     """Copy a file or a tree with its modes, times and the symbolic links in it.
 
+    What cannot be written, as in a published package, can be written by its owner in the copy.
+
     It goes into `destination` if that is a directory (or `into_directory`, for a name that ends in
     a slash), otherwise to exactly that name; a file there is replaced. Parents are made. A source
     that is itself a link is followed. With `contents`, what is in the source directory goes into
@@ -253,10 +255,18 @@ def _copy_to(source: Path, target: Path) -> None:
 
     if source.is_dir():
         try:
-            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(
+                source,
+                target,
+                symlinks=True,
+                dirs_exist_ok=True,
+                copy_function=lambda one, other: _let_owner_write(shutil.copy2(one, other)),
+            )
         except shutil.Error as error:
             first, _, reason = error.args[0][0]
             raise EnvyError(f"cannot copy {first}: {reason}") from error
+        for directory, _, _ in os.walk(target):
+            _let_owner_write(directory)
         return
     if not source.is_file() and source.exists():
         raise EnvyError(
@@ -266,7 +276,14 @@ def _copy_to(source: Path, target: Path) -> None:
     # What is there may be read-only, or a link that leads elsewhere.
     with contextlib.suppress(FileNotFoundError):
         target.unlink()
-    shutil.copy2(source, target)
+    _let_owner_write(shutil.copy2(source, target))
+
+
+def _let_owner_write(path: str | Path) -> str:
+    mode = Path(path).lstat().st_mode
+    if not stat.S_ISLNK(mode) and not mode & stat.S_IWUSR:
+        Path(path).chmod(stat.S_IMODE(mode) | stat.S_IWUSR)
+    return str(path)
 
 
 def _move_across(source: Path, target: Path) -> None:

@@ -5,11 +5,12 @@ duplicates, aliases, and entries for other platforms, which do not exist here at
 """
 
 import operator
-import os.path
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from blake3 import blake3
 
 from envy import __version__, fields
 from envy.errors import LuaScriptError, ManifestError, Origin
@@ -22,7 +23,6 @@ from envy.recipe_spec import Address, RecipeSpec, parse_spec, place_of
 from envy.recipe_tables import is_included
 from envy.spelling import misspelt
 
-MANIFEST_NAME = "envy.lua"
 FIELDS = frozenset({"requires_envy", "packages", "default_shell"})
 _COMPARISONS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
@@ -44,54 +44,11 @@ class Manifest:
     packages: tuple[RecipeSpec, ...]
     aliases: Mapping[str, RecipeKey]
     default_shell: LuaValue
+    shell_origin: Origin | None = None
     state: LuaState
     reads: ReadLog
+    digest: str  # BLAKE3 of the file
     warnings: tuple[str, ...] = ()
-
-
-def find_manifest(start: Path, *, named: Path | None = None) -> Path:
-    """The manifest that was named, or the nearest one from `start` up to the repository's root.
-
-    Raises:
-        ManifestError: there is none.
-    """
-    if named is not None:
-        return _named_manifest(start / named)
-    looked_in: list[Path] = []
-    start = start.absolute()
-    for directory in (start, *start.parents):
-        if (directory / MANIFEST_NAME).is_file():
-            return directory / MANIFEST_NAME
-        looked_in.append(directory)
-        # A worktree and a submodule have a file there.
-        if os.path.lexists(directory / ".git"):
-            break
-    raise _not_found(looked_in)
-
-
-def _named_manifest(path: Path) -> Path:
-    if path.is_file():
-        return path.absolute()
-    if path.is_dir():
-        raise ManifestError(
-            f"{path} is a directory, not a manifest", hint=f"name the file: {path / MANIFEST_NAME}"
-        )
-    raise ManifestError(
-        f"there is no manifest {path}", hint="--manifest and ENVY_MANIFEST name an existing file"
-    )
-
-
-def _not_found(looked_in: Sequence[Path]) -> ManifestError:
-    last = looked_in[-1]
-    places = ", ".join(str(directory) for directory in looked_in)
-    stopped = ""
-    if os.path.lexists(last / ".git"):
-        stopped = f" ({last} is the root of a repository, so the search ended there)"
-    above = next((p / MANIFEST_NAME for p in last.parents if (p / MANIFEST_NAME).is_file()), None)
-    hint = f"create {looked_in[0] / MANIFEST_NAME}, or name one with --manifest PATH"
-    if above is not None:
-        hint = f"one stands above that root; to use it, say --manifest {above}"
-    return ManifestError(f"no {MANIFEST_NAME} in {places}{stopped}", hint=hint)
 
 
 def load_manifest(
@@ -123,8 +80,10 @@ def load_manifest(
         packages=packages,
         aliases=aliases,
         default_shell=_parse_default_shell(values.get("default_shell"), source),
+        shell_origin=source.at("default_shell"),
         state=state,
         reads=state.reads,
+        digest=blake3(text.encode("utf-8", "surrogateescape")).hexdigest(),
         warnings=tuple(
             f"{source.at(name)}: the global `{name}` means nothing to envy; did you mean `{meant}`?"
             for name, meant in misspelt(values, FIELDS)
@@ -218,6 +177,10 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
         return ()
     hint = 'it lists what the project needs, such as packages = { "envy.ninja@r1" }'
     if value is None:
+        meant = {meant: name for name, meant in misspelt(values, FIELDS)}
+        if "packages" in meant:
+            place = source.at(meant["packages"]).line
+            hint = f"did you mean `packages` by `{meant['packages']}`, in line {place}?"
         raise ManifestError("the manifest has no `packages`", origin=Origin(source.path), hint=hint)
     origin = source.at("packages")
     if not isinstance(value, dict):

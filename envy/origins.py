@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from envy.errors import Origin
+from envy.lua.convert import LuaFunction
 from envy.lua.locate import TablePositions, locate_table
 
 
@@ -30,6 +31,12 @@ def place_in_file(path: Path, variable: str) -> Origin:
         return Origin(shown_path(path))
     origin = SourceText(path, text).at(variable)
     return Origin(origin.path, origin.line)
+
+
+def place_of_function(function: LuaFunction) -> Origin:
+    """Where a function of a Lua file is written."""
+    path, _, line = function.where.rpartition(":")
+    return Origin(Path(path), int(line)) if path else Origin(Path(function.where))
 
 
 class SourceText:

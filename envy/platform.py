@@ -231,3 +231,24 @@ def _start_time_by_ps(pid: int) -> str | None:
         check=False,
     )
     return answer.stdout.strip() or None
+
+
+def open_standard_streams() -> None:
+    """Give a process that was started with closed standard streams ones that lead nowhere.
+
+    The next file that is opened would otherwise get their numbers, and be written to by children.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def discard_output() -> None:
+    """Let what is still to be written to standard output go nowhere, without a complaint."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)

@@ -78,6 +78,7 @@ def run_argv(
     environment: Mapping[str, str],
     children: Children,
     label: str = "",
+    shown: str = "",
     on_output: OnOutput | None = None,
     capture: bool = False,
     timeout: float | None = None,
@@ -85,6 +86,7 @@ def run_argv(
 ) -> Completed:
     """Run a program to its end, found on the PATH of `environment`; any exit code is an answer.
 
+    `shown` is what reports and messages show of the command, where it may not be shown as it is.
     After `timeout` seconds its group is asked to end, then killed, and `timed_out` says so.
 
     Raises:
@@ -94,7 +96,7 @@ def run_argv(
     return run(
         Invocation(
             argv=argv,
-            command=shlex.join(argv),
+            command=shown or shlex.join(argv),
             cwd=cwd,
             environment=environment,
             children=children,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy.errors import Origin
+from envy.evidence import Evidence
 from envy.phase import RecipePhase
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import Dependency, RecipeSpec, Use
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
     from envy.lua.runtime import LuaState
+    from envy.lua.sandbox import ReadLog
     from envy.recipe_definition import RecipeDefinition
     from envy.recipe_tables import Exports
 
@@ -67,12 +69,21 @@ class Reference:
 
     @property
     def text(self) -> str:
-        """What is looked for, for people."""
+        """What is looked for, in short."""
         dependency = self.dependency
         if not dependency.product:
             return dependency.query
         by = f" by {dependency.query}" if dependency.query else ""
         return f"product {dependency.product}{by}"
+
+    @property
+    def quoted(self) -> str:
+        """What is looked for, within a sentence."""
+        dependency = self.dependency
+        if not dependency.product:
+            return f"{dependency.query!r}"
+        by = f" of {dependency.query!r}" if dependency.query else ""
+        return f"the product {dependency.product!r}{by}"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -88,6 +99,8 @@ class Recipe:
     recipe_dir: Path | None = None
     digest: str = ""  # BLAKE3 of the recipe file
     lua: LuaState | None = None
+    reads: ReadLog | None = None  # what its file read while it loaded
+    evidence: Evidence = field(default_factory=Evidence)  # what all of this rests on
     definition: RecipeDefinition | None = None
     exports: Exports | None = None
     excluded: bool = False  # its `platforms` leave it out here
@@ -105,6 +118,7 @@ class Recipe:
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function acts
     entry: EntryPaths | None = None
     cached: bool = False
+    undeployed: bool = False  # its entry is there, and lacks its deploy
     wanted: bool = False
 
     # check and later

@@ -73,6 +73,7 @@ class RecipeDefinition:
     platforms: tuple[str, ...] = ()
     portable: bool = False
     relocate: tuple[str, ...] = ()
+    writable: bool = False
     pass_env: tuple[str, ...] = ()
     secret_env: tuple[str, ...] = ()
     exclusive: str = ""
@@ -162,6 +163,8 @@ class _Parser:
             portable="portable" in values
             and fields.flag(values, "portable", origin=self.at("portable")),
             relocate=self._texts("relocate"),
+            writable="writable" in values
+            and fields.flag(values, "writable", origin=self.at("writable")),
             pass_env=self._texts("pass_env"),
             secret_env=self._texts("secret_env"),
             exclusive=fields.text(values, "exclusive", origin=self.at("exclusive"))
@@ -230,10 +233,13 @@ class _Parser:
     def _check_verbs(self, present: list[str]) -> None:
         if "check" not in present:
             if not {"fetch", "build", "install"}.intersection(present):
+                near = [pair for pair in misspelt(self.values, FIELDS) if pair[1] in _VERBS]
                 raise DeclarationError(
                     "the recipe has nothing that makes content",
-                    origin=Origin(self.source.path),
-                    hint="give it `fetch`, `build` or `install`; or `check` and `install`, if it "
+                    origin=self.at(near[0][0]) if near else Origin(self.source.path),
+                    hint=f"did you mean `{near[0][1]}` by `{near[0][0]}`?"
+                    if near
+                    else "give it `fetch`, `build` or `install`; or `check` and `install`, if it "
                     "changes the machine",
                 )
             return

@@ -127,10 +127,15 @@ def parse_spec(
 
 
 def parse_dependency(
-    value: object, *, origin: Origin, base_dir: Path, address: Address | None = None
+    value: object,
+    *,
+    origin: Origin,
+    base_dir: Path,
+    recipes_dir: Path | None = None,
+    address: Address | None = None,
 ) -> Dependency:
     """An entry of `dependencies`; raises as `parse_spec` does."""
-    place = _Place(origin, base_dir, base_dir, address)
+    place = _Place(origin, base_dir, recipes_dir or base_dir, address)
     if not isinstance(value, dict) or not value:
         return Dependency(spec=_parse_entry(value, DEPENDENCY_FIELDS, place), origin=origin)
     with _placed(origin):
@@ -201,7 +206,12 @@ def _parse_reference(
 
 
 def parse_dependencies(
-    value: object, *, origin: Origin, base_dir: Path, address: Address | None = None
+    value: object,
+    *,
+    origin: Origin,
+    base_dir: Path,
+    recipes_dir: Path | None = None,
+    address: Address | None = None,
 ) -> tuple[Dependency, ...]:
     """The array `dependencies`; raises as `parse_spec` does."""
     if value is None or value == {}:
@@ -220,6 +230,7 @@ def parse_dependencies(
             element,
             origin=at_element(i) if at_element else origin,
             base_dir=base_dir,
+            recipes_dir=recipes_dir,
             address=address.at(i + 1) if address else None,
         )
         for i, element in enumerate(value)
@@ -361,6 +372,7 @@ def _parse_custom_source(table: dict[str, object], place: _Place) -> CustomSourc
         table.get("dependencies"),
         origin=origin,
         base_dir=place.base_dir,
+        recipes_dir=place.recipes_dir,
         address=address.at("dependencies"),
     )
     for dependency in dependencies:

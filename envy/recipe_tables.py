@@ -110,7 +110,8 @@ def parse_products(
             raise DeclarationError(
                 f'the product {name} is "{path}", which is not inside the asset',
                 origin=fields.field_origin(origin, str(name)),
-                hint="paths of products are relative to the asset",
+                hint="paths of products are relative to the asset, such as bin/gn; what the "
+                "machine has is the product of a user-managed package",
             )
         products[str(name)] = path
     return products

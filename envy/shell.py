@@ -162,6 +162,7 @@ def run_script(
     environment: Mapping[str, str],
     children: Children,
     label: str = "",
+    shown: str = "",
     on_output: OnOutput | None = None,
     capture: bool = False,
     timeout: float | None = None,
@@ -185,7 +186,7 @@ def run_script(
         return run(
             Invocation(
                 argv=argv,
-                command=describe_script(script),
+                command=shown or describe_script(script),
                 cwd=cwd,
                 environment=environment,
                 children=children,

@@ -1,5 +1,8 @@
 """Fixtures of the tests that run the installed `envy` command."""
 
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,3 +23,15 @@ def project(tmp_path):
 def second_project(tmp_path, project):
     """Another project, with the same cache."""
     return Project(tmp_path / "second", cache=project.cache)
+
+
+@pytest.fixture
+def unprivileged():
+    """Words before a command that let permissions hold it back, which they do not root."""
+    if os.geteuid() != 0:
+        return ()
+    powers = "-dac_override,-dac_read_search"
+    words = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
+    if shutil.which("setpriv") is None or subprocess.run([*words, "true"], check=False).returncode:
+        pytest.skip("needs a user other than root, or setpriv to be held back like one")
+    return words

@@ -34,6 +34,32 @@ class Outcome:
             and all(event.get(field) == value for field, value in fields.items())
         ]
 
+    def folder(self, identity):
+        """The asset folder of a package that this run completed."""
+        [event] = self.named("recipe_complete", recipe=identity)
+        return Path(event["asset_path"])
+
+
+def tree(folder):
+    """What is in a folder: each file's text, and each link's target after an arrow."""
+    return {
+        path.relative_to(folder).as_posix(): f"-> {path.readlink()}"
+        if path.is_symlink()
+        else path.read_text()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def is_running(pid):
+    """Whether a process is there and is no zombie."""
+    try:
+        os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
 
 class Project:
     """A folder with a manifest and recipes, and a cache of its own."""
@@ -69,6 +95,16 @@ class Project:
         rows = "".join(f'  "{identity}",\n' for identity in identities)
         return self.manifest("packages = {\n" + rows + "}\n")
 
+    def sync_one(self, body, *words, **details):
+        """Sync a manifest of one recipe, local.one@r1, with this body; returns the run."""
+        self.packages("local.one@r1")
+        self.recipe("local.one@r1", body)
+        return self.envy("sync", *words, **details)
+
+    def make(self, body, **details):
+        """The same, when all goes well; returns the package's asset folder."""
+        return self.sync_one(body, **details).folder("local.one@r1")
+
     def environment(self, extra=None):
         """What envy is run with: the tester's environment, less what would steer envy."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
@@ -76,24 +112,24 @@ class Project:
         kept.update(extra or {})
         return kept
 
-    def popen(self, *words, env=None, cwd=None, **options):
-        """Start envy; for tests that interfere with it."""
+    def popen(self, *words, env=None, cwd=None, under=(), **options):
+        """Start envy, by the program that the words `under` name; for tests that interfere."""
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(
-            [envy_command(), *map(str, words)],
+            [*under, envy_command(), *map(str, words)],
             cwd=cwd or self.root,
             env=self.environment(env),
             **options,
         )
 
-    def envy(self, *words, env=None, cwd=None, code=0, trace=True, timeout=120):
+    def envy(self, *words, env=None, cwd=None, code=0, trace=True, timeout=120, **options):
         """Run envy to its end, see that it ends with `code` (None: any), read its events."""
         self.runs += 1
         trace_file = self.root.parent / f"{self.root.name}-trace-{self.runs}.jsonl"
-        options = [f"--trace=file:{trace_file}"] if trace else []
-        process = self.popen(*options, *words, env=env, cwd=cwd)
+        trace_words = [f"--trace=file:{trace_file}"] if trace else []
+        process = self.popen(*trace_words, *words, env=env, cwd=cwd, **options)
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:

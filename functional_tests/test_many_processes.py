@@ -2,9 +2,8 @@
 
 import os
 import signal
-from pathlib import Path
 
-from project import Project
+from project import Project, is_running
 
 RECIPES = 6
 
@@ -88,16 +87,6 @@ def test_a_killed_process_leaves_a_cache_that_the_next_one_continues(project, tm
     assert project.markers() == names
     assert sorted(record.read_text().split()) == sorted([*names, names[3]])
     assert not is_running(orphan)
-
-
-def is_running(pid):
-    """Whether a process is there and is no zombie."""
-    try:
-        os.kill(pid, 0)
-        status = Path(f"/proc/{pid}/stat").read_text()
-        return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except (ProcessLookupError, FileNotFoundError):
-        return False
 
 
 def test_a_waiting_process_tells_whom_it_waits_for(project, tmp_path):

@@ -74,6 +74,9 @@ def test_a_member_of_the_group_that_will_not_end_is_killed():
     children.terminate_all(grace=0.2)
     runner.join(FAST)
     assert time.monotonic() - started < FAST / 2
+    # A signal that was sent is not yet an end, where many processes want the processor.
+    while is_alive(runner.pid) and time.monotonic() - started < FAST:
+        time.sleep(0.01)
     assert not is_alive(runner.pid)
 
 

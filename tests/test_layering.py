@@ -1,7 +1,8 @@
 """The layering of the modules, and the house rules that a reader of imports can check.
 
-cli → engine → phases → recipe → tools → declarations → lua → foundation; the console knows the
-foundation only. A module that is in no layer fails here: say in `LAYERS` where it belongs.
+cli → explain → engine → phases → recipe → tools → declarations → lua → foundation; the console
+knows the foundation only. A module that is in no layer fails here: say in `LAYERS` where it
+belongs.
 """
 
 import ast
@@ -18,6 +19,7 @@ LAYERS = {
     "declarations": {
         "fields",
         "manifest",
+        "manifest_search",
         "option_text",
         "options",
         "origins",
@@ -33,6 +35,7 @@ LAYERS = {
         "archive",
         "cache",
         "children",
+        "evidence",
         "files",
         "process",
         "shell",
@@ -43,6 +46,7 @@ LAYERS = {
     "recipe": {"recipe"},
     "phases": {"phases"},
     "engine": {"engine"},
+    "explain": {"explain"},
     "console": {"console"},
     "cli": {"cli", "__main__"},
 }
@@ -54,6 +58,15 @@ SEES = {
     "recipe": {"foundation", "lua", "declarations", "tools"},
     "phases": {"foundation", "lua", "declarations", "tools", "recipe"},
     "engine": {"foundation", "lua", "declarations", "tools", "recipe", "phases"},
+    "explain": {
+        "foundation",
+        "lua",
+        "declarations",
+        "tools",
+        "recipe",
+        "phases",
+        "engine",
+    },
     "console": {"foundation"},
     "cli": set(LAYERS),
 }

@@ -106,7 +106,7 @@ def test_dependency_says_what_it_is_for():
     ("value", "part"),
     [
         (3, "not a number"),
-        ({}, "not a table"),
+        ({}, "not an empty table"),
         ("", "not an empty string"),
         ("python", '"python" is no identity'),
         ("arm.gcc@v2", "the source of arm.gcc@v2 is missing"),

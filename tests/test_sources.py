@@ -109,7 +109,7 @@ def test_fields_of_registries():
         (None, "not nil"),
         ("", "not an empty string"),
         (3, "not a number"),
-        ({}, "not a table"),
+        ({}, "not an empty table"),
         ({"sha256": DIGEST}, "needs the field `source`"),
         ({"sorce": "x"}, 'did you mean "source"?'),
         ({1: "x", "strip": 1}, "mixes named fields"),

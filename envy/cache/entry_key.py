@@ -5,7 +5,8 @@ where they are on this machine.
 
 Guarantees
   The encoding is injective: two different sets of ingredients never have one text.
-  `envy-ingredients.json` is that very text, so that a changed key can always be explained from it.
+  The first line of `envy-ingredients.json` is that very text, so that a changed key can always be
+  explained from it.
 """
 
 import json

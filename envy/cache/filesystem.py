@@ -26,6 +26,8 @@ _HINTS = {
     "--cache-root or ENVY_CACHE_ROOT",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
     errno.ENAMETOOLONG: "name a cache with a shorter path with --cache-root or ENVY_CACHE_ROOT",
+    errno.ENOTDIR: "name a directory for the cache with --cache-root or ENVY_CACHE_ROOT",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.ENOTEMPTY: "something is still writing there; end it and try again",
 }
 _HINTS[errno.EDQUOT] = _HINTS[errno.ENOSPC]
@@ -50,7 +52,10 @@ def explained(error: OSError, *, doing: str, path: str) -> CacheError:
     reason = error.strerror or str(error)
     hint = _HINTS.get(error.errno or 0, "")
     if error.errno in {errno.EACCES, errno.EPERM}:
-        hint = f"see who owns {where} and its permissions; was envy once run as another user?"
+        hint = (
+            f"see who owns {where} and its permissions (was envy once run as another user?), or "
+            "name another cache with --cache-root or ENVY_CACHE_ROOT"
+        )
     return CacheError(f"cannot {doing}: {where}: {reason}", path=Path(where), hint=hint)
 
 
@@ -111,6 +116,15 @@ class FileSystem:
                 elif error.errno not in {errno.ENOTEMPTY, errno.EEXIST} or rounds > _MOST_ROUNDS:
                     # Not empty means that somebody wrote into a directory after it was emptied.
                     raise
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Give a file or directory these permissions."""
+        os.chmod(path, mode)
+
+    def start_flushing(self, paths: Sequence[str]) -> None:
+        """Have these files written while something else is done; a hint, never an error."""
+        with contextlib.suppress(OSError):
+            _start_writing(paths)
 
     def flush(self, paths: Sequence[str]) -> None:
         """Return once the content of all these files is on the disk."""

@@ -4,6 +4,10 @@ Every file is read once, for its digest, for the paths of entries (of no use und
 and for what it may not hold: the path of a dependency that is only there while building.
 
 Only plain bytes are seen: a path inside something compressed is not found.
+
+The first line says the format, the root and the totals; each other line is one member: relative
+path, kind, mode, size, digest, and the entries whose paths it holds. What is written down is how
+the payload will be once it is published: without permission to write, unless it is `writable`.
 """
 
 import functools
@@ -19,8 +23,14 @@ from blake3 import blake3
 
 from envy.cache.trees import DIRECTORY, FILE, LARGE, LINK, Member, chunks, members
 from envy.errors import CacheError
+from envy.interpreter import released
 
 FORMAT = 1
+
+# Below this many bytes a thread costs more than it saves.
+_PARALLEL_FROM = 8 << 20
+_READERS = 4
+_WRITE_BITS = 0o222
 
 # `<identity>/<platform>-blake3-<16 digits>`, after the path of the entries.
 _ENTRY_NAME = rb"([\w@.+-]+[/\\][\w.+-]+-blake3-[0-9a-f]{16})"
@@ -34,6 +44,7 @@ class Fingerprint:
     text: str
     files: Sequence[str]
     dirs: Sequence[str]
+    modes: Sequence[tuple[str, int]]  # what is to lose its permission to be written, files first
     holds_root: bool
 
 
@@ -54,36 +65,72 @@ class _Found:
     forbidden: str = ""
 
 
-def take_fingerprint(root: str, asset: str, *, forbidden: Mapping[bytes, str]) -> Fingerprint:
+def take_fingerprint(
+    root: str, asset: str, *, forbidden: Mapping[bytes, str], writable: bool = False
+) -> Fingerprint:
     """Read a whole payload.
 
     Raises:
         CacheError: a file holds a forbidden path, or is no file; names it and the dependency.
     """
-    lines = [json.dumps({"format": FORMAT, "digest": "blake3", "root": root})]
-    files: list[str] = []
-    dirs = [asset]
-    wanted: _Wanted | None = None
-    holds_root = False
-    for member in members(asset):
-        wanted = wanted or _wanted(root, forbidden)
-        if member.kind == DIRECTORY:
-            dirs.append(member.path)
-            digest, found = "", _Found()
-        else:
-            if member.kind == FILE:
-                files.append(member.path)
-            digest, found = _read(member, wanted)
-        if found.forbidden:
-            raise _forbidden(member, found.forbidden)
-        holds_root = holds_root or bool(found.entries)
-        lines.append(_line(member, digest, sorted(found.entries)))
-    text = "\n".join(lines) + "\n"
-    return Fingerprint(text=text, files=files, dirs=dirs, holds_root=holds_root)
+    payload = list(members(asset))
+    wanted = _wanted(root, forbidden) if payload else None
+    found = _read_all(payload, wanted) if wanted else []
+    for member, (_digest, names) in zip(payload, found, strict=True):
+        if names.forbidden:
+            raise _forbidden(member, names.forbidden)
+    keep = 0o7777 if writable else ~_WRITE_BITS
+    rows = [
+        _line(member, keep, digest, sorted(names.entries))
+        for member, (digest, names) in zip(payload, found, strict=True)
+    ]
+    header = {
+        "format": FORMAT,
+        "digest": "blake3",
+        "root": root,
+        "writable": writable,
+        "files": sum(member.kind != DIRECTORY for member in payload),
+        "size": sum(member.status.st_size for member in payload if member.kind == FILE),
+    }
+    dirs = [asset, *(member.path for member in payload if member.kind == DIRECTORY)]
+    return Fingerprint(
+        text="\n".join([json.dumps(header), *rows]) + "\n",
+        files=[member.path for member in payload if member.kind == FILE],
+        dirs=dirs,
+        modes=[] if writable else list(_to_close(asset, payload)),
+        holds_root=any(names.entries for _digest, names in found),
+    )
 
 
-def _line(member: Member, digest: str, entries: list[str]) -> str:
+def _to_close(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, int]]:
+    """What can be written now, with the mode it gets; files first, the payload itself last."""
+    kinds = {FILE: 0, DIRECTORY: 1}
+    closing = sorted((m for m in payload if m.kind in kinds), key=lambda m: kinds[m.kind])
+    modes = [(member.path, stat.S_IMODE(member.status.st_mode)) for member in closing]
+    modes.append((asset, stat.S_IMODE(os.lstat(asset).st_mode)))
+    for path, mode in modes:
+        if mode & _WRITE_BITS:
+            yield path, mode & ~_WRITE_BITS
+
+
+def _read_all(payload: Sequence[Member], wanted: _Wanted) -> list[tuple[str, _Found]]:
+    """Digest and finds of each member, in order."""
+    if sum(member.status.st_size for member in payload if member.kind == FILE) < _PARALLEL_FROM:
+        return [_read(member, wanted) for member in payload]
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Reading and hashing let go of the interpreter, so a few files at once are a gain even where
+    # searching them takes turns. The largest first, so that none is left over at the end.
+    order = sorted(range(len(payload)), key=lambda index: -payload[index].status.st_size)
+    with released(), ThreadPoolExecutor(max_workers=_READERS) as pool:
+        read = dict(zip(order, pool.map(lambda i: _read(payload[i], wanted), order), strict=True))
+    return [read[index] for index in range(len(payload))]
+
+
+def _line(member: Member, keep: int, digest: str, entries: list[str]) -> str:
     mode, size = stat.S_IMODE(member.status.st_mode), member.status.st_size
+    if member.kind != LINK:
+        mode &= keep
     return json.dumps([member.relative, member.kind, f"{mode:o}", size, digest, entries])
 
 
@@ -97,7 +144,10 @@ def _forbidden(member: Member, dependency: str) -> CacheError:
 
 def _read(member: Member, wanted: _Wanted) -> tuple[str, _Found]:
     """The digest of a file or of what a link says, and the paths found in it."""
-    hasher, found = blake3(), _Found()
+    found = _Found()
+    if member.kind == DIRECTORY:
+        return "", found
+    hasher = blake3()
     tail = b""
     for chunk in _content(member):
         hasher.update(chunk)

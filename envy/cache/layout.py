@@ -6,6 +6,10 @@
       logs/<identity>/<key16>/<stamp>/
       locks/<identity>-<key16>.lock
       locks/exclusive/<name>.lock
+      locks/cache/<name>.lock                                  what the whole cache is locked for
+      projects/<project>/<set>.json                            what the syncs of a project used
+      leases/<process>.json, .lock                             what running commands rely upon
+      trash/                                                   what is being removed
 
 This is the one place where an identity becomes part of a path, so it is also where one that could
 leave its directory is stopped, whoever let it through.
@@ -49,6 +53,12 @@ class EntryPaths:
     @property
     def directory(self) -> Path:
         return Path(self.location)
+
+    @property
+    def name(self) -> str:
+        """`<identity>/<folder>`: what the entry is called in records, under whatever root."""
+        above, folder = os.path.split(self.location)
+        return f"{os.path.basename(above)}/{folder}"
 
     @property
     def marker(self) -> Path:
@@ -132,6 +142,41 @@ class CacheLayout:
             # Upper case too: two names may be one on file systems that do not tell case apart.
             name = f"+{blake3(name.encode('utf-8', 'surrogateescape')).hexdigest()}"
         return Path(f"{self.root}", "locks", "exclusive", f"{name}.lock")
+
+    def shared_lock_path(self, name: str) -> Path:
+        """The lock of something that concerns the whole cache."""
+        return Path(f"{self.root}", "locks", "cache", f"{_part(name)}.lock")
+
+    @property
+    def assets_root(self) -> Path:
+        """Where all entries are."""
+        return Path(f"{self.root}", "assets")
+
+    @property
+    def projects_root(self) -> Path:
+        """Where it is recorded which project used what."""
+        return Path(f"{self.root}", "projects")
+
+    @property
+    def leases_root(self) -> Path:
+        """Where running commands say what they rely upon."""
+        return Path(f"{self.root}", "leases")
+
+    @property
+    def trash_root(self) -> Path:
+        """Where things go that are being removed: nothing in it is of any use."""
+        return Path(f"{self.root}", "trash")
+
+    def entry_called(self, name: str) -> EntryPaths:
+        """The entry of a name such as EntryPaths.name gives."""
+        identity, _, folder = name.partition("/")
+        root = str(self.root)
+        return EntryPaths(root, os.path.join(root, "assets", _part(identity), _part(folder)))
+
+    def lock_of(self, entry: EntryPaths) -> Path:
+        """The lock of an entry, found by its place."""
+        identity, _, folder = entry.name.partition("/")
+        return self.lock_path(identity, folder[-16:])
 
 
 def _part(text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from envy.cache.filesystem import explained
 from envy.cache.layout import ASSET, DEPLOYED, MARKER, EntryPaths
-from envy.cache.marker import decode_marker
+from envy.cache.marker import Marker, decode_marker
 
 _MARKER_LIMIT = 65536
 
@@ -22,6 +22,7 @@ class Lookup:
 
     hit: bool
     reason: str = ""
+    elsewhere: bool = False  # complete, but made under another root, whose path it holds
 
 
 _HIT = Lookup(hit=True)
@@ -44,6 +45,7 @@ def lookup(entry: EntryPaths, key_hex: str) -> Lookup:
             reason = f"what is there was made for another key ({marker.key_hex})"
         elif marker.holds_root and marker.root != entry.root:
             reason = f"it was made under {marker.root} and holds that path"
+            return Lookup(hit=False, reason=reason, elsewhere=True)
         elif not _is_directory(entry.at(ASSET)):
             reason = f"its marker is there, but {entry.at(ASSET)} is not"
         else:
@@ -51,6 +53,19 @@ def lookup(entry: EntryPaths, key_hex: str) -> Lookup:
         return Lookup(hit=False, reason=reason)
     except OSError as error:
         raise explained(error, doing="read the cache", path=entry.location) from error
+
+
+def read_marker(entry: EntryPaths) -> Marker | None:
+    """What the marker of an entry says; None if there is none, or a damaged one.
+
+    Raises:
+        CacheError: there is a marker, and it cannot be read.
+    """
+    try:
+        data = _read(entry.at(MARKER))
+    except OSError as error:
+        raise explained(error, doing="read the cache", path=entry.location) from error
+    return decode_marker(data) if data is not None else None
 
 
 def deploy_recorded(entry: EntryPaths) -> bool:

@@ -9,6 +9,7 @@ Guarantees
   anything of a payload is removed.
   Downloads outlive a failed attempt, and are removed only once the marker is on the disk.
   An attempt that somebody else has followed up notices, and never publishes.
+  What is published cannot be written any more, files and directories, unless it is `writable`.
 """
 
 import contextlib
@@ -70,7 +71,7 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
     attempt = Attempt(entry, key_hex, os.urandom(16), files)
     try:
         if not files.make_dir(entry.location):
-            _forget_payload(entry, files)
+            forget_payload(entry, files)
             with released():
                 files.remove_tree(entry.at(ASSET))
                 files.remove_tree(entry.at(WORK))
@@ -85,7 +86,11 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
 
 
 def publish(
-    attempt: Attempt, ingredients_json: str, *, forbidden: Mapping[bytes, str] = _NOTHING
+    attempt: Attempt,
+    ingredients_json: str,
+    *,
+    forbidden: Mapping[bytes, str] = _NOTHING,
+    writable: bool = False,
 ) -> None:
     """Make the payload visible, for good. An empty one is published too.
 
@@ -103,7 +108,14 @@ def publish(
             hint="was the cache, or its locks folder, removed during the run? run envy again",
         )
     try:
-        _publish(attempt, ingredients_json, forbidden)
+        seal(
+            entry,
+            attempt.key_hex,
+            ingredients_json,
+            forbidden=forbidden,
+            writable=writable,
+            files=files,
+        )
     except OSError as error:
         raise explained(error, doing="publish to the cache", path=entry.location) from error
     # What is left beside a marker is harmless, and is removed later; so this may fail.
@@ -112,16 +124,33 @@ def publish(
         files.remove_tree(entry.at(FETCH))
 
 
-def _publish(attempt: Attempt, ingredients_json: str, forbidden: Mapping[bytes, str]) -> None:
-    entry, files = attempt.entry, attempt.files
+def seal(
+    entry: EntryPaths,
+    key_hex: str,
+    ingredients_json: str,
+    *,
+    forbidden: Mapping[bytes, str] = _NOTHING,
+    writable: bool = False,
+    files: FileSystem = REAL,
+) -> None:
+    """Write down what the payload is, close it, and put the marker in place, all on the disk.
+
+    Raises:
+        CacheError: a file holds a forbidden path; OSError: a step failed.
+    """
     if os.path.islink(entry.at(ASSET)):
         raise CacheError(
             f"cannot publish {entry.at(ASSET)}: a link was put in its place",
             path=entry.asset_dir,
             hint="put links, or what they lead to, inside the install directory",
         )
-    fingerprint = take_fingerprint(entry.root, entry.at(ASSET), forbidden=forbidden)
-    marker = Marker(key_hex=attempt.key_hex, root=entry.root, holds_root=fingerprint.holds_root)
+    fingerprint = take_fingerprint(
+        entry.root, entry.at(ASSET), forbidden=forbidden, writable=writable
+    )
+    files.start_flushing(fingerprint.files)
+    for path, mode in fingerprint.modes:
+        files.set_mode(path, mode)
+    marker = Marker(key_hex=key_hex, root=entry.root, holds_root=fingerprint.holds_root)
     made = {
         entry.at(FINGERPRINT): fingerprint.text.encode("ascii"),
         entry.at(INGREDIENTS): ingredients_json.encode("utf-8", "surrogateescape"),
@@ -164,7 +193,7 @@ def discard(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
     """
     try:
         if os.path.lexists(entry.location):
-            _forget_payload(entry, files)
+            forget_payload(entry, files)
             with released():
                 files.remove_tree(entry.location)
     except OSError as error:
@@ -187,8 +216,12 @@ def _make_real_dir(path: str, files: FileSystem) -> None:
         files.make_dir(path)
 
 
-def _forget_payload(entry: EntryPaths, files: FileSystem) -> None:
-    """Remove what says that a payload is there, on the disk too, before the payload is touched."""
+def forget_payload(entry: EntryPaths, files: FileSystem) -> None:
+    """Remove what says that a payload is there, on the disk too, before the payload is touched.
+
+    Raises:
+        OSError: a step failed.
+    """
     if files.remove(entry.at(MARKER)):
         with released():
             files.flush_dirs([entry.location])

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from pathlib import Path
 
 import click
 
+from envy.cli import warm
 from envy.cli.options import envy_command
-from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.settings import Settings
-from envy.cli.wiring import Session, open_session
-from envy.engine.engine import Engine
-from envy.errors import EnvyError, GraphError, RecipeError
-from envy.recipe import Recipe
 
 
 @envy_command(short_help="Print where a package is installed.")
@@ -26,7 +22,25 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
     assignment, so that a failure is noticed: dir=$(envy asset python) || exit
     """
     started = time.monotonic()
-    with open_session(settings) as session:
+    found = warm.installed(settings, [query])
+    if found is not None:
+        [goal], _closure = found
+        click.echo(warm.asset_dir(settings, goal))
+        return
+    path = _locate_and_install(settings, query, no_install=no_install, started=started)
+    click.echo(path)
+
+
+def _locate_and_install(
+    settings: Settings, query: str, *, no_install: bool, started: float
+) -> Path | None:
+    # Imported here, because a warm answer needs none of it.
+    from envy.cli.answers import keep_answer
+    from envy.cli.locate import locate, require_installed
+    from envy.cli.outcome import end_unless_done, telling_failures
+    from envy.cli.wiring import open_session
+
+    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         with telling_failures(session.engine):
             recipe = locate(session, query)
         if no_install:
@@ -34,50 +48,5 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
         else:
             results = session.engine.run_full([recipe.key])
             end_unless_done(results, session.engine, command="asset", started=started)
-        path = recipe.asset_dir
-    sys.stdout.write(f"{path}\n")
-
-
-def locate(session: Session, query: str) -> Recipe:
-    """The one package with an asset that a query names.
-
-    Raises:
-        GraphError: no package answers, or several do, or it has no asset.
-    """
-    engine = session.engine
-    engine.resolve_graph(session.manifest.packages)
-    recipe = engine.find_one(query)
-    failure = engine.failure_of(recipe.key)
-    if failure is not None:
-        raise failure
-    if recipe.definition is not None and recipe.definition.user_managed:
-        raise GraphError(
-            f"{recipe.key} is user-managed: it changes the machine and has no folder in the cache",
-            hint="run its programs by name, or with `envy run`",
-        )
-    if recipe.excluded:
-        raise GraphError(f"{recipe.key} is not for {session.services.platform.tag}")
-    return recipe
-
-
-def require_installed(engine: Engine, recipes: list[Recipe]) -> None:
-    """See that packages and what they need to run are there, installing nothing.
-
-    Raises:
-        EnvyError: something is missing.
-    """
-    engine.prepare([recipe.key for recipe in recipes])
-    failures = [engine.failure_of(recipe.key) for recipe in recipes]
-    broken = next((failure for failure in failures if isinstance(failure, RecipeError)), None)
-    if broken is not None:
-        raise broken
-    missing = [
-        recipe.key.canonical
-        for recipe in engine.wanted()
-        if not recipe.cached and recipe.definition and not recipe.definition.user_managed
-    ]
-    if missing:
-        raise EnvyError(
-            f"not installed: {', '.join(missing)}",
-            hint="install with `envy sync`, or leave out --no-install",
-        )
+        keep_answer(session)
+        return recipe.asset_dir

@@ -4,11 +4,11 @@ Signal handlers only let Python write a byte to a pipe (`set_wakeup_fd`); this t
 acts. KeyboardInterrupt is never raised: it could strike anywhere, inside a lock's bookkeeping too.
 
 Guarantees
-  The first SIGINT or SIGTERM cancels: nothing more starts, children are ended.
+  The first SIGINT, SIGTERM or SIGHUP cancels: nothing more starts, children are ended.
   What has not ended two seconds later (a C call inside Lua, say), or at the second signal, is left
   behind: groups killed, events flushed, exit code 130.
   Nothing here waits for a terminal or a pipe that takes no more.
-  SIGUSR1 prints what waits for what.
+  SIGUSR1 prints what waits for what, and so does the first SIGINT of a verbose run.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.children import Children, RunningChild
-from envy.console.text import write_line
+from envy.console.text import say
 from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.phase import RecipePhase
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from envy.engine.engine import Engine
 
 PATIENCE = 2.0  # seconds between a cancellation and leaving
-FAREWELL = 0.5  # seconds for the last words
+FAREWELL = 0.25  # seconds for each of the last words
 SILENCE = 60.0  # seconds after which a phase that says nothing gets a line
 CANCELLED = 130
 _PHASES = {phase.label: phase for phase in RecipePhase}
@@ -44,9 +44,18 @@ _PHASES = {phase.label: phase for phase in RecipePhase}
 class Control:
     """Watches over one command."""
 
-    def __init__(self, bus: EventBus, children: Children) -> None:
+    def __init__(
+        self,
+        bus: EventBus,
+        children: Children,
+        *,
+        verbose: bool = False,
+        asking: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._bus = bus
         self._children = children
+        self._verbose = verbose
+        self._asking = asking
         self._engine: Engine | None = None
         self._told: dict[int, float] = {}
         self._leave_at: float | None = None
@@ -102,32 +111,26 @@ class Control:
             self._leave()
 
     def _cancel(self) -> None:
+        if self._verbose:
+            self._report_waits()
         if self._engine is not None:
             self._engine.cancel(Cancelled("cancelled"))
         else:
             self._children.terminate_all()
+        if self._asking():
+            # Whoever waits for an answer cannot be woken.
+            self._leave()
 
     def _leave(self) -> None:
         self._children.terminate_all(grace=0)
-        farewell = threading.Thread(target=self._say_farewell, daemon=True)
-        farewell.start()
-        farewell.join(FAREWELL)
+        _briefly(self._bus.close)
+        _briefly(lambda: say(sys.stderr, "\ncancelled" if self._asking() else "cancelled"))
         os._exit(CANCELLED)
 
-    def _say_farewell(self) -> None:
-        with contextlib.suppress(Exception):
-            self._bus.close()
-            write_line(sys.stderr, "cancelled")
-
     def _report_waits(self) -> None:
-        rows = self._engine.coordinator.describe() if self._engine else []
-        rows += [
-            f"{child.label}: runs {child.command} (pid {child.pid}, "
-            f"{time.monotonic() - child.started:.0f} s)"
-            for child in self._children.running()
-        ]
-        for row in rows or ["nothing is running"]:
-            self._bus.emit(ev.LogMessage(recipe="envy", level="info", message=row))
+        rows = self._engine.describe_waits() if self._engine else []
+        for row in rows or ["no recipe is at work"]:
+            self._bus.emit(ev.LogMessage(recipe="", level="report", message=row))
 
     def _next_deadline(self) -> float:
         now = time.monotonic()
@@ -157,6 +160,20 @@ class Control:
             )
 
 
+def _briefly(action: Callable[[], None]) -> None:
+    """Do something that may fail, or block: on a terminal that takes no more, for instance."""
+
+    def attempt() -> None:
+        with contextlib.suppress(Exception):
+            action()
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(FAREWELL)
+
+
 def _handled_signals() -> list[signal.Signals]:
-    names = ("SIGINT", "SIGTERM", "SIGUSR1")
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+    there = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # Whoever started envy may have it ignore some, as nohup does, and shells for the background.
+    return [number for number in there if signal.getsignal(number) is not signal.SIG_IGN]

@@ -13,10 +13,11 @@ from typing import TextIO
 import click
 
 from envy import __version__
-from envy.cli.exit_codes import CANCELLED, SUCCESS, USAGE
+from envy.cli.exit_codes import CANCELLED, FAILURE, SUCCESS, USAGE
 from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
-from envy.console.text import safe_lines, write_line
+from envy.console.text import safe_lines, say
 from envy.errors import Cancelled, EnvyError, InternalError
+from envy.platform import discard_output, open_standard_streams
 from envy.platform import environment as host_environment
 
 
@@ -37,7 +38,19 @@ class CommandEntry:
 COMMANDS: dict[str, CommandEntry] = {
     "sync": CommandEntry("envy.cli.sync:command", "Bring this machine to what envy.lua says."),
     "asset": CommandEntry("envy.cli.asset:command", "Print where a package is installed."),
+    "product": CommandEntry(
+        "envy.cli.product:command", "Print where a product is, or list all products."
+    ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
+    "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do; do nothing."),
+    "graph": CommandEntry(
+        "envy.cli.graph:command", "Show what needs what, as text or as a picture."
+    ),
+    "why": CommandEntry("envy.cli.why:command", "Show why a package is needed."),
+    "cache": CommandEntry("envy.cli.cache:command", "Show, verify or tidy up the cache."),
+    "why-rebuild": CommandEntry("envy.cli.why_rebuild:command", "Say why a package is missing."),
+    "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
+    "import": CommandEntry("envy.cli.import_bundle:command", "Bring packages from such a file."),
     "version": CommandEntry("envy.cli.version:command", "Print the version of envy."),
     "trace-schema": CommandEntry(
         "envy.cli.trace_schema:command", "Print the JSON Schema of --trace=file:PATH."
@@ -115,7 +128,13 @@ def _without_command(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line of this process, and end it."""
-    sys.exit(run_command_line(sys.argv[1:], environment=host_environment()))
+    open_standard_streams()
+    code = run_command_line(sys.argv[1:], environment=host_environment())
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = code or _report_output(error)
+    sys.exit(code)
 
 
 def run_command_line(
@@ -132,18 +151,36 @@ def run_command_line(
             standalone_mode=False,
             obj=Invocation(environment=environment),
         )
-    except EnvyError as error:
-        return _report(error, sys.stderr)
-    except click.UsageError as error:
-        return _report_usage(error, sys.stderr)
-    except click.ClickException as error:
-        _print_error(error.format_message(), sys.stderr)
-        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return CANCELLED
-    except Exception as error:  # noqa: BLE001  whatever it is, it is a bug and shown as one
-        return _report(InternalError(f"{type(error).__name__}: {error}"), sys.stderr, bug=error)
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told and becomes a code
+        return _code_of(error)
     return code if isinstance(code, int) else SUCCESS
+
+
+def _code_of(error: Exception) -> int:
+    """Tell of an error that ended a command; returns its exit code."""
+    match error:
+        case EnvyError():
+            return _report(error, sys.stderr)
+        case click.UsageError():
+            return _report_usage(error, sys.stderr)
+        case click.ClickException():
+            _print_error(error.format_message(), sys.stderr)
+            return error.exit_code
+        # What a command writes its answer to has no name; any other file has one.
+        case OSError(filename=None):
+            return _report_output(error)
+    bug = InternalError(f"{type(error).__name__}: {error}")
+    return _report(bug, sys.stderr, bug=error)
+
+
+def _report_output(error: OSError) -> int:
+    """The answer could not be written; a reader who has left needs no explanation."""
+    if not isinstance(error, BrokenPipeError):
+        _print_error(f"cannot write to standard output: {error.strerror}", sys.stderr)
+    discard_output()
+    return FAILURE
 
 
 def _report(error: EnvyError, stream: TextIO, *, bug: BaseException | None = None) -> int:
@@ -152,9 +189,9 @@ def _report(error: EnvyError, stream: TextIO, *, bug: BaseException | None = Non
         import traceback
 
         for line in "".join(traceback.format_exception(bug or error)).splitlines():
-            write_line(stream, "\n".join(safe_lines(line)))
+            say(stream, "\n".join(safe_lines(line)))
     if isinstance(error, Cancelled):
-        write_line(stream, "\n".join(safe_lines(str(error))))
+        say(stream, "\n".join(safe_lines(str(error))))
     else:
         _print_error(str(error), stream)
     return error.exit_code
@@ -162,13 +199,13 @@ def _report(error: EnvyError, stream: TextIO, *, bug: BaseException | None = Non
 
 def _report_usage(error: click.UsageError, stream: TextIO) -> int:
     if error.ctx:
-        write_line(stream, error.ctx.get_usage())
+        say(stream, error.ctx.get_usage())
     _print_error(error.format_message(), stream)
     if error.ctx:
-        write_line(stream, f"Try '{error.ctx.command_path} --help' for help.")
+        say(stream, f"Try '{error.ctx.command_path} --help' for help.")
     return USAGE
 
 
 def _print_error(text: str, stream: TextIO) -> None:
     for line in safe_lines(f"error: {text}"):
-        write_line(stream, line)
+        say(stream, line)

@@ -71,7 +71,9 @@ class CommonOptionsMixin(click.Command):
         own: list[tuple[str, str]] = []
         common: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
+            # Arguments are in the usage line, and explained in the text.
+            is_option = isinstance(parameter, click.Option)
+            record = parameter.get_help_record(ctx) if is_option else None
             if record:
                 (common if isinstance(parameter, CommonOption) else own).append(record)
         for title, records in (("Options", own), ("Common options", common)):

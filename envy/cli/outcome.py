@@ -11,7 +11,7 @@ import click
 
 from envy.cli.exit_codes import exit_code_of
 from envy.console.summary import SyncResult, failure_lines, final_line
-from envy.console.text import write_line
+from envy.console.text import say
 from envy.engine.engine import Engine, Result
 from envy.errors import Cancelled, EnvyError, RecipeError, StoppedEarly
 from envy.recipe import Outcome
@@ -35,7 +35,7 @@ def summarise(results: Sequence[Result], engine: Engine, *, seconds: float) -> S
 def print_failures(failures: Sequence[RecipeError]) -> None:
     """Each root failure once, then a line for each package it stopped."""
     for line in failure_lines(failures):
-        write_line(sys.stderr, line)
+        say(sys.stderr, line)
 
 
 @contextlib.contextmanager
@@ -60,5 +60,5 @@ def end_unless_done(
     if not result.failures and not engine.stopped():
         return
     print_failures(result.failures)
-    write_line(sys.stderr, final_line(result, command=command))
+    say(sys.stderr, final_line(result, command=command))
     raise click.exceptions.Exit(exit_code_of(result))

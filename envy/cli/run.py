@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from envy.cli.asset import require_installed
+from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
 from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.settings import Settings
@@ -52,7 +52,7 @@ def command(
     What is missing is installed first. --with may be given several times; then only those packages
     are used. The exit code and signals are those of CMD; what follows CMD is passed on untouched.
     """
-    with open_session(settings) as session:
+    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         environment = prepare(session, queries, install=not no_install)
     execute(words, environment)
 
@@ -124,9 +124,10 @@ def execute(words: Sequence[str], environment: Mapping[str, str]) -> None:
         )
     sys.stdout.flush()
     sys.stderr.flush()
-    if hasattr(signal, "SIGPIPE"):
-        # Python ignores it, and a program would inherit that.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # Python ignores these, and a program would inherit that.
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
         os.execve(program, list(words), dict(environment))  # noqa: S606  no shell is meant
     except OSError as error:

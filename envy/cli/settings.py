@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from envy.console.verbosity import Verbosity
-from envy.errors import UsageError
+from envy.errors import EnvyError, UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def absolute_path(text: str, *, what: str = "a path") -> Path:
     """The path that was meant by text, in the current directory where it is relative.
 
     Raises:
-        UsageError: it is empty, or relative to a directory that is not there any more.
+        UsageError: it is empty; EnvyError: it is relative to a directory that was removed.
     """
     if not text:
         raise UsageError(f"{what} is empty", hint=f"give {what} a path, or leave it out")
@@ -76,12 +76,12 @@ def current_directory() -> Path:
     """Where envy was started.
 
     Raises:
-        UsageError: it has been removed.
+        EnvyError: it has been removed.
     """
     try:
         return Path.cwd()
     except OSError as error:
-        raise UsageError(
+        raise EnvyError(
             "the current directory has been removed",
             hint="change to one that is there: cd PATH",
         ) from error

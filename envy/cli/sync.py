@@ -4,36 +4,62 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 import click
 
+from envy.cli import warm
 from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
-from envy.cli.outcome import print_failures, summarise, telling_failures
 from envy.cli.settings import Settings
-from envy.cli.wiring import open_session
-from envy.console.summary import final_line
-from envy.console.text import write_line
-from envy.engine.resolution import checked_goals
+from envy.console.summary import SyncResult, final_line
+from envy.console.text import say
 
 
 @envy_command(short_help="Bring this machine to what envy.lua says.")
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
-def command(settings: Settings, queries: tuple[str, ...]) -> int:
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, as envy plan does.")
+def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool) -> int:
     """Install every package of the manifest that is missing, or only those that QUERY names.
 
     A QUERY is a name (python), namespace.name, name@revision, a whole identity, or an alias;
     options narrow it down: python{version=3.13}.
     """
+    if dry_run:
+        from envy.cli.plan import show_plan
+
+        return show_plan(settings, queries)
     started = time.monotonic()
+    result = _warm_result(settings, queries, started) or _sync(settings, queries, started)
+    if result.failures:
+        from envy.cli.outcome import print_failures
+
+        print_failures(result.failures)
+    if not settings.quiet or result.failures:
+        say(sys.stderr, final_line(result))
+    return exit_code_of(result)
+
+
+def _warm_result(settings: Settings, queries: Sequence[str], started: float) -> SyncResult | None:
+    found = warm.installed(settings, queries)
+    if found is None:
+        return None
+    count = len(found[1])
+    return SyncResult(packages=count, cached=count, seconds=time.monotonic() - started)
+
+
+def _sync(settings: Settings, queries: Sequence[str], started: float) -> SyncResult:
+    # Imported here, because a warm answer needs none of it.
+    from envy.cli.answers import keep_answer
+    from envy.cli.outcome import summarise, telling_failures
+    from envy.cli.wiring import open_session
+    from envy.engine.resolution import checked_goals
+
     with open_session(settings) as session:
         engine = session.engine
         with telling_failures(engine):
             engine.resolve_graph(session.manifest.packages)
             goals = checked_goals(engine, queries)
         results = engine.run_full(goals)
-        result = summarise(results, engine, seconds=time.monotonic() - started)
-    print_failures(result.failures)
-    if not settings.quiet or result.failures:
-        write_line(sys.stderr, final_line(result))
-    return exit_code_of(result)
+        keep_answer(session)
+        return summarise(results, engine, seconds=time.monotonic() - started)

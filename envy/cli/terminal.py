@@ -21,6 +21,7 @@ class UserTerminal:
         self._lock = threading.Lock()
         self._consented = assume_yes
         self._refusal: tuple[str, str] | None = None  # why not, and what to do
+        self.asking = False  # a question stands on the terminal, and nobody has answered
 
     def consent(self, packages: Sequence[str]) -> None:
         """Ask whether these user-managed packages may be installed.
@@ -45,7 +46,12 @@ class UserTerminal:
         with suspended(self._listeners), released():
             sys.stderr.write(f"{question}\ninstall them? [y/N] ")
             sys.stderr.flush()
-            answer = sys.stdin.readline().strip().lower()
+            self.asking = True
+            line = sys.stdin.readline()
+            self.asking = False
+            if not line:  # the end of input, which leaves the cursor after the question
+                sys.stderr.write("\n")
+        answer = line.strip().lower()
         if answer in {"y", "yes"}:
             return None
         return "not installed, as you said", "--yes installs without asking"

@@ -15,17 +15,18 @@ from pathlib import Path
 from envy import events as ev
 from envy.cache.layout import CacheLayout
 from envy.children import Children
+from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import can_draw, make_listeners
 from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.engine.engine import Engine
-from envy.errors import CacheError
 from envy.events import EventBus
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
-from envy.manifest import Manifest, find_manifest, load_manifest
+from envy.manifest import Manifest, load_manifest
+from envy.manifest_search import find_manifest
 from envy.phases.surface import Services
 from envy.platform import available_cores, environment, host_platform
 
@@ -45,16 +46,21 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(settings: Settings) -> Iterator[Session]:
+def open_session(
+    settings: Settings, *, owns_stdout: bool = False, installs: bool = True, writes: bool = True
+) -> Iterator[Session]:
     """Everything a command needs, from the manifest on; closed in order, however it ends.
+
+    With `owns_stdout`, standard output is the command's alone, and recipes print to stderr. Without
+    `installs`, not even the tools that a custom source needs are installed; without `writes`, the
+    cache is only read.
 
     Raises:
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
     """
     surroundings = environment()
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
-    layout = CacheLayout(cache_root(settings))
-    streams = Streams(output=sys.stdout, errors=sys.stderr)
+    streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
     listeners = make_listeners(
         settings, is_terminal=can_draw(sys.stderr, surroundings), streams=streams
     )
@@ -62,20 +68,20 @@ def open_session(settings: Settings) -> Iterator[Session]:
     children = Children()
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
     jobs = settings.jobs or available_cores()
-    services = Services(
-        platform=host_platform(),
-        environment=surroundings,
-        project_dir=path.parent,
-        layout=layout,
-        events=bus,
-        children=children,
-        terminal=terminal,
-        cores=jobs,
-        fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
-        stamp=_stamp(),
-    )
-    control = Control(bus, children)
+    control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
+        services = Services(
+            platform=host_platform(),
+            environment=surroundings,
+            project_dir=path.parent,
+            layout=_layout(settings, closing, writes=writes),
+            events=bus,
+            children=children,
+            terminal=terminal,
+            cores=jobs,
+            fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
+            stamp=_stamp(),
+        )
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest = _load_manifest(path, services, control)
@@ -85,9 +91,12 @@ def open_session(settings: Settings) -> Iterator[Session]:
             fail_fast=settings.fail_fast,
             aliases=manifest.aliases,
             default_shell=manifest.default_shell,
+            shell_origin=manifest.shell_origin,
             manifest_state=manifest.state,
+            installs=installs,
         )
         control.attend(engine)
+        closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.held())
         yield Session(
             settings=settings,
@@ -98,20 +107,16 @@ def open_session(settings: Settings) -> Iterator[Session]:
         )
 
 
-def cache_root(settings: Settings) -> Path:
-    """The root of the user-wide cache, absolute; `--cache-root`, else the user's cache folder."""
-    if settings.cache_root is not None:
-        return settings.cache_root
-    from platformdirs import user_cache_path
+def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) -> CacheLayout:
+    root = cache_root(settings)
+    if writes:
+        return CacheLayout(root)
+    import tempfile
 
-    root = user_cache_path("envy", appauthor=False)
-    if not root.is_absolute():
-        raise CacheError(
-            f"the user's cache folder is {root}, which is not absolute",
-            path=root,
-            hint="set HOME, or say where with --cache-root or ENVY_CACHE_ROOT",
-        )
-    return root
+    from envy.cache.scratch import ScratchLayout
+
+    folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="envy-plan-"))
+    return ScratchLayout(root, scratch=Path(folder).resolve())
 
 
 def _load_manifest(path: Path, services: Services, control: Control) -> Manifest:

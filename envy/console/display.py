@@ -73,6 +73,7 @@ class DisplayState:
             events.LuaCtxRunStart: self._run_start,
             events.LuaCtxExtractStart: self._extract_start,
             events.OutputLine: self._output_line,
+            events.LockBlocked: self._lock_blocked,
             events.RecipeComplete: self._recipe_complete,
             events.RecipeAborted: self._recipe_aborted,
         }
@@ -115,6 +116,9 @@ class DisplayState:
         text = last_rewrite(event.text_).strip()
         if text:
             self._set_detail(event.recipe, text, phase=event.phase)
+
+    def _lock_blocked(self, event: events.LockBlocked, _ts: float) -> None:
+        self._set_detail(event.recipe, f"waits for {event.held_by}")
 
     def _recipe_complete(self, event: events.RecipeComplete, _ts: float) -> None:
         self.activities.pop(event.key, None)

@@ -102,6 +102,8 @@ class LiveConsole:
       never the run.
     """
 
+    detailed = False  # of slots, threads and locks it says nothing
+
     def __init__(
         self,
         streams: Streams,

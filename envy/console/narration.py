@@ -34,7 +34,8 @@ class Narrator:
 
     def __init__(self) -> None:
         self._began: dict[str, float] = {}
-        self._unsaid: dict[str, float] = {}  # of these, which nobody has heard of; oldest first
+        # What goes on and nobody has heard of, with its line; oldest first.
+        self._unsaid: dict[str, tuple[float, str]] = {}
         self._hits: set[str] = set()
         self._misses: set[str] = set()
         self._announced: set[tuple[str, str]] = set()
@@ -46,6 +47,8 @@ class Narrator:
             events.CacheMiss: self._cache_miss,
             events.DownloadProgress: self._download_progress,
             events.LuaCtxFetchComplete: self._fetch_complete,
+            events.LockBlocked: self._lock_blocked,
+            events.LockAcquired: self._lock_acquired,
             events.LuaCtxRunStart: self._run_start,
             events.OutputLine: self._output_line,
             events.LogMessage: self._log_message,
@@ -62,28 +65,40 @@ class Narrator:
     def next_due(self) -> float | None:
         """When the next recipe will have been at work for long; None if none is."""
         oldest = next(iter(self._unsaid.values()), None)
-        return None if oldest is None else oldest + LASTING_SECONDS
+        return None if oldest is None else oldest[0] + LASTING_SECONDS
 
     def lasting(self, now: float) -> list[Remark]:
         """What has been going on for long, each once."""
         remarks = []
         while (due := self.next_due()) is not None and due <= now:
-            key = next(iter(self._unsaid))
-            del self._unsaid[key]
-            remarks.append(_remark(Importance.STEP, f"installing {key}"))
+            _, text = self._unsaid.pop(next(iter(self._unsaid)))
+            remarks.append(_remark(Importance.STEP, text))
         return remarks
 
     def _phase_start(self, event: events.PhaseStart, ts: float) -> list[Remark]:
         known_cached = event.recipe in self._hits and event.recipe not in self._misses
         if event.phase not in _MAKES_CONTENT or event.key in self._began or known_cached:
             return []
-        self._began[event.key] = self._unsaid[event.key] = ts
-        return [_remark(Importance.DETAIL, f"installing {event.key}")]
+        self._began[event.key] = ts
+        return self._begin(event.key, ts, f"installing {event.key}")
 
     def _phase_failure(self, event: events.PhaseFailure, ts: float) -> list[Remark]:
         # Why is told once, in full, when the run has ended.
         text = f"failed {event.key} in {event.phase.label}{self._took(event.key, ts)}"
         return [_remark(Importance.NOTE, text)]
+
+    def _begin(self, what: str, ts: float, text: str) -> list[Remark]:
+        """Something has begun, which is a detail until it lasts."""
+        self._unsaid[what] = (ts, text)
+        return [_remark(Importance.DETAIL, text)]
+
+    def _lock_blocked(self, event: events.LockBlocked, ts: float) -> list[Remark]:
+        text = f"waiting {event.recipe}: its lock is held by {event.held_by}"
+        return self._begin(event.lock_path, ts, text)
+
+    def _lock_acquired(self, event: events.LockAcquired, _ts: float) -> list[Remark]:
+        self._unsaid.pop(event.lock_path, None)
+        return []
 
     def _took(self, key: str, now: float) -> str:
         """The time since a recipe's work began, which has ended now; "" if it had not begun."""
@@ -157,6 +172,7 @@ _LEVELS = {
     "info": Importance.NOTE,
     "warn": Importance.WARNING,
     "error": Importance.FAILURE,
+    "report": Importance.FAILURE,  # the answer to SIGUSR1: who asks wants it, however quiet
 }
 _PREFIXES = {"debug": "debug: ", "warn": "warning: ", "error": "error: "}
 

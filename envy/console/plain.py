@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from envy.console.narration import Narrator, Remark
-from envy.console.text import Streams, write_line
+from envy.console.text import Streams, say
 from envy.console.verbosity import Importance, Verbosity
-from envy.events import PhaseStart, Stamped
+from envy.events import LockBlocked, PhaseStart, Stamped
 
 
 class PlainConsole:
@@ -23,6 +23,8 @@ class PlainConsole:
       While suspended nothing is written; what was said meanwhile follows afterwards.
       A stream that is gone (a closed pipe) ends the lines, never the run.
     """
+
+    detailed = False  # of slots, threads and locks it says nothing
 
     def __init__(
         self,
@@ -45,7 +47,10 @@ class PlainConsole:
         """Write what the event is worth."""
         with self._changed:
             self._take(self._narrator.tell(stamped))
-            if isinstance(stamped.event, PhaseStart) and self._narrator.next_due() is not None:
+            if (
+                isinstance(stamped.event, PhaseStart | LockBlocked)
+                and self._narrator.next_due() is not None
+            ):
                 self._watch()
 
     def close(self) -> None:
@@ -101,5 +106,4 @@ class PlainConsole:
 def write_remark(streams: Streams, remark: Remark) -> None:
     """Write one remark to the stream it is for; a stream that is gone takes nothing."""
     to_output = remark.importance is Importance.RESULT
-    with contextlib.suppress(OSError, ValueError):  # ValueError: the stream was closed
-        write_line(streams.output if to_output else streams.errors, remark.text)
+    say(streams.output if to_output else streams.errors, remark.text)

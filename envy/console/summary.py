@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from envy.console.text import format_seconds, safe_lines
-from envy.errors import DependencyFailed, RecipeError
+from envy.errors import DependencyFailed, PhaseFailed, RecipeError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,8 @@ def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
     lines: list[str] = []
     told: dict[str, str] = {}
     for root in roots:
-        first = told.setdefault(str(getattr(root, "cause", root)), root.key)
+        reason = "\n".join(root.reason) if isinstance(root, PhaseFailed) else str(root)
+        first = told.setdefault(reason, root.key)
         if first == root.key or getattr(root, "log_path", None):
             lines += safe_lines(f"error: {root}")
         else:

@@ -4,6 +4,7 @@ Owns the rule that no control character which somebody else produced reaches a t
 output, an error's text or a file name could otherwise move the cursor, recolour or rewrite lines.
 """
 
+import contextlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -60,6 +61,12 @@ def write_line(stream: TextIO, text: str) -> None:
         text = text.encode(encoding, "backslashreplace").decode(encoding)
     stream.write(text + "\n")
     stream.flush()
+
+
+def say(stream: TextIO, text: str) -> None:
+    """Write one line about the work; a stream that is gone or full takes nothing."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed
+        write_line(stream, text)
 
 
 def format_size(count: int) -> str:

@@ -5,14 +5,13 @@ one write, before the next event is delivered, so a process that ends without wa
 of whole lines.
 """
 
-import contextlib
 import io
 import json
 import time
 from pathlib import Path
 from typing import TextIO
 
-from envy.console.text import safe_line, write_line
+from envy.console.text import safe_line, say
 from envy.errors import UsageError
 from envy.events import Stamped
 
@@ -56,9 +55,8 @@ class JsonTrace:
     def _give_up(self, error: OSError) -> None:
         # A full disk ends the trace, not the run that it watches.
         self.close()
-        with contextlib.suppress(OSError, ValueError):
-            text = f"warning: the trace {self._path} ends here: {error.strerror}"
-            write_line(self._errors, safe_line(text))
+        text = f"warning: the trace {self._path} ends here: {error.strerror}"
+        say(self._errors, safe_line(text))
 
 
 class TextTrace:
@@ -74,8 +72,7 @@ class TextTrace:
         moment = time.strftime("%H:%M:%S", time.localtime(stamped.ts))
         milliseconds = int(stamped.ts * 1000) % 1000
         text = f"{moment}.{milliseconds:03d} {stamped.event.name}: {stamped.as_text()}"
-        with contextlib.suppress(OSError, ValueError):
-            write_line(self._errors, safe_line(text))
+        say(self._errors, safe_line(text))
 
     def close(self) -> None:
         """Nothing is held."""

@@ -11,11 +11,11 @@ graph is not all there: then nothing is decided by looking, and whoever needs a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from envy import events as ev
-from envy.errors import AmbiguousReferences, DeclarationError, GraphError
+from envy.errors import AmbiguousReferences, DeclarationError, GraphError, NotPlanned
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe, Reference
 from envy.recipe_key import Query
@@ -87,15 +87,20 @@ class _Index:
         """Who answers a reference, in key order; never the one who asks."""
         dependency = reference.dependency
         if dependency.product:
-            candidates = self._by_product.get(dependency.product, [])
+            candidates = self.providers(dependency.product)
             if dependency.query:
-                answering = {recipe.key for recipe in self._named(dependency.query)}
+                answering = {recipe.key for recipe in self.named(dependency.query)}
                 candidates = [recipe for recipe in candidates if recipe.key in answering]
         else:
-            candidates = self._named(dependency.query)
+            candidates = self.named(dependency.query)
         return [recipe for recipe in candidates if recipe.key != reference.owner]
 
-    def _named(self, query: str) -> list[Recipe]:
+    def providers(self, product: str) -> list[Recipe]:
+        """Who provides a product."""
+        return self._by_product.get(product, [])
+
+    def named(self, query: str) -> list[Recipe]:
+        """Who answers to a query."""
         aliased = self._engine.aliased(query)
         if aliased is not None:
             return [aliased]
@@ -219,8 +224,14 @@ def _is_exact(engine: Engine, reference: Reference) -> bool:
 
 def _give_up(engine: Engine, reference: Reference, missing: Recipe) -> None:
     reference.undecided = True
+    if isinstance(engine.coordination[missing.key].failure, NotPlanned):
+        engine.set_aside(
+            reference.owner,
+            f"what answers to {reference.quoted} is not known before {missing.key} is fetched",
+        )
+        return
     error = GraphError(
-        f"cannot decide what answers to {reference.text!r}, because {missing.key} could not be "
+        f"cannot decide what answers to {reference.quoted}, because {missing.key} could not be "
         "fetched, and might",
         hint=f"mend {missing.key}; or name the package exactly, with its whole key or an alias of "
         "the manifest",
@@ -233,21 +244,23 @@ def _phase_of(reference: Reference) -> RecipePhase:
 
 
 def _described(reference: Reference) -> str:
-    return f"{reference.text!r}, which {reference.owner} needs ({reference.dependency.origin})"
+    return f"{reference.quoted}, which {reference.owner} needs ({reference.dependency.origin})"
 
 
 def missing_text(engine: Engine, references: Sequence[Reference]) -> list[str]:
-    """A line for each reference that nothing answers."""
-    rows = []
-    for reference in references:
-        row = _described(reference)
-        product = reference.dependency.product
-        others = sorted(
-            recipe.key.canonical
-            for recipe in engine.recipes.values()
-            if product and product in recipe.provides and recipe.key != reference.owner
-        )
-        if others:
-            row += f"; provided, but not as asked, by {', '.join(others)}"
-        rows.append(row)
-    return rows
+    """For each reference that nothing answers what it is, who needs it, and what comes near."""
+    return [_described(row) + "".join(_near_misses(engine, row)) for row in references]
+
+
+def _near_misses(engine: Engine, reference: Reference) -> Iterator[str]:
+    """What provides the product and is not the recipe asked for, and the other way round."""
+    dependency = reference.dependency
+    if not dependency.product:
+        return
+    index = _Index(engine)
+    others = [row for row in index.providers(dependency.product) if row.key != reference.owner]
+    if others:
+        yield f"; it is provided by {', '.join(row.key.canonical for row in others)}"
+    for recipe in index.named(dependency.query) if dependency.query else ():
+        known = ", ".join(sorted(recipe.provides)) or "nothing"
+        yield f"; {recipe.key} answers to {dependency.query!r} and provides {known}"

@@ -28,6 +28,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from envy.engine.node import Coordination, Gate, NodeState, Waiter
 from envy.engine.slots import Pool
@@ -36,6 +37,19 @@ from envy.interpreter import InterpreterSlot, released
 
 # A thread that waits for a lock cannot be woken; its node ends all the same, without it.
 _WAITING = frozenset({NodeState.BLOCKED, NodeState.LOCKED_OUT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What one node does, or what it waits for, at the moment of looking."""
+
+    node: Coordination
+    phase: int  # the one it is in, or that comes next
+    state: NodeState
+    seconds: float
+    behind: list[Coordination]  # what its closed gate waits for
+    waiting_for: str  # of a node that waits for a lock
+    pool: Pool | None
 
 
 class Coordinator:
@@ -224,25 +238,23 @@ class Coordinator:
         finally:
             self._reacquire(node, pool)
 
-    def describe(self) -> list[str]:
-        """One line for each node that is not at rest: what it does or waits for, and how long."""
+    def waits(self) -> list[Waiting]:
+        """Every node that is not at rest: what it does or waits for, and for how long."""
         now = time.monotonic()
         with self._lock:
-            rows = []
-            for node in self._nodes:
-                if node.state is NodeState.RESTING:
-                    continue
-                reason = node.state.value
-                if node.state is NodeState.BLOCKED:
-                    reason = "waits for " + ", ".join(self._open_dependencies(node))
-                elif node.state is NodeState.QUEUED and node.pool is not None:
-                    reason = f"waits for a {node.pool.name} slot"
-                elif node.state is NodeState.LOCKED_OUT:
-                    reason = f"waits for {node.waiting_for}"
-                rows.append(
-                    f"{node.name}: phase {node.current + 1}: {reason} ({now - node.since:.0f} s)"
+            return [
+                Waiting(
+                    node=node,
+                    phase=node.current + 1,
+                    state=node.state,
+                    seconds=now - node.since,
+                    behind=self._behind(node) if node.state is NodeState.BLOCKED else [],
+                    waiting_for=node.waiting_for,
+                    pool=node.pool,
                 )
-            return rows
+                for node in self._nodes
+                if node.state is not NodeState.RESTING
+            ]
 
     # -- how nodes move ------------------------------------------------------------------------
 
@@ -473,10 +485,13 @@ class Coordinator:
                 waiter.tell()
 
     def _open_dependencies(self, node: Coordination) -> list[str]:
+        return [dependency.name for dependency in self._behind(node)]
+
+    def _behind(self, node: Coordination) -> list[Coordination]:
         gate = (node.gates or {}).get(node.current + 1)
         if gate is None:
             return []
-        return [dependency.name for dependency in gate.dependencies if not dependency.ended]
+        return [dependency for dependency in gate.dependencies if not dependency.ended]
 
     def _enqueue(self, node: Coordination, pool: Pool) -> None:
         node.state = NodeState.QUEUED

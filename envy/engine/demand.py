@@ -1,10 +1,10 @@
 """What is wanted: decided once after resolution, from what was asked for.
 
-A package, its `use = "run"` closure, and, where its entry is missing, also its direct
-`use = "build"` dependencies with their run closures. Entries have been looked up before, so a
-cached package never makes its compilers be installed; gates bind only phases that run. What turns
-out to need work later (an entry that has gone, a user-managed package whose check fails) is wanted
-then.
+A package, its `use = "run"` closure, and, where its entry is missing or lacks its deploy, also its
+direct `use = "build"` dependencies with their run closures. Entries have been looked up before, so
+a cached package never makes its compilers be installed; gates bind only phases that run. What
+turns out to need work later (an entry that has gone, a user-managed package whose check fails) is
+wanted then.
 
 A user-managed package has no entry that could be found: its check decides. What its check needs is
 wanted at once, build dependencies of later phases only when the check fails.
@@ -69,16 +69,19 @@ def _is_wanted_for(recipe: Recipe, edge: Edge) -> bool:
         return True
     if recipe.definition is not None and recipe.definition.user_managed:
         return edge.needed_by <= RecipePhase.CHECK
-    return not recipe.cached
+    return not recipe.cached or recipe.undeployed
 
 
 def _close_gates(engine: Engine, recipe: Recipe) -> None:
-    """Let each phase wait for what it needs; a cached recipe has only its completion to wait."""
+    """Let each phase wait for what it needs; what is cached has only its last ones to wait."""
     node = engine.coordination[recipe.key]
     for edge in recipe.edges:
         if not _is_wanted_for(recipe, edge):
             continue
-        phase = RecipePhase.COMPLETION if recipe.cached else edge.needed_by
+        phase = edge.needed_by
+        if recipe.cached:
+            earliest = RecipePhase.DEPLOY if recipe.undeployed else RecipePhase.COMPLETION
+            phase = max(phase, earliest)
         engine.coordinator.add_gate(node, phase, [engine.coordination[edge.key]])
 
 

@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
-from envy.engine import demand, held, keys, resolution
+from envy.cache.lease import Lease
+from envy.engine import demand, held, keys, resolution, usage, waits
 from envy.engine.coordination import Coordinator
 from envy.engine.node import Coordination
 from envy.engine.recipe_kind import RecipeKind
 from envy.errors import (
     AmbiguousQuery,
     Cancelled,
+    DependencyFailed,
     EnvyError,
     GraphError,
+    NotPlanned,
     Origin,
     PhaseFailed,
     QueryNotFound,
@@ -37,6 +40,12 @@ from envy.recipe_key import Query, RecipeKey
 from envy.recipe_spec import CustomSource, RecipeSpec
 from envy.shell import Shell
 from envy.suggest import nearest
+
+
+def is_left_out(failure: Exception | None) -> bool:
+    """Whether a recipe did not fail, but is unknown because nothing may be installed."""
+    root = failure.root if isinstance(failure, DependencyFailed) else failure
+    return isinstance(root, NotPlanned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,9 @@ class Engine:
         fail_fast: bool = False,
         aliases: Mapping[str, RecipeKey] | None = None,
         default_shell: LuaValue = None,
+        shell_origin: Origin | None = None,
         manifest_state: LuaState | None = None,
+        installs: bool = True,
         steps: Steps = STEPS,
         coordinator: Coordinator | None = None,
     ) -> None:
@@ -73,15 +84,18 @@ class Engine:
         self.held: dict[RecipeKey, Recipe] = {}  # whose source is a function, not yet run
         self.cancellation: Cancelled | None = None
         self.default_shell = default_shell
+        self.shell_origin = shell_origin
         self.manifest_state = manifest_state
         self.shell: Shell | None = None  # for the scripts of most recipes, once resolved
         self.shell_exempt: set[RecipeKey] = set()
         self.resolved = False
+        self.installs = installs  # False: a custom source whose tools are missing stays unknown
         self._held_before: set[RecipeKey] = set()
         self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
+        self.lease = Lease(services.layout)
         self.coordinator = coordinator or Coordinator()
-        self.coordinator.listening = lambda: services.events.listening
+        self.coordinator.listening = lambda: services.events.detailed
         self.work_pool = self.coordinator.new_pool("work", jobs)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
         self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)
@@ -97,7 +111,7 @@ class Engine:
             self.coordinator.add(node)
             self.recipes[spec.key] = recipe
             self.coordination[spec.key] = node
-            if self.services.events.listening:
+            if self.services.events.detailed:
                 self.services.events.emit(
                     ev.RecipeRegistered(recipe=spec.identity, key=spec.key.canonical)
                 )
@@ -121,6 +135,10 @@ class Engine:
     def find_exact(self, key: RecipeKey) -> Recipe | None:
         """The recipe of exactly this key, if it is in the graph."""
         return self.recipes.get(key)
+
+    def aliases_of(self, key: RecipeKey) -> list[str]:
+        """What the manifest calls a package, in order."""
+        return sorted(alias for alias, named in self._aliases.items() if named == key)
 
     def aliased(self, name: str) -> Recipe | None:
         """The package that an alias of the manifest stands for."""
@@ -222,6 +240,7 @@ class Engine:
     def complete(self, goals: Iterable[RecipeKey]) -> None:
         """Set the goals, and all that is wanted for them, on their way to completion."""
         self.prepare(goals)
+        usage.rely_upon(self)
         for recipe in self.wanted():
             self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
 
@@ -237,14 +256,15 @@ class Engine:
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
         self.prepare(goals)
-        for recipe in self.wanted():
-            self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
-        try:
-            # What becomes wanted on the way may outlive whoever wanted it.
-            while unfinished := self._unfinished():
-                self.coordinator.wait(unfinished, RecipePhase.COMPLETION)
-        finally:
-            self._explain_failures()
+        with usage.recorded(self, goals):
+            for recipe in self.wanted():
+                self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
+            try:
+                # What becomes wanted on the way may outlive whoever wanted it.
+                while unfinished := self._unfinished():
+                    self.coordinator.wait(unfinished, RecipePhase.COMPLETION)
+            finally:
+                self._explain_failures()
         return self.results()
 
     def _unfinished(self) -> list[Coordination]:
@@ -287,6 +307,10 @@ class Engine:
     def is_complete(self, key: RecipeKey) -> bool:
         """Whether a recipe has completed its last phase."""
         return self.coordination[key].complete
+
+    def is_usable(self, key: RecipeKey) -> bool:
+        """Whether a package is there: it was found, or has been completed."""
+        return self.recipes[key].cached or self.is_complete(key)
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""
@@ -332,6 +356,10 @@ class Engine:
         recipe = self.recipes[key]
         return recipe.edges + recipe.source_edges if recipe.source_edges else recipe.edges
 
+    def describe_waits(self) -> list[str]:
+        """A line for each recipe that is not at rest; may be asked from any thread."""
+        return waits.describe_waits(self)
+
     def is_here(self, platforms: Sequence[str], origin: Origin) -> bool:
         """Whether something with these `platforms` exists on this one."""
         platform = self.services.platform
@@ -351,7 +379,11 @@ class Engine:
     def failures(self) -> list[RecipeError]:
         """Everything that has failed until now, wanted or not, in key order."""
         found = [self.failure_of(key) for key in sorted(self.recipes)]
-        return [failure for failure in found if isinstance(failure, RecipeError)]
+        return [
+            failure
+            for failure in found
+            if isinstance(failure, RecipeError) and not is_left_out(failure)
+        ]
 
     def failure_of(self, key: RecipeKey) -> Exception | None:
         """What a recipe failed with, if it did."""
@@ -359,6 +391,16 @@ class Engine:
         if isinstance(failure, PhaseFailed) and not failure.chain:
             failure.chain = resolution.declared_by(self, key)
         return failure
+
+    def set_aside(self, key: RecipeKey, reason: str) -> None:
+        """Leave a resting recipe alone, for the reason given, which is nobody's mistake."""
+        error = NotPlanned(f"{key}: {reason}", key=key.canonical, phase=RecipePhase.CHECK.label)
+        self.coordinator.fail(self.coordination[key], error)
+
+    def left_out(self) -> list[NotPlanned]:
+        """What was set aside because nothing may be installed, in key order."""
+        nodes = [self.coordination[key] for key in sorted(self.recipes)]
+        return [node.failure for node in nodes if isinstance(node.failure, NotPlanned)]
 
     def fail(self, key: RecipeKey, error: EnvyError, *, phase: RecipePhase) -> None:
         """Fail a resting recipe, for a reason that lies in the graph."""

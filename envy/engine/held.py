@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from envy import events as ev
 from envy.engine.binding import merged, missing_text, open_references
 from envy.engine.graph import dependencies_first
-from envy.errors import EnvyError, MissingReferences
+from envy.errors import EnvyError, MissingReferences, NotPlanned
 from envy.lua.convert import LuaFunction
 from envy.phase import RecipePhase
+from envy.phases.deploy import needs_deploy
 from envy.phases.recipe_fetch import dependencies_here
 from envy.recipe import Edge, Recipe, Reference
 from envy.recipe_key import RecipeKey
@@ -50,7 +51,7 @@ def hold(engine: Engine, recipe: Recipe) -> None:
         )
         recipe.source_edges = merged(recipe.source_edges, edge)
         engine.start_recipe(engine.ensure_recipe(dependency.spec, parent=recipe.key))
-        if engine.services.events.listening:
+        if engine.services.events.detailed:
             engine.services.events.emit(
                 ev.DependencyAdded(
                     parent=recipe.key.canonical,
@@ -90,6 +91,8 @@ def run_custom_fetches(engine: Engine) -> None:
     # Of all, before anything runs: what a key cannot be had for must not depend on who was first.
     engine.compute_keys(key for recipe in ready for key in _tools(recipe))
     waiting = [recipe for recipe in ready if not _is_brought(engine, recipe)]
+    if not engine.installs:
+        waiting = [recipe for recipe in waiting if not _set_aside(engine, recipe)]
     for recipe in waiting:
         engine.coordinator.add_gate(
             engine.coordination[recipe.key],
@@ -110,6 +113,32 @@ def _is_brought(engine: Engine, recipe: Recipe) -> bool:
     """Whether the answer of a custom fetch is in the cache, so that it needs no tools."""
     known = all(engine.recipes[key].entry_key for key in _tools(recipe))
     return known and engine.steps.is_brought(recipe, engine)
+
+
+def _set_aside(engine: Engine, recipe: Recipe) -> bool:
+    """Leave a recipe alone that cannot be fetched without installing something."""
+    lacking = _not_there(engine, _tools(recipe))
+    if lacking:
+        engine.set_aside(
+            recipe.key, f"its source needs {', '.join(lacking)} before it can be fetched"
+        )
+    return bool(lacking)
+
+
+def _not_there(engine: Engine, tools: Sequence[RecipeKey]) -> list[str]:
+    """What would have to be installed, or asked of the machine, for these to be complete."""
+    engine.prepare(tools)
+    needed = dependencies_first(
+        tools, lambda key: [e.key for e in engine.recipes[key].edges if e.use is Use.RUN]
+    )
+    return [str(key) for key in sorted(needed) if not _is_there(engine, key)]
+
+
+def _is_there(engine: Engine, key: RecipeKey) -> bool:
+    recipe, failure = engine.recipes[key], engine.coordination[key].failure
+    if failure is not None:
+        return not isinstance(failure, NotPlanned)  # a failure is told as one, by whoever needs it
+    return recipe.cached and not needs_deploy(recipe)
 
 
 def _drop_failed(engine: Engine) -> None:
@@ -153,7 +182,7 @@ def _stuck(engine: Engine) -> MissingReferences:
         lacking = open_references(engine.recipes[key] for key in keys)
         waits = [key for key in keys if key in engine.held and key != recipe.key]
         rows += [
-            f"{recipe.key} cannot be fetched: its source lacks {text}"
+            f"{recipe.key} cannot be fetched: nothing answers to {text}"
             for text in missing_text(engine, lacking)
         ]
         if not lacking and waits:

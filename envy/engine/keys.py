@@ -13,6 +13,7 @@ from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.lua.convert import LuaFunction
 from envy.lua.host import CtxTable
+from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import RecipeKey
@@ -78,7 +79,7 @@ def _default_shell(engine: Engine) -> Shell:
     if value is None:
         return builtin_shell(platform)
     if not isinstance(value, LuaFunction):
-        return shell_from_value(value, None)
+        return shell_from_value(value, engine.shell_origin)
     used: list[RecipeKey] = []
 
     def asset(query: object) -> str:
@@ -100,7 +101,7 @@ def _default_shell(engine: Engine) -> Shell:
     state = value.state
     ctx = CtxTable(fields={"platform": platform.tag}, functions={"asset": asset}, missing={})
     answer = state.call_with_ctx(value, ctx, {})
-    shell = shell_from_value(answer, None)
+    shell = shell_from_value(answer, place_of_function(value))
     _let_all_depend_on(engine, used)
     return shell
 

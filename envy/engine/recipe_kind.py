@@ -23,7 +23,10 @@ from envy.errors import (
 )
 from envy.origins import place_in_file
 from envy.phase import RecipePhase
+from envy.phases.deploy import needs_deploy
 from envy.phases.log import log_tail
+from envy.phases.recipe_fetch import drop_lua
+from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
 from envy.recipe import Outcome, Recipe
@@ -64,7 +67,7 @@ class RecipeKind:
         recipe: Recipe = node.subject
         if recipe.cached:
             return phase in _CACHED_SKIPS or (
-                phase == RecipePhase.DEPLOY and not self._needs_deploy(recipe)
+                phase == RecipePhase.DEPLOY and not needs_deploy(recipe)
             )
         if phase > RecipePhase.CHECK and is_user_managed(recipe):
             if phase == RecipePhase.DEPLOY:
@@ -103,7 +106,7 @@ class RecipeKind:
         """No entry lock is held while a recipe waits, rests or has failed."""
         let_go_of_entry(node.subject, self._engine)
         if node.ended:
-            self._drop_lua(node.subject)
+            drop_lua(node.subject)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Wrap the error with where it happened, and tell of it."""
@@ -112,6 +115,7 @@ class RecipeKind:
             return self._engine.cancellation or error
         step = RecipePhase(phase)
         error = _presentable(error)
+        mask_error(error, secrets_of(recipe, self._engine.services))
         failure = PhaseFailed(
             key=recipe.key.canonical,
             phase=step.label,
@@ -147,7 +151,7 @@ class RecipeKind:
                     dependency=dependency.name,
                 )
             )
-        self._drop_lua(recipe)
+        drop_lua(recipe)
         return DependencyFailed(
             key=recipe.key.canonical,
             phase=RecipePhase(phase).label,
@@ -180,21 +184,8 @@ class RecipeKind:
             event = _gate_event(what, identity, target, facts)
         self._events.emit(event)
 
-    def _needs_deploy(self, recipe: Recipe) -> bool:
-        from envy.cache.read import deploy_recorded
 
-        if recipe.definition is None or recipe.definition.deploy is None:
-            return False
-        assert recipe.entry is not None
-        return not deploy_recorded(recipe.entry)
-
-    def _drop_lua(self, recipe: Recipe) -> None:
-        if recipe.lua is not None:
-            recipe.lua.close()
-            recipe.lua = None
-
-
-def _presentable(error: Exception) -> Exception:
+def _presentable(error: Exception) -> EnvyError:
     """Anything that is no mistake of the user's is a bug of ours, and shows where."""
     if isinstance(error, EnvyError):
         return error

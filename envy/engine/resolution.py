@@ -48,7 +48,8 @@ def resolve_graph(engine: Engine, roots: Sequence[RecipeSpec]) -> None:
             if not references:
                 break
             if not bind_round(engine, references):
-                raise MissingReferences(missing_text(engine, references))
+                rows = missing_text(engine, references)
+                raise MissingReferences([f"nothing answers to {row}" for row in rows])
         _settle(engine)
 
 
@@ -67,17 +68,14 @@ def _check_sources(engine: Engine) -> None:
         recipe = engine.recipes[key]
         if len(recipe.declarations) == 1:
             continue
-        places: dict[str, str] = {}
+        # Lines are looked for only when there is something to say: that reads the file again.
+        places = {place_of(recipe.spec.source): recipe.spec}
         for _parent, spec in recipe.declarations:
-            if spec is not recipe.spec and spec.source != recipe.spec.source:
-                where = place_of(spec.source)
-                places.setdefault(where, f"{spec.origin}: {where}")
-        if not places:
-            continue
-        own = place_of(recipe.spec.source)
-        places.setdefault(own, f"{recipe.spec.origin}: {own}")
+            if spec.source is not recipe.spec.source:
+                places.setdefault(place_of(spec.source), spec)
         if len(places) > 1:
-            rows = "\n".join(f"    {row}" for row in sorted(places.values()))
+            said = sorted(f"{spec.origin}: {where}" for where, spec in places.items())
+            rows = "\n".join(f"    {row}" for row in said)
             raise DeclarationError(
                 f"{key} is declared from {len(places)} different sources\n{rows}",
                 hint="one key is one recipe: give both the same source, or another revision",

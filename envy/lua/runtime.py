@@ -18,7 +18,7 @@ from lupa import lua54
 from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, Origin
 from envy.lua.convert import Bridge, LuaFunction, LuaOpaque, LuaValue, decode, encode
 from envy.lua.failure import OUT_OF_MEMORY, parse_trace, script_error
-from envy.lua.host import CtxTable, Host
+from envy.lua.host import CtxTable, Host, displayed
 from envy.lua.prelude import prelude_bytecode
 from envy.lua.sandbox import FileAccess, PhaseAccess, ReadLog, SandboxSettings
 from envy.lua.surface import callbacks, without_shebang
@@ -39,6 +39,8 @@ SHELL_CONSTANTS = {name: f"@shell:{name.lower()}" for name in ("BASH", "SH", "CM
 
 # Each takes some ten frames of Python, which allows a thousand, and stack of the thread.
 _DEEPEST_CALLS = 40
+
+_COMPILED = b"\x1bLua"
 
 
 class LuaState:
@@ -117,8 +119,10 @@ class LuaState:
             content = path.read_bytes()
         except OSError as error:
             raise DeclarationError(
-                f"cannot be read: {error.strerror}", origin=Origin(path)
+                f"cannot be read: {error.strerror}", origin=_shown(path)
             ) from error
+        if content.startswith(_COMPILED):
+            raise DeclarationError("compiled Lua; envy takes its text", origin=_shown(path))
         self._check_usable()
         name = self._host.source_name(str(path))
         with self._failures():
@@ -242,6 +246,10 @@ class LuaState:
             path, _, line = entered_at.rpartition(":")
             error.frames = (LuaFrame(path, int(line)),) if path else ()
         return error
+
+
+def _shown(path: Path) -> Origin:
+    return Origin(Path(displayed(str(path))))
 
 
 def _first_lines(error: Exception) -> str:

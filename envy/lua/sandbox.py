@@ -63,13 +63,16 @@ class SandboxSettings:
 class PhaseAccess:
     """What the Lua code of one phase may reach.
 
-    `may_read` judges the files of `recipe_dir` that were not read while loading.
+    `may_read` judges the files of `recipe_dir` that were not read while loading. `on_write` hears
+    of each file before it is written, and may refuse. `on_say` gets what is printed and logged.
     """
 
     run_dir: Path
     environment: Mapping[str, str]
     recipe_dir: Path
     may_read: Callable[[Path], bool]
+    on_write: Callable[[str], None] | None = None
+    on_say: Callable[[str, str], None] | None = None
 
 
 def content_digest(path: Path | str) -> str | None:
@@ -100,6 +103,11 @@ class FileAccess:
     def in_phase(self) -> bool:
         """Whether the rules are those of a phase."""
         return self._phase is not None
+
+    @property
+    def on_say(self) -> Callable[[str, str], None] | None:
+        """Who gets what is said in this phase, if not whom the state's settings name."""
+        return self._phase.on_say if self._phase is not None else None
 
     @contextlib.contextmanager
     def phase(self, access: PhaseAccess) -> Iterator[None]:
@@ -146,6 +154,8 @@ class FileAccess:
                 "with ctx.write, ctx.run or io.open"
             )
         path = self._absolute(name)
+        if self._phase.on_write is not None:
+            self._phase.on_write(path)
         self._written.add(path)
         return path
 

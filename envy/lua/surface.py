@@ -96,12 +96,17 @@ def _parked(host: Host, name: bytes) -> Answer:
 
 
 def _log(host: Host, level: bytes, message: bytes) -> Answer:
-    host.settings.on_log(decode(level), decode(message))
+    say = host.access.on_say or host.settings.on_log
+    say(decode(level), decode(message))
     return (True,)
 
 
 def _stdout(host: Host, message: bytes) -> Answer:
-    host.settings.on_stdout(decode(message))
+    say = host.access.on_say
+    if say is not None:
+        say("stdout", decode(message))
+    else:
+        host.settings.on_stdout(decode(message))
     return (True,)
 
 
@@ -295,6 +300,10 @@ def _invoke(
         return True, host.to_lua(_apply(function, name, converted))
     except Cancelled:
         raise
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        host.remembered = EnvyError(f"{name}: {error.strerror or error}{place}")
+        raise host.remembered from error
     except EnvyError as error:
         host.remembered = error
         raise

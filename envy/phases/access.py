@@ -73,7 +73,7 @@ def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> 
             "no folder in the cache",
             hint="use one of its products, with ctx.product, or run its programs by name",
         )
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LuaCtxAssetAccess(
                 recipe=recipe.key.identity,
@@ -102,7 +102,7 @@ def product_of(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) ->
     """
     row = _find_provider(recipe, engine, phase, name)
     refusal = _too_early(row, phase, f"ctx.product({name!r})")
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LuaCtxProductAccess(
                 recipe=recipe.key.identity,
@@ -170,12 +170,14 @@ def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Rea
         known = sorted(row.recipe.key.canonical for row in rows)
         raise DeclarationError(
             f"ctx.asset({query!r}): {recipe.key} declares no such dependency",
-            hint=f"add it to `dependencies`; declared are: {', '.join(known) or 'none'}",
+            hint=f'add {{ recipe = "{query}" }} to its `dependencies`; declared are: '
+            f"{', '.join(known) or 'none'}",
         )
-    candidates = "\n".join(f"    {key}" for key in sorted(r.recipe.key.canonical for r in found))
+    keys = sorted(row.recipe.key.canonical for row in found)
+    candidates = "\n".join(f"    {key}" for key in keys)
     raise DeclarationError(
         f"ctx.asset({query!r}) could be any of\n{candidates}",
-        hint="ask with the whole key, options included, as it stands above",
+        hint=f"ask with the whole key, options included: ctx.asset([[{keys[0]}]])",
     )
 
 
@@ -192,7 +194,7 @@ def may_read(recipe: Recipe, engine: Engine, path: Path) -> bool:
     if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
         return True  # a cache within the project
     inputs = recipe.input_files
-    loaded = recipe.lua.reads.files if recipe.lua else {}
+    loaded = recipe.reads.files if recipe.reads else {}
     return path in inputs or path in loaded or any(parent in inputs for parent in path.parents)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from envy import events as ev
 from envy.cache.read import lookup
 from envy.phase import RecipePhase
+from envy.phases.explanation import why_missing
+from envy.phases.recipe_fetch import load_again
 from envy.phases.surface import Engine
-from envy.phases.user_managed import is_satisfied, is_user_managed
+from envy.phases.user_managed import clear_workspace, is_satisfied, is_user_managed
 from envy.phases.work import begin_work
 from envy.recipe import Recipe
 
@@ -19,7 +21,9 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
     """Find out whether the recipe is satisfied, and begin its work if it is not."""
     if is_user_managed(recipe):
         recipe.satisfied = is_satisfied(recipe, engine, RecipePhase.CHECK)
-        if not recipe.satisfied:
+        if recipe.satisfied:
+            clear_workspace(recipe, engine)
+        else:
             engine.want_what_it_needs(recipe)
         return
     assert recipe.entry is not None
@@ -29,6 +33,7 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
         recipe.cached = True
         return
     if recipe.cached:  # it was there when the graph was resolved, and has gone since
+        load_again(recipe, engine)
         engine.want_what_it_needs(recipe)
     begin_work(recipe, engine)
     if recipe.cached:
@@ -39,7 +44,7 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
                 recipe=recipe.key.identity,
                 cache_key=recipe.entry_key,
                 asset_path=str(recipe.asset_dir),
-                reason=found.reason,
+                reason="; ".join([found.reason, *map(str.strip, why_missing(recipe, engine))]),
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from envy import events as ev
 from envy.lua.convert import LuaFunction
+from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.setting import setting
 from envy.phases.surface import Engine
@@ -44,5 +45,10 @@ def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:
     with setting(recipe, engine, RecipePhase.COMPLETION, run_dir=run_dir) as place:
         answer = call_verb(place, definition.products)
     return dict(
-        parse_products(answer, platform=engine.services.platform, user_managed=True, origin=None)
+        parse_products(
+            answer,
+            platform=engine.services.platform,
+            user_managed=True,
+            origin=place_of_function(definition.products),
+        )
     )

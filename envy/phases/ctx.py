@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from envy import files
+from envy import fields, files
 from envy.errors import DeclarationError
 from envy.lua.convert import LuaValue
 from envy.lua.host import CtxTable
@@ -76,7 +76,7 @@ def make_ctx(place: Setting) -> CtxTable:
     return CtxTable(
         fields=fields,
         functions=functions,
-        missing=_missing(place, {*names, *fields}, user_managed=user_managed),
+        missing=_missing(place.phase, frozenset({*names, *fields}), user_managed=user_managed),
     )
 
 
@@ -106,17 +106,12 @@ def directory_of(place: Setting, name: str) -> Path:
         return place.run_dir
     entry = recipe.entry
     assert entry is not None
-    folders = {
-        "tmp_dir": entry.tmp_dir,
-        "fetch_dir": entry.fetch_dir,
-        "stage_dir": entry.stage_dir,
-        "install_dir": entry.asset_dir,
-        "asset_dir": entry.asset_dir,
-    }
-    return folders[name]
+    folder: Path = getattr(entry, "asset_dir" if name == "install_dir" else name)
+    return folder
 
 
-def _missing(place: Setting, there: set[str], *, user_managed: bool) -> dict[str, str]:
+@functools.cache
+def _missing(phase: RecipePhase, there: frozenset[str], *, user_managed: bool) -> Mapping[str, str]:
     """For each name that other phases have: why this one has not."""
     all_names = {name for names in _FUNCTIONS.values() for name in names}
     all_names |= {name for names in _DIRECTORIES.values() for name in names} | {"cores"}
@@ -124,20 +119,18 @@ def _missing(place: Setting, there: set[str], *, user_managed: bool) -> dict[str
     for name in all_names - there:
         if user_managed:
             reasons[name] = (
-                f"ctx.{name} is not there: {place.recipe.key} is user-managed (it has a check), so "
-                "it has no folder in the cache; put what is to be downloaded or built into a "
-                "recipe of its own and depend on it"
+                f"ctx.{name} is not there: the recipe is user-managed (it has a check), so it has "
+                "no folder in the cache; put what is to be downloaded or built into a recipe of "
+                "its own and depend on it"
             )
         else:
             phases = [
-                phase.label
-                for phase in RecipePhase
-                if name in _FUNCTIONS.get(phase, ()) + _DIRECTORIES.get(phase, ())
-                or (name == "cores" and phase in _WITH_CORES)
+                other.label
+                for other in RecipePhase
+                if name in _FUNCTIONS.get(other, ()) + _DIRECTORIES.get(other, ())
+                or (name == "cores" and other in _WITH_CORES)
             ]
-            reasons[name] = (
-                f"ctx.{name} is not there in {place.phase.label}, but in {', '.join(phases)}"
-            )
+            reasons[name] = f"ctx.{name} is not there in {phase.label}, but in {', '.join(phases)}"
     return reasons
 
 
@@ -155,14 +148,14 @@ class _Surface:
             isinstance(script, list) and all(isinstance(line, str) for line in script)
         ):
             raise DeclarationError("ctx.run: the script must be a string, or an array of lines")
-        parsed = parse_run_options(options, place, check=_checks(place))
+        parsed = parse_run_options(options, place, what="ctx.run", check=_checks(place))
         return _as_table(place.run_script(script, parsed))
 
     def exec(self, argv: object = None, options: object = None) -> LuaValue:
         place = self._place
         if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
             raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
-        parsed = parse_run_options(options, place, check=_checks(place))
+        parsed = parse_run_options(options, place, what="ctx.exec", check=_checks(place))
         return _as_table(place.run_program(argv, parsed))
 
     def quote(self, text: object = None) -> LuaValue:
@@ -214,7 +207,13 @@ class _Surface:
         fetching = place.phase in {RecipePhase.RECIPE_FETCH, RecipePhase.FETCH}
         if here.exists() or fetching or place.fetch_dir is None:
             return here
-        return place.fetch_dir / name
+        fetched = place.fetch_dir / name
+        if not fetched.exists():
+            raise DeclarationError(
+                f"there is no {name} in {place.run_dir}, and none among what was fetched",
+                hint=f"fetched was: {', '.join(place.recipe.fetched) or 'nothing'}",
+            )
+        return fetched
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -290,11 +289,13 @@ class _Surface:
 
     def _fetched_or_own(self, name: str) -> Path:
         """A file here, among what was fetched, or in the recipe's folder."""
-        path = self._fetched(name)
         recipe_dir = self._place.recipe.recipe_dir
-        if not path.exists() and recipe_dir is not None:
-            path = recipe_dir / name
-        return self._checked(path)
+        own = recipe_dir / name if recipe_dir is not None else None
+        if own is not None and own.exists() and not self._readable(name).exists():
+            fetch_dir = self._place.fetch_dir
+            if fetch_dir is None or not (fetch_dir / name).exists():
+                return self._checked(own)
+        return self._fetched(name)
 
     def _readable(self, text: str) -> Path:
         return self._checked(self._path(text))
@@ -333,7 +334,7 @@ def _run_quietly(place: Setting, argv: Sequence[str], cwd: Path) -> Completed:
 
 def _text(what: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise DeclarationError(f"{what}: a string was expected, not {value!r}")
+        raise DeclarationError(f"{what}: a string was expected, not {fields.describe(value)}")
     return value
 
 

@@ -7,6 +7,7 @@ under everything that it depends on, so that it runs once.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 import time
@@ -15,13 +16,13 @@ from typing import cast
 
 from blake3 import blake3
 
-from envy import events as ev
 from envy.cache.trees import digest_file
 from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.phase import RecipePhase
+from envy.phases.log import tell
 from envy.phases.setting import setting
 from envy.phases.surface import Engine
 from envy.phases.verbs import call_verb
@@ -164,21 +165,13 @@ def _source(recipe: Recipe) -> CustomSource:
 def new_state(recipe: Recipe, engine: Engine, base_dir: Path) -> LuaState:
     """A Lua state for a file that belongs to a recipe."""
     services = engine.services
-    identity = recipe.key.identity
-
-    def log(level: str, message: str) -> None:
-        services.events.emit(ev.LogMessage(recipe=identity, level=level, message=message))
-
-    def stdout(message: str) -> None:
-        services.events.emit(ev.StandardOutput(recipe=identity, message=message))
-
     return LuaState(
         SandboxSettings(
             platform=services.platform,
             environment=services.environment,
             should_stop=engine.stopped,
-            on_log=log,
-            on_stdout=stdout,
+            on_log=functools.partial(tell, recipe, services),
+            on_stdout=functools.partial(tell, recipe, services, "stdout"),
         ),
         base_dir=base_dir,
     )

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from envy import fields, files
 from envy.cache.trees import digest_file
-from envy.errors import DeclarationError, DigestMismatch, Origin
+from envy.errors import DeclarationError, DigestMismatch
 from envy.lua.convert import LuaFunction, LuaValue
+from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.setting import Setting, setting
 from envy.phases.surface import Engine
@@ -40,7 +41,9 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
             answer = call_verb(place, definition.fetch)
             if answer is not None:
                 items = parse_source_items(
-                    answer, origin=Origin(definition.path), base_dir=definition.path.parent
+                    answer,
+                    origin=place_of_function(definition.fetch),
+                    base_dir=definition.path.parent,
                 )
                 _fetch_items(recipe, engine, items)
     elif recipe.sources:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import shutil
 
-from envy.errors import ScriptFailed
+from envy.errors import DeclarationError, ScriptFailed
+from envy.origins import place_in_file
 from envy.phases.surface import Engine
 from envy.process import Completed
 from envy.recipe import Recipe
@@ -16,7 +17,7 @@ def host_versions(recipe: Recipe, engine: Engine) -> dict[str, str]:
     """Each program with its path and what its version command printed; asked once in a run.
 
     Raises:
-        ScriptFailed: a program is not on the PATH, or its version command fails.
+        DeclarationError: a program is not on the PATH; ScriptFailed: its version command fails.
     """
     definition = recipe.definition
     assert definition is not None
@@ -31,11 +32,10 @@ def _version(recipe: Recipe, engine: Engine, program: str, command: str) -> str:
     services = engine.services
     path = shutil.which(program, path=services.environment.get("PATH"))
     if path is None:
-        raise ScriptFailed(
-            command=program,
-            exit_code=127,
-            reason="cannot be run, because the machine does not have it",
-            hint=f"install {program}: {recipe.key} relies on it (`host`)",
+        raise DeclarationError(
+            f"`host` names {program}, and there is no such program on the PATH",
+            origin=place_in_file(recipe.definition.path, "host") if recipe.definition else None,
+            hint=f"install {program} on this machine",
         )
     completed: Completed = run_script(
         command,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from envy import files
-from envy.cache.entry_key import as_json
 from envy.cache.read import payload_is_empty
 from envy.cache.write import publish
 from envy.errors import DeclarationError
 from envy.phase import RecipePhase
 from envy.phases.access import build_only
+from envy.phases.explanation import text_to_keep
 from envy.phases.log import prune_old_logs
 from envy.phases.setting import Setting, setting
 from envy.phases.surface import Engine
@@ -40,7 +40,13 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
             _publish_stage_tree(place)
         if payload_is_empty(entry) and not place.marked_complete:
             raise _nothing_to_publish(recipe)
-    publish(recipe.attempt, _ingredients_text(recipe), forbidden=_build_only_paths(recipe, engine))
+        _warn_of_missing_products(place)
+    publish(
+        recipe.attempt,
+        text_to_keep(recipe, engine),
+        forbidden=_build_only_paths(recipe, engine),
+        writable=definition.writable,
+    )
     recipe.attempt = None
     recipe.outcome = Outcome.INSTALLED
     prune_old_logs(recipe, engine.services.layout)
@@ -58,6 +64,16 @@ def _publish_stage_tree(place: Setting) -> None:
         place.log.say("info", f"no install: the stage folder is published as it is ({shown})")
 
 
+def _warn_of_missing_products(place: Setting) -> None:
+    entry = place.recipe.entry
+    assert entry is not None
+    for name, path in place.recipe.provides.items():
+        if not (entry.asset_dir / path).exists():
+            place.log.say(
+                "warn", f"the product {name} is {path}, and there is no such file in the asset"
+            )
+
+
 def _nothing_to_publish(recipe: Recipe) -> DeclarationError:
     definition = recipe.definition
     assert definition is not None
@@ -67,11 +83,6 @@ def _nothing_to_publish(recipe: Recipe) -> DeclarationError:
         hint="put files into ctx.install_dir (the folder that install runs in), or say that an "
         "empty package is meant: ctx.mark_install_complete()",
     )
-
-
-def _ingredients_text(recipe: Recipe) -> str:
-    assert recipe.ingredients is not None
-    return as_json(recipe.ingredients)
 
 
 def _build_only_paths(recipe: Recipe, engine: Engine) -> dict[bytes, str]:

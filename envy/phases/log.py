@@ -6,21 +6,24 @@ A log file is made when there is something to write, in the folder of this attem
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from envy import events as ev
 from envy.cache.entry_key import canonical_identity_hash
+from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.phase import RecipePhase
+from envy.phases.secrets import masked, masked_text, secrets_of
 from envy.phases.surface import Services
 from envy.recipe import Recipe
 from envy.shell import LineSplitter
 
-MASK = b"***"
 _TAIL_BYTES = 16384
 _LONGEST_SHOWN = 1000
+_QUOTED_LINES = 10
 _WIDEST_IN_TAIL = 400
 _COMMAND = "$ "
 
@@ -34,15 +37,15 @@ class PhaseLog:
         services: Services,
         phase: RecipePhase,
         *,
-        secrets: Sequence[str] = (),
+        secrets: tuple[bytes, ...] = (),
     ) -> None:
         self._recipe = recipe
         self._services = services
         self._phase = phase
-        # The longest first: one secret may be the beginning of another.
-        self._secrets = sorted((text.encode() for text in secrets if text), key=len, reverse=True)
+        self._secrets = secrets
         self._splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
+        self._recent: deque[bytes] = deque(maxlen=_QUOTED_LINES)
 
     def output(self, stream: str, chunk: bytes, *, quiet: bool = False) -> None:
         """Take some bytes that a child wrote; whole lines are masked, kept and shown."""
@@ -59,7 +62,13 @@ class PhaseLog:
 
     def command(self, command: str) -> None:
         """Write down what is being run."""
+        self._recent.clear()
         self._write([f"{_COMMAND}{line}".encode() for line in command.splitlines()])
+
+    def recent_output(self) -> str:
+        """The last lines that the last command wrote, for an error that quotes them."""
+        lines = (line.decode("utf-8", "replace") for line in self._recent)
+        return "\n".join(_clipped(line) for line in lines)
 
     def say(self, level: str, message: str) -> None:
         """What a recipe, or envy about it, has to say."""
@@ -86,6 +95,7 @@ class PhaseLog:
 
     def _take(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
         masked = [self._mask(line) for line in lines]
+        self._recent.extend(masked)
         self._write(masked)
         if quiet or not self._services.events.listening:
             return
@@ -100,19 +110,31 @@ class PhaseLog:
             )
 
     def _mask(self, text: bytes) -> bytes:
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return text
+        return masked(text, self._secrets)
 
     def _write(self, lines: Sequence[bytes]) -> None:
-        if self._file is None:
-            log_dir = log_dir_of(self._recipe, self._services)
-            log_dir.mkdir(parents=True, exist_ok=True)
-            path = log_dir / f"{self._phase.label}.log"
-            self._file = path.open("ab", buffering=1 << 16)
-            self._recipe.log_path = path
-        self._file.write(b"".join(line + b"\n" for line in lines))
-        self._file.flush()
+        path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"
+        try:
+            if self._file is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # Unbuffered: whole chunks come, and what could not be written must not come again.
+                self._file = path.open("ab", buffering=0)
+                self._recipe.log_path = path
+            view = memoryview(b"".join(line + b"\n" for line in lines))
+            while view:
+                view = view[self._file.write(view) or 0 :]
+        except OSError as error:
+            raise explained(error, doing="write a log", path=str(path)) from error
+
+
+def tell(recipe: Recipe, services: Services, level: str, message: str) -> None:
+    """Tell the listeners what a recipe says; the level `stdout` is for results."""
+    text = masked_text(message, secrets_of(recipe, services))
+    identity = recipe.key.identity
+    if level == "stdout":
+        services.events.emit(ev.StandardOutput(recipe=identity, message=text))
+    else:
+        services.events.emit(ev.LogMessage(recipe=identity, level=level, message=text))
 
 
 def log_dir_of(recipe: Recipe, services: Services) -> Path:
@@ -130,7 +152,9 @@ def log_key(recipe: Recipe) -> str:
 
 
 def prune_old_logs(recipe: Recipe, layout: CacheLayout) -> None:
-    """Keep the last five attempts."""
+    """Keep the last five attempts; looked after when there is one more."""
+    if recipe.log_dir is None:
+        return
     from envy.cache.write import prune_logs
 
     prune_logs(layout.log_root(recipe.key.identity, log_key(recipe)), keep=5)

@@ -8,10 +8,9 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy import events as ev
-from envy.cache.layout import CacheLayout
-from envy.errors import DeclarationError, FetchError, Origin
+from envy.errors import DeclarationError, FetchError
 from envy.lua.convert import LuaFunction
-from envy.origins import SourceText
+from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
 from envy.phases.custom_source import fetch_custom, new_state
 from envy.phases.surface import Engine
@@ -37,22 +36,50 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     recipe.path = path
     recipe.recipe_dir = path.parent
     recipe.digest = blake3(text).hexdigest()
-    recipe.lua = new_state(recipe, engine, path.parent)
-    recipe.lua.load_file(path)
-    values = recipe.lua.user_globals()
     decoded = text.decode("utf-8", "surrogateescape")
-    recipe.definition = definition = parse_definition(
-        values, spec=recipe.spec, path=path, text=decoded, platform=engine.services.platform
-    )
+    recipe.definition = definition = _load(recipe, engine, path, decoded)
     recipe.excluded = definition.excluded
+    _note_evidence(recipe)
     recipe.exports = _exports(definition, path, decoded)
     for warning in definition.warnings:
         engine.services.events.emit(
             ev.LogMessage(recipe=recipe.key.identity, level="warn", message=warning)
         )
     recipe.provides = _provides(recipe, engine)
+    if not keeps_functions(definition):
+        drop_lua(recipe)
     if not recipe.excluded:
         declare(recipe, engine, definition.dependencies)
+
+
+def load_again(recipe: Recipe, engine: Engine) -> None:
+    """Have the functions of a recipe back, whose Lua state was closed since."""
+    path = recipe.path
+    assert path is not None
+    text = _read(recipe, path).decode("utf-8", "surrogateescape")
+    recipe.definition = _load(recipe, engine, path, text)
+
+
+def _load(recipe: Recipe, engine: Engine, path: Path, text: str) -> RecipeDefinition:
+    recipe.lua = new_state(recipe, engine, path.parent)
+    recipe.lua.load_file(path)
+    recipe.reads = recipe.lua.reads
+    return parse_definition(
+        recipe.lua.user_globals(),
+        spec=recipe.spec,
+        path=path,
+        text=text,
+        platform=engine.services.platform,
+    )
+
+
+def _note_evidence(recipe: Recipe) -> None:
+    """What was read to load the recipe: while it stays the same, so does the recipe."""
+    evidence = recipe.evidence
+    evidence.files[str(recipe.path)] = recipe.digest
+    assert recipe.reads is not None
+    evidence.files.update({str(path): digest for path, digest in recipe.reads.files.items()})
+    evidence.note_variables(recipe.reads.variables)
 
 
 # -- the file ------------------------------------------------------------------------------------
@@ -72,10 +99,14 @@ def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
     pinned = item
     if scheme is Scheme.GIT:
         pinned = _pin(item, recipe, engine)
+        # A branch may have moved by the next run.
+        recipe.evidence.lasting = pinned.ref == item.ref
     name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = layout.recipes_dir(recipe.key.identity, name)
-    if not folder.is_dir() or (scheme is Scheme.HTTP and not (item.sha256 or item.blake3)):
-        _fetch_recipe(recipe, engine, pinned, folder, layout)
+    if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
+        recipe.evidence.lasting = False  # what is there may be another by the next run
+    if not folder.is_dir():
+        folder = _fetch_recipe(recipe, engine, pinned, folder)
     return _inside(folder, recipe)
 
 
@@ -87,19 +118,24 @@ def _pin(item: SourceItem, recipe: Recipe, engine: Engine) -> SourceItem:
     return replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
 
 
-def _fetch_recipe(
-    recipe: Recipe, engine: Engine, item: SourceItem, folder: Path, layout: CacheLayout
-) -> None:
-    """Bring a remote recipe to `folder`, whole or not at all, once for all processes."""
+def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path) -> Path:
+    """Bring a remote recipe to `folder`, whole or not at all, once for all processes.
+
+    What is there is never replaced, since another process may be reading it: a file without digest
+    is fetched each time, and kept in a folder of its own for each content.
+    """
     import shutil
     import time
 
     from envy.phases.transfer import fetch_batch
 
-    since = time.monotonic()
+    layout = engine.services.layout
     lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
+    since = time.monotonic()
+    making = folder.with_name(folder.name + ".new")
     try:
-        making = folder.with_name(folder.name + ".new")
+        if folder.is_dir():
+            return folder
         shutil.rmtree(making, ignore_errors=True)
         [fetched] = fetch_batch(recipe, engine, [item], making)
         if fetched.path.is_dir():
@@ -107,15 +143,17 @@ def _fetch_recipe(
         else:
             content = making
             fetched.path.rename(making / "recipe.lua")
-        if folder.exists():
-            shutil.rmtree(folder)
-        content.rename(folder)
-        shutil.rmtree(making, ignore_errors=True)
+            if not (item.sha256 or item.blake3):
+                folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
+        if not folder.is_dir():
+            content.rename(folder)
+        return folder
     except OSError as error:
         raise FetchError(
             f"cannot keep the recipe in the cache: {error}", uri=item.source
         ) from error
     finally:
+        shutil.rmtree(making, ignore_errors=True)
         release_lock(recipe, engine, lock, since)
 
 
@@ -203,7 +241,7 @@ def _provides(recipe: Recipe, engine: Engine) -> dict[str, str]:
             value,
             platform=engine.services.platform,
             user_managed=False,
-            origin=Origin(definition.path),
+            origin=place_of_function(products),
         )
     )
 
@@ -253,7 +291,7 @@ def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) 
         edges[spec.key] = edge
         child = engine.ensure_recipe(spec, parent=recipe.key)
         engine.start_recipe(child)
-        if engine.services.events.listening:
+        if engine.services.events.detailed:
             engine.services.events.emit(
                 ev.DependencyAdded(
                     parent=recipe.key.canonical,
@@ -263,3 +301,24 @@ def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) 
                 )
             )
     recipe.edges = tuple(edges.values())
+
+
+def keeps_functions(definition: RecipeDefinition) -> bool:
+    """Whether a recipe's Lua is needed after it was loaded; data alone needs none."""
+    verbs = (
+        definition.check,
+        definition.fetch,
+        definition.stage,
+        definition.build,
+        definition.install,
+        definition.deploy,
+    )
+    asks_products = definition.user_managed and isinstance(definition.products, LuaFunction)
+    return asks_products or any(isinstance(verb, LuaFunction) for verb in verbs)
+
+
+def drop_lua(recipe: Recipe) -> None:
+    """Close a recipe's Lua state: thousands of them are a lot of memory."""
+    if recipe.lua is not None:
+        recipe.lua.close()
+        recipe.lua = None

@@ -19,11 +19,12 @@ from envy.phase import RecipePhase
 from envy.phases.access import may_read
 from envy.phases.environment import script_environment
 from envy.phases.log import PhaseLog
+from envy.phases.secrets import secrets_of
 from envy.phases.surface import Engine
 from envy.platform import process_start_time
 from envy.process import Completed, OnOutput, run_argv
 from envy.recipe import Recipe
-from envy.shell import Shell, describe_script, run_script, shell_from_value
+from envy.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.sources import SourceItem
 
 
@@ -64,14 +65,9 @@ class Setting:
         self.options = recipe.definition.options if recipe.definition else recipe.spec.options
         self.user_managed = bool(recipe.definition and recipe.definition.user_managed)
         services = engine.services
-        definition = recipe.definition
-        secrets = [
-            services.environment.get(name, "")
-            for name in (definition.secret_env if definition else ())
-        ]
         self.marked_complete = False  # ctx.mark_install_complete was called
         self.sources: dict[str, SourceItem] = {}  # what ctx.fetch brought, by name
-        self.log = PhaseLog(recipe, services, phase, secrets=secrets)
+        self.log = PhaseLog(recipe, services, phase, secrets=secrets_of(recipe, services))
 
     @functools.cached_property
     def environment(self) -> dict[str, str]:
@@ -99,15 +95,15 @@ class Setting:
         """Run a script in the phase's shell."""
         shell = options.shell or self.engine.shell_for(self.recipe)
         run = functools.partial(run_script, script, shell=shell, scratch_dir=self.scratch_dir)
-        return self._run(describe_script(script), run, options)
+        # Masked first: what is shown may end in the middle of a secret.
+        return self._run(describe_script(self.log.mask(script_text(script))), run, options)
 
     def run_program(self, argv: Sequence[str], options: RunOptions) -> Completed:
         """Run a program without a shell."""
-        return self._run(" ".join(argv), functools.partial(run_argv, argv), options)
+        return self._run(self.log.mask(" ".join(argv)), functools.partial(run_argv, argv), options)
 
-    def _run(self, command: str, run: Callable[..., Completed], options: RunOptions) -> Completed:
+    def _run(self, shown: str, run: Callable[..., Completed], options: RunOptions) -> Completed:
         cwd = options.cwd or self.run_dir
-        shown = self.log.mask(command)
         self.log.command(shown)
         events = self.engine.services.events
         started = time.monotonic()
@@ -123,6 +119,7 @@ class Setting:
                 environment={**self.environment, **(options.env or {})},
                 children=self._children(),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
+                shown=shown,
                 on_output=self._on_output(quiet=options.quiet),
                 capture=options.capture,
                 timeout=options.timeout,
@@ -140,7 +137,7 @@ class Setting:
                 )
             )
         if options.check and (completed.exit_code or completed.timed_out):
-            raise _failure(shown, completed, options)
+            raise _failure(shown, completed, options, tail=self.log.recent_output())
         return completed
 
     def _on_output(self, *, quiet: bool) -> OnOutput:
@@ -197,7 +194,7 @@ def setting(
         made.log.close()
 
 
-def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptions:
+def parse_run_options(value: object, place: Setting, *, what: str, check: bool) -> RunOptions:
     """The options of `ctx.run` and `ctx.exec`.
 
     Raises:
@@ -208,21 +205,24 @@ def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptio
     if value is None:
         return RunOptions(check=check)
     if not isinstance(value, dict):
-        raise DeclarationError("the options of ctx.run are a table")
+        raise DeclarationError(f"the options of {what} are a table, not {fields.describe(value)}")
     known = frozenset(RunOptions.__dataclass_fields__)
-    fields.check_known(value, known, what="the options of ctx.run", origin=None)
+    fields.check_known(value, known, what=what, origin=None)
     cwd = value.get("cwd")
     env = value.get("env") or {}
     timeout = value.get("timeout")
     if cwd is not None and not isinstance(cwd, str):
-        raise DeclarationError("ctx.run: `cwd` must be a path")
+        raise DeclarationError(f"{what}: `cwd` must be a path, not {fields.describe(cwd)}")
     if not isinstance(env, dict) or not all(isinstance(name, str) for name in env):
-        raise DeclarationError("ctx.run: `env` must be a table of variables")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
-        raise DeclarationError("ctx.run: `timeout` must be a number of seconds")
+        raise DeclarationError(f"{what}: `env` must be a table of variables")
+    if timeout is not None and not (type(timeout) in {int, float} and timeout > 0):
+        raise DeclarationError(
+            f"{what}: `timeout` must be a number of seconds above 0, not "
+            f"{timeout if type(timeout) in {int, float} else fields.describe(timeout)}"
+        )
     return RunOptions(
         cwd=place.run_dir / cwd if cwd else None,
-        env={name: str(text) for name, text in env.items()},
+        env={name: _variable(what, name, text) for name, text in env.items()},
         shell=shell_from_value(value["shell"]) if value.get("shell") is not None else None,
         quiet=fields.flag(value, "quiet", origin=None),
         capture=fields.flag(value, "capture", origin=None),
@@ -232,9 +232,18 @@ def parse_run_options(value: object, place: Setting, *, check: bool) -> RunOptio
     )
 
 
-def _failure(command: str, completed: Completed, options: RunOptions) -> ScriptFailed:
+def _variable(what: str, name: str, value: object) -> str:
+    from envy import fields
+
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise DeclarationError(f"{what}: `env.{name}` must be a string, not {fields.describe(value)}")
+
+
+def _failure(command: str, completed: Completed, options: RunOptions, *, tail: str) -> ScriptFailed:
     reason = f"did not end within {options.timeout} s" if completed.timed_out else ""
-    tail = completed.stderr[-2000:].decode("utf-8", "replace") if options.capture else ""
     return ScriptFailed(
         command=command,
         exit_code=completed.exit_code,

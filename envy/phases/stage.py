@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envy.errors import DeclarationError, Origin
+from envy import fields
+from envy.errors import DeclarationError
 from envy.lua.convert import LuaFunction
+from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.setting import setting
 from envy.phases.surface import Engine
@@ -43,17 +45,19 @@ def run_stage_phase(recipe: Recipe, engine: Engine) -> None:
             strip = verb.strip
         elif verb is not None:
             answer = carry_out(place, verb)
-            strip = _answered_strip(answer, verb, definition.path)
+            strip = _answered_strip(answer, verb)
         if strip is not None:
             unpack_all(place, destination, strip=strip)
 
 
-def _answered_strip(answer: object, verb: str | LuaFunction, path: Path) -> int | None:
+def _answered_strip(answer: object, verb: str | LuaFunction) -> int | None:
     """A stage function may return the table form, and leave the unpacking to envy."""
     if answer is None or isinstance(verb, str):
         return None
     if not isinstance(answer, dict):
         raise DeclarationError(
-            "`stage` may return nothing, or a table such as { strip = 1 }", origin=Origin(path)
+            f"`stage` may return nothing, or a table such as {{ strip = 1 }}, not "
+            f"{fields.describe(answer)}",
+            origin=place_of_function(verb),
         )
-    return parse_stage_table(answer, Origin(path)).strip
+    return parse_stage_table(answer, place_of_function(verb)).strip

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy import events as ev
+from envy.phases.secrets import masked_text, secrets_of
 from envy.phases.surface import Engine
 from envy.process import run_argv
 from envy.recipe import Recipe
@@ -21,6 +22,7 @@ def fetch_context(recipe: Recipe, engine: Engine) -> FetchContext:
     """What a transport gets to work with for this recipe."""
     services = engine.services
     identity = recipe.key.identity
+    secrets = secrets_of(recipe, services)
     told: dict[str, float] = {}
 
     def progress(uri: str, count: int, total: int) -> None:
@@ -31,10 +33,13 @@ def fetch_context(recipe: Recipe, engine: Engine) -> FetchContext:
             return
         told[uri] = now
         services.events.emit(
-            ev.DownloadProgress(recipe=identity, url=uri, bytes=count, total=total)
+            ev.DownloadProgress(
+                recipe=identity, url=masked_text(uri, secrets), bytes=count, total=total
+            )
         )
 
     def warn(message: str) -> None:
+        message = masked_text(message, secrets)
         services.events.emit(ev.LogMessage(recipe=identity, level="warn", message=message))
 
     def run(
@@ -91,6 +96,7 @@ class _Teller:
         self._identity = recipe.key.identity
         self._events = engine.services.events
         self._into = str(into)
+        self._secrets = secrets_of(recipe, engine.services)
         self._started: dict[int, float] = {}
         self._lock = threading.Lock()
 
@@ -99,7 +105,9 @@ class _Teller:
             self._started[id(item)] = time.monotonic()
         if self._events.listening:
             self._events.emit(
-                ev.LuaCtxFetchStart(recipe=self._identity, url=_shown(item), destination=self._into)
+                ev.LuaCtxFetchStart(
+                    recipe=self._identity, url=self._shown(item), destination=self._into
+                )
             )
 
     def ended(self, item: SourceItem, fetched: Fetched) -> None:
@@ -110,19 +118,19 @@ class _Teller:
         self._events.emit(
             ev.LuaCtxFetchComplete(
                 recipe=self._identity,
-                url=_shown(item),
+                url=self._shown(item),
                 destination=str(fetched.path),
                 bytes_downloaded=fetched.bytes,
                 duration_ms=round((time.monotonic() - started) * 1000),
             )
         )
 
+    def _shown(self, item: SourceItem) -> str:
+        """The source without credentials: it goes into events, logs and onto the screen."""
+        from envy.transport.connection import shown
 
-def _shown(item: SourceItem) -> str:
-    """The source without credentials: it goes into events, logs and onto the screen."""
-    from envy.transport.connection import shown
-
-    return shown(item.source) if "@" in item.source else item.source
+        source = shown(item.source) if "@" in item.source else item.source
+        return masked_text(source, self._secrets)
 
 
 def _warn_without_digest(
@@ -131,11 +139,12 @@ def _warn_without_digest(
     """A remote file that nothing vouches for: say so, with the line to paste."""
     if scheme_of(item.source) is not Scheme.HTTP or item.sha256 or item.blake3:
         return
+    uri = masked_text(fetched.uri, secrets_of(recipe, engine.services))
     engine.services.events.emit(
         ev.LogMessage(
             recipe=recipe.key.identity,
             level="warn",
-            message=f"{fetched.uri} has no digest in the recipe; to pin it, add "
+            message=f"{uri} has no digest in the recipe; to pin it, add "
             f'sha256 = "{fetched.sha256}"',
         )
     )

@@ -7,13 +7,15 @@ away, whatever happens.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 
+from envy.cache.lock import FileLock
 from envy.cache.write import discard
 from envy.errors import DeclarationError, EnvyError, ScriptFailed
 from envy.phase import RecipePhase
-from envy.phases.log import prune_old_logs
+from envy.phases.log import log_key, prune_old_logs
 from envy.phases.setting import RunOptions, Setting, setting
 from envy.phases.surface import Engine
 from envy.phases.verbs import call_verb, carry_out
@@ -74,9 +76,11 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
     take_entry(recipe, engine)
     with _exclusively(recipe, engine):
         if is_satisfied(recipe, engine, RecipePhase.INSTALL):
+            discard(entry)
             recipe.satisfied = True
             recipe.outcome = Outcome.SATISFIED
             return
+        discard(entry)  # what an install that was killed has left
         try:
             entry.tmp_dir.mkdir(parents=True, exist_ok=True)
             run_dir = engine.services.project_dir
@@ -92,6 +96,23 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
     recipe.satisfied = True
     recipe.outcome = Outcome.CHANGED
     prune_old_logs(recipe, engine.services.layout)
+
+
+def clear_workspace(recipe: Recipe, engine: Engine) -> None:
+    """Remove what an install that was killed has left, though its package turned out to be there.
+
+    Whoever has the lock is at work in it, and will remove it.
+    """
+    entry = recipe.entry
+    assert entry is not None
+    if not os.path.lexists(entry.location):
+        return
+    lock = FileLock(engine.services.layout.lock_path(recipe.key.identity, log_key(recipe)))
+    if lock.try_acquire():
+        try:
+            discard(entry)
+        finally:
+            lock.release()
 
 
 @contextlib.contextmanager

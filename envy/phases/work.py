@@ -26,15 +26,17 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
     """Take a lock of the cache in a recipe's worker; the slot is given away while waiting."""
     lock = FileLock(path)
     started = time.monotonic()
-    if not lock.try_acquire():
-        owner = lock.owner()
-        held_by = f", held by {owner}" if owner else ""
+    events = engine.services.events
+    waits = not lock.try_acquire()
+    if waits:
+        owner = str(lock.owner() or "another process")
+        events.emit(ev.LockBlocked(recipe=recipe.key.identity, lock_path=str(path), held_by=owner))
         engine.wait_without_slot(
             recipe,
-            f"the lock {path}{held_by}",
+            f"the lock {path}, held by {owner}",
             lambda: lock.acquire(engine.stopped),
         )
-    if engine.services.events.listening:
+    if waits or events.detailed:
         engine.services.events.emit(
             ev.LockAcquired(
                 recipe=recipe.key.identity,
@@ -47,7 +49,7 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
 
 def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -> None:
     """Let a lock go, and tell how long it was held."""
-    if engine.services.events.listening:
+    if engine.services.events.detailed:
         engine.services.events.emit(
             ev.LockReleased(
                 recipe=recipe.key.identity,
@@ -77,11 +79,20 @@ def begin_work(recipe: Recipe, engine: Engine) -> None:
     """Lock the entry, look again, and begin an attempt if it is still missing."""
     assert recipe.entry is not None
     take_entry(recipe, engine)
-    if lookup(recipe.entry, recipe.entry_key).hit:
+    found = lookup(recipe.entry, recipe.entry_key)
+    if found.hit or (found.elsewhere and _relocated(recipe)):
         recipe.cached = True
         let_go_of_entry(recipe, engine)
         return
     recipe.attempt = begin_attempt(recipe.entry, recipe.entry_key)
+
+
+def _relocated(recipe: Recipe) -> bool:
+    """Whether an entry made under another root could be rewritten for this one."""
+    from envy.cache.relocate import relocate
+
+    assert recipe.entry is not None
+    return not relocate(recipe.entry, recipe.entry_key)
 
 
 def resume_entry(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:

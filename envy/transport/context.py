@@ -5,7 +5,7 @@ Owns the plain data that every transport shares; nothing here opens a file or a 
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -75,6 +75,14 @@ class FetchContext:
     retries: int = 4
     backoff: float = 0.2
     memo: Memo = field(default_factory=Memo)
+
+    def reporting_as(self, uri: str) -> "FetchContext":
+        """The same, but its progress is that of `uri`: what an author wrote, wherever it lies."""
+
+        def progress(_: str, done: int, total: int) -> None:
+            self.progress(uri, done, total)
+
+        return replace(self, progress=progress)
 
     def check_cancelled(self) -> None:
         if self.cancelled():

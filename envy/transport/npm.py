@@ -46,7 +46,7 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
             return download(
                 url,
                 target,
-                context,
+                context.reporting_as(item.source),
                 promises=promises,
                 headers=_authorized(configuration, url),
                 certificates=configuration.certificates,

@@ -124,6 +124,7 @@ def _fetch_file(
     if chosen.yanked is not None:
         reason = f": {chosen.yanked}" if chosen.yanked else ""
         context.warn(f"pypi:{wanted.text} was withdrawn by its authors{reason}")
+    context = context.reporting_as(wanted.item.source)
     target = target_in(into, file_name(wanted.item) or chosen.name)
     promises = [*promises_of(wanted.item)]
     if chosen.digest:

@@ -40,7 +40,7 @@ def test_rows(tmp_path, asset):
     (asset / "gn").symlink_to("bin/gn")
     taken = fingerprint(tmp_path, asset)
     assert [row[:2] for row in rows(taken)] == [["bin", "dir"], ["gn", "link"], ["bin/gn", "file"]]
-    assert rows(taken)[2] == ["bin/gn", "file", "755", 4, blake3(b"\x7fELF").hexdigest(), []]
+    assert rows(taken)[2] == ["bin/gn", "file", "555", 4, blake3(b"\x7fELF").hexdigest(), []]
     assert rows(taken)[1][4] == blake3(b"bin/gn").hexdigest()
     assert taken.files == [str(asset / "bin" / "gn")]
     assert taken.dirs == [str(asset), str(asset / "bin")]

@@ -10,10 +10,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fault_injection import CRASHED, FaultyFileSystem, every_step, memory_dir
 
 import envy
 from envy.cache.entry_key import Ingredients, as_json
@@ -28,60 +28,13 @@ KEY = "0123456789abcdef" + "f" * 48
 OLD_KEY = KEY[:16] + "0" * 48  # the same directory
 PAYLOAD = {"bin/tool": "new tool", "lib/a": "a", "lib/b": "b", "readme": "new"}
 OLD_PAYLOAD = {"bin/tool": "old tool", "old/file": "old"}
-CRASHED = 70
 
 
-class FaultyFileSystem(FileSystem):
-    """The real one, but for one step, which meets `fault`, when half done if `halfway`."""
-
-    def __init__(self, step: int, fault: Callable[[], None], *, halfway: bool) -> None:
-        self.left = step
-        self.fault = fault
-        self.halfway = halfway
-        self.met = ""
-
-    def _step(self, name, half=lambda: None):
-        self.left -= 1
-        if self.left == 0:
-            self.met = name
-            if self.halfway:
-                half()
-            self.fault()
-
-    def make_dir(self, path):
-        self._step("make_dir", lambda: super(FaultyFileSystem, self).make_dir(path))
-        return super().make_dir(path)
-
-    def write_file(self, path, data):
-        half = data[: len(data) // 2]
-        self._step("write_file", lambda: super(FaultyFileSystem, self).write_file(path, half))
-        super().write_file(path, data)
-
-    def rename(self, source, target):
-        self._step("rename")
-        super().rename(source, target)
-
-    def remove(self, path):
-        self._step("remove")
-        return super().remove(path)
-
-    def remove_tree(self, path):
-        def half():
-            for below in list(Path(path).iterdir())[:1] if Path(path).is_dir() else ():
-                super(FaultyFileSystem, self).remove_tree(str(below))
-
-        self._step("remove_tree", half)
-        super().remove_tree(path)
-
-    def flush(self, paths):
-        for path in paths:
-            self._step("flush")
-            super().flush([path])
-
-    def flush_dirs(self, paths):
-        for path in paths:
-            self._step("flush_dirs")
-            super().flush_dirs([path])
+@pytest.fixture
+def tmp_path():
+    """In memory: durability is what the order of steps is tested for, below."""
+    with memory_dir() as folder:
+        yield Path(folder)
 
 
 def attempt_with(entry, key, payload, files=REAL):
@@ -127,19 +80,10 @@ def prepared(root, state):
     return entry
 
 
-def every_step(run):
-    """Call `run(step)` for 1, 2, … until there is no such step; the names of those there were."""
-    met = []
-    while name := run(len(met) + 1):
-        met.append(name)
-    assert {"make_dir", "write_file", "flush", "flush_dirs", "rename", "remove_tree"} <= set(met)
-    return met
-
-
 @pytest.mark.parametrize("state", ["none", "failed", "complete"])
 @pytest.mark.parametrize("halfway", [False, True])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES])
-def test_error_at_every_step(tmp_path, state, halfway, number):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE])
+def test_error_at_every_step(tmp_path, state, halfway, number, record_property):
     """An error at any step leaves no marker over a partial payload; the next attempt succeeds."""
 
     def fail():
@@ -162,13 +106,14 @@ def test_error_at_every_step(tmp_path, state, halfway, number):
         check(entry)
         return files.met
 
-    every_step(run)
+    steps = every_step(run)
+    record_property("shown", f"publishing ({state}): a fault at each of {len(steps)} steps")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 @pytest.mark.parametrize("state", ["none", "failed", "complete"])
 @pytest.mark.parametrize("halfway", [False, True])
-def test_crash_at_every_step(tmp_path, state, halfway):
+def test_crash_at_every_step(tmp_path, state, halfway, record_property):
     """A process that ends at any step leaves no marker over a partial payload, as above."""
 
     def run(step):
@@ -197,7 +142,8 @@ def test_crash_at_every_step(tmp_path, state, halfway):
         check(entry)
         return met
 
-    every_step(run)
+    steps = every_step(run)
+    record_property("shown", f"publishing ({state}): a fault at each of {len(steps)} steps")
 
 
 @pytest.mark.parametrize("halfway", [False, True])

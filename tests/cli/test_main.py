@@ -217,6 +217,14 @@ def test_the_help_of_a_command_lists_the_common_options_apart(envy, capsys):
     assert output.index("Do it.") < output.index("Common options:") < output.index("--jobs")
 
 
+def test_the_help_lists_no_argument_as_an_option(envy, capsys):
+    """Arguments stand in the usage line; the list of options holds options."""
+    envy("act", "--help")
+    usage, _, options = capsys.readouterr().out.partition("Options:")
+    assert "WORDS" in usage
+    assert "WORDS" not in options
+
+
 @pytest.mark.parametrize("name", ["version", "trace-schema"])
 def test_the_help_in_the_table_is_that_of_the_command(name):
     """What `envy --help` says without an import is what the command says of itself."""

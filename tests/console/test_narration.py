@@ -86,6 +86,18 @@ def test_an_install_that_has_ended_takes_no_longer(narrator, tell, ends):
     assert narrator.next_due() is None
 
 
+def test_a_wait_for_another_process_is_worth_a_line_when_it_lasts(narrator, tell):
+    """Who is waited for is told, and not once the lock is there."""
+    path = "/cache/locks/a.lock"
+    blocked = events.LockBlocked(recipe="a.b@r1", lock_path=path, held_by="process 7 since 10:00")
+    text = "waiting a.b@r1: its lock is held by process 7 since 10:00"
+    assert tell(blocked) == [(Importance.DETAIL, text)]
+    assert narrator.lasting(narrator.next_due()) == [Remark(Importance.STEP, text)]
+    tell(blocked)
+    tell(events.LockAcquired(recipe="a.b@r1", lock_path=path, wait_ms=10))
+    assert narrator.next_due() is None
+
+
 def test_a_cached_package_is_not_announced_as_an_install(tell):
     """Phases that pass over a cached entry say nothing of installing."""
     tell(cache_hit())

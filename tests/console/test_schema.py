@@ -45,3 +45,9 @@ def test_each_value_has_the_type_that_the_schema_says(event_class):
 def test_the_schema_covers_every_event_once():
     """No event is left out."""
     assert [c.name for c in event_classes()] == [s["title"] for s in trace_schema()["oneOf"]]
+
+
+def test_each_event_is_in_the_contract_once():
+    """A slotted class is made twice, and only the later one, with its final name, counts."""
+    classes = event_classes()
+    assert len({event_class.__name__ for event_class in classes}) == len(classes)

@@ -52,6 +52,13 @@ class Wish:
         by = f" by {self.need.query}" if self.need.query else ""
         return f"product {self.need.product}{by}"
 
+    @property
+    def quoted(self) -> str:
+        if not self.need.product:
+            return f"{self.need.query!r}"
+        by = f" of {self.need.query!r}" if self.need.query else ""
+        return f"the product {self.need.product!r}{by}"
+
 
 @dataclass
 class Node:
@@ -114,15 +121,13 @@ class Model:
                 if not wishes:
                     return
                 if not self._round(wishes):
-                    raise Refused("missing", {(wish.owner, wish.text) for wish in wishes})
+                    raise Refused("missing", {(wish.owner, wish.quoted) for wish in wishes})
             self._judge()
 
     def run(self) -> None:
         """Complete the goals."""
-        goals = self.world.goals or [
-            root for root in self.world.roots if not self._is_excluded(root)
-        ]
-        self._bring(list(goals))
+        goals = self.world.goals or self.world.roots
+        self._bring([goal for goal in goals if not self._known_excluded(goal)])
 
     # -- building the graph ----------------------------------------------------------------------
 
@@ -215,10 +220,6 @@ class Model:
     def _products(self, node: Node) -> tuple[str, ...]:
         return node.blueprint.products if node.fetched else ()
 
-    def _is_excluded(self, key: str) -> bool:
-        node = self.graph[key]
-        return node.fetched and node.blueprint.excluded and node.failure is None
-
     # -- rounds ----------------------------------------------------------------------------------
 
     def _open(self, keys) -> list[Wish]:
@@ -241,7 +242,7 @@ class Model:
             if len(matches) == 1:
                 found.append((wish, matches.pop()))
             elif matches:
-                ambiguous.add((wish.owner, wish.text, tuple(sorted(matches))))
+                ambiguous.add((wish.owner, wish.quoted, tuple(sorted(matches))))
             elif wish.need.target and wish.need.fallback_here:
                 falling.append(wish)
         for wish in undecided:

@@ -136,7 +136,7 @@ def _described(error: EnvyError | None) -> object:
 def _asked(text: str) -> tuple[str, str]:
     """Owner and query of a reference, from how messages describe it."""
     query, _, rest = text.rpartition(", which ")
-    return rest.partition(" needs ")[0], query[1:-1]
+    return rest.partition(" needs ")[0], query.removeprefix("nothing answers to ")
 
 
 def report(memory: InMemory, error: EnvyError | None) -> list[str]:

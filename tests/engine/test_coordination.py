@@ -273,10 +273,11 @@ def test_waits_can_be_described():
     coordinator.add_gate(b, 0, [a])
     with coordinator.interpreter.held():
         coordinator.raise_target(b, 0)
-        assert any("n1" in row and "waits for n0" in row for row in coordinator.describe())
+        [wait] = coordinator.waits()
+        assert (wait.node, wait.phase, wait.behind) == (b, 0, [a])
         coordinator.raise_target(a, 3)
         coordinator.wait([a, b], 0)
-    assert coordinator.describe() == []
+    assert coordinator.waits() == []
     assert c.current == -1
 
 

@@ -1,6 +1,6 @@
 """Whole graphs: the engine, with real threads and phases in memory, against the model.
 
-ENVY_TEST_GRAPHS says how many graphs (2,000), ENVY_TEST_SEED from where on: `make soak` takes
+ENVY_SOAK_GRAPHS says how many graphs (2,000), ENVY_SOAK_SEED from where on: `make soak` takes
 another one each time.
 """
 
@@ -20,8 +20,8 @@ from envy.errors import Cancelled, EnvyError, InternalError, PhaseFailed
 from envy.phase import RecipePhase
 from envy.recipe_spec import Use
 
-GRAPHS = int(os.environ.get("ENVY_TEST_GRAPHS", "2000"))
-SEED = int(os.environ.get("ENVY_TEST_SEED", "0"))
+GRAPHS = int(os.environ.get("ENVY_SOAK_GRAPHS", "2000"))
+SEED = int(os.environ.get("ENVY_SOAK_SEED", "0"))
 SHARDS = 8
 LENGTH = 700  # most worlds need fewer
 LARGE = Shape(least=300, most=300)
@@ -45,7 +45,7 @@ def ended(memory):
     assert all(result.outcome or result.failure for result in memory.results)
     coordinator = memory.engine.coordinator
     coordinator.wait_until_idle()
-    assert coordinator.describe() == []
+    assert coordinator.waits() == []
     assert memory.engine.work_pool.busy == memory.engine.transfer_pool.busy == 0
     for node in memory.engine.coordination.values():
         cause = getattr(node.failure, "cause", None)

@@ -38,6 +38,13 @@ def test_tarball_is_fetched_and_verified(npm_registry, fetch):
     assert fetched.verified
 
 
+def test_progress_is_that_of_the_source(npm_registry, fetch, recorder):
+    """Progress is told of what the author wrote, not of where a registry keeps its files."""
+    npm_registry.add("tool", "1.2.3", TARBALL)
+    fetch("npm:tool@1.2.3")
+    assert {uri for uri, _, _ in recorder.progress} == {"npm:tool@1.2.3"}
+
+
 def test_scoped_name(npm_registry, fetch):
     """A scoped package has its scope in the name of its file."""
     npm_registry.add("@acme/tool", "1.0.0", TARBALL)

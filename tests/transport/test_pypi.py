@@ -44,6 +44,13 @@ def test_wheel_is_fetched_and_verified(package_index, fetch, form):
     assert fetched.verified
 
 
+def test_progress_is_that_of_the_source(package_index, fetch, recorder):
+    """Progress is told of what the author wrote, not of where an index keeps its files."""
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
+    fetch("pypi:tool==1.0")
+    assert {uri for uri, _, _ in recorder.progress} == {"pypi:tool==1.0"}
+
+
 def test_file_index(package_index, fetch, tmp_path):
     """An index may be a folder, by file:."""
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)

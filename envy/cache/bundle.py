@@ -1,0 +1,127 @@
+"""Bundles: entries of the cache as one file, a tar compressed with zstd.
+
+    envy-export.json                              the format, the entries, the root they are from
+    <identity>/<folder>/envy-ingredients.json     as in the cache, for each entry
+    <identity>/<folder>/envy-fingerprint.blake3
+    <identity>/<folder>/asset/…
+
+Only names, kinds, the permissions in the fingerprint and content are of interest; owners are left
+out. A bundle is verified when it is imported, file by file, against its fingerprints.
+"""
+
+import contextlib
+import json
+import os
+import stat
+import sys
+import tarfile
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from typing import IO, cast
+
+from envy.cache.filesystem import explained
+from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, EntryPaths
+from envy.cache.read import read_marker
+from envy.cache.trees import DIRECTORY, LINK, Member, members
+from envy.errors import CacheError
+from envy.interpreter import released
+
+FORMAT = 1
+INDEX = "envy-export.json"
+_LEVEL = 6
+
+
+def write_bundle(target: str, entries: Sequence[EntryPaths], *, workers: int) -> int:
+    """Write complete entries into one file, which is there whole or not at all; returns its size.
+
+    Raises:
+        CacheError: an entry is not complete, or something cannot be read or written.
+    """
+    part = f"{target}.{os.getpid()}.part"
+    try:
+        with released(), _writing(part, workers) as tar:
+            _add_bytes(tar, INDEX, _index(entries))
+            for entry in entries:
+                _add_entry(tar, entry)
+        size = os.stat(part).st_size
+        os.replace(part, target)
+    except OSError as error:
+        raise explained(error, doing="export to", path=target) from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+    return size
+
+
+@contextlib.contextmanager
+def _writing(path: str, workers: int) -> Iterator[tarfile.TarFile]:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: _LEVEL,
+        zstd.CompressionParameter.nb_workers: workers,
+        zstd.CompressionParameter.checksum_flag: 1,
+    }
+    with (
+        zstd.ZstdFile(path, "wb", options=options) as compressed,
+        tarfile.open(
+            fileobj=cast("IO[bytes]", compressed),
+            mode="w:",
+            format=tarfile.PAX_FORMAT,
+            encoding="utf-8",
+        ) as tar,
+    ):
+        yield tar
+        tar.members.clear()  # type: ignore[attr-defined]
+
+
+def _index(entries: Sequence[EntryPaths]) -> bytes:
+    rows = []
+    for entry in entries:
+        marker = read_marker(entry)
+        if marker is None:
+            raise CacheError(
+                f"cannot export {entry.location}: it is not complete", path=entry.directory
+            )
+        rows.append({"name": entry.name, "key": marker.key_hex, "root": marker.root})
+    return json.dumps({"format": FORMAT, "entries": rows}, indent=1).encode("ascii")
+
+
+def _add_entry(tar: tarfile.TarFile, entry: EntryPaths) -> None:
+    for name in (INGREDIENTS, FINGERPRINT):
+        with open(entry.at(name), "rb") as file:
+            _add_bytes(tar, f"{entry.name}/{name}", file.read())
+    tar.addfile(_info(f"{entry.name}/{ASSET}", os.lstat(entry.at(ASSET)), tarfile.DIRTYPE))
+    for member in members(entry.at(ASSET)):
+        _add_member(tar, f"{entry.name}/{ASSET}/{member.relative}", member)
+        tar.members.clear()  # type: ignore[attr-defined]
+
+
+def _add_member(tar: tarfile.TarFile, name: str, member: Member) -> None:
+    if member.kind == DIRECTORY:
+        tar.addfile(_info(name, member.status, tarfile.DIRTYPE))
+    elif member.kind == LINK:
+        info = _info(name, member.status, tarfile.SYMTYPE)
+        info.linkname = os.readlink(member.path)
+        tar.addfile(info)
+    else:
+        info = _info(name, member.status, tarfile.REGTYPE)
+        info.size = member.status.st_size
+        with open(member.path, "rb") as file:
+            tar.addfile(info, file)
+
+
+def _info(name: str, status: os.stat_result, kind: bytes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.mode = stat.S_IMODE(status.st_mode)
+    info.mtime = int(status.st_mtime)
+    return info
+
+
+def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, BytesIO(data))

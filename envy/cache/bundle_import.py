@@ -1,0 +1,244 @@
+"""Entries from a bundle into the cache: unpacked aside, verified, then put in place under a lock.
+
+Nothing of a bundle is believed. Names are looked at before anything is written, nothing is written
+through a link, each payload is compared with its fingerprint, and each key with its ingredients.
+
+Guarantees
+  An entry becomes visible only when it was verified, and then as any other that is published.
+  A bundle that is damaged in the middle leaves the entries before it, and nothing else.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from blake3 import blake3
+
+from envy.archive import tar_members
+from envy.cache.bundle import FORMAT, INDEX
+from envy.cache.explanation import parse_kept
+from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, CacheLayout, EntryPaths
+from envy.cache.lock import FileLock
+from envy.cache.marker import Marker, encode_marker
+from envy.cache.read import lookup
+from envy.cache.relocate import relocate
+from envy.cache.verify import compare, parse_fingerprint
+from envy.cache.write import discard, forget_payload, seal
+from envy.errors import ArchiveError, EnvyError
+from envy.interpreter import released
+from envy.recipe_key import validate_identity
+
+_CHUNK = 1 << 20
+_KEY = re.compile(r"[0-9a-f]{64}")
+_TEXT_LIMIT = 1 << 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What became of one entry of a bundle; `problem` is "" if it is there now."""
+
+    name: str
+    key: str
+    was_there: bool = False
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class _Unpacked:
+    """One entry as far as it has been read."""
+
+    name: str
+    key_hex: str
+    root: str
+    directory: str
+    texts: dict[str, bytes] = field(default_factory=dict)
+    made: set[str] = field(default_factory=set)  # directories, by their path in the payload
+
+
+def import_bundle(
+    layout: CacheLayout, bundle: Path, *, files: FileSystem = REAL
+) -> Iterator[Imported]:
+    """Bring the entries of a bundle into the cache, one after the other.
+
+    Raises:
+        ArchiveError: the file is no bundle, is damaged, or holds what it should not.
+        CacheError: something cannot be written.
+    """
+    scratch = os.path.join(layout.trash_root, f"import-{os.urandom(6).hex()}")
+    try:
+        files.make_dir(scratch)
+        for unpacked in _unpacked(bundle, scratch):
+            yield _take_in(layout, bundle, unpacked, files)
+            files.remove_tree(unpacked.directory)
+    except OSError as error:
+        raise explained(error, doing="import into the cache", path=str(layout.root)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            files.remove_tree(scratch)
+
+
+def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
+    stream = tar_members(bundle)
+    first = next(stream, None)
+    if first is None or first[0].name != INDEX or first[1] is None:
+        raise ArchiveError(
+            f"{bundle} was not written by envy export", archive=bundle, hint="see envy export"
+        )
+    expected = {one.name: one for one in _parse_index(bundle, first[1].read(_TEXT_LIMIT), scratch)}
+    current: _Unpacked | None = None
+    for member, content in stream:
+        identity, folder, rest = [*member.name.split("/", 2), "", ""][:3]
+        name = f"{identity}/{folder}"
+        if current is None or current.name != name:
+            if current is not None:
+                yield current
+            current = expected.pop(name, None)
+            if current is None:
+                raise _refusal(bundle, member.name, "belongs to no entry of it")
+        _unpack(bundle, current, rest, member, content)
+    if current is not None:
+        yield current
+    if expected:
+        raise _refusal(bundle, min(expected), "is not in it")
+
+
+def _parse_index(bundle: Path, data: bytes, scratch: str) -> list[_Unpacked]:
+    try:
+        row = json.loads(data)
+        if row["format"] != FORMAT:
+            raise ArchiveError(
+                f"{bundle} has format {row['format']}, and this envy reads {FORMAT}",
+                archive=bundle,
+                hint="import it with the version of envy that wrote it, or a newer one",
+            )
+        return [
+            _Unpacked(
+                str(one["name"]),
+                str(one["key"]),
+                str(one["root"]),
+                os.path.join(scratch, str(number)),
+            )
+            for number, one in enumerate(row["entries"])
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise _refusal(bundle, INDEX, "is damaged") from error
+
+
+def _unpack(
+    bundle: Path,
+    entry: _Unpacked,
+    path: str,
+    member: tarfile.TarInfo,
+    content: IO[bytes] | None,
+) -> None:
+    if path in {INGREDIENTS, FINGERPRINT} and content is not None:
+        entry.texts[path] = content.read(_TEXT_LIMIT)
+        return
+    above, _, last = path.rpartition("/")
+    if path == ASSET and member.isdir():
+        os.makedirs(os.path.join(entry.directory, ASSET))
+        entry.made.add(ASSET)
+        return
+    # Only directories that were made here are written into, so no link can lead elsewhere.
+    if above not in entry.made or last in {"", ".", ".."} or "\0" in path or "\\" in last:
+        raise _refusal(bundle, member.name, "would land outside of its entry")
+    target = os.path.join(entry.directory, path)
+    if member.isdir():
+        os.mkdir(target)
+        entry.made.add(path)
+    elif member.issym():
+        os.symlink(member.linkname, target)
+    elif content is not None:
+        with open(target, "xb") as file:
+            shutil.copyfileobj(content, file, _CHUNK)
+        os.utime(target, (member.mtime, member.mtime))
+    else:
+        raise _refusal(bundle, member.name, "is no file, directory or link")
+
+
+def _refusal(bundle: Path, member: str, what: str) -> ArchiveError:
+    return ArchiveError(
+        f"{bundle} cannot be imported: {member} {what}",
+        archive=bundle,
+        member=member,
+        hint="export it again",
+    )
+
+
+def _take_in(layout: CacheLayout, bundle: Path, unpacked: _Unpacked, files: FileSystem) -> Imported:
+    entry, key, kept = _checked(layout, bundle, unpacked)
+    lock = FileLock(layout.lock_of(entry))
+    lock.acquire()
+    try:
+        if lookup(entry, unpacked.key_hex).hit:
+            return Imported(name=entry.name, key=key, was_there=True)
+        return _put_in_place(entry, key, kept, unpacked, files)
+    finally:
+        lock.release()
+
+
+def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[EntryPaths, str, str]:
+    """The entry that something unpacked is, once it is known to be what it says."""
+    name, texts = unpacked.name, unpacked.texts
+    text = texts.get(INGREDIENTS, b"").decode("utf-8", "surrogateescape")
+    kept = parse_kept(text)
+    recorded = parse_fingerprint(texts.get(FINGERPRINT, b"").decode("ascii", "replace"))
+    if kept is None or recorded is None or ASSET not in unpacked.made:
+        raise _refusal(bundle, name, "is not whole")
+    identity, _, folder = name.partition("/")
+    key_hex = unpacked.key_hex
+    digest = blake3(text.partition("\n")[0].encode("utf-8", "surrogateescape")).hexdigest()
+    try:
+        validate_identity(identity)
+        entry = layout.entry_called(name)
+    except EnvyError as error:
+        raise _refusal(bundle, name, "has a name that no entry has") from error
+    is_itself = kept.ingredients.get("identity") == identity and folder.endswith(
+        f"-blake3-{key_hex[:16]}"
+    )
+    if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
+        raise _refusal(bundle, name, "has another key than its ingredients give")
+    for path, row in sorted(recorded.rows.items(), reverse=True):
+        target = os.path.join(unpacked.directory, ASSET, path)
+        if row.kind != "link" and os.path.lexists(target) and not os.path.islink(target):
+            os.chmod(target, row.mode & 0o777)
+    damage = compare(os.path.join(unpacked.directory, ASSET), recorded)
+    if damage:
+        raise _refusal(bundle, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
+    return entry, kept.key, text
+
+
+def _put_in_place(
+    entry: EntryPaths, key: str, kept: str, unpacked: _Unpacked, files: FileSystem
+) -> Imported:
+    if not files.make_dir(entry.location):
+        forget_payload(entry, files)
+        with released():
+            files.remove_tree(entry.at(ASSET))
+    recorded = parse_fingerprint(unpacked.texts[FINGERPRINT].decode("ascii", "replace"))
+    assert recorded is not None
+    files.rename(os.path.join(unpacked.directory, ASSET), entry.at(ASSET))
+    if unpacked.root == entry.root or not any(row.holds for row in recorded.rows.values()):
+        seal(entry, unpacked.key_hex, kept, writable=recorded.writable, files=files)
+        return Imported(name=entry.name, key=key)
+    # As it would be found after the cache was moved: a miss that says so, unless it can be
+    # rewritten.
+    marker = Marker(key_hex=unpacked.key_hex, root=unpacked.root, holds_root=True)
+    files.write_file(entry.at(FINGERPRINT), unpacked.texts[FINGERPRINT])
+    files.write_file(entry.at(INGREDIENTS), unpacked.texts[INGREDIENTS])
+    files.write_file(f"{entry.marker}.new", encode_marker(marker))
+    files.rename(f"{entry.marker}.new", str(entry.marker))
+    obstacle = relocate(entry, unpacked.key_hex, files=files)
+    if obstacle:
+        discard(entry, files=files)
+        problem = f"it was made under {unpacked.root}, and {obstacle}"
+        return Imported(name=entry.name, key=key, problem=problem)
+    return Imported(name=entry.name, key=key)

@@ -1,0 +1,248 @@
+"""Garbage collection: what may go and why, and its removal, which can end at any moment.
+
+Planning is a pure function of what was found. Nothing is asked but records, leases and times: no
+manifest is ever read. Removal moves an entry to the trash in one step, under its lock, and deletes
+there; what an interrupted removal left in the trash goes with the next.
+
+Guarantees
+  An entry that a lease names, that somebody is making, or that was used within a day, stays.
+  So does one that was used after the plan was made.
+  At every moment an entry is there as a whole, or not at all.
+"""
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.inventory import EntryReport, Inventory
+from envy.cache.layout import MARKER, CacheLayout, EntryPaths
+from envy.cache.lease import gate, leased_entries
+from envy.cache.lock import FileLock
+from envy.cache.usage import RUN, Use, Uses, used_since
+from envy.errors import CacheError
+from envy.interpreter import released
+
+DAY = 86400.0
+DEFAULT_UNUSED_FOR = 30 * DAY
+_RELIED_UPON = "a command that runs relies upon it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the user asked of gc."""
+
+    unused_for: float = DEFAULT_UNUSED_FOR
+    max_size: int | None = None
+    only_current: bool = False
+    now: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether an entry goes, and why."""
+
+    entry: EntryReport
+    goes: bool
+    reason: str
+    used_at: float
+
+
+@dataclass(slots=True)
+class Collected:
+    """What a collection came to."""
+
+    removed: list[Verdict] = field(default_factory=list)
+    spared: list[Verdict] = field(default_factory=list)  # planned, and in use after all
+    freed: int = 0
+
+
+def used_at(entry: EntryReport, uses: Uses) -> float:
+    """When an entry was used last, or made."""
+    return max([entry.changed_at, *(use.at for use in uses.by_entry.get(entry.paths.name, ()))])
+
+
+def plan(inventory: Inventory, uses: Uses, leased: set[str], rules: Rules) -> list[Verdict]:
+    """A verdict for each entry, the oldest use first."""
+    judged = [
+        _judge(entry, uses.by_entry.get(entry.paths.name, ()), leased, rules)
+        for entry in inventory.entries
+    ]
+    judged.sort(key=lambda verdict: (verdict.used_at, verdict.entry.paths.name))
+    return judged if rules.max_size is None else _down_to(rules.max_size, judged, uses, rules)
+
+
+def _judge(entry: EntryReport, recorded: Sequence[Use], leased: set[str], rules: Rules) -> Verdict:
+    last = max([entry.changed_at, *(use.at for use in recorded)])
+    goes, reason = _ruling(entry, recorded, leased, rules, idle=rules.now - last)
+    return Verdict(entry=entry, goes=goes, reason=reason, used_at=last)
+
+
+def _ruling(
+    entry: EntryReport, recorded: Sequence[Use], leased: set[str], rules: Rules, *, idle: float
+) -> tuple[bool, str]:
+    projects = ", ".join(sorted({use.project for use in recorded})[:3])
+    rulings = [
+        (entry.paths.name in leased, False, _RELIED_UPON),
+        (idle < DAY, False, "used within a day"),
+        (not entry.complete, True, f"an attempt that did not complete, {_days(idle)} ago"),
+        (
+            rules.only_current and not any(use.current for use in recorded),
+            True,
+            "no project's last sync used it",
+        ),
+        (
+            not rules.only_current and idle > rules.unused_for,
+            True,
+            f"not used for {_days(idle)}",
+        ),
+        (bool(projects), False, f"used by {projects} {_days(idle)} ago"),
+    ]
+    found = ((goes, reason) for applies, goes, reason in rulings if applies)
+    return next(found, (False, f"made {_days(idle)} ago"))
+
+
+def _down_to(size: int, judged: list[Verdict], uses: Uses, rules: Rules) -> list[Verdict]:
+    """Let more go, oldest use first, until the rest fits; never what a project needs to run."""
+    rest = sum(verdict.entry.size for verdict in judged if not verdict.goes)
+    result: list[Verdict] = []
+    for verdict in judged:
+        if rest > size and not verdict.goes and _may_go(verdict, uses, rules):
+            reason = f"{verdict.reason}, and the cache is to be smaller"
+            result.append(dataclasses.replace(verdict, goes=True, reason=reason))
+            rest -= verdict.entry.size
+        else:
+            result.append(verdict)
+    return result
+
+
+def _may_go(verdict: Verdict, uses: Uses, rules: Rules) -> bool:
+    recorded = uses.by_entry.get(verdict.entry.paths.name, ())
+    is_live = any(use.purpose == RUN and rules.now - use.at <= rules.unused_for for use in recorded)
+    spared = rules.now - verdict.used_at < DAY or verdict.reason == _RELIED_UPON
+    return not is_live and not spared
+
+
+def _days(seconds: float) -> str:
+    if seconds < 2 * DAY:
+        return f"{seconds / 3600:.0f} hours"
+    return f"{seconds / DAY:.0f} days"
+
+
+@contextlib.contextmanager
+def collecting(layout: CacheLayout) -> Iterator[None]:
+    """One collection at a time; another one waits.
+
+    Raises:
+        CacheError: the lock cannot be taken.
+    """
+    lock = FileLock(layout.shared_lock_path("collect"))
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def collect(
+    layout: CacheLayout, verdicts: Iterable[Verdict], known: Uses, *, files: FileSystem = REAL
+) -> Collected:
+    """Remove what the verdicts let go.
+
+    Raises:
+        CacheError: something cannot be removed; what went before it is gone.
+    """
+    done = Collected()
+    for verdict in verdicts:
+        if not verdict.goes:
+            continue
+        if _move_away(layout, verdict, known, files):
+            done.removed.append(verdict)
+            done.freed += verdict.entry.size
+            empty_trash(layout, files=files)
+            _remove_logs(layout, verdict.entry.paths, files)
+        else:
+            done.spared.append(verdict)
+    return done
+
+
+def forget_old_uses(uses: Uses, rules: Rules) -> None:
+    """Remove records that decide nothing any more; the last whole sync of a project stays."""
+    for path, at in uses.files.items():
+        if rules.now - at > max(rules.unused_for, DEFAULT_UNUSED_FOR) and path not in uses.kept:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+def empty_trash(layout: CacheLayout, *, files: FileSystem = REAL) -> int:
+    """Delete whatever was moved away, by this run or by one that was interrupted.
+
+    Raises:
+        CacheError: something cannot be removed.
+    """
+    trash = str(layout.trash_root)
+    try:
+        names = os.listdir(trash)
+    except FileNotFoundError:
+        return 0
+    try:
+        for name in names:
+            with released():
+                files.remove_tree(os.path.join(trash, name))
+    except OSError as error:
+        raise explained(error, doing="empty the trash of the cache", path=trash) from error
+    return len(names)
+
+
+def move_to_trash(layout: CacheLayout, entry: EntryPaths, *, files: FileSystem = REAL) -> None:
+    """Take an entry out of the cache in one step; its lock is held, nobody relies upon it.
+
+    Raises:
+        CacheError: it cannot be moved.
+    """
+    trash = str(layout.trash_root)
+    target = os.path.join(trash, f"{os.path.basename(entry.location)}-{os.urandom(6).hex()}")
+    try:
+        files.make_dir(trash)
+        files.rename(entry.location, target)
+        # Before anything of it is deleted: else a crash could bring back a marker without its
+        # payload.
+        with released():
+            files.flush_dirs([os.path.dirname(entry.location), trash])
+    except OSError as error:
+        raise explained(error, doing="remove an entry of the cache", path=entry.location) from error
+
+
+def _move_away(layout: CacheLayout, verdict: Verdict, known: Uses, files: FileSystem) -> bool:
+    entry = verdict.entry.paths
+    lock = FileLock(layout.lock_of(entry))
+    if not lock.try_acquire():
+        return False
+    try:
+        with gate(layout):
+            if entry.name in leased_entries(layout) or entry.name in used_since(layout, known):
+                return False
+            if not os.path.isdir(entry.location) or _changed(verdict.entry):
+                return False
+            move_to_trash(layout, entry, files=files)
+    finally:
+        lock.release()
+    return True
+
+
+def _changed(entry: EntryReport) -> bool:
+    """Whether it was completed, or worked on, since it was looked at."""
+    try:
+        at = os.stat(entry.paths.at(MARKER)).st_mtime
+    except FileNotFoundError:
+        return entry.complete
+    return not entry.complete or at != entry.changed_at
+
+
+def _remove_logs(layout: CacheLayout, entry: EntryPaths, files: FileSystem) -> None:
+    identity, _, folder = entry.name.partition("/")
+    with contextlib.suppress(OSError, CacheError):
+        files.remove_tree(str(layout.log_root(identity, folder[-16:])))

@@ -1,0 +1,235 @@
+"""Why an entry key is another than before: what is kept beside each entry, and its comparison.
+
+`envy-ingredients.json` has two lines: what the key is the digest of, and notes that make it
+readable: the canonical key, the names of dependencies, the text of the recipe.
+"""
+
+import difflib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from envy.cache.layout import INGREDIENTS, CacheLayout, EntryPaths
+from envy.errors import EnvyError
+from envy.option_text import parse_options
+
+_MOST_LINES = 3
+_MOST_SIBLINGS = 50
+_LONGEST = 100
+
+# What became of a dependency: (its canonical key, the entry key it had) -> why that changed.
+Deeper = Callable[[str, str], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The ingredients of one entry, and the notes beside them."""
+
+    ingredients: Mapping[str, Any]
+    notes: Mapping[str, Any]
+    at: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """The canonical key of the package."""
+        return str(self.notes.get("key") or self.ingredients.get("identity", ""))
+
+    @property
+    def dependencies(self) -> dict[str, str]:
+        """Canonical key of each dependency, with its entry key."""
+        names = self.notes.get("dependencies", {})
+        return {str(names.get(key, key)): key for key in self.ingredients.get("dependencies", ())}
+
+
+def kept_text(ingredients_json: str, notes: Mapping[str, object]) -> str:
+    """What is written beside an entry."""
+    return f"{ingredients_json}\n{json.dumps(notes, sort_keys=True)}\n"
+
+
+def parse_kept(text: str, *, at: float = 0.0) -> Kept | None:
+    """What such a text says; None if it is damaged."""
+    first, _, second = text.partition("\n")
+    try:
+        ingredients, notes = json.loads(first), json.loads(second or "{}")
+    except ValueError:
+        return None
+    if not isinstance(ingredients, dict) or not isinstance(notes, dict):
+        return None
+    return Kept(ingredients=ingredients, notes=notes, at=at)
+
+
+def read_kept(entry: EntryPaths) -> Kept | None:
+    """What is kept beside an entry; None if there is nothing that can be read."""
+    try:
+        with open(entry.at(INGREDIENTS), encoding="utf-8", errors="surrogateescape") as file:
+            return parse_kept(file.read(), at=os.fstat(file.fileno()).st_mtime)
+    except OSError:
+        return None
+
+
+def nearest_earlier(layout: CacheLayout, new: Kept) -> Kept | None:
+    """The earlier entry of this package that differs in the least; of equals, the latest.
+
+    Another revision of the package counts only if there is no entry of this one.
+    """
+    identity = str(new.ingredients["identity"])
+    found = _entries_of(layout, [identity])
+    if not found:
+        name = identity.partition("@")[0] + "@"
+        found = _entries_of(layout, [i for i in _names(layout) if i.startswith(name)])
+    return min(found, key=lambda old: (len(changes(old, new)), -old.at), default=None)
+
+
+def changes(old: Kept, new: Kept, *, deeper: Deeper = lambda _key, _entry_key: ()) -> list[str]:
+    """What differs, a line each, in the words of somebody who wrote the recipe."""
+    before, after = old.ingredients, new.ingredients
+    lines = _plain("identity", before, after)
+    lines += _options(str(before.get("options_text", "")), str(after.get("options_text", "")))
+    if before.get("recipe_digest") != after.get("recipe_digest"):
+        lines += _recipe(old.notes.get("recipe"), new.notes.get("recipe"))
+    for name, label in _MAPPINGS.items():
+        lines += _mapping(label, before.get(name) or {}, after.get(name) or {})
+    lines += _listed("source", before.get("sources") or (), after.get("sources") or ())
+    for name in ("platform", "abi", "shell"):
+        lines += _plain(name, before, after)
+    return lines + _dependencies(old.dependencies, new.dependencies, deeper)
+
+
+_MAPPINGS = {
+    "modules": "module {}",
+    "reads_files": "file {}, which it reads,",
+    "reads_variables": "variable {}, which it reads,",
+    "inputs": "input {}",
+    "host": "program {} of this machine",
+    "pass_env": "variable {} (pass_env)",
+}
+_HOLDS_DIGESTS = frozenset({"modules", "reads_files", "inputs"})
+
+
+def _entries_of(layout: CacheLayout, identities: Iterable[str]) -> list[Kept]:
+    found: list[Kept] = []
+    for identity in identities:
+        try:
+            names = os.listdir(os.path.join(layout.assets_root, identity))
+        except OSError:
+            continue
+        for name in names[:_MOST_SIBLINGS]:
+            location = os.path.join(layout.assets_root, identity, name)
+            kept = read_kept(EntryPaths(str(layout.root), location))
+            if kept is not None:
+                found.append(kept)
+    return found
+
+
+def _names(layout: CacheLayout) -> list[str]:
+    try:
+        return os.listdir(layout.assets_root)
+    except OSError:
+        return []
+
+
+def _plain(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    if before.get(name) == after.get(name):
+        return []
+    return [f"{name}: {_shown(before.get(name))} → {_shown(after.get(name))}"]
+
+
+def _shown(value: object) -> str:
+    text = "none" if value in (None, "") else str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _options(before: str, after: str) -> list[str]:
+    if before == after:
+        return []
+    try:
+        old, new = (dict(parse_options(text)) if text else {} for text in (before, after))
+    except EnvyError:
+        return [f"options: {_shown(before)} → {_shown(after)}"]
+    return [
+        f"option {name}: {_shown(_written(old, name))} → {_shown(_written(new, name))}"
+        for name in sorted({*old, *new})
+        if _written(old, name) != _written(new, name)
+    ]
+
+
+def _written(options: Mapping[str, object], name: str) -> str:
+    return json.dumps(options[name], sort_keys=True) if name in options else ""
+
+
+def _recipe(before: object, after: object) -> list[str]:
+    if not isinstance(before, str) or not isinstance(after, str):
+        return ["the recipe file changed"]
+    old, new = before.splitlines(), after.splitlines()
+    rows: list[str] = []
+    matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
+    for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        if tag == "equal":
+            continue
+        gone = _shown(old[old_from].strip()) if old_to > old_from else "nothing"
+        came = _shown(new[new_from].strip()) if new_to > new_from else "nothing"
+        more = max(old_to - old_from, new_to - new_from) - 1
+        rows.append(
+            f"recipe line {new_from + 1}: {gone} → {came}" + (f" and {more} more" if more else "")
+        )
+    if len(rows) > _MOST_LINES:
+        rows[_MOST_LINES:] = [f"recipe: {len(rows) - _MOST_LINES} more changes"]
+    return rows or ["the line ends of the recipe file changed"]
+
+
+def _mapping(label: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        what = label.format(name)
+        if name in before and name in after and old == new:
+            continue
+        if name not in before:
+            lines.append(f"{what} is new")
+        elif name not in after:
+            lines.append(f"{what} counts no more")
+        elif label in {_MAPPINGS[field] for field in _HOLDS_DIGESTS}:
+            lines.append(f"{what} {_fate(old, new)}")
+        else:
+            lines.append(f"{what}: {_shown(old)} → {_shown(new)}")
+    return lines
+
+
+def _fate(old: object, new: object) -> str:
+    if old is None:
+        return "appeared"
+    return "is gone" if new is None else "changed"
+
+
+def _listed(label: str, before: Sequence[object], after: Sequence[object]) -> list[str]:
+    if list(before) == list(after):
+        return []
+    gone = [str(row) for row in before if row not in after]
+    came = [str(row) for row in after if row not in before]
+    if not gone and not came:
+        return [f"{label}s are in another order"]
+    pairs = max(len(gone), len(came))
+    gone += [""] * (pairs - len(gone))
+    came += [""] * (pairs - len(came))
+    return [f"{label}: {_shown(old)} → {_shown(new)}" for old, new in zip(gone, came, strict=True)]
+
+
+def _dependencies(before: Mapping[str, str], after: Mapping[str, str], deeper: Deeper) -> list[str]:
+    lines: list[str] = []
+    gone = {key for key in before if key not in after}
+    for key in sorted(after):
+        if key in before:
+            if before[key] != after[key]:
+                lines.append(f"dependency {key} changed")
+                lines += [f"  {line}" for line in deeper(key, before[key])]
+            continue
+        name = key.partition("@")[0]
+        former = next((old for old in sorted(gone) if old.partition("@")[0] == name), None)
+        if former is None:
+            lines.append(f"dependency {key} is new")
+        else:
+            gone.discard(former)
+            lines.append(f"dependency {former} → {key}")
+    return lines + [f"dependency {key} is no more" for key in sorted(gone)]

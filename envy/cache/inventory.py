@@ -1,0 +1,134 @@
+"""What is in the cache: every entry with its size and its times, read without a lock.
+
+Entries may come and go meanwhile; what goes while it is looked at is left out. What is no entry (a
+file or a link in its place, a name that envy never gives) is reported as foreign and never touched.
+"""
+
+import contextlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from envy.cache.explanation import read_kept
+from envy.cache.filesystem import explained
+from envy.cache.layout import ASSET, FINGERPRINT, MARKER, CacheLayout, EntryPaths
+from envy.cache.marker import decode_marker
+
+_FOLDER = re.compile(r"[\w.+-]+-blake3-[0-9a-f]{16}", re.ASCII)
+_IDENTITY = re.compile(r"[\w+-]+\.[\w.+-]+@[\w.+-]+", re.ASCII)
+_HEADER_LIMIT = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryReport:
+    """An entry as it was found; times are seconds since the epoch."""
+
+    paths: EntryPaths
+    identity: str
+    key: str  # canonical; the identity alone where it is not known
+    entry_key: str  # "" without a marker
+    complete: bool
+    size: int
+    changed_at: float  # published, or worked on last
+
+
+@dataclass(slots=True)
+class Inventory:
+    """All that is in `assets`."""
+
+    entries: list[EntryReport] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+def take_inventory(layout: CacheLayout) -> Inventory:
+    """Look at every entry.
+
+    Raises:
+        CacheError: the cache cannot be read.
+    """
+    inventory = Inventory()
+    try:
+        for paths in _entries(layout, inventory.foreign):
+            with contextlib.suppress(FileNotFoundError):
+                inventory.entries.append(_report(paths))
+    except OSError as error:
+        raise explained(error, doing="read the cache", path=str(layout.root)) from error
+    return inventory
+
+
+def _entries(layout: CacheLayout, foreign: list[str]) -> Iterator[EntryPaths]:
+    for identity in _listing(str(layout.assets_root)):
+        if not _IDENTITY.fullmatch(identity.name) or not identity.is_dir(follow_symlinks=False):
+            foreign.append(identity.path)
+            continue
+        for entry in _listing(identity.path):
+            if _FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                yield EntryPaths(str(layout.root), entry.path)
+            else:
+                foreign.append(entry.path)
+
+
+def _listing(directory: str) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return []
+
+
+def _report(paths: EntryPaths) -> EntryReport:
+    identity = paths.name.partition("/")[0]
+    marker = None
+    changed_at = 0.0
+    with contextlib.suppress(FileNotFoundError), open(paths.at(MARKER), "rb") as file:
+        marker = decode_marker(file.read())
+        changed_at = os.fstat(file.fileno()).st_mtime
+    kept = read_kept(paths) if marker is not None else None
+    size, newest = _size(paths, recorded=marker is not None)
+    return EntryReport(
+        paths=paths,
+        identity=identity,
+        key=kept.key if kept is not None else identity,
+        entry_key=marker.key_hex if marker is not None else "",
+        complete=marker is not None,
+        size=size,
+        changed_at=changed_at or newest,
+    )
+
+
+def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
+    """The bytes of an entry, and when a file directly in it or a folder below changed last."""
+    payload = _recorded_size(paths) if recorded else None
+    total, newest = payload or 0, os.lstat(paths.location).st_mtime
+    for entry in _listing(paths.location):
+        status = entry.stat(follow_symlinks=False)
+        newest = max(newest, status.st_mtime)
+        if not stat.S_ISDIR(status.st_mode):
+            total += status.st_size
+        elif entry.name != ASSET or payload is None:
+            size, below = _walked(entry.path)
+            total, newest = total + size, max(newest, below)
+    return total, newest
+
+
+def _recorded_size(paths: EntryPaths) -> int | None:
+    """What the fingerprint says, which saves looking at every file."""
+    try:
+        with open(paths.at(FINGERPRINT), "rb") as file:
+            return int(json.loads(file.readline(_HEADER_LIMIT))["size"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _walked(top: str) -> tuple[int, float]:
+    total, newest = 0, 0.0
+    for directory, _, names in os.walk(top):
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(newest, os.lstat(directory).st_mtime)
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(directory, name)).st_size
+    return total, newest

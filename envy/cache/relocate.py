@@ -1,0 +1,91 @@
+"""Rewriting of an entry that holds paths into the cache it was made in, for the one it is in now.
+
+A recipe names the text files that may be rewritten (`relocate`); links are always rewritten. If a
+path stands anywhere else, in a program say, the entry is of no use here and nothing is touched.
+"""
+
+import fnmatch
+import os
+import stat
+from collections.abc import Sequence
+
+from envy.cache.explanation import read_kept
+from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.layout import ASSET, EntryPaths
+from envy.cache.read import read_marker
+from envy.cache.trees import LINK
+from envy.cache.verify import Recorded, Row, read_fingerprint
+from envy.cache.write import forget_payload, seal
+
+
+def obstacle(recorded: Recorded, patterns: Sequence[str], asset: str) -> str:
+    """Why a payload cannot be rewritten; "" if it can."""
+    root = os.fsencode(recorded.root)
+    for path, row in recorded.rows.items():
+        if not row.holds:
+            continue
+        data = _content(os.path.join(asset, path), row.kind)
+        if row.kind != LINK and not any(fnmatch.fnmatchcase(path, one) for one in patterns):
+            return f"{path} holds that path, and `relocate` of its recipe does not name it"
+        if row.kind != LINK and b"\0" in data:
+            return f"{path} holds that path and is no text file"
+        for name in map(os.fsencode, row.holds):
+            if data.count(os.path.join(b"/assets", name)) != data.count(_folder(root) + name):
+                return f"{path} holds that path, spelled in another way"
+    return ""
+
+
+def _content(path: str, kind: str) -> bytes:
+    if kind == LINK:
+        return os.fsencode(os.readlink(path))
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> str:
+    """Rewrite a complete entry for the root it is in; returns what stood in the way, or "".
+
+    The entry's lock is held. A crash leaves no marker, so that the entry is made anew.
+
+    Raises:
+        CacheError: something cannot be read or written.
+    """
+    marker = read_marker(entry)
+    recorded = read_fingerprint(entry)
+    kept = read_kept(entry)
+    if marker is None or marker.key_hex != key_hex or recorded is None or kept is None:
+        return "it is damaged"
+    asset = entry.at(ASSET)
+    try:
+        reason = obstacle(recorded, list(kept.notes.get("relocate", ())), asset)
+        if reason:
+            return reason
+        with open(entry.ingredients, encoding="utf-8", errors="surrogateescape") as file:
+            ingredients = file.read()
+        forget_payload(entry, files)
+        for path, row in recorded.rows.items():
+            if row.holds:
+                _rewrite(os.path.join(asset, path), row, marker.root, entry.root, files)
+        seal(entry, key_hex, ingredients, writable=recorded.writable, files=files)
+    except OSError as error:
+        raise explained(error, doing="relocate an entry of the cache", path=asset) from error
+    return ""
+
+
+def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None:
+    above = os.path.dirname(path)
+    closed = stat.S_IMODE(os.lstat(above).st_mode)
+    files.set_mode(above, closed | stat.S_IRWXU)
+    data = _content(path, row.kind).replace(_folder(os.fsencode(old)), _folder(os.fsencode(new)))
+    files.remove(path)
+    if row.kind == LINK:
+        os.symlink(data, os.fsencode(path))
+    else:
+        files.write_file(path, data)
+        files.set_mode(path, row.mode)
+    files.set_mode(above, closed)
+
+
+def _folder(root: bytes) -> bytes:
+    # With what follows it, so that a longer name which begins alike is left alone.
+    return os.path.join(root, b"assets", b"")

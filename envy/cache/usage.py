@@ -1,0 +1,153 @@
+"""Which entries the syncs of each project used, and when: what gc goes by.
+
+One small file for each set of entries that a project used together; its time of change is when it
+was used last, so that using it again costs no writing, at most a new time.
+
+Guarantees
+  A record is there whole, or not at all.
+  To record is never a reason to fail: a cache that cannot be written to can be used all the same.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from blake3 import blake3
+
+from envy.cache.layout import CacheLayout
+
+FORMAT = 1
+FRESH = 3600.0  # seconds for which a record is not renewed
+RUN, BUILD = "run", "build"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseSet:
+    """What a project used together: entry names, each with what for."""
+
+    project: str
+    whole: bool  # everything that the project's manifest asks for
+    entries: Mapping[str, str]
+
+    def file_name(self) -> str:
+        """The same set has the same name, so that using it again finds its record."""
+        return f"{_short(json.dumps([self.whole, sorted(self.entries.items())]))}.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One record of an entry: who used it, what for, when last."""
+
+    project: str
+    purpose: str
+    at: float
+    current: bool  # among what the project's last whole sync used
+
+
+@dataclass(slots=True)
+class Uses:
+    """Everything that is recorded, by entry name."""
+
+    by_entry: dict[str, list[Use]] = field(default_factory=dict)
+    files: dict[str, float] = field(default_factory=dict)  # record files, with their times
+    kept: set[str] = field(default_factory=set)  # those that say what is current
+
+
+def is_fresh(layout: CacheLayout, used: UseSet) -> bool:
+    """Whether this very use was recorded within the hour."""
+    try:
+        recorded = os.stat(_path_of(layout, used)).st_mtime
+    except OSError:
+        return False
+    return 0 <= time.time() - recorded < FRESH
+
+
+def record_use(layout: CacheLayout, used: UseSet) -> None:
+    """Write down that these entries are used now."""
+    path = _path_of(layout, used)
+    with contextlib.suppress(OSError):
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            row = {
+                "format": FORMAT,
+                "project": used.project,
+                "whole": used.whole,
+                "entries": dict(used.entries),
+            }
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            new = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.new"
+            with open(new, "w", encoding="ascii") as file:
+                json.dump(row, file)
+            os.replace(new, path)
+
+
+def read_uses(layout: CacheLayout) -> Uses:
+    """All records; what cannot be read says nothing."""
+    uses = Uses()
+    for folder in _names(str(layout.projects_root)):
+        directory = os.path.join(layout.projects_root, folder)
+        found = [
+            (path, at, used)
+            for path, at in _records_in(directory)
+            if (used := _read(path)) is not None
+        ]
+        newest = max((row for row in found if row[2].whole), key=lambda row: row[1], default=None)
+        for path, at, used in found:
+            uses.files[path] = at
+            # Without a whole sync, whatever is recorded may be current.
+            current = (newest is None or path == newest[0]) and os.path.isdir(used.project)
+            if current:
+                uses.kept.add(path)
+            for name, purpose in used.entries.items():
+                use = Use(project=used.project, purpose=purpose, at=at, current=current)
+                uses.by_entry.setdefault(name, []).append(use)
+    return uses
+
+
+def used_since(layout: CacheLayout, known: Uses) -> set[str]:
+    """Entries of records that are newer than what was read before."""
+    names: set[str] = set()
+    for folder in _names(str(layout.projects_root)):
+        for path, at in _records_in(os.path.join(layout.projects_root, folder)):
+            if known.files.get(path) != at and (used := _read(path)) is not None:
+                names.update(used.entries)
+    return names
+
+
+def _path_of(layout: CacheLayout, used: UseSet) -> str:
+    return os.path.join(layout.projects_root, _short(used.project), used.file_name())
+
+
+def _short(text: str) -> str:
+    return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _records_in(directory: str) -> Iterable[tuple[str, float]]:
+    for name in _names(directory):
+        path = os.path.join(directory, name)
+        with contextlib.suppress(OSError):
+            if name.endswith(".json"):
+                yield path, os.stat(path).st_mtime
+
+
+def _read(path: str) -> UseSet | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            row = json.load(file)
+        if row["format"] != FORMAT:
+            return None
+        entries = {str(name): str(purpose) for name, purpose in row["entries"].items()}
+        return UseSet(project=str(row["project"]), whole=bool(row["whole"]), entries=entries)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None

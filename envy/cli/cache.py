@@ -1,0 +1,124 @@
+"""`envy cache`: what is in the cache; and the commands below it, each a module of its own.
+
+None of them reads a manifest, but `verify --repair`, which makes damaged packages anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+
+import click
+
+from envy.cache.collect import used_at
+from envy.cache.inventory import EntryReport, Inventory, take_inventory
+from envy.cache.layout import CacheLayout
+from envy.cache.usage import Uses, read_uses
+from envy.cli.cache_gc import command as gc_command
+from envy.cli.cache_root import cache_root
+from envy.cli.cache_verify import command as verify_command
+from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
+from envy.cli.settings import Settings, merge_settings
+from envy.console.text import format_size, write_line
+
+
+class CacheGroup(CommonOptionsMixin, click.Group):
+    """`envy cache`, alone or with one of its commands."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, then the commands."""
+        super().format_options(ctx, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(80)) for name, one in sorted(self.commands.items())]
+            )
+
+
+def _show(*, as_json: bool) -> int:
+    """Show the entries of the cache: their sizes, and when each was used last; largest first.
+
+    `envy cache verify` and `envy cache gc` look after it.
+    """
+    context = click.get_current_context()
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise click.UsageError(
+                f"--json belongs to `envy cache`, not to {context.invoked_subcommand}"
+            )
+        return 0
+    invocation = context.ensure_object(Invocation)
+    settings = merge_settings(invocation.given, invocation.environment)
+    layout = CacheLayout(cache_root(settings))
+    inventory, uses = take_inventory(layout), read_uses(layout)
+    inventory.entries.sort(key=lambda entry: (-entry.size, entry.paths.name))
+    if as_json:
+        sys.stdout.write(json.dumps(_as_json(layout, inventory, uses), indent=2) + "\n")
+    else:
+        _print(settings, layout, inventory, uses)
+    return 0
+
+
+def _print(settings: Settings, layout: CacheLayout, inventory: Inventory, uses: Uses) -> None:
+    total = sum(entry.size for entry in inventory.entries)
+    for entry in inventory.entries:
+        age = _ago(time.time() - used_at(entry, uses))
+        state = "" if entry.complete else "  (not complete)"
+        write_line(sys.stdout, f"{format_size(entry.size):>11}  {age:>12}  {entry.key}{state}")
+        if settings.verbose:
+            write_line(sys.stdout, f"{'':27}{entry.paths.location}")
+    count = len(inventory.entries)
+    noun = "entry" if count == 1 else "entries"
+    write_line(sys.stdout, f"{format_size(total):>11}  in {count} {noun} of {layout.root}")
+    for path in inventory.foreign:
+        write_line(sys.stderr, f"warning: {path} is not envy's, and is left alone")
+
+
+def _as_json(layout: CacheLayout, inventory: Inventory, uses: Uses) -> dict[str, object]:
+    return {
+        "root": str(layout.root),
+        "size": sum(entry.size for entry in inventory.entries),
+        "entries": [_row(entry, uses) for entry in inventory.entries],
+        "foreign": inventory.foreign,
+    }
+
+
+def _row(entry: EntryReport, uses: Uses) -> dict[str, object]:
+    recorded = uses.by_entry.get(entry.paths.name, ())
+    moment = datetime.fromtimestamp(used_at(entry, uses), tz=UTC)
+    return {
+        "identity": entry.identity,
+        "key": entry.key,
+        "entry_key": entry.entry_key,
+        "path": entry.paths.location,
+        "complete": entry.complete,
+        "size": entry.size,
+        "last_used": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "projects": sorted({use.project for use in recorded}),
+    }
+
+
+def _ago(seconds: float) -> str:
+    """How long ago, for a column; a clock that was set back makes it no time at all."""
+    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit:.0f} {name}"
+    return "just now"
+
+
+command = CacheGroup(
+    name="cache",
+    help=_show.__doc__,
+    short_help="Show, verify or tidy up the cache.",
+    params=[
+        click.Option(["--json", "as_json"], is_flag=True, help="Print everything as JSON."),
+        *common_options(),
+    ],
+    context_settings=HELP_OPTIONS,
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND]",
+    callback=_show,
+)
+command.add_command(verify_command, "verify")
+command.add_command(gc_command, "gc")

@@ -1,0 +1,53 @@
+"""`envy plan`, which is `envy sync --dry-run` too: what would be done, and nothing is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+import click
+
+from envy.cli.options import envy_command
+from envy.cli.outcome import print_failures, telling_failures
+from envy.cli.output import print_result
+from envy.cli.settings import Settings
+from envy.cli.wiring import open_session
+from envy.console.text import safe_line
+from envy.engine.resolution import checked_goals
+from envy.explain.plan import PlannedStep, make_plan, plan_lines
+
+
+@envy_command(short_help="Show what sync would do; do nothing.")
+@click.argument("queries", nargs=-1, metavar="[QUERY]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> int:
+    """Show what `envy sync` would fetch, build, reuse and check, dependencies first.
+
+    Nothing is installed, and nothing is written to the cache; recipes that are not there yet are
+    fetched into a temporary folder. Checks of user-managed packages are not run. A package whose
+    recipe comes from a custom source cannot be planned before the tools of that source are there;
+    it is shown as unknown, and so is what depends on it.
+    """
+    return show_plan(settings, queries, as_json=as_json)
+
+
+def show_plan(settings: Settings, queries: Sequence[str], *, as_json: bool = False) -> int:
+    """Print the plan; returns the exit code, 1 if a package has failed already."""
+    with open_session(settings, owns_stdout=True, installs=False, writes=False) as session:
+        engine = session.engine
+        with telling_failures(engine):
+            engine.resolve_graph(session.manifest.packages)
+            goals = checked_goals(engine, queries)
+        steps = make_plan(engine, goals)
+        failures = engine.failures()
+    if as_json:
+        print_result(json.dumps([_row(step) for step in steps], indent=2))
+    else:
+        print_result("\n".join(safe_line(line) for line in plan_lines(steps)))
+    print_failures(failures)
+    return 1 if failures else 0
+
+
+def _row(step: PlannedStep) -> dict[str, object]:
+    return {**dataclasses.asdict(step), "act": step.act.value}

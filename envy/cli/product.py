@@ -1,0 +1,121 @@
+"""`envy product`: print where a product is, installing its provider first; or list them all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+import click
+
+from envy.cli.locate import require_installed
+from envy.cli.options import envy_command
+from envy.cli.outcome import end_unless_done, telling_failures
+from envy.cli.output import print_result
+from envy.cli.resolved import resolve, tell_what_lacks
+from envy.cli.settings import Settings
+from envy.cli.wiring import Session, open_session
+from envy.console.text import safe_line, write_line
+from envy.errors import UsageError
+from envy.explain.products import (
+    ProductView,
+    ask_machine,
+    asked_at_run_time,
+    not_provided,
+    products_here,
+    provider_of,
+)
+from envy.phases.completion import products_of
+
+
+@envy_command(short_help="Print where a product is, or list all products.")
+@click.argument("name", required=False)
+@click.option("--recipe", "query", metavar="QUERY", help="Of the package that QUERY names.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--no-install", is_flag=True, help="Fail if the package is not there yet.")
+def command(
+    settings: Settings, name: str | None, query: str | None, *, as_json: bool, no_install: bool
+) -> int:
+    """Print the path of the product NAME, such as python, whichever package provides it.
+
+    The package is installed first if it is missing. Of a user-managed package, what it says is
+    printed as it is. Without NAME, every product is listed with its package; nothing is installed
+    for that. --recipe chooses among several packages that provide NAME.
+    """
+    if query and not name:
+        raise UsageError("--recipe goes with the name of a product")
+    started = time.monotonic()
+    installs = bool(name) and not no_install
+    with open_session(settings, owns_stdout=True, installs=installs) as session:
+        if not name:
+            return _list(session, as_json=as_json)
+        row = _locate(session, name, query or "", installs=installs, started=started)
+    if as_json:
+        print_result(json.dumps(dataclasses.asdict(row), indent=2))
+    else:
+        print_result(row.value)
+    return 0
+
+
+def _locate(
+    session: Session, name: str, query: str, *, installs: bool, started: float
+) -> ProductView:
+    """The product of one package, which is installed, or has to be.
+
+    Raises:
+        EnvyError: nothing provides it, several packages do, or it cannot be had.
+    """
+    engine = session.engine
+    with telling_failures(engine):
+        engine.resolve_graph(session.manifest.packages)
+        provider = provider_of(engine, name, query=query)
+        if provider is None:
+            # Some say what they provide only when they are there.
+            silent = ask_machine(engine)
+            provider = provider_of(engine, name, query=query)
+            if provider is None:
+                raise not_provided(engine, name, query=query, silent=silent)
+    failure = engine.failure_of(provider.key)
+    if failure is not None:
+        raise failure
+    if installs:
+        results = engine.run_full([provider.key])
+        end_unless_done(results, engine, command="product", started=started)
+    else:
+        require_installed(engine, [provider])
+        provider.products = products_of(provider, engine)
+    user_managed = bool(provider.definition and provider.definition.user_managed)
+    return ProductView(
+        product=name,
+        provider=provider.key.canonical,
+        value=provider.products[name],
+        installed=None if user_managed else True,
+        user_managed=user_managed,
+    )
+
+
+def _list(session: Session, *, as_json: bool) -> int:
+    resolve(session)
+    engine = session.engine
+    rows = products_here(engine)
+    unknown = [recipe.key.canonical for recipe in asked_at_run_time(engine)]
+    if as_json:
+        document = {"products": [dataclasses.asdict(row) for row in rows], "unknown": unknown}
+        print_result(json.dumps(document, indent=2))
+    else:
+        print_result("\n".join(safe_line(line) for line in _table(rows)) or "(no products)")
+    for key in unknown:
+        write_line(sys.stderr, f"note: what {key} provides is known once its check holds")
+    return tell_what_lacks(session)
+
+
+def _table(rows: Sequence[ProductView]) -> list[str]:
+    names = max((len(row.product) for row in rows), default=0)
+    providers = max((len(row.provider) for row in rows), default=0)
+    return [
+        f"{row.product:<{names}}  {row.provider:<{providers}}  {row.value or '?'}"
+        + (" (not installed)" if row.installed is False else "")
+        for row in rows
+    ]

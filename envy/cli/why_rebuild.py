@@ -1,0 +1,51 @@
+"""`envy why-rebuild`: which ingredient of a package's entry key is another than before."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from envy.cache.read import lookup
+from envy.cli.locate import locate
+from envy.cli.options import envy_command
+from envy.cli.settings import Settings
+from envy.cli.wiring import Session, open_session
+from envy.console.text import safe_line, write_line
+from envy.phases.explanation import why_missing
+from envy.recipe import Recipe
+
+
+@envy_command(short_help="Say why a package would be built again.")
+@click.argument("query")
+def command(settings: Settings, query: str) -> None:
+    """Say what changed since the package that QUERY names was built last, without building.
+
+    It is compared with the entry of the cache that differs the least: a line of the recipe, an
+    option, a source, an input, a dependency, the platform, a program of this machine.
+    """
+    with open_session(settings) as session:
+        recipe = locate(session, query)
+        session.engine.prepare([recipe.key])
+        failure = session.engine.failure_of(recipe.key)
+        if failure is not None:
+            raise failure
+        lines = explain(session, recipe)
+    for line in lines:
+        write_line(sys.stdout, safe_line(line))
+
+
+def explain(session: Session, recipe: Recipe) -> list[str]:
+    """What there is to say about one package."""
+    entry = recipe.entry
+    assert entry is not None
+    found = lookup(entry, recipe.entry_key)
+    if found.hit:
+        return [f"{recipe.key} would not be built: it is in the cache, {entry.directory}"]
+    reasons = why_missing(recipe, session.engine)
+    lines = [f"{recipe.key} would be built: {found.reason}"]
+    if reasons:
+        lines += ["since it was built last, this changed:", *(f"  {line}" for line in reasons)]
+    else:
+        lines.append("there is no earlier entry of it that differs")
+    return lines

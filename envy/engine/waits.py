@@ -1,0 +1,104 @@
+"""What every recipe that is not at rest does or waits for, and why: for a run that seems stuck.
+
+May be asked from any thread, at any moment; takes the coordinator's lock for as long as it takes to
+look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from envy.engine.coordination import Waiting
+from envy.engine.node import Coordination, NodeState
+from envy.phase import RecipePhase
+from envy.recipe import Edge, Recipe
+
+if TYPE_CHECKING:
+    from envy.children import RunningChild
+    from envy.engine.engine import Engine
+
+_MOST = 5  # dependencies, or holders of slots, that are named
+
+
+def describe_waits(engine: Engine) -> list[str]:
+    """A line for each recipe that is not at rest: first who works, then who waits, in key order."""
+    rows = engine.coordinator.waits()
+    children = engine.services.children.running()
+    rows.sort(key=lambda row: (row.state is not NodeState.RUNNING, row.node.name))
+    return [f"{row.node.name}: {_sentence(engine, row, rows, children)}" for row in rows]
+
+
+def _sentence(
+    engine: Engine, row: Waiting, rows: Sequence[Waiting], children: Sequence[RunningChild]
+) -> str:
+    phase = RecipePhase(row.phase).label
+    took = f"for {row.seconds:.0f} s"
+    match row.state:
+        case NodeState.RUNNING:
+            return f"runs {phase} {took}" + "".join(_child(row.node, children))
+        case NodeState.QUEUED:
+            return f"waits before {phase} for a slot {took}: {_slots(row, rows)}"
+        case NodeState.LOCKED_OUT:
+            return f"waits in {phase} {took} for {row.waiting_for}"
+        case NodeState.BLOCKED:
+            return f"waits before {phase} {took} for {_dependencies(engine, row, rows)}"
+    return f"is about to go on with {phase}"
+
+
+def _child(node: Coordination, children: Sequence[RunningChild]) -> Iterator[str]:
+    for child in children:
+        if child.label.rpartition(": ")[0] == node.name:
+            yield f"; pid {child.pid}: {child.command}"
+
+
+def _slots(row: Waiting, rows: Sequence[Waiting]) -> str:
+    """Who has the slots of the pool that a recipe waits for."""
+    pool = row.pool
+    if pool is None:
+        return "it is next"
+    holders = [r.node.name for r in rows if r.state is NodeState.RUNNING and r.pool is pool]
+    option = "--jobs" if pool.name == "work" else "--fetch-jobs"
+    taken = f"{pool.busy} of {pool.size} {pool.name} slots ({option}) are taken"
+    return f"{taken}, by {_listed(holders)}" if holders else taken
+
+
+def _dependencies(engine: Engine, row: Waiting, rows: Sequence[Waiting]) -> str:
+    """What a closed gate waits for, where that was declared, and what it is doing."""
+    doing = {other.node.name: other for other in rows}
+    return _listed(
+        [
+            node.name + _declared(engine, row.node, node) + _doing(node, doing.get(node.name))
+            for node in row.behind
+        ]
+    )
+
+
+def _declared(engine: Engine, owner: Coordination, node: Coordination) -> str:
+    recipe, needed = owner.subject, node.subject
+    if not isinstance(recipe, Recipe) or not isinstance(needed, Recipe):
+        return ""
+    edge: Edge | None = next(
+        (edge for edge in engine.all_edges(recipe.key) if edge.key == needed.key), None
+    )
+    return f" ({edge.kind}, {edge.origin})" if edge else ""
+
+
+def _doing(node: Coordination, row: Waiting | None) -> str:
+    if row is None:
+        done = RecipePhase(node.current).label
+        return f", which rests after {done}" if node.current >= 0 else ", which has not begun"
+    phase = RecipePhase(row.phase).label
+    if row.state is NodeState.RUNNING:
+        return f", which runs {phase}"
+    what = {
+        NodeState.BLOCKED: "waits for others",
+        NodeState.QUEUED: "waits for a slot",
+        NodeState.LOCKED_OUT: "waits for a lock",
+    }.get(row.state, "goes on")
+    return f", which {what} before {phase}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST
+    return ", ".join(names[:_MOST]) + (f" and {more} more" if more > 0 else "")

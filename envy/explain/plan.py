@@ -1,0 +1,127 @@
+"""What a sync would do, as data: what it would fetch and run, reuse, check, or cannot know yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from envy.cache.read import lookup
+from envy.engine.engine import is_left_out
+from envy.engine.graph import dependencies_first
+from envy.errors import DependencyFailed
+from envy.phases.deploy import needs_deploy
+from envy.recipe import Recipe
+from envy.transport.connection import shown
+
+if TYPE_CHECKING:
+    from envy.engine.engine import Engine
+    from envy.recipe_key import RecipeKey
+
+_VERBS = ("stage", "build", "install", "deploy")
+
+
+class Act(Enum):
+    """What would be done with a package."""
+
+    INSTALL = "install"
+    DEPLOY = "deploy"
+    CHECK = "check"
+    REUSE = "reuse"
+    UNKNOWN = "unknown"
+    FAIL = "fail"  # it has failed already, and no work on it will begin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """One package, and what would be done with it."""
+
+    key: str
+    act: Act
+    reason: str
+    fetches: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()  # which of its own verbs would run
+
+
+def make_plan(engine: Engine, goals: Sequence[RecipeKey]) -> list[PlannedStep]:
+    """What bringing the goals to completion would take, dependencies first; runs no phase."""
+    engine.prepare(goals)
+    wanted = {recipe.key for recipe in engine.wanted()}
+    order = dependencies_first(
+        sorted(wanted),
+        lambda key: sorted(edge.key for edge in engine.all_edges(key) if edge.key in wanted),
+    )
+    return [_step(engine, engine.recipes[key]) for key in order]
+
+
+def _step(engine: Engine, recipe: Recipe) -> PlannedStep:
+    key = recipe.key.canonical
+    definition = recipe.definition
+    failure = engine.coordination[recipe.key].failure
+    if failure is not None:
+        act = Act.UNKNOWN if is_left_out(failure) else Act.FAIL
+        return PlannedStep(key=key, act=act, reason=_why_not(key, failure))
+    assert definition is not None
+    if definition.user_managed:
+        return PlannedStep(
+            key=key, act=Act.CHECK, reason="user-managed: installed if its check does not hold"
+        )
+    if recipe.cached and needs_deploy(recipe):
+        return PlannedStep(
+            key=key, act=Act.DEPLOY, reason="it is there, and was not deployed", runs=("deploy",)
+        )
+    if recipe.cached:
+        return PlannedStep(key=key, act=Act.REUSE, reason="it is there")
+    assert recipe.entry is not None
+    return PlannedStep(
+        key=key,
+        act=Act.INSTALL,
+        reason=lookup(recipe.entry, recipe.entry_key).reason,
+        fetches=tuple(_fetches(recipe)),
+        runs=tuple(verb for verb in _VERBS if getattr(definition, verb, None) is not None),
+    )
+
+
+def _why_not(key: str, failure: Exception) -> str:
+    if isinstance(failure, DependencyFailed):
+        return f"it needs {failure.dependency}"
+    reason = str(failure.args[0]).partition("\n")[0]
+    return reason.removeprefix(f"{key}: ")
+
+
+def _fetches(recipe: Recipe) -> Iterator[str]:
+    if recipe.sources is None:
+        yield "what its fetch function asks for"
+        return
+    for item in recipe.sources:
+        source = shown(item.source) if "://" in item.source else item.source
+        yield f"{source} at {item.ref}" if item.ref else source
+
+
+def plan_lines(steps: Sequence[PlannedStep]) -> Iterator[str]:
+    """The plan for people."""
+    width = max((len(step.key) for step in steps), default=0)
+    for step in steps:
+        yield f"{step.act.value:<8} {step.key:<{width}}  {step.reason}"
+        for source in step.fetches:
+            yield f"           fetch {source}"
+        if step.runs:
+            yield f"           run {', '.join(step.runs)}"
+    yield f"nothing was done; {_summary(steps)}"
+
+
+def _summary(steps: Sequence[PlannedStep]) -> str:
+    counts = Counter(step.act for step in steps)
+    sources = sum(len(step.fetches) for step in steps)
+    words = {
+        Act.INSTALL: f"to install ({sources} to fetch)",
+        Act.DEPLOY: "to deploy",
+        Act.CHECK: "to check",
+        Act.REUSE: "to reuse",
+        Act.UNKNOWN: "not known yet",
+        Act.FAIL: "failed",
+    }
+    parts = [f"{counts[act]} {text}" for act, text in words.items() if counts[act]]
+    return ", ".join(parts) or "there is nothing to do"

@@ -1,0 +1,127 @@
+"""Which package provides which product, and where that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from envy.errors import EnvyError, GraphError
+from envy.lua.convert import LuaFunction
+from envy.phase import RecipePhase
+from envy.phases.completion import products_of
+from envy.phases.user_managed import is_satisfied
+from envy.recipe import Recipe
+from envy.suggest import nearest
+
+if TYPE_CHECKING:
+    from envy.engine.engine import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductView:
+    """One product of one package."""
+
+    product: str
+    provider: str
+    value: str  # "" when it is not known yet
+    installed: bool | None  # None: of a user-managed package, which only its check can say
+    user_managed: bool
+
+
+def products_here(engine: Engine) -> list[ProductView]:
+    """Every product of the graph, by name and then provider; installs and asks nothing."""
+    rows = [row for recipe in _usable(engine) for row in _products_of(recipe)]
+    return sorted(rows, key=lambda row: (row.product, row.provider))
+
+
+def asked_at_run_time(engine: Engine) -> list[Recipe]:
+    """User-managed packages whose products are known only once their check holds."""
+    return [recipe for recipe in _usable(engine) if _has_unknown_products(recipe)]
+
+
+def provider_of(engine: Engine, name: str, *, query: str = "") -> Recipe | None:
+    """The one package that provides a product; None if none is known to.
+
+    Raises:
+        GraphError: several do.
+    """
+    answering = {recipe.key for recipe in engine.find_matches(query)} if query else None
+    found = [
+        recipe
+        for recipe in _usable(engine)
+        if (name in recipe.provides or name in recipe.products)
+        and (answering is None or recipe.key in answering)
+    ]
+    if len(found) > 1:
+        rows = "\n".join(f"    {recipe.key}" for recipe in found)
+        raise GraphError(
+            f"{len(found)} packages provide the product {name!r}\n{rows}",
+            hint=f"say whose: envy product {name} --recipe {found[0].key.identity}",
+        )
+    return found[0] if found else None
+
+
+def ask_machine(engine: Engine) -> list[Recipe]:
+    """Let those whose check holds say what they provide; returns those whose does not.
+
+    Nothing is installed for that: a misspelt name would otherwise change the machine.
+    """
+    silent = []
+    for recipe in asked_at_run_time(engine):
+        try:
+            holds = is_satisfied(recipe, engine, RecipePhase.CHECK)
+            recipe.products = products_of(recipe, engine) if holds else {}
+        except EnvyError:
+            holds = False
+        if not holds:
+            silent.append(recipe)
+    return silent
+
+
+def not_provided(
+    engine: Engine, name: str, *, query: str = "", silent: Sequence[Recipe] = ()
+) -> GraphError:
+    """The error for a product that nothing provides, with what there is."""
+    said = {name for recipe in asked_at_run_time(engine) for name in recipe.products}
+    known = sorted(said.union(row.product for row in products_here(engine)))
+    near = nearest(name, known)
+    by = f" of {query!r}" if query else ""
+    guess = f"; did you mean {near}?" if near else ""
+    failed = [str(failure.key) for failure in engine.failures()]
+    hint = f"products here: {', '.join(known) or 'none'}"
+    if silent:
+        names = ", ".join(str(recipe.key) for recipe in silent)
+        hint += f"; {names} would say more once installed, by envy sync"
+    if failed:
+        hint += f"; not all recipes could be read ({', '.join(failed[:3])})"
+    return GraphError(f"no package{by} provides the product {name!r}{guess}", hint=hint)
+
+
+def _usable(engine: Engine) -> Iterator[Recipe]:
+    for key in sorted(engine.recipes):
+        recipe = engine.recipes[key]
+        if recipe.definition is not None and not recipe.excluded:
+            yield recipe
+
+
+def _has_unknown_products(recipe: Recipe) -> bool:
+    definition = recipe.definition
+    assert definition is not None
+    return definition.user_managed and isinstance(definition.products, LuaFunction)
+
+
+def _products_of(recipe: Recipe) -> Iterator[ProductView]:
+    assert recipe.definition is not None
+    user_managed = recipe.definition.user_managed
+    for name, path in recipe.provides.items():
+        value = path
+        if not user_managed:
+            value = str(recipe.asset_dir / path) if recipe.asset_dir else ""
+        yield ProductView(
+            product=name,
+            provider=recipe.key.canonical,
+            value=value,
+            installed=None if user_managed else recipe.cached or recipe.outcome is not None,
+            user_managed=user_managed,
+        )

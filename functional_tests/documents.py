@@ -1,0 +1,166 @@
+"""The examples of a document, and running them as its reader would.
+
+An example begins at `<!-- example: NAME -->` and ends at `<!-- end -->` or with the document. Its
+fenced blocks are steps: one whose first line says `file=PATH` is a file to write, `console` ones
+hold commands after `$ ` and what they print. A line `...` stands for any number of lines. Commands
+are run on a pseudo-terminal, in a folder that stands for the reader's home.
+"""
+
+import importlib.util
+import os
+import pty
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from project import envy_command
+
+REPOSITORY = Path(__file__).parent.parent
+_MARK = re.compile(r"<!-- (?:example: (.*?)|end) -->$")
+_FENCE = re.compile(r"( *)```(.*)$")
+_VOLATILE = [
+    (re.compile(r"\b(\d+m )?\d+(\.\d+)?s\b"), "0s"),
+    (re.compile(r"\b(linux|darwin)-(x86_64|arm64)\b"), "linux-x86_64"),
+    (re.compile(r"blake3-[0-9a-f]{16}"), "blake3-0"),
+    (re.compile(r"\b[0-9a-f]{16}/\d{8}T\d{6}-\d+-\d+\b"), "KEY/TIME"),
+]
+
+
+@dataclass
+class Example:
+    """One example: its name, and the steps in order."""
+
+    name: str
+    steps: list = field(default_factory=list)  # ("file", path, text) or ("command", words, output)
+
+    @property
+    def needs_network(self):
+        """Whether it takes something from a package registry."""
+        return "network" in self.name.split()
+
+
+def blocks_of(text):
+    """Each fenced block as (example name or "", info string, content), in order."""
+    found, example, fence, lines = [], "", None, []
+    for line in text.splitlines():
+        mark, quote = _MARK.match(line), _FENCE.match(line)
+        if fence is None and mark:
+            example = mark[1] or ""
+        elif fence is None and quote:
+            fence, lines = quote, []
+        elif fence is not None and quote and not quote[2]:
+            found.append((example, fence[2].strip(), "\n".join(lines) + "\n"))
+            fence = None
+        elif fence is not None:
+            lines.append(line.removeprefix(fence[1]))
+    return found
+
+
+def examples_of(document):
+    """The examples of a document of the repository."""
+    examples = {}
+    for name, info, content in blocks_of((REPOSITORY / document).read_text()):
+        if not name:
+            continue
+        steps = examples.setdefault(name, Example(name)).steps
+        if "file=" in info:
+            steps.append(("file", info.partition("file=")[2].split()[0], content))
+        elif info == "console":
+            steps += _commands(content)
+    return list(examples.values())
+
+
+def _commands(content):
+    steps = []
+    for line in content.splitlines():
+        if line.startswith("$ "):
+            steps.append(("command", line[2:], []))
+        else:
+            steps[-1][2].append(line)
+    return steps
+
+
+def run_example(example, home):
+    """Follow an example in a new home; fails where what is printed is not what is written."""
+    home.mkdir(parents=True, exist_ok=True)
+    directory = home
+    for kind, what, content in example.steps:
+        if kind == "file":
+            path = directory / what
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+            continue
+        printed, directory = _type(what, directory, home)
+        expected = [_steady(line) for line in content]
+        actual = [_steady(line) for line in printed]
+        assert _agree(expected, actual), (
+            f"{example.name}: $ {what}\nwritten:\n" + "\n".join(content) + "\nprinted:\n"
+        ) + "\n".join(printed)
+
+
+def _type(command, directory, home):
+    """Run one command line; returns what the terminal shows, and the directory it ended in."""
+    master, slave = pty.openpty()
+    ended_in = home.parent / f"{home.name}-pwd"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
+    process = subprocess.Popen(
+        ["bash", "-c", f'{command}\nstatus=$?; pwd > "$ENDED_IN"; exit $status'],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+        env={
+            **kept,
+            "ENVY_CACHE_ROOT": str(home / ".cache" / "envy"),
+            "ENDED_IN": str(ended_in),
+            "PATH": f"{Path(envy_command()).parent}{os.pathsep}{kept['PATH']}",
+            "TERM": "xterm-256color",
+            "COLUMNS": "200",
+        },
+        start_new_session=True,
+    )
+    os.close(slave)
+    shown = _read_all(master).replace(str(home), "/home/you")
+    process.wait()
+    screen = _terminal().Screen()
+    screen.feed(shown)
+    rows = [re.sub(r"\x1b\[[0-9;]*m", "", row).rstrip() for row in screen.shown()]
+    return rows, Path(ended_in.read_text().strip())
+
+
+def _read_all(master):
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(master, 65536)
+        except OSError:  # Linux tells the end of a pseudo-terminal so
+            chunk = b""
+        if not chunk:
+            os.close(master)
+            return b"".join(chunks).decode("utf-8", "replace")
+        chunks.append(chunk)
+
+
+def _terminal():
+    path = REPOSITORY / "docs" / "images" / "render_sync.py"
+    spec = importlib.util.spec_from_file_location("render_sync", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _steady(line):
+    """A line without what differs from run to run and from machine to machine."""
+    for pattern, replacement in _VOLATILE:
+        line = pattern.sub(replacement, line)
+    return line
+
+
+def _agree(expected, actual):
+    """Whether the lines are those that are written, `...` standing for any number."""
+    if not expected:
+        return not actual
+    if expected[0].strip() == "...":
+        return any(_agree(expected[1:], actual[i:]) for i in range(len(actual) + 1))
+    return bool(actual) and expected[0] == actual[0] and _agree(expected[1:], actual[1:])

@@ -1,0 +1,147 @@
+"""What every test of bad input asks: a message, a code, and that nothing is left behind.
+
+A plain module, for the files test_bad_*.py.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+# A run that is interrupted ends within two seconds and its last words; one more for a busy machine.
+PROMPT = 3.5
+ENDLESS = "sleep 1000"  # what scripts leave running, or are interrupted in
+
+
+def fails(project, reason, *parts, words=("sync",), code=1, markers=(), **details):
+    """Run envy, which fails for one reason, told once, with these parts; returns the outcome."""
+    outcome = project.envy(*words, code=code, **details)
+    assert outcome.err.count(reason) == 1, outcome.err
+    for part in parts:
+        assert part in outcome.err, outcome.err
+    assert_clean(project, outcome.err, markers=markers)
+    return outcome
+
+
+def one_fails(project, body, reason, *parts, where="recipes/local.one@r1.lua:2", **details):
+    """The same with a recipe of this body; the message names the place, recipe and declaration."""
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", body)
+    return fails(
+        project,
+        reason,
+        f"{where}: ",
+        "error: local.one@r1: ",
+        "declared in envy.lua:2",
+        *parts,
+        **details,
+    )
+
+
+def assert_clean(project, said, *, markers=()):
+    """See that a run left no traceback, marker, lock or process."""
+    assert "Traceback" not in said, said
+    assert "bug in envy" not in said, said
+    assert project.markers() == sorted(markers)
+    assert project.held_locks() == []
+    assert left_running(project) == []
+
+
+def left_running(project):
+    """Command lines of processes that still work in the project's cache, or were started by it."""
+    mark = os.fsencode(str(project.cache))
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (entry / "environ").read_bytes() and not _ends(int(entry.name)):
+                found.append((entry / "cmdline").read_bytes())
+    return found
+
+
+def _ends(pid):
+    """Whether a process has ended, or is just ending: one that was killed takes a moment."""
+    try:
+        watch = os.pidfd_open(pid)
+    except OSError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(watch, select.POLLIN)
+        return bool(poll.poll(2000))
+    finally:
+        os.close(watch)
+
+
+class Interrupted:
+    """A run of envy that was signalled once it had said a word; how it ended."""
+
+    def __init__(self, project, *words, once, number=signal.SIGINT, then=None, **options):
+        process = project.popen("--verbose", *words, **options)
+        guard = threading.Timer(60, process.kill)
+        guard.start()
+        try:
+            self.err = self._hear(process, once)
+            began = time.monotonic()
+            process.send_signal(number)
+            if then is not None:
+                then(process)
+            self.out, rest = process.communicate(timeout=30)
+            self.seconds = time.monotonic() - began
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        finally:
+            guard.cancel()
+        self.err += rest.decode("utf-8", "replace")
+        self.code = process.returncode
+
+    def _hear(self, process, once):
+        heard = b""
+        while once.encode() not in heard:
+            line = process.stderr.readline()
+            assert line, f"ended before it said {once!r}: {heard.decode()}"
+            heard += line
+        return heard.decode()
+
+
+def interrupt(project, *words, once, **details):
+    """Interrupt envy when it says `once`: it ends promptly, with 130, and leaves nothing."""
+    ended = Interrupted(project, *(words or ("sync",)), once=once, **details)
+    assert ended.code == 130, ended.err
+    assert ended.seconds < PROMPT
+    assert "cancelled" in ended.err
+    assert_clean(project, ended.err)
+    return ended
+
+
+class Mistakes:
+    """Recipes that are all wrong, synced by one run: what is said of each.
+
+    `cases` are (body, reason, parts…); the recipe of case N is local.caseN@r1, declared in line
+    N + 2 of the manifest, and its body begins in its second line.
+    """
+
+    def __init__(self, project, cases, **details):
+        self.project = project
+        names = [f"local.case{number}@r1" for number in range(len(cases))]
+        for name, (body, *_) in zip(names, cases, strict=True):
+            project.recipe(name, body)
+        project.packages(*names)
+        self.outcome = project.envy("sync", code=1, **details)
+        self.said = {}
+        for block in self.outcome.err.split("\nerror: ")[1:]:
+            self.said[block.partition(": ")[0]] = block + "\n"
+
+    def check(self, number, reason, *parts):
+        """See what is said of one case: the reason once, its parts, and who declared it."""
+        name = f"local.case{number}@r1"
+        said = self.said[name]
+        reason = reason.replace("FILE", f"recipes/{name}.lua").replace("NAME", name)
+        assert self.outcome.err.count(reason) == 1, said
+        for part in (*parts, f"declared in envy.lua:{number + 2}"):
+            assert part in said, said

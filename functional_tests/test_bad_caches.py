@@ -1,0 +1,263 @@
+"""Caches that cannot be written, are full, vanish, or hold what nobody expects there."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from project import envy_command
+
+HELLO = 'install = "echo hello > hello"'
+
+
+@pytest.fixture
+def hello(project):
+    """A project with one package, not installed yet."""
+    project.packages("local.hello@r1")
+    project.recipe("local.hello@r1", HELLO)
+    return project
+
+
+def in_own_mounts(project, prepare, *words):
+    """Run envy after shell commands that mount something, which nobody else sees."""
+    script = f'{prepare} || exit 99; exec "$@"'
+    run = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", envy_command(), *words],
+        cwd=project.root,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if run.returncode == 99 or "unshare" in run.stderr:
+        pytest.skip("nothing can be mounted here")
+    return run
+
+
+@pytest.fixture
+def mounts():
+    """Skips where mounts of one's own cannot be had."""
+    if shutil.which("unshare") is None or os.geteuid() != 0:
+        pytest.skip("nothing can be mounted here")
+
+
+def read_only(project):
+    cache = project.cache
+    return f"mount --bind {cache} {cache} && mount -o remount,ro,bind {cache}"
+
+
+def test_read_only_cache_that_has_everything(hello, mounts):
+    """What is in a cache that cannot be written to can be used."""
+    hello.envy("sync")
+    for record in hello.cache.glob("projects/*/*"):
+        record.unlink()
+    run = in_own_mounts(hello, read_only(hello), "sync")
+    assert (run.returncode, run.stderr) == (0, run.stderr)
+    assert "1 cached" in run.stderr
+
+
+def test_read_only_cache_that_lacks_something(hello, mounts):
+    """What is missing is an error with the path and a remedy, once, without a traceback."""
+    hello.cache.mkdir()
+    run = in_own_mounts(hello, read_only(hello), "sync")
+    assert run.returncode == 1
+    assert "Read-only file system" in run.stderr
+    assert str(hello.cache) in run.stderr
+    assert "--cache-root" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_full_cache(hello, mounts):
+    """A cache that is full says so, leaves no marker, and there is a remedy."""
+    hello.recipe("local.hello@r1", 'install = "head -c 3000000 /dev/zero > large"')
+    hello.cache.mkdir()
+    run = in_own_mounts(
+        hello,
+        f"mount -t tmpfs -o size=1m none {hello.cache}",
+        "sync",
+    )
+    assert run.returncode == 1
+    assert "No space left on device" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_cache_that_vanishes(hello):
+    """A cache that is removed while a package is made is an error, and the next sync succeeds."""
+    hello.recipe("local.hello@r1", f'install = "cd / && rm -rf {hello.cache}; echo gone"')
+    told = hello.envy("sync", code=1).err
+    assert "Traceback" not in told
+    hello.recipe("local.hello@r1", HELLO)
+    assert "1 installed" in hello.envy("sync").err
+
+
+def test_cache_root_is_a_file(hello):
+    """A file in the place of the cache is named, with a remedy."""
+    hello.cache.write_text("a file")
+    told = hello.envy("sync", code=1).err
+    assert str(hello.cache) in told
+    assert "--cache-root" in told
+    assert "Traceback" not in told
+    assert "Traceback" not in hello.envy("cache", code=1).err
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_entry_that_is_no_directory(hello, tmp_path, kind):
+    """A file or a link in the place of an entry is named and not touched."""
+    hello.envy("sync")
+    ((_, entry),) = hello.entries()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    entry.rename(tmp_path / "aside")
+    if kind == "file":
+        entry.write_text("a file")
+    else:
+        entry.symlink_to(elsewhere)
+    run = hello.envy("sync", code=1)
+    assert str(entry) in run.err
+    assert "Traceback" not in run.err
+    assert list(elsewhere.iterdir()) == []
+    assert "is not envy's" in hello.envy("cache").err
+    entry.unlink()
+    assert "1 installed" in hello.envy("sync").err
+
+
+@pytest.mark.parametrize("name", ["envy-complete", "envy-ingredients.json"])
+def test_damaged_files_of_an_entry(hello, name):
+    """Whatever stands in the files of an entry, every command ends with a plain word."""
+    hello.envy("sync")
+    ((_, entry),) = hello.entries()
+    (entry / name).write_bytes(b"\xff\x00 no json")
+    for words in (("cache",), ("cache", "--json"), ("why-rebuild", "hello"), ("cache", "gc")):
+        assert "Traceback" not in hello.envy(*words, code=None).err
+    assert hello.envy("sync").code == 0
+
+
+def test_damaged_fingerprint(hello):
+    """A package without its fingerprint is damaged, and can be repaired."""
+    hello.envy("sync")
+    ((_, entry),) = hello.entries()
+    (entry / "envy-fingerprint.blake3").write_bytes(b"{}\n")
+    assert "envy-fingerprint.blake3 is missing or damaged" in (
+        hello.envy("cache", "verify", code=1).out
+    )
+    assert "made anew" in hello.envy("cache", "verify", "--repair").out
+
+
+def test_damaged_records(hello):
+    """Records and leases that say nothing are passed over."""
+    hello.envy("sync")
+    (record,) = hello.cache.glob("projects/*/*.json")
+    record.write_bytes(b"[1, 2")
+    (hello.cache / "leases").mkdir(exist_ok=True)
+    (hello.cache / "leases" / "1-x.json").write_text("{}")
+    assert "0 entries" in hello.envy("cache", "gc").out
+    assert list((hello.cache / "leases").iterdir()) == []
+
+
+def test_waiting_for_a_lock_says_who_has_it(hello):
+    """After two seconds, a waiting process says who holds the lock: pid, since when, command."""
+    hello.envy("sync")
+    (lock,) = hello.cache.glob("locks/local.hello*.lock")
+    shutil.rmtree(hello.cache / "assets")
+    with lock.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(
+            '{"pid": 4711, "start_time": "1", "command": "envy sync", "since": 0, "groups": {}}\n'
+        )
+        file.flush()
+        sync = hello.popen("sync")
+        told = next(line for line in sync.stderr if b"held by" in line)
+        file.truncate(0)
+        fcntl.flock(file, fcntl.LOCK_UN)
+        assert b"held by process 4711 since" in told
+        assert b"(envy sync)" in told
+        _, err = sync.communicate(timeout=60)
+    assert sync.returncode == 0, err
+
+
+def unprivileged(*words):
+    """A command that permissions apply to, as they do not to root."""
+    if os.geteuid() != 0:
+        return words
+    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", *words)
+
+
+@pytest.fixture
+def permissions(tmp_path):
+    """Skips where permissions do not apply: to root, who cannot give that up here."""
+    probe = unprivileged("sh", "-c", f"! touch {tmp_path}/locked/x")
+    (tmp_path / "locked").mkdir(mode=0o555)
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        pytest.skip("permissions do not apply to root")
+    if subprocess.run(probe, check=False, capture_output=True).returncode:
+        pytest.skip("permissions do not apply to root")
+
+
+def run_plain(project, *words, code=0):
+    run = subprocess.run(
+        unprivileged(envy_command(), *words),
+        cwd=project.root,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert run.returncode == code, (run.stdout, run.stderr)
+    return run
+
+
+def test_user_cannot_write_to_what_is_published(hello, permissions):
+    """The files and folders of a package refuse to be written to; gc and repair remove them."""
+    run_plain(hello, "sync")
+    folder = Path(run_plain(hello, "asset", "hello").stdout.strip())
+    script = f"echo x >> {folder}/hello; touch {folder}/new; rm -f {folder}/hello; true"
+    subprocess.run(unprivileged("sh", "-c", script), check=True, stderr=subprocess.DEVNULL)
+    assert [path.name for path in folder.iterdir()] == ["hello"]
+    assert (folder / "hello").read_text() == "hello\n"
+    (folder.parent / "envy-fingerprint.blake3").unlink()
+    assert "made anew" in run_plain(hello, "cache", "verify", "--repair").stdout
+    for path in [*hello.cache.glob("projects/*/*.json"), folder.parent / "envy-complete"]:
+        os.utime(path, (1, 1))
+    assert "1 entry)" in run_plain(hello, "cache", "gc").stdout
+    assert hello.entries() == []
+
+
+def test_locks_without_permission(hello, permissions):
+    """A lock directory that may not be written to is named, with a remedy."""
+    (hello.cache / "locks").mkdir(parents=True)
+    (hello.cache / "locks").chmod(0o555)
+    told = run_plain(hello, "sync", code=1).stderr
+    assert "cannot take a lock in the cache" in told
+    assert str(hello.cache / "locks") in told
+    assert "Permission denied" in told
+    assert "--cache-root" in told
+
+
+def test_cache_that_may_only_be_read(hello, permissions):
+    """A cache that has everything can be used by somebody who may only read it."""
+    run_plain(hello, "sync")
+    for record in hello.cache.glob("projects/*/*"):
+        os.utime(record, (1, 1))
+    for path in [hello.cache, *hello.cache.rglob("*")]:
+        path.chmod(path.stat().st_mode & ~0o222)
+    assert "1 cached" in run_plain(hello, "sync").stderr
+
+
+def test_relocation_as_a_user(project, permissions):
+    """What is closed to writing can be moved, rewritten and imported by its owner."""
+    project.packages("local.self@r1")
+    project.recipe(
+        "local.self@r1",
+        'relocate = { "*/self" }\n'
+        'install = "mkdir bin; echo $ENVY_INSTALL_DIR > bin/self; ln -s $PWD/bin bin/abs"',
+    )
+    run_plain(project, "sync")
+    run_plain(project, "export", "self", "-o", "bundle.tar.zst")
+    project.cache = project.root.parent / "other-cache"
+    assert run_plain(project, "import", "bundle.tar.zst").stdout == "imported local.self@r1\n"
+    assert "1 cached" in run_plain(project, "sync").stderr
+    assert "0 damaged" in run_plain(project, "cache", "verify").stdout

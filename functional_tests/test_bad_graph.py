@@ -1,0 +1,263 @@
+"""Recipes that cannot go together: cycles, access that nobody declared, and what failures stop."""
+
+import itertools
+
+import pytest
+from mistakes import Mistakes, assert_clean, fails
+from project import Project
+
+
+def ring(project, names):
+    """Recipes each of which needs the next, and the last the first."""
+    for name, following in zip(names, [*names[1:], names[0]], strict=True):
+        project.recipe(
+            f"local.{name}@r1", f'install = "true"\ndependencies = {{\n  "local.{following}@r1" }}'
+        )
+
+
+def cycle(*names):
+    """How a cycle through these is told."""
+    keys = [f"local.{name}@r1" for name in (*names, names[0])]
+    steps = itertools.pairwise(keys)
+    return (
+        "error: dependency cycle: "
+        + " → ".join(keys)
+        + "\n"
+        + "".join(
+            f"    {key} needs {following} by its check phase (recipes/{key}.lua:4)\n"
+            for key, following in steps
+        )
+        + "  hint: remove one of these dependencies"
+    )
+
+
+@pytest.mark.parametrize("names", ["a", "ab", "abc"])
+@pytest.mark.parametrize("all_are_roots", [False, True])
+def test_a_cycle(project, names, all_are_roots):
+    """It is shown whole, with the place of each edge, however its recipes were reached."""
+    ring(project, list(names))
+    project.packages(*[f"local.{name}@r1" for name in (names if all_are_roots else names[-1])])
+    outcome = fails(project, cycle(*names))
+    assert outcome.err.count("\n") == len(names) + 2
+
+
+def test_a_cycle_that_closes_through_what_another_parent_started(project):
+    """a → b → c → b, where c was started by a as well: no chain of ancestors shows it to c."""
+    project.packages("local.a@r1", "local.c@r1")
+    project.recipe("local.a@r1", 'install = "true"\ndependencies = { "local.b@r1", "local.c@r1" }')
+    ring(project, ["b", "c"])
+    fails(project, cycle("b", "c"))
+
+
+def test_the_shortest_cycle_is_the_one_that_is_told(project):
+    """Of several, the same one every time, and no more."""
+    ring(project, ["a", "b", "c"])
+    ring(project, ["x", "y"])
+    project.packages("local.a@r1", "local.x@r1")
+    assert "local.a@r1" not in fails(project, cycle("x", "y")).err
+
+
+def test_a_broken_recipe_beside_a_cycle_is_told_too(project):
+    """A cycle ends the command, and what could not be read is not passed over."""
+    ring(project, ["a", "b"])
+    project.packages("local.a@r1", "local.broken@r1")
+    project.recipe("local.broken@r1", "install = 3")
+    fails(project, cycle("a", "b"), "error: local.broken@r1: recipe_fetch failed\n")
+
+
+def test_one_key_from_two_sources(project):
+    """A recipe file may not give another meaning to what the manifest names."""
+    project.packages("local.a@r1", "local.b@r1")
+    project.recipe("local.a@r1", 'install = "true"')
+    project.write("recipes/other.lua", 'identity = "local.a@r1"\ninstall = "true"')
+    project.recipe(
+        "local.b@r1",
+        'dependencies = { { recipe = "local.a@r1", source = "other.lua" } }\ninstall = "true"',
+    )
+    fails(
+        project,
+        "error: local.a@r1 is declared from 2 different sources\n",
+        f"envy.lua:2: {project.root}/recipes/local.a@r1.lua\n",
+        f"recipes/local.b@r1.lua:2: {project.root}/recipes/other.lua\n",
+        "or another revision",
+    )
+
+
+def test_a_shared_recipe_that_needs_a_local_one(project):
+    """What others use may not depend on what only this project has."""
+    project.manifest('packages = { { recipe = "acme.b@r1", source = "recipes/acme.b@r1.lua" } }')
+    project.recipe("local.a@r1", 'install = "true"')
+    project.recipe("acme.b@r1", 'dependencies = { "local.a@r1" }\ninstall = "true"')
+    fails(
+        project,
+        "recipes/acme.b@r1.lua:2: acme.b@r1 depends on local.a@r1: a recipe outside namespace "
+        "local may not depend on a local one",
+        "make the dependent local",
+    )
+
+
+ACCESS = [
+    (
+        'build = function(ctx)\n  ctx.asset("stranger")\nend',
+        "FILE:3: ctx.asset('stranger'): NAME declares no such dependency",
+        "add it to `dependencies`; declared are: none",
+    ),
+    (
+        (
+            'dependencies = { { recipe = "local.plain@r1", needed_by = "install" } }\n'
+            'build = function(ctx)\n  ctx.asset("plain")\nend'
+        ),
+        "FILE:4: ctx.asset('plain'): local.plain@r1 is there only from install on",
+        'declare it with needed_by = "build" (or an earlier phase)',
+    ),
+    (
+        'dependencies = { "local.machine@r1" }\nbuild = function(ctx)\n  ctx.asset("machine")\nend',
+        "FILE:4: ctx.asset('machine'): local.machine@r1 is user-managed",
+        "with ctx.product",
+    ),
+    (
+        (
+            'dependencies = { { recipe = "local.variant@r1", options = { n = 1 } },\n'
+            '  { recipe = "local.variant@r1", options = { n = 2 } } }\n'
+            'build = function(ctx)\n  ctx.asset("variant")\nend'
+        ),
+        "FILE:5: ctx.asset('variant') could be any of\n",
+        "local.variant@r1{n=1}\n",
+        "ask with the whole key, options included",
+    ),
+    (
+        'dependencies = { "local.one@r1", "local.two@r1" }\ninstall = "echo > x"',
+        "FILE:3: local.one@r1 and local.two@r1 export different values for COLOUR: 'red' and ",
+        "depend on one of them only",
+    ),
+    (
+        'build = function(ctx)\n  ctx.product("tool")\nend',
+        "FILE:3: ctx.product('tool'): no dependency of NAME provides it",
+        'declare it: { product = "tool" }',
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def access(tmp_path_factory):
+    """One run over all of them."""
+    project = Project(tmp_path_factory.mktemp("access") / "project")
+    project.recipe("local.plain@r1", 'install = "echo > x"')
+    project.recipe("local.machine@r1", 'check = "true"\ninstall = "true"')
+    project.recipe(
+        "local.variant@r1", 'options = { n = { type = "integer" } }\ninstall = "echo > x"'
+    )
+    for name, colour in (("one", "red"), ("two", "blue")):
+        exports = f'exports = {{ env = {{ COLOUR = "{colour}" }} }}'
+        project.recipe(f"local.{name}@r1", f'install = "echo > x"\n{exports}')
+    return Mistakes(project, ACCESS)
+
+
+@pytest.mark.parametrize("number", range(len(ACCESS)))
+def test_use_of_what_was_not_declared_for_it(access, number):
+    """Which dependency, why not, at which line, and what to write instead."""
+    access.check(number, *ACCESS[number][1:])
+
+
+def test_a_failure_with_twenty_dependents(project):
+    """The root cause is told once, with its log; each dependent in one line."""
+    project.recipe("local.root@r1", 'install = "seq 30; exit 3"')
+    dependents = [f"local.d{number:02}@r1" for number in range(20)]
+    for number, name in enumerate(dependents):
+        needed = "local.root@r1" if number % 2 == 0 else dependents[number - 1]
+        project.recipe(name, f'dependencies = {{ "{needed}" }}\ninstall = "echo > x"')
+    project.packages(*dependents)
+    outcome = fails(
+        project,
+        "recipes/local.root@r1.lua:2: script exited 3: seq 30; exit 3",
+        "sync failed: 21 packages, 0 user-managed, 1 failed, 20 not built (0 cached)",
+    )
+    lines = outcome.err.splitlines()
+    (log,) = [line for line in lines if line.startswith("  log: ")]
+    assert log.endswith("install.log (last 20 lines follow)")
+    start = lines.index(log) + 1
+    assert lines[start : start + 20] == [f"    {number}" for number in range(11, 31)]
+    assert lines[start + 20 : -1] == [
+        f"{name}: not built, because local.root@r1 failed"
+        + ("" if number % 2 == 0 else f", which {dependents[number - 1]} needs")
+        for number, name in enumerate(dependents)
+    ]
+    # What happened as it happened is one line more, and nothing else.
+    assert lines[: lines.index("error: local.root@r1: install failed")] == [
+        line for line in lines if line.startswith("failed local.root@r1 in install (")
+    ]
+
+
+def test_other_branches_go_on(project):
+    """What does not depend on a failure is installed all the same."""
+    project.packages("local.bad@r1", "local.good@r1")
+    project.recipe("local.bad@r1", 'install = "exit 3"')
+    project.recipe("local.good@r1", 'install = "echo > x"')
+    fails(project, "script exited 3", markers=["local.good@r1"])
+
+
+def test_fail_fast_ends_with_the_code_of_a_failure(project):
+    """It was not the user who ended the run; what it did not come to is counted."""
+    project.packages("local.a@r1")
+    project.recipe("local.a@r1", 'dependencies = { "local.bad@r1" }\ninstall = "echo > x"')
+    project.recipe("local.bad@r1", 'install = "exit 3"')
+    fails(project, "script exited 3", "1 failed, 1 not built", words=("sync", "--fail-fast"))
+
+
+@pytest.mark.parametrize(
+    ("query", "reason", "remedy"),
+    [
+        ("pyhton", "no package answers to 'pyhton'; did you mean python?", ""),
+        ("zzz", "no package answers to 'zzz'", "packages here: machine, python"),
+        ("a{", "a missing brace", "options are written"),
+        ("a b", "'a b' does not name a package", "name@revision"),
+        ("", "'' does not name a package", "name@revision"),
+        ("machine", "local.machine@r1 is user-managed", "run its programs by name"),
+        (
+            "python",
+            "'python' could be any of 2 packages; ask with one of\n",
+            "{v=1}\n    local.python@r1{v=2}",
+        ),
+    ],
+)
+def test_a_query_that_names_no_one_package(project, query, reason, remedy):
+    """What there is is said, and what to ask instead; nothing on standard output."""
+    project.manifest(
+        'packages = { "local.machine@r1",\n { recipe = "local.python@r1", options = { v = 1 } },\n'
+        ' { recipe = "local.python@r1", options = { v = 2 } } }'
+    )
+    project.recipe("local.machine@r1", 'check = "true"\ninstall = "true"')
+    project.recipe("local.python@r1", 'install = "echo > x"')
+    assert fails(project, f"error: {reason}", remedy, words=("asset", query)).out == ""
+
+
+def test_an_asset_that_cannot_be_built_prints_nothing(project):
+    """The failure is told as a sync tells it, and no path is printed."""
+    project.packages("local.a@r1")
+    project.recipe("local.a@r1", 'install = "exit 3"')
+    outcome = fails(project, "script exited 3", "asset failed: 1 package", words=("asset", "a"))
+    assert outcome.out == ""
+
+
+def test_a_query_when_a_recipe_cannot_be_read(project):
+    """That recipe may be what was asked for; why it cannot be read is told."""
+    project.packages("local.a@r1")
+    project.recipe("local.a@r1", "install = 3")
+    fails(
+        project,
+        "no package answers to 'zzz'",
+        "error: local.a@r1: recipe_fetch failed",
+        "not all recipes could be read (local.a@r1)",
+        words=("asset", "zzz"),
+    )
+
+
+def test_two_packages_with_one_product(project):
+    """`envy run` does not choose; it says how to."""
+    project.packages("local.b@r1", "local.c@r1")
+    for name in ("b", "c"):
+        project.recipe(f"local.{name}@r1", 'install = "echo > x"\nproducts = { tool = "x" }')
+    outcome = project.envy("run", "true", code=1, trace=False)
+    assert "both local.b@r1 and local.c@r1 provide the product 'tool'" in outcome.err
+    assert "--with QUERY" in outcome.err
+    assert_clean(project, outcome.err, markers=["local.b@r1", "local.c@r1"])

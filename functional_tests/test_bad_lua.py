@@ -1,0 +1,237 @@
+"""Lua that is wrong, hostile or endless: it is told of, or stopped, and never ends envy."""
+
+import signal
+
+import pytest
+from mistakes import Mistakes, assert_clean, fails, interrupt
+from project import Project
+
+NESTED = """
+  local function deeper(level)
+    if level == 0 then return 1 end
+    table.sort({ 2, 1 }, function(a, b)
+      string.gsub("x", "x", function() deeper(level - 1) end)
+      return a < b
+    end)
+  end
+  deeper(200)"""
+
+# What the install function of a recipe does, in line 3 of its file; what is said of it.
+BODIES = [
+    (
+        "os.exit()",
+        "FILE:3: os.exit is not there in recipes",
+        "end a phase by returning, or with error(…)",
+    ),
+    ("os.exit(0, true)", "FILE:3: os.exit is not there in recipes"),
+    (
+        'os.execute("ls")',
+        "FILE:3: os.execute is not there in recipes",
+        "run programs with ctx.run in a phase",
+    ),
+    (
+        'io.popen("ls")',
+        "FILE:3: io.popen is not there in recipes",
+        "run programs with ctx.run in a phase",
+    ),
+    ('error("my words")', "FILE:3: my words"),
+    ("error({})", "FILE:3: (error object is a table value)"),
+    ('coroutine.wrap(function() error("inside") end)()', "FILE:3: inside"),
+    ("local t = nil; t.x = 1", "FILE:3: attempt to index a nil value (local 't')"),
+    ("local function f() return 1 + f() end f()", "FILE:3 (in f): stack overflow"),
+    (
+        "local s = ('x'):rep(1 << 29) .. ('y'):rep(1 << 29)",
+        "Lua code used more memory than the 512 MiB",
+        "write large data to files",
+    ),
+    (
+        'require("other")',
+        "FILE:3: module 'other' was not loaded with the file",
+        "require it outside of functions",
+    ),
+    ("ctx.foo()", "FILE:3: ctx has no field 'foo' in this phase"),
+    ("ctx.coppy()", "FILE:3: ctx has no field 'coppy' in this phase", "did you mean 'copy'?"),
+    ('ctx.fetch("x")', "FILE:3: ctx.fetch is not there in install", "fetch"),
+    ("ctx.run()", "FILE:3: ctx.run: the script must be a string, or an array of lines"),
+    (
+        'ctx.run("true", { tmeout = 3 })',
+        'FILE:3: ctx.run has no field "tmeout"',
+        'did you mean "timeout"?',
+    ),
+    (
+        'ctx.run("true", { timeout = -1 })',
+        "FILE:3: ctx.run: `timeout` must be a number of seconds above 0, not -1",
+    ),
+    (
+        'ctx.run("true", { env = { A = {} } })',
+        "FILE:3: ctx.run: `env.A` must be a string, not an empty table",
+    ),
+    (
+        'ctx.run("true", { cwd = "nowhere" })',
+        "FILE:3: script could not be started, because there is no directory",
+        "asset/nowhere",
+    ),
+    (
+        'ctx.run("true", { shell = { inline = { "no-shell", "-c" } } })',
+        "FILE:3: script could not be started, because there is no program 'no-shell' on PATH",
+        "install no-shell",
+    ),
+    ('ctx.exec("ls")', 'FILE:3: ctx.exec takes an array of strings, such as {"make", "test"}'),
+    (
+        'ctx.exec({ "no-program" })',
+        "there is no program 'no-program' on PATH",
+        "install no-program",
+    ),
+    (
+        'ctx.copy("nowhere", "x")',
+        "FILE:3: cannot copy ",
+        "nowhere: No such file or directory",
+        "check the spelling",
+    ),
+    ('ctx.copy("x")', "FILE:3: ctx.copy: a string was expected, not nil"),
+    (
+        'ctx.write("a", "x") ctx.replace("a", "zz", "y")',
+        "does not contain 'zz'",
+        "the text is taken literally",
+    ),
+    ('ctx.extract("nowhere.tar")', "FILE:3: there is no nowhere.tar in ", "fetched was: nothing"),
+    ('ctx.patch("nowhere.patch")', "FILE:3: there is no nowhere.patch in ", "fetched was: nothing"),
+    ('ctx.remove("/")', "FILE:3: cannot remove /", "it is the root of the file system"),
+    ('ctx.template("{{x}}", {})', "FILE:3: {{x}} has no value"),
+    ('ctx.asset("a@@")', "FILE:3: 'a@@' does not name a package", "ask with a name"),
+    (
+        'ctx.run("cat", { interactive = true })',
+        "FILE:3: interactive = true needs a terminal, and there is none",
+        "run envy from a terminal",
+    ),
+    (
+        'ctx.run("mkfifo pipe")',
+        "/asset/pipe is neither a file, a directory nor a link",
+        "the cache can only hold files",
+    ),
+    ("ctx.mark_install_complete() error('late')", "FILE:3: late"),
+    (NESTED, "C stack overflow"),
+]
+
+
+@pytest.fixture(scope="module")
+def bodies(tmp_path_factory):
+    """One run over all of them, none of which can end it."""
+    project = Project(tmp_path_factory.mktemp("bodies") / "project")
+    cases = [
+        (f"install = function(ctx, opts)\n  {body}\nend", reason, *parts)
+        for body, reason, *parts in BODIES
+    ]
+    return Mistakes(project, cases, timeout=240)
+
+
+@pytest.mark.parametrize("number", range(len(BODIES)))
+def test_a_mistake_in_a_phase(bodies, number):
+    """What is wrong is said with recipe, phase, file and line, and with the remedy."""
+    bodies.check(number, *BODIES[number][1:])
+
+
+def test_mistakes_in_phases_leave_nothing(bodies):
+    """No marker, lock or process, whatever the code tried."""
+    assert_clean(bodies.project, bodies.outcome.err)
+
+
+LOADING = [
+    ("os.exit(0)", "FILE:2: os.exit is not there in recipes", "recipe_fetch failed"),
+    (
+        "while x do",
+        "FILE:3: 'end' expected (to close 'while' at line 2) near <eof>",
+        "recipe_fetch failed",
+    ),
+    ('io.open("x", "w")', "FILE:2: x cannot be written while the file loads", "do it in a phase"),
+    (
+        'require("nowhere")',
+        "FILE:2: module 'nowhere' not found: no nowhere.lua or nowhere/init.lua",
+    ),
+    ('dependencies = function()\n  error("oh") end\ninstall = "true"', "FILE:3: oh"),
+    (
+        'dependencies = function() return "x" end\ninstall = "true"',
+        "FILE:2: `dependencies` must be an array of entries",
+    ),
+    (
+        'exports = function()\n  return { env = 3 } end\ninstall = "true"',
+        "`env` must be a table of variables, not a number",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def loading(tmp_path_factory):
+    """One run over all of them."""
+    return Mistakes(Project(tmp_path_factory.mktemp("loading") / "project"), LOADING)
+
+
+@pytest.mark.parametrize("number", range(len(LOADING)))
+def test_a_mistake_while_a_recipe_loads(loading, number):
+    """The line of the file is said, and the others are read all the same."""
+    loading.check(number, *LOADING[number][1:])
+
+
+def test_callbacks_that_nest_200_deep_and_fit(project):
+    """What Lua can do is done: depth by itself is no mistake."""
+    project.make(
+        "install = function(ctx)\n"
+        "  local function deeper(n) if n > 0 then return pcall(deeper, n - 1) end end\n"
+        '  deeper(180) ctx.write("x", "y")\nend'
+    )
+
+
+ENDLESS = {
+    "a loop": "while true do end",
+    "a loop in a coroutine": "coroutine.wrap(function() while true do end end)()",
+    "a loop that catches": "while true do pcall(function() while true do end end) end",
+    "a loop of coroutines that catches": (
+        "while true do pcall(coroutine.wrap(function() while true do end end)) end"
+    ),
+    # No count hook is called inside of one pattern match.
+    "a pattern match": 'local text = ("a"):rep(40000) text:match("(.-)(.-)(.-)(.-)(.-)b")',
+}
+
+
+@pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS)
+def test_an_endless_phase_is_interrupted(project, code):
+    """Ctrl-C ends it, and the next sync starts over."""
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", f'install = function(ctx)\n  envy.info("begun")\n  {code}\nend')
+    interrupt(project, once="local.one@r1: begun")
+
+
+@pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS)
+def test_an_endless_recipe_is_interrupted_while_it_loads(project, code):
+    """Ctrl-C ends it, before anything was installed."""
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", f'envy.info("begun")\n{code}')
+    interrupt(project, once="local.one@r1: begun")
+
+
+@pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS)
+def test_an_endless_manifest_is_interrupted(project, code):
+    """Ctrl-C ends it, before there is any engine."""
+    project.manifest(f'envy.info("begun")\n{code}')
+    interrupt(project, once="envy.lua: begun")
+
+
+def test_a_second_interrupt_does_not_wait(project):
+    """Who is in a hurry does not wait for what cannot be stopped."""
+    project.packages("local.one@r1")
+    code = ENDLESS["a pattern match"]
+    project.recipe("local.one@r1", f'install = function()\n  envy.info("begun")\n  {code}\nend')
+    ended = interrupt(
+        project,
+        once="local.one@r1: begun",
+        then=lambda process: process.send_signal(signal.SIGTERM),
+    )
+    assert ended.seconds < 1.5  # else two seconds
+
+
+def test_a_mistake_in_a_module_names_the_module(project):
+    """The line is where the code stands, not where it was required."""
+    project.packages("local.one@r1")
+    project.write("recipes/common.lua", 'return {\n  version = nil .. "x" }')
+    project.recipe("local.one@r1", 'local common = require("common")\ninstall = "true"')
+    fails(project, "recipes/common.lua:2: attempt to concatenate a nil value")

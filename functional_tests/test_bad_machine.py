@@ -1,0 +1,285 @@
+"""A machine that does not play along: disks, permissions, terminals, and words that cannot be."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import resource
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+from mistakes import assert_clean, fails
+from project import Project, envy_command
+
+WORKS = 'install = "echo > x"'
+
+
+@pytest.fixture
+def works(project):
+    """A project that syncs, on a machine that does."""
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", WORKS)
+    return project
+
+
+def limited(which, amount):
+    """What a process calls before it becomes envy, to be given only so much of something."""
+    return lambda: resource.setrlimit(which, (amount, amount))
+
+
+def test_a_read_only_cache_root(works, unprivileged):
+    """What cannot be written is said, and how to have a cache elsewhere."""
+    works.cache.mkdir()
+    works.cache.chmod(0o555)
+    fails(
+        works,
+        f"cannot take a lock in the cache: {works.cache}/locks: Permission denied",
+        "name another cache with --cache-root or ENVY_CACHE_ROOT",
+        under=unprivileged,
+    )
+
+
+def test_a_read_only_cache_that_has_everything(works, unprivileged):
+    """Reading takes no lock, and so needs no right to write."""
+    works.envy("sync")
+    for folder, _, _ in os.walk(works.cache):
+        Path(folder).chmod(0o555)
+    outcome = works.envy("sync", under=unprivileged)
+    assert "1 cached" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("root", "reason", "remedy"),
+    [
+        (
+            "/dev/null",
+            "cannot take a lock in the cache: /dev/null/",
+            "name a directory for the cache",
+        ),
+        (
+            "/proc/self",
+            "cannot take a lock in the cache: /proc/self/locks",
+            "declared in envy.lua:2",
+        ),
+        ("/" + "a" * 300, "File name too long", "name a cache with a shorter path"),
+    ],
+)
+def test_a_cache_root_that_can_be_none(works, root, reason, remedy):
+    """The path is said, and why it cannot be."""
+    fails(works, reason, remedy, words=("sync", "--cache-root", root))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 256 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    if (
+        sys.platform != "linux"
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("needs the right to mount a small tmpfs")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('install = "head -c 400000 /dev/zero > x"', "script exited 1: head -c 400000"),
+        ('fetch = "../large"', "No space left on device"),
+        ('install = "seq 100000; echo > x"', "cannot write a log: "),
+    ],
+    ids=["script", "download", "log"],
+)
+def test_a_full_disk(tmp_path, small_disk, body, reason):
+    """It is said where the space ran out, and once there is some the next sync goes on."""
+    project = Project(tmp_path / "project", cache=small_disk / "cache")
+    project.packages("local.one@r1")
+    project.write("large", b"x" * 400_000)
+    project.recipe("local.one@r1", body)
+    fails(project, reason, "No space left on device")
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    project.recipe("local.one@r1", WORKS)
+    assert "1 installed" in project.envy("sync").err
+
+
+def test_a_disk_that_is_full_from_the_start(tmp_path, small_disk):
+    """Not even a lock can be written; what to do is said."""
+    project = Project(tmp_path / "project", cache=small_disk / "cache")
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", WORKS)
+    with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(b"x" * 4096)
+    fails(project, "No space left on device", "free some space, or name another cache")
+
+
+@pytest.mark.parametrize("amount", [0, 30, 200, 400, 600])
+def test_a_limit_on_files_wherever_it_strikes(works, amount):
+    """Writing may fail at any step of publishing; the next sync succeeds."""
+    outcome = works.envy(
+        "sync", code=None, preexec_fn=limited(resource.RLIMIT_FSIZE, amount), trace=False
+    )
+    if outcome.code:
+        assert outcome.err.count("File too large") == 1
+        assert_clean(works, outcome.err)
+    assert "complete" in works.envy("sync").err
+
+
+def test_few_files_may_be_open(project):
+    """Packages at work hold no more files than their number asks for."""
+    names = [f"local.n{number}@r1" for number in range(30)]
+    for name in names:
+        project.recipe(name, WORKS)
+    project.packages(*names)
+    outcome = project.envy("sync", preexec_fn=limited(resource.RLIMIT_NOFILE, 64))
+    assert "30 installed" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "reason", "remedy"),
+    [
+        ("snyc", {}, "there is no command 'snyc'", 'did you mean "sync"?'),
+        ("", {}, "Commands:", "sync"),
+        ("sync --jbos 3", {}, "No such option", "--jobs"),
+        ("sync --jobs 0", {}, "Invalid value for '-j' / '--jobs'", "0 is not in the range"),
+        (
+            "sync --jobs many",
+            {},
+            "Invalid value for '-j' / '--jobs'",
+            "'many' is not a valid integer",
+        ),
+        ("sync --manifest", {}, "Option '--manifest' requires an argument", ""),
+        ("sync --manifest=", {}, "--manifest is empty", "give --manifest a path, or leave it out"),
+        ("sync --cache-root=", {}, "--cache-root is empty", "give --cache-root a path"),
+        ("asset", {}, "Missing argument 'QUERY'", "Usage: envy asset"),
+        ("run", {}, "Missing argument 'CMD", "Usage: envy run"),
+        (
+            "sync --trace=loud",
+            {},
+            "--trace=loud is neither --trace=stderr nor --trace=file:PATH",
+            "",
+        ),
+        (
+            "sync --trace=file:/nowhere/x",
+            {},
+            "cannot write the trace to /nowhere/x",
+            "a folder that exists",
+        ),
+        (
+            "sync",
+            {"ENVY_YES": "maybe"},
+            "ENVY_YES is 'maybe', which is neither yes nor no",
+            "ENVY_YES=1",
+        ),
+        (
+            "sync",
+            {"ENVY_CACHE_ROOT": "here"},
+            "ENVY_CACHE_ROOT is 'here', which is not an absolute path",
+            "--cache-root here",
+        ),
+    ],
+)
+def test_words_that_cannot_be(works, words, environment, reason, remedy):
+    """Bad usage ends with 2 before anything is read, and says what is right."""
+    outcome = works.envy(*words.split(), env=environment, code=2, trace=False)
+    assert outcome.err.count(reason) == 1, outcome.err
+    assert remedy in outcome.err
+    assert outcome.out == ""
+    assert_clean(works, outcome.err)
+
+
+def test_a_program_that_is_not_there(works):
+    """`envy run` ends as a shell does, with 127."""
+    outcome = works.envy("run", "no-such-program", code=127, trace=False)
+    assert "there is no program 'no-such-program'" in outcome.err
+
+
+def in_shell(project, words):
+    """Run a line of shell in which envy is called as `$ENVY`."""
+    environment = project.environment({"ENVY": envy_command()})
+    return subprocess.run(
+        ["bash", "-c", words],
+        cwd=project.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", "<&-", ">&-", "<&- >&- 2>&-"])
+def test_a_sync_needs_no_terminal(works, closed):
+    """Nobody who listens is no failure."""
+    assert in_shell(works, f"$ENVY sync {closed}").returncode == 0
+    assert works.markers() == ["local.one@r1"]
+
+
+def test_an_answer_that_cannot_be_written(works):
+    """A script that reads a path must not take nothing for one."""
+    ended = in_shell(works, "$ENVY asset one > /dev/full")
+    assert ended.returncode == 1
+    assert "error: cannot write to standard output: No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_reader_who_has_left(works):
+    """A closed pipe is no error to shout about."""
+    ended = in_shell(works, "$ENVY trace-schema | true; exit ${PIPESTATUS[0]}")
+    assert "Traceback" not in ended.stderr
+    assert "Exception" not in ended.stderr
+
+
+def test_a_trace_on_a_full_disk_ends_and_the_run_goes_on(works):
+    """Watching a run is no reason for it to fail."""
+    outcome = works.envy("sync", "--trace=file:/dev/full", trace=False)
+    assert outcome.err.count("the trace /dev/full ends here: No space left on device") == 1
+
+
+def at_terminal(project, once, keys):
+    """Sync at a terminal of its own, with `keys` typed once something is said; (code, said)."""
+    master, slave = pty.openpty()
+    process = project.popen(
+        "sync",
+        env={"TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(slave)
+    said, typed = b"", False
+    with os.fdopen(master, "r+b", buffering=0) as terminal, contextlib.suppress(OSError):
+        while piece := terminal.read(4096):
+            said += piece
+            if once in said and not typed:
+                typed = True
+                terminal.write(keys)
+    return process.wait(timeout=20), said.decode()
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "answer"),
+    [
+        (b"\x03", 130, "[y/N] ^C\r\ncancelled\r\n"),
+        (b"\x04", 1, "[y/N] \r\n"),
+        (b"n\n", 1, "not installed, as you said"),
+    ],
+    ids=["interrupt", "end of input", "no"],
+)
+def test_a_question_that_gets_no_yes(project, keys, code, answer):
+    """Nothing is installed, and who interrupts does not wait for anything."""
+    project.packages("local.machine@r1")
+    project.recipe(
+        "local.machine@r1", f'check = "test -e {project.root}/done"\ninstall = "touch done"'
+    )
+    ended, said = at_terminal(project, b"install them? [y/N] ", keys)
+    assert (ended, answer in said) == (code, True), said
+    assert not (project.root / "done").exists()
+    assert_clean(project, said)

@@ -1,0 +1,295 @@
+"""Recipe files that cannot be: each with its own message, and nothing left behind."""
+
+import hashlib
+
+import pytest
+from mistakes import Mistakes, assert_clean, fails, one_fails
+from project import Project
+
+DECLARATIONS = [
+    (
+        'instal = "true"',
+        "FILE:2: the recipe has nothing that makes content",
+        "did you mean `install` by `instal`?",
+    ),
+    (
+        "about = {}",
+        "FILE: the recipe has nothing that makes content",
+        "give it `fetch`, `build` or `install`",
+    ),
+    ("install = 3", "FILE:2: `install` must be a script (a string) or a function, not a number"),
+    (
+        'install = { "a", "b" }',
+        "FILE:2: `install` must be a script (a string) or a function, not a table",
+        "[[ … ]]",
+    ),
+    (
+        'install = ""',
+        "FILE:2: `install` must be a script (a string) or a function, not an empty string",
+    ),
+    (
+        'check = "true"',
+        "FILE:2: a recipe with `check` is user-managed, and needs `install`",
+        "where `check` holds",
+    ),
+    (
+        'check = "true"\nfetch = "x"\ninstall = "true"',
+        "FILE:3: a recipe with `check` is user-managed, and may not have `fetch`",
+        "put what is to be downloaded into a recipe of its own and depend on it",
+    ),
+    (
+        'deploy = "true"\ninstall = "true"',
+        "FILE:2: `deploy` must be a function, not a string",
+        "ctx.run([[",
+    ),
+    (
+        'fetch = { source = "a", shasum = "x" }',
+        'FILE:2: a source has no field "shasum"',
+        "known here: blake3",
+    ),
+    ("fetch = 3", "FILE:2: a source must be a string or a table with `source`, not a number"),
+    (
+        'fetch = { "x/a", "y/a" }',
+        'FILE:2: two sources have the file name "a": x/a and y/a',
+        'dest = "NAME"',
+    ),
+    (
+        'fetch = { source = "a", strip = -1 }',
+        "FILE:2: `strip` must be a whole number, 0 or more, not -1",
+    ),
+    (
+        'fetch = "nowhere.txt"',
+        "FILE:2: there is no ",
+        "recipes/nowhere.txt to fetch",
+        "is relative to",
+    ),
+    (
+        'fetch = { source = "https://x/y", sha256 = "xyz" }',
+        "FILE:2: `sha256` must be 64 hexadecimal digits",
+    ),
+    ('fetch = "s3://b/x"', 'FILE:2: envy does not speak "s3:"', "sources are"),
+    (
+        "fetch = function() return 3 end",
+        "FILE:2: a source must be a string or a table with `source`, not a number\n",
+    ),
+    (
+        'stage = { stripp = 1 }\nfetch = "x"',
+        'FILE:2: a stage table has no field "stripp"',
+        'did you mean "strip"?',
+    ),
+    (
+        'products = { x = "../up" }\ninstall = "true"',
+        'FILE:2: the product x is "../up", which is not inside the asset',
+    ),
+    (
+        'install = "echo > x"\nproducts = function()\n  return 3 end',
+        "FILE:3: `products` must be a table of paths, not a number",
+        'such as { gn = "bin/gn" }',
+    ),
+    (
+        'exports = { pth = { "bin" } }\ninstall = "true"',
+        'FILE:2: `exports` has no field "pth"',
+        'did you mean "path"?',
+    ),
+    (
+        'about = { licence = "MIT" }\ninstall = "true"',
+        'FILE:2: `about` has no field "licence"',
+        'did you mean "license"?',
+    ),
+    (
+        'platforms = { "plan9" }\ninstall = "true"',
+        "FILE:2: 'plan9' is no platform",
+        "linux, darwin",
+    ),
+    (
+        'pass_env = "X"\ninstall = "true"',
+        "FILE:2: `pass_env` must be an array of non-empty strings",
+        'pass_env = { "X" }',
+    ),
+    ('alias = "a.b"\ninstall = "true"', 'FILE:2: the alias "a.b" holds what no alias may'),
+    (
+        'inputs = { "no/*.txt" }\ninstall = "true"',
+        "FILE:2: `inputs` names 'no/*.txt', and there is no such file",
+        "beside the recipe",
+    ),
+    (
+        'host = { "no-such-program" }\ninstall = "true"',
+        "FILE:2: `host` names no-such-program",
+        "install no-such-program on this machine",
+    ),
+    (
+        'options = { v = { type = "strng" } }\ninstall = "true"',
+        "FILE:2: option v has an unknown type, 'strng'",
+        "types are string",
+    ),
+    (
+        'options = { v = { type = "string", default = 3 } }\ninstall = "true"',
+        "FILE:2: the default of option v must be a string",
+    ),
+    (
+        'options = { v = { type = "string", required = true } }\ninstall = "true"',
+        "the recipe needs the option v, a string",
+    ),
+    (
+        'dependencies = "local.b@r1"\ninstall = "true"',
+        "FILE:2: `dependencies` must be an array of entries, not a string",
+    ),
+    (
+        (
+            'dependencies = {\n  { recipe = "local.b@r1",\n    needed_by = "bild" } }\n'
+            'install = "true"'
+        ),
+        'FILE:4: `needed_by` names no phase: "bild"',
+        'did you mean "build"?',
+    ),
+    (
+        'dependencies = {\n  { recipie = "local.b@r1" } }\ninstall = "true"',
+        'FILE:3: an entry has no field "recipie"',
+        'did you mean "recipe"?',
+    ),
+    (
+        'install = "true"\ncheck = function()\n  return 3 end',
+        "FILE:3: `check` must return true, false, or a script, not 3",
+        "for example",
+    ),
+    (
+        'build = "true"',
+        "FILE:2: there is nothing to publish: nothing was fetched or built",
+        "ctx.mark_install_complete()",
+    ),
+    (
+        'install = "true"',
+        "FILE:2: there is nothing to publish: install put nothing there",
+        "ctx.mark_install_complete()",
+    ),
+    (
+        "install = function() return 3 end",
+        "FILE:2: there is nothing to publish: install put nothing there",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def declarations(tmp_path_factory):
+    """One run over all of them: no mistake hides another."""
+    return Mistakes(Project(tmp_path_factory.mktemp("declarations") / "project"), DECLARATIONS)
+
+
+@pytest.mark.parametrize("number", range(len(DECLARATIONS)))
+def test_a_mistake_in_a_recipe(declarations, number):
+    """What is wrong is said with recipe, phase, file and line, who declared it, and the remedy."""
+    declarations.check(number, *DECLARATIONS[number][1:])
+
+
+def test_recipes_with_mistakes_leave_nothing(declarations):
+    """No marker, lock or process, and one final line that counts them."""
+    said = declarations.outcome.err
+    assert_clean(declarations.project, said)
+    assert f"{len(DECLARATIONS)} failed" in said.splitlines()[-1]
+
+
+def test_a_recipe_of_another_identity(project):
+    """Both identities are said, and where each is written."""
+    project.packages("local.a@r1")
+    project.write("recipes/local.a@r1.lua", 'identity = "local.b@r1"\ninstall = "true"')
+    fails(
+        project,
+        'recipes/local.a@r1.lua:1: the recipe says it is "local.b@r1", and "local.a@r1" was asked '
+        "for in envy.lua:2",
+        "make the two the same",
+    )
+
+
+def test_a_recipe_without_identity(project):
+    """The line to add is said."""
+    project.packages("local.a@r1")
+    project.write("recipes/local.a@r1.lua", 'install = "true"')
+    fails(project, "does not say who it is", 'add identity = "local.a@r1"')
+
+
+def test_a_recipe_file_that_is_not_there(project):
+    """The path is said, who asked for it, and a file that was perhaps meant."""
+    project.packages("local.pyhton@r1")
+    project.recipe("local.python@r1", "")
+    fails(
+        project,
+        f"envy.lua:2: there is no recipe file {project.root}/recipes/local.pyhton@r1.lua",
+        "did you mean local.python@r1.lua?",
+    )
+
+
+def test_a_dependency_whose_file_is_not_there(project):
+    """Who declares it is said, and that what needs it was not built."""
+    project.packages("local.a@r1")
+    project.recipe("local.a@r1", 'dependencies = {\n  "local.b@r1" }\ninstall = "true"')
+    fails(
+        project,
+        "recipes/local.a@r1.lua:3: there is no recipe file",
+        "declared in recipes/local.a@r1.lua:3, needed by local.a@r1",
+        "local.a@r1: not built, because local.b@r1 failed",
+    )
+
+
+def test_a_recipe_file_that_is_not_what_was_promised(project):
+    """Both digests are shown, to compare and to paste."""
+    path = project.recipe("local.a@r1", 'install = "echo > x"')
+    project.manifest(
+        f'packages = {{ {{ recipe = "local.a@r1", source = "recipes/{path.name}", '
+        f'sha256 = "{"0" * 64}" }} }}'
+    )
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    fails(project, "is not the one that was declared", f"expected {'0' * 64}", f"actual   {actual}")
+
+
+def test_a_download_that_is_not_what_was_promised(project):
+    """Nothing of it is used, and the place to correct is named."""
+    data = project.write("data.txt", "hello")
+    actual = hashlib.sha256(data.read_bytes()).hexdigest()
+    one_fails(
+        project,
+        f'fetch = {{ source = "../data.txt", sha256 = "{"0" * 64}" }}',
+        "sha256 of ../data.txt is not the one that was declared",
+        f"actual   {actual}",
+        "declare the actual digest",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "remedy"),
+    [
+        ('versoin = "1"', 'the recipe has no option "versoin"', 'did you mean "version"?'),
+        ("version = 3", "option version must be a string, not a number", 'version = "3"'),
+        ('version = "3"', 'option version is "3", which is not among its choices', '"1", "2"'),
+        ("", "the recipe needs the option version, a string", "options = { version = … }"),
+        ('version = "1", jobs = "x"', "option jobs must be an integer, not a string", ""),
+    ],
+)
+def test_an_option_that_cannot_be(project, options, reason, remedy):
+    """Options are judged before anything is fetched, where they are given."""
+    project.manifest(
+        'packages = {\n  { recipe = "local.a@r1", options = { ' + options + " } },\n}\n"
+    )
+    project.recipe(
+        "local.a@r1",
+        'options = { version = { type = "string", required = true, choices = { "1", "2" } },\n'
+        '  jobs = { type = "integer", default = 1 } }\nfetch = "nowhere.txt"',
+    )
+    fails(project, f"envy.lua:2: {reason}", remedy, "declared in envy.lua:2")
+
+
+def test_an_unreadable_recipe(project, unprivileged):
+    """Who may not read it is told so."""
+    project.packages("local.a@r1")
+    project.recipe("local.a@r1", 'install = "true"').chmod(0)
+    fails(
+        project,
+        "envy.lua:2: cannot read the recipe file",
+        "Permission denied",
+        under=unprivileged,
+    )
+
+
+def test_a_product_that_is_not_there_is_told(project):
+    """A package whose product points to nothing is published, with a word about it."""
+    outcome = project.sync_one('install = "echo > x"\nproducts = { tool = "bin/tool" }')
+    assert "warning: local.one@r1: the product tool is bin/tool" in outcome.err

@@ -1,0 +1,203 @@
+"""The file functions of ctx: each does what its name says, relative to the run directory."""
+
+import pytest
+from project import Project, tree
+
+# What a case does in install, and the files that are in the asset after it.
+CASES = {
+    "write makes parents": ('ctx.write("a/b.txt", "text")', {"a/b.txt": "text"}),
+    "write replaces": ('ctx.write("a", "1") ctx.write("a", "2")', {"a": "2"}),
+    "read": ('ctx.write("a", "x") ctx.write("b", ctx.read("a") .. "y")', {"a": "x", "b": "xy"}),
+    "mkdir": ('ctx.mkdir("a/b") ctx.mkdir("a/b") ctx.write("a/b/c", "x")', {"a/b/c": "x"}),
+    "exists": (
+        'ctx.write("a", tostring(ctx.exists("a")) .. tostring(ctx.exists("..")))',
+        {"a": "falsetrue"},
+    ),
+    "copy to a name": (
+        'ctx.write("a", "x") ctx.copy("a", "new/folder/b")',
+        {"a": "x", "new/folder/b": "x"},
+    ),
+    "copy into a folder": (
+        'ctx.write("a", "x") ctx.mkdir("d") ctx.copy("a", "d")',
+        {"a": "x", "d/a": "x"},
+    ),
+    "copy into a folder to be made": (
+        'ctx.write("a", "x") ctx.copy("a", "d/")',
+        {"a": "x", "d/a": "x"},
+    ),
+    "copy a tree to a name": (
+        'ctx.write("t/u/a", "x") ctx.symlink("a", "t/u/l") ctx.copy("t", "v")',
+        {"t/u/a": "x", "t/u/l": "-> a", "v/u/a": "x", "v/u/l": "-> a"},
+    ),
+    "copy a tree into a folder": (
+        'ctx.write("t/a", "x") ctx.copy("t", "d/")',
+        {"t/a": "x", "d/t/a": "x"},
+    ),
+    "copy what is in a folder": (
+        'ctx.write("t/a", "x") ctx.mkdir("d") ctx.copy("t/.", "d")',
+        {"t/a": "x", "d/a": "x"},
+    ),
+    "move to a name": ('ctx.write("a", "x") ctx.move("a", "d/b")', {"d/b": "x"}),
+    "move into a folder": ('ctx.write("a", "x") ctx.move("a", "d/")', {"d/a": "x"}),
+    "move a tree": ('ctx.write("t/a", "x") ctx.move("t", "u")', {"u/a": "x"}),
+    "remove a tree": ('ctx.write("t/a", "x") ctx.write("b", "") ctx.remove("t")', {"b": ""}),
+    "remove what is not there": ('ctx.write("b", "") ctx.remove("t")', {"b": ""}),
+    "symlink": ('ctx.write("a", "x") ctx.symlink("a", "d/l")', {"a": "x", "d/l": "-> a"}),
+    "glob": (
+        (
+            'ctx.write("d/b.c", "") ctx.write("d/a.c", "") ctx.write("d/e/f.c", "") '
+            'ctx.write("found", table.concat(ctx.glob("d/*.c"), " ") .. "|" '
+            '.. table.concat(ctx.glob("**/f.c"), " "))'
+        ),
+        {"d/b.c": "", "d/a.c": "", "d/e/f.c": "", "found": "d/a.c d/b.c|d/e/f.c"},
+    ),
+    "ls": (
+        (
+            'ctx.write("b", "") ctx.write("a/c", "") ctx.write("found", '
+            'table.concat(ctx.ls(), " ") .. "|" .. table.concat(ctx.ls("a"), " "))'
+        ),
+        {"b": "", "a/c": "", "found": "a b|c"},
+    ),
+    "replace counts": (
+        'ctx.write("a", "1.1.2") ctx.write("n", tostring(ctx.replace("a", "1.", "x")))',
+        {"a": "xx2", "n": "2"},
+    ),
+    "replace takes text literally": (
+        'ctx.write("a", "a%d+") ctx.replace("a", "%d+", "%1")',
+        {"a": "a%1"},
+    ),
+    "patch given as text": (
+        (
+            'ctx.write("f", "one\\ntwo\\n") '
+            'ctx.patch("--- a/f\\n+++ b/f\\n@@ -1,2 +1,2 @@\\n one\\n-two\\n+three\\n")'
+        ),
+        {"f": "one\nthree\n"},
+    ),
+    "patch with strip": (
+        (
+            'ctx.write("f", "two\\n") '
+            'ctx.patch("--- f\\n+++ f\\n@@ -1 +1 @@\\n-two\\n+three\\n", { strip = 0 })'
+        ),
+        {"f": "three\n"},
+    ),
+    "template": (
+        'ctx.write("a", ctx.template("{{x}}-{{ y }}", { x = 1, y = "two" }))',
+        {"a": "1-two"},
+    ),
+    "quote": (
+        """ctx.run("printf %s " .. ctx.quote("it's $HOME") .. " > a")""",
+        {"a": "it's $HOME"},
+    ),
+    "a colon works": (
+        'ctx:write("a", "x") ctx:copy("a", "b") ctx:run("cat a >> b")',
+        {"a": "x", "b": "xx"},
+    ),
+    "absolute paths": ('ctx.write(ctx.install_dir .. "/a", "x")', {"a": "x"}),
+    "bytes survive": (
+        (
+            'ctx.run("printf \'\\\\377x\' > a") ctx.write("b", ctx.read("a")) '
+            'ctx.write("same", tostring(ctx.run("cmp a b").exit_code)) '
+            'ctx.remove("a") ctx.remove("b")'
+        ),
+        {"same": "0"},
+    ),
+}
+
+
+def identity_of(case):
+    """The recipe of a case."""
+    return f"local.{case.replace(' ', '-')}@r1"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """One sync of a recipe for each case."""
+    project = Project(tmp_path_factory.mktemp("cases") / "project")
+    project.packages(*map(identity_of, CASES))
+    for case, (body, _) in CASES.items():
+        project.recipe(identity_of(case), f"install = function(ctx) {body} end")
+    return project.envy("sync")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_file_functions(made, case):
+    """What the functions leave behind is what their documentation says."""
+    assert tree(made.folder(identity_of(case))) == CASES[case][1]
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("755", 0o755), ('"750"', 0o750), ('"u+x"', 0o744)])
+def test_chmod(project, mode, wanted):
+    """Permissions are octal digits, as a number or text, or letters."""
+    body = f'ctx.write("a", "") ctx.chmod("a", "644") ctx.chmod("a", {mode})'
+    folder = project.make(f"install = function(ctx) {body} end")
+    assert (folder / "a").stat().st_mode & 0o777 == wanted
+
+
+def test_copies_keep_their_mode(project):
+    """An executable file stays one."""
+    body = 'ctx.write("a", "") ctx.chmod("a", "755") ctx.copy("a", "d/")'
+    folder = project.make(f"install = function(ctx) {body} end")
+    assert (folder / "d/a").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('ctx.write("a", "x") ctx.replace("a", "y", "z")', "does not contain 'y'"),
+        ('ctx.copy("missing", "b")', "missing: No such file or directory"),
+        ('ctx.read("missing")', "missing: No such file or directory"),
+        ('ctx.patch("--- a/f\\n+++ b/f\\n@@ -1 +1 @@\\n-two\\n+three\\n")', "patch"),
+        ('ctx.template("{{colour}}", { color = 1 })', "{{colour}} has no value"),
+        ("ctx.copy()", "ctx.copy"),
+        ('ctx.cpoy("a", "b")', "did you mean 'copy'?"),
+    ],
+)
+def test_mistakes_say_where_they_are(project, body, message):
+    """A function that cannot do its work says why, at the author's line."""
+    run = project.sync_one(f"install = function(ctx)\n  {body}\nend", code=1)
+    assert message in run.err
+    assert "recipes/local.one@r1.lua:3" in run.err
+
+
+# -- the recipe's own folder --------------------------------------------------------------------
+
+READERS = {
+    "copy": 'ctx.copy(ctx.recipe_dir .. "/own/file.txt", "file.txt")',
+    "read": 'ctx.write("file.txt", ctx.read(ctx.recipe_dir .. "/own/file.txt"))',
+    "io.open": 'ctx.write("file.txt", io.open(ctx.recipe_dir .. "/own/file.txt"):read("a"))',
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_file_that_is_not_in_the_key_may_not_be_read(project, reader):
+    """A file of the recipe's folder that nobody declared is refused, with the line to add."""
+    project.write("recipes/own/file.txt", "own")
+    run = project.sync_one(f"install = function(ctx) {READERS[reader]} end", code=1)
+    assert "own/file.txt" in run.err
+    assert "inputs" in run.err
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "declared",
+    [
+        'inputs = { "own/*.txt" }',
+        'inputs = { "own" }',
+        'local text = io.open("own/file.txt"):read()',
+    ],
+)
+def test_a_file_that_is_in_the_key_may_be_read(project, reader, declared):
+    """What `inputs` lists, alone or in a folder, and what was read while loading may be read."""
+    project.write("recipes/own/file.txt", "own")
+    folder = project.make(f"{declared}\ninstall = function(ctx) {READERS[reader]} end")
+    assert tree(folder) == {"file.txt": "own"}
+
+
+def test_a_patch_of_the_recipes_folder_is_named_as_its_input(project):
+    """ctx.patch finds a declared patch beside the recipe."""
+    project.write("recipes/patches/a.patch", "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-two\n+three\n")
+    folder = project.make(
+        """inputs = { "patches/*.patch" }
+        install = function(ctx) ctx.write("f", "two\\n") ctx.patch("patches/a.patch") end"""
+    )
+    assert tree(folder) == {"f": "three\n"}

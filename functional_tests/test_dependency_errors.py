@@ -1,0 +1,243 @@
+"""Mistakes about dependencies: each names the candidates, the place, and what to do."""
+
+from pathlib import Path
+
+import pytest
+
+TOOL = 'install = "echo tool > tool.txt"\n'
+PYTHON = TOOL + 'products = { python = "tool.txt" }\n'
+
+
+def failure(project, app, **others):
+    """What sync says to a project of `local.app@r1` and other recipes, by name."""
+    project.packages("local.app@r1", *[f"local.{name}@r1" for name in others])
+    for name, body in {"app": app, **others}.items():
+        project.recipe(f"local.{name}@r1", body)
+    return project.envy("sync", code=1, trace=False).err
+
+
+def needs(entries):
+    """The line that declares dependencies."""
+    return f"dependencies = {{ {entries} }}\n"
+
+
+def test_two_providers_of_one_product(project):
+    """A reference to a product lists all who provide it, and says how to choose."""
+    said = failure(project, needs('{ product = "python" }') + TOOL, a=PYTHON, b=PYTHON)
+    assert "several packages answer to the product 'python', which local.app@r1 needs" in said
+    assert "    local.a@r1\n    local.b@r1\n" in said
+    assert "for a product, whose" in said
+
+
+def test_a_product_of_a_recipe_that_does_not_provide_it(project):
+    """A broken constraint names who provides the product, and what the recipe asked for does."""
+    app = needs('{ product = "python", recipe = "b" }') + TOOL
+    said = failure(project, app, a=PYTHON, b=TOOL)
+    assert "nothing answers to the product 'python' of 'b', which local.app@r1 needs" in said
+    assert "it is provided by local.a@r1; local.b@r1 answers to 'b' and provides nothing" in said
+    assert "recipes/local.app@r1.lua:2" in said
+
+
+def test_a_strong_dependency_without_its_product(project):
+    """The error stands at the entry, and names what the recipe does provide."""
+    app = needs('{ product = "pythn", recipe = "local.b@r1" }') + TOOL
+    said = failure(project, app, b=PYTHON)
+    assert "recipes/local.app@r1.lua:2: local.b@r1 was to provide the product 'pythn'" in said
+    assert "and provides python" in said
+
+
+@pytest.mark.parametrize("path", ["/usr/bin/gn", "../gn", "bin/../../gn"])
+@pytest.mark.parametrize("form", ["{{ gn = '{}' }}", "function() return {{ gn = '{}' }} end"])
+def test_a_product_outside_the_asset(project, path, form):
+    """Absolute paths and those with `..` are refused before anything is built."""
+    said = failure(project, TOOL + f"products = {form.format(path)}")
+    assert f'the product gn is "{path}", which is not inside the asset' in said
+    assert "relative to the asset, such as bin/gn" in said
+    assert project.markers() == []
+
+
+def test_a_build_dependency_in_the_payload(project):
+    """What is only there while building may not be mentioned in what is published."""
+    app = needs('{ recipe = "local.b@r1", use = "build" }')
+    app += 'install = function(ctx) ctx.write("out", ctx.asset("b")) end'
+    said = failure(project, app, b=TOOL)
+    assert "asset/out holds the path of local.b@r1, which is only there while building" in said
+    assert 'declare local.b@r1 with use = "run"' in said
+    assert project.markers() == ["local.b@r1"]
+
+
+def test_an_asset_that_is_not_declared(project):
+    """A package of the project that the recipe does not declare is refused with what to add."""
+    said = failure(project, 'install = function(ctx) ctx.asset("b") end', b=TOOL)
+    assert "recipes/local.app@r1.lua:2: ctx.asset('b'): local.app@r1 declares no such" in said
+    assert 'add { recipe = "b" } to its `dependencies`; declared are: none' in said
+
+
+def test_an_asset_that_is_declared_for_a_later_phase(project):
+    """The error says from when on it is there, and how to have it now."""
+    app = needs('{ recipe = "local.b@r1", needed_by = "install" }')
+    app += 'build = function(ctx) ctx.asset("b") end\n' + TOOL
+    said = failure(project, app, b=TOOL)
+    assert "local.b@r1 is there only from install on, and this is build" in said
+    assert 'declare it with needed_by = "build" (or an earlier phase)' in said
+
+
+def test_an_asset_of_a_user_managed_package(project):
+    """A package without a folder in the cache is refused with what to use instead."""
+    app = needs('{ recipe = "local.b@r1" }') + 'install = function(ctx) ctx.asset("b") end'
+    said = failure(project, app, b='check = "true"\ninstall = "true"')
+    assert "ctx.asset('b'): local.b@r1 is user-managed" in said
+    assert "ctx.product" in said
+
+
+VARIANTS = 'options = { v = { type = "string" } }\n' + TOOL
+BOTH = needs(
+    '{ recipe = "local.b@r1", options = { v = "1" } }, '
+    '{ recipe = "local.b@r1", options = { v = "2" } }'
+)
+
+
+def test_two_variants_under_one_name(project):
+    """The bare identity is ambiguous between option variants; the error shows how to ask."""
+    project.recipe("local.b@r1", VARIANTS)
+    said = failure(project, BOTH + 'install = function(ctx) ctx.asset("local.b@r1") end')
+    assert 'local.b@r1{v="1"}\n      local.b@r1{v="2"}\n' in said
+    assert 'ctx.asset([[local.b@r1{v="1"}]])' in said
+
+
+def test_two_variants_are_both_reachable(project):
+    """Asked for as the error shows, or by an option alone, each variant gives its own folder."""
+    project.recipe("local.b@r1", VARIANTS)
+    project.packages("local.app@r1")
+    project.recipe(
+        "local.app@r1",
+        BOTH + "install = function(ctx)\n"
+        "  local one, two = ctx.asset([[local.b@r1{v=\"1\"}]]), ctx.asset('b{v=2}')\n"
+        "  assert(one ~= two)\n  ctx.mark_install_complete()\nend",
+    )
+    project.envy("sync")
+    assert project.markers() == ["local.app@r1", "local.b@r1", "local.b@r1"]
+
+
+def test_a_product_that_two_dependencies_provide(project):
+    """ctx.product does not choose; it names both."""
+    app = needs('{ recipe = "local.a@r1" }, { recipe = "local.b@r1" }')
+    app += 'install = function(ctx) ctx.product("python") end'
+    said = failure(project, app, a=PYTHON, b=PYTHON)
+    assert "several dependencies provide it: local.a@r1, local.b@r1" in said
+    assert 'say which: { product = "python", recipe = "…" }' in said
+
+
+# -- a recipe outside namespace local never depends on a local one --------------------------------
+
+SHARED = '{ recipe = "vendor.app@v1", source = "recipes/vendor.app@v1.lua" }'
+
+
+def vendor(project, entries, more=""):
+    """What sync says to a shared recipe with these dependencies, beside other packages."""
+    project.manifest(f"packages = {{ {SHARED}{more} }}")
+    project.recipe("vendor.app@v1", needs(entries) + TOOL)
+    project.recipe("local.tool@r1", PYTHON)
+    return project.envy("sync", code=1, trace=False).err
+
+
+@pytest.mark.parametrize(
+    ("entries", "more"),
+    [
+        ('{ recipe = "local.tool@r1" }', ""),
+        ('{ recipe = "x", weak = { recipe = "local.tool@r1" } }', ""),
+        ('{ recipe = "tool" }', ', "local.tool@r1"'),
+        ('{ recipe = "t" }', ', { recipe = "local.tool@r1", alias = "t" }'),
+        ('{ product = "python" }', ', "local.tool@r1"'),
+        ('{ product = "python", recipe = "local.tool@r1", source = "local.tool@r1.lua" }', ""),
+    ],
+    ids=["strong", "weak", "query", "alias", "product", "strong-product"],
+)
+def test_a_shared_recipe_depends_on_no_local_one(project, entries, more):
+    """By whatever route the local recipe is named, the edge is refused at its place."""
+    said = vendor(project, entries, more)
+    assert "recipes/vendor.app@v1.lua:2: vendor.app@v1 depends on local.tool@r1" in said
+    assert "give the dependency a namespace of its own" in said
+    assert "vendor.app@v1" not in project.markers()
+
+
+@pytest.mark.parametrize(
+    ("entry", "more"),
+    [
+        ('"local.tool@r1"', ""),
+        ('{ recipe = "x", weak = "local.tool@r1" }', ""),
+        ('{ recipe = "tool" }', ', "local.tool@r1"'),
+    ],
+    ids=["strong", "weak", "query"],
+)
+def test_the_source_of_a_shared_recipe_depends_on_no_local_one(project, entry, more):
+    """The tools of a custom source are dependencies as others are."""
+    source = f"{{ dependencies = {{ {entry} }}, fetch = function(ctx) end }}"
+    project.manifest(f'packages = {{ {{ recipe = "vendor.app@v1", source = {source} }}{more} }}')
+    project.recipe("local.tool@r1", TOOL)
+    said = project.envy("sync", code=1, trace=False).err
+    assert "envy.lua:1: vendor.app@v1 depends on local.tool@r1" in said
+
+
+def test_an_unused_local_fallback_is_refused_too(project):
+    """The rule is about what is written, so it does not depend on what else there is."""
+    other = ', { recipe = "other.x@v1", source = "recipes/other.x@v1.lua" }'
+    project.recipe("other.x@v1", TOOL)
+    said = vendor(project, '{ recipe = "x", weak = { recipe = "local.tool@r1" } }', other)
+    assert "vendor.app@v1 depends on local.tool@r1" in said
+
+
+# -- names ---------------------------------------------------------------------------------------
+
+
+def test_an_alias_computed_from_options(project):
+    """Two variants of one recipe name themselves, and each is found by its own name."""
+    project.manifest(
+        'packages = { { recipe = "local.gcc@r1", options = { target = "arm" } },\n'
+        '  { recipe = "local.gcc@r1", options = { target = "riscv" } } }'
+    )
+    project.recipe(
+        "local.gcc@r1",
+        'options = { target = { type = "string" } }\n'
+        'alias = function(opts) return opts.target .. "-gcc" end\n'
+        "install = function(ctx, opts) ctx.write('target', opts.target) end",
+    )
+    for target in ("arm", "riscv"):
+        folder = project.envy("asset", f"{target}-gcc").out.strip()
+        assert (Path(folder) / "target").read_text() == target
+
+
+def test_an_alias_of_a_recipe_file_answers_references(project):
+    """What a recipe calls itself is a name like its own; two claimants are ambiguous."""
+    app = needs('{ recipe = "make" }') + TOOL
+    project.packages("local.app@r1", "local.gmake@r1")
+    project.recipe("local.app@r1", app)
+    project.recipe("local.gmake@r1", 'alias = "make"\n' + TOOL)
+    project.envy("sync")
+    said = failure(project, app, gmake='alias = "make"\n' + TOOL, bmake='alias = "make"\n' + TOOL)
+    assert "several packages answer to 'make'" in said
+
+
+def test_dependencies_computed_from_options(project):
+    """A function of the options decides what is needed, and with which options of its own."""
+    project.manifest(
+        'packages = { { recipe = "local.app@r1", options = { debug = true, version = "2" } } }'
+    )
+    project.recipe(
+        "local.app@r1",
+        """options = { debug = { type = "boolean" }, version = { type = "string" } }
+dependencies = function(opts)
+  local found = { { recipe = "local.lib@r1", options = { version = opts.version .. ".1" } } }
+  if opts.debug then found[#found + 1] = { recipe = "local.gdb@r1", use = "build" } end
+  return found
+end
+install = function(ctx) ctx.asset("lib{version=2.1}"); ctx.mark_install_complete() end""",
+    )
+    project.recipe("local.lib@r1", 'options = { version = { type = "string" } }\n' + TOOL)
+    project.recipe("local.gdb@r1", TOOL)
+    run = project.envy("sync")
+    assert sorted(row["key"] for row in run.named("recipe_complete")) == [
+        'local.app@r1{debug=true,version="2"}',
+        "local.gdb@r1",
+        'local.lib@r1{version="2.1"}',
+    ]

@@ -1,0 +1,227 @@
+"""`envy export` and `envy import`: packages from one cache to another, verified."""
+
+import json
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from envy.archive import tar_members
+
+BASE = 'install = "mkdir bin; printf base > bin/base; chmod 755 bin/base; ln -s bin/base link"'
+USER = """
+dependencies = { { recipe = "local.base@r1", source = "local.base@r1.lua" } }
+install = "echo user > user"
+"""
+SELF = 'install = "mkdir bin; echo exec $ENVY_INSTALL_DIR/bin/x > bin/self; ln -s $PWD/bin abs"'
+
+
+@pytest.fixture
+def there(project):
+    """A project with packages installed, exported to `bundle`."""
+    project.packages("local.user@r1")
+    project.recipe("local.base@r1", BASE)
+    project.recipe("local.user@r1", USER)
+    project.envy("sync")
+    project.bundle = project.root / "bundle.tar.zst"
+    project.envy("export", "user", "-o", project.bundle)
+    return project
+
+
+def elsewhere(project):
+    """The same project, with another cache."""
+    project.cache = project.root.parent / "other-cache"
+    return project
+
+
+def test_another_cache_finds_what_was_imported(there):
+    """Packages and what they need to run come along, and a sync finds them complete."""
+    here = elsewhere(there)
+    told = here.envy("import", here.bundle).out
+    assert told.splitlines() == ["imported local.base@r1", "imported local.user@r1"]
+    assert "2 cached" in here.envy("sync").err
+    folder = Path(here.envy("asset", "base").out.strip())
+    assert (folder / "link").read_text() == "base"
+    assert (folder / "bin" / "base").stat().st_mode & 0o777 == 0o555
+    assert "0 damaged" in here.envy("cache", "verify").out
+
+
+def test_what_is_there_is_left_alone(there):
+    """Importing what the cache has already changes nothing."""
+    assert "was there local.base@r1" in there.envy("import", there.bundle).out
+
+
+def test_export_of_what_is_not_installed(project):
+    """A package that is missing is not built by an export, and is named."""
+    project.packages("local.base@r1")
+    project.recipe("local.base@r1", BASE)
+    told = project.envy("export", "base", "-o", "x.tar.zst", code=1).err
+    assert "not installed: local.base@r1" in told
+    assert not (project.root / "x.tar.zst").exists()
+
+
+def test_export_of_what_is_damaged(there):
+    """A package that is not as it was published is not exported."""
+    folder = Path(there.envy("asset", "base").out.strip())
+    (folder / "bin" / "base").chmod(0o755)
+    assert "it is damaged: bin/base" in there.envy("export", "base", "-o", "x", code=1).err
+
+
+def package(project, extra=""):
+    project.packages("local.self@r1")
+    project.recipe("local.self@r1", extra + SELF)
+    project.envy("sync")
+    project.bundle = project.root / "bundle.tar.zst"
+    project.envy("export", "self", "-o", project.bundle)
+    return str(project.cache), elsewhere(project)
+
+
+def test_own_path_is_a_miss_that_says_so(project):
+    """A package that holds its old path is left out, and says which file does."""
+    old, here = package(project)
+    told = here.envy("import", here.bundle).out
+    assert f"left out local.self@r1: it was made under {old}, and bin/self holds that path" in told
+    assert here.markers() == []
+    assert "1 installed" in here.envy("sync").err
+
+
+def test_own_path_is_rewritten_where_the_recipe_says_how(project):
+    """With `relocate`, files and links hold the new path after an import."""
+    _, here = package(project, 'relocate = { "bin/*" }\n')
+    assert here.envy("import", here.bundle).out == "imported local.self@r1\n"
+    assert "1 cached" in here.envy("sync").err
+    folder = Path(here.envy("asset", "self").out.strip())
+    assert (folder / "bin" / "self").read_text() == f"exec {folder}/bin/x\n"
+    assert (folder / "abs").readlink() == folder / "bin"
+    assert "0 damaged" in here.envy("cache", "verify").out
+
+
+def test_a_cache_that_was_moved(project):
+    """The same holds for a whole cache that was moved: rewritten, or a miss that says so."""
+    _, here = package(project, 'relocate = { "bin/*" }\n')
+    (project.root.parent / "project-cache").rename(here.cache)
+    assert "1 cached" in here.envy("sync").err
+    folder = Path(here.envy("asset", "self").out.strip())
+    assert (folder / "bin" / "self").read_text() == f"exec {folder}/bin/x\n"
+
+
+def test_a_cache_that_was_moved_without_relocate(project):
+    """Without `relocate` the entry is made again, and the reason is told."""
+    old, here = package(project)
+    (project.root.parent / "project-cache").rename(here.cache)
+    told = here.envy("sync", "-v").err
+    assert f"it was made under {old} and holds that path" in told
+    assert "1 installed" in told
+
+
+# -- files that are no bundle, or a bad one ------------------------------------------------------
+
+
+def rewritten(bundle, change):
+    """The bundle with its members changed, as a plain tar."""
+    target = bundle.with_name("changed.tar")
+    with tarfile.open(target, "w") as tar:
+        for member, content in tar_members(bundle):
+            data = content.read() if content else None
+            for name, text in change(member, data):
+                member.name = name
+                if text is not None:
+                    member.size = len(text)
+                tar.addfile(member, BytesIO(text) if text is not None else None)
+    return target
+
+
+def refuse(there, bundle):
+    here = elsewhere(there)
+    run = here.envy("import", bundle, code=1)
+    assert here.markers() in ([], ["local.base@r1"])
+    trash = here.cache / "trash"
+    assert not trash.exists() or list(trash.iterdir()) == []
+    return run.err
+
+
+def test_damaged_file(there):
+    """A bundle that was cut short brings no entry that is not whole."""
+    data = there.bundle.read_bytes()
+    cut = there.write("cut.tar.zst", data[: len(data) // 2])
+    assert "is damaged" in refuse(there, cut)
+
+
+@pytest.mark.parametrize("data", [b"", b"not an archive at all", b"\x28\xb5\x2f\xfd" + b"x" * 99])
+def test_file_that_is_no_bundle(there, data):
+    """Some other file is told to be no bundle."""
+    assert "error: " in refuse(there, there.write("foreign", data))
+
+
+def test_archive_that_is_no_bundle(there):
+    """A tar that envy did not write is told to be that."""
+    with tarfile.open(there.root / "foreign.tar", "w") as tar:
+        tar.add(there.root / "envy.lua", "envy.lua")
+    told = refuse(there, there.root / "foreign.tar")
+    assert "was not written by envy export" in told
+
+
+def test_missing_file(there):
+    """A file that is not there is a mistake on the command line."""
+    assert "there is no file" in there.envy("import", "nothing.tar.zst", code=2).err
+
+
+def test_changed_content(there):
+    """Content that is not what its fingerprint says is refused."""
+    changed = rewritten(
+        there.bundle,
+        lambda member, data: [(member.name, b"BASE" if data == b"base" else data)],
+    )
+    assert "its content is another" in refuse(there, changed)
+
+
+def test_changed_ingredients(there):
+    """Ingredients that do not give the key are refused."""
+
+    def change(member, data):
+        if member.name.endswith("envy-ingredients.json"):
+            data = data.replace(b'"shell":"', b'"shell":"x', 1)
+        return [(member.name, data)]
+
+    told = refuse(there, rewritten(there.bundle, change))
+    assert "has another key than its ingredients give" in told
+
+
+@pytest.mark.parametrize("name", ["asset/../../x", "asset/bin/../../../../x", "asset/link/x", "x"])
+def test_member_that_would_land_elsewhere(there, name):
+    """No name, and no link, leads out of an entry."""
+
+    def change(member, data):
+        entry = "/".join(member.name.split("/")[:2])
+        more = [(f"{entry}/{name}", b"evil")] if member.name.endswith("bin/base") else []
+        return [(member.name, data), *more]
+
+    told = refuse(there, rewritten(there.bundle, change))
+    assert "cannot be imported" in told
+    assert list(there.root.parent.rglob("x")) == []
+
+
+def test_entry_whose_name_leads_elsewhere(there):
+    """An index with a name that is no entry's is refused."""
+
+    def change(member, data):
+        if member.name == "envy-export.json":
+            row = json.loads(data)
+            for entry in row["entries"]:
+                entry["name"] = "../" + entry["name"].partition("/")[2]
+            return [(member.name, json.dumps(row).encode())]
+        return [("../" + member.name.partition("/")[2], data)]
+
+    assert "cannot be imported" in refuse(there, rewritten(there.bundle, change))
+
+
+def test_bundle_of_a_newer_format(there):
+    """A format that this envy does not know is told."""
+
+    def change(member, data):
+        if member.name == "envy-export.json":
+            data = data.replace(b'"format": 1', b'"format": 9')
+        return [(member.name, data)]
+
+    assert "has format 9" in refuse(there, rewritten(there.bundle, change))

@@ -1,0 +1,126 @@
+"""`envy plan` and `envy sync --dry-run`: what would be done, while nothing is."""
+
+import json
+import shutil
+
+TOOL = 'install = "echo tool > tool.txt"\n'
+
+
+def acts(run):
+    """What would be done with each package, of a plan in JSON."""
+    return {row["key"]: row["act"] for row in json.loads(run.out)}
+
+
+def everything(project):
+    """Every file of the cache."""
+    return sorted(path for path in project.cache.rglob("*")) if project.cache.exists() else None
+
+
+def test_a_plan_leaves_nothing_behind(project):
+    """Not even the folder of the cache is made, and no phase but recipe_fetch begins."""
+    project.packages("local.app@r1", "local.sys@r1")
+    project.recipe("local.app@r1", 'dependencies = { "local.lib@r1" }\n' + TOOL)
+    project.recipe("local.lib@r1", TOOL)
+    project.recipe("local.sys@r1", "check = 'touch checked'\ninstall = 'touch installed'")
+    before = everything(project)
+    run = project.envy("plan")
+    assert {row["phase"] for row in run.named("phase_start")} == {"recipe_fetch"}
+    assert (before, everything(project)) == (None, None)
+    assert sorted(path.name for path in project.root.iterdir()) == ["envy.lua", "recipes"]
+    assert run.out.splitlines()[0] == "install  local.lib@r1  it was not made yet"
+    assert run.out.endswith("nothing was done; 2 to install (0 to fetch), 1 to check\n")
+
+
+def test_what_is_there_is_reused(project):
+    """A plan tells what is installed from what is not, and from what lacks only its deploy."""
+    project.packages("local.app@r1", "local.deployed@r1", "local.new@r1")
+    project.recipe("local.app@r1", TOOL)
+    project.recipe("local.new@r1", TOOL)
+    project.recipe("local.deployed@r1", TOOL + "deploy = function(ctx) ctx.run('test -e ok') end")
+    project.envy("sync", "app", "deployed", code=1)
+    before = everything(project)
+    assert acts(project.envy("plan", "--json")) == {
+        "local.app@r1": "reuse",
+        "local.deployed@r1": "deploy",
+        "local.new@r1": "install",
+    }
+    assert everything(project) == before
+
+
+def test_what_would_be_fetched_and_run(project):
+    """Each source is listed, and the verbs of the recipe that would run."""
+    project.write("recipes/data.txt", "data")
+    project.packages("local.app@r1")
+    project.recipe("local.app@r1", 'fetch = "data.txt"\nbuild = "true"\n' + TOOL)
+    out = project.envy("plan").out
+    assert "           fetch data.txt\n           run build, install\n" in out
+
+
+def test_build_dependencies_of_what_is_there_are_not_planned(project):
+    """What only a build needs is planned where a build is."""
+    project.packages("local.app@r1")
+    project.recipe(
+        "local.app@r1", 'dependencies = { { recipe = "local.cc@r1", use = "build" } }\n' + TOOL
+    )
+    project.recipe("local.cc@r1", TOOL)
+    assert sorted(acts(project.envy("plan", "--json"))) == ["local.app@r1", "local.cc@r1"]
+    project.envy("sync")
+    assert acts(project.envy("plan", "--json")) == {"local.app@r1": "reuse"}
+
+
+def test_a_dry_run_is_a_plan(project):
+    """`sync --dry-run` prints the same, also when everything is there."""
+    project.packages("local.app@r1")
+    project.recipe("local.app@r1", TOOL)
+    assert project.envy("sync", "--dry-run").out == project.envy("plan").out
+    project.envy("sync")
+    assert project.envy("sync", "--dry-run", "app").out.startswith("reuse    local.app@r1")
+
+
+SOURCE = """{ recipe = "local.vendor@v1", source = {
+    dependencies = { "local.getter@r1" },
+    fetch = function(ctx)
+      ctx.run("cat " .. ctx.asset("getter") .. "/tool.txt")
+      ctx.write("recipe.lua", [[identity = "local.vendor@v1"; install = "touch x"]])
+      ctx.commit_fetch("recipe.lua")
+    end } }"""
+
+
+def test_nothing_is_planned_past_a_custom_source(project):
+    """Without its tools a custom source is unknown, and so is what a reference may find there."""
+    project.manifest(f'packages = {{ {SOURCE}, "local.app@r1" }}')
+    project.recipe("local.getter@r1", TOOL)
+    project.recipe("local.app@r1", 'dependencies = { { recipe = "vendor" } }\n' + TOOL)
+    run = project.envy("plan", "--json")
+    assert acts(run) == {
+        "local.getter@r1": "install",
+        "local.vendor@v1": "unknown",
+        "local.app@r1": "unknown",
+    }
+    reasons = {row["key"]: row["reason"] for row in json.loads(run.out)}
+    assert reasons["local.vendor@v1"] == (
+        "its source needs local.getter@r1 before it can be fetched"
+    )
+    assert "not known before local.vendor@v1 is fetched" in reasons["local.app@r1"]
+    assert project.markers() == []
+
+
+def test_a_custom_source_whose_tools_are_there_is_planned(project):
+    """Its function runs in a folder that is thrown away, and the plan goes on behind it."""
+    project.manifest(f"packages = {{ {SOURCE} }}")
+    project.recipe("local.getter@r1", TOOL)
+    project.envy("asset", "getter", code=0)
+    shutil.rmtree(project.cache / "recipes")
+    before = everything(project)
+    assert acts(project.envy("plan", "--json"))["local.vendor@v1"] == "install"
+    assert everything(project) == before
+
+
+def test_a_failed_recipe_fails_the_plan(project):
+    """What can be planned is; the failure is told, with exit code 1."""
+    project.packages("local.app@r1", "local.bad@r1")
+    project.recipe("local.app@r1", TOOL)
+    project.recipe("local.bad@r1", "this is not lua")
+    run = project.envy("plan", "--json", code=1)
+    assert acts(run) == {"local.app@r1": "install", "local.bad@r1": "fail"}
+    assert "local.bad@r1: recipe_fetch failed" in run.err

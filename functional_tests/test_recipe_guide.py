@@ -1,0 +1,25 @@
+"""The examples of docs/recipes.md, run: what they say is printed is what is printed."""
+
+import pytest
+from documents import REPOSITORY, blocks_of, examples_of, run_example
+from lupa.lua54 import LuaRuntime
+
+
+@pytest.mark.parametrize("example", examples_of("docs/recipes.md"), ids=lambda e: e.name)
+def test_an_example_of_the_guide_prints_what_it_says(example, tmp_path):
+    """Every example stands on its own, and prints what stands under its commands."""
+    run_example(example, tmp_path / "home")
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/recipes.md"])
+def test_every_piece_of_lua_is_lua(document):
+    """What is shown without being run compiles."""
+    runtime = LuaRuntime()
+    pieces = [
+        text
+        for _, info, text in blocks_of((REPOSITORY / document).read_text())
+        if info.split()[:1] == ["lua"]
+    ]
+    assert pieces
+    for piece in pieces:
+        runtime.compile(piece)

@@ -1,0 +1,186 @@
+"""Recipes that come from elsewhere: by HTTP with a digest, and from git repositories."""
+
+import hashlib
+
+import pytest
+from archives import make_tar
+from loopback.http_server import Reply
+from project import tree
+
+RECIPE = 'identity = "vendor.tool@v3"\ninstall = "echo {} > tool.txt"\n'
+
+
+def entry(source, **fields):
+    """A manifest with one remote recipe."""
+    rows = "".join(f', {name} = "{value}"' for name, value in fields.items())
+    return f'packages = {{ {{ recipe = "vendor.tool@v3", source = "{source}"{rows} }} }}'
+
+
+def digest_of(content):
+    """What pins a text or some bytes."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def test_a_pinned_recipe_is_fetched_once(project, http_server):
+    """With its sha256 a recipe is fetched the first time, and kept."""
+    text = RECIPE.format("one")
+    http_server.routes["/tool.lua"] = Reply(text.encode())
+    project.manifest(entry(f"{http_server.url}/tool.lua", sha256=digest_of(text)))
+    folder = project.envy("sync").folder("vendor.tool@v3")
+    assert tree(folder) == {"tool.txt": "one\n"}
+    project.envy("sync")
+    assert http_server.paths() == ["/tool.lua"]
+
+
+def test_a_recipe_that_is_not_what_was_pinned_is_refused(project, http_server):
+    """Another content than the sha256 promises is an error that shows both digests."""
+    text = RECIPE.format("one")
+    http_server.routes["/tool.lua"] = Reply(text.replace("one", "two").encode())
+    project.manifest(entry(f"{http_server.url}/tool.lua", sha256=digest_of(text)))
+    run = project.envy("sync", code=1)
+    assert digest_of(text) in run.err
+    assert digest_of(RECIPE.format("two")) in run.err
+    assert project.markers() == []
+
+
+def test_a_recipe_without_digest_follows_its_source(project, http_server):
+    """It is fetched each time, with a warning that holds the line to paste."""
+    http_server.routes["/tool.lua"] = Reply(RECIPE.format("one").encode())
+    project.manifest(entry(f"{http_server.url}/tool.lua"))
+    first = project.envy("sync")
+    assert f'sha256 = "{digest_of(RECIPE.format("one"))}"' in first.err
+    http_server.routes["/tool.lua"] = Reply(RECIPE.format("two").encode())
+    second = project.envy("sync")
+    assert tree(second.folder("vendor.tool@v3")) == {"tool.txt": "two\n"}
+    http_server.routes["/tool.lua"] = Reply(RECIPE.format("one").encode())
+    assert project.envy("sync").named("recipe_complete", outcome="cached")
+
+
+def test_two_sources_of_one_identity_are_two_recipes(project, second_project, http_server):
+    """A recipe file is kept by where it comes from, and never taken for that of another source."""
+    for number, each in enumerate((project, second_project)):
+        text = RECIPE.format(number)
+        http_server.routes[f"/{number}/tool.lua"] = Reply(text.encode())
+        each.manifest(entry(f"{http_server.url}/{number}/tool.lua", sha256=digest_of(text)))
+        folder = each.envy("sync").folder("vendor.tool@v3")
+        assert tree(folder) == {"tool.txt": f"{number}\n"}
+
+
+def test_many_processes_fetch_a_pinned_recipe_once(project, http_server):
+    """Whoever waited for another process to fetch a recipe takes that one's."""
+    text = RECIPE.format("one")
+    http_server.routes["/tool.lua"] = Reply(text.encode())
+    project.manifest(entry(f"{http_server.url}/tool.lua", sha256=digest_of(text)))
+    runs = [project.popen("sync") for _ in range(5)]
+    for run in runs:
+        run.communicate(timeout=60)
+    assert [run.returncode for run in runs] == [0] * 5
+    assert http_server.paths() == ["/tool.lua"]
+
+
+def test_a_missing_recipe_names_its_address(project, http_server):
+    """What the server said, of which address, declared where."""
+    project.manifest(entry(f"{http_server.url}/none.lua"))
+    run = project.envy("sync", code=1)
+    assert f"{http_server.url}/none.lua" in run.err
+    assert "404" in run.err
+    assert "envy.lua:1" in run.err
+
+
+# -- git ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(git_repository):
+    """A repository with a recipe in a subfolder, and a patch beside it."""
+    git_repository.commit(
+        {
+            "README": "not the recipe",
+            "recipe/recipe.lua": 'identity = "vendor.tool@v3"\ninputs = { "data.txt" }\n'
+            'install = function(ctx) ctx.copy(ctx.recipe_dir .. "/data.txt", "tool.txt") end',
+            "recipe/data.txt": "one\n",
+        }
+    )
+    return git_repository
+
+
+@pytest.mark.parametrize("kind", ["commit", "branch", "tag"])
+def test_a_recipe_in_a_git_repository(project, repository, kind):
+    """A commit, a branch or a tag is checked out, and the subfolder holds recipe and inputs."""
+    commit = repository.git("rev-parse", "HEAD")
+    repository.tag("v3.0", annotated=True)
+    ref = {"commit": commit, "branch": "main", "tag": "v3.0"}[kind]
+    project.manifest(entry(repository.url, ref=ref, subdir="recipe"))
+    assert tree(project.envy("sync").folder("vendor.tool@v3")) == {"tool.txt": "one\n"}
+
+
+def test_a_branch_that_moved_is_followed(project, repository):
+    """The branch's commit decides, each time; a commit in the manifest stays what it is."""
+    commit = repository.git("rev-parse", "HEAD")
+    project.manifest(entry(repository.url, ref="main", subdir="recipe"))
+    project.envy("sync")
+    repository.commit({"recipe/data.txt": "two\n"})
+    assert tree(project.envy("sync").folder("vendor.tool@v3")) == {"tool.txt": "two\n"}
+    project.manifest(entry(repository.url, ref=commit, subdir="recipe"))
+    assert project.envy("sync").named("recipe_complete", outcome="cached")
+
+
+def test_a_pinned_commit_needs_no_repository(project, repository):
+    """Once fetched, a recipe of a full commit is there without its repository."""
+    commit = repository.git("rev-parse", "HEAD")
+    project.manifest(entry(repository.url, ref=commit, subdir="recipe"))
+    project.envy("sync")
+    repository.path.rename(repository.path.with_name("gone"))
+    assert project.envy("sync").named("recipe_complete", outcome="cached")
+
+
+def test_files_of_a_fetched_recipe_must_be_inputs(project, git_repository):
+    """What lies beside a fetched recipe is not in its key unless it is declared."""
+    git_repository.commit(
+        {
+            "recipe.lua": 'identity = "vendor.tool@v3"\n'
+            'install = function(ctx) ctx.copy(ctx.recipe_dir .. "/data.txt", "tool.txt") end',
+            "data.txt": "one\n",
+        }
+    )
+    project.manifest(entry(git_repository.url, ref="main"))
+    run = project.envy("sync", code=1)
+    assert "not among its `inputs`" in run.err
+
+
+def test_a_repository_without_recipe_says_where_to_look(project, git_repository):
+    """A folder without recipe file is told with the names it could have."""
+    git_repository.commit({"README": "nothing here"})
+    project.manifest(entry(git_repository.url, ref="main"))
+    run = project.envy("sync", code=1)
+    assert "recipe.lua" in run.err
+    assert "vendor.tool@v3.lua" in run.err
+    assert "subdir" in run.err
+
+
+def test_a_ref_that_is_not_there_is_named(project, repository):
+    """An unknown branch is told with its repository."""
+    project.manifest(entry(repository.url, ref="no-such-branch", subdir="recipe"))
+    run = project.envy("sync", code=1)
+    assert "no-such-branch" in run.err
+    assert repository.url in run.err
+
+
+def test_a_remote_recipe_brings_its_own_dependencies(project, http_server):
+    """Relative sources of a fetched recipe are its own, and absolute ones are fetched in turn."""
+    archive = make_tar({"tool.txt": "tool\n"})
+    library = 'identity = "vendor.lib@v1"\ninstall = "echo lib > lib.txt"\n'
+    http_server.routes["/lib.lua"] = Reply(library.encode())
+    http_server.routes["/tool.tar"] = Reply(archive)
+    text = f"""identity = "vendor.tool@v3"
+    dependencies = {{ {{ recipe = "vendor.lib@v1", source = "{http_server.url}/lib.lua",
+      sha256 = "{digest_of(library)}" }} }}
+    fetch = {{ source = "{http_server.url}/tool.tar",
+      sha256 = "{digest_of(archive)}" }}
+    build = function(ctx) ctx.copy(ctx.asset("vendor.lib") .. "/lib.txt", "lib.txt") end
+    """
+    http_server.routes["/tool.lua"] = Reply(text.encode())
+    project.manifest(entry(f"{http_server.url}/tool.lua", sha256=digest_of(text)))
+    run = project.envy("sync")
+    assert tree(run.folder("vendor.tool@v3")) == {"tool.txt": "tool\n", "lib.txt": "lib\n"}
+    assert "warn" not in run.err

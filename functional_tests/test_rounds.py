@@ -1,0 +1,54 @@
+"""Syncs killed at random, again and again: whatever the moment, the next one carries on.
+
+A hundred rounds here; `make soak` makes thousands (ENVY_SOAK_ROUNDS, ENVY_SOAK_CROWDS).
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RESUMED = int(os.environ.get("ENVY_SOAK_ROUNDS", "100"))
+CROWDS = int(os.environ.get("ENVY_SOAK_CROWDS", "3"))
+SEED = os.environ.get("ENVY_SOAK_SEED")
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="there is no way to wait for one process here"
+)
+
+
+def run_rounds(what, folder, rounds):
+    seed = SEED or str(random.SystemRandom().randrange(1 << 31))
+    program = Path(__file__).with_name("rounds.py")
+    run = subprocess.run(
+        [sys.executable, str(program), what, str(folder), str(rounds), seed],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60 + rounds * 30,
+    )
+    assert run.returncode == 0, f"seed {seed}\n{run.stderr}"
+    return json.loads(run.stdout)
+
+
+def told(counts):
+    return ", ".join(f"{number} {what}" for what, number in counts.items() if what != "seed")
+
+
+def test_a_killed_sync_is_taken_up_again(tmp_path, record_property):
+    """What is marked is whole, verified downloads are kept, and installs never overlap."""
+    counts = run_rounds("resume", tmp_path / "place", RESUMED)
+    assert counts["rounds"] == RESUMED
+    assert counts["killed"] > 0
+    record_property("shown", f"killed and taken up again: {told(counts)}")
+
+
+def test_sixteen_at_once_and_some_are_killed(tmp_path, record_property):
+    """One install at a time, none after the marker, and only for killed ones another try."""
+    counts = run_rounds("crowd", tmp_path / "place", CROWDS)
+    assert counts["rounds"] == CROWDS
+    record_property("shown", f"sixteen syncs on one cache: {told(counts)}")

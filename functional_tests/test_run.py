@@ -1,0 +1,244 @@
+"""`envy run`: a program with the project's packages first on its PATH, as if started directly."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def script(name, text):
+    """An install that makes an executable script."""
+    return (
+        f"install = function(ctx) ctx.write('bin/{name}', [[#!/bin/sh\n{text}\n]]) "
+        f"ctx.chmod('bin/{name}', '755') end\n"
+    )
+
+
+@pytest.fixture
+def tools(project):
+    """A package with a product, one whose product's file has another name, one with exports."""
+    project.packages("local.hello@r1", "local.renamed@r1", "local.exported@r1")
+    project.recipe(
+        "local.hello@r1", script("hello", "echo hello $*") + 'products = { hello = "bin/hello" }'
+    )
+    project.recipe(
+        "local.renamed@r1", script("cc-14", "echo cc $*") + 'products = { ["my-cc"] = "bin/cc-14" }'
+    )
+    project.recipe(
+        "local.exported@r1",
+        script("exported", "echo exported")
+        + 'exports = { path = { "bin" }, env = { EXPORTED_ROOT = "{{asset}}/share" } }',
+    )
+    return project
+
+
+# -- as if started directly ---------------------------------------------------------------------
+
+
+def test_the_exit_code_passes_through(tools):
+    """The command's exit code is that of the program."""
+    tools.envy("run", "--", "sh", "-c", "exit 7", code=7)
+
+
+def test_a_program_that_is_killed_ends_envy_the_same_way(tools):
+    """The caller sees the signal that ended the program."""
+    tools.envy("run", "sh", "-c", "kill -TERM $$", code=-signal.SIGTERM)
+
+
+def test_signals_reach_the_program(tools):
+    """envy is replaced by the program: what is sent to one arrives at the other."""
+    waits = (
+        "import signal, sys\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n"
+        "print('ready', flush=True)\n"
+        "sys.exit(40 + signal.sigwait([signal.SIGINT]))"
+    )
+    process = tools.popen("run", sys.executable, "-c", waits)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 40 + signal.SIGINT
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_the_program_finds_signals_as_they_were(tools):
+    """No signal is ignored or blocked that was not before."""
+    ask = ["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"]
+    direct = subprocess.run(ask, capture_output=True, check=True, restore_signals=True)
+    assert tools.envy("run", *ask).out == direct.stdout.decode()
+
+
+def test_the_program_gets_the_standard_streams(tools):
+    """Input and both outputs are those of envy."""
+    process = tools.popen("run", "sh", "-c", "cat; echo error >&2", stdin=subprocess.PIPE)
+    out, err = process.communicate(b"typed\n", timeout=60)
+    assert out == b"typed\n"
+    assert err.endswith(b"error\n")
+
+
+def test_the_program_runs_where_envy_was_started(tools):
+    """The current directory is the user's, not the project's."""
+    below = tools.root / "some" / "folder"
+    below.mkdir(parents=True)
+    assert tools.envy("run", "pwd", cwd=below).out == f"{below}\n"
+
+
+@pytest.mark.parametrize("separator", [[], ["--"]])
+def test_arguments_of_the_program_are_untouched(tools, separator):
+    """Whatever follows the program is passed on, however much it looks like envy's own."""
+    words = ["--jobs", "x", "--with", "--trace", "-q", "--", "--no-install", "a b", ""]
+    run = tools.envy("run", *separator, "printf", "<%s>", *words)
+    assert run.out == "".join(f"<{word}>" for word in words)
+
+
+def test_common_options_stand_before_or_after_the_command(tools, tmp_path):
+    """Options of envy are read until the program's name, on both sides of `run`."""
+    trace = tmp_path / "trace.jsonl"
+    cache = tmp_path / "another-cache"
+    tools.envy("--cache-root", cache, "run", f"--trace=file:{trace}", "-q", "hello")
+    assert (cache / "assets").is_dir()
+    assert trace.read_text()
+
+
+# -- what it finds ------------------------------------------------------------------------------
+
+
+def test_products_are_found_by_their_names(tools):
+    """What is missing is installed first, and the product runs by its name."""
+    run = tools.envy("run", "hello", "world")
+    assert run.out == "hello world\n"
+    assert "local.hello@r1" in tools.markers()
+
+
+def test_a_product_is_found_though_its_file_has_another_name(tools):
+    """A product's name is what counts, whatever its file is called."""
+    assert tools.envy("run", "my-cc", "-c").out == "cc -c\n"
+
+
+def test_exports_are_applied(tools):
+    """Exported folders are on PATH, and exported variables set."""
+    run = tools.envy("run", "sh", "-c", "exported; echo $EXPORTED_ROOT")
+    folder = tools.envy("asset", "exported").out.strip()
+    assert run.out == f"exported\n{folder}/share\n"
+
+
+def test_packages_come_first_on_the_path(tools):
+    """A product wins over a program of the machine, and the machine's PATH follows."""
+    tools.packages("local.true@r1")
+    tools.recipe(
+        "local.true@r1", script("true", "echo ours") + 'products = { ["true"] = "bin/true" }'
+    )
+    assert tools.envy("run", "true").out == "ours\n"
+    assert tools.envy("run", "sh", "-c", "ls / > /dev/null && echo found").out == "found\n"
+
+
+def test_other_variables_pass_through(tools):
+    """The program's environment is the user's, with what the packages add."""
+    run = tools.envy("run", "sh", "-c", "echo $SOME_VARIABLE", env={"SOME_VARIABLE": "kept"})
+    assert run.out == "kept\n"
+
+
+def test_a_warm_run_prints_nothing_of_its_own(tools):
+    """Once all is installed, only the program speaks."""
+    tools.envy("run", "hello")
+    run = tools.envy("run", "hello")
+    assert (run.out, run.err) == ("hello\n", "")
+
+
+def test_with_limits_what_is_used(tools):
+    """With --with only the packages it names are installed and on PATH."""
+    run = tools.envy("run", "--with", "hello", "sh", "-c", "hello; command -v my-cc || echo none")
+    assert run.out == "hello\nnone\n"
+    assert tools.markers() == ["local.hello@r1"]
+
+
+def test_with_may_be_given_several_times(tools):
+    """Each --with adds a package."""
+    run = tools.envy("run", "--with", "hello", "--with=renamed", "sh", "-c", "hello; my-cc")
+    assert run.out == "hello\ncc\n"
+
+
+def test_with_may_name_a_dependency(tools):
+    """A package that is only somebody's dependency can be used by its name."""
+    tools.packages("local.app@r1")
+    tools.recipe("local.app@r1", 'dependencies = { "local.hello@r1" }\ninstall = "touch x"')
+    tools.envy("run", "hello", code=127)
+    assert tools.envy("run", "--with", "hello", "hello").out == "hello\n"
+
+
+def test_two_packages_with_one_product_are_an_error(tools):
+    """Which of two products is meant cannot be guessed; --with says it."""
+    tools.recipe("local.second@r1", script("hello", "echo second") + 'products={hello="bin/hello"}')
+    tools.packages("local.hello@r1", "local.second@r1")
+    run = tools.envy("run", "hello", code=1)
+    for part in ("local.hello@r1", "local.second@r1", "--with"):
+        assert part in run.err
+    assert tools.envy("run", "--with", "second", "hello").out == "second\n"
+
+
+def test_two_packages_that_export_different_values_are_an_error(tools):
+    """Two values for one variable are told with both packages."""
+    tools.packages("local.a@r1", "local.b@r1")
+    for name in ("a", "b"):
+        tools.recipe(
+            f"local.{name}@r1", f'install = "touch x"\nexports = {{ env = {{ ROOT = "{name}" }} }}'
+        )
+    run = tools.envy("run", "true", code=1)
+    assert "local.a@r1 and local.b@r1 export different values for ROOT" in run.err
+
+
+# -- what it does not find ----------------------------------------------------------------------
+
+
+def test_without_installing_missing_packages_are_an_error(tools):
+    """--no-install names what is missing and runs nothing."""
+    run = tools.envy("run", "--no-install", "hello", code=1)
+    assert "local.hello@r1" in run.err
+    assert tools.markers() == []
+
+
+def test_without_installing_what_is_there_is_used(tools):
+    """--no-install uses what is installed."""
+    tools.envy("sync")
+    assert tools.envy("run", "--no-install", "my-cc").out == "cc\n"
+
+
+def test_a_missing_program_is_127(tools):
+    """As in a shell."""
+    run = tools.envy("run", "no_such_program", code=127)
+    assert "no_such_program" in run.err
+
+
+def test_a_program_that_cannot_be_run_is_126(tools):
+    """As in a shell."""
+    tools.write("broken", "#!/no/such/interpreter\n", mode=0o755)
+    tools.envy("run", "./broken", code=126)
+
+
+def test_nothing_to_run_is_bad_usage(tools):
+    """`envy run` without a program is a mistake in the command line."""
+    tools.envy("run", code=2)
+    tools.envy("run", "--", code=2)
+
+
+def test_a_failing_package_runs_nothing(tools):
+    """When a package cannot be installed, the program is not started."""
+    tools.packages("local.broken@r1")
+    tools.recipe("local.broken@r1", 'install = "exit 3"')
+    run = tools.envy("run", "echo", "started", code=1)
+    assert run.out == ""
+
+
+def test_user_managed_products_are_used_as_they_are(tools, tmp_path):
+    """A user-managed product is an absolute path, or the name of a program that is on PATH."""
+    tools.write("bin/real-tool", "#!/bin/sh\necho managed\n", mode=0o755)
+    tools.packages("local.driver@r1")
+    tools.recipe(
+        "local.driver@r1",
+        f"""check = "true"
+        install = "true"
+        products = {{ tool = "{tools.root}/bin/real-tool", shell = "sh" }}""",
+    )
+    assert tools.envy("run", "tool").out == "managed\n"

@@ -1,0 +1,238 @@
+"""The recipes that ship with envy: each really installed, and its program run.
+
+What comes from a registry is installed once in a session, into a cache that all tests share.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import Project
+
+RECIPES = Path(__file__).resolve().parent.parent / "recipes"
+NEEDS_NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm")
+PYTHON = '{ recipe = "envy.python@r1", options = { requirements = { "six==1.17.0" } } }'
+PACKAGES = {
+    **{
+        name: f'"envy.{name}@r1"'
+        for name in ("cmake", "go", "lua", "ninja", "node", "ruff", "uv", "zig")
+    },
+    "python": PYTHON,
+}
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory, worker_id):
+    """One cache for all tests of a session; the last worker that used it removes it."""
+    base = tmp_path_factory.getbasetemp()
+    cache = (base if worker_id == "master" else base.parent) / "shipped-recipes-cache"
+    cache.mkdir(exist_ok=True)
+    with cache.with_suffix(".users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield cache
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        # 40,000 files: rm is several times as fast as shutil.
+        subprocess.run(["rm", "-rf", cache], check=True)
+
+
+class BareProject(Project):
+    """A project on a machine that has a shell, Python and git, and nothing to build with."""
+
+    def environment(self, extra=None):
+        programs = self.root.parent / "programs"
+        programs.mkdir(exist_ok=True)
+        there = {name: shutil.which(name) for name in ("bash", "env", "git", "node", "npm", "sh")}
+        there["python3"] = os.path.realpath(sys.executable)
+        for name, path in there.items():
+            if path and not (programs / name).exists():
+                (programs / name).symlink_to(path)
+        return super().environment({"PATH": str(programs), **(extra or {})})
+
+
+@pytest.fixture
+def using(tmp_path, shared_cache):
+    """A project on a bare machine, with the shared cache, that uses some of the recipes."""
+
+    def make(*packages):
+        project = BareProject(tmp_path / "bare", cache=shared_cache)
+        project.manifest("packages = {\n" + "".join(f"  {row},\n" for row in packages) + "}\n")
+        return project
+
+    return make
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("cmake", "cmake --version", r"cmake version 4\.4\.4"),
+        ("go", "go version", r"go version go1\.27\.3 "),
+        ("lua", "lua -v", r"Lua 5\.4\.8 "),
+        ("ninja", "ninja --version", r"1\.13\.2"),
+        pytest.param("node", "node --version", r"v26\.10\.0", marks=NEEDS_NPM),
+        ("python", "python -c 'import six; print(six.__version__)'", r"1\.17\.0"),
+        ("ruff", "ruff --version", r"ruff 0\.17\.6"),
+        ("uv", "uv --version", r"uv 0\.13\.9"),
+        ("zig", "zig version", r"0\.17\.1"),
+    ],
+)
+def test_its_program_runs(using, name, words, said):
+    """The recipe is installed, and the program that it is for is the first on the PATH."""
+    project = using(PACKAGES[name])
+    outcome = project.envy("run", "--", "sh", "-c", words)
+    assert re.match(said, outcome.out)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("name", "variable", "below"), [("zig", "ZIG", "zig"), ("go", "GOROOT", "")]
+)
+def test_its_variable_is_exported(using, name, variable, below):
+    """Programs are told where the package is."""
+    project = using(PACKAGES[name])
+    asset = Path(project.envy("asset", name).out.strip())
+    value = project.envy("run", "--", "sh", "-c", f"echo ${variable}").out.strip()
+    assert Path(value) == asset / below
+
+
+@pytest.mark.network
+def test_another_version_is_an_option(using):
+    """A version without a pinned digest comes from the index, beside the default one."""
+    project = using('{ recipe = "envy.ninja@r1", options = { version = "1.13.0" } }')
+    assert project.envy("run", "--", "ninja", "--version").out.startswith("1.13.0")
+
+
+@pytest.mark.network
+def test_the_built_lua_has_its_licence_and_library(using):
+    """What is built is an interpreter that works, a library to link, and the licence of both."""
+    project = using(PACKAGES["lua"])
+    asset = Path(project.envy("asset", "lua").out.strip())
+    code = "print(#arg, 7 // 2, ('x'):rep(3), io.open(arg[0]))"
+    project.write("code.lua", code)
+    lua = subprocess.run(
+        [asset / "bin/lua", "code.lua", "one"],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert lua.stdout.startswith("1\t3\txxx\tfile (")
+    assert "Permission is hereby granted, free of charge" in (asset / "LICENSE").read_text()
+    assert (asset / "lib/liblua.a").is_file()
+    assert (asset / "include/lua.h").is_file()
+
+
+@pytest.mark.network
+def test_a_cached_lua_needs_none_of_its_tools(using, project):
+    """With the entry of lua alone in a cache, asking for it installs nothing else there."""
+    using(PACKAGES["lua"]).envy("asset", "lua")
+    entries = using(PACKAGES["lua"]).cache / "assets" / "envy.lua@r1"
+    shutil.copytree(entries, project.cache / "assets" / "envy.lua@r1", symlinks=True)
+    project.manifest(f"packages = {{ {PACKAGES['lua']} }}")
+    outcome = project.envy("asset", "lua")
+    assert Path(outcome.out.strip()).is_relative_to(project.cache)
+    assert project.markers() == ["envy.lua@r1"]
+    assert outcome.named("lua_ctx_run_start") == outcome.named("lua_ctx_fetch_start") == []
+
+
+@pytest.mark.network
+def test_the_second_sync_only_checks(using):
+    """When all is there, nothing is fetched, and no script runs but a user-managed check."""
+    rows = [row for name, row in PACKAGES.items() if name != "node"]
+    project = using(*rows, '"envy.git-hooks@r1"')
+    make_repository(project.root)
+    project.envy("sync", "--yes")
+    second = project.envy("sync", "--yes")
+    assert {event["recipe"] for event in second.named("lua_ctx_run_start")} == {"envy.git-hooks@r1"}
+    assert second.named("lua_ctx_fetch_start") == second.named("lua_ctx_extract_start") == []
+    assert f"({len(rows)} cached" in second.err
+
+
+# --- python, without what some systems leave out ------------------------------------------------
+
+
+def test_python_environment_without_ensurepip(project):
+    """An environment can be made where the venv module cannot bring pip into it."""
+    module = project.write("none/ensurepip.py", "raise ImportError('not on this system')\n")
+    path = python_that(project, f"PYTHONPATH={module.parent} exec")
+    project.packages("envy.python@r1")
+    outcome = project.envy(
+        "run", "--", "python", "-c", "import sys; print(sys.prefix)", env={"PATH": path}
+    )
+    assert outcome.out.strip() == project.envy("asset", "python", env={"PATH": path}).out.strip()
+
+
+def test_python_without_venv_says_what_to_install(project):
+    """Where there is no venv module, the error says what is missing and how to get it."""
+    path = python_that(project, 'test "$2" = "import venv" && exit 1; exec')
+    project.packages("envy.python@r1")
+    outcome = project.envy("sync", env={"PATH": path}, code=1)
+    assert "no module venv: install the package" in outcome.err
+
+
+def python_that(project, does):
+    """A PATH whose first python3 does something before it becomes the one of this test."""
+    script = f'#!/bin/sh\n{does} {sys.executable} "$@"\n'
+    program = project.write("programs/python3", script, mode=stat.S_IRWXU)
+    return f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+
+
+# --- git-hooks, which changes a setting of the user's clone -------------------------------------
+
+
+def make_repository(root, *, inner="."):
+    """A repository whose project, in a folder of it, keeps a hook in .githooks."""
+    git(root, "init", "--quiet")
+    hook = root / inner / ".githooks" / "pre-commit"
+    hook.parent.mkdir(parents=True)
+    hook.write_text("#!/bin/sh\necho the hook ran >&2\n")
+    hook.chmod(0o755)
+
+
+def git(root, *words):
+    """Run git in a folder, whoever the user is."""
+    user = ["-c", "user.name=Tester", "-c", "user.email=tester@example.invalid"]
+    return subprocess.run(
+        ["git", *user, *words], cwd=root, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("inner", [".", "deep/inside"])
+def test_git_hooks_run_after_a_sync(project, inner):
+    """The hooks beside the manifest run, wherever in the repository that is."""
+    make_repository(project.root, inner=inner)
+    manifest = project.write(f"{inner}/envy.lua", 'packages = { "envy.git-hooks@r1" }')
+    project.envy("sync", "--yes", cwd=manifest.parent)
+    assert "the hook ran" in git(project.root, "commit", "--allow-empty", "-m", "x").stderr
+
+
+def test_git_hooks_of_others_are_kept(project):
+    """A repository that takes its hooks from elsewhere is left alone; the error says what to do."""
+    make_repository(project.root)
+    git(project.root, "config", "--local", "core.hooksPath", "elsewhere")
+    project.packages("envy.git-hooks@r1")
+    outcome = project.envy("sync", "--yes", code=1)
+    assert "takes its hooks from elsewhere" in outcome.err
+    kept = git(project.root, "config", "--local", "core.hooksPath").stdout
+    assert kept.strip() == "elsewhere"
+
+
+# --- what holds for all -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.lua")), ids=lambda path: path.stem)
+def test_it_says_its_licence_and_no_address(path):
+    """Each is named for its identity, tells the licence of what it installs, and holds no URL."""
+    text = path.read_text()
+    assert f'identity = "{path.stem}"' in text
+    assert re.search(r'^  license = "[^"]+",$', text, re.MULTILINE)
+    assert "://" not in text

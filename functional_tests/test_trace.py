@@ -1,0 +1,260 @@
+"""The contract of `--trace=file:PATH`: which events there are, with which fields, in what order."""
+
+import itertools
+import json
+import os
+import random
+import re
+import signal
+
+import pytest
+from archives import make_archive
+from loopback.http_server import LoopbackServer, Reply
+from project import Project
+
+# What each event must at least hold, beside ts, seq and event.
+CONTRACT = {
+    "recipe_registered": "recipe key",
+    "dependency_added": "parent dependency kind needed_by needed_by_num",
+    "reference_resolved": "recipe query kind provider by_fallback",
+    "thread_start": "recipe target_phase target_phase_num",
+    "thread_complete": "recipe final_phase final_phase_num",
+    "target_extended": "recipe old_target old_target_num new_target new_target_num",
+    "phase_start": "recipe key phase phase_num",
+    "phase_complete": "recipe key phase phase_num duration_ms",
+    "phase_failed": "recipe key phase phase_num error",
+    "phase_blocked": "recipe phase phase_num waiting_for target_phase target_phase_num",
+    "phase_unblocked": "recipe phase phase_num waiting_for target_phase target_phase_num wait_ms",
+    "slot_acquired": "recipe pool wait_ms",
+    "slot_released": "recipe pool hold_ms",
+    "cache_hit": "recipe cache_key asset_path fast_path",
+    "cache_miss": "recipe cache_key asset_path reason",
+    "lock_acquired": "recipe lock_path wait_ms",
+    "lock_released": "recipe lock_path hold_ms",
+    "lua_ctx_run_start": "recipe command cwd",
+    "lua_ctx_run_complete": "recipe command cwd exit_code duration_ms",
+    "lua_ctx_fetch_start": "recipe url destination",
+    "lua_ctx_fetch_complete": "recipe url destination bytes_downloaded duration_ms",
+    "lua_ctx_extract_start": "recipe archive_path destination",
+    "lua_ctx_extract_complete": "recipe archive_path destination files_extracted duration_ms",
+    "lua_ctx_asset_access": (
+        "recipe target provider current_phase current_phase_num needed_by needed_by_num "
+        "allowed reason"
+    ),
+    "lua_ctx_product_access": (
+        "recipe product provider current_phase current_phase_num needed_by needed_by_num "
+        "allowed reason"
+    ),
+    "download_progress": "recipe url bytes total",
+    "output_line": "recipe phase phase_num stream text",
+}
+NUMBERS = {
+    "none": -1,
+    "recipe_fetch": 0,
+    "check": 1,
+    "fetch": 2,
+    "stage": 3,
+    "build": 4,
+    "install": 5,
+    "deploy": 6,
+    "completion": 7,
+}
+NOT_IN_FILES = {"download_progress", "output_line"}
+TYPES = {"string": str, "integer": int, "boolean": bool, "number": float}
+
+
+@pytest.fixture
+def schema(project):
+    """What `envy trace-schema` prints: event to its properties."""
+    printed = json.loads(project.envy("trace-schema", trace=False).out)
+    return {row["properties"]["event"]["const"]: row["properties"] for row in printed["oneOf"]}
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """Two syncs of a project that makes every event that a good run can have."""
+    project = Project(tmp_path_factory.mktemp("everything") / "project")
+    project.packages("local.app@r1", "local.again@r1")
+    project.recipe(
+        "local.app@r1",
+        """dependencies = { { recipe = "tool", weak = { recipe = "local.tool@r1" } } }
+        install = function(ctx)
+          ctx.run("true # " .. string.rep("x", 200))
+          ctx.asset("tool") ctx.product("tool")
+          ctx.write("x", "")
+        end""",
+    )
+    project.recipe("local.again@r1", 'dependencies = { "local.tool@r1" }\ninstall = "touch x"')
+    with LoopbackServer() as server:
+        server.routes["/data.tar.gz"] = Reply(make_archive("x.tar.gz", {"data": "data"}))
+        project.recipe(
+            "local.tool@r1",
+            f"""fetch = "{server.url}/data.tar.gz"
+            install = "echo some output; touch tool"
+            products = {{ tool = "tool" }}""",
+        )
+        return [project.envy("sync", "--jobs", "2"), project.envy("sync", "--jobs", "2")]
+
+
+def test_the_schema_holds_every_event_of_the_contract(schema):
+    """Each event is there, with all its fields, and no field was forgotten or renamed."""
+    for name, fields in CONTRACT.items():
+        assert schema[name].keys() == {"ts", "seq", "event", *fields.split()}, name
+
+
+def test_every_line_is_an_event_of_the_schema(everything, schema):
+    """Names, fields and types are those that `envy trace-schema` prints."""
+    for event in itertools.chain.from_iterable(run.events for run in everything):
+        properties = schema[event["event"]]
+        assert event.keys() == properties.keys()
+        for name, value in event.items():
+            if "type" in properties[name]:
+                assert type(value) is TYPES[properties[name]["type"]], (event["event"], name)
+
+
+def test_a_good_run_makes_every_event_but_failures(everything):
+    """The contract is what a run really tells."""
+    made = {event["event"] for run in everything for event in run.events}
+    assert CONTRACT.keys() - made == {"phase_failed", *NOT_IN_FILES}
+
+
+def test_events_are_numbered_without_gaps(everything):
+    """seq counts 1, 2, … in the order of the lines."""
+    for run in everything:
+        assert [event["seq"] for event in run.events] == list(range(1, len(run.events) + 1))
+
+
+def test_times_are_utc_in_milliseconds(everything):
+    """Each ts is a moment such as 2030-01-31T12:00:00.000Z."""
+    moment = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+    assert all(moment.fullmatch(event["ts"]) for run in everything for event in run.events)
+
+
+def test_phases_come_with_their_numbers(everything):
+    """Each field that names a phase has its number beside it."""
+    for event in itertools.chain.from_iterable(run.events for run in everything):
+        for name in [name for name in event if name.endswith("_num")]:
+            assert event[name] == NUMBERS[event[name.removesuffix("_num")]]
+
+
+def test_commands_are_shortened(everything):
+    """A command shows its first hundred characters."""
+    [long] = everything[0].named("lua_ctx_run_start", recipe="local.app@r1")
+    assert long["command"] == "true # " + "x" * 93
+
+
+def test_slots_are_given_back_before_they_are_given_again(everything):
+    """By seq, no more slots of a pool are ever out than there are."""
+    for run in everything:
+        out = {"work": 0, "transfer": 0}
+        for event in run.events:
+            if event["event"] == "slot_acquired":
+                out[event["pool"]] += 1
+            elif event["event"] == "slot_released":
+                out[event["pool"]] -= 1
+            assert out["work"] <= 2
+        assert set(out.values()) == {0}
+
+
+def test_every_start_has_its_end(everything):
+    """Phases, threads, locks, runs, fetches and extractions that begin also end."""
+    for run in everything:
+        count = {name: len(run.named(name)) for name in CONTRACT}
+        for name in ("phase", "thread", "lua_ctx_run", "lua_ctx_fetch", "lua_ctx_extract"):
+            assert count[f"{name}_start"] == count[f"{name}_complete"], name
+        assert count["lock_acquired"] == count["lock_released"]
+        assert count["phase_blocked"] == count["phase_unblocked"]
+
+
+def test_a_second_run_hits_on_the_fast_path(everything):
+    """What is there is found without a lock, and the trace says so."""
+    second = everything[1]
+    assert {event["fast_path"] for event in second.named("cache_hit")} == {True}
+    assert second.named("lock_acquired") == []
+    assert second.named("cache_miss") == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_dependency_completes_before_what_waits_for_it(project, seed):
+    """In a random graph, no phase starts before the completion of what is needed by it."""
+    draw = random.Random(seed)
+    needs = {}
+    for number in range(24):
+        others = draw.sample(range(number), min(number, draw.randint(0, 3)))
+        needs[number] = {
+            other: draw.choice(["check", "fetch", "stage", "build", "install", "deploy"])
+            for other in others
+        }
+        rows = ", ".join(
+            f'{{ recipe = "local.p{other}@r1", needed_by = "{phase}" }}'
+            for other, phase in needs[number].items()
+        )
+        project.recipe(
+            f"local.p{number}@r1",
+            f"dependencies = {{ {rows} }}\ninstall = function(ctx) ctx.mark_install_complete() end",
+        )
+    project.packages(*[f"local.p{number}@r1" for number in needs])
+    run = project.envy("sync", "--jobs", "3")
+    at = {
+        (event["event"], event["recipe"], event["phase"]): event["seq"]
+        for event in run.events
+        if event["event"] in {"phase_start", "phase_complete"}
+    }
+    for number, others in needs.items():
+        for other, phase in others.items():
+            done = at["phase_complete", f"local.p{other}@r1", "completion"]
+            assert done < at["phase_start", f"local.p{number}@r1", phase]
+
+
+def test_a_failure_is_told_with_its_error(project):
+    """phase_failed says what went wrong, and who was stopped by it is told too."""
+    project.packages("local.app@r1")
+    project.recipe("local.tool@r1", 'install = "exit 3"')
+    project.recipe("local.app@r1", 'dependencies = { "local.tool@r1" }\ninstall = "touch x"')
+    run = project.envy("sync", code=1)
+    [failed] = run.named("phase_failed")
+    assert (failed["recipe"], failed["phase"]) == ("local.tool@r1", "install")
+    assert "exited 3" in failed["error"]
+    [aborted] = run.named("recipe_aborted")
+    assert (aborted["recipe"], aborted["dependency"]) == ("local.app@r1", "local.tool@r1")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_the_file_is_whole_however_the_process_ended(project, tmp_path, number):
+    """Every line is there and complete, up to the last event before the end."""
+    fifo, trace = tmp_path / "reached.fifo", tmp_path / "trace.jsonl"
+    os.mkfifo(fifo)
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", f'install = "echo x > {fifo}; sleep 600"')
+    process = project.popen("sync", f"--trace=file:{trace}")
+    fifo.read_text()
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    text = trace.read_text()
+    assert text.endswith("\n")
+    events = [json.loads(row) for row in text.splitlines()]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert "lua_ctx_run_start" in {event["event"] for event in events}
+    if number == signal.SIGKILL:
+        [lock] = project.cache.rglob("local.one@r1*.lock")
+        for group in json.loads(lock.read_text())["groups"]:
+            os.killpg(int(group), signal.SIGKILL)  # what the killed process left behind
+
+
+def test_the_trace_can_be_read_by_people(project):
+    """--trace=stderr writes one line of text for each event."""
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", 'install = "touch x"')
+    run = project.envy("sync", "--trace=stderr", "--quiet")
+    for event in run.events:
+        assert f" {event['event']}: " in run.err
+
+
+def test_both_sinks_at_once(project, tmp_path):
+    """--trace may be given twice."""
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", 'install = "touch x"')
+    trace = tmp_path / "other.jsonl"
+    run = project.envy("--trace", "sync", f"--trace=file:{trace}", trace=False)
+    assert "phase_start" in run.err
+    assert '"phase_start"' in trace.read_text()

@@ -1,0 +1,80 @@
+"""A run that seems stuck can be asked: each recipe says what it waits for, and why."""
+
+import os
+import signal
+
+import pytest
+
+APP = (
+    'dependencies = { { recipe = "local.tool@r1", needed_by = "build" } }\n'
+    'build = "true"\ninstall = "touch app"'
+)
+
+
+@pytest.fixture
+def stuck(project):
+    """A project in which `local.tool` waits for the test; with what lets it go on."""
+    started, leave = project.root / "started.fifo", project.root / "leave.fifo"
+    os.mkfifo(started)
+    os.mkfifo(leave)
+    project.packages("local.app@r1", "local.other@r1")
+    project.recipe("local.app@r1", APP)
+    project.recipe("local.other@r1", 'install = "touch other"')
+    project.recipe("local.tool@r1", f'install = "echo x > {started}; read x < {leave}; touch tool"')
+    return project, started, leave
+
+
+def lines_until(stream, word):
+    """The lines of a stream up to one that has a word."""
+    lines = []
+    while not lines or word not in lines[-1]:
+        lines.append(stream.readline().decode())
+        assert lines[-1], lines
+    return "".join(lines)
+
+
+def test_sigusr1_tells_what_waits_for_what(stuck):
+    """Who works and with which process; who waits for whom, declared where; who for a slot."""
+    project, started, leave = stuck
+    process = project.popen("sync", "--jobs", "1", "--quiet")
+    started.read_text()
+    process.send_signal(signal.SIGUSR1)
+    said = lines_until(process.stderr, "local.other@r1")
+    leave.write_text("go\n")
+    assert process.wait(timeout=60) == 0
+    process.communicate()
+    assert "local.tool@r1: runs install for " in said
+    assert "; pid " in said
+    assert "local.app@r1: waits before build for " in said
+    assert "for local.tool@r1 (strong, recipes/local.app@r1.lua:2), which runs install" in said
+    assert "local.other@r1: waits before check for a slot for " in said
+    assert "1 of 1 work slots (--jobs) are taken, by local.tool@r1" in said
+
+
+def test_who_waits_for_a_lock_says_whose_it_is(stuck):
+    """Another process has the entry: its number and command are named."""
+    project, started, leave = stuck
+    first = project.popen("sync", "tool")
+    started.read_text()
+    second = project.popen("sync", "tool", "--trace=stderr")
+    lines_until(second.stderr, "target")  # from then on it listens to signals
+    said = ""
+    while "waits in check" not in said:
+        second.send_signal(signal.SIGUSR1)
+        said = lines_until(second.stderr, "local.tool@r1: ")
+    leave.write_text("go\n")
+    assert (first.wait(timeout=60), second.wait(timeout=60)) == (0, 0)
+    first.communicate()
+    second.communicate()
+    assert f"held by process {first.pid} since " in said
+
+
+def test_a_verbose_run_that_is_cancelled_tells_it_too(stuck):
+    """With --verbose the first Ctrl-C says what was going on."""
+    project, started, _leave = stuck
+    process = project.popen("sync", "--jobs", "1", "--verbose")
+    started.read_text()
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "local.app@r1: waits before build for " in err.decode()

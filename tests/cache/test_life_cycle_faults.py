@@ -1,0 +1,192 @@
+"""Whatever step of an entry's whole life fails, or is the last: what is marked is whole.
+
+An entry is made, deployed, moved to the trash, made again, exported, imported elsewhere, rewritten
+for its new place and thrown away. Every step that changes the file system is made to fail with
+each error, or to be the last thing the process does. Then everything is done again, and succeeds.
+"""
+
+import errno
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+from fault_injection import CRASHED, FaultyFileSystem, every_step, memory_dir
+
+from envy.cache.bundle import write_bundle
+from envy.cache.bundle_import import import_bundle
+from envy.cache.collect import empty_trash, move_to_trash
+from envy.cache.entry_key import Ingredients, as_json, entry_key
+from envy.cache.explanation import kept_text
+from envy.cache.filesystem import REAL
+from envy.cache.inventory import take_inventory
+from envy.cache.layout import CacheLayout
+from envy.cache.lock import FileLock
+from envy.cache.read import deploy_recorded, lookup
+from envy.cache.verify import verify
+from envy.cache.write import begin_attempt, discard, prune_logs, publish, record_deploy
+from envy.errors import EnvyError
+
+INGREDIENTS = Ingredients(identity="local.gn@r0")
+KEY = entry_key(INGREDIENTS)
+KEPT = kept_text(as_json(INGREDIENTS), {"key": "local.gn@r0", "relocate": ["bin/*"]})
+DOWNLOAD = b"downloaded and verified"
+
+
+@pytest.fixture
+def tmp_path():
+    """In memory: what is tested here is the order of steps, not the disk."""
+    with memory_dir() as folder:
+        yield Path(folder)
+
+
+def entry_in(root):
+    return CacheLayout(root).entry("local.gn@r0", "linux-x86_64", KEY)
+
+
+def make(root, files):
+    """Begin, download, build, publish and deploy, as the phases do."""
+    entry = entry_in(root)
+    if lookup(entry, KEY).hit:
+        return
+    attempt = begin_attempt(entry, KEY, files=files)
+    (entry.fetch_dir / "download").write_bytes(DOWNLOAD)
+    (entry.asset_dir / "bin").mkdir()
+    (entry.asset_dir / "bin" / "gn").write_text(f"exec {entry.asset_dir}/lib/gn\n")
+    (entry.asset_dir / "lib").symlink_to(entry.asset_dir / "bin")
+    publish(attempt, KEPT)
+
+
+def deploy(root, files):
+    entry = entry_in(root)
+    if not deploy_recorded(entry):
+        record_deploy(entry, files=files)
+
+
+def collect(root, files):
+    layout, entry = CacheLayout(root), entry_in(root)
+    if entry.directory.exists():
+        move_to_trash(layout, entry, files=files)
+    empty_trash(layout, files=files)
+
+
+def bring(root, files):
+    """Import what was made elsewhere; it holds that place's path."""
+    bundle = root.parent / "bundle.tar.zst"
+    for imported in import_bundle(CacheLayout(root), bundle, files=files):
+        assert imported.problem == ""
+
+
+def throw_away(root, files):
+    for number in range(7):
+        (root / "logs" / f"{number}").mkdir(parents=True, exist_ok=True)
+    prune_logs(root / "logs", files=files)
+    discard(entry_in(root), files=files)
+
+
+LIFE = (make, deploy, collect, bring, throw_away, make, collect)
+
+
+def live(root, files):
+    for step in LIFE:
+        step(root, files)
+
+
+def prepare(folder):
+    """A bundle from another cache, and the root of an empty one."""
+    bundle = folder / "bundle.tar.zst"
+    if not bundle.exists():
+        (folder / "other").mkdir()
+        make(folder / "other", REAL)
+        write_bundle(str(bundle), [entry_in(folder / "other")], workers=0)
+    return folder / "cache"
+
+
+def check(root):
+    """What is marked is whole, to the byte; what was downloaded for the rest is still there."""
+    for report in take_inventory(CacheLayout(root)).entries:
+        hit = lookup(report.paths, KEY)
+        assert report.complete == (hit.hit or hit.elsewhere)
+        if report.complete:
+            assert verify(report.paths) == []
+        if hit.hit:
+            text = (report.paths.asset_dir / "bin" / "gn").read_text()
+            assert text == f"exec {report.paths.asset_dir}/lib/gn\n"
+        download = report.paths.fetch_dir / "download"
+        assert not download.exists() or download.read_bytes() == DOWNLOAD
+
+
+def again(root):
+    check(root)
+    live(root, REAL)
+    check(root)
+    assert take_inventory(CacheLayout(root)).entries == []
+    assert list((root / "trash").iterdir()) == []
+
+
+@pytest.mark.parametrize("halfway", [False, True])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE])
+def test_error_at_every_step_of_a_life(tmp_path, halfway, number, record_property):
+    """An error at any step is told, with its path, or does not matter; the next run succeeds."""
+
+    def fail():
+        raise OSError(number, os.strerror(number), "the path")
+
+    def run(step):
+        root = prepare(tmp_path)
+        files = FaultyFileSystem(step, fail, halfway=halfway)
+        try:
+            live(root, files)
+        except EnvyError as error:
+            assert "the path" in str(error)  # noqa: PT017
+        again(root)
+        return files.met
+
+    steps = every_step(run)
+    assert {"make_dir", "write_file", "flush", "rename", "remove_tree", "set_mode"} <= set(steps)
+    record_property("shown", f"life of an entry: {len(steps)} steps, each failed in 8 ways")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+@pytest.mark.parametrize("halfway", [False, True])
+@pytest.mark.parametrize("how", ["exit", "kill"])
+def test_crash_at_every_step_of_a_life(tmp_path, halfway, how, record_property):
+    """A process that ends at any step, by itself or killed, leaves what the next continues from."""
+
+    def run(step):
+        root = prepare(tmp_path)
+        told, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+
+            def crash():
+                os.write(tell, files.met.encode())
+                if how == "kill":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                os._exit(CRASHED)
+
+            files = FaultyFileSystem(step, crash, halfway=halfway)
+            try:
+                live(root, files)
+            finally:
+                os._exit(0)
+        os.close(tell)
+        with os.fdopen(told, "rb") as pipe:
+            met = pipe.read().decode()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert code == ((-signal.SIGKILL if how == "kill" else CRASHED) if met else 0)
+        # A lock ends with its process, also that of the entry it was importing.
+        lock = FileLock(CacheLayout(root).lock_of(entry_in(root)))
+        assert lock.try_acquire()
+        lock.release()
+        again(root)
+        return met
+
+    steps = every_step(run)
+    record_property("shown", f"life of an entry: {len(steps)} steps, each crashed at in 4 ways")
+
+
+def test_the_marker_key_is_that_of_the_ingredients():
+    """The first line of what is kept is what the key is the digest of."""
+    assert blake3(KEPT.partition("\n")[0].encode()).hexdigest() == KEY

@@ -1,0 +1,86 @@
+"""A file system in which one step of the cache's life cycle goes wrong, and the driver over all.
+
+A plain module, for the tests of the cache; see also functional_tests/rounds.py, which kills real
+runs at any time.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from envy.cache.filesystem import FileSystem
+
+CRASHED = 70
+
+
+class FaultyFileSystem(FileSystem):
+    """The real one, but for one step, which meets `fault`, when half done if `halfway`."""
+
+    def __init__(self, step: int, fault: Callable[[], None], *, halfway: bool) -> None:
+        self.left = step
+        self.fault = fault
+        self.halfway = halfway
+        self.met = ""
+
+    def _step(self, name, half=lambda: None):
+        self.left -= 1
+        if self.left == 0:
+            self.met = name
+            if self.halfway:
+                half()
+            self.fault()
+
+    def make_dir(self, path):
+        self._step("make_dir", lambda: super(FaultyFileSystem, self).make_dir(path))
+        return super().make_dir(path)
+
+    def write_file(self, path, data):
+        half = data[: len(data) // 2]
+        self._step("write_file", lambda: super(FaultyFileSystem, self).write_file(path, half))
+        super().write_file(path, data)
+
+    def rename(self, source, target):
+        self._step("rename")
+        super().rename(source, target)
+
+    def remove(self, path):
+        self._step("remove")
+        return super().remove(path)
+
+    def set_mode(self, path, mode):
+        self._step("set_mode")
+        super().set_mode(path, mode)
+
+    def remove_tree(self, path):
+        def half():
+            for below in list(Path(path).iterdir())[:1] if Path(path).is_dir() else ():
+                super(FaultyFileSystem, self).remove_tree(str(below))
+
+        self._step("remove_tree", half)
+        super().remove_tree(path)
+
+    def flush(self, paths):
+        for path in paths:
+            self._step("flush")
+            super().flush([path])
+
+    def flush_dirs(self, paths):
+        for path in paths:
+            self._step("flush_dirs")
+            super().flush_dirs([path])
+
+
+def every_step(run):
+    """Call `run(step)` for 1, 2, … until there is no such step; the names of those there were."""
+    met = []
+    while name := run(len(met) + 1):
+        met.append(name)
+    return met
+
+
+def memory_dir():
+    """A folder in memory, where there is one: on a disk, all those flushes take minutes."""
+    shared = Path("/dev/shm")
+    usable = shared.is_dir() and os.access(shared, os.W_OK)
+    return tempfile.TemporaryDirectory(dir=shared if usable else None, prefix="envy-test-")

@@ -1,0 +1,55 @@
+"""What decides the entry key of a recipe."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from envy.errors import Origin
+from envy.phases.ingredients import ingredients_of
+from envy.platform import Platform
+from envy.recipe import Recipe
+from envy.recipe_definition import parse_definition
+from envy.recipe_spec import RecipeSpec
+from envy.shell import BASH
+from envy.sources import SourceItem
+from envy.transport.context import Memo
+
+GNU = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_version="2.36")
+MUSL = replace(GNU, libc="musl", libc_version="1.2.5")
+
+
+def sources_on(platform, source, tmp_path):
+    """What a recipe that only fetches has for its sources, on a machine of some platform."""
+    path = tmp_path / "local.tool@r1.lua"
+    spec = RecipeSpec(
+        identity="local.tool@r1",
+        options={},
+        source=SourceItem(source=path.name, base_dir=tmp_path),
+        origin=Origin(Path("envy.lua"), 1),
+    )
+    values = {"identity": spec.identity, "fetch": source}
+    recipe = Recipe(key=spec.key, spec=spec, path=path, recipe_dir=tmp_path)
+    recipe.definition = parse_definition(values, spec=spec, path=path, text="", platform=platform)
+    services = SimpleNamespace(
+        platform=platform,
+        environment={},
+        memo=Memo(),
+        layout=SimpleNamespace(root=tmp_path / "cache"),
+    )
+    engine = SimpleNamespace(services=services)
+    return ingredients_of(recipe, engine, shell=BASH, dependency_keys=()).sources
+
+
+@pytest.mark.parametrize(
+    ("source", "differs"),
+    [
+        ("pypi:tool==1.0", True),
+        ({"source": "pypi:tool==1.0", "kind": "sdist"}, False),
+        ("npm:tool@1.0.0", False),
+    ],
+)
+def test_the_c_library_chooses_a_wheel(source, differs, tmp_path):
+    """Machines that would take different wheels of one release do not share an entry."""
+    assert (sources_on(GNU, source, tmp_path) != sources_on(MUSL, source, tmp_path)) is differs
