@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test soak demo docs lint format types bench bench-quick
+.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,14 @@ test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
 
 soak: export ENVY_SOAK_ROUNDS ?= 1000
 soak: export ENVY_SOAK_CROWDS ?= 50
-soak: $(VENV)/.installed ## Kill syncs at random, a thousand times and more; for an hour's spare time
+soak: soak-graphs ## Kill syncs at random, a thousand times and more; for an hour's spare time
 	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py
+
+soak-graphs: export ENVY_SOAK_GRAPHS ?= 100000
+soak-graphs: export ENVY_SOAK_SEED := $(shell date +%s)
+soak-graphs: $(VENV)/.installed ## Try random graphs, others each time, for as long as one wants: ENVY_SOAK_GRAPHS=1000000
+	@echo "the graphs of ENVY_SOAK_SEED=$(ENVY_SOAK_SEED)"
+	$(BIN)/python -m pytest -n auto tests/engine/test_graphs.py $(PYTEST_ARGS)
 
 demo: export ENVY_MANIFEST := $(CURDIR)/docs/demo/envy.lua
 demo: export ENVY_CACHE_ROOT := $(CURDIR)/.demo/cache

@@ -166,7 +166,7 @@ class Coordinator:
             if self._crash is None:
                 self._idle_waiter = waiter
             else:
-                waiter.wake.release()
+                waiter.tell()
         with released():
             waiter.wake.acquire()
         if self._crash is not None:
@@ -183,7 +183,7 @@ class Coordinator:
                 node for node in self._nodes if node.state in _WAITING and node.failure is None
             ]
             if self._idle_waiter is not None:
-                self._idle_waiter.wake.release()
+                self._idle_waiter.tell()
                 self._idle_waiter = None
             for pool in self._pools:
                 for node in pool.drain():
@@ -464,7 +464,7 @@ class Coordinator:
                 continue
             waiter.count -= 1
             if waiter.count == 0:
-                waiter.wake.release()
+                waiter.tell()
         node.waiters = kept
 
     def _give_up(self, error: BaseException) -> None:
@@ -478,11 +478,11 @@ class Coordinator:
 
     def _wake_everybody(self) -> None:
         if self._idle_waiter is not None:
-            self._idle_waiter.wake.release()
+            self._idle_waiter.tell()
             self._idle_waiter = None
         for waiter in self._waiting:
             if waiter.count:
-                waiter.wake.release()
+                waiter.tell()
 
     def _open_dependencies(self, node: Coordination) -> list[str]:
         return [dependency.name for dependency in self._behind(node)]

@@ -118,9 +118,16 @@ class NodeKind(Protocol):
 class Waiter:
     """Someone outside who waits for several nodes to get somewhere."""
 
-    __slots__ = ("count", "wake")
+    __slots__ = ("_told", "count", "wake")
 
     def __init__(self) -> None:
         self.count = 0
+        self._told = False
         self.wake = _thread.allocate_lock()
         self.wake.acquire()
+
+    def tell(self) -> None:
+        """Wake who waits, once; called under the coordinator's lock."""
+        if not self._told:
+            self._told = True
+            self.wake.release()

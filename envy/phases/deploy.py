@@ -39,6 +39,7 @@ def run_deploy_phase(recipe: Recipe, engine: Engine) -> None:
 
 def needs_deploy(recipe: Recipe) -> bool:
     """Whether a recipe's entry has not been deployed, and ought to be."""
+    if recipe.definition is None or recipe.definition.deploy is None:
+        return False
     assert recipe.entry is not None
-    deploys = recipe.definition is not None and recipe.definition.deploy is not None
-    return deploys and not deploy_recorded(recipe.entry)
+    return not deploy_recorded(recipe.entry)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from envy.cache.entry_key import entry_key
-from envy.cache.read import deploy_recorded, lookup
+from envy.cache.read import lookup
+from envy.phases.deploy import needs_deploy
 from envy.phases.ingredients import ingredients_of, key_of_user_managed
 from envy.phases.recipe_fetch import drop_lua
 from envy.phases.surface import Engine
@@ -33,8 +34,7 @@ def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -
     )
     if not definition.user_managed:
         recipe.cached = lookup(recipe.entry, recipe.entry_key).hit
-        deploys = definition.deploy is not None
-        recipe.undeployed = recipe.cached and deploys and not deploy_recorded(recipe.entry)
+        recipe.undeployed = recipe.cached and needs_deploy(recipe)
         recipe.asset_dir = recipe.entry.asset_dir
-        if recipe.cached and not deploys:
+        if recipe.cached and definition.deploy is None:
             drop_lua(recipe)  # loaded again, should the entry go before its turn comes

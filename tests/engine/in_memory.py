@@ -166,6 +166,7 @@ class InMemory:
         self.world = world
         self.specs = Specs(world)
         self.recording = Recording()
+        self.results: list[Result] = []
         self.phases_run = 0
         self.cancel_at = 0  # cancel when so many phases have begun
         self._dice = random.Random(seed)
@@ -186,7 +187,7 @@ class InMemory:
             coordinator=coordinator,
         )
 
-    def run(self) -> list[Result]:
+    def run(self) -> None:
         """Resolve the world and complete its goals."""
         engine = self.engine
         with engine.coordinator.interpreter.held():
@@ -194,7 +195,9 @@ class InMemory:
             goals = engine.roots
             if self.world.goals is not None:
                 goals = [RecipeKey.parse(key) for key in self.world.goals]
-            return engine.run_full([key for key in goals if not engine.recipes[key].excluded])
+            self.results = engine.run_full(
+                [key for key in goals if not engine.recipes[key].excluded]
+            )
 
     def _blueprint(self, recipe: Recipe):
         return self.world.recipes[recipe.key.canonical]

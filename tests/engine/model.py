@@ -52,6 +52,13 @@ class Wish:
         by = f" by {self.need.query}" if self.need.query else ""
         return f"product {self.need.product}{by}"
 
+    @property
+    def quoted(self) -> str:
+        if not self.need.product:
+            return f"{self.need.query!r}"
+        by = f" of {self.need.query!r}" if self.need.query else ""
+        return f"the product {self.need.product!r}{by}"
+
 
 @dataclass
 class Node:
@@ -114,15 +121,13 @@ class Model:
                 if not wishes:
                     return
                 if not self._round(wishes):
-                    raise Refused("missing", {(wish.owner, wish.text) for wish in wishes})
+                    raise Refused("missing", {(wish.owner, wish.quoted) for wish in wishes})
             self._judge()
 
     def run(self) -> None:
         """Complete the goals."""
-        goals = self.world.goals or [
-            root for root in self.world.roots if not self._is_excluded(root)
-        ]
-        self._bring(list(goals))
+        goals = self.world.goals or self.world.roots
+        self._bring([goal for goal in goals if not self._known_excluded(goal)])
 
     # -- building the graph ----------------------------------------------------------------------
 
@@ -215,10 +220,6 @@ class Model:
     def _products(self, node: Node) -> tuple[str, ...]:
         return node.blueprint.products if node.fetched else ()
 
-    def _is_excluded(self, key: str) -> bool:
-        node = self.graph[key]
-        return node.fetched and node.blueprint.excluded and node.failure is None
-
     # -- rounds ----------------------------------------------------------------------------------
 
     def _open(self, keys) -> list[Wish]:
@@ -241,7 +242,7 @@ class Model:
             if len(matches) == 1:
                 found.append((wish, matches.pop()))
             elif matches:
-                ambiguous.add((wish.owner, wish.text, tuple(sorted(matches))))
+                ambiguous.add((wish.owner, wish.quoted, tuple(sorted(matches))))
             elif wish.need.target and wish.need.fallback_here:
                 falling.append(wish)
         for wish in undecided:
@@ -399,17 +400,13 @@ class Model:
             return link.needed_by <= CHECK
         return not node.cached
 
-    def _finish(self, key: str) -> None:  # noqa: C901  the phases, one after the other
+    def _finish(self, key: str) -> None:
         """Take a wanted recipe through its phases, its dependencies before."""
         node = self.graph[key]
-        blueprint = node.blueprint
         if node.failure is not None or node.outcome:
             return
-        gates: dict[RecipePhase, list[str]] = {phase: [] for phase in RecipePhase}
-        for link in node.links:
-            if self._at_once(node, link):
-                gates[COMPLETION if node.cached else link.needed_by].append(link.target)
-        for phase in (step for step in RecipePhase if step >= CHECK):
+        gates = self._gates(node)
+        for phase in (phase for phase in RecipePhase if phase >= CHECK):
             for dependency in gates[phase]:
                 self._finish(dependency)
             if self._abort(node, phase, gates[phase]):
@@ -417,17 +414,24 @@ class Model:
             if self._skips(node, phase):
                 continue
             node.ran.append(phase)
-            if blueprint.fails_in is phase:
+            if node.blueprint.fails_in is phase:
                 node.failure = Failure(phase)
                 return
             if phase is CHECK:
                 self._check(node, gates)
-        outcome = (
-            "satisfied" if blueprint.user_managed else "cached" if node.cached else "installed"
-        )
-        if blueprint.user_managed and not blueprint.satisfied:
-            outcome = "changed"
-        node.outcome = outcome
+        node.outcome = self._outcome(node)
+
+    def _outcome(self, node: Node) -> str:
+        if node.blueprint.user_managed:
+            return "satisfied" if node.blueprint.satisfied else "changed"
+        return "cached" if node.cached else "installed"
+
+    def _gates(self, node: Node) -> dict[RecipePhase, list[str]]:
+        gates: dict[RecipePhase, list[str]] = {phase: [] for phase in RecipePhase}
+        for link in node.links:
+            if self._at_once(node, link):
+                gates[COMPLETION if node.cached else link.needed_by].append(link.target)
+        return gates
 
     def _skips(self, node: Node, phase: RecipePhase) -> bool:
         blueprint = node.blueprint

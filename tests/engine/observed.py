@@ -9,7 +9,6 @@ from engine.model import Failure, Model, Refused
 from engine.worlds import World
 
 from envy import events as ev
-from envy.engine.engine import Engine
 from envy.errors import (
     AmbiguousReferences,
     Cancelled,
@@ -33,6 +32,7 @@ class Observed:
     ran: dict[str, list[RecipePhase]]
     failures: dict[str, Failure]
     outcomes: dict[str, str]
+    wanted: set[str]
 
 
 def expected(world: World) -> Observed:
@@ -63,6 +63,7 @@ def expected(world: World) -> Observed:
         ran={key: node.ran for key, node in nodes if node.ran},
         failures={key: node.failure for key, node in nodes if node.failure},
         outcomes={key: node.outcome for key, node in nodes if node.outcome},
+        wanted={key for key, node in nodes if node.wanted},
     )
 
 
@@ -101,6 +102,7 @@ def observed(memory: InMemory, error: EnvyError | None) -> Observed:
             for recipe in recipes
             if recipe.outcome and engine.is_complete(recipe.key)
         },
+        wanted={recipe.key.canonical for recipe in engine.wanted()},
     )
 
 
@@ -134,15 +136,15 @@ def _described(error: EnvyError | None) -> object:
 def _asked(text: str) -> tuple[str, str]:
     """Owner and query of a reference, from how messages describe it."""
     query, _, rest = text.rpartition(", which ")
-    return rest.partition(" needs ")[0], query[1:-1]
+    return rest.partition(" needs ")[0], query.removeprefix("nothing answers to ")
 
 
-def report(engine: Engine, error: EnvyError | None) -> list[str]:
+def report(memory: InMemory, error: EnvyError | None) -> list[str]:
     """Everything a user would be told at the end, in its order."""
     rows = [str(error)] if error else []
-    rows += [str(failure) for failure in engine.failures()]
+    rows += [str(failure) for failure in memory.engine.failures()]
     return rows + [
-        f"{r.key} {r.outcome} {r.user_managed} {r.asset_dir} {r.failure}" for r in engine.results()
+        f"{r.key} {r.outcome} {r.user_managed} {r.asset_dir} {r.failure}" for r in memory.results
     ]
 
 

@@ -212,6 +212,61 @@ def test_a_worker_that_waits_for_a_lock_gives_its_slot_away():
     assert kind.work_pool.busy == 0
 
 
+def test_a_node_that_ends_between_two_phases_lets_go():
+    """What a failed dependency ends at an open gate keeps no lock."""
+
+    def work(node, phase):
+        if node.name == "n0":
+            raise EnvyError("broken")
+
+    coordinator, kind, [below, above] = make(2, jobs=1, work=work)
+    coordinator.add_gate(above, 2, [below])
+    drive(coordinator, [below, above], 3)
+    assert ("end", "n1", 1) in kind.log
+    assert kind.log[-1] == ("rest", "n1", 1)
+
+
+def test_a_node_lets_go_before_a_gate_behind_phases_that_it_skips():
+    """No lock is held across a closed gate, however the node comes to it."""
+    coordinator, kind, [below, above] = make(2, jobs=1, transfers=1, skipped=(1, 2))
+    coordinator.add_gate(above, 3, [below])
+    drive(coordinator, [above, below], 3)
+    assert kind.log.index(("rest", "n1", 0)) < kind.log.index(("start", "n0", 0))
+
+
+@pytest.mark.parametrize("method", ["skips", "pool"])
+def test_a_kind_that_cannot_say_what_is_next_fails_its_node(method):
+    """An error outside a phase is the node's failure, and not the end of a worker in silence."""
+    coordinator, kind, [node] = make(1)
+    answer = getattr(kind, method)
+
+    def broken(node, phase):
+        if phase == 2:
+            raise OSError("unreadable")
+        return answer(node, phase)
+
+    setattr(kind, method, broken)
+    drive(coordinator, [node], 3)
+    assert str(node.failure) == "unreadable"
+    assert kind.work_pool.busy == kind.transfer_pool.busy == 0
+
+
+def test_a_bug_that_ends_a_worker_is_told_to_who_waits():
+    """Nobody waits for ever for a thread that is gone."""
+    coordinator, kind, nodes = make(3)
+    coordinator.listening = lambda: True
+
+    def note(what, node, **facts):
+        if what == "slot_released":
+            raise AssertionError("a listener is broken")
+
+    kind.note = note
+    with pytest.raises(InternalError, match="a listener is broken"):
+        drive(coordinator, nodes, 3)
+    with pytest.raises(InternalError, match="a listener is broken"):
+        coordinator.wait_until_idle()
+
+
 def test_waits_can_be_described():
     """Each node that is not at rest says what it waits for."""
     coordinator, _kind, [a, b, c] = make(3, jobs=1, work=lambda node, phase: None)

@@ -279,6 +279,12 @@ class Generator:
             blueprints[low] = replace(one, needs=(*one.needs, need))
 
 
+def _fails_on_disk(one: Blueprint, base: Blueprint) -> RecipePhase | None:
+    if base.excluded and one.fails_in is RecipePhase.RECIPE_FETCH:
+        return None  # its dependencies are not asked for, and they are what fails
+    return one.fails_in if not base.user_managed or one is base else None
+
+
 def _on_disk(blueprints: list[Blueprint]) -> list[Blueprint]:
     """The nearest world that files can say.
 
@@ -296,19 +302,22 @@ def _on_disk(blueprints: list[Blueprint]) -> list[Blueprint]:
                 key=one.key,
                 needs=one.needs,
                 source=None if several else one.source,
-                fails_in=one.fails_in if not base.user_managed or one is base else None,
+                fails_in=_fails_on_disk(one, base),
                 satisfied=one.satisfied and base.user_managed,
             )
         )
     held = {one.key for one in shared if one.source is not None}
 
+    def sayable(need: Need) -> Need:
+        if need.target in held:
+            need = replace(need, kind="required", target="", query=need.target, product="")
+        if need.kind == "required" and "@" in need.query:
+            # A whole identity would be a strong dependency, on the file of that name.
+            need = replace(need, query=need.query.removeprefix("local."))
+        return need
+
     def needs_of(needs: tuple[Need, ...]) -> tuple[Need, ...]:
-        return tuple(
-            replace(need, kind="required", target="", query=need.target, product="")
-            if need.target in held
-            else need
-            for need in needs
-        )
+        return tuple(sayable(need) for need in needs)
 
     return [
         replace(
