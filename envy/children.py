@@ -108,6 +108,11 @@ class Children:
             watch_exit=self.watch_exit, on_start=on_start, on_end=on_end, state=self._state
         )
 
+    @property
+    def stopping(self) -> bool:
+        """Whether all are being ended, and no more are started."""
+        return self._state.stopping
+
     def ensure_open(self) -> None:
         """Raise Cancelled if children may no longer be started."""
         if self._state.stopping:

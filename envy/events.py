@@ -340,6 +340,42 @@ class RecipeAborted(Event):
     dependency: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestBuildStart(Event):
+    """`envy test` calls a compiler, for these packages."""
+
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "building the tests of {packages}"
+    packages: str  # their names, spaces between
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestBuildComplete(Event):
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "built in {duration_ms} ms: {packages}"
+    packages: str  # their names, spaces between
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestPhaseStart(Event):
+    """A phase of a test package, such as key, run or report."""
+
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "{package}: {phase}"
+    package: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestPhaseComplete(Event):
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "{package}: {phase} done in {duration_ms} ms"
+    package: str
+    phase: str
+    duration_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Stamped:
     """An event as it was delivered: `ts` is seconds since the epoch."""

@@ -12,15 +12,29 @@ Guarantees
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Protocol
 
 _held = threading.local()
 
 
-class InterpreterSlot:
-    """One per engine. Taken by a worker for as long as it computes."""
+class Lock(Protocol):
+    """What `threading.Lock` can do, as far as it is needed."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def acquire(self) -> bool:
+        """Wait until nobody has it, and take it."""
+
+    def release(self) -> None:
+        """Let it go."""
+
+
+class InterpreterSlot:
+    """One per engine. Taken by a worker for as long as it computes.
+
+    Who gets a slot that was let go is the choice of the lock; by default, of the system's.
+    """
+
+    def __init__(self, lock: Lock | None = None) -> None:
+        self._lock: Lock = lock or threading.Lock()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -37,7 +51,7 @@ class InterpreterSlot:
 @contextlib.contextmanager
 def released() -> Iterator[None]:
     """Let others compute while this thread waits for something outside Python."""
-    lock: threading.Lock | None = getattr(_held, "lock", None)
+    lock: Lock | None = getattr(_held, "lock", None)
     if lock is None:
         yield
         return

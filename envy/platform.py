@@ -4,6 +4,7 @@ The only module that asks the machine what it is; everything else is handed the 
 starts a program on Linux, and `host_platform()` costs a few small file reads, once.
 """
 
+import contextlib
 import errno
 import functools
 import math
@@ -201,6 +202,22 @@ def process_start_time(pid: int) -> str | None:
     fields = _stat_fields(pid)
     # Ticks since boot: without the boot's own name two boots could share one.
     return f"{_boot()}:{fields[19]}" if len(fields) > 19 else None
+
+
+def members_of_group(group: int) -> tuple[tuple[int, str], ...]:
+    """Who is alive in a process group or its session, its leader apart: number and name of each.
+
+    Empty where the system has no /proc to read this from.
+    """
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            head, _, tail = (entry / "stat").read_text(errors="replace").rpartition(")")
+            state, _parent, its_group, session = tail.split()[:4]
+            alive = state not in {"Z", "X"} and entry.name != str(group)
+            if alive and str(group) in {its_group, session}:
+                found.append((int(entry.name), head.partition("(")[2]))
+    return tuple(sorted(found))
 
 
 def _stat_fields(pid: int) -> list[str]:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from envy.children import GRACE, Child, Children
 from envy.errors import Cancelled, ScriptFailed
 from envy.interpreter import released
+from envy.platform import members_of_group
 
 if TYPE_CHECKING:
     import subprocess
@@ -53,6 +54,7 @@ class Completed:
     stderr: bytes = b""
     duration: float = 0.0
     timed_out: bool = False
+    left_behind: tuple[tuple[int, str], ...] = ()  # alive in its group, if asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,10 @@ class Invocation:
     capture: bool = False
     timeout: float | None = None
     interactive: bool = False
+    merged: bool = False  # stderr goes where stdout goes, in the order written
+    moving_deadline: Callable[[], float | None] | None = None  # asked anew before every wait
+    ending_signal: signal.Signals = signal.SIGTERM  # asks it to end when its time is over
+    looks_for_leftovers: bool = False
 
 
 def run_argv(
@@ -133,7 +139,7 @@ def run(invocation: Invocation) -> Completed:
         with released():
             children.remove(child)
             status = _reap(process, invocation)
-    completed = _completed(status, captured, child, timed_out=watch.timed_out)
+    completed = _completed(status, captured, child, watch)
     if child.kill_at is not None and completed.exit_code:
         raise Cancelled(f"ended, because the run is ending: {invocation.command}")
     return completed
@@ -169,10 +175,12 @@ class _Watch:
         "_deadline",
         "_exit",
         "_exited",
+        "_invocation",
         "_on_deadline",
         "_poller",
         "_streams",
         "finished",
+        "left_behind",
         "timed_out",
     )
 
@@ -180,10 +188,12 @@ class _Watch:
         self, invocation: Invocation, process: "subprocess.Popen[bytes]", child: Child
     ) -> None:
         self._child = child
+        self._invocation = invocation
         self._children = invocation.children
         self._exited = False
         self.finished = False
         self.timed_out = False
+        self.left_behind: tuple[tuple[int, str], ...] = ()
         timeout = invocation.timeout
         self._deadline = None if timeout is None else child.started + timeout
         self._on_deadline = self._ask_to_end
@@ -211,6 +221,8 @@ class _Watch:
             if self._exited and not self._streams:
                 self.finished = True
             if self.finished:
+                if self._invocation.looks_for_leftovers:
+                    self._end_leftovers()
                 chunks += self._drain()
         if chunks:
             self._child.last_output = time.monotonic()
@@ -228,6 +240,8 @@ class _Watch:
 
     def _patience(self) -> float | None:
         """Milliseconds until the deadline."""
+        if self._invocation.moving_deadline and not (self._exited or self.timed_out):
+            self._deadline = self._invocation.moving_deadline()
         if self._deadline is None:
             return None
         return max(0.0, self._deadline - time.monotonic()) * 1000
@@ -264,9 +278,16 @@ class _Watch:
         self._children.send(self._child, signal.SIGKILL)
         return [item for descriptor in list(self._streams) for item in self._read(descriptor)]
 
+    def _end_leftovers(self) -> None:
+        """Note who is left of the child's session, and end also who made a group of its own."""
+        self.left_behind = members_of_group(self._child.pid)
+        for pid, _ in self.left_behind:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
     def _ask_to_end(self) -> None:
         self.timed_out = True
-        self._children.send(self._child, signal.SIGTERM)
+        self._children.send(self._child, self._invocation.ending_signal)
         self._deadline = time.monotonic() + GRACE
         self._on_deadline = self._make_end
 
@@ -303,12 +324,20 @@ def _start(invocation: Invocation) -> "subprocess.Popen[bytes]":
                 env=dict(invocation.environment),
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else subprocess.PIPE,
-                stderr=None if interactive else subprocess.PIPE,
+                stderr=_stderr_of(invocation),
                 bufsize=0,
                 start_new_session=not interactive,
             )
     except (OSError, ValueError, IndexError) as error:
         raise _explain_start(error, invocation) from error
+
+
+def _stderr_of(invocation: Invocation) -> int | None:
+    import subprocess
+
+    if invocation.interactive:
+        return None
+    return subprocess.STDOUT if invocation.merged else subprocess.PIPE
 
 
 def _explain_start(error: Exception, invocation: Invocation) -> ScriptFailed:
@@ -379,7 +408,7 @@ def _clear_up(process: "subprocess.Popen[bytes]", child: Child, children: Childr
 
 
 def _completed(
-    status: int, captured: dict[str, list[bytes]], child: Child, *, timed_out: bool
+    status: int, captured: dict[str, list[bytes]], child: Child, watch: "_Watch"
 ) -> Completed:
     return Completed(
         exit_code=status if status >= 0 else 128 - status,
@@ -387,5 +416,6 @@ def _completed(
         stdout=b"".join(captured["stdout"]),
         stderr=b"".join(captured["stderr"]),
         duration=time.monotonic() - child.started,
-        timed_out=timed_out,
+        timed_out=watch.timed_out,
+        left_behind=watch.left_behind,
     )

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from gotests import GoProject, go_folder
 from project import Project
 
 
@@ -23,6 +24,18 @@ def project(tmp_path):
 def second_project(tmp_path, project):
     """Another project, with the same cache."""
     return Project(tmp_path / "second", cache=project.cache)
+
+
+@pytest.fixture(scope="session")
+def go(tmp_path_factory):
+    """The folder of a Go toolchain's programs."""
+    return go_folder(tmp_path_factory.mktemp("go"))
+
+
+@pytest.fixture
+def go_project(tmp_path, go):
+    """A Go module, with a cache of its own for envy; Go's own build cache is shared."""
+    return GoProject(tmp_path / "module", go)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ A plain module; conftest.py makes the fixture `project` of it.
 
 import json
 import os
+import signal
 import subprocess
 import sysconfig
 from dataclasses import dataclass, field
@@ -49,6 +50,16 @@ def tree(folder):
         for path in sorted(Path(folder).rglob("*"))
         if path.is_symlink() or path.is_file()
     }
+
+
+def report_of_lock(process):
+    """Ask a run with --trace=stderr what it waits for, until that is a lock; returns the line."""
+    line = process.stderr.readline().decode()  # from then on it listens to signals
+    while "waits in" not in line:
+        process.send_signal(signal.SIGUSR1)  # each is answered, so this never waits for ever
+        line = process.stderr.readline().decode()
+        assert line, "it ended without waiting for a lock"
+    return line
 
 
 def is_running(pid):

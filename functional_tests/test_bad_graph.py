@@ -100,7 +100,7 @@ ACCESS = [
     (
         'build = function(ctx)\n  ctx.asset("stranger")\nend',
         "FILE:3: ctx.asset('stranger'): NAME declares no such dependency",
-        "add it to `dependencies`; declared are: none",
+        'add { recipe = "stranger" } to its `dependencies`; declared are: none',
     ),
     (
         (

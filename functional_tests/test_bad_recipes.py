@@ -1,6 +1,7 @@
 """Recipe files that cannot be: each with its own message, and nothing left behind."""
 
 import hashlib
+import os
 
 import pytest
 from mistakes import Mistakes, assert_clean, fails, one_fails
@@ -216,6 +217,14 @@ def test_a_recipe_file_that_is_not_there(project):
         f"envy.lua:2: there is no recipe file {project.root}/recipes/local.pyhton@r1.lua",
         "did you mean local.python@r1.lua?",
     )
+
+
+def test_a_pipe_in_the_place_of_a_recipe(project):
+    """It is not waited for."""
+    project.packages("local.a@r1")
+    (project.root / "recipes").mkdir()
+    os.mkfifo(project.root / "recipes/local.a@r1.lua")
+    fails(project, "local.a@r1.lua is not a plain file", "declared in envy.lua:2")
 
 
 def test_a_dependency_whose_file_is_not_there(project):

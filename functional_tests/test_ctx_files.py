@@ -125,7 +125,7 @@ def test_file_functions(made, case):
     assert tree(made.folder(identity_of(case))) == CASES[case][1]
 
 
-@pytest.mark.parametrize(("mode", "wanted"), [("755", 0o755), ('"750"', 0o750), ('"u+x"', 0o744)])
+@pytest.mark.parametrize(("mode", "wanted"), [("755", 0o555), ('"750"', 0o550), ('"u+x"', 0o544)])
 def test_chmod(project, mode, wanted):
     """Permissions are octal digits, as a number or text, or letters; publishing closes them."""
     body = f'ctx.write("a", "") ctx.chmod("a", "644") ctx.chmod("a", {mode})'

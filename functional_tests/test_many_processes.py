@@ -1,7 +1,6 @@
 """Several envy processes, one cache: each entry is made once, whoever comes and whoever dies."""
 
 import os
-import signal
 
 from project import Project, is_running
 
@@ -87,35 +86,3 @@ def test_a_killed_process_leaves_a_cache_that_the_next_one_continues(project, tm
     assert project.markers() == names
     assert sorted(record.read_text().split()) == sorted([*names, names[3]])
     assert not is_running(orphan)
-
-
-def test_a_waiting_process_tells_whom_it_waits_for(project, tmp_path):
-    """While another process makes an entry, a report names the lock and its owner."""
-    reached, go = tmp_path / "reached.fifo", tmp_path / "go.fifo"
-    os.mkfifo(reached)
-    os.mkfifo(go)
-    project.packages("local.slow@r1")
-    project.recipe(
-        "local.slow@r1",
-        f"install = [[ echo at work > {reached}; read word < {go}; echo $word > word.txt ]]",
-    )
-    first = project.popen("sync")
-    reached.read_text()
-    second = project.popen("sync", "--trace=stderr")
-    report = report_of_waits(second)
-    go.write_text("done\n")
-    first.communicate(timeout=60)
-    second.communicate(timeout=60)
-    assert (first.returncode, second.returncode) == (0, 0)
-    assert f"held by process {first.pid}" in report
-
-
-def report_of_waits(process):
-    """What a process answers to SIGUSR1 once it waits for a lock."""
-    for row in process.stderr:
-        line = row.decode()
-        if "slot held" in line or "local.slow@r1: phase" in line:
-            if "waits for the lock" in line:
-                return line
-            process.send_signal(signal.SIGUSR1)
-    raise AssertionError("it ended without waiting for a lock")

@@ -3,6 +3,8 @@
 import json
 import shutil
 
+from loopback.http_server import Reply
+
 TOOL = 'install = "echo tool > tool.txt"\n'
 
 
@@ -124,3 +126,17 @@ def test_a_failed_recipe_fails_the_plan(project):
     run = project.envy("plan", "--json", code=1)
     assert acts(run) == {"local.app@r1": "install", "local.bad@r1": "fail"}
     assert "local.bad@r1: recipe_fetch failed" in run.err
+
+
+def test_a_remote_recipe_is_read_without_being_kept(project, http_server):
+    """The recipe is fetched to plan with; the cache stays as it was, before and after a sync."""
+    text = b'identity = "acme.app@v1"\n' + TOOL.encode()
+    http_server.routes["/app.lua"] = Reply(text)
+    url = f"{http_server.url}/app.lua"
+    project.manifest(f'packages = {{ {{ recipe = "acme.app@v1", source = "{url}" }} }}')
+    assert acts(project.envy("plan", "--json")) == {"acme.app@v1": "install"}
+    assert everything(project) is None
+    project.envy("sync")
+    before = everything(project)
+    assert acts(project.envy("plan", "--json")) == {"acme.app@v1": "reuse"}
+    assert everything(project) == before

@@ -163,3 +163,52 @@ def test_nothing_is_decided_on_an_incomplete_graph(project):
     run = project.envy("sync", code=1)
     assert "cannot decide what answers to 'tool', because local.broken@r1" in run.err
     assert project.markers() == ["local.fine@r1"]
+
+
+def test_an_asset_is_asked_for_in_the_words_of_its_reference(project):
+    """A reference that an alias of the manifest answers is found by the same words."""
+    project.manifest(
+        'packages = { "local.app@r1", { recipe = "local.gcc@r1", alias = "cc" }, "local.cc@r1" }'
+    )
+    project.recipe("local.gcc@r1", TOOL)
+    project.recipe("local.cc@r1", TOOL)
+    project.recipe(
+        "local.app@r1",
+        'dependencies = { { recipe = "cc" }, { recipe = "local.cc@r1" } }\n'
+        'install = function(ctx) ctx.write("got", ctx.asset("cc")) end',
+    )
+    project.envy("sync")
+    folder = Path(project.envy("asset", "app").out.strip())
+    assert "/local.gcc@r1/" in (folder / "got").read_text()
+
+
+def test_a_choice_is_part_of_the_key(project):
+    """Who chose another package is another package; back with the first, the first is found."""
+    project.recipe("local.ninja@r1", TOOL)
+    project.recipe("local.ninja@r2", TOOL)
+    project.recipe(
+        "local.app@r1",
+        'dependencies = { { recipe = "ninja", weak = { recipe = "local.ninja@r1" } } }\n' + TOOL,
+    )
+    project.packages("local.app@r1")
+    fallback = project.envy("asset", "app").out
+    project.packages("local.app@r1", "local.ninja@r2")
+    assert project.envy("asset", "app").out != fallback
+    project.packages("local.app@r1")
+    again = project.envy("sync")
+    assert (installed(again), project.envy("asset", "app").out) == ([], fallback)
+
+
+def test_an_alias_of_an_entry_is_a_name_within_the_recipe(project):
+    """Two variants are told apart by aliases that only their dependent knows."""
+    project.packages("local.app@r1")
+    project.recipe("local.b@r1", 'options = { v = { type = "string" } }\n' + TOOL)
+    project.recipe(
+        "local.app@r1",
+        'dependencies = { { recipe = "local.b@r1", options = { v = "1" }, alias = "old" },\n'
+        '  { recipe = "local.b@r1", options = { v = "2" }, alias = "new" } }\n'
+        'install = function(ctx)\n  assert(ctx.asset("old") == ctx.asset("b{v=1}"))\n'
+        '  assert(ctx.asset("new") == ctx.asset("b{v=2}"))\n  ctx.mark_install_complete()\nend',
+    )
+    project.envy("sync")
+    assert "no package answers to 'old'" in project.envy("asset", "old", code=1).err

@@ -2,11 +2,10 @@
 
 import os
 import pty
-import signal
 from pathlib import Path
 
 import pytest
-from project import Project
+from project import Project, report_of_lock
 
 
 @pytest.fixture
@@ -322,17 +321,6 @@ def test_deploy_follows_an_install(project, machine):
 # -- one at a time ------------------------------------------------------------------------------
 
 
-def report_of_waits(process):
-    """What a process answers to SIGUSR1 once it waits for a lock."""
-    for row in process.stderr:
-        line = row.decode()
-        if "slot held" in line or ": phase" in line:
-            if "waits for the lock" in line:
-                return line
-            process.send_signal(signal.SIGUSR1)
-    raise AssertionError("it ended without waiting for a lock")
-
-
 def test_two_processes_install_it_once(project, machine, tmp_path):
     """Whoever gets the lock second checks again under it, and finds the work done."""
     reached, go = tmp_path / "reached.fifo", tmp_path / "go.fifo"
@@ -342,7 +330,7 @@ def test_two_processes_install_it_once(project, machine, tmp_path):
     first = project.popen("sync", "--yes")
     reached.read_text()
     second = project.popen("sync", "--yes", "--trace=stderr")
-    report_of_waits(second)
+    report_of_lock(second)
     go.write_text("x\n")
     first.communicate(timeout=60)
     _, err = second.communicate(timeout=60)
@@ -364,7 +352,7 @@ def test_exclusive_lets_one_install_at_a_time(project, machine, tmp_path):
     first = project.popen("sync", "--yes")
     reached.read_text()
     second = other.popen("sync", "--yes", "--trace=stderr")
-    assert "exclusive/apt.lock" in report_of_waits(second)
+    assert "exclusive/apt.lock" in report_of_lock(second)
     go.write_text("x\n")
     first.communicate(timeout=60)
     second.communicate(timeout=60)

@@ -13,7 +13,7 @@ from envy.cli.options import CommonOption
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 # Pages that come together with the capabilities they are about.
-AWAITED = {"cache.md", "dependencies.md", "testing.md"}
+AWAITED = {"dependencies.md", "testing.md"}
 _LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)")
 
 

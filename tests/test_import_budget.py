@@ -47,6 +47,7 @@ def test_help_imports_no_command():
         "sync",
         "asset",
         "run",
+        "test",
         "version",
         "trace_schema",
         "product",

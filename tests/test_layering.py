@@ -46,6 +46,7 @@ LAYERS = {
     "recipe": {"recipe"},
     "phases": {"phases"},
     "engine": {"engine"},
+    "testing": {"testing"},
     "explain": {"explain"},
     "console": {"console"},
     "cli": {"cli", "__main__"},
@@ -58,6 +59,7 @@ SEES = {
     "recipe": {"foundation", "lua", "declarations", "tools"},
     "phases": {"foundation", "lua", "declarations", "tools", "recipe"},
     "engine": {"foundation", "lua", "declarations", "tools", "recipe", "phases"},
+    "testing": {"foundation", "declarations", "tools", "engine", "console"},
     "explain": {
         "foundation",
         "lua",

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from envy import events as ev
 from envy.children import Children, RunningChild
@@ -31,14 +31,21 @@ from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.phase import RecipePhase
 
-if TYPE_CHECKING:
-    from envy.engine.engine import Engine
-
 PATIENCE = 2.0  # seconds between a cancellation and leaving
 FAREWELL = 0.25  # seconds for each of the last words
 SILENCE = 60.0  # seconds after which a phase that says nothing gets a line
 CANCELLED = 130
 _PHASES = {phase.label: phase for phase in RecipePhase}
+
+
+class Cancellable(Protocol):
+    """What a signal cancels: an engine, or a session of tests."""
+
+    def cancel(self, reason: Cancelled) -> None:
+        """Start nothing more, and end what runs."""
+
+    def describe_waits(self) -> list[str]:
+        """A line for everything that is at work or waits; may be asked from any thread."""
 
 
 class Control:
@@ -56,12 +63,12 @@ class Control:
         self._children = children
         self._verbose = verbose
         self._asking = asking
-        self._engine: Engine | None = None
+        self._engine: Cancellable | None = None
         self._told: dict[int, float] = {}
         self._leave_at: float | None = None
         self.cancelled = False
 
-    def attend(self, engine: Engine) -> None:
+    def attend(self, engine: Cancellable) -> None:
         """The engine is there now, and is what a signal cancels."""
         self._engine = engine
         if self.cancelled:
@@ -134,7 +141,11 @@ class Control:
 
     def _next_deadline(self) -> float:
         now = time.monotonic()
-        deadlines = [self._silent_since(child) + SILENCE for child in self._children.running()]
+        deadlines = [
+            self._silent_since(child) + SILENCE
+            for child in self._children.running()
+            if ": " in child.label
+        ]
         if self._leave_at is not None:
             deadlines.append(self._leave_at)
         return max(0.0, min(deadlines, default=now + SILENCE) - now)
@@ -145,7 +156,8 @@ class Control:
     def _tell_silent(self) -> None:
         now = time.monotonic()
         for child in self._children.running():
-            if now - self._silent_since(child) < SILENCE:
+            # A child without a phase in its label has a time limit of its own: a test.
+            if now - self._silent_since(child) < SILENCE or ": " not in child.label:
                 continue
             self._told[child.pid] = now
             recipe, _, phase = child.label.rpartition(": ")

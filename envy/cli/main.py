@@ -4,6 +4,7 @@ Owns the table of commands, the printing of errors and the way from an error to 
 command's module is imported when it is the command that was asked for, and never for `--help`.
 """
 
+import errno
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from envy.console.text import safe_lines, say
 from envy.errors import Cancelled, EnvyError, InternalError
 from envy.platform import discard_output, open_standard_streams
 from envy.platform import environment as host_environment
+
+_OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "envy.cli.product:command", "Print where a product is, or list all products."
     ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
+    "test": CommandEntry("envy.cli.test:command", "Build tests in parallel, run them in order."),
     "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do; do nothing."),
     "graph": CommandEntry(
         "envy.cli.graph:command", "Show what needs what, as text or as a picture."
@@ -169,7 +173,7 @@ def _code_of(error: Exception) -> int:
             _print_error(error.format_message(), sys.stderr)
             return error.exit_code
         # What a command writes its answer to has no name; any other file has one.
-        case OSError(filename=None):
+        case OSError(filename=None) if error.errno in _OUTPUT_ERRORS:
             return _report_output(error)
     bug = InternalError(f"{type(error).__name__}: {error}")
     return _report(bug, sys.stderr, bug=error)

@@ -30,7 +30,7 @@ class CommonOption(click.Option):
 
 
 def envy_command(
-    *, short_help: str, passes_arguments: bool = False
+    *, short_help: str, passes_arguments: bool = False, cls: "type[EnvyCommand] | None" = None
 ) -> Callable[[Callable[..., int | None]], click.Command]:
     """Make a function a command; it is called with the merged Settings and its own parameters.
 
@@ -46,7 +46,7 @@ def envy_command(
             return function(settings, **parameters) or 0
 
         command = click.command(
-            cls=EnvyCommand,
+            cls=cls or EnvyCommand,
             short_help=short_help,
             context_settings={**HELP_OPTIONS, "allow_interspersed_args": not passes_arguments},
         )(run)

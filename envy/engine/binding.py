@@ -53,7 +53,7 @@ def bind_round(engine: Engine, references: Sequence[Reference]) -> bool:
             found.append((reference, matches[0]))
         elif matches:
             ambiguous.append((_described(reference), [row.key.canonical for row in matches]))
-        elif reference.dependency.spec is not None:
+        elif _has_fallback(engine, reference):
             falling_back.append(reference)
     if ambiguous:
         raise AmbiguousReferences(ambiguous)
@@ -112,6 +112,11 @@ class _Index:
         ]
         exact = [recipe for recipe in found if recipe.key.canonical == query]
         return exact or found
+
+
+def _has_fallback(engine: Engine, reference: Reference) -> bool:
+    spec = reference.dependency.spec
+    return spec is not None and engine.is_here(spec.platforms, spec.origin)
 
 
 def _fallback_order(reference: Reference) -> tuple[str, str, bool, int]:
@@ -202,7 +207,8 @@ def _first_missing(engine: Engine) -> Recipe | None:
     missing = [
         recipe
         for key, recipe in engine.recipes.items()
-        if recipe.definition is None and engine.coordination[key].failure is not None
+        if (node := engine.coordination[key]).failure is not None
+        and node.current < RecipePhase.RECIPE_FETCH
     ]
     return min(missing, key=lambda recipe: recipe.key, default=None)
 

@@ -55,9 +55,15 @@ class Waiting:
 class Coordinator:
     """Schedules the workers of all nodes."""
 
-    def __init__(self, *, listening: Callable[[], bool] = lambda: False) -> None:
-        self.interpreter = InterpreterSlot()
-        self._listening = listening
+    def __init__(
+        self,
+        *,
+        interpreter: InterpreterSlot | None = None,
+        make_pool: Callable[[str, int], Pool] = Pool,
+    ) -> None:
+        self.interpreter = interpreter or InterpreterSlot()
+        self.listening: Callable[[], bool] = lambda: False  # whether anybody hears events
+        self._make_pool = make_pool
         self._lock = threading.Lock()
         self._nodes: list[Coordination] = []
         self._active = 0  # nodes that are queued, running or waiting for a lock
@@ -67,6 +73,7 @@ class Coordinator:
         self._threads = 0
         self.peak_threads = 0
         self.cancelled: Exception | None = None
+        self._crash: BaseException | None = None  # a bug that ended a worker
         # With 256 kB a nested Lua callback ends the process.
         threading.stack_size(1 << 20)
 
@@ -74,7 +81,7 @@ class Coordinator:
 
     def new_pool(self, name: str, size: int) -> Pool:
         """Make a pool of slots."""
-        pool = Pool(name, size)
+        pool = self._make_pool(name, size)
         self._pools.append(pool)
         return pool
 
@@ -111,7 +118,7 @@ class Coordinator:
             moved = node.state is NodeState.RESTING and node.failure is None
             if moved:
                 node.state = NodeState.MOVING
-        if self._listening():
+        if self.listening():
             node.kind.note("target", node, old=old)
         if moved:
             self._advance([node])
@@ -136,25 +143,34 @@ class Coordinator:
                     node.waiters.append((phase, waiter))
             if waiter.count == 0:
                 return
-            if self._active == 0:
-                raise self._stuck()
+            if self._active == 0 or self._crash:
+                raise self._stuck() from self._crash
             self._waiting.append(waiter)
         with released():
             waiter.wake.acquire()
         with self._lock:
             self._waiting.remove(waiter)
             if waiter.count:
-                raise self._stuck()
+                raise self._stuck() from self._crash
 
     def wait_until_idle(self) -> None:
-        """Block until every node rests at its target, is blocked, or has failed."""
+        """Block until every node rests at its target, is blocked, or has failed.
+
+        Raises:
+            InternalError: a worker was ended by a bug.
+        """
         waiter = Waiter()
         with self._lock:
             if self._active == 0:
                 return
-            self._idle_waiter = waiter
+            if self._crash is None:
+                self._idle_waiter = waiter
+            else:
+                waiter.wake.release()
         with released():
             waiter.wake.acquire()
+        if self._crash is not None:
+            raise self._stuck() from self._crash
 
     def cancel(self, reason: Exception) -> None:
         """Start nothing more; what is not running ends now, with `reason` as its failure."""
@@ -162,6 +178,7 @@ class Coordinator:
             if self.cancelled is not None:
                 return
             self.cancelled = reason
+            self._active += 1  # until all that waits has ended, nothing is stuck
             nodes = [
                 node for node in self._nodes if node.state in _WAITING and node.failure is None
             ]
@@ -180,6 +197,7 @@ class Coordinator:
         for node in nodes:
             self._advance(self._end(node, reason))
         with self._lock:
+            self._active -= 1
             self._wake_if_idle()
 
     def borrow(self, pool: Pool, *, at_most: int) -> int:
@@ -277,18 +295,22 @@ class Coordinator:
                     assert gate is not None
                     node.state = NodeState.BLOCKED
                     node.since = gate.closed_at = time.monotonic()
-                    waiting_for = self._open_dependencies(node) if self._listening() else []
+                    waiting_for = self._open_dependencies(node) if self.listening() else []
             if self.cancelled is not None:
                 opened += self._end(node, self.cancelled)
                 return None
             if blocked:
-                if self._listening():
+                if self.listening():
                     kind.note("blocked", node, phase=phase, waiting_for=waiting_for)
                 return None
             if gate is not None and not self._pass(node, phase, gate, opened):
                 return None
-            if not kind.skips(node, phase):
-                return kind.pool(node, phase)
+            try:
+                if not kind.skips(node, phase):
+                    return kind.pool(node, phase)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this node's
+                opened += self._end(node, kind.failed(node, phase, error))
+                return None
             opened += self._publish(node, phase)
 
     def _pass(
@@ -297,7 +319,7 @@ class Coordinator:
         """Go through an open gate: False, and a failure, if a dependency behind it failed."""
         assert node.gates is not None
         del node.gates[phase]
-        if gate.closed_at and self._listening():
+        if gate.closed_at and self.listening():
             names = [dependency.name for dependency in gate.dependencies]
             waited = time.monotonic() - gate.closed_at
             node.kind.note("unblocked", node, phase=phase, waiting_for=names, wait=waited)
@@ -310,13 +332,16 @@ class Coordinator:
     def _work(self, node: Coordination | None) -> None:
         """A thread: carries a node until it rests, then the next one that gets a slot."""
         with self.interpreter.held():
-            while node is not None:
-                if self._listening():
-                    node.kind.note("started", node)
-                following = self._carry(node)
-                if self._listening():
-                    node.kind.note("rested", node)
-                node = following
+            try:
+                while node is not None:
+                    if self.listening():
+                        node.kind.note("started", node)
+                    following = self._carry(node)
+                    if self.listening():
+                        node.kind.note("rested", node)
+                    node = following
+            except BaseException as error:  # noqa: BLE001 - a bug; nobody may wait for ever for it
+                self._give_up(error)
             with self._lock:
                 self._threads -= 1
 
@@ -330,6 +355,8 @@ class Coordinator:
             if not self._may_go_on(node):
                 opened += self._let_go(node)
             following = self._next_step(node, opened)
+            if following is None and node.failure is not None:
+                opened += self._let_go(node)  # it ended between two phases
             if following is not None and following is not pool and not following.has_room():
                 # Hundreds may queue for a slot; each would keep a lock, and its file, open.
                 opened += self._let_go(node)
@@ -372,12 +399,21 @@ class Coordinator:
         return deque(self._publish(node, phase))
 
     def _may_go_on(self, node: Coordination) -> bool:
-        with self._lock:
-            phase = node.current + 1
-            if node.failure is not None or phase > node.target:
+        """Whether nothing keeps the node from its next phase, past those that it skips."""
+        phase = node.current + 1
+        while True:
+            with self._lock:
+                if node.failure is not None or phase > node.target:
+                    return False
+                gate = node.gates.get(phase) if node.gates else None
+                if gate is not None and gate.count > 0:
+                    return False
+            try:
+                if not node.kind.skips(node, phase):
+                    return True
+            except Exception:  # noqa: BLE001 - it is met again, and told, at that phase
                 return False
-            gate = node.gates.get(phase) if node.gates else None
-            return gate is None or gate.count == 0
+            phase += 1
 
     def _let_go(self, node: Coordination) -> list[Coordination]:
         """Release what the node holds, while it still counts as running: nobody else moves it."""
@@ -400,7 +436,7 @@ class Coordinator:
             if node.failure is not None:
                 return []
             node.failure = error
-            if node.state is NodeState.BLOCKED:
+            if node.state is not NodeState.LOCKED_OUT:  # its thread is still there
                 node.state = NodeState.RESTING
             self._tell_waiters(node)
             return self._open_gates(node)
@@ -431,9 +467,16 @@ class Coordinator:
                 waiter.wake.release()
         node.waiters = kept
 
+    def _give_up(self, error: BaseException) -> None:
+        with self._lock:
+            self._crash = error
+            self._wake_everybody()
+
     def _wake_if_idle(self) -> None:
-        if self._active:
-            return
+        if self._active == 0:
+            self._wake_everybody()
+
+    def _wake_everybody(self) -> None:
         if self._idle_waiter is not None:
             self._idle_waiter.wake.release()
             self._idle_waiter = None
@@ -469,7 +512,10 @@ class Coordinator:
             for node in self._nodes
             if node.state is NodeState.BLOCKED
         ]
-        return InternalError("nothing can run, yet not all is done\n" + "\n".join(blocked[:20]))
+        what = "nothing can run, yet not all is done"
+        if self._crash is not None:
+            what = f"a worker was ended by {type(self._crash).__name__}: {self._crash}"
+        return InternalError("\n".join([what, *blocked[:20]]))
 
     # -- threads -------------------------------------------------------------------------------
 
@@ -510,10 +556,10 @@ class Coordinator:
         with self._lock:
             node.state = NodeState.RUNNING
             node.since = node.granted_at = now
-        if self._listening():
+        if self.listening():
             node.kind.note("slot_acquired", node, wait=waited)
 
     def _note_released(self, node: Coordination) -> None:
-        if self._listening():
+        if self.listening():
             held = time.monotonic() - node.granted_at
             node.kind.note("slot_released", node, hold=held)

@@ -44,6 +44,16 @@ def want(engine: Engine, goals: Iterable[RecipeKey]) -> list[Recipe]:
     return fresh
 
 
+def wanted_closure(engine: Engine, goals: Iterable[RecipeKey]) -> list[RecipeKey]:
+    """What is wanted of the closure of some goals; others may be wanted for another reason."""
+    return dependencies_first(
+        goals,
+        lambda key: [
+            edge.key for edge in engine.recipes[key].edges if engine.recipes[edge.key].wanted
+        ],
+    )
+
+
 def want_for_work(engine: Engine, recipe: Recipe) -> None:
     """A recipe in its check phase needs work after all: want what only its work needs."""
     late = [edge for edge in recipe.edges if _is_late(engine, recipe, edge)]

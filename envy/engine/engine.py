@@ -33,6 +33,7 @@ from envy.errors import (
 from envy.lua.convert import LuaValue
 from envy.lua.runtime import LuaState
 from envy.phase import RecipePhase
+from envy.phases import STEPS, Steps
 from envy.phases.surface import Services
 from envy.recipe import Edge, Outcome, Recipe
 from envy.recipe_key import Query, RecipeKey
@@ -72,8 +73,11 @@ class Engine:
         shell_origin: Origin | None = None,
         manifest_state: LuaState | None = None,
         installs: bool = True,
+        steps: Steps = STEPS,
+        coordinator: Coordinator | None = None,
     ) -> None:
         self.services = services
+        self.steps = steps
         self.recipes: dict[RecipeKey, Recipe] = {}
         self.coordination: dict[RecipeKey, Coordination] = {}
         self.roots: list[RecipeKey] = []
@@ -90,7 +94,8 @@ class Engine:
         self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
         self.lease = Lease(services.layout)
-        self.coordinator = Coordinator(listening=lambda: services.events.detailed)
+        self.coordinator = coordinator or Coordinator()
+        self.coordinator.listening = lambda: services.events.detailed
         self.work_pool = self.coordinator.new_pool("work", jobs)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
         self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)
@@ -234,10 +239,11 @@ class Engine:
 
     def complete(self, goals: Iterable[RecipeKey]) -> None:
         """Set the goals, and all that is wanted for them, on their way to completion."""
+        goals = list(goals)
         self.prepare(goals)
         usage.rely_upon(self)
-        for recipe in self.wanted():
-            self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
+        for key in demand.wanted_closure(self, goals):
+            self.coordinator.raise_target(self.coordination[key], RecipePhase.COMPLETION)
 
     def prepare(self, goals: Iterable[RecipeKey]) -> None:
         """Compute entry keys, look entries up, and decide what is wanted; runs no phase."""
@@ -252,14 +258,19 @@ class Engine:
         """
         self.prepare(goals)
         with usage.recorded(self, goals):
-            nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
-            for node in nodes:
-                self.coordinator.raise_target(node, RecipePhase.COMPLETION)
+            for recipe in self.wanted():
+                self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
             try:
-                self.coordinator.wait(nodes, RecipePhase.COMPLETION)
+                # What becomes wanted on the way may outlive whoever wanted it.
+                while unfinished := self._unfinished():
+                    self.coordinator.wait(unfinished, RecipePhase.COMPLETION)
             finally:
                 self._explain_failures()
         return self.results()
+
+    def _unfinished(self) -> list[Coordination]:
+        nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
+        return [node for node in nodes if not node.ended]
 
     def wanted(self) -> list[Recipe]:
         """Every wanted recipe, in key order."""

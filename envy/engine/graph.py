@@ -49,44 +49,91 @@ def dependencies_first(roots: Iterable[Node], neighbours: Neighbours[Node]) -> l
 def shortest_cycle(graph: Mapping[Node, Sequence[Node]]) -> list[Node] | None:
     """The shortest cycle, of those the least in key order, from its least node on; None if none.
 
-    Only nodes inside a strongly connected component are searched from, so a graph without a
-    cycle costs one pass.
+    A graph without a cycle costs one pass. In one with cycles, each of them has an edge that leads
+    back to where a depth-first walk came from, so it is enough to search from the heads of those,
+    of which there are few: a mistake at the bottom of a large graph must not take minutes to name.
     """
-    best: list[Node] | None = None
+    best: tuple[int, Node] | None = None
+    members: set[Node] = set()
     for component in _cyclic_components(graph):
-        members = set(component)
-        for start in sorted(component):
-            limit = len(best) if best else len(component) + 1
-            cycle = _cycle_through(start, graph, members, limit)
-            if cycle is None:
-                continue
-            least = cycle.index(min(cycle))
-            cycle = cycle[least:] + cycle[:least]
-            if best is None or (len(cycle), cycle) < (len(best), best):
-                best = cycle
-            if len(best) == 1 or _is_ring(component, graph, members):
+        inside = set(component)
+        forward = {node: [child for child in graph[node] if child in inside] for node in component}
+        backward: dict[Node, list[Node]] = {node: [] for node in component}
+        for node, children in forward.items():
+            for child in children:
+                backward[child].append(node)
+        for head in _heads_of_back_edges(forward):
+            found = _least_on_shortest(head, forward, backward, best[0] if best else len(graph))
+            if found is not None and (best is None or found < best):
+                best, members = found, inside
+    return _cycle_through(best[1], graph, members) if best else None
+
+
+def _heads_of_back_edges(graph: Mapping[Node, Sequence[Node]]) -> list[Node]:
+    """Nodes of which every cycle of a strongly connected graph has at least one."""
+    heads: dict[Node, None] = {}
+    root = next(iter(graph))
+    seen, on_path = {root}, {root}
+    work = [(root, iter(graph[root]))]
+    while work:
+        node, rest = work[-1]
+        for child in rest:
+            if child in on_path:
+                heads[child] = None
+            elif child not in seen:
+                seen.add(child)
+                on_path.add(child)
+                work.append((child, iter(graph[child])))
                 break
-    return best
+        else:
+            on_path.discard(node)
+            work.pop()
+    return list(heads)
 
 
-def _is_ring(
-    component: list[Node], graph: Mapping[Node, Sequence[Node]], members: set[Node]
-) -> bool:
-    """Whether a component is one cycle and nothing else, as in most mistakes."""
-    return all(len(members.intersection(graph[node])) == 1 for node in component)
+def _least_on_shortest(
+    head: Node,
+    forward: Mapping[Node, Sequence[Node]],
+    backward: Mapping[Node, Sequence[Node]],
+    limit: int,
+) -> tuple[int, Node] | None:
+    """How long the shortest cycles through `head` are, and the least node on any of them.
+
+    None when they are longer than `limit`.
+    """
+    forth = _distances(head, forward, limit)
+    length = min((forth[last] + 1 for last in backward[head] if last in forth), default=limit + 1)
+    if length > limit:
+        return None
+    back = _distances(head, backward, length)
+    on_cycles = [node for node, far in forth.items() if far + back.get(node, length) == length]
+    return length, min([head, *on_cycles])
+
+
+def _distances(start: Node, graph: Mapping[Node, Sequence[Node]], limit: int) -> dict[Node, int]:
+    """How far each node is from `start`, up to less than `limit`."""
+    far = {start: 0}
+    queue = deque([start])
+    while queue:
+        node = queue.popleft()
+        if far[node] + 1 >= limit:
+            break
+        for child in graph[node]:
+            if child not in far:
+                far[child] = far[node] + 1
+                queue.append(child)
+    return far
 
 
 def _cycle_through(
-    start: Node, graph: Mapping[Node, Sequence[Node]], members: set[Node], limit: int
-) -> list[Node] | None:
-    """The shortest cycle through `start`, not longer than `limit`; breadth first, in key order."""
+    start: Node, graph: Mapping[Node, Sequence[Node]], members: set[Node]
+) -> list[Node]:
+    """The shortest cycle through `start`, the least of those; breadth first, in key order."""
     came_from: dict[Node, Node] = {}
-    queue = deque([(start, 1)])
-    while queue:
-        node, length = queue.popleft()
-        if length > limit:
-            return None
-        for child in sorted(set(graph[node]) & members):
+    queue = deque([start])
+    while True:
+        node = queue.popleft()
+        for child in sorted(members.intersection(graph[node])):
             if child == start:
                 path = [node]
                 while path[-1] != start:
@@ -94,8 +141,7 @@ def _cycle_through(
                 return path[::-1]
             if child not in came_from:
                 came_from[child] = node
-                queue.append((child, length + 1))
-    return None
+                queue.append(child)
 
 
 def _cyclic_components(graph: Mapping[Node, Sequence[Node]]) -> list[list[Node]]:

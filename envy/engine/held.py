@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from envy import events as ev
 from envy.engine.binding import merged, missing_text, open_references
 from envy.engine.graph import dependencies_first
-from envy.errors import MissingReferences, NotPlanned
+from envy.errors import EnvyError, MissingReferences, NotPlanned
 from envy.lua.convert import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.custom_source import custom_folder, is_fetched
 from envy.phases.deploy import needs_deploy
+from envy.phases.recipe_fetch import dependencies_here
 from envy.recipe import Edge, Recipe, Reference
 from envy.recipe_key import RecipeKey
-from envy.recipe_spec import CustomSource, Kind, Use, check_local_rule
+from envy.recipe_spec import CustomSource, Kind, Use
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -30,11 +30,13 @@ def hold(engine: Engine, recipe: Recipe) -> None:
     source = recipe.spec.source
     assert isinstance(source, CustomSource)
     engine.held[recipe.key] = recipe
-    for position, dependency in enumerate(source.dependencies):
-        if not engine.is_here(dependency.platforms, dependency.origin):
-            continue
-        if dependency.spec is not None:
-            check_local_rule(recipe.key, dependency.spec.key, dependency.origin)
+    try:
+        here = dependencies_here(recipe, engine, source.dependencies)
+    except EnvyError as error:
+        # Its own mistake, and not that of whoever happens to be the first to need it.
+        engine.fail(recipe.key, error, phase=RecipePhase.RECIPE_FETCH)
+        return
+    for position, dependency in here:
         if dependency.kind is not Kind.STRONG:
             recipe.references.append(Reference(recipe.key, position, dependency, of_source=True))
             continue
@@ -86,29 +88,43 @@ def run_custom_fetches(engine: Engine) -> None:
     _exempt_from_shell(engine, ready)
     for recipe in ready:
         del engine.held[recipe.key]
+    # Of all, before anything runs: what a key cannot be had for must not depend on who was first.
+    engine.compute_keys(key for recipe in ready for key in _tools(recipe))
+    waiting = [recipe for recipe in ready if not _is_brought(engine, recipe)]
+    if not engine.installs:
+        unplanned = [recipe for recipe in waiting if _set_aside(engine, recipe)]
+        ready = [recipe for recipe in ready if recipe not in unplanned]
+        waiting = [recipe for recipe in waiting if recipe not in unplanned]
+    for recipe in waiting:
+        engine.coordinator.add_gate(
+            engine.coordination[recipe.key],
+            RecipePhase.RECIPE_FETCH,
+            [engine.coordination[key] for key in _tools(recipe)],
+        )
+    engine.complete(key for recipe in waiting for key in _tools(recipe))
     for recipe in ready:
-        _fetch(engine, recipe)
+        engine.coordinator.raise_target(engine.coordination[recipe.key], RecipePhase.RECIPE_FETCH)
     engine.wait_for_resolution_phase()
 
 
-def _fetch(engine: Engine, recipe: Recipe) -> None:
-    """Start a custom fetch, behind its dependencies unless its answer is in the cache."""
-    tools = [edge.key for edge in recipe.source_edges]
-    engine.compute_keys(tools)
-    node = engine.coordination[recipe.key]
-    known = all(engine.recipes[key].entry_key for key in tools)
-    if not (known and is_fetched(custom_folder(recipe, engine))):
-        lacking = [] if engine.installs else _not_there(engine, tools)
-        if lacking:
-            engine.set_aside(
-                recipe.key, f"its source needs {', '.join(lacking)} before it can be fetched"
-            )
-            return
-        engine.coordinator.add_gate(
-            node, RecipePhase.RECIPE_FETCH, [engine.coordination[key] for key in tools]
+def _tools(recipe: Recipe) -> list[RecipeKey]:
+    return [edge.key for edge in recipe.source_edges]
+
+
+def _is_brought(engine: Engine, recipe: Recipe) -> bool:
+    """Whether the answer of a custom fetch is in the cache, so that it needs no tools."""
+    known = all(engine.recipes[key].entry_key for key in _tools(recipe))
+    return known and engine.steps.is_brought(recipe, engine)
+
+
+def _set_aside(engine: Engine, recipe: Recipe) -> bool:
+    """Leave a recipe out of a plan, if its source needs what would have to be installed first."""
+    lacking = _not_there(engine, _tools(recipe))
+    if lacking:
+        engine.set_aside(
+            recipe.key, f"its source needs {', '.join(lacking)} before it can be fetched"
         )
-        engine.complete(tools)
-    engine.coordinator.raise_target(node, RecipePhase.RECIPE_FETCH)
+    return bool(lacking)
 
 
 def _not_there(engine: Engine, tools: Sequence[RecipeKey]) -> list[str]:
@@ -140,7 +156,7 @@ def _is_ready(engine: Engine, recipe: Recipe) -> bool:
     """Whether the closure of a source is bound, and holds nothing that is held itself."""
     if any(reference.open for reference in recipe.references):
         return False
-    keys = _closure(engine, [edge.key for edge in recipe.source_edges])
+    keys = _closure(engine, _tools(recipe))
     return not any(
         key in engine.held or any(row.open for row in engine.recipes[key].references)
         for key in keys
@@ -158,7 +174,7 @@ def _exempt_from_shell(engine: Engine, ready: Sequence[Recipe]) -> None:
     """
     if isinstance(engine.default_shell, LuaFunction):
         for recipe in ready:
-            engine.shell_exempt.update(_closure(engine, [edge.key for edge in recipe.source_edges]))
+            engine.shell_exempt.update(_closure(engine, _tools(recipe)))
 
 
 def _stuck(engine: Engine) -> MissingReferences:

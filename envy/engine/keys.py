@@ -9,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from envy.cache.entry_key import entry_key
-from envy.cache.read import deploy_recorded, lookup
 from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.lua.convert import LuaFunction
 from envy.lua.host import CtxTable
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
-from envy.phases.ingredients import ingredients_of, key_of_user_managed
-from envy.phases.recipe_fetch import drop_lua
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import Use
@@ -56,37 +52,15 @@ def _closure(engine: Engine, goals: Iterable[RecipeKey]) -> list[RecipeKey]:
 
 
 def _compute_key(engine: Engine, recipe: Recipe) -> None:
-    definition = recipe.definition
     node = engine.coordination[recipe.key]
     for edge in recipe.edges:
         dependency = engine.coordination[edge.key]
         if dependency.failure is not None:
             engine.coordinator.fail(node, node.kind.aborted(node, RecipePhase.CHECK, dependency))
             return
-    assert definition is not None
+    keys = [engine.recipes[edge.key].entry_key for edge in recipe.edges]
     try:
-        keys = [engine.recipes[edge.key].entry_key for edge in recipe.edges]
-        services = engine.services
-        if definition.user_managed:
-            recipe.entry_key = key_of_user_managed(recipe)
-        else:
-            recipe.ingredients = ingredients_of(
-                recipe, engine, shell=shell_for(engine, recipe), dependency_keys=keys
-            )
-            recipe.entry_key = entry_key(recipe.ingredients)
-        recipe.entry = services.layout.entry(
-            recipe.key.identity, services.platform.tag, recipe.entry_key
-        )
-        if not definition.user_managed:
-            recipe.cached = lookup(recipe.entry, recipe.entry_key).hit
-            recipe.undeployed = (
-                recipe.cached
-                and definition.deploy is not None
-                and not deploy_recorded(recipe.entry)
-            )
-            recipe.asset_dir = recipe.entry.asset_dir
-            if recipe.cached and definition.deploy is None:
-                drop_lua(recipe)  # loaded again, should the entry go before its turn comes
+        engine.steps.find_entry(recipe, engine, keys)
     except EnvyError as error:
         engine.fail(recipe.key, error, phase=RecipePhase.CHECK)
 

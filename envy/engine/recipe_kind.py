@@ -23,7 +23,6 @@ from envy.errors import (
 )
 from envy.origins import place_in_file
 from envy.phase import RecipePhase
-from envy.phases import PHASES
 from envy.phases.deploy import needs_deploy
 from envy.phases.log import log_tail
 from envy.phases.recipe_fetch import drop_lua
@@ -52,6 +51,7 @@ class RecipeKind:
     def __init__(self, engine: Engine, *, work: Pool, transfer: Pool) -> None:
         self._engine = engine
         self._events = engine.services.events
+        self._phases = engine.steps.phases
         self._work = work
         self._transfer = transfer
 
@@ -91,7 +91,7 @@ class RecipeKind:
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
             recipe, self._engine, step
         ):
-            PHASES[step](recipe, self._engine)
+            self._phases[step](recipe, self._engine)
         if listening:
             self._events.emit(
                 ev.PhaseComplete(

@@ -51,8 +51,6 @@ def resolve_graph(engine: Engine, roots: Sequence[RecipeSpec]) -> None:
                 rows = missing_text(engine, references)
                 raise MissingReferences([f"nothing answers to {row}" for row in rows])
         _settle(engine)
-    _check_platforms(engine)
-    _check_products(engine)
 
 
 def _settle(engine: Engine) -> None:
@@ -60,6 +58,8 @@ def _settle(engine: Engine) -> None:
     engine.wait_for_resolution_phase()
     _check_sources(engine)
     _check_cycles(engine)
+    _check_platforms(engine)
+    _check_products(engine)
 
 
 def _check_sources(engine: Engine) -> None:
@@ -104,7 +104,7 @@ def _check_platforms(engine: Engine) -> None:
                     origin=edge.origin,
                     hint="give the dependency the same `platforms`, so that it is left out too",
                 )
-                engine.fail(key, error, phase=RecipePhase.CHECK)
+                engine.fail(key, error, phase=_phase_of(engine, key))
 
 
 def _check_products(engine: Engine) -> None:
@@ -120,7 +120,13 @@ def _check_products(engine: Engine) -> None:
                 origin=edge.origin,
                 hint=f"add it to the products of {edge.key.identity}, or name another recipe",
             )
-            engine.fail(key, error, phase=RecipePhase.CHECK)
+            engine.fail(key, error, phase=_phase_of(engine, key))
+
+
+def _phase_of(engine: Engine, key: RecipeKey) -> RecipePhase:
+    """The phase that a mistake in the edges of a recipe keeps from running."""
+    fetched = engine.coordination[key].current >= RecipePhase.RECIPE_FETCH
+    return RecipePhase.CHECK if fetched else RecipePhase.RECIPE_FETCH
 
 
 def declared_by(engine: Engine, key: RecipeKey) -> tuple[str, ...]:

@@ -26,7 +26,14 @@ def describe_waits(engine: Engine) -> list[str]:
     rows = engine.coordinator.waits()
     children = engine.services.children.running()
     rows.sort(key=lambda row: (row.state is not NodeState.RUNNING, row.node.name))
-    return [f"{row.node.name}: {_sentence(engine, row, rows, children)}" for row in rows]
+    lines = [f"{row.node.name}: {_sentence(engine, row, rows, children)}" for row in rows]
+    busy = {row.node.name for row in rows if row.state is NodeState.RUNNING}
+    # Programs that are asked for their version, say, before any phase runs.
+    return lines + [
+        f"{child.label}: pid {child.pid}: {child.command}"
+        for child in children
+        if _recipe_of(child) not in busy
+    ]
 
 
 def _sentence(
@@ -48,8 +55,12 @@ def _sentence(
 
 def _child(node: Coordination, children: Sequence[RunningChild]) -> Iterator[str]:
     for child in children:
-        if child.label.rpartition(": ")[0] == node.name:
+        if _recipe_of(child) == node.name:
             yield f"; pid {child.pid}: {child.command}"
+
+
+def _recipe_of(child: RunningChild) -> str:
+    return child.label.rpartition(": ")[0]
 
 
 def _slots(row: Waiting, rows: Sequence[Waiting]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from envy.cache.read import lookup
 from envy.engine.engine import is_left_out
 from envy.engine.graph import dependencies_first
-from envy.errors import DependencyFailed
+from envy.explain.view import why_not
 from envy.phases.deploy import needs_deploy
 from envy.recipe import Recipe
 from envy.transport.connection import shown
@@ -62,7 +62,7 @@ def _step(engine: Engine, recipe: Recipe) -> PlannedStep:
     failure = engine.coordination[recipe.key].failure
     if failure is not None:
         act = Act.UNKNOWN if is_left_out(failure) else Act.FAIL
-        return PlannedStep(key=key, act=act, reason=_why_not(key, failure))
+        return PlannedStep(key=key, act=act, reason=why_not(key, failure))
     assert definition is not None
     if definition.user_managed:
         return PlannedStep(
@@ -82,13 +82,6 @@ def _step(engine: Engine, recipe: Recipe) -> PlannedStep:
         fetches=tuple(_fetches(recipe)),
         runs=tuple(verb for verb in _VERBS if getattr(definition, verb, None) is not None),
     )
-
-
-def _why_not(key: str, failure: Exception) -> str:
-    if isinstance(failure, DependencyFailed):
-        return f"it needs {failure.dependency}"
-    reason = str(failure.args[0]).partition("\n")[0]
-    return reason.removeprefix(f"{key}: ")
 
 
 def _fetches(recipe: Recipe) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from envy.engine.engine import is_left_out
 from envy.engine.graph import dependencies_first
+from envy.errors import DependencyFailed
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe, Reference
 from envy.recipe_spec import CustomSource, Use
@@ -132,7 +133,7 @@ def _package(engine: Engine, recipe: Recipe) -> PackageView:
         asset_dir=str(recipe.asset_dir or ""),
         products=tuple(sorted(recipe.provides)),
         origin=str(recipe.spec.origin),
-        reason=str(node.failure.args[0]).partition("\n")[0] if node.failure else "",
+        reason=why_not(recipe.key.canonical, node.failure) if node.failure else "",
         edges=tuple(edges_of(recipe)),
     )
 
@@ -148,6 +149,13 @@ def state_of(engine: Engine, recipe: Recipe) -> State:
         return State.USER_MANAGED
     is_there = recipe.cached or engine.is_complete(recipe.key)
     return State.CACHED if is_there else State.MISSING
+
+
+def why_not(key: str, failure: Exception) -> str:
+    """In one line, why a package failed or is not known."""
+    if isinstance(failure, DependencyFailed):
+        return f"it needs {failure.dependency}"
+    return str(failure.args[0]).partition("\n")[0].removeprefix(f"{key}: ")
 
 
 def edges_of(recipe: Recipe) -> Iterator[EdgeView]:

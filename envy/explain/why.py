@@ -99,7 +99,7 @@ def explain(engine: Engine, graph: GraphView, target: str, *, limit: int) -> lis
         shown += 1
         lines += ["", *_path_lines(graph, target, path)]
     if count > shown:
-        lines += ["", f"  and {count - shown} more; show them with --limit {count}"]
+        lines += ["", f"  and {count - shown} more ways; --limit N shows more"]
     choices = [*_choices(engine, target), *_refusals(engine, target)]
     return [*lines, "", *choices] if choices else lines
 

@@ -3,13 +3,16 @@
 A phase touches its own recipe and reads completed dependencies; never another's worker.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from envy.phase import RecipePhase
 from envy.phases.build import run_build_phase
 from envy.phases.check import run_check_phase
 from envy.phases.completion import run_completion_phase
+from envy.phases.custom_source import is_brought
 from envy.phases.deploy import run_deploy_phase
+from envy.phases.entry import find_entry
 from envy.phases.fetch import run_fetch_phase
 from envy.phases.install import run_install_phase
 from envy.phases.recipe_fetch import run_recipe_fetch_phase
@@ -27,3 +30,19 @@ PHASES: Mapping[int, Callable[[Recipe, Engine], None]] = {
     RecipePhase.DEPLOY: run_deploy_phase,
     RecipePhase.COMPLETION: run_completion_phase,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """What is done for a recipe; when, and after what, is for the engine to say.
+
+    `find_entry` gives a recipe its entry key, from those of its dependencies, and looks its entry
+    up. `is_brought` says whether what a custom source brings is there already.
+    """
+
+    phases: Mapping[int, Callable[[Recipe, Engine], None]]
+    find_entry: Callable[[Recipe, Engine, Sequence[str]], None]
+    is_brought: Callable[[Recipe, Engine], bool]
+
+
+STEPS = Steps(phases=PHASES, find_entry=find_entry, is_brought=is_brought)

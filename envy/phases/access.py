@@ -6,7 +6,7 @@ seen to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from envy.phase import RecipePhase
 from envy.phases.surface import Engine
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import Query, RecipeKey
-from envy.recipe_spec import Use
+from envy.recipe_spec import CustomSource, Dependency, Kind, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,11 @@ def _too_early(row: Reachable, phase: RecipePhase, call: str) -> DeclarationErro
 def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Reachable:
     asked = Query.parse(query)
     rows = reachable(edges_for(recipe, phase), engine)
+    named = _named(recipe, phase, query)
+    if named is not None:
+        for row in rows:
+            if row.recipe.key == named:
+                return row
     found = [
         row
         for row in rows
@@ -179,6 +184,29 @@ def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Rea
         f"ctx.asset({query!r}) could be any of\n{candidates}",
         hint=f"ask with the whole key, options included: ctx.asset([[{keys[0]}]])",
     )
+
+
+def _named(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey | None:
+    """What the recipe itself calls by that name: by an alias of an entry, or by a reference.
+
+    A reference may have been bound by an alias of the manifest, which is none of the recipe's
+    business: in the words that it is written in, it means what it was bound to.
+    """
+    of_source = phase is RecipePhase.RECIPE_FETCH
+    for dependency in _declared(recipe, of_source=of_source):
+        if dependency.kind is Kind.STRONG and dependency.spec and dependency.spec.alias == query:
+            return dependency.spec.key
+    for reference in recipe.references:
+        if reference.dependency.query == query and reference.of_source == of_source:
+            return reference.provider
+    return None
+
+
+def _declared(recipe: Recipe, *, of_source: bool) -> Sequence[Dependency]:
+    source = recipe.spec.source
+    if of_source:
+        return source.dependencies if isinstance(source, CustomSource) else ()
+    return recipe.definition.dependencies if recipe.definition else ()
 
 
 def _alias(recipe: Recipe) -> str:

@@ -50,8 +50,12 @@ def custom_folder(recipe: Recipe, engine: Engine) -> Path:
     return engine.services.layout.recipes_dir(recipe.key.identity, name)
 
 
-def is_fetched(folder: Path) -> bool:
-    """Whether the recipe is there already."""
+def is_brought(recipe: Recipe, engine: Engine) -> bool:
+    """Whether what the source brings is there already; its tools have their entry keys."""
+    return _is_fetched(custom_folder(recipe, engine))
+
+
+def _is_fetched(folder: Path) -> bool:
     return (folder / RECIPE_FILE).is_file()
 
 
@@ -62,12 +66,12 @@ def fetch_custom(recipe: Recipe, engine: Engine) -> Path:
         FetchError: it left no recipe.lua; whatever the function raises.
     """
     folder = custom_folder(recipe, engine)
-    if not is_fetched(folder):
+    if not _is_fetched(folder):
         layout = engine.services.layout
         lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
         since = time.monotonic()
         try:
-            if not is_fetched(folder):
+            if not _is_fetched(folder):
                 _run(recipe, engine, folder)
         finally:
             release_lock(recipe, engine, lock, since)

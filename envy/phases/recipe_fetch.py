@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     if not keeps_functions(definition):
         drop_lua(recipe)
     if not recipe.excluded:
-        _declare(recipe, engine, definition.dependencies)
+        declare(recipe, engine, definition.dependencies)
 
 
 def load_again(recipe: Recipe, engine: Engine) -> None:
@@ -172,6 +173,11 @@ def _inside(folder: Path, recipe: Recipe) -> Path:
 
 def _read(recipe: Recipe, path: Path) -> bytes:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # A pipe would be waited for.
+            raise DeclarationError(
+                f"the recipe file {path} is not a plain file", origin=recipe.spec.origin
+            )
         text = path.read_bytes()
     except FileNotFoundError:
         raise DeclarationError(
@@ -246,15 +252,31 @@ def _provides(recipe: Recipe, engine: Engine) -> dict[str, str]:
     )
 
 
-def _declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) -> None:
+def dependencies_here(
+    recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]
+) -> list[tuple[int, Dependency]]:
+    """The dependencies that exist on this platform, each with its position in the list.
+
+    Judged before the first one is declared, so that a mistake leaves no half of them behind.
+
+    Raises:
+        DeclarationError: one of them may not be.
+    """
+    here = []
+    for position, dependency in enumerate(dependencies):
+        if engine.is_here(dependency.platforms, dependency.origin):
+            if dependency.spec is not None:
+                check_local_rule(recipe.key, dependency.spec.key, dependency.origin)
+            here.append((position, dependency))
+    return here
+
+
+def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) -> None:
     """Make an edge for each dependency; two entries for one key make one, the stricter of both."""
     edges: dict[RecipeKey, Edge] = {}
-    for position, dependency in enumerate(dependencies):
+    here = dependencies_here(recipe, engine, dependencies)
+    for position, dependency in here:
         spec = dependency.spec
-        if not engine.is_here(dependency.platforms, dependency.origin):
-            continue
-        if spec is not None:
-            check_local_rule(recipe.key, spec.key, spec.origin)
         if dependency.kind is not Kind.STRONG or spec is None:
             recipe.references.append(Reference(recipe.key, position, dependency, of_source=False))
             continue

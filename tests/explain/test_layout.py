@@ -28,6 +28,7 @@ def heights_of(edges):
 
 
 @given(graphs())
+@settings(deadline=None)
 def test_every_edge_leads_to_a_later_column(edges):
     """What is needed stands to the right of whoever needs it."""
     columns = columns_of(edges)

@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from views import graph, package
 
@@ -23,6 +23,7 @@ def all_ways(edges, root, target):
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_all_ways_are_found_shortest_first(data):
     """As many as a naive search finds, in order of length and then of keys."""
     names = [f"l.p{number}@r1" for number in range(data.draw(st.integers(1, 8)))]

@@ -1,0 +1,274 @@
+"""`envy test`: build the tests of Go packages in parallel, then run them in order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from envy.cli.options import EnvyCommand, envy_command
+from envy.cli.settings import Settings
+from envy.cli.test_setup import (
+    TestOptions,
+    Workplace,
+    make_driver,
+    make_flags,
+    make_selector,
+    make_toolchain,
+    make_views,
+    open_workplace,
+    patterns_of,
+    session_settings,
+)
+from envy.console.text import format_size, write_line
+from envy.errors import UsageError
+from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.durations import parse_duration
+from envy.testing.package import NothingMatched
+from envy.testing.patterns import check_pattern
+from envy.testing.results import read_run
+from envy.testing.session import SessionResult, SessionSettings, TestSession, View
+
+_OPTIONAL_VALUES = {"--json": "-", "--list": "."}
+
+
+class TestCommand(EnvyCommand):
+    """Reads Go's own flags, in either spelling, before click reads envy's."""
+
+    __test__ = False
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Divide the words, and keep Go's in the context."""
+        from envy.testing.drivers.go_flags import split_words
+
+        options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
+        names = {name for option in options for name in option.opts}
+        with_value = {
+            name
+            for option in options
+            if not option.is_flag
+            for name in option.opts
+            if name not in _OPTIONAL_VALUES and name != "--trace"
+        }
+        rest, flags, arguments = split_words(
+            args, own={name for name in names if name[:2] == "--"}, own_with_value=with_value
+        )
+        ctx.meta["go_flags"] = tuple(flags)
+        ctx.meta["arguments"] = arguments
+        words = [f"{word}={_OPTIONAL_VALUES[word]}" if word in _OPTIONAL_VALUES else word
+                 for word in rest]  # fmt: skip
+        return super().parse_args(ctx, words)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Seconds, written as Go writes durations."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it."""
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(value, option=f"--{param.name}" if param else "the duration")
+        except UsageError as error:
+            self.fail(error.message, param, ctx)
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_DURATION = Duration()
+_NUMBER = click.IntRange(min=0)
+_POSITIVE = click.IntRange(min=1)
+
+
+def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
+    return click.option(*names, **attributes)
+
+
+@envy_command(short_help="Build tests in parallel, then run them in order.", cls=TestCommand)
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
+@_option("--run", default="", metavar="RE", help="Run tests that match.")
+@_option("--skip", default="", metavar="RE", help="Leave out tests that match.")
+@_option("--failed", is_flag=True, help="Run what failed in the last run.")
+@_option("--filter", default="", metavar="EXPR", help="package(GLOB), test(GLOB), & | ! ( ).")
+@_option("--partition", default="", metavar="hash:M/N", help="Run part M of N.")
+@_option("--list", "list_matching", metavar="[=RE]", help="Show the tests, run none.")
+@_option("--build-only", is_flag=True, help="Build the tests, run none.")
+@_option("--build-jobs", type=_POSITIVE, metavar="N", help="Compile N things at once (cores).")
+@_option("--max-fails", type=_NUMBER, default=0, metavar="N", help="Stop after N failed tests.")
+@_option("--isolate", is_flag=True, help="Give each test a process of its own.")
+@_option(
+    "--timeout", type=_DURATION, default="10m", metavar="D", help="The most a test may take (10m)."
+)
+@_option("--total-timeout", type=_DURATION, default="0", metavar="D", help="The most all may take.")
+@_option("--slow", type=_DURATION, default="0", metavar="D", help="Point out slower tests.")
+@_option("--retries", type=_NUMBER, default=0, metavar="N", help="Run a failed test again.")
+@_option("--flaky", type=click.Choice(["pass", "fail"]), default="pass",
+         help="What a test is that passed when run again.")  # fmt: skip
+@_option("--count", type=_POSITIVE, default=1, metavar="N", help="Run each test N times.")
+@_option("--no-cache", is_flag=True, help="Build anew, whatever was kept.")
+@_option("--clean-cache", is_flag=True, help="Remove the kept binaries, and do nothing else.")
+@_option("--stop-on-build-error", is_flag=True, help="Run nothing if a package was not built.")
+@_option("--tui", type=click.Choice(["auto", "always", "never"]), default="auto",
+         help="Whether to show the terminal view.")  # fmt: skip
+@_option("--json", default="", metavar="[=FILE]", help="Write the events of test2json.")
+@_option("--junit", default="", metavar="FILE", help="Write a JUnit report.")
+@_option("--load", default="", metavar="FILE", help="Show a saved run (--json=FILE).")
+@_option("--show-output", type=click.Choice(["failed", "all", "none"]), default="failed",
+         help="Whose output to show.")  # fmt: skip
+@_option("--slowest", type=_NUMBER, default=0, metavar="N", help="List the N slowest tests.")
+@_option("--profile", is_flag=True, help="Show where time went.")
+@_option("--coverage", is_flag=True, help="Measure what tests cover.")
+@_option("--watch", is_flag=True, help="Run again whenever a file changes.")
+@_option("--legacy", is_flag=True, help="Run `go test -json` as it is.")
+def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
+    """Build the tests of Go packages in parallel, then run them one package after another.
+
+    PATTERN is ./..., a folder, folder/..., an import path, or a test file; ./... if there is none.
+    Go's own flags are taken as they are (-race -tags=x -run=X -short …) and reach the build, the
+    test binary, or both. Words after -- or -args are handed to the test binary.
+
+    Exit codes: 0 all passed, 1 a test failed, 2 wrong usage, 3 a package was not built, 4 nothing
+    matched, 130 interrupted.
+    """
+    context = click.get_current_context()
+    options = TestOptions(
+        **given, go_flags=context.meta["go_flags"], arguments=context.meta["arguments"]
+    )
+    _check(options)
+    if options.load:
+        return show_saved(settings, options)
+    with open_workplace(settings, options) as place:
+        if clean_cache:
+            freed = place.store.clean()
+            write_line(sys.stdout, f"freed {freed} bytes ({format_size(freed)})")
+            return 0
+        return _work(place)
+
+
+def _work(place: Workplace) -> int:
+    options = place.options
+    if options.list_matching is not None:
+        return show_list(place)
+    if options.legacy:
+        from envy.cli.test_legacy import run_legacy
+
+        return run_legacy(place)
+    if options.watch:
+        from envy.cli.test_watch import watch
+
+        return watch(place, run_once)
+    if wants_tui(options):
+        from envy.cli.test_tui import run_in_tui
+
+        return run_in_tui(place)
+    return run_once(place).exit_code
+
+
+def _check(options: TestOptions) -> None:
+    for name, pattern in (("--run", options.run), ("--skip", options.skip)):
+        check_pattern(pattern, option=name)
+    if options.list_matching is not None:
+        check_pattern(options.list_matching, option="--list")
+    if options.load and (options.patterns or options.watch or options.legacy):
+        raise UsageError("--load shows a saved run; it runs no tests")
+
+
+def run_once(place: Workplace) -> SessionResult:
+    """One session from the patterns to the summary."""
+    settings = session_settings(place)
+    return run_session(place, settings, make_views(place.settings, place.options))
+
+
+def run_session(
+    place: Workplace,
+    settings: SessionSettings,
+    views: Sequence[View],
+    *,
+    patterns: Sequence[str] | None = None,
+    toolchain: GoToolchain | None = None,
+    on_session: Callable[[TestSession], None] | None = None,
+) -> SessionResult:
+    """One session with these views, of the command's patterns unless others are given."""
+    flags = make_flags(place.options, place.directory)
+    toolchain = toolchain or make_toolchain(place)
+    with place.store.workshop() as scratch:
+        driver = make_driver(place, toolchain, flags, scratch)
+        session = TestSession(
+            driver, settings, events=place.events, children=place.children, views=views
+        )
+        place.control.attend(session)
+        if on_session is not None:
+            on_session(session)
+        result = session.run(patterns or patterns_of(place.options.patterns))
+        driver.finish()
+    if not result.built_only:
+        place.last_run.save(result.recorder)
+    return result
+
+
+def show_list(place: Workplace) -> int:
+    """Print `package.Test` for each test that would run; nothing is built or run."""
+    from envy.testing.patterns import select_top_level
+
+    options = place.options
+    flags = make_flags(options, place.directory)
+    toolchain = make_toolchain(place)
+    with place.store.workshop() as scratch:
+        driver = make_driver(place, toolchain, flags, scratch)
+        packages = driver.discover(patterns_of(options.patterns))
+    selector = make_selector(options, place.last_run)
+    found = 0
+    for package in packages:
+        selection = selector.select(package)
+        if selection is None:
+            continue
+        names = package.tests if selection.names is None else selection.names
+        for pattern in filter(None, (options.run, options.list_matching)):
+            kept = select_top_level(names, run=pattern, skip=options.skip)
+            if kept is None:
+                raise UsageError(f"only Go can tell what {pattern!r} matches", hint="--run runs it")
+            names = kept
+        for name in names:
+            write_line(sys.stdout, f"{package.name}.{name}")
+        found += len(names)
+    if not found:
+        raise NothingMatched("no test is selected")
+    return 0
+
+
+def show_saved(settings: Settings, options: TestOptions) -> int:
+    """Show a saved run as if it ran now."""
+    path = Path(options.load)
+    if wants_tui(options):
+        from envy.cli.test_tui import show_in_tui
+
+        return show_in_tui(path)
+    from envy.testing.replay import replay
+
+    return replay(read_run(path), make_views(settings, options)).exit_code
+
+
+def wants_tui(options: TestOptions) -> bool:
+    """Whether the terminal view is to be used.
+
+    Raises:
+        UsageError: it is asked for and cannot be.
+    """
+    if options.tui == "never" or options.json == "-":
+        return False
+    from importlib.util import find_spec
+
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if options.tui == "auto":
+        return is_terminal and find_spec("textual") is not None
+    if not is_terminal:
+        raise UsageError("--tui always needs a terminal", hint="leave it out, or say --tui never")
+    if find_spec("textual") is None:
+        raise UsageError("--tui always needs Textual", hint="pip install 'envy[tui]'")
+    return True

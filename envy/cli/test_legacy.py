@@ -1,0 +1,76 @@
+"""`envy test --legacy`: the options as `go test` takes them."""
+
+from __future__ import annotations
+
+from envy.cli.test_setup import (
+    TestOptions,
+    Workplace,
+    make_toolchain,
+    make_views,
+    patterns_of,
+)
+from envy.errors import Cancelled, UsageError
+from envy.testing.durations import go_duration
+from envy.testing.legacy import run_go_test
+
+
+def run_legacy(place: Workplace) -> int:
+    """Run `go test -json` with what of the options it knows.
+
+    Raises:
+        UsageError: an option that needs envy's own way of running.
+    """
+    options = place.options
+    words = _words(options, jobs=place.settings.jobs, fail_fast=place.settings.fail_fast)
+    toolchain = make_toolchain(place)
+    views = make_views(place.settings, options)
+    place.control.attend(_Children(place))
+    result = run_go_test(toolchain, words, views)
+    place.last_run.save(result.recorder)
+    return result.exit_code
+
+
+class _Children:
+    """What a signal cancels: the one child."""
+
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+
+    def cancel(self, reason: Cancelled) -> None:
+        del reason
+        self._place.children.terminate_all()
+
+    def describe_waits(self) -> list[str]:
+        """The one child, while it runs."""
+        return [child.command for child in self._place.children.running()]
+
+
+def _words(options: TestOptions, *, jobs: int | None, fail_fast: bool) -> list[str]:
+    for name, given in (
+        ("--failed", options.failed),
+        ("--filter", options.filter),
+        ("--partition", options.partition),
+        ("--build-only", options.build_only),
+        ("--isolate", options.isolate),
+        ("--retries", options.retries),
+        ("--max-fails", options.max_fails),
+        ("--total-timeout", options.total_timeout),
+        ("--stop-on-build-error", options.stop_on_build_error),
+        ("--watch", options.watch),
+    ):
+        if given:
+            raise UsageError(f"{name} and --legacy exclude each other")
+    words = [f"-{name}" if value is None else f"-{name}={value}"
+             for name, value in options.go_flags if name != "C"]  # fmt: skip
+    words.append(f"-p={jobs or 1}")
+    words.append(f"-timeout={go_duration(options.timeout)}")
+    if fail_fast:
+        words.append("-failfast")
+    if options.coverage:
+        words.append("-cover")
+    if options.count != 1 or options.no_cache:
+        words.append(f"-count={options.count}")
+    words += [f"-run={options.run}"] if options.run else []
+    words += [f"-skip={options.skip}"] if options.skip else []
+    words += patterns_of(options.patterns)
+    return [*words, "-args", *options.arguments] if options.arguments else words

@@ -1,0 +1,306 @@
+"""From the options of `envy test` to its collaborators: toolchain, driver, views, session."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from envy.children import Children
+from envy.cli.cache_root import cache_root
+from envy.cli.control import Control
+from envy.cli.listeners import can_draw, make_listeners
+from envy.cli.settings import Settings
+from envy.cli.wiring import open_session
+from envy.console.text import Streams
+from envy.errors import EnvyError, ManifestError, UsageError
+from envy.events import EventBus
+from envy.manifest_search import find_manifest
+from envy.platform import available_cores, environment
+from envy.testing.drivers.go import GoDriver
+from envy.testing.drivers.go_build import BinaryStore
+from envy.testing.drivers.go_flags import GoFlags
+from envy.testing.drivers.go_toolchain import (
+    GoToolchain,
+    NoToolchain,
+    find_go,
+    open_toolchain,
+)
+from envy.testing.package import NothingMatched, RunSettings
+from envy.testing.results import LastRun
+from envy.testing.selection import Selector, parse_filter, parse_partition
+from envy.testing.session import SessionSettings, View
+from envy.testing.views.json import JsonView
+from envy.testing.views.junit import JunitView
+from envy.testing.views.plain import PlainView, ShowOutput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestOptions:
+    """The options of `envy test`, checked, durations in seconds."""
+
+    patterns: tuple[str, ...] = ()
+    run: str = ""
+    skip: str = ""
+    failed: bool = False
+    filter: str = ""
+    partition: str = ""
+    list_matching: str | None = None
+    build_only: bool = False
+    build_jobs: int | None = None
+    max_fails: int = 0
+    isolate: bool = False
+    timeout: float = 600.0
+    total_timeout: float = 0.0
+    slow: float = 0.0
+    retries: int = 0
+    flaky: str = "pass"
+    count: int = 1
+    no_cache: bool = False
+    stop_on_build_error: bool = False
+    tui: str = "auto"
+    json: str = ""
+    junit: str = ""
+    load: str = ""
+    show_output: str = "failed"
+    slowest: int = 0
+    profile: bool = False
+    coverage: bool = False
+    watch: bool = False
+    legacy: bool = False
+    go_flags: tuple[tuple[str, str | None], ...] = ()
+    arguments: tuple[str, ...] = field(default=())
+
+    __test__ = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """What every run of one command shares."""
+
+    settings: Settings
+    options: TestOptions
+    directory: Path
+    events: EventBus
+    children: Children
+    control: Control
+    environment: Mapping[str, str]
+    store: BinaryStore
+    last_run: LastRun
+
+
+@contextlib.contextmanager
+def open_workplace(settings: Settings, options: TestOptions) -> Iterator[Workplace]:
+    """Signals, traces and the cache, for as long as the command works."""
+    directory = _directory(options)
+    streams = Streams(output=sys.stdout, errors=sys.stderr)
+    bus = EventBus(make_listeners(settings, is_terminal=False, streams=streams))
+    children = Children()
+    control = Control(bus, children)
+    root = cache_root(settings) / "test"
+    with contextlib.ExitStack() as closing:
+        closing.callback(bus.close)
+        closing.enter_context(control.running())
+        yield Workplace(
+            settings=settings,
+            options=options,
+            directory=directory,
+            events=bus,
+            children=children,
+            control=control,
+            environment=environment(),
+            store=BinaryStore(root / "go"),
+            last_run=LastRun(root / "last", directory),
+        )
+
+
+def _directory(options: TestOptions) -> Path:
+    named = next((value for name, value in options.go_flags if name == "C" and value), ".")
+    directory = Path(named).absolute()
+    if not directory.is_dir():
+        raise UsageError(f"-C names {named}, which is no folder")
+    return directory
+
+
+# -- the toolchain ---------------------------------------------------------------------------------
+
+
+def go_of_project(settings: Settings, directory: Path) -> tuple[Path, dict[str, str]] | None:
+    """The `go` of the manifest and what it exports, installed if it is missing.
+
+    None when there is no manifest, or it lists no Go.
+    """
+    try:
+        find_manifest(directory, named=settings.manifest)
+    except ManifestError:
+        if settings.manifest is not None:
+            raise
+        return None
+    from envy.cli.outcome import print_failures, summarise, telling_failures
+    from envy.phases.environment import exported_environment
+
+    quiet = dataclasses.replace(settings, trace_file=None, jobs=None)
+    with open_session(quiet, owns_stdout=True) as session:
+        packages = session.manifest.packages
+        specs = [spec for spec in packages if "go" in {spec.key.name, spec.alias}]
+        if not specs:
+            return None
+        engine = session.engine
+        key = specs[0].key
+        with telling_failures(engine):
+            engine.resolve_graph(packages)
+        result = summarise(engine.run_full([key]), engine, seconds=0)
+        if engine.cancellation is not None:
+            raise engine.cancellation
+        if result.failures:
+            print_failures(result.failures)
+            raise NoToolchain(f"{key}, the manifest's Go, could not be installed")
+        recipe = engine.recipes[key]
+        if "go" not in recipe.products:
+            raise EnvyError(f"{key} provides no product `go`", hint="its recipe has to")
+        exports = exported_environment([recipe], dict(session.services.environment))
+        return Path(recipe.products["go"]), dict(exports)
+
+
+def make_toolchain(place: Workplace) -> GoToolchain:
+    """The manifest's Go, else the one on PATH.
+
+    Raises:
+        NoToolchain: there is neither.
+    """
+    found = go_of_project(place.settings, place.directory)
+    program, exports = found or (find_go(place.environment), {})
+    return open_toolchain(
+        program,
+        directory=place.directory,
+        environment={**place.environment, **exports},
+        children=place.children,
+    )
+
+
+def make_flags(options: TestOptions, directory: Path) -> GoFlags:
+    """Go's flags, routed."""
+    flags = GoFlags(arguments=options.arguments)
+    for name, value in options.go_flags:
+        flags.take(name, value, where=directory)
+    if options.coverage and "-cover" not in flags.build:
+        flags.build.append("-cover")
+    return flags
+
+
+def make_driver(
+    place: Workplace, toolchain: GoToolchain, flags: GoFlags, scratch: Path, *, keep: bool = False
+) -> GoDriver:
+    """The Go driver for one run. With `keep`, binaries are used even under --no-cache."""
+    options = place.options
+    return GoDriver(
+        toolchain,
+        flags,
+        run_settings(place.settings, options),
+        store=place.store,
+        scratch=scratch,
+        build_jobs=options.build_jobs or available_cores(),
+        count=options.count,
+        rebuild=options.no_cache and not keep,
+    )
+
+
+def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
+    """How tests are run."""
+    return RunSettings(
+        timeout=options.timeout,
+        total_timeout=options.total_timeout,
+        retries=options.retries,
+        flaky_fails=options.flaky == "fail",
+        isolate=options.isolate,
+        fail_fast=settings.fail_fast,
+        max_failures=options.max_fails,
+    )
+
+
+def session_settings(place: Workplace, *, selector: Selector | None = None) -> SessionSettings:
+    """What a session is to do."""
+    options = place.options
+    return SessionSettings(
+        selector=selector or make_selector(options, place.last_run),
+        run=run_settings(place.settings, options),
+        jobs=place.settings.jobs or 1,
+        build_only=options.build_only,
+        stop_on_build_error=options.stop_on_build_error,
+    )
+
+
+def make_selector(options: TestOptions, last_run: LastRun) -> Selector:
+    """What narrows down the tests.
+
+    Raises:
+        NothingMatched: --failed, and nothing failed.
+    """
+    failed = last_run.failed() if options.failed else None
+    if options.failed and not failed:
+        known = "nothing failed in the last run" if failed is not None else "there is no last run"
+        raise NothingMatched(f"--failed: {known}", hint="leave out --failed to run all tests")
+    return Selector(
+        run=options.run,
+        skip=options.skip,
+        filter=parse_filter(options.filter) if options.filter else None,
+        partition=parse_partition(options.partition) if options.partition else None,
+        failed=failed,
+    )
+
+
+# -- views -----------------------------------------------------------------------------------------
+
+
+def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) -> list[View]:
+    """Whoever shows or writes down a run."""
+    views: list[View] = []
+    to_stdout = options.json == "-"
+    if options.json:
+        stream = sys.stdout if to_stdout else _opened(options.json)
+        views.append(JsonView(stream, closes=not to_stdout))
+    if options.junit:
+        _opened(options.junit).close()  # that it cannot be written is better known now
+        views.append(JunitView(Path(options.junit)))
+    if plain:
+        views.append(_plain_view(settings, options, to_stdout=to_stdout))
+    return views
+
+
+def _plain_view(settings: Settings, options: TestOptions, *, to_stdout: bool) -> PlainView:
+    show = ShowOutput.ALL if settings.verbose else ShowOutput(options.show_output)
+    output = sys.stderr if to_stdout else sys.stdout
+    draws = settings.progress and can_draw(sys.stderr, environment())
+    return PlainView(
+        Streams(output=output, errors=sys.stderr),
+        show=ShowOutput.NONE if to_stdout else show,
+        slow=options.slow,
+        slowest=options.slowest,
+        profile=options.profile,
+        coverage=options.coverage,
+        quiet=settings.quiet or to_stdout,
+        live=draws,
+    )
+
+
+def _opened(name: str) -> TextIO:
+    try:
+        return Path(name).open("w", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {name}: {error.strerror}") from error
+
+
+def patterns_of(words: Sequence[str]) -> list[str]:
+    """The patterns for `go list`: a file of Go means its package's folder; nothing means all."""
+    found = []
+    for word in words:
+        if word.endswith("_test.go") and Path(word).is_file():
+            folder = Path(word).parent
+            found.append(str(folder) if folder.is_absolute() else f"./{folder.as_posix()}")
+        else:
+            found.append(word)
+    return found or ["./..."]

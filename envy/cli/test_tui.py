@@ -1,0 +1,154 @@
+"""`envy test` in the terminal view: sessions in a thread, the application in the main one."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+from pathlib import Path
+
+from envy.children import Children
+from envy.cli.test_setup import Workplace, make_toolchain, make_views, session_settings
+from envy.console.text import safe_lines, write_line
+from envy.errors import Cancelled, EnvyError
+from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.results import read_run
+from envy.testing.selection import Selector
+from envy.testing.session import SessionResult, TestSession, View
+from envy.testing.views.plain import summary_line
+from envy.testing.views.tui.app import TestApp
+from envy.testing.views.tui.view import QueueView, clearing
+
+
+def run_in_tui(place: Workplace) -> int:
+    """Run the tests, and again whatever is asked for, until the user leaves."""
+    # Installing one handles signals, which only the main thread may.
+    runs = _Runs(place, make_toolchain(place))
+    app = TestApp(runs)
+    runs.app = app
+    runs.start()
+    left = app.run()
+    runs.stop()
+    runs.wait()
+    if runs.error is not None:
+        raise runs.error
+    if runs.result is not None:
+        for line in safe_lines(summary_line(runs.result)):
+            write_line(sys.stdout, line)
+    if left is not None:
+        return left
+    return runs.result.exit_code if runs.result is not None else 0
+
+
+def show_in_tui(path: Path) -> int:
+    """Look at a saved run."""
+    from envy.testing.replay import replay
+
+    app = TestApp(_Nothing())
+    result = replay(read_run(path), [QueueView(app.messages)])
+    app.run()
+    return result.exit_code
+
+
+class _Nothing:
+    """A saved run cannot be run."""
+
+    def start(self, *, failed: bool = False, package: str = "", test: str = "") -> bool:
+        del failed, package, test
+        return False
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+    def is_running(self) -> bool:
+        return False
+
+
+class _Runs:
+    """One session after another, each in a thread, with children of its own."""
+
+    def __init__(self, place: Workplace, toolchain: GoToolchain) -> None:
+        self._place = place
+        self._toolchain = toolchain
+        self._thread: threading.Thread | None = None
+        self._session: TestSession | None = None
+        self._stopped = False
+        self.app: TestApp | None = None
+        self.result: SessionResult | None = None
+        self.error: Exception | None = None
+
+    def start(self, *, failed: bool = False, package: str = "", test: str = "") -> bool:
+        if self.is_running() or self.app is None:
+            return False
+        selector: Selector | None = None
+        if failed:
+            names = self._place.last_run.failed()
+            if not names:
+                return False
+            selector = Selector(failed=names)
+        elif package:
+            top, _, sub = test.partition("/")
+            pattern = "/".join(f"^{_quoted(part)}$" for part in test.split("/")) if sub else ""
+            selector = Selector(failed={package: (top,) if top else ()}, run=pattern)
+        clearing(self.app.messages, everything=selector is None)
+        patterns = [package] if package else None
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, args=(selector, patterns), daemon=True)
+        self._thread.start()
+        return True
+
+    def stop(self) -> None:
+        self._stopped = True
+        session = self._session
+        if session is not None:
+            # Ending children takes a moment, in which keys are to be answered.
+            threading.Thread(target=session.cancel, args=(Cancelled("stopped"),)).start()
+
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def wait(self) -> None:
+        """Until the session has ended."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, selector: Selector | None, patterns: list[str] | None) -> None:
+        from envy.cli.test import run_session
+
+        assert self.app is not None
+        place = dataclasses.replace(self._place, children=Children())
+        views: list[View] = [QueueView(self.app.messages)]
+        views += make_views(place.settings, place.options, plain=False)
+        self.error = None
+        try:
+            settings = session_settings(place, selector=selector)
+            self.result = run_session(
+                place,
+                settings,
+                views,
+                patterns=patterns,
+                toolchain=dataclasses.replace(self._toolchain, children=place.children),
+                on_session=self._note,
+            )
+        except EnvyError as error:
+            self.error = error
+            text = str(error)
+            self.app.messages.append(lambda model: model.on_end(text, 0.0))
+            self.app.messages.append(lambda _model: self._say(text))
+        finally:
+            self._session = None
+
+    def _say(self, text: str) -> None:
+        if self.app is not None:
+            self.app.notice(text)
+
+    def _note(self, session: TestSession) -> None:
+        self._session = session
+        if self._stopped:
+            session.cancel(Cancelled("stopped"))
+
+
+def _quoted(text: str) -> str:
+    import re
+
+    return re.escape(text)

@@ -1,0 +1,53 @@
+"""`envy test --watch`: run, wait until a file changes, run again, until the user ends it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from envy.cli.exit_codes import CANCELLED
+from envy.cli.test_setup import Workplace
+from envy.console.text import safe_lines, write_line
+from envy.errors import Cancelled, EnvyError
+from envy.testing.session import SessionResult
+from envy.testing.watching import Watcher
+
+
+class _Wait:
+    """What a signal cancels between two runs."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.cancelled = False
+        self._watcher = watcher
+
+    def cancel(self, reason: Cancelled) -> None:
+        """End the wait."""
+        del reason
+        self.cancelled = True
+        self._watcher.stop()
+
+    def describe_waits(self) -> list[str]:
+        """Nothing is at work."""
+        return []
+
+
+def watch(place: Workplace, run_once: Callable[[Workplace], SessionResult]) -> int:
+    """Run again and again; returns when the user ends it."""
+    watcher = Watcher(place.directory)
+    try:
+        while True:
+            try:
+                if run_once(place).cancelled:
+                    return CANCELLED
+            except EnvyError as error:
+                if isinstance(error, Cancelled):
+                    return CANCELLED
+                for line in safe_lines(f"error: {error}"):
+                    write_line(sys.stderr, line)
+            waiting = _Wait(watcher)
+            place.control.attend(waiting)
+            write_line(sys.stderr, "waiting for a change; Ctrl-C ends")
+            if waiting.cancelled or not watcher.wait():
+                return CANCELLED
+    finally:
+        watcher.close()

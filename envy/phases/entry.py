@@ -1,0 +1,40 @@
+"""Which entry of the cache a recipe has, and whether it is there: decided before any work of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from envy.cache.entry_key import entry_key
+from envy.cache.read import deploy_recorded, lookup
+from envy.phases.ingredients import ingredients_of, key_of_user_managed
+from envy.phases.recipe_fetch import drop_lua
+from envy.phases.surface import Engine
+from envy.recipe import Recipe
+
+
+def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -> None:
+    """Give a recipe its entry key, and look its entry up; its dependencies have theirs.
+
+    Raises:
+        EnvyError: something that the key is made of cannot be had.
+    """
+    definition = recipe.definition
+    services = engine.services
+    assert definition is not None
+    if definition.user_managed:
+        recipe.entry_key = key_of_user_managed(recipe)
+    else:
+        recipe.ingredients = ingredients_of(
+            recipe, engine, shell=engine.shell_for(recipe), dependency_keys=dependency_keys
+        )
+        recipe.entry_key = entry_key(recipe.ingredients)
+    recipe.entry = services.layout.entry(
+        recipe.key.identity, services.platform.tag, recipe.entry_key
+    )
+    if not definition.user_managed:
+        recipe.cached = lookup(recipe.entry, recipe.entry_key).hit
+        deploys = definition.deploy is not None
+        recipe.undeployed = recipe.cached and deploys and not deploy_recorded(recipe.entry)
+        recipe.asset_dir = recipe.entry.asset_dir
+        if recipe.cached and not deploys:
+            drop_lua(recipe)  # loaded again, should the entry go before its turn comes

@@ -1,0 +1,190 @@
+"""The Go driver: packages by `go list`, binaries by `go test -c`, events by running them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from envy.errors import EnvyError, UsageError
+from envy.process import Invocation, run
+from envy.testing.drivers.go_build import BinaryStore, build_batch, divide, is_whole
+from envy.testing.drivers.go_flags import GoFlags
+from envy.testing.drivers.go_keys import KeyMaker
+from envy.testing.drivers.go_list import GoPackage, list_packages
+from envy.testing.drivers.go_run import PackageRunner
+from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.package import (
+    Emit,
+    PackageRun,
+    RunSettings,
+    Selection,
+    TestPackage,
+    Verdict,
+)
+from envy.testing.patterns import select_top_level
+
+
+class GoDriver:
+    """Go packages, for one session."""
+
+    name = "go"
+
+    def __init__(
+        self,
+        toolchain: GoToolchain,
+        flags: GoFlags,
+        settings: RunSettings,
+        *,
+        store: BinaryStore,
+        scratch: Path,
+        build_jobs: int,
+        count: int,
+        rebuild: bool = False,
+    ) -> None:
+        self._toolchain = toolchain
+        self._flags = flags
+        self._settings = settings
+        self._store = store
+        self._scratch = scratch
+        self._build_jobs = build_jobs
+        self._count = count
+        self._rebuild = rebuild
+        self._keys = KeyMaker(toolchain, flags.build)
+        self._numbers = itertools.count(1)
+        self._profiles: list[Path] = []
+        self._lock = threading.Lock()
+        # Go builds with this many at once by itself; an old one is called for each package.
+        self._builds_many = toolchain.version >= (1, 21)
+        self.ends_at: float | None = None
+        self.on_built: Callable[[int], None] | None = None
+
+    @property
+    def build_width(self) -> int:
+        """One call of the compiler at a time, which then uses all the jobs."""
+        return 1 if self._builds_many else self._build_jobs
+
+    def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
+        """The packages that the patterns mean, sorted."""
+        packages = list_packages(self._toolchain, patterns, self._flags.listing)
+        if self._flags.single_package and len(packages) > 1:
+            raise UsageError(
+                f"{self._flags.single_package} is for one package, and {len(packages)} match",
+                hint="name the one to run",
+            )
+        return packages
+
+    def build_key(self, run: PackageRun) -> str:
+        """The key of the binary; also takes a kept binary of that key."""
+        detail = run.package.detail
+        assert isinstance(detail, GoPackage)
+        run.key = self._keys.key(detail)
+        if not self._rebuild:
+            run.binary = self._store.find(run.key)
+            if run.binary is not None and run.package.has_tests and not is_whole(run.binary):
+                run.binary = None
+            run.kept = run.binary is not None
+        return run.key
+
+    def batches(self, runs: Sequence[PackageRun]) -> list[list[PackageRun]]:
+        """What is built by one call each."""
+        return divide(runs, many=self._builds_many)
+
+    def build(self, batch: Sequence[PackageRun]) -> None:
+        """Build some packages."""
+        build_batch(
+            self._toolchain,
+            self._store,
+            batch,
+            self._flags.build,
+            jobs=self._build_jobs if self._builds_many else 1,
+            ends_at=self.ends_at,
+            on_built=self.on_built,
+        )
+
+    def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
+        """The tests of a package that a selection leaves; asks the binary where only Go knows."""
+        names = run.package.tests
+        if selection.names is not None:
+            wanted = set(selection.names)
+            names = tuple(name for name in names if name in wanted)
+        if not selection.run and not selection.skip:
+            return names
+        found = select_top_level(names, run=selection.run, skip=selection.skip)
+        return found if found is not None else self._ask_binary(run, names, selection)
+
+    def _ask_binary(
+        self, run: PackageRun, names: Sequence[str], selection: Selection
+    ) -> tuple[str, ...]:
+        from envy.testing.patterns import split_alternatives
+
+        kept = set(names)
+        if run.binary is None or not names:
+            return tuple(names)
+        if selection.run:
+            kept &= self._listed(
+                run, "|".join(p[0] for p in split_alternatives(selection.run)), "--run"
+            )
+        if selection.skip:
+            alone = [p[0] for p in split_alternatives(selection.skip) if len(p) == 1]
+            if alone:
+                kept -= self._listed(run, "|".join(alone), "--skip")
+        return tuple(name for name in names if name in kept)
+
+    def _listed(self, package_run: PackageRun, pattern: str, option: str) -> set[str]:
+        completed = run(
+            Invocation(
+                argv=[str(package_run.binary), f"-test.list={pattern}"],
+                command=f"{package_run.package.name}.test -test.list",
+                cwd=package_run.package.directory,
+                environment=self._toolchain.environment,
+                children=self._toolchain.children,
+                label=package_run.package.name,
+                capture=True,
+                timeout=self._settings.timeout or None,
+            )
+        )
+        if completed.exit_code:
+            text = (completed.stderr or completed.stdout).decode("utf-8", "replace").strip()
+            raise UsageError(f"{option}: {text}")
+        return set(completed.stdout.decode("utf-8", "replace").splitlines())
+
+    def run(self, run: PackageRun, emit: Emit) -> Verdict:
+        """Run the tests of a package."""
+        runner = PackageRunner(
+            self._toolchain,
+            self._flags,
+            self._settings,
+            run,
+            emit,
+            count=self._count,
+            ends_at=self.ends_at,
+            scratch=self._scratch_file,
+        )
+        return runner.run(self.select(run, run.selection))
+
+    def _scratch_file(self, kind: str) -> Path:
+        path = self._scratch / f"{next(self._numbers)}.{kind}"
+        if kind == "cover":
+            with self._lock:
+                self._profiles.append(path)
+        return path
+
+    def finish(self) -> None:
+        """Write what the packages made together: the profile of coverage."""
+        self._store.prune()
+        if not self._flags.cover_profile:
+            return
+        lines: list[str] = []
+        for path in sorted(self._profiles, key=lambda path: int(path.stem)):
+            if path.exists():
+                rows = path.read_text(encoding="utf-8").splitlines()
+                lines += rows if not lines else rows[1:]
+        try:
+            text = "\n".join(lines) + "\n" if lines else "mode: set\n"
+            Path(self._flags.cover_profile).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise EnvyError(
+                f"cannot write {self._flags.cover_profile}: {error.strerror}"
+            ) from error

@@ -1,0 +1,284 @@
+"""`go test -c` for many packages at once, and where the binaries are kept.
+
+Guarantees
+  A kept binary is whole: it is built elsewhere and its folder renamed into place, so whatever ends
+  envy in between leaves nothing that a later run would take for one.
+  Packages whose binaries would have the same name are never in one call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from envy.errors import EnvyError
+from envy.interpreter import released
+from envy.platform import is_alive
+from envy.testing.drivers.go_list import GoPackage
+from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.events import StreamEvent, parse_event
+from envy.testing.package import PackageRun
+
+_LOOK_EVERY = 0.25
+_KEPT_FOR = 14 * 24 * 3600.0  # seconds without use
+
+
+class BinaryStore:
+    """Test binaries by build key."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def find(self, key: str) -> Path | None:
+        """The binary of a key, if it is kept."""
+        folder = self._folder(key)
+        try:
+            with os.scandir(folder) as entries:
+                found = next((entry.path for entry in entries if not entry.is_dir()), None)
+        except OSError:
+            return None
+        if found is not None:
+            with contextlib.suppress(OSError):
+                os.utime(folder)
+        return Path(found) if found else None
+
+    @contextlib.contextmanager
+    def workshop(self) -> Iterator[Path]:
+        """A folder of this process to build in; those of processes that are gone are removed."""
+        top = self.root / "building"
+        try:
+            top.mkdir(parents=True, exist_ok=True)
+            for folder in top.iterdir():
+                owner = folder.name.partition("-")[0]
+                if owner.isdecimal() and not is_alive(int(owner)):
+                    shutil.rmtree(folder, ignore_errors=True)
+            workshop = top / f"{os.getpid()}-{time.monotonic_ns()}"
+            workshop.mkdir()
+        except OSError as error:
+            raise EnvyError(
+                f"cannot build in {top}: {error.strerror}",
+                hint="say where the cache is to be with --cache-root",
+            ) from error
+        try:
+            yield workshop
+        finally:
+            with released():
+                shutil.rmtree(workshop, ignore_errors=True)
+
+    def keep(self, binary: Path, key: str) -> Path:
+        """Take a finished binary in; another process may have been first, which is as good."""
+        folder = self._folder(key)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = binary.parent / f"keep-{key}"
+        staging.mkdir()
+        binary.rename(staging / binary.name)
+        earlier = self.find(key)
+        if earlier is not None and earlier.stat().st_size != (staging / binary.name).stat().st_size:
+            shutil.rmtree(folder, ignore_errors=True)  # cut short, by a full disk or a crash
+        with contextlib.suppress(OSError):
+            staging.rename(folder)
+        kept = self.find(key)
+        if kept is None:
+            raise EnvyError(f"the test binary could not be kept in {folder}")
+        return kept
+
+    def prune(self) -> None:
+        """Remove what has not been used for two weeks."""
+        limit = time.time() - _KEPT_FOR
+        for folder in self.root.glob("??/*"):
+            with contextlib.suppress(OSError):
+                if folder.stat().st_mtime < limit:
+                    shutil.rmtree(folder)
+
+    def clean(self) -> int:
+        """Remove everything; returns how many bytes that freed."""
+        freed = 0
+        for path in self.root.rglob("*"):
+            with contextlib.suppress(OSError):
+                freed += path.lstat().st_size if not path.is_dir() else 0
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.root)
+        return freed
+
+    def _folder(self, key: str) -> Path:
+        return self.root / key[:2] / key
+
+
+def is_whole(binary: Path) -> bool:
+    """Whether a kept binary looks like one: not cut down to nothing, and it may be run."""
+    try:
+        return binary.stat().st_size > 0 and os.access(binary, os.X_OK)
+    except OSError:
+        return False
+
+
+def divide(runs: Sequence[PackageRun], *, many: bool) -> list[list[PackageRun]]:
+    """The fewest calls in which no two binaries have one name; a call each for an old Go."""
+    if not many:
+        return [[run] for run in runs]
+    batches: list[dict[str, PackageRun]] = []
+    for run in runs:
+        # Names are compared without case, for file systems that do so.
+        name = _detail(run).binary_name.casefold()
+        batch = next((batch for batch in batches if name not in batch), None)
+        if batch is None:
+            batch = {}
+            batches.append(batch)
+        batch[name] = run
+    return [list(batch.values()) for batch in batches]
+
+
+def build_batch(
+    toolchain: GoToolchain,
+    store: BinaryStore,
+    batch: Sequence[PackageRun],
+    flags: Sequence[str],
+    *,
+    jobs: int,
+    ends_at: float | None = None,
+    on_built: Callable[[int], None] | None = None,
+) -> None:
+    """Build the binaries of some packages by one call, telling how many there are as they come."""
+    timeout = None if ends_at is None else max(0.0, ends_at - time.monotonic())
+    with store.workshop() as workshop:
+        words = ["test", "-c", "-o", f"{workshop}{os.sep}", f"-p={jobs}"]
+        if toolchain.version >= (1, 24):
+            words.append("-json")
+        words += [*flags, *(run.package.name for run in batch)]
+        with _watching(workshop, on_built):
+            completed = toolchain.call(words, timeout=timeout)
+        events = _events(completed.stdout, completed.stderr)
+        for run in batch:
+            detail = _detail(run)
+            suffix = toolchain.variables.get("GOEXE", "")
+            binary = workshop / f"{detail.binary_name}{suffix}"
+            if binary.exists():
+                run.binary = store.keep(binary, run.key)
+            elif not run.package.has_tests and not _failures(run, events):
+                binary.touch()  # compiled and found right; there is nothing to run
+                run.binary = store.keep(binary, run.key)
+            else:
+                _note_failure(run, events, timed_out=completed.timed_out)
+
+
+@contextlib.contextmanager
+def _watching(workshop: Path, on_built: Callable[[int], None] | None) -> Iterator[None]:
+    """Count the binaries now and then; Go itself says nothing of those that went well."""
+    if on_built is None:
+        yield
+        return
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK_EVERY):
+            on_built(len(os.listdir(workshop)))  # noqa: PTH208
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        with released():
+            thread.join()
+
+
+def _note_failure(
+    run: PackageRun, events: dict[str, list[StreamEvent]], *, timed_out: bool
+) -> None:
+    """Why there is no binary: it failed itself, or something that it imports did."""
+    name = run.package.name
+    failed = _failures(run, events)
+    run.failed_build = failed[0] if failed else name
+    for path in failed:
+        run.build_events += events[path]
+    if not failed:
+        reason = (
+            "total timeout" if timed_out else "no binary was made, and the build did not say why"
+        )
+        stray = [event for rows in events.values() for event in rows if not event.import_path]
+        text = "".join(event.output or "" for event in stray) or f"{reason}\n"
+        now = time.time()
+        run.build_events += [
+            StreamEvent(action="build-output", time=now, import_path=name, output=text),
+            StreamEvent(action="build-fail", time=now, import_path=name),
+        ]
+
+
+def _failures(run: PackageRun, events: dict[str, list[StreamEvent]]) -> list[str]:
+    """The import paths whose failed builds are why a package has no binary."""
+    name = run.package.name
+    own = [
+        path for path in events if path == name or path.startswith((f"{name} [", f"{name}_test ["))
+    ]
+    failed = [path for path in own if _has_failed(events[path])]
+    if failed:
+        return failed
+    closure = _closure(_detail(run))
+    return [path for path in events if path in closure and _has_failed(events[path])]
+
+
+def _has_failed(events: Sequence[StreamEvent]) -> bool:
+    return any(event.action == "build-fail" for event in events)
+
+
+def _closure(detail: GoPackage) -> set[str]:
+    found: set[str] = set()
+    stack = [detail.main or detail.record["ImportPath"]]
+    while stack:
+        path = stack.pop()
+        row = detail.records.get(path)
+        if path in found or row is None:
+            continue
+        found.add(path)
+        renamed = row.get("ImportMap") or {}
+        stack += [renamed.get(name, name) for name in row.get("Imports", ())]
+    return found
+
+
+def _events(stdout: bytes, stderr: bytes) -> dict[str, list[StreamEvent]]:
+    """The events of a build by import path; "" for what belongs to no package."""
+    found: dict[str, list[StreamEvent]] = {}
+    loose: list[str] = []
+    now = time.time()
+    for line in stdout.decode("utf-8", "replace").splitlines():
+        if not line.startswith("{"):
+            loose.append(line)
+            continue
+        event = parse_event(line, where="go test -c")
+        if event.action in {"build-output", "build-fail"}:
+            event = StreamEvent(
+                action=event.action,
+                time=now,
+                import_path=event.import_path,
+                output=event.output,
+            )
+            found.setdefault(event.import_path, []).append(event)
+    loose += stderr.decode("utf-8", "replace").splitlines()
+    _sort_text(loose, found, now)
+    return found
+
+
+def _sort_text(lines: Sequence[str], found: dict[str, list[StreamEvent]], now: float) -> None:
+    """Text of a Go that does not write its builds as JSON: `# PACKAGE` heads what is about it."""
+    path = ""
+    for line in lines:
+        if line.startswith("# "):
+            path = line[2:].strip().strip("[]")
+            if path not in found:
+                found[path] = [StreamEvent(action="build-fail", time=now, import_path=path)]
+        row = StreamEvent(action="build-output", time=now, import_path=path, output=f"{line}\n")
+        events = found.setdefault(path, [])
+        at = len(events) - 1 if events and events[-1].action == "build-fail" else len(events)
+        events.insert(at, row)
+
+
+def _detail(run: PackageRun) -> GoPackage:
+    detail = run.package.detail
+    assert isinstance(detail, GoPackage)
+    return detail

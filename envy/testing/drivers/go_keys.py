@@ -1,0 +1,122 @@
+"""What identifies a test binary: everything that it is made of, and what it is made with.
+
+Packages of the user's modules count by content. Those of the toolchain and of the module cache,
+which nobody edits and of which there are hundreds, count by the sizes and times of their files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from blake3 import blake3
+
+from envy.testing.drivers.go_list import GoPackage, own_files
+from envy.testing.drivers.go_toolchain import GoToolchain
+
+DRIVER_VERSION = "go-1"
+
+
+class KeyMaker:
+    """The keys of one run; digests of packages are shared between them."""
+
+    def __init__(self, toolchain: GoToolchain, flags: Sequence[str]) -> None:
+        self._base = "\0".join(
+            [DRIVER_VERSION, toolchain.identity, *toolchain.build_facts, *flags]
+        ).encode()
+        self._flags = flags
+        self._directory = str(toolchain.directory)
+        self._digests: dict[str, bytes] = {}
+        self._modules: dict[str, bytes] = {}
+        self._extra: bytes | None = None
+
+    def key(self, package: GoPackage) -> str:
+        """The key of the binary of a package."""
+        digest = blake3(self._base)
+        digest.update(package.binary_name.encode())
+        if self._extra is None:
+            self._extra = _files_of_flags(self._flags, self._directory)
+        digest.update(self._extra)
+        root = package.main or package.record["ImportPath"]
+        digest.update(self._closure(root, package.records))
+        return str(digest.hexdigest())
+
+    def _closure(self, root: str, records: Mapping[str, Mapping[str, Any]]) -> bytes:
+        """The digest of a package and all it imports. A loop: chains of imports are long."""
+        stack = [root]
+        begun: set[str] = set()
+        while stack:
+            path = stack[-1]
+            row = records.get(path)
+            if path in self._digests or row is None:
+                self._digests.setdefault(path, path.encode())
+                stack.pop()
+                continue
+            names = _imports(row)
+            open_names = [name for name in names if name not in self._digests]
+            if path not in begun and open_names:
+                begun.add(path)
+                stack += open_names
+                continue
+            # What is still open now closes an import cycle, which is an error of the build.
+            self._digests[path] = self._digest(row, names)
+            stack.pop()
+        return self._digests[root]
+
+    def _digest(self, row: Mapping[str, Any], names: Sequence[str]) -> bytes:
+        digest = blake3(row["ImportPath"].encode())
+        module = row.get("Module") or {}
+        settled = row.get("Standard") or (module.get("Version") and not module.get("Replace"))
+        folder = row.get("Dir", "")
+        digest.update(f"\0{folder}\0{row.get('Error')}\0".encode())
+        if not row["ImportPath"].endswith(".test"):  # whose one file is made from the others
+            for file in own_files(row):
+                digest.update(f"{file}\0".encode())
+                path = os.path.join(folder, file)  # noqa: PTH118  thousands of them
+                digest.update(_status(path) if settled else _content(path))
+        if row.get("Name") == "main":
+            digest.update(_content(f"{folder}/default.pgo"))
+        if module.get("GoMod"):
+            digest.update(self._module(module["GoMod"]))
+        for name in names:
+            digest.update(self._digests.get(name, b"cycle"))
+        return bytes(digest.digest())
+
+    def _module(self, go_mod: str) -> bytes:
+        """The language version and the like, of which go.mod is the place."""
+        if go_mod not in self._modules:
+            folder = os.path.dirname(go_mod)  # noqa: PTH120
+            self._modules[go_mod] = _content(go_mod) + _content(f"{folder}/vendor/modules.txt")
+        return self._modules[go_mod]
+
+
+def _imports(row: Mapping[str, Any]) -> list[str]:
+    renamed = row.get("ImportMap") or {}
+    return [renamed.get(name, name) for name in row.get("Imports", ()) if name != "C"]
+
+
+def _status(path: str) -> bytes:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return b"missing"
+    return f"{status.st_size} {status.st_mtime_ns}\0".encode()
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return bytes(blake3(file.read()).digest())
+    except OSError:
+        return b"missing"
+
+
+def _files_of_flags(flags: Sequence[str], directory: str) -> bytes:
+    """The content of files that flags name."""
+    found = b""
+    for flag in flags:
+        name, _, value = flag.partition("=")
+        if name in {"-overlay", "-pgo", "-modfile"} and value:
+            found += _content(os.path.join(directory, value))  # noqa: PTH118
+    return found

@@ -1,0 +1,368 @@
+"""From the bytes that a Go test binary writes to events: what test2json does, and bounds.
+
+With `-test.v=test2json` the testing package marks its own lines with ^V, so nothing that a test
+prints can be taken for one; errors stand between ^O and ^N, and ^[ escapes any of these.
+
+Guarantees
+  A line without the mark never starts or ends a test, once the binary has shown that it marks.
+  Of each test at most HEAD + TAIL bytes of output become events, however much it writes; what is
+  left out is counted where it is missing.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from envy.testing.events import StreamEvent
+
+HEAD = 4 << 20
+TAIL = 4 << 20
+_LONG_LINE = 64 << 10  # longer ones are handed on in parts
+_MUCH = 256 << 10  # a test that has written this much gets an event a chunk, not one a line
+
+_MARK = 0x16
+_MARK_BYTE = b"\x16"
+_UPDATE = re.compile(rb"=== (RUN|PAUSE|CONT|NAME|PASS|FAIL|SKIP|ATTR|ARTIFACTS) +(.*)")
+_REPORT = re.compile(rb"((?:    )*)--- (PASS|FAIL|SKIP|BENCH): (.*?)(?: \(([0-9.]+)s\))?$")
+_MARKUP = re.compile(rb"\x1b(?s:.)|[\x0e\x0f]")
+# A line ends with \n, or before a mark that is not escaped.
+# Possessive throughout: a line without its end must not cost more than its length.
+_LINE = re.compile(rb"\x16?(?:[^\n\x16]++|(?<=\x1b)\x16)*+\n?")
+
+
+@dataclass(slots=True)
+class _Volume:
+    """How much one test has written, and the end of what is over the head."""
+
+    head: int = 0
+    left_out: int = 0
+    tail: deque[bytes] = field(default_factory=deque)
+    tail_size: int = 0
+
+
+@dataclass(slots=True)
+class Progress:
+    """Which tests have begun, which are at it, and how each ended."""
+
+    active: dict[str, float] = field(default_factory=dict)  # by name, since when
+    open: dict[str, None] = field(default_factory=dict)  # begun and not ended, paused ones too
+    ended: dict[str, str] = field(default_factory=dict)  # the last outcome of each
+    ends: dict[str, int] = field(default_factory=dict)  # how often each ended
+    last_change: float = 0.0
+    summary: str = ""  # the last PASS or FAIL of the binary
+    died_in: str = ""  # the top-level test that failed last, if nothing was framed after that
+
+
+class OutputConverter:
+    """One process of a test binary. `feed` its output, then `finish`."""
+
+    def __init__(
+        self,
+        package: str,
+        emit: Callable[[StreamEvent], None],
+        *,
+        has_markup: bool,
+        attempt: int = 0,
+        carried_over: frozenset[str] = frozenset(),
+    ) -> None:
+        self.progress = Progress(last_change=time.monotonic())
+        self.saw_output = False
+        self._package = package
+        self._emit_to = emit
+        self._has_markup = has_markup
+        self._attempt = attempt
+        self._carried_over = set(carried_over)
+        self._rest = b""
+        self._inside_line = False
+        self._marks = False
+        self._test = ""
+        self._reports: list[tuple[str, str, float | None]] = []
+        self._is_error = False
+        self._volumes: dict[str, _Volume] = {}
+
+    def feed(self, chunk: bytes) -> None:
+        """Take some bytes."""
+        self.saw_output = True
+        if self._marks and self._is_flood(chunk):
+            self._put_aside(self._rest + chunk)
+            self._rest = b""
+            return
+        data = self._rest + chunk
+        self._rest = b""
+        if self._marks and self._is_much(data):
+            cut = data.rfind(b"\n") + 1
+            self._inside_line = False
+            self._output(data[:cut])
+            data = data[cut:]
+        for match in _LINE.finditer(data):
+            line = match.group()
+            if not line:
+                break
+            if not line.endswith(b"\n") and match.end() == len(data):
+                self._keep_rest(line)
+                return
+            self._line(line)
+
+    def finish(self) -> None:
+        """Take the last, unfinished line, and hand on all that was held back."""
+        if self._rest:
+            line, self._rest = self._rest, b""
+            self._line(line)
+        self._flush_reports(0)
+        for test in list(self._volumes):
+            self._end_volume(test)
+
+    # -- lines ---------------------------------------------------------------------------------
+
+    def _keep_rest(self, line: bytes) -> None:
+        if len(line) < _LONG_LINE or line[0] == _MARK:
+            self._rest = line
+            return
+        cut = _whole_characters(line)
+        self._rest = line[cut:]
+        self._output(line[:cut])
+        self._inside_line = True
+
+    def _line(self, line: bytes) -> None:
+        if self._inside_line and line[0] != _MARK:
+            self._inside_line = not line.endswith(b"\n")
+            self._output(line)
+            return
+        self._inside_line = False
+        if line[0] != _MARK:
+            if self._marks:
+                self._output(line)
+            else:
+                self._plain_line(line)
+            return
+        self._marks = True
+        self._framing(line[1:])
+
+    def _plain_line(self, line: bytes) -> None:
+        """A line of a binary that has not marked anything yet: output, or an old Go's framing."""
+        text = line.rstrip(b"\r\n")
+        if _UPDATE.match(text) or _REPORT.match(text) or text in {b"PASS", b"FAIL"}:
+            self._framing(line)
+        else:
+            self._output(line)
+
+    def _framing(self, line: bytes) -> None:
+        text = line.rstrip(b"\r\n")
+        if text in {b"PASS", b"FAIL"}:
+            self._flush_reports(0)
+            self._test = ""
+            self.progress.summary = text.decode()
+            self.progress.died_in = ""
+            self._change()
+            self._output(line, kind="frame")
+            return
+        report = _REPORT.match(text)
+        if report is not None:
+            self._report(report, line)
+            return
+        update = _UPDATE.match(text if text != b"=== NAME" else b"=== NAME  ")
+        if update is None:
+            self._output(line)
+            return
+        self._update(update, line)
+
+    def _report(self, match: re.Match[bytes], line: bytes) -> None:
+        depth = len(match[1]) // 4
+        if depth > len(self._reports):
+            self._output(line)
+            return
+        self._flush_reports(depth)
+        name = _text(match[3])
+        action = _text(match[2]).lower()
+        self._test = name
+        self._reports.append((action, name, float(match[4]) if match[4] else None))
+        self._note_end(name, action)
+        self._output(line, kind="frame")
+
+    def _update(self, match: re.Match[bytes], line: bytes) -> None:
+        self._flush_reports(0)
+        action, rest = _text(match[1]).lower(), _text(match[2]).strip()
+        name, _, more = rest.partition(" ") if action in {"attr", "artifacts"} else (rest, "", "")
+        self._test = name
+        if action == "name":
+            return
+        self._note_update(action, name)
+        if action == "run" and name in self._carried_over:
+            self._carried_over.discard(name)
+            self._output(line, kind="frame")
+            return
+        if action == "pause":  # so that nothing seems to be written by a test that is paused
+            self._output(line, kind="frame")
+        key, _, value = more.partition(" ") if action == "attr" else ("", "", "")
+        path = more if action == "artifacts" else ""
+        self._event(action, test=name, key=key, value=value, path=path)
+        if action != "pause":
+            self._output(line, kind="frame")
+
+    def _flush_reports(self, depth: int) -> None:
+        while len(self._reports) > depth:
+            action, name, elapsed = self._reports.pop()
+            self._end_volume(name)
+            self._event(action, test=name, elapsed=elapsed)
+        self._test = ""
+
+    # -- progress ------------------------------------------------------------------------------
+
+    def _change(self) -> None:
+        self.progress.last_change = time.monotonic()
+
+    def _note_update(self, action: str, name: str) -> None:
+        self._change()
+        progress = self.progress
+        progress.died_in = ""
+        if action in {"run", "cont"}:
+            progress.active[name] = progress.last_change
+            progress.open[name] = None
+        elif action == "pause":
+            progress.active.pop(name, None)
+
+    def _note_end(self, name: str, action: str) -> None:
+        self._change()
+        progress = self.progress
+        progress.active.pop(name, None)
+        progress.open.pop(name, None)
+        progress.died_in = name.partition("/")[0] if action == "fail" else ""
+        if action != "bench":
+            earlier = progress.ended.get(name)
+            progress.ended[name] = "fail" if earlier == "fail" else action
+            progress.ends[name] = progress.ends.get(name, 0) + 1
+
+    # -- output --------------------------------------------------------------------------------
+
+    def _is_flood(self, chunk: bytes) -> bool:
+        volume = self._volumes.get(self._test)
+        return (
+            volume is not None
+            and volume.head >= HEAD
+            and not self._reports
+            and _MARK_BYTE not in chunk
+            and not self._rest.startswith(_MARK_BYTE)
+        )
+
+    def _is_much(self, data: bytes) -> bool:
+        volume = self._volumes.get(self._test)
+        return (
+            volume is not None
+            and volume.head >= _MUCH
+            and not self._reports
+            and _MARK_BYTE not in data
+            and b"\n" in data
+        )
+
+    def _put_aside(self, data: bytes) -> None:
+        volume = self._volumes[self._test]
+        volume.tail.append(data)
+        volume.tail_size += len(data)
+        while volume.tail_size - len(volume.tail[0]) > TAIL:
+            gone = volume.tail.popleft()
+            volume.tail_size -= len(gone)
+            volume.left_out += len(gone)
+        self._inside_line = not data.endswith(b"\n")
+
+    def _output(self, data: bytes, *, kind: str = "") -> None:
+        volume = self._volumes.get(self._test)
+        if volume is None:
+            volume = self._volumes[self._test] = _Volume()
+        if volume.head >= HEAD and kind != "frame":
+            inside = self._inside_line
+            self._put_aside(data)
+            self._inside_line = inside
+            return
+        if kind != "frame":
+            volume.head += len(data)
+        self._write(data, kind)
+
+    def _write(self, data: bytes, kind: str) -> None:
+        if not self._has_markup or kind == "frame":
+            self._text_event(data, kind)
+            return
+        position, plain = 0, bytearray()
+        for match in _MARKUP.finditer(data):
+            plain += data[position : match.start()]
+            position = match.end()
+            mark = match.group()
+            if mark[0] == 0x1B:
+                plain += mark[1:]
+                continue
+            if mark == b"\x0e" and data[position : position + 1] == b"\n":
+                plain += b"\n"
+                position += 1
+            self._text_event(bytes(plain), "error" if self._is_error else "")
+            plain.clear()
+            self._is_error = mark == b"\x0f"
+        plain += data[position:]
+        self._text_event(bytes(plain), "error" if self._is_error else "")
+
+    def _text_event(self, data: bytes, kind: str) -> None:
+        if data:
+            self._event("output", test=self._test, output=_text(data), output_type=kind)
+
+    def _end_volume(self, test: str) -> None:
+        volume = self._volumes.pop(test, None)
+        if volume is None or not volume.tail:
+            return
+        tail = b"".join(volume.tail)
+        surplus = max(0, len(tail) - TAIL)
+        left_out = volume.left_out + surplus
+        if left_out:
+            note = f"\n... envy left out {left_out} bytes of output ...\n"
+            self._event("output", test=test, output=note)
+        position = surplus
+        while position < len(tail):
+            end = tail.rfind(b"\n", position, position + _LONG_LINE) + 1
+            end = end or position + _LONG_LINE
+            self._event("output", test=test, output=_text(tail[position:end]))
+            position = end
+
+    def _event(
+        self,
+        action: str,
+        *,
+        test: str,
+        elapsed: float | None = None,
+        output: str | None = None,
+        output_type: str = "",
+        key: str = "",
+        value: str = "",
+        path: str = "",
+    ) -> None:
+        self._emit_to(
+            StreamEvent(
+                action=action,
+                time=time.time(),
+                package=self._package,
+                test=test,
+                elapsed=elapsed,
+                output=output,
+                output_type=output_type,
+                key=key,
+                value=value,
+                path=path,
+                attempt=self._attempt,
+            )
+        )
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _whole_characters(data: bytes) -> int:
+    """Where a cut does not divide a character of UTF-8."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte < 0x80:
+            return len(data)
+        if byte >= 0xC0:
+            width = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) - back if back < width else len(data)
+    return len(data)

@@ -1,0 +1,439 @@
+"""Running the test binary of one Go package, until each of its tests has been accounted for.
+
+A test that ends its process (a panic, os.Exit, a deadlock, a time limit) fails with the reason;
+the tests that were left are run by another process. A test that was at it beside the culprit, in
+parallel, is one of those that are left.
+
+Guarantees
+  Tests reported are the tests listed, or the package fails with `count-mismatch`.
+  A process that exits 0 while a test runs has not passed it.
+  Every process makes progress, or there is no further one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from envy.errors import Cancelled, ScriptFailed
+from envy.process import Completed, Invocation, run
+from envy.testing.drivers.go_flags import GoFlags
+from envy.testing.drivers.go_output import OutputConverter
+from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.durations import go_duration
+from envy.testing.events import StreamEvent
+from envy.testing.package import Emit, PackageRun, RunSettings, Verdict
+from envy.testing.patterns import exactly
+
+_LONGEST_PATTERN = 100_000  # bytes; an argument may have 128 KiB on Linux
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has become of the tests of one package so far."""
+
+    remaining: list[str]
+    failed: dict[str, None] = field(default_factory=dict)  # top-level tests
+    reason: str = ""
+    carried_over: frozenset[str] = frozenset()
+    failed_outside: bool = False  # a process failed, though no test of it did
+    wrote: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One process, when it has ended."""
+
+    completed: Completed
+    converter: OutputConverter
+    limited: frozenset[str]  # tests that were over their time
+
+
+class PackageRunner:
+    """Runs one package; made for each run of it."""
+
+    def __init__(
+        self,
+        toolchain: GoToolchain,
+        flags: GoFlags,
+        settings: RunSettings,
+        package_run: PackageRun,
+        emit: Emit,
+        *,
+        count: int,
+        ends_at: float | None,
+        scratch: Callable[[str], Path],
+    ) -> None:
+        self._toolchain = toolchain
+        self._flags = flags
+        self._settings = settings
+        self._run = package_run
+        self._name = package_run.package.name
+        self._emit_to = emit
+        self._count = count
+        self._ends_at = ends_at  # of the whole session
+        self._scratch = scratch
+
+    def run(self, names: Sequence[str]) -> Verdict:
+        """Run these top-level tests."""
+        started = time.monotonic()
+        self._emit("start")
+        tally = _Tally(remaining=list(names))
+        try:
+            if names or self._runs_more_than_tests():
+                self._first_round(tally)
+                self._retry(tally)
+        except Cancelled:
+            tally.reason = "cancelled"
+        passed = not (tally.failed or tally.reason or tally.failed_outside)
+        seconds = round(time.monotonic() - started, 3)
+        note = "" if names or self._runs_more_than_tests() else " [no tests to run]"
+        line = f"ok  \t{self._name}\t{seconds:.3f}s{note}\n"
+        if not passed:
+            line = f"FAIL\t{self._name}\t{seconds:.3f}s\n"
+        self._emit("output", output=line, output_type="frame")
+        self._emit("pass" if passed else "fail", elapsed=seconds, reason=tally.reason)
+        return Verdict.PASSED if passed else Verdict.FAILED
+
+    def _runs_more_than_tests(self) -> bool:
+        """Benchmarks and fuzzing run without a test, and so does a lone TestMain."""
+        return self._flags.changes_set or not self._run.package.tests
+
+    # -- rounds --------------------------------------------------------------------------------
+
+    def _first_round(self, tally: _Tally) -> None:
+        whole = tuple(tally.remaining) == self._run.package.tests and not self._settings.isolate
+        selection = self._run.selection
+        if whole and selection.names is None and not selection.run:
+            self._until_done(tally, None)
+            return
+        if not tally.remaining:
+            self._until_done(tally, None)
+            return
+        for group in self._groups(list(tally.remaining)):
+            part = _Tally(remaining=group)
+            self._until_done(part, group)
+            _merge(tally, part)
+            if self._must_stop(tally):
+                break
+
+    def _groups(self, names: Sequence[str]) -> Iterator[list[str]]:
+        if self._settings.isolate:
+            yield from ([name] for name in names)
+            return
+        group: list[str] = []
+        length = 0
+        for name in names:
+            length += len(name.encode()) + 8
+            if group and length > _LONGEST_PATTERN:
+                yield group
+                group, length = [], len(name.encode()) + 8
+            group.append(name)
+        if group:
+            yield group
+
+    def _until_done(self, tally: _Tally, group: list[str] | None) -> None:
+        """One process after another, until no test is left that another could run."""
+        names = group
+        while True:
+            left_before = len(tally.remaining)
+            one = self._process(names, tally.carried_over, attempt=0)
+            if one is None:
+                tally.reason = tally.reason or "could not be started"
+                return
+            crashed = self._account(one, tally)
+            if not crashed or not tally.remaining or self._must_stop(tally):
+                break
+            if len(tally.remaining) == left_before:
+                break
+            names = next(self._groups(tally.remaining))
+        self._check_count(tally)
+
+    def _must_stop(self, tally: _Tally) -> bool:
+        if self._toolchain.children.stopping:
+            return True
+        if self._ends_at is not None and time.monotonic() >= self._ends_at:
+            tally.reason = "total-timeout"
+            return True
+        return bool(self._settings.fail_fast and tally.failed)
+
+    def _check_count(self, tally: _Tally) -> None:
+        if not tally.remaining or tally.reason or self._flags.fuzz:
+            return
+        if self._settings.fail_fast and tally.failed:
+            return
+        total = len(self._run.package.tests)
+        text = ", ".join(tally.remaining[:5]) + (", …" if len(tally.remaining) > 5 else "")
+        self._say(f"{len(tally.remaining)} of {total} tests were not reported: {text}")
+        tally.reason = "count-mismatch"
+
+    # -- one process ---------------------------------------------------------------------------
+
+    def _process(
+        self, names: Sequence[str] | None, carried_over: frozenset[str], *, attempt: int
+    ) -> _Run | None:
+        converter = OutputConverter(
+            self._name,
+            self._emit_to,
+            has_markup=self._toolchain.has_markup,
+            attempt=attempt,
+            carried_over=carried_over,
+        )
+        # As with `go test`, fuzzing goes on for as long as -fuzztime says.
+        timeout = 0.0 if self._flags.fuzz else self._settings.timeout
+        limits = _Limits(converter, timeout, self._ends_at)
+        package = self._run.package
+        argv = self._argv(names)
+        invocation = Invocation(
+            argv=argv,
+            command=f"{package.name}.test",
+            cwd=package.directory,
+            environment={**self._toolchain.environment, "PWD": str(package.directory)},
+            children=self._toolchain.children,
+            label=package.name,
+            on_output=lambda _stream, chunk: converter.feed(chunk),
+            merged=True,
+            moving_deadline=limits.deadline,
+            ending_signal=getattr(signal, "SIGQUIT", signal.SIGTERM),
+            looks_for_leftovers=True,
+        )
+        try:
+            completed = run(invocation)
+        except ScriptFailed as error:
+            self._say(str(error))
+            return None
+        except Cancelled:
+            limited = frozenset(converter.progress.active)
+            converter.finish()
+            self._end_open(converter, limited, "cancelled")
+            raise
+        limited = limits.exceeded() if completed.timed_out else frozenset()
+        converter.finish()
+        self._tell_leftovers(completed)
+        return _Run(completed, converter, limited)
+
+    def _argv(self, names: Sequence[str] | None) -> list[str]:
+        assert self._run.binary is not None
+        version = self._toolchain.version
+        selection = self._run.selection
+        words = [*shlex.split(self._flags.execute_with), str(self._run.binary)]
+        words.append("-test.v=test2json" if version >= (1, 20) else "-test.v=true")
+        if version >= (1, 16):
+            words.append("-test.paniconexit0")
+        words.append("-test.timeout=0")
+        if self._count != 1:
+            words.append(f"-test.count={self._count}")
+        if self._settings.fail_fast:
+            words.append("-test.failfast=true")
+        words += self._flags.run
+        words += self._outputs()
+        if names is not None:
+            words.append(f"-test.run={exactly(names, run=selection.run)}")
+        elif selection.run or selection.names is not None:
+            words.append(f"-test.run={selection.run or '^$'}")
+        if selection.skip:
+            words.append(f"-test.skip={selection.skip}")
+        return [*words, *self._flags.arguments]
+
+    def _outputs(self) -> list[str]:
+        words: list[str] = []
+        if not any(word.startswith("-test.outputdir=") for word in self._flags.run):
+            words.append(f"-test.outputdir={self._toolchain.directory}")
+        if self._flags.cover_profile:
+            words.append(f"-test.coverprofile={self._scratch('cover')}")
+        if self._flags.fuzz:
+            cache = Path(self._toolchain.variables["GOCACHE"], "fuzz", self._name)
+            words += [f"-test.fuzz={self._flags.fuzz}", f"-test.fuzzcachedir={cache}"]
+        return words
+
+    # -- what it means -------------------------------------------------------------------------
+
+    def _account(self, one: _Run, tally: _Tally) -> bool:
+        """Take note of how a process ended; tells whether it ended before its tests did."""
+        progress = one.converter.progress
+        code = one.completed.exit_code
+        tally.wrote = tally.wrote or one.converter.saw_output
+        _note_ends(tally, progress.ended)
+        ended = {name for name in progress.ended if "/" not in name}
+        tally.remaining = [name for name in tally.remaining if name not in ended]
+        if not progress.open and progress.summary and not one.completed.timed_out:
+            if code and not tally.failed:
+                tally.failed_outside = True
+                self._tell_exit(one)
+            return False
+        reason = self._reason(one)
+        culprits = self._culprits(one)
+        if culprits or code or one.completed.timed_out:
+            self._tell_exit(one)
+        if one.completed.timed_out and not culprits:
+            tally.reason = reason
+            self._say("it ran no test then")
+        self._end_open(one.converter, culprits, reason)
+        tops = {name.partition("/")[0] for name in culprits}
+        tally.failed |= dict.fromkeys(name for name in tally.remaining if name in tops)
+        tally.failed |= dict.fromkeys(sorted(tops))
+        tally.remaining = [name for name in tally.remaining if name not in tops]
+        tally.carried_over = frozenset(
+            name for name in progress.open if name.partition("/")[0] not in tops
+        )
+        if code and not tally.failed:
+            tally.failed_outside = True
+        return bool(code or culprits or one.completed.timed_out)
+
+    def _reason(self, one: _Run) -> str:
+        if one.completed.timed_out:
+            return "timeout" if one.limited or self._ends_at is None else "total-timeout"
+        if one.completed.signal is not None:
+            return f"signal {_signal_name(one.completed.signal)}"
+        if one.completed.exit_code == 2:
+            return "panic"
+        return f"exit {one.completed.exit_code}"
+
+    def _culprits(self, one: _Run) -> frozenset[str]:
+        """The open tests that the end of the process is the fault of."""
+        progress = one.converter.progress
+        if one.completed.timed_out:
+            return frozenset(
+                name for name in progress.open if name.partition("/")[0] in one.limited
+            )
+        if progress.died_in:  # a panic, which testing had just reported as a failure
+            return frozenset(
+                name for name in progress.open if name.partition("/")[0] == progress.died_in
+            )
+        tops = {name.partition("/")[0] for name in progress.active}
+        return frozenset(name for name in progress.open if name.partition("/")[0] in tops)
+
+    def _end_open(self, converter: OutputConverter, names: frozenset[str], reason: str) -> None:
+        """Fail tests that their process did not end, the innermost first."""
+        now = time.monotonic()
+        for name in sorted(names, key=lambda name: (-name.count("/"), name)):
+            begun = converter.progress.active.get(name, now)
+            self._emit(
+                "output", test=name, output=f"--- FAIL: {name} ({reason})\n", output_type="frame"
+            )
+            self._emit("fail", test=name, elapsed=round(now - begun, 2), reason=reason)
+
+    def _tell_exit(self, one: _Run) -> None:
+        completed = one.completed
+        if completed.timed_out:
+            tests = ", ".join(sorted(one.limited)) or "the package"
+            limit = go_duration(self._settings.timeout)
+            over = f"{tests} ran longer than {limit}" if one.limited else "the time was over"
+            self._say(f"ended, because {over}")
+        elif completed.signal is not None:
+            self._emit("output", output=f"signal: {_signal_name(completed.signal)}\n")
+        else:
+            self._emit("output", output=f"exit status {completed.exit_code}\n")
+
+    def _tell_leftovers(self, completed: Completed) -> None:
+        if completed.left_behind and not completed.timed_out:
+            names = ", ".join(f"{name} ({pid})" for pid, name in completed.left_behind)
+            self._emit(
+                "output", output=f"envy: ended what was left behind: {names}\n", reason="leak"
+            )
+
+    # -- retries -------------------------------------------------------------------------------
+
+    def _retry(self, tally: _Tally) -> None:
+        for attempt in range(2, self._settings.retries + 2):
+            failed = [name for name in tally.failed if name]
+            if not failed or self._must_stop(_Tally(remaining=[])):
+                return
+            for name in failed:
+                one = self._process([name], frozenset(), attempt=attempt)
+                if one is None:
+                    continue
+                again = _Tally(remaining=[name])
+                self._account(one, again)
+                if again.failed or again.remaining or again.failed_outside:
+                    continue
+                self._say(f"{name} is flaky: it passed in attempt {attempt}")
+                if not self._settings.flaky_fails:
+                    del tally.failed[name]
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        for line in text.splitlines():
+            self._emit("output", output=f"envy: {line}\n")
+
+    def _emit(
+        self,
+        action: str,
+        *,
+        test: str = "",
+        output: str | None = None,
+        output_type: str = "",
+        elapsed: float | None = None,
+        reason: str = "",
+    ) -> None:
+        self._emit_to(
+            StreamEvent(
+                action=action,
+                time=time.time(),
+                package=self._name,
+                test=test,
+                output=output,
+                output_type=output_type,
+                elapsed=elapsed,
+                reason=reason,
+                driver="go" if action == "start" else "",
+            )
+        )
+
+
+class _Limits:
+    """When the patience with a process ends: a test's time, or that of the session."""
+
+    def __init__(self, converter: OutputConverter, timeout: float, ends_at: float | None) -> None:
+        self._progress = converter.progress
+        self._timeout = timeout
+        self._ends_at = ends_at
+
+    def deadline(self) -> float | None:
+        """The moment, as things are now."""
+        moments = [self._ends_at] if self._ends_at is not None else []
+        if self._timeout > 0:
+            begun = [since for name, since in self._progress.active.items() if "/" not in name]
+            moments.append(min(begun, default=self._progress.last_change) + self._timeout)
+        return min(moments, default=None)
+
+    def exceeded(self) -> frozenset[str]:
+        """The top-level tests that are over their time. Of those that just began, none is."""
+        if self._timeout <= 0:
+            return frozenset()
+        # What a test writes while it is being ended may come long after its limit.
+        limit = min(self._progress.active.values(), default=0.0) + 0.05
+        over = {
+            name
+            for name, since in self._progress.active.items()
+            if "/" not in name and since <= limit and time.monotonic() - since >= self._timeout
+        }
+        return frozenset(over)
+
+
+def _merge(tally: _Tally, part: _Tally) -> None:
+    done = set(part.remaining)
+    tally.failed |= part.failed
+    tally.reason = tally.reason or part.reason
+    tally.failed_outside = tally.failed_outside or part.failed_outside
+    tally.wrote = tally.wrote or part.wrote
+    tally.remaining = list(itertools.filterfalse(done.__contains__, tally.remaining))
+
+
+def _note_ends(tally: _Tally, ended: dict[str, str]) -> None:
+    for name, action in ended.items():
+        if action == "fail":
+            tally.failed[name.partition("/")[0]] = None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

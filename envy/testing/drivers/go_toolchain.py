@@ -1,0 +1,171 @@
+"""The Go toolchain: which one, what it says about itself, and how its programs are started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy.children import Children
+from envy.errors import EnvyError, UsageError
+from envy.process import Completed, Invocation, run
+
+# What says nothing about what is built: places of this machine and of this run.
+_IRRELEVANT = frozenset(
+    {
+        *("GOCACHE", "GOMODCACHE", "GOTMPDIR", "GOGCCFLAGS", "GOPROXY", "GOSUMDB", "GONOSUMDB"),
+        *("GONOPROXY", "GOPRIVATE", "GOENV", "GOTELEMETRY", "GOTELEMETRYDIR", "GOBIN", "GOAUTH"),
+        *("GOVCS", "GOINSECURE", "GOPATH", "GOPACKAGESDRIVER", "GOCACHEPROG", "GOHOSTARCH"),
+        "GOHOSTOS",
+    }
+)
+MANIFEST_LINE = 'packages = { "envy.go@r1" }'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoToolchain:
+    """A Go toolchain in one directory of work."""
+
+    program: Path
+    root: Path
+    version: tuple[int, ...]
+    variables: Mapping[str, str]  # what `go env` says
+    environment: Mapping[str, str]  # what its programs are run in
+    identity: str
+    has_markup: bool  # the testing package escapes its marks in what tests print
+    directory: Path
+    children: Children
+
+    def call(
+        self,
+        words: Sequence[str],
+        *,
+        on_output: Callable[[str, bytes], None] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run `go WORDS`, its output captured unless somebody takes it."""
+        argv = [str(self.program), *words]
+        return run(
+            Invocation(
+                argv=argv,
+                command="go " + " ".join(words[:3]),
+                cwd=self.directory,
+                environment=self.environment,
+                children=self.children,
+                label=f"go: {'build' if words[0] == 'test' else 'check'}",
+                capture=on_output is None,
+                on_output=on_output,
+                timeout=timeout,
+            )
+        )
+
+    @property
+    def build_facts(self) -> list[str]:
+        """What of the environment decides what is built."""
+        return [
+            f"{name}={value}"
+            for name, value in sorted(self.variables.items())
+            if name not in _IRRELEVANT
+        ]
+
+
+def find_go(environment: Mapping[str, str]) -> Path:
+    """The `go` on the PATH.
+
+    Raises:
+        EnvyError: there is none; it says what the manifest has to say.
+    """
+    found = shutil.which("go", path=environment.get("PATH", ""))
+    if found is None:
+        raise NoToolchain(
+            "there is no Go toolchain: none in the manifest's packages, none on the PATH",
+            hint=f"add one to envy.lua: {MANIFEST_LINE}",
+        )
+    return Path(found)
+
+
+class NoToolchain(EnvyError):
+    """Neither the manifest nor the machine has what the tests are built with."""
+
+    exit_code = 3
+
+
+def open_toolchain(
+    program: Path, *, directory: Path, environment: Mapping[str, str], children: Children
+) -> GoToolchain:
+    """Ask a toolchain what it is.
+
+    Raises:
+        UsageError: it cannot work in this directory; EnvyError: it cannot be run.
+    """
+    argv = [str(program), "env", "-json"]
+    completed = run(
+        Invocation(
+            argv=argv,
+            command="go env -json",
+            cwd=directory,
+            environment=environment,
+            children=children,
+            label="go",
+            capture=True,
+        )
+    )
+    if completed.exit_code:
+        text = completed.stderr.decode("utf-8", "replace").strip()
+        raise UsageError(f"go env failed: {text or f'exit code {completed.exit_code}'}")
+    variables: dict[str, str] = json.loads(completed.stdout)
+    root = Path(variables["GOROOT"])
+    return GoToolchain(
+        program=program,
+        root=root,
+        version=_version(variables.get("GOVERSION") or _version_of(root)),
+        variables=variables,
+        environment=_with_own_path(environment, root),
+        identity=_identity(root, variables),
+        has_markup=_has_markup(root),
+        directory=directory,
+        children=children,
+    )
+
+
+def _with_own_path(environment: Mapping[str, str], root: Path) -> dict[str, str]:
+    """Tests that run `go` use the one that built them, as with `go test`."""
+    path = os.pathsep.join(filter(None, [str(root / "bin"), environment.get("PATH", "")]))
+    return {**environment, "PATH": path}
+
+
+def _version(text: str) -> tuple[int, ...]:
+    found = re.search(r"go(\d+(?:\.\d+)*)", text)
+    # A development version is newer than any release.
+    return tuple(int(part) for part in found[1].split(".")) if found else (99,)
+
+
+def _version_of(root: Path) -> str:
+    try:
+        return (root / "VERSION").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _identity(root: Path, variables: Mapping[str, str]) -> str:
+    """Version, place, and the programs that compile, as they are on disk."""
+    facts = [variables.get("GOVERSION", ""), str(root), _version_of(root)]
+    tools = Path(variables.get("GOTOOLDIR", ""))
+    for tool in (root / "bin" / "go", tools / "compile", tools / "link", tools / "asm"):
+        try:
+            status = tool.stat()
+        except OSError:
+            continue
+        facts.append(f"{tool.name} {status.st_size} {status.st_mtime_ns}")
+    return "\n".join(facts)
+
+
+def _has_markup(root: Path) -> bool:
+    try:
+        return b"markErrBegin" in (root / "src" / "testing" / "testing.go").read_bytes()
+    except OSError:
+        return False

@@ -1,0 +1,131 @@
+"""What happens in a test run, in the form of Go's test2json: plain data, one JSON object an event.
+
+Drivers make these, and everything after them (views, recorder, saved runs) knows nothing else. The
+fields of our own stand beside Go's, so that Go's tools can read a saved run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from envy.errors import EnvyError
+
+# Actions that end a test or a package.
+ENDINGS = frozenset({"pass", "fail", "skip"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEvent:
+    """One event. `package` is empty only in the events of a build, which have `import_path`."""
+
+    action: str
+    time: float = 0.0
+    package: str = ""
+    test: str = ""
+    elapsed: float | None = None
+    output: str | None = None
+    output_type: str = ""
+    import_path: str = ""
+    failed_build: str = ""
+    key: str = ""
+    value: str = ""
+    path: str = ""
+    driver: str = ""
+    cached: bool = False
+    attempt: int = 0  # 2 and more: a retry
+    reason: str = ""  # why a test or a package failed, when the driver knows more than its output
+    signal: str = ""
+
+    @property
+    def top_level(self) -> str:
+        """The test that a subtest belongs to; "" for an event of the package."""
+        return self.test.partition("/")[0]
+
+
+_NAMES = {
+    "action": "Action",
+    "package": "Package",
+    "test": "Test",
+    "elapsed": "Elapsed",
+    "output": "Output",
+    "output_type": "OutputType",
+    "import_path": "ImportPath",
+    "failed_build": "FailedBuild",
+    "key": "Key",
+    "value": "Value",
+    "path": "Path",
+    "driver": "Driver",
+    "cached": "Cached",
+    "attempt": "Attempt",
+    "reason": "Reason",
+    "signal": "Signal",
+}
+_TEXTS = frozenset(_NAMES) - {"elapsed", "cached", "attempt"}
+
+
+def as_json(event: StreamEvent) -> str:
+    """The event as one line of JSON, without its newline."""
+    row: dict[str, Any] = {}
+    if event.time:
+        moment = datetime.fromtimestamp(event.time, tz=UTC)
+        row["Time"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    for field, name in _NAMES.items():
+        value = getattr(event, field)
+        if value or (field == "elapsed" and value is not None):
+            row[name] = value
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+class DamagedRun(EnvyError):
+    """A saved run that cannot be read."""
+
+    exit_code = 2
+
+
+def parse_event(line: str, *, where: str) -> StreamEvent:
+    """Read one line of a saved run, or of `go test -json`.
+
+    Raises:
+        DamagedRun: it is no event.
+    """
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise DamagedRun(
+            f"{where}: not a line of JSON: {line[:80]!r}",
+            hint="a saved run is what `envy test --json=FILE` or `go test -json` wrote",
+        ) from error
+    if not isinstance(row, dict) or not isinstance(row.get("Action"), str):
+        raise DamagedRun(f"{where}: an event without an Action: {line[:80]!r}")
+    fields: dict[str, Any] = {}
+    for field, name in _NAMES.items():
+        value = row.get(name)
+        if value is None:
+            continue
+        if not _fits(field, value):
+            raise DamagedRun(f"{where}: {name} cannot be {value!r}")
+        fields[field] = value
+    if "Time" in row:
+        fields["time"] = _moment(row["Time"], where=where)
+    return StreamEvent(**fields)
+
+
+def _fits(field: str, value: Any) -> bool:
+    if field in _TEXTS:
+        return isinstance(value, str)
+    if field == "cached":
+        return isinstance(value, bool)
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int if field == "attempt" else (int, float))
+
+
+def _moment(text: Any, *, where: str) -> float:
+    try:
+        # Go writes nanoseconds, and a zone where it is not UTC.
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError) as error:
+        raise DamagedRun(f"{where}: Time cannot be {text!r}") from error

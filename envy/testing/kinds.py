@@ -1,0 +1,146 @@
+"""Test packages, and the calls that build them, as kinds of node of the coordination core."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from envy import events as ev
+from envy.engine.node import Coordination
+from envy.engine.slots import Pool
+from envy.errors import Cancelled, EnvyError, InternalError
+from envy.events import EventBus
+from envy.testing.events import StreamEvent
+from envy.testing.package import Driver, PackageRun, TestPhase, Verdict
+
+if TYPE_CHECKING:
+    from envy.testing.session import TestSession
+
+
+class _Kind:
+    """What both kinds have in common: failures, and events that nobody needs."""
+
+    def __init__(self, bus: EventBus, driver: Driver, pool: Pool) -> None:
+        self._bus = bus
+        self._driver = driver
+        self._pool = pool
+
+    def pool(self, node: Coordination, phase: int) -> Pool:
+        """The one pool."""
+        del node, phase
+        return self._pool
+
+    def rest(self, node: Coordination) -> None:
+        """Nothing is held."""
+
+    def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
+        """Mistakes of the user's are theirs; anything else is a bug and shows where."""
+        del node, phase
+        if isinstance(error, EnvyError):
+            return error
+        if isinstance(error, OSError):
+            return EnvyError(f"{error.strerror or error}: {error.filename}")
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        return InternalError(f"{type(error).__name__}: {error}\n{trace}")
+
+    def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:
+        """A package whose build went wrong as a whole."""
+        del node, phase
+        assert dependency.failure is not None
+        return dependency.failure
+
+    def note(self, what: str, node: Coordination, **facts: Any) -> None:
+        """The core's own changes are not told; phases and builds are."""
+
+
+class BatchKind(_Kind):
+    """One call of a compiler, for some packages."""
+
+    last_phase = 0
+
+    def skips(self, node: Coordination, phase: int) -> bool:
+        """Never."""
+        del node, phase
+        return False
+
+    def run(self, node: Coordination, phase: int) -> None:
+        """Build."""
+        del phase
+        names = " ".join(run.package.name for run in node.subject)
+        started = time.monotonic()
+        self._bus.emit(ev.TestBuildStart(packages=names))
+        try:
+            self._driver.build(node.subject)
+        finally:
+            seconds = time.monotonic() - started
+            self._bus.emit(ev.TestBuildComplete(packages=names, duration_ms=round(seconds * 1000)))
+            for run in node.subject:
+                run.seconds["build"] = seconds
+
+
+class PackageKind(_Kind):
+    """A test package, from its key to its report."""
+
+    last_phase = int(TestPhase.REPORT)
+
+    def __init__(self, session: TestSession, bus: EventBus, driver: Driver, pool: Pool) -> None:
+        super().__init__(bus, driver, pool)
+        self._session = session
+
+    def skips(self, node: Coordination, phase: int) -> bool:
+        """Discovery and toolchain were there before the node; a build is a gate."""
+        run: PackageRun = node.subject
+        if phase in {TestPhase.DISCOVER, TestPhase.TOOLCHAIN, TestPhase.BUILD}:
+            return True
+        return phase == TestPhase.RUN and (run.binary is None or not run.package.has_tests)
+
+    def run(self, node: Coordination, phase: int) -> None:
+        """One phase, between its events."""
+        run: PackageRun = node.subject
+        step = TestPhase(phase)
+        name = run.package.name
+        started = time.monotonic()
+        self._bus.emit(ev.TestPhaseStart(package=name, phase=step.label))
+        if step is TestPhase.KEY:
+            self._driver.build_key(run)
+        elif step is TestPhase.RUN:
+            if self._session.may_run():
+                run.verdict = self._driver.run(run, self._session.emit_for(run))
+        else:
+            self._report(run)
+        run.seconds[step.label] = time.monotonic() - started
+        self._bus.emit(
+            ev.TestPhaseComplete(
+                package=name,
+                phase=step.label,
+                duration_ms=round(run.seconds[step.label] * 1000),
+            )
+        )
+
+    def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
+        """A package that cannot go on does not hold up the others."""
+        if phase >= TestPhase.RUN and not isinstance(error, Cancelled):
+            self._session.package_ended(node.subject)
+        return super().failed(node, phase, error)
+
+    def _report(self, run: PackageRun) -> None:
+        """The end of a package that had nothing to run, and of every package's turn."""
+        emit = self._session.emit_for(run)
+        name, now = run.package.name, time.time()
+        if run.failed_build:
+            run.verdict = Verdict.BUILD_FAILED
+            line = f"FAIL\t{name} [build failed]\n"
+            _tell_end(emit, name, now, line, "fail", failed_build=run.failed_build)
+        elif not run.package.has_tests:
+            run.verdict = Verdict.NO_TESTS
+            _tell_end(emit, name, now, f"?   \t{name}\t[no test files]\n", "skip")
+        self._session.package_ended(run)
+
+
+def _tell_end(
+    emit: Any, name: str, now: float, line: str, action: str, *, failed_build: str = ""
+) -> None:
+    emit(StreamEvent(action="start", time=now, package=name))
+    emit(StreamEvent(action="output", time=now, package=name, output=line, output_type="frame"))
+    emit(StreamEvent(action=action, time=now, package=name, elapsed=0.0, failed_build=failed_build))

@@ -1,0 +1,54 @@
+"""Events of packages that run side by side, handed on as if they had run one after another.
+
+Guarantees
+  The first package that has not finished streams; events of later ones are held back until it is
+  their turn. What is handed on is the same however many run at once, times apart.
+  `sink` is called by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from envy.testing.events import StreamEvent
+
+
+class Ordering:
+    """For so many packages, in order."""
+
+    def __init__(self, count: int, sink: Callable[[StreamEvent], None]) -> None:
+        self._sink = sink
+        self._lock = threading.Lock()
+        self._held: list[deque[StreamEvent]] = [deque() for _ in range(count)]
+        self._finished = [False] * count
+        self._turn = 0
+
+    def emit(self, position: int, event: StreamEvent) -> None:
+        """Take an event of the package at this position."""
+        with self._lock:
+            if position == self._turn:
+                self._sink(event)
+            else:
+                self._held[position].append(event)
+
+    def finish(self, position: int) -> None:
+        """Nothing more comes from this package."""
+        with self._lock:
+            self._finished[position] = True
+            while self._turn < len(self._finished) and self._finished[self._turn]:
+                self._turn += 1
+                if self._turn < len(self._held):
+                    self._hand_on(self._held[self._turn])
+
+    def finish_all(self) -> None:
+        """The session is over: hand on what is there of packages that did not finish."""
+        with self._lock:
+            for held in self._held:
+                self._hand_on(held)
+            self._turn = len(self._held)
+
+    def _hand_on(self, held: deque[StreamEvent]) -> None:
+        while held:
+            self._sink(held.popleft())

@@ -1,0 +1,42 @@
+"""A saved run, shown by the same views that show one as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from envy.testing.events import StreamEvent
+from envy.testing.package import PackageRun, TestPackage, Verdict
+from envy.testing.results import Recorder
+from envy.testing.session import SessionResult, View
+
+
+def replay(events: Iterable[StreamEvent], views: Sequence[View]) -> SessionResult:
+    """Hand saved events to the views, and say what they come to."""
+    recorder = Recorder()
+    first = last = 0.0
+    for event in events:
+        first = first or event.time
+        last = event.time or last
+        recorder.on_event(event)
+        for view in views:
+            view.on_event(event)
+    result = SessionResult(recorder=recorder, seconds=last - first, runs=runs_of(recorder))
+    for view in views:
+        view.on_end(result)
+    return result
+
+
+def runs_of(recorder: Recorder) -> list[PackageRun]:
+    """The packages of a recorded run with their verdicts, as far as events tell."""
+    from pathlib import Path
+
+    runs = []
+    for tally in recorder.packages.values():
+        package = TestPackage(name=tally.name, directory=Path(), driver="")
+        verdict = {"pass": Verdict.PASSED, "skip": Verdict.NO_TESTS, "fail": Verdict.FAILED}.get(
+            tally.outcome, Verdict.NOT_RUN
+        )
+        if tally.failed_build:
+            verdict = Verdict.BUILD_FAILED
+        runs.append(PackageRun(package=package, verdict=verdict, failed_build=tally.failed_build))
+    return runs

@@ -1,0 +1,198 @@
+"""What a run came to, read off its events alone; and what is remembered of it for the next one.
+
+Guarantees
+  The last run is replaced by renaming, at the end of a run: one that is ended from outside leaves
+  what was there before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blake3 import blake3
+
+from envy.testing.events import ENDINGS, DamagedRun, StreamEvent, parse_event
+
+
+@dataclass(slots=True)
+class PackageTally:
+    """One package: the last outcome of each of its tests, and its own."""
+
+    name: str
+    tests: dict[str, str] = field(default_factory=dict)
+    elapsed: dict[str, float] = field(default_factory=dict)
+    begun: dict[str, None] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)  # by test, with a reason if known
+    flaky: dict[str, None] = field(default_factory=dict)
+    outcome: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+    failed_build: str = ""
+    coverage: str = ""
+    leaks: bool = False
+
+    def top_level(self, outcome: str) -> list[str]:
+        """The top-level tests that ended so."""
+        return [name for name, ended in self.tests.items() if ended == outcome and "/" not in name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Numbers for a summary. Tests are counted with their subtests."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    packages: int = 0
+    failed_packages: int = 0
+    unbuilt: int = 0
+    without_tests: int = 0
+    flaky: int = 0
+
+
+class Recorder:
+    """Takes events, in their order."""
+
+    def __init__(self) -> None:
+        self.packages: dict[str, PackageTally] = {}
+        self.build_output: dict[str, list[str]] = {}  # by import path
+
+    def on_event(self, event: StreamEvent) -> None:
+        """Take note of one event."""
+        if not event.package:
+            if event.action == "build-output":
+                self.build_output.setdefault(event.import_path, []).append(event.output or "")
+            return
+        tally = self.packages.get(event.package)
+        if tally is None:
+            tally = self.packages[event.package] = PackageTally(event.package)
+        if event.action == "output":
+            _note_output(tally, event)
+        elif event.test:
+            _note_test(tally, event)
+        elif event.action in ENDINGS:
+            tally.outcome = event.action
+            tally.seconds = event.elapsed or 0.0
+            tally.reason = event.reason
+            tally.failed_build = event.failed_build
+
+    def counts(self) -> Counts:
+        """The numbers so far."""
+        tallies = self.packages.values()
+        ended = [outcome for tally in tallies for outcome in tally.tests.values()]
+        return Counts(
+            passed=ended.count("pass"),
+            failed=ended.count("fail"),
+            skipped=ended.count("skip"),
+            packages=len(self.packages),
+            failed_packages=sum(t.outcome == "fail" and not t.failed_build for t in tallies),
+            unbuilt=sum(bool(t.failed_build) for t in tallies),
+            without_tests=sum(t.outcome == "skip" for t in tallies),
+            flaky=sum(len(t.flaky) for t in tallies),
+        )
+
+    def slowest(self, count: int) -> list[tuple[float, str, str]]:
+        """The top-level tests that took longest: seconds, package, test."""
+        rows = [
+            (seconds, tally.name, test)
+            for tally in self.packages.values()
+            for test, seconds in tally.elapsed.items()
+            if "/" not in test
+        ]
+        return sorted(rows, key=lambda row: (-row[0], row[1], row[2]))[:count]
+
+
+def _note_output(tally: PackageTally, event: StreamEvent) -> None:
+    if not event.test and event.output and event.output.startswith("coverage: "):
+        tally.coverage = event.output.removeprefix("coverage: ").strip()
+    if event.reason == "leak":
+        tally.leaks = True
+
+
+def _note_test(tally: PackageTally, event: StreamEvent) -> None:
+    if event.action == "run":
+        tally.begun[event.test] = None
+        return
+    if event.action not in ENDINGS:
+        return
+    before = tally.tests.get(event.test)
+    if event.attempt > 1 and before == "fail" and event.action == "pass":
+        tally.flaky[event.test] = None
+    # With -count, one failure among several runs is a failure; a retry replaces it.
+    if before == "fail" and event.action != "fail" and event.attempt <= 1:
+        return
+    tally.tests[event.test] = event.action
+    if event.elapsed is not None:
+        tally.elapsed[event.test] = max(event.elapsed, tally.elapsed.get(event.test, 0.0))
+    if event.action == "fail":
+        tally.failures[event.test] = event.reason
+    else:
+        tally.failures.pop(event.test, None)
+
+
+# -- the last run --------------------------------------------------------------------------------
+
+
+class LastRun:
+    """Which tests failed when a project was last tested; ((), a whole package)."""
+
+    def __init__(self, folder: Path, project: Path) -> None:
+        name = blake3(str(project).encode()).hexdigest()[:32]
+        self.path = folder / f"{name}.json"
+
+    def failed(self) -> dict[str, tuple[str, ...]] | None:
+        """By package; None when nothing is remembered, or it cannot be read."""
+        try:
+            row = json.loads(self.path.read_text(encoding="utf-8"))
+            return {
+                str(package): tuple(str(test) for test in tests)
+                for package, tests in row["failed"].items()
+            }
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            return None
+
+    def save(self, recorder: Recorder) -> None:
+        """Remember a run: of what it did not run, what was known before stays."""
+        failed = dict(self.failed() or {})
+        for name, tally in recorder.packages.items():
+            if tally.outcome:
+                remembered = _still_failed(tally, failed.pop(name, None))
+                if remembered is not None:
+                    failed[name] = remembered
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        try:
+            draft.write_text(json.dumps({"failed": failed}, indent=1), encoding="utf-8")
+            draft.replace(self.path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                draft.unlink()
+
+
+def _still_failed(tally: PackageTally, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    failed = tally.top_level("fail")
+    if before:
+        failed += [name for name in before if name not in tally.tests]
+    if failed:
+        return tuple(sorted(set(failed)))
+    return () if tally.outcome == "fail" else None
+
+
+def read_run(path: Path) -> Iterator[StreamEvent]:
+    """The events of a saved run.
+
+    Raises:
+        DamagedRun: the file cannot be read, or a line of it is no event.
+    """
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield parse_event(line, where=f"{path}:{number}")
+    except OSError as error:
+        raise DamagedRun(f"cannot read {path}: {error.strerror}") from error

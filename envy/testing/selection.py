@@ -1,0 +1,168 @@
+"""Which tests of what was discovered are to be run: --run, --skip, --failed, --filter, --partition.
+
+A filter is an expression over `package(GLOB)` and `test(GLOB)` with `&`, `|`, `!` and parentheses;
+the words `and`, `or` and `not` mean the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from blake3 import blake3
+
+from envy.errors import UsageError
+from envy.testing.package import Selection, TestPackage
+
+Predicate = Callable[[str, str], bool]  # package, top-level test
+
+_TOKEN = re.compile(r"\s*(?:(package|test|all)\(([^()]*)\)|(&|\||!|\(|\)|and\b|or\b|not\b))")
+_PARTITION = re.compile(r"hash:(\d+)/(\d+)")
+_WORDS = {"and": "&", "or": "|", "not": "!"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """Everything that narrows down what runs."""
+
+    run: str = ""
+    skip: str = ""
+    filter: Predicate | None = None
+    partition: tuple[int, int] | None = None
+    failed: Mapping[str, tuple[str, ...]] | None = None  # by package; () is all of it
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is left out at all."""
+        return bool(self.run or self.skip) or self.picks_names
+
+    @property
+    def picks_names(self) -> bool:
+        """Whether single tests are picked by name."""
+        return any(what is not None for what in (self.filter, self.partition, self.failed))
+
+    def select(self, package: TestPackage) -> Selection | None:
+        """What of a package is to run; None when nothing is, whatever --run says."""
+        if not self.picks_names:
+            return Selection(run=self.run, skip=self.skip)
+        if self.failed is not None and package.name not in self.failed:
+            return None
+        names = tuple(name for name in package.tests if self._takes(package.name, name))
+        if not names and not (self.failed is not None and not self.failed[package.name]):
+            return None
+        return Selection(names=names, run=self.run, skip=self.skip)
+
+    def _takes(self, package: str, test: str) -> bool:
+        if self.failed is not None and self.failed[package] and test not in self.failed[package]:
+            return False
+        if self.filter is not None and not self.filter(package, test):
+            return False
+        return self.partition is None or in_partition(package, test, self.partition)
+
+
+def in_partition(package: str, test: str, partition: tuple[int, int]) -> bool:
+    """Whether a test belongs to part m of n; the same on every machine."""
+    part, parts = partition
+    digest = blake3(f"{package}\0{test}".encode()).digest(length=8)
+    return int.from_bytes(digest, "big") % parts == part - 1
+
+
+def parse_partition(text: str) -> tuple[int, int]:
+    """`hash:m/n`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = _PARTITION.fullmatch(text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageError(
+            f"--partition is {text!r}, which is no part of a whole",
+            hint="such as hash:1/3, the first of three parts",
+        )
+    return int(found[1]), int(found[2])
+
+
+def parse_filter(text: str) -> Predicate:
+    """The predicate that a filter expression means.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    return _FilterParser(text).parse()
+
+
+class _FilterParser:
+    """Recursive descent over `or`, `and`, `not`, in rising strength."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens: list[tuple[str, str]] = []
+        position = 0
+        while text[position:].strip():
+            found = _TOKEN.match(text, position)
+            if found is None:
+                raise self._wrong(f"cannot read {text[position:].strip()!r}")
+            word = found[3] or found[1]
+            self._tokens.append((_WORDS.get(word, word), found[2] or ""))
+            position = found.end()
+        self._at = 0
+
+    def parse(self) -> Predicate:
+        predicate = self._either()
+        if self._at < len(self._tokens):
+            raise self._wrong(f"{self._tokens[self._at][0]!r} is out of place")
+        return predicate
+
+    def _either(self) -> Predicate:
+        left = self._both()
+        while self._take("|"):
+            left = _or(left, self._both())
+        return left
+
+    def _both(self) -> Predicate:
+        left = self._one()
+        while self._take("&"):
+            left = _and(left, self._one())
+        return left
+
+    def _one(self) -> Predicate:
+        if self._take("!"):
+            inner = self._one()
+            return lambda package, test: not inner(package, test)
+        if self._take("("):
+            inner = self._either()
+            if not self._take(")"):
+                raise self._wrong("a parenthesis is not closed")
+            return inner
+        if self._at >= len(self._tokens):
+            raise self._wrong("it ends too early")
+        word, glob = self._tokens[self._at]
+        self._at += 1
+        if word == "package":
+            return lambda package, _test: fnmatchcase(package, glob)
+        if word == "test":
+            return lambda _package, test: fnmatchcase(test, glob)
+        if word == "all":
+            return lambda _package, _test: True
+        raise self._wrong(f"{word!r} is out of place")
+
+    def _take(self, token: str) -> bool:
+        found = self._at < len(self._tokens) and self._tokens[self._at][0] == token
+        self._at += found
+        return found
+
+    def _wrong(self, why: str) -> UsageError:
+        return UsageError(
+            f"--filter {self._text!r}: {why}",
+            hint="such as 'package(*/store) & !test(TestSlow*)'",
+        )
+
+
+def _or(left: Predicate, right: Predicate) -> Predicate:
+    return lambda package, test: left(package, test) or right(package, test)
+
+
+def _and(left: Predicate, right: Predicate) -> Predicate:
+    return lambda package, test: left(package, test) and right(package, test)

@@ -1,0 +1,316 @@
+"""One run of tests: discover, build, barrier, run, report, over the coordination core.
+
+Guarantees
+  No test process starts before the last build has ended.
+  The views hear of packages in their order, whatever the number of jobs (envy.testing.ordering).
+  Whatever ends the run, every package that began has an end, and the views are told of the rest.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from envy.children import Children
+from envy.engine.coordination import Coordinator
+from envy.engine.node import Coordination
+from envy.errors import Cancelled, EnvyError
+from envy.events import EventBus
+from envy.testing.events import StreamEvent
+from envy.testing.kinds import BatchKind, PackageKind
+from envy.testing.ordering import Ordering
+from envy.testing.package import (
+    Driver,
+    NothingMatched,
+    PackageRun,
+    RunSettings,
+    TestPackage,
+    TestPhase,
+    Verdict,
+)
+from envy.testing.results import Recorder
+from envy.testing.selection import Selector
+
+
+class View(Protocol):
+    """Whoever shows a run. Called by one thread at a time, quickly done."""
+
+    def on_phase(self, phase: str, done: int, total: int) -> None:
+        """`discovering`, `building` or `running` has got so far."""
+
+    def on_event(self, event: StreamEvent) -> None:
+        """Something happened."""
+
+    def on_end(self, result: SessionResult) -> None:
+        """The run is over."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SessionResult:
+    """How a run ended."""
+
+    recorder: Recorder
+    runs: list[PackageRun] = field(default_factory=list)
+    seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)  # seconds of each phase
+    cancelled: bool = False
+    stopped: str = ""  # why not everything was run
+    built_only: bool = False
+    error: EnvyError | None = None
+
+    @property
+    def not_run(self) -> int:
+        """Packages that were to run, and did not."""
+        return sum(run.verdict is Verdict.NOT_RUN for run in self.runs)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all passed, 1 a test failed, 3 a package was not built, 130 interrupted."""
+        if self.cancelled:
+            return 130
+        verdicts = {run.verdict for run in self.runs}
+        if Verdict.BUILD_FAILED in verdicts:
+            return 3
+        if Verdict.FAILED in verdicts or self.stopped:
+            return 1
+        return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """What a session is to do, beside how tests are run."""
+
+    selector: Selector = field(default_factory=Selector)
+    run: RunSettings = field(default_factory=RunSettings)
+    jobs: int = 1
+    build_only: bool = False
+    stop_on_build_error: bool = False
+
+
+class TestSession:
+    """One run; made for each. `stop` may be called from any thread."""
+
+    __test__ = False
+
+    def __init__(
+        self,
+        driver: Driver,
+        settings: SessionSettings,
+        *,
+        events: EventBus,
+        children: Children,
+        views: Sequence[View],
+    ) -> None:
+        self._driver = driver
+        self._settings = settings
+        self._bus = events
+        self._children = children
+        self._views = views
+        self._telling = threading.RLock()
+        self.coordinator = Coordinator()
+        self.coordinator.listening = lambda: events.listening
+        self._build_pool = self.coordinator.new_pool("build", driver.build_width)
+        self._run_pool = self.coordinator.new_pool("run", settings.jobs)
+        self._result = SessionResult(recorder=Recorder())
+        self._ran = 0
+        self._to_run = 0
+        self._ordering: Ordering | None = None
+
+    def cancel(self, reason: Cancelled) -> None:
+        """End the run: nothing more starts, children are ended. For the control thread."""
+        self._result.cancelled = True
+        self.coordinator.cancel(reason)
+        self._children.terminate_all()
+
+    def describe_waits(self) -> list[str]:
+        """A line for each program that runs."""
+        now = time.monotonic()
+        return [
+            f"{child.label}: runs {child.command} (pid {child.pid}, {now - child.started:.0f} s)"
+            for child in self._children.running()
+        ]
+
+    def run(self, patterns: Sequence[str]) -> SessionResult:
+        """Run it to its end.
+
+        Raises:
+            EnvyError: the tests could not be found, or something of envy's own went wrong.
+        """
+        started = time.monotonic()
+        total = self._settings.run.total_timeout
+        self._driver.ends_at = started + total if total else None
+        try:
+            with self.coordinator.interpreter.held():
+                self._drive(patterns)
+        except Cancelled:
+            self._result.cancelled = True
+        finally:
+            self._result.seconds = time.monotonic() - started
+        self._tell(lambda view: view.on_end(self._result))
+        return self._result
+
+    # -- the phases ----------------------------------------------------------------------------
+
+    def _drive(self, patterns: Sequence[str]) -> None:
+        self._on_phase("discovering", 0, 0)
+        started = time.monotonic()
+        packages = self._driver.discover(patterns)
+        runs = self._selected(packages)
+        self._result.runs = runs
+        kind = PackageKind(self, self._bus, self._driver, self._run_pool)
+        nodes = [Coordination(run.package.name, kind, run) for run in runs]
+        for node in nodes:
+            self.coordinator.add(node)
+        self._reach(nodes, TestPhase.KEY)
+        self._lap("discover", started)
+        self._build(nodes)
+        if self._settings.build_only:
+            self._result.built_only = True
+        self._run_all(nodes)
+
+    def _selected(self, packages: Sequence[TestPackage]) -> list[PackageRun]:
+        selector = self._settings.selector
+        runs = []
+        for package in packages:
+            selection = selector.select(package)
+            if selection is not None:
+                runs.append(PackageRun(package=package, selection=selection))
+        if not runs:
+            raise NothingMatched("no test is selected", hint=self._near(packages))
+        return runs
+
+    def _near(self, packages: Sequence[TestPackage]) -> str:
+        names = [f"{package.name}.{test}" for package in packages for test in package.tests]
+        return f"tests here: {', '.join(names[:5])}, …" if names else "there are no tests here"
+
+    def _build(self, nodes: Sequence[Coordination]) -> None:
+        started = time.monotonic()
+        missing = [node for node in nodes if node.subject.binary is None]
+        batches = self._driver.batches([node.subject for node in missing])
+        self._built, self._to_build = 0, len(missing)
+        self._on_phase("building", 0, len(missing))
+        self._driver.on_built = self._on_built
+        kind = BatchKind(self._bus, self._driver, self._build_pool)
+        by_name = {node.subject.package.name: node for node in missing}
+        batch_nodes = []
+        for number, batch in enumerate(batches, 1):
+            batch_node = Coordination(f"build {number} of {len(batches)}", kind, batch)
+            self.coordinator.add(batch_node)
+            batch_nodes.append((batch_node, batch))
+            for run in batch:
+                self.coordinator.add_gate(by_name[run.package.name], TestPhase.BUILD, [batch_node])
+        for batch_node, _ in batch_nodes:
+            self.coordinator.raise_target(batch_node, 0)
+        for batch_node, batch in batch_nodes:
+            self.coordinator.wait([batch_node], 0)
+            self._built += len(batch)
+            self._on_phase("building", self._built, len(missing))
+        self._reach(nodes, TestPhase.BUILD)
+        self._lap("build", started)
+
+    def _run_all(self, nodes: Sequence[Coordination]) -> None:
+        started = time.monotonic()
+        runs: list[PackageRun] = [node.subject for node in nodes]
+        self._tell_build_failures(runs)
+        self._check_selection(runs)
+        if self._settings.stop_on_build_error and any(run.failed_build for run in runs):
+            self._result.stopped = "a package was not built (--stop-on-build-error)"
+        self._positions = {run.package.name: at for at, run in enumerate(runs)}
+        self._ordering = Ordering(len(runs), self._emit)
+        self._to_run = len(runs)
+        if not self._settings.build_only:
+            self._on_phase("running", 0, self._to_run)
+        try:
+            self._reach(nodes, TestPhase.REPORT)
+        finally:
+            self._ordering.finish_all()
+            self._lap("run", started)
+
+    def _check_selection(self, runs: Sequence[PackageRun]) -> None:
+        """A selection that leaves no test at all is a mistake of whoever made it."""
+        selector = self._settings.selector
+        if not (selector.run or selector.skip):
+            return
+        if any(run.failed_build or self._driver.select(run, run.selection) for run in runs):
+            return
+        if any(run.package.tests for run in runs):
+            asked = f"--run {selector.run!r}" if selector.run else f"--skip {selector.skip!r}"
+            near = self._nearest_test(runs)
+            raise NothingMatched(f"{asked} leaves no test", hint=near)
+
+    def _nearest_test(self, runs: Sequence[PackageRun]) -> str:
+        from envy.suggest import nearest
+
+        names = sorted({name for run in runs for name in run.package.tests})
+        wanted = self._settings.selector.run.strip("^$").partition("/")[0]
+        close = nearest(wanted, names)
+        return f"did you mean {close}?" if close else f"tests here: {', '.join(names[:5])}"
+
+    def _reach(self, nodes: Sequence[Coordination], phase: TestPhase) -> None:
+        for node in nodes:
+            self.coordinator.raise_target(node, phase)
+        self.coordinator.wait(nodes, phase)
+        failure = next((node.failure for node in nodes if node.failure), None)
+        if self.coordinator.cancelled is not None:
+            raise Cancelled(str(self.coordinator.cancelled))
+        if failure is not None:
+            raise failure
+
+    def _lap(self, phase: str, started: float) -> None:
+        self._result.phases[phase] = time.monotonic() - started
+
+    # -- what packages ask and tell ------------------------------------------------------------
+
+    def may_run(self) -> bool:
+        """Whether another package may begin."""
+        return not (self._result.stopped or self._settings.build_only)
+
+    def emit_for(self, run: PackageRun) -> Callable[[StreamEvent], None]:
+        """Where the events of a package go."""
+        assert self._ordering is not None
+        ordering, position = self._ordering, self._positions[run.package.name]
+        return lambda event: ordering.emit(position, event)
+
+    def package_ended(self, run: PackageRun) -> None:
+        """A package has its verdict."""
+        assert self._ordering is not None
+        self._ordering.finish(self._positions[run.package.name])
+        self._ran += 1
+        if not self._settings.build_only:
+            self._on_phase("running", self._ran, self._to_run)
+        settings = self._settings.run
+        failed = self._result.recorder.counts().failed if settings.max_failures else 0
+        if run.verdict is Verdict.FAILED and settings.fail_fast:
+            self._result.stopped = "a test failed (--fail-fast)"
+        elif settings.max_failures and failed >= settings.max_failures:
+            self._result.stopped = f"{failed} tests failed (--max-fails)"
+        ends_at = self._driver.ends_at
+        if ends_at is not None and time.monotonic() >= ends_at:
+            self._result.stopped = "the time was over (--total-timeout)"
+
+    def _tell_build_failures(self, runs: Sequence[PackageRun]) -> None:
+        told: set[str] = set()
+        for run in runs:
+            paths = {event.import_path for event in run.build_events}
+            for event in run.build_events:
+                if event.import_path not in told:
+                    self._emit(event)
+            told |= paths
+
+    def _on_built(self, count: int) -> None:
+        self._on_phase("building", min(self._built + count, self._to_build), self._to_build)
+
+    def _on_phase(self, phase: str, done: int, total: int) -> None:
+        self._tell(lambda view: view.on_phase(phase, done, total))
+
+    def _emit(self, event: StreamEvent) -> None:
+        self._result.recorder.on_event(event)
+        self._tell(lambda view: view.on_event(event))
+
+    def _tell(self, call: Callable[[View], None]) -> None:
+        with self._telling:
+            for view in self._views:
+                call(view)

@@ -1,0 +1,239 @@
+"""Lines for a reader: results on one stream, what is being done on the other.
+
+A test's output is shown when it has ended and failed; of a package, a line when it has ended.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+
+from envy.console.text import Streams, format_seconds, safe_lines, write_line
+from envy.testing.events import ENDINGS, StreamEvent
+from envy.testing.results import PackageTally, Recorder
+from envy.testing.session import SessionResult
+
+
+class ShowOutput(Enum):
+    """Whose output is shown."""
+
+    FAILED = "failed"
+    ALL = "all"
+    NONE = "none"
+
+
+class PlainView:
+    """Writes lines, and nothing that moves."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        *,
+        show: ShowOutput = ShowOutput.FAILED,
+        slow: float = 0.0,
+        slowest: int = 0,
+        profile: bool = False,
+        coverage: bool = False,
+        quiet: bool = False,
+        live: bool = False,
+    ) -> None:
+        self._streams = streams
+        self._show = show
+        self._slow = slow
+        self._slowest = slowest
+        self._profile = profile
+        self._coverage = coverage
+        self._quiet = quiet
+        self._live = live and not quiet  # whether a line may be rewritten
+        self._said: set[str] = set()
+        self._drawn = False
+        self._drawn_at = 0.0
+        self._recorder = Recorder()
+        self._held: dict[str, list[str]] = {}  # output by top-level test, "" the package
+        self._built = False
+
+    # -- what happens --------------------------------------------------------------------------
+
+    def on_phase(self, phase: str, done: int, total: int) -> None:
+        """Say what is being done, on the stream of errors."""
+        if self._quiet:
+            return
+        if self._live:
+            self._draw(phase, done, total)
+        elif phase == "building" and total and phase not in self._said:
+            self._said.add(phase)
+            self._say(f"building {total} packages")
+
+    def on_event(self, event: StreamEvent) -> None:
+        """Hold output back until it is known whether it is to be shown."""
+        self._recorder.on_event(event)
+        if not event.package:
+            self._on_build(event)
+        elif event.action == "output":
+            if event.output:
+                self._held.setdefault(event.top_level, []).append(event.output)
+        elif event.test:
+            if event.action in ENDINGS and "/" not in event.test:
+                self._on_test_end(event)
+        elif event.action in ENDINGS:
+            self._on_package_end(event)
+
+    def _on_build(self, event: StreamEvent) -> None:
+        if event.action == "build-output" and event.output and self._show is not ShowOutput.NONE:
+            self._write(event.output)
+
+    def _on_test_end(self, event: StreamEvent) -> None:
+        output = self._held.pop(event.test, [])
+        if self._slow and (event.elapsed or 0.0) >= self._slow:
+            self._write(f"SLOW  {event.package}.{event.test}\t{event.elapsed:.2f}s")
+        if self._show is ShowOutput.ALL or (
+            self._show is ShowOutput.FAILED and event.action == "fail"
+        ):
+            self._write("".join(output))
+
+    def _on_package_end(self, event: StreamEvent) -> None:
+        tally = self._recorder.packages[event.package]
+        loose = self._held.pop("", [])
+        rest = [line for lines in self._held.values() for line in lines]
+        self._held.clear()
+        failed = event.action == "fail"
+        if self._show is ShowOutput.ALL or (failed and self._show is ShowOutput.FAILED):
+            self._write("".join(rest) + "".join(_without_summary(loose)))
+        if failed or not self._quiet:
+            line = _package_line(tally)
+            if line:
+                self._write(line)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def on_end(self, result: SessionResult) -> None:
+        """The summary, and what was asked for beside it."""
+        self._erase()
+        if result.built_only:
+            self._tell_builds(result)
+        if self._slowest:
+            self._write(f"slowest tests ({self._slowest}):")
+            for seconds, package, test in result.recorder.slowest(self._slowest):
+                self._write(f"  {seconds:7.2f}s  {package}.{test}")
+        if self._profile:
+            self._tell_profile(result)
+        if self._coverage:
+            for tally in result.recorder.packages.values():
+                if tally.coverage:
+                    self._write(f"coverage  {tally.name}\t{tally.coverage}")
+        failures = failed_tests(result.recorder)
+        if failures and self._show is not ShowOutput.NONE:
+            self._write("failed:")
+            for line in failures:
+                self._write(f"  {line}")
+        self._write(summary_line(result))
+
+    def _tell_builds(self, result: SessionResult) -> None:
+        for run in result.runs:
+            if run.binary is not None and run.package.has_tests and not self._quiet:
+                how = "kept" if run.kept else "built"
+                self._write(f"{how:5} {run.package.name}\t{len(run.package.tests)} tests")
+
+    def _tell_profile(self, result: SessionResult) -> None:
+        phases = "  ".join(f"{name} {seconds:.2f}s" for name, seconds in result.phases.items())
+        self._write(f"where time went: {phases}")
+        for run in sorted(result.runs, key=lambda run: -sum(run.seconds.values())):
+            parts = "  ".join(f"{name} {seconds:.2f}s" for name, seconds in run.seconds.items())
+            self._write(f"  {run.package.name}: {parts}{' (binary kept)' if run.kept else ''}")
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def _write(self, text: str) -> None:
+        self._erase()
+        if text:
+            for line in safe_lines(text.removesuffix("\n")):
+                write_line(self._streams.output, line)
+
+    def _say(self, text: str) -> None:
+        for line in safe_lines(text):
+            write_line(self._streams.errors, line)
+
+    def _draw(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._drawn_at < 0.05 and done not in {0, total}:
+            return
+        self._drawn_at = now
+        text = f"{phase} {bar(done, total)} {done}/{total}" if total else f"{phase} …"
+        self._streams.errors.write(f"\r\x1b[K{text}")
+        self._streams.errors.flush()
+        self._drawn = True
+
+    def _erase(self) -> None:
+        if self._drawn:
+            self._streams.errors.write("\r\x1b[K")
+            self._streams.errors.flush()
+            self._drawn = False
+
+
+def bar(done: int, total: int, *, width: int = 20) -> str:
+    """A bar of progress."""
+    filled = round(width * done / total) if total else 0
+    return f"[{'█' * filled}{'░' * (width - filled)}]"
+
+
+def _without_summary(lines: list[str]) -> list[str]:
+    """The package's own output, less what the line of the package says again."""
+    return [line for line in lines if line not in {"PASS\n", "FAIL\n"} and not _is_result(line)]
+
+
+def _is_result(line: str) -> bool:
+    return line.startswith(("ok  \t", "FAIL\t", "?   \t"))
+
+
+def _package_line(tally: PackageTally) -> str:
+    count = len([name for name in tally.tests if "/" not in name])
+    if tally.outcome == "skip":
+        return f"?     {tally.name}\t[no test files]"
+    if tally.failed_build:
+        return f"FAIL  {tally.name}\t[build failed]"
+    if tally.outcome == "pass":
+        notes = f", {len(tally.flaky)} flaky" if tally.flaky else ""
+        notes += ", left processes behind" if tally.leaks else ""
+        return f"ok    {tally.name}\t{tally.seconds:.3f}s\t({count} tests{notes})"
+    reason = f" [{tally.reason}]" if tally.reason else ""
+    failed = len(tally.top_level("fail"))
+    return f"FAIL  {tally.name}\t{tally.seconds:.3f}s\t({failed} of {count} tests failed){reason}"
+
+
+def failed_tests(recorder: Recorder) -> list[str]:
+    """A line for each test that failed, for each package that did so without one."""
+    lines = []
+    for tally in recorder.packages.values():
+        for name in tally.failures:
+            reason = tally.failures[name]
+            lines.append(f"{tally.name}.{name}" + (f" ({reason})" if reason else ""))
+        if tally.failed_build:
+            lines.append(f"{tally.name} (build failed)")
+        elif tally.outcome == "fail" and not tally.failures:
+            lines.append(f"{tally.name} ({tally.reason or 'failed outside its tests'})")
+    return lines
+
+
+def summary_line(result: SessionResult) -> str:
+    """The last line: what came of it, in numbers."""
+    counts = result.recorder.counts()
+    if result.built_only:
+        built = sum(run.binary is not None for run in result.runs)
+        unbuilt = f", {counts.unbuilt} failed to build" if counts.unbuilt else ""
+        return f"built {built} packages{unbuilt} in {format_seconds(result.seconds)}"
+    parts = [f"{counts.passed} passed", f"{counts.failed} failed", f"{counts.skipped} skipped"]
+    if counts.flaky:
+        parts.append(f"{counts.flaky} flaky")
+    where = f"{counts.packages} packages"
+    notes = []
+    if counts.failed_packages:
+        notes.append(f"{counts.failed_packages} failed")
+    if counts.unbuilt:
+        notes.append(f"{counts.unbuilt} not built")
+    if result.not_run:
+        notes.append(f"{result.not_run} not run")
+    where += f" ({', '.join(notes)})" if notes else ""
+    state = "interrupted: " if result.cancelled else ""
+    stopped = f"; stopped, because {result.stopped}" if result.stopped else ""
+    took = format_seconds(result.seconds)
+    return f"{state}{', '.join(parts)} in {where}, {took}{stopped}"

@@ -1,0 +1,107 @@
+"""A Go module on disk and `envy test` run in it.
+
+The toolchain is the one on the PATH, else that of envy.go@r1 in the user's own cache.
+
+A plain module; conftest.py makes the fixture `go_project` of it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from project import Project, envy_command
+
+
+def go_folder(scratch):
+    """The folder of a Go toolchain's programs; installs envy.go@r1 if there is no other."""
+    found = shutil.which("go")
+    if found:
+        return Path(found).parent
+    manifest = scratch / "envy.lua"
+    manifest.write_text('packages = { "envy.go@r1" }\n')
+    run = subprocess.run(
+        [envy_command(), "--manifest", str(manifest), "asset", "go"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        pytest.skip("there is no Go on the PATH, and envy.go@r1 cannot be installed here")
+    return Path(run.stdout.strip()) / "bin"
+
+
+class GoProject(Project):
+    """A module `example.com/m`, with packages that tests write."""
+
+    def __init__(self, root, go):
+        super().__init__(root)
+        self.go = go
+        self.write("go.mod", "module example.com/m\n\ngo 1.21\n")
+
+    def environment(self, extra=None):
+        """Without what would steer Go away from the module and what is on disk."""
+        variables = super().environment(extra)
+        for name in ("GOFLAGS", "GOWORK"):
+            variables.pop(name, None)
+        variables["PATH"] = os.pathsep.join([str(self.go), variables.get("PATH", "")])
+        return {**variables, "GOPROXY": "off", "GOTOOLCHAIN": "local", **(extra or {})}
+
+    def test(self, package, text, name="x_test.go"):
+        """Write the test file of a package."""
+        return self.write(f"{package}/{name}", text)
+
+    def envy_test(self, *words, code=0, **options):
+        """Run `envy test`."""
+        return self.envy("test", *words, code=code, trace=False, **options)
+
+
+def native(project, *words):
+    """What `go test -json` writes."""
+    run = subprocess.run(
+        ["go", "test", "-json", *words],
+        executable=str(project.go / "go"),
+        cwd=project.root,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.stdout
+
+
+def events_of(run):
+    """The events that a run wrote with --json."""
+    return [json.loads(line) for line in run.out.splitlines() if line.startswith("{")]
+
+
+def outcomes(run, package=None):
+    """The last outcome of each test; "" is the package."""
+    return {
+        event.get("Test", ""): event["Action"]
+        for event in events_of(run)
+        if event["Action"] in {"pass", "fail", "skip"}
+        and (package is None or event["Package"] == package)
+    }
+
+
+def triples(text):
+    """(package, test, outcome) of a stream of events."""
+    rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return {
+        (row["Package"], row.get("Test", ""), row["Action"])
+        for row in rows
+        if row["Action"] in {"pass", "fail", "skip"}
+    }
+
+
+def wait_for(path, seconds=60):
+    """Until a child has made a file, which is how it says that it got there."""
+    ends = time.monotonic() + seconds
+    while not (path.exists() and path.stat().st_size):
+        assert time.monotonic() < ends, f"{path} never came"
+        os.sched_yield()
+        time.sleep(0.01)

@@ -1,0 +1,391 @@
+"""`envy test` on Go modules: what runs, in which order, what is shown, and the exit codes."""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import pytest
+from gotests import events_of, native, outcomes, triples
+
+PASSING = 'package p\nimport "testing"\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\n'
+FAILING = PASSING.replace("TestB(t *testing.T) {", 'TestB(t *testing.T) { t.Fatal("b went wrong") ')
+BROKEN = 'package p\nimport "testing"\nfunc TestA(t *testing.T) { undefined() }\n'
+
+
+@pytest.fixture
+def mixed(go_project):
+    """Packages that pass, fail, do not build, do not pass vet, have no tests."""
+    go_project.test("bad", BROKEN)
+    go_project.test("fail", FAILING)
+    go_project.test("good", PASSING)
+    go_project.test("sub/good", PASSING)
+    go_project.test(
+        "vet",
+        'package p\nimport ("fmt"; "testing")\n'
+        'func TestA(t *testing.T) { fmt.Printf("%d\\n", "x") }\n',
+    )
+    go_project.write("none/none.go", "package none\n")
+    go_project.write("uses/lib/lib.go", 'package lib\nvar X int = "text"\n')
+    go_project.test(
+        "uses",
+        'package uses\nimport ("testing"; _ "example.com/m/uses/lib")\n'
+        "func TestA(t *testing.T) {}\n",
+    )
+    return go_project
+
+
+def test_the_outcomes_are_those_of_go_test(mixed):
+    """Failing, unbuildable and unvetted packages included, the sets are equal."""
+    run = mixed.envy_test("--json", code=3)
+    assert triples(run.out) == triples(native(mixed, "./..."))
+    summary = run.err.splitlines()[-1]
+    assert "1 failed" in summary
+    assert "4 not built" in summary
+
+
+def test_build_failures_are_events(mixed):
+    """What the compiler said comes as build-output, and build-fail names the package's cause."""
+    run = mixed.envy_test("--json", "./bad", "./uses", code=3)
+    events = events_of(run)
+    said = "".join(e["Output"] for e in events if e["Action"] == "build-output")
+    assert "undefined: undefined" in said
+    assert {e["ImportPath"] for e in events if e["Action"] == "build-fail"} == {
+        "example.com/m/bad [example.com/m/bad.test]",
+        "example.com/m/uses/lib",
+    }
+    assert [e["FailedBuild"] for e in events if e.get("FailedBuild")] == [
+        "example.com/m/bad [example.com/m/bad.test]",
+        "example.com/m/uses/lib",
+    ]
+
+
+def test_stop_on_build_error_runs_nothing(mixed):
+    """The strict barrier: one package that is not built stops all of them."""
+    run = mixed.envy_test("--stop-on-build-error", "./bad", "./good", code=3)
+    assert "1 not run" in run.out
+    assert "ok " not in run.out
+
+
+def test_the_text_is_the_same_with_any_number_of_jobs(mixed):
+    """Times apart, two jobs print what one prints."""
+    texts = set()
+    for jobs in ("1", "2", "1", "2"):
+        run = mixed.envy_test("--jobs", jobs, "--show-output", "all", "./...", code=3)
+        texts.add(re.sub(r"\d+\.\d+s", "TIME", run.out))
+    assert len(texts) == 1
+
+
+def test_failed_runs_what_failed_and_forgets_what_passes(go_project):
+    """--failed runs the failed test alone, until nothing is left."""
+    go_project.test("p", FAILING)
+    go_project.envy_test(code=1)
+    run = go_project.envy_test("--failed", "--json", code=1)
+    assert outcomes(run) == {"TestB": "fail", "": "fail"}
+    go_project.test("p", PASSING)
+    run = go_project.envy_test("--failed", "--json")
+    assert outcomes(run) == {"TestB": "pass", "": "pass"}
+    assert "nothing failed" in go_project.envy_test("--failed", code=4).err
+
+
+def test_selections_leave_what_they_say(go_project):
+    """--run, --skip, --filter and --list, alone and together."""
+    go_project.test("p", PASSING)
+    go_project.test("q", FAILING)
+    assert outcomes(go_project.envy_test("--json", "-run", "TestA")) == {
+        "TestA": "pass",
+        "": "pass",
+    }
+    assert outcomes(go_project.envy_test("--json", "--skip=TestB")) == {"TestA": "pass", "": "pass"}
+    run = go_project.envy_test("--list", "--filter", "package(*/q) & !test(TestA)")
+    assert run.out == "example.com/m/q.TestB\n"
+    assert go_project.envy_test("-list=B$").out == "example.com/m/p.TestB\nexample.com/m/q.TestB\n"
+
+
+def test_the_parts_of_a_partition_are_the_whole(go_project):
+    """Each test is in one part of three."""
+    go_project.test(
+        "p",
+        'package p\nimport "testing"\n'
+        + "".join(f"func Test{n}(t *testing.T) {{}}\n" for n in range(12)),
+    )
+    parts = [
+        go_project.envy_test("--list", "--partition", f"hash:{n}/3", code=None).out.splitlines()
+        for n in (1, 2, 3)
+    ]
+    assert sorted(itertools.chain(*parts)) == sorted(f"example.com/m/p.Test{n}" for n in range(12))
+
+
+def test_flaky_tests_pass_when_run_again(go_project):
+    """--retries runs a failed test again; --flaky says what it then is."""
+    go_project.test(
+        "p",
+        'package p\nimport ("os"; "testing")\nfunc TestA(t *testing.T) {\n'
+        'if _, err := os.Stat("again"); err != nil {\n'
+        'os.WriteFile("again", nil, 0o666); t.Fatal("first") } }\n',
+    )
+    run = go_project.envy_test("--retries", "2")
+    assert "1 flaky" in run.out
+    (go_project.root / "p/again").unlink()
+    go_project.envy_test("--retries", "2", "--flaky", "fail", code=1)
+
+
+def test_binaries_are_kept_until_something_changes(go_project):
+    """A rerun builds nothing; a change of a file that is embedded builds anew."""
+    go_project.write("p/data.txt", "one")
+    go_project.test(
+        "p",
+        'package p\nimport ("testing"; _ "embed")\n//go:embed data.txt\nvar data string\n'
+        "func TestA(t *testing.T) { t.Log(data) }\n",
+    )
+
+    def builds():
+        return len(go_project.envy("test").named("test_build_start"))
+
+    assert builds() == 1
+    assert builds() == 0
+    go_project.write("p/data.txt", "two")
+    assert builds() == 1
+    assert "two" in go_project.envy_test("-v").out
+    freed = go_project.envy_test("--clean-cache").out
+    assert int(re.match(r"freed (\d+) bytes", freed)[1]) > 1_000_000
+    assert builds() == 1
+
+
+def test_flags_reach_build_and_run(go_project):
+    """-tags changes what is built, -short and words after -- what is run, in either spelling."""
+    go_project.test(
+        "p",
+        '//go:build extra\npackage p\nimport "testing"\nfunc TestTagged(t *testing.T) {}\n',
+        "tagged_test.go",
+    )
+    go_project.test(
+        "p",
+        'package p\nimport ("flag"; "testing")\nvar word = flag.String("word", "", "")\n'
+        "func TestShort(t *testing.T) { if testing.Short() { t.Skip(*word) } }\n",
+    )
+    run = go_project.envy_test("--json", "-tags", "extra", "--short", "./p", "--", "-word=given")
+    assert outcomes(run) == {"TestTagged": "pass", "TestShort": "skip", "": "pass"}
+    assert "given" in run.out
+
+
+def test_count_runs_each_test_so_often(go_project):
+    """-count is handed on, and every run is an event."""
+    go_project.test("p", PASSING)
+    run = go_project.envy_test("--json", "-count=3")
+    assert run.out.count('"Action":"run"') == 6
+
+
+def test_isolate_gives_each_test_its_process(go_project):
+    """With --isolate no test sees what another left in memory."""
+    go_project.test(
+        "p",
+        'package p\nimport "testing"\nvar n int\nfunc TestA(t *testing.T) { n++ }\n'
+        "func TestB(t *testing.T) { if n != 0 { t.Fatal(n) } }\n",
+    )
+    go_project.envy_test(code=1)
+    go_project.envy_test("--isolate")
+
+
+def test_junit_has_every_case(mixed, tmp_path):
+    """The report counts what the summary counts, a build failure among the cases."""
+    mixed.envy_test("--junit", tmp_path / "report.xml", "./bad", "./fail", "./good", code=3)
+    root = ET.parse(tmp_path / "report.xml").getroot()
+    assert (root.get("tests"), root.get("failures")) == ("5", "2")
+    messages = [failure.text or "" for failure in root.iter("failure")]
+    assert any("b went wrong" in text for text in messages)
+    assert any("undefined: undefined" in text for text in messages)
+
+
+def test_a_saved_run_is_shown_again(mixed, tmp_path):
+    """--load prints what the run printed, and ends as it ended."""
+    run = mixed.envy_test(f"--json={tmp_path / 'run.json'}", "./bad", "./fail", code=3)
+    again = mixed.envy_test("--load", tmp_path / "run.json", code=3)
+    assert again.out.splitlines()[:-1] == run.out.splitlines()[:-1]
+
+
+def test_fail_fast_and_max_fails_stop(go_project):
+    """Nothing starts after the failure that is one too many."""
+    for name in "abc":
+        go_project.test(name, FAILING)
+    assert "2 not run" in go_project.envy_test("--fail-fast", code=1).out
+    assert "1 not run" in go_project.envy_test("--max-fails", "2", code=1).out
+
+
+def test_slowest_profile_and_coverage_are_told(go_project):
+    """Each of them adds its lines."""
+    go_project.write("p/p.go", "package p\nfunc F() int { return 1 }\n")
+    go_project.test("p", 'package p\nimport "testing"\nfunc TestA(t *testing.T) { F() }\n')
+    run = go_project.envy_test("--slowest", "1", "--profile", "--coverage", "-coverprofile=c.out")
+    assert "example.com/m/p.TestA" in run.out
+    assert "where time went" in run.out
+    assert "100.0% of statements" in run.out
+    assert (go_project.root / "c.out").read_text().startswith("mode: set\n")
+
+
+def test_total_timeout_ends_the_run(go_project):
+    """When the time of all is over, what runs fails and the rest does not run."""
+    go_project.test(
+        "a",
+        'package a\nimport ("testing"; "time")\n'
+        "func TestA(t *testing.T) { time.Sleep(time.Hour) }\n",
+    )
+    go_project.test("b", PASSING)
+    go_project.envy_test("--build-only")
+    run = go_project.envy_test("--total-timeout", "3s", code=1)
+    assert "total-timeout" in run.out
+    assert "1 not run" in run.out
+
+
+def test_legacy_is_go_test(go_project):
+    """--legacy shows what `go test -json` says."""
+    go_project.test("p", FAILING)
+    run = go_project.envy_test("--legacy", "--json", code=1)
+    assert outcomes(run) == {"TestA": "pass", "TestB": "fail", "": "fail"}
+
+
+BAD_INPUT = [
+    (["./nowhere"], 4, "no package matches"),
+    (["./goood"], 4, "did you mean example.com/m/good"),
+    (["-run", "("], 2, "no regular expression"),
+    (["--run=TestNowhere", "./good"], 4, "leaves no test"),
+    (["--jobs", "0"], 2, "jobs"),
+    (["--timeout", "abc"], 2, "no duration"),
+    (["-count=x"], 2, "count"),
+    (["--filter", "test("], 2, "--filter"),
+    (["--partition", "hash:4/3"], 2, "--partition"),
+    (["-o", "x"], 2, "no flag of"),
+    (["--no-such"], 2, "No such option"),
+    (["--load", "damaged.json"], 2, "damaged.json:2"),
+    (["--load", "missing.json"], 2, "cannot read"),
+    (["./cycle/a"], 3, "import cycle"),
+    (["./needs"], 3, "no required module provides package"),
+    (["./excluded"], 3, "build constraints exclude all Go files"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"), BAD_INPUT, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
+def test_bad_input_is_named(go_project, words, code, text):
+    """Each mistake has its exit code and a message that names it."""
+    go_project.test("good", PASSING)
+    go_project.write("damaged.json", '{"Action":"start","Package":"p"}\n{"Action":\n')
+    for one, other in ("ab", "ba"):
+        go_project.write(
+            f"cycle/{one}/x.go", f'package {one}\nimport _ "example.com/m/cycle/{other}"\n'
+        )
+    go_project.test("cycle/a", 'package a\nimport "testing"\nfunc TestA(t *testing.T) {}\n')
+    go_project.test(
+        "needs",
+        'package p\nimport ("testing"; _ "example.org/missing")\nfunc TestA(t *testing.T) {}\n',
+    )
+    go_project.test("excluded", "//go:build never\n" + PASSING)
+    run = go_project.envy_test(*words, code=code)
+    assert text in run.out + run.err
+
+
+def test_outside_of_a_module_it_says_so(project):
+    """Without a go.mod the message says what is missing."""
+    run = project.envy("test", code=2, trace=False, env={"GOFLAGS": "", "GOPROXY": "off"})
+    assert "go.mod" in run.err
+
+
+def test_without_go_the_manifest_line_is_given(project):
+    """No toolchain anywhere: the error says what envy.lua has to say."""
+    run = project.envy("test", code=3, trace=False, env={"PATH": "/nowhere"})
+    assert 'packages = { "envy.go@r1" }' in run.err
+
+
+def test_the_list_loads_no_view(go_project):
+    """`envy test --list` imports neither Textual nor rich."""
+    import sys
+
+    go_project.test("p", PASSING)
+    program = (
+        "import json, sys\nfrom envy.platform import environment\n"
+        "from envy.cli.main import run_command_line\n"
+        "code = run_command_line(['test', '--list'], environment=environment())\n"
+        "big = {'rich', 'textual', 'urllib3'} & set(sys.modules)\n"
+        "print(json.dumps([code, sorted(big)]))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=go_project.root,
+        env=go_project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(run.stdout.splitlines()[-1]) == [0, []]
+
+
+@pytest.mark.skipif(shutil.which("gotestsum") is None, reason="there is no gotestsum here")
+def test_gotestsum_counts_the_same(mixed):
+    """What we write, read by gotestsum, comes to the numbers of `go test -json` read by it."""
+
+    def counts(text):
+        run = subprocess.run(
+            ["gotestsum", "--raw-command", "--format=pkgname", "--", "cat"],
+            input=text,
+            cwd=mixed.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return re.findall(r"DONE (.*?) in", run.stdout + run.stderr)
+
+    ours = mixed.envy_test("--json", code=3).out
+    assert counts(ours) == counts(native(mixed, "./...")) != []
+
+
+def test_the_manifests_go_is_used_and_installed(go_project):
+    """A package named go in envy.lua is the toolchain, though the PATH has none."""
+    go_project.recipe(
+        "local.go@r1",
+        f'install = "mkdir bin && ln -s {go_project.go}/go bin/go"\nproducts = {{ go = "bin/go" }}',
+    )
+    go_project.packages("local.go@r1")
+    go_project.test("p", PASSING)
+    go_project.go = "/nowhere"
+    run = go_project.envy_test("--json", env={"PATH": "/usr/bin:/bin"})
+    assert outcomes(run) == {"TestA": "pass", "TestB": "pass", "": "pass"}
+    assert "local.go@r1" in run.err
+
+
+def test_a_go_that_cannot_be_installed_is_exit_3(go_project):
+    """The set-up failed, and nothing was tested."""
+    go_project.recipe("local.go@r1", 'install = "exit 1"\nproducts = { go = "bin/go" }')
+    go_project.packages("local.go@r1")
+    go_project.test("p", PASSING)
+    assert "could not be installed" in go_project.envy_test(code=3).err
+
+
+def test_the_standard_library_has_the_outcomes_of_go_test(go_project):
+    """Some packages of the standard library, their examples and subtests included."""
+    packages = ["container/heap", "container/list", "unicode/utf8"]
+    run = go_project.envy_test("--json", *packages)
+    found = triples(run.out)
+    assert found == triples(native(go_project, *packages))
+    assert len(found) > 40
+
+
+def test_a_binary_cut_short_is_built_anew(go_project):
+    """What a crash of the machine left of a kept binary is not run."""
+    go_project.test("p", PASSING)
+    go_project.envy_test()
+    kept = next(go_project.cache.rglob("p.test"))
+    kept.write_bytes(b"")
+    go_project.envy_test()
+    assert kept.stat().st_size > 1_000_000
+
+
+def test_one_base_name_twice_is_no_conflict(go_project):
+    """Packages whose binaries would have one name are built apart, and are two results."""
+    go_project.test("a/same", PASSING)
+    go_project.test("b/same", FAILING)
+    run = go_project.envy_test("--json", code=1)
+    assert outcomes(run, "example.com/m/a/same")[""] == "pass"
+    assert outcomes(run, "example.com/m/b/same")[""] == "fail"

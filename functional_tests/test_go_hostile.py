@@ -1,0 +1,274 @@
+"""`envy test` against Go test binaries that do what test binaries should not."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from gotests import events_of, outcomes, wait_for
+
+BASE = 'package p\nimport "testing"\n'
+
+
+def body(*imports):
+    names = "".join(f'\t"{name}"\n' for name in ("testing", *imports))
+    return f"package p\nimport (\n{names})\n"
+
+
+def test_exit_zero_inside_a_test_is_a_failure(go_project):
+    """A test that ends its process with code 0 has failed, and the others are run."""
+    go_project.test(
+        "p",
+        body("syscall")
+        + "func TestA(t *testing.T) {}\n"
+        + "func TestB(t *testing.T) { syscall.Exit(0) }\n"
+        + "func TestC(t *testing.T) {}\n",
+    )
+    run = go_project.envy_test("--json", code=1)
+    assert outcomes(run) == {"TestA": "pass", "TestB": "fail", "TestC": "pass", "": "fail"}
+
+
+def test_os_exit_is_a_failure_with_its_reason(go_project):
+    """os.Exit in a test fails that test, by what the testing package says of it."""
+    go_project.test(
+        "p",
+        body("os") + "func TestA(t *testing.T) { os.Exit(0) }\n" + "func TestB(t *testing.T) {}\n",
+    )
+    run = go_project.envy_test("--json", code=1)
+    assert outcomes(run) == {"TestA": "fail", "TestB": "pass", "": "fail"}
+    assert "unexpected call to os.Exit(0) during test" in run.out
+
+
+def test_a_panic_in_the_third_of_ten_leaves_nine_reported(go_project):
+    """The tests after a panic are run by another process."""
+    tests = "".join(
+        f"func Test{n}(t *testing.T) {{ {'panic(1)' if n == 3 else ''} }}\n" for n in range(10)
+    )
+    go_project.test("p", BASE + tests)
+    run = go_project.envy_test("--json", code=1)
+    expected = {f"Test{n}": "fail" if n == 3 else "pass" for n in range(10)}
+    assert outcomes(run) == {**expected, "": "fail"}
+
+
+def test_a_panic_beside_a_parallel_test_fails_only_its_own(go_project):
+    """A parallel test that a panic elsewhere cut short is run again, and told once."""
+    go_project.test(
+        "p",
+        body("time")
+        + "func TestA(t *testing.T) { t.Parallel(); time.Sleep(300 * time.Millisecond) }\n"
+        + "func TestB(t *testing.T) { t.Parallel(); time.Sleep(time.Millisecond); panic(1) }\n",
+    )
+    run = go_project.envy_test("--json", code=1)
+    assert outcomes(run) == {"TestA": "pass", "TestB": "fail", "": "fail"}
+    assert run.out.count('"Action":"run"') == 2
+
+
+def test_a_deadlock_fails_the_test_that_is_in_it(go_project):
+    """The runtime's own verdict of a deadlock is the end of that test only."""
+    go_project.test(
+        "p",
+        BASE + "func TestA(t *testing.T) { select {} }\n" + "func TestB(t *testing.T) {}\n",
+    )
+    run = go_project.envy_test("--json", "--timeout", "3s", code=1)
+    assert outcomes(run) == {"TestA": "fail", "TestB": "pass", "": "fail"}
+
+
+def test_a_hang_ends_in_time_with_the_goroutines_in_its_log(go_project):
+    """A test over its limit is ended by SIGQUIT, whose dump is its output."""
+    go_project.test(
+        "p",
+        body("time")
+        + "func TestHang(t *testing.T) { for { time.Sleep(time.Hour) } }\n"
+        + "func TestB(t *testing.T) {}\n",
+    )
+    run = go_project.envy_test("--json", "--timeout", "500ms", code=1)
+    assert package_seconds(run) < 0.5 + 2.5
+    assert outcomes(run) == {"TestHang": "fail", "TestB": "pass", "": "fail"}
+    assert "goroutine" in run.out
+    assert '"Reason":"timeout"' in run.out
+
+
+def test_a_test_that_ignores_the_question_is_killed(go_project):
+    """A binary that catches SIGQUIT is killed a moment later."""
+    go_project.test(
+        "p",
+        body("os/signal", "time")
+        + "func TestHang(t *testing.T) { signal.Ignore(); time.Sleep(time.Hour) }\n",
+    )
+    run = go_project.envy_test("--json", "--timeout", "200ms", code=1)
+    assert package_seconds(run) < 0.2 + 2.5
+    assert outcomes(run) == {"TestHang": "fail", "": "fail"}
+
+
+def test_a_child_left_behind_is_ended_and_told(go_project):
+    """What a test leaves running does not hold envy up, and is gone afterwards."""
+    go_project.test(
+        "p",
+        body("os", "os/exec", "strconv", "syscall")
+        + "func TestA(t *testing.T) {\n"
+        + '\tc := exec.Command("sleep", "600")\n'
+        + "\tc.Stdout = os.Stdout\n"
+        + "\tc.Start()\n"
+        + '\tos.WriteFile("pid", []byte(strconv.Itoa(c.Process.Pid)), 0o666)\n'
+        + '\td := exec.Command("sleep", "600")\n'
+        + "\td.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}\n"
+        + "\td.Start()\n"
+        + '\tos.WriteFile("pid2", []byte(strconv.Itoa(d.Process.Pid)), 0o666)\n'
+        + "}\n",
+    )
+    run = go_project.envy_test("--json")
+    assert '"Reason":"leak"' in run.out
+    for name in ("pid", "pid2"):
+        assert gone(int((go_project.root / "p" / name).read_text()))
+
+
+def package_seconds(run):
+    """How long a package took, by its own event."""
+    return next(e["Elapsed"] for e in events_of(run) if e["Action"] == "fail" and "Test" not in e)
+
+
+def gone(pid):
+    """Whether a process has ended; one that nobody has reaped has."""
+    try:
+        with Path(f"/proc/{pid}/stat").open() as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'for i := 0; i < 20000; i++ { fmt.Fprintln(os.Stderr, "line", i) }',
+        'fmt.Print("no newline")',
+        r'fmt.Print("--- FAIL: TestA (0.00s)\nFAIL\n=== RUN   TestZ\n")',
+        r'fmt.Println(strings.Repeat("x", 2<<20))',
+        r"os.Stdout.Write([]byte{0xff, 0xfe, 10, 0xc3, 10})",
+        r'fmt.Print("\x1b[31mred\x1b[2J\x1b]0;title\x07\r\n")',
+        'os.Chdir("/")',
+        "d, _ := os.Getwd(); os.RemoveAll(d)",
+    ],
+    ids=["stderr", "newline", "forged", "long", "utf8", "escapes", "chdir", "rmdir"],
+)
+def test_strange_output_changes_no_outcome(go_project, statement):
+    """Whatever a passing test writes or does to its folder, it has passed."""
+    go_project.test(
+        "p",
+        body("fmt", "os", "strings")
+        + "var _ = fmt.Sprint; var _ = os.Args; var _ = strings.Repeat\n"
+        + f"func TestA(t *testing.T) {{ {statement} }}\n"
+        + "func TestB(t *testing.T) {}\n",
+    )
+    run = go_project.envy_test("--json")
+    assert outcomes(run) == {"TestA": "pass", "TestB": "pass", "": "pass"}
+    saved = go_project.write("saved.json", run.out)
+    shown = go_project.envy_test("--load", saved, "--show-output", "all")
+    assert "\x1b" not in shown.out
+
+
+def test_a_gigabyte_of_output_is_cut_to_its_ends(go_project):
+    """Of a flood the head and the tail are kept, and the gap is counted."""
+    go_project.test(
+        "p",
+        body("fmt", "os", "strings")
+        + "func TestA(t *testing.T) {\n"
+        + '\tfmt.Println("the first")\n'
+        + '\tline := []byte(strings.Repeat("0123456789abcdef\\n", 1<<16))\n'
+        + "\tfor i := 0; i < 1<<10; i++ { os.Stdout.Write(line) }\n"
+        + '\tfmt.Println("the last")\n}\n',
+    )
+    run = go_project.envy_test("--json")
+    assert outcomes(run) == {"TestA": "pass", "": "pass"}
+    assert len(run.out) < 200 << 20
+    assert "the first" in run.out
+    assert "the last" in run.out
+    assert "envy left out" in run.out
+
+
+def test_a_package_that_runs_none_of_its_tests_fails(go_project):
+    """Tests that are listed and never reported are a failure of the package."""
+    go_project.test(
+        "p",
+        body("os")
+        + "func TestMain(m *testing.M) { os.Exit(0) }\n"
+        + "func TestA(t *testing.T) {}\n",
+    )
+    run = go_project.envy_test("--json", code=1)
+    assert '"Reason":"count-mismatch"' in run.out
+
+
+@pytest.mark.parametrize("phase", ["build", "run"])
+def test_interrupt_ends_everything_with_a_summary(go_project, phase):
+    """Ctrl-C in either phase ends within three seconds, with 130 and no child left."""
+    marker = go_project.root / "began"
+    if phase == "run":
+        statement = (
+            f'os.WriteFile("{marker}", []byte(strconv.Itoa(os.Getpid())), 0o666); select {{}}'
+        )
+    else:
+        statement = ""
+    go_project.test(
+        "p",
+        body("os", "strconv", "time")
+        + "var _ = os.Args; var _ = strconv.Itoa\n"
+        + "func TestB(t *testing.T) { go time.Sleep(time.Hour); "
+        + statement
+        + " }\n",
+    )
+    words = ["--json=events.json"]
+    if phase == "build":
+        tool = go_project.write(
+            "slow", f"#!/bin/sh\necho $$ > {marker}\nexec sleep 600\n", mode=0o755
+        )
+        words += [f"-toolexec={tool}"]
+    process = go_project.popen("test", *words, cwd=go_project.root, start_new_session=True)
+    wait_for(marker)
+    started = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=10)
+    assert time.monotonic() - started < 3
+    assert process.returncode == 130
+    assert b"interrupted" in out
+    assert gone(int(marker.read_text()))
+
+
+def test_a_killed_run_leaves_nothing_that_is_believed(go_project):
+    """After SIGKILL of envy the failed tests of the run before are still known."""
+    go_project.test("p", BASE + 'func TestA(t *testing.T) { t.Fatal("no") }\n')
+    go_project.envy_test(code=1)
+    marker = go_project.root / "began"
+    go_project.test(
+        "q",
+        body("os", "strconv", "time").replace("package p", "package q")
+        + "func TestQ(t *testing.T) {\n"
+        + f'os.WriteFile("{marker}", []byte(strconv.Itoa(os.Getpid())), 0o666)\n'
+        + "time.Sleep(time.Hour) }\n",
+    )
+    process = go_project.popen("test", cwd=go_project.root)
+    wait_for(marker)
+    process.kill()
+    process.communicate()
+    os.kill(int(marker.read_text()), signal.SIGKILL)
+    run = go_project.envy_test("--failed", "--json", code=1)
+    assert set(outcomes(run)) == {"TestA", ""}
+
+
+def test_the_barrier_holds(go_project):
+    """No package runs before the last build has ended, by the events of the trace."""
+    for name in "abc":
+        go_project.test(
+            name, BASE.replace("package p", f"package {name}") + "func TestX(t *testing.T) {}\n"
+        )
+    go_project.test("x/a", BASE.replace("package p", "package a") + "func TestX(t *testing.T) {}\n")
+    run = go_project.envy("test", "--jobs", "2")
+    order = [
+        (event["event"], event.get("phase"))
+        for event in run.events
+        if event["event"].startswith("test_")
+    ]
+    last_build = max(i for i, (name, _) in enumerate(order) if name == "test_build_complete")
+    first_run = min(i for i, row in enumerate(order) if row == ("test_phase_start", "run"))
+    assert last_build < first_run
+    assert json.dumps(order).count("test_build_start") == 2

@@ -1,0 +1,132 @@
+"""The terminal view of `envy test` on a real terminal, with real tests."""
+
+import fcntl
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+from project import envy_command
+
+pytest.importorskip("textual", reason="Textual, of the extra envy[tui], is not there")
+
+MIXED = (
+    'package p\nimport "testing"\nfunc TestGood(t *testing.T) {}\n'
+    'func TestBad(t *testing.T) { t.Fatal("it went wrong") }\n'
+)
+
+
+class Terminal:
+    """A command on a pseudo-terminal."""
+
+    def __init__(self, project, *words):
+        self.primary, secondary = pty.openpty()
+        fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        self.process = subprocess.Popen(
+            [envy_command(), "test", *words],
+            cwd=project.root,
+            env=project.environment({"TERM": "xterm-256color"}),
+            stdin=secondary,
+            stdout=secondary,
+            stderr=secondary,
+            start_new_session=True,
+        )
+        os.close(secondary)
+        self.seen = b""
+
+    def read_until(self, text, seconds=60):
+        """Read what is drawn until it has this text; later calls look at what is newer."""
+        ends = time.monotonic() + seconds
+        while text not in self.seen:
+            ready, _, _ = select.select([self.primary], [], [], max(0, ends - time.monotonic()))
+            assert ready, (text, self.seen[-2000:])
+            try:
+                self.seen += os.read(self.primary, 1 << 16)
+            except OSError:
+                break
+        _, found, self.seen = self.seen.partition(text)
+        assert found, text
+
+    def press(self, keys):
+        os.write(self.primary, keys)
+
+    def code(self):
+        """How it ended, its last words read."""
+        ends = time.monotonic() + 20
+        while time.monotonic() < ends:
+            try:
+                ready, _, _ = select.select([self.primary], [], [], 1)
+                if ready and not os.read(self.primary, 1 << 16):
+                    break
+            except OSError:
+                break
+        return self.process.wait(timeout=20)
+
+
+def test_a_run_is_shown_rerun_and_left(go_project):
+    """The view comes by itself on a terminal; t runs one test again; q ends with the run's code."""
+    go_project.test("p", MIXED)
+    terminal = Terminal(go_project)
+    terminal.read_until(b"TestBad")
+    terminal.read_until(b"done in")
+    terminal.press(b"n")
+    terminal.press(b"t")
+    terminal.read_until(b"running TestBad")
+    terminal.read_until(b"done in")
+    terminal.press(b"q")
+    assert terminal.code() == 1
+
+
+def test_leaving_a_run_ends_it(go_project):
+    """q while tests run ends them, with 130."""
+    go_project.test(
+        "p",
+        'package p\nimport ("testing"; "time")\n'
+        "func TestLong(t *testing.T) { time.Sleep(time.Hour) }\n",
+    )
+    terminal = Terminal(go_project)
+    terminal.read_until(b"TestLong")
+    terminal.press(b"q")
+    assert terminal.code() == 130
+
+
+def test_a_saved_run_can_be_looked_at(go_project):
+    """--load on a terminal opens the view."""
+    rows = [
+        {"Action": "start", "Package": "saved/one"},
+        {"Action": "pass", "Package": "saved/one", "Elapsed": 0.5},
+    ]
+    go_project.write("run.json", "".join(json.dumps(row) + "\n" for row in rows))
+    terminal = Terminal(go_project, "--load", "run.json")
+    terminal.read_until(b"saved/one")
+    terminal.press(b"q")
+    assert terminal.code() == 0
+
+
+def test_watch_runs_again_when_a_file_changes(go_project):
+    """A change of a test file is a new run; SIGINT ends the watch."""
+    go_project.test("p", MIXED)
+    process = go_project.popen("test", "--watch", "--tui", "never", stdout=subprocess.PIPE)
+    out = b""
+
+    def read_until(text):
+        nonlocal out
+        while text not in out:
+            chunk = os.read(process.stderr.fileno(), 1 << 16)
+            assert chunk, out
+            out += chunk
+        out = b""
+
+    read_until(b"waiting for a change")
+    go_project.test("p", MIXED.replace('t.Fatal("it went wrong")', ""))
+    read_until(b"waiting for a change")
+    process.send_signal(2)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"1 passed, 1 failed" in said
+    assert b"2 passed, 0 failed" in said

@@ -1,0 +1,188 @@
+"""Random graphs through the real command, with real Lua, files and threads, against the model."""
+
+from dataclasses import replace
+
+import pytest
+from engine.observed import expected
+from engine.worlds import Blueprint, Need, Shape, World, seeded_world
+
+from envy.phase import RecipePhase
+
+ON_DISK = Shape(least=3, most=12, on_disk=True)
+PHASES = {phase.label: phase for phase in RecipePhase}
+
+
+class WorldOnDisk:
+    """Writes a world down as a manifest and recipe files."""
+
+    def __init__(self, project, world: World) -> None:
+        self.project = project
+        self.world = world
+        self.variants: dict[str, list[Blueprint]] = {}
+        for one in world.recipes.values():
+            self.variants.setdefault(one.identity, []).append(one)
+
+    def write(self) -> None:
+        for identity, variants in self.variants.items():
+            if variants[0].source is None:
+                self.project.write(f"recipes/{identity}.lua", self._file(variants))
+            for one in variants:
+                if one.satisfied:
+                    self.project.write(f"done-{one.name}-{version_of(one.key)}", "")
+        rows = ",\n".join(self._root(key) for key in self.world.roots)
+        self.project.manifest(f"packages = {{\n{rows}\n}}\n")
+
+    def _root(self, key: str) -> str:
+        one = self.world.recipes[key]
+        fields = self._asked(key)
+        fields += [f'alias = "{name}"' for name, who in self.world.aliases.items() if who == key]
+        if one.source is not None:
+            needs = ", ".join(self._need(need) for need in one.source)
+            file = self._file(self.variants[one.identity])
+            fields[1] = (
+                f"source = {{ dependencies = {{ {needs} }}, fetch = function(ctx)\n"
+                f'ctx.write("recipe.lua", [==[{file}]==])\n'
+                'ctx.commit_fetch("recipe.lua")\nend }'
+            )
+        return f"  {{ {', '.join(fields)} }}"
+
+    def _asked(self, key: str) -> list[str]:
+        identity = key.partition("{")[0]
+        path = self.project.root / "recipes" / f"{identity}.lua"
+        fields = [f'recipe = "{identity}"', f'source = "{path}"']
+        if version_of(key):
+            fields.append(f'options = {{ v = "{version_of(key)}" }}')
+        return fields
+
+    def _need(self, need: Need) -> str:
+        fields = self._asked(need.target) if need.kind == "strong" else []
+        if need.kind != "strong" and need.query:
+            fields.append(f"recipe = {quoted(need.query)}")
+        if need.product:
+            fields.append(f'product = "{need.product}"')
+        if need.kind == "weak":
+            here = [] if need.fallback_here else ['platforms = { "windows" }']
+            fields.append(f"weak = {{ {', '.join(self._asked(need.target) + here)} }}")
+        if need.needed_by > RecipePhase.RECIPE_FETCH:
+            fields.append(f'needed_by = "{need.needed_by.label}"')
+        fields.append(f'use = "{need.use.value}"')
+        if not need.here:
+            fields.append('platforms = { "windows" }')
+        return f"{{ {', '.join(fields)} }}"
+
+    def _file(self, variants: list[Blueprint]) -> str:
+        one = variants[0]
+        fails, needs = [], []
+        for variant in variants:
+            version = version_of(variant.key)
+            fails.append(f'["{version}"] = "{variant.fails_in.label if variant.fails_in else ""}"')
+            rows = ",\n    ".join(self._need(need) for need in variant.needs)
+            needs.append(f'["{version}"] = {{\n    {rows} }}')
+        lines = [
+            f'identity = "{one.identity}"',
+            f"local fails = {{ {', '.join(fails)} }}",
+            f"local needs = {{ {', '.join(needs)} }}",
+            "local function may_fail(phase, opts)",
+            '  if fails[opts.v or ""] == phase then error("broken in " .. phase) end',
+            "end",
+            "dependencies = function(opts)",
+            '  may_fail("recipe_fetch", opts)',
+            '  return needs[opts.v or ""]',
+            "end",
+        ]
+        lines += [f'alias = "{one.alias}"'] if one.alias else []
+        lines += ['platforms = { "windows" }'] if one.excluded else []
+        products = ", ".join(f'{name} = "out"' for name in one.products)
+        lines += [f"products = {{ {products} }}"] if products else []
+        lines += self._verbs_of_user(one) if one.user_managed else VERBS
+        return "\n".join(lines) + "\n"
+
+    def _verbs_of_user(self, one: Blueprint) -> list[str]:
+        done = f'"done-{one.name}-" .. (opts.v or "")'
+        return [
+            f"check = function(ctx, opts) return ctx.exists({done}) end",
+            'install = function(ctx, opts) may_fail("install", opts)',
+            f'  ctx.run("touch " .. {done})',
+            "end",
+            'deploy = function(ctx, opts) may_fail("deploy", opts) end',
+        ]
+
+
+VERBS = [
+    'fetch = function(ctx, opts) ctx.write("got", "") may_fail("fetch", opts) end',
+    'stage = function(ctx, opts) may_fail("stage", opts) end',
+    'build = function(ctx, opts) may_fail("build", opts) end',
+    'install = function(ctx, opts) may_fail("install", opts) ctx.write("out", "") end',
+    'deploy = function(ctx, opts) may_fail("deploy", opts) end',
+]
+
+
+def version_of(key):
+    """The one option of a key, if it has it."""
+    return key.partition('{v="')[2].removesuffix('"}')
+
+
+def quoted(text):
+    """A Lua string."""
+    return f"[=[{text}]=]"
+
+
+def sync(project, world, *, jobs):
+    """Sync a world, and compare what the trace says with the model; returns what was right."""
+    right = expected(world)
+    fine = not right.error and not any(
+        right.failures.get(key) for key, node in right.ran.items() if right.failures
+    )
+    run = project.envy("sync", "--yes", "--jobs", str(jobs), code=None)
+    assert "bug" not in run.err, run.err
+    ran: dict[str, list[RecipePhase]] = {}
+    for row in run.named("phase_start"):
+        ran.setdefault(row["key"], []).append(PHASES[row["phase"]])
+    assert ran == right.ran
+    assert {r["key"]: r["outcome"] for r in run.named("recipe_complete")} == right.outcomes
+    failed = {key for key, failure in right.failures.items() if not failure.dependency}
+    assert {row["key"] for row in run.named("phase_failed")} == failed
+    assert {row["key"] for row in run.named("recipe_aborted")} == right.failures.keys() - failed
+    choices = {
+        (r["query"], r["provider"], r["by_fallback"]) for r in run.named("reference_resolved")
+    }
+    assert choices == {choice[1:] for choice in right.choices}
+    check_error(run, right.error)
+    assert run.code == (0 if fine else 1), run.err
+    return right
+
+
+def check_error(run, error):
+    """What is told of the graph as a whole."""
+    if error is None:
+        return
+    sort, about = error
+    if sort == "cycle":
+        assert f"dependency cycle: {' → '.join([*about, about[0]])}" in run.err
+    elif sort == "ambiguous":
+        for owner, query, candidates in about:
+            assert f"several packages answer to {query!r}, which {owner} needs" in run.err
+            assert all(candidate in run.err for candidate in candidates)
+    else:
+        assert ("nothing answers to" if about else "cannot be fetched") in run.err
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_a_random_graph_comes_out_as_the_model_says(project, number):
+    """Cold, and then again with what the first run has left in the cache."""
+    world = seeded_world(number, ON_DISK)
+    world = replace(world, goals=None)
+    WorldOnDisk(project, world).write()
+    right = sync(project, world, jobs=1 + number % 4)
+    if right.error or right.failures:
+        return
+    done = {
+        key: replace(
+            one,
+            cached=right.outcomes.get(key) == "installed",
+            satisfied=one.satisfied or right.outcomes.get(key) == "changed",
+            brought=one.source is not None,
+        )
+        for key, one in world.recipes.items()
+    }
+    sync(project, replace(world, recipes=done), jobs=1 + number % 4)

@@ -1,0 +1,48 @@
+"""A cache that is read and never written."""
+
+import pytest
+
+from envy.cache.layout import CacheLayout
+from envy.cache.scratch import ScratchLayout
+
+IDENTITY = "local.gn@r1"
+
+
+@pytest.fixture
+def layouts(tmp_path):
+    """A cache, and the same for who may not write to it."""
+    root = tmp_path / "cache"
+    return CacheLayout(root), ScratchLayout(root, scratch=tmp_path / "scratch")
+
+
+def test_entries_keep_their_places(layouts):
+    """What is installed is found where it is."""
+    cache, scratch = layouts
+    key = "0" * 64
+    assert scratch.entry(IDENTITY, "linux-x86_64", key) == cache.entry(
+        IDENTITY, "linux-x86_64", key
+    )
+
+
+def test_nothing_that_is_written_is_in_the_cache(layouts):
+    """Locks, logs and recipes are elsewhere."""
+    cache, scratch = layouts
+    paths = [
+        scratch.lock_path(IDENTITY, "0" * 16),
+        scratch.exclusive_lock_path("apt"),
+        scratch.log_dir(IDENTITY, "0" * 16, "stamp"),
+        scratch.recipes_dir(IDENTITY, "0" * 16),
+    ]
+    assert [path for path in paths if path.is_relative_to(cache.root)] == []
+
+
+def test_a_recipe_of_the_cache_is_copied(layouts):
+    """A recipe that is there need not be fetched, and may be replaced in the copy."""
+    cache, scratch = layouts
+    folder = cache.recipes_dir(IDENTITY, "0" * 16)
+    folder.mkdir(parents=True)
+    (folder / "recipe.lua").write_text("old")
+    copy = scratch.recipes_dir(IDENTITY, "0" * 16)
+    (copy / "recipe.lua").write_text("new")
+    assert (scratch.recipes_dir(IDENTITY, "0" * 16) / "recipe.lua").read_text() == "new"
+    assert (folder / "recipe.lua").read_text() == "old"

@@ -1,0 +1,291 @@
+"""The real engine on a world of the tests: its phases happen in memory, its threads are real.
+
+Who runs next is drawn from a seed: who gets the interpreter slot when it is let go, and in which
+order nodes are granted slots of the pools. The phases let it go often.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.worlds import Need, World
+
+from envy.cache.layout import CacheLayout
+from envy.children import Children
+from envy.engine.coordination import Coordinator
+from envy.engine.engine import Engine, Result
+from envy.engine.slots import Pool
+from envy.errors import EnvyError, Origin
+from envy.events import EventBus, Stamped
+from envy.interpreter import InterpreterSlot, released
+from envy.phase import RecipePhase
+from envy.phases import Steps
+from envy.phases.recipe_fetch import declare
+from envy.phases.surface import Services
+from envy.platform import Platform
+from envy.recipe import Outcome, Recipe
+from envy.recipe_definition import RecipeDefinition
+from envy.recipe_key import RecipeKey
+from envy.recipe_spec import Address, CustomSource, Dependency, Kind, RecipeSpec
+from envy.sources import SourceItem
+
+ELSEWHERE = ("windows",)
+NOWHERE = Path("/nowhere")
+
+
+class SeededLock:
+    """A lock that goes to one of those who wait for it by lot."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+        self._guard = threading.Lock()
+        self._taken = False
+        self._waiting: list[threading.Lock] = []
+
+    def acquire(self) -> bool:
+        """Wait for one's lot."""
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()
+        return True
+
+    def release(self) -> None:
+        """Hand it to somebody who waits, if anybody does."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.pop(self._dice.randrange(len(self._waiting))).release()
+            else:
+                self._taken = False
+
+
+class SeededPool(Pool):
+    """A pool whose queue is served by lot."""
+
+    __slots__ = ("_dice",)
+
+    def __init__(self, name: str, size: int, dice: random.Random) -> None:
+        super().__init__(name, size)
+        self._dice = dice
+
+    def enqueue(self, node) -> None:
+        """Put a node anywhere in the queue."""
+        priority, node.priority = node.priority, self._dice.random()
+        super().enqueue(node)
+        node.priority = priority
+
+
+@dataclass
+class Recording:
+    """A listener that keeps what it hears."""
+
+    rows: list[Stamped] = field(default_factory=list)
+
+    def on_event(self, stamped: Stamped) -> None:
+        self.rows.append(stamped)
+
+    def close(self) -> None:
+        pass
+
+
+class Nobody:
+    """A terminal without a user."""
+
+    def consent(self, packages) -> None:
+        pass
+
+    def lent(self):
+        return contextlib.nullcontext()
+
+
+class Specs:
+    """What the manifest and the recipes of a world would be parsed into."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._made: dict[str, RecipeSpec] = {}
+
+    def of(self, key: str) -> RecipeSpec:
+        """The spec of a recipe; the same object, whoever asks for it."""
+        if key in self._made:
+            return self._made[key]
+        blueprint = self._world.recipes[key]
+        parsed = RecipeKey.parse(key)
+        origin = Origin(NOWHERE / f"{key}.lua")
+        source: SourceItem | CustomSource
+        if blueprint.source is None:
+            source = SourceItem(source=f"{parsed.identity}.lua", base_dir=NOWHERE)
+        else:
+            source = CustomSource(dependencies=(), fetch=Address(origin.path, ()), origin=origin)
+        spec = RecipeSpec(
+            identity=parsed.identity, options=parsed.options, source=source, origin=origin
+        )
+        self._made[key] = spec
+        if blueprint.source is not None:
+            # Its dependencies may lead back to it: that is what has to be found out.
+            needs = tuple(self.dependency(key, need, i) for i, need in enumerate(blueprint.source))
+            object.__setattr__(source, "dependencies", needs)
+        return spec
+
+    def dependency(self, owner: str, need: Need, position: int) -> Dependency:
+        """An entry of `dependencies`."""
+        spec = self.of(need.target) if need.target else None
+        if spec is not None and not need.fallback_here:
+            spec = RecipeSpec(
+                identity=spec.identity,
+                options=spec.options,
+                source=spec.source,
+                platforms=ELSEWHERE,
+                origin=spec.origin,
+            )
+        return Dependency(
+            spec=spec,
+            needed_by=need.needed_by,
+            use=need.use,
+            kind=Kind(need.kind),
+            query=need.query,
+            product=need.product,
+            platforms=() if need.here else ELSEWHERE,
+            origin=Origin(NOWHERE / f"{owner}.lua", position + 1),
+        )
+
+
+class InMemory:
+    """What the phases do, in a world; and everything else an engine needs."""
+
+    def __init__(self, world: World, *, seed: int, jobs: int, fail_fast: bool = False) -> None:
+        self.world = world
+        self.specs = Specs(world)
+        self.recording = Recording()
+        self.phases_run = 0
+        self.cancel_at = 0  # cancel when so many phases have begun
+        self._dice = random.Random(seed)
+        coordinator = Coordinator(
+            interpreter=InterpreterSlot(SeededLock(random.Random(seed))),
+            make_pool=lambda name, size: SeededPool(name, size, self._dice),
+        )
+        self.engine = Engine(
+            _services(self.recording, jobs),
+            jobs=jobs,
+            fail_fast=fail_fast,
+            aliases={name: RecipeKey.parse(key) for name, key in world.aliases.items()},
+            steps=Steps(
+                phases={phase: self._phase(phase) for phase in RecipePhase if phase >= 0},
+                find_entry=self._find_entry,
+                is_brought=lambda recipe, _engine: self._blueprint(recipe).brought,
+            ),
+            coordinator=coordinator,
+        )
+
+    def run(self) -> list[Result]:
+        """Resolve the world and complete its goals."""
+        engine = self.engine
+        with engine.coordinator.interpreter.held():
+            engine.resolve_graph([self.specs.of(key) for key in self.world.roots])
+            goals = engine.roots
+            if self.world.goals is not None:
+                goals = [RecipeKey.parse(key) for key in self.world.goals]
+            return engine.run_full([key for key in goals if not engine.recipes[key].excluded])
+
+    def _blueprint(self, recipe: Recipe):
+        return self.world.recipes[recipe.key.canonical]
+
+    def _phase(self, phase: RecipePhase):
+        work = {
+            RecipePhase.RECIPE_FETCH: self._recipe_fetch,
+            RecipePhase.CHECK: self._check,
+            RecipePhase.INSTALL: self._install,
+            RecipePhase.COMPLETION: self._completion,
+        }.get(phase)
+
+        def run(recipe: Recipe, engine: Engine) -> None:
+            self.phases_run += 1
+            if self.phases_run == self.cancel_at:
+                self.on_cancel()
+            self._let_others()
+            blueprint = self._blueprint(recipe)
+            if blueprint.fails_in is phase and not blueprint.fails_late:
+                raise EnvyError(f"{recipe.key} fails in {phase.label}")
+            if work is not None:
+                work(recipe, blueprint)
+            self._let_others()
+
+        return run
+
+    def on_cancel(self) -> None:
+        """What happens at the phase of `cancel_at`; a test replaces it."""
+
+    def _let_others(self) -> None:
+        for _ in range(self._dice.randrange(3)):
+            with released():
+                time.sleep(0)
+
+    def _recipe_fetch(self, recipe: Recipe, blueprint) -> None:
+        key = recipe.key.canonical
+        recipe.definition = RecipeDefinition(
+            identity=recipe.key.identity,
+            path=NOWHERE / f"{key}.lua",
+            dependencies=tuple(
+                self.specs.dependency(key, need, i) for i, need in enumerate(blueprint.needs)
+            ),
+            alias=blueprint.alias,
+            user_managed=blueprint.user_managed,
+            excluded=blueprint.excluded,
+        )
+        recipe.excluded = blueprint.excluded
+        recipe.provides = dict.fromkeys(blueprint.products, "bin/it")
+        if blueprint.fails_late:
+            raise EnvyError(f"{recipe.key} fails late in recipe_fetch")
+        if not blueprint.excluded:
+            declare(recipe, self.engine, recipe.definition.dependencies)
+
+    def _find_entry(self, recipe: Recipe, _engine, dependency_keys) -> None:
+        blueprint = self._blueprint(recipe)
+        assert all(dependency_keys), "a key was asked for before those of the dependencies"
+        self._let_others()
+        if blueprint.keyless:
+            raise EnvyError(f"{recipe.key} has no key")
+        recipe.entry_key = recipe.key.canonical
+        recipe.sources = None
+        recipe.cached = blueprint.cached
+        recipe.asset_dir = NOWHERE / recipe.entry_key
+
+    def _check(self, recipe: Recipe, blueprint) -> None:
+        if blueprint.user_managed:
+            recipe.satisfied = blueprint.satisfied
+            if not recipe.satisfied:
+                self.engine.want_what_it_needs(recipe)
+        elif recipe.cached and blueprint.gone:
+            self.engine.want_what_it_needs(recipe)
+
+    def _install(self, recipe: Recipe, blueprint) -> None:
+        recipe.satisfied = blueprint.user_managed
+        recipe.outcome = Outcome.CHANGED if blueprint.user_managed else Outcome.INSTALLED
+
+    def _completion(self, recipe: Recipe, blueprint) -> None:
+        if recipe.outcome is None:
+            recipe.outcome = Outcome.SATISFIED if blueprint.user_managed else Outcome.CACHED
+
+
+def _services(recording: Recording, jobs: int) -> Services:
+    return Services(
+        platform=Platform(os="linux", arch="x86_64"),
+        environment={},
+        project_dir=NOWHERE,
+        layout=CacheLayout(NOWHERE),
+        events=EventBus([recording]),
+        children=Children(),
+        terminal=Nobody(),
+        cores=jobs,
+        fetch_jobs=1 + jobs % 2,
+        stamp="now",
+    )

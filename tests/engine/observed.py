@@ -1,0 +1,192 @@
+"""What came of a world, in the engine and in the model, in one form that can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.in_memory import InMemory
+from engine.model import Failure, Model, Refused
+from engine.worlds import World
+
+from envy import events as ev
+from envy.engine.engine import Engine
+from envy.errors import (
+    AmbiguousReferences,
+    Cancelled,
+    CycleError,
+    DependencyFailed,
+    EnvyError,
+    InternalError,
+    MissingReferences,
+    PhaseFailed,
+)
+from envy.phase import RecipePhase
+
+
+@dataclass
+class Observed:
+    """One run: its error as a whole, if any; the graph; and how each recipe fared."""
+
+    error: object
+    graph: dict[str, object]
+    choices: set[tuple[str, str, str, bool]]
+    ran: dict[str, list[RecipePhase]]
+    failures: dict[str, Failure]
+    outcomes: dict[str, str]
+
+
+def expected(world: World) -> Observed:
+    """What the model says."""
+    model = Model(world)
+    error: object = None
+    try:
+        model.resolve()
+        model.run()
+    except Refused as refused:
+        error = (refused.sort, refused.about)
+    nodes = model.graph.items()
+    return Observed(
+        error=error,
+        graph={
+            key: [
+                [(x.target, x.needed_by, x.use, x.kind, x.product) for x in links]
+                for links in (node.links, node.source_links)
+            ]
+            for key, node in nodes
+        },
+        choices={
+            (wish.owner, wish.text, wish.provider, wish.by_fallback)
+            for _, node in nodes
+            for wish in node.wishes
+            if wish.provider
+        },
+        ran={key: node.ran for key, node in nodes if node.ran},
+        failures={key: node.failure for key, node in nodes if node.failure},
+        outcomes={key: node.outcome for key, node in nodes if node.outcome},
+    )
+
+
+def observed(memory: InMemory, error: EnvyError | None) -> Observed:
+    """What the engine did."""
+    engine = memory.engine
+    ran: dict[str, list[RecipePhase]] = {}
+    for row in memory.recording.rows:
+        if isinstance(row.event, ev.PhaseStart):
+            ran.setdefault(row.event.key, []).append(row.event.phase)
+    recipes = engine.recipes.values()
+    failures = {
+        key.canonical: failure
+        for key, node in engine.coordination.items()
+        if (failure := _failure(node.failure)) is not None
+    }
+    return Observed(
+        error=_described(error),
+        graph={
+            recipe.key.canonical: [
+                [(x.key.canonical, x.needed_by, x.use, x.kind, x.product) for x in edges]
+                for edges in (recipe.edges, recipe.source_edges)
+            ]
+            for recipe in recipes
+        },
+        choices={
+            (row.owner.canonical, row.text, row.provider.canonical, row.by_fallback)
+            for recipe in recipes
+            for row in recipe.references
+            if row.provider
+        },
+        ran=ran,
+        failures=failures,
+        outcomes={
+            recipe.key.canonical: recipe.outcome.value
+            for recipe in recipes
+            if recipe.outcome and engine.is_complete(recipe.key)
+        },
+    )
+
+
+def _failure(error: Exception | None) -> Failure | None:
+    if error is None or isinstance(error, Cancelled):
+        return None
+    phases = {phase.label: phase for phase in RecipePhase}
+    if isinstance(error, DependencyFailed):
+        assert isinstance(error.root, PhaseFailed)
+        return Failure(phases[error.phase], error.dependency, error.root.key)
+    assert isinstance(error, PhaseFailed), error
+    assert not isinstance(error.cause, InternalError), error
+    return Failure(phases[error.phase])
+
+
+def _described(error: EnvyError | None) -> object:
+    if error is None or isinstance(error, Cancelled):
+        return None
+    if isinstance(error, CycleError):
+        return ("cycle", [key for key, _, _ in error.cycle])
+    if isinstance(error, AmbiguousReferences):
+        rows = {(*_asked(text), candidates) for text, candidates in error.rows}
+        return ("ambiguous", rows)
+    if isinstance(error, MissingReferences):
+        if any("cannot be fetched" in row for row in error.rows):
+            return ("missing", None)
+        return ("missing", {_asked(row) for row in error.rows})
+    raise error
+
+
+def _asked(text: str) -> tuple[str, str]:
+    """Owner and query of a reference, from how messages describe it."""
+    query, _, rest = text.rpartition(", which ")
+    return rest.partition(" needs ")[0], query[1:-1]
+
+
+def report(engine: Engine, error: EnvyError | None) -> list[str]:
+    """Everything a user would be told at the end, in its order."""
+    rows = [str(error)] if error else []
+    rows += [str(failure) for failure in engine.failures()]
+    return rows + [
+        f"{r.key} {r.outcome} {r.user_managed} {r.asset_dir} {r.failure}" for r in engine.results()
+    ]
+
+
+def check_order(memory: InMemory) -> None:
+    """By `seq`: phases in order and once, behind their gates, and no more slots than there are."""
+    engine = memory.engine
+    done: dict[str, set[RecipePhase]] = {}
+    busy = {"work": 0, "transfer": 0}
+    size = {"work": engine.work_pool.size, "transfer": engine.transfer_pool.size}
+    running: dict[str, RecipePhase] = {}
+    last: dict[str, RecipePhase] = {}
+    for row in memory.recording.rows:
+        event = row.event
+        if isinstance(event, ev.SlotAcquired | ev.SlotReleased):
+            busy[event.pool] += 1 if isinstance(event, ev.SlotAcquired) else -1
+            assert 0 <= busy[event.pool] <= size[event.pool]
+        elif isinstance(event, ev.PhaseStart):
+            assert event.key not in running
+            assert event.phase > last.get(event.key, RecipePhase.NONE)
+            running[event.key] = last[event.key] = event.phase
+            _check_gates(memory, event, done)
+        elif isinstance(event, ev.PhaseComplete | ev.PhaseFailure):
+            # What fails for a reason in the graph fails between its phases.
+            assert running.pop(event.key, event.phase) == event.phase
+            if isinstance(event, ev.PhaseComplete):
+                done.setdefault(event.key, set()).add(event.phase)
+
+
+def _check_gates(memory: InMemory, event: ev.PhaseStart, done: dict[str, set[RecipePhase]]) -> None:
+    blueprint = memory.world.recipes[event.key]
+    recipe = next(r for k, r in memory.engine.recipes.items() if k.canonical == event.key)
+    if event.phase is RecipePhase.RECIPE_FETCH:
+        waits_for = () if blueprint.brought else recipe.source_edges
+    elif blueprint.cached and (not blueprint.gone or event.phase is RecipePhase.CHECK):
+        is_last = event.phase is RecipePhase.COMPLETION
+        waits_for = [edge for edge in recipe.edges if is_last and edge.use.value == "run"]
+    else:
+        waits_for = [edge for edge in recipe.edges if edge.needed_by <= event.phase]
+    if blueprint.user_managed and event.phase is not RecipePhase.RECIPE_FETCH:
+        unneeded = blueprint.satisfied or event.phase is RecipePhase.CHECK
+        waits_for = [
+            edge
+            for edge in waits_for
+            if edge.use.value == "run" or edge.needed_by <= RecipePhase.CHECK or not unneeded
+        ]
+    for edge in waits_for:
+        assert RecipePhase.COMPLETION in done.get(edge.key.canonical, set()), (event, edge)

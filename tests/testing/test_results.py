@@ -1,0 +1,90 @@
+"""Saved runs, what is counted, and what is remembered."""
+
+import pytest
+
+from envy.testing.events import DamagedRun, StreamEvent, as_json, parse_event
+from envy.testing.results import LastRun, Recorder, read_run
+
+
+def event(action, test="", package="p", **more):
+    return StreamEvent(action=action, package=package, test=test, **more)
+
+
+def recorded(*events):
+    recorder = Recorder()
+    for each in events:
+        recorder.on_event(each)
+    return recorder
+
+
+def test_an_event_is_read_as_it_was_written():
+    """Every field goes through JSON and back."""
+    texts = {
+        name: name
+        for name in (
+            *("action", "package", "test", "output", "output_type", "import_path"),
+            *("failed_build", "key", "value", "path", "driver", "reason", "signal"),
+        )
+    }
+    before = StreamEvent(**texts, time=1.7e9, elapsed=0.0, cached=True, attempt=2)
+    assert parse_event(as_json(before), where="here") == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "{", "[]", "{}", '{"Action":1}', '{"Action":"run","Test":3}',
+     '{"Action":"run","Time":"x"}',
+     '{"Action":"pass","Elapsed":"1"}', '{"Action":"pass","Attempt":true}'],
+)  # fmt: skip
+def test_a_damaged_line_is_named(line):
+    """Where it is, and what is wrong with it."""
+    with pytest.raises(DamagedRun, match="file:7"):
+        parse_event(line, where="file:7")
+
+
+def test_gos_own_times_are_read():
+    """Nanoseconds and zones are Go's."""
+    row = '{"Time":"2026-11-22T11:34:11.187139334+01:00","Action":"start","Package":"p"}'
+    assert parse_event(row, where="").time == pytest.approx(1795343651.187139)
+
+
+def test_a_retry_replaces_a_failure_and_a_repetition_does_not():
+    """With -count one failure counts; a later attempt that passes is flaky."""
+    repeated = recorded(event("fail", "T"), event("pass", "T"))
+    assert repeated.counts().failed == 1
+    retried = recorded(event("fail", "T"), event("pass", "T", attempt=2))
+    assert (retried.counts().failed, retried.counts().flaky) == (0, 1)
+
+
+def test_only_what_ran_changes_what_is_remembered(tmp_path):
+    """A run of some tests leaves what is known of the others."""
+    last = LastRun(tmp_path / "last", tmp_path)
+    assert last.failed() is None
+    last.save(recorded(event("fail", "A"), event("fail", "B"), event("fail")))
+    last.save(recorded(event("pass", "A"), event("pass")))
+    assert last.failed() == {"p": ("B",)}
+    last.save(recorded(event("pass", "B"), event("pass")))
+    assert last.failed() == {}
+
+
+def test_a_damaged_memory_is_none(tmp_path):
+    """What cannot be read is as if it were not there."""
+    last = LastRun(tmp_path, tmp_path)
+    last.path.write_text("{")
+    assert last.failed() is None
+
+
+def test_slowest_are_top_level_and_in_order():
+    """The longest first."""
+    recorder = recorded(
+        event("pass", "A", elapsed=1.0),
+        event("pass", "B", elapsed=2.0),
+        event("pass", "B/x", elapsed=2.0),
+    )
+    assert recorder.slowest(5) == [(2.0, "p", "B"), (1.0, "p", "A")]
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """--load of what is not there."""
+    with pytest.raises(DamagedRun, match="cannot read"):
+        list(read_run(tmp_path / "none.json"))

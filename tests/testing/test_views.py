@@ -1,0 +1,105 @@
+"""What views make of events: the JUnit report and the lines of the plain view."""
+
+import io
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from envy.console.text import Streams
+from envy.testing.events import StreamEvent
+from envy.testing.replay import replay
+from envy.testing.views.junit import JunitView
+from envy.testing.views.plain import PlainView, ShowOutput
+
+# The schema that Jenkins publishes for JUnit files: attributes and children of each element.
+SCHEMA = {
+    "testsuites": ("disabled errors failures name tests time", "testsuite"),
+    "testsuite": (
+        "name tests failures errors time disabled skipped timestamp hostname id package",
+        "properties testcase system-out system-err",
+    ),
+    "testcase": (
+        "name assertions time classname status",
+        "skipped error failure system-out system-err",
+    ),
+    "failure": ("type message", ""),
+    "skipped": ("message", ""),
+}
+
+
+def events():
+    def event(action, test="", package="m/a", **more):
+        return StreamEvent(action=action, package=package, test=test, time=1.7e9, **more)
+
+    return [
+        StreamEvent(action="build-output", import_path="m/bad", output="bad.go:1: <no> & \x01\n"),
+        StreamEvent(action="build-fail", import_path="m/bad"),
+        event("start"),
+        event("run", "TestA"),
+        event("output", "TestA", output='said "<x>" \x1b[31m\ufffe\n'),
+        event("fail", "TestA", elapsed=0.5, reason="timeout"),
+        event("run", "TestB"),
+        event("output", "TestB", output="of no interest\n"),
+        event("pass", "TestB", elapsed=0.25),
+        event("run", "TestC"),
+        event("output", "TestC", output="not today\n"),
+        event("skip", "TestC", elapsed=0.0),
+        event("fail", elapsed=1.0),
+        event("start", package="m/bad"),
+        event("fail", package="m/bad", failed_build="m/bad", elapsed=0.0),
+        event("start", package="m/odd"),
+        event("output", package="m/odd", output="exit status 3\n"),
+        event("fail", package="m/odd", elapsed=0.0),
+    ]
+
+
+@pytest.fixture
+def report(tmp_path):
+    replay(events(), [JunitView(tmp_path / "r.xml")])
+    return ET.parse(tmp_path / "r.xml").getroot()
+
+
+def test_the_report_is_what_the_schema_allows(report):
+    """Every element has only attributes and children that Jenkins' schema names."""
+    for element in report.iter():
+        attributes, children = (text.split() for text in SCHEMA[element.tag])
+        assert set(element.attrib) <= set(attributes)
+        assert {child.tag for child in element} <= set(children)
+
+
+def test_the_report_has_the_numbers_and_the_reasons(report):
+    """Build failures and packages that fail outside of a test are cases, too."""
+    assert (report.get("tests"), report.get("failures")) == ("5", "3")
+    messages = [failure.get("message") for failure in report.iter("failure")]
+    assert messages == ["timeout", "build failed", "the package failed"]
+    assert "bad.go:1: <no> & \ufffd" in [f.text for f in report.iter("failure")][1]
+
+
+def plain(**options):
+    out, err = io.StringIO(), io.StringIO()
+    result = replay(events(), [PlainView(Streams(output=out, errors=err), **options)])
+    return out.getvalue(), result
+
+
+def test_failures_are_shown_and_passes_are_not():
+    """The output of what failed, a line for each package, the list of failures, the numbers."""
+    text, result = plain()
+    assert 'said "<x>" \\x1b[31m' in text
+    assert "of no interest" not in text
+    assert "m/a.TestA (timeout)" in text
+    assert "m/bad (build failed)" in text
+    assert text.splitlines()[-1].startswith("1 passed, 1 failed, 1 skipped in 3 packages (2 failed")
+    assert result.exit_code == 3
+
+
+def test_all_output_or_none():
+    """--show-output all shows what passed, none not even what failed."""
+    assert "of no interest" in plain(show=ShowOutput.ALL)[0]
+    assert "said" not in plain(show=ShowOutput.NONE)[0]
+
+
+def test_slow_tests_are_pointed_out():
+    """--slow and --slowest."""
+    text, _ = plain(slow=0.4, slowest=1)
+    assert "SLOW  m/a.TestA" in text
+    assert "0.50s  m/a.TestA" in text
