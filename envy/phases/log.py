@@ -116,9 +116,7 @@ class PhaseLog:
         path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"
         try:
             if self._file is None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                # Unbuffered: whole chunks come, and what could not be written must not come again.
-                self._file = path.open("ab", buffering=0)
+                self._file = _opened(path)
                 self._recipe.log_path = path
             view = memoryview(b"".join(line + b"\n" for line in lines))
             while view:
@@ -135,6 +133,18 @@ def tell(recipe: Recipe, services: Services, level: str, message: str) -> None:
         services.events.emit(ev.StandardOutput(recipe=identity, message=text))
     else:
         services.events.emit(ev.LogMessage(recipe=identity, level=level, message=text))
+
+
+def _opened(path: Path) -> BinaryIO:
+    # Unbuffered: whole chunks come, and what could not be written must not come again.
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return path.open("ab", buffering=0)
+        except FileNotFoundError:
+            # Another process may clear old attempts away, of which this one is by now.
+            if path.parent.is_dir():
+                raise
 
 
 def log_dir_of(recipe: Recipe, services: Services) -> Path:
