@@ -177,20 +177,17 @@ class Engine:
         raise self._not_found(query)
 
     def _not_found(self, query: str) -> QueryNotFound:
-        names = {self._aliases_text(key): key for key in self.recipes}
-        known = [*self._aliases, *names, *(key.identity for key in self.recipes)]
+        # In key order: recipes came into the graph in that of their fetches.
+        names = sorted({key.name for key in self.recipes})
+        known = [*self._aliases, *names, *sorted({key.identity for key in self.recipes})]
         near = nearest(query, known)
         failed = [key.canonical for key, node in self.coordination.items() if node.failure]
         hint = ""
         if failed:
             hint = f"not all recipes could be read ({', '.join(sorted(failed)[:3])})"
         elif near is None:
-            hint = "packages here: " + (", ".join(sorted(names)[:12]) or "none")
+            hint = "packages here: " + (", ".join(names[:12]) or "none")
         return QueryNotFound(query, nearest=[near] if near else [], hint=hint)
-
-    @staticmethod
-    def _aliases_text(key: RecipeKey) -> str:
-        return key.name
 
     # -- driving ---------------------------------------------------------------------------------
 
@@ -269,8 +266,8 @@ class Engine:
         return self.results()
 
     def _unfinished(self) -> list[Coordination]:
-        nodes = [self.coordination[recipe.key] for recipe in self.wanted()]
-        return [node for node in nodes if not node.ended]
+        wanted = (self.coordination[recipe.key] for recipe in self.wanted())
+        return [node for node in wanted if not node.ended]
 
     def wanted(self) -> list[Recipe]:
         """Every wanted recipe, in key order."""
@@ -369,9 +366,8 @@ class Engine:
 
     def _explain_failures(self) -> None:
         """Add to each root failure who declared the recipe, and who needed it."""
-        for key, node in self.coordination.items():
-            if isinstance(node.failure, PhaseFailed) and not node.failure.chain:
-                node.failure.chain = resolution.declared_by(self, key)
+        for key in self.coordination:
+            self.failure_of(key)
 
     def _raise_if_cancelled(self) -> None:
         if self.cancellation is not None:
