@@ -135,7 +135,7 @@ def tell(recipe: Recipe, services: Services, level: str, message: str) -> None:
         services.events.emit(ev.LogMessage(recipe=identity, level=level, message=text))
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> FileIO:
     # Unbuffered: whole chunks come, and what could not be written must not come again.
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
