@@ -287,9 +287,10 @@ def test_bad_input_is_named(go_project, words, code, text):
     assert text in run.out + run.err
 
 
-def test_outside_of_a_module_it_says_so(project):
+def test_outside_of_a_module_it_says_so(go_project):
     """Without a go.mod the message says what is missing."""
-    run = project.envy("test", code=2, trace=False, env={"GOFLAGS": "", "GOPROXY": "off"})
+    (go_project.root / "go.mod").unlink()
+    run = go_project.envy("test", code=2, trace=False, env={"GOFLAGS": "", "GOPROXY": "off"})
     assert "go.mod" in run.err
 
 
