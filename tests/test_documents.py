@@ -12,8 +12,6 @@ from envy.cli.options import CommonOption
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-# Pages that come together with the capabilities they are about.
-AWAITED = {"dependencies.md", "testing.md"}
 _LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)")
 
 
@@ -68,8 +66,6 @@ def test_links_lead_somewhere():
     for page in pages:
         for target, anchor in _LINK.findall(page.read_text()):
             aim = (page.parent / target) if target else page
-            if aim.name in AWAITED and not aim.exists():
-                continue
             if not aim.exists() or (anchor and anchor not in _anchors(aim)):
                 broken.append(f"{page.relative_to(ROOT)}: {target}#{anchor}")
     assert broken == []
