@@ -8,6 +8,7 @@
       locks/exclusive/<name>.lock
       locks/cache/<name>.lock                                  what the whole cache is locked for
       projects/<project>/<set>.json                            what the syncs of a project used
+      durations/<project>.json                                 how long its packages took
       leases/<process>.json, .lock                             what running commands rely upon
       trash/                                                   what is being removed
 
@@ -156,6 +157,11 @@ class CacheLayout:
     def projects_root(self) -> Path:
         """Where it is recorded which project used what."""
         return Path(f"{self.root}", "projects")
+
+    @property
+    def durations_root(self) -> Path:
+        """Where it is remembered how long packages took."""
+        return Path(f"{self.root}", "durations")
 
     @property
     def leases_root(self) -> Path:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
+from envy.cache.durations import Durations, durations_path
 from envy.cache.layout import CacheLayout
 from envy.children import Children
 from envy.cli.cache_root import cache_root
@@ -93,6 +94,7 @@ def open_session(
             default_shell=manifest.default_shell,
             shell_origin=manifest.shell_origin,
             manifest_state=manifest.state,
+            durations=_durations(services.layout, path.parent),
             installs=installs,
         )
         control.attend(engine)
@@ -105,6 +107,10 @@ def open_session(
             services=services,
             control=control,
         )
+
+
+def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
+    return Durations(durations_path(str(layout.durations_root), str(project_dir)))
 
 
 def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) -> CacheLayout:

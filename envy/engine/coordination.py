@@ -111,17 +111,23 @@ class Coordinator:
 
     def raise_target(self, node: Coordination, phase: int) -> None:
         """Run the node until `phase`, inclusive; never lowers a target."""
-        with self._lock:
-            if phase <= node.target:
-                return
-            old, node.target = node.target, phase
-            moved = node.state is NodeState.RESTING and node.failure is None
-            if moved:
-                node.state = NodeState.MOVING
-        if self.listening():
-            node.kind.note("target", node, old=old)
+        self.raise_targets([node], phase)
+
+    def raise_targets(self, nodes: Iterable[Coordination], phase: int) -> None:
+        """Run the nodes until `phase`: all are queued before the first slot is granted."""
+        moved = []
+        for node in nodes:
+            with self._lock:
+                if phase <= node.target:
+                    continue
+                old, node.target = node.target, phase
+                if node.state is NodeState.RESTING and node.failure is None:
+                    node.state = NodeState.MOVING
+                    moved.append(node)
+            if self.listening():
+                node.kind.note("target", node, old=old)
         if moved:
-            self._advance([node])
+            self._advance(moved)
 
     def fail(self, node: Coordination, error: Exception) -> None:
         """Fail a resting node from outside, before its next phase."""
@@ -261,19 +267,19 @@ class Coordinator:
     def _advance(self, nodes: Iterable[Coordination]) -> None:
         """Move nodes that nobody works on: block them, queue them, or let them rest.
 
-        A loop and not a recursion: a chain of thousands may fall through to its end at once.
+        A loop and not a recursion: a chain of thousands may fall through to its end at once. All
+        are in the queues before the first slot is granted, which goes to the first among them.
         """
         pending = deque(nodes)
-        granted: list[Coordination] = []
         while pending:
             node = pending.popleft()
             following = self._next_step(node, pending)
-            if following is None:
-                continue
-            with self._lock:
-                self._active += 1
-                self._enqueue(node, following)
-                granted += self._dispatch(following)
+            if following is not None:
+                with self._lock:
+                    self._active += 1
+                    self._enqueue(node, following)
+        with self._lock:
+            granted = [node for pool in self._pools for node in self._dispatch(pool)]
         self._start(granted)
 
     def _next_step(self, node: Coordination, opened: deque[Coordination]) -> Pool | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from envy import events as ev
 from envy.engine.node import Coordination
+from envy.engine.schedule import fetches_briefly, note_duration
 from envy.engine.slots import Pool
 from envy.errors import (
     ArchiveError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _CACHED_SKIPS = frozenset(
     {RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL}
 )
+_AROUND_TRANSFERS = frozenset({RecipePhase.CHECK, RecipePhase.FETCH})
 _USER_MANAGED_SKIPS = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD})
 
 
@@ -56,9 +58,11 @@ class RecipeKind:
         self._transfer = transfer
 
     def pool(self, node: Coordination, phase: int) -> Pool:
-        """Transfers have slots of their own, so that they overlap with work."""
-        recipe: Recipe = node.subject
-        if phase == RecipePhase.FETCH and (recipe.sources is None or recipe.sources):
+        """Transfers have slots of their own, so that they overlap with work.
+
+        The check before one goes with it: work that takes long must not hold up what it is for.
+        """
+        if phase in _AROUND_TRANSFERS and _transfers(node.subject):
             return self._transfer
         return self._work
 
@@ -83,6 +87,7 @@ class RecipeKind:
         step = RecipePhase(phase)
         listening = self._events.listening
         started = time.monotonic()
+        recipe.away = 0.0
         recipe.log_path = None
         if listening:
             self._events.emit(
@@ -92,13 +97,15 @@ class RecipeKind:
             recipe, self._engine, step
         ):
             self._phases[step](recipe, self._engine)
+        took = time.monotonic() - started
+        note_duration(recipe, phase, took - recipe.away)
         if listening:
             self._events.emit(
                 ev.PhaseComplete(
                     recipe=recipe.key.identity,
                     key=recipe.key.canonical,
                     phase=step,
-                    duration_ms=round((time.monotonic() - started) * 1000),
+                    duration_ms=round(took * 1000),
                 )
             )
 
@@ -183,6 +190,16 @@ class RecipeKind:
         else:
             event = _gate_event(what, identity, target, facts)
         self._events.emit(event)
+
+
+def _transfers(recipe: Recipe) -> bool:
+    """Whether it fetches something, and not in next to no time."""
+    return not (
+        recipe.cached
+        or is_user_managed(recipe)
+        or (recipe.sources is not None and not recipe.sources)
+        or fetches_briefly(recipe)
+    )
 
 
 def _presentable(error: Exception) -> EnvyError:
