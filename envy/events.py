@@ -416,7 +416,8 @@ class Listener(Protocol):
     """Whoever wants to hear. Called for each event, in order, one at a time.
 
     One that has an attribute `detailed` that is false does not want to hear of slots, threads,
-    targets, gates, locks and edges; they are then not even made.
+    targets, gates, locks and edges; they are then not even made. One whose attribute `explaining`
+    is false does not show why a package is missing from the cache, which takes a search.
     """
 
     def on_event(self, stamped: Stamped) -> None:
@@ -435,6 +436,7 @@ class EventBus:
         self._seq = 0
         self.listening = bool(self._listeners)
         self.detailed = any(getattr(one, "detailed", True) for one in self._listeners)
+        self.explaining = any(getattr(one, "explaining", True) for one in self._listeners)
 
     def emit(self, event: Event) -> None:
         """Deliver one event. Callers on a hot path test `listening` before building it."""
@@ -450,7 +452,7 @@ class EventBus:
     def close(self) -> None:
         """Flush and close every listener."""
         with self._lock:
-            self.listening = self.detailed = False
+            self.listening = self.detailed = self.explaining = False
             for listener in self._listeners:
                 listener.close()
             self._listeners = ()

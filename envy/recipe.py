@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
+    from envy.lua.convert import LuaValue
     from envy.lua.runtime import LuaState
     from envy.lua.sandbox import ReadLog
     from envy.recipe_definition import RecipeDefinition
@@ -86,6 +87,16 @@ class Reference:
         return f"the product {dependency.product!r}{by}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchAnswer:
+    """What a fetch function did when it was asked for its sources."""
+
+    acts: bool = False
+    value: LuaValue = None
+    error: Exception | None = None
+    said: tuple[tuple[str, str], ...] = ()  # level and message
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Recipe:
     """One package: what was asked for, what its file says, and how far it has come."""
@@ -102,6 +113,8 @@ class Recipe:
     reads: ReadLog | None = None  # what its file read while it loaded
     evidence: Evidence = field(default_factory=Evidence)  # what all of this rests on
     definition: RecipeDefinition | None = None
+    text: str = ""  # of the recipe file
+    fetch_answer: FetchAnswer | None = None  # of a fetch that is a function, asked for its sources
     exports: Exports | None = None
     excluded: bool = False  # its `platforms` leave it out here
     input_files: frozenset[Path] = frozenset()  # what its phases may read of its own folder

@@ -33,6 +33,7 @@ class PlainConsole:
         verbosity: Verbosity = Verbosity.NORMAL,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.explaining = verbosity is Verbosity.VERBOSE
         self._streams = streams
         self._verbosity = verbosity
         self._clock = clock

@@ -33,8 +33,8 @@ def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -
         recipe.key.identity, services.platform.tag, recipe.entry_key
     )
     if not definition.user_managed:
-        recipe.cached = lookup(recipe.entry, recipe.entry_key).hit
+        recipe.cached = lookup(recipe.entry, recipe.entry_key, explain=False).hit
         recipe.undeployed = recipe.cached and needs_deploy(recipe)
         recipe.asset_dir = recipe.entry.asset_dir
         if recipe.cached and definition.deploy is None:
-            drop_lua(recipe)  # loaded again, should the entry go before its turn comes
+            drop_lua(recipe, engine)  # loaded again, should the entry go before its turn comes

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-from blake3 import blake3
-
 from envy.cache.entry_key import as_json
 from envy.cache.explanation import Kept, changes, kept_text, nearest_earlier, parse_kept, read_kept
 from envy.phases.surface import Engine
@@ -29,9 +27,8 @@ def text_to_keep(recipe: Recipe, engine: Engine) -> str:
             for other in [engine.recipe(edge.key)]
         },
     }
-    text = _recipe_text(recipe)
-    if text is not None:
-        notes["recipe"] = text
+    if recipe.text:
+        notes["recipe"] = recipe.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return kept_text(as_json(recipe.ingredients), notes)
 
 
@@ -73,16 +70,3 @@ def engine_recipes(engine: Engine, kept: Kept) -> list[Recipe]:
     return [
         engine.recipe(RecipeKey.parse(name)) for name in kept.notes.get("dependencies", {}).values()
     ]
-
-
-def _recipe_text(recipe: Recipe) -> str | None:
-    """The text of the recipe file, if it still is the one that was loaded."""
-    if recipe.path is None:
-        return None
-    try:
-        data = recipe.path.read_bytes()
-    except OSError:
-        return None
-    if blake3(data).hexdigest() != recipe.digest:
-        return None
-    return data.decode("utf-8", "replace")

@@ -37,7 +37,7 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
             carry_out(place, definition.install)
         elif payload_is_empty(entry):
             _publish_stage_tree(place)
-        if payload_is_empty(entry) and not place.marked_complete:
+        if not place.marked_complete and payload_is_empty(entry):
             raise _nothing_to_publish(recipe)
         _warn_of_missing_products(place)
     publish(

@@ -14,6 +14,7 @@ from envy.lua.convert import LuaFunction
 from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
 from envy.phases.custom_source import fetch_custom, new_state
+from envy.phases.declared_fetch import ask_for_sources
 from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.phases.work import release_lock, take_lock
@@ -37,8 +38,8 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     recipe.path = path
     recipe.recipe_dir = path.parent
     recipe.digest = blake3(text).hexdigest()
-    decoded = text.decode("utf-8", "surrogateescape")
-    recipe.definition = definition = _load(recipe, engine, path, decoded)
+    recipe.text = decoded = text.decode("utf-8", "surrogateescape")
+    recipe.definition = definition = _load(recipe, engine, path, text, decoded)
     recipe.excluded = definition.excluded
     _note_evidence(recipe)
     recipe.exports = _exports(definition, path, decoded)
@@ -47,23 +48,46 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
             ev.LogMessage(recipe=recipe.key.identity, level="warn", message=warning)
         )
     recipe.provides = _provides(recipe, engine)
-    if not keeps_functions(definition):
-        drop_lua(recipe)
+    if isinstance(definition.fetch, LuaFunction) and not recipe.excluded:
+        recipe.fetch_answer = ask_for_sources(recipe, engine, definition.fetch)
+    if not keeps_functions(definition) or not engine.services.lua_room.take():
+        _close_lua(recipe)
     if not recipe.excluded:
         declare(recipe, engine, definition.dependencies)
 
 
-def load_again(recipe: Recipe, engine: Engine) -> None:
-    """Have the functions of a recipe back, whose Lua state was closed since."""
-    path = recipe.path
-    assert path is not None
-    text = _read(recipe, path).decode("utf-8", "surrogateescape")
-    recipe.definition = _load(recipe, engine, path, text)
+def needs_functions(recipe: Recipe, phase: RecipePhase) -> bool:
+    """Whether a phase that is about to run may call a function of the recipe's file."""
+    definition = recipe.definition
+    if definition is None or not keeps_functions(definition):
+        return False
+    if definition.user_managed:
+        return phase > RecipePhase.RECIPE_FETCH
+    if recipe.cached:
+        return phase is RecipePhase.DEPLOY
+    return RecipePhase.FETCH <= phase <= RecipePhase.DEPLOY
 
 
-def _load(recipe: Recipe, engine: Engine, path: Path, text: str) -> RecipeDefinition:
+def have_functions(recipe: Recipe, engine: Engine) -> None:
+    """Have the functions of a recipe back for a phase, if its Lua state was closed since.
+
+    Raises:
+        LuaScriptError: a module or a file that it reads is not there any more.
+    """
+    definition = recipe.definition
+    assert definition is not None
+    if recipe.lua is None and keeps_functions(definition):
+        assert recipe.path is not None
+        text = recipe.text.encode("utf-8", "surrogateescape")
+        recipe.definition = _load(recipe, engine, recipe.path, text, recipe.text)
+        engine.services.lua_room.exceed()
+
+
+def _load(
+    recipe: Recipe, engine: Engine, path: Path, content: bytes, text: str
+) -> RecipeDefinition:
     recipe.lua = new_state(recipe, engine, path.parent)
-    recipe.lua.load_file(path)
+    recipe.lua.load_file(path, content)
     recipe.reads = recipe.lua.reads
     return parse_definition(
         recipe.lua.user_globals(),
@@ -323,8 +347,14 @@ def keeps_functions(definition: RecipeDefinition) -> bool:
     return asks_products or any(isinstance(verb, LuaFunction) for verb in verbs)
 
 
-def drop_lua(recipe: Recipe) -> None:
-    """Close a recipe's Lua state: thousands of them are a lot of memory."""
+def drop_lua(recipe: Recipe, engine: Engine) -> None:
+    """Close a recipe's Lua state, which it needs no more, or not for long."""
+    if recipe.lua is not None:
+        _close_lua(recipe)
+        engine.services.lua_room.give_back()
+
+
+def _close_lua(recipe: Recipe) -> None:
     if recipe.lua is not None:
         recipe.lua.close()
         recipe.lua = None
