@@ -19,7 +19,6 @@ from envy.recipe_spec import Dependency, RecipeSpec, Use
 from envy.sources import SourceItem
 
 if TYPE_CHECKING:
-    from envy.cache.entry_key import Ingredients
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
@@ -127,7 +126,7 @@ class Recipe:
     entry_key: str = (
         ""  # 64 hex digits; of a user-managed recipe, what stands for it in others' keys
     )
-    ingredients: Ingredients | None = None
+    ingredients: str = ""  # what the entry key is the digest of, as JSON
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function acts
     entry: EntryPaths | None = None
     cached: bool = False

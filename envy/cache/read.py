@@ -89,6 +89,18 @@ def payload_is_empty(entry: EntryPaths) -> bool:
         raise explained(error, doing="read the cache", path=entry.at(ASSET)) from error
 
 
+def names_in(directory: str) -> list[str]:
+    """The names in a directory of the cache, sorted.
+
+    Raises:
+        CacheError: it cannot be read.
+    """
+    try:
+        return sorted(os.listdir(directory))
+    except OSError as error:
+        raise explained(error, doing="read the cache", path=directory) from error
+
+
 def _read(path: str) -> bytes | None:
     try:
         descriptor = os.open(path, os.O_RDONLY)

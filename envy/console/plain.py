@@ -38,6 +38,7 @@ class PlainConsole:
         self._verbosity = verbosity
         self._clock = clock
         self._narrator = Narrator()
+        self.heard = self._narrator.heard
         self._changed = threading.Condition(threading.Lock())
         self._suspended = False
         self._closed = False

@@ -81,10 +81,10 @@ class RecipeKind:
         """One phase, between its events."""
         recipe: Recipe = node.subject
         step = RecipePhase(phase)
-        listening = self._events.listening
+        events = self._events
         started = time.monotonic()
         recipe.log_path = None
-        if listening:
+        if events.hears(ev.PhaseStart):
             self._events.emit(
                 ev.PhaseStart(recipe=recipe.key.identity, key=recipe.key.canonical, phase=step)
             )
@@ -94,7 +94,7 @@ class RecipeKind:
             recipe, self._engine, step
         ):
             self._phases[step](recipe, self._engine)
-        if listening:
+        if events.hears(ev.PhaseComplete):
             self._events.emit(
                 ev.PhaseComplete(
                     recipe=recipe.key.identity,

@@ -31,7 +31,6 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
             _tell_hit(recipe, engine, fast_path=True)
             return
         # It was there when the graph was resolved, and has gone since.
-        recipe.cached = False
         have_functions(recipe, engine)
         engine.want_what_it_needs(recipe)
     # Else it was missing a moment ago, and is looked up once more under its lock.

@@ -32,7 +32,8 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
     assert definition is not None
     assert entry is not None
     assert recipe.attempt is not None
-    with setting(recipe, engine, RecipePhase.INSTALL, run_dir=entry.asset_dir) as place:
+    assert recipe.asset_dir is not None
+    with setting(recipe, engine, RecipePhase.INSTALL, run_dir=recipe.asset_dir) as place:
         if definition.install is not None:
             carry_out(place, definition.install)
         elif payload_is_empty(entry):

@@ -9,6 +9,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy import events as ev
+from envy.cache.trees import read_file
 from envy.errors import DeclarationError, FetchError
 from envy.lua.convert import LuaFunction
 from envy.origins import SourceText, place_of_function
@@ -33,8 +34,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
         FetchError: the file could not be brought here; DeclarationError: it breaks a rule.
         LuaScriptError: it could not be run.
     """
-    path = _recipe_file(recipe, engine)
-    text = _read(recipe, path)
+    path, text = _read(recipe, _recipe_file(recipe, engine))
     recipe.path = path
     recipe.recipe_dir = path.parent
     recipe.digest = blake3(text).hexdigest()
@@ -111,15 +111,17 @@ def _note_evidence(recipe: Recipe) -> None:
 
 
 def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
-    """The recipe's file on this machine; a remote one is kept in the cache by its source."""
+    """The recipe's file on this machine, or a folder that holds it, if it is local.
+
+    A remote one is kept in the cache by its source.
+    """
     item = recipe.spec.source
     assert item is not None
     if isinstance(item, CustomSource):
         return fetch_custom(recipe, engine)
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
-        path = local_path(item)
-        return path if not path.is_dir() else _inside(path, recipe)
+        return local_path(item)
     layout = engine.services.layout
     pinned = item
     if scheme is Scheme.GIT:
@@ -195,14 +197,19 @@ def _inside(folder: Path, recipe: Recipe) -> Path:
     )
 
 
-def _read(recipe: Recipe, path: Path) -> bytes:
+def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
+    """The recipe file that a path leads to, and what it holds."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            path = _inside(path, recipe)
+            status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             # A pipe would be waited for.
             raise DeclarationError(
                 f"the recipe file {path} is not a plain file", origin=recipe.spec.origin
             )
-        text = path.read_bytes()
+        text = read_file(str(path), status.st_size)
     except FileNotFoundError:
         raise DeclarationError(
             f"there is no recipe file {path}", origin=recipe.spec.origin, hint=_hint(path, recipe)
@@ -214,7 +221,7 @@ def _read(recipe: Recipe, path: Path) -> bytes:
     item = recipe.spec.source
     if isinstance(item, SourceItem) and scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}:
         _verify(text, item)
-    return text
+    return path, text
 
 
 def _hint(path: Path, recipe: Recipe) -> str:
