@@ -117,6 +117,7 @@ PhaseFailure.name = "phase_failed"
 class PhaseBlocked(Event):
     text: ClassVar[str] = "{recipe}: {phase} waits for {waiting_for}"
     recipe: str
+    key: str = ""
     phase: RecipePhase
     waiting_for: str
     target_phase: RecipePhase
@@ -126,6 +127,7 @@ class PhaseBlocked(Event):
 class PhaseUnblocked(Event):
     text: ClassVar[str] = "{recipe}: {phase} waited {wait_ms} ms for {waiting_for}"
     recipe: str
+    key: str = ""
     phase: RecipePhase
     waiting_for: str
     target_phase: RecipePhase
@@ -136,6 +138,7 @@ class PhaseUnblocked(Event):
 class SlotAcquired(Event):
     text: ClassVar[str] = "{recipe}: {pool} slot after {wait_ms} ms"
     recipe: str
+    key: str = ""
     pool: str
     wait_ms: int
 
@@ -144,6 +147,7 @@ class SlotAcquired(Event):
 class SlotReleased(Event):
     text: ClassVar[str] = "{recipe}: {pool} slot held {hold_ms} ms"
     recipe: str
+    key: str = ""
     pool: str
     hold_ms: int
 
@@ -172,6 +176,7 @@ class LockBlocked(Event):
 
     text: ClassVar[str] = "{recipe}: waits for the lock {lock_path}, held by {held_by}"
     recipe: str
+    key: str = ""
     lock_path: str
     held_by: str
 
@@ -180,6 +185,7 @@ class LockBlocked(Event):
 class LockAcquired(Event):
     text: ClassVar[str] = "{recipe}: lock {lock_path} after {wait_ms} ms"
     recipe: str
+    key: str = ""
     lock_path: str
     wait_ms: int
 
@@ -188,6 +194,7 @@ class LockAcquired(Event):
 class LockReleased(Event):
     text: ClassVar[str] = "{recipe}: lock {lock_path} held {hold_ms} ms"
     recipe: str
+    key: str = ""
     lock_path: str
     hold_ms: int
 
@@ -196,6 +203,7 @@ class LockReleased(Event):
 class LuaCtxRunStart(Event):
     text: ClassVar[str] = "{recipe}: $ {command}"
     recipe: str
+    key: str = ""
     command: str
     cwd: str
 
@@ -204,6 +212,7 @@ class LuaCtxRunStart(Event):
 class LuaCtxRunComplete(Event):
     text: ClassVar[str] = "{recipe}: exited {exit_code} after {duration_ms} ms: {command}"
     recipe: str
+    key: str = ""
     command: str
     cwd: str
     exit_code: int
@@ -214,6 +223,7 @@ class LuaCtxRunComplete(Event):
 class LuaCtxFetchStart(Event):
     text: ClassVar[str] = "{recipe}: fetching {url}"
     recipe: str
+    key: str = ""
     url: str
     destination: str
 
@@ -222,6 +232,7 @@ class LuaCtxFetchStart(Event):
 class LuaCtxFetchComplete(Event):
     text: ClassVar[str] = "{recipe}: fetched {url} ({bytes_downloaded} bytes, {duration_ms} ms)"
     recipe: str
+    key: str = ""
     url: str
     destination: str
     bytes_downloaded: int
@@ -232,6 +243,7 @@ class LuaCtxFetchComplete(Event):
 class LuaCtxExtractStart(Event):
     text: ClassVar[str] = "{recipe}: extracting {archive_path}"
     recipe: str
+    key: str = ""
     archive_path: str
     destination: str
 
@@ -240,6 +252,7 @@ class LuaCtxExtractStart(Event):
 class LuaCtxExtractComplete(Event):
     text: ClassVar[str] = "{recipe}: {files_extracted} files from {archive_path}"
     recipe: str
+    key: str = ""
     archive_path: str
     destination: str
     files_extracted: int
@@ -416,7 +429,9 @@ class Listener(Protocol):
     """Whoever wants to hear. Called for each event, in order, one at a time.
 
     One that has an attribute `detailed` that is false does not want to hear of slots, threads,
-    targets, gates, locks and edges; they are then not even made.
+    targets, gates, locks and edges; they are then not even made. One whose attribute `explaining`
+    is false does not show why a package is missing from the cache, which takes a search. One that
+    has an attribute `heard` hears of events of those classes, and maybe of others.
     """
 
     def on_event(self, stamped: Stamped) -> None:
@@ -435,10 +450,16 @@ class EventBus:
         self._seq = 0
         self.listening = bool(self._listeners)
         self.detailed = any(getattr(one, "detailed", True) for one in self._listeners)
+        self._heard = _heard_by(self._listeners)
+        self.explaining = any(getattr(one, "explaining", True) for one in self._listeners)
+
+    def hears(self, kind: type[Event]) -> bool:
+        """Whether any listener wants events of this class; to be asked before one is made."""
+        return self.listening and (self._heard is None or kind in self._heard)
 
     def emit(self, event: Event) -> None:
         """Deliver one event. Callers on a hot path test `listening` before building it."""
-        if not self.listening:
+        if not self.hears(type(event)):
             return
         with self._lock:
             # Without gaps in a trace file, so that a reader sees whether it has all lines.
@@ -450,10 +471,21 @@ class EventBus:
     def close(self) -> None:
         """Flush and close every listener."""
         with self._lock:
-            self.listening = self.detailed = False
+            self.listening = self.detailed = self.explaining = False
             for listener in self._listeners:
                 listener.close()
             self._listeners = ()
+
+
+def _heard_by(listeners: Sequence[Listener]) -> frozenset[type[Event]] | None:
+    """The classes that any of them hears; None: all."""
+    heard: set[type[Event]] = set()
+    for listener in listeners:
+        classes = getattr(listener, "heard", None)
+        if classes is None:
+            return None
+        heard |= classes
+    return frozenset(heard)
 
 
 def event_classes() -> list[type[Event]]:

@@ -24,7 +24,7 @@ from envy.recipe_key import Query, RecipeKey
 
 def installed(settings: Settings, queries: Sequence[str]) -> tuple[list[Known], list[Known]] | None:
     """What the queries mean (all roots without one), and the closure of it, if all is installed."""
-    if settings.verbose or settings.trace_stderr or settings.trace_file:
+    if settings.verbose or settings.traces:
         return None  # who wants to hear of everything gets the full way
     root = cache_root(settings)
     manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)

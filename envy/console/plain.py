@@ -33,10 +33,12 @@ class PlainConsole:
         verbosity: Verbosity = Verbosity.NORMAL,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.explaining = verbosity is Verbosity.VERBOSE
         self._streams = streams
         self._verbosity = verbosity
         self._clock = clock
         self._narrator = Narrator()
+        self.heard = self._narrator.heard
         self._changed = threading.Condition(threading.Lock())
         self._suspended = False
         self._closed = False

@@ -26,7 +26,7 @@ from envy.origins import place_in_file
 from envy.phase import RecipePhase
 from envy.phases.deploy import needs_deploy
 from envy.phases.log import log_tail
-from envy.phases.recipe_fetch import drop_lua
+from envy.phases.recipe_fetch import drop_lua, have_functions, needs_functions
 from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
@@ -85,21 +85,23 @@ class RecipeKind:
         """One phase, between its events."""
         recipe: Recipe = node.subject
         step = RecipePhase(phase)
-        listening = self._events.listening
+        events = self._events
         started = time.monotonic()
         recipe.away = 0.0
         recipe.log_path = None
-        if listening:
+        if events.hears(ev.PhaseStart):
             self._events.emit(
                 ev.PhaseStart(recipe=recipe.key.identity, key=recipe.key.canonical, phase=step)
             )
+        if recipe.lua is None and needs_functions(recipe, step):
+            have_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
             recipe, self._engine, step
         ):
             self._phases[step](recipe, self._engine)
         took = time.monotonic() - started
         note_duration(recipe, phase, took - recipe.away)
-        if listening:
+        if events.hears(ev.PhaseComplete):
             self._events.emit(
                 ev.PhaseComplete(
                     recipe=recipe.key.identity,
@@ -112,8 +114,8 @@ class RecipeKind:
     def rest(self, node: Coordination) -> None:
         """No entry lock is held while a recipe waits, rests or has failed."""
         let_go_of_entry(node.subject, self._engine)
-        if node.ended:
-            drop_lua(node.subject)
+        if node.ended or self._engine.services.lua_room.is_exceeded:
+            drop_lua(node.subject, self._engine)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Wrap the error with where it happened, and tell of it."""
@@ -158,7 +160,7 @@ class RecipeKind:
                     dependency=dependency.name,
                 )
             )
-        drop_lua(recipe)
+        drop_lua(recipe, self._engine)
         return DependencyFailed(
             key=recipe.key.canonical,
             phase=RecipePhase(phase).label,
@@ -168,7 +170,7 @@ class RecipeKind:
 
     def note(self, what: str, node: Coordination, **facts: Any) -> None:
         """Turn what the core tells into events."""
-        identity = node.subject.key.identity
+        identity, key = node.subject.key.identity, node.subject.key.canonical
         target = RecipePhase(node.target)
         event: ev.Event
         if what == "started":
@@ -181,14 +183,20 @@ class RecipeKind:
             )
         elif what == "slot_acquired":
             event = ev.SlotAcquired(
-                recipe=identity, pool=_pool_name(node), wait_ms=round(facts["wait"] * 1000)
+                recipe=identity,
+                key=key,
+                pool=_pool_name(node),
+                wait_ms=round(facts["wait"] * 1000),
             )
         elif what == "slot_released":
             event = ev.SlotReleased(
-                recipe=identity, pool=_pool_name(node), hold_ms=round(facts["hold"] * 1000)
+                recipe=identity,
+                key=key,
+                pool=_pool_name(node),
+                hold_ms=round(facts["hold"] * 1000),
             )
         else:
-            event = _gate_event(what, identity, target, facts)
+            event = _gate_event(what, node, facts)
         self._events.emit(event)
 
 
@@ -230,17 +238,14 @@ def _pool_name(node: Coordination) -> str:
     return node.pool.name if node.pool is not None else ""
 
 
-def _gate_event(what: str, identity: str, target: RecipePhase, facts: dict[str, Any]) -> ev.Event:
-    phase = RecipePhase(facts["phase"])
-    waiting_for = ", ".join(facts["waiting_for"])
+def _gate_event(what: str, node: Coordination, facts: dict[str, Any]) -> ev.Event:
+    whose: dict[str, Any] = {
+        "recipe": node.subject.key.identity,
+        "key": node.subject.key.canonical,
+        "phase": RecipePhase(facts["phase"]),
+        "waiting_for": ", ".join(facts["waiting_for"]),
+        "target_phase": RecipePhase(node.target),
+    }
     if what == "blocked":
-        return ev.PhaseBlocked(
-            recipe=identity, phase=phase, waiting_for=waiting_for, target_phase=target
-        )
-    return ev.PhaseUnblocked(
-        recipe=identity,
-        phase=phase,
-        waiting_for=waiting_for,
-        target_phase=target,
-        wait_ms=round(facts["wait"] * 1000),
-    )
+        return ev.PhaseBlocked(**whose)
+    return ev.PhaseUnblocked(**whose, wait_ms=round(facts["wait"] * 1000))
