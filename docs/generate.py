@@ -34,6 +34,8 @@ listen to the same ones.
 
 - `--trace=file:PATH` writes one JSON object a line, flushed per line: the file is complete when the
   process has ended, however it ended. `envy trace-schema` prints the JSON Schema of the lines.
+- `--trace=timeline:PATH` draws a timeline of the same events, in the trace event format that
+  Perfetto reads.
 - `--trace`, or `--trace=stderr`, shows the human text on standard error.
 
 Every line has `ts` (UTC, milliseconds, `Z`), `seq` (1, 2, …) and `event`. **`seq`, not `ts`, is the

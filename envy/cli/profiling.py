@@ -15,9 +15,12 @@ from envy.platform import available_cores
 
 
 @contextlib.contextmanager
-def profiled(settings: Settings) -> Iterator[Profiler]:
-    """Watch what is done within with the listener that is given; then print, however that ended."""
-    profiler = Profiler()
+def profiled(settings: Settings, started: float) -> Iterator[Profiler]:
+    """Watch what is done within with the listener that is given; then print, however that ended.
+
+    `started` is monotonic time.
+    """
+    profiler = Profiler(started)
     slots = {
         "work": settings.jobs or available_cores(),
         "transfer": settings.fetch_jobs or DEFAULT_FETCH_JOBS,

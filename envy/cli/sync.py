@@ -21,9 +21,7 @@ from envy.events import Listener
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as envy plan does.")
 @click.option("--profile", is_flag=True, help="Print where the time went, when it is done.")
-def command(
-    settings: Settings, queries: tuple[str, ...], *, dry_run: bool, profile: bool
-) -> int:
+def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool, profile: bool) -> int:
     """Install every package of the manifest that is missing, or only those that QUERY names.
 
     A QUERY is a name (python), namespace.name, name@revision, a whole identity, or an alias;
@@ -40,7 +38,7 @@ def command(
         from envy.cli.profiling import profiled
 
         # The full way, also when the answer is known: what that takes is what was asked for.
-        with profiled(settings) as profiler:
+        with profiled(settings, started) as profiler:
             return _tell(_sync(settings, queries, started, [profiler]), settings)
     result = _warm_result(settings, queries, started) or _sync(settings, queries, started)
     return _tell(result, settings)

@@ -100,9 +100,10 @@ class Profiler:
 
     explaining = False
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, began: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Watch a run that has begun at a time of this clock."""
         self._clock = clock
-        self._began = clock()
+        self._began = began
         self._ended: float | None = None
         self._spans = SpanBuilder()
         self._found = _Collected()
@@ -149,9 +150,7 @@ class Profiler:
         found = self._found
         if span.kind == PHASE:
             away = found.away.pop(span.key, 0.0)
-            found.rows.append(
-                _Row(span.key, _PHASES[span.name], span.start, span.end, away)
-            )
+            found.rows.append(_Row(span.key, _PHASES[span.name], span.start, span.end, away))
         elif span.kind == SLOT:
             found.busy[span.name] += span.seconds
         elif span.kind in {GATE, LOCK, QUEUE}:

@@ -91,9 +91,7 @@ class SpanBuilder:
 
     def close(self, now: float) -> list[Span]:
         """End what still goes on, inner ones first."""
-        return [
-            self._end(one, now, ended=CUT_SHORT) for one in reversed(list(self._open.values()))
-        ]
+        return [self._end(one, now, ended=CUT_SHORT) for one in reversed(list(self._open.values()))]
 
     # -- beginning and ending ----------------------------------------------------------------------
 
@@ -116,7 +114,7 @@ class SpanBuilder:
         self._by_key[one.key].remove(one)
         if one.kind in _IN_LANES:
             self._lanes[_group(one.kind, one.name)].discard(one.lane)
-        else:
+        if one.kind != DOWNLOAD:
             self._last_end[one.key] = now
         return Span(
             kind=one.kind,
@@ -157,9 +155,7 @@ class SpanBuilder:
         yield from self._end_of(PHASE, event.key, name, now, ended=FAILED, error=event.error)
 
     def _blocked(self, event: events.PhaseBlocked, now: float) -> Iterable[Span]:
-        return self._begin(
-            GATE, event.key, event.phase.label, now, waiting_for=event.waiting_for
-        )
+        return self._begin(GATE, event.key, event.phase.label, now, waiting_for=event.waiting_for)
 
     def _unblocked(self, event: events.PhaseUnblocked, now: float) -> Iterator[Span]:
         return self._end_of(GATE, event.key, event.phase.label, now)

@@ -177,5 +177,5 @@ def _name(span: Span) -> str:
     return safe_line(span.name)
 
 
-def _metadata(name: str, group: int, row: int, **arguments: Any) -> dict[str, Any]:
-    return {"name": name, "ph": "M", "ts": 0, "pid": group, "tid": row, "args": arguments}
+def _metadata(what: str, group: int, row: int, **arguments: Any) -> dict[str, Any]:
+    return {"name": what, "ph": "M", "ts": 0, "pid": group, "tid": row, "args": arguments}

@@ -31,12 +31,14 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
     waits = not lock.try_acquire()
     if waits:
         owner = str(lock.owner() or "another process")
-        events.emit(ev.LockBlocked(
+        events.emit(
+            ev.LockBlocked(
                 recipe=recipe.key.identity,
                 key=recipe.key.canonical,
                 lock_path=str(path),
                 held_by=owner,
-            ))
+            )
+        )
         engine.wait_without_slot(
             recipe,
             f"the lock {path}, held by {owner}",
