@@ -13,7 +13,6 @@ from envy.console.text import Streams, say
 from envy.console.verbosity import Importance, Verbosity
 from envy.events import LockBlocked, PhaseStart, Stamped
 
-
 _BEGINNINGS = frozenset({PhaseStart, LockBlocked})
 
 
