@@ -1,13 +1,13 @@
 """How many Lua states may stay open between the phases of their recipes.
 
-A state is some 70 kB. Those of a few hundred recipes are kept open; beyond that a state is closed
+A state is some 70 kB. Those of so many recipes are kept open; beyond that a state is closed
 when its recipe is loaded, and made again when the recipe's turn to work comes. Counted, not timed:
 which recipes they are follows from the order in which they were loaded, and changes no outcome.
 """
 
 import threading
 
-MOST_OPEN = 1000
+MOST_OPEN = 2000
 
 
 class LuaRoom:
