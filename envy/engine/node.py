@@ -143,3 +143,18 @@ class Waiter:
         if not self._told:
             self._told = True
             self.wake.release()
+
+
+def tell_waiters(node: Coordination) -> None:
+    """Count down those who wait for what a node has got to; called under the coordinator's lock."""
+    if not node.waiters:
+        return
+    kept = []
+    for phase, waiter in node.waiters:
+        if node.failure is None and node.current < phase:
+            kept.append((phase, waiter))
+            continue
+        waiter.count -= 1
+        if waiter.count == 0:
+            waiter.tell()
+    node.waiters = kept
