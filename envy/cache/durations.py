@@ -63,7 +63,7 @@ class Durations:
         """
         rows = self._read()
         found = self._valid(package)
-        if not found:
+        if not found and rows:
             identity = package.partition("{")[0]
             found = self._valid(self._variants(rows).get(identity, ""))
         if not found:

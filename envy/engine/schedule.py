@@ -41,19 +41,18 @@ def prioritise(engine: Engine, fresh: Sequence[Recipe], gates: Gates) -> None:
     `gates` says which edges of a recipe close a gate, and before which phase.
     """
     _expect(engine, fresh)
-    wanted = {recipe.key: recipe for recipe in fresh}
+    wanted = {recipe.key: list(gates(recipe)) for recipe in fresh}
     order = dependencies_first(
-        sorted(wanted),
-        lambda key: [edge.key for edge, _ in gates(wanted[key]) if edge.key in wanted],
+        sorted(wanted), lambda key: [edge.key for edge, _ in wanted[key] if edge.key in wanted]
     )
     for key in reversed(order):
-        for edge, phase in gates(wanted[key]):
-            below = engine.coordination[edge.key]
-            path = engine.coordination[key].path_from(phase)
-            if edge.key in wanted:
-                below.path_after = max(below.path_after, path)
-            else:
+        above = engine.coordination[key]
+        for edge, phase in wanted[key]:
+            below, path = engine.coordination[edge.key], above.path_from(phase)
+            if edge.key not in wanted:
                 _lengthen(engine, below, path, gates)
+            elif path > below.path_after:
+                below.path_after = path
 
 
 def put_before(
@@ -125,7 +124,7 @@ def _seconds(recipe: Recipe, unit: float) -> Seconds:
     if recipe.cached:
         return (0.0,) * (len(_REMEMBERED) - 1) + (unit if recipe.undeployed else 0.0,)
     if recipe.expected is not None:
-        return tuple(recipe.expected)
+        return tuple(recipe.expected) if recipe.expected else ()
     return tuple(unit if has else 0.0 for has in _busy_phases(recipe))
 
 
