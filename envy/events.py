@@ -13,6 +13,7 @@ Guarantees
 """
 
 import dataclasses
+import functools
 import re
 import threading
 import time
@@ -22,6 +23,9 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
 from envy.phase import RecipePhase
+
+# A field that listeners see and that is no part of the contract of traces.
+_WITHIN = {"within": True}
 
 
 class Event:
@@ -117,7 +121,7 @@ PhaseFailure.name = "phase_failed"
 class PhaseBlocked(Event):
     text: ClassVar[str] = "{recipe}: {phase} waits for {waiting_for}"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     phase: RecipePhase
     waiting_for: str
     target_phase: RecipePhase
@@ -127,7 +131,7 @@ class PhaseBlocked(Event):
 class PhaseUnblocked(Event):
     text: ClassVar[str] = "{recipe}: {phase} waited {wait_ms} ms for {waiting_for}"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     phase: RecipePhase
     waiting_for: str
     target_phase: RecipePhase
@@ -138,7 +142,7 @@ class PhaseUnblocked(Event):
 class SlotAcquired(Event):
     text: ClassVar[str] = "{recipe}: {pool} slot after {wait_ms} ms"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     pool: str
     wait_ms: int
 
@@ -147,7 +151,7 @@ class SlotAcquired(Event):
 class SlotReleased(Event):
     text: ClassVar[str] = "{recipe}: {pool} slot held {hold_ms} ms"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     pool: str
     hold_ms: int
 
@@ -176,7 +180,7 @@ class LockBlocked(Event):
 
     text: ClassVar[str] = "{recipe}: waits for the lock {lock_path}, held by {held_by}"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     lock_path: str
     held_by: str
 
@@ -185,7 +189,7 @@ class LockBlocked(Event):
 class LockAcquired(Event):
     text: ClassVar[str] = "{recipe}: lock {lock_path} after {wait_ms} ms"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     lock_path: str
     wait_ms: int
 
@@ -194,7 +198,7 @@ class LockAcquired(Event):
 class LockReleased(Event):
     text: ClassVar[str] = "{recipe}: lock {lock_path} held {hold_ms} ms"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     lock_path: str
     hold_ms: int
 
@@ -203,7 +207,7 @@ class LockReleased(Event):
 class LuaCtxRunStart(Event):
     text: ClassVar[str] = "{recipe}: $ {command}"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     command: str
     cwd: str
 
@@ -212,7 +216,7 @@ class LuaCtxRunStart(Event):
 class LuaCtxRunComplete(Event):
     text: ClassVar[str] = "{recipe}: exited {exit_code} after {duration_ms} ms: {command}"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     command: str
     cwd: str
     exit_code: int
@@ -223,7 +227,7 @@ class LuaCtxRunComplete(Event):
 class LuaCtxFetchStart(Event):
     text: ClassVar[str] = "{recipe}: fetching {url}"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     url: str
     destination: str
 
@@ -232,7 +236,7 @@ class LuaCtxFetchStart(Event):
 class LuaCtxFetchComplete(Event):
     text: ClassVar[str] = "{recipe}: fetched {url} ({bytes_downloaded} bytes, {duration_ms} ms)"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     url: str
     destination: str
     bytes_downloaded: int
@@ -243,7 +247,7 @@ class LuaCtxFetchComplete(Event):
 class LuaCtxExtractStart(Event):
     text: ClassVar[str] = "{recipe}: extracting {archive_path}"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     archive_path: str
     destination: str
 
@@ -252,7 +256,7 @@ class LuaCtxExtractStart(Event):
 class LuaCtxExtractComplete(Event):
     text: ClassVar[str] = "{recipe}: {files_extracted} files from {archive_path}"
     recipe: str
-    key: str = ""
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     archive_path: str
     destination: str
     files_extracted: int
@@ -389,6 +393,13 @@ class TestPhaseComplete(Event):
     duration_ms: int
 
 
+@functools.cache
+def fields_of(event_class: type[Event]) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of an event that traces write."""
+    fields = dataclasses.fields(event_class)  # type: ignore[arg-type]
+    return tuple(field for field in fields if not field.metadata.get("within"))
+
+
 @dataclass(frozen=True, slots=True)
 class Stamped:
     """An event as it was delivered: `ts` is seconds since the epoch."""
@@ -405,7 +416,7 @@ class Stamped:
             "seq": self.seq,
             "event": self.event.name,
         }
-        for field in dataclasses.fields(self.event):  # type: ignore[arg-type]
+        for field in fields_of(type(self.event)):
             value = getattr(self.event, field.name)
             name = field.name.rstrip("_")
             if isinstance(value, RecipePhase):

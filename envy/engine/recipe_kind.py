@@ -31,6 +31,7 @@ from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
 from envy.recipe import Outcome, Recipe
+from envy.sources import Scheme, SourceItem, scheme_of
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -62,9 +63,11 @@ class RecipeKind:
 
         The check before one goes with it: work that takes long must not hold up what it is for.
         """
-        if phase in _AROUND_TRANSFERS and _transfers(node.subject):
-            return self._transfer
-        return self._work
+        if phase == RecipePhase.RECIPE_FETCH:
+            transfers = _comes_from_afar(node.subject)
+        else:
+            transfers = phase in _AROUND_TRANSFERS and _transfers(node.subject)
+        return self._transfer if transfers else self._work
 
     def skips(self, node: Coordination, phase: int) -> bool:
         """A cached package only completes (or deploys); a user-managed one has fewer phases."""
@@ -198,6 +201,17 @@ class RecipeKind:
         else:
             event = _gate_event(what, node, facts)
         self._events.emit(event)
+
+
+def _comes_from_afar(recipe: Recipe) -> bool:
+    """Whether its file has to be brought here by a transport, as far as its source says."""
+    source = recipe.spec.source
+    if not isinstance(source, SourceItem) or ":" not in source.source:
+        return False
+    try:
+        return scheme_of(source.source) not in {Scheme.LOCAL, Scheme.FILE}
+    except DeclarationError:
+        return False  # it is told of when the source is used
 
 
 def _transfers(recipe: Recipe) -> bool:
