@@ -13,7 +13,6 @@ Guarantees
 """
 
 import dataclasses
-import functools
 import re
 import threading
 import time
@@ -393,7 +392,6 @@ class TestPhaseComplete(Event):
     duration_ms: int
 
 
-@functools.cache
 def fields_of(event_class: type[Event]) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of an event that traces write."""
     fields = dataclasses.fields(event_class)  # type: ignore[arg-type]

@@ -96,15 +96,14 @@ class SpanBuilder:
     # -- beginning and ending ----------------------------------------------------------------------
 
     def _begin(self, kind: str, key: str, name: str, now: float, **details: Any) -> list[Span]:
+        # The same thing twice at once, a file that is fetched twice, say: the first one ends here.
+        ended = list(self._end_of(kind, key, name, now, ended=CUT_SHORT))
         lane = 0
         if kind in _IN_LANES:
             taken = self._lanes.setdefault(_group(kind, name), set())
             lane = next(number for number in range(len(taken) + 1) if number not in taken)
             taken.add(lane)
         one = _Open(kind, key, name, now, lane, details)
-        # The same thing twice at once, a file that is fetched twice, say: the first one ends here.
-        before = self._open.get((kind, key, name))
-        ended = [self._end(before, now, ended=CUT_SHORT)] if before else []
         self._open[kind, key, name] = one
         self._by_key.setdefault(key, []).append(one)
         return ended
@@ -130,9 +129,16 @@ class SpanBuilder:
     def _end_of(
         self, kind: str, key: str, name: str, now: float, *, ended: str = "", **details: Any
     ) -> Iterator[Span]:
+        """End what goes on, if it does, and what began within it."""
         one = self._open.get((kind, key, name))
-        if one is not None:
-            yield self._end(one, now, ended=ended, **details)
+        if one is None:
+            return
+        if kind not in _IN_LANES:
+            began_later = self._by_key[key][self._by_key[key].index(one) + 1 :]
+            for inner in reversed(began_later):
+                if inner.kind not in _IN_LANES:
+                    yield self._end(inner, now, ended=CUT_SHORT)
+        yield self._end(one, now, ended=ended, **details)
 
     def _going_on(self, key: str, kinds: Iterable[str]) -> list[_Open]:
         """What goes on for a recipe, of these kinds, inner ones first."""

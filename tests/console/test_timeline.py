@@ -310,7 +310,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data(), EVENTS)
 def test_whatever_is_told_the_file_is_whole_and_its_slots_nested(tmp_path_factory, data, told):
     """Events in any order at all, also such as cannot be: the format holds."""
