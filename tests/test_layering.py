@@ -37,6 +37,7 @@ LAYERS = {
         "children",
         "evidence",
         "files",
+        "jobserver",
         "process",
         "shell",
         "shims",

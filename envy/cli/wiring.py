@@ -23,6 +23,9 @@ from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.engine.engine import Engine
 from envy.events import EventBus
+from envy.jobserver.budget import Jobserver
+from envy.jobserver.makeflags import jobserver_in, without_jobserver
+from envy.jobserver.tokens import join_pipe
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.manifest import Manifest, load_manifest
@@ -58,7 +61,7 @@ def open_session(
     Raises:
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
     """
-    surroundings = environment()
+    makeflags, surroundings = _without_outer_jobserver(environment())
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
     listeners = make_listeners(
@@ -70,17 +73,22 @@ def open_session(
     jobs = settings.jobs or available_cores()
     control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
+        layout = _layout(settings, closing, writes=writes)
+        stamp = _stamp()
+        jobserver = _jobserver(settings, layout, bus, makeflags=makeflags, name=stamp)
+        closing.callback(jobserver.close)
         services = Services(
             platform=host_platform(),
             environment=surroundings,
             project_dir=path.parent,
-            layout=_layout(settings, closing, writes=writes),
+            layout=layout,
             events=bus,
             children=children,
             terminal=terminal,
             cores=jobs,
             fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
-            stamp=_stamp(),
+            stamp=stamp,
+            jobserver=jobserver,
         )
         closing.callback(bus.close)
         closing.enter_context(control.running())
@@ -105,6 +113,36 @@ def open_session(
             services=services,
             control=control,
         )
+
+
+def _without_outer_jobserver(surroundings: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """MAKEFLAGS as it is, and an environment without the jobserver of a make that started envy.
+
+    Scripts get the jobserver that they may use from envy; and a FIFO or numbers of descriptors that
+    another run will not have must not be part of any key.
+    """
+    variables = dict(surroundings)
+    makeflags = variables.pop("MAKEFLAGS", "")
+    kept = without_jobserver(makeflags)
+    return makeflags, {**variables, "MAKEFLAGS": kept} if kept else variables
+
+
+def _jobserver(
+    settings: Settings, layout: CacheLayout, bus: EventBus, *, makeflags: str, name: str
+) -> Jobserver:
+    """How envy and the tools in scripts share jobs; who says --jobs has a budget of their own."""
+    named = jobserver_in(makeflags) if settings.jobs is None else None
+
+    def tell(message: str) -> None:
+        bus.emit(ev.LogMessage(recipe="", level="warn", message=message))
+
+    return Jobserver(
+        jobs=settings.jobs or available_cores(),
+        folder=layout.jobservers_root,
+        name=name,
+        outer=join_pipe(named) if named is not None else None,
+        tell=tell,
+    )
 
 
 def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) -> CacheLayout:
