@@ -122,9 +122,13 @@ def _without_outer_jobserver(surroundings: Mapping[str, str]) -> tuple[str, dict
     another run will not have must not be part of any key.
     """
     variables = dict(surroundings)
-    makeflags = variables.pop("MAKEFLAGS", "")
+    makeflags = variables.get("MAKEFLAGS", "")
     kept = without_jobserver(makeflags)
-    return makeflags, {**variables, "MAKEFLAGS": kept} if kept else variables
+    if kept:
+        variables["MAKEFLAGS"] = kept
+    elif makeflags:
+        del variables["MAKEFLAGS"]
+    return makeflags, variables
 
 
 def _jobserver(
