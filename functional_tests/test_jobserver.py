@@ -79,6 +79,16 @@ def make_recipe(log, command='ctx.exec { "make" }'):
     return build_in_lua("Makefile", text, 10, command)
 
 
+def late_fetch(log, begun):
+    """A fetch, under a slot of its own, that waits until so many compilers have begun."""
+    wait = f"until [ $(grep -c + {log}) -ge {begun} ]; do sleep 0.01; done; touch f"
+    return f"""fetch = function(ctx)
+  ctx.run("{wait}")
+  ctx.commit_fetch("f")
+end
+"""
+
+
 def rendezvous(count, *, tail=""):
     """A Makefile whose jobs each wait until so many have begun: it ends only if they may."""
     names = " ".join(f"t{n}" for n in range(count))
@@ -102,13 +112,16 @@ def fifos(project):
 
 @pytest.mark.parametrize("jobs", [1, 2, 3, 4])
 def test_no_more_compilers_than_jobs_over_recipes_with_make(project, log, jobs):
-    """Three recipes that run make, and a make in it, start --jobs compilers at once together."""
-    names = [f"local.m{number}@r1" for number in range(3)]
-    for name in names:
-        project.recipe(name, make_recipe(log))
+    """Recipes that run make, and a make in it, start --jobs compilers at once together.
+
+    Two of them are late: they ask for a slot while the makes of the others are at work.
+    """
+    names = [f"local.m{number}@r1" for number in range(4)]
+    for name, late in zip(names, (0, 0, 3, 13), strict=True):
+        project.recipe(name, (late_fetch(log, late) if late else "") + make_recipe(log))
     project.packages(*names)
     project.envy("sync", "--jobs", str(jobs))
-    assert log.read_text().count("+") == 30
+    assert log.read_text().count("+") == 40
     assert most_at_once(log) <= jobs
     for name in names:
         assert "jobserver" not in log_of(project, name)
@@ -307,7 +320,8 @@ def busy(project):
     for path in paths.values():
         os.mkfifo(path)
     makefile = (
-        "all: 1 2\n%:\n" + f"\t@echo x > {project.root}/begun$@; read x < {project.root}/leave$@\n"
+        "all: 1 2\n1 2:\n"
+        + f"\t@echo x > {project.root}/begun$@; read x < {project.root}/leave$@\n"
     )
     project.recipe("local.busy@r1", build_in_lua("Makefile", makefile, 0, 'ctx.exec { "make" }'))
     project.recipe(
@@ -343,7 +357,7 @@ def test_a_recipe_that_waits_for_a_job_says_so_and_gets_one(busy):
     [*_, report] = lines_until(process.stderr, "local.late@r1: waits before")
     assert "1 of 2 jobs (--jobs) are with tools, such as make" in report
     paths["leave1"].write_text("x\n")
-    lines_until(process.stderr, "local.late@r1: completion complete")
+    lines_until(process.stderr, "local.late@r1: completion done")
     assert left_running(project) != []  # make, with its other job
     paths["leave2"].write_text("x\n")
     process.communicate(timeout=60)
@@ -410,8 +424,8 @@ def test_a_killed_envy_leaves_what_the_next_one_clears_away(busy):
     assert len(fifos(project)) == 1
     paths["leave1"].write_text("x\n")
     paths["leave2"].write_text("x\n")
-    process.communicate(timeout=60)
-    assert process.returncode == 0
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
     assert_clean(project, "", markers=["local.busy@r1"])
     assert fifos(project) == []
 
