@@ -320,8 +320,7 @@ def busy(project):
     for path in paths.values():
         os.mkfifo(path)
     makefile = (
-        "all: 1 2\n1 2:\n"
-        + f"\t@echo x > {project.root}/begun$@; read x < {project.root}/leave$@\n"
+        f"all: 1 2\n1 2:\n\t@echo x > {project.root}/begun$@; read x < {project.root}/leave$@\n"
     )
     project.recipe("local.busy@r1", build_in_lua("Makefile", makefile, 0, 'ctx.exec { "make" }'))
     project.recipe(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.cache.layout import CacheLayout
@@ -25,14 +26,15 @@ from envy.console.text import Streams
 from envy.engine.engine import Engine
 from envy.events import EventBus
 from envy.jobserver.budget import Jobserver
-from envy.jobserver.makeflags import jobserver_in, without_jobserver
-from envy.jobserver.tokens import join_pipe
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.manifest import Manifest, load_manifest
 from envy.manifest_search import find_manifest
 from envy.phases.surface import Services
 from envy.platform import available_cores, environment, host_platform
+
+if TYPE_CHECKING:
+    from envy.jobserver.tokens import TokenPipe
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000
@@ -64,7 +66,7 @@ def open_session(
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
     """
     _collect_rarely()
-    makeflags, surroundings = _without_outer_jobserver(environment())
+    surroundings = environment()
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
     listeners = make_listeners(
@@ -78,7 +80,9 @@ def open_session(
     with contextlib.ExitStack() as closing:
         layout = _layout(settings, closing, writes=writes)
         stamp = _stamp()
-        jobserver = _jobserver(settings, layout, bus, makeflags=makeflags, name=stamp)
+        # Who says --jobs has a budget of their own, under a make, too.
+        outer = _outer_jobserver(surroundings, wanted=settings.jobs is None)
+        jobserver = _jobserver(jobs, layout, bus, name=stamp, outer=outer)
         closing.callback(jobserver.close)
         services = Services(
             platform=host_platform(),
@@ -118,38 +122,34 @@ def open_session(
         )
 
 
-def _without_outer_jobserver(surroundings: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """MAKEFLAGS as it is, and an environment without the jobserver of a make that started envy.
+def _outer_jobserver(surroundings: dict[str, str], *, wanted: bool) -> TokenPipe | None:
+    """That of a make that started envy, to take part in; MAKEFLAGS loses what it says of it.
 
-    Scripts get the jobserver that they may use from envy; and a FIFO or numbers of descriptors that
+    Scripts are told by envy which jobserver is theirs; and a FIFO or numbers of descriptors that
     another run will not have must not be part of any key.
     """
-    variables = dict(surroundings)
-    makeflags = variables.get("MAKEFLAGS", "")
+    makeflags = surroundings.get("MAKEFLAGS")
+    if not makeflags:
+        return None
+    from envy.jobserver.makeflags import jobserver_in, without_jobserver
+    from envy.jobserver.tokens import join_pipe
+
+    named = jobserver_in(makeflags)
     kept = without_jobserver(makeflags)
     if kept:
-        variables["MAKEFLAGS"] = kept
-    elif makeflags:
-        del variables["MAKEFLAGS"]
-    return makeflags, variables
+        surroundings["MAKEFLAGS"] = kept
+    else:
+        del surroundings["MAKEFLAGS"]
+    return join_pipe(named) if named is not None and wanted else None
 
 
 def _jobserver(
-    settings: Settings, layout: CacheLayout, bus: EventBus, *, makeflags: str, name: str
+    jobs: int, layout: CacheLayout, bus: EventBus, *, name: str, outer: TokenPipe | None
 ) -> Jobserver:
-    """How envy and the tools in scripts share jobs; who says --jobs has a budget of their own."""
-    named = jobserver_in(makeflags) if settings.jobs is None else None
-
     def tell(message: str) -> None:
         bus.emit(ev.LogMessage(recipe="", level="warn", message=message))
 
-    return Jobserver(
-        jobs=settings.jobs or available_cores(),
-        folder=layout.jobservers_root,
-        name=name,
-        outer=join_pipe(named) if named is not None else None,
-        tell=tell,
-    )
+    return Jobserver(jobs=jobs, folder=layout.jobservers_root, name=name, outer=outer, tell=tell)
 
 
 def _collect_rarely() -> None:

@@ -25,27 +25,27 @@ import os
 import select
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from envy.interpreter import released
-from envy.jobserver.makeflags import naming_jobserver
-from envy.jobserver.tokens import TokenPipe, make_pipe
+
+if TYPE_CHECKING:
+    from envy.jobserver.tokens import TokenPipe
 
 # A pipe holds at least so many bytes everywhere.
 _MOST = 4096
 _TOKEN = b"+"
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """What a script is started with so that its tools take part."""
 
-    variables: Mapping[str, str] = field(default_factory=dict)
-    descriptors: tuple[int, ...] = ()
+    variables: Mapping[str, str]
+    descriptors: tuple[int, ...]
 
 
-NOT_ADMITTED = Admission()
+NOT_ADMITTED = Admission({}, ())
 
 
 class Jobserver:
@@ -129,6 +129,8 @@ class Jobserver:
         if descriptors is None:
             yield NOT_ADMITTED
             return
+        from envy.jobserver.makeflags import naming_jobserver
+
         try:
             assert self._pipe is not None
             yield Admission(
@@ -168,6 +170,8 @@ class Jobserver:
             self._pipe.put(surplus)
 
     def _join(self) -> tuple[int, int] | None:
+        from envy.jobserver.tokens import make_pipe
+
         trouble = ""
         with self._lock:
             if self._unavailable or self._closed:

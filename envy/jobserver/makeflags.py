@@ -14,10 +14,10 @@ from dataclasses import dataclass
 # Of make 4.2 and later, and of make until 4.1, such as that of macOS.
 _CUT_SHORT = ("--jobserver-aut", "--jobserver-fd")
 _AUTH = "--jobserver-auth="
-_DESCRIPTORS = re.compile(r"(\d+),(\d+)")
+_DESCRIPTORS = r"(\d+),(\d+)"
 # Words of MAKEFLAGS end at spaces, and make expands `$` and unescapes `\` in them.
-_SPEAKABLE = re.compile(r"[A-Za-z0-9_./+@%:=,~-]+")
-_ABOUT_JOBS = re.compile(r"-j\d*|--jobs(=\d*)?|--jobserver-.*")
+_SPEAKABLE = r"[A-Za-z0-9_./+@%:=,~-]+"
+_ABOUT_JOBS = r"-j\d*|--jobs(=\d*)?|--jobserver-.*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def jobserver_in(makeflags: str) -> Named | None:
     for word in _options(makeflags):
         if word.startswith(_AUTH):
             value = word.removeprefix(_AUTH)
-            pair = _DESCRIPTORS.fullmatch(value)
+            pair = re.fullmatch(_DESCRIPTORS, value)
             if value.startswith("fifo:"):
                 named = Named(fifo=value.removeprefix("fifo:"))
             elif pair is not None:
@@ -47,7 +47,7 @@ def without_jobserver(makeflags: str) -> str:
     if not any(word.startswith("--jobserver-") for word in _options(makeflags)):
         return makeflags
     variables = makeflags.split()[len(list(_options(makeflags))) :]
-    kept = [word for word in _options(makeflags) if not _ABOUT_JOBS.fullmatch(word)]
+    kept = [word for word in _options(makeflags) if not re.fullmatch(_ABOUT_JOBS, word)]
     return " ".join([*kept, *variables])
 
 
@@ -56,7 +56,7 @@ def naming_jobserver(fifo: str, descriptors: tuple[int, int]) -> str:
     pair = "{},{}".format(*descriptors)
     # Without a number: make until 4.1 takes `-jN` beside a jobserver for an order to do without it.
     words = ["-j"]
-    if fifo and _SPEAKABLE.fullmatch(fifo):
+    if fifo and re.fullmatch(_SPEAKABLE, fifo):
         words.append(f"{_AUTH}fifo:{fifo}")
         words += [f"{word}={pair}" for word in _CUT_SHORT]
     else:
