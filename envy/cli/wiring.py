@@ -12,29 +12,25 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.cache.layout import CacheLayout
 from envy.children import Children
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
+from envy.cli.jobs import make_jobserver, take_outer_jobserver
 from envy.cli.listeners import can_draw, make_listeners
 from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.engine.engine import Engine
 from envy.events import EventBus
-from envy.jobserver.budget import Jobserver
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.manifest import Manifest, load_manifest
 from envy.manifest_search import find_manifest
 from envy.phases.surface import Services
 from envy.platform import available_cores, environment, host_platform
-
-if TYPE_CHECKING:
-    from envy.jobserver.tokens import TokenPipe
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000
@@ -81,8 +77,10 @@ def open_session(
         layout = _layout(settings, closing, writes=writes)
         stamp = _stamp()
         # Who says --jobs has a budget of their own, under a make, too.
-        outer = _outer_jobserver(surroundings, wanted=settings.jobs is None)
-        jobserver = _jobserver(jobs, layout, bus, name=stamp, outer=outer)
+        outer = take_outer_jobserver(surroundings, wanted=settings.jobs is None)
+        jobserver = make_jobserver(
+            bus, jobs=jobs, folder=layout.jobservers_root, name=stamp, outer=outer
+        )
         closing.callback(jobserver.close)
         services = Services(
             platform=host_platform(),
@@ -120,36 +118,6 @@ def open_session(
             services=services,
             control=control,
         )
-
-
-def _outer_jobserver(surroundings: dict[str, str], *, wanted: bool) -> TokenPipe | None:
-    """That of a make that started envy, to take part in; MAKEFLAGS loses what it says of it.
-
-    Scripts are told by envy which jobserver is theirs; and a FIFO or numbers of descriptors that
-    another run will not have must not be part of any key.
-    """
-    makeflags = surroundings.get("MAKEFLAGS")
-    if not makeflags:
-        return None
-    from envy.jobserver.makeflags import jobserver_in, without_jobserver
-    from envy.jobserver.tokens import join_pipe
-
-    named = jobserver_in(makeflags)
-    kept = without_jobserver(makeflags)
-    if kept:
-        surroundings["MAKEFLAGS"] = kept
-    else:
-        del surroundings["MAKEFLAGS"]
-    return join_pipe(named) if named is not None and wanted else None
-
-
-def _jobserver(
-    jobs: int, layout: CacheLayout, bus: EventBus, *, name: str, outer: TokenPipe | None
-) -> Jobserver:
-    def tell(message: str) -> None:
-        bus.emit(ev.LogMessage(recipe="", level="warn", message=message))
-
-    return Jobserver(jobs=jobs, folder=layout.jobservers_root, name=name, outer=outer, tell=tell)
 
 
 def _collect_rarely() -> None:
