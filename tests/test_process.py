@@ -137,6 +137,15 @@ def test_a_child_inherits_no_descriptor(children, tmp_path):
         assert python(children, script).stdout == b"['0', '1', '2', '3']\n"
 
 
+def test_a_child_inherits_the_descriptors_that_it_is_said_to(children, tmp_path):
+    """They have the same numbers there, and stay closed for all other children."""
+    with (tmp_path / "file").open("w") as file:
+        number = file.fileno()
+        sh(children, f"echo inherited >&{number}", descriptors=(number,))
+        assert not os.get_inheritable(number)
+    assert (tmp_path / "file").read_text() == "inherited\n"
+
+
 def test_no_descriptor_is_left_open(children, tmp_path):
     """Runs that end well, badly, or not even begin leave the number of open files as it was."""
 

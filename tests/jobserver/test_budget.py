@@ -419,12 +419,15 @@ TestSchedules.settings = settings(max_examples=150, stateful_step_count=40, dead
 
 
 class Work:
-    """Nodes of one phase each: a script whose tool starts jobs, and maybe dies with its tokens."""
+    """Nodes that wait for a while, without a slot of work, and then run a script.
 
-    last_phase = 0
+    Its tool starts jobs, and maybe dies with its tokens.
+    """
 
-    def __init__(self, pool, jobserver, seed, deaths):
-        self.work_pool, self.jobserver = pool, jobserver
+    last_phase = 1
+
+    def __init__(self, work, transfer, jobserver, seed, deaths):
+        self.work_pool, self.transfer_pool, self.jobserver = work, transfer, jobserver
         self.deaths = deaths
         self.seed = seed
         self.lock = threading.Lock()
@@ -432,13 +435,17 @@ class Work:
         self.refused = []
 
     def pool(self, node, phase):
-        return self.work_pool
+        return self.work_pool if phase else self.transfer_pool
 
     def skips(self, node, phase):
         return False
 
     def run(self, node, phase):
-        dice = random.Random(f"{self.seed} {node.name}")
+        dice = random.Random(f"{self.seed} {node.name} {phase}")
+        if phase == 0:
+            with released():
+                time.sleep(dice.random() * 0.01)
+            return
         with self.jobserver.admission() as admission, released():
             tool = Tool(admission)
             self.count(1)
@@ -474,14 +481,14 @@ def run_all(folder, *, jobs, nodes, seed, deaths=0.0):
     coordinator = Coordinator()
     coordinator.listening = lambda: True
     jobserver = Jobserver(jobs=jobs, folder=folder, name=f"{jobs}-{nodes}-{seed}-{deaths}")
-    pool = coordinator.new_pool("work", jobs, budget=jobserver)
-    kind = Work(pool, jobserver, seed, deaths)
+    work = coordinator.new_pool("work", jobs, budget=jobserver)
+    kind = Work(work, coordinator.new_pool("transfer", 4), jobserver, seed, deaths)
     made = [Coordination(f"n{number}", kind, None) for number in range(nodes)]
     with coordinator.interpreter.held():
         for node in made:
             coordinator.add(node)
-            coordinator.raise_target(node, 0)
-        coordinator.wait(made, 0)
+            coordinator.raise_target(node, 1)
+        coordinator.wait(made, 1)
         coordinator.wait_until_idle()
     jobserver.close()
     assert [node.failure for node in made] == [None] * nodes
@@ -500,15 +507,17 @@ def test_with_real_threads_no_more_jobs_than_there_are(tmp_path_factory, jobs, n
     folder = tmp_path_factory.mktemp("fifos")
     coordinator, kind = run_all(folder, jobs=jobs, nodes=nodes, seed=seed, deaths=deaths)
     assert kind.peak <= jobs
-    assert coordinator.peak_threads <= jobs + 1
+    assert coordinator.peak_threads <= jobs + 5
     assert list(folder.iterdir()) == []
 
 
 class Held(Work):
     """The tool of one node holds a token until it may return it, and goes on until it may end."""
 
+    last_phase = 0
+
     def __init__(self, pool, jobserver):
-        super().__init__(pool, jobserver, 0, 0.0)
+        super().__init__(pool, pool, jobserver, 0, 0.0)
         self.holds, self.may_return, self.may_end = (threading.Event() for _ in range(3))
 
     def run(self, node, phase):
