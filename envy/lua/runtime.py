@@ -108,15 +108,15 @@ class LuaState:
         """Whether `bridge` leads into this state."""
         return self._bridge is bridge
 
-    def load_file(self, path: Path) -> None:
-        """Run a file.
+    def load_file(self, path: Path, content: bytes | None = None) -> None:
+        """Run a file; its content, where somebody has read it already.
 
         Raises:
             DeclarationError: it cannot be read.
             LuaScriptError: its text is no Lua, or running it failed.
         """
         try:
-            content = path.read_bytes()
+            content = path.read_bytes() if content is None else content
         except OSError as error:
             raise DeclarationError(
                 f"cannot be read: {error.strerror}", origin=_shown(path)

@@ -18,7 +18,8 @@ from envy import files
 from envy.cache.entry_key import Ingredients
 from envy.cache.trees import digest_tree
 from envy.errors import DeclarationError
-from envy.evidence import Evidence, file_digest
+from envy.evidence import Evidence, match_digest
+from envy.file_digest import file_digest
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.host import CtxTable
 from envy.lua.sandbox import PhaseAccess
@@ -83,7 +84,7 @@ def _note_evidence(
     evidence.trees.update({str(path): digest for path, digest in inputs.items()})
     top = str(recipe.recipe_dir)
     for pattern in definition.inputs:
-        evidence.globs.append((top, pattern, sorted(files.glob(Path(top), pattern))))
+        evidence.globs[top, pattern] = match_digest(top, pattern)
     evidence.note_variables(passed)
     if definition.host:
         evidence.lasting = False  # only asking these programs again tells their versions
@@ -210,6 +211,7 @@ def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> t
         may_read=judge,
         on_write=refuse,
         on_say=lambda level, message: said.append((level, message)),
+        on_clock=lambda: setattr(recipe.evidence, "lasting", False),
     )
     try:
         with fetch.state.phase(access):
@@ -220,6 +222,8 @@ def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> t
         raise
     finally:
         if not imperative:
+            # What it says is said in each run, and not by an answer of an earlier one.
+            recipe.evidence.lasting = recipe.evidence.lasting and not said
             for level, message in said:
                 tell(recipe, engine.services, level, message)
     return imperative, answer

@@ -10,6 +10,7 @@ from blake3 import blake3
 
 from envy import events as ev
 from envy.errors import DeclarationError, FetchError
+from envy.file_digest import file_digest
 from envy.lua.convert import LuaFunction
 from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
@@ -38,15 +39,15 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     recipe.recipe_dir = path.parent
     recipe.digest = blake3(text).hexdigest()
     decoded = text.decode("utf-8", "surrogateescape")
-    recipe.definition = definition = _load(recipe, engine, path, decoded)
+    recipe.definition = definition = _load(recipe, engine, path, text)
     recipe.excluded = definition.excluded
-    _note_evidence(recipe)
     recipe.exports = _exports(definition, path, decoded)
     for warning in definition.warnings:
         engine.services.events.emit(
             ev.LogMessage(recipe=recipe.key.identity, level="warn", message=warning)
         )
     recipe.provides = _provides(recipe, engine)
+    _note_evidence(recipe)
     if not keeps_functions(definition):
         drop_lua(recipe)
     if not recipe.excluded:
@@ -57,19 +58,24 @@ def load_again(recipe: Recipe, engine: Engine) -> None:
     """Have the functions of a recipe back, whose Lua state was closed since."""
     path = recipe.path
     assert path is not None
-    text = _read(recipe, path).decode("utf-8", "surrogateescape")
+    text = _read(recipe, path)
+    if blake3(text).hexdigest() != recipe.digest:
+        # Its key is that of the old text, and what is built of the new one may not go by it.
+        raise DeclarationError(
+            f"{path} was changed while envy was running", hint="run the command again"
+        )
     recipe.definition = _load(recipe, engine, path, text)
 
 
-def _load(recipe: Recipe, engine: Engine, path: Path, text: str) -> RecipeDefinition:
+def _load(recipe: Recipe, engine: Engine, path: Path, text: bytes) -> RecipeDefinition:
     recipe.lua = new_state(recipe, engine, path.parent)
-    recipe.lua.load_file(path)
+    recipe.lua.load_file(path, text)
     recipe.reads = recipe.lua.reads
     return parse_definition(
         recipe.lua.user_globals(),
         spec=recipe.spec,
         path=path,
-        text=text,
+        text=text.decode("utf-8", "surrogateescape"),
         platform=engine.services.platform,
     )
 
@@ -77,8 +83,11 @@ def _load(recipe: Recipe, engine: Engine, path: Path, text: str) -> RecipeDefini
 def _note_evidence(recipe: Recipe) -> None:
     """What was read to load the recipe: while it stays the same, so does the recipe."""
     evidence = recipe.evidence
-    evidence.files[str(recipe.path)] = recipe.digest
     assert recipe.reads is not None
+    assert recipe.definition is not None
+    evidence.files[str(recipe.path)] = recipe.digest
+    # What it says while it loads, it says in each run.
+    evidence.lasting = evidence.lasting and recipe.reads.lasting and not recipe.definition.warnings
     evidence.files.update({str(path): digest for path, digest in recipe.reads.files.items()})
     evidence.note_variables(recipe.reads.variables)
 
@@ -164,6 +173,8 @@ def _inside(folder: Path, recipe: Recipe) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
+        # Should it come to be there, it is the one.
+        recipe.evidence.files[str(folder / name)] = file_digest(str(folder / name))
     raise DeclarationError(
         f"{folder} holds neither {names[0]} nor {names[1]}",
         origin=recipe.spec.origin,
