@@ -146,6 +146,8 @@ def test_a_recipe_that_goes_before_another_is_noticed(project):
 
 def test_what_decides_the_sources_is_evidence(project):
     """A fetch function looks at a file of the project, and at a variable, before it answers."""
+    for name in "abc":
+        project.write(f"recipes/{name}", name)
     one(
         project,
         'fetch = function() local file = io.open("../name")\n'
@@ -153,8 +155,6 @@ def test_what_decides_the_sources_is_evidence(project):
         "asset",
         "one",
     )
-    for name in "abc":
-        project.write(f"recipes/{name}", name)
     first = project.envy("asset", "one", trace=False).out
     assert is_warm(project, "asset", "one")
     second = project.envy("asset", "one", env={"NAME": "c"}, trace=False).out

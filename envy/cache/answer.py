@@ -79,41 +79,48 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Ans
     try:
         with open(answer_path(root, manifest), "rb", 0) as file:
             data = file.read()
-        if blake3(data[64:]).hexdigest().encode("ascii") != data[:64]:
+        rows = columns_of(data)
+        if rows is None or column(rows) != facts(root, manifest):
             return None
-        rows = iter(data[64:].decode("utf-8", "surrogateescape").split("\0"))
-        if _column(rows) != facts(root, manifest) or not _holds(rows, environment):
+        if not _holds(rows, environment):
             return None
         return Answer(
-            keys=_column(rows),
-            aliases=_column(rows),
-            places=_column(rows),
-            entry_keys=_column(rows),
-            flags=_column(rows),
-            needs=_column(rows),
-            named=dict(zip(_column(rows), map(int, _column(rows)), strict=True)),
-            marker=_column(rows),
+            keys=column(rows),
+            aliases=column(rows),
+            places=column(rows),
+            entry_keys=column(rows),
+            flags=column(rows),
+            needs=column(rows),
+            named=dict(zip(column(rows), map(int, column(rows)), strict=True)),
+            marker=column(rows),
         )
     except (OSError, ValueError, StopIteration):
         # Missing, damaged or of another version: all the same, the full way decides.
         return None
 
 
-def _column(rows: Iterator[str]) -> list[str]:
+def columns_of(data: bytes) -> Iterator[str] | None:
+    """The texts in an answer's file, one after the other; None if it is damaged."""
+    if blake3(data[64:]).hexdigest().encode("ascii") != data[:64]:
+        return None
+    return iter(data[64:].decode("utf-8", "surrogateescape").split("\0"))
+
+
+def column(rows: Iterator[str]) -> list[str]:
     """The next list of texts: their number stands before them."""
     return list(islice(rows, int(next(rows))))
 
 
 def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
     """Whether the evidence is as it was: variables, files, patterns and trees, in this order."""
-    names, digest = _column(rows), _column(rows)
+    names, digest = column(rows), column(rows)
     if [one_digest([variable_digest(environment.get(name)) for name in names])] != digest:
         return False
-    paths, digest = _column(rows), _column(rows)
+    paths, digest = column(rows), column(rows)
     if [one_digest(list(map(file_digest, paths)))] != digest:
         return False
-    tops, patterns, matches = _column(rows), _column(rows), _column(rows)
-    trees, digests = _column(rows), _column(rows)
+    tops, patterns, matches = column(rows), column(rows), column(rows)
+    trees, digests = column(rows), column(rows)
     if not tops and not trees:
         return True
     # Only projects with local sources or inputs need these, which load more.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,16 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.cache.answer import DEPLOYS, EXCLUDED, PLAIN, USER_MANAGED, answer_path, facts
+from envy.cache.answer import (
+    DEPLOYS,
+    EXCLUDED,
+    PLAIN,
+    USER_MANAGED,
+    answer_path,
+    column,
+    columns_of,
+    facts,
+)
 from envy.cache.marker import Marker, encode_marker
 from envy.evidence import Evidence
 from envy.file_digest import one_digest
@@ -72,6 +82,26 @@ def save_answer(
         os.replace(making, path)
     except OSError:
         Path(making).unlink(missing_ok=True)
+
+
+def basis_of(path: str) -> tuple[str, Sequence[str]]:
+    """The manifest that an answer is for, and the files it rests on; nothing if it is damaged."""
+    try:
+        with open(path, "rb", 0) as file:
+            rows = columns_of(file.read())
+        if rows is None:
+            return "", ()
+        _format, _root, manifest, *_ = column(rows)
+        column(rows), column(rows)  # the variables
+        return manifest, column(rows)
+    except (OSError, ValueError, StopIteration):
+        return "", ()
+
+
+def note_use(root: Path, manifest: Path) -> None:
+    """Let gc see that the answer is used, and with it the recipe files that it rests on."""
+    with contextlib.suppress(OSError):
+        os.utime(answer_path(str(root), str(manifest)))
 
 
 def _of_evidence(evidence: Evidence) -> Iterable[list[str]]:

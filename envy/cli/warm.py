@@ -67,6 +67,7 @@ def _noted(
 
     from envy.cache.layout import CacheLayout
     from envy.cache.lease import gate
+    from envy.cache.resolved import note_use
     from envy.cache.usage import UseSet, record_use
     from envy.errors import CacheError
 
@@ -76,6 +77,7 @@ def _noted(
     # for again.
     with contextlib.suppress(CacheError), gate(layout):
         record_use(layout, used)
+        note_use(Path(root), Path(manifest))
     return all(is_installed(answer, position, root) for position in closure)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envy.cache.answer import answer_path, load_answer
-from envy.cache.resolved import Known, save_answer
+from envy.cache.resolved import Known, basis_of, save_answer
 from envy.cache.trees import digest_tree
 from envy.evidence import Evidence, match_digest
 from envy.file_digest import file_digest
@@ -132,6 +132,15 @@ def test_an_answer_comes_back_as_it_was_kept(tmp_path):
     assert answer.entry_keys == ["a" * 64, ""]
     assert [list(answer.needs(0)), list(answer.needs(1)), list(answer.roots())] == [[], [0], [1]]
     assert answer.named == {"it": 1}
+
+
+def test_an_answer_tells_what_it_rests_on(tmp_path):
+    """gc keeps the recipe files that an answer names; a damaged one names none."""
+    keep(tmp_path, tmp_path / "envy.lua", Evidence(files={"/a": "x", "/b": None}))
+    path = Path(answer_path(str(tmp_path), str(tmp_path / "envy.lua")))
+    assert basis_of(str(path)) == (str(tmp_path / "envy.lua"), ["/a", "/b"])
+    path.write_bytes(path.read_bytes()[:-1])
+    assert basis_of(str(path)) == ("", ())
 
 
 def test_an_unset_variable_is_not_an_empty_one(tmp_path):
