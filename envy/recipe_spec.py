@@ -244,6 +244,18 @@ def place_of(source: SourceItem | CustomSource | None) -> str:
     return location(source) if source else ""
 
 
+def are_written_alike(
+    one: SourceItem | CustomSource | None, other: SourceItem | CustomSource | None
+) -> bool:
+    """Whether two sources are one place by their very words; most that are the same are."""
+    if not isinstance(one, SourceItem) or not isinstance(other, SourceItem):
+        return False
+    same = one.source == other.source and one.ref == other.ref and one.subdir == other.subdir
+    if not same or one.sha256 != other.sha256 or one.blake3 != other.blake3:
+        return False
+    return one.base_dir is other.base_dir or one.source.startswith("/")
+
+
 def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: Origin) -> None:
     """Raise if a recipe that others share would depend on one that only this project has."""
     if child.namespace == "local" and parent.namespace != "local":

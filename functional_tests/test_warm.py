@@ -249,19 +249,26 @@ def test_a_query_means_what_it_means_to_the_full_way(project):
     project.envy("asset", "uno{a=1}", code=1, trace=False)
 
 
-def test_a_recipe_that_changes_while_envy_runs_is_not_built_under_its_old_key(project):
-    """Its entry went after it was found, and its text has changed: that is an error."""
+@pytest.mark.parametrize("changed", ["local.other@r1.lua", "word.lua"])
+def test_a_recipe_that_changes_while_envy_runs_is_not_built_under_its_old_key(project, changed):
+    """Its entry went after it was found: it is made of what it was found to be, or not at all."""
     project.packages("local.app@r1", "local.other@r1")
     project.recipe("local.lib@r1", 'install = "touch x"')
     project.recipe("local.app@r1", 'dependencies = { "local.lib@r1" }\ninstall = "touch x"')
-    other = project.recipe("local.other@r1", 'install = "echo old > x"')
+    project.write("recipes/word.lua", 'return "old"')
+    project.recipe(
+        "local.other@r1",
+        'local word = require "word"\nlocal mine = "old"\n'
+        'install = function(ctx) ctx.write("x", word .. mine) end',
+    )
     project.envy("sync")
     # With one job, what somebody waits for goes first: lib is built before other is checked.
     entries = project.cache / "assets/local.other@r1"
+    path = project.root / "recipes" / changed
     project.recipe(
-        "local.lib@r1", f'install = "touch x; sed -i s/old/new/ {other}; rm -r {entries}"'
+        "local.lib@r1", f'install = "touch x; sed -i s/old/new/ {path}; rm -r {entries}"'
     )
-    run = project.envy("sync", "--jobs", "1", code=1)
-    assert f"{other} was changed while envy was running" in run.err.replace("\n", "")
-    project.envy("sync")
-    assert [path.read_text() for path in entries.glob("*/asset/x")] == ["new\n"]
+    project.envy("sync", "--jobs", "1", code=None)
+    assert {path.read_text() for path in entries.glob("*/asset/x")} <= {"oldold"}
+    new = project.envy("sync").folder("local.other@r1")
+    assert "new" in (new / "x").read_text()

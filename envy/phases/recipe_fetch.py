@@ -9,12 +9,15 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy import events as ev
+from envy.cache.trees import read_file
 from envy.errors import DeclarationError, FetchError
 from envy.file_digest import file_digest
 from envy.lua.convert import LuaFunction
+from envy.lua.sandbox import ReadLog
 from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
 from envy.phases.custom_source import fetch_custom, new_state
+from envy.phases.declared_fetch import ask_for_sources
 from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.phases.work import release_lock, take_lock
@@ -33,13 +36,12 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
         FetchError: the file could not be brought here; DeclarationError: it breaks a rule.
         LuaScriptError: it could not be run.
     """
-    path = _recipe_file(recipe, engine)
-    text = _read(recipe, path)
+    path, text = _read(recipe, _recipe_file(recipe, engine))
     recipe.path = path
     recipe.recipe_dir = path.parent
     recipe.digest = blake3(text).hexdigest()
-    decoded = text.decode("utf-8", "surrogateescape")
-    recipe.definition = definition = _load(recipe, engine, path, text)
+    recipe.text = decoded = text.decode("utf-8", "surrogateescape")
+    recipe.definition = definition = _load(recipe, engine, path, text, decoded)
     recipe.excluded = definition.excluded
     recipe.exports = _exports(definition, path, decoded)
     for warning in definition.warnings:
@@ -48,36 +50,69 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
         )
     recipe.provides = _provides(recipe, engine)
     _note_evidence(recipe)
-    if not keeps_functions(definition):
-        drop_lua(recipe)
+    if isinstance(definition.fetch, LuaFunction) and not recipe.excluded:
+        recipe.fetch_answer = ask_for_sources(recipe, engine, definition.fetch)
+    if not keeps_functions(definition) or not engine.services.lua_room.take():
+        _close_lua(recipe)
     if not recipe.excluded:
         declare(recipe, engine, definition.dependencies)
 
 
-def load_again(recipe: Recipe, engine: Engine) -> None:
-    """Have the functions of a recipe back, whose Lua state was closed since."""
-    path = recipe.path
-    assert path is not None
-    text = _read(recipe, path)
-    if blake3(text).hexdigest() != recipe.digest:
-        # Its key is that of the old text, and what is built of the new one may not go by it.
-        raise DeclarationError(
-            f"{path} was changed while envy was running", hint="run the command again"
-        )
-    recipe.definition = _load(recipe, engine, path, text)
+def needs_functions(recipe: Recipe, phase: RecipePhase) -> bool:
+    """Whether a phase that is about to run may call a function of the recipe's file."""
+    definition = recipe.definition
+    if definition is None or not keeps_functions(definition):
+        return False
+    if definition.user_managed:
+        return phase > RecipePhase.RECIPE_FETCH
+    if recipe.cached:
+        return phase is RecipePhase.DEPLOY
+    return RecipePhase.FETCH <= phase <= RecipePhase.DEPLOY
 
 
-def _load(recipe: Recipe, engine: Engine, path: Path, text: bytes) -> RecipeDefinition:
+def have_functions(recipe: Recipe, engine: Engine) -> None:
+    """Have the functions of a recipe back for a phase, if its Lua state was closed since.
+
+    Raises:
+        LuaScriptError: a module or a file that it reads is not there any more.
+        DeclarationError: one of them is another than its key was made of.
+    """
+    definition = recipe.definition
+    assert definition is not None
+    if recipe.lua is None and keeps_functions(definition):
+        assert recipe.path is not None
+        text = recipe.text.encode("utf-8", "surrogateescape")
+        before = recipe.reads
+        recipe.definition = _load(recipe, engine, recipe.path, text, recipe.text)
+        _check_same(recipe, before, recipe.reads)
+        engine.services.lua_room.exceed()
+
+
+def _load(
+    recipe: Recipe, engine: Engine, path: Path, content: bytes, text: str
+) -> RecipeDefinition:
     recipe.lua = new_state(recipe, engine, path.parent)
-    recipe.lua.load_file(path, text)
+    recipe.lua.load_file(path, content)
     recipe.reads = recipe.lua.reads
     return parse_definition(
         recipe.lua.user_globals(),
         spec=recipe.spec,
         path=path,
-        text=text.decode("utf-8", "surrogateescape"),
+        text=text,
         platform=engine.services.platform,
     )
+
+
+def _check_same(recipe: Recipe, before: ReadLog | None, now: ReadLog | None) -> None:
+    """What is built goes by a key of what was read first; it must not be of anything else."""
+    if before is None or now is None:
+        return
+    for path, digest in now.files.items():
+        if before.files.get(path, digest) != digest:
+            raise DeclarationError(
+                f"{path}, which {recipe.key} reads, was changed while envy was running",
+                hint="run the command again",
+            )
 
 
 def _note_evidence(recipe: Recipe) -> None:
@@ -96,15 +131,17 @@ def _note_evidence(recipe: Recipe) -> None:
 
 
 def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
-    """The recipe's file on this machine; a remote one is kept in the cache by its source."""
+    """The recipe's file on this machine, or a folder that holds it, if it is local.
+
+    A remote one is kept in the cache by its source.
+    """
     item = recipe.spec.source
     assert item is not None
     if isinstance(item, CustomSource):
         return fetch_custom(recipe, engine)
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
-        path = local_path(item)
-        return path if not path.is_dir() else _inside(path, recipe)
+        return local_path(item)
     layout = engine.services.layout
     pinned = item
     if scheme is Scheme.GIT:
@@ -182,14 +219,19 @@ def _inside(folder: Path, recipe: Recipe) -> Path:
     )
 
 
-def _read(recipe: Recipe, path: Path) -> bytes:
+def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
+    """The recipe file that a path leads to, and what it holds."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            path = _inside(path, recipe)
+            status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             # A pipe would be waited for.
             raise DeclarationError(
                 f"the recipe file {path} is not a plain file", origin=recipe.spec.origin
             )
-        text = path.read_bytes()
+        text = read_file(str(path), status.st_size)
     except FileNotFoundError:
         raise DeclarationError(
             f"there is no recipe file {path}", origin=recipe.spec.origin, hint=_hint(path, recipe)
@@ -201,7 +243,7 @@ def _read(recipe: Recipe, path: Path) -> bytes:
     item = recipe.spec.source
     if isinstance(item, SourceItem) and scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}:
         _verify(text, item)
-    return text
+    return path, text
 
 
 def _hint(path: Path, recipe: Recipe) -> str:
@@ -334,8 +376,14 @@ def keeps_functions(definition: RecipeDefinition) -> bool:
     return asks_products or any(isinstance(verb, LuaFunction) for verb in verbs)
 
 
-def drop_lua(recipe: Recipe) -> None:
-    """Close a recipe's Lua state: thousands of them are a lot of memory."""
+def drop_lua(recipe: Recipe, engine: Engine) -> None:
+    """Close a recipe's Lua state, which it needs no more, or not for long."""
+    if recipe.lua is not None:
+        _close_lua(recipe)
+        engine.services.lua_room.give_back()
+
+
+def _close_lua(recipe: Recipe) -> None:
     if recipe.lua is not None:
         recipe.lua.close()
         recipe.lua = None
