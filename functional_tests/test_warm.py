@@ -182,6 +182,18 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(project):
         (project.root / "recipes" / name).unlink()
 
 
+@pytest.mark.parametrize("mode", ["r", "w", "a+"])
+def test_no_phase_waits_at_a_pipe(project, mode):
+    """Lua would be stuck in the system's call, where nothing can stop it."""
+    os.mkfifo(project.root / "pipe")
+    project.packages("local.one@r1")
+    path = project.root / "pipe"
+    project.recipe("local.one@r1", f'fetch = function() io.open("{path}", "{mode}") end')
+    assert "is a pipe" in project.envy("sync", code=1, timeout=30).err
+    project.recipe("local.one@r1", f'install = function(ctx) io.open("{path}", "{mode}") end')
+    assert "is a pipe" in project.envy("sync", code=1, timeout=30).err
+
+
 @pytest.mark.parametrize("name", ["time", "date", "clock"])
 def test_what_depends_on_the_time_is_asked_each_time(project, name):
     """A recipe that asks while it loads may be another one a second later."""

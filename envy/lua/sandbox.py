@@ -9,6 +9,7 @@ and written, but those of the recipe's own folder only when they are in its key.
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +139,7 @@ class FileAccess:
         path = self._absolute(name)
         if self._phase is not None:
             self._check_readable(path, name)
+            _check_no_pipe(path, name)
         else:
             _check_plain(path, name)
             self.reads.files[Path(path)] = file_digest(path)
@@ -157,6 +159,7 @@ class FileAccess:
         path = self._absolute(name)
         if self._phase.on_write is not None:
             self._phase.on_write(path)
+        _check_no_pipe(path, name)
         self._written.add(path)
         return path
 
@@ -208,6 +211,13 @@ def _check_plain(path: str, name: str) -> None:
     """Raise for a pipe, which would be waited for, and a device, which may have no end."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise LuaScriptError(f"{name} is not a plain file; it cannot be read while loading")
+
+
+def _check_no_pipe(path: str, name: str) -> None:
+    """Raise for a pipe: opening it waits for somebody at its other end, and nothing stops that."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            raise LuaScriptError(f"{name} is a pipe: use it in a script, with ctx.run")
 
 
 def _inside(path: str, directory: Path) -> bool:
