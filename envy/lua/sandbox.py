@@ -216,7 +216,7 @@ def _check_plain(path: str, name: str) -> None:
 def _check_no_pipe(path: str, name: str) -> None:
     """Raise for a pipe: opening it waits for somebody at its other end, and nothing stops that."""
     with contextlib.suppress(OSError):
-        if stat.S_ISFIFO(os.stat(path).st_mode):
+        if stat.S_ISFIFO(Path(path).stat().st_mode):
             raise LuaScriptError(f"{name} is a pipe: use it in a script, with ctx.run")
 
 

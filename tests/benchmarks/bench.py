@@ -21,12 +21,10 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
 from measure import Failed, Meter
 from report import Report
 
+HERE = Path(__file__).resolve().parent
 PARTS = (
     "startup", "graphs", "jobs", "transports", "archives", "hashing", "publish", "schedules",
 )  # fmt: skip

@@ -5,14 +5,13 @@ from trees import write_tree
 
 def run(bench, report):
     """Many small files, and one large one."""
+    copy = bench.folder / "copy"
     shapes = {
         "small files": bench.choose((10000, 4000), (3000, 4000)),
         "large file": bench.choose((1, 512 << 20), (1, 64 << 20)),
     }
     for what, (files, size) in shapes.items():
         top = write_tree(bench.fresh("tree"), files=files, size=size)
-        copy = bench.folder / "copy"
-        bench.remove(copy)
         found = bench.meter.beside(
             [
                 ["cp", "-r", top, copy],

@@ -6,6 +6,9 @@ the process that started it; so that one must be no larger than a bare interpret
 Reads lines of JSON, {argv, cwd, environment, look}, and answers each with a line.
 """
 
+# ruff: noqa: PTH
+
+import contextlib
 import json
 import os
 import sys
@@ -51,10 +54,8 @@ def run(argv, cwd, environment, look):
 def look_at(pid, seen):
     """Count the open files and threads that a process has now."""
     for position, what in enumerate(("fd", "task")):
-        try:
+        with contextlib.suppress(OSError):  # it has just ended
             seen[position] = max(seen[position], len(os.listdir(f"/proc/{pid}/{what}")))
-        except OSError:
-            pass  # it has just ended
 
 
 if __name__ == "__main__":
