@@ -22,7 +22,7 @@ def run(bench, report):
         "envy sync, warm, one package": [envy, "sync"],
         "envy sync --verbose, one package, all cached": [envy, "sync", "--verbose"],
     }
-    found = bench.meter.beside(commands.values(), runs=bench.count(25, 9), cwd=project)
+    found = bench.meter.beside(commands.values(), runs=bench.count(25, 5), cwd=project)
     floor = found[0]
     report.floor(FLOOR, floor)
     for case, figures in list(zip(commands, found, strict=True))[1:]:

@@ -6,8 +6,6 @@ the process that started it; so that one must be no larger than a bare interpret
 Reads lines of JSON, {argv, cwd, environment, look}, and answers each with a line.
 """
 
-# ruff: noqa: PTH
-
 import contextlib
 import json
 import os
