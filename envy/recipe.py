@@ -115,6 +115,7 @@ class Recipe:
     text: str = ""  # of the recipe file
     fetch_answer: FetchAnswer | None = None  # of a fetch that is a function, asked for its sources
     exports: Exports | None = None
+    exports_within: bool = False  # it, or something that it needs to run, exports something
     excluded: bool = False  # its `platforms` leave it out here
     input_files: frozenset[Path] = frozenset()  # what its phases may read of its own folder
     edges: tuple[Edge, ...] = ()

@@ -10,7 +10,7 @@ Guarantees
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -136,14 +136,19 @@ class LuaState:
         with self._failures():
             self._finish(self._run_file(without_shebang(content), name))
 
-    def user_globals(self) -> dict[str, LuaValue]:
-        """The globals that loaded files defined; what cannot be data is a LuaOpaque."""
+    def user_globals(self, names: Collection[str] | None = None) -> dict[str, LuaValue]:
+        """The globals that loaded files defined; what cannot be data is a LuaOpaque.
+
+        With `names`, only those.
+        """
         self._check_usable()
         with self._failures():
             found = sorted(
-                (decode(name), value)
+                (text, value)
                 for name, value in self._new_globals().items()
                 if isinstance(name, bytes)
+                for text in [decode(name)]
+                if names is None or text in names
             )
             return {
                 name: self._bridge.to_python_or_opaque(self, value, name=name)

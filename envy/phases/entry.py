@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from envy.cache.entry_key import as_json, key_of_json
 from envy.cache.read import lookup
+from envy.phases.access import exports_within
 from envy.phases.deploy import needs_deploy
 from envy.phases.ingredients import ingredients_of, key_of_user_managed
 from envy.phases.recipe_fetch import drop_lua
@@ -22,6 +23,7 @@ def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -
     definition = recipe.definition
     services = engine.services
     assert definition is not None
+    recipe.exports_within = exports_within(recipe, engine)
     if definition.user_managed:
         recipe.entry_key = key_of_user_managed(recipe)
     else:

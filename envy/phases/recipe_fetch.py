@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 from blake3 import blake3
 
@@ -22,7 +24,7 @@ from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.phases.work import release_lock, take_lock
 from envy.recipe import Edge, Recipe, Reference
-from envy.recipe_definition import RecipeDefinition, parse_definition
+from envy.recipe_definition import VERBS, RecipeDefinition, parse_definition
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import CustomSource, Dependency, Kind, Use, check_local_rule
 from envy.recipe_tables import Exports, parse_exports, parse_products
@@ -52,7 +54,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     _note_evidence(recipe)
     if isinstance(definition.fetch, LuaFunction) and not recipe.excluded:
         recipe.fetch_answer = ask_for_sources(recipe, engine, definition.fetch)
-    if not keeps_functions(definition) or not engine.services.lua_room.take():
+    if not function_names(definition) or not engine.services.lua_room.take():
         _close_lua(recipe)
     if not recipe.excluded:
         declare(recipe, engine, definition.dependencies)
@@ -61,7 +63,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
 def needs_functions(recipe: Recipe, phase: RecipePhase) -> bool:
     """Whether a phase that is about to run may call a function of the recipe's file."""
     definition = recipe.definition
-    if definition is None or not keeps_functions(definition):
+    if definition is None or not function_names(definition):
         return False
     if definition.user_managed:
         return phase > RecipePhase.RECIPE_FETCH
@@ -73,19 +75,33 @@ def needs_functions(recipe: Recipe, phase: RecipePhase) -> bool:
 def have_functions(recipe: Recipe, engine: Engine) -> None:
     """Have the functions of a recipe back for a phase, if its Lua state was closed since.
 
+    The same text is loaded once more, and nothing but its functions is taken: the data is known.
+
     Raises:
         LuaScriptError: a module or a file that it reads is not there any more.
-        DeclarationError: one of them is another than its key was made of.
+        DeclarationError: what was a function is none this time, or what it reads is another than
+            its key was made of.
     """
     definition = recipe.definition
     assert definition is not None
-    if recipe.lua is None and keeps_functions(definition):
-        assert recipe.path is not None
-        text = recipe.text.encode("utf-8", "surrogateescape")
-        before = recipe.reads
-        recipe.definition = _load(recipe, engine, recipe.path, text, recipe.text)
-        _check_same(recipe, before, recipe.reads)
-        engine.services.lua_room.exceed()
+    names = function_names(definition)
+    if recipe.lua is not None or not names:
+        return
+    assert recipe.path is not None
+    recipe.lua = new_state(recipe, engine, recipe.path.parent)
+    engine.services.lua_room.exceed()
+    recipe.lua.load_file(recipe.path, recipe.text.encode("utf-8", "surrogateescape"))
+    _check_same(recipe, recipe.reads, recipe.lua.reads)
+    found = recipe.lua.user_globals(names)
+    for name in names:
+        if not isinstance(found.get(name), LuaFunction):
+            raise DeclarationError(
+                f"`{name}` was a function when the recipe was loaded, and is none when it is "
+                "loaded a second time",
+                origin=SourceText(recipe.path, recipe.text).at(name),
+                hint="let the file define the same, each time it is loaded",
+            )
+    recipe.definition = replace(definition, **cast("dict[str, Any]", found))
 
 
 def _load(
@@ -103,9 +119,9 @@ def _load(
     )
 
 
-def _check_same(recipe: Recipe, before: ReadLog | None, now: ReadLog | None) -> None:
+def _check_same(recipe: Recipe, before: ReadLog | None, now: ReadLog) -> None:
     """What is built goes by a key of what was read first; it must not be of anything else."""
-    if before is None or now is None:
+    if before is None:
         return
     for path, digest in now.files.items():
         if before.files.get(path, digest) != digest:
@@ -158,8 +174,6 @@ def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
 
 
 def _pin(item: SourceItem, recipe: Recipe, engine: Engine) -> SourceItem:
-    from dataclasses import replace
-
     from envy.transport import resolve_ref
 
     return replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
@@ -362,18 +376,12 @@ def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) 
     recipe.edges = tuple(edges.values())
 
 
-def keeps_functions(definition: RecipeDefinition) -> bool:
-    """Whether a recipe's Lua is needed after it was loaded; data alone needs none."""
-    verbs = (
-        definition.check,
-        definition.fetch,
-        definition.stage,
-        definition.build,
-        definition.install,
-        definition.deploy,
-    )
-    asks_products = definition.user_managed and isinstance(definition.products, LuaFunction)
-    return asks_products or any(isinstance(verb, LuaFunction) for verb in verbs)
+def function_names(definition: RecipeDefinition) -> list[str]:
+    """The globals of a recipe that are called after it was loaded; data alone needs no Lua."""
+    names = [verb for verb in VERBS if isinstance(getattr(definition, verb), LuaFunction)]
+    if definition.user_managed and isinstance(definition.products, LuaFunction):
+        names.append("products")
+    return names
 
 
 def drop_lua(recipe: Recipe, engine: Engine) -> None:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Terminal(Protocol):
     """The user, if there is one: asked questions, and lent to interactive runs."""
 
-    def consent(self, packages: Sequence[str]) -> None:
-        """Ask whether these user-managed packages may be installed.
+    def consent(self, list_packages: Callable[[], Sequence[str]]) -> None:
+        """Ask whether user-managed packages may be installed: those listed, should it be asked.
 
         Raises:
             EnvyError: the answer is no, or nobody can be asked.

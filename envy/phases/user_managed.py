@@ -72,7 +72,7 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
     assert definition is not None
     assert definition.install is not None
     assert entry is not None
-    engine.services.terminal.consent(engine.unsatisfied())
+    engine.services.terminal.consent(engine.unsatisfied)
     take_entry(recipe, engine)
     with _exclusively(recipe, engine):
         if is_satisfied(recipe, engine, RecipePhase.INSTALL):
