@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from envy import files
-from envy.cache.trees import digest_tree
-from envy.errors import EnvyError
-from envy.file_digest import one_digest, variable_digest
+from envy.file_digest import variable_digest
 
 
 @dataclass(slots=True)
@@ -60,19 +56,3 @@ class Evidence:
 
 def _agree(ours: Mapping[Any, str | None], others: Mapping[Any, str | None]) -> bool:
     return all(ours.get(name, digest) == digest for name, digest in others.items())
-
-
-def tree_digest(path: str) -> str:
-    """The digest of a tree as it is now; "" if it cannot be had."""
-    try:
-        return digest_tree(path)
-    except EnvyError:
-        return ""
-
-
-def match_digest(top: str, pattern: str) -> str:
-    """One digest of the names that a pattern matches; "" if it cannot be looked for."""
-    try:
-        return one_digest(list(files.glob(Path(top), pattern)))
-    except EnvyError:
-        return ""

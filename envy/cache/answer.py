@@ -124,7 +124,7 @@ def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
     if not tops and not trees:
         return True
     # Only projects with local sources or inputs need these, which load more.
-    from envy.evidence import match_digest, tree_digest
+    from envy.cache.evidence_now import match_digest, tree_digest
 
     return list(map(match_digest, tops, patterns)) == matches and (
         list(map(tree_digest, trees)) == digests

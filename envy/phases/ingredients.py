@@ -15,9 +15,9 @@ from blake3 import blake3
 
 from envy import files
 from envy.cache.entry_key import Ingredients
+from envy.cache.evidence_now import match_digest
 from envy.cache.trees import digest_tree
 from envy.errors import DeclarationError
-from envy.evidence import match_digest
 from envy.lua.convert import LuaFunction
 from envy.option_text import serialise_options
 from envy.origins import place_in_file
