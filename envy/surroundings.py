@@ -48,5 +48,6 @@ def engine_facts() -> list[str]:
                     status = entry.stat()
                     found.append(f"{entry.path} {status.st_size} {status.st_mtime_ns}")
                 elif "." not in entry.name and entry.name != "__pycache__" and entry.is_dir():
+                    found.append(entry.path)
                     waiting.append(entry.path)
     return [package, " ".join(sorted(found))]
