@@ -13,6 +13,7 @@ import os
 import sys
 import time
 
+from envy import __version__
 from envy.cli.warm import Found, installed
 from envy.surroundings import environment
 
@@ -45,6 +46,8 @@ def answer(arguments: Sequence[str]) -> int | None:
 
     None: nothing was done, and nothing said.
     """
+    if list(arguments) == ["--version"] and sys.stdout is not None:
+        return _print(f"envy {__version__}")
     started = time.monotonic()
     words = understand(arguments)
     found = _find(words) if words is not None else None

@@ -17,7 +17,7 @@ from envy.cli import asset, sync
 from envy.cli.cache_root import cache_root
 from envy.cli.main import CommandEntry, run_command_line
 from envy.cli.options import EnvyCommand, Invocation
-from envy.cli.quick import all_cached, find_places, understand
+from envy.cli.quick import all_cached, answer, find_places, understand
 from envy.cli.settings import current_directory, merge_settings
 from envy.console.summary import SyncResult, final_line
 from envy.manifest_search import find_manifest
@@ -160,6 +160,14 @@ def test_the_cache_of_a_user_is_where_the_library_has_it(project, home, xdg):
     assert quick in {"", full}
     if (home, xdg) == ("/home/someone", None):
         assert quick == "/home/someone/.cache/envy"
+
+
+def test_the_version_is_what_the_full_command_line_prints(capsys):
+    """It is asked for often, by scripts that only look whether envy is there."""
+    assert answer(["--version"]) == 0
+    quick = capsys.readouterr().out
+    assert run_command_line(["--version"], environment={}) == 0
+    assert capsys.readouterr().out == quick
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 1000])
