@@ -47,6 +47,7 @@ LAYERS = {
         "children",
         "evidence",
         "files",
+        "jobserver",
         "process",
         "shell",
         "shims",
