@@ -54,6 +54,10 @@ def main():
             except (Failed, subprocess.CalledProcessError) as error:
                 print(f"error: {name}: {error}", file=sys.stderr)
                 failed.append(name)
+            except KeyboardInterrupt:
+                print(f"\n{name}: interrupted", file=sys.stderr)
+                failed.append(name)  # what was measured until now is kept
+                break
     report.print_marks()
     about |= {
         "seconds": round(time.time() - started),
