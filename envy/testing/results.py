@@ -175,7 +175,7 @@ class LastRun:
 
 
 def _still_failed(tally: PackageTally, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    failed = tally.top_level("fail")
+    failed = [] if tally.outcome == "pass" else tally.top_level("fail")
     if before:
         failed += [name for name in before if name not in tally.tests]
     if failed:

@@ -3,7 +3,8 @@
 Guarantees
   A kept binary is whole: it is built elsewhere and its folder renamed into place, so whatever ends
   envy in between leaves nothing that a later run would take for one.
-  Packages whose binaries would have the same name are never in one call.
+  Packages whose binaries would have the same name are never in one call, nor is one that cannot be
+  loaded in one with others: a Go before 1.24 then builds none of them.
 """
 
 from __future__ import annotations
@@ -122,7 +123,10 @@ def divide(runs: Sequence[PackageRun], *, many: bool) -> list[list[PackageRun]]:
     if not many:
         return [[run] for run in runs]
     batches: list[dict[str, PackageRun]] = []
+    alone = [[run] for run in runs if not _detail(run).is_sound]
     for run in runs:
+        if not _detail(run).is_sound:
+            continue
         # Names are compared without case, for file systems that do so.
         name = _detail(run).binary_name.casefold()
         batch = next((batch for batch in batches if name not in batch), None)
@@ -130,7 +134,7 @@ def divide(runs: Sequence[PackageRun], *, many: bool) -> list[list[PackageRun]]:
             batch = {}
             batches.append(batch)
         batch[name] = run
-    return [list(batch.values()) for batch in batches]
+    return [*(list(batch.values()) for batch in batches), *alone]
 
 
 def build_batch(
@@ -146,7 +150,11 @@ def build_batch(
     """Build the binaries of some packages by one call, telling how many there are as they come."""
     timeout = None if ends_at is None else max(0.0, ends_at - time.monotonic())
     with store.workshop() as workshop:
-        words = ["test", "-c", "-o", f"{workshop}{os.sep}", f"-p={jobs}"]
+        # A folder is understood by a Go that builds many at once; another has one to build.
+        place = f"{workshop}{os.sep}"
+        if not toolchain.builds_many:
+            place += _binary_name(toolchain, batch[0])
+        words = ["test", "-c", "-o", place, f"-p={jobs}"]
         if toolchain.version >= (1, 24):
             words.append("-json")
         words += [*flags, *(run.package.name for run in batch)]
@@ -154,12 +162,14 @@ def build_batch(
             completed = toolchain.call(words, timeout=timeout)
         events = _events(completed.stdout, completed.stderr)
         for run in batch:
-            detail = _detail(run)
-            suffix = toolchain.variables.get("GOEXE", "")
-            binary = workshop / f"{detail.binary_name}{suffix}"
+            binary = workshop / _binary_name(toolchain, run)
             if binary.exists():
                 run.binary = store.keep(binary, run.key)
-            elif not run.package.has_tests and not _failures(run, events):
+            elif (
+                not run.package.has_tests
+                and not _failures(run, events)
+                and (len(batch) > 1 or not completed.exit_code)
+            ):
                 binary.touch()  # compiled and found right; there is nothing to run
                 run.binary = store.keep(binary, run.key)
             else:
@@ -269,13 +279,18 @@ def _sort_text(lines: Sequence[str], found: dict[str, list[StreamEvent]], now: f
     path = ""
     for line in lines:
         if line.startswith("# "):
-            path = line[2:].strip().strip("[]")
+            path = line[2:].strip()
+            path = path.strip("[]") if path.startswith("[") else path  # `# [PATH]` is vet's
             if path not in found:
                 found[path] = [StreamEvent(action="build-fail", time=now, import_path=path)]
         row = StreamEvent(action="build-output", time=now, import_path=path, output=f"{line}\n")
         events = found.setdefault(path, [])
         at = len(events) - 1 if events and events[-1].action == "build-fail" else len(events)
         events.insert(at, row)
+
+
+def _binary_name(toolchain: GoToolchain, run: PackageRun) -> str:
+    return _detail(run).binary_name + toolchain.variables.get("GOEXE", "")
 
 
 def _detail(run: PackageRun) -> GoPackage:

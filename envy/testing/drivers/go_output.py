@@ -157,6 +157,7 @@ class OutputConverter:
             self._test = ""
             self.progress.summary = text.decode()
             self.progress.died_in = ""
+            self._end_benchmarks()
             self._change()
             self._output(line, kind="frame")
             return
@@ -219,11 +220,20 @@ class OutputConverter:
         self._change()
         progress = self.progress
         progress.died_in = ""
+        if action == "run":
+            self._end_benchmarks()
         if action in {"run", "cont"}:
             progress.active[name] = progress.last_change
             progress.open[name] = None
         elif action == "pause":
             progress.active.pop(name, None)
+
+    def _end_benchmarks(self) -> None:
+        """A benchmark is begun as a test is, but no line says that it has ended: the next does."""
+        progress = self.progress
+        for name in [name for name in progress.open if name.startswith("Benchmark")]:
+            progress.active.pop(name, None)
+            del progress.open[name]
 
     def _note_end(self, name: str, action: str) -> None:
         self._change()

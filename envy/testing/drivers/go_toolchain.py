@@ -64,6 +64,16 @@ class GoToolchain:
         )
 
     @property
+    def version_text(self) -> str:
+        """The version, for people."""
+        return ".".join(map(str, self.version))
+
+    @property
+    def builds_many(self) -> bool:
+        """Whether one `go test -c` takes many packages."""
+        return self.version >= (1, 21)
+
+    @property
     def build_facts(self) -> list[str]:
         """What of the environment decides what is built."""
         return [

@@ -1,10 +1,12 @@
 """Lines for a reader: results on one stream, what is being done on the other.
 
-A test's output is shown when it has ended and failed; of a package, a line when it has ended.
+A test's output is shown when it has ended and failed; of a package, a line when it has ended. What
+benchmarks and fuzzing say is what they are run for, and is always shown.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from enum import Enum
 
@@ -12,6 +14,10 @@ from envy.console.text import Streams, format_seconds, safe_lines, write_line
 from envy.testing.events import ENDINGS, StreamEvent
 from envy.testing.results import PackageTally, Recorder
 from envy.testing.session import SessionResult
+
+
+_MEASURED = re.compile(r"Benchmark\S*\s+\d+\s.*/op")
+_FRAME = re.compile(r"=== |Benchmark\S*$")
 
 
 class ShowOutput(Enum):
@@ -62,7 +68,7 @@ class PlainView:
             self._draw(phase, done, total)
         elif phase == "building" and total and phase not in self._said:
             self._said.add(phase)
-            self._say(f"building {total} packages")
+            self._say(f"building {counted(total, 'package')}")
 
     def on_event(self, event: StreamEvent) -> None:
         """Hold output back until it is known whether it is to be shown."""
@@ -70,7 +76,9 @@ class PlainView:
         if not event.package:
             self._on_build(event)
         elif event.action == "output":
-            if event.output:
+            if event.output and event.output.startswith("fuzz: ") and not self._quiet:
+                self._write(event.output)  # how far it is; it may go on for hours
+            elif event.output:
                 self._held.setdefault(event.top_level, []).append(event.output)
         elif event.test:
             if event.action in ENDINGS and "/" not in event.test:
@@ -85,7 +93,7 @@ class PlainView:
     def _on_test_end(self, event: StreamEvent) -> None:
         output = self._held.pop(event.test, [])
         if self._slow and (event.elapsed or 0.0) >= self._slow:
-            self._write(f"SLOW  {event.package}.{event.test}\t{event.elapsed:.2f}s")
+            self._write(f"SLOW  {event.package}.{event.test}  {event.elapsed:.2f}s")
         if self._show is ShowOutput.ALL or (
             self._show is ShowOutput.FAILED and event.action == "fail"
         ):
@@ -99,6 +107,8 @@ class PlainView:
         failed = event.action == "fail"
         if self._show is ShowOutput.ALL or (failed and self._show is ShowOutput.FAILED):
             self._write("".join(rest) + "".join(_without_summary(loose)))
+        elif self._show is ShowOutput.FAILED:
+            self._write("".join(_benchmarks([*_without_summary(loose), *rest])))
         if failed or not self._quiet:
             line = _package_line(tally)
             if line:
@@ -120,7 +130,7 @@ class PlainView:
         if self._coverage:
             for tally in result.recorder.packages.values():
                 if tally.coverage:
-                    self._write(f"coverage  {tally.name}\t{tally.coverage}")
+                    self._write(f"coverage  {tally.name}  {tally.coverage}")
         failures = failed_tests(result.recorder)
         if failures and self._show is not ShowOutput.NONE:
             self._write("failed:")
@@ -132,7 +142,7 @@ class PlainView:
         for run in result.runs:
             if run.binary is not None and run.package.has_tests and not self._quiet:
                 how = "kept" if run.kept else "built"
-                self._write(f"{how:5} {run.package.name}\t{len(run.package.tests)} tests")
+                self._write(f"{how:5} {run.package.name}  {counted(len(run.package.tests), 'test')}")
 
     def _tell_profile(self, result: SessionResult) -> None:
         phases = "  ".join(f"{name} {seconds:.2f}s" for name, seconds in result.phases.items())
@@ -170,6 +180,11 @@ class PlainView:
             self._drawn = False
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 package`, `2 packages`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def bar(done: int, total: int, *, width: int = 20) -> str:
     """A bar of progress."""
     filled = round(width * done / total) if total else 0
@@ -181,6 +196,13 @@ def _without_summary(lines: list[str]) -> list[str]:
     return [line for line in lines if line not in {"PASS\n", "FAIL\n"} and not _is_result(line)]
 
 
+def _benchmarks(lines: list[str]) -> list[str]:
+    """What `go test -bench` prints of these lines: nothing unless there is a result among them."""
+    if not any(_MEASURED.match(line) for line in lines):
+        return []
+    return [line for line in lines if not _FRAME.match(line)]
+
+
 def _is_result(line: str) -> bool:
     return line.startswith(("ok  \t", "FAIL\t", "?   \t"))
 
@@ -188,22 +210,26 @@ def _is_result(line: str) -> bool:
 def _package_line(tally: PackageTally) -> str:
     count = len([name for name in tally.tests if "/" not in name])
     if tally.outcome == "skip":
-        return f"?     {tally.name}\t[no test files]"
+        return f"?     {tally.name}  [no test files]"
     if tally.failed_build:
-        return f"FAIL  {tally.name}\t[build failed]"
+        return f"FAIL  {tally.name}  [build failed]"
     if tally.outcome == "pass":
         notes = f", {len(tally.flaky)} flaky" if tally.flaky else ""
+        inner = len(tally.top_level("fail"))
+        notes += f", {inner} failed inside of tests" if inner else ""
         notes += ", left processes behind" if tally.leaks else ""
-        return f"ok    {tally.name}\t{tally.seconds:.3f}s\t({count} tests{notes})"
+        return f"ok    {tally.name}  {tally.seconds:.3f}s  ({counted(count, 'test')}{notes})"
     reason = f" [{tally.reason}]" if tally.reason else ""
     failed = len(tally.top_level("fail"))
-    return f"FAIL  {tally.name}\t{tally.seconds:.3f}s\t({failed} of {count} tests failed){reason}"
+    return f"FAIL  {tally.name}  {tally.seconds:.3f}s  ({failed} of {counted(count, 'test')} failed){reason}"
 
 
 def failed_tests(recorder: Recorder) -> list[str]:
     """A line for each test that failed, for each package that did so without one."""
     lines = []
     for tally in recorder.packages.values():
+        if tally.outcome == "pass":  # what failed are tests that its tests ran, and meant to
+            continue
         for name in tally.failures:
             reason = tally.failures[name]
             lines.append(f"{tally.name}.{name}" + (f" ({reason})" if reason else ""))
@@ -220,11 +246,11 @@ def summary_line(result: SessionResult) -> str:
     if result.built_only:
         built = sum(run.binary is not None for run in result.runs)
         unbuilt = f", {counts.unbuilt} failed to build" if counts.unbuilt else ""
-        return f"built {built} packages{unbuilt} in {format_seconds(result.seconds)}"
+        return f"built {counted(built, 'package')}{unbuilt} in {format_seconds(result.seconds)}"
     parts = [f"{counts.passed} passed", f"{counts.failed} failed", f"{counts.skipped} skipped"]
     if counts.flaky:
         parts.append(f"{counts.flaky} flaky")
-    where = f"{counts.packages} packages"
+    where = counted(counts.packages, "package")
     notes = []
     if counts.failed_packages:
         notes.append(f"{counts.failed_packages} failed")
