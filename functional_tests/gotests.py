@@ -94,7 +94,7 @@ def outcomes(run, package=None):
 
 
 def triples(text):
-    """(package, test, outcome) of a stream of events, and of the lines that an old Go writes beside.
+    """(package, test, outcome) of a stream of events, and of lines that an old Go writes beside.
 
     An address in a subtest's name is another one each time.
     """

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from gotests import events_of, native, outcomes, triples
+from project import envy_command
 
 PASSING = 'package p\nimport "testing"\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\n'
 FAILING = PASSING.replace("TestB(t *testing.T) {", 'TestB(t *testing.T) { t.Fatal("b went wrong") ')
@@ -40,7 +41,8 @@ def mixed(go_project):
 def test_the_outcomes_are_those_of_go_test(mixed):
     """Failing, unbuildable and unvetted packages included, the sets are equal."""
     run = mixed.envy_test("--json", code=3)
-    assert triples(run.out) == triples(native(mixed, "./..."))
+    without_tests = ("example.com/m/uses/lib", "", "fail")  # of which an old Go says nothing
+    assert triples(run.out) == triples(native(mixed, "./...")) | {without_tests}
     summary = run.err.splitlines()[-1]
     assert "1 failed" in summary
     assert "4 not built" in summary
@@ -176,6 +178,66 @@ def test_count_runs_each_test_so_often(go_project):
     go_project.test("p", PASSING)
     run = go_project.envy_test("--json", "-count=3")
     assert run.out.count('"Action":"run"') == 6
+
+
+BENCHMARKS = (
+    'package p\nimport "testing"\nfunc TestA(t *testing.T) {}\n'
+    "func BenchmarkOne(b *testing.B) { for i := 0; i < b.N; i++ {} }\n"
+    'func BenchmarkTwo(b *testing.B) { b.Run("sub", BenchmarkOne) }\n'
+)
+
+
+def test_benchmarks_run_alone_and_show_their_results(go_project):
+    """-run='^$' -bench=. is no selection that leaves nothing, and what it measured is shown."""
+    go_project.test("p", BENCHMARKS)
+    words = ["-run", "^$", "-bench", ".", "-benchtime=10x"]
+    run = go_project.envy_test(*words)
+    assert re.findall(r"^(Benchmark\S+?)(?:-\d+)?  .*ns/op$", run.out, re.MULTILINE) == [
+        "BenchmarkOne",
+        "BenchmarkTwo/sub",
+    ]
+    assert "0 failed" in run.out
+    assert triples(go_project.envy_test("--json", *words).out) == {("example.com/m/p", "", "pass")}
+
+
+def test_a_benchmark_that_panics_fails(go_project):
+    """No line says that a benchmark ended; one that ends its process has failed all the same."""
+    go_project.test("p", BENCHMARKS.replace("for i := 0", 'panic("oh"); for i := 0'))
+    run = go_project.envy_test("--bench=.", code=1)
+    assert "panic: oh" in run.out
+
+
+def test_fuzzing_says_how_far_it_is(go_project):
+    """-fuzz runs for as long as it is told, and its lines are shown."""
+    go_project.test(
+        "p",
+        'package p\nimport "testing"\n'
+        "func FuzzA(f *testing.F) { f.Add(1); f.Fuzz(func(t *testing.T, n int) {}) }\n",
+    )
+    assert "fuzz: elapsed" in go_project.envy_test("-fuzz=FuzzA", "-fuzztime=20x").out
+
+
+def test_tests_that_a_test_runs_and_that_fail_are_its_own_business(go_project):
+    """The summary of the process counts, as with `go test`, and --failed has nothing to run."""
+    go_project.test(
+        "p",
+        'package p\nimport ("regexp"; "testing")\n'
+        "func TestA(t *testing.T) {\n"
+        'inner := []testing.InternalTest{{Name: "TestInner", F: func(t *testing.T) { t.Fail() }}}\n'
+        "if testing.RunTests(regexp.MatchString, inner) { t.Fatal() } }\n",
+    )
+    run = go_project.envy_test("--json")
+    assert (
+        triples(run.out)
+        == triples(native(go_project, "./..."))
+        == {
+            ("example.com/m/p", "TestA", "pass"),
+            ("example.com/m/p", "TestInner", "fail"),
+            ("example.com/m/p", "", "pass"),
+        }
+    )
+    assert "1 failed inside of tests" in go_project.envy_test().out
+    assert "nothing failed" in go_project.envy_test("--failed", code=4).err
 
 
 def test_isolate_gives_each_test_its_process(go_project):
@@ -324,22 +386,35 @@ def test_the_list_loads_no_view(go_project):
 
 
 @pytest.mark.skipif(shutil.which("gotestsum") is None, reason="there is no gotestsum here")
-def test_gotestsum_counts_the_same(mixed):
-    """What we write, read by gotestsum, comes to the numbers of `go test -json` read by it."""
-
-    def counts(text):
-        run = subprocess.run(
-            ["gotestsum", "--raw-command", "--format=pkgname", "--", "cat"],
-            input=text,
-            cwd=mixed.root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return re.findall(r"DONE (.*?) in", run.stdout + run.stderr)
-
-    ours = mixed.envy_test("--json", code=3).out
-    assert counts(ours) == counts(native(mixed, "./...")) != []
+def test_gotestsum_counts_what_the_summary_counts(mixed):
+    """gotestsum reads what --json writes, and agrees on tests, skips, failures and errors."""
+    mixed.test(
+        "skip", 'package p\nimport "testing"\nfunc TestS(t *testing.T) { t.Skip("not here") }\n'
+    )
+    run = subprocess.run(
+        [
+            *("gotestsum", "--raw-command", "--format=pkgname", "--"),
+            *(envy_command(), "test", "--json", "./..."),
+        ],
+        cwd=mixed.root,
+        env=mixed.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    theirs = re.search(r"DONE (\d+) tests, (\d+) skipped, (\d+) failures?", run.stdout + run.stderr)
+    ours = re.search(
+        r"(\d+) passed, (\d+) failed, (\d+) skipped in .*?(\d+) not built",
+        run.stdout + run.stderr,
+    )
+    assert ours, run.stderr
+    passed, failed, skipped, unbuilt = map(int, ours.groups())
+    # A package that was not built is a failure of gotestsum's, and no test of anybody's.
+    assert tuple(map(int, theirs.groups())) == (
+        passed + failed + skipped,
+        skipped,
+        failed + unbuilt,
+    )
 
 
 def test_the_manifests_go_is_used_and_installed(go_project):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from gotests import GoProject, events_of, installed_go, native, outcomes, triples
 
+PANIC = 'func TestB(t *testing.T) { panic("oh") }\n'
 BASE = 'package p\nimport "testing"\n'
 
 
@@ -35,7 +36,7 @@ def old_project(tmp_path, old_go):
         "fail",
         BASE + 'func TestA(t *testing.T) { t.Run("one", func(t *testing.T) { t.Error("no") }) }\n',
     )
-    project.test("panic", BASE + 'func TestA(t *testing.T) {}\nfunc TestB(t *testing.T) { panic("oh") }\n')  # fmt: skip
+    project.test("panic", f"{BASE}func TestA(t *testing.T) {{}}\n{PANIC}")
     project.test("bad", BASE + "func TestA(t *testing.T) { undefined() }\n")
     project.write("none/none.go", "package none\n")
     return project

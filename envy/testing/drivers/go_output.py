@@ -147,8 +147,12 @@ class OutputConverter:
         text = line.rstrip(b"\r\n")
         if _UPDATE.match(text) or _REPORT.match(text) or text in {b"PASS", b"FAIL"}:
             self._framing(line)
-        else:
-            self._output(line)
+            return
+        # After the report of a test that went well comes what is not indented from elsewhere: a
+        # benchmark, or a panic between two tests.
+        if self._reports and self._reports[0][0] != "fail" and line[:1] not in {b" ", b"\t", b""}:
+            self._flush_reports(0)
+        self._output(line)
 
     def _framing(self, line: bytes) -> None:
         text = line.rstrip(b"\r\n")

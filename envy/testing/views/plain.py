@@ -15,7 +15,6 @@ from envy.testing.events import ENDINGS, StreamEvent
 from envy.testing.results import PackageTally, Recorder
 from envy.testing.session import SessionResult
 
-
 _MEASURED = re.compile(r"Benchmark\S*\s+\d+\s.*/op")
 _FRAME = re.compile(r"=== |Benchmark\S*$")
 
@@ -142,7 +141,9 @@ class PlainView:
         for run in result.runs:
             if run.binary is not None and run.package.has_tests and not self._quiet:
                 how = "kept" if run.kept else "built"
-                self._write(f"{how:5} {run.package.name}  {counted(len(run.package.tests), 'test')}")
+                self._write(
+                    f"{how:5} {run.package.name}  {counted(len(run.package.tests), 'test')}"
+                )
 
     def _tell_profile(self, result: SessionResult) -> None:
         phases = "  ".join(f"{name} {seconds:.2f}s" for name, seconds in result.phases.items())
@@ -220,8 +221,8 @@ def _package_line(tally: PackageTally) -> str:
         notes += ", left processes behind" if tally.leaks else ""
         return f"ok    {tally.name}  {tally.seconds:.3f}s  ({counted(count, 'test')}{notes})"
     reason = f" [{tally.reason}]" if tally.reason else ""
-    failed = len(tally.top_level("fail"))
-    return f"FAIL  {tally.name}  {tally.seconds:.3f}s  ({failed} of {counted(count, 'test')} failed){reason}"
+    part = f"{len(tally.top_level('fail'))} of {counted(count, 'test')} failed"
+    return f"FAIL  {tally.name}  {tally.seconds:.3f}s  ({part}){reason}"
 
 
 def failed_tests(recorder: Recorder) -> list[str]:
