@@ -431,6 +431,32 @@ def test_the_manifests_go_is_used_and_installed(go_project):
     assert "local.go@r1" in run.err
 
 
+def test_the_trace_has_the_installation_of_go_too(go_project):
+    """With --trace=file one file tells of the toolchain and of the tests, numbered without gaps."""
+    go_project.recipe(
+        "local.go@r1",
+        f'install = "mkdir bin && ln -s {go_project.go}/go bin/go"\nproducts = {{ go = "bin/go" }}',
+    )
+    go_project.packages("local.go@r1")
+    go_project.test("p", PASSING)
+    run = go_project.envy("test")
+    installed = [e for e in run.named("phase_complete") if e["phase"] == "install"]
+    assert [e["recipe"] for e in installed] == ["local.go@r1"]
+    assert run.named("test_phase_complete")
+    assert [e["seq"] for e in run.events] == list(range(1, len(run.events) + 1))
+
+
+def test_the_manifest_of_another_folder_counts_there(go_project):
+    """-C takes the project of that folder, its Go among it."""
+    go_project.recipe("local.go@r1", 'install = "exit 1"\nproducts = { go = "bin/go" }')
+    go_project.packages("local.go@r1")
+    go_project.test("p", PASSING)
+    elsewhere = go_project.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    run = go_project.envy_test("-C", go_project.root, code=3, cwd=elsewhere)
+    assert "local.go@r1, the manifest's Go, could not be installed" in run.err
+
+
 def test_a_go_that_cannot_be_installed_is_exit_3(go_project):
     """The set-up failed, and nothing was tested."""
     go_project.recipe("local.go@r1", 'install = "exit 1"\nproducts = { go = "bin/go" }')

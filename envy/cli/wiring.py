@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.engine.engine import Engine
-from envy.events import EventBus
+from envy.events import EventBus, Listener
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.manifest import Manifest, load_manifest
@@ -47,13 +47,18 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(
-    settings: Settings, *, owns_stdout: bool = False, installs: bool = True, writes: bool = True
+    settings: Settings,
+    *,
+    owns_stdout: bool = False,
+    installs: bool = True,
+    writes: bool = True,
+    also: Sequence[Listener] = (),
 ) -> Iterator[Session]:
     """Everything a command needs, from the manifest on; closed in order, however it ends.
 
     With `owns_stdout`, standard output is the command's alone, and recipes print to stderr. Without
     `installs`, not even the tools that a custom source needs are installed; without `writes`, the
-    cache is only read.
+    cache is only read. `also` hear of everything, beside the listeners that the settings ask for.
 
     Raises:
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
@@ -64,7 +69,7 @@ def open_session(
     listeners = make_listeners(
         settings, is_terminal=can_draw(sys.stderr, surroundings), streams=streams
     )
-    bus = EventBus(listeners)
+    bus = EventBus([*listeners, *also])
     children = Children()
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
     jobs = settings.jobs or available_cores()
