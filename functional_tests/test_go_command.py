@@ -322,6 +322,13 @@ BAD_INPUT = [
     (["--no-such"], 2, "No such option"),
     (["--load", "damaged.json"], 2, "damaged.json:2"),
     (["--load", "missing.json"], 2, "cannot read"),
+    (["--load", "empty.json"], 2, "has no events"),
+    (["--load", "cut.json"], 1, "the saved run ends before its packages do"),
+    (["./good", "good/gone_test.go"], 4, "there is no file good/gone_test.go"),
+    (["--json", "--tui", "always"], 2, "--json writes to standard output"),
+    (["-coverprofile", "nowhere/c.out", "./good"], 2, "cannot write"),
+    (["-C", "nowhere"], 2, "which is no folder"),
+    (["-cpuprofile", "x", "./good", "./needs"], 2, "-cpuprofile is for one package"),
     (["./cycle/a"], 3, "import cycle"),
     (["./needs"], 3, "no required module provides package"),
     (["./excluded"], 3, "build constraints exclude all Go files"),
@@ -335,6 +342,8 @@ def test_bad_input_is_named(go_project, words, code, text):
     """Each mistake has its exit code and a message that names it."""
     go_project.test("good", PASSING)
     go_project.write("damaged.json", '{"Action":"start","Package":"p"}\n{"Action":\n')
+    go_project.write("empty.json", "")
+    go_project.write("cut.json", '{"Action":"start","Package":"p"}\n')
     for one, other in ("ab", "ba"):
         go_project.write(
             f"cycle/{one}/x.go", f'package {one}\nimport _ "example.com/m/cycle/{other}"\n'
@@ -360,6 +369,45 @@ def test_without_go_the_manifest_line_is_given(project):
     """No toolchain anywhere: the error says what envy.lua has to say."""
     run = project.envy("test", code=3, trace=False, env={"PATH": "/nowhere"})
     assert 'packages = { "envy.go@r1" }' in run.err
+
+
+def test_what_is_no_go_is_named(go_project, tmp_path):
+    """A program of that name that cannot be run, or does not speak as Go does."""
+    go_project.go = tmp_path / "programs"
+    program = go_project.go / "go"
+    program.parent.mkdir()
+    for text, said in (("#!/bin/sh\necho hello\n", "is no Go toolchain"), ("\0", "cannot be run")):
+        program.write_text(text)
+        program.chmod(0o755)
+        assert f"{program} {said}" in go_project.envy_test(code=3).err
+
+
+def test_tests_for_another_system_say_what_could_run_them(go_project):
+    """A binary that this machine cannot run fails, with the flag that names what can."""
+    go_project.test("p", PASSING)
+    run = go_project.envy_test(code=1, env={"GOOS": "plan9", "GOARCH": "386"})
+    assert "it is for plan9/386; -exec names what can run it here" in run.out
+
+
+def test_profiles_are_written_where_outputdir_says(go_project):
+    """Relative names are those of the folder of -outputdir, else of the one that envy runs in."""
+    go_project.test("p", PASSING)
+    (go_project.root / "profiles").mkdir()
+    names = ("-cpuprofile=cpu.out", "-coverprofile=cover.out")
+    go_project.envy_test(*names)
+    go_project.envy_test(*names, "-outputdir", "profiles")
+    for folder in (go_project.root, go_project.root / "profiles"):
+        assert (folder / "cpu.out").stat().st_size
+        assert (folder / "cover.out").read_text().startswith("mode: set")
+
+
+def test_what_is_no_packages_fault_is_told_once(go_project):
+    """A compiler that cannot be started is one message, and fails every package."""
+    go_project.test("p", PASSING)
+    go_project.test("q", PASSING)
+    run = go_project.envy_test("-toolexec=/nonexistent", "--jobs", "1", code=3)
+    assert "2 not built" in run.out
+    assert run.out.count("/nonexistent") in {1, 2}  # Go before 1.21 is called for each
 
 
 def test_the_list_loads_no_view(go_project):

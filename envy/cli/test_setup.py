@@ -273,7 +273,7 @@ def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) 
         stream = sys.stdout if to_stdout else _opened(options.json)
         views.append(JsonView(stream, closes=not to_stdout))
     if options.junit:
-        _opened(options.junit).close()  # that it cannot be written is better known now
+        check_writable(Path(options.junit))
         views.append(JunitView(Path(options.junit)))
     if plain:
         views.append(_plain_view(settings, options, to_stdout=to_stdout))
@@ -296,7 +296,17 @@ def _plain_view(settings: Settings, options: TestOptions, *, to_stdout: bool) ->
     )
 
 
-def _opened(name: str) -> TextIO:
+def check_writable(path: Path | None) -> None:
+    """See that a file can be written, now and not when everything has run.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if path is not None:
+        _opened(path).close()
+
+
+def _opened(name: str | Path) -> TextIO:
     try:
         return Path(name).open("w", encoding="utf-8")
     except OSError as error:
@@ -304,12 +314,18 @@ def _opened(name: str) -> TextIO:
 
 
 def patterns_of(words: Sequence[str]) -> list[str]:
-    """The patterns for `go list`: a file of Go means its package's folder; nothing means all."""
+    """The patterns for `go list`: a file of Go means its package's folder; nothing means all.
+
+    Raises:
+        NothingMatched: a file that is not there.
+    """
     found = []
     for word in words:
         if word.endswith("_test.go") and Path(word).is_file():
             folder = Path(word).parent
             found.append(str(folder) if folder.is_absolute() else f"./{folder.as_posix()}")
+        elif word.endswith(".go") and not Path(word).exists():
+            raise NothingMatched(f"there is no file {word}")
         else:
             found.append(word)
     return found or ["./..."]

@@ -185,7 +185,8 @@ class GoDriver:
     def finish(self) -> None:
         """Write what the packages made together: the profile of coverage."""
         self._store.prune()
-        if not self._flags.cover_profile:
+        profile = self._flags.profile_path(self._toolchain.directory)
+        if profile is None:
             return
         lines: list[str] = []
         for path in sorted(self._profiles, key=lambda path: int(path.stem)):
@@ -194,8 +195,6 @@ class GoDriver:
                 lines += rows if not lines else rows[1:]
         try:
             text = "\n".join(lines) + "\n" if lines else "mode: set\n"
-            Path(self._flags.cover_profile).write_text(text, encoding="utf-8")
+            profile.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise EnvyError(
-                f"cannot write {self._flags.cover_profile}: {error.strerror}"
-            ) from error
+            raise EnvyError(f"cannot write {profile}: {error.strerror}") from error

@@ -161,6 +161,7 @@ def build_batch(
         with _watching(workshop, on_built):
             completed = toolchain.call(words, timeout=timeout)
         events = _events(completed.stdout, completed.stderr)
+        cause = ""
         for run in batch:
             binary = workshop / _binary_name(toolchain, run)
             if binary.exists():
@@ -173,7 +174,7 @@ def build_batch(
                 binary.touch()  # compiled and found right; there is nothing to run
                 run.binary = store.keep(binary, run.key)
             else:
-                _note_failure(run, events, timed_out=completed.timed_out)
+                cause = _note_failure(run, events, timed_out=completed.timed_out, cause=cause)
 
 
 @contextlib.contextmanager
@@ -199,15 +200,19 @@ def _watching(workshop: Path, on_built: Callable[[int], None] | None) -> Iterato
 
 
 def _note_failure(
-    run: PackageRun, events: dict[str, list[StreamEvent]], *, timed_out: bool
-) -> None:
-    """Why there is no binary: it failed itself, or something that it imports did."""
+    run: PackageRun, events: dict[str, list[StreamEvent]], *, timed_out: bool, cause: str
+) -> str:
+    """Why there is no binary: it failed itself, or something that it imports did.
+
+    What belongs to no package is told once for the whole call: `cause` is the package of the call
+    that has told it already, and what is returned is what it then is.
+    """
     name = run.package.name
     failed = _failures(run, events)
-    run.failed_build = failed[0] if failed else name
+    run.failed_build = failed[0] if failed else cause or name
     for path in failed:
         run.build_events += events[path]
-    if not failed:
+    if not failed and not cause:
         reason = (
             "total timeout" if timed_out else "no binary was made, and the build did not say why"
         )
@@ -218,6 +223,7 @@ def _note_failure(
             StreamEvent(action="build-output", time=now, import_path=name, output=text),
             StreamEvent(action="build-fail", time=now, import_path=name),
         ]
+    return cause if failed else cause or name
 
 
 def _failures(run: PackageRun, events: dict[str, list[StreamEvent]]) -> list[str]:

@@ -194,7 +194,10 @@ class PackageRunner:
         try:
             completed = run(invocation)
         except ScriptFailed as error:
-            self._say(str(error))
+            is_foreign = not self._toolchain.is_native and not self._flags.execute_with
+            self._say(error.message if is_foreign else str(error))
+            if is_foreign:
+                self._say(f"it is for {self._toolchain.target}; -exec names what can run it here")
             return None
         except Cancelled:
             limited = frozenset(converter.progress.active)
