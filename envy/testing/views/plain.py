@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable
 from enum import Enum
 
 from envy.console.text import Streams, format_seconds, safe_lines, write_line
 from envy.testing.events import ENDINGS, StreamEvent
+from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally, Recorder
 from envy.testing.session import SessionResult
 
+_KEPT = 8 << 20  # characters of a test and its subtests, or of a package outside of tests
 _MEASURED = re.compile(r"Benchmark\S*\s+\d+\s.*/op")
 _FRAME = re.compile(r"=== |Benchmark\S*$")
 
@@ -54,7 +57,7 @@ class PlainView:
         self._drawn = False
         self._drawn_at = 0.0
         self._recorder = Recorder()
-        self._held: dict[str, list[str]] = {}  # output by top-level test, "" the package
+        self._held: dict[str, Excerpt] = {}  # output by top-level test, "" the package
         self._built = False
 
     # -- what happens --------------------------------------------------------------------------
@@ -78,36 +81,42 @@ class PlainView:
             if event.output and event.output.startswith("fuzz: ") and not self._quiet:
                 self._write(event.output)  # how far it is; it may go on for hours
             elif event.output:
-                self._held.setdefault(event.top_level, []).append(event.output)
+                self._hold(event.top_level, event.output)
         elif event.test:
             if event.action in ENDINGS and "/" not in event.test:
                 self._on_test_end(event)
         elif event.action in ENDINGS:
             self._on_package_end(event)
 
+    def _hold(self, test: str, text: str) -> None:
+        held = self._held.get(test)
+        if held is None:
+            held = self._held[test] = Excerpt(_KEPT)
+        held.add(text)
+
     def _on_build(self, event: StreamEvent) -> None:
         if event.action == "build-output" and event.output and self._show is not ShowOutput.NONE:
             self._write(event.output)
 
     def _on_test_end(self, event: StreamEvent) -> None:
-        output = self._held.pop(event.test, [])
+        output = self._held.pop(event.test, ())
         if self._slow and (event.elapsed or 0.0) >= self._slow:
             self._write(f"SLOW  {event.package}.{event.test}  {event.elapsed:.2f}s")
         if self._show is ShowOutput.ALL or (
             self._show is ShowOutput.FAILED and event.action == "fail"
         ):
-            self._write("".join(output))
+            self._write_all(output)
 
     def _on_package_end(self, event: StreamEvent) -> None:
         tally = self._recorder.packages[event.package]
-        loose = self._held.pop("", [])
+        loose = _without_summary(self._held.pop("", ()))
         rest = [line for lines in self._held.values() for line in lines]
         self._held.clear()
         failed = event.action == "fail"
         if self._show is ShowOutput.ALL or (failed and self._show is ShowOutput.FAILED):
-            self._write("".join(rest) + "".join(_without_summary(loose)))
+            self._write_all([*rest, *loose])
         elif self._show is ShowOutput.FAILED:
-            self._write("".join(_benchmarks([*_without_summary(loose), *rest])))
+            self._write_all(_benchmarks([*loose, *rest]))
         if failed or not self._quiet:
             line = _package_line(tally)
             if line:
@@ -154,6 +163,16 @@ class PlainView:
 
     # -- writing -------------------------------------------------------------------------------
 
+    def _write_all(self, pieces: Iterable[str]) -> None:
+        """Write what was held: line by line, and not as one text that may be of many megabytes."""
+        line = ""
+        for piece in pieces:
+            line += piece
+            if line.endswith("\n"):
+                self._write(line)
+                line = ""
+        self._write(line)
+
     def _write(self, text: str) -> None:
         self._erase()
         if text:
@@ -192,7 +211,7 @@ def bar(done: int, total: int, *, width: int = 20) -> str:
     return f"[{'█' * filled}{'░' * (width - filled)}]"
 
 
-def _without_summary(lines: list[str]) -> list[str]:
+def _without_summary(lines: Iterable[str]) -> list[str]:
     """The package's own output, less what the line of the package says again."""
     return [line for line in lines if line not in {"PASS\n", "FAIL\n"} and not _is_result(line)]
 
