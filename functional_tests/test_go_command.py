@@ -6,11 +6,14 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
+import xmlschema
 from gotests import events_of, native, outcomes, triples
 from project import envy_command
 
+JUNIT_SCHEMA = Path(__file__).parents[1] / "tests" / "testing" / "junit.xsd"
 PASSING = 'package p\nimport "testing"\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\n'
 FAILING = PASSING.replace("TestB(t *testing.T) {", 'TestB(t *testing.T) { t.Fatal("b went wrong") ')
 BROKEN = 'package p\nimport "testing"\nfunc TestA(t *testing.T) { undefined() }\n'
@@ -252,8 +255,9 @@ def test_isolate_gives_each_test_its_process(go_project):
 
 
 def test_junit_has_every_case(mixed, tmp_path):
-    """The report counts what the summary counts, a build failure among the cases."""
+    """The report is valid, and counts what the summary counts, a build failure among the cases."""
     mixed.envy_test("--junit", tmp_path / "report.xml", "./bad", "./fail", "./good", code=3)
+    xmlschema.validate(tmp_path / "report.xml", JUNIT_SCHEMA)
     root = ET.parse(tmp_path / "report.xml").getroot()
     assert (root.get("tests"), root.get("failures")) == ("5", "2")
     messages = [failure.text or "" for failure in root.iter("failure")]
