@@ -159,6 +159,25 @@ def test_binaries_are_kept_until_something_changes(go_project):
     assert builds() == 1
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_no_more_is_compiled_at_once_than_build_jobs_says(go_project, jobs):
+    """Each call of a compiler, linker or vet notes its beginning and its end."""
+    calls = go_project.root.parent / "calls"
+    tool = go_project.write(
+        "noting",
+        f"#!/bin/sh\necho begun >> {calls}\n"
+        f'"$@"; code=$?\necho ended >> {calls}\nexit $code\n',
+        mode=0o755,
+    )
+    for name in "abcdef":
+        go_project.test(name, PASSING)
+    run = go_project.envy_test(f"--build-jobs={jobs}", f"-toolexec={tool}")
+    assert "6 packages" in run.out
+    steps = [1 if line == "begun" else -1 for line in calls.read_text().split()]
+    assert len(steps) > 2 * 6
+    assert max(itertools.accumulate(steps)) <= jobs
+
+
 def test_flags_reach_build_and_run(go_project):
     """-tags changes what is built, -short and words after -- what is run, in either spelling."""
     go_project.test(
