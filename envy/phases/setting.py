@@ -15,6 +15,7 @@ from pathlib import Path
 
 from envy import events as ev
 from envy.errors import DeclarationError, ScriptFailed
+from envy.jobserver.budget import NOT_ADMITTED, Admission
 from envy.phase import RecipePhase
 from envy.phases.access import may_read
 from envy.phases.environment import script_environment
@@ -26,6 +27,9 @@ from envy.process import Completed, OnOutput, run_argv
 from envy.recipe import Recipe
 from envy.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.sources import SourceItem
+
+# Phases that build, under a slot of work that one job of their tools stands for.
+_ADMITTED = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,7 @@ class Setting:
         self.run_dir = run_dir
         # A custom source runs before its recipe is here, for the file that declares it.
         self.base_dir = base_dir or recipe.recipe_dir or run_dir
-        self.fetch_dir = fetch_dir or (recipe.entry.fetch_dir if recipe.entry else None)
+        self._fetch_dir = fetch_dir
         self.options = recipe.definition.options if recipe.definition else recipe.spec.options
         self.user_managed = bool(recipe.definition and recipe.definition.user_managed)
         services = engine.services
@@ -73,6 +77,11 @@ class Setting:
     def environment(self) -> dict[str, str]:
         """All variables of this phase's scripts."""
         return script_environment(self.recipe, self.engine, self.phase)
+
+    @property
+    def fetch_dir(self) -> Path | None:
+        """Where fetched files are kept, if there is an entry for them."""
+        return self._fetch_dir or (self.recipe.entry.fetch_dir if self.recipe.entry else None)
 
     @property
     def scratch_dir(self) -> Path | None:
@@ -113,10 +122,15 @@ class Setting:
                     recipe=self.recipe.key.identity, command=shown[:100], cwd=str(cwd)
                 )
             )
-        with self._terminal(interactive=options.interactive):
+        variables = {**self.environment, **(options.env or {}), **self._mark()}
+        with (
+            self._terminal(interactive=options.interactive),
+            self._admission(variables) as admission,
+        ):
             completed = run(
                 cwd=cwd,
-                environment={**self.environment, **(options.env or {}), **self._mark()},
+                environment={**variables, **admission.variables},
+                descriptors=admission.descriptors,
                 children=self._children(),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
                 shown=shown,
@@ -146,6 +160,15 @@ class Setting:
     def _mark(self) -> Mapping[str, str]:
         """By which whoever takes the lock from a dead envy finds what that one has started."""
         return self.recipe.lock.mark() if self.recipe.lock is not None else {}
+
+    def _admission(
+        self, variables: Mapping[str, str]
+    ) -> contextlib.AbstractContextManager[Admission]:
+        """A share of `--jobs` for the tools of a script, unless they were told something else."""
+        jobserver = self.engine.services.jobserver
+        if jobserver is None or self.phase not in _ADMITTED or "MAKEFLAGS" in variables:
+            return contextlib.nullcontext(NOT_ADMITTED)
+        return jobserver.admission()
 
     def _children(self) -> object:
         """The registry of children; groups are noted in the entry lock while it is held."""
