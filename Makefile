@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick
+.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-go
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="--json FIL
 
 bench-quick: $(VENV)/.installed ## The same for a few sizes, in two minutes
 	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)
+
+bench-go: $(VENV)/.installed ## Measure envy test against go test; BENCH_ARGS="--quick" for warm runs only
+	$(BIN)/python tests/benchmarks/bench_go.py $(BENCH_ARGS)
 
 docs: $(VENV)/.installed ## Write docs/events.md and the help in docs/commands.md anew
 	$(BIN)/python docs/generate.py

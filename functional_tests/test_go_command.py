@@ -165,8 +165,7 @@ def test_no_more_is_compiled_at_once_than_build_jobs_says(go_project, jobs):
     calls = go_project.root.parent / "calls"
     tool = go_project.write(
         "noting",
-        f"#!/bin/sh\necho begun >> {calls}\n"
-        f'"$@"; code=$?\necho ended >> {calls}\nexit $code\n',
+        f'#!/bin/sh\necho begun >> {calls}\n"$@"; code=$?\necho ended >> {calls}\nexit $code\n',
         mode=0o755,
     )
     for name in "abcdef":
