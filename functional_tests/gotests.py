@@ -50,7 +50,7 @@ class GoProject(Project):
     def environment(self, extra=None):
         """Without what would steer Go away from the module and what is on disk."""
         variables = super().environment(extra)
-        for name in ("GOFLAGS", "GOWORK"):
+        for name in ("GOFLAGS", "GOWORK", "GO111MODULE", "GOPATH"):
             variables.pop(name, None)
         variables["PATH"] = os.pathsep.join([str(self.go), variables.get("PATH", "")])
         return {**variables, "GOPROXY": "off", "GOTOOLCHAIN": "local", **(extra or {})}
