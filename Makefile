@@ -46,10 +46,10 @@ demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use 
 	$(BIN)/envy asset python
 	$(BIN)/envy run -- lua -e 'print("hello from " .. _VERSION)'
 
-bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="--json FILE --compare OLD"
+bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="graphs startup --compare OLD.json"
 	$(BIN)/python tests/benchmarks/bench.py $(BENCH_ARGS)
 
-bench-quick: $(VENV)/.installed ## The same for a few sizes, in two minutes
+bench-quick: $(VENV)/.installed ## The same with small sizes, in two minutes
 	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)
 
 bench-go: $(VENV)/.installed ## Measure envy test against go test; BENCH_ARGS="--quick" for warm runs only
