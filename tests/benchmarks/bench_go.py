@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measure import run_once
+from measure import Meter
 
 PACKAGES = [
     *("bufio", "bytes", "container/heap", "container/list", "container/ring", "encoding/base64"),
@@ -86,7 +86,8 @@ class Bench:
         self._run([self.envy, "test", "--clean-cache"])
 
     def _run(self, argv):
-        return run_once(argv, cwd=self.project, environment=self.environment)
+        with Meter(self.project, self.environment) as meter:
+            return meter.once(argv)
 
 
 def measure(bench, rounds, *, cold):
