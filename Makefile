@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-schedules
+.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-schedules bench-go
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-quick: $(VENV)/.installed ## The same with small sizes, in two minutes
 
 bench-schedules: $(VENV)/.installed ## Compare syncs with list schedules, a quarter of an hour; BENCH_ARGS="--quick" for fewer
 	$(BIN)/python tests/benchmarks/schedules.py $(BENCH_ARGS)
+
+bench-go: $(VENV)/.installed ## Measure envy test against go test; BENCH_ARGS="--quick" for warm runs only
+	$(BIN)/python tests/benchmarks/bench_go.py $(BENCH_ARGS)
 
 docs: $(VENV)/.installed ## Write docs/events.md and the help in docs/commands.md anew
 	$(BIN)/python docs/generate.py

@@ -7,6 +7,7 @@ A plain module; conftest.py makes the fixture `go_project` of it.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -19,10 +20,14 @@ from project import Project, envy_command
 def go_folder(scratch):
     """The folder of a Go toolchain's programs; installs envy.go@r1 if there is no other."""
     found = shutil.which("go")
-    if found:
-        return Path(found).parent
+    return Path(found).parent if found else installed_go(scratch)
+
+
+def installed_go(scratch, version=""):
+    """The folder of the programs of envy.go@r1, which is installed if it is missing."""
+    options = f', options = {{ version = "{version}" }}' if version else ""
     manifest = scratch / "envy.lua"
-    manifest.write_text('packages = { "envy.go@r1" }\n')
+    manifest.write_text(f'packages = {{ {{ recipe = "envy.go@r1"{options} }} }}\n')
     run = subprocess.run(
         [envy_command(), "--manifest", str(manifest), "asset", "go"],
         capture_output=True,
@@ -30,7 +35,7 @@ def go_folder(scratch):
         check=False,
     )
     if run.returncode:
-        pytest.skip("there is no Go on the PATH, and envy.go@r1 cannot be installed here")
+        pytest.skip(f"envy.go@r1 {version} cannot be installed here: {run.stderr.strip()}")
     return Path(run.stdout.strip()) / "bin"
 
 
@@ -45,7 +50,7 @@ class GoProject(Project):
     def environment(self, extra=None):
         """Without what would steer Go away from the module and what is on disk."""
         variables = super().environment(extra)
-        for name in ("GOFLAGS", "GOWORK"):
+        for name in ("GOFLAGS", "GOWORK", "GO111MODULE", "GOPATH"):
             variables.pop(name, None)
         variables["PATH"] = os.pathsep.join([str(self.go), variables.get("PATH", "")])
         return {**variables, "GOPROXY": "off", "GOTOOLCHAIN": "local", **(extra or {})}
@@ -89,12 +94,20 @@ def outcomes(run, package=None):
 
 
 def triples(text):
-    """(package, test, outcome) of a stream of events."""
+    """(package, test, outcome) of a stream of events, and of lines that an old Go writes beside.
+
+    An address in a subtest's name is another one each time.
+    """
+    unbuilt = re.findall(r"^FAIL\t(\S+) \[(?:build|setup) failed\]", text, re.MULTILINE)
+    untested = re.findall(r"^\?   \t(\S+)\t\[no test files\]", text, re.MULTILINE)
     rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     return {
-        (row["Package"], row.get("Test", ""), row["Action"])
+        (row["Package"], re.sub("0x[0-9a-f]+", "ADDRESS", row.get("Test", "")), row["Action"])
         for row in rows
         if row["Action"] in {"pass", "fail", "skip"}
+    } | {
+        *((package, "", "fail") for package in unbuilt),
+        *((package, "", "skip") for package in untested),
     }
 
 

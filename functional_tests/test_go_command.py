@@ -6,10 +6,14 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
+import xmlschema
 from gotests import events_of, native, outcomes, triples
+from project import envy_command
 
+JUNIT_SCHEMA = Path(__file__).parents[1] / "tests" / "testing" / "junit.xsd"
 PASSING = 'package p\nimport "testing"\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\n'
 FAILING = PASSING.replace("TestB(t *testing.T) {", 'TestB(t *testing.T) { t.Fatal("b went wrong") ')
 BROKEN = 'package p\nimport "testing"\nfunc TestA(t *testing.T) { undefined() }\n'
@@ -40,7 +44,8 @@ def mixed(go_project):
 def test_the_outcomes_are_those_of_go_test(mixed):
     """Failing, unbuildable and unvetted packages included, the sets are equal."""
     run = mixed.envy_test("--json", code=3)
-    assert triples(run.out) == triples(native(mixed, "./..."))
+    without_tests = ("example.com/m/uses/lib", "", "fail")  # of which an old Go says nothing
+    assert triples(run.out) == triples(native(mixed, "./...")) | {without_tests}
     summary = run.err.splitlines()[-1]
     assert "1 failed" in summary
     assert "4 not built" in summary
@@ -154,6 +159,24 @@ def test_binaries_are_kept_until_something_changes(go_project):
     assert builds() == 1
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_no_more_is_compiled_at_once_than_build_jobs_says(go_project, jobs):
+    """Each call of a compiler, linker or vet notes its beginning and its end."""
+    calls = go_project.root.parent / "calls"
+    tool = go_project.write(
+        "noting",
+        f'#!/bin/sh\necho begun >> {calls}\n"$@"; code=$?\necho ended >> {calls}\nexit $code\n',
+        mode=0o755,
+    )
+    for name in "abcdef":
+        go_project.test(name, PASSING)
+    run = go_project.envy_test(f"--build-jobs={jobs}", f"-toolexec={tool}")
+    assert "6 packages" in run.out
+    steps = [1 if line == "begun" else -1 for line in calls.read_text().split()]
+    assert len(steps) > 2 * 6
+    assert max(itertools.accumulate(steps)) <= jobs
+
+
 def test_flags_reach_build_and_run(go_project):
     """-tags changes what is built, -short and words after -- what is run, in either spelling."""
     go_project.test(
@@ -178,6 +201,66 @@ def test_count_runs_each_test_so_often(go_project):
     assert run.out.count('"Action":"run"') == 6
 
 
+BENCHMARKS = (
+    'package p\nimport "testing"\nfunc TestA(t *testing.T) {}\n'
+    "func BenchmarkOne(b *testing.B) { for i := 0; i < b.N; i++ {} }\n"
+    'func BenchmarkTwo(b *testing.B) { b.Run("sub", BenchmarkOne) }\n'
+)
+
+
+def test_benchmarks_run_alone_and_show_their_results(go_project):
+    """-run='^$' -bench=. is no selection that leaves nothing, and what it measured is shown."""
+    go_project.test("p", BENCHMARKS)
+    words = ["-run", "^$", "-bench", ".", "-benchtime=10x"]
+    run = go_project.envy_test(*words)
+    assert re.findall(r"^(Benchmark\S+?)(?:-\d+)?  .*ns/op$", run.out, re.MULTILINE) == [
+        "BenchmarkOne",
+        "BenchmarkTwo/sub",
+    ]
+    assert "0 failed" in run.out
+    assert triples(go_project.envy_test("--json", *words).out) == {("example.com/m/p", "", "pass")}
+
+
+def test_a_benchmark_that_panics_fails(go_project):
+    """No line says that a benchmark ended; one that ends its process has failed all the same."""
+    go_project.test("p", BENCHMARKS.replace("for i := 0", 'panic("oh"); for i := 0'))
+    run = go_project.envy_test("--bench=.", code=1)
+    assert "panic: oh" in run.out
+
+
+def test_fuzzing_says_how_far_it_is(go_project):
+    """-fuzz runs for as long as it is told, and its lines are shown."""
+    go_project.test(
+        "p",
+        'package p\nimport "testing"\n'
+        "func FuzzA(f *testing.F) { f.Add(1); f.Fuzz(func(t *testing.T, n int) {}) }\n",
+    )
+    assert "fuzz: elapsed" in go_project.envy_test("-fuzz=FuzzA", "-fuzztime=20x").out
+
+
+def test_tests_that_a_test_runs_and_that_fail_are_its_own_business(go_project):
+    """The summary of the process counts, as with `go test`, and --failed has nothing to run."""
+    go_project.test(
+        "p",
+        'package p\nimport ("regexp"; "testing")\n'
+        "func TestA(t *testing.T) {\n"
+        'inner := []testing.InternalTest{{Name: "TestInner", F: func(t *testing.T) { t.Fail() }}}\n'
+        "if testing.RunTests(regexp.MatchString, inner) { t.Fatal() } }\n",
+    )
+    run = go_project.envy_test("--json")
+    assert (
+        triples(run.out)
+        == triples(native(go_project, "./..."))
+        == {
+            ("example.com/m/p", "TestA", "pass"),
+            ("example.com/m/p", "TestInner", "fail"),
+            ("example.com/m/p", "", "pass"),
+        }
+    )
+    assert "1 failed inside of tests" in go_project.envy_test().out
+    assert "nothing failed" in go_project.envy_test("--failed", code=4).err
+
+
 def test_isolate_gives_each_test_its_process(go_project):
     """With --isolate no test sees what another left in memory."""
     go_project.test(
@@ -190,8 +273,9 @@ def test_isolate_gives_each_test_its_process(go_project):
 
 
 def test_junit_has_every_case(mixed, tmp_path):
-    """The report counts what the summary counts, a build failure among the cases."""
+    """The report is valid, and counts what the summary counts, a build failure among the cases."""
     mixed.envy_test("--junit", tmp_path / "report.xml", "./bad", "./fail", "./good", code=3)
+    xmlschema.validate(tmp_path / "report.xml", JUNIT_SCHEMA)
     root = ET.parse(tmp_path / "report.xml").getroot()
     assert (root.get("tests"), root.get("failures")) == ("5", "2")
     messages = [failure.text or "" for failure in root.iter("failure")]
@@ -260,6 +344,13 @@ BAD_INPUT = [
     (["--no-such"], 2, "No such option"),
     (["--load", "damaged.json"], 2, "damaged.json:2"),
     (["--load", "missing.json"], 2, "cannot read"),
+    (["--load", "empty.json"], 2, "has no events"),
+    (["--load", "cut.json"], 1, "the saved run ends before its packages do"),
+    (["./good", "good/gone_test.go"], 4, "there is no file good/gone_test.go"),
+    (["--json", "--tui", "always"], 2, "--json writes to standard output"),
+    (["-coverprofile", "nowhere/c.out", "./good"], 2, "cannot write"),
+    (["-C", "nowhere"], 2, "which is no folder"),
+    (["-cpuprofile", "x", "./good", "./needs"], 2, "-cpuprofile is for one package"),
     (["./cycle/a"], 3, "import cycle"),
     (["./needs"], 3, "no required module provides package"),
     (["./excluded"], 3, "build constraints exclude all Go files"),
@@ -273,6 +364,8 @@ def test_bad_input_is_named(go_project, words, code, text):
     """Each mistake has its exit code and a message that names it."""
     go_project.test("good", PASSING)
     go_project.write("damaged.json", '{"Action":"start","Package":"p"}\n{"Action":\n')
+    go_project.write("empty.json", "")
+    go_project.write("cut.json", '{"Action":"start","Package":"p"}\n')
     for one, other in ("ab", "ba"):
         go_project.write(
             f"cycle/{one}/x.go", f'package {one}\nimport _ "example.com/m/cycle/{other}"\n'
@@ -300,6 +393,45 @@ def test_without_go_the_manifest_line_is_given(project):
     assert 'packages = { "envy.go@r1" }' in run.err
 
 
+def test_what_is_no_go_is_named(go_project, tmp_path):
+    """A program of that name that cannot be run, or does not speak as Go does."""
+    go_project.go = tmp_path / "programs"
+    program = go_project.go / "go"
+    program.parent.mkdir()
+    for text, said in (("#!/bin/sh\necho hello\n", "is no Go toolchain"), ("\0", "cannot be run")):
+        program.write_text(text)
+        program.chmod(0o755)
+        assert f"{program} {said}" in go_project.envy_test(code=3).err
+
+
+def test_tests_for_another_system_say_what_could_run_them(go_project):
+    """A binary that this machine cannot run fails, with the flag that names what can."""
+    go_project.test("p", PASSING)
+    run = go_project.envy_test(code=1, env={"GOOS": "plan9", "GOARCH": "386"})
+    assert "it is for plan9/386; -exec names what can run it here" in run.out
+
+
+def test_profiles_are_written_where_outputdir_says(go_project):
+    """Relative names are those of the folder of -outputdir, else of the one that envy runs in."""
+    go_project.test("p", PASSING)
+    (go_project.root / "profiles").mkdir()
+    names = ("-cpuprofile=cpu.out", "-coverprofile=cover.out")
+    go_project.envy_test(*names)
+    go_project.envy_test(*names, "-outputdir", "profiles")
+    for folder in (go_project.root, go_project.root / "profiles"):
+        assert (folder / "cpu.out").stat().st_size
+        assert (folder / "cover.out").read_text().startswith("mode: set")
+
+
+def test_what_is_no_packages_fault_is_told_once(go_project):
+    """A compiler that cannot be started is one message, and fails every package."""
+    go_project.test("p", PASSING)
+    go_project.test("q", PASSING)
+    run = go_project.envy_test("-toolexec=/nonexistent", "--jobs", "1", code=3)
+    assert "2 not built" in run.out
+    assert run.out.count("/nonexistent") in {1, 2}  # Go before 1.21 is called for each
+
+
 def test_the_list_loads_no_view(go_project):
     """`envy test --list` imports neither Textual nor rich."""
     import sys
@@ -324,22 +456,35 @@ def test_the_list_loads_no_view(go_project):
 
 
 @pytest.mark.skipif(shutil.which("gotestsum") is None, reason="there is no gotestsum here")
-def test_gotestsum_counts_the_same(mixed):
-    """What we write, read by gotestsum, comes to the numbers of `go test -json` read by it."""
-
-    def counts(text):
-        run = subprocess.run(
-            ["gotestsum", "--raw-command", "--format=pkgname", "--", "cat"],
-            input=text,
-            cwd=mixed.root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return re.findall(r"DONE (.*?) in", run.stdout + run.stderr)
-
-    ours = mixed.envy_test("--json", code=3).out
-    assert counts(ours) == counts(native(mixed, "./...")) != []
+def test_gotestsum_counts_what_the_summary_counts(mixed):
+    """gotestsum reads what --json writes, and agrees on tests, skips, failures and errors."""
+    mixed.test(
+        "skip", 'package p\nimport "testing"\nfunc TestS(t *testing.T) { t.Skip("not here") }\n'
+    )
+    run = subprocess.run(
+        [
+            *("gotestsum", "--raw-command", "--format=pkgname", "--"),
+            *(envy_command(), "test", "--json", "./..."),
+        ],
+        cwd=mixed.root,
+        env=mixed.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    theirs = re.search(r"DONE (\d+) tests, (\d+) skipped, (\d+) failures?", run.stdout + run.stderr)
+    ours = re.search(
+        r"(\d+) passed, (\d+) failed, (\d+) skipped in .*?(\d+) not built",
+        run.stdout + run.stderr,
+    )
+    assert ours, run.stderr
+    passed, failed, skipped, unbuilt = map(int, ours.groups())
+    # A package that was not built is a failure of gotestsum's, and no test of anybody's.
+    assert tuple(map(int, theirs.groups())) == (
+        passed + failed + skipped,
+        skipped,
+        failed + unbuilt,
+    )
 
 
 def test_the_manifests_go_is_used_and_installed(go_project):
@@ -354,6 +499,32 @@ def test_the_manifests_go_is_used_and_installed(go_project):
     run = go_project.envy_test("--json", env={"PATH": "/usr/bin:/bin"})
     assert outcomes(run) == {"TestA": "pass", "TestB": "pass", "": "pass"}
     assert "local.go@r1" in run.err
+
+
+def test_the_trace_has_the_installation_of_go_too(go_project):
+    """With --trace=file one file tells of the toolchain and of the tests, numbered without gaps."""
+    go_project.recipe(
+        "local.go@r1",
+        f'install = "mkdir bin && ln -s {go_project.go}/go bin/go"\nproducts = {{ go = "bin/go" }}',
+    )
+    go_project.packages("local.go@r1")
+    go_project.test("p", PASSING)
+    run = go_project.envy("test")
+    installed = [e for e in run.named("phase_complete") if e["phase"] == "install"]
+    assert [e["recipe"] for e in installed] == ["local.go@r1"]
+    assert run.named("test_phase_complete")
+    assert [e["seq"] for e in run.events] == list(range(1, len(run.events) + 1))
+
+
+def test_the_manifest_of_another_folder_counts_there(go_project):
+    """-C takes the project of that folder, its Go among it."""
+    go_project.recipe("local.go@r1", 'install = "exit 1"\nproducts = { go = "bin/go" }')
+    go_project.packages("local.go@r1")
+    go_project.test("p", PASSING)
+    elsewhere = go_project.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    run = go_project.envy_test("-C", go_project.root, code=3, cwd=elsewhere)
+    assert "local.go@r1, the manifest's Go, could not be installed" in run.err
 
 
 def test_a_go_that_cannot_be_installed_is_exit_3(go_project):

@@ -271,4 +271,5 @@ def test_the_barrier_holds(go_project):
     last_build = max(i for i, (name, _) in enumerate(order) if name == "test_build_complete")
     first_run = min(i for i, row in enumerate(order) if row == ("test_phase_start", "run"))
     assert last_build < first_run
-    assert json.dumps(order).count("test_build_start") == 2
+    # Two packages have one base name. A Go before 1.21 is called for each of the four.
+    assert json.dumps(order).count("test_build_start") in {2, 4}

@@ -9,7 +9,7 @@ from envy.console.live import LiveConsole
 from envy.console.plain import PlainConsole
 from envy.console.text import Streams
 from envy.console.trace import JsonTrace, TextTrace
-from envy.events import Listener
+from envy.events import EventBus, Listener, Stamped
 
 
 def make_listeners(settings: Settings, *, is_terminal: bool, streams: Streams) -> list[Listener]:
@@ -31,6 +31,21 @@ def make_listeners(settings: Settings, *, is_terminal: bool, streams: Streams) -
 
         listeners.append(Timeline(settings.trace_timeline, errors=streams.errors))
     return listeners
+
+
+class Relay:
+    """Hands the events of one bus on to another, which stamps them anew; that one stays open."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+        self.detailed = bus.detailed
+
+    def on_event(self, stamped: Stamped) -> None:
+        """Hand it on."""
+        self._bus.emit(stamped.event)
+
+    def close(self) -> None:
+        """Nothing: whoever made the other bus closes it."""
 
 
 def can_draw(stream: TextIO, environment: Mapping[str, str]) -> bool:

@@ -14,6 +14,7 @@ from envy.cli.settings import Settings
 from envy.cli.test_setup import (
     TestOptions,
     Workplace,
+    check_writable,
     make_driver,
     make_flags,
     make_selector,
@@ -197,6 +198,7 @@ def run_session(
     """One session with these views, of the command's patterns unless others are given."""
     flags = make_flags(place.options, place.directory)
     toolchain = toolchain or make_toolchain(place)
+    check_writable(flags.profile_path(place.directory))
     with place.store.workshop() as scratch:
         driver = make_driver(place, toolchain, flags, scratch)
         session = TestSession(
@@ -260,6 +262,9 @@ def wants_tui(options: TestOptions) -> bool:
     Raises:
         UsageError: it is asked for and cannot be.
     """
+    if options.tui == "always" and options.json == "-":
+        raise UsageError("--json writes to standard output, where --tui always draws",
+                         hint="give one of them a file: --json=FILE")  # fmt: skip
     if options.tui == "never" or options.json == "-":
         return False
     from importlib.util import find_spec

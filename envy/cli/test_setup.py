@@ -13,7 +13,7 @@ from typing import TextIO
 from envy.children import Children
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
-from envy.cli.listeners import can_draw, make_listeners
+from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import Streams
@@ -86,6 +86,7 @@ class Workplace:
     options: TestOptions
     directory: Path
     events: EventBus
+    traces: EventBus  # of `events` and of the session that installs a toolchain
     children: Children
     control: Control
     environment: Mapping[str, str]
@@ -98,11 +99,14 @@ def open_workplace(settings: Settings, options: TestOptions) -> Iterator[Workpla
     """Signals, traces and the cache, for as long as the command works."""
     directory = _directory(options)
     streams = Streams(output=sys.stdout, errors=sys.stderr)
-    bus = EventBus(make_listeners(settings, is_terminal=False, streams=streams))
+    console, *writers = make_listeners(settings, is_terminal=False, streams=streams)
+    traces = EventBus(writers)
+    bus = EventBus([console, *([Relay(traces)] if writers else [])])
     children = Children()
     control = Control(bus, children)
     root = cache_root(settings) / "test"
     with contextlib.ExitStack() as closing:
+        closing.callback(traces.close)
         closing.callback(bus.close)
         closing.enter_context(control.running())
         yield Workplace(
@@ -110,6 +114,7 @@ def open_workplace(settings: Settings, options: TestOptions) -> Iterator[Workpla
             options=options,
             directory=directory,
             events=bus,
+            traces=traces,
             children=children,
             control=control,
             environment=environment(),
@@ -129,13 +134,14 @@ def _directory(options: TestOptions) -> Path:
 # -- the toolchain ---------------------------------------------------------------------------------
 
 
-def go_of_project(settings: Settings, directory: Path) -> tuple[Path, dict[str, str]] | None:
+def go_of_project(place: Workplace) -> tuple[Path, dict[str, str]] | None:
     """The `go` of the manifest and what it exports, installed if it is missing.
 
     None when there is no manifest, or it lists no Go.
     """
+    settings = place.settings
     try:
-        find_manifest(directory, named=settings.manifest)
+        path = find_manifest(place.directory, named=settings.manifest)
     except ManifestError:
         if settings.manifest is not None:
             raise
@@ -143,8 +149,11 @@ def go_of_project(settings: Settings, directory: Path) -> tuple[Path, dict[str, 
     from envy.cli.outcome import print_failures, summarise, telling_failures
     from envy.phases.environment import exported_environment
 
-    quiet = dataclasses.replace(settings, trace_file=None, trace_timeline=None, jobs=None)
-    with open_session(quiet, owns_stdout=True) as session:
+    quiet = dataclasses.replace(
+        settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
+    )
+    observers = [Relay(place.traces)] if place.traces.listening else []
+    with open_session(quiet, owns_stdout=True, observers=observers) as session:
         packages = session.manifest.packages
         specs = [spec for spec in packages if "go" in {spec.key.name, spec.alias}]
         if not specs:
@@ -172,7 +181,7 @@ def make_toolchain(place: Workplace) -> GoToolchain:
     Raises:
         NoToolchain: there is neither.
     """
-    found = go_of_project(place.settings, place.directory)
+    found = go_of_project(place)
     program, exports = found or (find_go(place.environment), {})
     return open_toolchain(
         program,
@@ -264,7 +273,7 @@ def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) 
         stream = sys.stdout if to_stdout else _opened(options.json)
         views.append(JsonView(stream, closes=not to_stdout))
     if options.junit:
-        _opened(options.junit).close()  # that it cannot be written is better known now
+        check_writable(Path(options.junit))
         views.append(JunitView(Path(options.junit)))
     if plain:
         views.append(_plain_view(settings, options, to_stdout=to_stdout))
@@ -287,7 +296,17 @@ def _plain_view(settings: Settings, options: TestOptions, *, to_stdout: bool) ->
     )
 
 
-def _opened(name: str) -> TextIO:
+def check_writable(path: Path | None) -> None:
+    """See that a file can be written, now and not when everything has run.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if path is not None:
+        _opened(path).close()
+
+
+def _opened(name: str | Path) -> TextIO:
     try:
         return Path(name).open("w", encoding="utf-8")
     except OSError as error:
@@ -295,12 +314,18 @@ def _opened(name: str) -> TextIO:
 
 
 def patterns_of(words: Sequence[str]) -> list[str]:
-    """The patterns for `go list`: a file of Go means its package's folder; nothing means all."""
+    """The patterns for `go list`: a file of Go means its package's folder; nothing means all.
+
+    Raises:
+        NothingMatched: a file that is not there.
+    """
     found = []
     for word in words:
         if word.endswith("_test.go") and Path(word).is_file():
             folder = Path(word).parent
             found.append(str(folder) if folder.is_absolute() else f"./{folder.as_posix()}")
+        elif word.endswith(".go") and not Path(word).exists():
+            raise NothingMatched(f"there is no file {word}")
         else:
             found.append(word)
     return found or ["./..."]

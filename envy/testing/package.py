@@ -133,6 +133,10 @@ class Driver(Protocol):
         """Run the tests of a built package, emitting from its `start` to its end."""
 
     @property
+    def runs_more_than_tests(self) -> bool:
+        """Whether a package has something to run though no test of it is selected."""
+
+    @property
     def build_width(self) -> int:
         """How many batches may be built at once."""
 

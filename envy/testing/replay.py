@@ -21,6 +21,8 @@ def replay(events: Iterable[StreamEvent], views: Sequence[View]) -> SessionResul
         for view in views:
             view.on_event(event)
     result = SessionResult(recorder=recorder, seconds=last - first, runs=runs_of(recorder))
+    if result.not_run:
+        result.stopped = "the saved run ends before its packages do"
     for view in views:
         view.on_end(result)
     return result

@@ -175,7 +175,7 @@ class LastRun:
 
 
 def _still_failed(tally: PackageTally, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    failed = tally.top_level("fail")
+    failed = [] if tally.outcome == "pass" else tally.top_level("fail")
     if before:
         failed += [name for name in before if name not in tally.tests]
     if failed:
@@ -187,12 +187,16 @@ def read_run(path: Path) -> Iterator[StreamEvent]:
     """The events of a saved run.
 
     Raises:
-        DamagedRun: the file cannot be read, or a line of it is no event.
+        DamagedRun: the file cannot be read, a line of it is no event, or there is none at all.
     """
+    found = False
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
+                    found = True
                     yield parse_event(line, where=f"{path}:{number}")
     except OSError as error:
         raise DamagedRun(f"cannot read {path}: {error.strerror}") from error
+    if not found:
+        raise DamagedRun(f"{path} has no events", hint="was its run ended before it began?")

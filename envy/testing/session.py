@@ -231,7 +231,7 @@ class TestSession:
     def _check_selection(self, runs: Sequence[PackageRun]) -> None:
         """A selection that leaves no test at all is a mistake of whoever made it."""
         selector = self._settings.selector
-        if not (selector.run or selector.skip):
+        if not (selector.run or selector.skip) or self._driver.runs_more_than_tests:
             return
         if any(run.failed_build or self._driver.select(run, run.selection) for run in runs):
             return

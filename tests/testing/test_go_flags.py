@@ -65,10 +65,15 @@ def test_every_flag_goes_to_build_or_run_or_is_refused(name):
 
 
 def test_files_are_relative_to_where_the_command_was_given():
-    """A profile lands where the user is, not where the test runs."""
+    """A profile lands where the user is, or in the folder that -outputdir names from there."""
     flags = GoFlags()
     flags.take("cpuprofile", "cpu.out", where=Path("/project"))
-    assert flags.run == ["-test.cpuprofile=/project/cpu.out"]
+    flags.take("coverprofile", "cover.out", where=Path("/project"))
+    assert flags.run == ["-test.cpuprofile=cpu.out"]  # which the binary puts into -outputdir
+    assert flags.profile_path(Path("/project")) == Path("/project/cover.out")
+    flags.take("outputdir", "there", where=Path("/project"))
+    assert flags.run[-1] == "-test.outputdir=/project/there"
+    assert flags.profile_path(Path("/project")) == Path("/project/there/cover.out")
 
 
 def test_words_after_args_are_the_binarys():

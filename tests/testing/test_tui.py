@@ -121,6 +121,9 @@ def test_failures_are_unfolded_and_the_rest_is_not():
         (["N"], "m/bad"),
         (["b"], "m/bad"),
         (["down", "down", "right", "down"], "sub"),
+        (["down", "down", "l", "down"], "sub"),
+        (["down", "h"], "m/a"),
+        (["down", "down", "up"], "TestOne"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
@@ -154,6 +157,33 @@ def test_keys_ask_for_runs(keys, asked):
     assert controller.asked == asked
 
 
+def run_of_p(model, *, built):
+    """One run of a package, which is built or not."""
+    model.begin()
+    if not built:
+        model.on_event(StreamEvent(action="build-output", import_path="m/p", output="p.go:1: no\n"))
+        model.on_event(StreamEvent(action="build-fail", import_path="m/p"))
+    model.on_event(event("start", "m/p"))
+    if built:
+        model.on_event(event("run", "m/p", "TestP"))
+        model.on_event(event("pass", "m/p", "TestP", elapsed=0.0))
+    ended = {"failed_build": ""} if built else {"failed_build": "m/p"}
+    model.on_event(event("pass" if built else "fail", "m/p", elapsed=0.0, **ended))
+
+
+def test_a_package_can_break_and_be_mended_between_runs():
+    """What a compiler said is shown once for each run, and mended tests come back."""
+    model = RunModel()
+    run_of_p(model, built=True)
+    run_of_p(model, built=False)
+    run_of_p(model, built=False)
+    assert [row.label for row in model.rows()] == ["m/p", "p.go:1: no"]
+    assert (model.counts["pass"], model.unbuilt) == (0, 1)
+    run_of_p(model, built=True)
+    assert [row.label for row in model.rows()] == ["m/p", "TestP"]
+    assert (model.counts["pass"], model.unbuilt) == (1, 0)
+
+
 def test_s_stops_a_run():
     """s ends what runs."""
     controller = FakeController(running=True)
@@ -162,9 +192,10 @@ def test_s_stops_a_run():
 
 
 @pytest.mark.parametrize(("running", "code"), [(False, None), (True, 130)])
-def test_q_leaves(running, code):
-    """q leaves, and stops what runs."""
-    app, _ = drive(["q"], controller=FakeController(running=running))
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+def test_q_leaves(key, running, code):
+    """q leaves, and stops what runs; so does Ctrl-C."""
+    app, _ = drive([key], controller=FakeController(running=running))
     assert app.return_value == code
 
 
@@ -202,10 +233,31 @@ def test_c_copies_the_log():
 def test_help_opens_and_closes():
     """? shows the keys, and Esc leaves them."""
     _, inside = drive(["question_mark"], then=lambda app: isinstance(app.screen, HelpScreen))
-    _, outside = drive(
-        ["question_mark", "escape"], then=lambda app: isinstance(app.screen, HelpScreen)
-    )
-    assert (inside, outside) == (True, False)
+    assert inside
+    for key in ("escape", "q", "question_mark"):
+        _, outside = drive(
+            ["question_mark", key], then=lambda app: isinstance(app.screen, HelpScreen)
+        )
+        assert not outside
+
+
+@pytest.mark.parametrize(
+    ("keys", "at"),
+    [
+        (["down"], 1),
+        (["j", "j", "k"], 1),
+        (["j", "j", "up"], 1),
+        (["end"], 3),
+        (["pagedown"], 3),
+        (["end", "pageup"], 0),
+        (["end", "home"], 0),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_keys_move_in_a_log(keys, at):
+    """The keys of movement are those of the tree."""
+    _, cursor = drive(["enter", *keys], then=lambda app: app.log_view.cursor)
+    assert cursor == at
 
 
 def test_what_a_session_says_arrives():

@@ -2,8 +2,10 @@
 
 import io
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
+import xmlschema
 
 from envy.console.text import Streams
 from envy.testing.events import StreamEvent
@@ -11,20 +13,7 @@ from envy.testing.replay import replay
 from envy.testing.views.junit import JunitView
 from envy.testing.views.plain import PlainView, ShowOutput
 
-# The schema that Jenkins publishes for JUnit files: attributes and children of each element.
-SCHEMA = {
-    "testsuites": ("disabled errors failures name tests time", "testsuite"),
-    "testsuite": (
-        "name tests failures errors time disabled skipped timestamp hostname id package",
-        "properties testcase system-out system-err",
-    ),
-    "testcase": (
-        "name assertions time classname status",
-        "skipped error failure system-out system-err",
-    ),
-    "failure": ("type message", ""),
-    "skipped": ("message", ""),
-}
+SCHEMA = Path(__file__).parent / "junit.xsd"
 
 
 def events():
@@ -54,17 +43,29 @@ def events():
 
 
 @pytest.fixture
-def report(tmp_path):
+def report_file(tmp_path):
     replay(events(), [JunitView(tmp_path / "r.xml")])
-    return ET.parse(tmp_path / "r.xml").getroot()
+    return tmp_path / "r.xml"
 
 
-def test_the_report_is_what_the_schema_allows(report):
-    """Every element has only attributes and children that Jenkins' schema names."""
-    for element in report.iter():
-        attributes, children = (text.split() for text in SCHEMA[element.tag])
-        assert set(element.attrib) <= set(attributes)
-        assert {child.tag for child in element} <= set(children)
+@pytest.fixture
+def report(report_file):
+    return ET.parse(report_file).getroot()
+
+
+def test_the_report_is_what_the_schema_allows(report_file):
+    """It validates, whatever tests are called and write."""
+    xmlschema.validate(report_file, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [('time="', 'time="-'), ("testcase", "case"), ('tests="', 'test="')]
+)
+def test_the_schema_does_not_allow_everything(report_file, right, wrong):
+    """A report with a mistake in it does not validate."""
+    report_file.write_text(report_file.read_text().replace(right, wrong))
+    with pytest.raises(xmlschema.XMLSchemaException):
+        xmlschema.validate(report_file, SCHEMA)
 
 
 def test_the_report_has_the_numbers_and_the_reasons(report):

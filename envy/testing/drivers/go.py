@@ -13,7 +13,7 @@ from envy.testing.drivers.go_build import BinaryStore, build_batch, divide, is_w
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker
 from envy.testing.drivers.go_list import GoPackage, list_packages
-from envy.testing.drivers.go_run import PackageRunner
+from envy.testing.drivers.go_run import SKIPS, PackageRunner
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.package import (
     Emit,
@@ -23,7 +23,7 @@ from envy.testing.package import (
     TestPackage,
     Verdict,
 )
-from envy.testing.patterns import select_top_level
+from envy.testing.patterns import select_top_level, split_alternatives
 
 
 class GoDriver:
@@ -55,15 +55,18 @@ class GoDriver:
         self._numbers = itertools.count(1)
         self._profiles: list[Path] = []
         self._lock = threading.Lock()
-        # Go builds with this many at once by itself; an old one is called for each package.
-        self._builds_many = toolchain.version >= (1, 21)
         self.ends_at: float | None = None
         self.on_built: Callable[[int], None] | None = None
 
     @property
     def build_width(self) -> int:
         """One call of the compiler at a time, which then uses all the jobs."""
-        return 1 if self._builds_many else self._build_jobs
+        return 1 if self._toolchain.builds_many else self._build_jobs
+
+    @property
+    def runs_more_than_tests(self) -> bool:
+        """Benchmarks and fuzzing: `-run=^$ -bench=.` is how one runs nothing but these."""
+        return self._flags.changes_set
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
         """The packages that the patterns mean, sorted."""
@@ -89,7 +92,7 @@ class GoDriver:
 
     def batches(self, runs: Sequence[PackageRun]) -> list[list[PackageRun]]:
         """What is built by one call each."""
-        return divide(runs, many=self._builds_many)
+        return divide(runs, many=self._toolchain.builds_many)
 
     def build(self, batch: Sequence[PackageRun]) -> None:
         """Build some packages."""
@@ -98,7 +101,7 @@ class GoDriver:
             self._store,
             batch,
             self._flags.build,
-            jobs=self._build_jobs if self._builds_many else 1,
+            jobs=self._build_jobs if self._toolchain.builds_many else 1,
             ends_at=self.ends_at,
             on_built=self.on_built,
         )
@@ -111,14 +114,22 @@ class GoDriver:
             names = tuple(name for name in names if name in wanted)
         if not selection.run and not selection.skip:
             return names
+        self._check_skip(selection.skip)
         found = select_top_level(names, run=selection.run, skip=selection.skip)
         return found if found is not None else self._ask_binary(run, names, selection)
+
+    def _check_skip(self, pattern: str) -> None:
+        if self._toolchain.version < SKIPS and any(
+            len(parts) > 1 for parts in split_alternatives(pattern)
+        ):
+            raise UsageError(
+                f"--skip of subtests needs Go 1.20, and this is {self._toolchain.version_text}",
+                hint="skip whole tests, by a pattern without a slash",
+            )
 
     def _ask_binary(
         self, run: PackageRun, names: Sequence[str], selection: Selection
     ) -> tuple[str, ...]:
-        from envy.testing.patterns import split_alternatives
-
         kept = set(names)
         if run.binary is None or not names:
             return tuple(names)
@@ -174,7 +185,8 @@ class GoDriver:
     def finish(self) -> None:
         """Write what the packages made together: the profile of coverage."""
         self._store.prune()
-        if not self._flags.cover_profile:
+        profile = self._flags.profile_path(self._toolchain.directory)
+        if profile is None:
             return
         lines: list[str] = []
         for path in sorted(self._profiles, key=lambda path: int(path.stem)):
@@ -183,8 +195,6 @@ class GoDriver:
                 lines += rows if not lines else rows[1:]
         try:
             text = "\n".join(lines) + "\n" if lines else "mode: set\n"
-            Path(self._flags.cover_profile).write_text(text, encoding="utf-8")
+            profile.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise EnvyError(
-                f"cannot write {self._flags.cover_profile}: {error.strerror}"
-            ) from error
+            raise EnvyError(f"cannot write {profile}: {error.strerror}") from error

@@ -3,7 +3,8 @@
 Guarantees
   A kept binary is whole: it is built elsewhere and its folder renamed into place, so whatever ends
   envy in between leaves nothing that a later run would take for one.
-  Packages whose binaries would have the same name are never in one call.
+  Packages whose binaries would have the same name are never in one call, nor is one that cannot be
+  loaded in one with others: a Go before 1.24 then builds none of them.
 """
 
 from __future__ import annotations
@@ -122,7 +123,10 @@ def divide(runs: Sequence[PackageRun], *, many: bool) -> list[list[PackageRun]]:
     if not many:
         return [[run] for run in runs]
     batches: list[dict[str, PackageRun]] = []
+    alone = [[run] for run in runs if not _detail(run).is_sound]
     for run in runs:
+        if not _detail(run).is_sound:
+            continue
         # Names are compared without case, for file systems that do so.
         name = _detail(run).binary_name.casefold()
         batch = next((batch for batch in batches if name not in batch), None)
@@ -130,7 +134,7 @@ def divide(runs: Sequence[PackageRun], *, many: bool) -> list[list[PackageRun]]:
             batch = {}
             batches.append(batch)
         batch[name] = run
-    return [list(batch.values()) for batch in batches]
+    return [*(list(batch.values()) for batch in batches), *alone]
 
 
 def build_batch(
@@ -146,24 +150,31 @@ def build_batch(
     """Build the binaries of some packages by one call, telling how many there are as they come."""
     timeout = None if ends_at is None else max(0.0, ends_at - time.monotonic())
     with store.workshop() as workshop:
-        words = ["test", "-c", "-o", f"{workshop}{os.sep}", f"-p={jobs}"]
+        # A folder is understood by a Go that builds many at once; another has one to build.
+        place = f"{workshop}{os.sep}"
+        if not toolchain.builds_many:
+            place += _binary_name(toolchain, batch[0])
+        words = ["test", "-c", "-o", place, f"-p={jobs}"]
         if toolchain.version >= (1, 24):
             words.append("-json")
         words += [*flags, *(run.package.name for run in batch)]
         with _watching(workshop, on_built):
             completed = toolchain.call(words, timeout=timeout)
         events = _events(completed.stdout, completed.stderr)
+        cause = ""
         for run in batch:
-            detail = _detail(run)
-            suffix = toolchain.variables.get("GOEXE", "")
-            binary = workshop / f"{detail.binary_name}{suffix}"
+            binary = workshop / _binary_name(toolchain, run)
             if binary.exists():
                 run.binary = store.keep(binary, run.key)
-            elif not run.package.has_tests and not _failures(run, events):
+            elif (
+                not run.package.has_tests
+                and not _failures(run, events)
+                and (len(batch) > 1 or not completed.exit_code)
+            ):
                 binary.touch()  # compiled and found right; there is nothing to run
                 run.binary = store.keep(binary, run.key)
             else:
-                _note_failure(run, events, timed_out=completed.timed_out)
+                cause = _note_failure(run, events, timed_out=completed.timed_out, cause=cause)
 
 
 @contextlib.contextmanager
@@ -189,15 +200,19 @@ def _watching(workshop: Path, on_built: Callable[[int], None] | None) -> Iterato
 
 
 def _note_failure(
-    run: PackageRun, events: dict[str, list[StreamEvent]], *, timed_out: bool
-) -> None:
-    """Why there is no binary: it failed itself, or something that it imports did."""
+    run: PackageRun, events: dict[str, list[StreamEvent]], *, timed_out: bool, cause: str
+) -> str:
+    """Why there is no binary: it failed itself, or something that it imports did.
+
+    What belongs to no package is told once for the whole call: `cause` is the package of the call
+    that has told it already, and what is returned is what it then is.
+    """
     name = run.package.name
     failed = _failures(run, events)
-    run.failed_build = failed[0] if failed else name
+    run.failed_build = failed[0] if failed else cause or name
     for path in failed:
         run.build_events += events[path]
-    if not failed:
+    if not failed and not cause:
         reason = (
             "total timeout" if timed_out else "no binary was made, and the build did not say why"
         )
@@ -208,6 +223,7 @@ def _note_failure(
             StreamEvent(action="build-output", time=now, import_path=name, output=text),
             StreamEvent(action="build-fail", time=now, import_path=name),
         ]
+    return cause if failed else cause or name
 
 
 def _failures(run: PackageRun, events: dict[str, list[StreamEvent]]) -> list[str]:
@@ -269,13 +285,18 @@ def _sort_text(lines: Sequence[str], found: dict[str, list[StreamEvent]], now: f
     path = ""
     for line in lines:
         if line.startswith("# "):
-            path = line[2:].strip().strip("[]")
+            path = line[2:].strip()
+            path = path.strip("[]") if path.startswith("[") else path  # `# [PATH]` is vet's
             if path not in found:
                 found[path] = [StreamEvent(action="build-fail", time=now, import_path=path)]
         row = StreamEvent(action="build-output", time=now, import_path=path, output=f"{line}\n")
         events = found.setdefault(path, [])
         at = len(events) - 1 if events and events[-1].action == "build-fail" else len(events)
         events.insert(at, row)
+
+
+def _binary_name(toolchain: GoToolchain, run: PackageRun) -> str:
+    return _detail(run).binary_name + toolchain.variables.get("GOEXE", "")
 
 
 def _detail(run: PackageRun) -> GoPackage:

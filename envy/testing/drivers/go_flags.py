@@ -96,6 +96,7 @@ class GoFlags:
     run: list[str] = field(default_factory=list)
     directory: str = ""
     cover_profile: str = ""
+    output_directory: str = ""
     execute_with: str = ""
     fuzz: str = ""
     single_package: str = ""  # the flag that allows one package only
@@ -120,13 +121,25 @@ class GoFlags:
         elif flag.route is Route.RUN:
             self.run.append(f"-test.{text[1:]}")
         elif flag.route is Route.FILE:
-            self.run.append(f"-test.{name}={where / (value or '')}")
+            self._take_file(name, value or "", where)
         else:
-            self._take_special(name, value or "", where)
+            self._take_special(name, value or "")
 
-    def _take_special(self, name: str, value: str, where: Path) -> None:
+    def _take_file(self, name: str, value: str, where: Path) -> None:
+        """What is relative, the binary puts into its -outputdir: `where`, if none is named."""
+        if name == "outputdir":
+            value = self.output_directory = str(where / value)
+        self.run.append(f"-test.{name}={value}")
+
+    def profile_path(self, where: Path) -> Path | None:
+        """Where -coverprofile is to be written, if it is."""
+        if not self.cover_profile:
+            return None
+        return where / self.output_directory / self.cover_profile
+
+    def _take_special(self, name: str, value: str) -> None:
         if name == "coverprofile":
-            self.cover_profile = str(where / value)
+            self.cover_profile = value
             self.build.append("-cover")
         elif name == "exec":
             self.execute_with = value

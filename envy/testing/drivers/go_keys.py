@@ -15,7 +15,7 @@ from blake3 import blake3
 from envy.testing.drivers.go_list import GoPackage, own_files
 from envy.testing.drivers.go_toolchain import GoToolchain
 
-DRIVER_VERSION = "go-1"
+DRIVER_VERSION = "go-2"
 
 
 class KeyMaker:

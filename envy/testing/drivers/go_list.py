@@ -38,6 +38,7 @@ class GoPackage:
     main: str  # the import path of the test's main package; "" when there are no test files
     binary_name: str
     records: Mapping[str, Mapping[str, Any]]  # everything that was listed, by import path
+    is_sound: bool = True  # False: `go list` has something against it, or what it imports
 
 
 def list_packages(
@@ -61,7 +62,12 @@ def list_packages(
         raise UsageError(*_complaint(complaints))
     if not matched or _are_all_missing(matched):
         raise _nothing(toolchain, patterns, flags, complaints, matched)
-    packages = [_test_package(row, records) for row in matched]
+    unsound = {
+        row.get("ForTest") or row["ImportPath"].removesuffix(".test")
+        for row in records.values()
+        if row.get("Incomplete") or row.get("Error")
+    }
+    packages = [_test_package(row, records, unsound) for row in matched]
     return sorted(packages, key=lambda package: package.name)
 
 
@@ -80,7 +86,9 @@ def _is_matched(row: Mapping[str, Any]) -> bool:
     return not row.get("DepOnly") and not row.get("ForTest") and not is_generated
 
 
-def _test_package(row: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> TestPackage:
+def _test_package(
+    row: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]], unsound: set[str]
+) -> TestPackage:
     path = row["ImportPath"]
     main = f"{path}.test"
     has_tests = bool(row.get("TestGoFiles") or row.get("XTestGoFiles"))
@@ -95,6 +103,7 @@ def _test_package(row: Mapping[str, Any], records: Mapping[str, Mapping[str, Any
             main=main if main in records else "",
             binary_name=_binary_name(row),
             records=records,
+            is_sound=path not in unsound,
         ),
     )
 

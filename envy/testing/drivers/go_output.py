@@ -28,6 +28,7 @@ _MARK = 0x16
 _MARK_BYTE = b"\x16"
 _UPDATE = re.compile(rb"=== (RUN|PAUSE|CONT|NAME|PASS|FAIL|SKIP|ATTR|ARTIFACTS) +(.*)")
 _REPORT = re.compile(rb"((?:    )*)--- (PASS|FAIL|SKIP|BENCH): (.*?)(?: \(([0-9.]+)s\))?$")
+_FRAMING = (b"=== ", b"--- ", b"PASS", b"FAIL")  # what is in a line of framing without a mark
 _MARKUP = re.compile(rb"\x1b(?s:.)|[\x0e\x0f]")
 # A line ends with \n, or before a mark that is not escaped.
 # Possessive throughout: a line without its end must not cost more than its length.
@@ -87,13 +88,16 @@ class OutputConverter:
     def feed(self, chunk: bytes) -> None:
         """Take some bytes."""
         self.saw_output = True
-        if self._marks and self._is_flood(chunk):
-            self._put_aside(self._rest + chunk)
-            self._rest = b""
-            return
         data = self._rest + chunk
         self._rest = b""
-        if self._marks and self._is_much(data):
+        if self._is_flood(data):
+            cut = len(data) if self._marks else data.rfind(b"\n") + 1
+            if len(data) - cut < _LONG_LINE:  # what may yet become an old Go's framing
+                self._rest, data = data[cut:], data[:cut]
+            if data:
+                self._put_aside(data)
+            return
+        if self._is_much(data):
             cut = data.rfind(b"\n") + 1
             self._inside_line = False
             self._output(data[:cut])
@@ -147,8 +151,12 @@ class OutputConverter:
         text = line.rstrip(b"\r\n")
         if _UPDATE.match(text) or _REPORT.match(text) or text in {b"PASS", b"FAIL"}:
             self._framing(line)
-        else:
-            self._output(line)
+            return
+        # After the report of a test that went well comes what is not indented from elsewhere: a
+        # benchmark, or a panic between two tests.
+        if self._reports and self._reports[0][0] != "fail" and line[:1] not in {b" ", b"\t", b""}:
+            self._flush_reports(0)
+        self._output(line)
 
     def _framing(self, line: bytes) -> None:
         text = line.rstrip(b"\r\n")
@@ -157,6 +165,7 @@ class OutputConverter:
             self._test = ""
             self.progress.summary = text.decode()
             self.progress.died_in = ""
+            self._end_benchmarks()
             self._change()
             self._output(line, kind="frame")
             return
@@ -219,11 +228,20 @@ class OutputConverter:
         self._change()
         progress = self.progress
         progress.died_in = ""
+        if action == "run":
+            self._end_benchmarks()
         if action in {"run", "cont"}:
             progress.active[name] = progress.last_change
             progress.open[name] = None
         elif action == "pause":
             progress.active.pop(name, None)
+
+    def _end_benchmarks(self) -> None:
+        """A benchmark is begun as a test is, but no line says that it has ended: the next does."""
+        progress = self.progress
+        for name in [name for name in progress.open if name.startswith("Benchmark")]:
+            progress.active.pop(name, None)
+            del progress.open[name]
 
     def _note_end(self, name: str, action: str) -> None:
         self._change()
@@ -238,24 +256,23 @@ class OutputConverter:
 
     # -- output --------------------------------------------------------------------------------
 
-    def _is_flood(self, chunk: bytes) -> bool:
+    def _is_flood(self, data: bytes) -> bool:
         volume = self._volumes.get(self._test)
-        return (
-            volume is not None
-            and volume.head >= HEAD
-            and not self._reports
-            and _MARK_BYTE not in chunk
-            and not self._rest.startswith(_MARK_BYTE)
-        )
+        return volume is not None and volume.head >= HEAD and not self._may_frame(data)
+
+    def _may_frame(self, data: bytes) -> bool:
+        """Whether there may be a line in it that says more than that it is output."""
+        if self._reports or _MARK_BYTE in data:
+            return True
+        return not self._marks and any(word in data for word in _FRAMING)
 
     def _is_much(self, data: bytes) -> bool:
         volume = self._volumes.get(self._test)
         return (
             volume is not None
             and volume.head >= _MUCH
-            and not self._reports
-            and _MARK_BYTE not in data
             and b"\n" in data
+            and not self._may_frame(data)
         )
 
     def _put_aside(self, data: bytes) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.children import Children
-from envy.errors import EnvyError, UsageError
+from envy.errors import EnvyError, ScriptFailed, UsageError
 from envy.process import Completed, Invocation, run
 
 # What says nothing about what is built: places of this machine and of this run.
@@ -64,6 +64,27 @@ class GoToolchain:
         )
 
     @property
+    def target(self) -> str:
+        """What it builds for: `linux/amd64`."""
+        return f"{self.variables.get('GOOS')}/{self.variables.get('GOARCH')}"
+
+    @property
+    def is_native(self) -> bool:
+        """Whether that is this machine."""
+        names = self.variables
+        return self.target == f"{names.get('GOHOSTOS')}/{names.get('GOHOSTARCH')}"
+
+    @property
+    def version_text(self) -> str:
+        """The version, for people."""
+        return ".".join(map(str, self.version))
+
+    @property
+    def builds_many(self) -> bool:
+        """Whether one `go test -c` takes many packages."""
+        return self.version >= (1, 21)
+
+    @property
     def build_facts(self) -> list[str]:
         """What of the environment decides what is built."""
         return [
@@ -100,24 +121,33 @@ def open_toolchain(
     """Ask a toolchain what it is.
 
     Raises:
-        UsageError: it cannot work in this directory; EnvyError: it cannot be run.
+        UsageError: it cannot work in this directory; NoToolchain: it is none, or cannot be run.
     """
     argv = [str(program), "env", "-json"]
-    completed = run(
-        Invocation(
-            argv=argv,
-            command="go env -json",
-            cwd=directory,
-            environment=environment,
-            children=children,
-            label="go",
-            capture=True,
+    try:
+        completed = run(
+            Invocation(
+                argv=argv,
+                command="go env -json",
+                cwd=directory,
+                environment=environment,
+                children=children,
+                label="go",
+                capture=True,
+            )
         )
-    )
+    except ScriptFailed as error:
+        raise NoToolchain(f"{program} cannot be run: {error.message}") from error
     if completed.exit_code:
         text = completed.stderr.decode("utf-8", "replace").strip()
         raise UsageError(f"go env failed: {text or f'exit code {completed.exit_code}'}")
-    variables: dict[str, str] = json.loads(completed.stdout)
+    try:
+        variables: dict[str, str] = json.loads(completed.stdout)
+    except ValueError as error:
+        raise NoToolchain(
+            f"{program} is no Go toolchain: `go env -json` wrote {completed.stdout[:40]!r}",
+            hint=f"put Go first on the PATH, or add it to envy.lua: {MANIFEST_LINE}",
+        ) from error
     root = Path(variables["GOROOT"])
     return GoToolchain(
         program=program,

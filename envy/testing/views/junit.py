@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from envy.testing.events import StreamEvent
+from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally
 from envy.testing.session import SessionResult
 
@@ -25,7 +26,7 @@ class JunitView:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._output: dict[tuple[str, str], list[str]] = {}
+        self._output: dict[tuple[str, str], Excerpt] = {}
         self._started = time.time()
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
@@ -35,7 +36,9 @@ class JunitView:
         """Keep output, and drop that of tests that went well."""
         key = (event.package, event.test)
         if event.action == "output" and event.output:
-            self._output.setdefault(key, []).append(event.output)
+            if key not in self._output:
+                self._output[key] = Excerpt(_LONGEST)
+            self._output[key].add(event.output)
         elif event.test and event.action == "pass":
             self._output.pop(key, None)
 

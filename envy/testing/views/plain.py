@@ -1,17 +1,25 @@
 """Lines for a reader: results on one stream, what is being done on the other.
 
-A test's output is shown when it has ended and failed; of a package, a line when it has ended.
+A test's output is shown when it has ended and failed; of a package, a line when it has ended. What
+benchmarks and fuzzing say is what they are run for, and is always shown.
 """
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterable
 from enum import Enum
 
 from envy.console.text import Streams, format_seconds, safe_lines, write_line
 from envy.testing.events import ENDINGS, StreamEvent
+from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally, Recorder
 from envy.testing.session import SessionResult
+
+_KEPT = 8 << 20  # characters of a test and its subtests, or of a package outside of tests
+_MEASURED = re.compile(r"Benchmark\S*\s+\d+\s.*/op")
+_FRAME = re.compile(r"=== |Benchmark\S*$")
 
 
 class ShowOutput(Enum):
@@ -49,7 +57,7 @@ class PlainView:
         self._drawn = False
         self._drawn_at = 0.0
         self._recorder = Recorder()
-        self._held: dict[str, list[str]] = {}  # output by top-level test, "" the package
+        self._held: dict[str, Excerpt] = {}  # output by top-level test, "" the package
         self._built = False
 
     # -- what happens --------------------------------------------------------------------------
@@ -62,7 +70,7 @@ class PlainView:
             self._draw(phase, done, total)
         elif phase == "building" and total and phase not in self._said:
             self._said.add(phase)
-            self._say(f"building {total} packages")
+            self._say(f"building {counted(total, 'package')}")
 
     def on_event(self, event: StreamEvent) -> None:
         """Hold output back until it is known whether it is to be shown."""
@@ -70,35 +78,45 @@ class PlainView:
         if not event.package:
             self._on_build(event)
         elif event.action == "output":
-            if event.output:
-                self._held.setdefault(event.top_level, []).append(event.output)
+            if event.output and event.output.startswith("fuzz: ") and not self._quiet:
+                self._write(event.output)  # how far it is; it may go on for hours
+            elif event.output:
+                self._hold(event.top_level, event.output)
         elif event.test:
             if event.action in ENDINGS and "/" not in event.test:
                 self._on_test_end(event)
         elif event.action in ENDINGS:
             self._on_package_end(event)
 
+    def _hold(self, test: str, text: str) -> None:
+        held = self._held.get(test)
+        if held is None:
+            held = self._held[test] = Excerpt(_KEPT)
+        held.add(text)
+
     def _on_build(self, event: StreamEvent) -> None:
         if event.action == "build-output" and event.output and self._show is not ShowOutput.NONE:
             self._write(event.output)
 
     def _on_test_end(self, event: StreamEvent) -> None:
-        output = self._held.pop(event.test, [])
+        output = self._held.pop(event.test, ())
         if self._slow and (event.elapsed or 0.0) >= self._slow:
-            self._write(f"SLOW  {event.package}.{event.test}\t{event.elapsed:.2f}s")
+            self._write(f"SLOW  {event.package}.{event.test}  {event.elapsed:.2f}s")
         if self._show is ShowOutput.ALL or (
             self._show is ShowOutput.FAILED and event.action == "fail"
         ):
-            self._write("".join(output))
+            self._write_all(output)
 
     def _on_package_end(self, event: StreamEvent) -> None:
         tally = self._recorder.packages[event.package]
-        loose = self._held.pop("", [])
+        loose = _without_summary(self._held.pop("", ()))
         rest = [line for lines in self._held.values() for line in lines]
         self._held.clear()
         failed = event.action == "fail"
         if self._show is ShowOutput.ALL or (failed and self._show is ShowOutput.FAILED):
-            self._write("".join(rest) + "".join(_without_summary(loose)))
+            self._write_all([*rest, *loose])
+        elif self._show is ShowOutput.FAILED:
+            self._write_all(_benchmarks([*loose, *rest]))
         if failed or not self._quiet:
             line = _package_line(tally)
             if line:
@@ -120,7 +138,7 @@ class PlainView:
         if self._coverage:
             for tally in result.recorder.packages.values():
                 if tally.coverage:
-                    self._write(f"coverage  {tally.name}\t{tally.coverage}")
+                    self._write(f"coverage  {tally.name}  {tally.coverage}")
         failures = failed_tests(result.recorder)
         if failures and self._show is not ShowOutput.NONE:
             self._write("failed:")
@@ -132,7 +150,9 @@ class PlainView:
         for run in result.runs:
             if run.binary is not None and run.package.has_tests and not self._quiet:
                 how = "kept" if run.kept else "built"
-                self._write(f"{how:5} {run.package.name}\t{len(run.package.tests)} tests")
+                self._write(
+                    f"{how:5} {run.package.name}  {counted(len(run.package.tests), 'test')}"
+                )
 
     def _tell_profile(self, result: SessionResult) -> None:
         phases = "  ".join(f"{name} {seconds:.2f}s" for name, seconds in result.phases.items())
@@ -142,6 +162,16 @@ class PlainView:
             self._write(f"  {run.package.name}: {parts}{' (binary kept)' if run.kept else ''}")
 
     # -- writing -------------------------------------------------------------------------------
+
+    def _write_all(self, pieces: Iterable[str]) -> None:
+        """Write what was held: line by line, and not as one text that may be of many megabytes."""
+        line = ""
+        for piece in pieces:
+            line += piece
+            if line.endswith("\n"):
+                self._write(line)
+                line = ""
+        self._write(line)
 
     def _write(self, text: str) -> None:
         self._erase()
@@ -170,15 +200,27 @@ class PlainView:
             self._drawn = False
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 package`, `2 packages`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def bar(done: int, total: int, *, width: int = 20) -> str:
     """A bar of progress."""
     filled = round(width * done / total) if total else 0
     return f"[{'█' * filled}{'░' * (width - filled)}]"
 
 
-def _without_summary(lines: list[str]) -> list[str]:
+def _without_summary(lines: Iterable[str]) -> list[str]:
     """The package's own output, less what the line of the package says again."""
     return [line for line in lines if line not in {"PASS\n", "FAIL\n"} and not _is_result(line)]
+
+
+def _benchmarks(lines: list[str]) -> list[str]:
+    """What `go test -bench` prints of these lines: nothing unless there is a result among them."""
+    if not any(_MEASURED.match(line) for line in lines):
+        return []
+    return [line for line in lines if not _FRAME.match(line)]
 
 
 def _is_result(line: str) -> bool:
@@ -188,22 +230,26 @@ def _is_result(line: str) -> bool:
 def _package_line(tally: PackageTally) -> str:
     count = len([name for name in tally.tests if "/" not in name])
     if tally.outcome == "skip":
-        return f"?     {tally.name}\t[no test files]"
+        return f"?     {tally.name}  [no test files]"
     if tally.failed_build:
-        return f"FAIL  {tally.name}\t[build failed]"
+        return f"FAIL  {tally.name}  [build failed]"
     if tally.outcome == "pass":
         notes = f", {len(tally.flaky)} flaky" if tally.flaky else ""
+        inner = len(tally.top_level("fail"))
+        notes += f", {inner} failed inside of tests" if inner else ""
         notes += ", left processes behind" if tally.leaks else ""
-        return f"ok    {tally.name}\t{tally.seconds:.3f}s\t({count} tests{notes})"
+        return f"ok    {tally.name}  {tally.seconds:.3f}s  ({counted(count, 'test')}{notes})"
     reason = f" [{tally.reason}]" if tally.reason else ""
-    failed = len(tally.top_level("fail"))
-    return f"FAIL  {tally.name}\t{tally.seconds:.3f}s\t({failed} of {count} tests failed){reason}"
+    part = f"{len(tally.top_level('fail'))} of {counted(count, 'test')} failed"
+    return f"FAIL  {tally.name}  {tally.seconds:.3f}s  ({part}){reason}"
 
 
 def failed_tests(recorder: Recorder) -> list[str]:
     """A line for each test that failed, for each package that did so without one."""
     lines = []
     for tally in recorder.packages.values():
+        if tally.outcome == "pass":  # what failed are tests that its tests ran, and meant to
+            continue
         for name in tally.failures:
             reason = tally.failures[name]
             lines.append(f"{tally.name}.{name}" + (f" ({reason})" if reason else ""))
@@ -220,11 +266,11 @@ def summary_line(result: SessionResult) -> str:
     if result.built_only:
         built = sum(run.binary is not None for run in result.runs)
         unbuilt = f", {counts.unbuilt} failed to build" if counts.unbuilt else ""
-        return f"built {built} packages{unbuilt} in {format_seconds(result.seconds)}"
+        return f"built {counted(built, 'package')}{unbuilt} in {format_seconds(result.seconds)}"
     parts = [f"{counts.passed} passed", f"{counts.failed} failed", f"{counts.skipped} skipped"]
     if counts.flaky:
         parts.append(f"{counts.flaky} flaky")
-    where = f"{counts.packages} packages"
+    where = counted(counts.packages, "package")
     notes = []
     if counts.failed_packages:
         notes.append(f"{counts.failed_packages} failed")

@@ -75,6 +75,7 @@ class RunModel:
         """A run begins: what it does not touch stays as it is."""
         self.phase, self.done, self.total = "discovering", 0, 0
         self.current, self.ended = None, ""
+        self._builds.clear()  # what is not built this time says so again
         self.changes += 1
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
@@ -164,12 +165,18 @@ class RunModel:
             self.unbuilt += 1
             text = "".join(self._builds.get(event.failed_build, []))
             self.output[event.package] = [("", text)]
-            package.children.clear()
+            self._forget_tests(package)
             for number, line in enumerate(text.splitlines()[:6]):
                 note = Node(event.package, "", safe_line(line), 1, status="note")
                 package.children[f"note {number}"] = note
         if self.current is not None and self.current.package == event.package:
             self.current = None
+
+    def _forget_tests(self, package: Node) -> None:
+        """A package that is not built has none; a later run may find them again, or others."""
+        for key in [key for key in self._tests if key[0] == package.package]:
+            self._count(package, self._tests.pop(key).status, -1)
+        package.children.clear()
 
     # -- what is shown -------------------------------------------------------------------------
 
