@@ -24,8 +24,12 @@ MIXED = (
 class Terminal:
     """A command on a pseudo-terminal."""
 
-    def __init__(self, project, *words):
+    def __init__(self, project, *words, controls=False):
         self.primary, secondary = pty.openpty()
+
+        def take():
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
         fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         self.process = subprocess.Popen(
             [envy_command(), "test", *words],
@@ -35,6 +39,7 @@ class Terminal:
             stdout=secondary,
             stderr=secondary,
             start_new_session=True,
+            preexec_fn=take if controls else None,  # noqa: PLW1509  the tests start no threads
         )
         os.close(secondary)
         self.seen = b""
@@ -92,6 +97,19 @@ def test_leaving_a_run_ends_it(go_project):
     terminal.read_until(b"TestLong")
     terminal.press(b"q")
     assert terminal.code() == 130
+
+
+@pytest.mark.parametrize("words", [[], ["--load", "run.json"]])
+@pytest.mark.parametrize("controls", [True, False])
+def test_a_terminal_that_goes_ends_the_view(go_project, controls, words):
+    """When the window is closed, or the line breaks, nothing is left that works on for nobody."""
+    go_project.test("p", MIXED)
+    row = {"Action": "pass", "Package": "saved/one", "Elapsed": 0.5}
+    go_project.write("run.json", json.dumps(row) + "\n")
+    terminal = Terminal(go_project, *words, controls=controls)
+    terminal.read_until(b"saved/one" if words else b"done in")
+    os.close(terminal.primary)
+    assert terminal.process.wait(timeout=20) is not None
 
 
 def test_a_saved_run_can_be_looked_at(go_project):

@@ -21,6 +21,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from envy.testing.views.tui.model import RunModel, header_text
+from envy.testing.views.tui.terminal import watch_terminal
 from envy.testing.views.tui.widgets import Log, TestTree
 
 _EVENTS_AT_ONCE = 5000
@@ -118,6 +119,7 @@ class TestApp(App[int]):
         self.messages: deque[Message] = deque()
         self.controller = controller
         self._clock = clock
+        self._hung_up: Callable[[], bool] = lambda: False
         self._seen = -1
         self._header: Static | None = None
         self._header_text = ""
@@ -136,9 +138,12 @@ class TestApp(App[int]):
         """Begin."""
         self._header = self.query_one("#header", Static)
         self.test_tree.focus()
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
             # Textual's loop has taken over signals from whoever handled them before.
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.action_leave)
+            for name in ("SIGTERM", "SIGHUP"):
+                number = getattr(signal, name)
+                asyncio.get_running_loop().add_signal_handler(number, self.action_leave)
+        self._hung_up = watch_terminal()
         self.take_messages()
         self.set_interval(1 / 15, self.take_messages)
 
@@ -152,6 +157,9 @@ class TestApp(App[int]):
 
     def take_messages(self) -> None:
         """Apply what has come from the session, and show it."""
+        if self._hung_up():
+            self.action_leave()  # nobody is there any more, and Textual would read on for ever
+            return
         header = self._header
         if header is None or not header.is_attached or len(self.screen_stack) > 1:
             return  # the help page is over it, or the app is leaving
