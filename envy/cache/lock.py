@@ -33,6 +33,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blake3 import blake3
+
 from envy.cache.filesystem import explained
 from envy.errors import CacheError, Cancelled, InternalError
 from envy.interpreter import released
@@ -121,8 +123,11 @@ class FileLock:
             os.close(descriptor)
 
     def mark(self) -> dict[str, str]:
-        """Variables for what works under this lock, by which it is found should its owner die."""
-        return {MARK: _mark_of(_this_process(), self.path)}
+        """The variable for what works under this lock, by which it is found should its owner die.
+
+        Each lock has a name of its own for it: programs may work under several.
+        """
+        return {_mark_name(self.path): _mark_of(_this_process())}
 
     def owner(self) -> LockOwner | None:
         """Who holds the lock, or held it when it died; None if nobody does."""
@@ -177,9 +182,9 @@ class FileLock:
         previous = _read_record(descriptor)
         if previous is not None:
             end_orphans(previous.groups, path=self.path)
-            mark = _mark_of({"pid": previous.pid, "start_time": previous.start_time}, self.path)
+            mark = _mark_of({"pid": previous.pid, "start_time": previous.start_time})
             with released():
-                _end_marked(f"{MARK}={mark}".encode("utf-8", "surrogateescape"))
+                _end_marked(f"{_mark_name(self.path)}={mark}".encode("ascii"))
         with self._changing:
             self._groups = {}
             self._since = time.time()
@@ -203,8 +208,12 @@ class FileLock:
             raise explained(error, doing="write to a lock file", path=self.path) from error
 
 
-def _mark_of(process: Mapping[str, object], path: str) -> str:
-    return f"{process['pid']}:{process['start_time']}:{path}"
+def _mark_name(path: str) -> str:
+    return f"{MARK}_{blake3(os.fsencode(path)).hexdigest()[:16]}"
+
+
+def _mark_of(process: Mapping[str, object]) -> str:
+    return f"{process['pid']}:{process['start_time']}"
 
 
 def _open(path: str) -> int:
