@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick
+.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-publish
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use 
 
 bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="--json FILE --compare OLD"
 	$(BIN)/python tests/benchmarks/bench.py $(BENCH_ARGS)
+	$(BIN)/python tests/benchmarks/publish.py
+
+bench-publish: $(VENV)/.installed ## Measure publishing 2 GB against cp and hashing; takes 6 GB of disk
+	$(BIN)/python tests/benchmarks/publish.py $(BENCH_ARGS)
 
 bench-quick: $(VENV)/.installed ## The same for a few sizes, in two minutes
 	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)

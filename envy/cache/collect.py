@@ -20,13 +20,12 @@ from dataclasses import dataclass, field
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.inventory import EntryReport, Inventory
 from envy.cache.layout import MARKER, CacheLayout, EntryPaths
-from envy.cache.lease import gate, leased_entries
+from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
-from envy.cache.usage import RUN, Use, Uses, used_since
+from envy.cache.usage import DAY, RUN, Use, Uses, used_since
 from envy.errors import CacheError
 from envy.interpreter import released
 
-DAY = 86400.0
 DEFAULT_UNUSED_FOR = 30 * DAY
 _RELIED_UPON = "a command that runs relies upon it"
 
@@ -223,11 +222,12 @@ def _move_away(layout: CacheLayout, verdict: Verdict, known: Uses, files: FileSy
         return False
     try:
         with gate(layout):
-            if entry.name in leased_entries(layout) or entry.name in used_since(layout, known):
+            if entry.name in leased_names(layout) or entry.name in used_since(layout, known):
                 return False
             if not os.path.isdir(entry.location) or _changed(verdict.entry):
                 return False
             move_to_trash(layout, entry, files=files)
+        lock.remove()
     finally:
         lock.release()
     return True

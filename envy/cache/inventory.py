@@ -109,7 +109,7 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
         if not stat.S_ISDIR(status.st_mode):
             total += status.st_size
         elif entry.name != ASSET or payload is None:
-            size, below = _walked(entry.path)
+            size, below = walked(entry.path)
             total, newest = total + size, max(newest, below)
     return total, newest
 
@@ -123,7 +123,8 @@ def _recorded_size(paths: EntryPaths) -> int | None:
         return None
 
 
-def _walked(top: str) -> tuple[int, float]:
+def walked(top: str) -> tuple[int, float]:
+    """The bytes of all files below a folder, and when a folder of it changed last."""
     total, newest = 0, 0.0
     for directory, _, names in os.walk(top):
         with contextlib.suppress(FileNotFoundError):

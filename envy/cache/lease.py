@@ -1,5 +1,7 @@
 """Leases: what running commands rely upon, so that gc leaves it alone.
 
+Entries are called by their names, and folders of recipe files as `recipes/<identity>/<folder>`.
+
 Guarantees
   An entry that is found complete after its lease was written stays until the lease ends: leases are
   written, and entries moved away, under one lock, which is held for moments only.
@@ -46,15 +48,18 @@ class Lease:
         self._names: set[str] = set()
 
     def hold(self, entries: Iterable[str]) -> None:
-        """Rely upon these entries, given by name, from now on."""
+        """Rely upon these, given by name, from now on."""
         names = set(entries)
         if names <= self._names:
             return
         with contextlib.suppress(CacheError, OSError), gate(self._layout):
             if self._alive.held or self._alive.try_acquire():
+                new = f"{self._stem}.new"
+                with open(new, "w", encoding="ascii") as file:
+                    json.dump(sorted(self._names | names), file)
+                # In its place as a whole: a full disk does not end what was relied upon before.
+                os.replace(new, f"{self._stem}.json")
                 self._names |= names
-                with open(f"{self._stem}.json", "w", encoding="ascii") as file:
-                    json.dump(sorted(self._names), file)
 
     def release(self) -> None:
         """Rely upon nothing any more."""
@@ -64,26 +69,27 @@ class Lease:
             self._names.clear()
 
 
-def leased_entries(layout: CacheLayout) -> set[str]:
-    """The entries of all leases that are held; the gate must be held. Clears dead ones away.
+def leased_names(layout: CacheLayout) -> set[str]:
+    """What all leases that are held name; the gate must be held. Clears dead ones away.
 
     Raises:
         CacheError: whether a lease is held cannot be told.
     """
     found: set[str] = set()
-    for path in sorted(Path(layout.leases_root).glob("*.json")):
-        stem = str(path.with_suffix(""))
+    # A process may have died with any of its files alone.
+    stems = {str(path.with_suffix("")) for path in Path(layout.leases_root).glob("*.*")}
+    for stem in sorted(stems):
         alive = FileLock(f"{stem}.lock")
         if alive.try_acquire():
             _forget(stem)
             alive.release()
             continue
         with contextlib.suppress(OSError, ValueError, TypeError):
-            found.update(json.loads(path.read_text(encoding="ascii")))
+            found.update(json.loads(Path(f"{stem}.json").read_text(encoding="ascii")))
     return found
 
 
 def _forget(stem: str) -> None:
-    for suffix in (".json", ".lock"):
+    for suffix in (".json", ".new", ".lock"):
         with contextlib.suppress(OSError):
             os.unlink(stem + suffix)

@@ -4,9 +4,10 @@ Guarantees
   At most one FileLock of a path is held, in whatever thread of whatever process.
   A lock ends with its process, however that ended; a child that was being started then does not
   keep it.
-  The lock file is never removed here: a waiter on the removed file and a newcomer on a new one
-  would both hold "the" lock. Should somebody else remove it, whoever acquires notices and starts
-  over on the file that has the name now.
+  The lock file is removed by its holder alone, before it lets go, if at all. A waiter on the
+  removed file and a newcomer on a new one do not both hold "the" lock: that takes the lock of the
+  file that has the name, which whoever acquires looks for once the lock is granted, and starts over
+  if the name is gone or another file's. So it is, too, should anybody else remove the file.
   An owner writes who it is and which process groups it runs, and empties the file before it lets
   go. A record that is found on acquiring is therefore that of an owner who died; groups in it that
   are still the same have ended, to the last process, before acquiring returns.
@@ -121,6 +122,17 @@ class FileLock:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
+
+    def remove(self) -> None:
+        """Let go and take the file away, which nobody is likely to want again.
+
+        Whoever waits for it starts over on a new file. The name goes before the lock: the other way
+        round, it could be that of somebody who holds the lock by then.
+        """
+        if self.held:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+            self.release()
 
     def mark(self) -> dict[str, str]:
         """The variable for what works under this lock, by which it is found should its owner die.

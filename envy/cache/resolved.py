@@ -7,6 +7,7 @@ say. Anything else, and there is no answer.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +17,13 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy import __version__
-from envy.cache.layout import EntryPaths
+from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.read import deploy_recorded, lookup
 from envy.evidence import Evidence, still_holds
 from envy.platform import Platform
 
 FORMAT = 1
+_MANIFEST = 2  # where in `host` its path stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Answer:
 def answer_path(root: Path, manifest: Path) -> Path:
     """Where the answer for a manifest is kept."""
     name = blake3(os.fsencode(manifest)).hexdigest()[:16]
-    return root / "resolved" / f"{name}.json"
+    return CacheLayout(root).answers_root / f"{name}.json"
 
 
 def load_answer(
@@ -78,6 +80,22 @@ def load_answer(
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Missing, damaged or of another version: all the same, the full way decides.
         return None
+
+
+def basis_of(path: str) -> tuple[str, Sequence[str]]:
+    """The manifest that an answer is for, and the files it rests on; nothing if it is damaged."""
+    try:
+        with open(path, "rb") as file:
+            record = json.load(file)
+        return str(record["host"][_MANIFEST]), list(map(str, record["files"]))
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return "", ()
+
+
+def note_use(root: Path, manifest: Path) -> None:
+    """Let gc see that the answer is used, and with it the recipe files that it rests on."""
+    with contextlib.suppress(OSError):
+        os.utime(answer_path(root, manifest))
 
 
 def save_answer(

@@ -20,6 +20,7 @@ from blake3 import blake3
 from envy.cache.layout import CacheLayout
 
 FORMAT = 1
+DAY = 86400.0
 FRESH = 3600.0  # seconds for which a record is not renewed
 RUN, BUILD = "run", "build"
 
@@ -78,11 +79,20 @@ def record_use(layout: CacheLayout, used: UseSet) -> None:
                 "whole": used.whole,
                 "entries": dict(used.entries),
             }
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            new = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.new"
+            _write_whole(path, json.dumps(row))
+
+
+def _write_whole(path: str, text: str) -> None:
+    new = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.new"
+    while True:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
             with open(new, "w", encoding="ascii") as file:
-                json.dump(row, file)
-            os.replace(new, path)
+                file.write(text)
+        except FileNotFoundError:
+            continue  # gc removed the folder, which had been empty
+        break
+    os.replace(new, path)
 
 
 def read_uses(layout: CacheLayout) -> Uses:

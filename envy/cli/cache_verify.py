@@ -12,7 +12,7 @@ import click
 from envy.cache.collect import empty_trash, move_to_trash
 from envy.cache.inventory import EntryReport, take_inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.lease import gate, leased_entries
+from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
 from envy.cache.verify import verify
 from envy.cli.cache_root import cache_root
@@ -95,7 +95,7 @@ def _remove(layout: CacheLayout, entry: EntryReport) -> bool:
     if lock.try_acquire():
         try:
             with gate(layout):
-                if entry.paths.name not in leased_entries(layout):
+                if entry.paths.name not in leased_names(layout):
                     move_to_trash(layout, entry.paths)
                     return True
         finally:

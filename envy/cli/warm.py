@@ -12,7 +12,7 @@ from pathlib import Path
 
 from envy.cache.layout import ASSET, CacheLayout, EntryPaths
 from envy.cache.read import lookup
-from envy.cache.resolved import Answer, Known, closure_is_there, load_answer
+from envy.cache.resolved import Answer, Known, closure_is_there, load_answer, note_use
 from envy.cache.usage import RUN, UseSet, is_fresh, record_use
 from envy.cli.cache_root import cache_root
 from envy.cli.settings import Settings, current_directory
@@ -58,6 +58,7 @@ def _noted(root: Path, manifest: Path, closure: Sequence[Known], *, whole: bool)
     # for again.
     with contextlib.suppress(CacheError), gate(layout):
         record_use(layout, used)
+        note_use(root, manifest)
     return all(
         lookup(EntryPaths(top, top + known.location), known.entry_key).hit for known in closure
     )

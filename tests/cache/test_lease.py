@@ -9,7 +9,7 @@ import pytest
 
 import envy
 from envy.cache.layout import CacheLayout
-from envy.cache.lease import Lease, gate, leased_entries
+from envy.cache.lease import Lease, gate, leased_names
 from envy.cache.usage import RUN, UseSet, is_fresh, read_uses, record_use, used_since
 
 
@@ -20,7 +20,7 @@ def layout(tmp_path):
 
 def leased(layout):
     with gate(layout):
-        return leased_entries(layout)
+        return leased_names(layout)
 
 
 def test_lease(layout):
