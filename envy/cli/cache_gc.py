@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import click
 
@@ -80,7 +80,7 @@ def parse_size(_context: object, _parameter: object, text: str | None) -> int | 
     "--max-size",
     callback=parse_size,
     metavar="SIZE",
-    help="Also remove, oldest use first, until the cache is no larger (20G, 500M).",
+    help="Also remove, oldest use first, until packages take no more (20G, 500M).",
 )
 @click.option("--only-current", is_flag=True, help="Keep only what projects' last syncs used.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
@@ -94,9 +94,10 @@ def command(
 ) -> None:
     """Remove packages that no sync of a known project has used for 30 days, oldest use first.
 
-    What a running command relies upon, what was used within a day, and with --max-size what a
-    project needs to run, is never removed. No manifest is read. A removed package is made anew
-    when it is needed again.
+    Recipe files, logs and remembered answers that were not used for so long go, too. What a running
+    command relies upon, what was used within a day, and with --max-size what a project needs to
+    run, is never removed. No manifest is read. A removed package is made anew when it is needed
+    again.
     """
     layout = CacheLayout(cache_root(settings))
     rules = Rules(
@@ -138,9 +139,6 @@ def _plan(layout: CacheLayout, uses: Uses, rules: Rules) -> _Plan:
         with gate(layout):
             leased = leased_names(layout)
     rulings = judge_leftovers(leftovers, leased, unused_for=rules.unused_for, now=rules.now)
-    if rules.max_size is not None:
-        rest = sum(ruling.leftover.size for ruling in rulings if not ruling.goes)
-        rules = replace(rules, max_size=max(0, rules.max_size - rest))
     return _Plan(plan(inventory, uses, leased, rules), rulings)
 
 

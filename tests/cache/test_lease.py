@@ -54,6 +54,29 @@ def test_lease_of_a_process_that_died(layout):
     assert list(layout.leases_root.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["1-x.lock", "1-x.json", "1-x.new"])
+def test_what_a_process_left_that_died_while_leasing(layout, name):
+    """A lease of which only a part was written is cleared away as well."""
+    layout.leases_root.mkdir(parents=True)
+    (layout.leases_root / name).write_text("")
+    assert leased(layout) == set()
+    assert list(layout.leases_root.iterdir()) == []
+
+
+def test_lease_that_cannot_be_extended(layout):
+    """What was relied upon stays so when more cannot be written down, on a full disk say."""
+    lease = Lease(layout)
+    lease.hold(["a"])
+    (name,) = layout.leases_root.glob("*.json")
+    name.with_suffix(".new").mkdir()
+    lease.hold(["b"])
+    assert leased(layout) == {"a"}
+    name.with_suffix(".new").rmdir()
+    lease.hold(["b"])
+    assert leased(layout) == {"a", "b"}
+    lease.release()
+
+
 def test_lease_where_nothing_can_be_written(tmp_path):
     """A cache that cannot be written to can be used without a lease."""
     (tmp_path / "cache").write_text("a file")
