@@ -12,7 +12,9 @@ Guarantees
 
 import contextlib
 import dataclasses
+import errno
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -184,13 +186,15 @@ def empty_trash(layout: CacheLayout, *, files: FileSystem = REAL) -> int:
     """
     trash = str(layout.trash_root)
     try:
+        if not stat.S_ISDIR(os.lstat(trash).st_mode):
+            # Through a link, something that is nobody's trash would go.
+            raise FileExistsError(errno.EEXIST, "is no folder", trash)
         names = os.listdir(trash)
-    except FileNotFoundError:
-        return 0
-    try:
         for name in names:
             with released():
                 files.remove_tree(os.path.join(trash, name))
+    except FileNotFoundError:
+        return 0
     except OSError as error:
         raise explained(error, doing="empty the trash of the cache", path=trash) from error
     return len(names)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from envy.cache.explanation import read_kept
 from envy.cache.filesystem import explained
 from envy.cache.layout import ASSET, FINGERPRINT, MARKER, CacheLayout, EntryPaths
-from envy.cache.marker import decode_marker
+from envy.cache.read import at_once, read_marker
 
 _FOLDER = re.compile(r"[\w.+-]+-blake3-[0-9a-f]{16}", re.ASCII)
 _IDENTITY = re.compile(r"[\w+-]+\.[\w.+-]+@[\w.+-]+", re.ASCII)
@@ -81,11 +81,10 @@ def _listing(directory: str) -> list["os.DirEntry[str]"]:
 
 def _report(paths: EntryPaths) -> EntryReport:
     identity = paths.name.partition("/")[0]
-    marker = None
+    marker = read_marker(paths)
     changed_at = 0.0
-    with contextlib.suppress(FileNotFoundError), open(paths.at(MARKER), "rb") as file:
-        marker = decode_marker(file.read())
-        changed_at = os.fstat(file.fileno()).st_mtime
+    with contextlib.suppress(FileNotFoundError):
+        changed_at = os.lstat(paths.at(MARKER)).st_mtime
     kept = read_kept(paths) if marker is not None else None
     size, newest = _size(paths, recorded=marker is not None)
     return EntryReport(
@@ -117,7 +116,7 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
 def _recorded_size(paths: EntryPaths) -> int | None:
     """What the fingerprint says, which saves looking at every file."""
     try:
-        with open(paths.at(FINGERPRINT), "rb") as file:
+        with open(paths.at(FINGERPRINT), "rb", opener=at_once) as file:
             return int(json.loads(file.readline(_HEADER_LIMIT))["size"])
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -27,6 +27,7 @@ import json
 import os
 import select
 import signal
+import stat
 import sys
 import threading
 import time
@@ -44,6 +45,7 @@ from envy.platform import process_start_time
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500
 MARK = "ENVY_ATTEMPT"
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -231,7 +233,8 @@ def _mark_of(process: Mapping[str, object]) -> str:
 def _open(path: str) -> int:
     while True:
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            # No link is followed: the file that has the name is what everybody locks.
+            return os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
 
@@ -250,6 +253,8 @@ def _is_still_at(descriptor: int, path: str) -> bool:
         there = os.stat(path)
     except FileNotFoundError:
         return False
+    if not stat.S_ISREG(there.st_mode):
+        raise FileExistsError(errno.EEXIST, "is no file", path)
     return os.path.samestat(os.fstat(descriptor), there)
 
 

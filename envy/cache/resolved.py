@@ -18,7 +18,7 @@ from blake3 import blake3
 
 from envy import __version__
 from envy.cache.layout import CacheLayout, EntryPaths
-from envy.cache.read import deploy_recorded, lookup
+from envy.cache.read import at_once, deploy_recorded, lookup
 from envy.evidence import Evidence, still_holds
 from envy.platform import Platform
 
@@ -60,7 +60,7 @@ def load_answer(
 ) -> Answer | None:
     """The answer for a manifest, if there is one and everything it rests on is as it was."""
     try:
-        with answer_path(root, manifest).open("rb") as file:
+        with open(answer_path(root, manifest), "rb", opener=at_once) as file:
             record = json.load(file)
         if record["host"] != _host(manifest, platform):
             return None
@@ -85,7 +85,7 @@ def load_answer(
 def basis_of(path: str) -> tuple[str, Sequence[str]]:
     """The manifest that an answer is for, and the files it rests on; nothing if it is damaged."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             record = json.load(file)
         return str(record["host"][_MANIFEST]), list(map(str, record["files"]))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
@@ -131,7 +131,8 @@ def save_answer(
         making.write_text(json.dumps(record, separators=(",", ":")), encoding="utf-8")
         making.replace(path)
     except (OSError, ValueError):
-        making.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            making.unlink()
 
 
 def closure_is_there(answer: Answer, goals: Iterable[int], root: Path) -> list[Known] | None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from blake3 import blake3
 
 from envy.cache.layout import CacheLayout
+from envy.cache.read import at_once
 
 FORMAT = 1
 DAY = 86400.0
@@ -153,7 +154,7 @@ def _records_in(directory: str) -> Iterable[tuple[str, float]]:
 
 def _read(path: str) -> UseSet | None:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="ascii", opener=at_once) as file:
             row = json.load(file)
         if row["format"] != FORMAT:
             return None

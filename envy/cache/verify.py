@@ -11,6 +11,7 @@ from blake3 import blake3
 from envy.cache.filesystem import explained
 from envy.cache.fingerprint import FORMAT
 from envy.cache.layout import ASSET, FINGERPRINT, EntryPaths
+from envy.cache.read import at_once
 from envy.cache.trees import DIRECTORY, LINK, Member, chunks, members
 from envy.errors import CacheError
 
@@ -54,7 +55,7 @@ def read_fingerprint(entry: EntryPaths) -> Recorded | None:
     """
     path = entry.at(FINGERPRINT)
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="ascii", errors="replace", opener=at_once) as file:
             return parse_fingerprint(file.read())
     except FileNotFoundError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.console.text import format_size, safe_line, write_line
+from envy.errors import CacheError
 
 _NOUNS = {
     RECIPE: ("recipe", "recipes"),
@@ -136,7 +138,8 @@ def _plan(layout: CacheLayout, uses: Uses, rules: Rules) -> _Plan:
     inventory, leftovers = take_inventory(layout), find_leftovers(layout)
     leased: set[str] = set()
     if inventory.entries or leftovers:
-        with gate(layout):
+        # Where nothing can be written nothing can be leased; only the removal insists.
+        with contextlib.suppress(CacheError), gate(layout):
             leased = leased_names(layout)
     rulings = judge_leftovers(leftovers, leased, unused_for=rules.unused_for, now=rules.now)
     return _Plan(plan(inventory, uses, leased, rules), rulings)
