@@ -16,7 +16,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from envy.cache.filesystem import REAL, FileSystem, explained
@@ -134,14 +134,16 @@ def _days(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def collecting(layout: CacheLayout) -> Iterator[None]:
-    """One collection at a time; another one waits.
+def collecting(
+    layout: CacheLayout, *, wait: Callable[[FileLock], None] = FileLock.acquire
+) -> Iterator[None]:
+    """One at a time works in the trash; `wait` takes the lock for it.
 
     Raises:
         CacheError: the lock cannot be taken.
     """
     lock = FileLock(layout.shared_lock_path("collect"))
-    lock.acquire()
+    wait(lock)
     try:
         yield
     finally:

@@ -63,7 +63,10 @@ def explained(error: OSError, *, doing: str, path: str) -> CacheError:
             f"see who owns {where} and its permissions (was envy once run as another user?), or "
             "name another cache with --cache-root or ENVY_CACHE_ROOT"
         )
-    return CacheError(f"cannot {doing}: {where}: {reason}", path=Path(where), hint=hint)
+    shown = where
+    if isinstance(error.filename2, str | bytes):
+        shown = f"{where} → {os.fsdecode(error.filename2)}"  # either may be at fault
+    return CacheError(f"cannot {doing}: {shown}: {reason}", path=Path(where), hint=hint)
 
 
 class FileSystem:

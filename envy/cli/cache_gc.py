@@ -39,6 +39,7 @@ from envy.cache.usage import Uses, read_uses
 from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
+from envy.cli.waiting import wait_for
 from envy.console.text import format_size, safe_line, write_line
 from envy.errors import CacheError
 
@@ -110,7 +111,7 @@ def command(
     if dry_run or not layout.root.is_dir():
         _tell(settings, _plan(layout, read_uses(layout), rules))
         return
-    with collecting(layout):
+    with collecting(layout, wait=wait_for):
         empty_trash(layout)
         uses = read_uses(layout)
         planned = _plan(layout, uses, rules)
