@@ -25,8 +25,10 @@ test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
 
 soak: export ENVY_SOAK_ROUNDS ?= 1000
 soak: export ENVY_SOAK_CROWDS ?= 50
+soak: export ENVY_SOAK_FAULTS ?= 1
 soak: soak-graphs ## Kill syncs at random, a thousand times and more; for an hour's spare time
-	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py
+	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py \
+	  functional_tests/test_faults.py
 
 soak-graphs: export ENVY_SOAK_GRAPHS ?= 100000
 soak-graphs: export ENVY_SOAK_SEED := $(shell date +%s)

@@ -24,6 +24,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
@@ -163,16 +164,22 @@ class Workplace:
         return path.stat().st_size if path.exists() else 0
 
 
-def serve(log):
-    """A web server in a process of its own, which notes each request; its port."""
+def serve(log, texts=MappingProxyType({})):
+    """A web server in a process of its own, of some texts and the payload; its port.
+
+    Each request for the payload is noted.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            content = texts.get(self.path, PAYLOAD)
             self.send_response(200)
-            self.send_header("Content-Length", str(len(PAYLOAD)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            for first in range(0, len(PAYLOAD), 100_000):
-                self.wfile.write(PAYLOAD[first : first + 100_000])
+            for first in range(0, len(content), 100_000):
+                self.wfile.write(content[first : first + 100_000])
+            if self.path in texts:
+                return
             with log.open("ab") as file:
                 file.write(b".")
 

@@ -38,6 +38,7 @@ def test_list_is_largest_first(project, hello):
     assert rows[0].endswith("local.large@r1")
     assert rows[1].endswith("local.hello@r1")
     assert f"in 2 entries of {project.cache}" in rows[2]
+    assert "besides: resolved " in rows[3]
 
 
 def test_list_as_json(project, hello):
@@ -46,6 +47,8 @@ def test_list_as_json(project, hello):
     (entry,) = listing["entries"]
     assert listing["root"] == str(project.cache)
     assert listing["size"] == entry["size"] > 0
+    assert listing["rest"].keys() == {"recipes", "logs", "resolved", "trash"}
+    assert listing["rest"]["resolved"] > 0
     assert entry["key"] == "local.hello@r1"
     assert entry["complete"] is True
     assert entry["projects"] == [str(project.root)]

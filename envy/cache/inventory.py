@@ -59,6 +59,12 @@ def take_inventory(layout: CacheLayout) -> Inventory:
     return inventory
 
 
+def sizes_of_the_rest(layout: CacheLayout) -> dict[str, int]:
+    """How much the cache holds beside its entries, by folder."""
+    folders = (layout.recipes_root, layout.logs_root, layout.answers_root, layout.trash_root)
+    return {folder.name: walked(str(folder))[0] for folder in folders}
+
+
 def _entries(layout: CacheLayout, foreign: list[str]) -> Iterator[EntryPaths]:
     for identity in _listing(str(layout.assets_root)):
         if not _IDENTITY.fullmatch(identity.name) or not identity.is_dir(follow_symlinks=False):
