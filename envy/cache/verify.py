@@ -129,13 +129,15 @@ def _difference(member: Member, row: Row, *, writable: bool) -> str:
     if member.kind != row.kind:
         return f"was a {row.kind} and is a {member.kind}"
     mode = stat.S_IMODE(member.status.st_mode)
+    found = []
+    if member.kind != DIRECTORY:
+        if member.kind != LINK and member.status.st_size != row.size:
+            found.append(f"changed: it had {row.size} bytes and has {member.status.st_size}")
+        elif digest_of(member) != row.digest:
+            found.append("changed: its content is another")
     if member.kind != LINK and mode != row.mode and not writable:
-        return f"its mode was {row.mode:o} and is {mode:o}"
-    if member.kind == DIRECTORY:
-        return ""
-    if member.kind != LINK and member.status.st_size != row.size:
-        return f"changed: it had {row.size} bytes and has {member.status.st_size}"
-    return "" if digest_of(member) == row.digest else "changed: its content is another"
+        found.append(f"its mode was {row.mode:o} and is {mode:o}")
+    return "; ".join(found)
 
 
 def digest_of(member: Member) -> str:

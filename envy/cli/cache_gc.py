@@ -108,8 +108,11 @@ def command(
         max_size=max_size,
         only_current=only_current,
     )
-    if dry_run or not layout.root.is_dir():
+    if dry_run:
         _tell(settings, _plan(layout, read_uses(layout), rules))
+        return
+    if not layout.root.is_dir():
+        _tell(settings, _Plan((), ()), _Done(Collected(), (), 0))
         return
     with collecting(layout, wait=wait_for):
         empty_trash(layout)
