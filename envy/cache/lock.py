@@ -121,7 +121,8 @@ class FileLock:
                 os.ftruncate(descriptor, 0)
             # Closing alone would not do: a child that is just being started has a copy until it
             # executes its program.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
