@@ -2,8 +2,8 @@
 
 An entry is made, deployed, moved to the trash, made again, exported, imported elsewhere, rewritten
 for its new place and thrown away; and what lies beside it is tidied up. Every step that changes the
-file system is made to fail with each error, or to be the last thing the process does. Then everything
-is done again, and succeeds.
+file system is made to fail with each error, or to be the last thing the process does. Then all of
+it is done again, and succeeds.
 """
 
 import errno
