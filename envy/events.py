@@ -416,7 +416,9 @@ class Listener(Protocol):
     """Whoever wants to hear. Called for each event, in order, one at a time.
 
     One that has an attribute `detailed` that is false does not want to hear of slots, threads,
-    targets, gates, locks and edges; they are then not even made.
+    targets, gates, locks and edges; they are then not even made. One whose attribute `explaining`
+    is false does not show why a package is missing from the cache, which takes a search. One that
+    has an attribute `heard` hears of events of those classes, and maybe of others.
     """
 
     def on_event(self, stamped: Stamped) -> None:
@@ -435,10 +437,16 @@ class EventBus:
         self._seq = 0
         self.listening = bool(self._listeners)
         self.detailed = any(getattr(one, "detailed", True) for one in self._listeners)
+        self._heard = _heard_by(self._listeners)
+        self.explaining = any(getattr(one, "explaining", True) for one in self._listeners)
+
+    def hears(self, kind: type[Event]) -> bool:
+        """Whether any listener wants events of this class; to be asked before one is made."""
+        return self.listening and (self._heard is None or kind in self._heard)
 
     def emit(self, event: Event) -> None:
         """Deliver one event. Callers on a hot path test `listening` before building it."""
-        if not self.listening:
+        if not self.hears(type(event)):
             return
         with self._lock:
             # Without gaps in a trace file, so that a reader sees whether it has all lines.
@@ -450,10 +458,21 @@ class EventBus:
     def close(self) -> None:
         """Flush and close every listener."""
         with self._lock:
-            self.listening = self.detailed = False
+            self.listening = self.detailed = self.explaining = False
             for listener in self._listeners:
                 listener.close()
             self._listeners = ()
+
+
+def _heard_by(listeners: Sequence[Listener]) -> frozenset[type[Event]] | None:
+    """The classes that any of them hears; None: all."""
+    heard: set[type[Event]] = set()
+    for listener in listeners:
+        classes = getattr(listener, "heard", None)
+        if classes is None:
+            return None
+        heard |= classes
+    return frozenset(heard)
 
 
 def event_classes() -> list[type[Event]]:

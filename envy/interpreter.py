@@ -11,10 +11,12 @@ Guarantees
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Protocol
 
 _held = threading.local()
+_BRIEF = 0.0003  # seconds; two handovers with their wake-ups cost about half of that
 
 
 class Lock(Protocol):
@@ -62,6 +64,29 @@ def released() -> Iterator[None]:
     finally:
         lock.acquire()
         _held.lock = lock
+
+
+class BriefWaits:
+    """Waits of one sort that may be too short to give way for: a handover costs more than they do.
+
+    The latest decide. While they were brief the slot is kept, and let go again after a long one: a
+    flush is nothing in memory, and milliseconds on a disk.
+    """
+
+    __slots__ = ("_average",)
+
+    def __init__(self) -> None:
+        self._average = 1.0  # seconds; until it is known, they are taken for long
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait in here, with the slot or without."""
+        with contextlib.nullcontext() if self._average < _BRIEF else released():
+            started = time.perf_counter()
+            try:
+                yield
+            finally:
+                self._average += (time.perf_counter() - started - self._average) / 4
 
 
 def give_way() -> None:

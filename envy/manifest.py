@@ -18,8 +18,9 @@ from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.runtime import LuaState, ReadLog
 from envy.origins import SourceText
 from envy.platform import Platform
+from envy.recipe_entries import parse_spec
 from envy.recipe_key import RecipeKey
-from envy.recipe_spec import Address, RecipeSpec, parse_spec, place_of
+from envy.recipe_spec import Address, RecipeSpec, place_of
 from envy.recipe_tables import is_included
 from envy.spelling import misspelt
 

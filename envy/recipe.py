@@ -19,10 +19,10 @@ from envy.recipe_spec import Dependency, RecipeSpec, Use
 from envy.sources import SourceItem
 
 if TYPE_CHECKING:
-    from envy.cache.entry_key import Ingredients
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
+    from envy.lua.convert import LuaValue
     from envy.lua.runtime import LuaState
     from envy.lua.sandbox import ReadLog
     from envy.recipe_definition import RecipeDefinition
@@ -86,6 +86,16 @@ class Reference:
         return f"the product {dependency.product!r}{by}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchAnswer:
+    """What a fetch function did when it was asked for its sources."""
+
+    acts: bool = False
+    value: LuaValue = None
+    error: Exception | None = None
+    said: tuple[tuple[str, str], ...] = ()  # level and message
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Recipe:
     """One package: what was asked for, what its file says, and how far it has come."""
@@ -102,7 +112,10 @@ class Recipe:
     reads: ReadLog | None = None  # what its file read while it loaded
     evidence: Evidence = field(default_factory=Evidence)  # what all of this rests on
     definition: RecipeDefinition | None = None
+    text: str = ""  # of the recipe file
+    fetch_answer: FetchAnswer | None = None  # of a fetch that is a function, asked for its sources
     exports: Exports | None = None
+    exports_within: bool = False  # it, or something that it needs to run, exports something
     excluded: bool = False  # its `platforms` leave it out here
     input_files: frozenset[Path] = frozenset()  # what its phases may read of its own folder
     edges: tuple[Edge, ...] = ()
@@ -114,7 +127,7 @@ class Recipe:
     entry_key: str = (
         ""  # 64 hex digits; of a user-managed recipe, what stands for it in others' keys
     )
-    ingredients: Ingredients | None = None
+    ingredients: str = ""  # what the entry key is the digest of, as JSON
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function acts
     entry: EntryPaths | None = None
     cached: bool = False

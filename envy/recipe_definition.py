@@ -18,13 +18,8 @@ from envy.option_text import OptionValue
 from envy.options import OptionDeclaration, apply_declarations, parse_declarations
 from envy.origins import SourceText
 from envy.platform import Platform, host_platform
-from envy.recipe_spec import (
-    Address,
-    Dependency,
-    RecipeSpec,
-    parse_alias,
-    parse_dependencies,
-)
+from envy.recipe_entries import parse_alias, parse_dependencies
+from envy.recipe_spec import Address, Dependency, RecipeSpec
 from envy.recipe_tables import (
     NO_EXPORTS,
     Exports,
@@ -85,7 +80,7 @@ class RecipeDefinition:
 FIELDS = frozenset(RecipeDefinition.__dataclass_fields__) - {
     *("path", "declarations", "user_managed", "excluded", "warnings")
 }
-_VERBS = ("check", "fetch", "stage", "build", "install", "deploy")
+VERBS = ("check", "fetch", "stage", "build", "install", "deploy")
 
 
 def parse_definition(
@@ -226,14 +221,14 @@ class _Parser:
 
     def _verbs(self) -> dict[str, Verb]:
         """The verbs of a script or function, after the rules about which verbs go together."""
-        present = [verb for verb in _VERBS if verb in self.values]
+        present = [verb for verb in VERBS if verb in self.values]
         self._check_verbs(present)
         return {verb: self._script(verb) for verb in ("check", "build", "install")}
 
     def _check_verbs(self, present: list[str]) -> None:
         if "check" not in present:
             if not {"fetch", "build", "install"}.intersection(present):
-                near = [pair for pair in misspelt(self.values, FIELDS) if pair[1] in _VERBS]
+                near = [pair for pair in misspelt(self.values, FIELDS) if pair[1] in VERBS]
                 raise DeclarationError(
                     "the recipe has nothing that makes content",
                     origin=self.at(near[0][0]) if near else Origin(self.source.path),

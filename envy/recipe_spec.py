@@ -1,33 +1,19 @@
-"""What was asked for: one entry of `packages` or of `dependencies`, strictly parsed.
+"""What was asked for, as data: a recipe with its source, and a dependency on one.
 
-Owns the fields of an entry, what makes a dependency strong, weak or required, where a recipe comes
-from when no source is written, and the rule about `local` recipes. Opens no recipe file.
+Owns what tells two sources apart, and the rule about `local` recipes. How it is written is the
+business of recipe_entries.
 """
 
-import contextlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple, cast
 
-from envy import fields
 from envy.errors import DeclarationError, Origin
-from envy.lua.convert import LuaFunction
 from envy.option_text import OptionValue
-from envy.phase import NEEDED_BY, RecipePhase
-from envy.recipe_key import Query, RecipeKey
-from envy.shipped import shipped_recipes_dir, shipped_source
-from envy.sources import SourceItem, digest, location, parse_source_item, plain_source
-from envy.suggest import did_you_mean
-
-_PINS = frozenset({"sha256", "ref", "subdir"})
-ENTRY_FIELDS = frozenset({"recipe", "options", "alias", "platforms", "source", *_PINS})
-DEPENDENCY_FIELDS = ENTRY_FIELDS | {"needed_by", "use", "weak", "product"}
-_CUSTOM_FIELDS = frozenset({"dependencies", "fetch", "sha256"})
-_FULL_IDENTITY = re.compile(r"(envy|local)\.[^@{}]+@[^@{}]+")
-_ALIAS = re.compile(r"[^.@{}\s\x00-\x1f\x7f]+")
+from envy.phase import RecipePhase
+from envy.recipe_key import RecipeKey
+from envy.sources import SourceItem, location
 
 
 class Use(Enum):
@@ -106,142 +92,23 @@ class Dependency:
     origin: Origin = field(compare=False)
 
 
-def parse_spec(
-    value: object,
-    *,
-    origin: Origin,
-    base_dir: Path,
-    recipes_dir: Path | None = None,
-    address: Address | None = None,
-) -> RecipeSpec:
-    """An entry of `packages`.
-
-    `base_dir` is the folder of the file that has the entry; a `local` recipe without a source is
-    looked for in `recipes_dir`, by default the same folder.
-
-    Raises:
-        DeclarationError: a field, an identity or an option that cannot be.
-    """
-    place = _Place(origin, base_dir, recipes_dir or base_dir, address)
-    return _parse_entry(value, ENTRY_FIELDS, place)
-
-
-def parse_dependency(
-    value: object,
-    *,
-    origin: Origin,
-    base_dir: Path,
-    recipes_dir: Path | None = None,
-    address: Address | None = None,
-) -> Dependency:
-    """An entry of `dependencies`; raises as `parse_spec` does."""
-    place = _Place(origin, base_dir, recipes_dir or base_dir, address)
-    if not isinstance(value, dict) or not value:
-        return Dependency(spec=_parse_entry(value, DEPENDENCY_FIELDS, place), origin=origin)
-    with _placed(origin):
-        fields.check_known(value, DEPENDENCY_FIELDS, what="an entry", origin=origin)
-        needed_by = _parse_needed_by(value, origin) if "needed_by" in value else RecipePhase.CHECK
-        use = _parse_use(value, origin) if "use" in value else Use.RUN
-        product = fields.text(value, "product", origin=origin) if "product" in value else ""
-        if "weak" in value or not _is_strong(value):
-            return _parse_reference(value, place, needed_by=needed_by, use=use, product=product)
-    spec = _parse_entry(value, DEPENDENCY_FIELDS, place)
-    return Dependency(
-        spec=spec,
-        needed_by=needed_by,
-        use=use,
-        product=product,
-        platforms=spec.platforms,
-        origin=origin,
-    )
-
-
-def _is_strong(table: Mapping[str, object]) -> bool:
-    """Whether an entry says, or implies, where its recipe comes from."""
-    if "source" in table or not _PINS.isdisjoint(table):
-        return True
-    recipe = table.get("recipe")
-    if not isinstance(recipe, str):
-        # Without a product either, the entry lacks its `recipe`, and the error says so.
-        return "product" not in table
-    return bool(_FULL_IDENTITY.fullmatch(recipe))
-
-
-def _parse_reference(
-    table: dict[str, object], place: "_Place", *, needed_by: RecipePhase, use: Use, product: str
-) -> Dependency:
-    """A weak or required entry: what to look for, and what to fall back to."""
-    origin = place.origin
-    query = fields.text(table, "recipe", origin=origin) if "recipe" in table else ""
-    if not query and not product:
-        raise DeclarationError(
-            "a reference needs `recipe`, `product`, or both: what to look for", origin=origin
-        )
-    if query:
-        Query.parse(query)
-    for name in ("options", "alias", "source", *sorted(_PINS)):
-        if name in table:
-            raise DeclarationError(
-                f"`{name}` does not go with a reference, which only looks for a package",
-                origin=fields.field_origin(origin, name),
-                hint="options go into the query, recipe = 'python{version=\"3.13\"}', or `weak`",
-            )
-    fallback = None
-    if "weak" in table:
-        inner = table["weak"]
-        address = place.address.at("weak") if place.address else None
-        fallback = _parse_entry(
-            inner, ENTRY_FIELDS, _Place(origin, place.base_dir, place.recipes_dir, address)
-        )
-    return Dependency(
-        spec=fallback,
-        needed_by=needed_by,
-        use=use,
-        kind=Kind.WEAK if fallback else Kind.REQUIRED,
-        query=query,
-        product=product,
-        platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
-        origin=origin,
-    )
-
-
-def parse_dependencies(
-    value: object,
-    *,
-    origin: Origin,
-    base_dir: Path,
-    recipes_dir: Path | None = None,
-    address: Address | None = None,
-) -> tuple[Dependency, ...]:
-    """The array `dependencies`; raises as `parse_spec` does."""
-    if value is None or value == {}:
-        return ()
-    if not isinstance(value, list):
-        raise fields.wrong_type(
-            "dependencies",
-            value,
-            "an array of entries",
-            origin=origin,
-            hint='such as dependencies = { { recipe = "local.gn@r0", source = "gn.lua" } }',
-        )
-    at_element: Callable[[int], Origin] | None = getattr(origin, "at_element", None)
-    return tuple(
-        parse_dependency(
-            element,
-            origin=at_element(i) if at_element else origin,
-            base_dir=base_dir,
-            recipes_dir=recipes_dir,
-            address=address.at(i + 1) if address else None,
-        )
-        for i, element in enumerate(value)
-    )
-
-
 def place_of(source: SourceItem | CustomSource | None) -> str:
     """One text for where a recipe comes from, to tell whether two sources are the same."""
     if isinstance(source, CustomSource):
         return f"the function in {source.origin}"
     return location(source) if source else ""
+
+
+def are_written_alike(
+    one: SourceItem | CustomSource | None, other: SourceItem | CustomSource | None
+) -> bool:
+    """Whether two sources are one place by their very words; most that are the same are."""
+    if not isinstance(one, SourceItem) or not isinstance(other, SourceItem):
+        return False
+    same = one.source == other.source and one.ref == other.ref and one.subdir == other.subdir
+    if not same or one.sha256 != other.sha256 or one.blake3 != other.blake3:
+        return False
+    return one.base_dir is other.base_dir or one.source.startswith("/")
 
 
 def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: Origin) -> None:
@@ -253,175 +120,3 @@ def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: Origin) -> Non
             origin=origin,
             hint="give the dependency a namespace of its own, or make the dependent local",
         )
-
-
-def parse_alias(table: Mapping[str, object], *, origin: Origin | None) -> str:
-    """The field `alias`; "" when it is not there."""
-    alias = fields.text(table, "alias", origin=origin)
-    if alias and not _ALIAS.fullmatch(alias):
-        raise DeclarationError(
-            f'the alias "{alias}" holds what no alias may',
-            origin=fields.field_origin(origin, "alias"),
-            hint="an alias has no dot, @, brace or space, so that it is never taken for a query",
-        )
-    return alias
-
-
-class _Place(NamedTuple):
-    """Where an entry stands, and what its relative paths are relative to."""
-
-    origin: Origin
-    base_dir: Path
-    recipes_dir: Path
-    address: Address | None
-
-
-@contextlib.contextmanager
-def _placed(origin: Origin) -> Iterator[None]:
-    """Identities, queries and options are judged where nobody knows of files."""
-    try:
-        yield
-    except DeclarationError as error:
-        error.origin = error.origin or origin
-        raise
-
-
-def _parse_entry(value: object, known: frozenset[str], place: _Place) -> RecipeSpec:
-    origin = place.origin
-    with _placed(origin):
-        if isinstance(value, str) and value:
-            source = _default_source(RecipeKey.of(value), origin, place.recipes_dir)
-            return RecipeSpec(identity=value, source=source, origin=origin)
-        if not isinstance(value, dict) or not value:
-            raise DeclarationError(
-                f"an entry must be a string or a table with `recipe`, not {fields.describe(value)}"
-            )
-        fields.check_known(value, known, what="an entry", origin=origin)
-        return _entry_of_table(value, place)
-
-
-def _entry_of_table(table: dict[str, object], place: _Place) -> RecipeSpec:
-    origin = place.origin
-    identity = table.get("recipe")
-    if not isinstance(identity, str):
-        if identity is None:
-            raise DeclarationError(
-                "an entry needs the field `recipe`",
-                hint='it names an identity, such as recipe = "local.python@r4"',
-            )
-        raise fields.wrong_type("recipe", identity, "an identity", origin=origin)
-    return RecipeSpec(
-        identity=identity,
-        options=_parse_options(table.get("options"), origin),
-        source=_parse_source(identity, table, place),
-        alias=parse_alias(table, origin=origin) if "alias" in table else "",
-        platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
-        origin=origin,
-    )
-
-
-def _parse_options(value: object, origin: Origin) -> Mapping[str, OptionValue]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise fields.wrong_type(
-            "options", value, "a table", origin=origin, hint='such as { version = "3.13" }'
-        )
-    return cast("dict[str, OptionValue]", value)
-
-
-def _parse_source(
-    identity: str, table: dict[str, object], place: _Place
-) -> SourceItem | CustomSource:
-    origin, base_dir = place.origin, place.base_dir
-    source = table.get("source")
-    pins = () if _PINS.isdisjoint(table) else sorted(_PINS.intersection(table))
-    if isinstance(source, str) and source and not pins:
-        return plain_source(source, origin=origin, base_dir=base_dir)
-    if isinstance(source, dict) and place.address is not None:
-        return _parse_custom_source(source, place)
-    if source is not None:
-        if not isinstance(source, str) or not source:
-            raise fields.wrong_type("source", source, "a path or a URI", origin=origin)
-        written = {name: table[name] for name in ("source", *pins)}
-        return parse_source_item(written, origin=origin, base_dir=base_dir)
-    if pins:
-        raise DeclarationError(
-            f"`{pins[0]}` says something about a source, and there is no `source`",
-            origin=fields.field_origin(origin, pins[0]),
-        )
-    return _default_source(RecipeKey.of(identity), origin, place.recipes_dir)
-
-
-def _parse_custom_source(table: dict[str, object], place: _Place) -> CustomSource:
-    """`source = { dependencies = {…}, fetch = function(ctx, opts) … end }`."""
-    origin = fields.field_origin(place.origin, "source") or place.origin
-    assert place.address is not None
-    fields.check_known(table, _CUSTOM_FIELDS, what="a custom source", origin=origin)
-    if not isinstance(table.get("fetch"), LuaFunction):
-        raise fields.wrong_type(
-            "fetch",
-            table.get("fetch"),
-            "a function that brings recipe.lua",
-            origin=origin,
-            hint="source = { fetch = function(ctx, opts) … ctx.commit_fetch(name) end }; a place "
-            'is a string: source = "recipes/x.lua"',
-        )
-    address = place.address.at("source")
-    dependencies = parse_dependencies(
-        table.get("dependencies"),
-        origin=origin,
-        base_dir=place.base_dir,
-        recipes_dir=place.recipes_dir,
-        address=address.at("dependencies"),
-    )
-    for dependency in dependencies:
-        if dependency.needed_by is not RecipePhase.CHECK:
-            raise DeclarationError(
-                "`needed_by` does not go with a source's dependency, which is always complete "
-                "before the recipe is fetched",
-                origin=dependency.origin,
-            )
-    return CustomSource(
-        dependencies=dependencies,
-        fetch=address.at("fetch"),
-        sha256=digest(table, "sha256", origin=origin),
-        origin=origin,
-    )
-
-
-def _default_source(key: RecipeKey, origin: Origin, recipes_dir: Path) -> SourceItem:
-    """Where a recipe comes from when its entry does not say."""
-    if key.namespace == "envy":
-        return shipped_source(key.identity, directory=shipped_recipes_dir(), origin=origin)
-    if key.namespace == "local":
-        return SourceItem(source=f"{key.identity}.lua", origin=origin, base_dir=recipes_dir)
-    raise DeclarationError(
-        f"the source of {key.identity} is missing",
-        origin=origin,
-        hint=f'write {{ recipe = "{key.identity}", source = "…" }}; only recipes of the '
-        "namespaces envy and local have a place of their own",
-    )
-
-
-def _parse_needed_by(table: Mapping[str, object], origin: Origin) -> RecipePhase:
-    name = fields.text(table, "needed_by", origin=origin)
-    phase = NEEDED_BY.get(name) if name else RecipePhase.CHECK
-    if phase is None:
-        raise DeclarationError(
-            f'`needed_by` names no phase: "{name}"',
-            origin=fields.field_origin(origin, "needed_by"),
-            hint=did_you_mean(name, NEEDED_BY),
-        )
-    return phase
-
-
-def _parse_use(table: Mapping[str, object], origin: Origin) -> Use:
-    name = fields.text(table, "use", origin=origin)
-    if name not in {"", "run", "build"}:
-        raise DeclarationError(
-            f'`use` must be "run" or "build", not "{name}"',
-            origin=fields.field_origin(origin, "use"),
-            hint=did_you_mean(name, ("run", "build")),
-        )
-    return Use(name or "run")

@@ -81,8 +81,10 @@ def scheme_of(source: str, *, origin: Origin | None = None) -> Scheme:
     Raises:
         DeclarationError: a scheme that envy does not speak.
     """
-    found = _SCHEME.match(source)
     is_repository = source.endswith((".git", ".git/"))
+    if ":" not in source and not is_repository:
+        return Scheme.LOCAL
+    found = _SCHEME.match(source)
     if found is None:
         if _SCP_FORM.match(source):
             return Scheme.GIT
@@ -100,6 +102,11 @@ def scheme_of(source: str, *, origin: Origin | None = None) -> Scheme:
 
 def local_path(item: SourceItem) -> Path:
     """The absolute path that a local or `file:` source means."""
+    return Path(local_name(item))
+
+
+def local_name(item: SourceItem) -> str:
+    """The same as text: thousands of sources are compared, and few opened."""
     source = item.source
     if source[:5].lower() == "file:":
         from urllib.parse import unquote
@@ -109,7 +116,7 @@ def local_path(item: SourceItem) -> Path:
             # file://localhost/x and file:///x are both /x.
             source = source[2:].removeprefix("localhost")
     # normpath: one place gets one spelling, whoever names it and from wherever.
-    return Path(os.path.normpath(item.base_dir / source))
+    return os.path.normpath(os.path.join(str(item.base_dir), source))  # noqa: PTH118
 
 
 def git_address(item: SourceItem) -> str:
@@ -126,7 +133,7 @@ def location(item: SourceItem) -> str:
     """One text for one place and pin, to tell whether two sources are the same."""
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
-        place = str(local_path(item))
+        place = local_name(item)
     else:
         place = git_address(item) if scheme is Scheme.GIT else item.source
     pins = (item.ref, item.subdir, item.sha256, item.blake3)

@@ -40,6 +40,15 @@ class FaultyFileSystem(FileSystem):
         self._step("write_file", lambda: super(FaultyFileSystem, self).write_file(path, half))
         super().write_file(path, data)
 
+    def write_flushed(self, texts):
+        for path, data in texts.items():
+            self.write_file(path, data)
+        self.flush(list(texts))
+
+    def remove_empty_dir(self, path):
+        self._step("remove_empty_dir")
+        return super().remove_empty_dir(path)
+
     def rename(self, source, target):
         self._step("rename")
         super().rename(source, target)

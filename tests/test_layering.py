@@ -24,6 +24,7 @@ LAYERS = {
         "options",
         "origins",
         "recipe_definition",
+        "recipe_entries",
         "recipe_key",
         "recipe_spec",
         "recipe_tables",

@@ -39,6 +39,8 @@ class Ingredients:
 
 
 _FIELDS = tuple(one.name for one in fields(Ingredients))
+_PLAIN = frozenset({str, tuple, dict})
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def as_json(ingredients: Ingredients) -> str:
@@ -46,14 +48,19 @@ def as_json(ingredients: Ingredients) -> str:
     row: dict[str, object] = {"format": FORMAT}
     for name in _FIELDS:
         value = getattr(ingredients, name)
-        row[name] = dict(value) if isinstance(value, Mapping) else value
+        row[name] = value if type(value) in _PLAIN else dict(value)
     row["dependencies"] = sorted(ingredients.dependencies)
-    return json.dumps(row, sort_keys=True, separators=(",", ":"))
+    return _encode(row)
 
 
 def entry_key(ingredients: Ingredients) -> str:
     """The 64 hexadecimal digits that name the entry."""
-    return blake3(as_json(ingredients).encode("ascii")).hexdigest()
+    return key_of_json(as_json(ingredients))
+
+
+def key_of_json(text: str) -> str:
+    """The same of what `as_json` gave, for who keeps that text."""
+    return blake3(text.encode("ascii")).hexdigest()
 
 
 def canonical_identity_hash(key_text: str) -> str:

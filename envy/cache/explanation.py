@@ -16,6 +16,7 @@ from envy.cache.read import at_once
 from envy.errors import EnvyError
 from envy.option_text import parse_options
 
+_encode = json.JSONEncoder(sort_keys=True).encode
 _MOST_LINES = 3
 _MOST_SIBLINGS = 50
 _LONGEST = 100
@@ -46,7 +47,7 @@ class Kept:
 
 def kept_text(ingredients_json: str, notes: Mapping[str, object]) -> str:
     """What is written beside an entry."""
-    return f"{ingredients_json}\n{json.dumps(notes, sort_keys=True)}\n"
+    return f"{ingredients_json}\n{_encode(notes)}\n"
 
 
 def parse_kept(text: str, *, at: float = 0.0) -> Kept | None:

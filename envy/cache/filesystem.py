@@ -14,7 +14,7 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.errors import CacheError
@@ -44,6 +44,7 @@ _HINTS[errno.ENFILE] = _HINTS[errno.EMFILE]
 # writing before it can be flushed.
 _DIRECTORIES_OPEN = hasattr(os, "O_DIRECTORY")
 _TO_FLUSH = os.O_RDONLY if _DIRECTORIES_OPEN else os.O_RDWR
+_TO_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
 # Below this many files a thread costs more than it saves; each of them waits for the disk alone.
 _PARALLEL_FROM = 64
@@ -81,22 +82,36 @@ class FileSystem:
                 raise
             return False
         except FileNotFoundError:
-            os.makedirs(path, exist_ok=True)
+            try:
+                os.mkdir(os.path.dirname(path))
+                os.mkdir(path)
+            except (FileNotFoundError, FileExistsError):
+                os.makedirs(path, exist_ok=True)
         return True
 
     def write_file(self, path: str, data: bytes) -> None:
         """Write a whole file, in place of any that was there."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, _TO_WRITE, 0o666)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-        except OSError as error:
-            error.filename = path
-            raise
+            _write(descriptor, path, data)
         finally:
             os.close(descriptor)
+
+    def write_flushed(self, texts: Mapping[str, bytes]) -> None:
+        """Write a few whole files, and return once all of them are on the disk.
+
+        All are written before the first is flushed: the disk then has one thing to do, and not as
+        many as there are files.
+        """
+        with contextlib.ExitStack() as closing:
+            opened: list[tuple[int, str]] = []
+            for path, data in texts.items():
+                descriptor = os.open(path, _TO_WRITE, 0o666)
+                closing.callback(os.close, descriptor)
+                opened.append((descriptor, path))
+                _write(descriptor, path, data)
+            for descriptor, path in opened:
+                _fsync(descriptor, path)
 
     def rename(self, source: str, target: str) -> None:
         """Put `source` in the place of `target`, in one instant."""
@@ -107,6 +122,16 @@ class FileSystem:
         try:
             os.unlink(path)
         except FileNotFoundError:
+            return False
+        return True
+
+    def remove_empty_dir(self, path: str) -> bool:
+        """Remove a directory if nothing is in it; False if it is not empty, or no directory."""
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return True
+        except OSError:
             return False
         return True
 
@@ -133,8 +158,9 @@ class FileSystem:
 
     def start_flushing(self, paths: Sequence[str]) -> None:
         """Have these files written while something else is done; a hint, never an error."""
-        with contextlib.suppress(OSError):
-            _start_writing(paths)
+        if paths:
+            with contextlib.suppress(OSError):
+                _start_writing(paths)
 
     def flush(self, paths: Sequence[str]) -> None:
         """Return once the content of all these files is on the disk."""
@@ -158,14 +184,29 @@ REAL = FileSystem()
 def _flush(path: str) -> None:
     descriptor = os.open(path, _TO_FLUSH)
     try:
+        _fsync(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _fsync(descriptor: int, path: str) -> None:
+    try:
         os.fsync(descriptor)
     except OSError as error:
         # Some network and user-space file systems cannot flush a directory, and say so.
         if error.errno != errno.EINVAL:
             error.filename = path
             raise
-    finally:
-        os.close(descriptor)
+
+
+def _write(descriptor: int, path: str, data: bytes) -> None:
+    try:
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, memoryview(data)[written:])
+    except OSError as error:
+        error.filename = path
+        raise
 
 
 def _start_writing(paths: Sequence[str]) -> None:

@@ -67,13 +67,14 @@ class LockOwner:
 class FileLock:
     """One lock; not reentrant. It has a descriptor only while it is held or being acquired."""
 
-    __slots__ = ("_changing", "_descriptor", "_groups", "_since", "path")
+    __slots__ = ("_changing", "_descriptor", "_groups", "_since", "_size", "path")
 
     def __init__(self, path: str | Path) -> None:
         self.path = os.fspath(path)
         self._descriptor: int | None = None
         self._groups: dict[int, str] = {}
         self._since = 0.0
+        self._size = 0  # of the record, in bytes
         self._changing = threading.Lock()
 
     @property
@@ -180,8 +181,9 @@ class FileLock:
                     if not _lock(descriptor, how):
                         os.close(descriptor)
                         return False
-                    if _is_still_at(descriptor, self.path):
-                        self._take_over(descriptor)
+                    here = os.fstat(descriptor)
+                    if _is_at(here, self.path):
+                        self._take_over(descriptor, here.st_size)
                         return True
                 except BaseException:
                     os.close(descriptor)
@@ -193,8 +195,8 @@ class FileLock:
                 failure.hint = "its file system has no locks; name another cache with --cache-root"
             raise failure from error
 
-    def _take_over(self, descriptor: int) -> None:
-        previous = _read_record(descriptor)
+    def _take_over(self, descriptor: int, size: int) -> None:
+        previous = _read_record(descriptor) if size else None
         if previous is not None:
             end_orphans(previous.groups, path=self.path)
             mark = _mark_of({"pid": previous.pid, "start_time": previous.start_time})
@@ -204,6 +206,7 @@ class FileLock:
             self._groups = {}
             self._since = time.time()
             self._descriptor = descriptor
+            self._size = size
             try:
                 self._write_record()
             except BaseException:
@@ -213,12 +216,14 @@ class FileLock:
     def _write_record(self) -> None:
         if self._descriptor is None:
             return
-        row = {**_this_process(), "since": self._since, "groups": self._groups}
-        data = json.dumps(row).encode("ascii") + b"\n"
+        groups = json.dumps(self._groups) if self._groups else "{}"
+        data = f'{{{_who()}, "since": {self._since!r}, "groups": {groups}}}\n'.encode("ascii")
         try:
             # Over what is there, then cut: a process that dies in between leaves its record whole.
             os.pwrite(self._descriptor, data, 0)
-            os.ftruncate(self._descriptor, len(data))
+            if self._size > len(data):
+                os.ftruncate(self._descriptor, len(data))
+            self._size = len(data)
         except OSError as error:
             raise explained(error, doing="write to a lock file", path=self.path) from error
 
@@ -248,7 +253,7 @@ def _lock(descriptor: int, how: int) -> bool:
     return True
 
 
-def _is_still_at(descriptor: int, path: str) -> bool:
+def _is_at(here: os.stat_result, path: str) -> bool:
     """Whether the locked file is the one that has the name, which a newcomer would lock."""
     try:
         there = os.stat(path)
@@ -256,7 +261,7 @@ def _is_still_at(descriptor: int, path: str) -> bool:
         return False
     if not stat.S_ISREG(there.st_mode):
         raise FileExistsError(errno.EEXIST, "is no file", path)
-    return os.path.samestat(os.fstat(descriptor), there)
+    return os.path.samestat(here, there)
 
 
 @functools.cache
@@ -268,7 +273,14 @@ def _this_process() -> dict[str, object]:
     }
 
 
+@functools.cache
+def _who() -> str:
+    """The same as the first fields of a record: thousands of locks are taken by one process."""
+    return json.dumps(_this_process())[1:-1]
+
+
 os.register_at_fork(after_in_child=_this_process.cache_clear)
+os.register_at_fork(after_in_child=_who.cache_clear)
 
 
 def _read_record(descriptor: int) -> LockOwner | None:

@@ -27,10 +27,13 @@ class Lookup:
 
 
 _HIT = Lookup(hit=True)
+_NO_MARKER = Lookup(hit=False, reason="it is not complete")
 
 
-def lookup(entry: EntryPaths, key_hex: str) -> Lookup:
+def lookup(entry: EntryPaths, key_hex: str, *, explain: bool = True) -> Lookup:
     """Look whether the entry is complete, and was made for this very key.
+
+    Why there is no marker costs another look, for who does not tell anybody to do without.
 
     Raises:
         CacheError: there is a marker, and it cannot be read.
@@ -38,6 +41,8 @@ def lookup(entry: EntryPaths, key_hex: str) -> Lookup:
     try:
         data = _read(entry.at(MARKER))
         if data is None:
+            if not explain:
+                return _NO_MARKER
             return Lookup(hit=False, reason=_why_without_marker(entry))
         marker = decode_marker(data)
         if marker is None:
@@ -88,6 +93,18 @@ def payload_is_empty(entry: EntryPaths) -> bool:
 def at_once(path: str, flags: int) -> int:
     """An opener for files of the cache: a pipe that somebody put in their place says nothing."""
     return os.open(path, flags | _AT_ONCE)
+
+
+def names_in(directory: str) -> list[str]:
+    """The names in a directory of the cache, sorted.
+
+    Raises:
+        CacheError: it cannot be read.
+    """
+    try:
+        return sorted(os.listdir(directory))
+    except OSError as error:
+        raise explained(error, doing="read the cache", path=directory) from error
 
 
 def _read(path: str) -> bytes | None:

@@ -151,7 +151,7 @@ def closure_is_there(answer: Answer, goals: Iterable[int], root: Path) -> list[K
         if known.user_managed or known.excluded or not known.entry_key:
             return None
         entry = EntryPaths(str(root), str(root) + known.location)
-        if not lookup(entry, known.entry_key).hit:
+        if not lookup(entry, known.entry_key, explain=False).hit:
             return None
         if known.deploys and not deploy_recorded(entry):
             return None

@@ -126,6 +126,11 @@ def _digest_file(path: str, status: os.stat_result) -> str:
     return digest
 
 
+def read_file(path: str, size: int) -> bytes:
+    """All of a file that is about `size` bytes, in as few calls as there may be."""
+    return b"".join(chunks(path, size))
+
+
 def chunks(path: str, size: int) -> Iterator[bytes]:
     """The bytes of a file.
 

@@ -37,9 +37,11 @@ from envy.cache.layout import (
 )
 from envy.cache.marker import Marker, encode_marker
 from envy.errors import CacheError
-from envy.interpreter import released
+from envy.interpreter import BriefWaits, released
 
 _NOTHING: Mapping[bytes, str] = MappingProxyType({})
+_MANY = 16  # files whose flushes take long anywhere
+_flushes = BriefWaits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,15 @@ class Attempt:
         Asked after the lock was let go at a closed gate and taken again.
         """
         try:
-            with open(self.entry.at(ATTEMPT), "rb") as file:
-                return file.read() == self.token
+            descriptor = os.open(self.entry.at(ATTEMPT), os.O_RDONLY)
         except OSError:
             return False
+        try:
+            return os.read(descriptor, len(self.token) + 1) == self.token
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
 
 
 def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> Attempt:
@@ -122,9 +129,8 @@ def publish(
     except OSError as error:
         raise explained(error, doing="publish to the cache", path=entry.location) from error
     # What is left beside a marker is harmless, and is removed later; so this may fail.
-    with contextlib.suppress(OSError), released():
-        files.remove_tree(entry.at(WORK))
-        files.remove_tree(entry.at(FETCH))
+    with contextlib.suppress(OSError):
+        _clear_away(entry, files)
 
 
 def seal(
@@ -159,17 +165,28 @@ def seal(
         entry.at(INGREDIENTS): ingredients_json.encode("utf-8", "surrogateescape"),
         entry.at(MARKER) + ".new": encode_marker(marker),
     }
-    for path, data in made.items():
-        files.write_file(path, data)
     above = os.path.dirname(entry.location)
-    with released():
-        files.flush([*fingerprint.files, *made])
+    few = len(fingerprint.files) < _MANY
+    with _flushes.waiting() if few else released():
+        files.flush(fingerprint.files)
+        files.write_flushed(made)
         files.flush_dirs(
             [*reversed(fingerprint.dirs), entry.location, above, os.path.dirname(above)]
         )
-    files.rename(entry.at(MARKER) + ".new", entry.at(MARKER))
-    with released():
+        files.rename(entry.at(MARKER) + ".new", entry.at(MARKER))
         files.flush_dirs([entry.location])
+
+
+def _clear_away(entry: EntryPaths, files: FileSystem) -> None:
+    """Remove what an attempt worked in; most of the time it is empty by now."""
+    files.remove(entry.at(ATTEMPT))
+    left = [
+        name for name in (STAGE, TMP, WORK, FETCH) if not files.remove_empty_dir(entry.at(name))
+    ]
+    if left:
+        with released():
+            files.remove_tree(entry.at(WORK))
+            files.remove_tree(entry.at(FETCH))
 
 
 def record_deploy(entry: EntryPaths, *, files: FileSystem = REAL) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from envy.cli.listeners import suspended
 from envy.errors import EnvyError
@@ -23,15 +23,15 @@ class UserTerminal:
         self._refusal: tuple[str, str] | None = None  # why not, and what to do
         self.asking = False  # a question stands on the terminal, and nobody has answered
 
-    def consent(self, packages: Sequence[str]) -> None:
-        """Ask whether these user-managed packages may be installed.
+    def consent(self, list_packages: Callable[[], Sequence[str]]) -> None:
+        """Ask whether user-managed packages may be installed: those listed, should it be asked.
 
         Raises:
             EnvyError: the answer is no, or nobody can be asked.
         """
         with self._exclusively():
             if not self._consented and self._refusal is None:
-                self._refusal = self._ask(packages)
+                self._refusal = self._ask(list_packages())
                 self._consented = self._refusal is None
             if self._refusal is not None:
                 message, hint = self._refusal

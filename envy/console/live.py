@@ -113,6 +113,7 @@ class LiveConsole:
         clock: Callable[[], float] = time.time,
         redraw_seconds: float = _REDRAW_SECONDS,
     ) -> None:
+        self.explaining = verbosity is Verbosity.VERBOSE
         self._streams = streams
         # Steps are what the picture shows.
         self._least = Importance.DETAIL if verbosity is Verbosity.VERBOSE else Importance.NOTE

@@ -57,6 +57,11 @@ class Narrator:
             events.RecipeAborted: self._recipe_aborted,
         }
 
+    @property
+    def heard(self) -> frozenset[type[Event]]:
+        """The events that are worth saying anything."""
+        return frozenset(self._tellers)
+
     def tell(self, stamped: Stamped) -> list[Remark]:
         """What one event is worth saying."""
         teller = self._tellers.get(type(stamped.event))

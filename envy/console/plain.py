@@ -13,6 +13,8 @@ from envy.console.text import Streams, say
 from envy.console.verbosity import Importance, Verbosity
 from envy.events import LockBlocked, PhaseStart, Stamped
 
+_BEGINNINGS = frozenset({PhaseStart, LockBlocked})
+
 
 class PlainConsole:
     """The listener that writes lines.
@@ -33,24 +35,26 @@ class PlainConsole:
         verbosity: Verbosity = Verbosity.NORMAL,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.explaining = verbosity is Verbosity.VERBOSE
         self._streams = streams
         self._verbosity = verbosity
         self._clock = clock
         self._narrator = Narrator()
+        self.heard = self._narrator.heard
         self._changed = threading.Condition(threading.Lock())
         self._suspended = False
         self._closed = False
         self._held: list[Remark] = []
         self._thread: threading.Thread | None = None
+        self._watches_nothing = False  # the thread waits until there is something
 
     def on_event(self, stamped: Stamped) -> None:
         """Write what the event is worth."""
         with self._changed:
-            self._take(self._narrator.tell(stamped))
-            if (
-                isinstance(stamped.event, PhaseStart | LockBlocked)
-                and self._narrator.next_due() is not None
-            ):
+            remarks = self._narrator.tell(stamped)
+            if remarks:
+                self._take(remarks)
+            if type(stamped.event) in _BEGINNINGS and self._narrator.next_due() is not None:
                 self._watch()
 
     def close(self) -> None:
@@ -84,7 +88,8 @@ class PlainConsole:
         if self._thread is None:
             self._thread = threading.Thread(target=self._tell_lasting, daemon=True)
             self._thread.start()
-        else:
+        elif self._watches_nothing:
+            # Otherwise it wakes for what began earlier, and looks then.
             self._changed.notify()
 
     def _tell_lasting(self) -> None:
@@ -93,6 +98,7 @@ class PlainConsole:
                 due = self._narrator.next_due()
                 patience = None if due is None else due - self._clock()
                 if patience is None or patience > 0:
+                    self._watches_nothing = patience is None
                     self._changed.wait(patience)
                 else:
                     self._take(self._narrator.lasting(self._clock()))

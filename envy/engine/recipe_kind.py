@@ -25,7 +25,7 @@ from envy.origins import place_in_file
 from envy.phase import RecipePhase
 from envy.phases.deploy import needs_deploy
 from envy.phases.log import log_tail
-from envy.phases.recipe_fetch import drop_lua
+from envy.phases.recipe_fetch import drop_lua, have_functions, needs_functions
 from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
@@ -81,18 +81,20 @@ class RecipeKind:
         """One phase, between its events."""
         recipe: Recipe = node.subject
         step = RecipePhase(phase)
-        listening = self._events.listening
+        events = self._events
         started = time.monotonic()
         recipe.log_path = None
-        if listening:
+        if events.hears(ev.PhaseStart):
             self._events.emit(
                 ev.PhaseStart(recipe=recipe.key.identity, key=recipe.key.canonical, phase=step)
             )
+        if recipe.lua is None and needs_functions(recipe, step):
+            have_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
             recipe, self._engine, step
         ):
             self._phases[step](recipe, self._engine)
-        if listening:
+        if events.hears(ev.PhaseComplete):
             self._events.emit(
                 ev.PhaseComplete(
                     recipe=recipe.key.identity,
@@ -105,8 +107,8 @@ class RecipeKind:
     def rest(self, node: Coordination) -> None:
         """No entry lock is held while a recipe waits, rests or has failed."""
         let_go_of_entry(node.subject, self._engine)
-        if node.ended:
-            drop_lua(node.subject)
+        if node.ended or self._engine.services.lua_room.is_exceeded:
+            drop_lua(node.subject, self._engine)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Wrap the error with where it happened, and tell of it."""
@@ -151,7 +153,7 @@ class RecipeKind:
                     dependency=dependency.name,
                 )
             )
-        drop_lua(recipe)
+        drop_lua(recipe, self._engine)
         return DependencyFailed(
             key=recipe.key.canonical,
             phase=RecipePhase(phase).label,

@@ -20,7 +20,7 @@ from envy.errors import CycleError, DeclarationError, GraphError, MissingReferen
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import RecipeKey
-from envy.recipe_spec import RecipeSpec, place_of
+from envy.recipe_spec import RecipeSpec, are_written_alike, place_of
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -69,9 +69,10 @@ def _check_sources(engine: Engine) -> None:
         if len(recipe.declarations) == 1:
             continue
         # Lines are looked for only when there is something to say: that reads the file again.
-        places = {place_of(recipe.spec.source): recipe.spec}
+        first = recipe.spec.source
+        places = {place_of(first): recipe.spec}
         for _parent, spec in recipe.declarations:
-            if spec.source is not recipe.spec.source:
+            if spec.source is not first and not are_written_alike(spec.source, first):
                 places.setdefault(place_of(spec.source), spec)
         if len(places) > 1:
             said = sorted(f"{spec.origin}: {where}" for where, spec in places.items())

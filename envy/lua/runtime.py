@@ -9,7 +9,8 @@ Guarantees
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from envy.lua.host import CtxTable, Host, displayed
 from envy.lua.prelude import prelude_bytecode
 from envy.lua.sandbox import FileAccess, PhaseAccess, ReadLog, SandboxSettings
 from envy.lua.surface import callbacks, without_shebang
+from envy.platform import Platform
 
 __all__ = [
     "CtxTable",
@@ -37,10 +39,24 @@ __all__ = [
 # Plain strings with a mark that no path has, so that a constant is told from a path.
 SHELL_CONSTANTS = {name: f"@shell:{name.lower()}" for name in ("BASH", "SH", "CMD", "POWERSHELL")}
 
+_SHELLS = {encode(name): encode(value) for name, value in SHELL_CONSTANTS.items()}
+
 # Each takes some ten frames of Python, which allows a thousand, and stack of the thread.
 _DEEPEST_CALLS = 40
 
 _COMPILED = b"\x1bLua"
+
+
+@functools.cache
+def _constants_of(platform: Platform) -> Mapping[bytes, bytes | None]:
+    """What every state of a run is told, made once."""
+    return {
+        b"ENVY_PLATFORM": encode(platform.os),
+        b"ENVY_ARCH": encode(platform.arch),
+        b"ENVY_PLATFORM_ARCH": encode(platform.tag),
+        b"ENVY_OS_VERSION": encode(platform.os_version),
+        b"ENVY_LIBC": encode(platform.libc) if platform.libc else None,
+    }
 
 
 class LuaState:
@@ -86,18 +102,10 @@ class LuaState:
         self._host.bridge = self._bridge
 
     def _constants(self) -> Any:
-        platform = self._settings.platform
-        shells = {encode(name): encode(value) for name, value in SHELL_CONSTANTS.items()}
-        return self._runtime.table_from(
-            {
-                b"ENVY_PLATFORM": encode(platform.os),
-                b"ENVY_ARCH": encode(platform.arch),
-                b"ENVY_PLATFORM_ARCH": encode(platform.tag),
-                b"ENVY_OS_VERSION": encode(platform.os_version),
-                b"ENVY_LIBC": encode(platform.libc) if platform.libc else None,
-                b"ENVY_SHELL": self._runtime.table_from(shells),
-            }
-        )
+        table_from = self._runtime.table_from
+        constants = dict(_constants_of(self._settings.platform))
+        constants[b"ENVY_SHELL"] = table_from(_SHELLS)
+        return table_from(constants)
 
     @property
     def reads(self) -> ReadLog:
@@ -108,15 +116,15 @@ class LuaState:
         """Whether `bridge` leads into this state."""
         return self._bridge is bridge
 
-    def load_file(self, path: Path) -> None:
-        """Run a file.
+    def load_file(self, path: Path, content: bytes | None = None) -> None:
+        """Run a file; `content` is what it holds, for who has read it.
 
         Raises:
             DeclarationError: it cannot be read.
             LuaScriptError: its text is no Lua, or running it failed.
         """
         try:
-            content = path.read_bytes()
+            content = path.read_bytes() if content is None else content
         except OSError as error:
             raise DeclarationError(
                 f"cannot be read: {error.strerror}", origin=_shown(path)
@@ -128,14 +136,19 @@ class LuaState:
         with self._failures():
             self._finish(self._run_file(without_shebang(content), name))
 
-    def user_globals(self) -> dict[str, LuaValue]:
-        """The globals that loaded files defined; what cannot be data is a LuaOpaque."""
+    def user_globals(self, names: Collection[str] | None = None) -> dict[str, LuaValue]:
+        """The globals that loaded files defined; what cannot be data is a LuaOpaque.
+
+        With `names`, only those.
+        """
         self._check_usable()
         with self._failures():
             found = sorted(
-                (decode(name), value)
+                (text, value)
                 for name, value in self._new_globals().items()
                 if isinstance(name, bytes)
+                for text in [decode(name)]
+                if names is None or text in names
             )
             return {
                 name: self._bridge.to_python_or_opaque(self, value, name=name)

@@ -6,7 +6,7 @@ seen to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from envy.phases.surface import Engine
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import Query, RecipeKey
 from envy.recipe_spec import CustomSource, Dependency, Kind, Use
+from envy.recipe_tables import NO_EXPORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,16 @@ def edges_for(recipe: Recipe, phase: RecipePhase) -> tuple[Edge, ...]:
     return recipe.source_edges if phase is RecipePhase.RECIPE_FETCH else recipe.edges
 
 
-def reachable(edges: Iterable[Edge], engine: Engine) -> list[Reachable]:
+def reachable(
+    edges: Iterable[Edge],
+    engine: Engine,
+    *,
+    worth: Callable[[Recipe], bool] = lambda _recipe: True,
+) -> list[Reachable]:
     """The dependencies behind some edges with their run closures, nearest first, each once.
 
-    What a dependency needs only to be built is not among them: it may not be there.
+    What a dependency needs only to be built is not among them: it may not be there. Nor is what
+    lies behind a recipe that is not `worth` looking at.
     """
     found: dict[RecipeKey, Reachable] = {}
     level = [(edge.key, edge.needed_by) for edge in edges]
@@ -46,16 +53,31 @@ def reachable(edges: Iterable[Edge], engine: Engine) -> list[Reachable]:
             if known is not None and known.needed_by <= needed_by:
                 continue
             dependency = engine.recipe(key)
+            if not worth(dependency):
+                continue
             found[key] = Reachable(dependency, needed_by)
             following += [(edge.key, needed_by) for edge in dependency.edges if edge.use is Use.RUN]
         level = following
     return list(found.values())
 
 
-def usable(recipe: Recipe, engine: Engine, phase: RecipePhase) -> list[Recipe]:
-    """The dependencies that are there in `phase`, nearest first."""
-    rows = reachable(edges_for(recipe, phase), engine)
+def exporting(recipe: Recipe, engine: Engine, phase: RecipePhase) -> list[Recipe]:
+    """The dependencies that are there in `phase` and may export something, nearest first.
+
+    The closure is walked only where something is exported: a script in a chain of thousands would
+    else cost as much as the chain is long.
+    """
+    rows = reachable(edges_for(recipe, phase), engine, worth=lambda one: one.exports_within)
     return [row.recipe for row in rows if row.needed_by <= phase]
+
+
+def exports_within(recipe: Recipe, engine: Engine) -> bool:
+    """Whether a recipe, or anything that it needs to run, exports something; those know."""
+    if recipe.exports not in {None, NO_EXPORTS}:
+        return True
+    return any(
+        edge.use is Use.RUN and engine.recipe(edge.key).exports_within for edge in recipe.edges
+    )
 
 
 def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Path:

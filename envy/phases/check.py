@@ -9,8 +9,7 @@ from __future__ import annotations
 from envy import events as ev
 from envy.cache.read import lookup
 from envy.phase import RecipePhase
-from envy.phases.explanation import why_missing
-from envy.phases.recipe_fetch import load_again
+from envy.phases.recipe_fetch import have_functions
 from envy.phases.surface import Engine
 from envy.phases.user_managed import clear_workspace, is_satisfied, is_user_managed
 from envy.phases.work import begin_work
@@ -27,15 +26,15 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
             engine.want_what_it_needs(recipe)
         return
     assert recipe.entry is not None
-    found = lookup(recipe.entry, recipe.entry_key)
-    if found.hit:
-        _tell_hit(recipe, engine, fast_path=True)
-        recipe.cached = True
-        return
-    if recipe.cached:  # it was there when the graph was resolved, and has gone since
-        load_again(recipe, engine)
+    if recipe.cached:
+        if lookup(recipe.entry, recipe.entry_key).hit:
+            _tell_hit(recipe, engine, fast_path=True)
+            return
+        # It was there when the graph was resolved, and has gone since.
+        have_functions(recipe, engine)
         engine.want_what_it_needs(recipe)
-    begin_work(recipe, engine)
+    # Else it was missing a moment ago, and is looked up once more under its lock.
+    reason = begin_work(recipe, engine)
     if recipe.cached:
         _tell_hit(recipe, engine, fast_path=False)
     elif engine.services.events.listening:
@@ -44,7 +43,7 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
                 recipe=recipe.key.identity,
                 cache_key=recipe.entry_key,
                 asset_path=str(recipe.asset_dir),
-                reason="; ".join([found.reason, *map(str.strip, why_missing(recipe, engine))]),
+                reason=reason,
             )
         )
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import os.path
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from envy import fields, files
+from envy.cache.layout import ASSET, FETCH, STAGE, TMP
 from envy.errors import DeclarationError
 from envy.lua.convert import LuaValue
 from envy.lua.host import CtxTable
@@ -61,6 +62,13 @@ _DIRECTORIES: Mapping[RecipePhase, tuple[str, ...]] = {
     RecipePhase.INSTALL: ("recipe_dir", "fetch_dir", "stage_dir", "install_dir"),
     RecipePhase.DEPLOY: ("asset_dir",),
 }
+_IN_ENTRY = {
+    "asset_dir": ASSET,
+    "install_dir": ASSET,
+    "fetch_dir": FETCH,
+    "stage_dir": STAGE,
+    "tmp_dir": TMP,
+}
 _WITH_CORES = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
 
 
@@ -71,13 +79,33 @@ def make_ctx(place: Setting) -> CtxTable:
     if user_managed and place.phase is RecipePhase.INSTALL:
         names = _USER_MANAGED_INSTALL
     fields = _fields(place, user_managed=user_managed)
-    surface = _Surface(place)
-    functions: dict[str, Callable[..., object]] = {name: getattr(surface, name) for name in names}
     return CtxTable(
         fields=fields,
-        functions=functions,
-        missing=_missing(place.phase, frozenset({*names, *fields}), user_managed=user_managed),
+        functions=_Functions(_Surface(place), names),
+        missing=_missing(place.phase, names, tuple(fields), user_managed=user_managed),
     )
+
+
+class _Functions(Mapping[str, Callable[..., object]]):
+    """The functions of a ctx by name, bound when one is called: few of them ever are."""
+
+    __slots__ = ("_names", "_surface")
+
+    def __init__(self, surface: _Surface, names: Sequence[str]) -> None:
+        self._surface = surface
+        self._names = names
+
+    def __getitem__(self, name: str) -> Callable[..., object]:
+        if name not in self._names:
+            raise KeyError(name)
+        function: Callable[..., object] = getattr(self._surface, name)
+        return function
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _fields(place: Setting, *, user_managed: bool) -> dict[str, LuaValue]:
@@ -88,31 +116,32 @@ def _fields(place: Setting, *, user_managed: bool) -> dict[str, LuaValue]:
     }
     if user_managed:
         if place.phase is RecipePhase.INSTALL and recipe.entry is not None:
-            fields["tmp_dir"] = str(recipe.entry.tmp_dir)
+            fields["tmp_dir"] = recipe.entry.at(TMP)
         return fields
     for name in _DIRECTORIES.get(place.phase, ()):
-        fields[name] = str(directory_of(place, name))
+        fields[name] = _directory_of(place, name)
     if place.phase in _WITH_CORES:
         fields["cores"] = place.engine.services.cores
     return fields
 
 
-def directory_of(place: Setting, name: str) -> Path:
+def _directory_of(place: Setting, name: str) -> str:
     """The folder that a field of ctx names."""
-    recipe = place.recipe
     if name == "recipe_dir":
-        return place.base_dir
+        return str(place.base_dir)
     if name == "tmp_dir" and place.phase is RecipePhase.RECIPE_FETCH:
-        return place.run_dir
-    entry = recipe.entry
+        return str(place.run_dir)
+    entry = place.recipe.entry
     assert entry is not None
-    folder: Path = getattr(entry, "asset_dir" if name == "install_dir" else name)
-    return folder
+    return entry.at(_IN_ENTRY[name])
 
 
 @functools.cache
-def _missing(phase: RecipePhase, there: frozenset[str], *, user_managed: bool) -> Mapping[str, str]:
+def _missing(
+    phase: RecipePhase, functions: tuple[str, ...], fields: tuple[str, ...], *, user_managed: bool
+) -> Mapping[str, str]:
     """For each name that other phases have: why this one has not."""
+    there = {*functions, *fields}
     all_names = {name for names in _FUNCTIONS.values() for name in names}
     all_names |= {name for names in _DIRECTORIES.values() for name in names} | {"cores"}
     reasons = {}

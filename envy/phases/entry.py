@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envy.cache.entry_key import entry_key
+from envy.cache.entry_key import as_json, key_of_json
 from envy.cache.read import lookup
+from envy.phases.access import exports_within
 from envy.phases.deploy import needs_deploy
 from envy.phases.ingredients import ingredients_of, key_of_user_managed
 from envy.phases.recipe_fetch import drop_lua
@@ -22,19 +23,21 @@ def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -
     definition = recipe.definition
     services = engine.services
     assert definition is not None
+    recipe.exports_within = exports_within(recipe, engine)
     if definition.user_managed:
         recipe.entry_key = key_of_user_managed(recipe)
     else:
-        recipe.ingredients = ingredients_of(
+        ingredients = ingredients_of(
             recipe, engine, shell=engine.shell_for(recipe), dependency_keys=dependency_keys
         )
-        recipe.entry_key = entry_key(recipe.ingredients)
+        recipe.ingredients = as_json(ingredients)
+        recipe.entry_key = key_of_json(recipe.ingredients)
     recipe.entry = services.layout.entry(
         recipe.key.identity, services.platform.tag, recipe.entry_key
     )
     if not definition.user_managed:
-        recipe.cached = lookup(recipe.entry, recipe.entry_key).hit
+        recipe.cached = lookup(recipe.entry, recipe.entry_key, explain=False).hit
         recipe.undeployed = recipe.cached and needs_deploy(recipe)
         recipe.asset_dir = recipe.entry.asset_dir
         if recipe.cached and definition.deploy is None:
-            drop_lua(recipe)  # loaded again, should the entry go before its turn comes
+            drop_lua(recipe, engine)  # loaded again, should the entry go before its turn comes

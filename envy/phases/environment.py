@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from envy.errors import DeclarationError
 from envy.phase import RecipePhase
-from envy.phases.access import usable
+from envy.phases.access import exporting
 from envy.phases.surface import Engine
 from envy.recipe import Recipe
 
@@ -53,7 +53,7 @@ def script_environment(recipe: Recipe, engine: Engine, phase: RecipePhase) -> di
             variables["TMPDIR"] = str(recipe.entry.tmp_dir)
     else:
         variables = dict(outer)
-    exported = exported_environment(usable(recipe, engine, phase), variables)
+    exported = exported_environment(exporting(recipe, engine, phase), variables)
     variables.update(exported)
     variables.update(_own_variables(recipe, engine))
     return variables

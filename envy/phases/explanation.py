@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 
-from blake3 import blake3
-
-from envy.cache.entry_key import as_json
 from envy.cache.explanation import Kept, changes, kept_text, nearest_earlier, parse_kept, read_kept
 from envy.phases.surface import Engine
 from envy.recipe import Recipe
@@ -17,7 +14,6 @@ _DEEPEST = 8
 def text_to_keep(recipe: Recipe, engine: Engine) -> str:
     """The ingredients of the recipe's key, with the notes that make them readable."""
     definition = recipe.definition
-    assert recipe.ingredients is not None
     assert definition is not None
     notes: dict[str, object] = {
         "key": recipe.key.canonical,
@@ -29,20 +25,19 @@ def text_to_keep(recipe: Recipe, engine: Engine) -> str:
             for other in [engine.recipe(edge.key)]
         },
     }
-    text = _recipe_text(recipe)
-    if text is not None:
-        notes["recipe"] = text
-    return kept_text(as_json(recipe.ingredients), notes)
+    if recipe.text:
+        notes["recipe"] = recipe.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return kept_text(recipe.ingredients, notes)
 
 
 def why_missing(recipe: Recipe, engine: Engine) -> list[str]:
     """What changed since the nearest earlier entry of the package; nothing if there is none."""
-    if recipe.ingredients is None:
+    if not recipe.ingredients:
         return []
     new = parse_kept(text_to_keep(recipe, engine))
     assert new is not None
     old = nearest_earlier(engine.services.layout, new)
-    if old is None or json.loads(as_json(recipe.ingredients)) == old.ingredients:
+    if old is None or json.loads(recipe.ingredients) == old.ingredients:
         return []
     return _compared(old, new, engine, depth=0)
 
@@ -52,7 +47,7 @@ def _compared(old: Kept, new: Kept, engine: Engine, *, depth: int) -> list[str]:
 
     def deeper(name: str, entry_key: str) -> list[str]:
         other = by_name.get(name)
-        if depth >= _DEEPEST or other is None or other.ingredients is None or other.entry is None:
+        if depth >= _DEEPEST or other is None or not other.ingredients or other.entry is None:
             return []
         services = engine.services
         before = read_kept(
@@ -73,16 +68,3 @@ def engine_recipes(engine: Engine, kept: Kept) -> list[Recipe]:
     return [
         engine.recipe(RecipeKey.parse(name)) for name in kept.notes.get("dependencies", {}).values()
     ]
-
-
-def _recipe_text(recipe: Recipe) -> str | None:
-    """The text of the recipe file, if it still is the one that was loaded."""
-    if recipe.path is None:
-        return None
-    try:
-        data = recipe.path.read_bytes()
-    except OSError:
-        return None
-    if blake3(data).hexdigest() != recipe.digest:
-        return None
-    return data.decode("utf-8", "replace")

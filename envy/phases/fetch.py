@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envy import fields, files
+from envy.cache.layout import FETCH
+from envy.cache.read import names_in
 from envy.cache.trees import digest_file
 from envy.errors import DeclarationError, DigestMismatch
 from envy.lua.convert import LuaFunction, LuaValue
@@ -48,7 +50,7 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
                 _fetch_items(recipe, engine, items)
     elif recipe.sources:
         _fetch_items(recipe, engine, recipe.sources)
-    for name in files.ls(entry.fetch_dir):
+    for name in names_in(entry.at(FETCH)):
         if name not in recipe.fetched:
             files.remove(entry.fetch_dir / name)
 

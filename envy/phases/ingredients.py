@@ -7,10 +7,9 @@ recipe gives the same key on another machine, and in a project that was moved.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from blake3 import blake3
 
@@ -18,21 +17,16 @@ from envy import files
 from envy.cache.entry_key import Ingredients
 from envy.cache.trees import digest_tree
 from envy.errors import DeclarationError
-from envy.evidence import Evidence, file_digest
-from envy.lua.convert import LuaFunction, LuaValue
-from envy.lua.host import CtxTable
-from envy.lua.sandbox import PhaseAccess
+from envy.lua.convert import LuaFunction
 from envy.option_text import serialise_options
-from envy.origins import place_in_file, place_of_function
-from envy.phases.access import may_read
-from envy.phases.ctx import fetch_names
+from envy.origins import place_in_file
+from envy.phases.declared_fetch import declared_sources
 from envy.phases.host import host_versions
-from envy.phases.log import tell
 from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.recipe import Recipe
 from envy.shell import Shell
-from envy.sources import Scheme, SourceItem, local_path, location, parse_source_items, scheme_of
+from envy.sources import Scheme, SourceItem, local_path, location, scheme_of
 
 
 def ingredients_of(
@@ -49,7 +43,7 @@ def ingredients_of(
     assert definition is not None
     inputs = _inputs(recipe)
     recipe.input_files = frozenset(inputs)
-    recipe.sources = _declared_sources(recipe, engine)
+    recipe.sources = declared_sources(recipe, engine)
     sources = tuple(_source(item, recipe, engine) for item in recipe.sources or ())
     passed = {name: services.environment.get(name) for name in definition.pass_env}
     _note_evidence(recipe, inputs, passed)
@@ -150,119 +144,6 @@ def _inputs(recipe: Recipe) -> dict[Path, str]:
             path = recipe.recipe_dir / name
             found[path] = digest_tree(path)
     return found
-
-
-def _declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] | None:
-    """What is to be fetched, as data; None for a function that uses ctx: its text stands for it."""
-    definition = recipe.definition
-    assert definition is not None
-    if not isinstance(definition.fetch, LuaFunction):
-        return definition.fetch or ()
-    acts, answer = _declarative_answer(recipe, engine, definition.fetch)
-    if acts:
-        return None
-    if answer is None:
-        return ()
-    return parse_source_items(
-        answer, origin=place_of_function(definition.fetch), base_dir=definition.path.parent
-    )
-
-
-def _declarative_answer(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> tuple[bool, object]:
-    """Whether a fetch function acts, that is, uses ctx; and what it returns if it does not.
-
-    It is called for this at every look at the entry, so nothing may come of the call: one that
-    acts is stopped, and what it said is forgotten, since it is called again in the fetch phase.
-    """
-    definition = recipe.definition
-    assert definition is not None
-    assert recipe.recipe_dir is not None
-    imperative = False
-
-    def refuse(*_arguments: object) -> None:
-        nonlocal imperative
-        imperative = True
-        raise DeclarationError("this function of ctx works in the fetch phase only")
-
-    names = fetch_names()
-    ctx = CtxTable(
-        fields={
-            "identity": recipe.key.identity,
-            "options": cast("LuaValue", dict(definition.options)),
-            "recipe_dir": str(recipe.recipe_dir),
-        },
-        functions=dict.fromkeys(names, refuse),
-        missing=_Refused(refuse),
-    )
-    said: list[tuple[str, str]] = []
-    variables = _NotedVariables(engine.services.environment, recipe.evidence)
-
-    def judge(path: Path) -> bool:
-        # What decides which sources there are is evidence, wherever it lies.
-        if path not in recipe.input_files:
-            recipe.evidence.files[str(path)] = file_digest(str(path))
-        return may_read(recipe, engine, path)
-
-    access = PhaseAccess(
-        run_dir=recipe.recipe_dir,
-        environment=variables,
-        recipe_dir=Path(recipe.recipe_dir.anchor),
-        may_read=judge,
-        on_write=refuse,
-        on_say=lambda level, message: said.append((level, message)),
-    )
-    try:
-        with fetch.state.phase(access):
-            answer = fetch.state.call_with_ctx(fetch, ctx, definition.options)
-    except Exception:
-        if imperative:
-            return True, None
-        raise
-    finally:
-        if not imperative:
-            for level, message in said:
-                tell(recipe, engine.services, level, message)
-    return imperative, answer
-
-
-class _Refused(Mapping[str, str]):
-    """The folder that there is only in the fetch phase; whoever asks for it acts."""
-
-    def __init__(self, refuse: Callable[[], None]) -> None:
-        self._refuse = refuse
-
-    def __getitem__(self, name: str) -> str:
-        if name not in self:
-            raise KeyError(name)
-        self._refuse()
-        return name
-
-    def __contains__(self, name: object) -> bool:
-        return name == "tmp_dir"
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("tmp_dir",))
-
-    def __len__(self) -> int:
-        return 1
-
-
-class _NotedVariables(Mapping[str, str]):
-    """An environment that notes what is asked of it."""
-
-    def __init__(self, variables: Mapping[str, str], evidence: Evidence) -> None:
-        self._variables = variables
-        self._evidence = evidence
-
-    def __getitem__(self, name: str) -> str:
-        self._evidence.note_variables({name: self._variables.get(name)})
-        return self._variables[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._variables)
-
-    def __len__(self) -> int:
-        return len(self._variables)
 
 
 def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:

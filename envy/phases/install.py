@@ -32,12 +32,13 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
     assert definition is not None
     assert entry is not None
     assert recipe.attempt is not None
-    with setting(recipe, engine, RecipePhase.INSTALL, run_dir=entry.asset_dir) as place:
+    assert recipe.asset_dir is not None
+    with setting(recipe, engine, RecipePhase.INSTALL, run_dir=recipe.asset_dir) as place:
         if definition.install is not None:
             carry_out(place, definition.install)
         elif payload_is_empty(entry):
             _publish_stage_tree(place)
-        if payload_is_empty(entry) and not place.marked_complete:
+        if not place.marked_complete and payload_is_empty(entry):
             raise _nothing_to_publish(recipe)
         _warn_of_missing_products(place)
     publish(

@@ -14,7 +14,7 @@ from pathlib import Path
 from envy import events as ev
 from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
-from envy.cache.layout import CacheLayout
+from envy.cache.write import prune_logs
 from envy.phase import RecipePhase
 from envy.phases.secrets import masked, masked_text, secrets_of
 from envy.phases.surface import Services
@@ -138,7 +138,10 @@ def tell(recipe: Recipe, services: Services, level: str, message: str) -> None:
 def _opened(path: Path) -> FileIO:
     # Unbuffered: whole chunks come, and what could not be written must not come again.
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            # With those of the attempt that begins now, keep five, however they ended.
+            prune_logs(path.parent.parent, keep=4)
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
             return path.open("ab", buffering=0)
         except FileNotFoundError:
@@ -159,13 +162,6 @@ def log_dir_of(recipe: Recipe, services: Services) -> Path:
 def log_key(recipe: Recipe) -> str:
     """The 16 digits under which the logs of a recipe's attempts are kept."""
     return (recipe.entry_key or canonical_identity_hash(recipe.key.canonical))[:16]
-
-
-def make_room_for_logs(recipe: Recipe, layout: CacheLayout) -> None:
-    """With those of the attempt that begins now, keep five, however they ended."""
-    from envy.cache.write import prune_logs
-
-    prune_logs(layout.log_root(recipe.key.identity, log_key(recipe)), keep=4)
 
 
 def log_tail(path: Path | None, *, lines: int) -> list[str]:

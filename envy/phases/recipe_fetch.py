@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 from blake3 import blake3
 
 from envy import events as ev
 from envy.cache.recipes import find_kept
+from envy.cache.trees import read_file
 from envy.errors import DeclarationError, FetchError
 from envy.lua.convert import LuaFunction
 from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
 from envy.phases.custom_source import fetch_custom, new_state
+from envy.phases.declared_fetch import ask_for_sources
 from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.phases.work import release_lock, take_lock
 from envy.recipe import Edge, Recipe, Reference
-from envy.recipe_definition import RecipeDefinition, parse_definition
+from envy.recipe_definition import VERBS, RecipeDefinition, parse_definition
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import CustomSource, Dependency, Kind, Use, check_local_rule
 from envy.recipe_tables import Exports, parse_exports, parse_products
@@ -33,13 +37,12 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
         FetchError: the file could not be brought here; DeclarationError: it breaks a rule.
         LuaScriptError: it could not be run.
     """
-    path = _recipe_file(recipe, engine)
-    text = _read(recipe, path)
+    path, text = _read(recipe, _recipe_file(recipe, engine))
     recipe.path = path
     recipe.recipe_dir = path.parent
     recipe.digest = blake3(text).hexdigest()
-    decoded = text.decode("utf-8", "surrogateescape")
-    recipe.definition = definition = _load(recipe, engine, path, decoded)
+    recipe.text = decoded = text.decode("utf-8", "surrogateescape")
+    recipe.definition = definition = _load(recipe, engine, path, text, decoded)
     recipe.excluded = definition.excluded
     _note_evidence(recipe)
     recipe.exports = _exports(definition, path, decoded)
@@ -48,23 +51,61 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
             ev.LogMessage(recipe=recipe.key.identity, level="warn", message=warning)
         )
     recipe.provides = _provides(recipe, engine)
-    if not keeps_functions(definition):
-        drop_lua(recipe)
+    if isinstance(definition.fetch, LuaFunction) and not recipe.excluded:
+        recipe.fetch_answer = ask_for_sources(recipe, engine, definition.fetch)
+    if not function_names(definition) or not engine.services.lua_room.take():
+        _close_lua(recipe)
     if not recipe.excluded:
         declare(recipe, engine, definition.dependencies)
 
 
-def load_again(recipe: Recipe, engine: Engine) -> None:
-    """Have the functions of a recipe back, whose Lua state was closed since."""
-    path = recipe.path
-    assert path is not None
-    text = _read(recipe, path).decode("utf-8", "surrogateescape")
-    recipe.definition = _load(recipe, engine, path, text)
+def needs_functions(recipe: Recipe, phase: RecipePhase) -> bool:
+    """Whether a phase that is about to run may call a function of the recipe's file."""
+    definition = recipe.definition
+    if definition is None or not function_names(definition):
+        return False
+    if definition.user_managed:
+        return phase > RecipePhase.RECIPE_FETCH
+    if recipe.cached:
+        return phase is RecipePhase.DEPLOY
+    return RecipePhase.FETCH <= phase <= RecipePhase.DEPLOY
 
 
-def _load(recipe: Recipe, engine: Engine, path: Path, text: str) -> RecipeDefinition:
+def have_functions(recipe: Recipe, engine: Engine) -> None:
+    """Have the functions of a recipe back for a phase, if its Lua state was closed since.
+
+    The same text is loaded once more, and nothing but its functions is taken: the data is known.
+
+    Raises:
+        LuaScriptError: a module or a file that it reads is not there any more.
+        DeclarationError: what was a function is none this time.
+    """
+    definition = recipe.definition
+    assert definition is not None
+    names = function_names(definition)
+    if recipe.lua is not None or not names:
+        return
+    assert recipe.path is not None
+    recipe.lua = new_state(recipe, engine, recipe.path.parent)
+    engine.services.lua_room.exceed()
+    recipe.lua.load_file(recipe.path, recipe.text.encode("utf-8", "surrogateescape"))
+    found = recipe.lua.user_globals(names)
+    for name in names:
+        if not isinstance(found.get(name), LuaFunction):
+            raise DeclarationError(
+                f"`{name}` was a function when the recipe was loaded, and is none when it is "
+                "loaded a second time",
+                origin=SourceText(recipe.path, recipe.text).at(name),
+                hint="let the file define the same, each time it is loaded",
+            )
+    recipe.definition = replace(definition, **cast("dict[str, Any]", found))
+
+
+def _load(
+    recipe: Recipe, engine: Engine, path: Path, content: bytes, text: str
+) -> RecipeDefinition:
     recipe.lua = new_state(recipe, engine, path.parent)
-    recipe.lua.load_file(path)
+    recipe.lua.load_file(path, content)
     recipe.reads = recipe.lua.reads
     return parse_definition(
         recipe.lua.user_globals(),
@@ -88,15 +129,17 @@ def _note_evidence(recipe: Recipe) -> None:
 
 
 def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
-    """The recipe's file on this machine; a remote one is kept in the cache by its source."""
+    """The recipe's file on this machine, or a folder that holds it, if it is local.
+
+    A remote one is kept in the cache by its source.
+    """
     item = recipe.spec.source
     assert item is not None
     if isinstance(item, CustomSource):
         return fetch_custom(recipe, engine)
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
-        path = local_path(item)
-        return path if not path.is_dir() else _inside(path, recipe)
+        return local_path(item)
     layout = engine.services.layout
     pinned = item
     if scheme is Scheme.GIT:
@@ -113,8 +156,6 @@ def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
 
 
 def _pin(item: SourceItem, recipe: Recipe, engine: Engine) -> SourceItem:
-    from dataclasses import replace
-
     from envy.transport import resolve_ref
 
     return replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
@@ -174,14 +215,19 @@ def _inside(folder: Path, recipe: Recipe) -> Path:
     )
 
 
-def _read(recipe: Recipe, path: Path) -> bytes:
+def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
+    """The recipe file that a path leads to, and what it holds."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            path = _inside(path, recipe)
+            status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             # A pipe would be waited for.
             raise DeclarationError(
                 f"the recipe file {path} is not a plain file", origin=recipe.spec.origin
             )
-        text = path.read_bytes()
+        text = read_file(str(path), status.st_size)
     except FileNotFoundError:
         raise DeclarationError(
             f"there is no recipe file {path}", origin=recipe.spec.origin, hint=_hint(path, recipe)
@@ -193,7 +239,7 @@ def _read(recipe: Recipe, path: Path) -> bytes:
     item = recipe.spec.source
     if isinstance(item, SourceItem) and scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}:
         _verify(text, item)
-    return text
+    return path, text
 
 
 def _hint(path: Path, recipe: Recipe) -> str:
@@ -312,22 +358,22 @@ def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) 
     recipe.edges = tuple(edges.values())
 
 
-def keeps_functions(definition: RecipeDefinition) -> bool:
-    """Whether a recipe's Lua is needed after it was loaded; data alone needs none."""
-    verbs = (
-        definition.check,
-        definition.fetch,
-        definition.stage,
-        definition.build,
-        definition.install,
-        definition.deploy,
-    )
-    asks_products = definition.user_managed and isinstance(definition.products, LuaFunction)
-    return asks_products or any(isinstance(verb, LuaFunction) for verb in verbs)
+def function_names(definition: RecipeDefinition) -> list[str]:
+    """The globals of a recipe that are called after it was loaded; data alone needs no Lua."""
+    names = [verb for verb in VERBS if isinstance(getattr(definition, verb), LuaFunction)]
+    if definition.user_managed and isinstance(definition.products, LuaFunction):
+        names.append("products")
+    return names
 
 
-def drop_lua(recipe: Recipe) -> None:
-    """Close a recipe's Lua state: thousands of them are a lot of memory."""
+def drop_lua(recipe: Recipe, engine: Engine) -> None:
+    """Close a recipe's Lua state, which it needs no more, or not for long."""
+    if recipe.lua is not None:
+        _close_lua(recipe)
+        engine.services.lua_room.give_back()
+
+
+def _close_lua(recipe: Recipe) -> None:
     if recipe.lua is not None:
         recipe.lua.close()
         recipe.lua = None

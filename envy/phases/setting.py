@@ -61,7 +61,7 @@ class Setting:
         self.run_dir = run_dir
         # A custom source runs before its recipe is here, for the file that declares it.
         self.base_dir = base_dir or recipe.recipe_dir or run_dir
-        self.fetch_dir = fetch_dir or (recipe.entry.fetch_dir if recipe.entry else None)
+        self._fetch_dir = fetch_dir
         self.options = recipe.definition.options if recipe.definition else recipe.spec.options
         self.user_managed = bool(recipe.definition and recipe.definition.user_managed)
         services = engine.services
@@ -73,6 +73,11 @@ class Setting:
     def environment(self) -> dict[str, str]:
         """All variables of this phase's scripts."""
         return script_environment(self.recipe, self.engine, self.phase)
+
+    @property
+    def fetch_dir(self) -> Path | None:
+        """Where fetched files are kept, if there is an entry for them."""
+        return self._fetch_dir or (self.recipe.entry.fetch_dir if self.recipe.entry else None)
 
     @property
     def scratch_dir(self) -> Path | None:

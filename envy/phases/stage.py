@@ -35,10 +35,10 @@ def run_stage_phase(recipe: Recipe, engine: Engine) -> None:
     """
     definition = recipe.definition
     assert definition is not None
-    destination = stage_destination(recipe)
     verb = definition.stage
     if verb is None and not recipe.fetched:
         return
+    destination = stage_destination(recipe)
     with setting(recipe, engine, RecipePhase.STAGE, run_dir=destination) as place:
         strip: int | None = 0
         if isinstance(verb, StageTable):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from envy.errors import Origin
 from envy.events import EventBus
+from envy.lua.room import LuaRoom
 from envy.platform import Platform
 from envy.recipe import Recipe
 from envy.recipe_key import RecipeKey
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 class Terminal(Protocol):
     """The user, if there is one: asked questions, and lent to interactive runs."""
 
-    def consent(self, packages: Sequence[str]) -> None:
-        """Ask whether these user-managed packages may be installed.
+    def consent(self, list_packages: Callable[[], Sequence[str]]) -> None:
+        """Ask whether user-managed packages may be installed: those listed, should it be asked.
 
         Raises:
             EnvyError: the answer is no, or nobody can be asked.
@@ -59,6 +60,7 @@ class Services:
     fetch_jobs: int
     stamp: str  # names this run's log folders, and sorts by time
     memo: Memo = field(default_factory=Memo)  # what was asked of repositories and registries
+    lua_room: LuaRoom = field(default_factory=LuaRoom)
 
 
 class Engine(Protocol):

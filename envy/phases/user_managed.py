@@ -15,7 +15,7 @@ from envy.cache.lock import FileLock
 from envy.cache.write import discard
 from envy.errors import DeclarationError, EnvyError, ScriptFailed
 from envy.phase import RecipePhase
-from envy.phases.log import log_key, make_room_for_logs
+from envy.phases.log import log_key
 from envy.phases.setting import RunOptions, Setting, setting
 from envy.phases.surface import Engine
 from envy.phases.verbs import call_verb, carry_out
@@ -72,7 +72,7 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
     assert definition is not None
     assert definition.install is not None
     assert entry is not None
-    engine.services.terminal.consent(engine.unsatisfied())
+    engine.services.terminal.consent(engine.unsatisfied)
     take_entry(recipe, engine)
     with _exclusively(recipe, engine):
         if is_satisfied(recipe, engine, RecipePhase.INSTALL):
@@ -80,7 +80,6 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
             recipe.satisfied = True
             recipe.outcome = Outcome.SATISFIED
             return
-        make_room_for_logs(recipe, engine.services.layout)
         discard(entry)  # what an install that was killed has left
         try:
             entry.tmp_dir.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,8 @@ from envy.cache.read import lookup
 from envy.cache.write import begin_attempt
 from envy.children import Children
 from envy.phase import RecipePhase
-from envy.phases.log import log_key, make_room_for_logs
+from envy.phases.explanation import why_missing
+from envy.phases.log import log_key
 from envy.phases.surface import Engine, Services
 from envy.platform import process_start_time
 from envy.recipe import Recipe
@@ -107,17 +108,24 @@ def let_go_of_entry(recipe: Recipe, engine: Engine) -> None:
         release_lock(recipe, engine, lock, recipe.locked_at)
 
 
-def begin_work(recipe: Recipe, engine: Engine) -> None:
-    """Lock the entry, look again, and begin an attempt if it is still missing."""
+def begin_work(recipe: Recipe, engine: Engine) -> str:
+    """Lock the entry, look again, and begin an attempt if it is still missing.
+
+    Returns why it is missing, for those who listen to reasons; "" where nobody does.
+    """
     assert recipe.entry is not None
     take_entry(recipe, engine)
-    found = lookup(recipe.entry, recipe.entry_key)
+    explaining = engine.services.events.explaining
+    found = lookup(recipe.entry, recipe.entry_key, explain=explaining)
     if found.hit or (found.elsewhere and _relocated(recipe)):
         recipe.cached = True
         let_go_of_entry(recipe, engine)
-        return
-    make_room_for_logs(recipe, engine.services.layout)
+        return ""
+    reason = ""
+    if explaining:
+        reason = "; ".join([found.reason, *map(str.strip, why_missing(recipe, engine))])
     recipe.attempt = begin_attempt(recipe.entry, recipe.entry_key)
+    return reason
 
 
 def _relocated(recipe: Recipe) -> bool:

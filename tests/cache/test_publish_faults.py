@@ -198,6 +198,16 @@ class RecordingFileSystem(FileSystem):
         self.steps.append(("remove", path))
         super().remove_tree(path)
 
+    def remove_empty_dir(self, path):
+        removed = super().remove_empty_dir(path)
+        if removed:
+            self.steps.append(("remove", path))
+        return removed
+
+    def write_flushed(self, texts):
+        super().write_flushed(texts)
+        self.steps += [("flush", path) for path in texts]
+
 
 def test_order_of_publishing(tmp_path):
     """All of the payload is flushed, then the marker put in place and flushed, then fetch goes."""

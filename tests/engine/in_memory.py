@@ -100,7 +100,7 @@ class Recording:
 class Nobody:
     """A terminal without a user."""
 
-    def consent(self, packages) -> None:
+    def consent(self, list_packages) -> None:
         pass
 
     def lent(self):

@@ -6,15 +6,9 @@ import pytest
 
 from envy.errors import DeclarationError, Origin
 from envy.phase import RecipePhase
+from envy.recipe_entries import parse_dependencies, parse_dependency, parse_spec
 from envy.recipe_key import RecipeKey
-from envy.recipe_spec import (
-    Kind,
-    Use,
-    check_local_rule,
-    parse_dependencies,
-    parse_dependency,
-    parse_spec,
-)
+from envy.recipe_spec import Kind, Use, check_local_rule
 from envy.shipped import shipped_recipes_dir, shipped_source
 from envy.sources import SourceItem
 

@@ -1,0 +1,167 @@
+"""What `fetch` declares: the sources that a recipe names before anything of it is fetched.
+
+A function that only returns data is asked when its recipe is loaded, while its Lua state is open;
+what it answered is used when the entry key is computed, if it ever is. One that acts, that is, uses
+ctx, declares nothing: its text stands for it in the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from envy import files
+from envy.errors import Cancelled, DeclarationError
+from envy.evidence import Evidence, file_digest
+from envy.lua.convert import LuaFunction, LuaValue
+from envy.lua.host import CtxTable
+from envy.lua.sandbox import PhaseAccess
+from envy.origins import place_of_function
+from envy.phases.access import may_read
+from envy.phases.ctx import fetch_names
+from envy.phases.log import tell
+from envy.phases.surface import Engine
+from envy.recipe import FetchAnswer, Recipe
+from envy.sources import SourceItem, parse_source_items
+
+_ACTS = FetchAnswer(acts=True)
+
+
+def declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] | None:
+    """What is to be fetched, as data; None for a function that uses ctx.
+
+    Raises:
+        EnvyError: the function failed, or what it returned is no source.
+    """
+    definition = recipe.definition
+    assert definition is not None
+    if not isinstance(definition.fetch, LuaFunction):
+        return definition.fetch or ()
+    answer = recipe.fetch_answer
+    assert answer is not None
+    for level, message in answer.said:
+        tell(recipe, engine.services, level, message)
+    if answer.error is not None:
+        raise answer.error
+    if answer.acts:
+        return None
+    if answer.value is None:
+        return ()
+    return parse_source_items(
+        answer.value, origin=place_of_function(definition.fetch), base_dir=definition.path.parent
+    )
+
+
+def ask_for_sources(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> FetchAnswer:
+    """Call a fetch function for what it declares.
+
+    Nothing may come of the call but the answer: a function that acts is stopped, and what it said
+    is forgotten, since it is called again in the fetch phase. Its mistakes are kept for when the
+    answer is used.
+    """
+    definition = recipe.definition
+    assert definition is not None
+    assert recipe.recipe_dir is not None
+    imperative = False
+
+    def refuse(*_arguments: object) -> None:
+        nonlocal imperative
+        imperative = True
+        raise DeclarationError("this function of ctx works in the fetch phase only")
+
+    ctx = CtxTable(
+        fields={
+            "identity": recipe.key.identity,
+            "options": cast("LuaValue", dict(definition.options)),
+            "recipe_dir": str(recipe.recipe_dir),
+        },
+        functions=dict.fromkeys(fetch_names(), refuse),
+        missing=_Refused(refuse),
+    )
+    said: list[tuple[str, str]] = []
+    inputs = _Inputs(recipe)
+
+    def judge(path: Path) -> bool:
+        # What decides which sources there are is evidence, wherever it lies.
+        if not inputs.have(path):
+            recipe.evidence.files[str(path)] = file_digest(str(path))
+        return may_read(recipe, engine, path) or inputs.have(path)
+
+    access = PhaseAccess(
+        run_dir=recipe.recipe_dir,
+        environment=_NotedVariables(engine.services.environment, recipe.evidence),
+        recipe_dir=Path(recipe.recipe_dir.anchor),
+        may_read=judge,
+        on_write=refuse,
+        on_say=lambda level, message: said.append((level, message)),
+    )
+    try:
+        with fetch.state.phase(access):
+            value = fetch.state.call_with_ctx(fetch, ctx, definition.options)
+    except Cancelled:
+        raise
+    except Exception as error:  # noqa: BLE001 - raised again when the answer is used
+        return _ACTS if imperative else FetchAnswer(error=error, said=tuple(said))
+    return _ACTS if imperative else FetchAnswer(value=value, said=tuple(said))
+
+
+class _Inputs:
+    """The declared inputs of a recipe, looked for when the function first reads a file."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._found: frozenset[Path] | None = None
+
+    def have(self, path: Path) -> bool:
+        """Whether a file is an input, or within a folder that is one."""
+        if self._found is None:
+            definition, folder = self._recipe.definition, self._recipe.recipe_dir
+            assert definition is not None
+            assert folder is not None
+            self._found = frozenset(
+                folder / name
+                for pattern in definition.inputs
+                for name in files.glob(folder, pattern)
+            )
+        return path in self._found or any(parent in self._found for parent in path.parents)
+
+
+class _Refused(Mapping[str, str]):
+    """The folder that there is only in the fetch phase; whoever asks for it acts."""
+
+    def __init__(self, refuse: Callable[[], None]) -> None:
+        self._refuse = refuse
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self:
+            raise KeyError(name)
+        self._refuse()
+        return name
+
+    def __contains__(self, name: object) -> bool:
+        return name == "tmp_dir"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("tmp_dir",))
+
+    def __len__(self) -> int:
+        return 1
+
+
+class _NotedVariables(Mapping[str, str]):
+    """An environment that notes what is asked of it."""
+
+    def __init__(self, variables: Mapping[str, str], evidence: Evidence) -> None:
+        self._variables = variables
+        self._evidence = evidence
+
+    def __getitem__(self, name: str) -> str:
+        self._evidence.note_variables({name: self._variables.get(name)})
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)

@@ -1,0 +1,68 @@
+"""What a phase may use of its dependencies, and how much is looked at to find that out."""
+
+from pathlib import Path
+
+from envy.errors import Origin
+from envy.phase import RecipePhase
+from envy.phases.access import exporting, exports_within
+from envy.recipe import Edge, Recipe
+from envy.recipe_key import RecipeKey
+from envy.recipe_spec import RecipeSpec, Use
+from envy.recipe_tables import Exports
+from envy.sources import SourceItem
+
+ORIGIN = Origin(Path("envy.lua"), 1)
+
+
+class Graph:
+    """A chain of recipes, each needing the one before, of which some export a variable."""
+
+    def __init__(self, length, exporters, *, use=Use.RUN):
+        self.recipes = {}
+        self.looked_at = 0
+        for number in range(length):
+            spec = RecipeSpec(
+                identity=f"local.p{number}@r1",
+                options={},
+                source=SourceItem(source="x.lua", base_dir=Path("/project")),
+                origin=ORIGIN,
+            )
+            recipe = Recipe(key=spec.key, spec=spec)
+            if number in exporters:
+                recipe.exports = Exports(path=("bin",))
+            if number:
+                before = RecipeKey.of(f"local.p{number - 1}@r1")
+                recipe.edges = (Edge(before, RecipePhase.CHECK, use, "strong", ORIGIN),)
+            self.recipes[spec.key] = recipe
+            recipe.exports_within = exports_within(recipe, self)
+        self.last = recipe
+        self.looked_at = 0
+
+    def recipe(self, key):
+        self.looked_at += 1
+        return self.recipes[key]
+
+
+def exporters_for_last(graph):
+    return [one.key.name for one in exporting(graph.last, graph, RecipePhase.INSTALL)]
+
+
+def test_exports_are_found_through_those_that_export_nothing():
+    """What exports far behind is found, nearest first."""
+    names = exporters_for_last(Graph(10, {3, 7}))
+    assert [name for name in names if name in {"p3", "p7"}] == ["p7", "p3"]
+
+
+def test_what_was_only_needed_to_build_a_dependency_exports_nothing():
+    """The build dependencies of a dependency may not be there."""
+    assert exporters_for_last(Graph(3, {0}, use=Use.BUILD)) == []
+
+
+def test_a_chain_without_exports_is_not_walked():
+    """A script in a chain of any length looks at its direct dependency only."""
+    looked_at = []
+    for length in (10, 1000):
+        graph = Graph(length, set())
+        assert exporters_for_last(graph) == []
+        looked_at.append(graph.looked_at)
+    assert looked_at == [1, 1]

@@ -1,0 +1,93 @@
+"""Recipes whose Lua state was closed for want of room have their functions again in a phase."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from envy.errors import DeclarationError, Origin
+from envy.events import EventBus
+from envy.lua.room import LuaRoom
+from envy.phase import RecipePhase
+from envy.phases.recipe_fetch import (
+    drop_lua,
+    have_functions,
+    needs_functions,
+    run_recipe_fetch_phase,
+)
+from envy.platform import Platform
+from envy.recipe import Recipe
+from envy.recipe_spec import RecipeSpec
+from envy.sources import SourceItem
+
+FUNCTIONS = """
+identity = "local.tool@r1"
+options = { size = { type = "integer", default = 3 } }
+install = function(ctx, opts) return opts.size end
+"""
+SOMETIMES = """
+identity = "local.tool@r1"
+build = "true"
+install = os.getenv("FIRST") and function() end or "true"
+"""
+
+
+def loaded(folder, text, *, room, environment=None):
+    """A recipe after its recipe_fetch, and the engine that it is of."""
+    path = folder / "local.tool@r1.lua"
+    path.write_text(text)
+    spec = RecipeSpec(
+        identity="local.tool@r1",
+        source=SourceItem(source=path.name, base_dir=folder),
+        origin=Origin(Path("envy.lua"), 1),
+    )
+    services = SimpleNamespace(
+        events=EventBus(),
+        platform=Platform(os="linux", arch="x86_64"),
+        environment=environment if environment is not None else {},
+        lua_room=LuaRoom(room),
+    )
+    engine = SimpleNamespace(services=services, stopped=lambda: False)
+    recipe = Recipe(key=spec.key, spec=spec)
+    run_recipe_fetch_phase(recipe, engine)
+    return recipe, engine
+
+
+def test_a_function_is_had_again(tmp_path):
+    """Without room the state is closed after loading, and its functions work when they are due."""
+    recipe, engine = loaded(tmp_path, FUNCTIONS, room=0)
+    assert recipe.lua is None
+    assert needs_functions(recipe, RecipePhase.INSTALL)
+    have_functions(recipe, engine)
+    install = recipe.definition.install
+    assert install.state.call(install, {}, dict(recipe.definition.options)) == 3
+    assert engine.services.lua_room.is_exceeded
+    drop_lua(recipe, engine)
+    assert not engine.services.lua_room.is_exceeded
+
+
+def test_with_room_nothing_is_loaded_twice(tmp_path):
+    """A state that could stay open is the one whose functions are called."""
+    recipe, engine = loaded(tmp_path, FUNCTIONS, room=1)
+    state = recipe.lua
+    have_functions(recipe, engine)
+    assert recipe.lua is state
+    assert engine.services.lua_room.made_again == 0
+
+
+def test_a_cached_package_needs_no_functions(tmp_path):
+    """What is in the cache calls nothing but its deploy."""
+    recipe, _engine = loaded(tmp_path, FUNCTIONS, room=0)
+    recipe.cached = True
+    assert not any(needs_functions(recipe, phase) for phase in RecipePhase if phase != 6)
+
+
+def test_the_file_must_define_the_same_again(tmp_path):
+    """A function that is gone when the file is loaded again is an error that says so."""
+    environment = {"FIRST": "yes"}
+    recipe, engine = loaded(tmp_path, SOMETIMES, room=0, environment=environment)
+    environment.clear()
+    with pytest.raises(DeclarationError) as caught:
+        have_functions(recipe, engine)
+    assert "`install` was a function when the recipe was loaded" in str(caught.value)
+    assert caught.value.origin.line == 4
