@@ -18,7 +18,7 @@ from envy.cache.layout import ASSET, FINGERPRINT, MARKER, CacheLayout, EntryPath
 from envy.cache.read import at_once, read_marker
 
 _FOLDER = re.compile(r"[\w.+-]+-blake3-[0-9a-f]{16}", re.ASCII)
-_IDENTITY = re.compile(r"[\w+-]+\.[\w.+-]+@[\w.+-]+", re.ASCII)
+IDENTITY = re.compile(r"[\w+-]+\.[\w.+-]+@[\w.+-]+", re.ASCII)
 _HEADER_LIMIT = 4096
 
 
@@ -67,7 +67,7 @@ def sizes_of_the_rest(layout: CacheLayout) -> dict[str, int]:
 
 def _entries(layout: CacheLayout, foreign: list[str]) -> Iterator[EntryPaths]:
     for identity in _listing(str(layout.assets_root)):
-        if not _IDENTITY.fullmatch(identity.name) or not identity.is_dir(follow_symlinks=False):
+        if not IDENTITY.fullmatch(identity.name) or not identity.is_dir(follow_symlinks=False):
             foreign.append(identity.path)
             continue
         for entry in _listing(identity.path):

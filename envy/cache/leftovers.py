@@ -9,16 +9,18 @@ Guarantees
   A recipe's files, and logs, go in one step, under their lock and the gate; what was found under
   the gate before (envy.cache.recipes) stays.
   A lock file goes while its lock is held, and only by `FileLock.remove`.
+  What has a name that envy never gives is not envy's, and is let alone.
 """
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.inventory import walked
+from envy.cache.inventory import IDENTITY, walked
 from envy.cache.layout import RECIPES, CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
@@ -28,6 +30,14 @@ from envy.errors import CacheError
 
 RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
 _KEY = 16  # digits that tell one folder, or entry, of an identity from another
+_RECIPE_FOLDER = re.compile(r"[0-9a-f]{16}(-[0-9a-f]{16})?(\.new)?")
+_LOGS_FOLDER = re.compile(r"[0-9a-f]{16}")
+_ANSWER = re.compile(r"[0-9a-f]{16}\.json(\.\d+)?")
+_HALF_RECORD = re.compile(r"[0-9a-f]{16}\.json\..+\.new")
+_ANYTHING = re.compile(r".*")
+_PROJECT = re.compile(r"[0-9a-f]{16}")
+_LOCK = re.compile(rf"{IDENTITY.pattern}-[0-9a-f]{{16}}\.lock", re.ASCII)
+_EXCLUSIVE = re.compile(r".+\.lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +157,7 @@ def _answers(layout: CacheLayout) -> tuple[list[Leftover], dict[str, list[Leftov
     found: list[Leftover] = []
     named: dict[str, list[Leftover]] = {}
     above = os.path.join(str(layout.recipes_root), "")
-    for path in _below(str(layout.answers_root)):
+    for path in _below(str(layout.answers_root), _ANSWER):
         with contextlib.suppress(FileNotFoundError):
             status = os.lstat(path)
             manifest, rests_on = basis_of(path) if path.endswith(".json") else ("", ())
@@ -169,7 +179,7 @@ def _answers(layout: CacheLayout) -> tuple[list[Leftover], dict[str, list[Leftov
 
 
 def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> Iterator[Leftover]:
-    for path in _folders(str(layout.recipes_root)):
+    for path in _folders(str(layout.recipes_root), _RECIPE_FOLDER):
         with contextlib.suppress(FileNotFoundError):
             at = _time(path)
             below = "/".join(Path(path).parts[-2:])
@@ -189,7 +199,7 @@ def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> It
 def _logs(layout: CacheLayout) -> Iterator[Leftover]:
     """Those that no entry has: its own go with it."""
     with_entry = set(_keys(str(layout.assets_root)))
-    for path in _folders(str(layout.logs_root)):
+    for path in _folders(str(layout.logs_root), _LOGS_FOLDER):
         identity, key = Path(path).parts[-2:]
         if (identity, key) not in with_entry:
             with contextlib.suppress(FileNotFoundError):
@@ -206,7 +216,7 @@ def _logs(layout: CacheLayout) -> Iterator[Leftover]:
 
 def _keys(top: str) -> Iterator[tuple[str, str]]:
     """The identity and the digits of everything two levels below."""
-    for path in _folders(top):
+    for path in _folders(top, _ANYTHING):
         identity, folder = Path(path).parts[-2:]
         yield identity, folder[-_KEY:] if "-blake3-" in folder else folder[:_KEY]
 
@@ -223,20 +233,21 @@ def _files(top: str) -> Sequence[str]:
     return [os.path.join(above, name) for above, _, names in os.walk(top) for name in names]
 
 
-def _below(directory: str) -> list[str]:
+def _below(directory: str, pattern: re.Pattern[str]) -> list[str]:
     try:
-        return [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
+        names = sorted(filter(pattern.fullmatch, os.listdir(directory)))
+        return [os.path.join(directory, name) for name in names]
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _folders(top: str) -> Iterator[str]:
-    """The folders two levels below; links are not followed."""
-    for above in _below(top):
+def _folders(top: str, pattern: re.Pattern[str]) -> Iterator[str]:
+    """The folders of such a name below those of identities; links are not followed."""
+    for above in _below(top, IDENTITY):
         if not os.path.islink(above):
-            yield from (
-                path for path in _below(above) if os.path.isdir(path) and not os.path.islink(path)
-            )
+            for path in _below(above, pattern):
+                if os.path.isdir(path) and not os.path.islink(path):
+                    yield path
 
 
 # -- what nobody misses -------------------------------------------------------------------------
@@ -255,9 +266,10 @@ def tidy(layout: CacheLayout, *, now: float) -> int:
     }
     names = {f"{identity}-{key}.lock" for identity, key in kept}
     removed = 0
-    for folder in (layout.locks_root, layout.locks_root / "exclusive"):
-        for path in _below(str(folder)):
-            if path.endswith(".lock") and os.path.basename(path) not in names:
+    exclusive = layout.locks_root / "exclusive"
+    for folder, pattern in ((layout.locks_root, _LOCK), (exclusive, _EXCLUSIVE)):
+        for path in _below(str(folder), pattern):
+            if os.path.basename(path) not in names:
                 with contextlib.suppress(OSError, CacheError):
                     removed += _remove_lock(path, now=now)
     return removed
@@ -275,9 +287,9 @@ def _remove_lock(path: str, *, now: float) -> bool:
 
 
 def _tidy_projects(layout: CacheLayout, *, now: float) -> None:
-    for folder in _below(str(layout.projects_root)):
-        for path in _below(folder):
-            if path.endswith(".new") and now - _time(path) > DAY:
+    for folder in _below(str(layout.projects_root), _PROJECT):
+        for path in _below(folder, _HALF_RECORD):
+            if now - _time(path) > DAY:
                 os.unlink(path)
         with contextlib.suppress(OSError):
             os.rmdir(folder)  # only if it is empty

@@ -17,6 +17,7 @@ from envy.cache.leftovers import (
     find_leftovers,
     judge_leftovers,
     remove_leftovers,
+    tidy,
 )
 from envy.cache.lock import FileLock
 from envy.cache.recipes import find_kept, name_of
@@ -132,17 +133,40 @@ def test_logs_that_were_written_since_stay(layout):
 def test_damaged_answer(layout, text):
     """An answer that says nothing goes by its time as others do."""
     layout.answers_root.mkdir(parents=True)
-    (layout.answers_root / "x.json").write_bytes(text)
+    (layout.answers_root / "0123456789abcdef.json").write_bytes(text)
     (found,) = planned(layout)
-    assert (found.leftover.name, found.goes) == ("resolved/x.json", False)
+    assert (found.leftover.name, found.goes) == ("resolved/0123456789abcdef.json", False)
 
 
 def test_links_are_not_followed(layout, tmp_path):
     """What lies behind a link that somebody put among the recipes is none of gc's business."""
-    (tmp_path / "elsewhere" / "0000").mkdir(parents=True)
+    (tmp_path / "elsewhere" / ("0" * 16)).mkdir(parents=True)
     layout.recipes_root.mkdir(parents=True)
     (layout.recipes_root / "vendor.tool@r1").symlink_to(tmp_path / "elsewhere")
     assert find_leftovers(layout) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "recipes/my notes/0000000000000000",
+        "recipes/vendor.tool@r1/mine",
+        "logs/mine/0000000000000000",
+        "logs/local.tool@r1/mine",
+        "projects/mine",
+        "resolved/mine",
+        "locks/mine.lock",
+    ],
+)
+def test_what_is_not_of_envy_stays(layout, name):
+    """A name that envy never gives is of something that is not envy's."""
+    path = layout.root / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine") if name.endswith(".lock") else path.mkdir()
+    os.utime(path, (1, 1))
+    assert find_leftovers(layout) == []
+    tidy(layout, now=time.time())
+    assert path.exists()
 
 
 def test_found_where_nothing_can_be_written(layout, folder, tmp_path):
