@@ -14,8 +14,8 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
+from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.lock import FileLock
 from envy.errors import CacheError
@@ -76,17 +76,33 @@ def leased_names(layout: CacheLayout) -> set[str]:
         CacheError: whether a lease is held cannot be told.
     """
     found: set[str] = set()
+    top = str(layout.leases_root)
+    try:
+        names = os.listdir(top)
+    except (FileNotFoundError, NotADirectoryError):
+        return found
+    except OSError as error:
+        raise explained(error, doing="read the leases of the cache", path=top) from error
     # A process may have died with any of its files alone.
-    stems = {str(path.with_suffix("")) for path in Path(layout.leases_root).glob("*.*")}
-    for stem in sorted(stems):
+    for stem in sorted({os.path.join(top, name.rpartition(".")[0]) for name in names}):
         alive = FileLock(f"{stem}.lock")
         if alive.try_acquire():
             _forget(stem)
             alive.release()
             continue
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            found.update(json.loads(Path(f"{stem}.json").read_text(encoding="ascii")))
+        found |= _named_by(f"{stem}.json")
     return found
+
+
+def _named_by(path: str) -> set[str]:
+    try:
+        with open(path, encoding="ascii") as file:
+            return set(json.load(file))
+    except (FileNotFoundError, ValueError, TypeError):
+        return set()
+    except OSError as error:
+        # What somebody relies upon must not seem to be free.
+        raise explained(error, doing="read a lease of the cache", path=path) from error
 
 
 def _forget(stem: str) -> None:

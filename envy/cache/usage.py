@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from blake3 import blake3
 
+from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.read import at_once
 
@@ -97,7 +98,11 @@ def _write_whole(path: str, text: str) -> None:
 
 
 def read_uses(layout: CacheLayout) -> Uses:
-    """All records; what cannot be read says nothing."""
+    """All records; what is damaged says nothing.
+
+    Raises:
+        CacheError: a record cannot be read: what it names must not seem to be unused.
+    """
     uses = Uses()
     for folder in _names(str(layout.projects_root)):
         directory = os.path.join(layout.projects_root, folder)
@@ -120,7 +125,11 @@ def read_uses(layout: CacheLayout) -> Uses:
 
 
 def used_since(layout: CacheLayout, known: Uses) -> set[str]:
-    """Entries of records that are newer than what was read before."""
+    """Entries of records that are newer than what was read before.
+
+    Raises:
+        CacheError: a record cannot be read.
+    """
     names: set[str] = set()
     for folder in _names(str(layout.projects_root)):
         for path, at in _records_in(os.path.join(layout.projects_root, folder)):
@@ -142,12 +151,14 @@ def _names(directory: str) -> list[str]:
         return sorted(os.listdir(directory))
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise explained(error, doing="read a record of use", path=directory) from error
 
 
 def _records_in(directory: str) -> Iterable[tuple[str, float]]:
     for name in _names(directory):
         path = os.path.join(directory, name)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
             if name.endswith(".json"):
                 yield path, os.stat(path).st_mtime
 
@@ -160,5 +171,9 @@ def _read(path: str) -> UseSet | None:
             return None
         entries = {str(name): str(purpose) for name, purpose in row["entries"].items()}
         return UseSet(project=str(row["project"]), whole=bool(row["whole"]), entries=entries)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise explained(error, doing="read a record of use", path=path) from error
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None

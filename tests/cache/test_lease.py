@@ -11,6 +11,7 @@ import envy
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import Lease, gate, leased_names
 from envy.cache.usage import RUN, UseSet, is_fresh, read_uses, record_use, used_since
+from envy.errors import CacheError
 
 
 @pytest.fixture
@@ -75,6 +76,28 @@ def test_lease_that_cannot_be_extended(layout):
     lease.hold(["b"])
     assert leased(layout) == {"a", "b"}
     lease.release()
+
+
+def test_lease_that_cannot_be_read(layout):
+    """What somebody may rely upon does not seem to be free."""
+    lease = Lease(layout)
+    lease.hold(["a"])
+    (name,) = layout.leases_root.glob("*.json")
+    name.unlink()
+    name.symlink_to(name)
+    with pytest.raises(CacheError, match="cannot read a lease"):
+        leased(layout)
+    lease.release()
+
+
+def test_record_that_cannot_be_read(layout):
+    """What it names does not seem to be unused."""
+    record_use(layout, UseSet(project="/p", whole=True, entries={"a": RUN}))
+    (record,) = layout.projects_root.glob("*/*.json")
+    record.unlink()
+    record.symlink_to(record)
+    with pytest.raises(CacheError, match="cannot read a record of use"):
+        read_uses(layout)
 
 
 def test_lease_where_nothing_can_be_written(tmp_path):
