@@ -158,9 +158,13 @@ def _names(directory: str) -> list[str]:
 def _records_in(directory: str) -> Iterable[tuple[str, float]]:
     for name in _names(directory):
         path = os.path.join(directory, name)
-        with contextlib.suppress(FileNotFoundError):
-            if name.endswith(".json"):
+        if name.endswith(".json"):
+            try:
                 yield path, os.stat(path).st_mtime
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise explained(error, doing="read a record of use", path=path) from error
 
 
 def _read(path: str) -> UseSet | None:
