@@ -57,17 +57,21 @@ class Attempt:
         """Whether nobody else began an attempt, or published, since this one began.
 
         Asked after the lock was let go at a closed gate and taken again.
+
+        Raises:
+            CacheError: that cannot be told, for want of descriptors say.
         """
+        path = self.entry.at(ATTEMPT)
         try:
-            descriptor = os.open(self.entry.at(ATTEMPT), os.O_RDONLY)
-        except OSError:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                return os.read(descriptor, len(self.token) + 1) == self.token
+            finally:
+                os.close(descriptor)
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        try:
-            return os.read(descriptor, len(self.token) + 1) == self.token
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
+        except OSError as error:
+            raise explained(error, doing="look after an attempt in the cache", path=path) from error
 
 
 def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> Attempt:
