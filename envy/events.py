@@ -141,6 +141,14 @@ class SlotAcquired(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRefused(Event):
+    text: ClassVar[str] = "{recipe}: waits for a job of the {pool} slots: {reason}"
+    recipe: str
+    pool: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlotReleased(Event):
     text: ClassVar[str] = "{recipe}: {pool} slot held {hold_ms} ms"
     recipe: str

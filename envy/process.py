@@ -1,8 +1,9 @@
 """Running one program: starting it, reading what it writes, noticing its end, clearing up after it.
 
 Guarantees
-  A child has no input, no descriptor of envy's, no terminal, and a session and group of its own,
-  unless it is interactive: then it has all of envy's terminal and stays in envy's group.
+  A child has no input, no terminal, and a session and group of its own, unless it is interactive:
+  then it has all of envy's terminal and stays in envy's group. It has no descriptor of envy's but
+  those that it is said to inherit.
   When `run_argv` returns, the child is reaped and every other member of its group was killed. A
   descendant that left the group and holds the pipes is not waited for.
   Whatever is raised in between (by `on_output` for instance), the same holds.
@@ -75,6 +76,7 @@ class Invocation:
     moving_deadline: Callable[[], float | None] | None = None  # asked anew before every wait
     ending_signal: signal.Signals = signal.SIGTERM  # asks it to end when its time is over
     looks_for_leftovers: bool = False
+    descriptors: Sequence[int] = ()  # that it inherits, by these numbers
 
 
 def run_argv(
@@ -89,6 +91,7 @@ def run_argv(
     capture: bool = False,
     timeout: float | None = None,
     interactive: bool = False,
+    descriptors: Sequence[int] = (),
 ) -> Completed:
     """Run a program to its end, found on the PATH of `environment`; any exit code is an answer.
 
@@ -111,6 +114,7 @@ def run_argv(
             capture=capture,
             timeout=timeout,
             interactive=interactive,
+            descriptors=descriptors,
         )
     )
 
@@ -327,6 +331,7 @@ def _start(invocation: Invocation) -> "subprocess.Popen[bytes]":
                 stderr=_stderr_of(invocation),
                 bufsize=0,
                 start_new_session=not interactive,
+                pass_fds=invocation.descriptors,
             )
     except (OSError, ValueError, IndexError) as error:
         raise _explain_start(error, invocation) from error

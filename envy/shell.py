@@ -167,6 +167,7 @@ def run_script(
     capture: bool = False,
     timeout: float | None = None,
     interactive: bool = False,
+    descriptors: Sequence[int] = (),
     scratch_dir: Path | None = None,
 ) -> Completed:
     """Run a script to its end; any exit code is an answer. See `process.run_argv`.
@@ -195,6 +196,7 @@ def run_script(
                 capture=capture,
                 timeout=timeout,
                 interactive=interactive,
+                descriptors=descriptors,
             )
         )
 

@@ -118,7 +118,8 @@ class Project:
 
     def environment(self, extra=None):
         """What envy is run with: the tester's environment, less what would steer envy."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
+        steering = ("ENVY_", "MAKEFLAGS")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
         kept["ENVY_CACHE_ROOT"] = str(self.cache)
         kept.update(extra or {})
         return kept

@@ -73,6 +73,7 @@ def test_other_phases_inherit(phases, phase):
 def test_nothing_else_is_there(phases):
     """What is in an isolated environment is on the list, or set by the shell or by envy."""
     listed = {"PATH", "HOME", "USER", "TERM", "LOGNAME", "LANG", "TMPDIR", "PASSED", "SECRET"}
+    listed.add("MAKEFLAGS")  # with the jobserver, and nothing else
     proxies_and_certificates = re.compile(r".*_(PROXY|proxy|FILE|DIR|CERT|BUNDLE|CERTS|CAINFO)")
     by_shell = {"PWD", "OLDPWD", "SHLVL", "_"}
     for name in phases.variables["build"].keys() - listed - by_shell:

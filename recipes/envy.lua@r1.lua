@@ -82,7 +82,7 @@ build = function(ctx)
     -- Its probes need not link: zig would first build a whole C library for debugging.
     "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY",
   }, zig)
-  ctx.exec({ "cmake", "--build", "out", "--parallel", tostring(ctx.cores) }, zig)
+  ctx.exec({ "cmake", "--build", "out" }, zig)
 end
 
 install = function(ctx)

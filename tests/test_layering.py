@@ -38,6 +38,7 @@ LAYERS = {
         "children",
         "evidence",
         "files",
+        "jobserver",
         "process",
         "shell",
         "shims",

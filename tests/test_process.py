@@ -137,6 +137,16 @@ def test_a_child_inherits_no_descriptor(children, tmp_path):
         assert python(children, script).stdout == b"['0', '1', '2', '3']\n"
 
 
+def test_a_child_inherits_the_descriptors_that_it_is_said_to(children, tmp_path):
+    """They have the same numbers there, and stay closed for all other children."""
+    with (tmp_path / "file").open("w") as file:
+        number = file.fileno()
+        script = f"import os; os.write({number}, b'inherited')"
+        assert python(children, script, descriptors=(number,)).exit_code == 0
+        assert not os.get_inheritable(number)
+    assert (tmp_path / "file").read_text() == "inherited"
+
+
 def test_no_descriptor_is_left_open(children, tmp_path):
     """Runs that end well, badly, or not even begin leave the number of open files as it was."""
 

@@ -10,6 +10,7 @@
       projects/<project>/<set>.json                            what the syncs of a project used
       resolved/<manifest>.json                                 what a manifest came to
       leases/<process>.json, .lock                             what running commands rely upon
+      jobservers/<command>                                     FIFOs of commands that run scripts
       trash/                                                   what is being removed
 
 This is the one place where an identity becomes part of a path, so it is also where one that could
@@ -183,6 +184,11 @@ class CacheLayout:
     def leases_root(self) -> Path:
         """Where running commands say what they rely upon."""
         return Path(f"{self.root}", "leases")
+
+    @property
+    def jobservers_root(self) -> Path:
+        """Where commands have the FIFOs through which their scripts share jobs."""
+        return Path(f"{self.root}", "jobservers")
 
     @property
     def trash_root(self) -> Path:

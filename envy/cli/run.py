@@ -21,6 +21,7 @@ from envy.engine.resolution import checked_goals
 from envy.errors import EnvyError, UsageError
 from envy.phases.completion import products_of
 from envy.phases.environment import exported_environment
+from envy.platform import environment as environment_of_user
 from envy.recipe import Recipe
 from envy.shims import shim_folder
 
@@ -71,7 +72,8 @@ def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[
         require_installed(engine, recipes)
         for recipe in recipes:
             recipe.products = products_of(recipe, engine)
-    base = dict(session.services.environment)
+    # As it was, with the jobserver of a make that may have started envy: the program has its place.
+    base = dict(environment_of_user())
     environment = {**base, **exported_environment(recipes, base)}
     folders = product_folders(recipes, session.services.layout.root)
     environment["PATH"] = os.pathsep.join([*folders, environment.get("PATH", "")])

@@ -18,6 +18,7 @@ from envy.cache.layout import CacheLayout
 from envy.children import Children
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
+from envy.cli.jobs import make_jobserver, take_outer_jobserver
 from envy.cli.listeners import can_draw, make_listeners
 from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
@@ -73,17 +74,26 @@ def open_session(
     jobs = settings.jobs or available_cores()
     control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
+        layout = _layout(settings, closing, writes=writes)
+        stamp = _stamp()
+        # Who says --jobs has a budget of their own, under a make, too.
+        outer = take_outer_jobserver(surroundings, wanted=settings.jobs is None)
+        jobserver = make_jobserver(
+            bus, jobs=jobs, folder=layout.jobservers_root, name=stamp, outer=outer
+        )
+        closing.callback(jobserver.close)
         services = Services(
             platform=host_platform(),
             environment=surroundings,
             project_dir=path.parent,
-            layout=_layout(settings, closing, writes=writes),
+            layout=layout,
             events=bus,
             children=children,
             terminal=terminal,
             cores=jobs,
             fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
-            stamp=_stamp(),
+            stamp=stamp,
+            jobserver=jobserver,
         )
         closing.callback(bus.close)
         closing.enter_context(control.running())

@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from envy.engine.node import Coordination, Gate, NodeState, Waiter
-from envy.engine.slots import Pool
+from envy.engine.slots import Budget, Pool
 from envy.errors import Cancelled, InternalError
 from envy.interpreter import InterpreterSlot, released
 
@@ -70,6 +70,7 @@ class Coordinator:
         self._idle_waiter: Waiter | None = None
         self._waiting: list[Waiter] = []
         self._pools: list[Pool] = []
+        self._refused: list[tuple[Coordination, Budget]] = []  # of which nobody was told yet
         self._threads = 0
         self.peak_threads = 0
         self.cancelled: Exception | None = None
@@ -79,9 +80,12 @@ class Coordinator:
 
     # -- what an engine calls ------------------------------------------------------------------
 
-    def new_pool(self, name: str, size: int) -> Pool:
+    def new_pool(self, name: str, size: int, *, budget: Budget | None = None) -> Pool:
         """Make a pool of slots."""
         pool = self._make_pool(name, size)
+        pool.budget = budget
+        if budget is not None:
+            budget.on_freed(lambda: self.give_back(pool, 0))
         self._pools.append(pool)
         return pool
 
@@ -504,6 +508,9 @@ class Coordinator:
         granted = []
         while (node := pool.grant()) is not None:
             granted.append(node)
+        refused = pool.settle()
+        if refused is not None and pool.budget is not None:
+            self._refused.append((refused, pool.budget))
         return granted
 
     def _stuck(self) -> InternalError:
@@ -520,6 +527,8 @@ class Coordinator:
     # -- threads -------------------------------------------------------------------------------
 
     def _start(self, granted: Iterable[Coordination]) -> None:
+        if self._refused:
+            self._tell_refused()
         for node in granted:
             if node.parked is not None:
                 node.parked.release()
@@ -528,6 +537,13 @@ class Coordinator:
                 self._threads += 1
                 self.peak_threads = max(self.peak_threads, self._threads)
             _thread.start_new_thread(self._work, (node,))
+
+    def _tell_refused(self) -> None:
+        with self._lock:
+            refused, self._refused = self._refused, []
+        if self.listening():
+            for node, budget in refused:
+                node.kind.note("slot_refused", node, reason=budget.reason())
 
     def _reacquire(self, node: Coordination, pool: Pool) -> None:
         node.parked = _thread.allocate_lock()

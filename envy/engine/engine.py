@@ -96,7 +96,7 @@ class Engine:
         self.lease = Lease(services.layout)
         self.coordinator = coordinator or Coordinator()
         self.coordinator.listening = lambda: services.events.detailed
-        self.work_pool = self.coordinator.new_pool("work", jobs)
+        self.work_pool = self.coordinator.new_pool("work", jobs, budget=services.jobserver)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
         self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)
 

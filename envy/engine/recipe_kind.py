@@ -178,6 +178,8 @@ class RecipeKind:
             event = ev.SlotAcquired(
                 recipe=identity, pool=_pool_name(node), wait_ms=round(facts["wait"] * 1000)
             )
+        elif what == "slot_refused":
+            event = ev.SlotRefused(recipe=identity, pool=_pool_name(node), reason=facts["reason"])
         elif what == "slot_released":
             event = ev.SlotReleased(
                 recipe=identity, pool=_pool_name(node), hold_ms=round(facts["hold"] * 1000)

@@ -1,6 +1,7 @@
 """How many may work at once, and who goes first.
 
-A Pool is a number of slots and a queue of those who wait for one, longest remaining path first.
+A Pool is a number of slots and a queue of those who wait for one, longest remaining path first. It
+may have a Budget: then a slot that is free is granted only if the budget allows it.
 Pure bookkeeping: every method is called under the coordinator's lock, and granting (which is also
 the wake-up) is the coordinator's doing.
 """
@@ -8,16 +9,36 @@ the wake-up) is the coordinator's doing.
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from envy.engine.node import Coordination
 
 
+class Budget(Protocol):
+    """What a pool shares with others, who are none of its slots. Must not wait in any method."""
+
+    def cover(self, running: int) -> bool:
+        """Have what so many slots need; False if the rest is with others."""
+
+    def could_cover(self, running: int) -> bool:
+        """Whether `cover` would say yes at this moment."""
+
+    def settle(self, running: int) -> None:
+        """So many slots are taken, and no more will be now: give the rest back."""
+
+    def reason(self) -> str:
+        """Why one is refused, for people."""
+
+    def on_freed(self, ask_again: Callable[[], None]) -> None:
+        """Whom to call, under no lock, when more may be had after a refusal."""
+
+
 class Pool:
     """Slots of one sort: work (`--jobs`) or transfer (`--fetch-jobs`)."""
 
-    __slots__ = ("_order", "_queue", "busy", "name", "peak", "size")
+    __slots__ = ("_order", "_queue", "_refused", "budget", "busy", "name", "peak", "size")
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
@@ -26,6 +47,8 @@ class Pool:
         self.peak = 0
         self._queue: list[tuple[float, int, Coordination]] = []
         self._order = 0
+        self.budget: Budget | None = None
+        self._refused: Coordination | None = None  # first in the queue, and known to wait for it
 
     def enqueue(self, node: Coordination) -> None:
         """Let a node wait for a slot; equal priorities are served in order of arrival."""
@@ -34,14 +57,29 @@ class Pool:
 
     def has_room(self) -> bool:
         """Whether who asks now is granted a slot at once."""
-        return self.busy < self.size and not self._queue
+        return (
+            self.busy < self.size
+            and not self._queue
+            and (self.budget is None or self.budget.could_cover(self.busy + 1))
+        )
 
     def grant(self) -> Coordination | None:
         """Give a free slot to the first in the queue, if there are both."""
         if self.busy >= self.size or not self._queue:
             return None
+        if self.budget is not None and not self.budget.cover(self.busy + 1):
+            return None
         self.take()
         return heapq.heappop(self._queue)[2]
+
+    def settle(self) -> Coordination | None:
+        """All is granted that can be; the first in the queue, if the budget newly refuses it."""
+        if self.budget is None:
+            return None
+        self.budget.settle(self.busy)
+        first = self._queue[0][2] if self._queue and self.busy < self.size else None
+        known, self._refused = self._refused, first
+        return first if first is not known else None
 
     def take(self) -> None:
         """Count one more slot as busy."""

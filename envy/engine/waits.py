@@ -68,6 +68,8 @@ def _slots(row: Waiting, rows: Sequence[Waiting]) -> str:
     pool = row.pool
     if pool is None:
         return "it is next"
+    if pool.busy < pool.size and pool.budget is not None:
+        return pool.budget.reason()
     holders = [r.node.name for r in rows if r.state is NodeState.RUNNING and r.pool is pool]
     option = "--jobs" if pool.name == "work" else "--fetch-jobs"
     taken = f"{pool.busy} of {pool.size} {pool.name} slots ({option}) are taken"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from envy import events as ev
 from envy.errors import DeclarationError, ScriptFailed
+from envy.jobserver.budget import NOT_ADMITTED, Admission
 from envy.phase import RecipePhase
 from envy.phases.access import may_read
 from envy.phases.environment import script_environment
@@ -26,6 +27,9 @@ from envy.process import Completed, OnOutput, run_argv
 from envy.recipe import Recipe
 from envy.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.sources import SourceItem
+
+# Phases that build, under a slot of work that one job of their tools stands for.
+_ADMITTED = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +122,15 @@ class Setting:
                     recipe=self.recipe.key.identity, command=shown[:100], cwd=str(cwd)
                 )
             )
-        with self._terminal(interactive=options.interactive):
+        variables = {**self.environment, **(options.env or {}), **marks(self.recipe)}
+        with (
+            self._terminal(interactive=options.interactive),
+            self._admission(variables) as admission,
+        ):
             completed = run(
                 cwd=cwd,
-                environment={**self.environment, **(options.env or {}), **marks(self.recipe)},
+                environment={**variables, **admission.variables},
+                descriptors=admission.descriptors,
                 children=noted_children(self.recipe, self.engine.services),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
                 shown=shown,
@@ -147,6 +156,15 @@ class Setting:
 
     def _on_output(self, *, quiet: bool) -> OnOutput:
         return functools.partial(self.log.output, quiet=quiet)
+
+    def _admission(
+        self, variables: Mapping[str, str]
+    ) -> contextlib.AbstractContextManager[Admission]:
+        """A share of `--jobs` for the tools of a script, unless they were told something else."""
+        jobserver = self.engine.services.jobserver
+        if jobserver is None or self.phase not in _ADMITTED or "MAKEFLAGS" in variables:
+            return contextlib.nullcontext(NOT_ADMITTED)
+        return jobserver.admission()
 
     def _terminal(self, *, interactive: bool) -> contextlib.AbstractContextManager[None]:
         if interactive:

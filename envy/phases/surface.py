@@ -24,6 +24,7 @@ from envy.transport.context import Memo
 if TYPE_CHECKING:
     from envy.cache.layout import CacheLayout
     from envy.children import Children
+    from envy.jobserver.budget import Jobserver
     from envy.shell import Shell
 
 
@@ -59,6 +60,7 @@ class Services:
     cores: int
     fetch_jobs: int
     stamp: str  # names this run's log folders, and sorts by time
+    jobserver: Jobserver | None = None  # None: tools in scripts are on their own
     memo: Memo = field(default_factory=Memo)  # what was asked of repositories and registries
     lua_room: LuaRoom = field(default_factory=LuaRoom)
 

@@ -1,11 +1,13 @@
 """The real engine on a world of the tests: its phases happen in memory, its threads are real.
 
 Who runs next is drawn from a seed: who gets the interpreter slot when it is let go, and in which
-order nodes are granted slots of the pools. The phases let it go often.
+order nodes are granted slots of the pools. The phases let it go often. For every other seed the
+slots of work have a budget that refuses some of them for a while.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import random
 import threading
@@ -82,6 +84,39 @@ class SeededPool(Pool):
         priority, node.priority = node.priority, self._dice.random()
         super().enqueue(node)
         node.priority = priority
+
+
+class FickleBudget:
+    """A budget that refuses by lot, and lets the refused ask again from a thread of its own."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+        self._ask_again = lambda: None
+        self._asking = False
+
+    def on_freed(self, ask_again) -> None:
+        self._ask_again = ask_again
+
+    def cover(self, running: int) -> bool:
+        if running == 1 or self._dice.random() < 0.6:
+            return True
+        if not self._asking:  # under the coordinator's lock, as all of this
+            self._asking = True
+            _thread.start_new_thread(self._free, ())
+        return False
+
+    def _free(self) -> None:
+        self._asking = False
+        self._ask_again()
+
+    def could_cover(self, running: int) -> bool:
+        return running == 1 or self._dice.random() < 0.6
+
+    def settle(self, running: int) -> None:
+        pass
+
+    def reason(self) -> str:
+        return "of a whim"
 
 
 @dataclass
@@ -175,7 +210,9 @@ class InMemory:
             make_pool=lambda name, size: SeededPool(name, size, self._dice),
         )
         self.engine = Engine(
-            _services(self.recording, jobs),
+            _services(
+                self.recording, jobs, FickleBudget(random.Random(seed)) if seed % 2 else None
+            ),
             jobs=jobs,
             fail_fast=fail_fast,
             aliases={name: RecipeKey.parse(key) for name, key in world.aliases.items()},
@@ -279,7 +316,7 @@ class InMemory:
             recipe.outcome = Outcome.SATISFIED if blueprint.user_managed else Outcome.CACHED
 
 
-def _services(recording: Recording, jobs: int) -> Services:
+def _services(recording: Recording, jobs: int, budget: FickleBudget | None) -> Services:
     return Services(
         platform=Platform(os="linux", arch="x86_64"),
         environment={},
@@ -291,4 +328,5 @@ def _services(recording: Recording, jobs: int) -> Services:
         cores=jobs,
         fetch_jobs=1 + jobs % 2,
         stamp="now",
+        jobserver=budget,
     )

@@ -1,0 +1,100 @@
+"""What MAKEFLAGS says of a jobserver, and what GNU make understands of it."""
+
+import os
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envy.jobserver.makeflags import (
+    Named,
+    jobserver_in,
+    naming_jobserver,
+    without_jobserver,
+)
+from envy.jobserver.tokens import make_pipe
+
+
+@pytest.mark.parametrize(
+    ("makeflags", "named"),
+    [
+        ("", None),
+        ("k", None),
+        (" -j4 --jobserver-auth=3,4", Named(descriptors=(3, 4))),
+        ("ks -j --jobserver-fds=3,4 --jobserver-auth=3,4", Named(descriptors=(3, 4))),
+        (" -j8 --jobserver-auth=fifo:/tmp/GMfifo12", Named(fifo="/tmp/GMfifo12")),
+        ("--jobserver-auth=3,4 --jobserver-auth=fifo:/x", Named(fifo="/x")),
+        ("-j --jobserver-auth=-2,-2", None),
+        ("-j2 -- FLAGS=--jobserver-auth=3,4", None),
+        ("w -- V=1", None),
+    ],
+)
+def test_a_jobserver_is_found(makeflags, named):
+    """The last one that is named counts; what stands after `--` is a variable."""
+    assert jobserver_in(makeflags) == named
+
+
+@pytest.mark.parametrize(
+    ("makeflags", "left"),
+    [
+        ("", ""),
+        ("-j8 --no-print-directory", "-j8 --no-print-directory"),
+        (" -j4 --jobserver-auth=3,4", ""),
+        ("ks -j4 --jobserver-auth=fifo:/x --jobserver-style=fifo -l2", "ks -l2"),
+        ("-j --jobserver-fds=3,4 --jobserver-auth=3,4 -- A=-j1 B=2", "-- A=-j1 B=2"),
+        ("-j2 -- A=--jobserver-auth=3,4", "-j2 -- A=--jobserver-auth=3,4"),
+    ],
+)
+def test_a_jobserver_is_left_out(makeflags, left):
+    """Without a jobserver the flags stay as they are; with one, what it says of jobs goes, too."""
+    assert without_jobserver(makeflags) == left
+
+
+WORDS = st.lists(st.sampled_from(["-k", "-l2", "-j", "-j3", "--no-print-directory", "-s"]))
+
+
+@given(before=WORDS, after=WORDS, fifo=st.sampled_from(["", "/a/b", "/with space/x", "/a$b"]))
+def test_what_was_named_is_found_and_can_be_left_out(before, after, fifo):
+    """Beside any other flags, a jobserver that envy names is found, and leaves without trace."""
+    naming = naming_jobserver(fifo, (100, 101))
+    flags = " ".join([*before, naming, *after])
+    expected = Named(fifo=fifo) if fifo == "/a/b" else Named(descriptors=(100, 101))
+    assert jobserver_in(flags) == expected
+    assert jobserver_in(without_jobserver(flags)) is None
+    kept = [word for word in [*before, *after] if not word.startswith("-j")]
+    assert without_jobserver(flags).split() == kept
+
+
+@pytest.mark.parametrize("fifo", ["", "FOLDER/fifo", "FOLDER/a space/fifo"])
+def test_make_takes_part_in_what_was_named(tmp_path, fifo):
+    """The make of this machine finds the descriptors, warns of nothing, and takes the tokens."""
+    folder = tmp_path / "a space" if "space" in fifo else tmp_path
+    pipe = make_pipe(folder, "fifo")
+    pipe.put(b"++")
+    pair = pipe.open_for_tool()
+    # Three recipes that each wait until all three have begun.
+    for name in "abc":
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "Makefile").write_text(
+        "all: a.x b.x c.x\n%.x:\n"
+        "\t@echo >> count; while [ $$(wc -l < count) -lt 3 ]; do :; done; touch $@\n"
+    )
+    made = subprocess.run(
+        ["make"],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "MAKEFLAGS": naming_jobserver(fifo.replace("FOLDER", str(tmp_path)), pair),
+        },
+        pass_fds=pair,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    for descriptor in pair:
+        os.close(descriptor)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert pipe.count() == 2
+    pipe.close()

@@ -1,0 +1,212 @@
+"""The pipe of tokens: real FIFOs, real processes."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from envy.jobserver.makeflags import Named
+from envy.jobserver.tokens import join_pipe, make_pipe
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    made = make_pipe(tmp_path / "fifos", "one")
+    yield made
+    made.close()
+
+
+def test_tokens_are_taken_and_put(pipe):
+    """What was put can be taken once, and then there is nothing; nobody blocks."""
+    pipe.put(b"+x")
+    assert pipe.count() == 2
+    assert (pipe.take(), pipe.take(), pipe.take()) == (b"+", b"x", b"")
+    assert pipe.count() == 0
+
+
+def test_a_tool_that_changes_its_descriptor_changes_no_other(pipe):
+    """One makes its end non-blocking, as make 4.3 does; those of others stay as they are."""
+    one, other = pipe.open_for_tool(), pipe.open_for_tool()
+    os.set_blocking(one[0], False)
+    assert os.get_blocking(other[0])
+    assert not os.get_blocking(pipe.reading)
+    for descriptor in (*one, *other):
+        os.close(descriptor)
+
+
+def test_descriptors_for_tools_are_out_of_the_way_of_scripts(pipe):
+    """configure opens what it likes from 3 to 9."""
+    pair = pipe.open_for_tool()
+    assert min(pair) >= 100
+    assert not any(map(os.get_inheritable, pair))
+    for descriptor in pair:
+        os.close(descriptor)
+
+
+def test_a_low_limit_of_open_files_is_no_hindrance(tmp_path):
+    """Where no descriptor can be 100 or more, lower ones do."""
+    script = f"""
+import os, resource
+from pathlib import Path
+from envy.jobserver.tokens import make_pipe
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+pipe = make_pipe(Path({str(tmp_path)!r}), "one")
+print(max(pipe.open_for_tool()) < 64)
+pipe.close()
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert said.stdout == b"True\n"
+
+
+def test_it_is_gone_when_it_was_closed(tmp_path):
+    """The FIFO has no name any more, and no descriptor is left."""
+    before = sorted(path.name for path in Path("/proc/self/fd").iterdir())
+    pipe = make_pipe(tmp_path, "one")
+    pipe.close()
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_dead_one_is_removed_and_a_living_one_stays(tmp_path):
+    """Whoever makes one clears away what a killed process left."""
+    living = make_pipe(tmp_path, "living")
+    killed = f"""
+import os, signal
+from pathlib import Path
+from envy.jobserver.tokens import make_pipe
+make_pipe(Path({str(tmp_path)!r}), "dead")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", killed], check=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dead", "living"]
+    make_pipe(tmp_path, "next").close()
+    assert [path.name for path in tmp_path.iterdir()] == ["living"]
+    living.close()
+
+
+def test_one_in_the_making_stays_and_an_old_one_goes(tmp_path):
+    """Between its making and its opening a FIFO looks dead; an hour later it is."""
+    for name in ("young.new", "old.new"):
+        os.mkfifo(tmp_path / name)
+    os.utime(tmp_path / "old.new", (0, 0))
+    make_pipe(tmp_path, "one").close()
+    assert [path.name for path in tmp_path.iterdir()] == ["young.new"]
+
+
+def test_many_are_made_at_once_and_none_is_lost(tmp_path):
+    """Twenty threads that make and close pipes never take away that of another."""
+    trouble = []
+
+    def work(number):
+        try:
+            for turn in range(20):
+                pipe = make_pipe(tmp_path, f"{number}-{turn}")
+                assert Path(pipe.fifo).is_fifo()
+                pipe.close()
+                assert not Path(pipe.fifo).exists()
+        except BaseException as error:  # noqa: BLE001
+            trouble.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert trouble == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+    """Whoever asks is told, and nothing is left behind."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        make_pipe(tmp_path / "file", "one")
+
+
+# -- that of somebody else -------------------------------------------------------------------------
+
+JOIN = """
+import sys
+from envy.jobserver.makeflags import Named
+from envy.jobserver.tokens import join_pipe
+pipe = join_pipe(Named(descriptors=(int(sys.argv[1]), int(sys.argv[2]))))
+if pipe is None:
+    print("none")
+else:
+    token = pipe.take()
+    print(token, pipe.take())
+    pipe.put(token)
+    print(pipe.count(), len(set(pipe.open_for_tool())))
+    pipe.close()
+"""
+
+
+def join(*pair, inherited=()):
+    said = subprocess.run(
+        [sys.executable, "-c", JOIN, *map(str, pair)],
+        pass_fds=inherited,
+        capture_output=True,
+        check=True,
+    )
+    return said.stdout.decode()
+
+
+@pytest.fixture
+def outer():
+    pair = os.pipe()
+    os.write(pair[1], b"t")
+    yield pair
+    for descriptor in pair:
+        os.close(descriptor)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_inherited_descriptors_are_joined(outer):
+    """Tokens are taken and given back as they were, and the ends are lent to tools."""
+    assert join(*outer, inherited=outer) == "b't' b''\n1 2\n"
+    assert os.get_blocking(outer[0])
+
+
+def test_descriptors_that_were_closed_are_not_joined(outer):
+    """A make that does not take envy for a make closes them, and still names them."""
+    assert join(*outer) == "none\n"
+
+
+def test_descriptors_that_are_something_else_are_not_joined(outer, tmp_path):
+    """A file, or the ends the wrong way round, is no jobserver."""
+    with (tmp_path / "file").open("w+") as file:
+        number = file.fileno()
+        assert join(number, number, inherited=(number,)) == "none\n"
+    assert join(outer[1], outer[0], inherited=outer) == "none\n"
+
+
+def test_descriptors_of_envy_itself_are_not_joined(outer):
+    """Numbers that were closed may long be those of a pipe that this process has made."""
+    assert join_pipe(Named(descriptors=outer)) is None
+
+
+def test_a_fifo_is_joined_by_its_name(pipe):
+    """Any process may; closing it leaves it to its owner."""
+    pipe.put(b"+")
+    other = join_pipe(Named(fifo=pipe.fifo))
+    assert other.take() == b"+"
+    other.close()
+    assert Path(pipe.fifo).is_fifo()
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_a_fifo_that_is_none_is_not_joined(tmp_path, kind):
+    """It may have been removed since, and a file of that name is not written to."""
+    path = tmp_path / "it"
+    if kind == "file":
+        path.write_text("x")
+    assert join_pipe(Named(fifo=str(path))) is None
+    assert not path.exists() or path.read_text() == "x"
+
+
+def test_numbers_that_cannot_be_are_not_joined():
+    """MAKEFLAGS is text that anybody may have written."""
+    assert join_pipe(Named(descriptors=(10**12, 10**12))) is None
