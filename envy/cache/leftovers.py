@@ -239,6 +239,8 @@ def _below(directory: str, pattern: re.Pattern[str]) -> list[str]:
         return [os.path.join(directory, name) for name in names]
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise explained(error, doing="read the cache", path=directory) from error
 
 
 def _folders(top: str, pattern: re.Pattern[str]) -> Iterator[str]:
@@ -257,6 +259,9 @@ def tidy(layout: CacheLayout, *, now: float) -> int:
     """Remove lock files without anything to lock, and what is empty; returns how many locks went.
 
     Each of them was left alone for a day. What cannot be removed stays.
+
+    Raises:
+        CacheError: the cache cannot be read.
     """
     with contextlib.suppress(OSError, CacheError):
         _tidy_projects(layout, now=now)

@@ -22,6 +22,7 @@ from envy.cache.leftovers import (
 from envy.cache.lock import FileLock
 from envy.cache.recipes import find_kept, name_of
 from envy.cache.usage import DAY
+from envy.errors import CacheError
 
 NOW = 1_000 * DAY
 MONTH = 30 * DAY
@@ -167,6 +168,17 @@ def test_what_is_not_of_envy_stays(layout, name):
     assert find_leftovers(layout) == []
     tidy(layout, now=time.time())
     assert path.exists()
+
+
+def test_folder_that_cannot_be_read(layout):
+    """A cache that cannot be listed is an error with its path, in every part of a collection."""
+    layout.assets_root.parent.mkdir(parents=True)
+    layout.assets_root.symlink_to(layout.assets_root)
+    with pytest.raises(CacheError, match="cannot read the cache"):
+        tidy(layout, now=NOW)
+    layout.recipes_root.symlink_to(layout.recipes_root)
+    with pytest.raises(CacheError, match="cannot read the cache"):
+        find_leftovers(layout)
 
 
 def test_found_where_nothing_can_be_written(layout, folder, tmp_path):
