@@ -48,14 +48,14 @@ demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use 
 	$(BIN)/envy asset python
 	$(BIN)/envy run -- lua -e 'print("hello from " .. _VERSION)'
 
-bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="--json FILE --compare OLD"
+bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="graphs startup --compare OLD.json"
 	$(BIN)/python tests/benchmarks/bench.py $(BENCH_ARGS)
 	$(BIN)/python tests/benchmarks/publish.py
 
 bench-publish: $(VENV)/.installed ## Measure publishing 2 GB against cp and hashing; takes 6 GB of disk
 	$(BIN)/python tests/benchmarks/publish.py $(BENCH_ARGS)
 
-bench-quick: $(VENV)/.installed ## The same for a few sizes, in two minutes
+bench-quick: $(VENV)/.installed ## The same with small sizes, in two minutes
 	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)
 
 docs: $(VENV)/.installed ## Write docs/events.md and the help in docs/commands.md anew

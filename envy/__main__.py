@@ -5,6 +5,7 @@ Ctrl-C ends the process as it would any program, and not with a traceback out of
 """
 
 import signal
+import sys
 
 
 def main() -> None:
@@ -12,6 +13,11 @@ def main() -> None:
     # A shell lets what it runs in the background ignore Ctrl-C, and so it stays.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from envy.cli.quick import answer
+
+    code = answer(sys.argv[1:])
+    if code is not None:
+        sys.exit(code)
     from envy.cli.main import main as run
 
     run()

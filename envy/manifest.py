@@ -4,6 +4,7 @@ Owns the search for the manifest, its fields, and the rules between its entries:
 duplicates, aliases, and entries for other platforms, which do not exist here at all.
 """
 
+import io
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -63,10 +64,12 @@ def load_manifest(
         LuaScriptError: its Lua cannot be run.
     """
     state = make_state(path.parent)
-    text = _read(path)
+    content = _read(path)
+    # As a text file is read: its lines may end in \r\n.
+    text = io.TextIOWrapper(io.BytesIO(content), "utf-8", "surrogateescape").read()
     source = SourceText(path, text)
     try:
-        state.load_file(path)
+        state.load_file(path, content)
     except LuaScriptError:
         # It may use what only a newer envy has; then that is what is wrong.
         found = _REQUIRES.search(text)
@@ -84,7 +87,7 @@ def load_manifest(
         shell_origin=source.at("default_shell"),
         state=state,
         reads=state.reads,
-        digest=blake3(text.encode("utf-8", "surrogateescape")).hexdigest(),
+        digest=blake3(content).hexdigest(),
         warnings=tuple(
             f"{source.at(name)}: the global `{name}` means nothing to envy; did you mean `{meant}`?"
             for name, meant in misspelt(values, FIELDS)
@@ -92,9 +95,9 @@ def load_manifest(
     )
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
+        return path.read_bytes()
     except OSError as error:
         raise ManifestError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.errors import DeclarationError, Origin
+from envy.surroundings import environment as environment  # noqa: PLC0414  asked for here, too
 
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 _RUNNING_ON: str = {"win32": "windows"}.get(sys.platform, sys.platform)
@@ -169,11 +170,6 @@ def _words(path: Path) -> list[str]:
         return path.read_text(encoding="ascii", errors="replace").split()
     except OSError:
         return []
-
-
-def environment() -> dict[str, str]:
-    """A snapshot of this process's environment variables."""
-    return dict(os.environ)
 
 
 def is_alive(pid: int) -> bool:

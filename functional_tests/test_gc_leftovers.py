@@ -115,7 +115,7 @@ def test_half_of_a_fetch(remote):
         path.with_name(path.name + ".new") for path in remote.cache.glob("recipes/vendor*/*")
     ]
     half.mkdir()
-    (remote.cache / "resolved" / "0123456789abcdef.json.4711").write_text("half")
+    (remote.cache / "resolved" / "0123456789abcdef.answer.4711").write_text("half")
     assert "0 entries)" in remote.envy("cache", "gc").out
     age(remote, 1.5, "recipes/*/*.new", "resolved/*.4711")
     told = remote.envy("cache", "gc").out

@@ -1,25 +1,34 @@
 """Warm commands: answered from an earlier run without Lua, and never with a stale answer."""
 
 import json
-import random
+import os
 import subprocess
 import sys
 
 import pytest
 
 PROGRAM = """
-import contextlib, io, json, os, sys
-from envy.cli.main import run_command_line
-out = io.StringIO()
-with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-    code = run_command_line(sys.argv[1:], environment=dict(os.environ))
-print(json.dumps([code, out.getvalue(), sorted(sys.modules)]))
+import sys
+before = set(sys.modules)
+from envy.cli.quick import answer
+code = answer(sys.argv[1:])
+modules = sorted(set(sys.modules) - before)
+import json
+sys.stderr.write(json.dumps([code, modules]))
 """
-UNWANTED = {"lupa", "networkx", "rich", "urllib3", "platformdirs", "packaging", "tarfile"}
+# Each is either much to load, or loads much.
+HEAVY = {
+    "ast", "click", "contextlib", "dataclasses", "inspect", "json", "lupa", "networkx", "packaging",
+    "pathlib", "platformdirs", "rich", "subprocess", "tarfile", "threading", "typing", "urllib3",
+}  # fmt: skip
+WARM = {
+    "cache", "cache.answer", "cache.use_record", "cli", "cli.quick", "cli.warm", "file_digest",
+    "surroundings",
+}  # fmt: skip
 
 
-def modules_of(project, *words):
-    """Exit code, output and loaded modules of a command run in a process of its own."""
+def loaded_by(project, *words):
+    """Exit code (None: no answer), what was printed, and what was loaded for it."""
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words],
         cwd=project.root,
@@ -28,8 +37,13 @@ def modules_of(project, *words):
         text=True,
         check=True,
     )
-    code, out, modules = json.loads(run.stdout)
-    return code, out, set(modules)
+    code, modules = json.loads(run.stderr.splitlines()[-1])
+    return code, run.stdout, set(modules)
+
+
+def is_warm(project, *words):
+    """Whether these words are answered from what is kept."""
+    return loaded_by(project, *words)[0] == 0
 
 
 @pytest.fixture
@@ -50,11 +64,26 @@ def built(project):
 
 @pytest.mark.parametrize("words", [("asset", "app"), ("asset", "lib"), ("sync",)], ids=" ".join)
 def test_a_warm_command_loads_neither_lua_nor_the_engine(built, words):
-    """What an earlier run found out is enough."""
-    code, _out, modules = modules_of(built, *words)
+    """What an earlier run found out is enough, also with inputs that have to be looked at."""
+    built.envy(*words, trace=False)  # the first of an hour notes that it is used
+    code, _out, modules = loaded_by(built, *words)
     assert code == 0
-    assert {name.partition(".")[0] for name in modules} & UNWANTED == set()
-    assert not [name for name in modules if name.startswith(("envy.engine", "envy.phases"))]
+    own = {name.removeprefix("envy.") for name in modules if name.startswith("envy.")}
+    assert own <= WARM | {"cache.evidence_now"}
+    assert modules & (HEAVY - {"contextlib"}) == set()  # glob loads that
+
+
+@pytest.mark.parametrize("words", [("asset", "one"), ("sync",), ("sync", "one")], ids=" ".join)
+def test_a_warm_command_loads_next_to_nothing(project, words):
+    """Of envy a handful of modules; of Python's own, nothing that costs as much as the answer."""
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", 'install = "touch x"\nlocal f = io.open("maybe")')
+    project.envy(*words)
+    code, _out, modules = loaded_by(project, *words)
+    assert code == 0
+    own = {name.removeprefix("envy.") for name in modules if name.startswith("envy.")}
+    assert own <= WARM
+    assert modules & HEAVY == set()
 
 
 def test_a_warm_answer_is_that_of_the_full_way(built):
@@ -71,39 +100,9 @@ def test_a_removed_entry_is_made_again(built):
     assert marker.exists()
 
 
-def test_no_change_is_ever_answered_with_an_old_path(built):
-    """Random changes and restorations: the warm answer equals that of the full way each time."""
-    rng = random.Random(1)
-    originals = {
-        name: (built.root / name).read_text()
-        for name in ("envy.lua", "recipes/local.lib@r1.lua", "recipes/note.txt")
-    }
-    environment = {}
-    for _ in range(12):
-        match rng.randrange(6):
-            case 0:
-                name = rng.choice(list(originals))
-                mark = "\n" if name.endswith("txt") else f"\n-- {rng.randrange(3)}\n"
-                built.write(name, originals[name] + mark)
-            case 1:
-                for name, text in originals.items():
-                    built.write(name, text)
-            case 2:
-                built.write("recipes/maybe.cfg", "x")
-            case 3:
-                (built.root / "recipes/maybe.cfg").unlink(missing_ok=True)
-            case 4:
-                environment["FLAVOUR"] = str(rng.randrange(2))
-            case 5:
-                built.write(f"recipes/more{rng.randrange(2)}.txt", "more")
-        warm = built.envy("asset", "app", env=environment, trace=False)
-        full = built.envy("asset", "app", "--verbose", env=environment, trace=False)
-        assert warm.out == full.out
-
-
 def test_a_damaged_answer_is_no_answer(built):
     """A file below resolved/ that cannot be read is worked out again, without a word."""
-    [answer] = built.cache.glob("resolved/*.json")
+    [answer] = built.cache.glob("resolved/*.answer")
     answer.write_text('{"host": 1')
     assert built.envy("asset", "app", trace=False).out.startswith(str(built.cache))
 
@@ -116,3 +115,176 @@ def test_a_user_managed_package_is_checked_even_so(project, tmp_path):
     for _ in range(3):
         project.envy("sync", trace=False)
     assert log.read_text() == "x\n" * 3
+
+
+def one(project, body, *words):
+    """A project of one recipe, synced."""
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", body + '\ninstall = "touch x"')
+    project.envy(*(words or ("sync",)), trace=False)
+
+
+@pytest.mark.parametrize("field", ["products", "exports"])
+def test_what_a_function_of_the_options_looks_at_is_evidence(project, field):
+    """A function for products or exports is called after the file was loaded, and counts."""
+    one(project, f'{field} = function() return os.getenv("X") and {{}} or {{}} end')
+    assert is_warm(project, "asset", "one")
+    before = project.envy("asset", "one", trace=False)
+    after = project.envy("asset", "one", env={"X": "1"}, trace=False)
+    assert after.out == project.envy("asset", "one", "--verbose", env={"X": "1"}).out
+    assert after.out != before.out
+
+
+def test_a_recipe_that_goes_before_another_is_noticed(project):
+    """In a folder, `recipe.lua` is the recipe; that it was not there is evidence."""
+    project.manifest('packages = { { recipe = "local.one@r1", source = "folder" } }')
+    text = 'identity = "local.one@r1"\ninstall = "touch {}"\n'
+    project.write("folder/local.one@r1.lua", text.format("x"))
+    project.envy("sync")
+    assert is_warm(project, "sync")
+    project.write("folder/recipe.lua", text.format("y"))
+    assert "1 installed" in project.envy("sync", trace=False).err
+
+
+def test_what_decides_the_sources_is_evidence(project):
+    """A fetch function looks at a file of the project, and at a variable, before it answers."""
+    for name in "abc":
+        project.write(f"recipes/{name}", name)
+    one(
+        project,
+        'fetch = function() local file = io.open("../name")\n'
+        'return file and "a" or os.getenv("NAME") or "b" end',
+        "asset",
+        "one",
+    )
+    first = project.envy("asset", "one", trace=False).out
+    assert is_warm(project, "asset", "one")
+    second = project.envy("asset", "one", env={"NAME": "c"}, trace=False).out
+    project.envy("asset", "one", trace=False)
+    project.write("name", "")
+    third = project.envy("asset", "one", trace=False).out
+    assert len({first, second, third}) == 3
+
+
+def test_a_folder_is_not_nothing(project):
+    """A recipe can open a folder, and gets nothing where there is none."""
+    one(project, 'pass_env = { io.open("name") and "A" or "B" }')
+    assert is_warm(project, "asset", "one")
+    (project.root / "recipes/name").mkdir()
+    warm = project.envy("asset", "one", trace=False)
+    assert warm.out == project.envy("asset", "one", "--verbose").out
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(project):
+    """Neither by a warm command nor by a full one, which says what is wrong."""
+    one(project, 'loadfile("extra.lua")\nio.open("more.txt")')
+    for name in ("extra.lua", "more.txt"):
+        os.mkfifo(project.root / "recipes" / name)
+        assert f"{name} is not a plain file" in project.envy("sync", code=1, timeout=30).err
+        (project.root / "recipes" / name).unlink()
+
+
+@pytest.mark.parametrize("mode", ["r", "w", "a+"])
+def test_no_phase_waits_at_a_pipe(project, mode):
+    """Lua would be stuck in the system's call, where nothing can stop it."""
+    os.mkfifo(project.root / "pipe")
+    project.packages("local.one@r1")
+    path = project.root / "pipe"
+    project.recipe("local.one@r1", f'fetch = function() io.open("{path}", "{mode}") end')
+    assert "is a pipe" in project.envy("sync", code=1, timeout=30).err
+    project.recipe("local.one@r1", f'install = function(ctx) io.open("{path}", "{mode}") end')
+    assert "is a pipe" in project.envy("sync", code=1, timeout=30).err
+
+
+@pytest.mark.parametrize("name", ["os.time", "os.date", "os.clock", "math.randomseed"])
+def test_what_depends_on_the_time_is_asked_each_time(project, name):
+    """A recipe that asks while it loads may be another one a second later."""
+    one(project, f"local now = {name}()")
+    assert not is_warm(project, "sync")
+    one(project, f"products = function() {name}() return {{ x = 'x' }} end")
+    assert not is_warm(project, "sync")
+    one(project, f"fetch = function() {name}() end")
+    assert not is_warm(project, "sync")
+    one(project, "math.randomseed(7)")
+    assert is_warm(project, "sync")
+
+
+def test_the_time_of_a_build_does_not_matter(project):
+    """Phases may look at the clock: what they made is in the cache."""
+    project.packages("local.one@r1")
+    body = 'function(ctx) ctx.write("x", os.date()) end'
+    project.recipe("local.one@r1", f"install = {body}")
+    project.envy("sync")
+    assert is_warm(project, "sync")
+
+
+@pytest.mark.parametrize(
+    ("say", "shown"),
+    [
+        ('print("hello")', "hello"),
+        ('envy.warn("hello")', "hello"),
+        ('envy.stdout("hello")', "hello"),
+        ("optoins = {}", "did you mean `options`"),
+        ('fetch = function() print("hello") end', "hello"),
+    ],
+)
+def test_what_a_recipe_says_it_says_each_time(project, say, shown):
+    """A warning that is told once and never again would be overlooked."""
+    one(project, say)
+    for words in (("sync",), ("sync",), ("asset", "one")):
+        run = project.envy(*words, trace=False)
+        assert shown in run.out + run.err
+
+
+def test_what_the_manifest_says_it_says_each_time(project):
+    """Its output is for whoever runs envy, each time."""
+    one(project, "")
+    project.manifest('envy.stdout("hello")\npackages = { "local.one@r1" }')
+    assert [project.envy("sync", trace=False).out for _ in range(3)] == ["hello\n"] * 3
+
+
+def test_debugging_messages_cost_nothing(project):
+    """They are shown to nobody who does not ask for them, and whoever does gets the full way."""
+    one(project, 'envy.debug("hello")')
+    assert is_warm(project, "sync")
+
+
+def test_a_manifest_with_the_line_ends_of_windows_is_warm(project):
+    """Its digest is that of its bytes."""
+    one(project, "")
+    project.manifest(b'packages = {\r\n  "local.one@r1",\r\n}\r\n')
+    project.envy("sync")
+    assert is_warm(project, "sync")
+
+
+def test_a_query_means_what_it_means_to_the_full_way(project):
+    """What a recipe's own file calls it is a whole query: with a revision it is none."""
+    one(project, 'alias = "uno"')
+    assert is_warm(project, "asset", "uno")
+    project.envy("asset", "uno@r1", code=1, trace=False)
+    project.envy("asset", "uno{a=1}", code=1, trace=False)
+
+
+@pytest.mark.parametrize("changed", ["local.other@r1.lua", "word.lua"])
+def test_a_recipe_that_changes_while_envy_runs_is_not_built_under_its_old_key(project, changed):
+    """Its entry went after it was found: it is made of what it was found to be, or not at all."""
+    project.packages("local.app@r1", "local.other@r1")
+    project.recipe("local.lib@r1", 'install = "touch x"')
+    project.recipe("local.app@r1", 'dependencies = { "local.lib@r1" }\ninstall = "touch x"')
+    project.write("recipes/word.lua", 'return "old"')
+    project.recipe(
+        "local.other@r1",
+        'local word = require "word"\nlocal mine = "old"\n'
+        'install = function(ctx) ctx.write("x", word .. mine) end',
+    )
+    project.envy("sync")
+    # With one job, what somebody waits for goes first: lib is built before other is checked.
+    entries = project.cache / "assets/local.other@r1"
+    path = project.root / "recipes" / changed
+    project.recipe(
+        "local.lib@r1", f'install = "touch x; sed -i s/old/new/ {path}; rm -r {entries}"'
+    )
+    project.envy("sync", "--jobs", "1", code=None)
+    assert {path.read_text() for path in entries.glob("*/asset/x")} <= {"oldold"}
+    new = project.envy("sync").folder("local.other@r1")
+    assert "new" in (new / "x").read_text()

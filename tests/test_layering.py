@@ -14,7 +14,16 @@ ROOT = Path(__file__).parent.parent / "envy"
 
 # Each layer may import itself and what it is said to see.
 LAYERS = {
-    "foundation": {"errors", "events", "phase", "platform", "interpreter", "suggest"},
+    "foundation": {
+        "errors",
+        "events",
+        "file_digest",
+        "interpreter",
+        "phase",
+        "platform",
+        "suggest",
+        "surroundings",
+    },
     "lua": {"lua"},
     "declarations": {
         "fields",
@@ -75,7 +84,7 @@ SEES = {
     "cli": set(LAYERS),
 }
 SPEAKERS = ("console", "cli")
-ENVIRONMENT_READERS = ("platform.py", "cli/wiring.py")
+ENVIRONMENT_READERS = ("surroundings.py", "cli/wiring.py")
 
 
 def name_of(path):

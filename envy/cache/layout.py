@@ -8,7 +8,7 @@
       locks/exclusive/<name>.lock
       locks/cache/<name>.lock                                  what the whole cache is locked for
       projects/<project>/<set>.json                            what the syncs of a project used
-      resolved/<manifest>.json                                 what a manifest came to
+      resolved/<manifest>.answer                               what a manifest came to
       leases/<process>.json, .lock                             what running commands rely upon
       jobservers/<command>                                     FIFOs of commands that run scripts
       trash/                                                   what is being removed

@@ -32,7 +32,7 @@ RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
 _KEY = 16  # digits that tell one folder, or entry, of an identity from another
 _RECIPE_FOLDER = re.compile(r"[0-9a-f]{16}(-[0-9a-f]{16})?(\.new)?")
 _LOGS_FOLDER = re.compile(r"[0-9a-f]{16}")
-_ANSWER = re.compile(r"[0-9a-f]{16}\.json(\.\d+)?")
+_ANSWER = re.compile(r"[0-9a-f]{16}\.(answer(\.\d+)?|json)")  # .json: of an earlier envy
 _HALF_RECORD = re.compile(r"[0-9a-f]{16}\.json\..+\.new")
 _ANYTHING = re.compile(r".*")
 _PROJECT = re.compile(r"[0-9a-f]{16}")
@@ -160,7 +160,7 @@ def _answers(layout: CacheLayout) -> tuple[list[Leftover], dict[str, list[Leftov
     for path in _below(str(layout.answers_root), _ANSWER):
         with contextlib.suppress(FileNotFoundError):
             status = os.lstat(path)
-            manifest, rests_on = basis_of(path) if path.endswith(".json") else ("", ())
+            manifest, rests_on = ("", ()) if _is_partial(path) else basis_of(path)
             answer = Leftover(
                 kind=ANSWER,
                 path=path,
@@ -169,13 +169,17 @@ def _answers(layout: CacheLayout) -> tuple[list[Leftover], dict[str, list[Leftov
                 time=status.st_mtime,
                 used_at=status.st_mtime,
                 lost=bool(manifest) and not os.path.exists(manifest),
-                partial=not path.endswith(".json"),
+                partial=_is_partial(path),
             )
             found.append(answer)
             inside = (Path(file).relative_to(above) for file in rests_on if file.startswith(above))
             for folder in {"/".join(file.parts[:2]) for file in inside}:
                 named.setdefault(folder, []).append(answer)
     return found, named
+
+
+def _is_partial(path: str) -> bool:
+    return path.rpartition(".")[2].isdigit()
 
 
 def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> Iterator[Leftover]:

@@ -1,14 +1,11 @@
-"""Answers of earlier runs: what a manifest resolved to, so that a warm command needs no Lua.
+"""Keeping answers: what a manifest resolved to, so that a warm command needs no Lua.
 
-One file below `resolved/` for each manifest. It says what it rests on (envy.evidence), and counts
-only while all of that holds and the markers it names are there; then it is what a full run would
-say. Anything else, and there is no answer.
+`answer` reads what is written here, and says when it counts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,23 +13,31 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy import __version__
-from envy.cache.layout import CacheLayout, EntryPaths
-from envy.cache.read import at_once, deploy_recorded, lookup
-from envy.evidence import Evidence, still_holds
-from envy.platform import Platform
+from envy.cache.answer import (
+    DEPLOYS,
+    EXCLUDED,
+    PLAIN,
+    USER_MANAGED,
+    answer_path,
+    column,
+    columns_of,
+    facts,
+)
+from envy.cache.marker import Marker, encode_marker
+from envy.cache.read import at_once
+from envy.evidence import Evidence
+from envy.file_digest import one_digest
 
-FORMAT = 1
-_MANIFEST = 2  # where in `host` its path stands
+_ANY_KEY = "0" * 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """One recipe of a resolved graph; `needs` are the positions of its run dependencies."""
 
     key: str
     alias: str
-    location: str  # of its entry, below the root
+    place: str  # of its entry: `<identity>/<folder>`; "" with no entry key
     entry_key: str  # "" where it was not asked for
     user_managed: bool
     excluded: bool
@@ -40,133 +45,93 @@ class Known:
     needs: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A resolved graph: its recipes, which of them are roots, and the manifest's aliases."""
-
-    recipes: Sequence[Known]
-    roots: Sequence[int]
-    aliases: Mapping[str, int]
-
-
-def answer_path(root: Path, manifest: Path) -> Path:
-    """Where the answer for a manifest is kept."""
-    name = blake3(os.fsencode(manifest)).hexdigest()[:16]
-    return CacheLayout(root).answers_root / f"{name}.json"
-
-
-def load_answer(
-    root: Path, manifest: Path, *, platform: Platform, environment: Mapping[str, str]
-) -> Answer | None:
-    """The answer for a manifest, if there is one and everything it rests on is as it was."""
+def save_answer(
+    root: Path,
+    manifest: Path,
+    evidence: Evidence,
+    *,
+    recipes: Sequence[Known],
+    roots: Sequence[int],
+    aliases: Mapping[str, int],
+) -> None:
+    """Keep an answer for later; what cannot be kept is not, and no harm is done."""
+    columns = [
+        facts(str(root), str(manifest)),
+        *_of_evidence(evidence),
+        [known.key for known in recipes],
+        [known.alias for known in recipes],
+        [known.place for known in recipes],
+        [known.entry_key for known in recipes],
+        [_flags(known) for known in recipes],
+        [",".join(map(str, row)) for row in [*(known.needs for known in recipes), roots]],
+        list(aliases),
+        [str(position) for position in aliases.values()],
+        _around_the_key(root),
+    ]
+    rows = [text for column in columns for text in [str(len(column)), *column]]
+    joined = "\0".join(rows)
+    if joined.count("\0") != len(rows) - 1:
+        return  # a text with the separator in it
+    body = joined.encode("utf-8", "surrogateescape")
+    path = answer_path(str(root), str(manifest))
+    making = f"{path}.{os.getpid()}"
     try:
-        with open(answer_path(root, manifest), "rb", opener=at_once) as file:
-            record = json.load(file)
-        if record["host"] != _host(manifest, platform):
-            return None
-        evidence = Evidence(
-            files=record["files"],
-            trees=record["trees"],
-            globs=[(top, pattern, names) for top, pattern, names in record["globs"]],
-            variables=record["variables"],
-        )
-        if not still_holds(evidence, environment):
-            return None
-        return Answer(
-            recipes=[Known(*row) for row in record["recipes"]],
-            roots=record["roots"],
-            aliases=record["aliases"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # Missing, damaged or of another version: all the same, the full way decides.
-        return None
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(making, "wb") as file:
+            file.write(blake3(body).hexdigest().encode("ascii"))
+            file.write(body)
+        os.replace(making, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(making)
 
 
 def basis_of(path: str) -> tuple[str, Sequence[str]]:
     """The manifest that an answer is for, and the files it rests on; nothing if it is damaged."""
     try:
-        with open(path, "rb", opener=at_once) as file:
-            record = json.load(file)
-        return str(record["host"][_MANIFEST]), list(map(str, record["files"]))
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        with open(path, "rb", 0, opener=at_once) as file:
+            rows = columns_of(file.read())
+        if rows is None:
+            return "", ()
+        _format, _root, manifest, *_ = column(rows)
+        column(rows), column(rows)  # the variables
+        return manifest, column(rows)
+    except (OSError, ValueError, StopIteration):
         return "", ()
 
 
 def note_use(root: Path, manifest: Path) -> None:
     """Let gc see that the answer is used, and with it the recipe files that it rests on."""
     with contextlib.suppress(OSError):
-        os.utime(answer_path(root, manifest))
+        os.utime(answer_path(str(root), str(manifest)))
 
 
-def save_answer(
-    root: Path, manifest: Path, answer: Answer, evidence: Evidence, *, platform: Platform
-) -> None:
-    """Keep an answer for later; what cannot be kept is not, and no harm is done."""
-    path = answer_path(root, manifest)
-    making = path.with_name(f"{path.name}.{os.getpid()}")
-    record = {
-        "host": _host(manifest, platform),
-        "files": evidence.files,
-        "trees": evidence.trees,
-        "globs": evidence.globs,
-        "variables": evidence.variables,
-        "recipes": [
-            [
-                one.key,
-                one.alias,
-                one.location,
-                one.entry_key,
-                one.user_managed,
-                one.excluded,
-                one.deploys,
-                one.needs,
-            ]
-            for one in answer.recipes
-        ],
-        "roots": list(answer.roots),
-        "aliases": dict(answer.aliases),
+def _of_evidence(evidence: Evidence) -> Iterable[list[str]]:
+    yield list(evidence.variables)
+    yield [one_digest(list(evidence.variables.values()))]
+    yield list(evidence.files)
+    yield [one_digest(list(evidence.files.values()))]
+    yield [top for top, _pattern in evidence.globs]
+    yield [pattern for _top, pattern in evidence.globs]
+    yield list(evidence.globs.values())
+    yield list(evidence.trees)
+    yield list(evidence.trees.values())
+
+
+def _flags(known: Known) -> str:
+    letters = {
+        USER_MANAGED: known.user_managed,
+        EXCLUDED: known.excluded,
+        DEPLOYS: known.deploys,
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        making.write_text(json.dumps(record, separators=(",", ":")), encoding="utf-8")
-        making.replace(path)
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError):
-            making.unlink()
+    return "".join(letter for letter, holds in letters.items() if holds) or PLAIN
 
 
-def closure_is_there(answer: Answer, goals: Iterable[int], root: Path) -> list[Known] | None:
-    """The goals with what they need to run, if all of it is installed and nothing is to be asked.
-
-    A user-managed package's check has to run, and a deploy that is not recorded, too.
-    """
-    seen: set[int] = set()
-    pending = list(goals)
-    while pending:
-        position = pending.pop()
-        if position in seen:
-            continue
-        seen.add(position)
-        known = answer.recipes[position]
-        if known.user_managed or known.excluded or not known.entry_key:
-            return None
-        entry = EntryPaths(str(root), str(root) + known.location)
-        if not lookup(entry, known.entry_key, explain=False).hit:
-            return None
-        if known.deploys and not deploy_recorded(entry):
-            return None
-        pending += known.needs
-    return [answer.recipes[position] for position in sorted(seen)]
-
-
-def _host(manifest: Path, platform: Platform) -> list[object]:
-    return [
-        FORMAT,
-        __version__,
-        str(manifest),
-        platform.os,
-        platform.arch,
-        platform.os_version,
-        platform.libc,
-        platform.libc_version,
+def _around_the_key(root: Path) -> list[str]:
+    """What stands before the key in a marker made here, and what may stand after it."""
+    texts = [
+        encode_marker(Marker(key_hex=_ANY_KEY, root=str(root), holds_root=holds_root))
+        for holds_root in (False, True)
     ]
+    split = [text.decode("utf-8", "surrogateescape").split(_ANY_KEY, 1) for text in texts]
+    return [split[0][0], *[rest for _before, rest in split]]

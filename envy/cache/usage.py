@@ -11,20 +11,18 @@ Guarantees
 import contextlib
 import json
 import os
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-from blake3 import blake3
 
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.read import at_once
+from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
+
+__all__ = ["BUILD", "FRESH", "RUN", "Use", "UseSet", "Uses", "is_fresh", "read_uses", "record_use"]
 
 FORMAT = 1
 DAY = 86400.0
-FRESH = 3600.0  # seconds for which a record is not renewed
-RUN, BUILD = "run", "build"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +32,6 @@ class UseSet:
     project: str
     whole: bool  # everything that the project's manifest asks for
     entries: Mapping[str, str]
-
-    def file_name(self) -> str:
-        """The same set has the same name, so that using it again finds its record."""
-        return f"{_short(json.dumps([self.whole, sorted(self.entries.items())]))}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +55,7 @@ class Uses:
 
 def is_fresh(layout: CacheLayout, used: UseSet) -> bool:
     """Whether this very use was recorded within the hour."""
-    try:
-        recorded = os.stat(_path_of(layout, used)).st_mtime
-    except OSError:
-        return False
-    return 0 <= time.time() - recorded < FRESH
+    return is_recent(_path_of(layout, used))
 
 
 def record_use(layout: CacheLayout, used: UseSet) -> None:
@@ -139,11 +129,7 @@ def used_since(layout: CacheLayout, known: Uses) -> set[str]:
 
 
 def _path_of(layout: CacheLayout, used: UseSet) -> str:
-    return os.path.join(layout.projects_root, _short(used.project), used.file_name())
-
-
-def _short(text: str) -> str:
-    return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return record_path(str(layout.root), used.project, used.entries.items(), whole=used.whole)
 
 
 def _names(directory: str) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from envy.cli import warm
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
+from envy.cli.warm_command import installed
 
 
 @envy_command(short_help="Print where a package is installed.")
@@ -22,10 +22,9 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
     assignment, so that a failure is noticed: dir=$(envy asset python) || exit
     """
     started = time.monotonic()
-    found = warm.installed(settings, [query])
+    found = installed(settings, [query])
     if found is not None:
-        [goal], _closure = found
-        click.echo(warm.asset_dir(settings, goal))
+        click.echo(found.folders[0])
         return
     path = _locate_and_install(settings, query, no_install=no_install, started=started)
     click.echo(path)

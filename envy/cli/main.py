@@ -19,7 +19,7 @@ from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, commo
 from envy.console.text import safe_lines, say
 from envy.errors import Cancelled, EnvyError, InternalError
 from envy.platform import discard_output, open_standard_streams
-from envy.platform import environment as host_environment
+from envy.surroundings import environment as host_environment
 
 _OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
 
@@ -137,7 +137,7 @@ def main() -> None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        code = code or _report_output(error)
+        code = code or report_output(error)
     sys.exit(code)
 
 
@@ -174,12 +174,12 @@ def _code_of(error: Exception) -> int:
             return error.exit_code
         # What a command writes its answer to has no name; any other file has one.
         case OSError(filename=None) if error.errno in _OUTPUT_ERRORS:
-            return _report_output(error)
+            return report_output(error)
     bug = InternalError(f"{type(error).__name__}: {error}")
     return _report(bug, sys.stderr, bug=error)
 
 
-def _report_output(error: OSError) -> int:
+def report_output(error: OSError) -> int:
     """The answer could not be written; a reader who has left needs no explanation."""
     if not isinstance(error, BrokenPipeError):
         _print_error(f"cannot write to standard output: {error.strerror}", sys.stderr)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import click
 
-from envy.cli import warm
 from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
+from envy.cli.warm_command import installed
 from envy.console.summary import SyncResult, final_line
 from envy.console.text import say
 
@@ -41,11 +41,11 @@ def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool) -> i
 
 
 def _warm_result(settings: Settings, queries: Sequence[str], started: float) -> SyncResult | None:
-    found = warm.installed(settings, queries)
+    found = installed(settings, queries)
     if found is None:
         return None
-    count = len(found[1])
-    return SyncResult(packages=count, cached=count, seconds=time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return SyncResult(packages=found.count, cached=found.count, seconds=seconds)
 
 
 def _sync(settings: Settings, queries: Sequence[str], started: float) -> SyncResult:

@@ -1,97 +1,136 @@
 """Warm commands: answered from what an earlier run found, without Lua and without the engine.
 
 Whatever is not plain here (a query that is ambiguous or unknown, something missing, a package that
-is user-managed) is left to the full way, which has the words for it.
+is user-managed) is left to the full way, which has the words for it. Loads little: see
+`quick`, which asks this before it loads the command line.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
-from pathlib import Path
+import os
 
-from envy.cache.layout import ASSET, CacheLayout, EntryPaths
-from envy.cache.read import lookup
-from envy.cache.resolved import Answer, Known, closure_is_there, load_answer, note_use
-from envy.cache.usage import RUN, UseSet, is_fresh, record_use
-from envy.cli.cache_root import cache_root
-from envy.cli.settings import Settings, current_directory
-from envy.errors import CacheError
-from envy.manifest_search import find_manifest
-from envy.platform import environment, host_platform
-from envy.recipe_key import Query, RecipeKey
+from envy.cache.answer import EXCLUDED, Answer, closure_is_there, is_installed, load_answer
+from envy.cache.use_record import RUN, is_recent, record_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
-def installed(settings: Settings, queries: Sequence[str]) -> tuple[list[Known], list[Known]] | None:
-    """What the queries mean (all roots without one), and the closure of it, if all is installed."""
-    if settings.verbose or settings.trace_stderr or settings.trace_file:
-        return None  # who wants to hear of everything gets the full way
-    root = cache_root(settings)
-    manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
-    answer = load_answer(root, manifest, platform=host_platform(), environment=environment())
+# As Query.parse has it, without options.
+_IN_A_QUERY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-@")
+
+
+class Found:
+    """What queries mean: the folder of each, and how many packages they need, all of them there."""
+
+    __slots__ = ("count", "folders")
+
+    def __init__(self, folders: Sequence[str], count: int) -> None:
+        self.folders = folders
+        self.count = count
+
+
+def installed(
+    root: str, manifest: str, queries: Sequence[str], environment: Mapping[str, str]
+) -> Found | None:
+    """What the queries mean (all roots without one), if all of it is installed."""
+    answer = load_answer(root, manifest, environment)
     if answer is None:
         return None
-    goals = list(answer.roots) if not queries else _goals(answer, queries)
+    goals = _goals(answer, queries)
     if goals is None:
         return None
-    goals = [goal for goal in goals if not (answer.recipes[goal].excluded and not queries)]
     closure = closure_is_there(answer, goals, root)
-    if closure is None or not _noted(root, manifest, closure, whole=not queries):
+    if closure is None:
         return None
-    return [answer.recipes[goal] for goal in goals], closure
+    whole = set(_all(answer)).issubset(goals)
+    if not _noted(root, manifest, answer, closure, whole=whole):
+        return None
+    folders = [f"{root}/assets/{answer.places[goal]}/asset" for goal in goals]
+    return Found(folders, len(closure))
 
 
-def _noted(root: Path, manifest: Path, closure: Sequence[Known], *, whole: bool) -> bool:
+def _noted(
+    root: str, manifest: str, answer: Answer, closure: Sequence[int], *, whole: bool
+) -> bool:
     """Record that these packages are used, and see that they still are there then.
 
     Within an hour there is nothing to do: gc spares what was used within a day.
     """
-    layout = CacheLayout(root)
-    top = str(root)
-    names = [EntryPaths(top, top + known.location).name for known in closure]
-    used = UseSet(project=str(manifest.parent), whole=whole, entries=dict.fromkeys(names, RUN))
-    if is_fresh(layout, used):
+    project = os.path.dirname(manifest)  # noqa: PTH120  pathlib is not loaded here
+    names = [answer.places[position] for position in closure]
+    if is_recent(record_path(root, project, [(name, RUN) for name in names], whole=whole)):
         return True
-    from envy.cache.lease import gate
+    import contextlib
+    from pathlib import Path
 
+    from envy.cache.layout import CacheLayout
+    from envy.cache.lease import gate
+    from envy.cache.resolved import note_use
+    from envy.cache.usage import UseSet, record_use
+    from envy.errors import CacheError
+
+    layout = CacheLayout(Path(root))
+    used = UseSet(project=project, whole=whole, entries=dict.fromkeys(names, RUN))
     # A gc that is about to remove one of them sees the record, or has done so before it is looked
     # for again.
     with contextlib.suppress(CacheError), gate(layout):
         record_use(layout, used)
-        note_use(root, manifest)
-    return all(
-        lookup(EntryPaths(top, top + known.location), known.entry_key).hit for known in closure
-    )
+        note_use(Path(root), Path(manifest))
+    return all(is_installed(answer, position, root) for position in closure)
 
 
 def _goals(answer: Answer, queries: Sequence[str]) -> list[int] | None:
-    found = []
-    for query in queries:
-        position = _find(answer, query)
-        if position is None:
-            return None
-        found.append(position)
-    return found
+    if not queries:
+        return _all(answer)
+    found = [_find(answer, query) for query in queries]
+    return [position for position in found if position is not None] if None not in found else None
+
+
+def _all(answer: Answer) -> list[int]:
+    return [root for root in answer.roots() if EXCLUDED not in answer.flags[root]]
 
 
 def _find(answer: Answer, query: str) -> int | None:
     """The one recipe that answers a query; None if that is not so."""
-    if query in answer.aliases:
-        return answer.aliases[query]
-    asked = Query.parse(query)
-    matches = [
-        position
-        for position, known in enumerate(answer.recipes)
-        if (asked.name in known.key or known.alias == asked.name)
-        and not known.excluded
-        and asked.matches(RecipeKey.parse(known.key), alias=known.alias)
-    ]
+    if query in answer.named:
+        return answer.named[query]
+    matches = _matches(answer, query)
     if len(matches) > 1:
-        matches = [row for row in matches if answer.recipes[row].key == query]
+        matches = [row for row in matches if answer.keys[row] == query]
     return matches[0] if len(matches) == 1 else None
 
 
-def asset_dir(settings: Settings, known: Known) -> str:
-    """The folder of a package."""
-    root = str(cache_root(settings))
-    return EntryPaths(root, root + known.location).at(ASSET)
+def _matches(answer: Answer, query: str) -> list[int]:
+    if "{" in query:
+        from envy.errors import DeclarationError
+        from envy.recipe_key import Query, RecipeKey
+
+        try:
+            asked = Query.parse(query)
+        except DeclarationError:
+            return []
+        hits = {
+            position
+            for position, key in enumerate(answer.keys)
+            if asked.name in key and asked.matches(RecipeKey.parse(key))
+        }
+    elif query and _IN_A_QUERY.issuperset(query):
+        hits = {
+            position
+            for position, key in enumerate(answer.keys)
+            if query in key and _answers(key, query)
+        }
+    else:
+        return []
+    if query in answer.aliases:
+        hits |= {position for position, alias in enumerate(answer.aliases) if alias == query}
+    return sorted(position for position in hits if EXCLUDED not in answer.flags[position])
+
+
+def _answers(key: str, query: str) -> bool:
+    """Whether a key is one of a query without options, as Query.matches has it."""
+    identity = key.partition("{")[0]
+    name = identity.rpartition("@")[0]
+    return query in (identity, name, identity.partition(".")[2], name.partition(".")[2])

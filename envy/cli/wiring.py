@@ -30,7 +30,8 @@ from envy.lua.sandbox import SandboxSettings
 from envy.manifest import Manifest, load_manifest
 from envy.manifest_search import find_manifest
 from envy.phases.surface import Services
-from envy.platform import available_cores, environment, host_platform
+from envy.platform import available_cores, host_platform
+from envy.surroundings import environment
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000

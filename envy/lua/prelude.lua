@@ -237,6 +237,21 @@ end
 
 os.getenv = bind "getenv"
 
+local seed = math.randomseed
+function math.randomseed(...)
+  if select("#", ...) == 0 then ask(2, "clock") end -- it takes the time, then
+  return seed(...)
+end
+
+-- What depends on the time is told of, for nobody can see later that it would be another.
+for _, name in next, { "time", "date", "clock" } do
+  local read = os[name]
+  os[name] = function(...)
+    ask(2, "clock")
+    return read(...)
+  end
+end
+
 local absent = {
   __index = function(library, key)
     ask(3, "absent", rawequal(library, io) and "io" or "os", key)

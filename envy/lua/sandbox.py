@@ -1,5 +1,5 @@
 # Paths come from Lua as text, and joining text is several times cheaper than making Paths of it.
-# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118, PTH123
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118
 """What Lua code may read and write, and the record of what it read.
 
 Owns the rules about files and environment variables. While a file loads, reading works and is
@@ -9,6 +9,7 @@ and written, but those of the recipe's own folder only when they are in its key.
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,8 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.errors import LuaScriptError
+from envy.file_digest import file_digest
 from envy.platform import Platform
-
-# Read by everyone who asks for a digest of a whole file at once.
-_CHUNK = 1 << 20
 
 ABSENT = {
     "io.input": "open a file with io.open",
@@ -43,8 +42,10 @@ class ReadLog:
     """What a state read while it loaded: an ingredient of the entry key."""
 
     files: dict[Path, str | None] = field(default_factory=dict)
-    """The BLAKE3 of each file's content; None: it was looked for, and no file was there."""
+    """The digest of each file (see envy.file_digest); None: it was looked for and not there."""
     variables: dict[str, str | None] = field(default_factory=dict)
+    lasting: bool = True
+    """False: it asked for the time, or said something, which only loading it again can do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class PhaseAccess:
 
     `may_read` judges the files of `recipe_dir` that were not read while loading. `on_write` hears
     of each file before it is written, and may refuse. `on_say` gets what is printed and logged.
+    `on_clock` hears that the time is asked for.
     """
 
     run_dir: Path
@@ -73,18 +75,7 @@ class PhaseAccess:
     may_read: Callable[[Path], bool]
     on_write: Callable[[str], None] | None = None
     on_say: Callable[[str, str], None] | None = None
-
-
-def content_digest(path: Path | str) -> str | None:
-    """The BLAKE3 of a file as a ReadLog has it; None when no file is there."""
-    try:
-        with open(path, "rb") as file:
-            digest = blake3()
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-            return digest.hexdigest()
-    except OSError:
-        return None
+    on_clock: Callable[[], None] | None = None
 
 
 class FileAccess:
@@ -127,6 +118,18 @@ class FileAccess:
         self.reads.variables[name] = value
         return value
 
+    def note_clock(self) -> None:
+        """The time is asked for: what comes of it in loading is not for another day."""
+        if self._phase is None:
+            self.reads.lasting = False
+        elif self._phase.on_clock is not None:
+            self._phase.on_clock()
+
+    def note_said(self) -> None:
+        """Something is printed or logged: in loading, it is again each time."""
+        if self._phase is None:
+            self.reads.lasting = False
+
     def for_reading(self, name: str) -> str:
         """The absolute path of a file that is going to be read by its name.
 
@@ -136,10 +139,10 @@ class FileAccess:
         path = self._absolute(name)
         if self._phase is not None:
             self._check_readable(path, name)
-        elif os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-            raise LuaScriptError(f"{name} is not a plain file; it cannot be read while loading")
+            _check_no_pipe(path, name)
         else:
-            self.reads.files[Path(path)] = content_digest(path)
+            _check_plain(path, name)
+            self.reads.files[Path(path)] = file_digest(path)
         return path
 
     def for_writing(self, name: str) -> str:
@@ -156,6 +159,7 @@ class FileAccess:
         path = self._absolute(name)
         if self._phase.on_write is not None:
             self._phase.on_write(path)
+        _check_no_pipe(path, name)
         self._written.add(path)
         return path
 
@@ -163,15 +167,16 @@ class FileAccess:
         """The content and path of a Lua file beside the loaded one; None when there is none.
 
         Raises:
-            LuaScriptError: it is not one that this phase may depend on.
+            LuaScriptError: it is no file, or not one that this phase may depend on.
         """
         path = self._join(self._base_dir, name)
         if self._phase is not None:
             self._check_readable(path, name)
+        _check_plain(path, name)
         try:
             content = Path(path).read_bytes()
         except OSError:
-            self._record(path, None)
+            self._record(path, file_digest(path))
             return None
         self._record(path, blake3(content).hexdigest())
         return content, path
@@ -202,9 +207,26 @@ class FileAccess:
         )
 
 
+def _check_plain(path: str, name: str) -> None:
+    """Raise for a pipe, which would be waited for, and a device, which may have no end."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise LuaScriptError(f"{name} is not a plain file; it cannot be read while loading")
+
+
+def _check_no_pipe(path: str, name: str) -> None:
+    """Raise for a pipe: opening it waits for somebody at its other end, and nothing stops that."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISFIFO(Path(path).stat().st_mode):
+            raise LuaScriptError(f"{name} is a pipe: use it in a script, with ctx.run")
+
+
 def _inside(path: str, directory: Path) -> bool:
     """Whether a path is below a directory, as written or once links are followed."""
-    written = os.path.abspath(directory) + os.sep
-    if path.startswith(written):
+    if path.startswith(_with_separator(os.path.abspath(directory))):
         return True
-    return os.path.realpath(path).startswith(os.path.realpath(directory) + os.sep)
+    return os.path.realpath(path).startswith(_with_separator(os.path.realpath(directory)))
+
+
+def _with_separator(directory: str) -> str:
+    # That of the root is there already.
+    return directory if directory.endswith(os.sep) else directory + os.sep

@@ -96,12 +96,15 @@ def _parked(host: Host, name: bytes) -> Answer:
 
 
 def _log(host: Host, level: bytes, message: bytes) -> Answer:
+    if level != b"debug":
+        host.access.note_said()
     say = host.access.on_say or host.settings.on_log
     say(decode(level), decode(message))
     return (True,)
 
 
 def _stdout(host: Host, message: bytes) -> Answer:
+    host.access.note_said()
     say = host.access.on_say
     if say is not None:
         say("stdout", decode(message))
@@ -133,6 +136,11 @@ def _change(host: Host, path: Any = None, *_: Any) -> Answer:
 def _getenv(host: Host, name: Any = None, *_: Any) -> Answer:
     value = host.access.variable(_text(name, 1, "os.getenv"))
     return True, None if value is None else encode(value)
+
+
+def _clock(host: Host) -> Answer:
+    host.access.note_clock()
+    return (True,)
 
 
 def _absent(_host: Host, library: bytes, key: Any) -> Answer:
@@ -325,6 +333,7 @@ _NATIVES: Mapping[bytes, Callable[..., Answer]] = {
     b"absent": _absent,
     b"call": _call,
     b"change": _change,
+    b"clock": _clock,
     b"ctx": _ctx,
     b"environment": _environment,
     b"field": _field,

@@ -13,7 +13,8 @@ from typing import cast
 
 from envy import files
 from envy.errors import Cancelled, DeclarationError
-from envy.evidence import Evidence, file_digest
+from envy.evidence import Evidence
+from envy.file_digest import file_digest
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.host import CtxTable
 from envy.lua.sandbox import PhaseAccess
@@ -64,7 +65,11 @@ def ask_for_sources(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> Fetch
     definition = recipe.definition
     assert definition is not None
     assert recipe.recipe_dir is not None
-    imperative = False
+    imperative = asks_the_time = False
+
+    def note_clock() -> None:
+        nonlocal asks_the_time
+        asks_the_time = True
 
     def refuse(*_arguments: object) -> None:
         nonlocal imperative
@@ -96,6 +101,7 @@ def ask_for_sources(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> Fetch
         may_read=judge,
         on_write=refuse,
         on_say=lambda level, message: said.append((level, message)),
+        on_clock=note_clock,
     )
     try:
         with fetch.state.phase(access):
@@ -104,7 +110,12 @@ def ask_for_sources(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> Fetch
         raise
     except Exception as error:  # noqa: BLE001 - raised again when the answer is used
         return _ACTS if imperative else FetchAnswer(error=error, said=tuple(said))
-    return _ACTS if imperative else FetchAnswer(value=value, said=tuple(said))
+    if imperative:
+        return _ACTS
+    if said or asks_the_time:
+        # It may answer otherwise in the next run, and what it says is said in each.
+        recipe.evidence.lasting = False
+    return FetchAnswer(value=value, said=tuple(said))
 
 
 class _Inputs:

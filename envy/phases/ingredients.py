@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from envy import files
 from envy.cache.entry_key import Ingredients
+from envy.cache.evidence_now import match_digest
 from envy.cache.trees import digest_tree
 from envy.errors import DeclarationError
 from envy.lua.convert import LuaFunction
@@ -77,7 +78,7 @@ def _note_evidence(
     evidence.trees.update({str(path): digest for path, digest in inputs.items()})
     top = str(recipe.recipe_dir)
     for pattern in definition.inputs:
-        evidence.globs.append((top, pattern, sorted(files.glob(Path(top), pattern))))
+        evidence.globs[top, pattern] = match_digest(top, pattern)
     evidence.note_variables(passed)
     if definition.host:
         evidence.lasting = False  # only asking these programs again tells their versions

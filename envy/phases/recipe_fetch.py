@@ -14,7 +14,9 @@ from envy import events as ev
 from envy.cache.recipes import find_kept
 from envy.cache.trees import read_file
 from envy.errors import DeclarationError, FetchError
+from envy.file_digest import file_digest
 from envy.lua.convert import LuaFunction
+from envy.lua.sandbox import ReadLog
 from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
 from envy.phases.custom_source import fetch_custom, new_state
@@ -44,13 +46,13 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     recipe.text = decoded = text.decode("utf-8", "surrogateescape")
     recipe.definition = definition = _load(recipe, engine, path, text, decoded)
     recipe.excluded = definition.excluded
-    _note_evidence(recipe)
     recipe.exports = _exports(definition, path, decoded)
     for warning in definition.warnings:
         engine.services.events.emit(
             ev.LogMessage(recipe=recipe.key.identity, level="warn", message=warning)
         )
     recipe.provides = _provides(recipe, engine)
+    _note_evidence(recipe)
     if isinstance(definition.fetch, LuaFunction) and not recipe.excluded:
         recipe.fetch_answer = ask_for_sources(recipe, engine, definition.fetch)
     if not function_names(definition) or not engine.services.lua_room.take():
@@ -78,7 +80,8 @@ def have_functions(recipe: Recipe, engine: Engine) -> None:
 
     Raises:
         LuaScriptError: a module or a file that it reads is not there any more.
-        DeclarationError: what was a function is none this time.
+        DeclarationError: what was a function is none this time, or what it reads is another than
+            its key was made of.
     """
     definition = recipe.definition
     assert definition is not None
@@ -89,6 +92,7 @@ def have_functions(recipe: Recipe, engine: Engine) -> None:
     recipe.lua = new_state(recipe, engine, recipe.path.parent)
     engine.services.lua_room.exceed()
     recipe.lua.load_file(recipe.path, recipe.text.encode("utf-8", "surrogateescape"))
+    _check_same(recipe, recipe.reads, recipe.lua.reads)
     found = recipe.lua.user_globals(names)
     for name in names:
         if not isinstance(found.get(name), LuaFunction):
@@ -116,11 +120,26 @@ def _load(
     )
 
 
+def _check_same(recipe: Recipe, before: ReadLog | None, now: ReadLog) -> None:
+    """What is built goes by a key of what was read first; it must not be of anything else."""
+    if before is None:
+        return
+    for path, digest in now.files.items():
+        if before.files.get(path, digest) != digest:
+            raise DeclarationError(
+                f"{path}, which {recipe.key} reads, was changed while envy was running",
+                hint="run the command again",
+            )
+
+
 def _note_evidence(recipe: Recipe) -> None:
     """What was read to load the recipe: while it stays the same, so does the recipe."""
     evidence = recipe.evidence
-    evidence.files[str(recipe.path)] = recipe.digest
     assert recipe.reads is not None
+    assert recipe.definition is not None
+    evidence.files[str(recipe.path)] = recipe.digest
+    # What it says while it loads, it says in each run.
+    evidence.lasting = evidence.lasting and recipe.reads.lasting and not recipe.definition.warnings
     evidence.files.update({str(path): digest for path, digest in recipe.reads.files.items()})
     evidence.note_variables(recipe.reads.variables)
 
@@ -208,6 +227,8 @@ def _inside(folder: Path, recipe: Recipe) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
+        # Should it come to be there, it is the one.
+        recipe.evidence.files[str(folder / name)] = file_digest(str(folder / name))
     raise DeclarationError(
         f"{folder} holds neither {names[0]} nor {names[1]}",
         origin=recipe.spec.origin,

@@ -1,168 +1,188 @@
 """`make bench`: what envy costs, as ratios to floors measured in the same run.
 
-    python tests/benchmarks/bench.py [--quick] [--json FILE] [--compare OLD.json] [--folder DIR]
+    python tests/benchmarks/bench.py [PART…] [--quick] [--disk | --folder DIR]
+                                     [--json FILE] [--compare OLD.json]
 
-Floors: a bare `python -c pass` for start-up; making as many Lua states and running as many recipe
-files, with nothing around it, for a cold sync. Put the folder on a memory file system to measure
-envy and not the disk.
+Prints a table and writes it to a file. Wall times mean something on a machine that does nothing
+else; CPU times bear some company. Where the cache lies matters: a memory file system shows what
+envy does, a disk what that costs there.
 """
 
 import argparse
+import importlib
 import json
 import os
+import platform
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+from measure import Failed, Meter
+from report import Report
 
-from graphs import write_project
-from measure import median_of, run_once
-
-PYTHON_FLOOR = "python -c pass"
-LUA_FLOOR = """
-import sys
-from pathlib import Path
-from lupa import lua54
-states = []
-for path in sorted(Path(sys.argv[1]).glob("*.lua")):
-    state = lua54.LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
-    state.execute(path.read_bytes())
-    states.append(state)
-"""
-FULL = [
-    ("random", 100),
-    ("random", 500),
-    ("random", 1000),
-    ("random", 2000),
-    ("random", 5000),
-    ("random", 10000),
-    ("chain", 500),
-    ("chain", 1000),
-    ("chain", 2000),
-    ("chain", 10000),
-    ("star", 1000),
-    ("ladder", 1000),
-    ("layers", 1000),
-]
-QUICK = [("random", 100), ("random", 500), ("random", 2000), ("chain", 500), ("chain", 2000)]
+HERE = Path(__file__).resolve().parent
+QUICK = ("startup", "graphs", "jobs", "transports", "archives", "hashing", "publish")
+PARTS = (*QUICK, "schedules")  # the scripts of a schedule sleep, which takes its time
+KEPT = HERE.parent.parent / ".bench"
+MEMORY = Path("/dev/shm")
+CACHE = "cache"
 
 
 def main():
-    """Measure, print a table, and write the figures down."""
+    """Measure, print, write down; 1 if a mark is missed, 2 if something could not be measured."""
+    given = parse()
+    before = json.loads(given.compare.read_text()) if given.compare else {"rows": []}
+    report = Report(before={row["case"]: row for row in before["rows"]})
+    place = folder_of(given)
+    failed = []
+    started = time.time()
+    about = machine(place)
+    print("; ".join(f"{name} {value}" for name, value in about.items()))
+    with (
+        tempfile.TemporaryDirectory(prefix="envy-bench-", dir=place) as folder,
+        meter_in(Path(folder)) as meter,
+    ):
+        for name in given.parts:
+            part = importlib.import_module(f"part_{name}")
+            report.part(f"{name}: {part.__doc__.splitlines()[0].partition(': ')[2]}")
+            try:
+                part.run(Bench(meter, is_quick=given.quick), report)
+            except (Failed, subprocess.CalledProcessError) as error:
+                print(f"error: {name}: {error}", file=sys.stderr)
+                failed.append(name)
+            except KeyboardInterrupt:
+                print(f"\n{name}: interrupted", file=sys.stderr)
+                failed.append(name)  # what was measured until now is kept
+                break
+    report.print_marks()
+    about |= {
+        "seconds": round(time.time() - started),
+        "quick": given.quick,
+        "parts": given.parts,
+        "failed": failed,
+    }
+    path = write_down(given, about, report)
+    print(f"written to {path}")
+    if failed:
+        sys.exit(2)
+    sys.exit(0 if all(mark["met"] for mark in report.marks) else 1)
+
+
+def parse():
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="a selection, under two minutes")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--json", type=Path, help="write the figures here, not into .bench")
     parser.add_argument("--compare", type=Path, help="print ratios to the figures of this file")
     parser.add_argument("--folder", type=Path, help="where projects and caches are made")
+    parser.add_argument("--disk", action="store_true", help="make them beside this checkout")
     given = parser.parse_args()
-    place = given.folder or (Path("/dev/shm") if Path("/dev/shm").is_dir() else None)
-    rows = []
-    with tempfile.TemporaryDirectory(prefix="envy-bench-", dir=place) as folder:
-        bench = Bench(Path(folder), runs=3 if given.quick else 5)
-        rows += bench.start_up()
-        for shape, count in QUICK if given.quick else FULL:
-            rows += bench.graph(shape, count)
-        rows += bench.growth(rows)
-    print_table(rows, json.loads(given.compare.read_text()) if given.compare else [])
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(
+            f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}"
+        )
+    given.parts = given.parts or list(QUICK if given.quick else PARTS)
+    return given
+
+
+def folder_of(given):
+    """Where projects and caches are made: a memory file system, if there is one."""
+    if given.folder:
+        return given.folder
+    if given.disk:
+        KEPT.mkdir(exist_ok=True)
+        return KEPT
+    return MEMORY if MEMORY.is_dir() else None
+
+
+def machine(place):
+    """What the figures were measured on."""
+    where = place or Path(tempfile.gettempdir())
+    kind = subprocess.run(
+        ["stat", "-f", "-c", "%T", where], capture_output=True, text=True, check=False
+    )
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "load": " ".join(f"{one:.1f}" for one in os.getloadavg()),
+        "on": kind.stdout.strip() or "unknown",
+        "commit": _commit(),
+    }
+
+
+def _commit():
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def write_down(given, about, report):
+    """Write everything as JSON; returns where."""
+    path = given.json
+    if path is None:
+        KEPT.mkdir(exist_ok=True)
+        path = KEPT / f"{time.strftime('%Y%m%dT%H%M%S')}-{about['commit']}.json"
+    figures = {"about": about, "rows": report.rows, "marks": report.marks}
+    path.write_text(json.dumps(figures, indent=1) + "\n")
+    return path
+
+
+def meter_in(folder):
+    """What measures, with an environment that steers envy nowhere but to its cache."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
+    return Meter(folder, {**kept, "ENVY_CACHE_ROOT": str(folder / CACHE)})
 
 
 class Bench:
-    """Runs the cases in one folder."""
+    """What every part works with: a folder, envy, and how much is to be measured."""
 
-    def __init__(self, folder, *, runs):
-        self.folder = folder
-        self.runs = runs
+    def __init__(self, meter, *, is_quick):
+        self.meter = meter
+        self.folder = meter.folder
+        self.cache = meter.folder / CACHE
         self.envy = str(Path(sysconfig.get_path("scripts")) / "envy")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
-        self.environment = {**kept, "ENVY_CACHE_ROOT": str(folder / "cache")}
+        self._is_quick = is_quick
 
-    def median(self, argv, *, cwd=None, before=lambda: None):
-        """The middle one of several runs."""
-        runs = []
-        for _ in range(self.runs):
-            before()
-            runs.append(run_once(argv, cwd=cwd or self.folder, environment=self.environment))
-        return median_of(runs)
+    def choose(self, full, quick):
+        """One of two sizes."""
+        return quick if self._is_quick else full
 
-    def start_up(self):
-        """What `envy version` costs over a bare interpreter."""
-        floor = self.median([sys.executable, "-c", "pass"])
-        version = self.median([self.envy, "version"])
-        return [row(PYTHON_FLOOR, floor), row("envy version", version, floor, PYTHON_FLOOR)]
+    count = choose
 
-    def graph(self, shape, count):
-        """Cold sync, warm sync, a full sync that finds all cached, and asking for one package."""
-        project = self.folder / "project"
-        cache = self.folder / "cache"
-        shutil.rmtree(project, ignore_errors=True)
-        write_project(project, shape, count)
-        name = f"{count} {shape}"
-        lua = self.median([sys.executable, "-c", LUA_FLOOR, str(project / "recipes")])
-        python = self.median([sys.executable, "-c", "pass"])
-        sync = [self.envy, "sync", "--quiet", "--jobs", "2"]
+    def fresh(self, name):
+        """An empty folder."""
+        self.remove(self.folder / name)
+        (self.folder / name).mkdir()
+        return self.folder / name
 
-        def empty():
-            shutil.rmtree(cache, ignore_errors=True)
+    def remove(self, path):
+        """Remove a file or a folder, if it is there."""
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
-        def forget():
-            shutil.rmtree(cache / "resolved", ignore_errors=True)
+    def empty_cache(self):
+        """Remove the cache."""
+        self.remove(self.cache)
 
-        cold = self.median(sync, cwd=project, before=empty)
-        cached = self.median(sync, cwd=project, before=forget)
-        warm = self.median(sync, cwd=project)
-        asset = self.median([self.envy, "asset", f"n{count - 1}"], cwd=project)
-        return [
-            row(f"{name}: Lua floor", lua),
-            row(f"{name}: cold sync", cold, lua, "Lua floor"),
-            row(f"{name}: all cached, no answer kept", cached, lua, "Lua floor"),
-            row(f"{name}: warm sync", warm, python, PYTHON_FLOOR),
-            row(f"{name}: warm asset", asset, python, PYTHON_FLOOR),
-        ]
-
-    def growth(self, rows):
-        """How the cost of a cold sync grows from 500 to 2,000 recipes."""
-        cold = {line["case"]: line for line in rows}
-        grown = []
-        for shape in ("random", "chain"):
-            small, large = (cold.get(f"{n} {shape}: cold sync") for n in (500, 2000))
-            if small and large:
-                ratio = large["cpu"] / small["cpu"]
-                grown.append({"case": f"{shape}: CPU of 2,000 to that of 500", "ratio": ratio})
-        return grown
+    def work(self, *words):
+        """The command that does a piece of envy's work by itself."""
+        return [sys.executable, str(HERE / "work.py"), *map(str, words)]
 
 
-def row(case, figures, floor=None, against=""):
-    """One line of the table."""
-    line = {"case": case, **figures.as_json()}
-    if floor is not None:
-        line |= {"ratio": figures.cpu / floor.cpu, "against": against}
-    return line
-
-
-def print_table(rows, old):
-    """A line for each case; with older figures, the ratio of CPU to those."""
-    before = {line["case"]: line for line in old}
-    print(f"{'case':44} {'cpu s':>7} {'wall s':>7} {'MiB':>5} {'switches':>8}  ratio of CPU")
-    for line in rows:
-        cells = f"{line['case']:44}"
-        if "cpu" in line:
-            cells += f" {line['cpu']:7.3f} {line['wall']:7.3f} {line['rss']:5.0f}"
-            cells += f" {line['switches']:8d}"
-        if "ratio" in line:
-            cells += (
-                f"  {line['ratio']:.2f} {('to ' + line['against']) if 'against' in line else ''}"
-            )
-        known = before.get(line["case"], {})
-        if "cpu" in line and "cpu" in known:
-            cells += f"  ({line['cpu'] / known['cpu']:.2f} of before)"
-        print(cells)
-
-
-main()
+if __name__ == "__main__":
+    main()

@@ -134,9 +134,9 @@ def test_logs_that_were_written_since_stay(layout):
 def test_damaged_answer(layout, text):
     """An answer that says nothing goes by its time as others do."""
     layout.answers_root.mkdir(parents=True)
-    (layout.answers_root / "0123456789abcdef.json").write_bytes(text)
+    (layout.answers_root / "0123456789abcdef.answer").write_bytes(text)
     (found,) = planned(layout)
-    assert (found.leftover.name, found.goes) == ("resolved/0123456789abcdef.json", False)
+    assert (found.leftover.name, found.goes) == ("resolved/0123456789abcdef.answer", False)
 
 
 def test_links_are_not_followed(layout, tmp_path):

@@ -93,7 +93,7 @@ def forget(root, files):
     layout = CacheLayout(root)
     recipe = layout.recipes_dir("vendor.gn@r0", "0" * 16) / "recipe.lua"
     log = layout.log_dir("local.driver@r0", "0" * 16, "stamp") / "install.log"
-    answer = layout.answers_root / f"{'0' * 16}.json"
+    answer = layout.answers_root / f"{'0' * 16}.answer"
     for path in (recipe, log, answer):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")

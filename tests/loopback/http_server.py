@@ -102,6 +102,7 @@ class LoopbackServer:
 class _Handler(BaseHTTPRequestHandler):
     loopback: LoopbackServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are written apart; clients wait in between
 
     def do_GET(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -163,6 +164,7 @@ class LoopbackProxy:
 class _ProxyHandler(BaseHTTPRequestHandler):
     proxy: LoopbackProxy
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are written apart; clients wait in between
 
     def _note(self) -> None:
         self.proxy.asked.append(f"{self.command} {self.path}")

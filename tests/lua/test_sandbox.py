@@ -7,7 +7,7 @@ import pytest
 from blake3 import blake3
 
 from envy.errors import EnvyError, LuaScriptError
-from envy.lua.sandbox import content_digest
+from envy.file_digest import file_digest
 
 _WALK = """
 function walk()
@@ -134,7 +134,7 @@ def test_reads_are_recorded(bench):
         bench.folder / "sub/none.txt": None,
     }
     assert state.reads.variables == {"HERE": "1", "GONE": None}
-    assert content_digest(bench.folder / "sub/a.txt") == digest
+    assert file_digest(str(bench.folder / "sub/a.txt")) == digest
 
 
 def test_a_special_file_is_not_read_while_loading(bench):

@@ -1,0 +1,102 @@
+"""Runs envy's command line many times, each in a process of its own that starts loaded.
+
+A process that has imported everything is forked for each run, so that a run costs what it does and
+not what Python's start does. It has one thread, so that forking it is sound.
+
+It reads lines of JSON, {argv, cwd, environment}, and answers each, {code, out, err, warm}.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+DEADLINE = 60  # seconds, after which a run is taken to hang
+
+
+class ForkServer:
+    """The process, and one run after another in it; a context manager."""
+
+    def __enter__(self):
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        self._process.wait(timeout=DEADLINE)
+        self._process.stdout.close()
+
+    def run(self, argv, *, cwd, environment):
+        """Run envy with these words; a dictionary of how it ended."""
+        request = {"argv": list(argv), "cwd": str(cwd), "environment": dict(environment)}
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+
+def serve():
+    """Answer requests until there are no more."""
+    # As much as a full run loads.
+    import envy.cli.answers
+    import envy.cli.asset
+    import envy.cli.main
+    import envy.cli.quick
+    import envy.cli.sync
+    import envy.cli.wiring
+    import envy.phases.ctx  # noqa: F401
+
+    for line in sys.stdin.buffer:
+        answer = run_forked(json.loads(line))
+        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def run_forked(request):
+    """One run, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, err, warm = (Path(folder, name) for name in ("out", "err", "warm"))
+        child = os.fork()
+        if not child:
+            be_envy(request, out, err, warm)
+        _, status = os.waitpid(child, 0)
+        return {
+            "code": os.waitstatus_to_exitcode(status),
+            "out": out.read_text(errors="replace"),
+            "err": err.read_text(errors="replace"),
+            "warm": warm.exists(),
+        }
+
+
+def be_envy(request, out, err, warm):
+    """What `envy` does, and the end of this process."""
+    import signal
+
+    from envy.cli.main import run_command_line
+    from envy.cli.quick import answer
+
+    code = 99
+    try:
+        signal.alarm(DEADLINE)
+        for path, descriptor in ((out, 1), (err, 2)):
+            file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            os.dup2(file, descriptor)
+        os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        code = answer(request["argv"])
+        if code is None:
+            code = run_command_line(request["argv"], environment=request["environment"])
+        else:
+            warm.touch()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,30 @@
+"""Schedules: syncs of sleeping installs, beside a list schedule that knows how long each takes.
+
+A dozen graphs; `make bench-schedules` is for all of them, and takes an hour.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+from measure import Failed
+
+MEDIAN_MARK, WORST_MARK = 1.05, 1.15
+
+
+def run(bench, report):
+    """The program that measures them prints a table of its own; its marks are ours."""
+    program = Path(__file__).parent / "schedules.py"
+    if not program.exists():
+        raise Failed(f"there is no {program.name}")
+    found = bench.folder / "schedules.json"
+    few = bench.choose(["--quick"], ["--graphs", "3"])
+    argv = [sys.executable, program, "--json", found, "--folder", bench.folder, *few]
+    subprocess.run(argv, check=True)
+    rows = json.loads(found.read_text())
+    ratios = [row["makespan"] / row["listed"] for row in rows]
+    report.rows.append({"case": "schedules", "schedules": rows})
+    report.mark("schedules: makespan to list schedule, median", median(ratios), MEDIAN_MARK)
+    report.mark("schedules: makespan to list schedule, worst", max(ratios), WORST_MARK)

@@ -1,0 +1,77 @@
+"""Transports: http from loopback, git by path and file:, beside the programs that do as much."""
+
+import sys
+from pathlib import Path
+
+from trees import write_tree
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from loopback.git_repository import GitRepository
+from loopback.http_server import LoopbackServer, Reply
+
+
+def run(bench, report):
+    """Each transport in turn."""
+    _http(bench, report)
+    _git(bench, report)
+    _file(bench, report)
+
+
+def _compare(bench, report, case, commands):
+    """Rows of (name, argv): the first is the floor."""
+    dest = bench.folder / "fetched"
+    found = bench.meter.beside(
+        commands.values(), runs=bench.count(5, 3), before=lambda: bench.remove(dest)
+    )
+    (first, floor), *others = zip(commands, found, strict=True)
+    report.floor(f"{case}: {first}", floor)
+    for name, figures in others:
+        report.row(f"{case}: {name}", figures, floor, against=first)
+
+
+def _http(bench, report):
+    dest = bench.folder / "fetched"
+    large = bytes(range(256)) * (bench.choose(64, 16) << 12)
+    many = bench.choose(500, 100)
+    with LoopbackServer() as server:
+        server.routes["/large.bin"] = Reply(large)
+        for number in range(many):
+            server.routes[f"/{number}.bin"] = Reply(b"x" * 1000)
+        sources = {
+            f"http, one file of {len(large) >> 20} MiB": [f"{server.url}/large.bin"],
+            f"http, {many} files of 1 kB": [f"{server.url}/{n}.bin" for n in range(many)],
+        }
+        for case, urls in sources.items():
+            commands = {
+                "urllib": bench.work("fetch-by-library", dest, *urls),
+                "envy": bench.work("fetch", dest, *urls),
+            }
+            _compare(bench, report, case, commands)
+
+
+def _git(bench, report):
+    dest = bench.folder / "fetched"
+    folder = bench.fresh("repository")
+    repository = GitRepository(folder)
+    write_tree(repository.work_tree / "files", files=bench.choose(2000, 500), size=2000)
+    repository.git("add", "-A")
+    repository.git("commit", "-q", "-m", "files")
+    repository.git("push", "-q", "origin", "HEAD:main")
+    commands = {
+        "git clone --depth 1": ["git", "clone", "-q", "--depth", "1", repository.url, dest],
+        "envy": bench.work("fetch", dest, f"git+{repository.url}"),
+    }
+    _compare(bench, report, "git, shallow, by file:", commands)
+
+
+def _file(bench, report):
+    dest = bench.folder / "fetched"
+    many = write_tree(bench.fresh("tree"), files=bench.choose(5000, 1000), size=4000)
+    large = write_tree(bench.fresh("large"), files=1, size=bench.choose(256, 64) << 20)
+    for case, source in {"file, a folder": many, "file, one large": large / "000/00000"}.items():
+        commands = {
+            "cp -r": ["cp", "-r", source, dest],
+            "envy": bench.work("fetch", dest, source.as_uri()),
+        }
+        _compare(bench, report, case, commands)

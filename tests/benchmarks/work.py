@@ -1,0 +1,82 @@
+"""The work of envy's that is measured by itself, as a program: work.py WHAT ARGUMENTS…"""
+
+import shutil
+import sys
+import tarfile
+import urllib.request
+import zipfile
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent
+
+
+def extract(archive, dest):
+    """Unpack with envy."""
+    from envy.archive import extract as unpack
+
+    Path(dest).mkdir()
+    unpack(Path(archive), Path(dest))
+
+
+def extract_by_library(archive, dest):
+    """Unpack with Python's own library, its safe filter on; zstd is beyond it before 3.14."""
+    if archive.endswith(".zip"):
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(dest)
+    else:
+        with tarfile.open(archive) as file:
+            file.extractall(dest, filter="data")
+
+
+def fetch(into, *sources):
+    """Fetch with envy, one after the other."""
+    sys.path.insert(0, str(TESTS))
+    from loopback.programs import Recorder
+
+    from envy.sources import SourceItem
+    from envy.transport import fetch_source
+
+    context = Recorder().context()
+    for number, source in enumerate(sources):
+        item = SourceItem(source=source, base_dir=Path("/"), ref="main" if ".git" in source else "")
+        fetch_source(item, Path(into) / str(number), context)
+
+
+def fetch_by_library(into, *sources):
+    """Fetch with Python's own library."""
+    Path(into).mkdir()
+    for number, source in enumerate(sources):
+        with urllib.request.urlopen(source) as answer, (Path(into) / str(number)).open("wb") as out:
+            shutil.copyfileobj(answer, out, 1 << 20)
+
+
+def digest(top):
+    """BLAKE3 of a tree, as of the inputs of a recipe."""
+    from envy.cache.trees import digest_tree
+
+    digest_tree(top)
+
+
+def digest_by_library(top):
+    """BLAKE3 of each file, and nothing else."""
+    from blake3 import blake3
+
+    for path in sorted(Path(top).rglob("*")):
+        if path.is_file():
+            hasher = blake3()
+            with path.open("rb", buffering=0) as file:
+                while chunk := file.read(1 << 20):
+                    hasher.update(chunk)
+
+
+WORK = {
+    "extract": extract,
+    "extract-by-library": extract_by_library,
+    "fetch": fetch,
+    "fetch-by-library": fetch_by_library,
+    "digest": digest,
+    "digest-by-library": digest_by_library,
+}
+
+if __name__ == "__main__":
+    WORK[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,178 @@
+"""The quick reading of a command line: whatever it understands, it takes as the full one does."""
+
+import contextlib
+import io
+import itertools
+import os
+import re
+import subprocess
+import sys
+
+import click
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envy.cli import asset, sync
+from envy.cli.cache_root import cache_root
+from envy.cli.main import CommandEntry, run_command_line
+from envy.cli.options import EnvyCommand, Invocation
+from envy.cli.quick import all_cached, answer, find_places, understand
+from envy.cli.settings import current_directory, merge_settings
+from envy.console.summary import SyncResult, final_line
+from envy.manifest_search import find_manifest
+
+WORDS = st.sampled_from([
+    "sync", "asset", "app", "lib@r1", "sync", "-q", "--quiet", "-v", "--verbose", "-y", "--yes",
+    "--fail-fast", "--no-progress", "--jobs", "-j", "3", "0", "-j4", "--jobs=2", "-j=2", "--jobs=",
+    "--fetch-jobs", "--fetch-jobs=1", "--trace", "--trace=stderr", "--dry-run", "--no-install",
+    "--help", "--version", "--", "-", "--manifest", "--manifest=envy.lua", "--manifest=./envy.lua",
+    "envy.lua", "sub/envy.lua", "sub", "../project/envy.lua", "//x", "--cache-root", "/caches",
+    "--cache-root=caches", "/caches/", "~/x", "x=y", "-yq", "-qj3", "+3", "1_0", "", " ",
+])  # fmt: skip
+MANIFESTS = ["", "envy.lua", "sub/envy.lua", "./envy.lua", "sub", "~/x"]
+ROOTS = ["", "/c", "/c/", "/c//d", "/c/./d", "c", "~/c", "/c/.."]
+VARIABLES = st.fixed_dictionaries(
+    {},
+    optional={
+        "ENVY_MANIFEST": st.sampled_from(MANIFESTS),
+        "ENVY_CACHE_ROOT": st.sampled_from(ROOTS),
+        "ENVY_YES": st.sampled_from(["", "1", "no", " Yes ", "maybe"]),
+    },
+)
+PLACES = st.sampled_from(["", "sub/deep"])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with a manifest, and another one below it."""
+    folder = tmp_path_factory.mktemp("quick") / "project"
+    (folder / "sub" / "deep").mkdir(parents=True)
+    (folder / "envy.lua").touch()
+    (folder / "sub" / "envy.lua").touch()
+    return folder
+
+
+def taken_by_click(arguments, variables):
+    """What the full command line takes the words for; None where it does not come to a command."""
+    taken = []
+
+    def entry(module, name):
+        def record(**parameters):
+            given = click.get_current_context().ensure_object(Invocation).given
+            taken.append((name, parameters, merge_settings(given, variables)))
+
+        command = EnvyCommand(
+            name,
+            params=module.command.params,
+            callback=record,
+            context_settings=module.command.context_settings,
+        )
+        return Loaded(command)
+
+    table = {"sync": entry(sync, "sync"), "asset": entry(asset, "asset")}
+    nowhere = io.StringIO()
+    with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
+        run_command_line(arguments, environment=variables, commands=table)
+    return taken[0] if taken else None
+
+
+class Loaded(CommandEntry):
+    """A row of the table of commands whose command is here already."""
+
+    def __init__(self, command):
+        super().__init__("", "")
+        object.__setattr__(self, "target", command)
+
+    def load(self):
+        return self.target
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    words=st.lists(WORDS, max_size=6), variables=VARIABLES, place=st.sampled_from(["", "sub/deep"])
+)
+def test_what_is_understood_is_what_is_meant(project, words, variables, place):
+    """Command, queries, quietness, manifest and cache are those of the full command line."""
+    variables = {"HOME": os.environ.get("HOME", "/"), **variables}
+    with contextlib.chdir(project / place):
+        understood = understand(words)
+        if understood is None:
+            return
+        places = find_places(understood, variables)
+        if places is None:
+            return
+        command, parameters, full = taken_by_click(words, variables)
+        queries = parameters.get("queries", (parameters.get("query"),))
+        assert (command, queries) == (understood.command, tuple(understood.queries))
+        assert not parameters.get("dry_run")
+        assert (full.quiet, full.verbose, full.trace_stderr, full.trace_file) == (
+            understood.quiet, False, False, None,
+        )  # fmt: skip
+        manifest = find_manifest(full.manifest or current_directory(), named=full.manifest)
+        assert places[1] == str(manifest)
+        if full.cache_root is not None:
+            assert places[0] == str(cache_root(full))
+
+
+LINES = [
+    "sync", "sync app", "sync -q", "-q sync", "sync a b --jobs 3 -j 4", "asset app",
+    "asset -y app", "asset app --no-install", "--manifest envy.lua sync",
+    "sync --cache-root=/x --fail-fast",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_plain_lines_are_understood(project, line):
+    """These are the ones that people and scripts write."""
+    with contextlib.chdir(project):
+        assert find_places(understand(line.split()), {"HOME": "/home/someone"}) is not None
+
+
+ROOT = """
+import os, sys
+from envy.cli.quick import Words, find_places
+from envy.cli.cache_root import cache_root
+from envy.cli.settings import Settings
+places = find_places(Words(), dict(os.environ))
+print(places[0] if places else "", cache_root(Settings()))
+"""
+
+
+HOMES = ["/home/someone", "/", "/home/x/"]
+CACHES = [None, "", "/var/c", "/var/c/", "c", "~/c", " "]
+
+
+@pytest.mark.parametrize(("home", "xdg"), itertools.product(HOMES, CACHES))
+def test_the_cache_of_a_user_is_where_the_library_has_it(project, home, xdg):
+    """Without an option or a variable of envy's own."""
+    variables = {"HOME": home, **({"XDG_CACHE_HOME": xdg} if xdg is not None else {})}
+    run = subprocess.run(
+        [sys.executable, "-c", ROOT],
+        cwd=project,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    quick, _, full = run.stdout.strip("\n").partition(" ")
+    assert run.returncode == 0
+    assert quick in {"", full}
+    if (home, xdg) == ("/home/someone", None):
+        assert quick == "/home/someone/.cache/envy"
+
+
+def test_the_version_is_what_the_full_command_line_prints(capsys):
+    """It is asked for often, by scripts that only look whether envy is there."""
+    assert answer(["--version"]) == 0
+    quick = capsys.readouterr().out
+    assert run_command_line(["--version"], environment={}) == 0
+    assert capsys.readouterr().out == quick
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_the_final_line_is_that_of_any_sync(count):
+    """Nobody can tell from it which way was taken."""
+    expected = final_line(SyncResult(packages=count, cached=count, seconds=0.04))
+    assert re.fullmatch(r".* in \d+\.\ds", expected)
+    assert all_cached(count, 0.04) == expected

@@ -1,0 +1,57 @@
+"""What is at a path, as one text: no change that a recipe could see leaves it the same."""
+
+import os
+
+import pytest
+
+from envy.file_digest import file_digest, one_digest
+
+
+def make(path, what):
+    """Put something at a path."""
+    if what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "circle":
+        path.symlink_to(path)
+    elif what == "dangling":
+        path.symlink_to(path.with_name("nowhere"))
+    elif what is not None:
+        path.write_bytes(what)
+
+
+THINGS = {
+    "nothing": None,
+    "empty": b"",
+    "text": b"text",
+    "large": bytes(1 << 16),
+    "larger": bytes(3 << 20),
+    "other end": bytes((3 << 20) - 1) + b"x",
+    "folder": "folder",
+    "pipe": "pipe",
+    "circle": "circle",
+}
+
+
+def test_everything_that_can_be_told_apart_has_a_text_of_its_own(tmp_path):
+    """Files by all of their bytes; a folder is none, nor is a pipe, and nobody waits for that."""
+    found = {}
+    for name, what in THINGS.items():
+        make(tmp_path / name, what)
+        found[name] = file_digest(str(tmp_path / name))
+    assert len(set(found.values())) == len(THINGS)
+    assert found["nothing"] is None
+
+
+@pytest.mark.parametrize("what", ["dangling", None])
+def test_a_link_to_nothing_is_nothing(tmp_path, what):
+    """A recipe that opens it gets nothing either way."""
+    make(tmp_path / "x", what)
+    assert file_digest(str(tmp_path / "x")) is None
+
+
+def test_lists_that_differ_have_different_digests():
+    """Also in where one text ends and the next begins, and in what is missing."""
+    lists = [[], [None], [None, None], ["a"], ["a", None], [None, "a"], ["a", "b"], ["ab"]]
+    assert len({one_digest(texts) for texts in lists}) == len(lists)
