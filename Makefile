@@ -11,10 +11,10 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-publish
+.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-publish bench-schedules
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.installed ## Make .venv, with envy and what its tests need
 
@@ -57,6 +57,9 @@ bench-publish: $(VENV)/.installed ## Measure publishing 2 GB against cp and hash
 
 bench-quick: $(VENV)/.installed ## The same with small sizes, in two minutes
 	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)
+
+bench-schedules: $(VENV)/.installed ## Compare syncs with list schedules, a quarter of an hour; BENCH_ARGS="--quick" for fewer
+	$(BIN)/python tests/benchmarks/schedules.py $(BENCH_ARGS)
 
 docs: $(VENV)/.installed ## Write docs/events.md and the help in docs/commands.md anew
 	$(BIN)/python docs/generate.py

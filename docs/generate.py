@@ -7,7 +7,6 @@ all of it with the code.
 """
 
 import copy
-import dataclasses
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import click
 
 from envy.cli.main import COMMANDS, LazyGroup
 from envy.cli.options import CommonOption
-from envy.events import Event, event_classes
+from envy.events import Event, event_classes, fields_of
 from envy.phase import LABELS, RecipePhase
 
 HERE = Path(__file__).parent
@@ -34,6 +33,8 @@ listen to the same ones.
 
 - `--trace=file:PATH` writes one JSON object a line, flushed per line: the file is complete when the
   process has ended, however it ended. `envy trace-schema` prints the JSON Schema of the lines.
+- `--trace=timeline:PATH` draws a timeline of the same events, in the trace event format that
+  Perfetto reads.
 - `--trace`, or `--trace=stderr`, shows the human text on standard error.
 
 Every line has `ts` (UTC, milliseconds, `Z`), `seq` (1, 2, …) and `event`. **`seq`, not `ts`, is the
@@ -63,8 +64,7 @@ def events_page() -> str:
 def _event_row(event: type[Event]) -> str:
     hints = typing.get_type_hints(event)
     fields = ", ".join(
-        f"`{field.name.rstrip('_')}` {_TYPES[hints[field.name]]}"
-        for field in dataclasses.fields(event)  # type: ignore[arg-type]
+        f"`{field.name.rstrip('_')}` {_TYPES[hints[field.name]]}" for field in fields_of(event)
     )
     text = event.text.replace("_}", "}").replace("|", "\\|")
     mark = "" if event.in_files else "¹"

@@ -23,6 +23,9 @@ from typing import Any, ClassVar, Protocol
 
 from envy.phase import RecipePhase
 
+# A field that listeners see and that is no part of the contract of traces.
+_WITHIN = {"within": True}
+
 
 class Event:
     """Something that happened. Subclasses are frozen dataclasses."""
@@ -117,6 +120,7 @@ PhaseFailure.name = "phase_failed"
 class PhaseBlocked(Event):
     text: ClassVar[str] = "{recipe}: {phase} waits for {waiting_for}"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     phase: RecipePhase
     waiting_for: str
     target_phase: RecipePhase
@@ -126,6 +130,7 @@ class PhaseBlocked(Event):
 class PhaseUnblocked(Event):
     text: ClassVar[str] = "{recipe}: {phase} waited {wait_ms} ms for {waiting_for}"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     phase: RecipePhase
     waiting_for: str
     target_phase: RecipePhase
@@ -136,6 +141,7 @@ class PhaseUnblocked(Event):
 class SlotAcquired(Event):
     text: ClassVar[str] = "{recipe}: {pool} slot after {wait_ms} ms"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     pool: str
     wait_ms: int
 
@@ -152,6 +158,7 @@ class SlotRefused(Event):
 class SlotReleased(Event):
     text: ClassVar[str] = "{recipe}: {pool} slot held {hold_ms} ms"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     pool: str
     hold_ms: int
 
@@ -180,6 +187,7 @@ class LockBlocked(Event):
 
     text: ClassVar[str] = "{recipe}: waits for the lock {lock_path}, held by {held_by}"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     lock_path: str
     held_by: str
 
@@ -188,6 +196,7 @@ class LockBlocked(Event):
 class LockAcquired(Event):
     text: ClassVar[str] = "{recipe}: lock {lock_path} after {wait_ms} ms"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     lock_path: str
     wait_ms: int
 
@@ -196,6 +205,7 @@ class LockAcquired(Event):
 class LockReleased(Event):
     text: ClassVar[str] = "{recipe}: lock {lock_path} held {hold_ms} ms"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     lock_path: str
     hold_ms: int
 
@@ -204,6 +214,7 @@ class LockReleased(Event):
 class LuaCtxRunStart(Event):
     text: ClassVar[str] = "{recipe}: $ {command}"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     command: str
     cwd: str
 
@@ -212,6 +223,7 @@ class LuaCtxRunStart(Event):
 class LuaCtxRunComplete(Event):
     text: ClassVar[str] = "{recipe}: exited {exit_code} after {duration_ms} ms: {command}"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     command: str
     cwd: str
     exit_code: int
@@ -222,6 +234,7 @@ class LuaCtxRunComplete(Event):
 class LuaCtxFetchStart(Event):
     text: ClassVar[str] = "{recipe}: fetching {url}"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     url: str
     destination: str
 
@@ -230,6 +243,7 @@ class LuaCtxFetchStart(Event):
 class LuaCtxFetchComplete(Event):
     text: ClassVar[str] = "{recipe}: fetched {url} ({bytes_downloaded} bytes, {duration_ms} ms)"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     url: str
     destination: str
     bytes_downloaded: int
@@ -240,6 +254,7 @@ class LuaCtxFetchComplete(Event):
 class LuaCtxExtractStart(Event):
     text: ClassVar[str] = "{recipe}: extracting {archive_path}"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     archive_path: str
     destination: str
 
@@ -248,6 +263,7 @@ class LuaCtxExtractStart(Event):
 class LuaCtxExtractComplete(Event):
     text: ClassVar[str] = "{recipe}: {files_extracted} files from {archive_path}"
     recipe: str
+    key: str = dataclasses.field(default="", metadata=_WITHIN)
     archive_path: str
     destination: str
     files_extracted: int
@@ -384,6 +400,12 @@ class TestPhaseComplete(Event):
     duration_ms: int
 
 
+def fields_of(event_class: type[Event]) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of an event that traces write."""
+    fields = dataclasses.fields(event_class)  # type: ignore[arg-type]
+    return tuple(field for field in fields if not field.metadata.get("within"))
+
+
 @dataclass(frozen=True, slots=True)
 class Stamped:
     """An event as it was delivered: `ts` is seconds since the epoch."""
@@ -400,7 +422,7 @@ class Stamped:
             "seq": self.seq,
             "event": self.event.name,
         }
-        for field in dataclasses.fields(self.event):  # type: ignore[arg-type]
+        for field in fields_of(type(self.event)):
             value = getattr(self.event, field.name)
             name = field.name.rstrip("_")
             if isinstance(value, RecipePhase):

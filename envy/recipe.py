@@ -6,6 +6,7 @@ writes to it; others read what a completed phase has left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -133,6 +134,7 @@ class Recipe:
     cached: bool = False
     undeployed: bool = False  # its entry is there, and lacks its deploy
     wanted: bool = False
+    expected: Sequence[float] | None = None  # seconds of its phases from fetch on, in earlier runs
 
     # check and later
     satisfied: bool = False  # user-managed: its check holds
@@ -146,3 +148,5 @@ class Recipe:
     asset_dir: Path | None = None
     products: dict[str, str] = field(default_factory=dict)
     outcome: Outcome | None = None
+    took: list[float] | None = None  # seconds of its phases from fetch on, in this run
+    away: float = 0.0  # seconds that its worker spent without a slot

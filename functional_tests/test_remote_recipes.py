@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,25 @@ def test_a_pinned_recipe_is_fetched_once(project, http_server):
     assert tree(folder) == {"tool.txt": "one\n"}
     project.envy("sync")
     assert http_server.paths() == ["/tool.lua"]
+
+
+def test_remote_recipes_are_fetched_beside_each_other(project, http_server):
+    """However few jobs there are: it is downloads that they wait for."""
+    both = threading.Barrier(2, timeout=30)
+    rows = []
+    for name in ("one", "two"):
+        text = f'identity = "vendor.{name}@v1"\ninstall = "touch {name}"\n'
+
+        def answer(_request, text=text):
+            both.wait()
+            return Reply(text.encode())
+
+        http_server.routes[f"/{name}.lua"] = answer
+        source = f'source = "{http_server.url}/{name}.lua", sha256 = "{digest_of(text)}"'
+        rows.append(f'{{ recipe = "vendor.{name}@v1", {source} }}')
+    project.manifest(f"packages = {{ {', '.join(rows)} }}")
+    run = project.envy("sync", "--jobs", "1", "--fetch-jobs", "2")
+    assert len(run.named("recipe_complete", outcome="installed")) == 2
 
 
 def test_a_recipe_that_is_not_what_was_pinned_is_refused(project, http_server):

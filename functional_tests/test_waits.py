@@ -6,7 +6,7 @@ import signal
 import pytest
 
 APP = (
-    'dependencies = { { recipe = "local.tool@r1", needed_by = "build" } }\n'
+    'dependencies = { { recipe = "local.tool@r1", needed_by = "check" } }\n'
     'build = "true"\ninstall = "touch app"'
 )
 
@@ -45,7 +45,7 @@ def test_sigusr1_tells_what_waits_for_what(stuck):
     process.communicate()
     assert "local.tool@r1: runs install for " in said
     assert "; pid " in said
-    assert "local.app@r1: waits before build for " in said
+    assert "local.app@r1: waits before check for " in said
     assert "for local.tool@r1 (strong, recipes/local.app@r1.lua:2), which runs install" in said
     assert "local.other@r1: waits before check for a slot for " in said
     assert "1 of 1 work slots (--jobs) are taken, by local.tool@r1" in said
@@ -77,4 +77,4 @@ def test_a_verbose_run_that_is_cancelled_tells_it_too(stuck):
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "local.app@r1: waits before build for " in err.decode()
+    assert "local.app@r1: waits before check for " in err.decode()

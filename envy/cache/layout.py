@@ -9,6 +9,7 @@
       locks/cache/<name>.lock                                  what the whole cache is locked for
       projects/<project>/<set>.json                            what the syncs of a project used
       resolved/<manifest>.answer                               what a manifest came to
+      durations/<project>.json                                 how long its packages took
       leases/<process>.json, .lock                             what running commands rely upon
       jobservers/<command>                                     FIFOs of commands that run scripts
       trash/                                                   what is being removed
@@ -179,6 +180,11 @@ class CacheLayout:
     def answers_root(self) -> Path:
         """Where it is kept what manifests came to."""
         return Path(f"{self.root}", "resolved")
+
+    @property
+    def durations_root(self) -> Path:
+        """Where it is remembered how long packages took."""
+        return Path(f"{self.root}", "durations")
 
     @property
     def leases_root(self) -> Path:

@@ -26,6 +26,10 @@ def make_listeners(settings: Settings, *, is_terminal: bool, streams: Streams) -
         listeners.append(TextTrace(streams.errors))
     if settings.trace_file:
         listeners.append(JsonTrace(settings.trace_file, errors=streams.errors))
+    if settings.trace_timeline:
+        from envy.console.timeline import Timeline
+
+        listeners.append(Timeline(settings.trace_timeline, errors=streams.errors))
     return listeners
 
 

@@ -91,7 +91,7 @@ def common_options() -> list[click.Parameter]:
     path: dict[str, Any] = {"type": click.Path(), "metavar": "PATH"}
     number: dict[str, Any] = {"type": click.IntRange(min=1), "metavar": "N"}
     flag: dict[str, Any] = {"is_flag": True}
-    trace: dict[str, Any] = {"multiple": True, "metavar": "[=stderr|=file:PATH]"}
+    trace: dict[str, Any] = {"multiple": True, "metavar": "[=stderr|=file:PATH|=timeline:PATH]"}
     rows: list[tuple[str, Callable[[Any], dict[str, Any]], str, dict[str, Any]]] = [
         ("--manifest", _path("manifest"), "Use this manifest, not the nearest envy.lua.", path),
         ("--cache-root", _path("cache_root"), "Keep packages in this folder.", path),
@@ -101,7 +101,7 @@ def common_options() -> list[click.Parameter]:
         ("-y --yes", _value("assume_yes"), "Answer yes to every question.", flag),
         ("-v --verbose", _verbose, "Say more: what is cached, what runs.", flag),
         ("-q --quiet", _quiet, "Say only what went wrong.", flag),
-        ("--trace", _traces, "Write every event, in a file as JSON.", trace),
+        ("--trace", _traces, "Write every event; file: JSON lines, timeline: for Perfetto.", trace),
         ("--no-progress", _no_progress, "Show plain lines, no live display.", flag),
     ]
     return [
@@ -154,16 +154,18 @@ def _traces(sinks: Iterable[str]) -> dict[str, Any]:
         kind, _, path = sink.partition(":")
         if sink == _TRACE_SINK:
             found["trace_stderr"] = True
-        elif kind == "file" and path:
-            found["trace_file"] = absolute_path(path)
+        elif kind in _TRACE_FILES and path:
+            found[_TRACE_FILES[kind]] = absolute_path(path)
         else:
             raise click.UsageError(
-                f"--trace={sink} is neither --trace=stderr nor --trace=file:PATH"
+                f"--trace={sink} is neither --trace=stderr nor --trace=file:PATH nor "
+                "--trace=timeline:PATH"
             )
     return found
 
 
 _TRACE_SINK = "stderr"
+_TRACE_FILES = {"file": "trace_file", "timeline": "trace_timeline"}
 
 
 def _with_optional_values(

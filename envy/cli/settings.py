@@ -29,6 +29,12 @@ class Settings:
     progress: bool = True
     trace_stderr: bool = False
     trace_file: Path | None = None
+    trace_timeline: Path | None = None
+
+    @property
+    def traces(self) -> bool:
+        """Whether the user wants to see every event."""
+        return self.trace_stderr or bool(self.trace_file or self.trace_timeline)
 
     @property
     def verbosity(self) -> Verbosity:

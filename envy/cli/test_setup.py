@@ -143,7 +143,7 @@ def go_of_project(settings: Settings, directory: Path) -> tuple[Path, dict[str, 
     from envy.cli.outcome import print_failures, summarise, telling_failures
     from envy.phases.environment import exported_environment
 
-    quiet = dataclasses.replace(settings, trace_file=None, jobs=None)
+    quiet = dataclasses.replace(settings, trace_file=None, trace_timeline=None, jobs=None)
     with open_session(quiet, owns_stdout=True) as session:
         packages = session.manifest.packages
         specs = [spec for spec in packages if "go" in {spec.key.name, spec.alias}]

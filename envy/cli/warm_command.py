@@ -17,7 +17,7 @@ def installed(settings: Settings, queries: Sequence[str]) -> warm.Found | None:
     Raises:
         ManifestError: there is no manifest; CacheError: there is no place for a cache.
     """
-    if settings.verbose or settings.trace_stderr or settings.trace_file:
+    if settings.verbose or settings.traces:
         return None  # who wants to hear of everything gets the full way
     manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     return warm.installed(str(cache_root(settings)), str(manifest), queries, environment())

@@ -9,11 +9,12 @@ import contextlib
 import gc
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
+from envy.cache.durations import Durations, durations_path
 from envy.cache.layout import CacheLayout
 from envy.children import Children
 from envy.cli.cache_root import cache_root
@@ -24,7 +25,7 @@ from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.engine.engine import Engine
-from envy.events import EventBus
+from envy.events import EventBus, Listener
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.manifest import Manifest, load_manifest
@@ -51,13 +52,18 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(
-    settings: Settings, *, owns_stdout: bool = False, installs: bool = True, writes: bool = True
+    settings: Settings,
+    *,
+    owns_stdout: bool = False,
+    installs: bool = True,
+    writes: bool = True,
+    observers: Sequence[Listener] = (),
 ) -> Iterator[Session]:
     """Everything a command needs, from the manifest on; closed in order, however it ends.
 
     With `owns_stdout`, standard output is the command's alone, and recipes print to stderr. Without
     `installs`, not even the tools that a custom source needs are installed; without `writes`, the
-    cache is only read.
+    cache is only read. `observers` hear of events beside the consoles and traces of the settings.
 
     Raises:
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
@@ -69,7 +75,7 @@ def open_session(
     listeners = make_listeners(
         settings, is_terminal=can_draw(sys.stderr, surroundings), streams=streams
     )
-    bus = EventBus(listeners)
+    bus = EventBus([*listeners, *observers])
     children = Children()
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
     jobs = settings.jobs or available_cores()
@@ -107,6 +113,7 @@ def open_session(
             default_shell=manifest.default_shell,
             shell_origin=manifest.shell_origin,
             manifest_state=manifest.state,
+            durations=_durations(services.layout, path.parent),
             installs=installs,
         )
         control.attend(engine)
@@ -119,6 +126,10 @@ def open_session(
             services=services,
             control=control,
         )
+
+
+def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
+    return Durations(durations_path(str(layout.durations_root), str(project_dir)))
 
 
 def _collect_rarely() -> None:

@@ -41,7 +41,8 @@ class PlainConsole:
         self._clock = clock
         self._narrator = Narrator()
         self.heard = self._narrator.heard
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._suspended = False
         self._closed = False
         self._held: list[Remark] = []
@@ -50,11 +51,12 @@ class PlainConsole:
 
     def on_event(self, stamped: Stamped) -> None:
         """Write what the event is worth."""
-        with self._changed:
+        with self._lock:
             remarks = self._narrator.tell(stamped)
-            if remarks:
-                self._take(remarks)
-            if type(stamped.event) in _BEGINNINGS and self._narrator.next_due() is not None:
+            if not remarks:
+                return
+            self._take(remarks)
+            if type(stamped.event) in _BEGINNINGS:
                 self._watch()
 
     def close(self) -> None:

@@ -1,10 +1,9 @@
 """The contract of `--trace=file:PATH`, as a JSON Schema read off the event classes."""
 
-import dataclasses
 import typing
 from typing import Any
 
-from envy.events import Event, event_classes
+from envy.events import Event, event_classes, fields_of
 from envy.phase import RecipePhase
 
 _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -32,7 +31,7 @@ def _event_schema(event_class: type[Event]) -> dict[str, Any]:
         "event": {"const": event_class.name},
     }
     hints = typing.get_type_hints(event_class)
-    for field in dataclasses.fields(event_class):  # type: ignore[arg-type]
+    for field in fields_of(event_class):
         name = field.name.rstrip("_")
         if hints[field.name] is RecipePhase:
             properties[name] = {"$ref": "#/$defs/phase"}

@@ -16,6 +16,21 @@ from envy.errors import UsageError
 from envy.events import Stamped
 
 
+def open_trace(path: Path, option: str) -> io.FileIO | None:
+    """Begin an empty file, in place of any that was there; None is for when it has been closed.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        return io.FileIO(path, "w")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the trace to {path}: {error.strerror}",
+            hint=f"{option} takes a file in a folder that exists and may be written",
+        ) from error
+
+
 class JsonTrace:
     """The listener behind `--trace=file:PATH`."""
 
@@ -27,13 +42,7 @@ class JsonTrace:
         """
         self._path = path
         self._errors = errors
-        try:
-            self._file: io.FileIO | None = io.FileIO(path, "w")
-        except OSError as error:
-            raise UsageError(
-                f"cannot write the trace to {path}: {error.strerror}",
-                hint="--trace=file:PATH takes a file in a folder that exists and may be written",
-            ) from error
+        self._file = open_trace(path, "--trace=file:PATH")
 
     def on_event(self, stamped: Stamped) -> None:
         """Append one line."""

@@ -28,28 +28,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
-from envy.engine.node import Coordination, Gate, NodeState, Waiter
+from envy.engine.gates import close_gate, open_dependencies, open_gates
+from envy.engine.node import Coordination, Gate, NodeState, Waiter, tell_waiters
 from envy.engine.slots import Budget, Pool
+from envy.engine.standstill import Waiting, look_at, standstill
 from envy.errors import Cancelled, InternalError
 from envy.interpreter import InterpreterSlot, released
 
 # A thread that waits for a lock cannot be woken; its node ends all the same, without it.
 _WAITING = frozenset({NodeState.BLOCKED, NodeState.LOCKED_OUT})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """What one node does, or what it waits for, at the moment of looking."""
-
-    node: Coordination
-    phase: int  # the one it is in, or that comes next
-    state: NodeState
-    seconds: float
-    behind: list[Coordination]  # what its closed gate waits for
-    waiting_for: str  # of a node that waits for a lock
-    pool: Pool | None
 
 
 class Coordinator:
@@ -102,30 +90,27 @@ class Coordinator:
         Called before the target is raised past `phase`; dependencies are in declaration order.
         """
         with self._lock:
-            if node.gates is None:
-                node.gates = {}
-            gate = node.gates.setdefault(phase, Gate())
-            for dependency in dependencies:
-                gate.dependencies.append(dependency)
-                if not dependency.ended:
-                    gate.count += 1
-                    if dependency.dependents is None:
-                        dependency.dependents = []
-                    dependency.dependents.append((node, gate))
+            close_gate(node, phase, dependencies)
 
     def raise_target(self, node: Coordination, phase: int) -> None:
         """Run the node until `phase`, inclusive; never lowers a target."""
-        with self._lock:
-            if phase <= node.target:
-                return
-            old, node.target = node.target, phase
-            moved = node.state is NodeState.RESTING and node.failure is None
-            if moved:
-                node.state = NodeState.MOVING
-        if self.listening():
-            node.kind.note("target", node, old=old)
+        self.raise_targets([node], phase)
+
+    def raise_targets(self, nodes: Iterable[Coordination], phase: int) -> None:
+        """Run the nodes until `phase`: all are queued before the first slot is granted."""
+        moved = []
+        for node in nodes:
+            with self._lock:
+                if phase <= node.target:
+                    continue
+                old, node.target = node.target, phase
+                if node.state is NodeState.RESTING and node.failure is None:
+                    node.state = NodeState.MOVING
+                    moved.append(node)
+            if self.listening():
+                node.kind.note("target", node, old=old)
         if moved:
-            self._advance([node])
+            self._advance(moved)
 
     def fail(self, node: Coordination, error: Exception) -> None:
         """Fail a resting node from outside, before its next phase."""
@@ -244,40 +229,27 @@ class Coordinator:
 
     def waits(self) -> list[Waiting]:
         """Every node that is not at rest: what it does or waits for, and for how long."""
-        now = time.monotonic()
         with self._lock:
-            return [
-                Waiting(
-                    node=node,
-                    phase=node.current + 1,
-                    state=node.state,
-                    seconds=now - node.since,
-                    behind=self._behind(node) if node.state is NodeState.BLOCKED else [],
-                    waiting_for=node.waiting_for,
-                    pool=node.pool,
-                )
-                for node in self._nodes
-                if node.state is not NodeState.RESTING
-            ]
+            return look_at(self._nodes, time.monotonic())
 
     # -- how nodes move ------------------------------------------------------------------------
 
     def _advance(self, nodes: Iterable[Coordination]) -> None:
         """Move nodes that nobody works on: block them, queue them, or let them rest.
 
-        A loop and not a recursion: a chain of thousands may fall through to its end at once.
+        A loop and not a recursion: a chain of thousands may fall through to its end at once. All
+        are in the queues before the first slot is granted, which goes to the first among them.
         """
         pending = deque(nodes)
-        granted: list[Coordination] = []
         while pending:
             node = pending.popleft()
             following = self._next_step(node, pending)
-            if following is None:
-                continue
-            with self._lock:
-                self._active += 1
-                self._enqueue(node, following)
-                granted += self._dispatch(following)
+            if following is not None:
+                with self._lock:
+                    self._active += 1
+                    self._enqueue(node, following)
+        with self._lock:
+            granted = [node for pool in self._pools for node in self._dispatch(pool)]
         self._start(granted)
 
     def _next_step(self, node: Coordination, opened: deque[Coordination]) -> Pool | None:
@@ -299,7 +271,7 @@ class Coordinator:
                     assert gate is not None
                     node.state = NodeState.BLOCKED
                     node.since = gate.closed_at = time.monotonic()
-                    waiting_for = self._open_dependencies(node) if self.listening() else []
+                    waiting_for = open_dependencies(node) if self.listening() else []
             if self.cancelled is not None:
                 opened += self._end(node, self.cancelled)
                 return None
@@ -431,8 +403,8 @@ class Coordinator:
         """Make a completed phase visible, wake who waited for it; returns whose gate opened."""
         with self._lock:
             node.current = phase
-            self._tell_waiters(node)
-            return self._open_gates(node) if phase >= node.kind.last_phase else []
+            tell_waiters(node)
+            return open_gates(node) if phase >= node.kind.last_phase else []
 
     def _end(self, node: Coordination, error: Exception) -> list[Coordination]:
         """Keep a failure, wake who waited for the node; returns whose gate opened."""
@@ -442,34 +414,10 @@ class Coordinator:
             node.failure = error
             if node.state is not NodeState.LOCKED_OUT:  # its thread is still there
                 node.state = NodeState.RESTING
-            self._tell_waiters(node)
-            return self._open_gates(node)
+            tell_waiters(node)
+            return open_gates(node)
 
     # -- under the lock ------------------------------------------------------------------------
-
-    def _open_gates(self, node: Coordination) -> list[Coordination]:
-        dependents, node.dependents = node.dependents, None
-        opened = []
-        for dependent, gate in dependents or ():
-            gate.count -= 1
-            # A gate that the dependent has not come to yet is just open when it does.
-            if gate.count == 0 and dependent.state is NodeState.BLOCKED and gate.closed_at:
-                dependent.state = NodeState.MOVING
-                opened.append(dependent)
-        return opened
-
-    def _tell_waiters(self, node: Coordination) -> None:
-        if not node.waiters:
-            return
-        kept = []
-        for phase, waiter in node.waiters:
-            if node.failure is None and node.current < phase:
-                kept.append((phase, waiter))
-                continue
-            waiter.count -= 1
-            if waiter.count == 0:
-                waiter.tell()
-        node.waiters = kept
 
     def _give_up(self, error: BaseException) -> None:
         with self._lock:
@@ -488,15 +436,6 @@ class Coordinator:
             if waiter.count:
                 waiter.tell()
 
-    def _open_dependencies(self, node: Coordination) -> list[str]:
-        return [dependency.name for dependency in self._behind(node)]
-
-    def _behind(self, node: Coordination) -> list[Coordination]:
-        gate = (node.gates or {}).get(node.current + 1)
-        if gate is None:
-            return []
-        return [dependency for dependency in gate.dependencies if not dependency.ended]
-
     def _enqueue(self, node: Coordination, pool: Pool) -> None:
         node.state = NodeState.QUEUED
         node.since = time.monotonic()
@@ -514,15 +453,7 @@ class Coordinator:
         return granted
 
     def _stuck(self) -> InternalError:
-        blocked = [
-            f"  {node.name} waits for {', '.join(self._open_dependencies(node))}"
-            for node in self._nodes
-            if node.state is NodeState.BLOCKED
-        ]
-        what = "nothing can run, yet not all is done"
-        if self._crash is not None:
-            what = f"a worker was ended by {type(self._crash).__name__}: {self._crash}"
-        return InternalError("\n".join([what, *blocked[:20]]))
+        return standstill(self._nodes, self._crash)
 
     # -- threads -------------------------------------------------------------------------------
 

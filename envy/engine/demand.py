@@ -12,10 +12,11 @@ wanted at once, build dependencies of later phases only when the check fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from envy.engine.graph import dependencies_first
+from envy.engine.schedule import prioritise, put_before
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe
 from envy.recipe_key import RecipeKey
@@ -38,9 +39,11 @@ def want(engine: Engine, goals: Iterable[RecipeKey]) -> list[Recipe]:
         pending += [
             engine.recipes[edge.key] for edge in recipe.edges if _is_wanted_for(recipe, edge)
         ]
-    _prioritise(engine, fresh)
+    prioritise(engine, fresh, _gates)
     for recipe in fresh:
-        _close_gates(engine, recipe)
+        node = engine.coordination[recipe.key]
+        for edge, phase in _gates(recipe):
+            engine.coordinator.add_gate(node, phase, [engine.coordination[edge.key]])
     return fresh
 
 
@@ -58,12 +61,15 @@ def want_for_work(engine: Engine, recipe: Recipe) -> None:
     """A recipe in its check phase needs work after all: want what only its work needs."""
     late = [edge for edge in recipe.edges if _is_late(engine, recipe, edge)]
     recipe.cached = False
-    for fresh in want(engine, [edge.key for edge in late]):
-        engine.coordinator.raise_target(engine.coordination[fresh.key], RecipePhase.COMPLETION)
+    # Its check is running now, so the earliest phase that can still wait is fetch.
+    gates = [(edge, max(edge.needed_by, RecipePhase.FETCH)) for edge in late]
+    put_before(engine, recipe, gates, _gates)
+    fresh = want(engine, [edge.key for edge in late])
+    engine.coordinator.raise_targets(
+        [engine.coordination[one.key] for one in fresh], RecipePhase.COMPLETION
+    )
     node = engine.coordination[recipe.key]
-    for edge in late:
-        # Its check is running now, so the earliest phase that can still wait is fetch.
-        phase = max(edge.needed_by, RecipePhase.FETCH)
+    for edge, phase in gates:
         engine.coordinator.add_gate(node, phase, [engine.coordination[edge.key]])
 
 
@@ -82,27 +88,11 @@ def _is_wanted_for(recipe: Recipe, edge: Edge) -> bool:
     return not recipe.cached or recipe.undeployed
 
 
-def _close_gates(engine: Engine, recipe: Recipe) -> None:
-    """Let each phase wait for what it needs; what is cached has only its last ones to wait."""
-    node = engine.coordination[recipe.key]
+def _gates(recipe: Recipe) -> Iterator[tuple[Edge, RecipePhase]]:
+    """What a recipe waits for, and before which phase; what is cached has only its last ones."""
+    earliest = RecipePhase.RECIPE_FETCH
+    if recipe.cached:
+        earliest = RecipePhase.DEPLOY if recipe.undeployed else RecipePhase.COMPLETION
     for edge in recipe.edges:
-        if not _is_wanted_for(recipe, edge):
-            continue
-        phase = edge.needed_by
-        if recipe.cached:
-            earliest = RecipePhase.DEPLOY if recipe.undeployed else RecipePhase.COMPLETION
-            phase = max(phase, earliest)
-        engine.coordinator.add_gate(node, phase, [engine.coordination[edge.key]])
-
-
-def _prioritise(engine: Engine, fresh: list[Recipe]) -> None:
-    """Longest remaining path first: how many recipes wait above, one after another."""
-    keys = {recipe.key for recipe in fresh}
-    order = dependencies_first(
-        sorted(keys), lambda key: [edge.key for edge in engine.recipes[key].edges]
-    )
-    for key in reversed(order):
-        above = engine.coordination[key].priority
-        for edge in engine.recipes[key].edges:
-            node = engine.coordination[edge.key]
-            node.priority = max(node.priority, above + 1)
+        if _is_wanted_for(recipe, edge):
+            yield edge, max(edge.needed_by, earliest)

@@ -7,13 +7,15 @@ It owns all concurrency of recipes. The work itself is in the phases, the schedu
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
+from envy.cache.durations import Durations
 from envy.cache.lease import Lease
-from envy.engine import demand, held, keys, resolution, usage, waits
+from envy.engine import demand, held, keys, resolution, schedule, usage, waits
 from envy.engine.coordination import Coordinator
 from envy.engine.node import Coordination
 from envy.engine.recipe_kind import RecipeKind
@@ -74,10 +76,12 @@ class Engine:
         manifest_state: LuaState | None = None,
         installs: bool = True,
         steps: Steps = STEPS,
+        durations: Durations | None = None,
         coordinator: Coordinator | None = None,
     ) -> None:
         self.services = services
         self.steps = steps
+        self.durations = durations or Durations()
         self.recipes: dict[RecipeKey, Recipe] = {}
         self.coordination: dict[RecipeKey, Coordination] = {}
         self.roots: list[RecipeKey] = []
@@ -221,13 +225,11 @@ class Engine:
         node = self.coordination[key]
         if phase > RecipePhase.RECIPE_FETCH:
             self.prepare([key])
-            for wanted in self.wanted():
-                if wanted.key != key:
-                    self.coordinator.raise_target(
-                        self.coordination[wanted.key], RecipePhase.COMPLETION
-                    )
+            others = [self.coordination[one.key] for one in self.wanted() if one.key != key]
+            self.coordinator.raise_targets(others, RecipePhase.COMPLETION)
         self.coordinator.raise_target(node, phase)
         self.coordinator.wait([node], phase)
+        schedule.remember(self)
         self._raise_if_cancelled()
 
     def compute_keys(self, goals: Iterable[RecipeKey]) -> None:
@@ -239,8 +241,8 @@ class Engine:
         goals = list(goals)
         self.prepare(goals)
         usage.rely_upon(self)
-        for key in demand.wanted_closure(self, goals):
-            self.coordinator.raise_target(self.coordination[key], RecipePhase.COMPLETION)
+        wanted = [self.coordination[key] for key in demand.wanted_closure(self, goals)]
+        self.coordinator.raise_targets(wanted, RecipePhase.COMPLETION)
 
     def prepare(self, goals: Iterable[RecipeKey]) -> None:
         """Compute entry keys, look entries up, and decide what is wanted; runs no phase."""
@@ -255,14 +257,15 @@ class Engine:
         """
         self.prepare(goals)
         with usage.recorded(self, goals):
-            for recipe in self.wanted():
-                self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.COMPLETION)
+            wanted = [self.coordination[recipe.key] for recipe in self.wanted()]
+            self.coordinator.raise_targets(wanted, RecipePhase.COMPLETION)
             try:
                 # What becomes wanted on the way may outlive whoever wanted it.
                 while unfinished := self._unfinished():
                     self.coordinator.wait(unfinished, RecipePhase.COMPLETION)
             finally:
                 self._explain_failures()
+                schedule.remember(self)
         return self.results()
 
     def _unfinished(self) -> list[Coordination]:
@@ -316,7 +319,9 @@ class Engine:
 
     def wait_without_slot(self, recipe: Recipe, waiting_for: str, wait: Callable[[], None]) -> None:
         """Wait for a lock in this recipe's worker, with its slot given to somebody else."""
+        started = time.monotonic()
         self.coordinator.without_slot(self.coordination[recipe.key], waiting_for, wait)
+        recipe.away += time.monotonic() - started
 
     @contextlib.contextmanager
     def transfer_helpers(self, wanted: int) -> Iterator[int]:

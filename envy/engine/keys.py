@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from envy import events as ev
 from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.lua.convert import LuaFunction
@@ -111,8 +112,18 @@ def _let_all_depend_on(engine: Engine, packages: list[RecipeKey]) -> None:
         if key in engine.shell_exempt:
             continue
         known = {edge.key for edge in recipe.edges}
+        added = [package for package in packages if package not in known]
         recipe.edges += tuple(
             Edge(package, RecipePhase.CHECK, Use.BUILD, "shell", recipe.spec.origin)
-            for package in packages
-            if package not in known
+            for package in added
         )
+        if engine.services.events.detailed:
+            for package in added:
+                engine.services.events.emit(
+                    ev.DependencyAdded(
+                        parent=key.canonical,
+                        dependency=package.canonical,
+                        kind="shell",
+                        needed_by=RecipePhase.CHECK,
+                    )
+                )

@@ -6,6 +6,7 @@ Plain records; the coordinator (envy.engine.coordination) is the only one that c
 from __future__ import annotations
 
 import _thread
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -49,14 +50,15 @@ class Coordination:
         "kind",
         "name",
         "parked",
+        "path_after",
         "pool",
-        "priority",
         "since",
         "state",
         "subject",
         "target",
         "waiters",
         "waiting_for",
+        "work_from",
     )
 
     def __init__(self, name: str, kind: NodeKind, subject: Any) -> None:
@@ -68,7 +70,8 @@ class Coordination:
         self.state = NodeState.RESTING
         self.since = 0.0
         self.waiting_for = ""
-        self.priority = 0.0
+        self.path_after = 0.0  # what others need that wait for it, one after another
+        self.work_from: Sequence[float] = ()  # by phase: what is left of its own; () is nothing
         self.gates: dict[int, Gate] | None = None
         self.failure: Exception | None = None
         self.pool: Pool | None = None
@@ -76,6 +79,15 @@ class Coordination:
         self.dependents: list[tuple[Coordination, Gate]] | None = None
         self.waiters: list[tuple[int, Waiter]] | None = None
         self.parked: Any = None  # the lock that a thread without a slot waits at
+
+    @property
+    def priority(self) -> float:
+        """How long the path is that begins with its next phase."""
+        return self.path_from(self.current + 1)
+
+    def path_from(self, phase: int) -> float:
+        """How long the path is that begins with one of its phases."""
+        return self.path_after + (self.work_from[phase] if self.work_from else 0.0)
 
     @property
     def complete(self) -> bool:
@@ -131,3 +143,18 @@ class Waiter:
         if not self._told:
             self._told = True
             self.wake.release()
+
+
+def tell_waiters(node: Coordination) -> None:
+    """Count down those who wait for what a node has got to; called under the coordinator's lock."""
+    if not node.waiters:
+        return
+    kept = []
+    for phase, waiter in node.waiters:
+        if node.failure is None and node.current < phase:
+            kept.append((phase, waiter))
+            continue
+        waiter.count -= 1
+        if waiter.count == 0:
+            waiter.tell()
+    node.waiters = kept

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from envy import events as ev
 from envy.engine.node import Coordination
+from envy.engine.schedule import fetches_briefly, note_duration
 from envy.engine.slots import Pool
 from envy.errors import (
     ArchiveError,
@@ -30,6 +31,7 @@ from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, resume_entry
 from envy.recipe import Outcome, Recipe
+from envy.sources import Scheme, SourceItem, scheme_of
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 _CACHED_SKIPS = frozenset(
     {RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL}
 )
+_AROUND_TRANSFERS = frozenset({RecipePhase.CHECK, RecipePhase.FETCH})
 _USER_MANAGED_SKIPS = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD})
 
 
@@ -56,11 +59,15 @@ class RecipeKind:
         self._transfer = transfer
 
     def pool(self, node: Coordination, phase: int) -> Pool:
-        """Transfers have slots of their own, so that they overlap with work."""
-        recipe: Recipe = node.subject
-        if phase == RecipePhase.FETCH and (recipe.sources is None or recipe.sources):
-            return self._transfer
-        return self._work
+        """Transfers have slots of their own, so that they overlap with work.
+
+        The check before one goes with it: work that takes long must not hold up what it is for.
+        """
+        if phase == RecipePhase.RECIPE_FETCH:
+            transfers = _comes_from_afar(node.subject)
+        else:
+            transfers = phase in _AROUND_TRANSFERS and _transfers(node.subject)
+        return self._transfer if transfers else self._work
 
     def skips(self, node: Coordination, phase: int) -> bool:
         """A cached package only completes (or deploys); a user-managed one has fewer phases."""
@@ -83,6 +90,7 @@ class RecipeKind:
         step = RecipePhase(phase)
         events = self._events
         started = time.monotonic()
+        recipe.away = 0.0
         recipe.log_path = None
         if events.hears(ev.PhaseStart):
             self._events.emit(
@@ -94,13 +102,15 @@ class RecipeKind:
             recipe, self._engine, step
         ):
             self._phases[step](recipe, self._engine)
+        took = time.monotonic() - started
+        note_duration(recipe, phase, took - recipe.away)
         if events.hears(ev.PhaseComplete):
             self._events.emit(
                 ev.PhaseComplete(
                     recipe=recipe.key.identity,
                     key=recipe.key.canonical,
                     phase=step,
-                    duration_ms=round((time.monotonic() - started) * 1000),
+                    duration_ms=round(took * 1000),
                 )
             )
 
@@ -163,7 +173,7 @@ class RecipeKind:
 
     def note(self, what: str, node: Coordination, **facts: Any) -> None:
         """Turn what the core tells into events."""
-        identity = node.subject.key.identity
+        identity, key = node.subject.key.identity, node.subject.key.canonical
         target = RecipePhase(node.target)
         event: ev.Event
         if what == "started":
@@ -176,17 +186,44 @@ class RecipeKind:
             )
         elif what == "slot_acquired":
             event = ev.SlotAcquired(
-                recipe=identity, pool=_pool_name(node), wait_ms=round(facts["wait"] * 1000)
+                recipe=identity,
+                key=key,
+                pool=_pool_name(node),
+                wait_ms=round(facts["wait"] * 1000),
             )
         elif what == "slot_refused":
             event = ev.SlotRefused(recipe=identity, pool=_pool_name(node), reason=facts["reason"])
         elif what == "slot_released":
             event = ev.SlotReleased(
-                recipe=identity, pool=_pool_name(node), hold_ms=round(facts["hold"] * 1000)
+                recipe=identity,
+                key=key,
+                pool=_pool_name(node),
+                hold_ms=round(facts["hold"] * 1000),
             )
         else:
-            event = _gate_event(what, identity, target, facts)
+            event = _gate_event(what, node, facts)
         self._events.emit(event)
+
+
+def _comes_from_afar(recipe: Recipe) -> bool:
+    """Whether its file has to be brought here by a transport, as far as its source says."""
+    source = recipe.spec.source
+    if not isinstance(source, SourceItem) or ":" not in source.source:
+        return False
+    try:
+        return scheme_of(source.source) not in {Scheme.LOCAL, Scheme.FILE}
+    except DeclarationError:
+        return False  # it is told of when the source is used
+
+
+def _transfers(recipe: Recipe) -> bool:
+    """Whether it fetches something, and not in next to no time."""
+    return not (
+        recipe.cached
+        or is_user_managed(recipe)
+        or (recipe.sources is not None and not recipe.sources)
+        or fetches_briefly(recipe)
+    )
 
 
 def _presentable(error: Exception) -> EnvyError:
@@ -217,17 +254,14 @@ def _pool_name(node: Coordination) -> str:
     return node.pool.name if node.pool is not None else ""
 
 
-def _gate_event(what: str, identity: str, target: RecipePhase, facts: dict[str, Any]) -> ev.Event:
-    phase = RecipePhase(facts["phase"])
-    waiting_for = ", ".join(facts["waiting_for"])
+def _gate_event(what: str, node: Coordination, facts: dict[str, Any]) -> ev.Event:
+    whose: dict[str, Any] = {
+        "recipe": node.subject.key.identity,
+        "key": node.subject.key.canonical,
+        "phase": RecipePhase(facts["phase"]),
+        "waiting_for": ", ".join(facts["waiting_for"]),
+        "target_phase": RecipePhase(node.target),
+    }
     if what == "blocked":
-        return ev.PhaseBlocked(
-            recipe=identity, phase=phase, waiting_for=waiting_for, target_phase=target
-        )
-    return ev.PhaseUnblocked(
-        recipe=identity,
-        phase=phase,
-        waiting_for=waiting_for,
-        target_phase=target,
-        wait_ms=round(facts["wait"] * 1000),
-    )
+        return ev.PhaseBlocked(**whose)
+    return ev.PhaseUnblocked(**whose, wait_ms=round(facts["wait"] * 1000))

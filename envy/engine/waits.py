@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from envy.engine.coordination import Waiting
 from envy.engine.node import Coordination, NodeState
+from envy.engine.standstill import Waiting
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe
 

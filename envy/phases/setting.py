@@ -119,7 +119,10 @@ class Setting:
         if events.listening:
             events.emit(
                 ev.LuaCtxRunStart(
-                    recipe=self.recipe.key.identity, command=shown[:100], cwd=str(cwd)
+                    recipe=self.recipe.key.identity,
+                    key=self.recipe.key.canonical,
+                    command=shown[:100],
+                    cwd=str(cwd),
                 )
             )
         variables = {**self.environment, **(options.env or {}), **marks(self.recipe)}
@@ -144,6 +147,7 @@ class Setting:
             events.emit(
                 ev.LuaCtxRunComplete(
                     recipe=self.recipe.key.identity,
+                    key=self.recipe.key.canonical,
                     command=shown[:100],
                     cwd=str(cwd),
                     exit_code=completed.exit_code,

@@ -95,6 +95,7 @@ class _Teller:
 
     def __init__(self, recipe: Recipe, engine: Engine, into: Path) -> None:
         self._identity = recipe.key.identity
+        self._key = recipe.key.canonical
         self._events = engine.services.events
         self._into = str(into)
         self._secrets = secrets_of(recipe, engine.services)
@@ -107,7 +108,10 @@ class _Teller:
         if self._events.listening:
             self._events.emit(
                 ev.LuaCtxFetchStart(
-                    recipe=self._identity, url=self._shown(item), destination=self._into
+                    recipe=self._identity,
+                    key=self._key,
+                    url=self._shown(item),
+                    destination=self._into,
                 )
             )
 
@@ -119,6 +123,7 @@ class _Teller:
         self._events.emit(
             ev.LuaCtxFetchComplete(
                 recipe=self._identity,
+                key=self._key,
                 url=self._shown(item),
                 destination=str(fetched.path),
                 bytes_downloaded=fetched.bytes,

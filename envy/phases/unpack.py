@@ -65,11 +65,13 @@ def _extract(place: Setting, archive: Path, dest: Path, *, strip: int, subdir: s
     from envy.transport.wheel import lay_out_wheel
 
     events = place.engine.services.events
-    identity = place.recipe.key.identity
+    identity, key = place.recipe.key.identity, place.recipe.key.canonical
     started = time.monotonic()
     if events.listening:
         events.emit(
-            ev.LuaCtxExtractStart(recipe=identity, archive_path=str(archive), destination=str(dest))
+            ev.LuaCtxExtractStart(
+                recipe=identity, key=key, archive_path=str(archive), destination=str(dest)
+            )
         )
     if archive.suffix == ".whl" and not strip and not subdir:
         count = lay_out_wheel(archive, dest)
@@ -79,6 +81,7 @@ def _extract(place: Setting, archive: Path, dest: Path, *, strip: int, subdir: s
         events.emit(
             ev.LuaCtxExtractComplete(
                 recipe=identity,
+                key=key,
                 archive_path=str(archive),
                 destination=str(dest),
                 files_extracted=count,

@@ -38,7 +38,14 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
     waits = not lock.try_acquire()
     if waits:
         owner = str(lock.owner() or "another process")
-        events.emit(ev.LockBlocked(recipe=recipe.key.identity, lock_path=str(path), held_by=owner))
+        events.emit(
+            ev.LockBlocked(
+                recipe=recipe.key.identity,
+                key=recipe.key.canonical,
+                lock_path=str(path),
+                held_by=owner,
+            )
+        )
         engine.wait_without_slot(
             recipe,
             f"the lock {path}, held by {owner}",
@@ -48,6 +55,7 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
         engine.services.events.emit(
             ev.LockAcquired(
                 recipe=recipe.key.identity,
+                key=recipe.key.canonical,
                 lock_path=str(path),
                 wait_ms=round((time.monotonic() - started) * 1000),
             )
@@ -62,6 +70,7 @@ def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -
         engine.services.events.emit(
             ev.LockReleased(
                 recipe=recipe.key.identity,
+                key=recipe.key.canonical,
                 lock_path=lock.path,
                 hold_ms=round((time.monotonic() - since) * 1000),
             )

@@ -2,6 +2,8 @@
 
 import random
 
+WINDOW = 20  # how far back the shape of that name looks
+
 
 def edges_of(shape, count, *, fan=3, seed=1):
     """For each recipe, by number, the earlier ones that it depends on."""
@@ -18,28 +20,35 @@ def edges_of(shape, count, *, fan=3, seed=1):
             above = number // width * width
             pool = range(above - width, above) if above else range(0)
             yield sorted(rng.sample(pool, min(fan, len(pool))))
+        elif shape == "window":
+            pool = range(max(0, number - WINDOW), number)
+            yield sorted(rng.sample(pool, min(fan, len(pool))))
         else:
             yield sorted(rng.sample(range(number), min(fan, number)))
 
 
 def write_project(folder, shape, count, *, needed_by="", install="mark"):
     """Write envy.lua and its recipes; returns how many edges there are."""
-    recipes = folder / "recipes"
-    recipes.mkdir(parents=True)
-    gate = f', needed_by = "{needed_by}"' if needed_by else ""
     body = {
         "mark": "install = function(ctx) ctx.mark_install_complete() end",
         "shell": 'install = "echo made > made.txt"',
     }[install]
-    total = 0
-    names = [f"local.n{number}@r1" for number in range(count)]
-    for name, needs in zip(names, edges_of(shape, count), strict=True):
-        total += len(needs)
-        rows = "".join(f'  {{ recipe = "{names[need]}"{gate} }},\n' for need in needs)
+    needs = list(edges_of(shape, count))
+    write_recipes(folder, needs, [body] * count, needed_by=needed_by)
+    return sum(map(len, needs))
+
+
+def write_recipes(folder, needs, bodies, *, needed_by=""):
+    """Write envy.lua and a recipe for each body, which depends on those of the numbers given."""
+    recipes = folder / "recipes"
+    recipes.mkdir(parents=True)
+    gate = f', needed_by = "{needed_by}"' if needed_by else ""
+    names = [f"local.n{number}@r1" for number in range(len(needs))]
+    for name, wanted, body in zip(names, needs, bodies, strict=True):
+        rows = "".join(f'  {{ recipe = "{names[need]}"{gate} }},\n' for need in wanted)
         (recipes / f"{name}.lua").write_text(
             f'identity = "{name}"\ndependencies = {{\n{rows}}}\n{body}\n'
         )
     (folder / "envy.lua").write_text(
         "packages = {\n" + "".join(f'  "{name}",\n' for name in names) + "}\n"
     )
-    return total

@@ -1,6 +1,6 @@
 """Schedules: syncs of sleeping installs, beside a list schedule that knows how long each takes.
 
-A dozen graphs; `make bench-schedules` is for all of them, and takes an hour.
+A dozen graphs; `make bench-schedules` is for all of them.
 """
 
 import json

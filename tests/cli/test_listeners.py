@@ -9,6 +9,7 @@ from envy.cli.settings import Settings
 from envy.console.live import LiveConsole
 from envy.console.plain import PlainConsole
 from envy.console.text import Streams
+from envy.console.timeline import Timeline
 from envy.console.trace import JsonTrace, TextTrace
 from envy.events import LogMessage, Stamped
 
@@ -41,6 +42,15 @@ def test_a_trace_file_is_one_more_listener(tmp_path, streams):
     listeners = make_listeners(settings, is_terminal=True, streams=streams)
     assert [type(listener) for listener in listeners] == [LiveConsole, JsonTrace]
     listeners[1].close()
+
+
+def test_a_timeline_is_one_more_listener_beside_a_trace_file(tmp_path, streams):
+    """Any number of sinks hear of the same events."""
+    settings = Settings(trace_file=tmp_path / "trace", trace_timeline=tmp_path / "timeline")
+    _console, *traces = make_listeners(settings, is_terminal=False, streams=streams)
+    assert [type(listener) for listener in traces] == [JsonTrace, Timeline]
+    for trace in traces:
+        trace.close()
 
 
 def test_suspension_reaches_the_console(streams):

@@ -85,6 +85,11 @@ def test_common_options_are_taken_on_both_sides(envy, words):
         (["--trace"], {"trace_stderr": True}),
         (["--trace=stderr"], {"trace_stderr": True}),
         (["--trace=file:/t"], {"trace_file": Path("/t")}),
+        (["--trace=timeline:/t"], {"trace_timeline": Path("/t")}),
+        (
+            ["--trace=timeline:/t", "--trace=file:/f", "--trace"],
+            {"trace_timeline": Path("/t"), "trace_file": Path("/f"), "trace_stderr": True},
+        ),
         (["--trace", "--trace=file:/t"], {"trace_stderr": True, "trace_file": Path("/t")}),
     ],
 )
@@ -136,6 +141,7 @@ def test_what_follows_a_program_is_passed_on_untouched(envy, before, rest):
     [
         (("act", "--jobs", "0"), "0 is not in the range"),
         (("act", "--jobs", "many"), "'many' is not a valid integer"),
+        (("act", "--trace=timeline:"), "nor --trace=timeline:PATH"),
         (("act", "--trace=file:"), "neither --trace=stderr nor --trace=file:PATH"),
         (("act", "--tarce"), "--tarce"),
         (("atc",), "there is no command 'atc'; did you mean \"act\"?"),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from engine.worlds import Need, World
 
+from envy.cache.durations import Durations
 from envy.cache.layout import CacheLayout
 from envy.children import Children
 from envy.engine.coordination import Coordinator
@@ -81,9 +82,10 @@ class SeededPool(Pool):
 
     def enqueue(self, node) -> None:
         """Put a node anywhere in the queue."""
-        priority, node.priority = node.priority, self._dice.random()
+        after = node.path_after
+        node.path_after += self._dice.random() - node.priority
         super().enqueue(node)
-        node.priority = priority
+        node.path_after = after
 
 
 class FickleBudget:
@@ -197,7 +199,16 @@ class Specs:
 class InMemory:
     """What the phases do, in a world; and everything else an engine needs."""
 
-    def __init__(self, world: World, *, seed: int, jobs: int, fail_fast: bool = False) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        seed: int,
+        jobs: int,
+        fail_fast: bool = False,
+        coordinator: Coordinator | None = None,
+        durations: Durations | None = None,
+    ) -> None:
         self.world = world
         self.specs = Specs(world)
         self.recording = Recording()
@@ -205,7 +216,7 @@ class InMemory:
         self.phases_run = 0
         self.cancel_at = 0  # cancel when so many phases have begun
         self._dice = random.Random(seed)
-        coordinator = Coordinator(
+        coordinator = coordinator or Coordinator(
             interpreter=InterpreterSlot(SeededLock(random.Random(seed))),
             make_pool=lambda name, size: SeededPool(name, size, self._dice),
         )
@@ -221,6 +232,7 @@ class InMemory:
                 find_entry=self._find_entry,
                 is_brought=lambda recipe, _engine: self._blueprint(recipe).brought,
             ),
+            durations=durations,
             coordinator=coordinator,
         )
 
@@ -257,12 +269,16 @@ class InMemory:
                 raise EnvyError(f"{recipe.key} fails in {phase.label}")
             if work is not None:
                 work(recipe, blueprint)
+            self.take_time(recipe, phase)
             self._let_others()
 
         return run
 
     def on_cancel(self) -> None:
         """What happens at the phase of `cancel_at`; a test replaces it."""
+
+    def take_time(self, recipe: Recipe, phase: RecipePhase) -> None:
+        """How long a phase takes: none; a test replaces it."""
 
     def _let_others(self) -> None:
         for _ in range(self._dice.randrange(3)):

@@ -81,6 +81,7 @@ def test_an_option_of_envys_keeps_its_double_dash():
     """--trace is envy's, -trace FILE and --trace=FILE are Go's."""
     assert split("--trace", own=["--trace"])[0] == ["--trace"]
     assert split("--trace=stderr", own=["--trace"])[0] == ["--trace=stderr"]
+    assert split("--trace=timeline:t", own=["--trace"])[0] == ["--trace=timeline:t"]
     assert split("--trace=t.out", own=["--trace"])[1] == [("trace", "t.out")]
     assert split("-trace", "t.out", own=["--trace"])[1] == [("trace", "t.out")]
 

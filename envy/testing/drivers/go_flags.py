@@ -197,8 +197,10 @@ def split_words(
 
 
 def _is_gos(option: str, value: str) -> bool:
-    """`--trace=FILE` is Go's, where envy's own is `--trace[=stderr|file:PATH]`."""
-    return option == "--trace" and bool(value) and value != "stderr" and value[:5] != "file:"
+    """`--trace=FILE` is Go's, where envy's own is `--trace[=stderr|file:PATH|timeline:PATH]`."""
+    if option != "--trace" or not value or value == "stderr":
+        return False
+    return not value.startswith(("file:", "timeline:"))
 
 
 def _as_own(flag: GoFlag, value: str | None) -> list[str]:

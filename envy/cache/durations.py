@@ -1,0 +1,191 @@
+"""How long the phases of packages took, remembered from run to run: what schedules go by.
+
+One small file for each project, below `durations/`. All of it is estimates, so nothing here is ever
+a reason to fail: a file that is missing, damaged or of another version says nothing, and one that
+cannot be written is not.
+
+Guarantees
+  A file is there whole, or not at all. Of two runs that end at once, one may forget what the other
+  has learnt.
+  A file holds a few rows for each package of the project's graph, and a bounded number of others;
+  there is a bounded number of files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from blake3 import blake3
+
+FORMAT = 1
+WEIGHT = 0.5  # of what is measured now, against all that was measured before
+KEYS_KEPT = 3  # for each package: it may go back and forth between branches
+OTHERS_KEPT = 500  # packages that are not in the graph any more
+PROJECTS_KEPT = 200
+_LONGEST = 1e7  # seconds; what is longer was not measured but damaged
+_DIGITS = 16
+
+Seconds = Sequence[float]  # from fetch on, a number for each phase; what is left out took none
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one run found out about one package."""
+
+    package: str  # its canonical key
+    entry_key: str
+    seconds: Seconds
+
+
+class Durations:
+    """What is remembered for one project; without a path, nothing is kept.
+
+    The file is read when the first question is asked.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = path
+        # By package, newest first: digits of the entry key, the run it was measured in, seconds.
+        self._rows: dict[str, Any] | None = None
+        self._run = 0
+        self._by_identity: dict[str, str] | None = None
+
+    def recall(self, package: str, entry_key: str) -> Seconds | None:
+        """How long the package will probably take; None if nothing like it was ever made.
+
+        Goes by the entry key, else by the last one of the package, else by the last variant of it
+        with other options.
+        """
+        rows = self._read()
+        found = self._valid(package)
+        if not found and rows:
+            identity = package.partition("{")[0]
+            found = self._valid(self._variants(rows).get(identity, ""))
+        if not found:
+            return None
+        same = [seconds for digits, _, seconds in found if digits == entry_key[:_DIGITS]]
+        seconds: Seconds = (same or [found[0][2]])[0]
+        return seconds
+
+    def learn(self, measured: Iterable[Measured], packages: Iterable[str]) -> None:
+        """Remember what a run has measured; `packages` are all of its graph."""
+        self._read()
+        assert self._rows is not None
+        self._run += 1
+        for one in measured:
+            self._add(one)
+        self._by_identity = None
+        self._forget(set(packages))
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                _write(self._path, {"format": FORMAT, "run": self._run, "rows": self._rows})
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    def _read(self) -> dict[str, Any]:
+        if self._rows is None:
+            self._rows, self._run = {}, 0
+            if self._path is not None:
+                self._rows, self._run = _load(self._path)
+        return self._rows
+
+    def _valid(self, package: str) -> list[Any]:
+        """The rows of a package, without what only damage can have written."""
+        assert self._rows is not None
+        rows = self._rows.get(package)
+        return [row for row in rows if _is_row(row)] if isinstance(rows, list) else []
+
+    def _variants(self, rows: Mapping[str, Any]) -> dict[str, str]:
+        """Of each identity, the package that was remembered last."""
+        if self._by_identity is None:
+            self._by_identity = {package.partition("{")[0]: package for package in rows}
+        return self._by_identity
+
+    def _add(self, one: Measured) -> None:
+        assert self._rows is not None
+        digits = one.entry_key[:_DIGITS]
+        rows = self._valid(one.package)
+        before = next((row[2] for row in rows if row[0] == digits), None)
+        seconds = one.seconds if before is None else _mixed(before, one.seconds)
+        short = [round(second, 3) for second in seconds]
+        while short and not short[-1]:
+            short.pop()
+        others = [row for row in rows if row[0] != digits]
+        self._rows.pop(one.package, None)  # to the end: the order is that of the last measurement
+        self._rows[one.package] = [[digits, self._run, short], *others[: KEYS_KEPT - 1]]
+
+    def _forget(self, packages: set[str]) -> None:
+        assert self._rows is not None
+        others = [package for package in self._rows if package not in packages]
+        for package in others[: max(0, len(others) - OTHERS_KEPT)]:
+            del self._rows[package]
+
+
+def durations_path(folder: str, project: str) -> str:
+    """Where the durations of a project are kept, below the folder of all of them."""
+    name = blake3(project.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
+    return os.path.join(folder, f"{name}.json")
+
+
+def _is_row(row: object) -> bool:
+    match row:
+        case [str(), int(), list() as seconds]:
+            return all(
+                isinstance(second, int | float) and 0 <= second < _LONGEST for second in seconds
+            )
+    return False
+
+
+def _mixed(before: Seconds, now: Seconds) -> list[float]:
+    """Old and new in one: what lies back counts less with each run."""
+    length = max(len(before), len(now))
+    old = [*before, *[0.0] * (length - len(before))]
+    new = [*now, *[0.0] * (length - len(now))]
+    return [WEIGHT * b + (1 - WEIGHT) * a for a, b in zip(old, new, strict=True)]
+
+
+def _load(path: str) -> tuple[dict[str, Any], int]:
+    try:
+        with open(path, "rb") as file:
+            record = json.load(file)
+        if record["format"] == FORMAT and isinstance(record["rows"], dict):
+            return record["rows"], int(record["run"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        pass
+    return {}, 0
+
+
+def _write(path: str, record: object) -> None:
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    new = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        with open(new, "w", encoding="ascii") as file:
+            # Whole at once: to write piece by piece takes the slow encoder.
+            file.write(json.dumps(record, separators=(",", ":")))
+        os.replace(new, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+        raise
+    _remove_oldest(folder)
+
+
+def _remove_oldest(folder: str) -> None:
+    """Keep the files of the projects that were worked on last, and no half-written ones."""
+    names = os.listdir(folder)
+    if len(names) <= PROJECTS_KEPT:
+        return
+    ages = []
+    for name in names:
+        path = os.path.join(folder, name)
+        with contextlib.suppress(FileNotFoundError):
+            ages.append((os.stat(path).st_mtime, path))
+    for _, path in sorted(ages)[: len(ages) - PROJECTS_KEPT]:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -1,0 +1,163 @@
+"""Who goes first: the longest remaining path, by what earlier runs have taken.
+
+Priorities are computed over what is wanted, when it becomes wanted, in one pass over its edges. A
+path goes through gates: what waits for a package only from its install on adds what it does from
+its install on.
+
+What was never made counts as many phases as it has, each as long as those that are remembered took
+on average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from envy.cache.durations import Measured, Seconds
+from envy.engine.graph import dependencies_first
+from envy.phase import RecipePhase
+from envy.phases.user_managed import is_user_managed
+from envy.recipe import Edge, Outcome, Recipe
+
+if TYPE_CHECKING:
+    from envy.engine.engine import Engine
+    from envy.engine.node import Coordination
+
+# A phase of less is as soon done as another slot is asked for.
+BRIEF = 0.01
+# What envy itself takes for a package: among packages that take no time, longer chains go first.
+_OWN = 0.001
+_REMEMBERED = tuple(range(RecipePhase.FETCH, RecipePhase.COMPLETION))
+_MADE = frozenset({Outcome.INSTALLED, Outcome.CHANGED})
+# A path that grows by less than this, seen late, is not told to all that is below it.
+_NOTABLE = 1.1
+
+Gates = Callable[[Recipe], Iterable[tuple[Edge, RecipePhase]]]
+
+
+def prioritise(engine: Engine, fresh: Sequence[Recipe], gates: Gates) -> None:
+    """Give what is newly wanted its priorities.
+
+    `gates` says which edges of a recipe close a gate, and before which phase.
+    """
+    _expect(engine, fresh)
+    wanted = {recipe.key: list(gates(recipe)) for recipe in fresh}
+    order = dependencies_first(
+        sorted(wanted), lambda key: [edge.key for edge, _ in wanted[key] if edge.key in wanted]
+    )
+    for key in reversed(order):
+        above = engine.coordination[key]
+        for edge, phase in wanted[key]:
+            below, path = engine.coordination[edge.key], above.path_from(phase)
+            if edge.key not in wanted:
+                _lengthen(engine, below, path, gates)
+            elif path > below.path_after:
+                below.path_after = path
+
+
+def put_before(
+    engine: Engine, recipe: Recipe, edges: Iterable[tuple[Edge, RecipePhase]], gates: Gates
+) -> None:
+    """A recipe at work turned out to need these: they are on its path from now on."""
+    _expect(engine, [recipe])
+    node = engine.coordination[recipe.key]
+    for edge, phase in edges:
+        _lengthen(engine, engine.coordination[edge.key], node.path_from(phase), gates)
+
+
+def remember(engine: Engine) -> None:
+    """Keep how long the packages took that this run has made."""
+    measured = [
+        Measured(recipe.key.canonical, recipe.entry_key, recipe.took or ())
+        for recipe in engine.recipes.values()
+        if recipe.outcome in _MADE
+    ]
+    if measured:
+        engine.durations.learn(measured, (key.canonical for key in engine.recipes))
+
+
+def note_duration(recipe: Recipe, phase: int, seconds: float) -> None:
+    """A phase has taken so long, waits for locks and slots left out."""
+    if phase in _REMEMBERED and seconds >= _OWN / 2:
+        if recipe.took is None:
+            recipe.took = [0.0] * len(_REMEMBERED)
+        recipe.took[phase - RecipePhase.FETCH] += seconds
+
+
+def fetches_briefly(recipe: Recipe) -> bool:
+    """Whether its fetch took next to no time before: then it needs no slot for transfers."""
+    return recipe.expected is not None and sum(recipe.expected[:1]) < BRIEF
+
+
+def _lengthen(engine: Engine, node: Coordination, path: float, gates: Gates) -> None:
+    """Put more behind a node that may have its priority already, and behind what it needs."""
+    pending = [(node, path)]
+    while pending:
+        node, path = pending.pop()
+        before, node.path_after = node.path_after, max(node.path_after, path)
+        recipe: Recipe = node.subject
+        if path > before * _NOTABLE and recipe.wanted and not node.ended:
+            pending += [
+                (engine.coordination[edge.key], node.path_from(phase))
+                for edge, phase in gates(recipe)
+            ]
+
+
+# -- what the phases of a recipe will take ---------------------------------------------------------
+
+
+def _expect(engine: Engine, recipes: Sequence[Recipe]) -> None:
+    """Say of each node how much work it has from each phase on."""
+    at_work = [recipe for recipe in recipes if not recipe.cached]
+    for recipe in at_work:
+        recipe.expected = engine.durations.recall(recipe.key.canonical, recipe.entry_key)
+    unit = _seconds_of_a_phase(at_work)
+    known: dict[Seconds, tuple[float, ...]] = {}  # thousands have the same
+    for recipe in recipes:
+        seconds = _seconds(recipe, unit)
+        if seconds not in known:
+            known[seconds] = _from_each_phase(seconds)
+        engine.coordination[recipe.key].work_from = known[seconds]
+
+
+def _seconds(recipe: Recipe, unit: float) -> Seconds:
+    if recipe.cached:
+        return (0.0,) * (len(_REMEMBERED) - 1) + (unit if recipe.undeployed else 0.0,)
+    if recipe.expected is not None:
+        return tuple(recipe.expected) if recipe.expected else ()
+    return tuple(unit if has else 0.0 for has in _busy_phases(recipe))
+
+
+def _seconds_of_a_phase(recipes: Sequence[Recipe]) -> float:
+    """What a phase that does something takes on average, among those that are remembered."""
+    total, phases = 0.0, 0
+    for recipe in recipes:
+        if recipe.expected is not None:
+            total += sum(recipe.expected)
+            phases += sum(_busy_phases(recipe))
+    return total / phases if total and phases else 1.0
+
+
+def _busy_phases(recipe: Recipe) -> tuple[bool, ...]:
+    """Of fetch, stage, build, install and deploy, which have something to do."""
+    definition = recipe.definition
+    if definition is None:
+        return (False,) * len(_REMEMBERED)
+    fetches = not is_user_managed(recipe) and (recipe.sources is None or bool(recipe.sources))
+    return (
+        fetches,
+        definition.stage is not None or bool(recipe.sources),
+        definition.build is not None,
+        True,  # whatever there is, is published
+        definition.deploy is not None,
+    )
+
+
+def _from_each_phase(seconds: Seconds) -> tuple[float, ...]:
+    """By phase, from recipe_fetch to after the last: what it and all after it take."""
+    left = [0.0, _OWN]
+    padded = [*seconds, *[0.0] * (len(_REMEMBERED) - len(seconds))]
+    for second in reversed(padded):
+        left.append(left[-1] + second)
+    left += [left[-1], left[-1]]  # check and recipe_fetch
+    return tuple(reversed(left))

@@ -1,0 +1,175 @@
+"""What is remembered of how long packages took."""
+
+import json
+import os
+import threading
+
+import pytest
+
+from envy.cache.durations import (
+    FORMAT,
+    KEYS_KEPT,
+    OTHERS_KEPT,
+    PROJECTS_KEPT,
+    Durations,
+    Measured,
+    durations_path,
+)
+
+OLD, NEW = "a" * 64, "b" * 64
+TOOL = "local.tool@r1"
+
+
+def learnt(path, *rows, packages=()):
+    durations = Durations(str(path))
+    durations.learn(rows, packages or [row.package for row in rows])
+    return durations
+
+
+def test_what_was_measured_is_recalled_by_the_next_run(tmp_path):
+    """Seconds for each phase, from fetch on, to the millisecond."""
+    learnt(tmp_path / "d" / "p.json", Measured(TOOL, OLD, [1.0004, 0, 2.5]))
+    assert Durations(str(tmp_path / "d" / "p.json")).recall(TOOL, OLD) == [1.0, 0, 2.5]
+
+
+def test_nothing_is_known_of_what_was_never_made(tmp_path):
+    """None is not the same as no time at all."""
+    path = tmp_path / "p.json"
+    assert Durations(str(path)).recall(TOOL, OLD) is None
+    learnt(path, Measured("local.brief@r1", OLD, [0, 0, 0.0001]))
+    assert Durations(str(path)).recall("local.brief@r1", OLD) == []
+    assert Durations(str(path)).recall(TOOL, OLD) is None
+
+
+def test_a_new_key_falls_back_to_the_last_one_of_the_package(tmp_path):
+    """An edited recipe probably takes as long as it did before."""
+    path = tmp_path / "p.json"
+    learnt(path, Measured(TOOL, OLD, [1]))
+    learnt(path, Measured(TOOL, NEW, [3]))
+    durations = Durations(str(path))
+    assert [durations.recall(TOOL, key) for key in (OLD, NEW, "c" * 64)] == [[1], [3], [3]]
+
+
+def test_a_new_variant_falls_back_to_another_one(tmp_path):
+    """Of those with other options, the one that was measured last."""
+    path = tmp_path / "p.json"
+    learnt(path, Measured(TOOL + '{a="1"}', OLD, [1]), Measured(TOOL + '{a="2"}', NEW, [2]))
+    assert Durations(str(path)).recall(TOOL + '{a="3"}', "c" * 64) == [2]
+
+
+def test_a_key_that_is_made_again_counts_for_half(tmp_path):
+    """What lies back counts less with each run, and one slow run does not decide."""
+    path = tmp_path / "p.json"
+    for seconds in ([8], [4], [0, 2]):
+        learnt(path, Measured(TOOL, OLD, seconds))
+    assert Durations(str(path)).recall(TOOL, OLD) == [3, 1]
+
+
+def test_a_package_keeps_a_few_keys(tmp_path):
+    """The last ones."""
+    path = tmp_path / "p.json"
+    for number in range(10):
+        learnt(path, Measured(TOOL, f"{number:064d}"[::-1], [number]))
+    [rows] = json.loads(path.read_text())["rows"].values()
+    assert [row[2] for row in rows] == [[9], [8], [7]][:KEYS_KEPT]
+
+
+def test_packages_that_left_the_graph_are_forgotten_some_day(tmp_path):
+    """Those of the graph stay, and of the others the ones that were measured last."""
+    path = tmp_path / "p.json"
+    many = [Measured(f"local.n{number}@r1", OLD, [1]) for number in range(OTHERS_KEPT + 100)]
+    learnt(path, *many, packages=[TOOL])
+    durations = learnt(path, Measured(TOOL, OLD, [1]))
+    assert durations.recall("local.n99@r1", OLD) is None
+    assert durations.recall("local.n100@r1", OLD) == [1]
+    assert len(json.loads(path.read_text())["rows"]) == OTHERS_KEPT + 1
+
+
+def test_projects_that_were_not_worked_on_are_forgotten_some_day(tmp_path):
+    """The number of files is bounded, half-written ones of killed processes included."""
+    for number in range(PROJECTS_KEPT + 10):
+        path = tmp_path / f"{number}.json"
+        path.write_text("{}")
+        os.utime(path, (number, number))
+    learnt(tmp_path / "p.json", Measured(TOOL, OLD, [1]))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert len(names) == PROJECTS_KEPT
+    assert "p.json" in names
+    assert "10.json" not in names
+    assert "11.json" in names
+
+
+def test_each_project_has_a_file():
+    """Named by the project's folder, whatever characters are in that."""
+    names = {durations_path("/c", project) for project in ("/a", "/b", "/\udcff")}
+    assert len(names) == 3
+    assert all(name.startswith("/c/") for name in names)
+
+
+ROWS = {TOOL: [["a" * 16, 1, [1]]]}
+WRONG = [
+    b"",
+    b"{",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b"[]",
+    b"null",
+    b"{}",
+    json.dumps({"format": FORMAT + 1, "run": 1, "rows": ROWS}).encode(),
+    json.dumps({"format": FORMAT, "run": 1, "rows": [1]}).encode(),
+    json.dumps({"format": FORMAT, "run": {}, "rows": ROWS}).encode(),
+    b'{"format": 1, "run": Infinity, "rows": {}}',
+    *(
+        json.dumps({"format": FORMAT, "run": 1, "rows": {TOOL: row}}).encode()
+        for row in (
+            1,
+            "x",
+            {},
+            [],
+            [1],
+            [[]],
+            [["a", 1]],
+            [["a" * 16, 1, 7]],
+            [["a" * 16, 1, ["x"]]],
+            [["a" * 16, 1, [-1]]],
+            [["a" * 16, 1, [1e300]]],
+            [["a" * 16, 1, [float("nan")]]],
+            [["a" * 16, 1, [float("inf")]]],
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("content", WRONG)
+def test_a_damaged_file_says_nothing_and_is_replaced(tmp_path, content):
+    """Whatever is in it, a run goes on, and the next one knows what this one measured."""
+    path = tmp_path / "p.json"
+    path.write_bytes(content)
+    assert Durations(str(path)).recall(TOOL, OLD) is None
+    learnt(path, Measured(TOOL, OLD, [1]))
+    assert Durations(str(path)).recall(TOOL, OLD) == [1]
+
+
+def test_what_cannot_be_written_is_not(tmp_path):
+    """A cache that is closed to writing, or a file where the folder should be, is no error."""
+    (tmp_path / "file").write_text("")
+    durations = learnt(tmp_path / "file" / "p.json", Measured(TOOL, OLD, [1]))
+    assert durations.recall(TOOL, OLD) == [1]
+    (tmp_path / "p.json").mkdir()
+    learnt(tmp_path / "p.json", Measured(TOOL, OLD, [1]))
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "p.json"}
+
+
+def test_many_writers_leave_a_whole_file(tmp_path):
+    """Whoever is last is right, and nothing else is left behind."""
+    path = tmp_path / "d" / "p.json"
+    threads = [
+        threading.Thread(target=learnt, args=(path, Measured(TOOL, OLD, [number])))
+        for number in range(1, 9)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Durations(str(path)).recall(TOOL, OLD)
+    assert [one.name for one in path.parent.iterdir()] == ["p.json"]
