@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-schedules bench-go
+.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-publish bench-schedules bench-go
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,10 @@ test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
 
 soak: export ENVY_SOAK_ROUNDS ?= 1000
 soak: export ENVY_SOAK_CROWDS ?= 50
+soak: export ENVY_SOAK_FAULTS ?= 1
 soak: soak-graphs ## Kill syncs at random, a thousand times and more; for an hour's spare time
-	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py
+	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py \
+	  functional_tests/test_faults.py
 
 soak-graphs: export ENVY_SOAK_GRAPHS ?= 100000
 soak-graphs: export ENVY_SOAK_SEED := $(shell date +%s)
@@ -48,6 +50,10 @@ demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use 
 
 bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="graphs startup --compare OLD.json"
 	$(BIN)/python tests/benchmarks/bench.py $(BENCH_ARGS)
+	$(BIN)/python tests/benchmarks/publish.py
+
+bench-publish: $(VENV)/.installed ## Measure publishing 2 GB against cp and hashing; takes 6 GB of disk
+	$(BIN)/python tests/benchmarks/publish.py $(BENCH_ARGS)
 
 bench-quick: $(VENV)/.installed ## The same with small sizes, in two minutes
 	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)

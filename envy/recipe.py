@@ -138,7 +138,8 @@ class Recipe:
 
     # check and later
     satisfied: bool = False  # user-managed: its check holds
-    lock: FileLock | None = None
+    lock: FileLock | None = None  # its entry's
+    locks: list[FileLock] = field(default_factory=list)  # all that it works under
     locked_at: float = 0.0
     attempt: Attempt | None = None
     fetched: dict[str, SourceItem] = field(default_factory=dict)  # by their name in fetch_dir

@@ -24,6 +24,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
@@ -42,7 +43,7 @@ DIGEST = hashlib.sha256(PAYLOAD).hexdigest()
 
 # What an install script does that is watched: it says who it is, works for a while, and ends.
 WATCHED = """
-echo "start $$ $PPID" >> {log}
+echo "start $$ $PPID {name}" >> {log}
 echo >> {beat}
 if [ -e "$ENVY_INSTALL_DIR/../envy-complete" ]; then echo "late $$" >> {log}; fi
 for step in 1 2 3 4 5 6 7 8; do echo "tick $$" >> {log}; sleep 0.0{pace}; done
@@ -57,7 +58,8 @@ class Workplace:
     def __init__(self, root, pace):
         self.root = Path(root)
         self.cache = self.root / "cache"
-        self.machine = self.root / "machine"  # what the user-managed package changes
+        self.machine = self.root / "machine"  # what the user-managed packages change
+        self.other = self.root / "other"
         self.logs = {name: self.root / f"{name}.log" for name in ("tool", "machine")}
         (self.root / "recipes").mkdir(parents=True)
         os.mkfifo(self.root / "beat")
@@ -71,16 +73,26 @@ class Workplace:
             f'fetch = {{ source = "{self.url}", sha256 = "{DIGEST}" }}\n'
             'build = "for n in 1 2 3 4; do sleep 0.01; done; test -s data.bin"\n'
         )
-        tool, machine = (
-            WATCHED.format(log=self.logs[name], beat=self.root / "beat", pace=pace, end=end)
-            for name, end in (("tool", "echo done > last"), ("machine", f"touch {self.machine}"))
+        tool, machine, other = (
+            WATCHED.format(
+                log=self.logs[log], beat=self.root / "beat", pace=pace, end=end, name=name
+            )
+            for name, log, end in (
+                ("tool", "tool", "echo done > last"),
+                ("machine", "machine", f"touch {self.machine}"),
+                ("other", "machine", f"touch {self.other}"),
+            )
         )
         recipes = {
             "local.data@r1": data,
             "local.tool@r1": 'dependencies = { { recipe = "local.data@r1", '
             'source = "local.data@r1.lua" } }\n'
             f"install = [[\nmkdir part\nfor n in 1 2 3 4 5 6; do echo $n > part/$n; done\n{tool}]]",
-            "local.machine@r1": f"check = [[test -e {self.machine}]]\ninstall = [[{machine}]]",
+            # Two with one name, so that neither may be installed while the other is.
+            "local.machine@r1": f"check = [[test -e {self.machine}]]\ninstall = [[{machine}]]\n"
+            'exclusive = "machine"',
+            "local.other@r1": f"check = [[test -e {self.other}]]\ninstall = [[{other}]]\n"
+            'exclusive = "machine"',
         }
         for identity, body in recipes.items():
             path = self.root / "recipes" / f"{identity}.lua"
@@ -112,6 +124,7 @@ class Workplace:
             self.cache.rename(discard)
         shutil.rmtree(discard, ignore_errors=True)
         self.machine.unlink(missing_ok=True)
+        self.other.unlink(missing_ok=True)
         for log in self.logs.values():
             log.unlink(missing_ok=True)
 
@@ -151,16 +164,22 @@ class Workplace:
         return path.stat().st_size if path.exists() else 0
 
 
-def serve(log):
-    """A web server in a process of its own, which notes each request; its port."""
+def serve(log, texts=MappingProxyType({})):
+    """A web server in a process of its own, of some texts and the payload; its port.
+
+    Each request for the payload is noted.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            content = texts.get(self.path, PAYLOAD)
             self.send_response(200)
-            self.send_header("Content-Length", str(len(PAYLOAD)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            for first in range(0, len(PAYLOAD), 100_000):
-                self.wfile.write(PAYLOAD[first : first + 100_000])
+            for first in range(0, len(content), 100_000):
+                self.wfile.write(content[first : first + 100_000])
+            if self.path in texts:
+                return
             with log.open("ab") as file:
                 file.write(b".")
 
@@ -194,7 +213,10 @@ def wait_for(child, seconds):
 
 
 def attempts_of(log):
-    """The attempts in a log, in order: (script, the sync it worked for, ended); none overlap."""
+    """The attempts in a log, in order: [script, the sync it worked for, for what, ended].
+
+    None overlap.
+    """
     attempts = []
     if not log.exists():
         return attempts
@@ -202,11 +224,11 @@ def attempts_of(log):
         word, script, *rest = line.split()
         assert word != "late", f"{script} started after the marker was there"
         if word == "start":
-            attempts.append([script, int(rest[0]), False])
+            attempts.append([script, int(rest[0]), rest[1], False])
             continue
         running = attempts[-1]
         assert running[0] == script, f"{script} still worked when {running[0]} had started"
-        running[2] = word == "end"
+        running[3] = word == "end"
     return attempts
 
 
@@ -214,13 +236,16 @@ def check_attempts(place, killed):
     """No two installs overlapped, and every one but the last was of a sync that was killed."""
     total = 0
     for log in place.logs.values():
-        attempts = attempts_of(log)
-        total += len(attempts)
-        # A script whose sync died before it looked has been given to another parent.
-        survivors = [row for row in attempts[:-1] if row[1] not in killed | {1, os.getpid()}]
-        assert survivors == [], (log.name, attempts, sorted(killed))
-        assert attempts[-1][2], attempts
-    assert not list(place.cache.glob("assets/local.machine@r1/*")), "a workspace survived"
+        rows = attempts_of(log)
+        total += len(rows)
+        for name in {name for _, _, name, _ in rows}:
+            attempts = [row for row in rows if row[2] == name]
+            # A script whose sync died before it looked has been given to another parent.
+            survivors = [row for row in attempts[:-1] if row[1] not in killed | {1, os.getpid()}]
+            assert survivors == [], (log.name, rows, sorted(killed))
+            assert attempts[-1][3], rows
+    for name in ("machine", "other"):
+        assert not list(place.cache.glob(f"assets/local.{name}@r1/*")), "a workspace survived"
     return total
 
 

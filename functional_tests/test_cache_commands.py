@@ -38,6 +38,8 @@ def test_list_is_largest_first(project, hello):
     assert rows[0].endswith("local.large@r1")
     assert rows[1].endswith("local.hello@r1")
     assert f"in 2 entries of {project.cache}" in rows[2]
+    assert "besides: " in rows[3]
+    assert "resolved " in rows[3]
 
 
 def test_list_as_json(project, hello):
@@ -46,6 +48,8 @@ def test_list_as_json(project, hello):
     (entry,) = listing["entries"]
     assert listing["root"] == str(project.cache)
     assert listing["size"] == entry["size"] > 0
+    assert listing["rest"].keys() == {"recipes", "logs", "resolved", "trash"}
+    assert listing["rest"]["resolved"] > 0
     assert entry["key"] == "local.hello@r1"
     assert entry["complete"] is True
     assert entry["projects"] == [str(project.root)]
@@ -112,6 +116,14 @@ def test_verify_finds_damage(project, hello):
     assert "1 damaged" in told
 
 
+def test_verify_tells_all_that_is_wrong_with_a_file(project, hello):
+    """A file that may be written to again is told to be another, too."""
+    (hello / "small").chmod(0o644)
+    (hello / "small").write_text("smaller")
+    told = project.envy("cache", "verify", code=1).out
+    assert "small: changed: it had 6 bytes and has 7; its mode was 444 and is 644" in told
+
+
 def test_verify_repairs(project, hello):
     """Repaired, a package of the project is made anew and is as it was."""
     damage(hello)
@@ -176,6 +188,13 @@ def test_gc_goes_by_use_not_by_age(project, hello, words):
     project.envy(*words, trace=False)
     assert "0 entries" in project.envy("cache", "gc").out
     assert hello.exists()
+
+
+def test_gc_of_no_cache(project):
+    """A cache that is not there is tidy, and is not made by tidying up."""
+    assert "freed 0 B (0 bytes, 0 entries)" in project.envy("cache", "gc").out
+    assert "would free 0 B" in project.envy("cache", "gc", "--dry-run").out
+    assert not project.cache.exists()
 
 
 def test_gc_down_to_a_size(project, hello):

@@ -1,5 +1,6 @@
 """`envy export` and `envy import`: packages from one cache to another, verified."""
 
+import fcntl
 import json
 import tarfile
 from io import BytesIO
@@ -45,6 +46,31 @@ def test_another_cache_finds_what_was_imported(there):
     assert (folder / "link").read_text() == "base"
     assert (folder / "bin" / "base").stat().st_mode & 0o777 == 0o555
     assert "0 damaged" in here.envy("cache", "verify").out
+
+
+def test_import_and_gc_wait_for_each_other(there):
+    """What an import unpacks is not deleted by a gc meanwhile; who waits says for whom."""
+    (name,) = [path.name for path in there.cache.glob("locks/local.user*.lock")]
+    here = elsewhere(there)
+    (here.cache / "locks").mkdir(parents=True)
+    row = {"pid": 4711, "start_time": "1", "command": "envy sync", "since": 0, "groups": {}}
+    with (here.cache / "locks" / name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(json.dumps(row) + "\n")
+        lock.flush()
+        importing = here.popen("import", here.bundle)
+        told = importing.stderr.readline().decode()
+        assert f"waiting: the lock {here.cache}/locks/{name} is held by process 4711 since" in told
+        collecting = here.popen("cache", "gc")
+        told = collecting.stderr.readline().decode()
+        assert f"is held by process {importing.pid} since " in told
+        assert told.endswith("/envy import " + str(here.bundle) + ")\n")
+        lock.truncate(0)
+    out, err = importing.communicate(timeout=60)
+    assert (importing.returncode, out.decode().count("imported ")) == (0, 2), err
+    collecting.communicate(timeout=60)
+    assert collecting.returncode == 0
+    assert "2 cached" in here.envy("sync").err
 
 
 def test_what_is_there_is_left_alone(there):

@@ -1,12 +1,15 @@
 """Recipes that come from elsewhere: by HTTP with a digest, and from git repositories."""
 
 import hashlib
+import os
+import signal
 import threading
+from pathlib import Path
 
 import pytest
 from archives import make_tar
 from loopback.http_server import Reply
-from project import tree
+from project import is_running, tree
 
 RECIPE = 'identity = "vendor.tool@v3"\ninstall = "echo {} > tool.txt"\n'
 
@@ -204,3 +207,71 @@ def test_a_remote_recipe_brings_its_own_dependencies(project, http_server):
     run = project.envy("sync")
     assert tree(run.folder("vendor.tool@v3")) == {"tool.txt": "tool\n", "lib.txt": "lib\n"}
     assert "warn" not in run.err
+
+
+# -- what a killed envy has left running ---------------------------------------------------------
+
+CUSTOM = """
+packages = {{
+  {{ recipe = "vendor.tool@v3", source = {{ fetch = function(ctx)
+      ctx.run([[{script}]])
+      ctx.write("recipe.lua", 'identity = "vendor.tool@v3" install = "echo > tool.txt"')
+      ctx.commit_fetch("recipe.lua")
+    end }} }},
+}}
+"""
+
+
+def ended(orphan):
+    """Whether an orphan has ended; it is, after this, in any case."""
+    running = is_running(orphan)
+    if running:
+        os.kill(orphan, signal.SIGKILL)
+    return not running
+
+
+def test_an_orphan_of_a_custom_source_ends_before_it_runs_again(project, tmp_path):
+    """What a killed envy left running for a recipe file is ended before another one fetches it."""
+    reached, armed = tmp_path / "reached.fifo", tmp_path / "armed"
+    os.mkfifo(reached)
+    armed.touch()
+    script = f"if [ -e {armed} ]; then echo $$ > {reached}; sleep 600; fi"
+    project.manifest(CUSTOM.format(script=script))
+    victim = project.popen("sync")
+    orphan = int(reached.read_text())
+    victim.kill()
+    victim.communicate(timeout=60)
+    armed.unlink()
+    project.envy("sync")
+    assert ended(orphan)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_an_orphaned_git_ends_before_the_source_is_fetched_again(project, tmp_path, git_repository):
+    """So is a git that was checking a source out, into the folder that the next one uses."""
+    commit = git_repository.commit({"file": "content"})
+    reached, armed = tmp_path / "reached.fifo", tmp_path / "armed"
+    os.mkfifo(reached)
+    armed.touch()
+    real = os.environ["PATH"]
+    git = project.write(
+        "bin/git",
+        "#!/bin/sh\n"
+        f'case "$*" in *checkout*) [ -e {armed} ] && echo $$ > {reached} && sleep 600 ;; esac\n'
+        f'PATH="{real}" exec git "$@"\n',
+        mode=0o755,
+    )
+    project.packages("local.one@r1")
+    project.recipe(
+        "local.one@r1",
+        f'fetch = {{ source = "git+{git_repository.url}", ref = "{commit}" }}\n'
+        'install = "cp -r $ENVY_STAGE_DIR/. ."',
+    )
+    path = {"PATH": f"{git.parent}:{real}"}
+    victim = project.popen("sync", env=path)
+    orphan = int(reached.read_text())
+    victim.kill()
+    victim.communicate(timeout=60)
+    armed.unlink()
+    project.envy("sync", env=path)
+    assert ended(orphan)

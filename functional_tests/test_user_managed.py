@@ -2,10 +2,11 @@
 
 import os
 import pty
+import signal
 from pathlib import Path
 
 import pytest
-from project import Project, report_of_lock
+from project import Project, is_running, report_of_lock
 
 
 @pytest.fixture
@@ -358,6 +359,37 @@ def test_exclusive_lets_one_install_at_a_time(project, machine, tmp_path):
     second.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (0, 0)
     assert noted(machine, "installs") == ["driver", "group"]
+
+
+def test_an_orphan_ends_before_the_next_install_of_an_exclusive_name(project, machine, tmp_path):
+    """What a killed envy has left running under a name is ended before another install begins."""
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("processes that left their group cannot be found here")
+    reached = tmp_path / "reached.fifo"
+    os.mkfifo(reached)
+    exclusive = 'exclusive = "apt"'
+    # One that stays in the group of its script, and one that leaves it, as daemons do.
+    stays = f"setsid sh -c 'echo $$ > {reached}; exec sleep 600' & echo $$ > {reached}; sleep 600"
+    plan(project, machine, "driver", extra=exclusive, install=stays)
+    first = project.popen("sync", "--yes")
+    orphans = []
+    while len(orphans) < 2:
+        orphans += map(int, reached.read_text().split())
+    first.kill()
+    first.communicate(timeout=60)
+    assert all(map(is_running, orphans))
+    other = Project(tmp_path / "other", cache=project.cache)
+    at_work = " ".join(f"/proc/{pid}/status" for pid in orphans)
+    look = f"cat {at_work} 2>/dev/null | grep State: | grep -v Z >> {machine}/overlaps || true"
+    plan(other, machine, "group", extra=exclusive, install=look)
+    try:
+        other.envy("sync", "--yes")
+        assert noted(machine, "installs") == ["group"]
+        assert (machine / "overlaps").read_text() == ""
+        assert not any(map(is_running, orphans))
+    finally:
+        for pid in filter(is_running, orphans):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_different_exclusive_names_do_not_wait(project, machine, tmp_path):

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,7 @@ from blake3 import blake3
 
 from envy.archive import tar_members
 from envy.cache.bundle import FORMAT, INDEX
+from envy.cache.collect import collecting
 from envy.cache.explanation import parse_kept
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, CacheLayout, EntryPaths
@@ -64,19 +65,41 @@ class _Unpacked:
 
 
 def import_bundle(
-    layout: CacheLayout, bundle: Path, *, files: FileSystem = REAL
+    layout: CacheLayout,
+    bundle: Path,
+    *,
+    files: FileSystem = REAL,
+    wait: Callable[[FileLock], None] = FileLock.acquire,
 ) -> Iterator[Imported]:
-    """Bring the entries of a bundle into the cache, one after the other.
+    """Bring the entries of a bundle into the cache, one after the other; `wait` takes locks.
 
     Raises:
         ArchiveError: the file is no bundle, is damaged, or holds what it should not.
         CacheError: something cannot be written.
     """
+    # What is being unpacked is not trash yet, but lies there, so that a crash leaves it to gc.
+    with collecting(layout, wait=wait):
+        yield from _import(layout, bundle, files, wait)
+
+
+def _import(
+    layout: CacheLayout, bundle: Path, files: FileSystem, wait: Callable[[FileLock], None]
+) -> Iterator[Imported]:
     scratch = os.path.join(layout.trash_root, f"import-{os.urandom(6).hex()}")
     try:
         files.make_dir(scratch)
         for unpacked in _unpacked(bundle, scratch):
-            yield _take_in(layout, bundle, unpacked, files)
+            entry, key, kept = _checked(layout, bundle, unpacked)
+            lock = FileLock(layout.lock_of(entry))
+            wait(lock)
+            try:
+                if lookup(entry, unpacked.key_hex).hit:
+                    imported = Imported(name=entry.name, key=key, was_there=True)
+                else:
+                    imported = _put_in_place(entry, key, kept, unpacked, files)
+            finally:
+                lock.release()
+            yield imported
             files.remove_tree(unpacked.directory)
     except OSError as error:
         raise explained(error, doing="import into the cache", path=str(layout.root)) from error
@@ -171,18 +194,6 @@ def _refusal(bundle: Path, member: str, what: str) -> ArchiveError:
         member=member,
         hint="export it again",
     )
-
-
-def _take_in(layout: CacheLayout, bundle: Path, unpacked: _Unpacked, files: FileSystem) -> Imported:
-    entry, key, kept = _checked(layout, bundle, unpacked)
-    lock = FileLock(layout.lock_of(entry))
-    lock.acquire()
-    try:
-        if lookup(entry, unpacked.key_hex).hit:
-            return Imported(name=entry.name, key=key, was_there=True)
-        return _put_in_place(entry, key, kept, unpacked, files)
-    finally:
-        lock.release()
 
 
 def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[EntryPaths, str, str]:

@@ -12,21 +12,22 @@ Guarantees
 
 import contextlib
 import dataclasses
+import errno
 import os
+import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.inventory import EntryReport, Inventory
 from envy.cache.layout import MARKER, CacheLayout, EntryPaths
-from envy.cache.lease import gate, leased_entries
+from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
-from envy.cache.usage import RUN, Use, Uses, used_since
+from envy.cache.usage import DAY, RUN, Use, Uses, used_since
 from envy.errors import CacheError
 from envy.interpreter import released
 
-DAY = 86400.0
 DEFAULT_UNUSED_FOR = 30 * DAY
 _RELIED_UPON = "a command that runs relies upon it"
 
@@ -133,14 +134,16 @@ def _days(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def collecting(layout: CacheLayout) -> Iterator[None]:
-    """One collection at a time; another one waits.
+def collecting(
+    layout: CacheLayout, *, wait: Callable[[FileLock], None] = FileLock.acquire
+) -> Iterator[None]:
+    """One at a time works in the trash; `wait` takes the lock for it.
 
     Raises:
         CacheError: the lock cannot be taken.
     """
     lock = FileLock(layout.shared_lock_path("collect"))
-    lock.acquire()
+    wait(lock)
     try:
         yield
     finally:
@@ -185,13 +188,15 @@ def empty_trash(layout: CacheLayout, *, files: FileSystem = REAL) -> int:
     """
     trash = str(layout.trash_root)
     try:
+        if not stat.S_ISDIR(os.lstat(trash).st_mode):
+            # Through a link, something that is nobody's trash would go.
+            raise FileExistsError(errno.EEXIST, "is no folder", trash)
         names = os.listdir(trash)
-    except FileNotFoundError:
-        return 0
-    try:
         for name in names:
             with released():
                 files.remove_tree(os.path.join(trash, name))
+    except FileNotFoundError:
+        return 0
     except OSError as error:
         raise explained(error, doing="empty the trash of the cache", path=trash) from error
     return len(names)
@@ -223,11 +228,12 @@ def _move_away(layout: CacheLayout, verdict: Verdict, known: Uses, files: FileSy
         return False
     try:
         with gate(layout):
-            if entry.name in leased_entries(layout) or entry.name in used_since(layout, known):
+            if entry.name in leased_names(layout) or entry.name in used_since(layout, known):
                 return False
             if not os.path.isdir(entry.location) or _changed(verdict.entry):
                 return False
             move_to_trash(layout, entry, files=files)
+        lock.remove()
     finally:
         lock.release()
     return True

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from envy.cache.layout import INGREDIENTS, CacheLayout, EntryPaths
+from envy.cache.read import at_once
 from envy.errors import EnvyError
 from envy.option_text import parse_options
 
@@ -64,7 +65,8 @@ def parse_kept(text: str, *, at: float = 0.0) -> Kept | None:
 def read_kept(entry: EntryPaths) -> Kept | None:
     """What is kept beside an entry; None if there is nothing that can be read."""
     try:
-        with open(entry.at(INGREDIENTS), encoding="utf-8", errors="surrogateescape") as file:
+        path = entry.at(INGREDIENTS)
+        with open(path, encoding="utf-8", errors="surrogateescape", opener=at_once) as file:
             return parse_kept(file.read(), at=os.fstat(file.fileno()).st_mtime)
     except OSError:
         return None

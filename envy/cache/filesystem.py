@@ -26,10 +26,17 @@ _HINTS = {
     "--cache-root or ENVY_CACHE_ROOT",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
     errno.ENAMETOOLONG: "name a cache with a shorter path with --cache-root or ENVY_CACHE_ROOT",
-    errno.ENOTDIR: "name a directory for the cache with --cache-root or ENVY_CACHE_ROOT",
+    errno.ENOTDIR: "a file is in the place of a directory: move it away, or name a directory for "
+    "the cache with --cache-root or ENVY_CACHE_ROOT",
+    errno.ENOENT: "was it removed during the run, or is a link in its place that leads nowhere? "
+    "then move it away",
+    errno.EXDEV: "keep the whole cache on one file system: move all of it, and name it with "
+    "--cache-root or ENVY_CACHE_ROOT",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.ENOTEMPTY: "something is still writing there; end it and try again",
 }
+for _number in (errno.EEXIST, errno.EISDIR, errno.ELOOP):
+    _HINTS[_number] = "something that is not envy's is in its place: look at it, and move it away"
 _HINTS[errno.EDQUOT] = _HINTS[errno.ENOSPC]
 _HINTS[errno.ENFILE] = _HINTS[errno.EMFILE]
 
@@ -57,7 +64,10 @@ def explained(error: OSError, *, doing: str, path: str) -> CacheError:
             f"see who owns {where} and its permissions (was envy once run as another user?), or "
             "name another cache with --cache-root or ENVY_CACHE_ROOT"
         )
-    return CacheError(f"cannot {doing}: {where}: {reason}", path=Path(where), hint=hint)
+    shown = where
+    if isinstance(error.filename2, str | bytes):
+        shown = f"{where} → {os.fsdecode(error.filename2)}"  # either may be at fault
+    return CacheError(f"cannot {doing}: {shown}: {reason}", path=Path(where), hint=hint)
 
 
 class FileSystem:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from envy.cache.explanation import read_kept
 from envy.cache.filesystem import explained
 from envy.cache.layout import ASSET, FINGERPRINT, MARKER, CacheLayout, EntryPaths
-from envy.cache.marker import decode_marker
+from envy.cache.read import at_once, read_marker
 
 _FOLDER = re.compile(r"[\w.+-]+-blake3-[0-9a-f]{16}", re.ASCII)
-_IDENTITY = re.compile(r"[\w+-]+\.[\w.+-]+@[\w.+-]+", re.ASCII)
+IDENTITY = re.compile(r"[\w+-]+\.[\w.+-]+@[\w.+-]+", re.ASCII)
 _HEADER_LIMIT = 4096
 
 
@@ -59,9 +59,15 @@ def take_inventory(layout: CacheLayout) -> Inventory:
     return inventory
 
 
+def sizes_of_the_rest(layout: CacheLayout) -> dict[str, int]:
+    """How much the cache holds beside its entries, by folder."""
+    folders = (layout.recipes_root, layout.logs_root, layout.answers_root, layout.trash_root)
+    return {folder.name: walked(str(folder))[0] for folder in folders}
+
+
 def _entries(layout: CacheLayout, foreign: list[str]) -> Iterator[EntryPaths]:
     for identity in _listing(str(layout.assets_root)):
-        if not _IDENTITY.fullmatch(identity.name) or not identity.is_dir(follow_symlinks=False):
+        if not IDENTITY.fullmatch(identity.name) or not identity.is_dir(follow_symlinks=False):
             foreign.append(identity.path)
             continue
         for entry in _listing(identity.path):
@@ -81,11 +87,10 @@ def _listing(directory: str) -> list["os.DirEntry[str]"]:
 
 def _report(paths: EntryPaths) -> EntryReport:
     identity = paths.name.partition("/")[0]
-    marker = None
+    marker = read_marker(paths)
     changed_at = 0.0
-    with contextlib.suppress(FileNotFoundError), open(paths.at(MARKER), "rb") as file:
-        marker = decode_marker(file.read())
-        changed_at = os.fstat(file.fileno()).st_mtime
+    with contextlib.suppress(FileNotFoundError):
+        changed_at = os.lstat(paths.at(MARKER)).st_mtime
     kept = read_kept(paths) if marker is not None else None
     size, newest = _size(paths, recorded=marker is not None)
     return EntryReport(
@@ -109,7 +114,7 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
         if not stat.S_ISDIR(status.st_mode):
             total += status.st_size
         elif entry.name != ASSET or payload is None:
-            size, below = _walked(entry.path)
+            size, below = walked(entry.path)
             total, newest = total + size, max(newest, below)
     return total, newest
 
@@ -117,13 +122,14 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
 def _recorded_size(paths: EntryPaths) -> int | None:
     """What the fingerprint says, which saves looking at every file."""
     try:
-        with open(paths.at(FINGERPRINT), "rb") as file:
+        with open(paths.at(FINGERPRINT), "rb", opener=at_once) as file:
             return int(json.loads(file.readline(_HEADER_LIMIT))["size"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def _walked(top: str) -> tuple[int, float]:
+def walked(top: str) -> tuple[int, float]:
+    """The bytes of all files below a folder, and when a folder of it changed last."""
     total, newest = 0, 0.0
     for directory, _, names in os.walk(top):
         with contextlib.suppress(FileNotFoundError):

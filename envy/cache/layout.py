@@ -8,6 +8,7 @@
       locks/exclusive/<name>.lock
       locks/cache/<name>.lock                                  what the whole cache is locked for
       projects/<project>/<set>.json                            what the syncs of a project used
+      resolved/<manifest>.answer                               what a manifest came to
       durations/<project>.json                                 how long its packages took
       leases/<process>.json, .lock                             what running commands rely upon
       jobservers/<command>                                     FIFOs of commands that run scripts
@@ -26,6 +27,7 @@ from blake3 import blake3
 
 from envy.errors import InternalError
 
+RECIPES = "recipes"
 MARKER = "envy-complete"
 FINGERPRINT = "envy-fingerprint.blake3"
 INGREDIENTS = "envy-ingredients.json"
@@ -118,7 +120,12 @@ class CacheLayout:
 
     def recipes_dir(self, identity: str, source_hash: str) -> Path:
         """Where the recipe file fetched from one source is kept."""
-        return Path(f"{self.root}", "recipes", _part(identity), _part(source_hash))
+        return Path(f"{self.root}", RECIPES, _part(identity), _part(source_hash))
+
+    @property
+    def recipes_root(self) -> Path:
+        """Where the recipe files that were fetched are."""
+        return Path(f"{self.root}", RECIPES)
 
     def entry(self, identity: str, platform_arch: str, key_hex: str) -> EntryPaths:
         """The entry of a key; `platform_arch` is such as `linux-x86_64`."""
@@ -150,6 +157,16 @@ class CacheLayout:
         return Path(f"{self.root}", "locks", "cache", f"{_part(name)}.lock")
 
     @property
+    def locks_root(self) -> Path:
+        """Where all locks are."""
+        return Path(f"{self.root}", "locks")
+
+    @property
+    def logs_root(self) -> Path:
+        """Where the logs of all attempts are."""
+        return Path(f"{self.root}", "logs")
+
+    @property
     def assets_root(self) -> Path:
         """Where all entries are."""
         return Path(f"{self.root}", "assets")
@@ -158,6 +175,11 @@ class CacheLayout:
     def projects_root(self) -> Path:
         """Where it is recorded which project used what."""
         return Path(f"{self.root}", "projects")
+
+    @property
+    def answers_root(self) -> Path:
+        """Where it is kept what manifests came to."""
+        return Path(f"{self.root}", "resolved")
 
     @property
     def durations_root(self) -> Path:

@@ -1,5 +1,7 @@
 """Leases: what running commands rely upon, so that gc leaves it alone.
 
+Entries are called by their names, and folders of recipe files as `recipes/<identity>/<folder>`.
+
 Guarantees
   An entry that is found complete after its lease was written stays until the lease ends: leases are
   written, and entries moved away, under one lock, which is held for moments only.
@@ -12,8 +14,8 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
+from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.lock import FileLock
 from envy.errors import CacheError
@@ -46,15 +48,18 @@ class Lease:
         self._names: set[str] = set()
 
     def hold(self, entries: Iterable[str]) -> None:
-        """Rely upon these entries, given by name, from now on."""
+        """Rely upon these, given by name, from now on."""
         names = set(entries)
         if names <= self._names:
             return
         with contextlib.suppress(CacheError, OSError), gate(self._layout):
             if self._alive.held or self._alive.try_acquire():
+                new = f"{self._stem}.new"
+                with open(new, "w", encoding="ascii") as file:
+                    json.dump(sorted(self._names | names), file)
+                # In its place as a whole: a full disk does not end what was relied upon before.
+                os.replace(new, f"{self._stem}.json")
                 self._names |= names
-                with open(f"{self._stem}.json", "w", encoding="ascii") as file:
-                    json.dump(sorted(self._names), file)
 
     def release(self) -> None:
         """Rely upon nothing any more."""
@@ -64,26 +69,43 @@ class Lease:
             self._names.clear()
 
 
-def leased_entries(layout: CacheLayout) -> set[str]:
-    """The entries of all leases that are held; the gate must be held. Clears dead ones away.
+def leased_names(layout: CacheLayout) -> set[str]:
+    """What all leases that are held name; the gate must be held. Clears dead ones away.
 
     Raises:
         CacheError: whether a lease is held cannot be told.
     """
     found: set[str] = set()
-    for path in sorted(Path(layout.leases_root).glob("*.json")):
-        stem = str(path.with_suffix(""))
+    top = str(layout.leases_root)
+    try:
+        names = os.listdir(top)
+    except (FileNotFoundError, NotADirectoryError):
+        return found
+    except OSError as error:
+        raise explained(error, doing="read the leases of the cache", path=top) from error
+    # A process may have died with any of its files alone.
+    for stem in sorted({os.path.join(top, name.rpartition(".")[0]) for name in names}):
         alive = FileLock(f"{stem}.lock")
         if alive.try_acquire():
             _forget(stem)
             alive.release()
             continue
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            found.update(json.loads(path.read_text(encoding="ascii")))
+        found |= _named_by(f"{stem}.json")
     return found
 
 
+def _named_by(path: str) -> set[str]:
+    try:
+        with open(path, encoding="ascii") as file:
+            return set(json.load(file))
+    except (FileNotFoundError, ValueError, TypeError):
+        return set()
+    except OSError as error:
+        # What somebody relies upon must not seem to be free.
+        raise explained(error, doing="read a lease of the cache", path=path) from error
+
+
 def _forget(stem: str) -> None:
-    for suffix in (".json", ".lock"):
+    for suffix in (".json", ".new", ".lock"):
         with contextlib.suppress(OSError):
             os.unlink(stem + suffix)

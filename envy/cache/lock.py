@@ -4,9 +4,10 @@ Guarantees
   At most one FileLock of a path is held, in whatever thread of whatever process.
   A lock ends with its process, however that ended; a child that was being started then does not
   keep it.
-  The lock file is never removed here: a waiter on the removed file and a newcomer on a new one
-  would both hold "the" lock. Should somebody else remove it, whoever acquires notices and starts
-  over on the file that has the name now.
+  The lock file is removed by its holder alone, before it lets go, if at all. A waiter on the
+  removed file and a newcomer on a new one do not both hold "the" lock: that takes the lock of the
+  file that has the name, which whoever acquires looks for once the lock is granted, and starts over
+  if the name is gone or another file's. So it is, too, should anybody else remove the file.
   An owner writes who it is and which process groups it runs, and empties the file before it lets
   go. A record that is found on acquiring is therefore that of an owner who died; groups in it that
   are still the same have ended, to the last process, before acquiring returns.
@@ -26,12 +27,15 @@ import json
 import os
 import select
 import signal
+import stat
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from blake3 import blake3
 
 from envy.cache.filesystem import explained
 from envy.errors import CacheError, Cancelled, InternalError
@@ -41,6 +45,7 @@ from envy.platform import process_start_time
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500
 MARK = "ENVY_ATTEMPT"
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -117,13 +122,28 @@ class FileLock:
                 os.ftruncate(descriptor, 0)
             # Closing alone would not do: a child that is just being started has a copy until it
             # executes its program.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
+    def remove(self) -> None:
+        """Let go and take the file away, which nobody is likely to want again.
+
+        Whoever waits for it starts over on a new file. The name goes before the lock: the other way
+        round, it could be that of somebody who holds the lock by then.
+        """
+        if self.held:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+            self.release()
+
     def mark(self) -> dict[str, str]:
-        """Variables for what works under this lock, by which it is found should its owner die."""
-        return {MARK: _mark_of(_this_process(), self.path)}
+        """The variable for what works under this lock, by which it is found should its owner die.
+
+        Each lock has a name of its own for it: programs may work under several.
+        """
+        return {_mark_name(self.path): _mark_of(_this_process())}
 
     def owner(self) -> LockOwner | None:
         """Who holds the lock, or held it when it died; None if nobody does."""
@@ -179,9 +199,9 @@ class FileLock:
         previous = _read_record(descriptor) if size else None
         if previous is not None:
             end_orphans(previous.groups, path=self.path)
-            mark = _mark_of({"pid": previous.pid, "start_time": previous.start_time}, self.path)
+            mark = _mark_of({"pid": previous.pid, "start_time": previous.start_time})
             with released():
-                _end_marked(f"{MARK}={mark}".encode("utf-8", "surrogateescape"))
+                _end_marked(f"{_mark_name(self.path)}={mark}".encode("ascii"))
         with self._changing:
             self._groups = {}
             self._since = time.time()
@@ -208,14 +228,19 @@ class FileLock:
             raise explained(error, doing="write to a lock file", path=self.path) from error
 
 
-def _mark_of(process: Mapping[str, object], path: str) -> str:
-    return f"{process['pid']}:{process['start_time']}:{path}"
+def _mark_name(path: str) -> str:
+    return f"{MARK}_{blake3(os.fsencode(path)).hexdigest()[:16]}"
+
+
+def _mark_of(process: Mapping[str, object]) -> str:
+    return f"{process['pid']}:{process['start_time']}"
 
 
 def _open(path: str) -> int:
     while True:
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            # No link is followed: the file that has the name is what everybody locks.
+            return os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
 
@@ -234,6 +259,8 @@ def _is_at(here: os.stat_result, path: str) -> bool:
         there = os.stat(path)
     except FileNotFoundError:
         return False
+    if not stat.S_ISREG(there.st_mode):
+        raise FileExistsError(errno.EEXIST, "is no file", path)
     return os.path.samestat(here, there)
 
 

@@ -14,6 +14,7 @@ from envy.cache.layout import ASSET, DEPLOYED, MARKER, EntryPaths
 from envy.cache.marker import Marker, decode_marker
 
 _MARKER_LIMIT = 65536
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,11 @@ def payload_is_empty(entry: EntryPaths) -> bool:
         raise explained(error, doing="read the cache", path=entry.at(ASSET)) from error
 
 
+def at_once(path: str, flags: int) -> int:
+    """An opener for files of the cache: a pipe that somebody put in their place says nothing."""
+    return os.open(path, flags | _AT_ONCE)
+
+
 def names_in(directory: str) -> list[str]:
     """The names in a directory of the cache, sorted.
 
@@ -103,11 +109,13 @@ def names_in(directory: str) -> list[str]:
 
 def _read(path: str) -> bytes | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = at_once(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         return os.read(descriptor, _MARKER_LIMIT)
+    except IsADirectoryError:
+        return b""  # what has the name says nothing
     finally:
         os.close(descriptor)
 

@@ -24,6 +24,7 @@ from envy.cache.answer import (
     facts,
 )
 from envy.cache.marker import Marker, encode_marker
+from envy.cache.read import at_once
 from envy.evidence import Evidence
 from envy.file_digest import one_digest
 
@@ -81,13 +82,14 @@ def save_answer(
             file.write(body)
         os.replace(making, path)
     except OSError:
-        Path(making).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            os.unlink(making)
 
 
 def basis_of(path: str) -> tuple[str, Sequence[str]]:
     """The manifest that an answer is for, and the files it rests on; nothing if it is damaged."""
     try:
-        with open(path, "rb", 0) as file:
+        with open(path, "rb", 0, opener=at_once) as file:
             rows = columns_of(file.read())
         if rows is None:
             return "", ()

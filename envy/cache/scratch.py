@@ -23,7 +23,11 @@ class ScratchLayout(CacheLayout):
         own = CacheLayout(self.scratch).recipes_dir(identity, source_hash)
         known = CacheLayout.recipes_dir(self, identity, source_hash)
         if known.is_dir() and not own.exists():
-            shutil.copytree(known, own, symlinks=True)
+            try:
+                shutil.copytree(known, own, symlinks=True)
+            except (OSError, shutil.Error):
+                # A gc may remove it meanwhile; then it is fetched.
+                shutil.rmtree(own, ignore_errors=True)
         return own
 
     def log_root(self, identity: str, key16: str) -> Path:
@@ -37,3 +41,12 @@ class ScratchLayout(CacheLayout):
     def exclusive_lock_path(self, name: str) -> Path:
         """The lock behind `exclusive = name`."""
         return CacheLayout(self.scratch).exclusive_lock_path(name)
+
+    def shared_lock_path(self, name: str) -> Path:
+        """The lock of something that concerns the whole cache, which nobody else looks at."""
+        return CacheLayout(self.scratch).shared_lock_path(name)
+
+    @property
+    def leases_root(self) -> Path:
+        """Nothing is relied upon: whoever plans uses no package."""
+        return CacheLayout(self.scratch).leases_root

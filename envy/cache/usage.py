@@ -14,12 +14,15 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
+from envy.cache.read import at_once
 from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
 
 __all__ = ["BUILD", "FRESH", "RUN", "Use", "UseSet", "Uses", "is_fresh", "read_uses", "record_use"]
 
 FORMAT = 1
+DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +71,28 @@ def record_use(layout: CacheLayout, used: UseSet) -> None:
                 "whole": used.whole,
                 "entries": dict(used.entries),
             }
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            new = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.new"
+            _write_whole(path, json.dumps(row))
+
+
+def _write_whole(path: str, text: str) -> None:
+    new = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.new"
+    while True:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
             with open(new, "w", encoding="ascii") as file:
-                json.dump(row, file)
-            os.replace(new, path)
+                file.write(text)
+        except FileNotFoundError:
+            continue  # gc removed the folder, which had been empty
+        break
+    os.replace(new, path)
 
 
 def read_uses(layout: CacheLayout) -> Uses:
-    """All records; what cannot be read says nothing."""
+    """All records; what is damaged says nothing.
+
+    Raises:
+        CacheError: a record cannot be read: what it names must not seem to be unused.
+    """
     uses = Uses()
     for folder in _names(str(layout.projects_root)):
         directory = os.path.join(layout.projects_root, folder)
@@ -99,7 +115,11 @@ def read_uses(layout: CacheLayout) -> Uses:
 
 
 def used_since(layout: CacheLayout, known: Uses) -> set[str]:
-    """Entries of records that are newer than what was read before."""
+    """Entries of records that are newer than what was read before.
+
+    Raises:
+        CacheError: a record cannot be read.
+    """
     names: set[str] = set()
     for folder in _names(str(layout.projects_root)):
         for path, at in _records_in(os.path.join(layout.projects_root, folder)):
@@ -117,23 +137,33 @@ def _names(directory: str) -> list[str]:
         return sorted(os.listdir(directory))
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise explained(error, doing="read a record of use", path=directory) from error
 
 
 def _records_in(directory: str) -> Iterable[tuple[str, float]]:
     for name in _names(directory):
         path = os.path.join(directory, name)
-        with contextlib.suppress(OSError):
-            if name.endswith(".json"):
+        if name.endswith(".json"):
+            try:
                 yield path, os.stat(path).st_mtime
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise explained(error, doing="read a record of use", path=path) from error
 
 
 def _read(path: str) -> UseSet | None:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="ascii", opener=at_once) as file:
             row = json.load(file)
         if row["format"] != FORMAT:
             return None
         entries = {str(name): str(purpose) for name, purpose in row["entries"].items()}
         return UseSet(project=str(row["project"]), whole=bool(row["whole"]), entries=entries)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise explained(error, doing="read a record of use", path=path) from error
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None

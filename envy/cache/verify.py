@@ -11,6 +11,7 @@ from blake3 import blake3
 from envy.cache.filesystem import explained
 from envy.cache.fingerprint import FORMAT
 from envy.cache.layout import ASSET, FINGERPRINT, EntryPaths
+from envy.cache.read import at_once
 from envy.cache.trees import DIRECTORY, LINK, Member, chunks, members
 from envy.errors import CacheError
 
@@ -54,7 +55,7 @@ def read_fingerprint(entry: EntryPaths) -> Recorded | None:
     """
     path = entry.at(FINGERPRINT)
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="ascii", errors="replace", opener=at_once) as file:
             return parse_fingerprint(file.read())
     except FileNotFoundError:
         return None
@@ -128,13 +129,15 @@ def _difference(member: Member, row: Row, *, writable: bool) -> str:
     if member.kind != row.kind:
         return f"was a {row.kind} and is a {member.kind}"
     mode = stat.S_IMODE(member.status.st_mode)
+    found = []
+    if member.kind != DIRECTORY:
+        if member.kind != LINK and member.status.st_size != row.size:
+            found.append(f"changed: it had {row.size} bytes and has {member.status.st_size}")
+        elif digest_of(member) != row.digest:
+            found.append("changed: its content is another")
     if member.kind != LINK and mode != row.mode and not writable:
-        return f"its mode was {row.mode:o} and is {mode:o}"
-    if member.kind == DIRECTORY:
-        return ""
-    if member.kind != LINK and member.status.st_size != row.size:
-        return f"changed: it had {row.size} bytes and has {member.status.st_size}"
-    return "" if digest_of(member) == row.digest else "changed: its content is another"
+        found.append(f"its mode was {row.mode:o} and is {mode:o}")
+    return "; ".join(found)
 
 
 def digest_of(member: Member) -> str:

@@ -14,6 +14,7 @@ Guarantees
 
 import contextlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,17 +57,21 @@ class Attempt:
         """Whether nobody else began an attempt, or published, since this one began.
 
         Asked after the lock was let go at a closed gate and taken again.
+
+        Raises:
+            CacheError: that cannot be told, for want of descriptors say.
         """
+        path = self.entry.at(ATTEMPT)
         try:
-            descriptor = os.open(self.entry.at(ATTEMPT), os.O_RDONLY)
-        except OSError:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                return os.read(descriptor, len(self.token) + 1) == self.token
+            finally:
+                os.close(descriptor)
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        try:
-            return os.read(descriptor, len(self.token) + 1) == self.token
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
+        except OSError as error:
+            raise explained(error, doing="look after an attempt in the cache", path=path) from error
 
 
 def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> Attempt:
@@ -80,8 +85,10 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
         if not files.make_dir(entry.location):
             forget_payload(entry, files)
             with released():
-                files.remove_tree(entry.at(ASSET))
-                files.remove_tree(entry.at(WORK))
+                for name in (ASSET, WORK):
+                    files.remove_tree(entry.at(name))
+                for name in (f"{MARKER}.new", FINGERPRINT, INGREDIENTS):
+                    _remove_unless_file(entry.at(name), files)
         for name in (ASSET, FETCH, WORK, STAGE, TMP):
             _make_real_dir(entry.at(name), files)
         files.write_file(entry.at(ATTEMPT), attempt.token)
@@ -220,6 +227,8 @@ def discard(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
 def prune_logs(log_root: Path, *, keep: int = 5, files: FileSystem = REAL) -> None:
     """Keep the logs of the last attempts at a key; what cannot be removed stays until later."""
     with contextlib.suppress(OSError):
+        if os.path.islink(log_root):
+            return  # what it leads to is not envy's
         for name in sorted(os.listdir(log_root))[: -keep or None]:
             files.remove_tree(os.path.join(log_root, name))
 
@@ -233,12 +242,21 @@ def _make_real_dir(path: str, files: FileSystem) -> None:
         files.make_dir(path)
 
 
+def _remove_unless_file(path: str, files: FileSystem) -> None:
+    """Remove what is no plain file from a place where one will be written."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            files.remove_tree(path)
+
+
 def forget_payload(entry: EntryPaths, files: FileSystem) -> None:
     """Remove what says that a payload is there, on the disk too, before the payload is touched.
 
     Raises:
         OSError: a step failed.
     """
+    for name in (MARKER, DEPLOYED):
+        _remove_unless_file(entry.at(name), files)
     if files.remove(entry.at(MARKER)):
         with released():
             files.flush_dirs([entry.location])

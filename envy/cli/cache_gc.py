@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -21,13 +23,31 @@ from envy.cache.collect import (
 )
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.lease import gate, leased_entries
+from envy.cache.lease import gate, leased_names
+from envy.cache.leftovers import (
+    ANSWER,
+    LOGS,
+    RECIPE,
+    Leftover,
+    Ruling,
+    find_leftovers,
+    judge_leftovers,
+    remove_leftovers,
+    tidy,
+)
 from envy.cache.usage import Uses, read_uses
 from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
-from envy.console.text import format_size, write_line
+from envy.cli.waiting import wait_for
+from envy.console.text import format_size, safe_line, write_line
+from envy.errors import CacheError
 
+_NOUNS = {
+    RECIPE: ("recipe", "recipes"),
+    ANSWER: ("answer", "answers"),
+    LOGS: ("logs of", "logs"),
+}
 _SPANS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -63,7 +83,7 @@ def parse_size(_context: object, _parameter: object, text: str | None) -> int | 
     "--max-size",
     callback=parse_size,
     metavar="SIZE",
-    help="Also remove, oldest use first, until the cache is no larger (20G, 500M).",
+    help="Also remove, oldest use first, until packages take no more (20G, 500M).",
 )
 @click.option("--only-current", is_flag=True, help="Keep only what projects' last syncs used.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
@@ -77,9 +97,10 @@ def command(
 ) -> None:
     """Remove packages that no sync of a known project has used for 30 days, oldest use first.
 
-    What a running command relies upon, what was used within a day, and with --max-size what a
-    project needs to run, is never removed. No manifest is read. A removed package is made anew
-    when it is needed again.
+    Recipe files, logs and remembered answers that were not used for so long go, too. What a running
+    command relies upon, what was used within a day, and with --max-size what a project needs to
+    run, is never removed. No manifest is read. A removed package is made anew when it is needed
+    again.
     """
     layout = CacheLayout(cache_root(settings))
     rules = Rules(
@@ -87,52 +108,90 @@ def command(
         max_size=max_size,
         only_current=only_current,
     )
-    if dry_run or not layout.root.is_dir():
-        verdicts = _verdicts(layout, read_uses(layout), rules)
-        going = [verdict for verdict in verdicts if verdict.goes]
-        _tell(settings, verdicts)
-        _sum_up("would free", sum(v.entry.size for v in going), going, verdicts)
+    if dry_run:
+        _tell(settings, _plan(layout, read_uses(layout), rules))
         return
-    with collecting(layout):
+    if not layout.root.is_dir():
+        _tell(settings, _Plan((), ()), _Done(Collected(), (), 0))
+        return
+    with collecting(layout, wait=wait_for):
         empty_trash(layout)
         uses = read_uses(layout)
-        verdicts = _verdicts(layout, uses, rules)
-        done = collect(layout, verdicts, uses)
+        planned = _plan(layout, uses, rules)
+        done = collect(layout, planned.verdicts, uses)
+        gone = remove_leftovers(layout, planned.rulings)
         forget_old_uses(uses, rules)
-    _tell(settings, verdicts, done)
-    _sum_up("freed", done.freed, done.removed, verdicts)
+        locks = tidy(layout, now=rules.now)
+    _tell(settings, planned, _Done(done, gone, locks))
 
 
-def _verdicts(layout: CacheLayout, uses: Uses, rules: Rules) -> list[Verdict]:
-    inventory = take_inventory(layout)
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    verdicts: Sequence[Verdict]
+    rulings: Sequence[Ruling]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    entries: Collected
+    leftovers: Sequence[Ruling]
+    locks: int
+
+
+def _plan(layout: CacheLayout, uses: Uses, rules: Rules) -> _Plan:
+    inventory, leftovers = take_inventory(layout), find_leftovers(layout)
     leased: set[str] = set()
-    if inventory.entries:
-        with gate(layout):
-            leased = leased_entries(layout)
-    return plan(inventory, uses, leased, rules)
+    if inventory.entries or leftovers:
+        # Where nothing can be written nothing can be leased; only the removal insists.
+        with contextlib.suppress(CacheError), gate(layout):
+            leased = leased_names(layout)
+    rulings = judge_leftovers(leftovers, leased, unused_for=rules.unused_for, now=rules.now)
+    return _Plan(plan(inventory, uses, leased, rules), rulings)
 
 
-def _tell(settings: Settings, verdicts: Sequence[Verdict], done: Collected | None = None) -> None:
-    removed = [verdict for verdict in verdicts if verdict.goes] if done is None else done.removed
-    spared = [] if done is None else done.spared
-    for verdict in verdicts:
-        row = f"{format_size(verdict.entry.size):>11}  {verdict.entry.key}: "
-        if verdict in spared:
-            write_line(sys.stdout, f"kept     {row}it is in use after all")
-        elif verdict in removed:
-            write_line(
-                sys.stdout,
-                f"removed  {row}{verdict.reason}" if done else f"goes     {row}{verdict.reason}",
-            )
-        elif settings.verbose:
-            write_line(sys.stdout, f"kept     {row}{verdict.reason}")
-
-
-def _sum_up(word: str, freed: int, removed: Sequence[Verdict], verdicts: Sequence[Verdict]) -> None:
-    rest = sum(verdict.entry.size for verdict in verdicts) - freed
-    noun = "entry" if len(removed) == 1 else "entries"
+def _tell(settings: Settings, planned: _Plan, done: _Done | None = None) -> None:
+    entries, others = planned.verdicts, planned.rulings
+    going = [verdict for verdict in entries if verdict.goes]
+    going_too = [ruling for ruling in others if ruling.goes]
+    gone = going if done is None else done.entries.removed
+    gone_too = going_too if done is None else done.leftovers
+    word = "goes" if done is None else "removed"
+    for verdict in entries:
+        row = f"{format_size(verdict.entry.size):>11}  {verdict.entry.key}"
+        _tell_one(settings, word, row, verdict.reason, goes=verdict.goes, gone=verdict in gone)
+    for ruling in others:
+        one = ruling.leftover
+        row = f"{format_size(one.size):>11}  {_NOUNS[one.kind][0]} {_shown(one)}"
+        _tell_one(settings, word, row, ruling.reason, goes=ruling.goes, gone=ruling in gone_too)
+    if done is not None and done.locks and settings.verbose:
+        write_line(sys.stdout, f"removed  {_count(done.locks, 'lock file')} without an entry")
+    freed = sum(v.entry.size for v in gone) + sum(r.leftover.size for r in gone_too)
+    counted = [_count(len(gone), "entry", "entries")]
+    for kind, nouns in _NOUNS.items():
+        number = sum(ruling.leftover.kind == kind for ruling in gone_too)
+        counted += [_count(number, *nouns)] if number else []
+    rest = sum(v.entry.size for v in entries) - sum(v.entry.size for v in gone)
     write_line(
         sys.stdout,
-        f"{word} {format_size(freed)} ({freed} bytes, {len(removed)} {noun}); "
-        f"{format_size(rest)} left in {len(verdicts) - len(removed)}",
+        f"{'would free' if done is None else 'freed'} {format_size(freed)} ({freed} bytes, "
+        f"{', '.join(counted)}); {format_size(rest)} left in {len(entries) - len(gone)}",
     )
+
+
+def _tell_one(
+    settings: Settings, word: str, row: str, reason: str, *, goes: bool, gone: bool
+) -> None:
+    if gone:
+        write_line(sys.stdout, f"{word:8} {row}: {reason}")
+    elif goes:
+        write_line(sys.stdout, f"{'kept':8} {row}: it is in use after all")
+    elif settings.verbose:
+        write_line(sys.stdout, f"{'kept':8} {row}: {reason}")
+
+
+def _shown(one: Leftover) -> str:
+    return safe_line(one.name if one.kind == ANSWER else one.name.partition("/")[2])
+
+
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

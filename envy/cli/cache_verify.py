@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import click
 
-from envy.cache.collect import empty_trash, move_to_trash
+from envy.cache.collect import collecting, empty_trash, move_to_trash
 from envy.cache.inventory import EntryReport, take_inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.lease import gate, leased_entries
+from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
 from envy.cache.verify import verify
 from envy.cli.cache_root import cache_root
@@ -20,6 +20,7 @@ from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
 from envy.cli.outcome import end_unless_done
 from envy.cli.settings import Settings, current_directory
+from envy.cli.waiting import wait_for
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
 from envy.errors import DeclarationError, ManifestError, QueryNotFound
@@ -47,8 +48,9 @@ def command(settings: Settings, queries: tuple[str, ...], *, repair: bool) -> in
     write_line(sys.stdout, f"verified {len(chosen)} {noun}: {len(damaged)} damaged")
     if not damaged or not repair:
         return FAILURE if damaged else SUCCESS
-    removed = [entry for entry in damaged if _remove(layout, entry)]
-    empty_trash(layout)
+    with collecting(layout, wait=wait_for):
+        removed = [entry for entry in damaged if _remove(layout, entry)]
+        empty_trash(layout)
     _make_anew(settings, removed)
     return SUCCESS if len(removed) == len(damaged) else FAILURE
 
@@ -95,7 +97,7 @@ def _remove(layout: CacheLayout, entry: EntryReport) -> bool:
     if lock.try_acquire():
         try:
             with gate(layout):
-                if entry.paths.name not in leased_entries(layout):
+                if entry.paths.name not in leased_names(layout):
                     move_to_trash(layout, entry.paths)
                     return True
         finally:

@@ -12,6 +12,7 @@ from envy.cache.layout import CacheLayout
 from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings, absolute_path
+from envy.cli.waiting import wait_for
 from envy.console.text import safe_line, write_line
 from envy.errors import UsageError
 
@@ -32,7 +33,7 @@ def command(settings: Settings, file: Path) -> None:
     if not file.is_file():
         raise UsageError(f"there is no file {file}", hint="envy export QUERY -o FILE writes one")
     layout = CacheLayout(cache_root(settings))
-    for imported in import_bundle(layout, file):
+    for imported in import_bundle(layout, file, wait=wait_for):
         write_line(sys.stdout, safe_line(_told(imported)))
 
 

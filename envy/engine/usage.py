@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from envy.cache.recipes import name_of
 from envy.cache.usage import BUILD, RUN, UseSet, is_fresh, record_use
 from envy.interpreter import released
 from envy.recipe import Recipe
@@ -36,8 +37,14 @@ def recorded(engine: Engine, goals: Sequence[RecipeKey]) -> Iterator[None]:
 
 
 def rely_upon(engine: Engine) -> None:
-    """Lease every entry whose key is known, before it is looked up in earnest."""
-    names = [recipe.entry.name for recipe in engine.recipes.values() if recipe.entry is not None]
+    """Lease every entry whose key is known, before it is looked up in earnest; and recipe files.
+
+    Those may be loaded again later.
+    """
+    layout, recipes = engine.services.layout, engine.recipes.values()
+    names = [recipe.entry.name for recipe in recipes if recipe.entry is not None]
+    kept = {name_of(layout, recipe.path) for recipe in recipes if recipe.path is not None}
+    names += sorted(kept - {""})
     with released():
         engine.lease.hold(names)
 

@@ -16,6 +16,7 @@ from typing import cast
 
 from blake3 import blake3
 
+from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
 from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
 from envy.lua.convert import LuaFunction, LuaValue
@@ -52,11 +53,11 @@ def custom_folder(recipe: Recipe, engine: Engine) -> Path:
 
 def is_brought(recipe: Recipe, engine: Engine) -> bool:
     """Whether what the source brings is there already; its tools have their entry keys."""
-    return _is_fetched(custom_folder(recipe, engine))
+    return _is_fetched(custom_folder(recipe, engine), engine)
 
 
-def _is_fetched(folder: Path) -> bool:
-    return (folder / RECIPE_FILE).is_file()
+def _is_fetched(folder: Path, engine: Engine) -> bool:
+    return find_kept(engine.services.layout, folder) and (folder / RECIPE_FILE).is_file()
 
 
 def fetch_custom(recipe: Recipe, engine: Engine) -> Path:
@@ -66,12 +67,12 @@ def fetch_custom(recipe: Recipe, engine: Engine) -> Path:
         FetchError: it left no recipe.lua; whatever the function raises.
     """
     folder = custom_folder(recipe, engine)
-    if not _is_fetched(folder):
+    if not _is_fetched(folder, engine):
         layout = engine.services.layout
         lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
         since = time.monotonic()
         try:
-            if not _is_fetched(folder):
+            if not _is_fetched(folder, engine):
                 _run(recipe, engine, folder)
         finally:
             release_lock(recipe, engine, lock, since)

@@ -11,6 +11,7 @@ from typing import Any, cast
 from blake3 import blake3
 
 from envy import events as ev
+from envy.cache.recipes import find_kept
 from envy.cache.trees import read_file
 from envy.errors import DeclarationError, FetchError
 from envy.file_digest import file_digest
@@ -168,7 +169,7 @@ def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
     folder = layout.recipes_dir(recipe.key.identity, name)
     if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
         recipe.evidence.lasting = False  # what is there may be another by the next run
-    if not folder.is_dir():
+    if not find_kept(layout, folder):
         folder = _fetch_recipe(recipe, engine, pinned, folder)
     return _inside(folder, recipe)
 
@@ -185,6 +186,7 @@ def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path
     What is there is never replaced, since another process may be reading it: a file without digest
     is fetched each time, and kept in a folder of its own for each content.
     """
+    import os
     import shutil
     import time
 
@@ -195,7 +197,7 @@ def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path
     since = time.monotonic()
     making = folder.with_name(folder.name + ".new")
     try:
-        if folder.is_dir():
+        if find_kept(layout, folder):
             return folder
         shutil.rmtree(making, ignore_errors=True)
         [fetched] = fetch_batch(recipe, engine, [item], making)
@@ -206,7 +208,8 @@ def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path
             fetched.path.rename(making / "recipe.lua")
             if not (item.sha256 or item.blake3):
                 folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
-        if not folder.is_dir():
+        if not find_kept(layout, folder):
+            os.utime(content)  # an archive may say that it is old
             content.rename(folder)
         return folder
     except OSError as error:

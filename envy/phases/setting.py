@@ -22,7 +22,7 @@ from envy.phases.environment import script_environment
 from envy.phases.log import PhaseLog
 from envy.phases.secrets import secrets_of
 from envy.phases.surface import Engine
-from envy.platform import process_start_time
+from envy.phases.work import marks, noted_children
 from envy.process import Completed, OnOutput, run_argv
 from envy.recipe import Recipe
 from envy.shell import Shell, describe_script, run_script, script_text, shell_from_value
@@ -125,7 +125,7 @@ class Setting:
                     cwd=str(cwd),
                 )
             )
-        variables = {**self.environment, **(options.env or {}), **self._mark()}
+        variables = {**self.environment, **(options.env or {}), **marks(self.recipe)}
         with (
             self._terminal(interactive=options.interactive),
             self._admission(variables) as admission,
@@ -134,7 +134,7 @@ class Setting:
                 cwd=cwd,
                 environment={**variables, **admission.variables},
                 descriptors=admission.descriptors,
-                children=self._children(),
+                children=noted_children(self.recipe, self.engine.services),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
                 shown=shown,
                 on_output=self._on_output(quiet=options.quiet),
@@ -161,10 +161,6 @@ class Setting:
     def _on_output(self, *, quiet: bool) -> OnOutput:
         return functools.partial(self.log.output, quiet=quiet)
 
-    def _mark(self) -> Mapping[str, str]:
-        """By which whoever takes the lock from a dead envy finds what that one has started."""
-        return self.recipe.lock.mark() if self.recipe.lock is not None else {}
-
     def _admission(
         self, variables: Mapping[str, str]
     ) -> contextlib.AbstractContextManager[Admission]:
@@ -173,17 +169,6 @@ class Setting:
         if jobserver is None or self.phase not in _ADMITTED or "MAKEFLAGS" in variables:
             return contextlib.nullcontext(NOT_ADMITTED)
         return jobserver.admission()
-
-    def _children(self) -> object:
-        """The registry of children; groups are noted in the entry lock while it is held."""
-        children = self.engine.services.children
-        lock = self.recipe.lock
-        if lock is None:
-            return children
-        return children.hooked(
-            on_start=lambda group: lock.record_group(group, process_start_time(group)),
-            on_end=lock.forget_group,
-        )
 
     def _terminal(self, *, interactive: bool) -> contextlib.AbstractContextManager[None]:
         if interactive:

@@ -10,6 +10,7 @@ from pathlib import Path
 from envy import events as ev
 from envy.phases.secrets import masked_text, secrets_of
 from envy.phases.surface import Engine
+from envy.phases.work import marks, noted_children
 from envy.process import run_argv
 from envy.recipe import Recipe
 from envy.sources import Scheme, SourceItem, scheme_of
@@ -52,8 +53,8 @@ def fetch_context(recipe: Recipe, engine: Engine) -> FetchContext:
         completed = run_argv(
             argv,
             cwd=cwd or services.project_dir,
-            environment=services.environment if env is None else env,
-            children=services.children,
+            environment={**(services.environment if env is None else env), **marks(recipe)},
+            children=noted_children(recipe, services),
             label=f"{recipe.key.canonical}: fetch",
             capture=True,
             timeout=timeout,

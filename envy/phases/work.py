@@ -1,10 +1,15 @@
 """The right to work on an entry: its lock, and the attempt that is made under it.
 
+And the right to work on a recipe file or, for `exclusive`, on the machine: those have locks of the
+same kind, and whatever is started while a recipe has any of them is noted in each.
+
 Guarantees
   An entry lock is tried without blocking; if somebody has it, the slot is given away while waiting.
   No entry lock is held while a recipe waits for a dependency: it is let go at a closed gate and
   taken again after. If the attempt is no longer ours then, the recipe starts over at fetch,
   reusing verified downloads; if somebody else completed it, there is nothing left to do.
+  Every program that a recipe starts is known from each lock that the recipe has then: whoever takes
+  one of them from a dead envy ends the program first.
 """
 
 from __future__ import annotations
@@ -16,10 +21,12 @@ from envy import events as ev
 from envy.cache.lock import FileLock
 from envy.cache.read import lookup
 from envy.cache.write import begin_attempt
+from envy.children import Children
 from envy.phase import RecipePhase
 from envy.phases.explanation import why_missing
 from envy.phases.log import log_key
-from envy.phases.surface import Engine
+from envy.phases.surface import Engine, Services
+from envy.platform import process_start_time
 from envy.recipe import Recipe
 
 
@@ -53,6 +60,7 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
                 wait_ms=round((time.monotonic() - started) * 1000),
             )
         )
+    recipe.locks.append(lock)
     return lock
 
 
@@ -67,7 +75,31 @@ def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -
                 hold_ms=round((time.monotonic() - since) * 1000),
             )
         )
+    recipe.locks.remove(lock)
     lock.release()
+
+
+def marks(recipe: Recipe) -> dict[str, str]:
+    """Variables by which a program is found, should envy die before it has noted the program."""
+    return {name: mark for lock in recipe.locks for name, mark in lock.mark().items()}
+
+
+def noted_children(recipe: Recipe, services: Services) -> Children:
+    """The registry of children for a recipe's programs; their groups are noted in its locks."""
+    locks = tuple(recipe.locks)
+    if not locks:
+        return services.children
+
+    def note(group: int) -> None:
+        start_time = process_start_time(group)
+        for lock in locks:
+            lock.record_group(group, start_time)
+
+    def forget(group: int) -> None:
+        for lock in locks:
+            lock.forget_group(group)
+
+    return services.children.hooked(on_start=note, on_end=forget)
 
 
 def take_entry(recipe: Recipe, engine: Engine) -> None:

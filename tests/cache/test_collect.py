@@ -57,7 +57,7 @@ def test_a_recorded_use_counts():
     assert gone([one], uses((one, RUN, 31, True))) == [one]
 
 
-def test_leased_entries_stay():
+def test_leased_names_stay():
     """What a command relies upon stays under every rule."""
     one = entry(1, age=400)
     leased = [one.paths.name]

@@ -9,8 +9,9 @@ import pytest
 
 import envy
 from envy.cache.layout import CacheLayout
-from envy.cache.lease import Lease, gate, leased_entries
+from envy.cache.lease import Lease, gate, leased_names
 from envy.cache.usage import RUN, UseSet, is_fresh, read_uses, record_use, used_since
+from envy.errors import CacheError
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def layout(tmp_path):
 
 def leased(layout):
     with gate(layout):
-        return leased_entries(layout)
+        return leased_names(layout)
 
 
 def test_lease(layout):
@@ -52,6 +53,51 @@ def test_lease_of_a_process_that_died(layout):
     assert len(list(layout.leases_root.iterdir())) == 2
     assert leased(layout) == set()
     assert list(layout.leases_root.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["1-x.lock", "1-x.json", "1-x.new"])
+def test_what_a_process_left_that_died_while_leasing(layout, name):
+    """A lease of which only a part was written is cleared away as well."""
+    layout.leases_root.mkdir(parents=True)
+    (layout.leases_root / name).write_text("")
+    assert leased(layout) == set()
+    assert list(layout.leases_root.iterdir()) == []
+
+
+def test_lease_that_cannot_be_extended(layout):
+    """What was relied upon stays so when more cannot be written down, on a full disk say."""
+    lease = Lease(layout)
+    lease.hold(["a"])
+    (name,) = layout.leases_root.glob("*.json")
+    name.with_suffix(".new").mkdir()
+    lease.hold(["b"])
+    assert leased(layout) == {"a"}
+    name.with_suffix(".new").rmdir()
+    lease.hold(["b"])
+    assert leased(layout) == {"a", "b"}
+    lease.release()
+
+
+def test_lease_that_cannot_be_read(layout):
+    """What somebody may rely upon does not seem to be free."""
+    lease = Lease(layout)
+    lease.hold(["a"])
+    (name,) = layout.leases_root.glob("*.json")
+    name.unlink()
+    name.symlink_to(name)
+    with pytest.raises(CacheError, match="cannot read a lease"):
+        leased(layout)
+    lease.release()
+
+
+def test_record_that_cannot_be_read(layout):
+    """What it names does not seem to be unused."""
+    record_use(layout, UseSet(project="/p", whole=True, entries={"a": RUN}))
+    (record,) = layout.projects_root.glob("*/*.json")
+    record.unlink()
+    record.symlink_to(record)
+    with pytest.raises(CacheError, match="cannot read a record of use"):
+        read_uses(layout)
 
 
 def test_lease_where_nothing_can_be_written(tmp_path):

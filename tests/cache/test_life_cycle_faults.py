@@ -1,13 +1,15 @@
 """Whatever step of an entry's whole life fails, or is the last: what is marked is whole.
 
 An entry is made, deployed, moved to the trash, made again, exported, imported elsewhere, rewritten
-for its new place and thrown away. Every step that changes the file system is made to fail with
-each error, or to be the last thing the process does. Then everything is done again, and succeeds.
+for its new place and thrown away; and what lies beside it is tidied up. Every step that changes the
+file system is made to fail with each error, or to be the last thing the process does. Then all of
+it is done again, and succeeds.
 """
 
 import errno
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from envy.cache.explanation import kept_text
 from envy.cache.filesystem import REAL
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
+from envy.cache.leftovers import find_leftovers, judge_leftovers, remove_leftovers
 from envy.cache.lock import FileLock
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.verify import verify
@@ -85,7 +88,22 @@ def throw_away(root, files):
     discard(entry_in(root), files=files)
 
 
-LIFE = (make, deploy, collect, bring, throw_away, make, collect)
+def forget(root, files):
+    """Let gc take recipe files, an answer and logs that nobody uses."""
+    layout = CacheLayout(root)
+    recipe = layout.recipes_dir("vendor.gn@r0", "0" * 16) / "recipe.lua"
+    log = layout.log_dir("local.driver@r0", "0" * 16, "stamp") / "install.log"
+    answer = layout.answers_root / f"{'0' * 16}.answer"
+    for path in (recipe, log, answer):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+        for aged in (path, path.parent, path.parent.parent):
+            os.utime(aged, (1, 1))
+    rulings = judge_leftovers(find_leftovers(layout), set(), unused_for=0, now=time.time())
+    assert remove_leftovers(layout, rulings, files=files) == rulings
+
+
+LIFE = (make, deploy, collect, bring, throw_away, forget, make, collect)
 
 
 def live(root, files):
@@ -123,6 +141,7 @@ def again(root):
     check(root)
     assert take_inventory(CacheLayout(root)).entries == []
     assert list((root / "trash").iterdir()) == []
+    assert find_leftovers(CacheLayout(root)) == []
 
 
 @pytest.mark.parametrize("halfway", [False, True])

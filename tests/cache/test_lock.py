@@ -317,6 +317,64 @@ def test_waiter_on_a_removed_file(path):
     assert with_newcomer == [False]
 
 
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="waiters cannot be seen here")
+def test_waiter_on_a_file_that_its_holder_removed(path):
+    """Whoever waits when a holder removes the file gets the lock of a new one, alone."""
+    holder, waiter, newcomer = FileLock(path), FileLock(path), FileLock(path)
+    holder.acquire()
+    had = []
+
+    def wait():
+        waiter.acquire()
+        had.append(path.stat().st_ino)
+        had.append(newcomer.try_acquire())
+        waiter.release()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not is_waited_for(path):
+        os.sched_yield()
+    removed = path.stat().st_ino
+    keep = path.open()  # so that no new file gets its number
+    holder.remove()
+    thread.join()
+    keep.close()
+    assert had[0] != removed
+    assert had[1] is False
+    assert not holder.held
+
+
+def test_excludes_while_the_file_is_removed_again_and_again(path, tmp_path):
+    """Processes of which each third removes the lock file lose no change of what it guards."""
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from envy.cache.lock import FileLock
+        counter = Path(sys.argv[2])
+        for number in range(200):
+            lock = FileLock(sys.argv[1])
+            lock.acquire()
+            counter.write_text(str(int(counter.read_text()) + 1))
+            lock.remove() if number % 3 == 0 else lock.release()
+        """
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(process(program, path, counter)) for _ in range(6)]
+        assert [worker.wait() for worker in workers] == [0] * 6
+    assert counter.read_text() == "1200"
+
+
+def test_removing_what_is_not_held(path):
+    """Only a holder removes the file."""
+    lock, other = FileLock(path), FileLock(path)
+    lock.acquire()
+    other.remove()
+    assert path.exists()
+    lock.remove()
+    assert not path.exists()
+
+
 def test_slot_is_free_while_waiting(path):
     """Whoever waits for a lock does not keep others from computing."""
     slot, lock, began = InterpreterSlot(), FileLock(path), threading.Event()

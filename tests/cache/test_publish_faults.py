@@ -107,13 +107,14 @@ def test_error_at_every_step(tmp_path, state, halfway, number, record_property):
         return files.met
 
     steps = every_step(run)
-    record_property("shown", f"publishing ({state}): a fault at each of {len(steps)} steps")
+    record_property("shown", f"publishing ({state}): {len(steps)} steps, each failed in 8 ways")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 @pytest.mark.parametrize("state", ["none", "failed", "complete"])
 @pytest.mark.parametrize("halfway", [False, True])
-def test_crash_at_every_step(tmp_path, state, halfway, record_property):
+@pytest.mark.parametrize("how", ["exit", "kill"])
+def test_crash_at_every_step(tmp_path, state, halfway, how, record_property):
     """A process that ends at any step leaves no marker over a partial payload, as above."""
 
     def run(step):
@@ -124,6 +125,8 @@ def test_crash_at_every_step(tmp_path, state, halfway, record_property):
 
             def crash():
                 os.write(tell, files.met.encode())
+                if how == "kill":
+                    os.kill(os.getpid(), signal.SIGKILL)
                 os._exit(CRASHED)
 
             files = FaultyFileSystem(step, crash, halfway=halfway)
@@ -135,7 +138,7 @@ def test_crash_at_every_step(tmp_path, state, halfway, record_property):
         with os.fdopen(told, "rb") as pipe:
             met = pipe.read().decode()
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert code == (CRASHED if met else 0)
+        assert code == ((-signal.SIGKILL if how == "kill" else CRASHED) if met else 0)
         check(entry)
         attempt_with(entry, KEY, PAYLOAD)
         assert lookup(entry, KEY).hit
@@ -143,7 +146,7 @@ def test_crash_at_every_step(tmp_path, state, halfway, record_property):
         return met
 
     steps = every_step(run)
-    record_property("shown", f"publishing ({state}): a fault at each of {len(steps)} steps")
+    record_property("shown", f"publishing ({state}): {len(steps)} steps, each crashed at in 4 ways")
 
 
 @pytest.mark.parametrize("halfway", [False, True])

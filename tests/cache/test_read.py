@@ -81,7 +81,8 @@ def test_damaged_marker(tmp_path, content):
 def test_unreadable_marker(tmp_path):
     """A marker that cannot be read is an error, for a miss would build in vain."""
     entry = entry_under(tmp_path)
-    entry.marker.mkdir(parents=True)
+    entry.directory.mkdir(parents=True)
+    entry.marker.symlink_to(entry.marker)
     with pytest.raises(CacheError, match="cannot read the cache"):
         lookup(entry, KEY)
 

@@ -32,6 +32,8 @@ def test_nothing_that_is_written_is_in_the_cache(layouts):
         scratch.exclusive_lock_path("apt"),
         scratch.log_dir(IDENTITY, "0" * 16, "stamp"),
         scratch.recipes_dir(IDENTITY, "0" * 16),
+        scratch.shared_lock_path("leases"),
+        scratch.leases_root,
     ]
     assert [path for path in paths if path.is_relative_to(cache.root)] == []
 

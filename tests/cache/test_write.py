@@ -148,3 +148,14 @@ def test_cache_that_cannot_be_made(tmp_path):
     with pytest.raises(CacheError, match="cannot prepare an entry") as caught:
         begin_attempt(entry, KEY)
     assert str(caught.value.path).startswith(str(Path(tmp_path, "cache")))
+
+
+def test_attempt_that_cannot_be_read(tmp_path):
+    """That an attempt cannot be looked after is told as what it is, not as somebody else's work."""
+    entry = CacheLayout(tmp_path).entry("local.gn@r0", "linux-x86_64", "0" * 64)
+    attempt = begin_attempt(entry, "0" * 64)
+    entry.attempt.unlink()
+    assert not attempt.still_ours()
+    entry.attempt.symlink_to(entry.attempt)
+    with pytest.raises(CacheError, match="cannot look after an attempt"):
+        attempt.still_ours()

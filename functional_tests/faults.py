@@ -1,0 +1,245 @@
+"""Real commands in which one call of the operating system goes wrong: run by test_faults.py.
+
+    LD_PRELOAD=faults.so python faults.py SCENARIO FOLDER FIRST STEP
+
+Every STEP-th call below the cache, from the FIRST on, is made to fail in four ways, or to be the
+last of the process in two. Then the command is run again, as it is, and succeeds.
+"""
+
+import collections
+import contextlib
+import ctypes
+import errno
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from rounds import DIGEST, serve
+
+from envy.cache.inventory import take_inventory
+from envy.cache.layout import CacheLayout
+from envy.cache.verify import verify
+from envy.cli.main import run_command_line
+
+importlib.import_module("envy.cli.cache")  # as rounds does for others, once for all processes
+
+EXIT, KILL = -1, -2
+WAYS = (EXIT, KILL, errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE)
+LONG_AGO = time.time() - 40 * 86400
+SYNC = ("sync", "--jobs", "1", "--fetch-jobs", "1")
+GC = ("cache", "gc")
+
+DATA = """identity = "vendor.data@r1"
+fetch = {{ source = "{url}/data.bin", sha256 = "{digest}" }}
+"""
+TOOL = """identity = "local.tool@r1"
+dependencies = {{ {{ recipe = "vendor.data@r1", source = "{url}/data.lua", sha256 = "{recipe}" }} }}
+install = [[echo start $$ >> {log}; mkdir part; echo 1 > part/1; ln -s part link
+if [ -e ../envy-complete ]; then echo late $$ >> {log}; fi; echo end $$ >> {log}]]
+deploy = function(ctx) ctx.run("touch {deployed}") end
+"""
+MACHINE = """identity = "local.machine@r1"
+check = "test -e {machine}"
+install = "touch {machine}"
+exclusive = "machine"
+"""
+
+
+class Place:
+    """A project with a package of each sort, and its cache."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self.cache = self.root / "cache"
+        self.log = self.root / "tool.log"
+        (self.root / "recipes").mkdir(parents=True)
+        for name in ("deployed", "machine"):
+            setattr(self, name, self.root / name)
+        texts = {}
+        self.url = f"http://127.0.0.1:{serve(self.root / 'served', Later(texts, self.root))}"
+        data = DATA.format(url=self.url, digest=DIGEST)
+        (self.root / "data.lua").write_text(data)
+        details = {
+            "url": self.url,
+            "recipe": hashlib.sha256(data.encode()).hexdigest(),
+            "log": self.log,
+            "deployed": self.deployed,
+            "machine": self.machine,
+        }
+        for name, text in (("tool", TOOL), ("machine", MACHINE)):
+            (self.root / "recipes" / f"local.{name}@r1.lua").write_text(text.format(**details))
+        (self.root / "envy.lua").write_text('packages = { "local.tool@r1", "local.machine@r1" }\n')
+
+    def run(self, words, at=0, how=0):
+        """A command in a process of its own: (exit code, what was met, calls, what it said)."""
+        output = self.root / "output.log"
+        output.unlink(missing_ok=True)
+        told, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            code = 99
+            try:
+                os.chdir(self.root)
+                with output.open("wb") as file:
+                    os.dup2(file.fileno(), 1)
+                    os.dup2(file.fileno(), 2)
+                variables = {**os.environ, "ENVY_CACHE_ROOT": str(self.cache), "ENVY_YES": "1"}
+                variables.pop("LD_PRELOAD")
+                library = ctypes.CDLL(None)
+                library.fault_arm(ctypes.c_long(at), how, os.fsencode(self.cache), tell)
+                code = run_command_line(["--no-progress", *words], environment=variables)
+                library.fault_arm(ctypes.c_long(0), 0, b"", -1)
+                os.write(tell, b" %d" % library.fault_count())
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
+        os.close(tell)
+        with os.fdopen(told) as pipe:
+            met, _, count = pipe.read().partition(" ")
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return code, met, int(count or 0), output.read_text(errors="replace")
+
+    def anew(self):
+        """Forget everything that was made."""
+        with contextlib.suppress(FileNotFoundError):
+            self.cache.rename(self.root / "old")
+        for folder in (self.root / "old").rglob("*"):
+            if folder.is_dir() and not folder.is_symlink():
+                folder.chmod(0o755)
+        shutil.rmtree(self.root / "old", ignore_errors=True)
+        for path in (self.log, self.deployed, self.machine, self.root / "served"):
+            path.unlink(missing_ok=True)
+
+    def age(self):
+        """Let everything in the cache seem to have been used long ago."""
+        for path in self.cache.rglob("*"):
+            os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
+
+    def marked(self):
+        """How many entries have a marker; each is what its fingerprint says."""
+        count = 0
+        for entry in take_inventory(CacheLayout(self.cache)).entries:
+            if entry.complete:
+                count += 1
+                damage = verify(entry.paths)
+                assert damage == [], (entry.key, [str(row) for row in damage])
+        return count
+
+    def downloads(self):
+        """Downloads that were verified, of entries that are not complete."""
+        found = [
+            path
+            for path in self.cache.glob("assets/*/*/fetch/data.bin")
+            if not (path.parents[1] / "envy-complete").exists()
+        ]
+        for path in found:
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == DIGEST, path
+        return len(found)
+
+    def installs(self):
+        """How often the tool's install ran; never when its marker was there."""
+        rows = self.log.read_text().split() if self.log.exists() else []
+        assert "late" not in rows, rows
+        return rows.count("start")
+
+    def served(self):
+        path = self.root / "served"
+        return path.stat().st_size if path.exists() else 0
+
+
+class Later(dict):
+    """Texts of the server that are written after it was started."""
+
+    def __init__(self, texts, root):
+        super().__init__(texts)
+        self.root = root
+
+    def __contains__(self, path):
+        return path == "/data.lua"
+
+    def get(self, path, default):
+        return (self.root / "data.lua").read_bytes() if path in self else default
+
+
+def check_said(code, said, met, how):
+    """A process that was to end has; an error was told in plain words, or does not matter."""
+    if how == EXIT and met:
+        assert code == 70, (code, said)
+    elif how == KILL and met:
+        assert code == -signal.SIGKILL, (code, said)
+    else:
+        assert code in {0, 1}, (code, said)
+        assert "Traceback" not in said, said
+        if code:
+            assert "error: " in said, said
+            assert os.strerror(how) in said, said
+
+
+def make(place, at, how):
+    """A sync of an empty cache goes wrong; the next one completes it."""
+    place.anew()
+    code, met, count, said = place.run(SYNC, at, how)
+    check_said(code, said, met, how)
+    marked, known = place.marked(), place.downloads()
+    before, installs = place.served(), place.installs()
+    tool_is_made = bool(list(place.cache.glob("assets/local.tool@r1/*/envy-complete")))
+    code, _, _, said = place.run(SYNC)
+    assert code == 0, said
+    assert place.marked() == 2, said
+    if known:
+        assert place.served() == before, "a verified download was made again"
+    assert place.installs() == installs + (not tool_is_made)
+    assert place.deployed.exists(), said
+    assert place.machine.exists(), said
+    assert not list(place.cache.glob("assets/local.machine@r1/*")), "a workspace survived"
+    return met, count, marked
+
+
+def collect(place, at, how):
+    """A gc of a cache that nobody uses goes wrong; the next one ends it, and a sync fills it."""
+    if not (place.cache / "assets").exists() or place.marked() != 2:
+        place.anew()
+        assert place.run(SYNC)[0] == 0
+    place.age()
+    code, met, count, said = place.run(GC, at, how)
+    check_said(code, said, met, how)
+    marked = place.marked()
+    code, _, _, said = place.run(GC)
+    assert code == 0, said
+    assert list(place.cache.glob("trash/*")) == [], said
+    assert place.marked() in {0, marked}, said
+    code, _, _, said = place.run(SYNC)
+    assert code == 0, said
+    assert place.marked() == 2
+    return met, count, marked
+
+
+def main():
+    scenario, folder, first, step = sys.argv[1:]
+    place = Place(folder)
+    fault = {"make": make, "collect": collect}[scenario]
+    fault(place, 0, 0)  # so that everything is imported that will be
+    _, calls, _ = fault(place, 0, 0)
+    names, faults, marked = collections.Counter(), 0, 0
+    for at in range(int(first), calls + 1, int(step)):
+        for how in WAYS:
+            try:
+                met, _, whole = fault(place, at, how)
+            except AssertionError as error:
+                raise AssertionError(f"call {at}, {how}: {error}") from error
+            if met:
+                faults += 1
+                names[met] += 1
+                marked += whole
+    print(json.dumps({"calls": calls, "faults": faults, "marked": marked, "met": names}))
+
+
+if __name__ == "__main__":
+    main()

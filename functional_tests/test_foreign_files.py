@@ -1,0 +1,160 @@
+"""Things in the cache that envy did not put there, in the place of what it looks for."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+HELLO = 'install = "echo hello > hello"'
+
+
+@pytest.fixture
+def hello(project):
+    """A project with one package, installed."""
+    project.packages("local.hello@r1")
+    project.recipe("local.hello@r1", HELLO)
+    project.envy("sync", trace=False)
+    return project
+
+
+def entry_of(project):
+    ((_, entry),) = project.entries()
+    return entry
+
+
+def lock_of(project):
+    (lock,) = project.cache.glob("locks/local.hello*.lock")
+    return lock
+
+
+def a_file(path):
+    path.write_text("a file")
+
+
+def a_folder(path):
+    (path / "in it").mkdir(parents=True)
+
+
+def a_link(path):
+    elsewhere = path.parents[-3] / "nowhere" / "at all"
+    path.symlink_to(elsewhere)
+
+
+def a_pipe(path):
+    os.mkfifo(path)
+
+
+def put(path, make):
+    """Put something in the place of a file or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        for folder in [path, *filter(Path.is_dir, path.rglob("*"))]:
+            folder.chmod(0o755)
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    make(path)
+
+
+def remake(project):
+    """Have the package made again, under the lock and in the entry of before."""
+    shutil.rmtree(entry_of(project) / "fetch", ignore_errors=True)
+    (entry_of(project) / "envy-complete").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("make", [a_file, a_folder, a_link, a_pipe])
+def test_in_the_place_of_a_marker(hello, make):
+    """It is no marker; the package is made anew, and every command has a plain word for it."""
+    put(entry_of(hello) / "envy-complete", make)
+    for words in (("cache",), ("cache", "gc"), ("cache", "verify"), ("why-rebuild", "hello")):
+        assert "Traceback" not in hello.envy(*words, timeout=20).err
+    assert "1 installed" in hello.envy("sync", timeout=20).err
+    assert "0 damaged" in hello.envy("cache", "verify").out
+
+
+@pytest.mark.parametrize("make", [a_folder, a_link, a_pipe])
+@pytest.mark.parametrize(
+    "name",
+    ["envy-complete.new", "envy-fingerprint.blake3", "envy-ingredients.json", "envy-deployed"],
+)
+def test_in_the_place_of_other_files_of_an_entry(hello, make, name):
+    """When a package is made anew, so are the files beside it, whatever was there."""
+    hello.recipe("local.hello@r1", f"{HELLO}\ndeploy = function() end")
+    hello.envy("sync", trace=False)
+    for _, entry in hello.entries():
+        (entry / "envy-complete").unlink()
+        put(entry / name, make)
+    assert "1 installed" in hello.envy("sync", timeout=20).err
+    assert "0 damaged" in hello.envy("cache", "verify").out
+
+
+@pytest.mark.parametrize("name", ["asset", "fetch", "work"])
+def test_links_in_the_place_of_folders_of_an_entry(hello, tmp_path, name):
+    """Nothing behind a link is touched."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_text("mine")
+    put(entry_of(hello) / name, lambda path: path.symlink_to(elsewhere))
+    remake(hello)
+    assert "1 installed" in hello.envy("sync").err
+    assert [path.name for path in elsewhere.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("make", [a_folder, a_link, a_pipe])
+def test_in_the_place_of_a_lock(hello, make):
+    """It is named, with a remedy; nobody waits for it for ever."""
+    remake(hello)
+    put(lock_of(hello), make)
+    told = hello.envy("sync", code=1, timeout=20).err
+    assert f"cannot take a lock in the cache: {lock_of(hello)}: " in told
+    assert "move it away" in told
+    lock = lock_of(hello)
+    shutil.rmtree(lock) if lock.is_dir() else lock.unlink()
+    assert "1 installed" in hello.envy("sync").err
+
+
+@pytest.mark.parametrize("make", [a_file, a_link])
+@pytest.mark.parametrize("name", ["resolved", "projects", "leases", "recipes"])
+def test_in_the_place_of_folders_that_can_be_done_without(hello, make, name):
+    """What is only kept for later is not kept, and no harm is done."""
+    remake(hello)
+    put(hello.cache / name, make)
+    assert "1 installed" in hello.envy("sync").err
+    assert hello.envy("asset", "hello").out.endswith("/asset\n")
+    hello.envy("cache", "gc")
+
+
+@pytest.mark.parametrize("make", [a_file, a_link])
+@pytest.mark.parametrize("name", ["assets", "locks", "logs", "trash"])
+def test_in_the_place_of_folders_that_are_needed(hello, make, name):
+    """It is named, with a remedy; once it is moved away all goes on."""
+    put(hello.cache / name, make)
+    hello.recipe("local.hello@r1", 'install = "echo other > hello"')
+    words = ("cache", "gc") if name == "trash" else ("sync",)
+    told = hello.envy(*words, code=1).err
+    assert f"{hello.cache / name}" in told
+    assert "move it away" in told
+    assert "Traceback" not in told
+    (hello.cache / name).unlink()
+    assert "1 installed" in hello.envy("sync").err
+    hello.envy("cache", "gc")
+
+
+def test_a_trash_that_leads_elsewhere(hello, tmp_path):
+    """Nobody deletes what lies behind a link in the place of the trash."""
+    (tmp_path / "mine").write_text("mine")
+    (hello.cache / "trash").symlink_to(tmp_path)
+    assert "move it away" in hello.envy("cache", "gc", code=1).err
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_logs_that_lead_elsewhere(hello, tmp_path):
+    """Nor are old logs cleared away behind a link."""
+    mine = tmp_path / "mine"
+    for number in range(9):
+        (mine / str(number)).mkdir(parents=True)
+    (logs,) = hello.cache.glob("logs/*/*") or [None]
+    shutil.rmtree(logs)
+    logs.symlink_to(mine)
+    remake(hello)
+    hello.envy("sync")
+    assert {str(number) for number in range(9)} <= {path.name for path in mine.iterdir()}

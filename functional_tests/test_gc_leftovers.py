@@ -1,0 +1,166 @@
+"""`envy cache gc` beside entries: recipe files, answers, logs, locks and records go, too."""
+
+import hashlib
+import os
+import shutil
+import time
+
+import pytest
+from loopback.http_server import Reply
+
+DAYS = 86400.0
+RECIPE = 'identity = "vendor.tool@v3"\ninstall = "echo > tool.txt"\n'
+
+
+def age(project, days, *patterns):
+    """Let what matches these patterns of the cache have changed so many days ago."""
+    at = time.time() - days * DAYS
+    for pattern in patterns:
+        for path in project.cache.glob(pattern):
+            os.utime(path, (at, at))
+
+
+def age_all(project, days):
+    age(project, days, "**/*")
+
+
+@pytest.fixture
+def remote(project, http_server):
+    """A project with a recipe from a web server, synced."""
+    http_server.routes["/tool.lua"] = Reply(RECIPE.encode())
+    digest = hashlib.sha256(RECIPE.encode()).hexdigest()
+    project.manifest(
+        f'packages = {{ {{ recipe = "vendor.tool@v3", source = "{http_server.url}/tool.lua", '
+        f'sha256 = "{digest}" }} }}'
+    )
+    project.envy("sync", trace=False)
+    return project
+
+
+def left(project, *folders):
+    """How many files and folders there are of each sort."""
+    return [len(list(project.cache.glob(folder))) for folder in folders]
+
+
+ALL = ("recipes/*/*", "resolved/*", "assets/*/*", "projects/*/*")
+
+
+def test_all_of_it_goes_and_can_be_had_again(remote, http_server):
+    """What was not used for long goes with its reason and bytes, and is fetched when needed."""
+    assert left(remote, *ALL) == [1, 1, 1, 1]
+    size = sum(path.stat().st_size for path in remote.cache.glob("recipes/*/*/*"))
+    age_all(remote, 40)
+    dry = remote.envy("cache", "gc", "--dry-run").out
+    assert left(remote, *ALL) == [1, 1, 1, 1]
+    told = remote.envy("cache", "gc").out
+    assert f"removed  {size:9d} B  recipe vendor.tool@v3/" in told
+    assert "not used for 40 days" in told
+    assert f"answer {remote.root}/envy.lua: not used for 40 days" in told
+    assert "1 entry, 1 recipe, 1 answer); 0 B left in 0" in told
+    assert dry.replace("would free", "freed").replace("goes   ", "removed") == told
+    # Which set of packages the project used last is kept, for --only-current.
+    assert left(remote, *ALL) == [0, 0, 0, 1]
+    assert left(remote, "locks/*.lock", "trash/*") == [0, 0]
+    assert "1 installed" in remote.envy("sync").err
+    assert http_server.paths() == ["/tool.lua"] * 2
+
+
+@pytest.mark.parametrize("words", [("sync",), ("asset", "tool"), ("sync", "--verbose")])
+def test_what_a_command_uses_stays(remote, http_server, words):
+    """The recipe file of a package that is used stays, also when the command was a warm one."""
+    age_all(remote, 40)
+    remote.envy(*words, trace=False)
+    assert "0 entries)" in remote.envy("cache", "gc").out
+    shutil.rmtree(remote.cache / "resolved")  # so that the recipe itself is needed
+    remote.envy("sync", trace=False)
+    assert http_server.paths() == ["/tool.lua"]
+
+
+def test_what_a_running_sync_relies_upon_stays(remote, tmp_path):
+    """Recipe files that a sync has loaded stay while it runs, however old they are."""
+    beat = tmp_path / "beat"
+    os.mkfifo(beat)
+    remote.manifest(
+        remote.root.joinpath("envy.lua").read_text().replace("} }", '}, "local.slow@r1" }')
+    )
+    remote.recipe("local.slow@r1", f'install = "echo > {beat}; read x < {beat}; echo > x"')
+    sync = remote.popen("sync")
+    beat.read_text()
+    age(remote, 40, "recipes/**/*", "recipes/*/*")
+    told = remote.envy("cache", "gc", "-v").out
+    beat.write_text("go on\n")
+    sync.communicate(timeout=60)
+    assert "kept" in told
+    row = next(row for row in told.splitlines() if "recipe vendor.tool@v3" in row)
+    assert row.endswith("a command that runs relies upon it")
+    assert left(remote, "recipes/*/*/recipe.lua") == [1]
+
+
+def test_answers_of_a_manifest_that_is_gone(remote):
+    """When a project is removed, its answer goes after a day, and its records after a month."""
+    remote.root.joinpath("envy.lua").rename(remote.root.parent / "elsewhere.lua")
+    assert "0 entries)" in remote.envy("cache", "gc").out
+    age_all(remote, 2)
+    assert f"answer {remote.root}/envy.lua: its manifest is gone" in remote.envy("cache", "gc").out
+    assert left(remote, "resolved/*", "projects/*/*") == [0, 1]
+    age_all(remote, 40)
+    shutil.rmtree(remote.root)
+    remote.envy("cache", "gc", cwd=remote.root.parent)
+    assert left(remote, "projects/*") == [0]
+
+
+def test_half_of_a_fetch(remote):
+    """What a killed fetch has left goes after a day."""
+    (half,) = [
+        path.with_name(path.name + ".new") for path in remote.cache.glob("recipes/vendor*/*")
+    ]
+    half.mkdir()
+    (remote.cache / "resolved" / "0123456789abcdef.answer.4711").write_text("half")
+    assert "0 entries)" in remote.envy("cache", "gc").out
+    age(remote, 1.5, "recipes/*/*.new", "resolved/*.4711")
+    told = remote.envy("cache", "gc").out
+    assert told.count("never completed, 36 hours ago") == 2
+    assert left(remote, "recipes/*/*", "resolved/*") == [1, 1]
+
+
+def test_logs_without_an_entry(project, tmp_path):
+    """Logs of installs on the machine, which have no entry, go after a month."""
+    project.packages("local.driver@r1")
+    driver = tmp_path / "driver"
+    project.recipe(
+        "local.driver@r1", f'check = "test -e {driver}"\ninstall = "echo on; touch {driver}"'
+    )
+    project.envy("sync", "--yes")
+    age_all(project, 20)
+    assert "0 entries)" in project.envy("cache", "gc").out
+    age_all(project, 40)
+    assert "logs of local.driver@r1/" in project.envy("cache", "gc").out
+    assert left(project, "logs/*/*") == [0]
+
+
+def test_lock_files_go_when_nothing_is_left_to_lock(remote):
+    """A lock file goes with its entry; one without anything to lock goes after a day."""
+    locks = list(remote.cache.glob("locks/vendor*.lock"))  # of the entry, and of its recipe file
+    exclusive = remote.cache / "locks" / "exclusive" / "apt.lock"
+    exclusive.parent.mkdir()
+    stray = locks[0].with_name("local.gone@r1-0123456789abcdef.lock")
+    young = stray.with_name("local.gone@r1-1123456789abcdef.lock")
+    for path in (exclusive, stray, young):
+        path.touch()
+    age_all(remote, 2)
+    os.utime(young)
+    assert "removed  2 lock files without an entry" in remote.envy("cache", "gc", "-v").out
+    assert [path.exists() for path in (exclusive, stray, young)] == [False, False, True]
+    assert [path.exists() for path in locks] == [True, True]
+
+
+def test_a_lock_that_is_held_stays(remote):
+    """The file of a lock that somebody holds stays, however old it is."""
+    import fcntl
+
+    stray = remote.cache / "locks" / "local.gone@r1-0123456789abcdef.lock"
+    with stray.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        age_all(remote, 40)
+        remote.envy("cache", "gc")
+        assert stray.exists()

@@ -1,0 +1,194 @@
+"""What gc lets go beside entries: a pure function of what was found."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envy.cache.layout import CacheLayout
+from envy.cache.leftovers import (
+    ANSWER,
+    LOGS,
+    RECIPE,
+    Leftover,
+    find_leftovers,
+    judge_leftovers,
+    remove_leftovers,
+    tidy,
+)
+from envy.cache.lock import FileLock
+from envy.cache.recipes import find_kept, name_of
+from envy.cache.usage import DAY
+from envy.errors import CacheError
+
+NOW = 1_000 * DAY
+MONTH = 30 * DAY
+
+
+def one(age, **details):
+    at = NOW - age * DAY
+    name = "recipes/vendor.tool@r1/0000"
+    return Leftover(
+        **{"kind": RECIPE, "path": "/x", "name": name, "size": 1, "time": at, "used_at": at}
+        | details
+    )
+
+
+def ruling(*found, leased=(), unused_for=MONTH):
+    rulings = judge_leftovers(found, set(leased), unused_for=unused_for, now=NOW)
+    return [(row.goes, row.reason) for row in rulings]
+
+
+@pytest.mark.parametrize(
+    ("leftover", "expected"),
+    [
+        (one(29), (False, "used 29 days ago")),
+        (one(31), (True, "not used for 31 days")),
+        (one(0.9), (False, "used within a day")),
+        (one(-5), (False, "used within a day")),
+        (one(3, kind=ANSWER, lost=True), (True, "its manifest is gone")),
+        (one(0.5, kind=ANSWER, lost=True), (False, "used within a day")),
+        (one(1.5, partial=True), (True, "never completed, 36 hours ago")),
+    ],
+)
+def test_ruling(leftover, expected):
+    """What decides is the time of the last use, and whether it can be of any use."""
+    assert ruling(leftover) == [expected]
+
+
+@given(st.floats(-10, 1000), st.booleans(), st.booleans(), st.floats(0, 100))
+def test_what_is_leased_or_of_today_stays(age, lost, partial, unused_for):
+    """Nothing goes that a lease names or that was used within a day, whatever is asked for."""
+    leftover = one(age, lost=lost, partial=partial)
+    assert ruling(leftover, leased=[leftover.name], unused_for=unused_for * DAY)[0][0] is False
+    if age < 1:
+        assert ruling(leftover, unused_for=unused_for * DAY)[0][0] is False
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return CacheLayout(tmp_path / "cache")
+
+
+@pytest.fixture
+def folder(layout):
+    """Recipe files that were used two months ago."""
+    folder = layout.recipes_dir("vendor.tool@r1", "0" * 16)
+    folder.mkdir(parents=True)
+    (folder / "recipe.lua").write_text("x")
+    at = time.time() - 60 * DAY
+    os.utime(folder, (at, at))
+    return folder
+
+
+def planned(layout):
+    found = find_leftovers(layout)
+    return judge_leftovers(found, set(), unused_for=MONTH, now=time.time())
+
+
+def test_what_is_found_after_the_plan_was_made_stays(layout, folder):
+    """Whoever finds recipe files keeps a gc that has planned to remove them from doing so."""
+    rulings = planned(layout)
+    assert [row.goes for row in rulings] == [True]
+    assert find_kept(layout, folder)
+    assert remove_leftovers(layout, rulings) == []
+    assert (folder / "recipe.lua").exists()
+
+
+def test_what_is_removed_first_is_not_found(layout, folder):
+    """And the other way round, they are not found; their lock file has gone with them."""
+    rulings = planned(layout)
+    assert remove_leftovers(layout, rulings) == rulings
+    assert not find_kept(layout, folder)
+    assert not layout.lock_path("vendor.tool@r1", "0" * 16).exists()
+    assert list(layout.trash_root.iterdir()) == []
+
+
+def test_what_is_being_fetched_stays(layout, folder):
+    """A folder whose lock somebody has is let alone."""
+    lock = FileLock(layout.lock_path("vendor.tool@r1", "0" * 16))
+    lock.acquire()
+    assert remove_leftovers(layout, planned(layout)) == []
+    lock.release()
+    assert folder.exists()
+
+
+def test_logs_that_were_written_since_stay(layout):
+    """Logs that are written to after the plan was made stay."""
+    log = layout.log_dir("local.driver@r1", "0" * 16, "stamp") / "install.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("x")
+    for path in (log, log.parent, log.parent.parent):
+        os.utime(path, (1, 1))
+    (found,) = planned(layout)
+    assert (found.leftover.kind, found.goes) == (LOGS, True)
+    log.write_text("more")
+    assert remove_leftovers(layout, [found]) == []
+    assert log.exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"host": 1, "files": 2}', b"\xff"])
+def test_damaged_answer(layout, text):
+    """An answer that says nothing goes by its time as others do."""
+    layout.answers_root.mkdir(parents=True)
+    (layout.answers_root / "0123456789abcdef.answer").write_bytes(text)
+    (found,) = planned(layout)
+    assert (found.leftover.name, found.goes) == ("resolved/0123456789abcdef.answer", False)
+
+
+def test_links_are_not_followed(layout, tmp_path):
+    """What lies behind a link that somebody put among the recipes is none of gc's business."""
+    (tmp_path / "elsewhere" / ("0" * 16)).mkdir(parents=True)
+    layout.recipes_root.mkdir(parents=True)
+    (layout.recipes_root / "vendor.tool@r1").symlink_to(tmp_path / "elsewhere")
+    assert find_leftovers(layout) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "recipes/my notes/0000000000000000",
+        "recipes/vendor.tool@r1/mine",
+        "logs/mine/0000000000000000",
+        "logs/local.tool@r1/mine",
+        "projects/mine",
+        "resolved/mine",
+        "locks/mine.lock",
+    ],
+)
+def test_what_is_not_of_envy_stays(layout, name):
+    """A name that envy never gives is of something that is not envy's."""
+    path = layout.root / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine") if name.endswith(".lock") else path.mkdir()
+    os.utime(path, (1, 1))
+    assert find_leftovers(layout) == []
+    tidy(layout, now=time.time())
+    assert path.exists()
+
+
+def test_folder_that_cannot_be_read(layout):
+    """A cache that cannot be listed is an error with its path, in every part of a collection."""
+    layout.assets_root.parent.mkdir(parents=True)
+    layout.assets_root.symlink_to(layout.assets_root)
+    with pytest.raises(CacheError, match="cannot read the cache"):
+        tidy(layout, now=NOW)
+    layout.recipes_root.symlink_to(layout.recipes_root)
+    with pytest.raises(CacheError, match="cannot read the cache"):
+        find_leftovers(layout)
+
+
+def test_found_where_nothing_can_be_written(layout, folder, tmp_path):
+    """Recipe files of a cache that cannot be written to are found."""
+    layout.locks_root.write_text("in the way")
+    assert find_kept(layout, folder)
+
+
+def test_name_for_leases(layout, folder):
+    """A lease calls recipe files by identity and folder; those of projects have no name."""
+    name = "recipes/vendor.tool@r1/" + "0" * 16
+    assert name_of(layout, folder / "sub" / "recipe.lua") == name
+    assert name_of(layout, Path("/project/recipes/local.tool@r1.lua")) == ""
