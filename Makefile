@@ -50,7 +50,6 @@ demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use 
 
 bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="graphs startup --compare OLD.json"
 	$(BIN)/python tests/benchmarks/bench.py $(BENCH_ARGS)
-	$(BIN)/python tests/benchmarks/publish.py
 
 bench-publish: $(VENV)/.installed ## Measure publishing 2 GB against cp and hashing; takes 6 GB of disk
 	$(BIN)/python tests/benchmarks/publish.py $(BENCH_ARGS)
