@@ -107,6 +107,17 @@ def test_a_damaged_answer_is_no_answer(built):
     assert built.envy("asset", "app", trace=False).out.startswith(str(built.cache))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_in_the_place_of_an_answer_is_no_answer(built):
+    """It is not waited for; the full way decides, and puts an answer in its place."""
+    [kept] = (built.cache / "resolved").glob("*.answer")
+    kept.unlink()
+    os.mkfifo(kept)
+    assert not is_warm(built, "sync", "--quiet")
+    assert built.envy("sync", "--quiet", trace=False).code == 0
+    assert is_warm(built, "sync", "--quiet")
+
+
 def test_a_user_managed_package_is_checked_even_so(project, tmp_path):
     """A sync whose manifest has one runs its check, each time."""
     log = tmp_path / "checks"

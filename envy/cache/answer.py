@@ -77,8 +77,9 @@ def facts(root: str, manifest: str) -> list[str]:
 def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Answer | None:
     """The answer for a manifest, if there is one and everything it rests on is as it was."""
     try:
-        with open(answer_path(root, manifest), "rb", 0) as file:
-            data = file.read()
+        # Not waited for, should a pipe lie in its place; that says nothing, and counts for nothing.
+        with open(answer_path(root, manifest), "rb", 0, opener=_open_at_once) as file:
+            data = file.read() or b""
         rows = columns_of(data)
         if rows is None or column(rows) != facts(root, manifest):
             return None
@@ -97,6 +98,10 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Ans
     except (OSError, ValueError, StopIteration):
         # Missing, damaged or of another version: all the same, the full way decides.
         return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def columns_of(data: bytes) -> Iterator[str] | None:
