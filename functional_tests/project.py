@@ -118,7 +118,7 @@ class Project:
 
     def environment(self, extra=None):
         """What envy is run with: the tester's environment, less what would steer envy."""
-        steering = ("ENVY_", "MAKEFLAGS")
+        steering = ("ENVY_", "MAKE", "MFLAGS")  # a make that runs the tests is not ours
         kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
         kept["ENVY_CACHE_ROOT"] = str(self.cache)
         kept.update(extra or {})
