@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 _held = threading.local()
+_BETWEEN_LOOKS = 32  # waits without the slot, between two that keep it
 _BRIEF = 0.0003  # seconds; two handovers with their wake-ups cost about half of that
 
 
@@ -70,23 +71,31 @@ class BriefWaits:
     """Waits of one sort that may be too short to give way for: a handover costs more than they do.
 
     The latest decide. While they were brief the slot is kept, and let go again after a long one: a
-    flush is nothing in memory, and milliseconds on a disk.
+    flush is nothing in memory, and milliseconds on a disk. How long they are shows only while the
+    slot is kept, for without it much of the time goes into getting the interpreter back; so one
+    wait in many keeps it in any case.
     """
 
-    __slots__ = ("_average",)
+    __slots__ = ("_average", "_left_out")
 
     def __init__(self) -> None:
-        self._average = 1.0  # seconds; until it is known, they are taken for long
+        self._average = 0.0  # seconds, of those that kept the slot
+        self._left_out = 0  # waits since the last of those
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
         """Wait in here, with the slot or without."""
-        with contextlib.nullcontext() if self._average < _BRIEF else released():
-            started = time.perf_counter()
-            try:
+        if self._average >= _BRIEF and self._left_out < _BETWEEN_LOOKS:
+            self._left_out += 1
+            with released():
                 yield
-            finally:
-                self._average += (time.perf_counter() - started - self._average) / 4
+            return
+        self._left_out = 0
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._average += (time.perf_counter() - started - self._average) / 4
 
 
 def give_way() -> None:
