@@ -5,6 +5,7 @@ command's module is imported when it is the command that was asked for, and neve
 """
 
 import errno
+import gc
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -138,6 +139,9 @@ def main() -> None:
         sys.stdout.flush()
     except OSError as error:
         code = code or report_output(error)
+    # What is left ends with the process. To look through a graph of thousands for cycles before
+    # that, as the interpreter does on its way out, took a tenth of a large sync.
+    gc.freeze()
     sys.exit(code)
 
 
