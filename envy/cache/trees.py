@@ -140,7 +140,8 @@ def chunks(path: str, size: int) -> Iterator[bytes]:
     try:
         while True:
             if size < LARGE:
-                chunk = os.read(descriptor, _CHUNK)
+                # One byte more than there should be: a buffer of a whole piece is mapped memory.
+                chunk = os.read(descriptor, size + 1 if size else _CHUNK)
             else:
                 with released():
                     chunk = os.read(descriptor, _CHUNK)

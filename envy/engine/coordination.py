@@ -235,7 +235,12 @@ class Coordinator:
     # -- how nodes move ------------------------------------------------------------------------
 
     def _advance(self, nodes: Iterable[Coordination]) -> None:
-        """Move nodes that nobody works on: block them, queue them, or let them rest.
+        """Move nodes that nobody works on, and start threads for those that may work."""
+        self._start(self._move(nodes))
+
+    def _move(self, nodes: Iterable[Coordination]) -> list[Coordination]:
+        """Block nodes that nobody works on, queue them, or let them rest; returns who was granted
+        a slot, maybe others: the caller starts these, or goes on with one itself.
 
         A loop and not a recursion: a chain of thousands may fall through to its end at once. All
         are in the queues before the first slot is granted, which goes to the first among them.
@@ -249,8 +254,7 @@ class Coordinator:
                     self._active += 1
                     self._enqueue(node, following)
         with self._lock:
-            granted = [node for pool in self._pools for node in self._dispatch(pool)]
-        self._start(granted)
+            return [node for pool in self._pools for node in self._dispatch(pool)]
 
     def _next_step(self, node: Coordination, opened: deque[Coordination]) -> Pool | None:
         """The pool of the node's next phase, or None when it rests, is blocked or has ended.
@@ -337,9 +341,9 @@ class Coordinator:
                 # Hundreds may queue for a slot; each would keep a lock, and its file, open.
                 opened += self._let_go(node)
                 following = None if node.failure else following
-            if opened:
-                self._advance(opened)
+            granted = self._move(opened) if opened else []
             if following is pool:
+                self._start(granted)
                 continue
             self._note_released(node)
             with self._lock:
@@ -348,10 +352,9 @@ class Coordinator:
                     node.pool = None
                     self._active -= 1
                     self._wake_if_idle()
-                    granted = []
                 else:
                     self._enqueue(node, following)
-                    granted = self._dispatch(following)
+                    granted += self._dispatch(following)
                 granted += self._dispatch(pool)
             if node in granted:  # its new slot was free at once: this thread goes on with it
                 granted.remove(node)
