@@ -6,6 +6,7 @@ A Session is a command's whole world. While it is open, its thread holds the int
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import sys
 import time
@@ -132,9 +133,11 @@ def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
     return Durations(durations_path(str(layout.durations_root), str(project_dir)))
 
 
+@functools.cache
 def _collect_rarely() -> None:
     """Look for cycles seldom: a graph of thousands lives until the end, and makes next to none.
 
+    Once in a process: what one session has left is not to be kept for good when the next one opens.
     By the interpreter's own measure a tenth of a large sync went into walking it again and again.
     """
     gc.freeze()
