@@ -96,6 +96,23 @@ def test_a_gate_holds_its_phase_until_the_dependency_is_complete(phase):
     assert kind.log.index(("end", "n0", 3)) < kind.log.index(("start", "n1", phase))
 
 
+def test_a_chain_is_carried_by_the_thread_that_it_began_with():
+    """Whom a completed node lets work is taken on by the same thread; none is started for it."""
+    seen, threads = threading.local(), []
+
+    def work(node, phase):
+        if not hasattr(seen, "known"):
+            seen.known = True
+            threads.append(node.name)
+
+    coordinator, _kind, nodes = make(50, work=work, jobs=4)
+    for below, above in itertools.pairwise(nodes):
+        coordinator.add_gate(above, 0, [below])
+    drive(coordinator, nodes, 3)
+    # One for the work, and maybe one for each time that the other pool's slot is taken.
+    assert len(threads) <= 2, threads
+
+
 def test_a_failed_dependency_aborts_its_dependents_at_their_gate():
     """A dependent ends with a failure of its own; the phases before the gate have run."""
 
