@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.errors import DeclarationError, Origin
-from envy.surroundings import environment as environment  # noqa: PLC0414  asked for here, too
 
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 _RUNNING_ON: str = {"win32": "windows"}.get(sys.platform, sys.platform)

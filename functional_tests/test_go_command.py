@@ -438,7 +438,7 @@ def test_the_list_loads_no_view(go_project):
 
     go_project.test("p", PASSING)
     program = (
-        "import json, sys\nfrom envy.platform import environment\n"
+        "import json, sys\nfrom envy.environment import environment\n"
         "from envy.cli.main import run_command_line\n"
         "code = run_command_line(['test', '--list'], environment=environment())\n"
         "big = {'rich', 'textual', 'urllib3'} & set(sys.modules)\n"

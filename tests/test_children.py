@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from envy.children import Child, Children
+from envy.environment import environment
 from envy.errors import Cancelled, EnvyError
-from envy.platform import environment, is_alive
+from envy.platform import is_alive
 from envy.process import run_argv
 
 FAST = 5.0

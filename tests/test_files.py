@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from envy import files
 from envy.children import Children
+from envy.environment import environment
 from envy.errors import EnvyError
-from envy.platform import environment
 from envy.process import run_argv
 
 DIFF = """\

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from envy.environment import environment
 from envy.errors import DeclarationError, Origin
 from envy.platform import (
     Platform,
     available_cores,
-    environment,
     find_libc,
     host_platform,
     is_alive,

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from envy.children import Children, watch_exit_by_thread
+from envy.environment import environment
 from envy.errors import Cancelled, ScriptFailed
 from envy.interpreter import InterpreterSlot
-from envy.platform import environment, is_alive
+from envy.platform import is_alive
 from envy.process import run_argv
 
 FAST = (

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envy.children import Children
+from envy.environment import environment
 from envy.errors import DeclarationError, Origin, ScriptFailed
-from envy.platform import Platform, environment
+from envy.platform import Platform
 from envy.shell import (
     BASH,
     POWERSHELL,

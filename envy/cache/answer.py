@@ -15,8 +15,8 @@ from itertools import islice
 
 from blake3 import blake3
 
+from envy.cache.evidence_now import engine_facts, host_facts, match_digest, tree_digest
 from envy.file_digest import file_digest, one_digest, variable_digest
-from envy.surroundings import engine_facts, host_facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,9 +128,6 @@ def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
     trees, digests = column(rows), column(rows)
     if not tops and not trees:
         return True
-    # Only projects with local sources or inputs need these, which load more.
-    from envy.cache.evidence_now import match_digest, tree_digest
-
     return list(map(match_digest, tops, patterns)) == matches and (
         list(map(tree_digest, trees)) == digests
     )

@@ -18,9 +18,9 @@ from envy import __version__
 from envy.cli.exit_codes import CANCELLED, FAILURE, SUCCESS, USAGE
 from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
 from envy.console.text import safe_lines, say
+from envy.environment import environment as host_environment
 from envy.errors import Cancelled, EnvyError, InternalError
 from envy.platform import discard_output, open_standard_streams
-from envy.surroundings import environment as host_environment
 
 _OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
 

@@ -15,7 +15,7 @@ import time
 
 from envy import __version__
 from envy.cli.warm import Found, installed
-from envy.surroundings import environment
+from envy.environment import environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

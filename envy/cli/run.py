@@ -18,10 +18,10 @@ from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.settings import Settings
 from envy.cli.wiring import Session, open_session
 from envy.engine.resolution import checked_goals
+from envy.environment import environment as environment_of_user
 from envy.errors import EnvyError, UsageError
 from envy.phases.completion import products_of
 from envy.phases.environment import exported_environment
-from envy.platform import environment as environment_of_user
 from envy.recipe import Recipe
 from envy.shims import shim_folder
 

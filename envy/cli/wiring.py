@@ -26,6 +26,7 @@ from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.engine.engine import Engine
+from envy.environment import environment
 from envy.events import EventBus, Listener
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
@@ -33,7 +34,6 @@ from envy.manifest import Manifest, load_manifest
 from envy.manifest_search import find_manifest
 from envy.phases.surface import Services
 from envy.platform import available_cores, host_platform
-from envy.surroundings import environment
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000
