@@ -15,7 +15,7 @@ Guarantees
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +24,10 @@ from envy.cache.inventory import IDENTITY, walked
 from envy.cache.layout import RECIPES, CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
-from envy.cache.resolved import basis_of
 from envy.cache.usage import DAY
 from envy.errors import CacheError
+
+BasisOf = Callable[[str], tuple[str, Sequence[str]]]  # of an answer file: manifest and files
 
 RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
 _KEY = 16  # digits that tell one folder, or entry, of an identity from another
@@ -64,14 +65,14 @@ class Ruling:
     reason: str
 
 
-def find_leftovers(layout: CacheLayout) -> list[Leftover]:
-    """Everything of that sort, the oldest use first.
+def find_leftovers(layout: CacheLayout, basis_of: BasisOf) -> list[Leftover]:
+    """Everything of that sort, the oldest use first; `basis_of` says what an answer rests on.
 
     Raises:
         CacheError: the cache cannot be read.
     """
     try:
-        answers, named = _answers(layout)
+        answers, named = _answers(layout, basis_of)
         found = [*answers, *_recipes(layout, named), *_logs(layout)]
     except OSError as error:
         raise explained(error, doing="read the cache", path=str(layout.root)) from error
@@ -152,7 +153,9 @@ def _changed(one: Leftover) -> bool:
 # -- what is there ------------------------------------------------------------------------------
 
 
-def _answers(layout: CacheLayout) -> tuple[list[Leftover], dict[str, list[Leftover]]]:
+def _answers(
+    layout: CacheLayout, basis_of: BasisOf
+) -> tuple[list[Leftover], dict[str, list[Leftover]]]:
     """The answers, and for each recipe folder those that rest on it."""
     found: list[Leftover] = []
     named: dict[str, list[Leftover]] = {}

@@ -35,6 +35,7 @@ from envy.cache.leftovers import (
     remove_leftovers,
     tidy,
 )
+from envy.cache.resolved import basis_of
 from envy.cache.usage import Uses, read_uses
 from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
@@ -139,7 +140,7 @@ class _Done:
 
 
 def _plan(layout: CacheLayout, uses: Uses, rules: Rules) -> _Plan:
-    inventory, leftovers = take_inventory(layout), find_leftovers(layout)
+    inventory, leftovers = take_inventory(layout), find_leftovers(layout, basis_of)
     leased: set[str] = set()
     if inventory.entries or leftovers:
         # Where nothing can be written nothing can be leased; only the removal insists.

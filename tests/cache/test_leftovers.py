@@ -21,6 +21,7 @@ from envy.cache.leftovers import (
 )
 from envy.cache.lock import FileLock
 from envy.cache.recipes import find_kept, name_of
+from envy.cache.resolved import basis_of
 from envy.cache.usage import DAY
 from envy.errors import CacheError
 
@@ -85,7 +86,7 @@ def folder(layout):
 
 
 def planned(layout):
-    found = find_leftovers(layout)
+    found = find_leftovers(layout, basis_of)
     return judge_leftovers(found, set(), unused_for=MONTH, now=time.time())
 
 
@@ -144,7 +145,7 @@ def test_links_are_not_followed(layout, tmp_path):
     (tmp_path / "elsewhere" / ("0" * 16)).mkdir(parents=True)
     layout.recipes_root.mkdir(parents=True)
     (layout.recipes_root / "vendor.tool@r1").symlink_to(tmp_path / "elsewhere")
-    assert find_leftovers(layout) == []
+    assert find_leftovers(layout, basis_of) == []
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_what_is_not_of_envy_stays(layout, name):
     path.parent.mkdir(parents=True)
     path.write_text("mine") if name.endswith(".lock") else path.mkdir()
     os.utime(path, (1, 1))
-    assert find_leftovers(layout) == []
+    assert find_leftovers(layout, basis_of) == []
     tidy(layout, now=time.time())
     assert path.exists()
 
@@ -178,7 +179,7 @@ def test_folder_that_cannot_be_read(layout):
         tidy(layout, now=NOW)
     layout.recipes_root.symlink_to(layout.recipes_root)
     with pytest.raises(CacheError, match="cannot read the cache"):
-        find_leftovers(layout)
+        find_leftovers(layout, basis_of)
 
 
 def test_found_where_nothing_can_be_written(layout, folder, tmp_path):

@@ -27,6 +27,7 @@ from envy.cache.layout import CacheLayout
 from envy.cache.leftovers import find_leftovers, judge_leftovers, remove_leftovers
 from envy.cache.lock import FileLock
 from envy.cache.read import deploy_recorded, lookup
+from envy.cache.resolved import basis_of
 from envy.cache.verify import verify
 from envy.cache.write import begin_attempt, discard, prune_logs, publish, record_deploy
 from envy.errors import EnvyError
@@ -99,7 +100,9 @@ def forget(root, files):
         path.write_text("{}")
         for aged in (path, path.parent, path.parent.parent):
             os.utime(aged, (1, 1))
-    rulings = judge_leftovers(find_leftovers(layout), set(), unused_for=0, now=time.time())
+    rulings = judge_leftovers(
+        find_leftovers(layout, basis_of), set(), unused_for=0, now=time.time()
+    )
     assert remove_leftovers(layout, rulings, files=files) == rulings
 
 
@@ -141,7 +144,7 @@ def again(root):
     check(root)
     assert take_inventory(CacheLayout(root)).entries == []
     assert list((root / "trash").iterdir()) == []
-    assert find_leftovers(CacheLayout(root)) == []
+    assert find_leftovers(CacheLayout(root), basis_of) == []
 
 
 @pytest.mark.parametrize("halfway", [False, True])
