@@ -47,7 +47,7 @@ class Coordinator:
         self,
         *,
         interpreter: InterpreterSlot | None = None,
-        make_pool: Callable[[str, int], Pool] = Pool,
+        make_pool: Callable[[str, int], Pool[Coordination]] = Pool,
     ) -> None:
         self.interpreter = interpreter or InterpreterSlot()
         self.listening: Callable[[], bool] = lambda: False  # whether anybody hears events
@@ -57,7 +57,7 @@ class Coordinator:
         self._active = 0  # nodes that are queued, running or waiting for a lock
         self._idle_waiter: Waiter | None = None
         self._waiting: list[Waiter] = []
-        self._pools: list[Pool] = []
+        self._pools: list[Pool[Coordination]] = []
         self._refused: list[tuple[Coordination, Budget]] = []  # of which nobody was told yet
         self._threads = 0
         self.peak_threads = 0
@@ -68,7 +68,7 @@ class Coordinator:
 
     # -- what an engine calls ------------------------------------------------------------------
 
-    def new_pool(self, name: str, size: int, *, budget: Budget | None = None) -> Pool:
+    def new_pool(self, name: str, size: int, *, budget: Budget | None = None) -> Pool[Coordination]:
         """Make a pool of slots."""
         pool = self._make_pool(name, size)
         pool.budget = budget
@@ -189,7 +189,7 @@ class Coordinator:
             self._active -= 1
             self._wake_if_idle()
 
-    def borrow(self, pool: Pool, *, at_most: int) -> int:
+    def borrow(self, pool: Pool[Coordination], *, at_most: int) -> int:
         """Take up to so many free slots for helpers of a running phase; give them back after."""
         with self._lock:
             count = max(0, min(at_most, pool.size - pool.busy - len(pool)))
@@ -197,7 +197,7 @@ class Coordinator:
                 pool.take()
             return count
 
-    def give_back(self, pool: Pool, count: int) -> None:
+    def give_back(self, pool: Pool[Coordination], count: int) -> None:
         """Return borrowed slots."""
         with self._lock:
             for _ in range(count):
@@ -256,7 +256,9 @@ class Coordinator:
         with self._lock:
             return [node for pool in self._pools for node in self._dispatch(pool)]
 
-    def _next_step(self, node: Coordination, opened: deque[Coordination]) -> Pool | None:
+    def _next_step(
+        self, node: Coordination, opened: deque[Coordination]
+    ) -> Pool[Coordination] | None:
         """The pool of the node's next phase, or None when it rests, is blocked or has ended.
 
         Called for a node that nobody else moves: by its worker, or while it rests. Nodes whose
@@ -439,13 +441,13 @@ class Coordinator:
             if waiter.count:
                 waiter.tell()
 
-    def _enqueue(self, node: Coordination, pool: Pool) -> None:
+    def _enqueue(self, node: Coordination, pool: Pool[Coordination]) -> None:
         node.state = NodeState.QUEUED
         node.since = time.monotonic()
         node.pool = pool
         pool.enqueue(node)
 
-    def _dispatch(self, pool: Pool) -> list[Coordination]:
+    def _dispatch(self, pool: Pool[Coordination]) -> list[Coordination]:
         """Grant what can be granted; the caller starts these, outside the lock."""
         granted = []
         while (node := pool.grant()) is not None:
@@ -479,7 +481,7 @@ class Coordinator:
             for node, budget in refused:
                 node.kind.note("slot_refused", node, reason=budget.reason())
 
-    def _reacquire(self, node: Coordination, pool: Pool) -> None:
+    def _reacquire(self, node: Coordination, pool: Pool[Coordination]) -> None:
         node.parked = _thread.allocate_lock()
         node.parked.acquire()
         with self._lock:

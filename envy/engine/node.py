@@ -74,7 +74,7 @@ class Coordination:
         self.work_from: Sequence[float] = ()  # by phase: what is left of its own; () is nothing
         self.gates: dict[int, Gate] | None = None
         self.failure: Exception | None = None
-        self.pool: Pool | None = None
+        self.pool: Pool[Coordination] | None = None
         self.granted_at = 0.0
         self.dependents: list[tuple[Coordination, Gate]] | None = None
         self.waiters: list[tuple[int, Waiter]] | None = None
@@ -105,7 +105,7 @@ class NodeKind(Protocol):
 
     last_phase: int
 
-    def pool(self, node: Coordination, phase: int) -> Pool:
+    def pool(self, node: Coordination, phase: int) -> Pool[Coordination]:
         """Whose slot this phase runs under."""
 
     def skips(self, node: Coordination, phase: int) -> bool:

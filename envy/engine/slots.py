@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Generic, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from envy.engine.node import Coordination
+
+class Queued(Protocol):
+    """What a pool needs to know of a node that waits for a slot."""
+
+    @property
+    def priority(self) -> float:
+        """How long the path is that begins with its next phase."""
+
+
+Node = TypeVar("Node", bound=Queued)
 
 
 class Budget(Protocol):
@@ -35,7 +43,7 @@ class Budget(Protocol):
         """Whom to call, under no lock, when more may be had after a refusal."""
 
 
-class Pool:
+class Pool(Generic[Node]):
     """Slots of one sort: work (`--jobs`) or transfer (`--fetch-jobs`)."""
 
     __slots__ = ("_order", "_queue", "_refused", "budget", "busy", "name", "peak", "size")
@@ -45,12 +53,12 @@ class Pool:
         self.size = size
         self.busy = 0
         self.peak = 0
-        self._queue: list[tuple[float, int, Coordination]] = []
+        self._queue: list[tuple[float, int, Node]] = []
         self._order = 0
         self.budget: Budget | None = None
-        self._refused: Coordination | None = None  # first in the queue, and known to wait for it
+        self._refused: Node | None = None  # first in the queue, and known to wait for it
 
-    def enqueue(self, node: Coordination) -> None:
+    def enqueue(self, node: Node) -> None:
         """Let a node wait for a slot; equal priorities are served in order of arrival."""
         self._order += 1
         heapq.heappush(self._queue, (-node.priority, self._order, node))
@@ -63,7 +71,7 @@ class Pool:
             and (self.budget is None or self.budget.could_cover(self.busy + 1))
         )
 
-    def grant(self) -> Coordination | None:
+    def grant(self) -> Node | None:
         """Give a free slot to the first in the queue, if there are both."""
         if self.busy >= self.size or not self._queue:
             return None
@@ -72,7 +80,7 @@ class Pool:
         self.take()
         return heapq.heappop(self._queue)[2]
 
-    def settle(self) -> Coordination | None:
+    def settle(self) -> Node | None:
         """All is granted that can be; the first in the queue, if the budget newly refuses it."""
         if self.budget is None:
             return None
@@ -90,7 +98,7 @@ class Pool:
         """Give a slot back."""
         self.busy -= 1
 
-    def drain(self) -> list[Coordination]:
+    def drain(self) -> list[Node]:
         """Empty the queue, when the run is cancelled."""
         nodes = [node for _, _, node in sorted(self._queue, key=lambda row: row[:2])]
         self._queue.clear()

@@ -26,7 +26,7 @@ class Waiting:
     seconds: float
     behind: list[Coordination]  # what its closed gate waits for
     waiting_for: str  # of a node that waits for a lock
-    pool: Pool | None
+    pool: Pool[Coordination] | None
 
 
 def look_at(nodes: Iterable[Coordination], now: float) -> list[Waiting]:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 class _Kind:
     """What both kinds have in common: failures, and events that nobody needs."""
 
-    def __init__(self, bus: EventBus, driver: Driver, pool: Pool) -> None:
+    def __init__(self, bus: EventBus, driver: Driver, pool: Pool[Coordination]) -> None:
         self._bus = bus
         self._driver = driver
         self._pool = pool
 
-    def pool(self, node: Coordination, phase: int) -> Pool:
+    def pool(self, node: Coordination, phase: int) -> Pool[Coordination]:
         """The one pool."""
         del node, phase
         return self._pool
@@ -84,7 +84,9 @@ class PackageKind(_Kind):
 
     last_phase = int(TestPhase.REPORT)
 
-    def __init__(self, session: TestSession, bus: EventBus, driver: Driver, pool: Pool) -> None:
+    def __init__(
+        self, session: TestSession, bus: EventBus, driver: Driver, pool: Pool[Coordination]
+    ) -> None:
         super().__init__(bus, driver, pool)
         self._session = session
 

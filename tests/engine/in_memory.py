@@ -27,9 +27,9 @@ from envy.errors import EnvyError, Origin
 from envy.events import EventBus, Stamped
 from envy.interpreter import InterpreterSlot, released
 from envy.phase import RecipePhase
-from envy.phases import Steps
 from envy.phases.recipe_fetch import declare
 from envy.phases.surface import Services
+from envy.phases.table import Steps
 from envy.platform import Platform
 from envy.recipe import Outcome, Recipe
 from envy.recipe_definition import RecipeDefinition
