@@ -35,8 +35,8 @@ from envy.errors import (
 from envy.lua.convert import LuaValue
 from envy.lua.runtime import LuaState
 from envy.phase import RecipePhase
-from envy.phases import STEPS, Steps
 from envy.phases.surface import Services
+from envy.phases.table import STEPS, Steps
 from envy.recipe import Edge, Outcome, Recipe
 from envy.recipe_key import Query, RecipeKey
 from envy.recipe_spec import CustomSource, RecipeSpec

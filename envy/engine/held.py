@@ -15,8 +15,8 @@ from envy.engine.graph import dependencies_first
 from envy.errors import EnvyError, MissingReferences, NotPlanned
 from envy.lua.convert import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.deploy import needs_deploy
 from envy.phases.recipe_fetch import dependencies_here
+from envy.phases.work import needs_deploy
 from envy.recipe import Edge, Recipe, Reference
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import CustomSource, Kind, Use

@@ -24,12 +24,11 @@ from envy.errors import (
 )
 from envy.origins import place_in_file
 from envy.phase import RecipePhase
-from envy.phases.deploy import needs_deploy
 from envy.phases.log import log_tail
-from envy.phases.recipe_fetch import drop_lua, have_functions, needs_functions
+from envy.phases.recipe_lua import drop_lua, have_functions, needs_functions
 from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
-from envy.phases.work import let_go_of_entry, resume_entry
+from envy.phases.work import let_go_of_entry, needs_deploy, resume_entry
 from envy.recipe import Outcome, Recipe
 from envy.sources import Scheme, SourceItem, scheme_of
 
@@ -51,14 +50,16 @@ class RecipeKind:
 
     last_phase = int(RecipePhase.COMPLETION)
 
-    def __init__(self, engine: Engine, *, work: Pool, transfer: Pool) -> None:
+    def __init__(
+        self, engine: Engine, *, work: Pool[Coordination], transfer: Pool[Coordination]
+    ) -> None:
         self._engine = engine
         self._events = engine.services.events
         self._phases = engine.steps.phases
         self._work = work
         self._transfer = transfer
 
-    def pool(self, node: Coordination, phase: int) -> Pool:
+    def pool(self, node: Coordination, phase: int) -> Pool[Coordination]:
         """Transfers have slots of their own, so that they overlap with work.
 
         The check before one goes with it: work that takes long must not hold up what it is for.
@@ -99,7 +100,7 @@ class RecipeKind:
         if recipe.lua is None and needs_functions(recipe, step):
             have_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
-            recipe, self._engine, step
+            recipe, self._engine, step, self._phases
         ):
             self._phases[step](recipe, self._engine)
         took = time.monotonic() - started

@@ -12,7 +12,7 @@ from envy.cache.read import lookup
 from envy.engine.engine import is_left_out
 from envy.engine.graph import dependencies_first
 from envy.explain.view import why_not
-from envy.phases.deploy import needs_deploy
+from envy.phases.work import needs_deploy
 from envy.recipe import Recipe
 from envy.transport.connection import shown
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from envy import events as ev
 from envy.cache.read import lookup
 from envy.phase import RecipePhase
-from envy.phases.recipe_fetch import have_functions
+from envy.phases.recipe_lua import have_functions
 from envy.phases.surface import Engine
 from envy.phases.user_managed import clear_workspace, is_satisfied, is_user_managed
 from envy.phases.work import begin_work

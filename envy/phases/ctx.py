@@ -20,6 +20,7 @@ from envy.lua.host import CtxTable
 from envy.lua.surface import fill_template
 from envy.phase import RecipePhase
 from envy.phases.access import asset_of, product_of
+from envy.phases.ctx_fetch import commit_for_ctx, fetch_for_ctx
 from envy.phases.setting import RunOptions, Setting, parse_run_options
 from envy.phases.unpack import unpack_all, unpack_one
 from envy.process import Completed
@@ -210,13 +211,9 @@ class _Surface:
     # -- fetching and unpacking ------------------------------------------------------------------
 
     def fetch(self, spec: object = None) -> LuaValue:
-        from envy.phases.fetch import fetch_for_ctx
-
         return fetch_for_ctx(self._place, spec)
 
     def commit_fetch(self, *names: object) -> None:
-        from envy.phases.fetch import commit_for_ctx
-
         commit_for_ctx(self._place, names)
 
     def extract(self, name: object = None, options: object = None) -> LuaValue:

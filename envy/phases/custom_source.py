@@ -7,7 +7,6 @@ under everything that it depends on, so that it runs once.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import shutil
 import time
@@ -21,9 +20,8 @@ from envy.cache.trees import digest_file
 from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.runtime import LuaState
-from envy.lua.sandbox import SandboxSettings
 from envy.phase import RecipePhase
-from envy.phases.log import tell
+from envy.phases.recipe_lua import new_state
 from envy.phases.setting import setting
 from envy.phases.surface import Engine
 from envy.phases.verbs import call_verb
@@ -161,18 +159,3 @@ def _source(recipe: Recipe) -> CustomSource:
     if not isinstance(source, CustomSource):
         raise InternalError(f"{recipe.key} has no custom source")
     return source
-
-
-def new_state(recipe: Recipe, engine: Engine, base_dir: Path) -> LuaState:
-    """A Lua state for a file that belongs to a recipe."""
-    services = engine.services
-    return LuaState(
-        SandboxSettings(
-            platform=services.platform,
-            environment=services.environment,
-            should_stop=engine.stopped,
-            on_log=functools.partial(tell, recipe, services),
-            on_stdout=functools.partial(tell, recipe, services, "stdout"),
-        ),
-        base_dir=base_dir,
-    )

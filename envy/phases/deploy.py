@@ -35,11 +35,3 @@ def run_deploy_phase(recipe: Recipe, engine: Engine) -> None:
         call_verb(place, definition.deploy)
     if not user_managed:
         record_deploy(entry)
-
-
-def needs_deploy(recipe: Recipe) -> bool:
-    """Whether a recipe's entry has not been deployed, and ought to be."""
-    if recipe.definition is None or recipe.definition.deploy is None:
-        return False
-    assert recipe.entry is not None
-    return not deploy_recorded(recipe.entry)

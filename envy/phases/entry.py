@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from envy.cache.entry_key import as_json, key_of_json
 from envy.cache.read import lookup
 from envy.phases.access import exports_within
-from envy.phases.deploy import needs_deploy
 from envy.phases.ingredients import ingredients_of, key_of_user_managed
-from envy.phases.recipe_fetch import drop_lua
+from envy.phases.recipe_lua import drop_lua
 from envy.phases.surface import Engine
+from envy.phases.work import needs_deploy
 from envy.recipe import Recipe
 
 

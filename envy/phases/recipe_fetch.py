@@ -6,7 +6,6 @@ import stat
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 from blake3 import blake3
 
@@ -16,16 +15,16 @@ from envy.cache.trees import read_file
 from envy.errors import DeclarationError, FetchError
 from envy.file_digest import file_digest
 from envy.lua.convert import LuaFunction
-from envy.lua.sandbox import ReadLog
 from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
-from envy.phases.custom_source import fetch_custom, new_state
+from envy.phases.custom_source import fetch_custom
 from envy.phases.declared_fetch import ask_for_sources
+from envy.phases.recipe_lua import close_lua, function_names, new_state
 from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.phases.work import release_lock, take_lock
 from envy.recipe import Edge, Recipe, Reference
-from envy.recipe_definition import VERBS, RecipeDefinition, parse_definition
+from envy.recipe_definition import RecipeDefinition, parse_definition
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import CustomSource, Dependency, Kind, Use, check_local_rule
 from envy.recipe_tables import Exports, parse_exports, parse_products
@@ -56,53 +55,9 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     if isinstance(definition.fetch, LuaFunction) and not recipe.excluded:
         recipe.fetch_answer = ask_for_sources(recipe, engine, definition.fetch)
     if not function_names(definition) or not engine.services.lua_room.take():
-        _close_lua(recipe)
+        close_lua(recipe)
     if not recipe.excluded:
         declare(recipe, engine, definition.dependencies)
-
-
-def needs_functions(recipe: Recipe, phase: RecipePhase) -> bool:
-    """Whether a phase that is about to run may call a function of the recipe's file."""
-    definition = recipe.definition
-    if definition is None or not function_names(definition):
-        return False
-    if definition.user_managed:
-        return phase > RecipePhase.RECIPE_FETCH
-    if recipe.cached:
-        return phase is RecipePhase.DEPLOY
-    return RecipePhase.FETCH <= phase <= RecipePhase.DEPLOY
-
-
-def have_functions(recipe: Recipe, engine: Engine) -> None:
-    """Have the functions of a recipe back for a phase, if its Lua state was closed since.
-
-    The same text is loaded once more, and nothing but its functions is taken: the data is known.
-
-    Raises:
-        LuaScriptError: a module or a file that it reads is not there any more.
-        DeclarationError: what was a function is none this time, or what it reads is another than
-            its key was made of.
-    """
-    definition = recipe.definition
-    assert definition is not None
-    names = function_names(definition)
-    if recipe.lua is not None or not names:
-        return
-    assert recipe.path is not None
-    recipe.lua = new_state(recipe, engine, recipe.path.parent)
-    engine.services.lua_room.exceed()
-    recipe.lua.load_file(recipe.path, recipe.text.encode("utf-8", "surrogateescape"))
-    _check_same(recipe, recipe.reads, recipe.lua.reads)
-    found = recipe.lua.user_globals(names)
-    for name in names:
-        if not isinstance(found.get(name), LuaFunction):
-            raise DeclarationError(
-                f"`{name}` was a function when the recipe was loaded, and is none when it is "
-                "loaded a second time",
-                origin=SourceText(recipe.path, recipe.text).at(name),
-                hint="let the file define the same, each time it is loaded",
-            )
-    recipe.definition = replace(definition, **cast("dict[str, Any]", found))
 
 
 def _load(
@@ -118,18 +73,6 @@ def _load(
         text=text,
         platform=engine.services.platform,
     )
-
-
-def _check_same(recipe: Recipe, before: ReadLog | None, now: ReadLog) -> None:
-    """What is built goes by a key of what was read first; it must not be of anything else."""
-    if before is None:
-        return
-    for path, digest in now.files.items():
-        if before.files.get(path, digest) != digest:
-            raise DeclarationError(
-                f"{path}, which {recipe.key} reads, was changed while envy was running",
-                hint="run the command again",
-            )
 
 
 def _note_evidence(recipe: Recipe) -> None:
@@ -377,24 +320,3 @@ def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) 
                 )
             )
     recipe.edges = tuple(edges.values())
-
-
-def function_names(definition: RecipeDefinition) -> list[str]:
-    """The globals of a recipe that are called after it was loaded; data alone needs no Lua."""
-    names = [verb for verb in VERBS if isinstance(getattr(definition, verb), LuaFunction)]
-    if definition.user_managed and isinstance(definition.products, LuaFunction):
-        names.append("products")
-    return names
-
-
-def drop_lua(recipe: Recipe, engine: Engine) -> None:
-    """Close a recipe's Lua state, which it needs no more, or not for long."""
-    if recipe.lua is not None:
-        _close_lua(recipe)
-        engine.services.lua_room.give_back()
-
-
-def _close_lua(recipe: Recipe) -> None:
-    if recipe.lua is not None:
-        recipe.lua.close()
-        recipe.lua = None

@@ -15,11 +15,12 @@ Guarantees
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from envy import events as ev
 from envy.cache.lock import FileLock
-from envy.cache.read import lookup
+from envy.cache.read import deploy_recorded, lookup
 from envy.cache.write import begin_attempt
 from envy.children import Children
 from envy.phase import RecipePhase
@@ -137,6 +138,14 @@ def begin_work(recipe: Recipe, engine: Engine) -> str:
     return reason
 
 
+def needs_deploy(recipe: Recipe) -> bool:
+    """Whether a recipe's entry has not been deployed, and ought to be."""
+    if recipe.definition is None or recipe.definition.deploy is None:
+        return False
+    assert recipe.entry is not None
+    return not deploy_recorded(recipe.entry)
+
+
 def _relocated(recipe: Recipe) -> bool:
     """Whether an entry made under another root could be rewritten for this one."""
     from envy.cache.relocate import relocate
@@ -145,10 +154,13 @@ def _relocated(recipe: Recipe) -> bool:
     return not relocate(recipe.entry, recipe.entry_key)
 
 
-def resume_entry(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
+def resume_entry(
+    recipe: Recipe,
+    engine: Engine,
+    phase: RecipePhase,
+    phases: Mapping[int, Callable[[Recipe, Engine], None]],
+) -> bool:
     """Take an entry up again before a phase; False when nothing is left to do in it."""
-    from envy.phases import PHASES
-
     if recipe.attempt is None:
         return not recipe.cached  # a user-managed one makes no attempt
     if recipe.lock is not None:
@@ -161,5 +173,5 @@ def resume_entry(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
     if recipe.cached:
         return False
     for earlier in range(RecipePhase.FETCH, phase):
-        PHASES[earlier](recipe, engine)
+        phases[earlier](recipe, engine)
     return True

@@ -9,11 +9,11 @@ from envy.errors import DeclarationError, Origin
 from envy.events import EventBus
 from envy.lua.room import LuaRoom
 from envy.phase import RecipePhase
-from envy.phases.recipe_fetch import (
+from envy.phases.recipe_fetch import run_recipe_fetch_phase
+from envy.phases.recipe_lua import (
     drop_lua,
     have_functions,
     needs_functions,
-    run_recipe_fetch_phase,
 )
 from envy.platform import Platform
 from envy.recipe import Recipe

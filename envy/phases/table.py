@@ -1,0 +1,48 @@
+"""The dispatch table of the phases: what the engine runs for a recipe, step by step.
+
+A phase touches its own recipe and reads completed dependencies; never another's worker.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from envy.phase import RecipePhase
+from envy.phases.build import run_build_phase
+from envy.phases.check import run_check_phase
+from envy.phases.completion import run_completion_phase
+from envy.phases.custom_source import is_brought
+from envy.phases.deploy import run_deploy_phase
+from envy.phases.entry import find_entry
+from envy.phases.fetch import run_fetch_phase
+from envy.phases.install import run_install_phase
+from envy.phases.recipe_fetch import run_recipe_fetch_phase
+from envy.phases.stage import run_stage_phase
+from envy.phases.surface import Engine
+from envy.recipe import Recipe
+
+PHASES: Mapping[int, Callable[[Recipe, Engine], None]] = {
+    RecipePhase.RECIPE_FETCH: run_recipe_fetch_phase,
+    RecipePhase.CHECK: run_check_phase,
+    RecipePhase.FETCH: run_fetch_phase,
+    RecipePhase.STAGE: run_stage_phase,
+    RecipePhase.BUILD: run_build_phase,
+    RecipePhase.INSTALL: run_install_phase,
+    RecipePhase.DEPLOY: run_deploy_phase,
+    RecipePhase.COMPLETION: run_completion_phase,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """What is done for a recipe; when, and after what, is for the engine to say.
+
+    `find_entry` gives a recipe its entry key, from those of its dependencies, and looks its entry
+    up. `is_brought` says whether what a custom source brings is there already.
+    """
+
+    phases: Mapping[int, Callable[[Recipe, Engine], None]]
+    find_entry: Callable[[Recipe, Engine, Sequence[str]], None]
+    is_brought: Callable[[Recipe, Engine], bool]
+
+
+STEPS = Steps(phases=PHASES, find_entry=find_entry, is_brought=is_brought)
