@@ -7,15 +7,17 @@ Text is UTF-8; bytes that are none survive the way through as surrogate escapes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 from lupa import lua54
 
 from envy.errors import DeclarationError, InternalError
 
 if TYPE_CHECKING:
-    from envy.lua.runtime import LuaState
+    from envy.lua.sandbox import PhaseAccess
 
 DEEPEST = 200
 _INTEGERS = range(-(2**63), 2**63)
@@ -26,7 +28,7 @@ class LuaFunction:
 
     __slots__ = ("_slot", "state", "where")
 
-    def __init__(self, state: "LuaState", slot: int, where: str) -> None:
+    def __init__(self, state: "FunctionOwner", slot: int, where: str) -> None:
         self.state = state
         self.where = where
         self._slot = slot
@@ -55,6 +57,37 @@ class LuaOpaque:
 LuaValue: TypeAlias = Union[  # noqa: UP007 — `|` does not take names in quotes
     bool, int, float, str, list["LuaValue"], dict[Any, "LuaValue"], LuaFunction, LuaOpaque, None
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class CtxTable:
+    """What `ctx` is in one phase.
+
+    `functions` get their arguments as Python values; called with a colon or a dot. `missing` says
+    for a name that is not there in this phase what to do instead.
+    """
+
+    fields: Mapping[str, LuaValue] = field(default_factory=dict)
+    functions: Mapping[str, Callable[..., object]] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+class FunctionOwner(Protocol):
+    """The Lua state that a function lives in, as far as the users of the function need it."""
+
+    def owns(self, bridge: "Bridge") -> bool:
+        """Whether `bridge` leads into this state."""
+
+    def call(self, function: LuaFunction, *arguments: object) -> LuaValue:
+        """Call a function of this state; the result is the first one it returns."""
+
+    def call_with_ctx(
+        self, function: LuaFunction, ctx: CtxTable, options: Mapping[str, object]
+    ) -> LuaValue:
+        """Call a phase function with `(ctx, opts)`."""
+
+    def phase(self, access: "PhaseAccess") -> AbstractContextManager[None]:
+        """Apply the rules of a phase until the context ends."""
 
 
 def decode(text: bytes) -> str:
@@ -87,7 +120,7 @@ class Bridge:
         self._functions: list[Any] = []
         self._callables: list[Callable[..., object]] = []
 
-    def to_python(self, state: "LuaState", value: Any, *, name: str = "the value") -> LuaValue:
+    def to_python(self, state: FunctionOwner, value: Any, *, name: str = "the value") -> LuaValue:
         """What a Lua value is in Python.
 
         Raises:
@@ -112,14 +145,14 @@ class Bridge:
             return self._function(state, value)
         raise DeclarationError(f"{name} is {_no_data(which)}")
 
-    def to_python_or_opaque(self, state: "LuaState", value: Any, *, name: str) -> LuaValue:
+    def to_python_or_opaque(self, state: FunctionOwner, value: Any, *, name: str) -> LuaValue:
         """The same, but what cannot be data becomes an opaque value instead of an error."""
         try:
             return self.to_python(state, value, name=name)
         except DeclarationError as error:
             return LuaOpaque(error.message)
 
-    def _table(self, state: "LuaState", table: Any) -> LuaValue:
+    def _table(self, state: FunctionOwner, table: Any) -> LuaValue:
         # The survey has been made: there are no cycles, no foreign values and no strange keys here.
         items: dict[Any, LuaValue] = {}
         numbered = 0
@@ -147,7 +180,7 @@ class Bridge:
         # Lua's own order differs from run to run.
         return {key: items[key] for key in sorted(items, key=_by_kind)}
 
-    def _function(self, state: "LuaState", function: Any) -> LuaFunction:
+    def _function(self, state: FunctionOwner, function: Any) -> LuaFunction:
         source, line = self._where(function)
         place = f"{decode(source[1:])}:{line}" if source[:1] == b"@" else "[C]"
         self._functions.append(function)
