@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from envy import events as ev
 from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
-from envy.lua.convert import LuaFunction
-from envy.lua.host import CtxTable
+from envy.lua.convert import CtxTable, LuaFunction
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe

@@ -1,39 +1,42 @@
-"""Values between Lua and Python.
+"""Conversion of values between Lua and Python.
 
-Owns what a Lua value is in Python and the way both ways. Only data and plain functions cross: no
-Python object is ever handed to Lua, and a Lua function is an opaque handle in Python.
+Owns the types of Lua values in Python and the conversion in both directions. Only data and plain
+functions cross: no Python object is ever passed to Lua, and a Lua function is an opaque handle in
+Python.
 
-Text is UTF-8; bytes that are none survive the way through as surrogate escapes.
+Text is UTF-8. Bytes that are not valid UTF-8 survive a round trip as surrogate escapes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 from lupa import lua54
 
 from envy.errors import DeclarationError, InternalError
 
 if TYPE_CHECKING:
-    from envy.lua.runtime import LuaState
+    from envy.lua.sandbox import PhaseAccess
 
-DEEPEST = 200
+MAX_DEPTH = 200
 _INTEGERS = range(-(2**63), 2**63)
 
 
 class LuaFunction:
-    """A function that lives in a Lua state; `where` is the `file:line` at which it is written."""
+    """A handle to a function in a Lua state; `where` is the `file:line` of its definition."""
 
     __slots__ = ("_slot", "state", "where")
 
-    def __init__(self, state: "LuaState", slot: int, where: str) -> None:
+    def __init__(self, state: "FunctionOwner", slot: int, where: str) -> None:
         self.state = state
         self.where = where
         self._slot = slot
 
     @property
     def slot(self) -> int:
-        """Its place among the functions of its state; of no meaning elsewhere."""
+        """The index of the function in its state, meaningless in any other state."""
         return self._slot
 
     def __repr__(self) -> str:
@@ -41,7 +44,7 @@ class LuaFunction:
 
 
 class LuaOpaque:
-    """A value of Lua that cannot be data, such as a coroutine; `what` says what it is."""
+    """A Lua value that cannot be converted to data, such as a coroutine; `what` describes it."""
 
     __slots__ = ("what",)
 
@@ -57,24 +60,61 @@ LuaValue: TypeAlias = Union[  # noqa: UP007 — `|` does not take names in quote
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class CtxTable:
+    """The contents of `ctx` in one phase.
+
+    `functions` receive their arguments as Python values, whether called with a dot or a colon.
+    `missing` maps each name that is not available in this phase to the error message for it.
+    """
+
+    fields: Mapping[str, LuaValue] = field(default_factory=dict)
+    functions: Mapping[str, Callable[..., object]] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+class FunctionOwner(Protocol):
+    """The Lua state that a function belongs to, reduced to what users of the function need."""
+
+    def owns(self, bridge: "Bridge") -> bool:
+        """Whether `bridge` converts values of this state."""
+
+    def call(self, function: LuaFunction, *arguments: object) -> LuaValue:
+        """Call a function of this state and return its first result."""
+
+    def call_with_ctx(
+        self, function: LuaFunction, ctx: CtxTable, options: Mapping[str, object]
+    ) -> LuaValue:
+        """Call a phase function with `(ctx, opts)`."""
+
+    def phase(self, access: "PhaseAccess") -> AbstractContextManager[None]:
+        """Apply the rules of a phase until the context exits."""
+
+
 def decode(text: bytes) -> str:
-    """A Lua string as Python text."""
+    """Return a Lua string as Python text."""
     return text.decode("utf-8", "surrogateescape")
 
 
 def encode(text: str) -> bytes:
-    """Python text as a Lua string."""
+    """Return Python text as a Lua string.
+
+    Raises:
+        DeclarationError: the text is not valid Unicode.
+    """
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
-        raise DeclarationError(f"text that is no Unicode cannot go to Lua: {text!r}") from error
+        raise DeclarationError(
+            f"cannot pass text to Lua that is not valid Unicode: {text!r}"
+        ) from error
 
 
 class Bridge:
-    """The way between one Lua runtime and Python.
+    """Converts values between one Lua runtime and Python.
 
-    It keeps the functions of the state that Python holds a handle to, and the Python functions that
-    Lua holds one to, so that handles are numbers on both sides.
+    The bridge stores the Lua functions that Python holds handles to, and the Python functions that
+    Lua holds handles to, so that a handle is a number on both sides.
     """
 
     __slots__ = ("_callables", "_functions", "_make_function", "_runtime", "_survey", "_where")
@@ -87,11 +127,12 @@ class Bridge:
         self._functions: list[Any] = []
         self._callables: list[Callable[..., object]] = []
 
-    def to_python(self, state: "LuaState", value: Any, *, name: str = "the value") -> LuaValue:
-        """What a Lua value is in Python.
+    def to_python(self, state: FunctionOwner, value: Any, *, name: str = "the value") -> LuaValue:
+        """Return a Lua value as a Python value.
 
         Raises:
-            DeclarationError: it holds itself, is nested too deep, or is no data; `name` is in it.
+            DeclarationError: the value contains itself, is nested too deep, or cannot be converted.
+                The message names the value by `name`.
         """
         kind = type(value)
         if kind is bytes:
@@ -99,28 +140,28 @@ class Bridge:
         if value is None or kind is bool or kind is int or kind is float:
             plain: LuaValue = value
             return plain
-        # lupa calls a coroutine that has not begun a function.
+        # For lua_type, a coroutine that has not started is a function.
         started = kind.__name__ != "_LuaCoroutineFunction"
-        which = lua54.lua_type(value) if started else "thread"
-        if which == "table":
+        lua_type = lua54.lua_type(value) if started else "thread"
+        if lua_type == "table":
             found = self._survey(value)
             if found is not None:
-                problem, place = found
-                raise DeclarationError(f"{name}{decode(place)} is {decode(problem)}")
+                problem, path = found
+                raise DeclarationError(f"{name}{decode(path)} is {decode(problem)}")
             return self._table(state, value)
-        if which == "function":
+        if lua_type == "function":
             return self._function(state, value)
-        raise DeclarationError(f"{name} is {_no_data(which)}")
+        raise DeclarationError(f"{name} is {_describe_unconvertible(lua_type)}")
 
-    def to_python_or_opaque(self, state: "LuaState", value: Any, *, name: str) -> LuaValue:
-        """The same, but what cannot be data becomes an opaque value instead of an error."""
+    def to_python_or_opaque(self, state: FunctionOwner, value: Any, *, name: str) -> LuaValue:
+        """Return a Lua value as a Python value, or a LuaOpaque if it cannot be converted."""
         try:
             return self.to_python(state, value, name=name)
         except DeclarationError as error:
             return LuaOpaque(error.message)
 
-    def _table(self, state: "LuaState", table: Any) -> LuaValue:
-        # The survey has been made: there are no cycles, no foreign values and no strange keys here.
+    def _table(self, state: FunctionOwner, table: Any) -> LuaValue:
+        # The survey has already ruled out cycles, unconvertible values and unconvertible keys.
         items: dict[Any, LuaValue] = {}
         numbered = 0
         for key, value in table.items():
@@ -144,28 +185,29 @@ class Bridge:
                 return [items[index] for index in range(1, numbered + 1)]
             except KeyError:
                 return {key: items[key] for key in sorted(items)}
-        # Lua's own order differs from run to run.
-        return {key: items[key] for key in sorted(items, key=_by_kind)}
+        # The order in which Lua yields keys differs from run to run.
+        return {key: items[key] for key in sorted(items, key=_numbers_first)}
 
-    def _function(self, state: "LuaState", function: Any) -> LuaFunction:
+    def _function(self, state: FunctionOwner, function: Any) -> LuaFunction:
         source, line = self._where(function)
-        place = f"{decode(source[1:])}:{line}" if source[:1] == b"@" else "[C]"
+        location = f"{decode(source[1:])}:{line}" if source[:1] == b"@" else "[C]"
         self._functions.append(function)
-        return LuaFunction(state, len(self._functions) - 1, place)
+        return LuaFunction(state, len(self._functions) - 1, location)
 
     def function(self, handle: LuaFunction) -> Any:
-        """The runtime's own function behind a handle."""
+        """Return the runtime's function object that a handle refers to."""
         return self._functions[handle.slot]
 
     def callable(self, identifier: int) -> Callable[..., object]:
-        """The Python function that Lua knows by a number."""
+        """Return the Python function that Lua refers to by `identifier`."""
         return self._callables[identifier]
 
     def to_lua(self, value: object, *, depth: int = 0) -> Any:
-        """What a Python value is for the runtime.
+        """Return a Python value as a value of the runtime.
 
         Raises:
-            DeclarationError: an integer beyond 64 bits, or nested too deep.
+            DeclarationError: an integer does not fit in 64 bits, or the value is nested too deep.
+            InternalError: the value has no counterpart in Lua, or belongs to another state.
         """
         if type(value) is str:
             return encode(value)
@@ -175,9 +217,9 @@ class Bridge:
             return encode(str(value))
         if isinstance(value, int):
             if value not in _INTEGERS:
-                raise DeclarationError(f"{value} is beyond the integers of Lua, which have 64 bits")
+                raise DeclarationError(f"{value} does not fit in a Lua integer, which has 64 bits")
             return int(value)
-        # Asked of the types themselves first: an abstract class takes ten times as long.
+        # Exact types first: isinstance with an abstract class takes ten times as long.
         if type(value) is dict or type(value) is list or isinstance(value, Mapping | Sequence):
             return self._runtime.table_from(self._entries(value, depth + 1))
         return self._function_to_lua(value)
@@ -185,8 +227,10 @@ class Bridge:
     def _entries(
         self, value: "Mapping[Any, object] | Sequence[object]", depth: int
     ) -> dict[Any, Any] | list[Any]:
-        if depth > DEEPEST:
-            raise DeclarationError(f"a value nested more than {DEEPEST} deep cannot go to Lua")
+        if depth > MAX_DEPTH:
+            raise DeclarationError(
+                f"cannot pass a value to Lua that is nested more than {MAX_DEPTH} deep"
+            )
         if type(value) is dict or isinstance(value, Mapping):
             return {
                 self.to_lua(key): self.to_lua(inner, depth=depth)
@@ -203,12 +247,12 @@ class Bridge:
         if callable(value):
             self._callables.append(value)
             return self._make_function(len(self._callables) - 1)
-        raise InternalError(f"a {type(value).__name__} cannot go to Lua")
+        raise InternalError(f"cannot pass a value of type {type(value).__name__} to Lua")
 
 
-def _no_data(which: str | None) -> str:
-    return {"thread": "a coroutine", "userdata": "a file"}.get(which or "", "no data")
+def _describe_unconvertible(lua_type: str | None) -> str:
+    return {"thread": "a coroutine", "userdata": "a file"}.get(lua_type or "", "not data")
 
 
-def _by_kind(key: Any) -> tuple[bool, Any]:
+def _numbers_first(key: Any) -> tuple[bool, Any]:
     return (isinstance(key, str), key)

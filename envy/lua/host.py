@@ -5,33 +5,15 @@ Owns what the functions in surface.py share. Calls no Lua.
 
 import os
 import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from envy.errors import Cancelled, EnvyError, InternalError
 from envy.interpreter import give_way
-from envy.lua.convert import Bridge, LuaValue, encode
+from envy.lua.convert import Bridge, CtxTable, FunctionOwner, LuaValue, encode
 from envy.lua.failure import shortened
 from envy.lua.sandbox import FileAccess, SandboxSettings
 
-if TYPE_CHECKING:
-    from envy.lua.runtime import LuaState
-
 _POLLS_PER_TURN = 32  # of the count hook: some 16 ms of Lua
-
-
-@dataclass(frozen=True, slots=True)
-class CtxTable:
-    """What `ctx` is in one phase.
-
-    `functions` get their arguments as Python values; called with a colon or a dot. `missing` says
-    for a name that is not there in this phase what to do instead.
-    """
-
-    fields: Mapping[str, LuaValue] = field(default_factory=dict)
-    functions: Mapping[str, Callable[..., object]] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 class Host:
@@ -57,7 +39,7 @@ class Host:
         "unpark",
     )
 
-    def __init__(self, state: "LuaState", settings: SandboxSettings, access: FileAccess) -> None:
+    def __init__(self, state: FunctionOwner, settings: SandboxSettings, access: FileAccess) -> None:
         self._state = weakref.ref(state)
         self.settings = settings
         self.access = access

@@ -17,9 +17,17 @@ from typing import Any
 from lupa import lua54
 
 from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, Origin
-from envy.lua.convert import Bridge, LuaFunction, LuaOpaque, LuaValue, decode, encode
+from envy.lua.convert import (
+    Bridge,
+    CtxTable,
+    LuaFunction,
+    LuaOpaque,
+    LuaValue,
+    decode,
+    encode,
+)
 from envy.lua.failure import OUT_OF_MEMORY, parse_trace, script_error
-from envy.lua.host import CtxTable, Host, displayed
+from envy.lua.host import Host, displayed
 from envy.lua.prelude import prelude_bytecode
 from envy.lua.sandbox import FileAccess, PhaseAccess, ReadLog, SandboxSettings
 from envy.lua.surface import callbacks, without_shebang

@@ -15,8 +15,7 @@ from typing import cast
 from envy import fields, files
 from envy.cache.layout import ASSET, FETCH, STAGE, TMP
 from envy.errors import DeclarationError
-from envy.lua.convert import LuaValue
-from envy.lua.host import CtxTable
+from envy.lua.convert import CtxTable, LuaValue
 from envy.lua.surface import fill_template
 from envy.phase import RecipePhase
 from envy.phases.access import asset_of, product_of

@@ -15,8 +15,7 @@ from envy import files
 from envy.errors import Cancelled, DeclarationError
 from envy.evidence import Evidence
 from envy.file_digest import file_digest
-from envy.lua.convert import LuaFunction, LuaValue
-from envy.lua.host import CtxTable
+from envy.lua.convert import CtxTable, LuaFunction, LuaValue
 from envy.lua.sandbox import PhaseAccess
 from envy.origins import place_of_function
 from envy.phases.access import may_read

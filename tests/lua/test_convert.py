@@ -1,4 +1,4 @@
-"""Values between Lua and Python."""
+"""Conversion of values between Lua and Python."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,7 +26,7 @@ _VALUES = st.recursive(
 @given(value=_VALUES)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_round_trip(bench, value):
-    """What goes to Lua and back is what it was, types included."""
+    """A value passed to Lua and back is unchanged, types included."""
     state = bench.load("function same(x) return x end")
     back = state.call(state.user_globals()["same"], value)
     assert repr(_sorted(value)) == repr(back)
@@ -54,13 +54,13 @@ def _sorted(value):
     ],
 )
 def test_from_lua(bench, expression, expected):
-    """A table is a list exactly when its keys are 1 to n; keys are sorted, numbers first."""
+    """A table becomes a list if its keys are 1 to n; other keys are sorted, numbers first."""
     found = bench.evaluate(expression)
     assert repr(expected) == repr(found)
 
 
 def test_bytes_survive(bench):
-    """Text that is no UTF-8 comes back as the same bytes."""
+    """Text that is not valid UTF-8 comes back as the same bytes."""
     state = bench.load("function size(s) return #s end function same(s) return s end")
     functions = state.user_globals()
     assert state.call(functions["size"], "\udcff\udcfe") == 2
@@ -68,29 +68,29 @@ def test_bytes_survive(bench):
 
 
 def test_paths_and_tuples(bench, tmp_path):
-    """A path goes to Lua as a string, a tuple as a sequence."""
+    """A path becomes a Lua string, and a tuple becomes a sequence."""
     state = bench.load("function f(p, t) return { p, t } end")
     found = state.call(state.user_globals()["f"], tmp_path, (1, 2))
     assert [str(tmp_path), [1, 2]] == found
 
 
-def test_function_knows_its_place(bench):
-    """A function's `where` is the file and line at which it is written."""
+def test_function_knows_where_it_is_defined(bench):
+    """The `where` of a function is the file and line of its definition."""
     state = bench.load("\n\nbuild = function() end")
     function = state.user_globals()["build"]
     assert isinstance(function, LuaFunction)
     assert function.where == f"{bench.folder}/recipe.lua:3"
 
 
-def test_function_goes_back_as_itself(bench):
-    """A handle given to Lua is the very function that it was made of."""
+def test_function_handle_returns_as_the_same_function(bench):
+    """A handle passed to Lua becomes the same function that it was created from."""
     state = bench.load("function f() end function is_f(x) return rawequal(x, f) end")
     functions = state.user_globals()
     assert state.call(functions["is_f"], functions["f"]) is True
 
 
 def test_function_of_another_state(bench):
-    """A function cannot be handed to, or called in, another state."""
+    """A function cannot be passed to another state or called there."""
     first, second = bench.load("function f() end"), bench.load("function f() end")
     function = first.user_globals()["f"]
     with pytest.raises(InternalError, match="another Lua state"):
@@ -100,7 +100,7 @@ def test_function_of_another_state(bench):
 
 
 def test_python_function_as_argument(bench):
-    """A Python callable is a plain Lua function with converted arguments and result."""
+    """A Python callable becomes a plain Lua function with converted arguments and result."""
     state = bench.load("function f(g) return type(g) .. g({ 1, 2 }) .. '!' end")
     found = state.call(state.user_globals()["f"], lambda items: f"<{items}>")
     assert found == "function<[1, 2]>!"
@@ -123,21 +123,21 @@ def test_python_function_as_argument(bench):
         ),
     ],
 )
-def test_no_data(bench, text, expected):
-    """What cannot be data is an error that names the place in the table."""
+def test_values_that_cannot_be_converted(bench, text, expected):
+    """An error about a value that cannot be converted names its path in the table."""
     state = bench.load(f"function f() {text} end")
     with pytest.raises(DeclarationError) as caught:
         state.call(state.user_globals()["f"])
     assert expected in str(caught.value)
 
 
-def test_shared_tables_are_no_cycle(bench):
-    """One table in two places comes out twice."""
+def test_a_shared_table_is_not_a_cycle(bench):
+    """A table that is referenced twice is converted twice."""
     assert bench.evaluate("(function() local t = { 1 } return { t, t } end)()") == [[1], [1]]
 
 
 def test_helper_globals_need_not_be_data(bench):
-    """A class (whose __index is itself) among the globals does not get in the way of the rest."""
+    """A class whose __index is itself does not prevent the other globals from being read."""
     found = bench.load("Class = {} Class.__index = Class identity = 'x'").user_globals()
     assert found["identity"] == "x"
     assert isinstance(found["Class"], LuaOpaque)
@@ -146,14 +146,14 @@ def test_helper_globals_need_not_be_data(bench):
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
 def test_too_large_an_integer(bench, value):
-    """An integer beyond 64 bits is an error, not something else."""
+    """An integer that does not fit in 64 bits is an error."""
     state = bench.load("function f(x) return x end")
     with pytest.raises(DeclarationError, match="64 bits"):
         state.call(state.user_globals()["f"], value)
 
 
 def test_too_deep_for_lua(bench):
-    """A Python list that holds itself is an error."""
+    """A Python list that contains itself is an error."""
     state = bench.load("function f(x) end")
     endless: list[object] = []
     endless.append(endless)
@@ -161,8 +161,8 @@ def test_too_deep_for_lua(bench):
         state.call(state.user_globals()["f"], endless)
 
 
-def test_foreign_object(bench):
-    """No Python object is handed to Lua."""
+def test_python_object(bench):
+    """An arbitrary Python object cannot be passed to Lua."""
     state = bench.load("function f(x) end")
-    with pytest.raises(InternalError, match="cannot go to Lua"):
+    with pytest.raises(InternalError, match="cannot pass a value of type object"):
         state.call(state.user_globals()["f"], object())

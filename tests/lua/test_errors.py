@@ -16,8 +16,8 @@ from envy.errors import (
     Origin,
     ScriptFailed,
 )
+from envy.lua.convert import CtxTable
 from envy.lua.failure import shortened
-from envy.lua.host import CtxTable
 
 
 def _failure(bench, text, **functions):
