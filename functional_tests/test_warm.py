@@ -22,8 +22,8 @@ HEAVY = {
     "pathlib", "platformdirs", "rich", "subprocess", "tarfile", "threading", "typing", "urllib3",
 }  # fmt: skip
 WARM = {
-    "cache", "cache.answer", "cache.evidence_now", "cache.use_record", "cli", "cli.quick", "cli.warm",
-    "environment", "file_digest",
+    "cache", "cache.answer", "cache.evidence_now", "cache.use_record", "cli", "cli.quick",
+    "cli.warm", "environment", "file_digest",
 }  # fmt: skip
 
 

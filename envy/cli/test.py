@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,10 +11,10 @@ import click
 
 from envy.cli.options import EnvyCommand, envy_command
 from envy.cli.settings import Settings
+from envy.cli.test_run import run_once
 from envy.cli.test_setup import (
     TestOptions,
     Workplace,
-    check_writable,
     make_driver,
     make_flags,
     make_selector,
@@ -22,16 +22,13 @@ from envy.cli.test_setup import (
     make_views,
     open_workplace,
     patterns_of,
-    session_settings,
 )
 from envy.console.text import format_size, write_line
 from envy.errors import UsageError
-from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import parse_duration
 from envy.testing.package import NothingMatched
 from envy.testing.patterns import check_pattern
 from envy.testing.results import read_run
-from envy.testing.session import SessionResult, SessionSettings, TestSession, View
 
 _OPTIONAL_VALUES = {"--json": "-", "--list": "."}
 
@@ -178,40 +175,6 @@ def _check(options: TestOptions) -> None:
         check_pattern(options.list_matching, option="--list")
     if options.load and (options.patterns or options.watch or options.legacy):
         raise UsageError("--load shows a saved run; it runs no tests")
-
-
-def run_once(place: Workplace) -> SessionResult:
-    """One session from the patterns to the summary."""
-    settings = session_settings(place)
-    return run_session(place, settings, make_views(place.settings, place.options))
-
-
-def run_session(
-    place: Workplace,
-    settings: SessionSettings,
-    views: Sequence[View],
-    *,
-    patterns: Sequence[str] | None = None,
-    toolchain: GoToolchain | None = None,
-    on_session: Callable[[TestSession], None] | None = None,
-) -> SessionResult:
-    """One session with these views, of the command's patterns unless others are given."""
-    flags = make_flags(place.options, place.directory)
-    toolchain = toolchain or make_toolchain(place)
-    check_writable(flags.profile_path(place.directory))
-    with place.store.workshop() as scratch:
-        driver = make_driver(place, toolchain, flags, scratch)
-        session = TestSession(
-            driver, settings, events=place.events, children=place.children, views=views
-        )
-        place.control.attend(session)
-        if on_session is not None:
-            on_session(session)
-        result = session.run(patterns or patterns_of(place.options.patterns))
-        driver.finish()
-    if not result.built_only:
-        place.last_run.save(result.recorder)
-    return result
 
 
 def show_list(place: Workplace) -> int:

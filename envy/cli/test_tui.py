@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from envy.children import Children
+from envy.cli.test_run import run_session
 from envy.cli.test_setup import Workplace, make_toolchain, make_views, session_settings
 from envy.console.text import safe_lines, write_line
 from envy.errors import Cancelled, EnvyError
@@ -113,8 +114,6 @@ class _Runs:
             self._thread.join()
 
     def _run(self, selector: Selector | None, patterns: list[str] | None) -> None:
-        from envy.cli.test import run_session
-
         assert self.app is not None
         place = dataclasses.replace(self._place, children=Children())
         views: list[View] = [QueueView(self.app.messages)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from envy import events as ev
 from envy.engine.node import Coordination
@@ -14,8 +15,18 @@ from envy.events import EventBus
 from envy.testing.events import StreamEvent
 from envy.testing.package import Driver, PackageRun, TestPhase, Verdict
 
-if TYPE_CHECKING:
-    from envy.testing.session import TestSession
+
+class RunControl(Protocol):
+    """What a package at work asks its session, and reports to it."""
+
+    def may_run(self) -> bool:
+        """Return whether another package may start its tests."""
+
+    def emit_for(self, run: PackageRun) -> Callable[[StreamEvent], None]:
+        """Return the function that takes the events of this package."""
+
+    def package_ended(self, run: PackageRun) -> None:
+        """Record the verdict of a package whose turn is over."""
 
 
 class _Kind:
@@ -85,7 +96,7 @@ class PackageKind(_Kind):
     last_phase = int(TestPhase.REPORT)
 
     def __init__(
-        self, session: TestSession, bus: EventBus, driver: Driver, pool: Pool[Coordination]
+        self, session: RunControl, bus: EventBus, driver: Driver, pool: Pool[Coordination]
     ) -> None:
         super().__init__(bus, driver, pool)
         self._session = session
