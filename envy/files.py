@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy.errors import EnvyError, ScriptFailed
+from envy.host.process import Completed
 from envy.interpreter import released
-from envy.process import Completed
 
 # Runs a program in a directory and captures what it writes; missing, it raises ScriptFailed (127).
 ProgramRunner = Callable[[Sequence[str], Path], Completed]

@@ -13,11 +13,11 @@ from typing import TypeAlias
 
 from envy import fields
 from envy.errors import DeclarationError, Origin
+from envy.host.platform import Platform, host_platform
 from envy.lua.convert import LuaFunction
 from envy.option_text import OptionValue
 from envy.options import OptionDeclaration, apply_declarations, parse_declarations
 from envy.origins import SourceText
-from envy.platform import Platform, host_platform
 from envy.recipe_entries import parse_alias, parse_dependencies
 from envy.recipe_spec import Address, Dependency, RecipeSpec
 from envy.recipe_tables import (

@@ -11,7 +11,7 @@ from typing import cast
 
 from envy import fields
 from envy.errors import DeclarationError, Origin
-from envy.platform import Platform
+from envy.host.platform import Platform
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ABOUT_FIELDS = frozenset({"version", "license", "homepage", "description"})

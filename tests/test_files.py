@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envy import files
-from envy.children import Children
 from envy.environment import environment
 from envy.errors import EnvyError
-from envy.process import run_argv
+from envy.host.children import Children
+from envy.host.process import run_argv
 
 DIFF = """\
 --- a/sub/file.txt

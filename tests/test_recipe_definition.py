@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from envy.errors import DeclarationError, LuaScriptError, Origin
+from envy.host.platform import Platform
 from envy.lua.convert import LuaFunction
 from envy.lua.runtime import LuaState, SandboxSettings
 from envy.phase import RecipePhase
-from envy.platform import Platform
 from envy.recipe_definition import parse_definition
 from envy.recipe_spec import RecipeSpec, Use
 from envy.recipe_tables import Exports, StageTable

@@ -60,14 +60,14 @@ def _rows(relative: str, path: str, status: os.stat_result) -> Iterator[bytes]:
 
 
 def host_facts() -> list[str]:
-    """Texts that are the same for as long as envy.platform would say the same of this machine."""
+    """Texts that are the same for as long as `host.platform` would say the same of this machine."""
     try:
         libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, ValueError, OSError):
         libc = ""
     if sys.platform == "linux" and libc.startswith("glibc "):
         return [os.uname().machine, libc, *[file_digest(path) or "" for path in _OS_RELEASE]]
-    from envy.platform import host_platform
+    from envy.host.platform import host_platform
 
     host = host_platform()
     return [host.os, host.arch, host.os_version, f"{host.libc} {host.libc_version}"]

@@ -39,8 +39,8 @@ from blake3 import blake3
 
 from envy.cache.filesystem import explained
 from envy.errors import CacheError, Cancelled, InternalError
+from envy.host.platform import process_start_time
 from envy.interpreter import released
-from envy.platform import process_start_time
 
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500

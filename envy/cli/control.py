@@ -25,10 +25,10 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from envy import events as ev
-from envy.children import Children, RunningChild
 from envy.console.text import say
 from envy.errors import Cancelled
 from envy.events import EventBus
+from envy.host.children import Children, RunningChild
 from envy.phase import RecipePhase
 
 PATIENCE = 2.0  # seconds between a cancellation and leaving

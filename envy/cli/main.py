@@ -20,7 +20,7 @@ from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, commo
 from envy.console.text import safe_lines, say
 from envy.environment import environment as host_environment
 from envy.errors import Cancelled, EnvyError, InternalError
-from envy.platform import discard_output, open_standard_streams
+from envy.host.platform import discard_output, open_standard_streams
 
 _OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
 

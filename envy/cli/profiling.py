@@ -11,7 +11,7 @@ from envy.cli.wiring import DEFAULT_FETCH_JOBS
 from envy.console.profile import Profiler
 from envy.console.profile_text import profile_lines
 from envy.console.text import say
-from envy.platform import available_cores
+from envy.host.platform import available_cores
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from envy.children import Children
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
@@ -20,8 +19,9 @@ from envy.console.text import Streams
 from envy.environment import environment
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
+from envy.host.children import Children
+from envy.host.platform import available_cores
 from envy.manifest_search import find_manifest
-from envy.platform import available_cores
 from envy.testing.drivers.go import GoDriver
 from envy.testing.drivers.go_build import BinaryStore
 from envy.testing.drivers.go_flags import GoFlags

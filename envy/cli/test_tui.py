@@ -7,11 +7,11 @@ import sys
 import threading
 from pathlib import Path
 
-from envy.children import Children
 from envy.cli.test_run import run_session
 from envy.cli.test_setup import Workplace, make_toolchain, make_views, session_settings
 from envy.console.text import safe_lines, write_line
 from envy.errors import Cancelled, EnvyError
+from envy.host.children import Children
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.results import read_run
 from envy.testing.selection import Selector

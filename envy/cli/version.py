@@ -14,7 +14,7 @@ def command(settings: Settings) -> None:
     """Print the version of envy; with --verbose also what a bug report wants to know."""
     click.echo(f"envy {__version__}")
     if settings.verbose:
-        from envy.platform import host_platform
+        from envy.host.platform import host_platform
 
         host = host_platform()
         click.echo(f"python {sys.version.split()[0]} ({sys.executable})")

@@ -17,7 +17,6 @@ from pathlib import Path
 from envy import events as ev
 from envy.cache.durations import Durations, durations_path
 from envy.cache.layout import CacheLayout
-from envy.children import Children
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.jobs import make_jobserver, take_outer_jobserver
@@ -28,12 +27,13 @@ from envy.console.text import Streams
 from envy.engine.engine import Engine
 from envy.environment import environment
 from envy.events import EventBus, Listener
+from envy.host.children import Children
+from envy.host.platform import available_cores, host_platform
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.manifest import Manifest, load_manifest
 from envy.manifest_search import find_manifest
 from envy.phases.surface import Services
-from envy.platform import available_cores, host_platform
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000

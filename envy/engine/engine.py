@@ -32,6 +32,7 @@ from envy.errors import (
     RecipeError,
     StoppedEarly,
 )
+from envy.host.shell import Shell
 from envy.lua.convert import LuaValue
 from envy.lua.runtime import LuaState
 from envy.phase import RecipePhase
@@ -40,7 +41,6 @@ from envy.phases.table import STEPS, Steps
 from envy.recipe import Edge, Outcome, Recipe
 from envy.recipe_key import Query, RecipeKey
 from envy.recipe_spec import CustomSource, RecipeSpec
-from envy.shell import Shell
 from envy.suggest import nearest
 
 

@@ -15,8 +15,8 @@ from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe
 
 if TYPE_CHECKING:
-    from envy.children import RunningChild
     from envy.engine.engine import Engine
+    from envy.host.children import RunningChild
 
 _MOST = 5  # dependencies, or holders of slots, that are named
 

@@ -17,6 +17,7 @@ from typing import Any
 from lupa import lua54
 
 from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, Origin
+from envy.host.platform import Platform
 from envy.lua.convert import (
     Bridge,
     CtxTable,
@@ -31,7 +32,6 @@ from envy.lua.host import Host, displayed
 from envy.lua.prelude import prelude_bytecode
 from envy.lua.sandbox import FileAccess, PhaseAccess, ReadLog, SandboxSettings
 from envy.lua.surface import callbacks, without_shebang
-from envy.platform import Platform
 
 __all__ = [
     "CtxTable",

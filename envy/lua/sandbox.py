@@ -18,7 +18,7 @@ from blake3 import blake3
 
 from envy.errors import LuaScriptError
 from envy.file_digest import file_digest
-from envy.platform import Platform
+from envy.host.platform import Platform
 
 ABSENT = {
     "io.input": "open a file with io.open",

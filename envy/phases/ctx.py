@@ -15,6 +15,7 @@ from typing import cast
 from envy import fields, files
 from envy.cache.layout import ASSET, FETCH, STAGE, TMP
 from envy.errors import DeclarationError
+from envy.host.process import Completed
 from envy.lua.convert import CtxTable, LuaValue
 from envy.lua.surface import fill_template
 from envy.phase import RecipePhase
@@ -22,7 +23,6 @@ from envy.phases.access import asset_of, product_of
 from envy.phases.ctx_fetch import commit_for_ctx, fetch_for_ctx
 from envy.phases.setting import RunOptions, Setting, parse_run_options
 from envy.phases.unpack import unpack_all, unpack_one
-from envy.process import Completed
 
 _FILE_FUNCTIONS = (
     "copy",

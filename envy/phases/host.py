@@ -6,11 +6,11 @@ import functools
 import shutil
 
 from envy.errors import DeclarationError, ScriptFailed
+from envy.host.process import Completed
+from envy.host.shell import builtin_shell, run_script
 from envy.origins import place_in_file
 from envy.phases.surface import Engine
-from envy.process import Completed
 from envy.recipe import Recipe
-from envy.shell import builtin_shell, run_script
 
 
 def host_versions(recipe: Recipe, engine: Engine) -> dict[str, str]:

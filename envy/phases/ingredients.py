@@ -18,6 +18,7 @@ from envy.cache.entry_key import Ingredients
 from envy.cache.evidence_now import match_digest
 from envy.cache.trees import digest_tree
 from envy.errors import DeclarationError
+from envy.host.shell import Shell
 from envy.lua.convert import LuaFunction
 from envy.option_text import serialise_options
 from envy.origins import place_in_file
@@ -26,7 +27,6 @@ from envy.phases.host import host_versions
 from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.recipe import Recipe
-from envy.shell import Shell
 from envy.sources import Scheme, SourceItem, local_path, location, scheme_of
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from envy import events as ev
 from envy.errors import DeclarationError, ScriptFailed
+from envy.host.process import Completed, OnOutput, run_argv
+from envy.host.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.jobserver.budget import NOT_ADMITTED, Admission
 from envy.phase import RecipePhase
 from envy.phases.access import may_read
@@ -23,9 +25,7 @@ from envy.phases.log import PhaseLog
 from envy.phases.secrets import secrets_of
 from envy.phases.surface import Engine
 from envy.phases.work import marks, noted_children
-from envy.process import Completed, OnOutput, run_argv
 from envy.recipe import Recipe
-from envy.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.sources import SourceItem
 
 # Phases that build, under a slot of work that one job of their tools stands for.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from envy.errors import Origin
 from envy.events import EventBus
+from envy.host.platform import Platform
 from envy.lua.room import LuaRoom
-from envy.platform import Platform
 from envy.recipe import Recipe
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import RecipeSpec
@@ -23,9 +23,9 @@ from envy.transport.context import Memo
 
 if TYPE_CHECKING:
     from envy.cache.layout import CacheLayout
-    from envy.children import Children
+    from envy.host.children import Children
+    from envy.host.shell import Shell
     from envy.jobserver.budget import Jobserver
-    from envy.shell import Shell
 
 
 class Terminal(Protocol):

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy import events as ev
+from envy.host.process import run_argv
 from envy.phases.secrets import masked_text, secrets_of
 from envy.phases.surface import Engine
 from envy.phases.work import marks, noted_children
-from envy.process import run_argv
 from envy.recipe import Recipe
 from envy.sources import Scheme, SourceItem, scheme_of
 from envy.transport import FetchContext, Fetched, fetch_all

@@ -22,12 +22,12 @@ from envy import events as ev
 from envy.cache.lock import FileLock
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.write import begin_attempt
-from envy.children import Children
+from envy.host.children import Children
+from envy.host.platform import process_start_time
 from envy.phase import RecipePhase
 from envy.phases.explanation import why_missing
 from envy.phases.log import log_key
 from envy.phases.surface import Engine, Services
-from envy.platform import process_start_time
 from envy.recipe import Recipe
 
 

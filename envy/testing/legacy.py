@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from envy.errors import Cancelled
-from envy.process import Invocation, run
+from envy.host.process import Invocation, run
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.events import StreamEvent, parse_event
 from envy.testing.replay import runs_of

@@ -19,18 +19,18 @@ from engine.worlds import Need, World
 
 from envy.cache.durations import Durations
 from envy.cache.layout import CacheLayout
-from envy.children import Children
 from envy.engine.coordination import Coordinator
 from envy.engine.engine import Engine, Result
 from envy.engine.slots import Pool
 from envy.errors import EnvyError, Origin
 from envy.events import EventBus, Stamped
+from envy.host.children import Children
+from envy.host.platform import Platform
 from envy.interpreter import InterpreterSlot, released
 from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import declare
 from envy.phases.surface import Services
 from envy.phases.table import Steps
-from envy.platform import Platform
 from envy.recipe import Outcome, Recipe
 from envy.recipe_definition import RecipeDefinition
 from envy.recipe_key import RecipeKey

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, LuaValue, PhaseAccess, SandboxSettings
-from envy.platform import Platform
 
 LINUX = Platform(os="linux", arch="x86_64", os_version="6.1", libc="gnu", libc_version="2.36")
 

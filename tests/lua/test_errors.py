@@ -75,7 +75,7 @@ def test_long_paths_are_whole(bench):
 _LOAD_FROM_HERE = """
 from pathlib import Path
 from envy.lua.runtime import LuaState, SandboxSettings
-from envy.platform import host_platform
+from envy.host.platform import host_platform
 
 settings = SandboxSettings(
     platform=host_platform(), environment={}, should_stop=lambda: False, on_log=print,

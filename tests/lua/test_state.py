@@ -9,8 +9,8 @@ import weakref
 import pytest
 
 from envy.errors import DeclarationError, EnvyError, LuaScriptError
+from envy.host.platform import Platform
 from envy.lua.runtime import SHELL_CONSTANTS, CtxTable
-from envy.platform import Platform
 
 
 def test_call_gives_the_first_result(bench):

@@ -170,7 +170,7 @@ import sys, threading, time
 from pathlib import Path
 from envy.errors import EnvyError
 from envy.lua.runtime import LuaState, SandboxSettings
-from envy.platform import host_platform
+from envy.host.platform import host_platform
 
 end = time.monotonic() + 5
 settings = SandboxSettings(

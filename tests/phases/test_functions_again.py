@@ -7,6 +7,7 @@ import pytest
 
 from envy.errors import DeclarationError, Origin
 from envy.events import EventBus
+from envy.host.platform import Platform
 from envy.lua.room import LuaRoom
 from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import run_recipe_fetch_phase
@@ -15,7 +16,6 @@ from envy.phases.recipe_lua import (
     have_functions,
     needs_functions,
 )
-from envy.platform import Platform
 from envy.recipe import Recipe
 from envy.recipe_spec import RecipeSpec
 from envy.sources import SourceItem

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from envy.errors import Origin
+from envy.host.platform import Platform
+from envy.host.shell import BASH
 from envy.phases.ingredients import ingredients_of
-from envy.platform import Platform
 from envy.recipe import Recipe
 from envy.recipe_definition import parse_definition
 from envy.recipe_spec import RecipeSpec
-from envy.shell import BASH
 from envy.sources import SourceItem
 from envy.transport.context import Memo
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from envy.errors import EnvyError, UsageError
-from envy.process import Invocation, run
+from envy.host.process import Invocation, run
 from envy.testing.drivers.go_build import BinaryStore, build_batch, divide, is_whole
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker

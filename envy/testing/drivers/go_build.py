@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy.errors import EnvyError
+from envy.host.platform import is_alive
 from envy.interpreter import released
-from envy.platform import is_alive
 from envy.testing.drivers.go_list import GoPackage
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.events import StreamEvent, parse_event

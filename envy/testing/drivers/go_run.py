@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.errors import Cancelled, ScriptFailed
-from envy.process import Completed, Invocation, run
+from envy.host.process import Completed, Invocation, run
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
 from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy.children import Children
 from envy.errors import EnvyError, ScriptFailed, UsageError
-from envy.process import Completed, Invocation, run
+from envy.host.children import Children
+from envy.host.process import Completed, Invocation, run
 
 # What says nothing about what is built: places of this machine and of this run.
 _IRRELEVANT = frozenset(

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy.children import Child, Children, RunningChild
 from envy.errors import DeclarationError, Origin, ScriptFailed
-from envy.platform import Platform
-from envy.process import Completed, Invocation, OnOutput, run, run_argv
+from envy.host.children import Child, Children, RunningChild
+from envy.host.platform import Platform
+from envy.host.process import Completed, Invocation, OnOutput, run, run_argv
 
 __all__ = [
     "BASH",

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from envy.children import Children, watch_exit_by_thread
 from envy.environment import environment
 from envy.errors import Cancelled, ScriptFailed
+from envy.host.children import Children, watch_exit_by_thread
+from envy.host.platform import is_alive
+from envy.host.process import run_argv
 from envy.interpreter import InterpreterSlot
-from envy.platform import is_alive
-from envy.process import run_argv
 
 FAST = (
     5.0  # far more than anything here takes, far less than the sleeps that must not be waited for
@@ -410,7 +410,7 @@ def test_an_interactive_child_has_the_terminal(tmp_path):
     script = tmp_path / "interactive.py"
     script.write_text(
         "import os, sys\nfrom pathlib import Path\n"
-        "from envy.process import run_argv\nfrom envy.children import Children\n"
+        "from envy.host.process import run_argv\nfrom envy.host.children import Children\n"
         "code = 'import os; print(input(), os.isatty(1), os.getpgid(0) == os.getpgid("
         'os.getppid()), open("/dev/tty").isatty())\'\n'
         "heard = []\n"
@@ -422,7 +422,7 @@ def test_an_interactive_child_has_the_terminal(tmp_path):
     )
     pid, terminal = os.forkpty()
     if pid == 0:
-        os.chdir(Path(__file__).parents[1])
+        os.chdir(Path(__file__).parents[2])
         os.environ["PYTHONPATH"] = "."
         os.execv(sys.executable, [sys.executable, str(script)])
     os.write(terminal, b"hello\n")
@@ -438,13 +438,13 @@ def test_an_exit_code_that_the_system_threw_away_is_no_success(tmp_path):
     script = tmp_path / "ignoring.py"
     script.write_text(
         "import os, signal\nfrom pathlib import Path\n"
-        "from envy.process import run_argv\nfrom envy.children import Children\n"
+        "from envy.host.process import run_argv\nfrom envy.host.children import Children\n"
         "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
         "run_argv(['false'], cwd=Path('/'), environment=dict(os.environ), children=Children())\n"
     )
     result = subprocess.run(
         [sys.executable, script],
-        env={**environment(), "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         check=False,

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envy.children import GRACE, Child, Children
 from envy.errors import Cancelled, ScriptFailed
+from envy.host.children import GRACE, Child, Children
+from envy.host.platform import members_of_group
 from envy.interpreter import released
-from envy.platform import members_of_group
 
 if TYPE_CHECKING:
     import subprocess

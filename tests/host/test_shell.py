@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envy.children import Children
 from envy.environment import environment
 from envy.errors import DeclarationError, Origin, ScriptFailed
-from envy.platform import Platform
-from envy.shell import (
+from envy.host.children import Children
+from envy.host.platform import Platform
+from envy.host.shell import (
     BASH,
     POWERSHELL,
     SH,

@@ -7,7 +7,7 @@ import pytest
 
 from envy.environment import environment
 from envy.errors import DeclarationError, Origin
-from envy.platform import (
+from envy.host.platform import (
     Platform,
     available_cores,
     find_libc,

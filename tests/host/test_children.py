@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from envy.children import Child, Children
 from envy.environment import environment
 from envy.errors import Cancelled, EnvyError
-from envy.platform import is_alive
-from envy.process import run_argv
+from envy.host.children import Child, Children
+from envy.host.platform import is_alive
+from envy.host.process import run_argv
 
 FAST = 5.0
 
