@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from envy.file_digest import variable_digest
+from envy.content.file_digest import variable_digest
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from envy.archive import tar_members
+from envy.content.archive import tar_members
 
 BASE = 'install = "mkdir bin; printf base > bin/base; chmod 755 bin/base; ln -s bin/base link"'
 USER = """

@@ -23,7 +23,7 @@ HEAVY = {
 }  # fmt: skip
 WARM = {
     "cache", "cache.answer", "cache.evidence_now", "cache.use_record", "cli", "cli.quick",
-    "cli.warm", "environment", "file_digest",
+    "cli.warm", "content", "content.file_digest", "environment",
 }  # fmt: skip
 
 

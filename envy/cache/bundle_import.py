@@ -21,7 +21,6 @@ from typing import IO
 
 from blake3 import blake3
 
-from envy.archive import tar_members
 from envy.cache.bundle import FORMAT, INDEX
 from envy.cache.collect import collecting
 from envy.cache.explanation import parse_kept
@@ -33,6 +32,7 @@ from envy.cache.read import lookup
 from envy.cache.relocate import relocate
 from envy.cache.verify import compare, parse_fingerprint
 from envy.cache.write import discard, forget_payload, seal
+from envy.content.archive import tar_members
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released
 from envy.recipe_key import validate_identity

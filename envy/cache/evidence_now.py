@@ -14,7 +14,7 @@ import sys
 
 from blake3 import blake3
 
-from envy.file_digest import file_digest, one_digest
+from envy.content.file_digest import file_digest, one_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from envy.cache.answer import (
 )
 from envy.cache.marker import Marker, encode_marker
 from envy.cache.read import at_once
+from envy.content.file_digest import one_digest
 from envy.evidence import Evidence
-from envy.file_digest import one_digest
 
 _ANY_KEY = "0" * 64
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from envy.content.file_digest import file_digest
 from envy.errors import LuaScriptError
-from envy.file_digest import file_digest
 from envy.host.platform import Platform
 
 ABSENT = {
@@ -42,7 +42,7 @@ class ReadLog:
     """What a state read while it loaded: an ingredient of the entry key."""
 
     files: dict[Path, str | None] = field(default_factory=dict)
-    """The digest of each file (see envy.file_digest); None: it was looked for and not there."""
+    """The digest of each file (see envy.content.file_digest); None: it was looked for and not there."""
     variables: dict[str, str | None] = field(default_factory=dict)
     lasting: bool = True
     """False: it asked for the time, or said something, which only loading it again can do."""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from envy import fields, files
+from envy import fields
 from envy.cache.layout import ASSET, FETCH, STAGE, TMP
+from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.host.process import Completed
 from envy.lua.convert import CtxTable, LuaValue
@@ -188,7 +189,7 @@ class _Surface:
         return _as_table(place.run_program(argv, parsed))
 
     def quote(self, text: object = None) -> LuaValue:
-        return files.quote(_text("ctx.quote", text))
+        return file_operations.quote(_text("ctx.quote", text))
 
     def asset(self, query: object = None) -> LuaValue:
         place = self._place
@@ -244,7 +245,7 @@ class _Surface:
 
     def copy(self, source: object = None, destination: object = None) -> None:
         name, target = _text("ctx.copy", source), _text("ctx.copy", destination)
-        files.copy(
+        file_operations.copy(
             self._readable(name),
             self._path(target),
             into_directory=target.endswith("/"),
@@ -253,52 +254,56 @@ class _Surface:
 
     def move(self, source: object = None, destination: object = None) -> None:
         target = _text("ctx.move", destination)
-        files.move(
+        file_operations.move(
             self._path(_text("ctx.move", source)),
             self._path(target),
             into_directory=target.endswith("/"),
         )
 
     def remove(self, path: object = None) -> LuaValue:
-        return files.remove(self._path(_text("ctx.remove", path)))
+        return file_operations.remove(self._path(_text("ctx.remove", path)))
 
     def exists(self, path: object = None) -> LuaValue:
-        return files.exists(self._path(_text("ctx.exists", path)))
+        return file_operations.exists(self._path(_text("ctx.exists", path)))
 
     def mkdir(self, path: object = None) -> None:
-        files.mkdir(self._path(_text("ctx.mkdir", path)))
+        file_operations.mkdir(self._path(_text("ctx.mkdir", path)))
 
     def symlink(self, target: object = None, link: object = None) -> None:
-        files.symlink(_text("ctx.symlink", target), self._path(_text("ctx.symlink", link)))
+        file_operations.symlink(
+            _text("ctx.symlink", target), self._path(_text("ctx.symlink", link))
+        )
 
     def chmod(self, path: object = None, mode: object = None) -> None:
         # A number is meant as it is written: chmod(f, 755), and 0755 does not exist in Lua.
         text = str(mode) if isinstance(mode, int) else _text("ctx.chmod", mode)
-        files.chmod(self._path(_text("ctx.chmod", path)), text)
+        file_operations.chmod(self._path(_text("ctx.chmod", path)), text)
 
     def write(self, path: object = None, text: object = None) -> None:
         if not isinstance(text, str):
             raise DeclarationError("ctx.write(path, text): text must be a string")
-        files.write(self._path(_text("ctx.write", path)), text)
+        file_operations.write(self._path(_text("ctx.write", path)), text)
 
     def read(self, path: object = None) -> LuaValue:
-        return files.read(self._readable(_text("ctx.read", path)))
+        return file_operations.read(self._readable(_text("ctx.read", path)))
 
     def glob(self, pattern: object = None) -> LuaValue:
-        return list(files.glob(self._place.run_dir, _text("ctx.glob", pattern)))
+        return list(file_operations.glob(self._place.run_dir, _text("ctx.glob", pattern)))
 
     def replace(self, path: object = None, old: object = None, new: object = None) -> LuaValue:
         if not isinstance(new, str):
             raise DeclarationError("ctx.replace(path, old, new): new must be a string")
-        return files.replace(self._path(_text("ctx.replace", path)), _text("ctx.replace", old), new)
+        return file_operations.replace(
+            self._path(_text("ctx.replace", path)), _text("ctx.replace", old), new
+        )
 
     def patch(self, patch: object = None, options: object = None) -> None:
         place = self._place
         given = _text("ctx.patch", patch)
         strip = _strip(options)
         inline = "\n" in given
-        run: files.ProgramRunner = functools.partial(_run_quietly, place)
-        files.patch(
+        run: file_operations.ProgramRunner = functools.partial(_run_quietly, place)
+        file_operations.patch(
             place.run_dir,
             run=run,
             file=None if inline else self._fetched_or_own(given),
@@ -307,10 +312,10 @@ class _Surface:
         )
 
     def ls(self, path: object = None) -> LuaValue:
-        return list(files.ls(self._path("." if path is None else _text("ctx.ls", path))))
+        return list(file_operations.ls(self._path("." if path is None else _text("ctx.ls", path))))
 
     def _path(self, text: str) -> Path:
-        return files.resolve(self._place.run_dir, text)
+        return file_operations.resolve(self._place.run_dir, text)
 
     def _fetched_or_own(self, name: str) -> Path:
         """A file here, among what was fetched, or in the recipe's folder."""

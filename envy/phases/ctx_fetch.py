@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from envy import fields, files
+from envy import fields
 from envy.cache.trees import digest_file
+from envy.content import file_operations
 from envy.errors import DeclarationError, DigestMismatch
 from envy.lua.convert import LuaValue
 from envy.phases.setting import Setting
@@ -52,8 +53,8 @@ def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
     checked = [_check_commit(place, row) for row in wanted]
     for name, path in checked:
         target = place.fetch_dir / path.name
-        files.remove(target)
-        files.move(path, target)
+        file_operations.remove(target)
+        file_operations.move(path, target)
         source = place.sources.get(name)
         place.recipe.fetched[path.name] = source or SourceItem(
             source=path.name, base_dir=place.run_dir
@@ -71,8 +72,8 @@ def _check_commit(place: Setting, row: object) -> tuple[str, Path]:
     name = table.get("filename")
     if not isinstance(name, str) or not name:
         raise DeclarationError("ctx.commit_fetch: `filename` is missing")
-    path = files.resolve(place.run_dir, name)
-    if not files.exists(path):
+    path = file_operations.resolve(place.run_dir, name)
+    if not file_operations.exists(path):
         raise DeclarationError(
             f"ctx.commit_fetch: there is no {name} in {place.run_dir}",
             hint="fetch it first: ctx.fetch(…) returns its name",

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from envy import files
+from envy.content import file_operations
+from envy.content.file_digest import file_digest
 from envy.errors import Cancelled, DeclarationError
 from envy.evidence import Evidence
-from envy.file_digest import file_digest
 from envy.lua.convert import CtxTable, LuaFunction, LuaValue
 from envy.lua.sandbox import PhaseAccess
 from envy.origins import place_of_function
@@ -133,7 +133,7 @@ class _Inputs:
             self._found = frozenset(
                 folder / name
                 for pattern in definition.inputs
-                for name in files.glob(folder, pattern)
+                for name in file_operations.glob(folder, pattern)
             )
         return path in self._found or any(parent in self._found for parent in path.parents)
 

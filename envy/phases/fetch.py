@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envy import files
 from envy.cache.layout import FETCH
 from envy.cache.read import names_in
+from envy.content import file_operations
 from envy.lua.convert import LuaFunction
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
@@ -48,7 +48,7 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
         _fetch_items(recipe, engine, recipe.sources)
     for name in names_in(entry.at(FETCH)):
         if name not in recipe.fetched:
-            files.remove(entry.fetch_dir / name)
+            file_operations.remove(entry.fetch_dir / name)
 
 
 def _fetch_items(recipe: Recipe, engine: Engine, items: Sequence[SourceItem]) -> None:

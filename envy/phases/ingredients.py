@@ -13,10 +13,10 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy import files
 from envy.cache.entry_key import Ingredients
 from envy.cache.evidence_now import match_digest
 from envy.cache.trees import digest_tree
+from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.host.shell import Shell
 from envy.lua.convert import LuaFunction
@@ -134,7 +134,7 @@ def _inputs(recipe: Recipe) -> dict[Path, str]:
     assert recipe.recipe_dir is not None
     found: dict[Path, str] = {}
     for pattern in definition.inputs:
-        names = files.glob(recipe.recipe_dir, pattern)
+        names = file_operations.glob(recipe.recipe_dir, pattern)
         if not names:
             raise DeclarationError(
                 f"`inputs` names {pattern!r}, and there is no such file in {recipe.recipe_dir}",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from envy import files
 from envy.cache.read import payload_is_empty
 from envy.cache.write import publish
+from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.phase import RecipePhase
 from envy.phases.access import build_only
@@ -55,9 +55,9 @@ def _publish_stage_tree(place: Setting) -> None:
     """Without an install of its own, what was staged or built is the asset."""
     entry = place.recipe.entry
     assert entry is not None
-    names = files.ls(entry.stage_dir) if files.exists(entry.stage_dir) else []
+    names = file_operations.ls(entry.stage_dir) if file_operations.exists(entry.stage_dir) else []
     for name in names:
-        files.move(entry.stage_dir / name, entry.asset_dir / name)
+        file_operations.move(entry.stage_dir / name, entry.asset_dir / name)
     if names:
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         place.log.say("info", f"no install: the stage folder is published as it is ({shown})")

@@ -12,8 +12,8 @@ from blake3 import blake3
 from envy import events as ev
 from envy.cache.recipes import find_kept
 from envy.cache.trees import read_file
+from envy.content.file_digest import file_digest
 from envy.errors import DeclarationError, FetchError
-from envy.file_digest import file_digest
 from envy.lua.convert import LuaFunction
 from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase

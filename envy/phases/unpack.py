@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from envy import events as ev
-from envy import files
+from envy.content import file_operations
 from envy.errors import ArchiveError
 from envy.phases.setting import Setting
 from envy.sources import Scheme, SourceItem, scheme_of
@@ -28,14 +28,14 @@ def unpack_one(place: Setting, archive: Path, dest: Path, *, strip: int) -> int:
 
 
 def _unpack_item(place: Setting, name: str, item: SourceItem, dest: Path, *, strip: int) -> int:
-    from envy.archive import is_archive, is_compressed_single
+    from envy.content.archive import is_archive, is_compressed_single
 
     entry = place.recipe.entry
     assert entry is not None
     path = entry.fetch_dir / name
     dest = dest / item.into if item.into else dest
     if path.is_dir():
-        files.copy(path, dest, contents=True)
+        file_operations.copy(path, dest, contents=True)
         return sum(1 for found in path.rglob("*") if not found.is_dir())
     if item.extract is not False and is_archive(path):
         is_npm = scheme_of(item.source) is Scheme.NPM
@@ -54,14 +54,14 @@ def _unpack_item(place: Setting, name: str, item: SourceItem, dest: Path, *, str
             archive=path,
             hint="archives are tar (plain, gz, xz, bz2, zst), zip and wheels",
         )
-    files.copy(path, dest / name)
+    file_operations.copy(path, dest / name)
     if item.executable:
-        files.chmod(dest / name, "a+x")
+        file_operations.chmod(dest / name, "a+x")
     return 1
 
 
 def _extract(place: Setting, archive: Path, dest: Path, *, strip: int, subdir: str) -> int:
-    from envy.archive import extract
+    from envy.content.archive import extract
     from envy.transport.wheel import lay_out_wheel
 
     events = place.engine.services.events
@@ -92,11 +92,11 @@ def _extract(place: Setting, archive: Path, dest: Path, *, strip: int, subdir: s
 
 
 def _decompress(path: Path, dest: Path) -> int:
-    from envy.archive import decompress_single
+    from envy.content.archive import decompress_single
 
     name = path.name
     for suffix in _SINGLE_SUFFIXES:
         name = name.removesuffix(suffix)
-    files.mkdir(dest)
+    file_operations.mkdir(dest)
     decompress_single(path, dest / name)
     return 1

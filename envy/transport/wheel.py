@@ -7,9 +7,9 @@ not installed.
 
 from pathlib import Path
 
-from envy.archive import extract, extract_placed
+from envy.content.archive import extract, extract_placed
+from envy.content.extraction import Parts
 from envy.errors import ArchiveError
-from envy.unpacking import Parts
 
 _PLACES = {
     "scripts": ("bin",),

@@ -12,7 +12,7 @@ TESTS = Path(__file__).resolve().parent.parent
 
 def extract(archive, dest):
     """Unpack with envy."""
-    from envy.archive import extract as unpack
+    from envy.content.archive import extract as unpack
 
     Path(dest).mkdir()
     unpack(Path(archive), Path(dest))

@@ -11,8 +11,8 @@ from envy.cache.answer import answer_path, load_answer
 from envy.cache.evidence_now import match_digest
 from envy.cache.resolved import Known, basis_of, save_answer
 from envy.cache.trees import digest_tree
+from envy.content.file_digest import file_digest
 from envy.evidence import Evidence
-from envy.file_digest import file_digest
 
 CHANGES = st.lists(
     st.tuples(

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from envy import files
 from envy.cache.evidence_now import match_digest, tree_digest
 from envy.cache.trees import digest_tree
+from envy.content import file_operations
+from envy.content.file_digest import one_digest
 from envy.errors import CacheError
-from envy.file_digest import one_digest
 
 
 def grow(folder, rng, depth=0):
@@ -52,4 +52,6 @@ def test_a_pattern_matches_what_inputs_match(tmp_path, pattern):
     for name in ("a", "b", ".hidden", "sub/a", "sub/.hidden", "sub/deep/b"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert match_digest(str(tmp_path), pattern) == one_digest(files.glob(tmp_path, pattern))
+    assert match_digest(str(tmp_path), pattern) == one_digest(
+        file_operations.glob(tmp_path, pattern)
+    )

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from envy.content.file_digest import file_digest
 from envy.errors import EnvyError, LuaScriptError
-from envy.file_digest import file_digest
 
 _WALK = """
 function walk()

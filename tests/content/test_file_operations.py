@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envy import files
+from envy.content import file_operations
 from envy.environment import environment
 from envy.errors import EnvyError
 from envy.host.children import Children
@@ -51,47 +51,47 @@ def runner(*, path: str | None = None):
 
 def test_relative_paths_start_from_the_run_directory():
     """A relative path is below the run directory, an absolute one is itself."""
-    assert files.resolve(Path("/run"), "a/b") == Path("/run/a/b")
-    assert files.resolve(Path("/run"), "/a") == Path("/a")
+    assert file_operations.resolve(Path("/run"), "a/b") == Path("/run/a/b")
+    assert file_operations.resolve(Path("/run"), "/a") == Path("/a")
 
 
 @pytest.mark.parametrize("text", ["", "a\0b"])
 def test_what_is_no_path_is_an_error(text):
     """An empty path, or one with a zero byte, never means a directory by accident."""
     with pytest.raises(EnvyError, match="no path"):
-        files.resolve(Path("/run"), text)
+        file_operations.resolve(Path("/run"), text)
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_a_quoted_word_is_one_word_of_the_shell(text):
     """The shell gives back exactly the text that was quoted."""
-    script = f"printf %s {files.quote(text)}"
+    script = f"printf %s {file_operations.quote(text)}"
     done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
     assert done.stdout == text.encode()
 
 
 def test_copy_takes_an_exact_name(tree, tmp_path):
     """A name that is no directory is the name of the copy; parents are made, modes kept."""
-    files.copy(tree / "tool", tmp_path / "a/b/renamed")
+    file_operations.copy(tree / "tool", tmp_path / "a/b/renamed")
     assert mode_of(tmp_path / "a/b/renamed") == 0o755
 
 
 def test_copy_goes_into_a_directory_that_is_there(tree, tmp_path):
     """A destination that is a directory receives the source under its own name."""
     (tmp_path / "bin").mkdir()
-    files.copy(tree / "tool", tmp_path / "bin")
+    file_operations.copy(tree / "tool", tmp_path / "bin")
     assert (tmp_path / "bin/tool").is_file()
 
 
 def test_copy_goes_into_a_directory_that_was_written_with_a_slash(tree, tmp_path):
     """A destination that ends in a slash is made as a directory."""
-    files.copy(tree / "tool", tmp_path / "bin", into_directory=True)
+    file_operations.copy(tree / "tool", tmp_path / "bin", into_directory=True)
     assert (tmp_path / "bin/tool").is_file()
 
 
 def test_copy_of_a_tree_keeps_its_links(tree, tmp_path):
     """A tree is copied whole, symbolic links as links."""
-    files.copy(tree, tmp_path / "copy")
+    file_operations.copy(tree, tmp_path / "copy")
     assert (tmp_path / "copy/link").readlink() == Path("sub/file.txt")
     assert (tmp_path / "copy/sub/file.txt").is_file()
 
@@ -101,28 +101,28 @@ def test_copy_of_contents_merges_with_what_is_there(tree, tmp_path):
     target = tmp_path / "into"
     (target / "sub").mkdir(parents=True)
     (target / "sub/other").write_text("")
-    files.copy(tree, target, contents=True)
-    assert files.ls(target) == ["link", "sub", "tool"]
-    assert files.ls(target / "sub") == ["file.txt", "other"]
+    file_operations.copy(tree, target, contents=True)
+    assert file_operations.ls(target) == ["link", "sub", "tool"]
+    assert file_operations.ls(target / "sub") == ["file.txt", "other"]
 
 
 def test_copy_follows_a_link_that_is_its_source(tree, tmp_path):
     """Naming a link copies what it leads to, under the link's name."""
-    files.copy(tree / "link", tmp_path, into_directory=True)
+    file_operations.copy(tree / "link", tmp_path, into_directory=True)
     assert not (tmp_path / "link").is_symlink()
-    assert files.read(tmp_path / "link").startswith("one")
+    assert file_operations.read(tmp_path / "link").startswith("one")
 
 
 def test_copy_replaces_a_read_only_file(tree, tmp_path):
     """A file in the way is replaced, whatever its mode; a link in the way is not followed."""
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "there").symlink_to("precious")
-    files.copy(tree / "tool", tmp_path / "there")
-    assert files.read(tmp_path / "precious") == "precious"
+    file_operations.copy(tree / "tool", tmp_path / "there")
+    assert file_operations.read(tmp_path / "precious") == "precious"
     assert not (tmp_path / "there").is_symlink()
 
 
-@pytest.mark.parametrize("verb", [files.copy, files.move])
+@pytest.mark.parametrize("verb", [file_operations.copy, file_operations.move])
 def test_nothing_is_put_into_itself(verb, tree):
     """Neither a file onto itself nor a tree below itself, by any name; nothing is lost."""
     (tree.parent / "again").symlink_to("tree")
@@ -136,10 +136,10 @@ def test_nothing_is_put_into_itself(verb, tree):
     ]:
         with pytest.raises(EnvyError, match="cannot put"):
             verb(source, target)
-    assert files.read(tree / "sub/file.txt") == "one\ntwo\nthree\n"
+    assert file_operations.read(tree / "sub/file.txt") == "one\ntwo\nthree\n"
 
 
-@pytest.mark.parametrize("verb", [files.copy, files.move])
+@pytest.mark.parametrize("verb", [file_operations.copy, file_operations.move])
 def test_a_missing_source_is_named(verb, tmp_path):
     """What is not there is named, with what to look at."""
     with pytest.raises(EnvyError, match="gone: No such file or directory\n  hint: check the sp"):
@@ -152,19 +152,19 @@ def test_copy_of_a_pipe_is_an_error_and_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "tree/pipe")
     for source in (tmp_path / "tree/pipe", tmp_path / "tree"):
         with pytest.raises(EnvyError, match="pipe"):
-            files.copy(source, tmp_path / "copy")
+            file_operations.copy(source, tmp_path / "copy")
 
 
 def test_move_leaves_nothing_behind(tree, tmp_path):
     """A tree that was moved is there and no longer here."""
-    files.move(tree, tmp_path / "new/place")
+    file_operations.move(tree, tmp_path / "new/place")
     assert not tree.exists()
     assert (tmp_path / "new/place/sub/file.txt").is_file()
 
 
 def test_move_takes_a_link_as_a_link(tree, tmp_path):
     """A link is moved itself, not what it leads to."""
-    files.move(tree / "link", tmp_path / "moved")
+    file_operations.move(tree / "link", tmp_path / "moved")
     assert (tmp_path / "moved").readlink() == Path("sub/file.txt")
 
 
@@ -172,7 +172,7 @@ def test_move_into_a_directory_where_the_name_is_taken_is_an_error(tree, tmp_pat
     """A directory with content is never replaced by a move."""
     (tmp_path / "to/tree/x").mkdir(parents=True)
     with pytest.raises(EnvyError, match="remove it first"):
-        files.move(tree, tmp_path / "to")
+        file_operations.move(tree, tmp_path / "to")
 
 
 def _other_file_system(tmp_path: Path) -> bool:
@@ -186,73 +186,73 @@ def test_move_crosses_file_systems(tree, tmp_path):
         pytest.skip("there is only one file system")
     place = Path("/dev/shm") / f"envy-test-{os.getpid()}"
     try:
-        files.move(tree, place)
-        files.move(place / "link", tmp_path / "link")
+        file_operations.move(tree, place)
+        file_operations.move(place / "link", tmp_path / "link")
         assert not tree.exists()
         assert mode_of(place / "tool") == 0o755
         assert (tmp_path / "link").readlink() == Path("sub/file.txt")
-        assert files.ls(place) == ["sub", "tool"]
+        assert file_operations.ls(place) == ["sub", "tool"]
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 def test_remove_takes_anything(tree):
     """Files, links and trees are removed; what a link leads to stays."""
-    assert files.remove(tree / "link")
+    assert file_operations.remove(tree / "link")
     assert (tree / "sub/file.txt").exists()
-    assert files.remove(tree / "tool")
-    assert files.remove(tree)
+    assert file_operations.remove(tree / "tool")
+    assert file_operations.remove(tree)
     assert not tree.exists()
 
 
 def test_remove_of_nothing_is_no_error(tmp_path):
     """What is not there need not be removed, and the answer says so."""
-    assert not files.remove(tmp_path / "gone")
+    assert not file_operations.remove(tmp_path / "gone")
 
 
 def test_remove_of_a_read_only_tree_works(tree):
     """Directories without write permission, as some tools leave them, are no obstacle."""
     (tree / "sub").chmod(0o500)
-    assert files.remove(tree)
+    assert file_operations.remove(tree)
 
 
 def test_the_root_is_never_removed():
     """An empty variable in front of a slash does not cost the machine."""
     with pytest.raises(EnvyError, match="root of the file system"):
-        files.remove(Path("/"))
+        file_operations.remove(Path("/"))
 
 
 def test_exists_looks_through_links(tree):
     """A link that leads nowhere is nothing."""
     (tree / "dangling").symlink_to("nowhere")
-    assert files.exists(tree / "link")
-    assert not files.exists(tree / "dangling")
+    assert file_operations.exists(tree / "link")
+    assert not file_operations.exists(tree / "dangling")
 
 
 def test_mkdir_makes_parents_and_accepts_what_is_there(tmp_path):
     """Making a directory twice is fine."""
-    files.mkdir(tmp_path / "a/b")
-    files.mkdir(tmp_path / "a/b")
+    file_operations.mkdir(tmp_path / "a/b")
+    file_operations.mkdir(tmp_path / "a/b")
     assert (tmp_path / "a/b").is_dir()
 
 
 def test_mkdir_over_a_file_is_an_error(tree):
     """A file is not taken for a directory."""
     with pytest.raises(EnvyError, match="remove it first"):
-        files.mkdir(tree / "tool")
+        file_operations.mkdir(tree / "tool")
 
 
 def test_symlink_keeps_the_target_as_written_and_replaces_a_link(tmp_path):
     """A relative target stays relative; a link in the way is replaced."""
-    files.symlink("one", tmp_path / "a/link")
-    files.symlink("../two", tmp_path / "a/link")
+    file_operations.symlink("one", tmp_path / "a/link")
+    file_operations.symlink("../two", tmp_path / "a/link")
     assert (tmp_path / "a/link").readlink() == Path("../two")
 
 
 def test_symlink_does_not_replace_a_file(tree):
     """Content is never replaced by a link without a word."""
     with pytest.raises(EnvyError, match="remove it first"):
-        files.symlink("x", tree / "tool")
+        file_operations.symlink("x", tree / "tool")
 
 
 @pytest.mark.parametrize(
@@ -271,27 +271,27 @@ def test_symlink_does_not_replace_a_file(tree):
 )
 def test_a_mode_is_digits_or_letters(text, before, after):
     """Modes are written as for the chmod program."""
-    assert files.parse_mode(text, before) == after
+    assert file_operations.parse_mode(text, before) == after
 
 
 @pytest.mark.parametrize("text", ["", "999", "77777", "x", "z+x", "u+q", "u+x,", "rwxr-xr-x"])
 def test_what_is_no_mode_is_an_error(text):
     """A mode that means nothing is not guessed at."""
     with pytest.raises(EnvyError, match="no file mode"):
-        files.parse_mode(text, 0o644)
+        file_operations.parse_mode(text, 0o644)
 
 
 def test_chmod_changes_the_file(tree):
     """The mode of the file is what was asked for."""
-    files.chmod(tree / "sub/file.txt", "+x")
+    file_operations.chmod(tree / "sub/file.txt", "+x")
     assert mode_of(tree / "sub/file.txt") & 0o111 == 0o111
 
 
 def test_what_is_written_is_read_back(tmp_path):
     """Text, and bytes that are none, survive both ways."""
-    files.write(tmp_path / "a/b", "grüße\r\n\udcff")
+    file_operations.write(tmp_path / "a/b", "grüße\r\n\udcff")
     assert (tmp_path / "a/b").read_bytes() == b"gr\xc3\xbc\xc3\x9fe\r\n\xff"
-    assert files.read(tmp_path / "a/b") == "grüße\r\n\udcff"
+    assert file_operations.read(tmp_path / "a/b") == "grüße\r\n\udcff"
 
 
 def test_writing_keeps_the_mode_and_leaves_other_names_alone(tmp_path):
@@ -299,51 +299,54 @@ def test_writing_keeps_the_mode_and_leaves_other_names_alone(tmp_path):
     (tmp_path / "a").write_text("old")
     (tmp_path / "a").chmod(0o555)
     os.link(tmp_path / "a", tmp_path / "b")
-    files.write(tmp_path / "a", "new")
-    assert (files.read(tmp_path / "a"), files.read(tmp_path / "b")) == ("new", "old")
+    file_operations.write(tmp_path / "a", "new")
+    assert (file_operations.read(tmp_path / "a"), file_operations.read(tmp_path / "b")) == (
+        "new",
+        "old",
+    )
     assert mode_of(tmp_path / "a") == 0o555
-    assert files.ls(tmp_path) == ["a", "b"]
+    assert file_operations.ls(tmp_path) == ["a", "b"]
 
 
 def test_writing_goes_through_a_link(tree):
     """Writing to a link changes what it leads to."""
-    files.write(tree / "link", "x")
+    file_operations.write(tree / "link", "x")
     assert (tree / "link").is_symlink()
-    assert files.read(tree / "sub/file.txt") == "x"
+    assert file_operations.read(tree / "sub/file.txt") == "x"
 
 
 def test_writing_to_a_directory_is_an_error(tree):
     """A directory is not replaced by a file."""
     with pytest.raises(EnvyError, match="cannot write"):
-        files.write(tree / "sub", "x")
+        file_operations.write(tree / "sub", "x")
 
 
 def test_reading_a_directory_is_an_error(tree):
     """The error names the directory."""
     with pytest.raises(EnvyError, match=r"cannot read .*sub"):
-        files.read(tree / "sub")
+        file_operations.read(tree / "sub")
 
 
 def test_glob_is_sorted_and_relative(tree):
     """Matches come in one order, relative to the directory; `**` goes down."""
     (tree / ".hidden.txt").write_text("")
-    assert files.glob(tree, "*") == ["link", "sub", "tool"]
-    assert files.glob(tree, "**/*.txt") == ["sub/file.txt"]
-    assert files.glob(tree, "*.none") == []
+    assert file_operations.glob(tree, "*") == ["link", "sub", "tool"]
+    assert file_operations.glob(tree, "**/*.txt") == ["sub/file.txt"]
+    assert file_operations.glob(tree, "*.none") == []
 
 
 def test_ls_lists_names(tree):
     """Names are sorted; what cannot be listed is an error."""
-    assert files.ls(tree) == ["link", "sub", "tool"]
+    assert file_operations.ls(tree) == ["link", "sub", "tool"]
     with pytest.raises(EnvyError, match="cannot list"):
-        files.ls(tree / "tool")
+        file_operations.ls(tree / "tool")
 
 
 def test_replace_is_literal_and_counts(tree):
     """Every occurrence is replaced, with no pattern characters, and the mode is kept."""
-    files.write(tree / "tool", "a.b a.b axb")
-    assert files.replace(tree / "tool", "a.b", "%1") == 2
-    assert files.read(tree / "tool") == "%1 %1 axb"
+    file_operations.write(tree / "tool", "a.b a.b axb")
+    assert file_operations.replace(tree / "tool", "a.b", "%1") == 2
+    assert file_operations.read(tree / "tool") == "%1 %1 axb"
     assert mode_of(tree / "tool") == 0o755
 
 
@@ -351,43 +354,43 @@ def test_replace_is_literal_and_counts(tree):
 def test_replace_fails_when_nothing_matches(tree, old):
     """A replacement that does nothing is a mistake."""
     with pytest.raises(EnvyError, match=r"file\.txt"):
-        files.replace(tree / "sub/file.txt", old, "x")
+        file_operations.replace(tree / "sub/file.txt", old, "x")
 
 
 def test_a_patch_is_applied(tree):
     """A unified diff changes the file and leaves no trace beside it."""
-    files.patch(tree, run=runner(), text="# a comment\n" + DIFF)
-    assert files.read(tree / "sub/file.txt") == "one\nzwei\nthree\n"
-    assert files.ls(tree / "sub") == ["file.txt"]
+    file_operations.patch(tree, run=runner(), text="# a comment\n" + DIFF)
+    assert file_operations.read(tree / "sub/file.txt") == "one\nzwei\nthree\n"
+    assert file_operations.ls(tree / "sub") == ["file.txt"]
 
 
 def test_a_patch_may_be_a_file_with_other_leading_directories(tree, tmp_path):
     """A file with a diff is applied with as many leading directories dropped as was asked."""
     (tmp_path / "fix.patch").write_text(DIFF.replace("a/sub/", "").replace("b/sub/", ""))
-    files.patch(tree / "sub", run=runner(), file=tmp_path / "fix.patch", strip=0)
-    assert "zwei" in files.read(tree / "sub/file.txt")
+    file_operations.patch(tree / "sub", run=runner(), file=tmp_path / "fix.patch", strip=0)
+    assert "zwei" in file_operations.read(tree / "sub/file.txt")
 
 
 def test_a_patch_at_other_lines_leaves_no_copy(tree):
     """A diff that applies with an offset leaves no backup in the package."""
-    files.write(tree / "sub/file.txt", "zero\n" * 5 + "one\ntwo\nthree\n")
-    files.patch(tree, run=runner(), text=DIFF)
-    assert files.ls(tree / "sub") == ["file.txt"]
+    file_operations.write(tree / "sub/file.txt", "zero\n" * 5 + "one\ntwo\nthree\n")
+    file_operations.patch(tree, run=runner(), text=DIFF)
+    assert file_operations.ls(tree / "sub") == ["file.txt"]
 
 
 @pytest.mark.parametrize("change", ["one\nthree\n", "one\nzwei\nthree\n"])
 def test_a_patch_that_does_not_apply_says_so(tree, change):
     """A patch that does not fit, or was applied already, is an error with what was said."""
-    files.write(tree / "sub/file.txt", change)
+    file_operations.write(tree / "sub/file.txt", change)
     with pytest.raises(EnvyError, match="does not apply"):
-        files.patch(tree, run=runner(), text=DIFF)
-    assert files.read(tree / "sub/file.txt") == change
+        file_operations.patch(tree, run=runner(), text=DIFF)
+    assert file_operations.read(tree / "sub/file.txt") == change
 
 
 def test_a_missing_patch_file_is_named(tree):
     """A patch that is not there is told from one that does not apply."""
     with pytest.raises(EnvyError, match="cannot read the patch"):
-        files.patch(tree, run=runner(), file=tree / "gone.patch")
+        file_operations.patch(tree, run=runner(), file=tree / "gone.patch")
 
 
 def without_patch(tmp_path: Path) -> str:
@@ -401,15 +404,15 @@ def without_patch(tmp_path: Path) -> str:
 def test_git_applies_a_patch_where_there_is_no_other(tree, tmp_path):
     """Without the patch program git does it, also inside somebody's repository."""
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    files.patch(tree, run=runner(path=without_patch(tmp_path)), text=DIFF)
-    assert "zwei" in files.read(tree / "sub/file.txt")
+    file_operations.patch(tree, run=runner(path=without_patch(tmp_path)), text=DIFF)
+    assert "zwei" in file_operations.read(tree / "sub/file.txt")
 
 
 def test_git_says_why_a_patch_does_not_apply(tree, tmp_path):
     """The message of git is shown like that of patch."""
-    files.write(tree / "sub/file.txt", "other\n")
+    file_operations.write(tree / "sub/file.txt", "other\n")
     with pytest.raises(EnvyError, match="does not apply"):
-        files.patch(tree, run=runner(path=without_patch(tmp_path)), text=DIFF)
+        file_operations.patch(tree, run=runner(path=without_patch(tmp_path)), text=DIFF)
 
 
 def test_a_binary_patch_is_applied_by_git(tmp_path):
@@ -424,5 +427,5 @@ def test_a_binary_patch_is_applied_by_git(tmp_path):
         capture_output=True,
         check=False,
     )
-    files.patch(before, run=runner(), text=made.stdout.decode(), strip=2)
+    file_operations.patch(before, run=runner(), text=made.stdout.decode(), strip=2)
     assert (before / "data").read_bytes() == b"\0\2"

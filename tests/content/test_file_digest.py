@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from envy.file_digest import file_digest, one_digest
+from envy.content.file_digest import file_digest, one_digest
 
 
 def make(path, what):

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from envy import interpreter
-from envy.errors import ArchiveError
-from envy.unpacking import (
+from envy.content.extraction import (
     Parts,
     Placement,
     Unpacking,
@@ -26,6 +25,7 @@ from envy.unpacking import (
     write_hard_link,
     write_symlink,
 )
+from envy.errors import ArchiveError
 
 if TYPE_CHECKING:
     import tarfile

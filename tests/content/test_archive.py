@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envy.archive import decompress_single, extract, is_archive, is_compressed_single
+from envy.content.archive import decompress_single, extract, is_archive, is_compressed_single
 from envy.errors import ArchiveError
 
 if sys.version_info >= (3, 14):
