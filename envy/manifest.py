@@ -16,8 +16,8 @@ from blake3 import blake3
 from envy import __version__, fields
 from envy.errors import LuaScriptError, ManifestError, Origin
 from envy.host.platform import Platform
-from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.runtime import LuaState, ReadLog
+from envy.lua.values import LuaFunction, LuaValue
 from envy.origins import SourceText
 from envy.recipe_entries import parse_spec
 from envy.recipe_key import RecipeKey

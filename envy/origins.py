@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 
 from envy.errors import Origin
-from envy.lua.convert import LuaFunction
-from envy.lua.locate import TablePositions, locate_table
+from envy.lua.positions import TablePositions, locate_table
+from envy.lua.values import LuaFunction
 
 
 def shown_path(path: Path) -> Path:

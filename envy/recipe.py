@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
-    from envy.lua.convert import LuaValue
     from envy.lua.runtime import LuaState
     from envy.lua.sandbox import ReadLog
+    from envy.lua.values import LuaValue
     from envy.recipe_definition import RecipeDefinition
     from envy.recipe_tables import Exports
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from envy import fields
 from envy.errors import DeclarationError, Origin
 from envy.host.platform import Platform, host_platform
-from envy.lua.convert import LuaFunction
+from envy.lua.values import LuaFunction
 from envy.option_text import OptionValue
 from envy.options import OptionDeclaration, apply_declarations, parse_declarations
 from envy.origins import SourceText

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from envy import fields
 from envy.errors import DeclarationError, Origin
-from envy.lua.convert import LuaFunction
+from envy.lua.values import LuaFunction
 from envy.option_text import OptionValue
 from envy.phase import NEEDED_BY, RecipePhase
 from envy.recipe_key import Query, RecipeKey

@@ -7,8 +7,8 @@ import pytest
 from envy import __version__
 from envy.errors import DeclarationError, EnvyError, LuaScriptError, ManifestError
 from envy.host.platform import Platform
-from envy.lua.convert import LuaFunction
 from envy.lua.runtime import LuaState, SandboxSettings
+from envy.lua.values import LuaFunction
 from envy.manifest import load_manifest, satisfies
 from envy.manifest_search import find_manifest
 from envy.recipe_key import RecipeKey

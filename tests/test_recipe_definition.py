@@ -6,8 +6,8 @@ import pytest
 
 from envy.errors import DeclarationError, LuaScriptError, Origin
 from envy.host.platform import Platform
-from envy.lua.convert import LuaFunction
 from envy.lua.runtime import LuaState, SandboxSettings
+from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 from envy.recipe_definition import parse_definition
 from envy.recipe_spec import RecipeSpec, Use

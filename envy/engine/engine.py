@@ -33,8 +33,8 @@ from envy.errors import (
     StoppedEarly,
 )
 from envy.host.shell import Shell
-from envy.lua.convert import LuaValue
 from envy.lua.runtime import LuaState
+from envy.lua.values import LuaValue
 from envy.phase import RecipePhase
 from envy.phases.surface import Services
 from envy.phases.table import STEPS, Steps

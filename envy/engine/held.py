@@ -13,7 +13,7 @@ from envy import events as ev
 from envy.engine.binding import merged, missing_text, open_references
 from envy.engine.graph import dependencies_first
 from envy.errors import EnvyError, MissingReferences, NotPlanned
-from envy.lua.convert import LuaFunction
+from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import dependencies_here
 from envy.phases.work import needs_deploy

@@ -13,7 +13,7 @@ from envy import events as ev
 from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.host.shell import Shell, builtin_shell, shell_from_value
-from envy.lua.convert import CtxTable, LuaFunction
+from envy.lua.values import CtxTable, LuaFunction
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envy.errors import EnvyError, GraphError
-from envy.lua.convert import LuaFunction
+from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 from envy.phases.completion import products_of
 from envy.phases.user_managed import is_satisfied

@@ -9,9 +9,9 @@ from typing import Any
 
 from envy.errors import Cancelled, EnvyError, InternalError
 from envy.interpreter import give_way
-from envy.lua.convert import Bridge, CtxTable, FunctionOwner, LuaValue, encode
-from envy.lua.failure import shortened
 from envy.lua.sandbox import FileAccess, SandboxSettings
+from envy.lua.traceback import shortened
+from envy.lua.values import Bridge, CtxTable, FunctionOwner, LuaValue, encode
 
 _POLLS_PER_TURN = 32  # of the count hook: some 16 ms of Lua
 

@@ -18,7 +18,12 @@ from lupa import lua54
 
 from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, Origin
 from envy.host.platform import Platform
-from envy.lua.convert import (
+from envy.lua.host import Host, displayed
+from envy.lua.natives import callbacks, without_shebang
+from envy.lua.prelude import prelude_bytecode
+from envy.lua.sandbox import FileAccess, PhaseAccess, ReadLog, SandboxSettings
+from envy.lua.traceback import OUT_OF_MEMORY, parse_trace, script_error
+from envy.lua.values import (
     Bridge,
     CtxTable,
     LuaFunction,
@@ -27,11 +32,6 @@ from envy.lua.convert import (
     decode,
     encode,
 )
-from envy.lua.failure import OUT_OF_MEMORY, parse_trace, script_error
-from envy.lua.host import Host, displayed
-from envy.lua.prelude import prelude_bytecode
-from envy.lua.sandbox import FileAccess, PhaseAccess, ReadLog, SandboxSettings
-from envy.lua.surface import callbacks, without_shebang
 
 __all__ = [
     "CtxTable",

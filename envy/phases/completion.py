@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envy import events as ev
-from envy.lua.convert import LuaFunction
+from envy.lua.values import LuaFunction
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.setting import setting

@@ -17,8 +17,8 @@ from envy.cache.layout import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.host.process import Completed
-from envy.lua.convert import CtxTable, LuaValue
-from envy.lua.surface import fill_template
+from envy.lua.natives import fill_template
+from envy.lua.values import CtxTable, LuaValue
 from envy.phase import RecipePhase
 from envy.phases.access import asset_of, product_of
 from envy.phases.ctx_fetch import commit_for_ctx, fetch_for_ctx

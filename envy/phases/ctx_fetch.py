@@ -10,7 +10,7 @@ from envy import fields
 from envy.cache.trees import digest_file
 from envy.content import file_operations
 from envy.errors import DeclarationError, DigestMismatch
-from envy.lua.convert import LuaValue
+from envy.lua.values import LuaValue
 from envy.phases.setting import Setting
 from envy.phases.transfer import fetch_batch
 from envy.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of

@@ -18,8 +18,8 @@ from blake3 import blake3
 from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
 from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
-from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.runtime import LuaState
+from envy.lua.values import LuaFunction, LuaValue
 from envy.phase import RecipePhase
 from envy.phases.recipe_lua import new_state
 from envy.phases.setting import setting

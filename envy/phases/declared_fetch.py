@@ -15,8 +15,8 @@ from envy.content import file_operations
 from envy.content.file_digest import file_digest
 from envy.errors import Cancelled, DeclarationError
 from envy.evidence import Evidence
-from envy.lua.convert import CtxTable, LuaFunction, LuaValue
 from envy.lua.sandbox import PhaseAccess
+from envy.lua.values import CtxTable, LuaFunction, LuaValue
 from envy.origins import place_of_function
 from envy.phases.access import may_read
 from envy.phases.ctx import fetch_names

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from envy.cache.layout import FETCH
 from envy.cache.read import names_in
 from envy.content import file_operations
-from envy.lua.convert import LuaFunction
+from envy.lua.values import LuaFunction
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.setting import setting

@@ -19,7 +19,7 @@ from envy.cache.trees import digest_tree
 from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.host.shell import Shell
-from envy.lua.convert import LuaFunction
+from envy.lua.values import LuaFunction
 from envy.option_text import serialise_options
 from envy.origins import place_in_file
 from envy.phases.declared_fetch import declared_sources

@@ -14,7 +14,7 @@ from envy.cache.recipes import find_kept
 from envy.cache.trees import read_file
 from envy.content.file_digest import file_digest
 from envy.errors import DeclarationError, FetchError
-from envy.lua.convert import LuaFunction
+from envy.lua.values import LuaFunction
 from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
 from envy.phases.custom_source import fetch_custom

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from envy.errors import DeclarationError
-from envy.lua.convert import LuaFunction
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import ReadLog, SandboxSettings
+from envy.lua.values import LuaFunction
 from envy.origins import SourceText
 from envy.phase import RecipePhase
 from envy.phases.log import tell

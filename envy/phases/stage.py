@@ -6,7 +6,7 @@ from pathlib import Path
 
 from envy import fields
 from envy.errors import DeclarationError
-from envy.lua.convert import LuaFunction
+from envy.lua.values import LuaFunction
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.setting import setting

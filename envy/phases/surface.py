@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from envy.errors import Origin
 from envy.events import EventBus
 from envy.host.platform import Platform
-from envy.lua.room import LuaRoom
+from envy.lua.open_states import LuaRoom
 from envy.recipe import Recipe
 from envy.recipe_key import RecipeKey
 from envy.recipe_spec import RecipeSpec

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.sandbox import PhaseAccess
+from envy.lua.values import LuaFunction, LuaValue
 from envy.phases.ctx import make_ctx
 from envy.phases.setting import RunOptions, Setting
 

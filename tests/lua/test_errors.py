@@ -16,8 +16,8 @@ from envy.errors import (
     Origin,
     ScriptFailed,
 )
-from envy.lua.convert import CtxTable
-from envy.lua.failure import shortened
+from envy.lua.traceback import shortened
+from envy.lua.values import CtxTable
 
 
 def _failure(bench, text, **functions):

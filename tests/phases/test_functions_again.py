@@ -8,7 +8,7 @@ import pytest
 from envy.errors import DeclarationError, Origin
 from envy.events import EventBus
 from envy.host.platform import Platform
-from envy.lua.room import LuaRoom
+from envy.lua.open_states import LuaRoom
 from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import run_recipe_fetch_phase
 from envy.phases.recipe_lua import (

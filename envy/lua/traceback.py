@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from envy.errors import EnvyError, LuaFrame, LuaScriptError
-from envy.lua.convert import decode
+from envy.lua.values import decode
 
 _POSITION = re.compile(r"(.+?):(\d+): ", re.DOTALL)
 _LONGEST_NAME = 59  # LUA_IDSIZE of Lua 5.4, without the NUL

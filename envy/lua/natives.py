@@ -14,10 +14,10 @@ from pathlib import PurePath
 from typing import Any
 
 from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
-from envy.lua.convert import CtxTable, LuaValue, decode, encode
-from envy.lua.failure import text_for_lua
 from envy.lua.host import Host
 from envy.lua.sandbox import ABSENT
+from envy.lua.traceback import text_for_lua
+from envy.lua.values import CtxTable, LuaValue, decode, encode
 from envy.suggest import did_you_mean, nearest
 
 Answer = tuple[object, ...]

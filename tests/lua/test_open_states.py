@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envy.lua.room import LuaRoom
+from envy.lua.open_states import LuaRoom
 
 
 @given(size=st.integers(0, 5), takes=st.integers(0, 12))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envy.lua.locate import ElementPosition, locate_table
+from envy.lua.positions import ElementPosition, locate_table
 
 
 def test_elements_and_fields():
