@@ -12,22 +12,22 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envy.declarations.key import RecipeKey
+from envy.declarations.sources import SourceItem
+from envy.declarations.spec import Dependency, RecipeSpec, Use
 from envy.errors import Origin
 from envy.evidence import Evidence
 from envy.phase import RecipePhase
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import Dependency, RecipeSpec, Use
-from envy.sources import SourceItem
 
 if TYPE_CHECKING:
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
+    from envy.declarations.definition import RecipeDefinition
+    from envy.declarations.tables import Exports
     from envy.lua.runtime import LuaState
     from envy.lua.sandbox import ReadLog
     from envy.lua.values import LuaValue
-    from envy.recipe_definition import RecipeDefinition
-    from envy.recipe_tables import Exports
 
 
 class Outcome(Enum):

@@ -32,12 +32,6 @@ MOVING = {
     "engine.slots": "scheduler",
     "engine.standstill": "scheduler",
     "evidence": "answers",
-    "fields": "declarations",
-    "manifest": "declarations",
-    "manifest_search": "declarations",
-    "option_text": "declarations",
-    "options": "declarations",
-    "origins": "declarations",
     "phases.access": "execution",
     "phases.ctx": "execution",
     "phases.ctx_fetch": "execution",
@@ -59,15 +53,7 @@ MOVING = {
     "phases.verbs": "execution",
     "phases.work": "execution",
     "recipe": "graph",
-    "recipe_definition": "declarations",
-    "recipe_entries": "declarations",
-    "recipe_key": "declarations",
-    "recipe_spec": "declarations",
-    "recipe_tables": "declarations",
     "shims": "cache",
-    "shipped": "declarations",
-    "sources": "declarations",
-    "spelling": "declarations",
 }
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py", "cli/wiring.py")

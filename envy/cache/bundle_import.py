@@ -33,9 +33,9 @@ from envy.cache.relocate import relocate
 from envy.cache.verify import compare, parse_fingerprint
 from envy.cache.write import discard, forget_payload, seal
 from envy.content.archive import tar_members
+from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released
-from envy.recipe_key import validate_identity
 
 _CHUNK = 1 << 20
 _KEY = re.compile(r"[0-9a-f]{64}")

@@ -13,8 +13,8 @@ from typing import Any
 
 from envy.cache.layout import INGREDIENTS, CacheLayout, EntryPaths
 from envy.cache.read import at_once
+from envy.declarations.option_text import parse_options
 from envy.errors import EnvyError
-from envy.option_text import parse_options
 
 _encode = json.JSONEncoder(sort_keys=True).encode
 _MOST_LINES = 3

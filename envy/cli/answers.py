@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from envy.cache.resolved import Known, save_answer
 from envy.cli.wiring import Session
+from envy.declarations.key import RecipeKey
+from envy.declarations.spec import Use
 from envy.evidence import Evidence
 from envy.recipe import Recipe
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import Use
 
 
 def keep_answer(session: Session) -> None:

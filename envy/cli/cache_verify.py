@@ -23,9 +23,9 @@ from envy.cli.settings import Settings, current_directory
 from envy.cli.waiting import wait_for
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
+from envy.declarations.key import Query, RecipeKey
+from envy.declarations.manifest_search import find_manifest
 from envy.errors import DeclarationError, ManifestError, QueryNotFound
-from envy.manifest_search import find_manifest
-from envy.recipe_key import Query, RecipeKey
 
 _MOST_ROWS = 20
 

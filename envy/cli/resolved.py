@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from envy.cli.outcome import print_failures, telling_failures
 from envy.cli.wiring import Session
 from envy.console.text import safe_lines, write_line
+from envy.declarations.key import RecipeKey
 from envy.engine.resolution import checked_goals
-from envy.recipe_key import RecipeKey
 
 
 def resolve(session: Session, queries: Sequence[str] = ()) -> list[RecipeKey]:

@@ -16,12 +16,12 @@ from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import Streams
+from envy.declarations.manifest_search import find_manifest
 from envy.environment import environment
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
 from envy.host.platform import available_cores
-from envy.manifest_search import find_manifest
 from envy.testing.drivers.go import GoDriver
 from envy.testing.drivers.go_build import BinaryStore
 from envy.testing.drivers.go_flags import GoFlags

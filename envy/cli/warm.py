@@ -104,8 +104,8 @@ def _find(answer: Answer, query: str) -> int | None:
 
 def _matches(answer: Answer, query: str) -> list[int]:
     if "{" in query:
+        from envy.declarations.key import Query, RecipeKey
         from envy.errors import DeclarationError
-        from envy.recipe_key import Query, RecipeKey
 
         try:
             asked = Query.parse(query)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from envy.cli import warm
 from envy.cli.cache_root import cache_root
 from envy.cli.settings import Settings, current_directory
+from envy.declarations.manifest_search import find_manifest
 from envy.environment import environment
-from envy.manifest_search import find_manifest
 
 
 def installed(settings: Settings, queries: Sequence[str]) -> warm.Found | None:

@@ -24,6 +24,8 @@ from envy.cli.listeners import can_draw, make_listeners
 from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
+from envy.declarations.manifest import Manifest, load_manifest
+from envy.declarations.manifest_search import find_manifest
 from envy.engine.engine import Engine
 from envy.environment import environment
 from envy.events import EventBus, Listener
@@ -31,8 +33,6 @@ from envy.host.children import Children
 from envy.host.platform import available_cores, host_platform
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
-from envy.manifest import Manifest, load_manifest
-from envy.manifest_search import find_manifest
 from envy.phases.surface import Services
 
 DEFAULT_FETCH_JOBS = 8

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from envy import events as ev
+from envy.declarations.key import Query
+from envy.declarations.spec import Use, check_local_rule
 from envy.errors import AmbiguousReferences, DeclarationError, GraphError, NotPlanned
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe, Reference
-from envy.recipe_key import Query
-from envy.recipe_spec import Use, check_local_rule
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

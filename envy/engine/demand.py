@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from envy.declarations.key import RecipeKey
+from envy.declarations.spec import Use
 from envy.engine.graph import dependencies_first
 from envy.engine.schedule import prioritise, put_before
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import Use
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -15,6 +15,8 @@ from pathlib import Path
 from envy import events as ev
 from envy.cache.durations import Durations
 from envy.cache.lease import Lease
+from envy.declarations.key import Query, RecipeKey
+from envy.declarations.spec import CustomSource, RecipeSpec
 from envy.engine import demand, held, keys, resolution, schedule, usage, waits
 from envy.engine.coordination import Coordinator
 from envy.engine.node import Coordination
@@ -39,8 +41,6 @@ from envy.phase import RecipePhase
 from envy.phases.surface import Services
 from envy.phases.table import STEPS, Steps
 from envy.recipe import Edge, Outcome, Recipe
-from envy.recipe_key import Query, RecipeKey
-from envy.recipe_spec import CustomSource, RecipeSpec
 from envy.suggest import nearest
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from envy import events as ev
+from envy.declarations.key import RecipeKey
+from envy.declarations.spec import CustomSource, Kind, Use
 from envy.engine.binding import merged, missing_text, open_references
 from envy.engine.graph import dependencies_first
 from envy.errors import EnvyError, MissingReferences, NotPlanned
@@ -18,8 +20,6 @@ from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import dependencies_here
 from envy.phases.work import needs_deploy
 from envy.recipe import Edge, Recipe, Reference
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import CustomSource, Kind, Use
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -7,6 +7,8 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from envy import events as ev
+from envy.declarations.locations import place_in_file
+from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.engine.node import Coordination
 from envy.engine.schedule import fetches_briefly, note_duration
 from envy.engine.slots import Pool
@@ -22,7 +24,6 @@ from envy.errors import (
     PhaseFailed,
     ScriptFailed,
 )
-from envy.origins import place_in_file
 from envy.phase import RecipePhase
 from envy.phases.log import log_tail
 from envy.phases.recipe_lua import drop_lua, have_functions, needs_functions
@@ -30,7 +31,6 @@ from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, needs_deploy, resume_entry
 from envy.recipe import Outcome, Recipe
-from envy.sources import Scheme, SourceItem, scheme_of
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

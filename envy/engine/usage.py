@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from envy.cache.recipes import name_of
 from envy.cache.usage import BUILD, RUN, UseSet, is_fresh, record_use
+from envy.declarations.key import RecipeKey
+from envy.declarations.spec import Use
 from envy.interpreter import released
 from envy.recipe import Recipe
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import Use
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -17,8 +17,8 @@ from envy.recipe import Recipe
 from envy.transport.connection import shown
 
 if TYPE_CHECKING:
+    from envy.declarations.key import RecipeKey
     from envy.engine.engine import Engine
-    from envy.recipe_key import RecipeKey
 
 _VERBS = ("stage", "build", "install", "deploy")
 

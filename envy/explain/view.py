@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from envy.declarations.spec import CustomSource, Use
 from envy.engine.engine import is_left_out
 from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed
 from envy.phase import RecipePhase
 from envy.recipe import Edge, Recipe, Reference
-from envy.recipe_spec import CustomSource, Use
 
 if TYPE_CHECKING:
+    from envy.declarations.key import RecipeKey
     from envy.engine.engine import Engine
-    from envy.recipe_key import RecipeKey
 
 
 class State(Enum):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from envy.declarations.key import Query
 from envy.engine.graph import dependencies_first
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 from envy.recipe import Reference
-from envy.recipe_key import Query
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

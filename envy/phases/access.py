@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
+from envy.declarations.key import Query, RecipeKey
+from envy.declarations.spec import CustomSource, Dependency, Kind, Use
+from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError
 from envy.phase import RecipePhase
 from envy.phases.surface import Engine
 from envy.recipe import Edge, Recipe
-from envy.recipe_key import Query, RecipeKey
-from envy.recipe_spec import CustomSource, Dependency, Kind, Use
-from envy.recipe_tables import NO_EXPORTS
 
 
 @dataclass(frozen=True, slots=True)

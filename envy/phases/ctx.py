@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from envy import fields
 from envy.cache.layout import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
+from envy.declarations import fields
 from envy.errors import DeclarationError
 from envy.host.process import Completed
 from envy.lua.natives import fill_template

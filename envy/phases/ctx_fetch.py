@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from envy import fields
 from envy.cache.trees import digest_file
 from envy.content import file_operations
+from envy.declarations import fields
+from envy.declarations.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of
 from envy.errors import DeclarationError, DigestMismatch
 from envy.lua.values import LuaValue
 from envy.phases.setting import Setting
 from envy.phases.transfer import fetch_batch
-from envy.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of
 
 
 def fetch_for_ctx(place: Setting, spec: object) -> LuaValue:

@@ -17,6 +17,7 @@ from blake3 import blake3
 
 from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
+from envy.declarations.spec import CustomSource
 from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaValue
@@ -27,7 +28,6 @@ from envy.phases.surface import Engine
 from envy.phases.verbs import call_verb
 from envy.phases.work import release_lock, take_lock
 from envy.recipe import Recipe
-from envy.recipe_spec import CustomSource
 
 RECIPE_FILE = "recipe.lua"
 

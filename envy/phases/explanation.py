@@ -63,7 +63,7 @@ def _compared(old: Kept, new: Kept, engine: Engine, *, depth: int) -> list[str]:
 
 def engine_recipes(engine: Engine, kept: Kept) -> list[Recipe]:
     """The recipes of the graph that these ingredients name as dependencies."""
-    from envy.recipe_key import RecipeKey
+    from envy.declarations.key import RecipeKey
 
     return [
         engine.recipe(RecipeKey.parse(name)) for name in kept.notes.get("dependencies", {}).values()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import shutil
 
+from envy.declarations.locations import place_in_file
 from envy.errors import DeclarationError, ScriptFailed
 from envy.host.process import Completed
 from envy.host.shell import builtin_shell, run_script
-from envy.origins import place_in_file
 from envy.phases.surface import Engine
 from envy.recipe import Recipe
 

@@ -17,17 +17,17 @@ from envy.cache.entry_key import Ingredients
 from envy.cache.evidence_now import match_digest
 from envy.cache.trees import digest_tree
 from envy.content import file_operations
+from envy.declarations.locations import place_in_file
+from envy.declarations.option_text import serialise_options
+from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.errors import DeclarationError
 from envy.host.shell import Shell
 from envy.lua.values import LuaFunction
-from envy.option_text import serialise_options
-from envy.origins import place_in_file
 from envy.phases.declared_fetch import declared_sources
 from envy.phases.host import host_versions
 from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.recipe import Recipe
-from envy.sources import Scheme, SourceItem, local_path, location, scheme_of
 
 
 def ingredients_of(

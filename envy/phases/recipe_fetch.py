@@ -13,9 +13,14 @@ from envy import events as ev
 from envy.cache.recipes import find_kept
 from envy.cache.trees import read_file
 from envy.content.file_digest import file_digest
+from envy.declarations.definition import RecipeDefinition, parse_definition
+from envy.declarations.key import RecipeKey
+from envy.declarations.locations import SourceText, place_of_function
+from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
+from envy.declarations.spec import CustomSource, Dependency, Kind, Use, check_local_rule
+from envy.declarations.tables import Exports, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError
 from envy.lua.values import LuaFunction
-from envy.origins import SourceText, place_of_function
 from envy.phase import RecipePhase
 from envy.phases.custom_source import fetch_custom
 from envy.phases.declared_fetch import ask_for_sources
@@ -24,11 +29,6 @@ from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.phases.work import release_lock, take_lock
 from envy.recipe import Edge, Recipe, Reference
-from envy.recipe_definition import RecipeDefinition, parse_definition
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import CustomSource, Dependency, Kind, Use, check_local_rule
-from envy.recipe_tables import Exports, parse_exports, parse_products
-from envy.sources import Scheme, SourceItem, local_path, location, scheme_of
 
 
 def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:

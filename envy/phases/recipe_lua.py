@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from envy.declarations.definition import VERBS, RecipeDefinition
+from envy.declarations.locations import SourceText
 from envy.errors import DeclarationError
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import ReadLog, SandboxSettings
 from envy.lua.values import LuaFunction
-from envy.origins import SourceText
 from envy.phase import RecipePhase
 from envy.phases.log import tell
 from envy.phases.surface import Engine
 from envy.recipe import Recipe
-from envy.recipe_definition import VERBS, RecipeDefinition
 
 
 def new_state(recipe: Recipe, engine: Engine, base_dir: Path) -> LuaState:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy import events as ev
+from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.host.process import Completed, OnOutput, run_argv
 from envy.host.shell import Shell, describe_script, run_script, script_text, shell_from_value
@@ -26,7 +27,6 @@ from envy.phases.secrets import secrets_of
 from envy.phases.surface import Engine
 from envy.phases.work import marks, noted_children
 from envy.recipe import Recipe
-from envy.sources import SourceItem
 
 # Phases that build, under a slot of work that one job of their tools stands for.
 _ADMITTED = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
@@ -216,7 +216,7 @@ def parse_run_options(value: object, place: Setting, *, what: str, check: bool) 
     Raises:
         DeclarationError: an unknown option, or one of the wrong type.
     """
-    from envy import fields
+    from envy.declarations import fields
 
     if value is None:
         return RunOptions(check=check)
@@ -249,7 +249,7 @@ def parse_run_options(value: object, place: Setting, *, what: str, check: bool) 
 
 
 def _variable(what: str, name: str, value: object) -> str:
-    from envy import fields
+    from envy.declarations import fields
 
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envy import fields
+from envy.declarations import fields
+from envy.declarations.locations import place_of_function
+from envy.declarations.tables import StageTable, parse_stage_table
 from envy.errors import DeclarationError
 from envy.lua.values import LuaFunction
-from envy.origins import place_of_function
 from envy.phase import RecipePhase
 from envy.phases.setting import setting
 from envy.phases.surface import Engine
 from envy.phases.unpack import unpack_all
 from envy.phases.verbs import carry_out
 from envy.recipe import Recipe
-from envy.recipe_tables import StageTable, parse_stage_table
 
 
 def stage_destination(recipe: Recipe) -> Path:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from envy.declarations.key import RecipeKey
+from envy.declarations.spec import RecipeSpec
 from envy.errors import Origin
 from envy.events import EventBus
 from envy.host.platform import Platform
 from envy.lua.open_states import LuaRoom
 from envy.recipe import Recipe
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import RecipeSpec
 from envy.transport.context import Memo
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from envy import interpreter
+from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
-from envy.sources import Scheme, SourceItem, scheme_of
 from envy.transport.context import FetchContext, Fetched, Memo, RunProgram
 
 __all__ = [

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from envy.declarations.sources import SourceItem
 from envy.errors import DigestMismatch, FetchError
-from envy.sources import SourceItem
 
 RECIPE = "the recipe"
 

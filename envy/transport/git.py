@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from envy.declarations.sources import SourceItem, file_name, git_address
 from envy.errors import FetchError, ScriptFailed
-from envy.sources import SourceItem, file_name, git_address
 from envy.transport.connection import shown
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.landing import inner_folder, remove, target_in, tree_size, written_whole

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
-from envy.sources import SourceItem, file_name
 from envy.transport.connection import failure, get, shown
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import Hasher, Promise, promises_of

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from envy.declarations.sources import SourceItem, file_name, local_path
 from envy.errors import FetchError
-from envy.sources import SourceItem, file_name, local_path
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import Hasher, Promise, promises_of
 from envy.transport.landing import (

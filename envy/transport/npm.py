@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
-from envy.sources import SourceItem, file_name
 from envy.suggest import nearest
 from envy.transport.connection import NotThere, origin_of, shown
 from envy.transport.context import FetchContext, Fetched

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
+from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
-from envy.sources import SourceItem, file_name
 from envy.transport.connection import NotThere, origin_of, shown
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import Promise, promises_of

@@ -33,7 +33,7 @@ def fetch(into, *sources):
     sys.path.insert(0, str(TESTS))
     from loopback.programs import Recorder
 
-    from envy.sources import SourceItem
+    from envy.declarations.sources import SourceItem
     from envy.transport import fetch_source
 
     context = Recorder().context()

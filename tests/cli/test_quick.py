@@ -20,7 +20,7 @@ from envy.cli.options import EnvyCommand, Invocation
 from envy.cli.quick import all_cached, answer, find_places, understand
 from envy.cli.settings import current_directory, merge_settings
 from envy.console.summary import SyncResult, final_line
-from envy.manifest_search import find_manifest
+from envy.declarations.manifest_search import find_manifest
 
 WORDS = st.sampled_from([
     "sync", "asset", "app", "lib@r1", "sync", "-q", "--quiet", "-v", "--verbose", "-y", "--yes",

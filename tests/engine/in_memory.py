@@ -19,6 +19,10 @@ from engine.worlds import Need, World
 
 from envy.cache.durations import Durations
 from envy.cache.layout import CacheLayout
+from envy.declarations.definition import RecipeDefinition
+from envy.declarations.key import RecipeKey
+from envy.declarations.sources import SourceItem
+from envy.declarations.spec import Address, CustomSource, Dependency, Kind, RecipeSpec
 from envy.engine.coordination import Coordinator
 from envy.engine.engine import Engine, Result
 from envy.engine.slots import Pool
@@ -32,10 +36,6 @@ from envy.phases.recipe_fetch import declare
 from envy.phases.surface import Services
 from envy.phases.table import Steps
 from envy.recipe import Outcome, Recipe
-from envy.recipe_definition import RecipeDefinition
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import Address, CustomSource, Dependency, Kind, RecipeSpec
-from envy.sources import SourceItem
 
 ELSEWHERE = ("windows",)
 NOWHERE = Path("/nowhere")

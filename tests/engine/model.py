@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import networkx as nx
 from engine.worlds import Blueprint, Need, World
 
+from envy.declarations.spec import Use
 from envy.phase import RecipePhase
-from envy.recipe_spec import Use
 
 CHECK, FETCH = RecipePhase.CHECK, RecipePhase.FETCH
 RECIPE_FETCH, COMPLETION = RecipePhase.RECIPE_FETCH, RecipePhase.COMPLETION

@@ -16,9 +16,9 @@ from engine.worlds import Blueprint, Need, Shape, World, draw_world, seeded_worl
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from envy.declarations.spec import Use
 from envy.errors import Cancelled, EnvyError, InternalError, PhaseFailed
 from envy.phase import RecipePhase
-from envy.recipe_spec import Use
 
 GRAPHS = int(os.environ.get("ENVY_SOAK_GRAPHS", "2000"))
 SEED = int(os.environ.get("ENVY_SOAK_SEED", "0"))

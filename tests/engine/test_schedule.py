@@ -9,12 +9,12 @@ from engine.virtual_time import TimedRun, remembered
 from engine.worlds import Blueprint, Need, World
 
 from envy.cache.durations import Durations
+from envy.declarations.key import RecipeKey
+from envy.declarations.spec import Use
 from envy.engine.schedule import put_before
 from envy.errors import Origin
 from envy.phase import RecipePhase
 from envy.recipe import Edge
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import Use
 
 GRAPHS = 300
 SHARDS = 6

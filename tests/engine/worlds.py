@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from envy.declarations.spec import Use
 from envy.phase import RecipePhase
-from envy.recipe_spec import Use
 
 NEEDED_BY = tuple(phase for phase in RecipePhase if phase >= RecipePhase.CHECK)
 

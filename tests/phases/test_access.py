@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
+from envy.declarations.key import RecipeKey
+from envy.declarations.sources import SourceItem
+from envy.declarations.spec import RecipeSpec, Use
+from envy.declarations.tables import Exports
 from envy.errors import Origin
 from envy.phase import RecipePhase
 from envy.phases.access import exporting, exports_within
 from envy.recipe import Edge, Recipe
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import RecipeSpec, Use
-from envy.recipe_tables import Exports
-from envy.sources import SourceItem
 
 ORIGIN = Origin(Path("envy.lua"), 1)
 

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from envy.declarations.sources import SourceItem
+from envy.declarations.spec import RecipeSpec
 from envy.errors import DeclarationError, Origin
 from envy.events import EventBus
 from envy.host.platform import Platform
@@ -17,8 +19,6 @@ from envy.phases.recipe_lua import (
     needs_functions,
 )
 from envy.recipe import Recipe
-from envy.recipe_spec import RecipeSpec
-from envy.sources import SourceItem
 
 FUNCTIONS = """
 identity = "local.tool@r1"

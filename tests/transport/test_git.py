@@ -6,8 +6,8 @@ import pytest
 from loopback.git_repository import GitRepository
 from loopback.programs import run_program
 
+from envy.declarations.sources import SourceItem
 from envy.errors import FetchError, ScriptFailed
-from envy.sources import SourceItem
 from envy.transport import fetch_source, resolve_ref
 
 

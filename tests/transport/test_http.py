@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback.http_server import Reply
 
+from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DigestMismatch, FetchError
-from envy.sources import SourceItem
 from envy.transport import fetch_all, fetch_source
 from envy.transport.connection import proxy_for, shown
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DigestMismatch, FetchError
-from envy.sources import SourceItem
 from envy.transport import fetch_all, fetch_source
 
 

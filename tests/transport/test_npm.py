@@ -6,8 +6,8 @@ import pytest
 from loopback.http_server import LoopbackServer, Reply
 from loopback.npm_registry import FakeNpmRegistry, make_npm_tarball
 
+from envy.declarations.sources import SourceItem
 from envy.errors import FetchError, ScriptFailed
-from envy.sources import SourceItem
 from envy.transport import fetch_source
 from envy.transport.npm_configuration import npm_configuration, parse_npmrc
 

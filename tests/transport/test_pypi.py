@@ -7,8 +7,8 @@ from loopback.http_server import LoopbackServer, Reply
 from loopback.package_index import FakePackageIndex, make_sdist, make_wheel
 from packaging.tags import platform_tags
 
+from envy.declarations.sources import SourceItem
 from envy.errors import FetchError, ScriptFailed
-from envy.sources import SourceItem
 from envy.transport import fetch_source
 from envy.transport.pip_configuration import parse_pip_settings, pip_configuration
 

@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lupa import lua54
 
+from envy.declarations.option_text import (
+    Bare,
+    parse_options,
+    parse_query_options,
+    serialise_options,
+)
 from envy.errors import DeclarationError
-from envy.option_text import Bare, parse_options, parse_query_options, serialise_options
 
 TEXTS = st.text(max_size=8) | st.sampled_from(
     ['"', "\\", "\n", "\r\0", "1\x012", "end", "a b", "\x85", "\u202e", "\udcff9", "é", "]]", "0"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envy.spelling import distance, misspelt
+from envy.declarations.typos import distance, misspelt
 
 FIELDS = frozenset({"fetch", "install", "options", "host"})
 

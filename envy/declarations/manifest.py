@@ -13,17 +13,18 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy import __version__, fields
+from envy import __version__
+from envy.declarations import fields
+from envy.declarations.entries import parse_spec
+from envy.declarations.key import RecipeKey
+from envy.declarations.locations import SourceText
+from envy.declarations.spec import Address, RecipeSpec, place_of
+from envy.declarations.tables import is_included
+from envy.declarations.typos import misspelt
 from envy.errors import LuaScriptError, ManifestError, Origin
 from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
-from envy.origins import SourceText
-from envy.recipe_entries import parse_spec
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import Address, RecipeSpec, place_of
-from envy.recipe_tables import is_included
-from envy.spelling import misspelt
 
 FIELDS = frozenset({"requires_envy", "packages", "default_shell"})
 _COMPARISONS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {

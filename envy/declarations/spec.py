@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from envy.declarations.key import RecipeKey
+from envy.declarations.option_text import OptionValue
+from envy.declarations.sources import SourceItem, location
 from envy.errors import DeclarationError, Origin
-from envy.option_text import OptionValue
 from envy.phase import RecipePhase
-from envy.recipe_key import RecipeKey
-from envy.sources import SourceItem, location
 
 
 class Use(Enum):

@@ -3,8 +3,8 @@
 import functools
 from pathlib import Path
 
+from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, Origin
-from envy.sources import SourceItem
 from envy.suggest import did_you_mean
 
 

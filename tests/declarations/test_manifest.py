@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from envy import __version__
+from envy.declarations.key import RecipeKey
+from envy.declarations.manifest import load_manifest, satisfies
+from envy.declarations.manifest_search import find_manifest
+from envy.declarations.sources import local_path
 from envy.errors import DeclarationError, EnvyError, LuaScriptError, ManifestError
 from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, SandboxSettings
 from envy.lua.values import LuaFunction
-from envy.manifest import load_manifest, satisfies
-from envy.manifest_search import find_manifest
-from envy.recipe_key import RecipeKey
-from envy.sources import local_path
 
 LINUX = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_version="2.36")
 

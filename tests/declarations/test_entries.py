@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from envy.declarations.entries import parse_dependencies, parse_dependency, parse_spec
+from envy.declarations.key import RecipeKey
+from envy.declarations.shipped import shipped_recipes_dir, shipped_source
+from envy.declarations.sources import SourceItem
+from envy.declarations.spec import Kind, Use, check_local_rule
 from envy.errors import DeclarationError, Origin
 from envy.phase import RecipePhase
-from envy.recipe_entries import parse_dependencies, parse_dependency, parse_spec
-from envy.recipe_key import RecipeKey
-from envy.recipe_spec import Kind, Use, check_local_rule
-from envy.shipped import shipped_recipes_dir, shipped_source
-from envy.sources import SourceItem
 
 BASE = Path("/project")
 ORIGIN = Origin(Path("envy.lua"), 3)

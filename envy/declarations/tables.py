@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from envy import fields
+from envy.declarations import fields
 from envy.errors import DeclarationError, Origin
 from envy.host.platform import Platform
 

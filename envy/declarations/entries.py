@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from envy import fields
+from envy.declarations import fields
+from envy.declarations.key import Query, RecipeKey
+from envy.declarations.option_text import OptionValue
+from envy.declarations.shipped import shipped_recipes_dir, shipped_source
+from envy.declarations.sources import SourceItem, digest, parse_source_item, plain_source
+from envy.declarations.spec import Address, CustomSource, Dependency, Kind, RecipeSpec, Use
 from envy.errors import DeclarationError, Origin
 from envy.lua.values import LuaFunction
-from envy.option_text import OptionValue
 from envy.phase import NEEDED_BY, RecipePhase
-from envy.recipe_key import Query, RecipeKey
-from envy.recipe_spec import Address, CustomSource, Dependency, Kind, RecipeSpec, Use
-from envy.shipped import shipped_recipes_dir, shipped_source
-from envy.sources import SourceItem, digest, parse_source_item, plain_source
 from envy.suggest import did_you_mean
 
 _PINS = frozenset({"sha256", "ref", "subdir"})

@@ -1,15 +1,15 @@
 """What a recipe declares that it takes, and judging what it is given by that.
 
-Owns option declarations. The text of options is `envy.option_text`, offered here too.
+Owns option declarations. The text of options is `envy.declarations.option_text`, offered here too.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from envy import fields
+from envy.declarations import fields
+from envy.declarations.option_text import OptionValue, parse_options, serialise_options
 from envy.errors import DeclarationError, Origin
-from envy.option_text import OptionValue, parse_options, serialise_options
 from envy.suggest import did_you_mean
 
 __all__ = [

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envy.declarations.key import LONGEST_IDENTITY, Query, RecipeKey, validate_identity
 from envy.errors import DeclarationError
-from envy.recipe_key import LONGEST_IDENTITY, Query, RecipeKey, validate_identity
 
 WORDS = st.text("abZ09_+-", min_size=1, max_size=4)
 DOTTED = st.lists(WORDS, min_size=1, max_size=3).map(".".join)
@@ -195,7 +195,15 @@ def test_broken_query_is_an_error(text):
 
 def test_import_is_light():
     """Keys are on the path of every query, so importing them loads nothing of weight."""
-    script = "import sys, envy.recipe_key; print(*sys.modules)"
+    script = "import sys, envy.declarations.key; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", script], text=True)
-    heavy = {"lupa", "difflib", "json", "envy.lua", "envy.sources", "subprocess", "asyncio"}
+    heavy = {
+        "lupa",
+        "difflib",
+        "json",
+        "envy.lua",
+        "envy.declarations.sources",
+        "subprocess",
+        "asyncio",
+    }
     assert not heavy & set(loaded.split())

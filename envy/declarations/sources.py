@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import cast
 
-from envy import fields
+from envy.declarations import fields
 from envy.errors import DeclarationError, Origin
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from envy.declarations.options import apply_declarations, parse_declarations
 from envy.errors import DeclarationError, Origin
-from envy.options import apply_declarations, parse_declarations
 
 ORIGIN = Origin(Path("r.lua"), 3)
 ASKED = Origin(Path("envy.lua"), 9)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from envy.errors import DeclarationError, Origin
-from envy.sources import (
+from envy.declarations.sources import (
     Scheme,
     SourceItem,
     file_name,
@@ -15,6 +14,7 @@ from envy.sources import (
     parse_source_items,
     scheme_of,
 )
+from envy.errors import DeclarationError, Origin
 
 BASE = Path("/project/recipes")
 ORIGIN = Origin(Path("r.lua"), 7)

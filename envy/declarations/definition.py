@@ -11,16 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
-from envy import fields
-from envy.errors import DeclarationError, Origin
-from envy.host.platform import Platform, host_platform
-from envy.lua.values import LuaFunction
-from envy.option_text import OptionValue
-from envy.options import OptionDeclaration, apply_declarations, parse_declarations
-from envy.origins import SourceText
-from envy.recipe_entries import parse_alias, parse_dependencies
-from envy.recipe_spec import Address, Dependency, RecipeSpec
-from envy.recipe_tables import (
+from envy.declarations import fields
+from envy.declarations.entries import parse_alias, parse_dependencies
+from envy.declarations.locations import SourceText
+from envy.declarations.option_text import OptionValue
+from envy.declarations.options import OptionDeclaration, apply_declarations, parse_declarations
+from envy.declarations.sources import SourceItem, parse_source_items
+from envy.declarations.spec import Address, Dependency, RecipeSpec
+from envy.declarations.tables import (
     NO_EXPORTS,
     Exports,
     StageTable,
@@ -31,8 +29,10 @@ from envy.recipe_tables import (
     parse_products,
     parse_stage_table,
 )
-from envy.sources import SourceItem, parse_source_items
-from envy.spelling import misspelt
+from envy.declarations.typos import misspelt
+from envy.errors import DeclarationError, Origin
+from envy.host.platform import Platform, host_platform
+from envy.lua.values import LuaFunction
 
 Verb: TypeAlias = str | LuaFunction | None
 

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NoReturn
 
-from envy.errors import DeclarationError
-from envy.option_text import (
+from envy.declarations.option_text import (
     Bare,
     OptionValue,
     literal_of,
@@ -18,6 +17,7 @@ from envy.option_text import (
     parse_query_options,
     serialise_options,
 )
+from envy.errors import DeclarationError
 
 # Identities become names of directories, so a dot stands only between other characters.
 _IDENTITY = re.compile(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from envy.declarations.locations import SourceText, shown_path
 from envy.errors import Origin
-from envy.origins import SourceText, shown_path
 
 TEXT = """\
 identity = "local.a@r1"

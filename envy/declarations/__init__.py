@@ -1,0 +1,1 @@
+"""What authors write, manifests and recipes, parsed strictly into frozen data."""
