@@ -53,7 +53,6 @@ MOVING = {
     "phases.verbs": "execution",
     "phases.work": "execution",
     "recipe": "graph",
-    "shims": "cache",
 }
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py", "cli/wiring.py")

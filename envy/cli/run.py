@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from envy.cache.shims import shim_folder
 from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
 from envy.cli.outcome import end_unless_done, telling_failures
@@ -23,7 +24,6 @@ from envy.errors import EnvyError, UsageError
 from envy.phases.completion import products_of
 from envy.phases.environment import exported_environment
 from envy.recipe import Recipe
-from envy.shims import shim_folder
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126

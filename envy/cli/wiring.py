@@ -150,7 +150,7 @@ def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) 
         return CacheLayout(root)
     import tempfile
 
-    from envy.cache.scratch import ScratchLayout
+    from envy.cache.overlay_layout import ScratchLayout
 
     folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="envy-plan-"))
     return ScratchLayout(root, scratch=Path(folder).resolve())

@@ -3,7 +3,7 @@
 import pytest
 
 from envy.cache.layout import CacheLayout
-from envy.cache.scratch import ScratchLayout
+from envy.cache.overlay_layout import ScratchLayout
 
 IDENTITY = "local.gn@r1"
 
