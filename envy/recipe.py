@@ -12,11 +12,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envy.answers.evidence import Evidence
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import Dependency, RecipeSpec, Use
 from envy.errors import Origin
-from envy.evidence import Evidence
 from envy.phase import RecipePhase
 
 if TYPE_CHECKING:

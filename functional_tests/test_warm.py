@@ -22,8 +22,8 @@ HEAVY = {
     "pathlib", "platformdirs", "rich", "subprocess", "tarfile", "threading", "typing", "urllib3",
 }  # fmt: skip
 WARM = {
-    "cache", "cache.answer", "cache.evidence_now", "cache.use_record", "cli", "cli.quick",
-    "cli.warm", "content", "content.file_digest", "environment",
+    "answers", "answers.facts", "answers.lookup", "answers.read", "cache", "cache.use_record",
+    "cli", "cli.quick", "content", "content.file_digest", "environment",
 }  # fmt: skip
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from envy.cache.resolved import Known, save_answer
+from envy.answers.evidence import Evidence
+from envy.answers.write import Known, save_answer
 from envy.cli.wiring import Session
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import Use
-from envy.evidence import Evidence
 from envy.recipe import Recipe
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import click
 
+from envy.answers.write import basis_of
 from envy.cache.collect import (
     DEFAULT_UNUSED_FOR,
     Collected,
@@ -35,7 +36,6 @@ from envy.cache.leftovers import (
     remove_leftovers,
     tidy,
 )
-from envy.cache.resolved import basis_of
 from envy.cache.usage import Uses, read_uses
 from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command

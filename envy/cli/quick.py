@@ -14,7 +14,7 @@ import sys
 import time
 
 from envy import __version__
-from envy.cli.warm import Found, installed
+from envy.answers.lookup import Found, installed
 from envy.environment import environment
 
 TYPE_CHECKING = False

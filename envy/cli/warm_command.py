@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envy.cli import warm
+from envy.answers import lookup
 from envy.cli.cache_root import cache_root
 from envy.cli.settings import Settings, current_directory
 from envy.declarations.manifest_search import find_manifest
 from envy.environment import environment
 
 
-def installed(settings: Settings, queries: Sequence[str]) -> warm.Found | None:
+def installed(settings: Settings, queries: Sequence[str]) -> lookup.Found | None:
     """What the queries mean, if it is known and all there.
 
     Raises:
@@ -20,4 +20,4 @@ def installed(settings: Settings, queries: Sequence[str]) -> warm.Found | None:
     if settings.verbose or settings.traces:
         return None  # who wants to hear of everything gets the full way
     manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
-    return warm.installed(str(cache_root(settings)), str(manifest), queries, environment())
+    return lookup.installed(str(cache_root(settings)), str(manifest), queries, environment())

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
+from envy.answers.evidence import Evidence
 from envy.content import file_operations
 from envy.content.file_digest import file_digest
 from envy.declarations.locations import place_of_function
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.errors import Cancelled, DeclarationError
-from envy.evidence import Evidence
 from envy.lua.sandbox import PhaseAccess
 from envy.lua.values import CtxTable, LuaFunction, LuaValue
 from envy.phases.access import may_read

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from envy.answers.facts import match_digest
 from envy.cache.entry_key import Ingredients
-from envy.cache.evidence_now import match_digest
 from envy.cache.trees import digest_tree
 from envy.content import file_operations
 from envy.declarations.locations import place_in_file

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envy.answers.write import basis_of
 from envy.cache.layout import CacheLayout
 from envy.cache.leftovers import (
     ANSWER,
@@ -21,7 +22,6 @@ from envy.cache.leftovers import (
 )
 from envy.cache.lock import FileLock
 from envy.cache.recipes import find_kept, name_of
-from envy.cache.resolved import basis_of
 from envy.cache.usage import DAY
 from envy.errors import CacheError
 

@@ -16,6 +16,7 @@ import pytest
 from blake3 import blake3
 from fault_injection import CRASHED, FaultyFileSystem, every_step, memory_dir
 
+from envy.answers.write import basis_of
 from envy.cache.bundle import write_bundle
 from envy.cache.bundle_import import import_bundle
 from envy.cache.collect import empty_trash, move_to_trash
@@ -27,7 +28,6 @@ from envy.cache.layout import CacheLayout
 from envy.cache.leftovers import find_leftovers, judge_leftovers, remove_leftovers
 from envy.cache.lock import FileLock
 from envy.cache.read import deploy_recorded, lookup
-from envy.cache.resolved import basis_of
 from envy.cache.verify import verify
 from envy.cache.write import begin_attempt, discard, prune_logs, publish, record_deploy
 from envy.errors import EnvyError

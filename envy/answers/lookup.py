@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from envy.cache.answer import EXCLUDED, Answer, closure_is_there, is_installed, load_answer
+from envy.answers.read import EXCLUDED, Answer, closure_is_there, is_installed, load_answer
 from envy.cache.use_record import RUN, is_recent, record_path
 
 TYPE_CHECKING = False
@@ -65,9 +65,9 @@ def _noted(
     import contextlib
     from pathlib import Path
 
+    from envy.answers.write import note_use
     from envy.cache.layout import CacheLayout
     from envy.cache.lease import gate
-    from envy.cache.resolved import note_use
     from envy.cache.usage import UseSet, record_use
     from envy.errors import CacheError
 

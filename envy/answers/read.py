@@ -15,7 +15,7 @@ from itertools import islice
 
 from blake3 import blake3
 
-from envy.cache.evidence_now import engine_facts, host_facts, match_digest, tree_digest
+from envy.answers.facts import engine_facts, host_facts, match_digest, tree_digest
 from envy.content.file_digest import file_digest, one_digest, variable_digest
 
 TYPE_CHECKING = False

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envy.cache.answer import answer_path, load_answer
-from envy.cache.evidence_now import match_digest
-from envy.cache.resolved import Known, basis_of, save_answer
+from envy.answers.evidence import Evidence
+from envy.answers.facts import match_digest
+from envy.answers.read import answer_path, load_answer
+from envy.answers.write import Known, basis_of, save_answer
 from envy.cache.trees import digest_tree
 from envy.content.file_digest import file_digest
-from envy.evidence import Evidence
 
 CHANGES = st.lists(
     st.tuples(

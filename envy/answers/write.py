@@ -13,7 +13,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.cache.answer import (
+from envy.answers.evidence import Evidence
+from envy.answers.read import (
     DEPLOYS,
     EXCLUDED,
     PLAIN,
@@ -26,7 +27,6 @@ from envy.cache.answer import (
 from envy.cache.marker import Marker, encode_marker
 from envy.cache.read import at_once
 from envy.content.file_digest import one_digest
-from envy.evidence import Evidence
 
 _ANY_KEY = "0" * 64
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from envy.cache.evidence_now import match_digest, tree_digest
+from envy.answers.facts import match_digest, tree_digest
 from envy.cache.trees import digest_tree
 from envy.content import file_operations
 from envy.content.file_digest import one_digest
