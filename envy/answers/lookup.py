@@ -58,7 +58,7 @@ def _noted(
 
     Within an hour there is nothing to do: gc spares what was used within a day.
     """
-    project = os.path.dirname(manifest)  # noqa: PTH120  pathlib is not loaded here
+    project = os.path.dirname(manifest)
     names = [answer.places[position] for position in closure]
     if is_recent(record_path(root, project, [(name, RUN) for name in names], whole=whole)):
         return True

@@ -11,7 +11,7 @@ from envy.suggest import did_you_mean
 @functools.cache
 def shipped_recipes_dir() -> Path:
     """Where the recipes of namespace `envy` are: in the installed package, or in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     installed = package / "shipped_recipes"
     return installed if installed.is_dir() else package.parent / "recipes"
 

@@ -42,7 +42,7 @@ class ReadLog:
     """What a state read while it loaded: an ingredient of the entry key."""
 
     files: dict[Path, str | None] = field(default_factory=dict)
-    """The digest of each file (see envy.content.file_digest); None: it was looked for and not there."""
+    """The digest of each file (see `content.file_digest`); None: looked for, not there."""
     variables: dict[str, str | None] = field(default_factory=dict)
     lasting: bool = True
     """False: it asked for the time, or said something, which only loading it again can do."""
