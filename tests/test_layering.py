@@ -23,7 +23,6 @@ IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
 MOVING = {
     "engine.coordination": "scheduler",
     "engine.gates": "scheduler",
-    "engine.graph": "graph",
     "engine.node": "scheduler",
     "engine.slots": "scheduler",
     "engine.standstill": "scheduler",
@@ -47,7 +46,6 @@ MOVING = {
     "phases.user_managed": "execution",
     "phases.verbs": "execution",
     "phases.work": "execution",
-    "recipe": "graph",
 }
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py", "cli/wiring.py")

@@ -7,7 +7,7 @@ from envy.answers.write import Known, save_answer
 from envy.cli.wiring import Session
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import Use
-from envy.recipe import Recipe
+from envy.graph.recipe import Recipe
 
 
 def keep_answer(session: Session) -> None:

@@ -16,7 +16,7 @@ from envy.cli.wiring import Session, open_session
 from envy.console.text import format_size, write_line
 from envy.engine.resolution import checked_goals
 from envy.errors import CacheError, GraphError
-from envy.recipe import Recipe
+from envy.graph.recipe import Recipe
 
 
 @envy_command(short_help="Write packages into a file.")

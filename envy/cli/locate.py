@@ -5,7 +5,7 @@ from __future__ import annotations
 from envy.cli.wiring import Session
 from envy.engine.engine import Engine
 from envy.errors import EnvyError, GraphError, RecipeError
-from envy.recipe import Recipe
+from envy.graph.recipe import Recipe
 
 
 def locate(session: Session, query: str) -> Recipe:

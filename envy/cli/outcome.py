@@ -14,7 +14,7 @@ from envy.console.summary import SyncResult, failure_lines, final_line
 from envy.console.text import say
 from envy.engine.engine import Engine, Result
 from envy.errors import Cancelled, EnvyError, RecipeError, StoppedEarly
-from envy.recipe import Outcome
+from envy.graph.recipe import Outcome
 
 
 def summarise(results: Sequence[Result], engine: Engine, *, seconds: float) -> SyncResult:

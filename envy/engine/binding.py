@@ -18,8 +18,8 @@ from envy import events as ev
 from envy.declarations.key import Query
 from envy.declarations.spec import Use, check_local_rule
 from envy.errors import AmbiguousReferences, DeclarationError, GraphError, NotPlanned
+from envy.graph.recipe import Edge, Recipe, Reference
 from envy.phase import RecipePhase
-from envy.recipe import Edge, Recipe, Reference
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import Use
-from envy.engine.graph import dependencies_first
 from envy.engine.schedule import prioritise, put_before
+from envy.graph.algorithms import dependencies_first
+from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
-from envy.recipe import Edge, Recipe
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

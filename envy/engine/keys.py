@@ -13,12 +13,12 @@ from envy import events as ev
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import place_of_function
 from envy.declarations.spec import Use
-from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed, EnvyError, GraphError
+from envy.graph.algorithms import dependencies_first
+from envy.graph.recipe import Edge, Recipe
 from envy.host.shell import Shell, builtin_shell, shell_from_value
 from envy.lua.values import CtxTable, LuaFunction
 from envy.phase import RecipePhase
-from envy.recipe import Edge, Recipe
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

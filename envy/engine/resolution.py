@@ -17,10 +17,10 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec, are_written_alike, place_of
 from envy.engine import held
 from envy.engine.binding import bind_round, missing_text, open_references
-from envy.engine.graph import path_from_roots, shortest_cycle
 from envy.errors import CycleError, DeclarationError, GraphError, MissingReferences, Origin
+from envy.graph.algorithms import path_from_roots, shortest_cycle
+from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
-from envy.recipe import Edge, Recipe
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -14,8 +14,8 @@ from envy.cache.recipes import name_of
 from envy.cache.usage import BUILD, RUN, UseSet, is_fresh, record_use
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import Use
+from envy.graph.recipe import Recipe
 from envy.interpreter import released
-from envy.recipe import Recipe
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

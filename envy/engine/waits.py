@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from envy.engine.node import Coordination, NodeState
 from envy.engine.standstill import Waiting
+from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
-from envy.recipe import Edge, Recipe
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from envy.engine.graph import dependencies_first
+from envy.graph.algorithms import dependencies_first
 
 SWEEPS = 8
 MOST_WAYPOINTS = 5000  # past that an edge runs straight, whatever it crosses

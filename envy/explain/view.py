@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from envy.declarations.spec import CustomSource, Use
 from envy.engine.engine import is_left_out
-from envy.engine.graph import dependencies_first
 from envy.errors import DependencyFailed
+from envy.graph.algorithms import dependencies_first
+from envy.graph.recipe import Edge, Recipe, Reference
 from envy.phase import RecipePhase
-from envy.recipe import Edge, Recipe, Reference
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from envy.declarations.key import Query
-from envy.engine.graph import dependencies_first
 from envy.explain.view import EdgeView, GraphView, PackageView, State
-from envy.recipe import Reference
+from envy.graph.algorithms import dependencies_first
+from envy.graph.recipe import Reference
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -19,6 +19,7 @@ from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
 from envy.declarations.spec import CustomSource
 from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
+from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaValue
 from envy.phase import RecipePhase
@@ -27,7 +28,6 @@ from envy.phases.setting import setting
 from envy.phases.surface import Engine
 from envy.phases.verbs import call_verb
 from envy.phases.work import release_lock, take_lock
-from envy.recipe import Recipe
 
 RECIPE_FILE = "recipe.lua"
 

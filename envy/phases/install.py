@@ -6,6 +6,7 @@ from envy.cache.read import payload_is_empty
 from envy.cache.write import publish
 from envy.content import file_operations
 from envy.errors import DeclarationError
+from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 from envy.phases.access import build_only
 from envy.phases.explanation import text_to_keep
@@ -13,7 +14,6 @@ from envy.phases.setting import Setting, setting
 from envy.phases.surface import Engine
 from envy.phases.user_managed import install_user_managed, is_user_managed
 from envy.phases.verbs import carry_out
-from envy.recipe import Outcome, Recipe
 
 
 def run_install_phase(recipe: Recipe, engine: Engine) -> None:

@@ -20,6 +20,7 @@ from envy.declarations.sources import Scheme, SourceItem, local_path, location, 
 from envy.declarations.spec import CustomSource, Dependency, Kind, Use, check_local_rule
 from envy.declarations.tables import Exports, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError
+from envy.graph.recipe import Edge, Recipe, Reference
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 from envy.phases.custom_source import fetch_custom
@@ -28,7 +29,6 @@ from envy.phases.recipe_lua import close_lua, function_names, new_state
 from envy.phases.surface import Engine
 from envy.phases.transfer import fetch_context
 from envy.phases.work import release_lock, take_lock
-from envy.recipe import Edge, Recipe, Reference
 
 
 def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envy.recipe import Recipe
+from envy.graph.recipe import Recipe
 
 if TYPE_CHECKING:
     from envy.errors import EnvyError

@@ -16,9 +16,9 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec
 from envy.errors import Origin
 from envy.events import EventBus
+from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
 from envy.lua.open_states import LuaRoom
-from envy.recipe import Recipe
 from envy.transport.context import Memo
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ A phase touches its own recipe and reads completed dependencies; never another's
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 from envy.phases.build import run_build_phase
 from envy.phases.check import run_check_phase
@@ -18,7 +19,6 @@ from envy.phases.install import run_install_phase
 from envy.phases.recipe_fetch import run_recipe_fetch_phase
 from envy.phases.stage import run_stage_phase
 from envy.phases.surface import Engine
-from envy.recipe import Recipe
 
 PHASES: Mapping[int, Callable[[Recipe, Engine], None]] = {
     RecipePhase.RECIPE_FETCH: run_recipe_fetch_phase,

@@ -28,6 +28,7 @@ from envy.engine.engine import Engine, Result
 from envy.engine.slots import Pool
 from envy.errors import EnvyError, Origin
 from envy.events import EventBus, Stamped
+from envy.graph.recipe import Outcome, Recipe
 from envy.host.children import Children
 from envy.host.platform import Platform
 from envy.interpreter import InterpreterSlot, released
@@ -35,7 +36,6 @@ from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import declare
 from envy.phases.surface import Services
 from envy.phases.table import Steps
-from envy.recipe import Outcome, Recipe
 
 ELSEWHERE = ("windows",)
 NOWHERE = Path("/nowhere")

@@ -13,8 +13,8 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.spec import Use
 from envy.engine.schedule import put_before
 from envy.errors import Origin
+from envy.graph.recipe import Edge
 from envy.phase import RecipePhase
-from envy.recipe import Edge
 
 GRAPHS = 300
 SHARDS = 6

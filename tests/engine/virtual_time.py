@@ -16,9 +16,9 @@ from engine.worlds import World
 from envy.cache.durations import Durations, Measured
 from envy.engine.coordination import Coordinator
 from envy.engine.slots import Pool
+from envy.graph.recipe import Recipe
 from envy.interpreter import InterpreterSlot, released
 from envy.phase import RecipePhase
-from envy.recipe import Recipe
 
 WORKING = (
     RecipePhase.FETCH,

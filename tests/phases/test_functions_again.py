@@ -9,6 +9,7 @@ from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec
 from envy.errors import DeclarationError, Origin
 from envy.events import EventBus
+from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
 from envy.lua.open_states import LuaRoom
 from envy.phase import RecipePhase
@@ -18,7 +19,6 @@ from envy.phases.recipe_lua import (
     have_functions,
     needs_functions,
 )
-from envy.recipe import Recipe
 
 FUNCTIONS = """
 identity = "local.tool@r1"

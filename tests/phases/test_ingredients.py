@@ -10,10 +10,10 @@ from envy.declarations.definition import parse_definition
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec
 from envy.errors import Origin
+from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
 from envy.host.shell import BASH
 from envy.phases.ingredients import ingredients_of
-from envy.recipe import Recipe
 from envy.transport.context import Memo
 
 GNU = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_version="2.36")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envy.engine.graph import dependencies_first, path_from_roots, shortest_cycle
+from envy.graph.algorithms import dependencies_first, path_from_roots, shortest_cycle
 
 NODES = st.integers(0, 9)
 

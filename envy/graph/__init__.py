@@ -1,0 +1,1 @@
+"""The recipes of one run and their edges, as data, and algorithms over them."""
