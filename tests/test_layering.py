@@ -21,11 +21,6 @@ ORDER = (
 IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
 # Modules that have yet to move, and to which room; this table only shrinks.
 MOVING = {
-    "engine.coordination": "scheduler",
-    "engine.gates": "scheduler",
-    "engine.node": "scheduler",
-    "engine.slots": "scheduler",
-    "engine.standstill": "scheduler",
     "phases.access": "execution",
     "phases.ctx": "execution",
     "phases.ctx_fetch": "execution",

@@ -18,8 +18,6 @@ from envy.cache.lease import Lease
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.spec import CustomSource, RecipeSpec
 from envy.engine import demand, held, keys, resolution, schedule, usage, waits
-from envy.engine.coordination import Coordinator
-from envy.engine.node import Coordination
 from envy.engine.recipe_kind import RecipeKind
 from envy.errors import (
     AmbiguousQuery,
@@ -41,6 +39,8 @@ from envy.lua.values import LuaValue
 from envy.phase import RecipePhase
 from envy.phases.surface import Services
 from envy.phases.table import STEPS, Steps
+from envy.scheduler.coordination import Coordination
+from envy.scheduler.coordinator import Coordinator
 from envy.suggest import nearest
 
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from envy import events as ev
 from envy.declarations.locations import place_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
-from envy.engine.node import Coordination
 from envy.engine.schedule import fetches_briefly, note_duration
-from envy.engine.slots import Pool
 from envy.errors import (
     ArchiveError,
     Cancelled,
@@ -31,6 +29,8 @@ from envy.phases.recipe_lua import drop_lua, have_functions, needs_functions
 from envy.phases.secrets import mask_error, secrets_of
 from envy.phases.user_managed import is_user_managed
 from envy.phases.work import let_go_of_entry, needs_deploy, resume_entry
+from envy.scheduler.coordination import Coordination
+from envy.scheduler.pool import Pool
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

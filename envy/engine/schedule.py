@@ -21,7 +21,7 @@ from envy.phases.user_managed import is_user_managed
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
-    from envy.engine.node import Coordination
+    from envy.scheduler.coordination import Coordination
 
 # A phase of less is as soon done as another slot is asked for.
 BRIEF = 0.01

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from envy.engine.node import Coordination, NodeState
-from envy.engine.standstill import Waiting
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
+from envy.scheduler.coordination import Coordination, NodeState
+from envy.scheduler.waiting import Waiting
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from envy import events as ev
-from envy.engine.node import Coordination
-from envy.engine.slots import Pool
 from envy.errors import Cancelled, EnvyError, InternalError
 from envy.events import EventBus
+from envy.scheduler.coordination import Coordination
+from envy.scheduler.pool import Pool
 from envy.testing.events import StreamEvent
 from envy.testing.package import Driver, PackageRun, TestPhase, Verdict
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from envy.engine.coordination import Coordinator
-from envy.engine.node import Coordination
 from envy.errors import Cancelled, EnvyError
 from envy.events import EventBus
 from envy.host.children import Children
+from envy.scheduler.coordination import Coordination
+from envy.scheduler.coordinator import Coordinator
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
 from envy.testing.ordering import Ordering

@@ -23,9 +23,7 @@ from envy.declarations.definition import RecipeDefinition
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import Address, CustomSource, Dependency, Kind, RecipeSpec
-from envy.engine.coordination import Coordinator
 from envy.engine.engine import Engine, Result
-from envy.engine.slots import Pool
 from envy.errors import EnvyError, Origin
 from envy.events import EventBus, Stamped
 from envy.graph.recipe import Outcome, Recipe
@@ -36,6 +34,8 @@ from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import declare
 from envy.phases.surface import Services
 from envy.phases.table import Steps
+from envy.scheduler.coordinator import Coordinator
+from envy.scheduler.pool import Pool
 
 ELSEWHERE = ("windows",)
 NOWHERE = Path("/nowhere")

@@ -14,11 +14,11 @@ from engine.in_memory import InMemory
 from engine.worlds import World
 
 from envy.cache.durations import Durations, Measured
-from envy.engine.coordination import Coordinator
-from envy.engine.slots import Pool
 from envy.graph.recipe import Recipe
 from envy.interpreter import InterpreterSlot, released
 from envy.phase import RecipePhase
+from envy.scheduler.coordinator import Coordinator
+from envy.scheduler.pool import Pool
 
 WORKING = (
     RecipePhase.FETCH,

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from envy.engine.coordination import Coordinator
-from envy.engine.node import Coordination
-from envy.engine.slots import Pool
 from envy.interpreter import released
 from envy.jobserver.budget import NOT_ADMITTED, Jobserver
 from envy.jobserver.makeflags import jobserver_in
 from envy.jobserver.tokens import TokenPipe, make_pipe
+from envy.scheduler.coordination import Coordination
+from envy.scheduler.coordinator import Coordinator
+from envy.scheduler.pool import Pool
 
 
 class Node:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from envy.engine.node import Coordination, Gate, NodeState
+from envy.scheduler.coordination import Coordination, Gate, NodeState
 
 
 def close_gate(node: Coordination, phase: int, dependencies: Iterable[Coordination]) -> None:

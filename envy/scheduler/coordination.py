@@ -1,6 +1,6 @@
 """What the coordination core keeps for each node, and what a sort of node has to provide.
 
-Plain records; the coordinator (envy.engine.coordination) is the only one that changes them.
+Plain records; the coordinator (envy.scheduler.coordinator) is the only one that changes them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Protocol
 
-from envy.engine.slots import Pool
+from envy.scheduler.pool import Pool
 
 
 class NodeState(Enum):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from envy.engine.gates import behind, open_dependencies
-from envy.engine.node import Coordination, NodeState
-from envy.engine.slots import Pool
 from envy.errors import InternalError
+from envy.scheduler.coordination import Coordination, NodeState
+from envy.scheduler.gates import behind, open_dependencies
+from envy.scheduler.pool import Pool
 
 _MOST = 20  # nodes that are named
 

@@ -29,12 +29,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from envy.engine.gates import close_gate, open_dependencies, open_gates
-from envy.engine.node import Coordination, Gate, NodeState, Waiter, tell_waiters
-from envy.engine.slots import Budget, Pool
-from envy.engine.standstill import Waiting, look_at, standstill
 from envy.errors import Cancelled, InternalError
 from envy.interpreter import InterpreterSlot, released
+from envy.scheduler.coordination import Coordination, Gate, NodeState, Waiter, tell_waiters
+from envy.scheduler.gates import close_gate, open_dependencies, open_gates
+from envy.scheduler.pool import Budget, Pool
+from envy.scheduler.waiting import Waiting, look_at, standstill
 
 # A thread that waits for a lock cannot be woken; its node ends all the same, without it.
 _WAITING = frozenset({NodeState.BLOCKED, NodeState.LOCKED_OUT})

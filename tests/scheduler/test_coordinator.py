@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envy.engine.coordination import Coordinator
-from envy.engine.node import Coordination
 from envy.errors import EnvyError, InternalError
 from envy.interpreter import released
+from envy.scheduler.coordination import Coordination
+from envy.scheduler.coordinator import Coordinator
 
 
 class RecordingKind:

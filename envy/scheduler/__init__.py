@@ -1,0 +1,1 @@
+"""The coordination core: nodes, phases, gates, pools and workers. It knows no recipe."""
