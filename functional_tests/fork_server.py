@@ -47,7 +47,7 @@ def serve():
     import envy.cli.quick
     import envy.cli.sync
     import envy.cli.wiring
-    import envy.phases.ctx  # noqa: F401
+    import envy.execution.ctx  # noqa: F401
 
     for line in sys.stdin.buffer:
         answer = run_forked(json.loads(line))

@@ -21,9 +21,9 @@ from envy.cli.wiring import Session, open_session
 from envy.engine.resolution import checked_goals
 from envy.environment import environment as environment_of_user
 from envy.errors import EnvyError, UsageError
+from envy.execution.script_environment import exported_environment
 from envy.graph.recipe import Recipe
 from envy.phases.completion import products_of
-from envy.phases.environment import exported_environment
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126

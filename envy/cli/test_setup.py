@@ -148,7 +148,7 @@ def go_of_project(place: Workplace) -> tuple[Path, dict[str, str]] | None:
             raise
         return None
     from envy.cli.outcome import print_failures, summarise, telling_failures
-    from envy.phases.environment import exported_environment
+    from envy.execution.script_environment import exported_environment
 
     quiet = dataclasses.replace(
         settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None

@@ -12,8 +12,8 @@ from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.cli.wiring import Session, open_session
 from envy.console.text import safe_line, write_line
+from envy.execution.explanation import why_missing
 from envy.graph.recipe import Recipe
-from envy.phases.explanation import why_missing
 
 
 @envy_command(short_help="Say why a package would be built again.")

@@ -29,11 +29,11 @@ from envy.declarations.manifest_search import find_manifest
 from envy.engine.engine import Engine
 from envy.environment import environment
 from envy.events import EventBus, Listener
+from envy.execution.services import Services
 from envy.host.children import Children
 from envy.host.platform import available_cores, host_platform
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
-from envy.phases.surface import Services
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000

@@ -32,12 +32,12 @@ from envy.errors import (
     RecipeError,
     StoppedEarly,
 )
+from envy.execution.services import Services
 from envy.graph.recipe import Edge, Outcome, Recipe
 from envy.host.shell import Shell
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaValue
 from envy.phase import RecipePhase
-from envy.phases.surface import Services
 from envy.phases.table import STEPS, Steps
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator

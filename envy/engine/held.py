@@ -14,12 +14,12 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.spec import CustomSource, Kind, Use
 from envy.engine.binding import merged, missing_text, open_references
 from envy.errors import EnvyError, MissingReferences, NotPlanned
+from envy.execution.entry_lock import needs_deploy
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe, Reference
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import dependencies_here
-from envy.phases.work import needs_deploy
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -22,13 +22,13 @@ from envy.errors import (
     PhaseFailed,
     ScriptFailed,
 )
+from envy.execution.entry_lock import let_go_of_entry, needs_deploy, resume_entry
+from envy.execution.log import log_tail
+from envy.execution.recipe_lua import drop_lua, have_functions, needs_functions
+from envy.execution.secrets import mask_error, secrets_of
+from envy.execution.user_managed import is_user_managed
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
-from envy.phases.log import log_tail
-from envy.phases.recipe_lua import drop_lua, have_functions, needs_functions
-from envy.phases.secrets import mask_error, secrets_of
-from envy.phases.user_managed import is_user_managed
-from envy.phases.work import let_go_of_entry, needs_deploy, resume_entry
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool
 

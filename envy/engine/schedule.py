@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from envy.cache.durations import Measured, Seconds
+from envy.execution.user_managed import is_user_managed
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Outcome, Recipe
 from envy.phase import RecipePhase
-from envy.phases.user_managed import is_user_managed
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from envy.cache.read import lookup
 from envy.engine.engine import is_left_out
+from envy.execution.entry_lock import needs_deploy
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Recipe
-from envy.phases.work import needs_deploy
 from envy.transport.connection import shown
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envy.errors import EnvyError, GraphError
+from envy.execution.user_managed import is_satisfied
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 from envy.phases.completion import products_of
-from envy.phases.user_managed import is_satisfied
 from envy.suggest import nearest
 
 if TYPE_CHECKING:

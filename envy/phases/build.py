@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from envy.execution.phase_run import setting
+from envy.execution.services import Engine
+from envy.execution.verbs import carry_out
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
-from envy.phases.setting import setting
-from envy.phases.surface import Engine
-from envy.phases.verbs import carry_out
 
 
 def run_build_phase(recipe: Recipe, engine: Engine) -> None:

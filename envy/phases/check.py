@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from envy import events as ev
 from envy.cache.read import lookup
+from envy.execution.entry_lock import begin_work
+from envy.execution.recipe_lua import have_functions
+from envy.execution.services import Engine
+from envy.execution.user_managed import clear_workspace, is_satisfied, is_user_managed
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
-from envy.phases.recipe_lua import have_functions
-from envy.phases.surface import Engine
-from envy.phases.user_managed import clear_workspace, is_satisfied, is_user_managed
-from envy.phases.work import begin_work
 
 
 def run_check_phase(recipe: Recipe, engine: Engine) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from envy import events as ev
 from envy.declarations.locations import place_of_function
 from envy.declarations.tables import parse_products
+from envy.execution.phase_run import setting
+from envy.execution.services import Engine
+from envy.execution.verbs import call_verb
 from envy.graph.recipe import Outcome, Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.setting import setting
-from envy.phases.surface import Engine
-from envy.phases.verbs import call_verb
 
 
 def run_completion_phase(recipe: Recipe, engine: Engine) -> None:

@@ -17,13 +17,13 @@ from envy.content.file_digest import file_digest
 from envy.declarations.locations import place_of_function
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.errors import Cancelled, DeclarationError
+from envy.execution.access import may_read
+from envy.execution.ctx import fetch_names
+from envy.execution.log import tell
+from envy.execution.services import Engine
 from envy.graph.recipe import FetchAnswer, Recipe
 from envy.lua.sandbox import PhaseAccess
 from envy.lua.values import CtxTable, LuaFunction, LuaValue
-from envy.phases.access import may_read
-from envy.phases.ctx import fetch_names
-from envy.phases.log import tell
-from envy.phases.surface import Engine
 
 _ACTS = FetchAnswer(acts=True)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from envy.cache.read import deploy_recorded
 from envy.cache.write import record_deploy
+from envy.execution.entry_lock import take_entry
+from envy.execution.phase_run import setting
+from envy.execution.services import Engine
+from envy.execution.user_managed import is_user_managed
+from envy.execution.verbs import call_verb
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
-from envy.phases.setting import setting
-from envy.phases.surface import Engine
-from envy.phases.user_managed import is_user_managed
-from envy.phases.verbs import call_verb
-from envy.phases.work import take_entry
 
 
 def run_deploy_phase(recipe: Recipe, engine: Engine) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from envy.cache.entry_key import as_json, key_of_json
 from envy.cache.read import lookup
+from envy.execution.access import exports_within
+from envy.execution.entry_lock import needs_deploy
+from envy.execution.recipe_lua import drop_lua
+from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
-from envy.phases.access import exports_within
 from envy.phases.ingredients import ingredients_of, key_of_user_managed
-from envy.phases.recipe_lua import drop_lua
-from envy.phases.surface import Engine
-from envy.phases.work import needs_deploy
 
 
 def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -> None:

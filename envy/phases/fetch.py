@@ -13,13 +13,13 @@ from envy.cache.read import names_in
 from envy.content import file_operations
 from envy.declarations.locations import place_of_function
 from envy.declarations.sources import SourceItem, parse_source_items
+from envy.execution.phase_run import setting
+from envy.execution.services import Engine
+from envy.execution.transfer import fetch_batch
+from envy.execution.verbs import call_verb
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.setting import setting
-from envy.phases.surface import Engine
-from envy.phases.transfer import fetch_batch
-from envy.phases.verbs import call_verb
 
 
 def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:

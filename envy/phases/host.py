@@ -7,10 +7,10 @@ import shutil
 
 from envy.declarations.locations import place_in_file
 from envy.errors import DeclarationError, ScriptFailed
+from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
 from envy.host.process import Completed
 from envy.host.shell import builtin_shell, run_script
-from envy.phases.surface import Engine
 
 
 def host_versions(recipe: Recipe, engine: Engine) -> dict[str, str]:

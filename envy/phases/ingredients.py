@@ -21,13 +21,13 @@ from envy.declarations.locations import place_in_file
 from envy.declarations.option_text import serialise_options
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.errors import DeclarationError
+from envy.execution.services import Engine
+from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
 from envy.lua.values import LuaFunction
 from envy.phases.declared_fetch import declared_sources
 from envy.phases.host import host_versions
-from envy.phases.surface import Engine
-from envy.phases.transfer import fetch_context
 
 
 def ingredients_of(

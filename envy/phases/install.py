@@ -6,14 +6,14 @@ from envy.cache.read import payload_is_empty
 from envy.cache.write import publish
 from envy.content import file_operations
 from envy.errors import DeclarationError
+from envy.execution.access import build_only
+from envy.execution.explanation import text_to_keep
+from envy.execution.phase_run import Setting, setting
+from envy.execution.services import Engine
+from envy.execution.user_managed import install_user_managed, is_user_managed
+from envy.execution.verbs import carry_out
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
-from envy.phases.access import build_only
-from envy.phases.explanation import text_to_keep
-from envy.phases.setting import Setting, setting
-from envy.phases.surface import Engine
-from envy.phases.user_managed import install_user_managed, is_user_managed
-from envy.phases.verbs import carry_out
 
 
 def run_install_phase(recipe: Recipe, engine: Engine) -> None:

@@ -20,15 +20,15 @@ from envy.declarations.sources import Scheme, SourceItem, local_path, location, 
 from envy.declarations.spec import CustomSource, Dependency, Kind, Use, check_local_rule
 from envy.declarations.tables import Exports, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError
+from envy.execution.custom_fetch import fetch_custom
+from envy.execution.entry_lock import release_lock, take_lock
+from envy.execution.recipe_lua import close_lua, function_names, new_state
+from envy.execution.services import Engine
+from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, Recipe, Reference
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.custom_source import fetch_custom
 from envy.phases.declared_fetch import ask_for_sources
-from envy.phases.recipe_lua import close_lua, function_names, new_state
-from envy.phases.surface import Engine
-from envy.phases.transfer import fetch_context
-from envy.phases.work import release_lock, take_lock
 
 
 def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
@@ -133,7 +133,7 @@ def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path
     import shutil
     import time
 
-    from envy.phases.transfer import fetch_batch
+    from envy.execution.transfer import fetch_batch
 
     layout = engine.services.layout
     lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))

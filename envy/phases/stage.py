@@ -8,13 +8,13 @@ from envy.declarations import fields
 from envy.declarations.locations import place_of_function
 from envy.declarations.tables import StageTable, parse_stage_table
 from envy.errors import DeclarationError
+from envy.execution.phase_run import setting
+from envy.execution.services import Engine
+from envy.execution.unpack import unpack_all
+from envy.execution.verbs import carry_out
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.setting import setting
-from envy.phases.surface import Engine
-from envy.phases.unpack import unpack_all
-from envy.phases.verbs import carry_out
 
 
 def stage_destination(recipe: Recipe) -> Path:

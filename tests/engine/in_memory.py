@@ -26,13 +26,13 @@ from envy.declarations.spec import Address, CustomSource, Dependency, Kind, Reci
 from envy.engine.engine import Engine, Result
 from envy.errors import EnvyError, Origin
 from envy.events import EventBus, Stamped
+from envy.execution.services import Services
 from envy.graph.recipe import Outcome, Recipe
 from envy.host.children import Children
 from envy.host.platform import Platform
 from envy.interpreter import InterpreterSlot, released
 from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import declare
-from envy.phases.surface import Services
 from envy.phases.table import Steps
 from envy.scheduler.coordinator import Coordinator
 from envy.scheduler.pool import Pool

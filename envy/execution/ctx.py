@@ -16,14 +16,14 @@ from envy.cache.layout import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
 from envy.declarations import fields
 from envy.errors import DeclarationError
+from envy.execution.access import asset_of, product_of
+from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
+from envy.execution.phase_run import RunOptions, Setting, parse_run_options
+from envy.execution.unpack import unpack_all, unpack_one
 from envy.host.process import Completed
 from envy.lua.natives import fill_template
 from envy.lua.values import CtxTable, LuaValue
 from envy.phase import RecipePhase
-from envy.phases.access import asset_of, product_of
-from envy.phases.ctx_fetch import commit_for_ctx, fetch_for_ctx
-from envy.phases.setting import RunOptions, Setting, parse_run_options
-from envy.phases.unpack import unpack_all, unpack_one
 
 _FILE_FUNCTIONS = (
     "copy",

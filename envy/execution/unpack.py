@@ -9,7 +9,7 @@ from envy import events as ev
 from envy.content import file_operations
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import ArchiveError
-from envy.phases.setting import Setting
+from envy.execution.phase_run import Setting
 
 _SINGLE_SUFFIXES = (".gz", ".xz", ".zst", ".bz2")
 

@@ -7,9 +7,9 @@ from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec, Use
 from envy.declarations.tables import Exports
 from envy.errors import Origin
+from envy.execution.access import exporting, exports_within
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
-from envy.phases.access import exporting, exports_within
 
 ORIGIN = Origin(Path("envy.lua"), 1)
 

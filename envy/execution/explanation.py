@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from envy.cache.explanation import Kept, changes, kept_text, nearest_earlier, parse_kept, read_kept
+from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
-from envy.phases.surface import Engine
 
 _DEEPEST = 8
 

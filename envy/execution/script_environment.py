@@ -10,10 +10,10 @@ import os.path
 from collections.abc import Iterable, Mapping
 
 from envy.errors import DeclarationError
+from envy.execution.access import exporting
+from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
-from envy.phases.access import exporting
-from envy.phases.surface import Engine
 
 _KEPT = ("PATH", "HOME", "USER", "TERM", "LOGNAME")
 _KEPT_ON_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "TEMP", "WINDIR")

@@ -16,17 +16,17 @@ from pathlib import Path
 from envy import events as ev
 from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
+from envy.execution.access import may_read
+from envy.execution.entry_lock import marks, noted_children
+from envy.execution.log import PhaseLog
+from envy.execution.script_environment import script_environment
+from envy.execution.secrets import secrets_of
+from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
 from envy.host.process import Completed, OnOutput, run_argv
 from envy.host.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.jobserver.budget import NOT_ADMITTED, Admission
 from envy.phase import RecipePhase
-from envy.phases.access import may_read
-from envy.phases.environment import script_environment
-from envy.phases.log import PhaseLog
-from envy.phases.secrets import secrets_of
-from envy.phases.surface import Engine
-from envy.phases.work import marks, noted_children
 
 # Phases that build, under a slot of work that one job of their tools stands for.
 _ADMITTED = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})

@@ -22,13 +22,13 @@ from envy import events as ev
 from envy.cache.lock import FileLock
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.write import begin_attempt
+from envy.execution.explanation import why_missing
+from envy.execution.log import log_key
+from envy.execution.services import Engine, Services
 from envy.graph.recipe import Recipe
 from envy.host.children import Children
 from envy.host.platform import process_start_time
 from envy.phase import RecipePhase
-from envy.phases.explanation import why_missing
-from envy.phases.log import log_key
-from envy.phases.surface import Engine, Services
 
 
 def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from envy.execution.ctx import make_ctx
+from envy.execution.phase_run import RunOptions, Setting
 from envy.lua.sandbox import PhaseAccess
 from envy.lua.values import LuaFunction, LuaValue
-from envy.phases.ctx import make_ctx
-from envy.phases.setting import RunOptions, Setting
 
 
 def carry_out(place: Setting, verb: str | LuaFunction, *, check: bool = True) -> LuaValue:

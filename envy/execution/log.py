@@ -15,11 +15,11 @@ from envy import events as ev
 from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
 from envy.cache.write import prune_logs
+from envy.execution.secrets import masked, masked_text, secrets_of
+from envy.execution.services import Services
 from envy.graph.recipe import Recipe
 from envy.host.shell import LineSplitter
 from envy.phase import RecipePhase
-from envy.phases.secrets import masked, masked_text, secrets_of
-from envy.phases.surface import Services
 
 _TAIL_BYTES = 16384
 _LONGEST_SHOWN = 1000

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from envy.cache.lock import FileLock
 from envy.cache.write import discard
 from envy.errors import DeclarationError, EnvyError, ScriptFailed
+from envy.execution.entry_lock import release_lock, take_entry, take_lock
+from envy.execution.log import log_key
+from envy.execution.phase_run import RunOptions, Setting, setting
+from envy.execution.services import Engine
+from envy.execution.verbs import call_verb, carry_out
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
-from envy.phases.log import log_key
-from envy.phases.setting import RunOptions, Setting, setting
-from envy.phases.surface import Engine
-from envy.phases.verbs import call_verb, carry_out
-from envy.phases.work import release_lock, take_entry, take_lock
 
 
 def is_user_managed(recipe: Recipe) -> bool:

@@ -15,9 +15,9 @@ from envy.declarations.key import Query, RecipeKey
 from envy.declarations.spec import CustomSource, Dependency, Kind, Use
 from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError
+from envy.execution.services import Engine
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
-from envy.phases.surface import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,15 @@ from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
 from envy.declarations.spec import CustomSource
 from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
+from envy.execution.entry_lock import release_lock, take_lock
+from envy.execution.phase_run import setting
+from envy.execution.recipe_lua import new_state
+from envy.execution.services import Engine
+from envy.execution.verbs import call_verb
 from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaValue
 from envy.phase import RecipePhase
-from envy.phases.recipe_lua import new_state
-from envy.phases.setting import setting
-from envy.phases.surface import Engine
-from envy.phases.verbs import call_verb
-from envy.phases.work import release_lock, take_lock
 
 RECIPE_FILE = "recipe.lua"
 

@@ -12,7 +12,7 @@ from envy.graph.recipe import Recipe
 
 if TYPE_CHECKING:
     from envy.errors import EnvyError
-    from envy.phases.surface import Services
+    from envy.execution.services import Services
 
 MASK = b"***"
 # A line of a secret of several lines; less would mask half of everything.

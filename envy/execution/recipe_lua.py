@@ -10,13 +10,13 @@ from typing import Any, cast
 from envy.declarations.definition import VERBS, RecipeDefinition
 from envy.declarations.locations import SourceText
 from envy.errors import DeclarationError
+from envy.execution.log import tell
+from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import ReadLog, SandboxSettings
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.log import tell
-from envy.phases.surface import Engine
 
 
 def new_state(recipe: Recipe, engine: Engine, base_dir: Path) -> LuaState:

@@ -9,16 +9,16 @@ from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec
 from envy.errors import DeclarationError, Origin
 from envy.events import EventBus
+from envy.execution.recipe_lua import (
+    drop_lua,
+    have_functions,
+    needs_functions,
+)
 from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
 from envy.lua.open_states import LuaRoom
 from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import run_recipe_fetch_phase
-from envy.phases.recipe_lua import (
-    drop_lua,
-    have_functions,
-    needs_functions,
-)
 
 FUNCTIONS = """
 identity = "local.tool@r1"

@@ -11,9 +11,9 @@ from envy.content import file_operations
 from envy.declarations import fields
 from envy.declarations.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of
 from envy.errors import DeclarationError, DigestMismatch
+from envy.execution.phase_run import Setting
+from envy.execution.transfer import fetch_batch
 from envy.lua.values import LuaValue
-from envy.phases.setting import Setting
-from envy.phases.transfer import fetch_batch
 
 
 def fetch_for_ctx(place: Setting, spec: object) -> LuaValue:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from envy import events as ev
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.execution.entry_lock import marks, noted_children
+from envy.execution.secrets import masked_text, secrets_of
+from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
 from envy.host.process import run_argv
-from envy.phases.secrets import masked_text, secrets_of
-from envy.phases.surface import Engine
-from envy.phases.work import marks, noted_children
 from envy.transport import FetchContext, Fetched, fetch_all
 
 _PROGRESS_INTERVAL = 0.1  # seconds between two progress events of one download
