@@ -20,12 +20,7 @@ ORDER = (
 # What every room uses. Nothing else lies flat.
 IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
 # Modules that have yet to move, and to which room; this table only shrinks.
-MOVING = {
-    "phases.declared_fetch": "keying",
-    "phases.entry": "keying",
-    "phases.host": "keying",
-    "phases.ingredients": "keying",
-}
+MOVING = {}
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py", "cli/wiring.py")
 

@@ -26,9 +26,9 @@ from envy.execution.recipe_lua import close_lua, function_names, new_state
 from envy.execution.services import Engine
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, Recipe, Reference
+from envy.keying.declared_sources import ask_for_sources
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.declared_fetch import ask_for_sources
 
 
 def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:

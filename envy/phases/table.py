@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from envy.execution.custom_fetch import is_brought
 from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
+from envy.keying.find_entry import find_entry
 from envy.phase import RecipePhase
 from envy.phases.build import run_build_phase
 from envy.phases.check import run_check_phase
 from envy.phases.completion import run_completion_phase
 from envy.phases.deploy import run_deploy_phase
-from envy.phases.entry import find_entry
 from envy.phases.fetch import run_fetch_phase
 from envy.phases.install import run_install_phase
 from envy.phases.recipe_fetch import run_recipe_fetch_phase

@@ -13,7 +13,7 @@ from envy.errors import Origin
 from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
 from envy.host.shell import BASH
-from envy.phases.ingredients import ingredients_of
+from envy.keying.ingredients import ingredients_of
 from envy.transport.context import Memo
 
 GNU = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_version="2.36")

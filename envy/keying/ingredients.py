@@ -25,9 +25,9 @@ from envy.execution.services import Engine
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
+from envy.keying.declared_sources import declared_sources
+from envy.keying.host_programs import host_versions
 from envy.lua.values import LuaFunction
-from envy.phases.declared_fetch import declared_sources
-from envy.phases.host import host_versions
 
 
 def ingredients_of(

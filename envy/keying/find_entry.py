@@ -11,7 +11,7 @@ from envy.execution.entry_lock import needs_deploy
 from envy.execution.recipe_lua import drop_lua
 from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
-from envy.phases.ingredients import ingredients_of, key_of_user_managed
+from envy.keying.ingredients import ingredients_of, key_of_user_managed
 
 
 def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -> None:
