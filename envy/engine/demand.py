@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import Use
-from envy.engine.schedule import prioritise, put_before
+from envy.engine.priorities import prioritise, put_before
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase

@@ -17,7 +17,7 @@ from envy.cache.durations import Durations
 from envy.cache.lease import Lease
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.spec import CustomSource, RecipeSpec
-from envy.engine import demand, held, keys, resolution, schedule, usage, waits
+from envy.engine import custom_sources, demand, entry_keys, priorities, resolution, usage, waits
 from envy.engine.recipe_kind import RecipeKind
 from envy.errors import (
     AmbiguousQuery,
@@ -211,7 +211,7 @@ class Engine:
         if isinstance(recipe.spec.source, CustomSource):
             if recipe.key not in self._held_before:
                 self._held_before.add(recipe.key)
-                held.hold(self, recipe)
+                custom_sources.hold(self, recipe)
             return
         self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.RECIPE_FETCH)
 
@@ -229,12 +229,12 @@ class Engine:
             self.coordinator.raise_targets(others, RecipePhase.COMPLETION)
         self.coordinator.raise_target(node, phase)
         self.coordinator.wait([node], phase)
-        schedule.remember(self)
+        priorities.remember(self)
         self._raise_if_cancelled()
 
     def compute_keys(self, goals: Iterable[RecipeKey]) -> None:
         """Give the closure of the goals its entry keys, and look its entries up."""
-        keys.compute_keys(self, list(goals))
+        entry_keys.compute_keys(self, list(goals))
 
     def complete(self, goals: Iterable[RecipeKey]) -> None:
         """Set the goals, and all that is wanted for them, on their way to completion."""
@@ -247,7 +247,7 @@ class Engine:
     def prepare(self, goals: Iterable[RecipeKey]) -> None:
         """Compute entry keys, look entries up, and decide what is wanted; runs no phase."""
         goals = list(goals)
-        keys.compute_keys(self, goals)
+        entry_keys.compute_keys(self, goals)
         demand.want(self, goals)
 
     def run_full(self, goals: Sequence[RecipeKey]) -> list[Result]:
@@ -265,7 +265,7 @@ class Engine:
                     self.coordinator.wait(unfinished, RecipePhase.COMPLETION)
             finally:
                 self._explain_failures()
-                schedule.remember(self)
+                priorities.remember(self)
         return self.results()
 
     def _unfinished(self) -> list[Coordination]:
@@ -338,7 +338,7 @@ class Engine:
 
     def shell_for(self, recipe: Recipe) -> Shell:
         """The shell that the scripts of this recipe are written for."""
-        return keys.shell_for(self, recipe)
+        return entry_keys.shell_for(self, recipe)
 
     def unsatisfied(self) -> list[str]:
         """The wanted user-managed packages that are not known to be satisfied, for the user."""

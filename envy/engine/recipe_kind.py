@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from envy import events as ev
 from envy.declarations.locations import place_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
-from envy.engine.schedule import fetches_briefly, note_duration
+from envy.engine.priorities import fetches_briefly, note_duration
 from envy.errors import (
     ArchiveError,
     Cancelled,

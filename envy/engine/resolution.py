@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec, are_written_alike, place_of
-from envy.engine import held
+from envy.engine import custom_sources
 from envy.engine.binding import bind_round, missing_text, open_references
 from envy.errors import CycleError, DeclarationError, GraphError, MissingReferences, Origin
 from envy.graph.algorithms import path_from_roots, shortest_cycle
@@ -41,8 +41,8 @@ def resolve_graph(engine: Engine, roots: Sequence[RecipeSpec]) -> None:
     _settle(engine)
     while True:
         if engine.held:
-            if not bind_round(engine, held.early_references(engine)):
-                held.run_custom_fetches(engine)
+            if not bind_round(engine, custom_sources.early_references(engine)):
+                custom_sources.run_custom_fetches(engine)
         else:
             references = open_references(engine.recipes.values())
             if not references:

@@ -11,7 +11,7 @@ from engine.worlds import Blueprint, Need, World
 from envy.cache.durations import Durations
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import Use
-from envy.engine.schedule import put_before
+from envy.engine.priorities import put_before
 from envy.errors import Origin
 from envy.graph.recipe import Edge
 from envy.phase import RecipePhase
