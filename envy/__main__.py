@@ -13,7 +13,7 @@ def main() -> None:
     # A shell lets what it runs in the background ignore Ctrl-C, and so it stays.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from envy.cli.quick import answer
+    from envy.cli.fast_path import answer
 
     code = answer(sys.argv[1:])
     if code is not None:

@@ -43,8 +43,8 @@ def serve():
     # As much as a full run loads.
     import envy.cli.answers
     import envy.cli.asset
+    import envy.cli.fast_path
     import envy.cli.main
-    import envy.cli.quick
     import envy.cli.sync
     import envy.cli.wiring
     import envy.execution.ctx  # noqa: F401
@@ -75,8 +75,8 @@ def be_envy(request, out, err, warm):
     """What `envy` does, and the end of this process."""
     import signal
 
+    from envy.cli.fast_path import answer
     from envy.cli.main import run_command_line
-    from envy.cli.quick import answer
 
     code = 99
     try:

@@ -53,7 +53,7 @@ def main():
 
     sys.addaudithook(hook)
     if os.environ.pop("ENVY_COUNT_CALLS", ""):
-        from envy.cli.quick import answer
+        from envy.cli.fast_path import answer
 
         sys.setprofile(profile)
         code = answer(words)

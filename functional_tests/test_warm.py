@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """
 import sys
 before = set(sys.modules)
-from envy.cli.quick import answer
+from envy.cli.fast_path import answer
 code = answer(sys.argv[1:])
 modules = sorted(set(sys.modules) - before)
 import json
@@ -23,7 +23,7 @@ HEAVY = {
 }  # fmt: skip
 WARM = {
     "answers", "answers.facts", "answers.lookup", "answers.read", "cache", "cache.use_record",
-    "cli", "cli.quick", "content", "content.file_digest", "environment",
+    "cli", "cli.fast_path", "content", "content.file_digest", "environment",
 }  # fmt: skip
 
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from envy.cli import asset, sync
 from envy.cli.cache_root import cache_root
+from envy.cli.fast_path import all_cached, answer, find_places, understand
 from envy.cli.main import CommandEntry, run_command_line
 from envy.cli.options import EnvyCommand, Invocation
-from envy.cli.quick import all_cached, answer, find_places, understand
 from envy.cli.settings import current_directory, merge_settings
 from envy.console.summary import SyncResult, final_line
 from envy.declarations.manifest_search import find_manifest
@@ -131,7 +131,7 @@ def test_plain_lines_are_understood(project, line):
 
 ROOT = """
 import os, sys
-from envy.cli.quick import Words, find_places
+from envy.cli.fast_path import Words, find_places
 from envy.cli.cache_root import cache_root
 from envy.cli.settings import Settings
 places = find_places(Words(), dict(os.environ))
