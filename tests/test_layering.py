@@ -19,8 +19,6 @@ ORDER = (
 )  # fmt: skip
 # What every room uses. Nothing else lies flat.
 IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
-# Modules that have yet to move, and to which room; this table only shrinks.
-MOVING = {}
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py", "cli/wiring.py")
 
@@ -34,8 +32,6 @@ MODULES = sorted((path for path in ROOT.rglob("*.py") if path != ROOT / "__init_
 
 def room_of(module):
     """The room of a module, given by its dotted name below `envy`."""
-    if module in MOVING:
-        return MOVING[module]
     first = module.partition(".")[0]
     return "root" if first in IN_ROOT else first
 
