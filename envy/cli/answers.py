@@ -39,16 +39,15 @@ def keep_answer(session: Session) -> None:
 
 
 def _known(recipe: Recipe, positions: dict[RecipeKey, int]) -> Known:
-    definition = recipe.definition
-    user_managed = bool(definition and definition.user_managed)
-    is_known = recipe.entry is not None and not user_managed
+    loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
+    is_known = placement is not None and not recipe.user_managed
     return Known(
         key=recipe.key.canonical,
-        alias=definition.alias if definition else "",
-        place=recipe.entry.name if recipe.entry else "",
+        alias=recipe.alias,
+        place=placement.entry.name if placement is not None else "",
         entry_key=recipe.entry_key if is_known else "",
-        user_managed=user_managed,
+        user_managed=recipe.user_managed,
         excluded=recipe.excluded,
-        deploys=bool(definition and definition.deploy),
+        deploys=bool(loaded and loaded.definition.deploy),
         needs=tuple(positions[edge.key] for edge in recipe.edges if edge.use is Use.RUN),
     )

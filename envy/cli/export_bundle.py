@@ -41,7 +41,9 @@ def command(settings: Settings, queries: tuple[str, ...], output: Path) -> None:
         recipes = [session.engine.recipes[key] for key in goals]
         require_installed(session.engine, recipes)
         packages = _with_entries(session, recipes)
-        entries = [recipe.entry for recipe in packages if recipe.entry is not None]
+        entries = [
+            recipe.placement.entry for recipe in packages if recipe.placement_or_none is not None
+        ]
         session.engine.lease.hold(entry.name for entry in entries)
         for recipe in packages:
             _check(recipe)
@@ -60,7 +62,7 @@ def _with_entries(session: Session, asked: list[Recipe]) -> list[Recipe]:
     found = [
         recipe
         for recipe in session.engine.wanted()
-        if recipe.definition is not None and not recipe.definition.user_managed
+        if recipe.loaded_or_none is not None and not recipe.user_managed
     ]
     if not found:
         names = ", ".join(recipe.key.canonical for recipe in asked)
@@ -69,11 +71,10 @@ def _with_entries(session: Session, asked: list[Recipe]) -> list[Recipe]:
 
 
 def _check(recipe: Recipe) -> None:
-    assert recipe.entry is not None
-    damage = verify(recipe.entry)
+    damage = verify(recipe.placement.entry)
     if damage:
         raise CacheError(
             f"cannot export {recipe.key}, it is damaged: {damage[0]}",
-            path=recipe.entry.directory,
+            path=recipe.placement.entry.directory,
             hint=f"make it anew: envy cache verify --repair '{recipe.key}'",
         )

@@ -20,7 +20,7 @@ def locate(session: Session, query: str) -> Recipe:
     failure = engine.failure_of(recipe.key)
     if failure is not None:
         raise failure
-    if recipe.definition is not None and recipe.definition.user_managed:
+    if recipe.user_managed:
         raise GraphError(
             f"{recipe.key} is user-managed: it changes the machine and has no folder in the cache",
             hint="run its programs by name, or with `envy run`",
@@ -44,9 +44,9 @@ def require_installed(engine: Engine, recipes: list[Recipe]) -> None:
     missing = [
         recipe.key.canonical
         for recipe in engine.wanted()
-        if (recipe.undeployed or not recipe.cached)
-        and recipe.definition
-        and not recipe.definition.user_managed
+        if (recipe.work.undeployed or not recipe.work.cached)
+        and recipe.loaded_or_none is not None
+        and not recipe.user_managed
     ]
     if missing:
         raise EnvyError(

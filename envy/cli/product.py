@@ -85,12 +85,12 @@ def _locate(
         end_unless_done(results, engine, command="product", started=started)
     else:
         require_installed(engine, [provider])
-        provider.products = products_of(provider, engine)
-    user_managed = bool(provider.definition and provider.definition.user_managed)
+        provider.work.products = products_of(provider, engine)
+    user_managed = provider.user_managed
     return ProductView(
         product=name,
         provider=provider.key.canonical,
-        value=provider.products[name],
+        value=provider.work.products[name],
         installed=None if user_managed else True,
         user_managed=user_managed,
     )

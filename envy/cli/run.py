@@ -71,7 +71,7 @@ def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[
     else:
         require_installed(engine, recipes)
         for recipe in recipes:
-            recipe.products = products_of(recipe, engine)
+            recipe.work.products = products_of(recipe, engine)
     # As it was, with the jobserver of a make that may have started envy: the program has its place.
     base = dict(environment_of_user())
     environment = {**base, **exported_environment(recipes, base)}
@@ -90,7 +90,7 @@ def product_folders(recipes: Sequence[Recipe], root: Path) -> list[str]:
     renamed: dict[str, str] = {}
     folders: dict[str, None] = {}
     for recipe in recipes:
-        for name, path in recipe.products.items():
+        for name, path in recipe.work.products.items():
             other = providers.setdefault(name, recipe)
             if other is not recipe:
                 raise EnvyError(

@@ -170,10 +170,10 @@ def go_of_project(place: Workplace) -> tuple[Path, dict[str, str]] | None:
             print_failures(result.failures)
             raise NoToolchain(f"{key}, the manifest's Go, could not be installed")
         recipe = engine.recipes[key]
-        if "go" not in recipe.products:
+        if "go" not in recipe.work.products:
             raise EnvyError(f"{key} provides no product `go`", hint="its recipe has to")
         exports = exported_environment([recipe], dict(session.services.environment))
-        return Path(recipe.products["go"]), dict(exports)
+        return Path(recipe.work.products["go"]), dict(exports)
 
 
 def make_toolchain(place: Workplace) -> GoToolchain:

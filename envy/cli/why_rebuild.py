@@ -37,8 +37,7 @@ def command(settings: Settings, query: str) -> None:
 
 def explain(session: Session, recipe: Recipe) -> list[str]:
     """What there is to say about one package."""
-    entry = recipe.entry
-    assert entry is not None
+    entry = recipe.placement.entry
     found = lookup(entry, recipe.entry_key)
     if found.hit:
         return [f"{recipe.key} would not be built: it is in the cache, {entry.directory}"]

@@ -76,8 +76,8 @@ class _Index:
             if recipe.excluded:
                 continue
             names = {key.name, f"{key.namespace}.{key.name}"}
-            if recipe.definition is not None and recipe.definition.alias:
-                names.add(recipe.definition.alias)
+            if recipe.alias:
+                names.add(recipe.alias)
             for name in names:
                 self._by_name[name].append(recipe)
             for product in recipe.provides:
@@ -108,7 +108,7 @@ class _Index:
         found = [
             recipe
             for recipe in self._by_name.get(asked.name, [])
-            if asked.matches(recipe.key, alias=recipe.definition.alias if recipe.definition else "")
+            if asked.matches(recipe.key, alias=recipe.alias)
         ]
         exact = [recipe for recipe in found if recipe.key.canonical == query]
         return exact or found

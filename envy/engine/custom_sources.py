@@ -69,7 +69,7 @@ def early_references(engine: Engine) -> list[Reference]:
         recipe
         for recipe in (engine.recipes[key] for key in keys)
         # A held recipe's own references are all its source's.
-        if recipe.key in engine.held or recipe.definition is not None
+        if recipe.key in engine.held or recipe.loaded_or_none is not None
     )
 
 
@@ -140,7 +140,7 @@ def _is_there(engine: Engine, key: RecipeKey) -> bool:
     recipe, failure = engine.recipes[key], engine.coordination[key].failure
     if failure is not None:
         return not isinstance(failure, NotPlanned)  # a failure is told as one, by whoever needs it
-    return recipe.cached and not needs_deploy(recipe)
+    return recipe.work.cached and not needs_deploy(recipe)
 
 
 def _drop_failed(engine: Engine) -> None:

@@ -32,9 +32,9 @@ def want(engine: Engine, goals: Iterable[RecipeKey]) -> list[Recipe]:
     pending = [engine.recipes[key] for key in reversed(list(goals))]
     while pending:
         recipe = pending.pop()
-        if recipe.wanted:
+        if recipe.work.wanted:
             continue
-        recipe.wanted = True
+        recipe.work.wanted = True
         fresh.append(recipe)
         pending += [
             engine.recipes[edge.key] for edge in recipe.edges if _is_wanted_for(recipe, edge)
@@ -52,7 +52,7 @@ def wanted_closure(engine: Engine, goals: Iterable[RecipeKey]) -> list[RecipeKey
     return dependencies_first(
         goals,
         lambda key: [
-            edge.key for edge in engine.recipes[key].edges if engine.recipes[edge.key].wanted
+            edge.key for edge in engine.recipes[key].edges if engine.recipes[edge.key].work.wanted
         ],
     )
 
@@ -60,7 +60,7 @@ def wanted_closure(engine: Engine, goals: Iterable[RecipeKey]) -> list[RecipeKey
 def want_for_work(engine: Engine, recipe: Recipe) -> None:
     """A recipe in its check phase needs work after all: want what only its work needs."""
     late = [edge for edge in recipe.edges if _is_late(engine, recipe, edge)]
-    recipe.cached = False
+    recipe.work.cached = False
     # Its check is running now, so the earliest phase that can still wait is fetch.
     gates = [(edge, max(edge.needed_by, RecipePhase.FETCH)) for edge in late]
     put_before(engine, recipe, gates, _gates)
@@ -74,7 +74,7 @@ def want_for_work(engine: Engine, recipe: Recipe) -> None:
 
 
 def _is_late(engine: Engine, recipe: Recipe, edge: Edge) -> bool:
-    if recipe.cached:
+    if recipe.work.cached:
         return not engine.coordination[edge.key].complete
     return not _is_wanted_for(recipe, edge)
 
@@ -83,16 +83,16 @@ def _is_wanted_for(recipe: Recipe, edge: Edge) -> bool:
     """Whether an edge makes its dependency wanted, by what is known before any phase runs."""
     if edge.use is Use.RUN:
         return True
-    if recipe.definition is not None and recipe.definition.user_managed:
+    if recipe.user_managed:
         return edge.needed_by <= RecipePhase.CHECK
-    return not recipe.cached or recipe.undeployed
+    return not recipe.work.cached or recipe.work.undeployed
 
 
 def _gates(recipe: Recipe) -> Iterator[tuple[Edge, RecipePhase]]:
     """What a recipe waits for, and before which phase; what is cached has only its last ones."""
     earliest = RecipePhase.RECIPE_FETCH
-    if recipe.cached:
-        earliest = RecipePhase.DEPLOY if recipe.undeployed else RecipePhase.COMPLETION
+    if recipe.work.cached:
+        earliest = RecipePhase.DEPLOY if recipe.work.undeployed else RecipePhase.COMPLETION
     for edge in recipe.edges:
         if _is_wanted_for(recipe, edge):
             yield edge, max(edge.needed_by, earliest)

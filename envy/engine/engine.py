@@ -158,8 +158,7 @@ class Engine:
         found = [
             recipe
             for key, recipe in self.recipes.items()
-            if not recipe.excluded
-            and (asked.matches(key) or (recipe.definition and recipe.definition.alias == query))
+            if not recipe.excluded and (asked.matches(key) or recipe.alias == query)
         ]
         return sorted(found, key=lambda recipe: recipe.key)
 
@@ -274,7 +273,7 @@ class Engine:
 
     def wanted(self) -> list[Recipe]:
         """Every wanted recipe, in key order."""
-        found = [recipe for recipe in self.recipes.values() if recipe.wanted]
+        found = [recipe for recipe in self.recipes.values() if recipe.work.wanted]
         return sorted(found, key=lambda recipe: recipe.key)
 
     def results(self) -> list[Result]:
@@ -282,13 +281,13 @@ class Engine:
         return [
             Result(
                 key=recipe.key,
-                outcome=recipe.outcome if self.is_complete(recipe.key) else None,
-                user_managed=bool(recipe.definition and recipe.definition.user_managed),
+                outcome=recipe.work.outcome if self.is_complete(recipe.key) else None,
+                user_managed=recipe.user_managed,
                 asset_dir=recipe.asset_dir,
                 failure=self.coordination[recipe.key].failure,
             )
             for recipe in sorted(self.recipes.values(), key=lambda recipe: recipe.key)
-            if recipe.wanted
+            if recipe.work.wanted
         ]
 
     def cancel(self, reason: Cancelled) -> None:
@@ -311,7 +310,7 @@ class Engine:
 
     def is_usable(self, key: RecipeKey) -> bool:
         """Whether a package is there: it was found, or has been completed."""
-        return self.recipes[key].cached or self.is_complete(key)
+        return self.recipes[key].work.cached or self.is_complete(key)
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""
@@ -321,7 +320,7 @@ class Engine:
         """Wait for a lock in this recipe's worker, with its slot given to somebody else."""
         started = time.monotonic()
         self.coordinator.without_slot(self.coordination[recipe.key], waiting_for, wait)
-        recipe.away += time.monotonic() - started
+        recipe.work.away += time.monotonic() - started
 
     @contextlib.contextmanager
     def transfer_helpers(self, wanted: int) -> Iterator[int]:
@@ -345,7 +344,7 @@ class Engine:
         found = []
         for recipe in self.wanted():
             node = self.coordination[recipe.key]
-            if recipe.definition and recipe.definition.user_managed and not recipe.satisfied:
+            if recipe.user_managed and not recipe.work.satisfied:
                 if node.current >= RecipePhase.CHECK and not node.ended:
                     found.append(recipe.key.canonical)
                 elif not node.ended:

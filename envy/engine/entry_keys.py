@@ -84,7 +84,7 @@ def _default_shell(engine: Engine) -> Shell:
 
     def asset(query: object) -> str:
         recipe = engine.find_one(str(query))
-        if recipe.definition is None or recipe.definition.user_managed:
+        if recipe.loaded_or_none is None or recipe.user_managed:
             raise GraphError(f"default_shell: {recipe.key} has no asset of its own")
         engine.shell_exempt.update(_closure(engine, [recipe.key]))
         compute = _closure(engine, [recipe.key])

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from envy.cache.durations import Measured, Seconds
-from envy.execution.user_managed import is_user_managed
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Outcome, Recipe
 from envy.phase import RecipePhase
@@ -68,9 +67,9 @@ def put_before(
 def remember(engine: Engine) -> None:
     """Keep how long the packages took that this run has made."""
     measured = [
-        Measured(recipe.key.canonical, recipe.entry_key, recipe.took or ())
+        Measured(recipe.key.canonical, recipe.entry_key, recipe.work.took or ())
         for recipe in engine.recipes.values()
-        if recipe.outcome in _MADE
+        if recipe.work.outcome in _MADE
     ]
     if measured:
         engine.durations.learn(measured, (key.canonical for key in engine.recipes))
@@ -79,14 +78,14 @@ def remember(engine: Engine) -> None:
 def note_duration(recipe: Recipe, phase: int, seconds: float) -> None:
     """A phase has taken so long, waits for locks and slots left out."""
     if phase in _REMEMBERED and seconds >= _OWN / 2:
-        if recipe.took is None:
-            recipe.took = [0.0] * len(_REMEMBERED)
-        recipe.took[phase - RecipePhase.FETCH] += seconds
+        if recipe.work.took is None:
+            recipe.work.took = [0.0] * len(_REMEMBERED)
+        recipe.work.took[phase - RecipePhase.FETCH] += seconds
 
 
 def fetches_briefly(recipe: Recipe) -> bool:
     """Whether its fetch took next to no time before: then it needs no slot for transfers."""
-    return recipe.expected is not None and sum(recipe.expected[:1]) < BRIEF
+    return recipe.work.expected is not None and sum(recipe.work.expected[:1]) < BRIEF
 
 
 def _lengthen(engine: Engine, node: Coordination, path: float, gates: Gates) -> None:
@@ -96,7 +95,7 @@ def _lengthen(engine: Engine, node: Coordination, path: float, gates: Gates) -> 
         node, path = pending.pop()
         before, node.path_after = node.path_after, max(node.path_after, path)
         recipe: Recipe = node.subject
-        if path > before * _NOTABLE and recipe.wanted and not node.ended:
+        if path > before * _NOTABLE and recipe.work.wanted and not node.ended:
             pending += [
                 (engine.coordination[edge.key], node.path_from(phase))
                 for edge, phase in gates(recipe)
@@ -108,9 +107,9 @@ def _lengthen(engine: Engine, node: Coordination, path: float, gates: Gates) -> 
 
 def _expect(engine: Engine, recipes: Sequence[Recipe]) -> None:
     """Say of each node how much work it has from each phase on."""
-    at_work = [recipe for recipe in recipes if not recipe.cached]
+    at_work = [recipe for recipe in recipes if not recipe.work.cached]
     for recipe in at_work:
-        recipe.expected = engine.durations.recall(recipe.key.canonical, recipe.entry_key)
+        recipe.work.expected = engine.durations.recall(recipe.key.canonical, recipe.entry_key)
     unit = _seconds_of_a_phase(at_work)
     known: dict[Seconds, tuple[float, ...]] = {}  # thousands have the same
     for recipe in recipes:
@@ -121,10 +120,10 @@ def _expect(engine: Engine, recipes: Sequence[Recipe]) -> None:
 
 
 def _seconds(recipe: Recipe, unit: float) -> Seconds:
-    if recipe.cached:
-        return (0.0,) * (len(_REMEMBERED) - 1) + (unit if recipe.undeployed else 0.0,)
-    if recipe.expected is not None:
-        return tuple(recipe.expected) if recipe.expected else ()
+    if recipe.work.cached:
+        return (0.0,) * (len(_REMEMBERED) - 1) + (unit if recipe.work.undeployed else 0.0,)
+    if recipe.work.expected is not None:
+        return tuple(recipe.work.expected) if recipe.work.expected else ()
     return tuple(unit if has else 0.0 for has in _busy_phases(recipe))
 
 
@@ -132,21 +131,23 @@ def _seconds_of_a_phase(recipes: Sequence[Recipe]) -> float:
     """What a phase that does something takes on average, among those that are remembered."""
     total, phases = 0.0, 0
     for recipe in recipes:
-        if recipe.expected is not None:
-            total += sum(recipe.expected)
+        if recipe.work.expected is not None:
+            total += sum(recipe.work.expected)
             phases += sum(_busy_phases(recipe))
     return total / phases if total and phases else 1.0
 
 
 def _busy_phases(recipe: Recipe) -> tuple[bool, ...]:
     """Of fetch, stage, build, install and deploy, which have something to do."""
-    definition = recipe.definition
-    if definition is None:
+    if recipe.loaded_or_none is None:
         return (False,) * len(_REMEMBERED)
-    fetches = not is_user_managed(recipe) and (recipe.sources is None or bool(recipe.sources))
+    definition = recipe.loaded.definition
+    # One whose key could not be computed has failed, and counts as one that fetches.
+    sources = recipe.placement_or_none.sources if recipe.placement_or_none is not None else None
+    fetches = not recipe.user_managed and (sources is None or bool(sources))
     return (
         fetches,
-        definition.stage is not None or bool(recipe.sources),
+        definition.stage is not None or bool(sources),
         definition.build is not None,
         True,  # whatever there is, is published
         definition.deploy is not None,

@@ -26,7 +26,6 @@ from envy.execution.entry_lock import let_go_of_entry, needs_deploy, resume_entr
 from envy.execution.log import log_tail
 from envy.execution.recipe_lua import drop_lua, have_functions, needs_functions
 from envy.execution.secrets import mask_error, secrets_of
-from envy.execution.user_managed import is_user_managed
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 from envy.scheduler.coordination import Coordination
@@ -73,15 +72,15 @@ class RecipeKind:
     def skips(self, node: Coordination, phase: int) -> bool:
         """A cached package only completes (or deploys); a user-managed one has fewer phases."""
         recipe: Recipe = node.subject
-        if recipe.cached:
+        if recipe.work.cached:
             return phase in _CACHED_SKIPS or (
                 phase == RecipePhase.DEPLOY and not needs_deploy(recipe)
             )
-        if phase > RecipePhase.CHECK and is_user_managed(recipe):
+        if phase > RecipePhase.CHECK and recipe.user_managed:
             if phase == RecipePhase.DEPLOY:
-                return recipe.outcome is not Outcome.CHANGED
+                return recipe.work.outcome is not Outcome.CHANGED
             return phase in _USER_MANAGED_SKIPS or (
-                recipe.satisfied and phase == RecipePhase.INSTALL
+                recipe.work.satisfied and phase == RecipePhase.INSTALL
             )
         return False
 
@@ -91,20 +90,20 @@ class RecipeKind:
         step = RecipePhase(phase)
         events = self._events
         started = time.monotonic()
-        recipe.away = 0.0
-        recipe.log_path = None
+        recipe.work.away = 0.0
+        recipe.work.log_path = None
         if events.hears(ev.PhaseStart):
             self._events.emit(
                 ev.PhaseStart(recipe=recipe.key.identity, key=recipe.key.canonical, phase=step)
             )
-        if recipe.lua is None and needs_functions(recipe, step):
+        if recipe.functions.state is None and needs_functions(recipe, step):
             have_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
             recipe, self._engine, step, self._phases
         ):
             self._phases[step](recipe, self._engine)
         took = time.monotonic() - started
-        note_duration(recipe, phase, took - recipe.away)
+        note_duration(recipe, phase, took - recipe.work.away)
         if events.hears(ev.PhaseComplete):
             self._events.emit(
                 ev.PhaseComplete(
@@ -134,8 +133,8 @@ class RecipeKind:
             phase=step.label,
             cause=error,
             where=_where(recipe, step, error),
-            log_path=recipe.log_path,
-            log_tail=log_tail(recipe.log_path, lines=20),
+            log_path=recipe.work.log_path,
+            log_tail=log_tail(recipe.work.log_path, lines=20),
         )
         if self._events.listening:
             self._events.emit(
@@ -220,11 +219,16 @@ def _comes_from_afar(recipe: Recipe) -> bool:
 def _transfers(recipe: Recipe) -> bool:
     """Whether it fetches something, and not in next to no time."""
     return not (
-        recipe.cached
-        or is_user_managed(recipe)
-        or (recipe.sources is not None and not recipe.sources)
+        recipe.work.cached
+        or recipe.user_managed
+        or _declares_no_sources(recipe)
         or fetches_briefly(recipe)
     )
+
+
+def _declares_no_sources(recipe: Recipe) -> bool:
+    placement = recipe.placement_or_none
+    return placement is not None and placement.sources is not None and not placement.sources
 
 
 def _presentable(error: Exception) -> EnvyError:
@@ -240,9 +244,9 @@ def _presentable(error: Exception) -> EnvyError:
 
 def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> Origin | None:
     """Where the recipe says what went wrong, if the error is about that and does not tell."""
-    definition = recipe.definition
-    if definition is None or not isinstance(error, _ABOUT_THE_RECIPE):
+    if recipe.loaded_or_none is None or not isinstance(error, _ABOUT_THE_RECIPE):
         return None
+    definition = recipe.loaded.definition
     if isinstance(error, DeclarationError) and error.origin:
         return None
     # What a phase works on without words of its own was asked for by an earlier one.

@@ -113,7 +113,11 @@ def _check_products(engine: Engine) -> None:
     for key in sorted(engine.recipes):
         for edge in engine.all_edges(key):
             provider = engine.recipes[edge.key]
-            if not edge.product or edge.product in provider.provides or not provider.definition:
+            if (
+                not edge.product
+                or edge.product in provider.provides
+                or provider.loaded_or_none is None
+            ):
                 continue
             known = ", ".join(sorted(provider.provides)) or "nothing"
             error = DeclarationError(

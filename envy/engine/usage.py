@@ -42,24 +42,32 @@ def rely_upon(engine: Engine) -> None:
     Those may be loaded again later.
     """
     layout, recipes = engine.services.layout, engine.recipes.values()
-    names = [recipe.entry.name for recipe in recipes if recipe.entry is not None]
-    kept = {name_of(layout, recipe.path) for recipe in recipes if recipe.path is not None}
+    names = [
+        recipe.placement.entry.name for recipe in recipes if recipe.placement_or_none is not None
+    ]
+    kept = {
+        name_of(layout, recipe.loaded.path)
+        for recipe in recipes
+        if recipe.loaded_or_none is not None
+    }
     names += sorted(kept - {""})
     with released():
         engine.lease.hold(names)
 
 
 def _all_cached(engine: Engine) -> bool:
-    return all(recipe.cached for recipe in engine.recipes.values() if recipe.wanted)
+    return all(recipe.work.cached for recipe in engine.recipes.values() if recipe.work.wanted)
 
 
 def _use_of(engine: Engine, goals: Sequence[RecipeKey]) -> UseSet:
     """What the goals need to run, and what else was there to build them."""
     to_run = _run_closure(engine, goals)
     entries = {
-        recipe.entry.name: RUN if recipe.key in to_run else BUILD
+        recipe.placement.entry.name: RUN if recipe.key in to_run else BUILD
         for recipe in engine.recipes.values()
-        if recipe.wanted and recipe.entry is not None and _is_usable(engine, recipe)
+        if recipe.work.wanted
+        and recipe.placement_or_none is not None
+        and _is_usable(engine, recipe)
     }
     everything = {key for key in engine.roots if not engine.recipes[key].excluded}
     return UseSet(
@@ -70,7 +78,7 @@ def _use_of(engine: Engine, goals: Sequence[RecipeKey]) -> UseSet:
 
 
 def _is_usable(engine: Engine, recipe: Recipe) -> bool:
-    user_managed = recipe.definition is not None and recipe.definition.user_managed
+    user_managed = recipe.user_managed
     return not user_managed and engine.is_usable(recipe.key)
 
 

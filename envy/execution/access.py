@@ -67,16 +67,20 @@ def exporting(recipe: Recipe, engine: Engine, phase: RecipePhase) -> list[Recipe
     The closure is walked only where something is exported: a script in a chain of thousands would
     else cost as much as the chain is long.
     """
-    rows = reachable(edges_for(recipe, phase), engine, worth=lambda one: one.exports_within)
+    rows = reachable(edges_for(recipe, phase), engine, worth=_exports_within)
     return [row.recipe for row in rows if row.needed_by <= phase]
+
+
+def _exports_within(recipe: Recipe) -> bool:
+    return recipe.placement_or_none is not None and recipe.placement_or_none.exports_within
 
 
 def exports_within(recipe: Recipe, engine: Engine) -> bool:
     """Whether a recipe, or anything that it needs to run, exports something; those know."""
-    if recipe.exports not in {None, NO_EXPORTS}:
+    if recipe.loaded.exports is not NO_EXPORTS and recipe.loaded.exports != NO_EXPORTS:
         return True
     return any(
-        edge.use is Use.RUN and engine.recipe(edge.key).exports_within for edge in recipe.edges
+        edge.use is Use.RUN and _exports_within(engine.recipe(edge.key)) for edge in recipe.edges
     )
 
 
@@ -89,7 +93,7 @@ def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> 
     row = _find(recipe, engine, phase, query)
     provider = row.recipe
     refusal = _too_early(row, phase, f"ctx.asset({query!r})")
-    if refusal is None and provider.definition and provider.definition.user_managed:
+    if refusal is None and provider.user_managed:
         refusal = DeclarationError(
             f"ctx.asset({query!r}): {provider.key} is user-managed: it changes the machine and has "
             "no folder in the cache",
@@ -138,7 +142,7 @@ def product_of(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) ->
         )
     if refusal is not None:
         raise refusal
-    return row.recipe.products[name]
+    return row.recipe.work.products[name]
 
 
 def _find_provider(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) -> Reachable:
@@ -147,7 +151,9 @@ def _find_provider(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str
         if edge.product == name:
             return Reachable(engine.recipe(edge.key), edge.needed_by)
     rows = reachable(edges, engine)
-    providers = [row for row in rows if name in row.recipe.products or name in row.recipe.provides]
+    providers = [
+        row for row in rows if name in row.recipe.work.products or name in row.recipe.provides
+    ]
     if len(providers) == 1:
         return providers[0]
     if not providers:
@@ -228,24 +234,32 @@ def _declared(recipe: Recipe, *, of_source: bool) -> Sequence[Dependency]:
     source = recipe.spec.source
     if of_source:
         return source.dependencies if isinstance(source, CustomSource) else ()
-    return recipe.definition.dependencies if recipe.definition else ()
+    return (
+        recipe.loaded_or_none.definition.dependencies if recipe.loaded_or_none is not None else ()
+    )
 
 
 def _alias(recipe: Recipe) -> str:
-    return recipe.definition.alias if recipe.definition else ""
+    return recipe.alias
 
 
 def may_read(recipe: Recipe, engine: Engine, path: Path) -> bool:
     """Whether a phase may read a file: one of the recipe's own folder only if it is in the key."""
-    recipe_dir = recipe.recipe_dir
-    if recipe_dir is None or not path.is_relative_to(recipe_dir):
+    loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
+    if loaded is None:
+        return True
+    recipe_dir = loaded.recipe_dir
+    if not path.is_relative_to(recipe_dir):
         return True
     root = engine.services.layout.root
     if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
         return True  # a cache within the project
-    inputs = recipe.input_files
-    loaded = recipe.reads.files if recipe.reads else {}
-    return path in inputs or path in loaded or any(parent in inputs for parent in path.parents)
+    inputs = placement.input_files if placement is not None else frozenset()
+    return (
+        path in inputs
+        or path in loaded.reads.files
+        or any(parent in inputs for parent in path.parents)
+    )
 
 
 def build_only(recipe: Recipe, engine: Engine) -> list[Recipe]:

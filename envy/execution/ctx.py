@@ -116,8 +116,8 @@ def _fields(place: Setting, *, user_managed: bool) -> dict[str, LuaValue]:
         "options": cast("LuaValue", dict(place.options)),
     }
     if user_managed:
-        if place.phase is RecipePhase.INSTALL and recipe.entry is not None:
-            fields["tmp_dir"] = recipe.entry.at(TMP)
+        if place.phase is RecipePhase.INSTALL:
+            fields["tmp_dir"] = recipe.placement.entry.at(TMP)
         return fields
     for name in _DIRECTORIES.get(place.phase, ()):
         fields[name] = _directory_of(place, name)
@@ -132,8 +132,7 @@ def _directory_of(place: Setting, name: str) -> str:
         return str(place.base_dir)
     if name == "tmp_dir" and place.phase is RecipePhase.RECIPE_FETCH:
         return str(place.run_dir)
-    entry = place.recipe.entry
-    assert entry is not None
+    entry = place.recipe.placement.entry
     return entry.at(_IN_ENTRY[name])
 
 
@@ -237,7 +236,7 @@ class _Surface:
         if not fetched.exists():
             raise DeclarationError(
                 f"there is no {name} in {place.run_dir}, and none among what was fetched",
-                hint=f"fetched was: {', '.join(place.recipe.fetched) or 'nothing'}",
+                hint=f"fetched was: {', '.join(place.recipe.work.fetched) or 'nothing'}",
             )
         return fetched
 
@@ -319,8 +318,8 @@ class _Surface:
 
     def _fetched_or_own(self, name: str) -> Path:
         """A file here, among what was fetched, or in the recipe's folder."""
-        recipe_dir = self._place.recipe.recipe_dir
-        own = recipe_dir / name if recipe_dir is not None else None
+        loaded = self._place.recipe.loaded_or_none
+        own = loaded.recipe_dir / name if loaded is not None else None
         if own is not None and own.exists() and not self._readable(name).exists():
             fetch_dir = self._place.fetch_dir
             if fetch_dir is None or not (fetch_dir / name).exists():
@@ -334,8 +333,7 @@ class _Surface:
         place = self._place
         path = Path(os.path.normpath(path))
         if not place.may_read(path):
-            assert place.recipe.recipe_dir is not None
-            name = path.relative_to(place.recipe.recipe_dir)
+            name = path.relative_to(place.recipe.loaded.recipe_dir)
             raise DeclarationError(
                 f"{name} lies in the recipe's own folder and is not among its `inputs`, so a "
                 "change of it would go unnoticed",

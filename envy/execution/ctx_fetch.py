@@ -56,7 +56,7 @@ def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
         file_operations.remove(target)
         file_operations.move(path, target)
         source = place.sources.get(name)
-        place.recipe.fetched[path.name] = source or SourceItem(
+        place.recipe.work.fetched[path.name] = source or SourceItem(
             source=path.name, base_dir=place.run_dir
         )
 

@@ -103,7 +103,7 @@ def _run(recipe: Recipe, engine: Engine, folder: Path) -> None:
         _verify(fetch_dir / RECIPE_FILE, source)
         fetch_dir.rename(folder)
     finally:
-        recipe.fetched = {}
+        recipe.work.fetched = {}
         shutil.rmtree(making, ignore_errors=True)
 
 
@@ -149,8 +149,7 @@ def _options_of_declarer(recipe: Recipe, engine: Engine) -> LuaValue:
     """The options of the recipe whose `dependencies` function declared this one."""
     for parent, spec in recipe.declarations:
         if spec is recipe.spec and parent is not None:
-            definition = engine.recipe(parent).definition
-            return cast("LuaValue", dict(definition.options)) if definition else {}
+            return cast("LuaValue", dict(engine.recipe(parent).options))
     return {}
 
 

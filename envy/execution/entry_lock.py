@@ -61,7 +61,7 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
                 wait_ms=round((time.monotonic() - started) * 1000),
             )
         )
-    recipe.locks.append(lock)
+    recipe.work.locks.append(lock)
     return lock
 
 
@@ -76,18 +76,18 @@ def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -
                 hold_ms=round((time.monotonic() - since) * 1000),
             )
         )
-    recipe.locks.remove(lock)
+    recipe.work.locks.remove(lock)
     lock.release()
 
 
 def marks(recipe: Recipe) -> dict[str, str]:
     """Variables by which a program is found, should envy die before it has noted the program."""
-    return {name: mark for lock in recipe.locks for name, mark in lock.mark().items()}
+    return {name: mark for lock in recipe.work.locks for name, mark in lock.mark().items()}
 
 
 def noted_children(recipe: Recipe, services: Services) -> Children:
     """The registry of children for a recipe's programs; their groups are noted in its locks."""
-    locks = tuple(recipe.locks)
+    locks = tuple(recipe.work.locks)
     if not locks:
         return services.children
 
@@ -105,17 +105,17 @@ def noted_children(recipe: Recipe, services: Services) -> Children:
 
 def take_entry(recipe: Recipe, engine: Engine) -> None:
     """Take the lock of the recipe's entry, if its worker does not have it."""
-    if recipe.lock is None:
+    if recipe.work.entry_lock is None:
         path = engine.services.layout.lock_path(recipe.key.identity, log_key(recipe))
-        recipe.lock = take_lock(recipe, engine, path)
-        recipe.locked_at = time.monotonic()
+        recipe.work.entry_lock = take_lock(recipe, engine, path)
+        recipe.work.locked_at = time.monotonic()
 
 
 def let_go_of_entry(recipe: Recipe, engine: Engine) -> None:
     """Let the lock of the recipe's entry go, if its worker has it."""
-    lock, recipe.lock = recipe.lock, None
+    lock, recipe.work.entry_lock = recipe.work.entry_lock, None
     if lock is not None:
-        release_lock(recipe, engine, lock, recipe.locked_at)
+        release_lock(recipe, engine, lock, recipe.work.locked_at)
 
 
 def begin_work(recipe: Recipe, engine: Engine) -> str:
@@ -123,35 +123,32 @@ def begin_work(recipe: Recipe, engine: Engine) -> str:
 
     Returns why it is missing, for those who listen to reasons; "" where nobody does.
     """
-    assert recipe.entry is not None
     take_entry(recipe, engine)
     explaining = engine.services.events.explaining
-    found = lookup(recipe.entry, recipe.entry_key, explain=explaining)
+    found = lookup(recipe.placement.entry, recipe.entry_key, explain=explaining)
     if found.hit or (found.elsewhere and _relocated(recipe)):
-        recipe.cached = True
+        recipe.work.cached = True
         let_go_of_entry(recipe, engine)
         return ""
     reason = ""
     if explaining:
         reason = "; ".join([found.reason, *map(str.strip, why_missing(recipe, engine))])
-    recipe.attempt = begin_attempt(recipe.entry, recipe.entry_key)
+    recipe.work.attempt = begin_attempt(recipe.placement.entry, recipe.entry_key)
     return reason
 
 
 def needs_deploy(recipe: Recipe) -> bool:
     """Whether a recipe's entry has not been deployed, and ought to be."""
-    if recipe.definition is None or recipe.definition.deploy is None:
+    if recipe.loaded_or_none is None or recipe.loaded_or_none.definition.deploy is None:
         return False
-    assert recipe.entry is not None
-    return not deploy_recorded(recipe.entry)
+    return not deploy_recorded(recipe.placement.entry)
 
 
 def _relocated(recipe: Recipe) -> bool:
     """Whether an entry made under another root could be rewritten for this one."""
     from envy.cache.relocate import relocate
 
-    assert recipe.entry is not None
-    return not relocate(recipe.entry, recipe.entry_key)
+    return not relocate(recipe.placement.entry, recipe.entry_key)
 
 
 def resume_entry(
@@ -161,16 +158,15 @@ def resume_entry(
     phases: Mapping[int, Callable[[Recipe, Engine], None]],
 ) -> bool:
     """Take an entry up again before a phase; False when nothing is left to do in it."""
-    if recipe.attempt is None:
-        return not recipe.cached  # a user-managed one makes no attempt
-    if recipe.lock is not None:
+    if recipe.work.attempt is None:
+        return not recipe.work.cached  # a user-managed one makes no attempt
+    if recipe.work.entry_lock is not None:
         return True
-    assert recipe.entry is not None
     take_entry(recipe, engine)
-    if recipe.attempt.still_ours():
+    if recipe.work.attempt.still_ours():
         return True
     begin_work(recipe, engine)
-    if recipe.cached:
+    if recipe.work.cached:
         return False
     for earlier in range(RecipePhase.FETCH, phase):
         phases[earlier](recipe, engine)

@@ -13,8 +13,7 @@ _DEEPEST = 8
 
 def text_to_keep(recipe: Recipe, engine: Engine) -> str:
     """The ingredients of the recipe's key, with the notes that make them readable."""
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     notes: dict[str, object] = {
         "key": recipe.key.canonical,
         "relocate": list(definition.relocate),
@@ -25,19 +24,21 @@ def text_to_keep(recipe: Recipe, engine: Engine) -> str:
             for other in [engine.recipe(edge.key)]
         },
     }
-    if recipe.text:
-        notes["recipe"] = recipe.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return kept_text(recipe.ingredients, notes)
+    if recipe.loaded.text:
+        notes["recipe"] = recipe.loaded.text.encode("utf-8", "surrogateescape").decode(
+            "utf-8", "replace"
+        )
+    return kept_text(recipe.placement.ingredients, notes)
 
 
 def why_missing(recipe: Recipe, engine: Engine) -> list[str]:
     """What changed since the nearest earlier entry of the package; nothing if there is none."""
-    if not recipe.ingredients:
+    if recipe.placement_or_none is None or not recipe.placement.ingredients:
         return []
     new = parse_kept(text_to_keep(recipe, engine))
     assert new is not None
     old = nearest_earlier(engine.services.layout, new)
-    if old is None or json.loads(recipe.ingredients) == old.ingredients:
+    if old is None or json.loads(recipe.placement.ingredients) == old.ingredients:
         return []
     return _compared(old, new, engine, depth=0)
 
@@ -47,7 +48,12 @@ def _compared(old: Kept, new: Kept, engine: Engine, *, depth: int) -> list[str]:
 
     def deeper(name: str, entry_key: str) -> list[str]:
         other = by_name.get(name)
-        if depth >= _DEEPEST or other is None or not other.ingredients or other.entry is None:
+        if (
+            depth >= _DEEPEST
+            or other is None
+            or other.placement_or_none is None
+            or not other.placement.ingredients
+        ):
             return []
         services = engine.services
         before = read_kept(

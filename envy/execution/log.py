@@ -117,7 +117,7 @@ class PhaseLog:
         try:
             if self._file is None:
                 self._file = _opened(path)
-                self._recipe.log_path = path
+                self._recipe.work.log_path = path
             view = memoryview(b"".join(line + b"\n" for line in lines))
             while view:
                 view = view[self._file.write(view) or 0 :]
@@ -152,11 +152,11 @@ def _opened(path: Path) -> FileIO:
 
 def log_dir_of(recipe: Recipe, services: Services) -> Path:
     """The folder of this attempt's logs; without an entry key, the canonical key names it."""
-    if recipe.log_dir is None or (recipe.entry_key and not _is_for_entry(recipe)):
-        recipe.log_dir = services.layout.log_dir(
+    if recipe.work.log_dir is None or (recipe.entry_key and not _is_for_entry(recipe)):
+        recipe.work.log_dir = services.layout.log_dir(
             recipe.key.identity, log_key(recipe), services.stamp
         )
-    return recipe.log_dir
+    return recipe.work.log_dir
 
 
 def log_key(recipe: Recipe) -> str:
@@ -184,4 +184,6 @@ def _clipped(line: str) -> str:
 
 
 def _is_for_entry(recipe: Recipe) -> bool:
-    return recipe.log_dir is not None and recipe.log_dir.parent.name == recipe.entry_key[:16]
+    return (
+        recipe.work.log_dir is not None and recipe.work.log_dir.parent.name == recipe.entry_key[:16]
+    )

@@ -64,10 +64,12 @@ class Setting:
         self.phase = phase
         self.run_dir = run_dir
         # A custom source runs before its recipe is here, for the file that declares it.
-        self.base_dir = base_dir or recipe.recipe_dir or run_dir
+        self.base_dir = base_dir or (
+            recipe.loaded_or_none.recipe_dir if recipe.loaded_or_none is not None else run_dir
+        )
         self._fetch_dir = fetch_dir
-        self.options = recipe.definition.options if recipe.definition else recipe.spec.options
-        self.user_managed = bool(recipe.definition and recipe.definition.user_managed)
+        self.options = recipe.options
+        self.user_managed = recipe.user_managed
         services = engine.services
         self.marked_complete = False  # ctx.mark_install_complete was called
         self.sources: dict[str, SourceItem] = {}  # what ctx.fetch brought, by name
@@ -81,15 +83,15 @@ class Setting:
     @property
     def fetch_dir(self) -> Path | None:
         """Where fetched files are kept, if there is an entry for them."""
-        return self._fetch_dir or (self.recipe.entry.fetch_dir if self.recipe.entry else None)
+        placement = self.recipe.placement_or_none
+        return self._fetch_dir or (placement.entry.fetch_dir if placement is not None else None)
 
     @property
     def scratch_dir(self) -> Path | None:
         """Where a long script may be put for its shell to read."""
-        entry = self.recipe.entry
-        if self.recipe.attempt is not None and entry is not None:
-            return entry.tmp_dir
-        return None
+        if self.recipe.work.attempt is None:
+            return None
+        return self.recipe.placement.entry.tmp_dir
 
     @property
     def variables(self) -> Mapping[str, str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from envy.declarations.definition import VERBS, RecipeDefinition
 from envy.declarations.locations import SourceText
-from envy.errors import DeclarationError
+from envy.errors import DeclarationError, InternalError
 from envy.execution.log import tell
 from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
@@ -36,12 +36,12 @@ def new_state(recipe: Recipe, engine: Engine, base_dir: Path) -> LuaState:
 
 def needs_functions(recipe: Recipe, phase: RecipePhase) -> bool:
     """Whether a phase that is about to run may call a function of the recipe's file."""
-    definition = recipe.definition
-    if definition is None or not function_names(definition):
+    loaded = recipe.loaded_or_none
+    if loaded is None or not loaded.function_names:
         return False
-    if definition.user_managed:
+    if loaded.definition.user_managed:
         return phase > RecipePhase.RECIPE_FETCH
-    if recipe.cached:
+    if recipe.work.cached:
         return phase is RecipePhase.DEPLOY
     return RecipePhase.FETCH <= phase <= RecipePhase.DEPLOY
 
@@ -56,53 +56,67 @@ def have_functions(recipe: Recipe, engine: Engine) -> None:
         DeclarationError: what was a function is none this time, or what it reads is another than
             its key was made of.
     """
-    definition = recipe.definition
-    assert definition is not None
-    names = function_names(definition)
-    if recipe.lua is not None or not names:
+    loaded = recipe.loaded
+    if recipe.functions.state is not None or not loaded.function_names:
         return
-    assert recipe.path is not None
-    recipe.lua = new_state(recipe, engine, recipe.path.parent)
+    state = recipe.functions.state = new_state(recipe, engine, loaded.recipe_dir)
     engine.services.lua_room.exceed()
-    recipe.lua.load_file(recipe.path, recipe.text.encode("utf-8", "surrogateescape"))
-    _check_same(recipe, recipe.reads, recipe.lua.reads)
-    found = recipe.lua.user_globals(names)
-    for name in names:
+    state.load_file(loaded.path, loaded.text.encode("utf-8", "surrogateescape"))
+    _check_same(recipe, loaded.reads, state.reads)
+    found = state.user_globals(loaded.function_names)
+    for name in loaded.function_names:
         if not isinstance(found.get(name), LuaFunction):
             raise DeclarationError(
                 f"`{name}` was a function when the recipe was loaded, and is none when it is "
                 "loaded a second time",
-                origin=SourceText(recipe.path, recipe.text).at(name),
+                origin=SourceText(loaded.path, loaded.text).at(name),
                 hint="let the file define the same, each time it is loaded",
             )
-    recipe.definition = replace(definition, **cast("dict[str, Any]", found))
+    recipe.functions.live = cast("dict[str, LuaFunction]", found)
 
 
-def function_names(definition: RecipeDefinition) -> list[str]:
+def live_function(recipe: Recipe, name: str) -> LuaFunction:
+    """A function of the recipe's file, in the state that is open now.
+
+    Raises:
+        InternalError: the state was closed, and not made again for this phase.
+    """
+    function = recipe.functions.live.get(name)
+    if function is None:
+        raise InternalError(f"{recipe.key}: `{name}` is called while its Lua state is closed")
+    return function
+
+
+def function_names(definition: RecipeDefinition) -> tuple[str, ...]:
     """The globals of a recipe that are called after it was loaded; data alone needs no Lua."""
     names = [verb for verb in VERBS if isinstance(getattr(definition, verb), LuaFunction)]
     if definition.user_managed and isinstance(definition.products, LuaFunction):
         names.append("products")
-    return names
+    return tuple(names)
+
+
+def functions_of(definition: RecipeDefinition, names: Sequence[str]) -> dict[str, LuaFunction]:
+    """The functions of a file that has just been loaded, by name."""
+    return {name: getattr(definition, name) for name in names}
 
 
 def drop_lua(recipe: Recipe, engine: Engine) -> None:
     """Close a recipe's Lua state, which it needs no more, or not for long."""
-    if recipe.lua is not None:
+    if recipe.functions.state is not None:
         close_lua(recipe)
         engine.services.lua_room.give_back()
 
 
 def close_lua(recipe: Recipe) -> None:
-    if recipe.lua is not None:
-        recipe.lua.close()
-        recipe.lua = None
+    """Close a recipe's Lua state, if it is open; its functions end with it."""
+    state = recipe.functions.state
+    if state is not None:
+        recipe.functions.state, recipe.functions.live = None, {}
+        state.close()
 
 
-def _check_same(recipe: Recipe, before: ReadLog | None, now: ReadLog) -> None:
+def _check_same(recipe: Recipe, before: ReadLog, now: ReadLog) -> None:
     """What is built goes by a key of what was read first; it must not be of anything else."""
-    if before is None:
-        return
     for path, digest in now.files.items():
         if before.files.get(path, digest) != digest:
             raise DeclarationError(

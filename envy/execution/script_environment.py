@@ -45,12 +45,11 @@ def script_environment(recipe: Recipe, engine: Engine, phase: RecipePhase) -> di
     Raises:
         DeclarationError: two dependencies export different values for one variable.
     """
-    definition = recipe.definition
     outer = engine.services.environment
-    if phase in _ISOLATED and definition is not None and not definition.user_managed:
+    if phase in _ISOLATED and not recipe.user_managed:
+        definition = recipe.loaded.definition
         variables = _isolated(outer, (*definition.pass_env, *definition.secret_env))
-        if recipe.entry is not None:
-            variables["TMPDIR"] = str(recipe.entry.tmp_dir)
+        variables["TMPDIR"] = str(recipe.placement.entry.tmp_dir)
     else:
         variables = dict(outer)
     exported = exported_environment(exporting(recipe, engine, phase), variables)
@@ -69,17 +68,16 @@ def _isolated(outer: Mapping[str, str], passed: Iterable[str]) -> dict[str, str]
 
 
 def _own_variables(recipe: Recipe, engine: Engine) -> dict[str, str]:
-    definition = recipe.definition
+    loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     variables = {
-        "ENVY_RECIPE_DIR": str(recipe.recipe_dir or ""),
+        "ENVY_RECIPE_DIR": str(loaded.recipe_dir) if loaded is not None else "",
         "ENVY_CORES": str(engine.services.cores),
     }
-    if recipe.entry is not None and not (definition and definition.user_managed):
-        variables["ENVY_INSTALL_DIR"] = str(recipe.entry.asset_dir)
-        variables["ENVY_STAGE_DIR"] = str(recipe.entry.stage_dir)
-        variables["ENVY_FETCH_DIR"] = str(recipe.entry.fetch_dir)
-    options = definition.options if definition else recipe.spec.options
-    for name, value in options.items():
+    if placement is not None and not recipe.user_managed:
+        variables["ENVY_INSTALL_DIR"] = str(placement.entry.asset_dir)
+        variables["ENVY_STAGE_DIR"] = str(placement.entry.stage_dir)
+        variables["ENVY_FETCH_DIR"] = str(placement.entry.fetch_dir)
+    for name, value in recipe.options.items():
         if isinstance(value, bool):
             variables[option_variable(name)] = "true" if value else "false"
         elif isinstance(value, str | int | float):
@@ -102,13 +100,13 @@ def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -
     variables: dict[str, str] = {}
     sources: dict[str, Recipe] = {}
     for provider in providers:
-        if provider.exports is None:
+        if provider.loaded_or_none is None:
             continue
-        asset = str(provider.asset_dir or "")
-        lists["PATH"] += _below(asset, provider.exports.path)
-        lists["CMAKE_PREFIX_PATH"] += _below(asset, provider.exports.cmake_prefix)
-        lists["PKG_CONFIG_PATH"] += _below(asset, provider.exports.pkg_config)
-        for name, template in provider.exports.env.items():
+        asset, exports = str(provider.asset_dir or ""), provider.loaded_or_none.exports
+        lists["PATH"] += _below(asset, exports.path)
+        lists["CMAKE_PREFIX_PATH"] += _below(asset, exports.cmake_prefix)
+        lists["PKG_CONFIG_PATH"] += _below(asset, exports.pkg_config)
+        for name, template in exports.env.items():
             value = template.replace("{{asset}}", asset)
             if variables.setdefault(name, value) != value:
                 raise DeclarationError(

@@ -21,11 +21,11 @@ _SHORTEST_LINE = 4
 
 def secrets_of(recipe: Recipe, services: Services) -> tuple[bytes, ...]:
     """What to mask; the longest first, for one secret may be the beginning of another."""
-    definition = recipe.definition
-    if definition is None or not definition.secret_env:
+    loaded = recipe.loaded_or_none
+    if loaded is None or not loaded.definition.secret_env:
         return ()
     found: set[str] = set()
-    for name in definition.secret_env:
+    for name in loaded.definition.secret_env:
         value = services.environment.get(name, "")
         # Output is masked line by line, and a key file has many.
         found |= {value, *(line for line in value.splitlines() if len(line) >= _SHORTEST_LINE)}

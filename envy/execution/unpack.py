@@ -18,7 +18,7 @@ def unpack_all(place: Setting, dest: Path, *, strip: int) -> int:
     """Extract every archive that was fetched and copy the rest; returns how many files came."""
     return sum(
         _unpack_item(place, name, item, dest, strip=strip)
-        for name, item in place.recipe.fetched.items()
+        for name, item in place.recipe.work.fetched.items()
     )
 
 
@@ -30,8 +30,7 @@ def unpack_one(place: Setting, archive: Path, dest: Path, *, strip: int) -> int:
 def _unpack_item(place: Setting, name: str, item: SourceItem, dest: Path, *, strip: int) -> int:
     from envy.content.archive import is_archive, is_compressed_single
 
-    entry = place.recipe.entry
-    assert entry is not None
+    entry = place.recipe.placement.entry
     path = entry.fetch_dir / name
     dest = dest / item.into if item.into else dest
     if path.is_dir():

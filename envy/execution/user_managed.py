@@ -18,14 +18,14 @@ from envy.execution.entry_lock import release_lock, take_entry, take_lock
 from envy.execution.log import log_key
 from envy.execution.phase_run import RunOptions, Setting, setting
 from envy.execution.services import Engine
-from envy.execution.verbs import call_verb, carry_out
+from envy.execution.verbs import carry_out
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 
 
 def is_user_managed(recipe: Recipe) -> bool:
     """Whether the recipe has a check of its own; decided when it was parsed."""
-    return recipe.definition is not None and recipe.definition.user_managed
+    return recipe.user_managed
 
 
 def is_satisfied(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
@@ -34,8 +34,7 @@ def is_satisfied(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
     Raises:
         DeclarationError: the function returned something else.
     """
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     assert definition.check is not None
     run_dir = engine.services.project_dir
     with setting(recipe, engine, RecipePhase.CHECK, run_dir=run_dir) as place:
@@ -43,7 +42,7 @@ def is_satisfied(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
             place.log.say("debug", f"checking again, in {phase.label}")
         if isinstance(definition.check, str):
             return _script_holds(place, definition.check)
-        answer = call_verb(place, definition.check)
+        answer = carry_out(place, "check")
         if isinstance(answer, bool):
             return answer
         if isinstance(answer, str):
@@ -67,25 +66,23 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
     Raises:
         EnvyError: the user does not want it, or the check does not hold after the install.
     """
-    definition = recipe.definition
-    entry = recipe.entry
-    assert definition is not None
+    definition = recipe.loaded.definition
+    entry = recipe.placement.entry
     assert definition.install is not None
-    assert entry is not None
     engine.services.terminal.consent(engine.unsatisfied)
     take_entry(recipe, engine)
     with _exclusively(recipe, engine):
         if is_satisfied(recipe, engine, RecipePhase.INSTALL):
             discard(entry)
-            recipe.satisfied = True
-            recipe.outcome = Outcome.SATISFIED
+            recipe.work.satisfied = True
+            recipe.work.outcome = Outcome.SATISFIED
             return
         discard(entry)  # what an install that was killed has left
         try:
             entry.tmp_dir.mkdir(parents=True, exist_ok=True)
             run_dir = engine.services.project_dir
             with setting(recipe, engine, RecipePhase.INSTALL, run_dir=run_dir) as place:
-                carry_out(place, definition.install)
+                carry_out(place, "install")
         finally:
             discard(entry)
         if not is_satisfied(recipe, engine, RecipePhase.INSTALL):
@@ -93,8 +90,8 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
                 "install ended well, but check still says that it is not satisfied",
                 hint="let check ask for just what install brings about",
             )
-    recipe.satisfied = True
-    recipe.outcome = Outcome.CHANGED
+    recipe.work.satisfied = True
+    recipe.work.outcome = Outcome.CHANGED
 
 
 def clear_workspace(recipe: Recipe, engine: Engine) -> None:
@@ -102,8 +99,7 @@ def clear_workspace(recipe: Recipe, engine: Engine) -> None:
 
     Whoever has the lock is at work in it, and will remove it.
     """
-    entry = recipe.entry
-    assert entry is not None
+    entry = recipe.placement.entry
     if not os.path.lexists(entry.location):
         return
     lock = FileLock(engine.services.layout.lock_path(recipe.key.identity, log_key(recipe)))
@@ -117,8 +113,7 @@ def clear_workspace(recipe: Recipe, engine: Engine) -> None:
 @contextlib.contextmanager
 def _exclusively(recipe: Recipe, engine: Engine) -> Iterator[None]:
     """One at a time for each name of `exclusive`, across processes."""
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     if not definition.exclusive:
         yield
         return

@@ -58,37 +58,36 @@ def make_plan(engine: Engine, goals: Sequence[RecipeKey]) -> list[PlannedStep]:
 
 def _step(engine: Engine, recipe: Recipe) -> PlannedStep:
     key = recipe.key.canonical
-    definition = recipe.definition
     failure = engine.coordination[recipe.key].failure
     if failure is not None:
         act = Act.UNKNOWN if is_left_out(failure) else Act.FAIL
         return PlannedStep(key=key, act=act, reason=why_not(key, failure))
-    assert definition is not None
-    if definition.user_managed:
+    if recipe.user_managed:
         return PlannedStep(
             key=key, act=Act.CHECK, reason="user-managed: installed if its check does not hold"
         )
-    if recipe.cached and needs_deploy(recipe):
+    if recipe.work.cached and needs_deploy(recipe):
         return PlannedStep(
             key=key, act=Act.DEPLOY, reason="it is there, and was not deployed", runs=("deploy",)
         )
-    if recipe.cached:
+    if recipe.work.cached:
         return PlannedStep(key=key, act=Act.REUSE, reason="it is there")
-    assert recipe.entry is not None
     return PlannedStep(
         key=key,
         act=Act.INSTALL,
-        reason=lookup(recipe.entry, recipe.entry_key).reason,
+        reason=lookup(recipe.placement.entry, recipe.entry_key).reason,
         fetches=tuple(_fetches(recipe)),
-        runs=tuple(verb for verb in _VERBS if getattr(definition, verb, None) is not None),
+        runs=tuple(
+            verb for verb in _VERBS if getattr(recipe.loaded.definition, verb, None) is not None
+        ),
     )
 
 
 def _fetches(recipe: Recipe) -> Iterator[str]:
-    if recipe.sources is None:
+    if recipe.placement.sources is None:
         yield "what its fetch function asks for"
         return
-    for item in recipe.sources:
+    for item in recipe.placement.sources:
         source = shown(item.source) if "://" in item.source else item.source
         yield f"{source} at {item.ref}" if item.ref else source
 

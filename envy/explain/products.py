@@ -50,7 +50,7 @@ def provider_of(engine: Engine, name: str, *, query: str = "") -> Recipe | None:
     found = [
         recipe
         for recipe in _usable(engine)
-        if (name in recipe.provides or name in recipe.products)
+        if (name in recipe.provides or name in recipe.work.products)
         and (answering is None or recipe.key in answering)
     ]
     if len(found) > 1:
@@ -71,7 +71,7 @@ def ask_machine(engine: Engine) -> list[Recipe]:
     for recipe in asked_at_run_time(engine):
         try:
             holds = is_satisfied(recipe, engine, RecipePhase.CHECK)
-            recipe.products = products_of(recipe, engine) if holds else {}
+            recipe.work.products = products_of(recipe, engine) if holds else {}
         except EnvyError:
             holds = False
         if not holds:
@@ -83,7 +83,7 @@ def not_provided(
     engine: Engine, name: str, *, query: str = "", silent: Sequence[Recipe] = ()
 ) -> GraphError:
     """The error for a product that nothing provides, with what there is."""
-    said = {name for recipe in asked_at_run_time(engine) for name in recipe.products}
+    said = {name for recipe in asked_at_run_time(engine) for name in recipe.work.products}
     known = sorted(said.union(row.product for row in products_here(engine)))
     near = nearest(name, known)
     by = f" of {query!r}" if query else ""
@@ -101,19 +101,17 @@ def not_provided(
 def _usable(engine: Engine) -> Iterator[Recipe]:
     for key in sorted(engine.recipes):
         recipe = engine.recipes[key]
-        if recipe.definition is not None and not recipe.excluded:
+        if recipe.loaded_or_none is not None and not recipe.excluded:
             yield recipe
 
 
 def _has_unknown_products(recipe: Recipe) -> bool:
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     return definition.user_managed and isinstance(definition.products, LuaFunction)
 
 
 def _products_of(recipe: Recipe) -> Iterator[ProductView]:
-    assert recipe.definition is not None
-    user_managed = recipe.definition.user_managed
+    user_managed = recipe.user_managed
     for name, path in recipe.provides.items():
         value = path
         if not user_managed:
@@ -122,6 +120,8 @@ def _products_of(recipe: Recipe) -> Iterator[ProductView]:
             product=name,
             provider=recipe.key.canonical,
             value=value,
-            installed=None if user_managed else recipe.cached or recipe.outcome is not None,
+            installed=None
+            if user_managed
+            else recipe.work.cached or recipe.work.outcome is not None,
             user_managed=user_managed,
         )

@@ -117,8 +117,7 @@ def view_graph(engine: Engine, roots: Iterable[RecipeKey], *, manifest: str) -> 
 
 def _package(engine: Engine, recipe: Recipe) -> PackageView:
     node = engine.coordination[recipe.key]
-    definition = recipe.definition
-    own_alias = [definition.alias] if definition and definition.alias else []
+    own_alias = [recipe.alias] if recipe.alias else []
     return PackageView(
         key=recipe.key.canonical,
         identity=recipe.key.identity,
@@ -126,7 +125,7 @@ def _package(engine: Engine, recipe: Recipe) -> PackageView:
         aliases=tuple(dict.fromkeys([*engine.aliases_of(recipe.key), *own_alias])),
         state=state_of(engine, recipe),
         phase=RecipePhase(node.current).label,
-        user_managed=bool(definition and definition.user_managed),
+        user_managed=recipe.user_managed,
         custom_source=isinstance(recipe.spec.source, CustomSource),
         is_root=recipe.key in engine.roots,
         entry_key=recipe.entry_key,
@@ -145,9 +144,9 @@ def state_of(engine: Engine, recipe: Recipe) -> State:
         return State.HELD if is_left_out(failure) else State.FAILED
     if recipe.excluded:
         return State.EXCLUDED
-    if recipe.definition is not None and recipe.definition.user_managed:
+    if recipe.user_managed:
         return State.USER_MANAGED
-    is_there = recipe.cached or engine.is_complete(recipe.key)
+    is_there = recipe.work.cached or engine.is_complete(recipe.key)
     return State.CACHED if is_there else State.MISSING
 
 

@@ -34,11 +34,10 @@ def declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] |
     Raises:
         EnvyError: the function failed, or what it returned is no source.
     """
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     if not isinstance(definition.fetch, LuaFunction):
         return definition.fetch or ()
-    answer = recipe.fetch_answer
+    answer = recipe.loaded.fetch_answer
     if answer is None:  # it is left out on this platform, and was not asked
         return None
     for level, message in answer.said:
@@ -61,9 +60,7 @@ def ask_for_sources(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> Fetch
     is forgotten, since it is called again in the fetch phase. Its mistakes are kept for when the
     answer is used.
     """
-    definition = recipe.definition
-    assert definition is not None
-    assert recipe.recipe_dir is not None
+    definition = recipe.loaded.definition
     imperative = asks_the_time = False
 
     def note_clock() -> None:
@@ -79,7 +76,7 @@ def ask_for_sources(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> Fetch
         fields={
             "identity": recipe.key.identity,
             "options": cast("LuaValue", dict(definition.options)),
-            "recipe_dir": str(recipe.recipe_dir),
+            "recipe_dir": str(recipe.loaded.recipe_dir),
         },
         functions=dict.fromkeys(fetch_names(), refuse),
         missing=_Refused(refuse),
@@ -94,9 +91,9 @@ def ask_for_sources(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> Fetch
         return may_read(recipe, engine, path) or inputs.have(path)
 
     access = PhaseAccess(
-        run_dir=recipe.recipe_dir,
+        run_dir=recipe.loaded.recipe_dir,
         environment=_NotedVariables(engine.services.environment, recipe.evidence),
-        recipe_dir=Path(recipe.recipe_dir.anchor),
+        recipe_dir=Path(recipe.loaded.recipe_dir.anchor),
         may_read=judge,
         on_write=refuse,
         on_say=lambda level, message: said.append((level, message)),
@@ -127,9 +124,7 @@ class _Inputs:
     def have(self, path: Path) -> bool:
         """Whether a file is an input, or within a folder that is one."""
         if self._found is None:
-            definition, folder = self._recipe.definition, self._recipe.recipe_dir
-            assert definition is not None
-            assert folder is not None
+            definition, folder = self._recipe.loaded.definition, self._recipe.loaded.recipe_dir
             self._found = frozenset(
                 folder / name
                 for pattern in definition.inputs

@@ -10,8 +10,9 @@ from envy.execution.access import exports_within
 from envy.execution.entry_lock import needs_deploy
 from envy.execution.recipe_lua import drop_lua
 from envy.execution.services import Engine
-from envy.graph.recipe import Recipe
-from envy.keying.ingredients import ingredients_of, key_of_user_managed
+from envy.graph.recipe import Placement, Recipe
+from envy.keying.declared_sources import declared_sources
+from envy.keying.ingredients import ingredients_of, input_digests, key_of_user_managed
 
 
 def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -> None:
@@ -20,24 +21,48 @@ def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -
     Raises:
         EnvyError: something that the key is made of cannot be had.
     """
-    definition = recipe.definition
-    services = engine.services
-    assert definition is not None
-    recipe.exports_within = exports_within(recipe, engine)
-    if definition.user_managed:
-        recipe.entry_key = key_of_user_managed(recipe)
-    else:
-        ingredients = ingredients_of(
-            recipe, engine, shell=engine.shell_for(recipe), dependency_keys=dependency_keys
-        )
-        recipe.ingredients = as_json(ingredients)
-        recipe.entry_key = key_of_json(recipe.ingredients)
-    recipe.entry = services.layout.entry(
-        recipe.key.identity, services.platform.tag, recipe.entry_key
+    if recipe.user_managed:
+        recipe.placement_or_none = _outside_of_the_cache(recipe, engine)
+        return
+    placement = recipe.placement_or_none = _in_the_cache(recipe, engine, dependency_keys)
+    recipe.work.cached = lookup(placement.entry, placement.entry_key, explain=False).hit
+    recipe.work.undeployed = recipe.work.cached and needs_deploy(recipe)
+    if recipe.work.cached and recipe.loaded.definition.deploy is None:
+        drop_lua(recipe, engine)  # loaded again, should the entry go before its turn comes
+
+
+def _outside_of_the_cache(recipe: Recipe, engine: Engine) -> Placement:
+    """Of a user-managed recipe: its entry is only the workspace of its install."""
+    services, key = engine.services, key_of_user_managed(recipe)
+    return Placement(
+        entry_key=key,
+        entry=services.layout.entry(recipe.key.identity, services.platform.tag, key),
+        exports_within=exports_within(recipe, engine),
     )
-    if not definition.user_managed:
-        recipe.cached = lookup(recipe.entry, recipe.entry_key, explain=False).hit
-        recipe.undeployed = recipe.cached and needs_deploy(recipe)
-        recipe.asset_dir = recipe.entry.asset_dir
-        if recipe.cached and definition.deploy is None:
-            drop_lua(recipe, engine)  # loaded again, should the entry go before its turn comes
+
+
+def _in_the_cache(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -> Placement:
+    services = engine.services
+    inputs = input_digests(recipe)
+    sources = declared_sources(recipe, engine)
+    ingredients = as_json(
+        ingredients_of(
+            recipe,
+            engine,
+            inputs=inputs,
+            declared=sources or (),
+            shell=engine.shell_for(recipe),
+            dependency_keys=dependency_keys,
+        )
+    )
+    key = key_of_json(ingredients)
+    entry = services.layout.entry(recipe.key.identity, services.platform.tag, key)
+    return Placement(
+        entry_key=key,
+        entry=entry,
+        ingredients=ingredients,
+        sources=sources,
+        input_files=frozenset(inputs),
+        exports_within=exports_within(recipe, engine),
+        asset_dir=entry.asset_dir,
+    )

@@ -19,8 +19,7 @@ def host_versions(recipe: Recipe, engine: Engine) -> dict[str, str]:
     Raises:
         DeclarationError: a program is not on the PATH; ScriptFailed: its version command fails.
     """
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     found = {}
     for program, command in definition.host:
         ask = functools.partial(_version, recipe, engine, program, command)
@@ -34,7 +33,7 @@ def _version(recipe: Recipe, engine: Engine, program: str, command: str) -> str:
     if path is None:
         raise DeclarationError(
             f"`host` names {program}, and there is no such program on the PATH",
-            origin=place_in_file(recipe.definition.path, "host") if recipe.definition else None,
+            origin=place_in_file(recipe.loaded.path, "host"),
             hint=f"install {program} on this machine",
         )
     completed: Completed = run_script(

@@ -25,27 +25,30 @@ from envy.execution.services import Engine
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
-from envy.keying.declared_sources import declared_sources
 from envy.keying.host_programs import host_versions
 from envy.lua.values import LuaFunction
 
 
 def ingredients_of(
-    recipe: Recipe, engine: Engine, *, shell: Shell, dependency_keys: Sequence[str]
+    recipe: Recipe,
+    engine: Engine,
+    *,
+    inputs: Mapping[Path, str],
+    declared: Sequence[SourceItem],
+    shell: Shell,
+    dependency_keys: Sequence[str],
 ) -> Ingredients:
     """Everything that decides what the entry will hold.
 
+    `inputs` are the declared files with their digests, `declared` the sources that fetch names.
+
     Raises:
-        DeclarationError: an input is not there; FetchError: a git ref cannot be resolved;
+        DeclarationError: a local source is not there; FetchError: a git ref cannot be resolved;
         ScriptFailed: a program of `host` is missing.
     """
-    definition = recipe.definition
+    definition = recipe.loaded.definition
     services = engine.services
-    assert definition is not None
-    inputs = _inputs(recipe)
-    recipe.input_files = frozenset(inputs)
-    recipe.sources = declared_sources(recipe, engine)
-    sources = tuple(_source(item, recipe, engine) for item in recipe.sources or ())
+    sources = tuple(_source(item, recipe, engine) for item in declared)
     passed = {name: services.environment.get(name) for name in definition.pass_env}
     _note_evidence(recipe, inputs, passed)
     platform = services.platform
@@ -54,7 +57,7 @@ def ingredients_of(
     return Ingredients(
         identity=recipe.key.identity,
         options_text=serialise_options(definition.options) if definition.options else "",
-        recipe_digest=recipe.digest,
+        recipe_digest=recipe.loaded.digest,
         reads_files=_reads(recipe, engine),
         reads_variables=_read_variables(recipe),
         inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
@@ -72,11 +75,10 @@ def _note_evidence(
     recipe: Recipe, inputs: Mapping[Path, str], passed: Mapping[str, str | None]
 ) -> None:
     """What the key was worked out from, beside what loading the recipe read."""
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     evidence = recipe.evidence
     evidence.trees.update({str(path): digest for path, digest in inputs.items()})
-    top = str(recipe.recipe_dir)
+    top = str(recipe.loaded.recipe_dir)
     for pattern in definition.inputs:
         evidence.globs[top, pattern] = match_digest(top, pattern)
     evidence.note_variables(passed)
@@ -86,7 +88,7 @@ def _note_evidence(
 
 def key_of_user_managed(recipe: Recipe) -> str:
     """What stands for a user-managed recipe in the keys of others: not the machine's state."""
-    text = f"{recipe.key.canonical}\n{recipe.digest}"
+    text = f"{recipe.key.canonical}\n{recipe.loaded.digest}"
     return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -98,8 +100,7 @@ def _abi(engine: Engine) -> str:
 
 
 def _uses_shell(recipe: Recipe) -> bool:
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     # A function may run scripts, too; data alone never does.
     return any(
         isinstance(verb, str | LuaFunction)
@@ -108,41 +109,41 @@ def _uses_shell(recipe: Recipe) -> bool:
 
 
 def _reads(recipe: Recipe, engine: Engine) -> dict[str, str | None]:
-    reads = recipe.reads.files if recipe.reads else {}
-    own = recipe.path
+    reads = recipe.loaded.reads.files
+    own = recipe.loaded.path
     return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
 
 
 def _read_variables(recipe: Recipe) -> dict[str, str | None]:
-    secret = recipe.definition.secret_env if recipe.definition else ()
-    read = recipe.reads.variables if recipe.reads else {}
+    secret, read = recipe.loaded.definition.secret_env, recipe.loaded.reads.variables
     return {name: value for name, value in read.items() if name not in secret}
 
 
 def _named(path: Path, recipe: Recipe, engine: Engine) -> str:
-    assert recipe.recipe_dir is not None
-    for folder in (recipe.recipe_dir, engine.services.project_dir):
+    for folder in (recipe.loaded.recipe_dir, engine.services.project_dir):
         if path.is_relative_to(folder):
-            return Path(os.path.relpath(path, recipe.recipe_dir)).as_posix()
+            return Path(os.path.relpath(path, recipe.loaded.recipe_dir)).as_posix()
     return path.as_posix()
 
 
-def _inputs(recipe: Recipe) -> dict[Path, str]:
-    """The declared local files and folders, with what is in them."""
-    definition = recipe.definition
-    assert definition is not None
-    assert recipe.recipe_dir is not None
+def input_digests(recipe: Recipe) -> dict[Path, str]:
+    """The declared local files and folders, with the digests of what is in them.
+
+    Raises:
+        DeclarationError: a pattern matches nothing.
+    """
+    definition = recipe.loaded.definition
     found: dict[Path, str] = {}
     for pattern in definition.inputs:
-        names = file_operations.glob(recipe.recipe_dir, pattern)
+        names = file_operations.glob(recipe.loaded.recipe_dir, pattern)
         if not names:
             raise DeclarationError(
-                f"`inputs` names {pattern!r}, and there is no such file in {recipe.recipe_dir}",
+                f"`inputs` names {pattern!r}, and there is no such file in {recipe.loaded.recipe_dir}",
                 origin=place_in_file(definition.path, "inputs"),
                 hint="name files or folders beside the recipe; patterns such as patches/*.patch",
             )
         for name in names:
-            path = recipe.recipe_dir / name
+            path = recipe.loaded.recipe_dir / name
             found[path] = digest_tree(path)
     return found
 

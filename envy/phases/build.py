@@ -15,11 +15,9 @@ def run_build_phase(recipe: Recipe, engine: Engine) -> None:
     Raises:
         ScriptFailed: a command failed; LuaScriptError: the function did.
     """
-    definition = recipe.definition
-    entry = recipe.entry
-    assert definition is not None
-    assert entry is not None
+    definition = recipe.loaded.definition
+    entry = recipe.placement.entry
     if definition.build is None:
         return
     with setting(recipe, engine, RecipePhase.BUILD, run_dir=entry.stage_dir) as place:
-        carry_out(place, definition.build)
+        carry_out(place, "build")

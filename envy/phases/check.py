@@ -11,23 +11,22 @@ from envy.cache.read import lookup
 from envy.execution.entry_lock import begin_work
 from envy.execution.recipe_lua import have_functions
 from envy.execution.services import Engine
-from envy.execution.user_managed import clear_workspace, is_satisfied, is_user_managed
+from envy.execution.user_managed import clear_workspace, is_satisfied
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
 
 def run_check_phase(recipe: Recipe, engine: Engine) -> None:
     """Find out whether the recipe is satisfied, and begin its work if it is not."""
-    if is_user_managed(recipe):
-        recipe.satisfied = is_satisfied(recipe, engine, RecipePhase.CHECK)
-        if recipe.satisfied:
+    if recipe.user_managed:
+        recipe.work.satisfied = is_satisfied(recipe, engine, RecipePhase.CHECK)
+        if recipe.work.satisfied:
             clear_workspace(recipe, engine)
         else:
             engine.want_what_it_needs(recipe)
         return
-    assert recipe.entry is not None
-    if recipe.cached:
-        if lookup(recipe.entry, recipe.entry_key).hit:
+    if recipe.work.cached:
+        if lookup(recipe.placement.entry, recipe.entry_key).hit:
             _tell_hit(recipe, engine, fast_path=True)
             return
         # It was there when the graph was resolved, and has gone since.
@@ -35,7 +34,7 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
         engine.want_what_it_needs(recipe)
     # Else it was missing a moment ago, and is looked up once more under its lock.
     reason = begin_work(recipe, engine)
-    if recipe.cached:
+    if recipe.work.cached:
         _tell_hit(recipe, engine, fast_path=False)
     elif engine.services.events.listening:
         engine.services.events.emit(

@@ -7,8 +7,7 @@ from envy.cache.write import record_deploy
 from envy.execution.entry_lock import take_entry
 from envy.execution.phase_run import setting
 from envy.execution.services import Engine
-from envy.execution.user_managed import is_user_managed
-from envy.execution.verbs import call_verb
+from envy.execution.verbs import carry_out
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
@@ -19,19 +18,17 @@ def run_deploy_phase(recipe: Recipe, engine: Engine) -> None:
     Raises:
         ScriptFailed, LuaScriptError: the recipe's own deploy failed; it is tried again next time.
     """
-    definition = recipe.definition
-    entry = recipe.entry
-    assert definition is not None
-    assert entry is not None
+    definition = recipe.loaded.definition
+    entry = recipe.placement.entry
     if definition.deploy is None:
         return
-    user_managed = is_user_managed(recipe)
+    user_managed = recipe.user_managed
     if not user_managed:
         take_entry(recipe, engine)
         if deploy_recorded(entry):
             return
     run_dir = engine.services.project_dir if user_managed else entry.asset_dir
     with setting(recipe, engine, RecipePhase.DEPLOY, run_dir=run_dir) as place:
-        call_verb(place, definition.deploy)
+        carry_out(place, "deploy")
     if not user_managed:
         record_deploy(entry)

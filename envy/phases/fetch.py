@@ -16,7 +16,7 @@ from envy.declarations.sources import SourceItem, parse_source_items
 from envy.execution.phase_run import setting
 from envy.execution.services import Engine
 from envy.execution.transfer import fetch_batch
-from envy.execution.verbs import call_verb
+from envy.execution.verbs import carry_out
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
@@ -28,15 +28,13 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     Raises:
         FetchError: something could not be brought here, or is not what was promised.
     """
-    definition = recipe.definition
-    entry = recipe.entry
-    assert definition is not None
-    assert entry is not None
-    recipe.fetched = {}
-    if recipe.sources is None:
+    definition = recipe.loaded.definition
+    entry = recipe.placement.entry
+    recipe.work.fetched = {}
+    if recipe.placement.sources is None:
         assert isinstance(definition.fetch, LuaFunction)
         with setting(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as place:
-            answer = call_verb(place, definition.fetch)
+            answer = carry_out(place, "fetch")
             if answer is not None:
                 items = parse_source_items(
                     answer,
@@ -44,15 +42,14 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
                     base_dir=definition.path.parent,
                 )
                 _fetch_items(recipe, engine, items)
-    elif recipe.sources:
-        _fetch_items(recipe, engine, recipe.sources)
+    elif recipe.placement.sources:
+        _fetch_items(recipe, engine, recipe.placement.sources)
     for name in names_in(entry.at(FETCH)):
-        if name not in recipe.fetched:
+        if name not in recipe.work.fetched:
             file_operations.remove(entry.fetch_dir / name)
 
 
 def _fetch_items(recipe: Recipe, engine: Engine, items: Sequence[SourceItem]) -> None:
-    assert recipe.entry is not None
-    fetched = fetch_batch(recipe, engine, items, recipe.entry.fetch_dir)
+    fetched = fetch_batch(recipe, engine, items, recipe.placement.entry.fetch_dir)
     for item, result in zip(items, fetched, strict=True):
-        recipe.fetched[result.path.name] = item
+        recipe.work.fetched[result.path.name] = item

@@ -10,7 +10,7 @@ from envy.execution.access import build_only
 from envy.execution.explanation import text_to_keep
 from envy.execution.phase_run import Setting, setting
 from envy.execution.services import Engine
-from envy.execution.user_managed import install_user_managed, is_user_managed
+from envy.execution.user_managed import install_user_managed
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
@@ -24,37 +24,34 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
         DeclarationError: there is nothing to publish.
         CacheError: the payload could not be published.
     """
-    if is_user_managed(recipe):
+    if recipe.user_managed:
         install_user_managed(recipe, engine)
         return
-    definition = recipe.definition
-    entry = recipe.entry
-    assert definition is not None
-    assert entry is not None
-    assert recipe.attempt is not None
+    definition = recipe.loaded.definition
+    entry = recipe.placement.entry
+    assert recipe.work.attempt is not None
     assert recipe.asset_dir is not None
     with setting(recipe, engine, RecipePhase.INSTALL, run_dir=recipe.asset_dir) as place:
         if definition.install is not None:
-            carry_out(place, definition.install)
+            carry_out(place, "install")
         elif payload_is_empty(entry):
             _publish_stage_tree(place)
         if not place.marked_complete and payload_is_empty(entry):
             raise _nothing_to_publish(recipe)
         _warn_of_missing_products(place)
     publish(
-        recipe.attempt,
+        recipe.work.attempt,
         text_to_keep(recipe, engine),
         forbidden=_build_only_paths(recipe, engine),
         writable=definition.writable,
     )
-    recipe.attempt = None
-    recipe.outcome = Outcome.INSTALLED
+    recipe.work.attempt = None
+    recipe.work.outcome = Outcome.INSTALLED
 
 
 def _publish_stage_tree(place: Setting) -> None:
     """Without an install of its own, what was staged or built is the asset."""
-    entry = place.recipe.entry
-    assert entry is not None
+    entry = place.recipe.placement.entry
     names = file_operations.ls(entry.stage_dir) if file_operations.exists(entry.stage_dir) else []
     for name in names:
         file_operations.move(entry.stage_dir / name, entry.asset_dir / name)
@@ -64,9 +61,8 @@ def _publish_stage_tree(place: Setting) -> None:
 
 
 def _warn_of_missing_products(place: Setting) -> None:
-    entry = place.recipe.entry
-    assert entry is not None
-    for name, path in place.recipe.provides.items():
+    entry = place.recipe.placement.entry
+    for name, path in place.recipe.loaded.provides.items():
         if not (entry.asset_dir / path).exists():
             place.log.say(
                 "warn", f"the product {name} is {path}, and there is no such file in the asset"
@@ -74,8 +70,7 @@ def _warn_of_missing_products(place: Setting) -> None:
 
 
 def _nothing_to_publish(recipe: Recipe) -> DeclarationError:
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     what = "install put nothing there" if definition.install else "nothing was fetched or built"
     return DeclarationError(
         f"there is nothing to publish: {what}",

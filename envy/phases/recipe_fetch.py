@@ -22,10 +22,10 @@ from envy.declarations.tables import Exports, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import release_lock, take_lock
-from envy.execution.recipe_lua import close_lua, function_names, new_state
+from envy.execution.recipe_lua import close_lua, function_names, functions_of, new_state
 from envy.execution.services import Engine
 from envy.execution.transfer import fetch_context
-from envy.graph.recipe import Edge, Recipe, Reference
+from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.keying.declared_sources import ask_for_sources
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
@@ -38,53 +38,58 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
         FetchError: the file could not be brought here; DeclarationError: it breaks a rule.
         LuaScriptError: it could not be run.
     """
-    path, text = _read(recipe, _recipe_file(recipe, engine))
-    recipe.path = path
-    recipe.recipe_dir = path.parent
-    recipe.digest = blake3(text).hexdigest()
-    recipe.text = decoded = text.decode("utf-8", "surrogateescape")
-    recipe.definition = definition = _load(recipe, engine, path, text, decoded)
-    recipe.excluded = definition.excluded
-    recipe.exports = _exports(definition, path, decoded)
+    path, content = _read(recipe, _recipe_file(recipe, engine))
+    loaded = _load(recipe, engine, path, content)
+    definition = loaded.definition
     for warning in definition.warnings:
         engine.services.events.emit(
             ev.LogMessage(recipe=recipe.key.identity, level="warn", message=warning)
         )
-    recipe.provides = _provides(recipe, engine)
-    _note_evidence(recipe)
-    if isinstance(definition.fetch, LuaFunction) and not recipe.excluded:
-        recipe.fetch_answer = ask_for_sources(recipe, engine, definition.fetch)
-    if not function_names(definition) or not engine.services.lua_room.take():
+    _note_evidence(recipe, loaded)
+    if isinstance(definition.fetch, LuaFunction) and not definition.excluded:
+        answer = ask_for_sources(recipe, engine, definition.fetch)
+        recipe.loaded_or_none = replace(loaded, fetch_answer=answer)
+    if not loaded.function_names or not engine.services.lua_room.take():
         close_lua(recipe)
-    if not recipe.excluded:
+    if not definition.excluded:
         declare(recipe, engine, definition.dependencies)
 
 
-def _load(
-    recipe: Recipe, engine: Engine, path: Path, content: bytes, text: str
-) -> RecipeDefinition:
-    recipe.lua = new_state(recipe, engine, path.parent)
-    recipe.lua.load_file(path, content)
-    recipe.reads = recipe.lua.reads
-    return parse_definition(
-        recipe.lua.user_globals(),
+def _load(recipe: Recipe, engine: Engine, path: Path, content: bytes) -> LoadedRecipe:
+    """Load the file in a Lua state of its own, and keep what it says and its functions."""
+    state = recipe.functions.state = new_state(recipe, engine, path.parent)
+    state.load_file(path, content)
+    text = content.decode("utf-8", "surrogateescape")
+    definition = parse_definition(
+        state.user_globals(),
         spec=recipe.spec,
         path=path,
         text=text,
         platform=engine.services.platform,
     )
+    names = function_names(definition)
+    recipe.loaded_or_none = loaded = LoadedRecipe(
+        path=path,
+        digest=blake3(content).hexdigest(),
+        text=text,
+        definition=definition,
+        function_names=names,
+        reads=state.reads,
+        exports=_exports(definition, path, text),
+        provides=_provides(definition, engine),
+    )
+    recipe.functions.live = functions_of(definition, names)
+    return loaded
 
 
-def _note_evidence(recipe: Recipe) -> None:
+def _note_evidence(recipe: Recipe, loaded: LoadedRecipe) -> None:
     """What was read to load the recipe: while it stays the same, so does the recipe."""
-    evidence = recipe.evidence
-    assert recipe.reads is not None
-    assert recipe.definition is not None
-    evidence.files[str(recipe.path)] = recipe.digest
+    evidence, reads = recipe.evidence, loaded.reads
+    evidence.files[str(loaded.path)] = loaded.digest
     # What it says while it loads, it says in each run.
-    evidence.lasting = evidence.lasting and recipe.reads.lasting and not recipe.definition.warnings
-    evidence.files.update({str(path): digest for path, digest in recipe.reads.files.items()})
-    evidence.note_variables(recipe.reads.variables)
+    evidence.lasting = evidence.lasting and reads.lasting and not loaded.definition.warnings
+    evidence.files.update({str(path): digest for path, digest in reads.files.items()})
+    evidence.note_variables(reads.variables)
 
 
 # -- the file ------------------------------------------------------------------------------------
@@ -242,13 +247,11 @@ def _exports(definition: RecipeDefinition, path: Path, text: str) -> Exports:
     return parse_exports(value, SourceText(path, text).at("exports"))
 
 
-def _provides(recipe: Recipe, engine: Engine) -> dict[str, str]:
+def _provides(definition: RecipeDefinition, engine: Engine) -> dict[str, str]:
     """The products by name, relative to the asset; of a function of the options, asked now.
 
     What a user-managed package's function says is known only when its check holds.
     """
-    definition = recipe.definition
-    assert definition is not None
     products = definition.products
     if not isinstance(products, LuaFunction):
         return dict(products)

@@ -19,10 +19,8 @@ from envy.phase import RecipePhase
 
 def stage_destination(recipe: Recipe) -> Path:
     """Where staging happens: a recipe without build and install is staged into its asset."""
-    definition = recipe.definition
-    entry = recipe.entry
-    assert definition is not None
-    assert entry is not None
+    definition = recipe.loaded.definition
+    entry = recipe.placement.entry
     direct = definition.build is None and definition.install is None
     return entry.asset_dir if direct else entry.stage_dir
 
@@ -33,10 +31,9 @@ def run_stage_phase(recipe: Recipe, engine: Engine) -> None:
     Raises:
         ArchiveError: an archive is damaged, or an entry would land outside.
     """
-    definition = recipe.definition
-    assert definition is not None
+    definition = recipe.loaded.definition
     verb = definition.stage
-    if verb is None and not recipe.fetched:
+    if verb is None and not recipe.work.fetched:
         return
     destination = stage_destination(recipe)
     with setting(recipe, engine, RecipePhase.STAGE, run_dir=destination) as place:
@@ -44,7 +41,7 @@ def run_stage_phase(recipe: Recipe, engine: Engine) -> None:
         if isinstance(verb, StageTable):
             strip = verb.strip
         elif verb is not None:
-            answer = carry_out(place, verb)
+            answer = carry_out(place, "stage")
             strip = _answered_strip(answer, verb)
         if strip is not None:
             unpack_all(place, destination, strip=strip)

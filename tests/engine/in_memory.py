@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.worlds import Need, World
+from loaded import loaded_recipe
 
 from envy.cache.durations import Durations
 from envy.cache.layout import CacheLayout
@@ -27,7 +28,7 @@ from envy.engine.engine import Engine, Result
 from envy.errors import EnvyError, Origin
 from envy.events import EventBus, Stamped
 from envy.execution.services import Services
-from envy.graph.recipe import Outcome, Recipe
+from envy.graph.recipe import Outcome, Placement, Recipe
 from envy.host.children import Children
 from envy.host.platform import Platform
 from envy.interpreter import InterpreterSlot, released
@@ -39,6 +40,7 @@ from envy.scheduler.pool import Pool
 
 ELSEWHERE = ("windows",)
 NOWHERE = Path("/nowhere")
+CACHE = CacheLayout(Path("/dev/null/cache"))  # where nothing can be written
 
 
 class SeededLock:
@@ -287,7 +289,7 @@ class InMemory:
 
     def _recipe_fetch(self, recipe: Recipe, blueprint) -> None:
         key = recipe.key.canonical
-        recipe.definition = RecipeDefinition(
+        definition = RecipeDefinition(
             identity=recipe.key.identity,
             path=NOWHERE / f"{key}.lua",
             dependencies=tuple(
@@ -297,12 +299,12 @@ class InMemory:
             user_managed=blueprint.user_managed,
             excluded=blueprint.excluded,
         )
-        recipe.excluded = blueprint.excluded
-        recipe.provides = dict.fromkeys(blueprint.products, "bin/it")
+        provides = dict.fromkeys(blueprint.products, "bin/it")
+        recipe.loaded_or_none = loaded_recipe(definition, provides=provides)
         if blueprint.fails_late:
             raise EnvyError(f"{recipe.key} fails late in recipe_fetch")
         if not blueprint.excluded:
-            declare(recipe, self.engine, recipe.definition.dependencies)
+            declare(recipe, self.engine, definition.dependencies)
 
     def _find_entry(self, recipe: Recipe, _engine, dependency_keys) -> None:
         blueprint = self._blueprint(recipe)
@@ -310,26 +312,29 @@ class InMemory:
         self._let_others()
         if blueprint.keyless:
             raise EnvyError(f"{recipe.key} has no key")
-        recipe.entry_key = recipe.key.canonical
-        recipe.sources = None
-        recipe.cached = blueprint.cached
-        recipe.asset_dir = NOWHERE / recipe.entry_key
+        key = recipe.key.canonical
+        recipe.placement_or_none = Placement(
+            entry_key=key,
+            entry=CACHE.entry(recipe.key.identity, "linux", "0" * 64),
+            asset_dir=NOWHERE / key,
+        )
+        recipe.work.cached = blueprint.cached
 
     def _check(self, recipe: Recipe, blueprint) -> None:
         if blueprint.user_managed:
-            recipe.satisfied = blueprint.satisfied
-            if not recipe.satisfied:
+            recipe.work.satisfied = blueprint.satisfied
+            if not recipe.work.satisfied:
                 self.engine.want_what_it_needs(recipe)
-        elif recipe.cached and blueprint.gone:
+        elif recipe.work.cached and blueprint.gone:
             self.engine.want_what_it_needs(recipe)
 
     def _install(self, recipe: Recipe, blueprint) -> None:
-        recipe.satisfied = blueprint.user_managed
-        recipe.outcome = Outcome.CHANGED if blueprint.user_managed else Outcome.INSTALLED
+        recipe.work.satisfied = blueprint.user_managed
+        recipe.work.outcome = Outcome.CHANGED if blueprint.user_managed else Outcome.INSTALLED
 
     def _completion(self, recipe: Recipe, blueprint) -> None:
-        if recipe.outcome is None:
-            recipe.outcome = Outcome.SATISFIED if blueprint.user_managed else Outcome.CACHED
+        if recipe.work.outcome is None:
+            recipe.work.outcome = Outcome.SATISFIED if blueprint.user_managed else Outcome.CACHED
 
 
 def _services(recording: Recording, jobs: int, budget: FickleBudget | None) -> Services:
@@ -337,7 +342,7 @@ def _services(recording: Recording, jobs: int, budget: FickleBudget | None) -> S
         platform=Platform(os="linux", arch="x86_64"),
         environment={},
         project_dir=NOWHERE,
-        layout=CacheLayout(NOWHERE),
+        layout=CACHE,
         events=EventBus([recording]),
         children=Children(),
         terminal=Nobody(),

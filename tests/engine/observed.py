@@ -98,9 +98,9 @@ def observed(memory: InMemory, error: EnvyError | None) -> Observed:
         ran=ran,
         failures=failures,
         outcomes={
-            recipe.key.canonical: recipe.outcome.value
+            recipe.key.canonical: recipe.work.outcome.value
             for recipe in recipes
-            if recipe.outcome and engine.is_complete(recipe.key)
+            if recipe.work.outcome and engine.is_complete(recipe.key)
         },
         wanted={recipe.key.canonical for recipe in engine.wanted()},
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 from engine.in_memory import InMemory
 from engine.worlds import World
@@ -103,7 +104,7 @@ class TimedRun(InMemory):
     def _find_entry(self, recipe: Recipe, engine, dependency_keys) -> None:
         super()._find_entry(recipe, engine, dependency_keys)
         if RecipePhase.FETCH not in self._seconds.get(recipe.key.canonical, {}):
-            recipe.sources = ()
+            recipe.placement_or_none = replace(recipe.placement, sources=())
 
 
 def remembered(seconds: Mapping[str, Seconds]) -> Durations:

@@ -2,16 +2,21 @@
 
 from pathlib import Path
 
+from loaded import loaded_recipe
+
+from envy.cache.layout import CacheLayout
+from envy.declarations.definition import RecipeDefinition
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec, Use
-from envy.declarations.tables import Exports
+from envy.declarations.tables import NO_EXPORTS, Exports
 from envy.errors import Origin
 from envy.execution.access import exporting, exports_within
-from envy.graph.recipe import Edge, Recipe
+from envy.graph.recipe import Edge, Placement, Recipe
 from envy.phase import RecipePhase
 
 ORIGIN = Origin(Path("envy.lua"), 1)
+ENTRY = CacheLayout(Path("/cache")).entry("local.p@r1", "linux-x86_64", "")
 
 
 class Graph:
@@ -28,13 +33,18 @@ class Graph:
                 origin=ORIGIN,
             )
             recipe = Recipe(key=spec.key, spec=spec)
+            exports = NO_EXPORTS
             if number in exporters:
-                recipe.exports = Exports(path=("bin",))
+                exports = Exports(path=("bin",))
+            definition = RecipeDefinition(identity=spec.identity, path=Path("x.lua"))
+            recipe.loaded_or_none = loaded_recipe(definition, exports=exports)
             if number:
                 before = RecipeKey.of(f"local.p{number - 1}@r1")
                 recipe.edges = (Edge(before, RecipePhase.CHECK, use, "strong", ORIGIN),)
             self.recipes[spec.key] = recipe
-            recipe.exports_within = exports_within(recipe, self)
+            recipe.placement_or_none = Placement(
+                entry_key="", entry=ENTRY, exports_within=exports_within(recipe, self)
+            )
         self.last = recipe
         self.looked_at = 0
 

@@ -12,6 +12,7 @@ from envy.events import EventBus
 from envy.execution.recipe_lua import (
     drop_lua,
     have_functions,
+    live_function,
     needs_functions,
 )
 from envy.graph.recipe import Recipe
@@ -56,11 +57,11 @@ def loaded(folder, text, *, room, environment=None):
 def test_a_function_is_had_again(tmp_path):
     """Without room the state is closed after loading, and its functions work when they are due."""
     recipe, engine = loaded(tmp_path, FUNCTIONS, room=0)
-    assert recipe.lua is None
+    assert recipe.functions.state is None
     assert needs_functions(recipe, RecipePhase.INSTALL)
     have_functions(recipe, engine)
-    install = recipe.definition.install
-    assert install.state.call(install, {}, dict(recipe.definition.options)) == 3
+    install = live_function(recipe, "install")
+    assert install.state.call(install, {}, dict(recipe.loaded.definition.options)) == 3
     assert engine.services.lua_room.is_exceeded
     drop_lua(recipe, engine)
     assert not engine.services.lua_room.is_exceeded
@@ -69,16 +70,16 @@ def test_a_function_is_had_again(tmp_path):
 def test_with_room_nothing_is_loaded_twice(tmp_path):
     """A state that could stay open is the one whose functions are called."""
     recipe, engine = loaded(tmp_path, FUNCTIONS, room=1)
-    state = recipe.lua
+    state = recipe.functions.state
     have_functions(recipe, engine)
-    assert recipe.lua is state
+    assert recipe.functions.state is state
     assert engine.services.lua_room.made_again == 0
 
 
 def test_a_cached_package_needs_no_functions(tmp_path):
     """What is in the cache calls nothing but its deploy."""
     recipe, _engine = loaded(tmp_path, FUNCTIONS, room=0)
-    recipe.cached = True
+    recipe.work.cached = True
     assert not any(needs_functions(recipe, phase) for phase in RecipePhase if phase != 6)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from loaded import loaded_recipe
 
 from envy.declarations.definition import parse_definition
 from envy.declarations.sources import SourceItem
@@ -30,8 +31,9 @@ def sources_on(platform, source, tmp_path):
         origin=Origin(Path("envy.lua"), 1),
     )
     values = {"identity": spec.identity, "fetch": source}
-    recipe = Recipe(key=spec.key, spec=spec, path=path, recipe_dir=tmp_path)
-    recipe.definition = parse_definition(values, spec=spec, path=path, text="", platform=platform)
+    recipe = Recipe(key=spec.key, spec=spec)
+    definition = parse_definition(values, spec=spec, path=path, text="", platform=platform)
+    recipe.loaded_or_none = loaded_recipe(definition)
     services = SimpleNamespace(
         platform=platform,
         environment={},
@@ -39,7 +41,10 @@ def sources_on(platform, source, tmp_path):
         layout=SimpleNamespace(root=tmp_path / "cache"),
     )
     engine = SimpleNamespace(services=services)
-    return ingredients_of(recipe, engine, shell=BASH, dependency_keys=()).sources
+    gathered = ingredients_of(
+        recipe, engine, inputs={}, declared=definition.fetch, shell=BASH, dependency_keys=()
+    )
+    return gathered.sources
 
 
 @pytest.mark.parametrize(
