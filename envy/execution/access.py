@@ -113,8 +113,7 @@ def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> 
         )
     if refusal is not None:
         raise refusal
-    assert provider.asset_dir is not None
-    return provider.asset_dir
+    return provider.placement.entry.asset_dir
 
 
 def product_of(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) -> str:

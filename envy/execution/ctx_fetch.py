@@ -10,7 +10,7 @@ from envy.cache.trees import digest_file
 from envy.content import file_operations
 from envy.declarations import fields
 from envy.declarations.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of
-from envy.errors import DeclarationError, DigestMismatch
+from envy.errors import DeclarationError, DigestMismatch, InternalError
 from envy.execution.phase_run import Setting
 from envy.execution.transfer import fetch_batch
 from envy.lua.values import LuaValue
@@ -44,7 +44,9 @@ def _check_local(place: Setting, item: SourceItem) -> None:
 
 def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
     """`ctx.commit_fetch`: verify files of the run directory, then move all of them, or none."""
-    assert place.fetch_dir is not None
+    fetch_dir = place.fetch_dir
+    if fetch_dir is None:
+        raise InternalError("ctx.commit_fetch is called without a folder to commit to")
     wanted: list[object] = []
     for argument in arguments:
         wanted += argument if isinstance(argument, list) else [argument]
@@ -52,7 +54,7 @@ def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
         raise DeclarationError("ctx.commit_fetch: say which files", hint="ctx.commit_fetch(name)")
     checked = [_check_commit(place, row) for row in wanted]
     for name, path in checked:
-        target = place.fetch_dir / path.name
+        target = fetch_dir / path.name
         file_operations.remove(target)
         file_operations.move(path, target)
         source = place.sources.get(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from envy.cache.explanation import Kept, changes, kept_text, nearest_earlier, parse_kept, read_kept
+from envy.cache.explanation import Kept, changes, kept_text, nearest_earlier, read_kept
 from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
 
@@ -13,6 +13,14 @@ _DEEPEST = 8
 
 def text_to_keep(recipe: Recipe, engine: Engine) -> str:
     """The ingredients of the recipe's key, with the notes that make them readable."""
+    return kept_text(recipe.placement.ingredients, _notes(recipe, engine))
+
+
+def _kept_now(recipe: Recipe, engine: Engine) -> Kept:
+    return Kept(ingredients=json.loads(recipe.placement.ingredients), notes=_notes(recipe, engine))
+
+
+def _notes(recipe: Recipe, engine: Engine) -> dict[str, object]:
     definition = recipe.loaded.definition
     notes: dict[str, object] = {
         "key": recipe.key.canonical,
@@ -28,15 +36,14 @@ def text_to_keep(recipe: Recipe, engine: Engine) -> str:
         notes["recipe"] = recipe.loaded.text.encode("utf-8", "surrogateescape").decode(
             "utf-8", "replace"
         )
-    return kept_text(recipe.placement.ingredients, notes)
+    return notes
 
 
 def why_missing(recipe: Recipe, engine: Engine) -> list[str]:
     """What changed since the nearest earlier entry of the package; nothing if there is none."""
     if recipe.placement_or_none is None or not recipe.placement.ingredients:
         return []
-    new = parse_kept(text_to_keep(recipe, engine))
-    assert new is not None
+    new = _kept_now(recipe, engine)
     old = nearest_earlier(engine.services.layout, new)
     if old is None or json.loads(recipe.placement.ingredients) == old.ingredients:
         return []
@@ -59,10 +66,9 @@ def _compared(old: Kept, new: Kept, engine: Engine, *, depth: int) -> list[str]:
         before = read_kept(
             services.layout.entry(other.key.identity, services.platform.tag, entry_key)
         )
-        after = parse_kept(text_to_keep(other, engine))
-        if before is None or after is None:
+        if before is None:
             return []
-        return _compared(before, after, engine, depth=depth + 1)
+        return _compared(before, _kept_now(other, engine), engine, depth=depth + 1)
 
     return changes(old, new, deeper=deeper)
 

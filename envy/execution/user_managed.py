@@ -35,7 +35,6 @@ def is_satisfied(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
         DeclarationError: the function returned something else.
     """
     definition = recipe.loaded.definition
-    assert definition.check is not None
     run_dir = engine.services.project_dir
     with setting(recipe, engine, RecipePhase.CHECK, run_dir=run_dir) as place:
         if phase is not RecipePhase.CHECK:
@@ -66,9 +65,7 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
     Raises:
         EnvyError: the user does not want it, or the check does not hold after the install.
     """
-    definition = recipe.loaded.definition
     entry = recipe.placement.entry
-    assert definition.install is not None
     engine.services.terminal.consent(engine.unsatisfied)
     take_entry(recipe, engine)
     with _exclusively(recipe, engine):

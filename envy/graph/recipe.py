@@ -162,6 +162,17 @@ class Work:
     took: list[float] | None = None  # seconds of its phases from fetch on, in this run
     away: float = 0.0  # seconds that its worker spent without a slot
 
+    @property
+    def open_attempt(self) -> Attempt:
+        """The attempt at its entry.
+
+        Raises:
+            InternalError: check has begun none, or install has published it.
+        """
+        if self.attempt is None:
+            raise InternalError("an entry is worked on without an attempt")
+        return self.attempt
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Recipe:

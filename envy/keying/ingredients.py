@@ -132,18 +132,18 @@ def input_digests(recipe: Recipe) -> dict[Path, str]:
     Raises:
         DeclarationError: a pattern matches nothing.
     """
-    definition = recipe.loaded.definition
+    definition, folder = recipe.loaded.definition, recipe.loaded.recipe_dir
     found: dict[Path, str] = {}
     for pattern in definition.inputs:
-        names = file_operations.glob(recipe.loaded.recipe_dir, pattern)
+        names = file_operations.glob(folder, pattern)
         if not names:
             raise DeclarationError(
-                f"`inputs` names {pattern!r}, and there is no such file in {recipe.loaded.recipe_dir}",
+                f"`inputs` names {pattern!r}, and there is no such file in {folder}",
                 origin=place_in_file(definition.path, "inputs"),
                 hint="name files or folders beside the recipe; patterns such as patches/*.patch",
             )
         for name in names:
-            path = recipe.loaded.recipe_dir / name
+            path = folder / name
             found[path] = digest_tree(path)
     return found
 

@@ -34,8 +34,7 @@ def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:
     """The products by name: absolute paths in the asset; of a user-managed one, as they are."""
     definition = recipe.loaded.definition
     if not definition.user_managed:
-        asset = recipe.asset_dir
-        assert asset is not None
+        asset = recipe.placement.entry.asset_dir
         return {name: str(asset / path) for name, path in recipe.loaded.provides.items()}
     if not isinstance(definition.products, LuaFunction):
         return dict(definition.products)

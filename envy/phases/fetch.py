@@ -14,11 +14,11 @@ from envy.content import file_operations
 from envy.declarations.locations import place_of_function
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.execution.phase_run import setting
+from envy.execution.recipe_lua import live_function
 from envy.execution.services import Engine
 from envy.execution.transfer import fetch_batch
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Recipe
-from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 
 
@@ -32,13 +32,12 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     entry = recipe.placement.entry
     recipe.work.fetched = {}
     if recipe.placement.sources is None:
-        assert isinstance(definition.fetch, LuaFunction)
         with setting(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as place:
             answer = carry_out(place, "fetch")
             if answer is not None:
                 items = parse_source_items(
                     answer,
-                    origin=place_of_function(definition.fetch),
+                    origin=place_of_function(live_function(recipe, "fetch")),
                     base_dir=definition.path.parent,
                 )
                 _fetch_items(recipe, engine, items)

@@ -29,9 +29,7 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
         return
     definition = recipe.loaded.definition
     entry = recipe.placement.entry
-    assert recipe.work.attempt is not None
-    assert recipe.asset_dir is not None
-    with setting(recipe, engine, RecipePhase.INSTALL, run_dir=recipe.asset_dir) as place:
+    with setting(recipe, engine, RecipePhase.INSTALL, run_dir=entry.asset_dir) as place:
         if definition.install is not None:
             carry_out(place, "install")
         elif payload_is_empty(entry):
@@ -40,7 +38,7 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
             raise _nothing_to_publish(recipe)
         _warn_of_missing_products(place)
     publish(
-        recipe.work.attempt,
+        recipe.work.open_attempt,
         text_to_keep(recipe, engine),
         forbidden=_build_only_paths(recipe, engine),
         writable=definition.writable,

@@ -19,7 +19,7 @@ from envy.declarations.locations import SourceText, place_of_function
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.declarations.spec import CustomSource, Dependency, Kind, Use, check_local_rule
 from envy.declarations.tables import Exports, parse_exports, parse_products
-from envy.errors import DeclarationError, FetchError
+from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import release_lock, take_lock
 from envy.execution.recipe_lua import close_lua, function_names, functions_of, new_state
@@ -101,7 +101,8 @@ def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
     A remote one is kept in the cache by its source.
     """
     item = recipe.spec.source
-    assert item is not None
+    if item is None:
+        raise InternalError(f"{recipe.key} is to be fetched and has no source")
     if isinstance(item, CustomSource):
         return fetch_custom(recipe, engine)
     scheme = scheme_of(item.source)
