@@ -41,7 +41,7 @@ BODIES = [
     ("local function f() return 1 + f() end f()", "FILE:3 (in f): stack overflow"),
     (
         "local s = ('x'):rep(1 << 29) .. ('y'):rep(1 << 29)",
-        "Lua code used more memory than the 512 MiB",
+        "the Lua code used more than its limit of 512 MiB",
         "write large data to files",
     ),
     (
