@@ -1,8 +1,8 @@
-"""What Lua code can call: `envy.*`, files and variables, modules, and the functions of the ctx.
+"""The Python functions that Lua code can call: for `envy.*`, files, variables, modules and the ctx.
 
-Owns the table of functions behind the prelude's `native`. Each answers (True, values…), or raises:
-an EnvyError becomes a Lua error that can be caught there; anything else, and Cancelled, ends the
-state for good and comes out of Python's call into Lua as itself.
+Owns the table of functions behind `native` in the prelude. Each function returns (True, values…) or
+raises. An EnvyError becomes a Lua error that Lua code can catch. Cancelled and all other exceptions
+end the state for good, and the Python call into Lua raises them unchanged.
 """
 
 import inspect
@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 
 
 def callbacks(host: Host) -> tuple[Callable[..., Any], ...]:
-    """The functions that the prelude is given: `native`, `poll`, `lift` and `limit`."""
+    """Return the functions that the prelude receives: `native`, `poll`, `lift` and `limit`."""
     reference = weakref.ref(host)
     return _native(reference), _poll(reference), _lift(reference), _limit(reference)
 
@@ -41,7 +41,7 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
             living.ended_by = error
         except EnvyError as error:
             return False, encode(text_for_lua(error))
-        except BaseException as error:  # noqa: BLE001 — call() raises it again, on Lua's other side
+        except BaseException as error:  # noqa: BLE001 — call() raises it again
             living.ended_by = error
         return (None,)
 
@@ -78,7 +78,7 @@ def _limit(reference: "weakref.ref[Host]") -> Callable[[], None]:
 
 
 def _text(value: Any, index: int, function: str) -> str:
-    """An argument that must be a string (or a number, which Lua takes for one)."""
+    """Return an argument that must be a string, or a number, which Lua converts to a string."""
     if isinstance(value, bytes):
         return decode(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -87,7 +87,7 @@ def _text(value: Any, index: int, function: str) -> str:
 
 
 def _parked(host: Host, name: bytes) -> Answer:
-    """A call whose arguments hold tables or functions, which are fetched here (see the prelude)."""
+    """Carry out a call whose arguments include tables or functions: see `parked` in the prelude."""
     _, *arguments = host.unpark()
     return _NATIVES[name](host, *arguments)
 
@@ -98,16 +98,16 @@ def _parked(host: Host, name: bytes) -> Answer:
 def _log(host: Host, level: bytes, message: bytes) -> Answer:
     if level != b"debug":
         host.access.note_said()
-    say = host.access.on_say or host.settings.on_log
-    say(decode(level), decode(message))
+    log = host.access.on_say or host.settings.on_log
+    log(decode(level), decode(message))
     return (True,)
 
 
 def _stdout(host: Host, message: bytes) -> Answer:
     host.access.note_said()
-    say = host.access.on_say
-    if say is not None:
-        say("stdout", decode(message))
+    log = host.access.on_say
+    if log is not None:
+        log("stdout", decode(message))
     else:
         host.settings.on_stdout(decode(message))
     return (True,)
@@ -118,11 +118,11 @@ def _stdout(host: Host, message: bytes) -> Answer:
 
 def _open(host: Host, path: Any = None, mode: Any = None, *_: Any) -> Answer:
     name = _text(path, 1, "io.open")
-    how = "r" if mode is None else _text(mode, 2, "io.open")
+    flags = "r" if mode is None else _text(mode, 2, "io.open")
     absolute = ""
-    if how.startswith(("r", "a")) and (how[0] == "r" or "+" in how):
+    if flags.startswith(("r", "a")) and (flags[0] == "r" or "+" in flags):
         absolute = host.access.for_reading(name)
-    if how[:1] in ("w", "a") or "+" in how:
+    if flags[:1] in ("w", "a") or "+" in flags:
         absolute = host.access.for_writing(name)
     if not absolute:
         raise LuaScriptError("bad argument #2 to 'open' (invalid mode)")
@@ -146,7 +146,7 @@ def _clock(host: Host) -> Answer:
 def _absent(_host: Host, library: bytes, key: Any) -> Answer:
     name = f"{decode(library)}.{decode(key) if isinstance(key, bytes) else key}"
     if remedy := ABSENT.get(name):
-        raise LuaScriptError(f"{name} is not there in recipes: {remedy}")
+        raise LuaScriptError(f"{name} is not available in recipes: {remedy}")
     return True, None
 
 
@@ -167,7 +167,7 @@ def _found(host: Host, candidates: tuple[str, ...]) -> Answer:
 
 
 def without_shebang(content: bytes) -> bytes:
-    """Lua text as its own loader of files would take it: no byte order mark, no `#!` line."""
+    """Return Lua text without a byte order mark and with a `#!` line commented out, as Lua does."""
     content = content.removeprefix(b"\xef\xbb\xbf")
     return b"--" + content if content.startswith(b"#") else content
 
@@ -177,12 +177,14 @@ def _module(host: Host, name: Any = None, *_: Any) -> Answer:
     if host.access.in_phase:
         raise LuaScriptError(
             f"module '{module}' was not loaded with the file: require it outside of functions, "
-            "since modules are part of the recipe's key"
+            "because modules are part of the recipe's key"
         )
     candidates = _module_files(module)
     answer = _found(host, candidates)
     if answer[1] is None:
-        raise LuaScriptError(f"module '{module}' not found: no {' or '.join(candidates)} beside it")
+        raise LuaScriptError(
+            f"module '{module}' not found: no {' or '.join(candidates)} beside the file"
+        )
     return answer
 
 
@@ -190,7 +192,7 @@ def _source(host: Host, path: Any = None, *_: Any) -> Answer:
     name = _text(path, 1, "dofile")
     answer = _found(host, (name,))
     if answer[1] is None:
-        return True, None, encode(f"cannot open {name}: no such file beside the loaded one")
+        return True, None, encode(f"cannot open {name}: no such file beside the loaded file")
     return answer
 
 
@@ -212,7 +214,7 @@ def _per_platform(host: Host, *keys: Any) -> Answer:
     matching = [name for name in names if platform.matches(name)]
     if not matching:
         raise LuaScriptError(
-            f"envy.per_platform has nothing for {platform.tag}; "
+            f"envy.per_platform has no value for {platform.tag}; "
             f"its keys are {', '.join(names) or 'none'}"
         )
     return True, encode(max(matching, key=lambda name: "-" in name))
@@ -227,10 +229,10 @@ def _template(host: Host, text: Any = None, values: Any = None, *_: Any) -> Answ
 
 
 def fill_template(text: str, values: Mapping[str, object]) -> str:
-    """The text with each `{{name}}` replaced by the value of that name.
+    """Return the text with each `{{name}}` replaced by the value of that name.
 
     Raises:
-        LuaScriptError: there is no such value, or it is neither text, number nor boolean.
+        LuaScriptError: there is no such value, or it is not text, a number or a boolean.
     """
 
     def value_of(match: re.Match[str]) -> str:
@@ -242,7 +244,7 @@ def fill_template(text: str, values: Mapping[str, object]) -> str:
         if value is None:
             near = did_you_mean(match[1], map(str, values))
             raise LuaScriptError(f"{match[0]} has no value{'; ' if near else ''}{near}")
-        raise LuaScriptError(f"the value of {match[0]} is neither text, a number nor a boolean")
+        raise LuaScriptError(f"the value of {match[0]} is not text, a number or a boolean")
 
     return _PLACEHOLDER.sub(value_of, text)
 
@@ -255,15 +257,19 @@ def _path_function(name: str, function: Callable[[str], str]) -> Callable[..., A
 
 
 def _path_join(_host: Host, *parts: Any) -> Answer:
-    words = [_text(part, index, "envy.path.join") for index, part in enumerate(parts, 1)]
-    return True, encode(os.path.join(*words) if words else "")  # noqa: PTH118 — keeps `a/` and `./`
+    names = [_text(part, index, "envy.path.join") for index, part in enumerate(parts, 1)]
+    return True, encode(os.path.join(*names) if names else "")  # noqa: PTH118 — keeps `a/` and `./`
 
 
 # ------------------------------------------------------------------ ctx and other callables
 
 
 def _field(host: Host, identifier: int, key: Any) -> Answer:
-    """Whether a name that the ctx table does not hold is a function of it (an error if unknown)."""
+    """Return whether a name that is missing from the ctx table is one of its functions.
+
+    Raises:
+        LuaScriptError: the name is unknown or not available in this phase, or the phase has ended.
+    """
     ctx = _living_ctx(host, identifier)
     name = decode(key) if isinstance(key, bytes) else str(key)
     if name in ctx.functions:
@@ -309,8 +315,8 @@ def _invoke(
     except Cancelled:
         raise
     except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        host.remembered = EnvyError(f"{name}: {error.strerror or error}{place}")
+        path = f": {error.filename}" if error.filename else ""
+        host.remembered = EnvyError(f"{name}: {error.strerror or error}{path}")
         raise host.remembered from error
     except EnvyError as error:
         host.remembered = error
@@ -321,7 +327,7 @@ def _apply(function: Callable[..., object], name: str, arguments: list[LuaValue]
     try:
         return function(*arguments)
     except TypeError:
-        # An author's missing argument and a bug of ours are both a TypeError.
+        # Both a missing argument in Lua code and a bug in envy raise a TypeError.
         try:
             inspect.signature(function).bind(*arguments)
         except TypeError as error:

@@ -178,7 +178,7 @@ def test_envy_functions(bench, expression, expected):
         ("envy.per_platform { linus = 1 }", "'linus' is no platform"),
         ("envy.per_platform(nil)", "takes a table"),
         ("envy.template('{{vresion}}', { version = 1 })", 'did you mean "version"?'),
-        ("envy.template('{{x}}', { x = {} })", "neither text"),
+        ("envy.template('{{x}}', { x = {} })", "is not text, a number or a boolean"),
         ("envy.path.join(nil)", "bad argument #1 to 'envy.path.join'"),
         ("envy.path.stem({})", "bad argument #1 to 'envy.path.stem'"),
         ("os.getenv()", "bad argument #1 to 'os.getenv'"),
