@@ -184,7 +184,7 @@ def test_envy_functions(bench, expression, expected):
         ("os.getenv()", "bad argument #1 to 'os.getenv'"),
         ("envy.loadenv('none')", "no none.lua or none/init.lua"),
         ("pairs(nil)", "table expected, got nil"),
-        ("collectgarbage('stop')", "only collect and count"),
+        ("collectgarbage('stop')", "can only 'collect' and 'count'"),
         ("io.open('a\\0b')", "NUL"),
         ("io.open('a', 'x')", "invalid mode"),
     ],
