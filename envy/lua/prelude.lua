@@ -1,14 +1,15 @@
--- Every state runs this file before the first line of an author's file. It removes the functions that
--- recipes must not use, and replaces others with versions that are recorded, sorted and stoppable.
+-- Every state runs this file before the first line of an author's file. It removes the functions
+-- that recipes must not use, and replaces others with versions that are recorded, sorted and
+-- stoppable.
 --
 -- Guarantees
 --   No Python value is reachable. `native` and `poll` are upvalues, and `debug`, which could read
 --   upvalues, is removed.
---   No code can catch a stop: each function of Lua that turns an error into a result (pcall, xpcall,
---   resume, wrap, close, load with a reader) raises it again. Finalizers, in which Lua runs no hooks,
---   cannot be set.
---   The globals of an author are a separate table. lupa reads the real globals without protection at
---   each call: a metatable there, or a different `debug`, would end the process.
+--   No code can catch a stop: each function of Lua that turns an error into a result (pcall,
+--   xpcall, resume, wrap, close, load with a reader) raises it again. Finalizers, in which Lua runs
+--   no hooks, cannot be set.
+--   The globals of an author are a separate table. lupa reads the real globals without protection
+--   at each call: a metatable there, or a different `debug`, would end the process.
 --   The memory limit applies while Lua code runs, and never while a value is converted to or from
 --   Python: there a Lua error would jump over Python's own frames, or end the process. `lift` and
 --   `limit` take and return no values.
@@ -30,7 +31,7 @@ local concat, move, pack, sort, unpack = table.concat, table.move, table.pack, t
 
 local STOPPED <const> = "the run was stopped"
 local INSTRUCTIONS <const> = 100000 -- between two calls of `poll`; about half a millisecond
-local MOST_VALUES <const> = 2000000 -- in one table passed to Python; a shared table counts each time
+local MOST_VALUES <const> = 2000000 -- in a table passed to Python; a shared table counts each time
 local stopped = false
 local environment = {} -- the globals of the author's files; filled at the end
 
@@ -50,8 +51,9 @@ local function all_plain(...)
 end
 
 -- lupa ties a table or function that is passed to Python inside a coroutine to that coroutine, and
--- releasing the value after the coroutine has been freed would write to freed memory. Python therefore
--- fetches such values with a separate call, `unpark`, which runs on the main thread of the state.
+-- releasing the value after the coroutine has been freed would write to freed memory. Python
+-- therefore fetches such values with a separate call, `unpark`, which runs on the main thread of the
+-- state.
 local parked = {}
 
 local function consult(name, ...)
@@ -243,7 +245,7 @@ function math.randomseed(...)
   return seed(...)
 end
 
--- Uses of the clock are recorded, because nothing else shows later that a result depends on the time.
+-- Uses of the clock are recorded: nothing else shows later that a result depends on the time.
 for _, name in next, { "time", "date", "clock" } do
   local read = os[name]
   os[name] = function(...)
