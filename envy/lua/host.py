@@ -1,6 +1,6 @@
 """The Python half of a Lua state: its settings, its ctx tables, and the reason why it ended.
 
-Owns the data that the functions in surface.py share. Never calls Lua code.
+Owns the data that the functions in natives.py share. Never calls Lua code.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 from envy.errors import Cancelled, EnvyError, InternalError
 from envy.interpreter import give_way
 from envy.lua.sandbox import FileAccess, SandboxSettings
-from envy.lua.traceback import shortened
+from envy.lua.traceback import abbreviated
 from envy.lua.values import Bridge, CtxTable, FunctionOwner, LuaValue, encode
 
 _POLLS_PER_TURN = 32  # calls of the count hook: about 16 ms of Lua
@@ -34,7 +34,7 @@ class Host:
         "depth",
         "ended_by",
         "files",
-        "remembered",
+        "last_error",
         "runtime",
         "settings",
         "unpark",
@@ -50,7 +50,7 @@ class Host:
         self.bridge: Bridge | None = None
         self.contexts: dict[int, CtxTable] = {}
         self.files: dict[str, str] = {}
-        self.remembered: EnvyError | None = None
+        self.last_error: EnvyError | None = None
         self.ended_by: BaseException | None = None
         self._polls = 0
 
@@ -69,8 +69,8 @@ class Host:
 
     def source_name(self, path: str) -> bytes:
         """Return the chunk name of a file, and store it to resolve positions in error messages."""
-        shown = displayed(path)
-        self.files[shortened(shown)] = shown
+        shown = display_path(path)
+        self.files[abbreviated(shown)] = shown
         return b"@" + encode(shown)
 
     def poll(self) -> bool:
@@ -83,7 +83,7 @@ class Host:
         return self.ended_by is not None
 
 
-def displayed(path: str) -> str:
+def display_path(path: str) -> str:
     """Return a path as messages show it: relative to the current directory if it lies below it."""
     try:
         below = os.getcwd() + os.sep  # noqa: PTH109 — needs text

@@ -16,7 +16,7 @@ from typing import Any
 from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
 from envy.lua.host import Host
 from envy.lua.sandbox import ABSENT
-from envy.lua.traceback import text_for_lua
+from envy.lua.traceback import message_for_lua
 from envy.lua.values import CtxTable, LuaValue, decode, encode
 from envy.suggest import did_you_mean, nearest
 
@@ -32,17 +32,17 @@ def callbacks(host: Host) -> tuple[Callable[..., Any], ...]:
 
 def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
     def native(name: bytes, *arguments: Any) -> Answer:
-        living = reference()
-        if living is None:
+        host = reference()
+        if host is None:
             return (None,)
         try:
-            return _NATIVES[name](living, *arguments)
+            return _NATIVES[name](host, *arguments)
         except Cancelled as error:
-            living.ended_by = error
+            host.ended_by = error
         except EnvyError as error:
-            return False, encode(text_for_lua(error))
+            return False, encode(message_for_lua(error))
         except BaseException as error:  # noqa: BLE001 — call() raises it again
-            living.ended_by = error
+            host.ended_by = error
         return (None,)
 
     return native
@@ -50,12 +50,12 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
 
 def _poll(reference: "weakref.ref[Host]") -> Callable[[], bool]:
     def poll() -> bool:
-        living = reference()
+        host = reference()
         try:
-            return living is None or living.poll()
+            return host is None or host.poll()
         except BaseException as error:  # noqa: BLE001 — as above
-            if living is not None:
-                living.ended_by = error
+            if host is not None:
+                host.ended_by = error
             return True
 
     return poll
@@ -63,16 +63,16 @@ def _poll(reference: "weakref.ref[Host]") -> Callable[[], bool]:
 
 def _lift(reference: "weakref.ref[Host]") -> Callable[[], None]:
     def lift() -> None:
-        if living := reference():
-            living.runtime.set_max_memory(0)
+        if host := reference():
+            host.runtime.set_max_memory(0)
 
     return lift
 
 
 def _limit(reference: "weakref.ref[Host]") -> Callable[[], None]:
     def limit() -> None:
-        if living := reference():
-            living.runtime.set_max_memory(living.settings.memory_limit)
+        if host := reference():
+            host.runtime.set_max_memory(host.settings.memory_limit)
 
     return limit
 
@@ -97,15 +97,15 @@ def _parked(host: Host, name: bytes) -> Answer:
 
 def _log(host: Host, level: bytes, message: bytes) -> Answer:
     if level != b"debug":
-        host.access.note_said()
-    log = host.access.on_say or host.settings.on_log
+        host.access.note_output()
+    log = host.access.on_output or host.settings.on_log
     log(decode(level), decode(message))
     return (True,)
 
 
 def _stdout(host: Host, message: bytes) -> Answer:
-    host.access.note_said()
-    log = host.access.on_say
+    host.access.note_output()
+    log = host.access.on_output
     if log is not None:
         log("stdout", decode(message))
     else:
@@ -158,7 +158,7 @@ def _module_files(name: str) -> tuple[str, ...]:
     return (f"{path}.lua", f"{path}/init.lua")
 
 
-def _found(host: Host, candidates: tuple[str, ...]) -> Answer:
+def _find_source(host: Host, candidates: tuple[str, ...]) -> Answer:
     for candidate in candidates:
         if found := host.access.source(candidate):
             content, path = found
@@ -180,7 +180,7 @@ def _module(host: Host, name: Any = None, *_: Any) -> Answer:
             "because modules are part of the recipe's key"
         )
     candidates = _module_files(module)
-    answer = _found(host, candidates)
+    answer = _find_source(host, candidates)
     if answer[1] is None:
         raise LuaScriptError(
             f"module '{module}' not found: no {' or '.join(candidates)} beside the file"
@@ -190,7 +190,7 @@ def _module(host: Host, name: Any = None, *_: Any) -> Answer:
 
 def _source(host: Host, path: Any = None, *_: Any) -> Answer:
     name = _text(path, 1, "dofile")
-    answer = _found(host, (name,))
+    answer = _find_source(host, (name,))
     if answer[1] is None:
         return True, None, encode(f"cannot open {name}: no such file beside the loaded file")
     return answer
@@ -199,7 +199,7 @@ def _source(host: Host, path: Any = None, *_: Any) -> Answer:
 def _environment(host: Host, name: Any = None, *_: Any) -> Answer:
     module = _text(name, 1, "envy.loadenv")
     candidates = (module,) if module.endswith(".lua") else _module_files(module)
-    answer = _found(host, candidates)
+    answer = _find_source(host, candidates)
     if answer[1] is None:
         raise LuaScriptError(f"envy.loadenv: no {' or '.join(candidates)} beside the loaded file")
     return answer
@@ -270,7 +270,7 @@ def _field(host: Host, identifier: int, key: Any) -> Answer:
     Raises:
         LuaScriptError: the name is unknown or not available in this phase, or the phase has ended.
     """
-    ctx = _living_ctx(host, identifier)
+    ctx = _active_ctx(host, identifier)
     name = decode(key) if isinstance(key, bytes) else str(key)
     if name in ctx.functions:
         return True, True
@@ -284,7 +284,7 @@ def _field(host: Host, identifier: int, key: Any) -> Answer:
     )
 
 
-def _living_ctx(host: Host, identifier: int) -> CtxTable:
+def _active_ctx(host: Host, identifier: int) -> CtxTable:
     ctx = host.contexts.get(identifier)
     if ctx is None:
         raise LuaScriptError("this ctx belongs to a phase that has ended")
@@ -293,7 +293,7 @@ def _living_ctx(host: Host, identifier: int) -> CtxTable:
 
 def _ctx(host: Host, identifier: int, key: bytes, *arguments: Any) -> Answer:
     name = decode(key)
-    function = _living_ctx(host, identifier).functions[name]
+    function = _active_ctx(host, identifier).functions[name]
     return _invoke(host, function, f"ctx.{name}", arguments)
 
 
@@ -316,10 +316,10 @@ def _invoke(
         raise
     except OSError as error:
         path = f": {error.filename}" if error.filename else ""
-        host.remembered = EnvyError(f"{name}: {error.strerror or error}{path}")
-        raise host.remembered from error
+        host.last_error = EnvyError(f"{name}: {error.strerror or error}{path}")
+        raise host.last_error from error
     except EnvyError as error:
-        host.remembered = error
+        host.last_error = error
         raise
 
 

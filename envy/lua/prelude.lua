@@ -51,12 +51,12 @@ local function all_plain(...)
 end
 
 -- lupa ties a table or function that is passed to Python inside a coroutine to that coroutine, and
--- releasing the value after the coroutine has been freed would write to freed memory. Python
--- therefore fetches such values with a separate call, `unpark`, which runs on the main thread of the
+-- releasing the value after the coroutine has been freed would write to freed memory. Therefore
+-- Python fetches such values with a separate call, `unpark`, which runs on the main thread of the
 -- state.
 local parked = {}
 
-local function consult(name, ...)
+local function call_native(name, ...)
   lift()
   if all_plain(...) then return limited(native(name, ...)) end
   parked[#parked + 1] = pack(...)
@@ -88,33 +88,33 @@ local function answer(level, ok, ...)
 end
 
 local function ask(level, name, ...)
-  return answer(level, consult(name, ...))
+  return answer(level, call_native(name, ...))
 end
 
 local function bind(name)
-  return function(...) return answer(2, consult(name, ...)) end
+  return function(...) return answer(2, call_native(name, ...)) end
 end
 
 -- ---------------------------------------------------------------- no code can catch a stop
 
-local function settle(...)
+local function unless_stopped(...)
   if stopped then error(STOPPED, 0) end
   return ...
 end
 
-function _G.pcall(f, ...) return settle(pcall(f, ...)) end
+function _G.pcall(f, ...) return unless_stopped(pcall(f, ...)) end
 
 function _G.xpcall(f, handler, ...)
   local function guarded(problem)
     if stopped then return problem end
     return handler(problem)
   end
-  return settle(xpcall(f, guarded, ...))
+  return unless_stopped(xpcall(f, guarded, ...))
 end
 
 function _G.load(chunk, name, _, ...)
-  if select("#", ...) > 0 then return settle(load(chunk, name, "t", ...)) end
-  return settle(load(chunk, name, "t", environment))
+  if select("#", ...) > 0 then return unless_stopped(load(chunk, name, "t", ...)) end
+  return unless_stopped(load(chunk, name, "t", environment))
 end
 
 local function create_stoppable(f)
@@ -124,8 +124,8 @@ local function create_stoppable(f)
 end
 coroutine.create = create_stoppable
 
-function coroutine.resume(thread, ...) return settle(resume(thread, ...)) end
-function coroutine.close(thread) return settle(close(thread)) end
+function coroutine.resume(thread, ...) return unless_stopped(resume(thread, ...)) end
+function coroutine.close(thread) return unless_stopped(close(thread)) end
 
 local function unwrap(thread, ok, ...)
   if ok then return ... end
@@ -262,7 +262,7 @@ local absent = {
 setmetatable(io, absent)
 setmetatable(os, absent)
 
-local function log(level, message) return answer(2, consult("log", level, tostring(message))) end
+local function log(level, message) return answer(2, call_native("log", level, tostring(message))) end
 
 function _G.print(...)
   local words = { ... }
@@ -324,7 +324,7 @@ for _, name in next, { "join", "basename", "dirname", "stem", "extension" } do
   envy.path[name] = bind("path." .. name)
 end
 
-function envy.stdout(message) return answer(2, consult("stdout", tostring(message))) end
+function envy.stdout(message) return answer(2, call_native("stdout", tostring(message))) end
 envy.template = bind "template"
 
 function envy.join(...)
@@ -450,7 +450,7 @@ local function where(f)
 end
 
 local function make_function(identifier)
-  return function(...) return answer(2, consult("call", identifier, ...)) end
+  return function(...) return answer(2, call_native("call", identifier, ...)) end
 end
 
 local function make_ctx(identifier, ctx)
@@ -459,9 +459,9 @@ local function make_ctx(identifier, ctx)
       if not ask(3, "field", identifier, key) then return nil end
       local function call(...)
         if rawequal((...), self) then
-          return answer(2, consult("ctx", identifier, key, select(2, ...)))
+          return answer(2, call_native("ctx", identifier, key, select(2, ...)))
         end
-        return answer(2, consult("ctx", identifier, key, ...))
+        return answer(2, call_native("ctx", identifier, key, ...))
       end
       rawset(self, key, call)
       return call

@@ -20,7 +20,7 @@ from lupa import lua54
 
 from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, Origin
 from envy.host.platform import Platform
-from envy.lua.host import Host, displayed
+from envy.lua.host import Host, display_path
 from envy.lua.natives import callbacks, without_shebang
 from envy.lua.prelude import prelude_bytecode
 from envy.lua.sandbox import FileAccess, PhaseAccess, ReadLog, SandboxSettings
@@ -52,7 +52,7 @@ SHELL_CONSTANTS = {name: f"@shell:{name.lower()}" for name in ("BASH", "SH", "CM
 _SHELLS = {encode(name): encode(value) for name, value in SHELL_CONSTANTS.items()}
 
 # Each call takes some ten frames of Python, which allows a thousand, and stack of the thread.
-_DEEPEST_CALLS = 40
+_MAX_NESTED_CALLS = 40
 
 _COMPILED = b"\x1bLua"
 
@@ -138,16 +138,16 @@ class LuaState:
             content = path.read_bytes() if content is None else content
         except OSError as error:
             raise DeclarationError(
-                f"the file cannot be read: {error.strerror}", origin=_shown(path)
+                f"the file cannot be read: {error.strerror}", origin=_origin(path)
             ) from error
         if content.startswith(_COMPILED):
             raise DeclarationError(
-                "the file is compiled Lua; envy loads only Lua source text", origin=_shown(path)
+                "the file is compiled Lua; envy loads only Lua source text", origin=_origin(path)
             )
         self._check_usable()
         name = self._host.source_name(str(path))
-        with self._failures():
-            self._finish(self._run_file(without_shebang(content), name))
+        with self._translated_errors():
+            self._first_result(self._run_file(without_shebang(content), name))
 
     def user_globals(self, names: Collection[str] | None = None) -> dict[str, LuaValue]:
         """Return the globals that loaded files defined, or only those among `names`.
@@ -155,7 +155,7 @@ class LuaState:
         A value that cannot be converted becomes a LuaOpaque.
         """
         self._check_usable()
-        with self._failures():
+        with self._translated_errors():
             found = sorted(
                 (text, value)
                 for name, value in self._new_globals().items()
@@ -179,7 +179,7 @@ class LuaState:
         self._check_usable()
         if function.state is not self:
             raise InternalError(f"{function!r} belongs to another Lua state")
-        with self._failures():
+        with self._translated_errors():
             converted = [self._bridge.to_lua(argument) for argument in arguments]
             return self._call(function, converted)
 
@@ -194,7 +194,7 @@ class LuaState:
         identifier = max(contexts, default=0) + 1
         contexts[identifier] = ctx
         try:
-            with self._failures():
+            with self._translated_errors():
                 opts = self._bridge.to_lua(options)
                 table = self._bridge.to_lua(ctx.fields)
                 table[b"options"] = opts
@@ -204,16 +204,16 @@ class LuaState:
 
     def _call(self, function: LuaFunction, arguments: list[Any]) -> LuaValue:
         host = self._host
-        if host.depth >= _DEEPEST_CALLS:
+        if host.depth >= _MAX_NESTED_CALLS:
             raise LuaScriptError(
-                f"calls from Python to Lua and back are nested more than {_DEEPEST_CALLS} deep"
+                f"calls from Python to Lua and back are nested more than {_MAX_NESTED_CALLS} deep"
             )
         host.depth += 1
         try:
             results = self._run(self._bridge.function(function), *arguments)
         finally:
             host.depth -= 1
-        value = self._finish(results, entered_at=function.where)
+        value = self._first_result(results, entered_at=function.where)
         return self._bridge.to_python(self, value, name="the result")
 
     @contextlib.contextmanager
@@ -237,7 +237,7 @@ class LuaState:
             raise self._host.ended_by
 
     @contextlib.contextmanager
-    def _failures(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """Translate the errors of lupa itself: a stop, or too little memory to convert a value."""
         try:
             yield
@@ -246,9 +246,11 @@ class LuaState:
             if self._host.ended_by is not None:
                 raise self._host.ended_by from None
             out_of_memory = isinstance(error, lua54.LuaMemoryError)
-            raise self._error(OUT_OF_MEMORY if out_of_memory else _first_lines(error), []) from None
+            raise self._error(
+                OUT_OF_MEMORY if out_of_memory else _without_traceback(error), []
+            ) from None
 
-    def _finish(self, results: Any, *, entered_at: str = "") -> Any:
+    def _first_result(self, results: Any, *, entered_at: str = "") -> Any:
         """Return the first result of a protected call, or raise its error."""
         if self._host.ended_by is not None:
             raise self._host.ended_by
@@ -264,7 +266,7 @@ class LuaState:
             text,
             frames,
             files=self._host.files,
-            cause=self._host.remembered,
+            cause=self._host.last_error,
             memory_limit=self._settings.memory_limit,
         )
         if not error.frames and entered_at:
@@ -274,12 +276,12 @@ class LuaState:
         return error
 
 
-def _shown(path: Path) -> Origin:
-    return Origin(Path(displayed(str(path))))
+def _origin(path: Path) -> Origin:
+    return Origin(Path(display_path(str(path))))
 
 
-def _first_lines(error: Exception) -> str:
+def _without_traceback(error: Exception) -> str:
     """Return the message of an error of lupa without the traceback that lupa appends."""
-    said = error.args[0] if error.args else ""
-    text = decode(said) if isinstance(said, bytes) else str(said)
+    raw = error.args[0] if error.args else ""
+    text = decode(raw) if isinstance(raw, bytes) else str(raw)
     return text.partition("\nstack traceback:")[0]

@@ -66,7 +66,7 @@ class PhaseAccess:
     """What the Lua code of one phase may access.
 
     `may_read` decides about files in `recipe_dir` that were not read while loading. `on_write` is
-    called before a file is written, and may raise. `on_say` receives the level and text of
+    called before a file is written, and may raise. `on_output` receives the level and text of
     everything that is printed and logged. `on_clock` is called when the clock is read.
     """
 
@@ -75,7 +75,7 @@ class PhaseAccess:
     recipe_dir: Path
     may_read: Callable[[Path], bool]
     on_write: Callable[[str], None] | None = None
-    on_say: Callable[[str, str], None] | None = None
+    on_output: Callable[[str, str], None] | None = None
     on_clock: Callable[[], None] | None = None
 
 
@@ -97,9 +97,9 @@ class FileAccess:
         return self._phase is not None
 
     @property
-    def on_say(self) -> Callable[[str, str], None] | None:
+    def on_output(self) -> Callable[[str, str], None] | None:
         """What receives printed and logged text in this phase; None for that of the settings."""
-        return self._phase.on_say if self._phase is not None else None
+        return self._phase.on_output if self._phase is not None else None
 
     @contextlib.contextmanager
     def phase(self, access: PhaseAccess) -> Iterator[None]:
@@ -126,7 +126,7 @@ class FileAccess:
         elif self._phase.on_clock is not None:
             self._phase.on_clock()
 
-    def note_said(self) -> None:
+    def note_output(self) -> None:
         """Record that text was printed or logged: while loading, each load has to repeat this."""
         if self._phase is None:
             self.reads.lasting = False

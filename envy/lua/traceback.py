@@ -16,13 +16,13 @@ _LONGEST_NAME = 59  # LUA_IDSIZE of Lua 5.4, without the NUL
 OUT_OF_MEMORY = "not enough memory"
 
 
-def shortened(name: str) -> str:
+def abbreviated(name: str) -> str:
     """Return the name of a file as Lua abbreviates it in error messages."""
     raw = name.encode("utf-8", "surrogateescape")
     return name if len(raw) <= _LONGEST_NAME else "..." + decode(raw[-(_LONGEST_NAME - 3) :])
 
 
-def text_for_lua(error: EnvyError) -> str:
+def message_for_lua(error: EnvyError) -> str:
     """Return the message of an error for Lua code: without the hint, which is for the user."""
     text = str(error)
     return text.removesuffix(f"\n  hint: {error.hint}") if error.hint else text
@@ -53,14 +53,14 @@ def script_error(
     function of Python raised; the result has it as its cause only if `text` contains its message.
     """
     message, blamed = _split(text, files)
-    visible = _from_blamed(blamed, frames)
+    visible = _frames_from(blamed, frames)
     if message == OUT_OF_MEMORY:
         return LuaScriptError(
             f"the Lua code used more than its limit of {memory_limit >> 20} MiB of memory",
             frames=visible,
             hint="write large data to files instead of keeping it in Lua",
         )
-    if cause is None or text_for_lua(cause) not in message:
+    if cause is None or message_for_lua(cause) not in message:
         return LuaScriptError(message, frames=visible)
     return LuaScriptError(message, frames=visible, cause=cause, hint=cause.hint)
 
@@ -77,7 +77,7 @@ def _split(text: str, files: dict[str, str]) -> tuple[str, LuaFrame | None]:
     return text, blamed
 
 
-def _from_blamed(blamed: LuaFrame | None, frames: Sequence[LuaFrame]) -> list[LuaFrame]:
+def _frames_from(blamed: LuaFrame | None, frames: Sequence[LuaFrame]) -> list[LuaFrame]:
     """Return the frames from the blamed line on; `error(text, 2)` blames the line of the caller."""
     if blamed is None:
         return list(frames)

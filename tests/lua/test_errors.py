@@ -16,7 +16,7 @@ from envy.errors import (
     Origin,
     ScriptFailed,
 )
-from envy.lua.traceback import shortened
+from envy.lua.traceback import abbreviated
 from envy.lua.values import CtxTable
 
 
@@ -168,7 +168,7 @@ def test_caught_by_pcall(bench):
     )
     ctx = CtxTable(functions={"run": _refuse})
     found = state.call_with_ctx(state.user_globals()["f"], ctx, {})
-    assert found == f"{shortened(str(bench.folder / 'recipe.lua'))}:3: script exited 2: make"
+    assert found == f"{abbreviated(str(bench.folder / 'recipe.lua'))}:3: script exited 2: make"
 
 
 def test_no_cause_for_another_error(bench):
