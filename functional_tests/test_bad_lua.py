@@ -20,18 +20,18 @@ NESTED = """
 BODIES = [
     (
         "os.exit()",
-        "FILE:3: os.exit is not there in recipes",
+        "FILE:3: os.exit is not available in recipes",
         "end a phase by returning, or with error(…)",
     ),
-    ("os.exit(0, true)", "FILE:3: os.exit is not there in recipes"),
+    ("os.exit(0, true)", "FILE:3: os.exit is not available in recipes"),
     (
         'os.execute("ls")',
-        "FILE:3: os.execute is not there in recipes",
+        "FILE:3: os.execute is not available in recipes",
         "run programs with ctx.run in a phase",
     ),
     (
         'io.popen("ls")',
-        "FILE:3: io.popen is not there in recipes",
+        "FILE:3: io.popen is not available in recipes",
         "run programs with ctx.run in a phase",
     ),
     ('error("my words")', "FILE:3: my words"),
@@ -41,7 +41,7 @@ BODIES = [
     ("local function f() return 1 + f() end f()", "FILE:3 (in f): stack overflow"),
     (
         "local s = ('x'):rep(1 << 29) .. ('y'):rep(1 << 29)",
-        "Lua code used more memory than the 512 MiB",
+        "the Lua code used more than its limit of 512 MiB",
         "write large data to files",
     ),
     (
@@ -137,7 +137,7 @@ def test_mistakes_in_phases_leave_nothing(bodies):
 
 
 LOADING = [
-    ("os.exit(0)", "FILE:2: os.exit is not there in recipes", "recipe_fetch failed"),
+    ("os.exit(0)", "FILE:2: os.exit is not available in recipes", "recipe_fetch failed"),
     (
         "while x do",
         "FILE:3: 'end' expected (to close 'while' at line 2) near <eof>",

@@ -82,7 +82,7 @@ def test_a_removed_current_directory(project):
         ),
         ("packages = nil + 1", "envy.lua:1: attempt to perform arithmetic on a nil value", ""),
         ('error("my words")', "envy.lua:1: my words", ""),
-        ("\x1bLua…", "envy.lua: compiled Lua; envy takes its text", ""),
+        ("\x1bLua…", "envy.lua: the file is compiled Lua; envy loads only Lua source text", ""),
         ('require_envy = ">=0"', "envy.lua: the manifest has no `packages`", "packages = {"),
         (
             '\npackage = { "local.a@r1" }',

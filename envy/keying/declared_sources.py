@@ -96,7 +96,7 @@ def ask_for_sources(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> Fetch
         recipe_dir=Path(recipe.loaded.recipe_dir.anchor),
         may_read=judge,
         on_write=refuse,
-        on_say=lambda level, message: said.append((level, message)),
+        on_output=lambda level, message: said.append((level, message)),
         on_clock=note_clock,
     )
     try:

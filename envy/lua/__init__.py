@@ -1,1 +1,1 @@
-"""Lua: states, the conversion of values, what recipes may do, and where things stand in a file."""
+"""Lua: states, the conversion of values, the sandbox, and the positions of tables in a file."""

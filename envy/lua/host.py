@@ -1,6 +1,6 @@
-"""The Python half of a Lua state: its rules, its ctx tables, and how its running ends.
+"""The Python half of a Lua state: its settings, its ctx tables, and the reason why it ended.
 
-Owns what the functions in surface.py share. Calls no Lua.
+Owns the data that the functions in natives.py share. Never calls Lua code.
 """
 
 import os
@@ -10,17 +10,18 @@ from typing import Any
 from envy.errors import Cancelled, EnvyError, InternalError
 from envy.interpreter import give_way
 from envy.lua.sandbox import FileAccess, SandboxSettings
-from envy.lua.traceback import shortened
+from envy.lua.traceback import abbreviated
 from envy.lua.values import Bridge, CtxTable, FunctionOwner, LuaValue, encode
 
-_POLLS_PER_TURN = 32  # of the count hook: some 16 ms of Lua
+_POLLS_PER_TURN = 32  # calls of the count hook: about 16 ms of Lua
 
 
 class Host:
-    """What one state's Lua code can reach of envy, and how its running ends.
+    """The data and conversions behind the natives of one Lua state.
 
-    Lua holds Python functions, which Python's collector cannot see. They know this object by a weak
-    reference only, and it knows the state by one, so that a dropped state is freed at once.
+    Lua holds references to Python functions, and Python's garbage collector cannot see them. These
+    functions hold only a weak reference to the host, and the host holds only a weak reference to
+    the state, so that a dropped state is freed at once.
     """
 
     __slots__ = (
@@ -33,7 +34,7 @@ class Host:
         "depth",
         "ended_by",
         "files",
-        "remembered",
+        "last_error",
         "runtime",
         "settings",
         "unpark",
@@ -49,31 +50,31 @@ class Host:
         self.bridge: Bridge | None = None
         self.contexts: dict[int, CtxTable] = {}
         self.files: dict[str, str] = {}
-        self.remembered: EnvyError | None = None
+        self.last_error: EnvyError | None = None
         self.ended_by: BaseException | None = None
         self._polls = 0
 
     def to_python(self, value: Any, *, name: str) -> LuaValue:
-        """What a value of this state is in Python."""
+        """Return a value of this state as a Python value."""
         state = self._state()
         if state is None or self.bridge is None:
             raise InternalError("a value of a closed Lua state was used")
         return self.bridge.to_python(state, value, name=name)
 
     def to_lua(self, value: object) -> Any:
-        """What a Python value is in this state."""
+        """Return a Python value as a value of this state."""
         if self.bridge is None:
             raise InternalError("a closed Lua state was used")
         return self.bridge.to_lua(value)
 
     def source_name(self, path: str) -> bytes:
-        """The name of a file for Lua, remembered so that positions in messages can be read back."""
-        shown = displayed(path)
-        self.files[shortened(shown)] = shown
+        """Return the chunk name of a file, and store it to resolve positions in error messages."""
+        shown = display_path(path)
+        self.files[abbreviated(shown)] = shown
         return b"@" + encode(shown)
 
     def poll(self) -> bool:
-        """Whether to stop; asked by the count hook, again and again while Lua code runs."""
+        """Whether to stop; the count hook calls this regularly while Lua code runs."""
         self._polls += 1
         if self._polls % _POLLS_PER_TURN == 0:
             give_way()
@@ -82,10 +83,10 @@ class Host:
         return self.ended_by is not None
 
 
-def displayed(path: str) -> str:
-    """A path as messages show it: relative to the current directory if it is below that."""
+def display_path(path: str) -> str:
+    """Return a path as messages show it: relative to the current directory if it lies below it."""
     try:
-        below = os.getcwd() + os.sep  # noqa: PTH109 — text is wanted
+        below = os.getcwd() + os.sep  # noqa: PTH109 — needs text
     except OSError:
         return path
     return path.removeprefix(below)

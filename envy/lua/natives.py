@@ -1,8 +1,8 @@
-"""What Lua code can call: `envy.*`, files and variables, modules, and the functions of the ctx.
+"""The Python functions that Lua code can call: for `envy.*`, files, variables, modules and the ctx.
 
-Owns the table of functions behind the prelude's `native`. Each answers (True, values…), or raises:
-an EnvyError becomes a Lua error that can be caught there; anything else, and Cancelled, ends the
-state for good and comes out of Python's call into Lua as itself.
+Owns the table of functions behind `native` in the prelude. Each function returns (True, values…) or
+raises. An EnvyError becomes a Lua error that Lua code can catch. Cancelled and all other exceptions
+end the state for good, and the Python call into Lua raises them unchanged.
 """
 
 import inspect
@@ -16,7 +16,7 @@ from typing import Any
 from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
 from envy.lua.host import Host
 from envy.lua.sandbox import ABSENT
-from envy.lua.traceback import text_for_lua
+from envy.lua.traceback import message_for_lua
 from envy.lua.values import CtxTable, LuaValue, decode, encode
 from envy.suggest import did_you_mean, nearest
 
@@ -25,24 +25,24 @@ _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 
 
 def callbacks(host: Host) -> tuple[Callable[..., Any], ...]:
-    """The functions that the prelude is given: `native`, `poll`, `lift` and `limit`."""
+    """Return the functions that the prelude receives: `native`, `poll`, `lift` and `limit`."""
     reference = weakref.ref(host)
     return _native(reference), _poll(reference), _lift(reference), _limit(reference)
 
 
 def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
     def native(name: bytes, *arguments: Any) -> Answer:
-        living = reference()
-        if living is None:
+        host = reference()
+        if host is None:
             return (None,)
         try:
-            return _NATIVES[name](living, *arguments)
+            return _NATIVES[name](host, *arguments)
         except Cancelled as error:
-            living.ended_by = error
+            host.ended_by = error
         except EnvyError as error:
-            return False, encode(text_for_lua(error))
-        except BaseException as error:  # noqa: BLE001 — call() raises it again, on Lua's other side
-            living.ended_by = error
+            return False, encode(message_for_lua(error))
+        except BaseException as error:  # noqa: BLE001 — call() raises it again
+            host.ended_by = error
         return (None,)
 
     return native
@@ -50,12 +50,12 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
 
 def _poll(reference: "weakref.ref[Host]") -> Callable[[], bool]:
     def poll() -> bool:
-        living = reference()
+        host = reference()
         try:
-            return living is None or living.poll()
+            return host is None or host.poll()
         except BaseException as error:  # noqa: BLE001 — as above
-            if living is not None:
-                living.ended_by = error
+            if host is not None:
+                host.ended_by = error
             return True
 
     return poll
@@ -63,22 +63,22 @@ def _poll(reference: "weakref.ref[Host]") -> Callable[[], bool]:
 
 def _lift(reference: "weakref.ref[Host]") -> Callable[[], None]:
     def lift() -> None:
-        if living := reference():
-            living.runtime.set_max_memory(0)
+        if host := reference():
+            host.runtime.set_max_memory(0)
 
     return lift
 
 
 def _limit(reference: "weakref.ref[Host]") -> Callable[[], None]:
     def limit() -> None:
-        if living := reference():
-            living.runtime.set_max_memory(living.settings.memory_limit)
+        if host := reference():
+            host.runtime.set_max_memory(host.settings.memory_limit)
 
     return limit
 
 
 def _text(value: Any, index: int, function: str) -> str:
-    """An argument that must be a string (or a number, which Lua takes for one)."""
+    """Return an argument that must be a string, or a number, which Lua converts to a string."""
     if isinstance(value, bytes):
         return decode(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -87,7 +87,7 @@ def _text(value: Any, index: int, function: str) -> str:
 
 
 def _parked(host: Host, name: bytes) -> Answer:
-    """A call whose arguments hold tables or functions, which are fetched here (see the prelude)."""
+    """Carry out a call whose arguments include tables or functions: see `parked` in the prelude."""
     _, *arguments = host.unpark()
     return _NATIVES[name](host, *arguments)
 
@@ -97,17 +97,17 @@ def _parked(host: Host, name: bytes) -> Answer:
 
 def _log(host: Host, level: bytes, message: bytes) -> Answer:
     if level != b"debug":
-        host.access.note_said()
-    say = host.access.on_say or host.settings.on_log
-    say(decode(level), decode(message))
+        host.access.note_output()
+    log = host.access.on_output or host.settings.on_log
+    log(decode(level), decode(message))
     return (True,)
 
 
 def _stdout(host: Host, message: bytes) -> Answer:
-    host.access.note_said()
-    say = host.access.on_say
-    if say is not None:
-        say("stdout", decode(message))
+    host.access.note_output()
+    log = host.access.on_output
+    if log is not None:
+        log("stdout", decode(message))
     else:
         host.settings.on_stdout(decode(message))
     return (True,)
@@ -118,11 +118,11 @@ def _stdout(host: Host, message: bytes) -> Answer:
 
 def _open(host: Host, path: Any = None, mode: Any = None, *_: Any) -> Answer:
     name = _text(path, 1, "io.open")
-    how = "r" if mode is None else _text(mode, 2, "io.open")
+    flags = "r" if mode is None else _text(mode, 2, "io.open")
     absolute = ""
-    if how.startswith(("r", "a")) and (how[0] == "r" or "+" in how):
+    if flags.startswith(("r", "a")) and (flags[0] == "r" or "+" in flags):
         absolute = host.access.for_reading(name)
-    if how[:1] in ("w", "a") or "+" in how:
+    if flags[:1] in ("w", "a") or "+" in flags:
         absolute = host.access.for_writing(name)
     if not absolute:
         raise LuaScriptError("bad argument #2 to 'open' (invalid mode)")
@@ -146,7 +146,7 @@ def _clock(host: Host) -> Answer:
 def _absent(_host: Host, library: bytes, key: Any) -> Answer:
     name = f"{decode(library)}.{decode(key) if isinstance(key, bytes) else key}"
     if remedy := ABSENT.get(name):
-        raise LuaScriptError(f"{name} is not there in recipes: {remedy}")
+        raise LuaScriptError(f"{name} is not available in recipes: {remedy}")
     return True, None
 
 
@@ -158,7 +158,7 @@ def _module_files(name: str) -> tuple[str, ...]:
     return (f"{path}.lua", f"{path}/init.lua")
 
 
-def _found(host: Host, candidates: tuple[str, ...]) -> Answer:
+def _find_source(host: Host, candidates: tuple[str, ...]) -> Answer:
     for candidate in candidates:
         if found := host.access.source(candidate):
             content, path = found
@@ -167,7 +167,7 @@ def _found(host: Host, candidates: tuple[str, ...]) -> Answer:
 
 
 def without_shebang(content: bytes) -> bytes:
-    """Lua text as its own loader of files would take it: no byte order mark, no `#!` line."""
+    """Return Lua text without a byte order mark and with a `#!` line commented out, as Lua does."""
     content = content.removeprefix(b"\xef\xbb\xbf")
     return b"--" + content if content.startswith(b"#") else content
 
@@ -177,27 +177,29 @@ def _module(host: Host, name: Any = None, *_: Any) -> Answer:
     if host.access.in_phase:
         raise LuaScriptError(
             f"module '{module}' was not loaded with the file: require it outside of functions, "
-            "since modules are part of the recipe's key"
+            "because modules are part of the recipe's key"
         )
     candidates = _module_files(module)
-    answer = _found(host, candidates)
+    answer = _find_source(host, candidates)
     if answer[1] is None:
-        raise LuaScriptError(f"module '{module}' not found: no {' or '.join(candidates)} beside it")
+        raise LuaScriptError(
+            f"module '{module}' not found: no {' or '.join(candidates)} beside the file"
+        )
     return answer
 
 
 def _source(host: Host, path: Any = None, *_: Any) -> Answer:
     name = _text(path, 1, "dofile")
-    answer = _found(host, (name,))
+    answer = _find_source(host, (name,))
     if answer[1] is None:
-        return True, None, encode(f"cannot open {name}: no such file beside the loaded one")
+        return True, None, encode(f"cannot open {name}: no such file beside the loaded file")
     return answer
 
 
 def _environment(host: Host, name: Any = None, *_: Any) -> Answer:
     module = _text(name, 1, "envy.loadenv")
     candidates = (module,) if module.endswith(".lua") else _module_files(module)
-    answer = _found(host, candidates)
+    answer = _find_source(host, candidates)
     if answer[1] is None:
         raise LuaScriptError(f"envy.loadenv: no {' or '.join(candidates)} beside the loaded file")
     return answer
@@ -212,7 +214,7 @@ def _per_platform(host: Host, *keys: Any) -> Answer:
     matching = [name for name in names if platform.matches(name)]
     if not matching:
         raise LuaScriptError(
-            f"envy.per_platform has nothing for {platform.tag}; "
+            f"envy.per_platform has no value for {platform.tag}; "
             f"its keys are {', '.join(names) or 'none'}"
         )
     return True, encode(max(matching, key=lambda name: "-" in name))
@@ -227,10 +229,10 @@ def _template(host: Host, text: Any = None, values: Any = None, *_: Any) -> Answ
 
 
 def fill_template(text: str, values: Mapping[str, object]) -> str:
-    """The text with each `{{name}}` replaced by the value of that name.
+    """Return the text with each `{{name}}` replaced by the value of that name.
 
     Raises:
-        LuaScriptError: there is no such value, or it is neither text, number nor boolean.
+        LuaScriptError: there is no such value, or it is not text, a number or a boolean.
     """
 
     def value_of(match: re.Match[str]) -> str:
@@ -242,7 +244,7 @@ def fill_template(text: str, values: Mapping[str, object]) -> str:
         if value is None:
             near = did_you_mean(match[1], map(str, values))
             raise LuaScriptError(f"{match[0]} has no value{'; ' if near else ''}{near}")
-        raise LuaScriptError(f"the value of {match[0]} is neither text, a number nor a boolean")
+        raise LuaScriptError(f"the value of {match[0]} is not text, a number or a boolean")
 
     return _PLACEHOLDER.sub(value_of, text)
 
@@ -255,16 +257,20 @@ def _path_function(name: str, function: Callable[[str], str]) -> Callable[..., A
 
 
 def _path_join(_host: Host, *parts: Any) -> Answer:
-    words = [_text(part, index, "envy.path.join") for index, part in enumerate(parts, 1)]
-    return True, encode(os.path.join(*words) if words else "")  # noqa: PTH118 — keeps `a/` and `./`
+    names = [_text(part, index, "envy.path.join") for index, part in enumerate(parts, 1)]
+    return True, encode(os.path.join(*names) if names else "")  # noqa: PTH118 — keeps `a/` and `./`
 
 
 # ------------------------------------------------------------------ ctx and other callables
 
 
 def _field(host: Host, identifier: int, key: Any) -> Answer:
-    """Whether a name that the ctx table does not hold is a function of it (an error if unknown)."""
-    ctx = _living_ctx(host, identifier)
+    """Return whether a name that is missing from the ctx table is one of its functions.
+
+    Raises:
+        LuaScriptError: the name is unknown or not available in this phase, or the phase has ended.
+    """
+    ctx = _active_ctx(host, identifier)
     name = decode(key) if isinstance(key, bytes) else str(key)
     if name in ctx.functions:
         return True, True
@@ -278,7 +284,7 @@ def _field(host: Host, identifier: int, key: Any) -> Answer:
     )
 
 
-def _living_ctx(host: Host, identifier: int) -> CtxTable:
+def _active_ctx(host: Host, identifier: int) -> CtxTable:
     ctx = host.contexts.get(identifier)
     if ctx is None:
         raise LuaScriptError("this ctx belongs to a phase that has ended")
@@ -287,7 +293,7 @@ def _living_ctx(host: Host, identifier: int) -> CtxTable:
 
 def _ctx(host: Host, identifier: int, key: bytes, *arguments: Any) -> Answer:
     name = decode(key)
-    function = _living_ctx(host, identifier).functions[name]
+    function = _active_ctx(host, identifier).functions[name]
     return _invoke(host, function, f"ctx.{name}", arguments)
 
 
@@ -309,11 +315,11 @@ def _invoke(
     except Cancelled:
         raise
     except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        host.remembered = EnvyError(f"{name}: {error.strerror or error}{place}")
-        raise host.remembered from error
+        path = f": {error.filename}" if error.filename else ""
+        host.last_error = EnvyError(f"{name}: {error.strerror or error}{path}")
+        raise host.last_error from error
     except EnvyError as error:
-        host.remembered = error
+        host.last_error = error
         raise
 
 
@@ -321,7 +327,7 @@ def _apply(function: Callable[..., object], name: str, arguments: list[LuaValue]
     try:
         return function(*arguments)
     except TypeError:
-        # An author's missing argument and a bug of ours are both a TypeError.
+        # Both a missing argument in Lua code and a bug in envy raise a TypeError.
         try:
             inspect.signature(function).bind(*arguments)
         except TypeError as error:

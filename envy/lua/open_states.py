@@ -1,8 +1,8 @@
-"""How many Lua states may stay open between the phases of their recipes.
+"""The limit on Lua states that stay open between the phases of their recipes.
 
-A state is some 70 kB. Those of so many recipes are kept open; beyond that a state is closed
-when its recipe is loaded, and made again when the recipe's turn to work comes. Counted, not timed:
-which recipes they are follows from the order in which they were loaded, and changes no outcome.
+A state takes some 70 kB. Up to the limit, states stay open; beyond it, a state is closed once its
+recipe is loaded, and created again when the recipe has work to do. The limit is a count, not a
+time: which states stay open depends on the order in which recipes load, and changes no result.
 """
 
 import threading
@@ -11,7 +11,7 @@ MOST_OPEN = 2000
 
 
 class LuaRoom:
-    """Room for a number of states; one for a whole run."""
+    """The number of open states and its limit, shared by a whole run."""
 
     __slots__ = ("_lock", "_open", "_size", "made_again")
 
@@ -19,27 +19,29 @@ class LuaRoom:
         self._size = size
         self._open = 0
         self._lock = threading.Lock()
-        self.made_again = 0  # states that were closed for want of room, and made a second time
+        self.made_again = (
+            0  # states that were closed because of the limit and created a second time
+        )
 
     def take(self) -> bool:
-        """Whether one more state may stay open; it counts from now on, if so."""
+        """Count one more state if it may stay open, and return whether it may."""
         with self._lock:
             fits = self._open < self._size
             self._open += fits
             return fits
 
     def exceed(self) -> None:
-        """Count a state whose recipe works now, and has to have it."""
+        """Count a state that its recipe needs and that was therefore created again."""
         with self._lock:
             self._open += 1
             self.made_again += 1
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether more are open than there is room for, so that who rests should close its own."""
+        """Whether too many states are open, so that a recipe without work should close its own."""
         return self._open > self._size
 
     def give_back(self) -> None:
-        """A state was closed."""
+        """Record that a counted state was closed."""
         with self._lock:
             self._open -= 1

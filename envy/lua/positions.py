@@ -1,7 +1,7 @@
-"""Finds the lines of a table in the text of a Lua file, so that errors can name them.
+"""The line numbers of a table in the text of a Lua file, for error messages.
 
-Owns a tokenizer, no parser: Lua itself has accepted the text already, and a caller trusts what is
-found here only if the number of elements is that of the table which Lua made.
+Owns a tokenizer, not a parser: Lua has already accepted the text, and callers trust a result only
+if it has as many elements as the table that Lua created.
 """
 
 import re
@@ -25,13 +25,13 @@ _OPENS_BLOCK = frozenset({"function", "if", "do", "repeat"})
 _CLOSES_BLOCK = frozenset({"end", "until"})
 _OPENING = frozenset("({[")
 _CLOSING = frozenset(")}]")
-# A name after one of these is not assigned to as a global, or not alone.
+# A name after one of these is not assigned as a global, or not as the only target.
 _NOT_GLOBAL_AFTER = frozenset({".", ":", ",", "local", "function", "goto", "for"})
 
 
 @dataclass(frozen=True, slots=True)
 class ElementPosition:
-    """Where a positional element stands; `fields` is None when it is not written as a table."""
+    """The line of a positional element; `fields` is None if it is not a table constructor."""
 
     line: int
     fields: Mapping[str, int] | None = None
@@ -39,7 +39,7 @@ class ElementPosition:
 
 @dataclass(frozen=True, slots=True)
 class TablePositions:
-    """The lines (from 1) of a table that is assigned to a global variable."""
+    """The line numbers, counted from 1, of a table that is assigned to a global variable."""
 
     line: int
     elements: tuple[ElementPosition, ...] = ()
@@ -53,7 +53,7 @@ class _Token(NamedTuple):
 
 
 def locate_table(text: str, variable: str) -> TablePositions | None:
-    """The positions in `variable = { … }`, the last such assignment outside of all blocks."""
+    """Return the positions in the last `variable = { … }` outside all blocks, or None."""
     if variable not in text:
         return None
     tokens = list(_tokens(text))
@@ -76,7 +76,7 @@ def locate_table(text: str, variable: str) -> TablePositions | None:
 
 
 class _Lines:
-    """Line numbers of places in a text."""
+    """The line numbers of tokens in a text."""
 
     def __init__(self, text: str) -> None:
         self._ends = [match.start() for match in re.finditer("\n", text)]
@@ -94,7 +94,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _find_assignment(tokens: list[_Token], variable: str) -> int | None:
-    """The index of the variable's name in its last assignment of a table at the top level."""
+    """Return the index of the variable's name in its last assignment of a table at top level."""
     found = None
     blocks = brackets = 0
     for index, token in enumerate(tokens):
@@ -118,7 +118,7 @@ def _assigns(tokens: list[_Token], index: int) -> bool:
 
 
 def _matching(tokens: list[_Token], opening: int) -> int | None:
-    """The index of the bracket that closes the one at `opening`."""
+    """Return the index of the bracket that closes the one at `opening`."""
     depth = 0
     for index in range(opening, len(tokens)):
         if tokens[index].kind == "sign":
@@ -130,14 +130,14 @@ def _matching(tokens: list[_Token], opening: int) -> int | None:
 
 
 def _split(tokens: list[_Token], opening: int, closing: int) -> Iterator[tuple[int, int]]:
-    """The (first, one past last) tokens of each field between two braces."""
+    """Yield the indexes of the first token and past the last token of each field in braces."""
     depth = blocks = 0
     separators = [opening]
     for index in range(opening + 1, closing):
         token = tokens[index]
         if token.kind == "sign":
             depth += (token.text in _OPENING) - (token.text in _CLOSING)
-            # Inside of a function's body a `,` or `;` separates other things.
+            # Inside the body of a function, a `,` or `;` does not separate fields.
             if depth == 0 and blocks == 0 and token.text in (",", ";"):
                 separators.append(index)
         elif token.kind == "name":
@@ -148,7 +148,7 @@ def _split(tokens: list[_Token], opening: int, closing: int) -> Iterator[tuple[i
 
 
 def _field_name(tokens: list[_Token], first: int, last: int) -> str | None:
-    """The name in `name = …` or `["name"] = …`."""
+    """Return the name in `name = …` or `["name"] = …`, or None."""
     words = [token.text for token in tokens[first : min(last, first + 4)]]
     if tokens[first].kind == "name" and words[1:2] == ["="]:
         return words[0]
@@ -159,7 +159,7 @@ def _field_name(tokens: list[_Token], first: int, last: int) -> str | None:
 
 
 def _is_keyed(tokens: list[_Token], first: int, last: int) -> bool:
-    """Whether a field is `[…] = …`, whose key is an expression."""
+    """Whether a field has the form `[…] = …`, with an expression as its key."""
     if tokens[first].text != "[":
         return False
     closing = _matching(tokens, first)

@@ -1,21 +1,22 @@
--- What every state runs before the first line of an author's file: it takes away what recipes may
--- not reach, and puts in its place what is recorded, sorted, stoppable and explained.
+-- Every state runs this file before the first line of an author's file. It removes the functions
+-- that recipes must not use, and replaces others with versions that are recorded, sorted and
+-- stoppable.
 --
 -- Guarantees
---   No value of Python is reachable. `native` and `poll` are upvalues, and `debug`, which could look
---   into those, is gone.
---   Once a state is stopped nothing can catch that: each function of Lua that turns an error into a
---   result (pcall, xpcall, resume, wrap, close, load with a reader) raises it again. Finalizers, in
---   which Lua runs no hooks, cannot be set.
+--   No Python value is reachable. `native` and `poll` are upvalues, and `debug`, which could read
+--   upvalues, is removed.
+--   No code can catch a stop: each function of Lua that turns an error into a result (pcall,
+--   xpcall, resume, wrap, close, load with a reader) raises it again. Finalizers, in which Lua runs
+--   no hooks, cannot be set.
+--   The globals of an author are a separate table. lupa reads the real globals without protection
+--   at each call: a metatable there, or a different `debug`, would end the process.
+--   The memory limit applies while Lua code runs, and never while a value is converted to or from
+--   Python: there a Lua error would jump over Python's own frames, or end the process. `lift` and
+--   `limit` take and return no values.
 --
---   An author's globals are a table of their own. lupa reads the real ones without protection at each
---   call: a metatable there, or another `debug`, would end the process.
---   The memory limit holds while Lua code runs and never while a value crosses to or from Python:
---   there Lua's error would jump over Python's own frames, or end the process. `lift` and `limit`
---   cross with no value.
---
--- `native(name, ...)` answers true and results, false and a message, or nil: the state is stopped.
--- The file is compiled without debug information, so that its own functions never show in a trace.
+-- `native(name, ...)` returns true and results, or false and a message, or nil if the state is
+-- stopped. This file is compiled without debug information, so that its functions never appear in a
+-- trace.
 
 local native, poll, lift, limit, constants = ...
 
@@ -29,10 +30,10 @@ local getinfo, sethook = debug.getinfo, debug.sethook
 local concat, move, pack, sort, unpack = table.concat, table.move, table.pack, table.sort, table.unpack
 
 local STOPPED <const> = "the run was stopped"
-local INSTRUCTIONS <const> = 100000 -- between two looks at whether to stop; about half a millisecond
-local MOST_VALUES <const> = 2000000 -- in one table that goes to Python; shared tables count each time
+local INSTRUCTIONS <const> = 100000 -- between two calls of `poll`; about half a millisecond
+local MOST_VALUES <const> = 2000000 -- in a table passed to Python; a shared table counts each time
 local stopped = false
-local environment = {} -- the globals of the author's files; filled in at the end
+local environment = {} -- the globals of the author's files; filled at the end
 
 local function limited(...)
   limit()
@@ -49,12 +50,13 @@ local function all_plain(...)
   return true
 end
 
--- A table or function that lupa hands to Python inside of a coroutine is tied to that coroutine,
--- and freeing it when the coroutine is gone would write to freed memory. So Python fetches those by
--- a call of its own, `unpark`, which runs on the main thread of the state.
+-- lupa ties a table or function that is passed to Python inside a coroutine to that coroutine, and
+-- releasing the value after the coroutine has been freed would write to freed memory. Therefore
+-- Python fetches such values with a separate call, `unpark`, which runs on the main thread of the
+-- state.
 local parked = {}
 
-local function consult(name, ...)
+local function call_native(name, ...)
   lift()
   if all_plain(...) then return limited(native(name, ...)) end
   parked[#parked + 1] = pack(...)
@@ -77,7 +79,7 @@ local function hook()
 end
 sethook(hook, "", INSTRUCTIONS)
 
--- `level` counts from here, as `error` does; a caller that returns the result of `ask` directly is
+-- `level` counts from here, as for `error`; a caller that returns the result of `ask` directly is
 -- replaced by it (a tail call) and has no level of its own.
 local function answer(level, ok, ...)
   if ok then return ... end
@@ -86,33 +88,33 @@ local function answer(level, ok, ...)
 end
 
 local function ask(level, name, ...)
-  return answer(level, consult(name, ...))
+  return answer(level, call_native(name, ...))
 end
 
 local function bind(name)
-  return function(...) return answer(2, consult(name, ...)) end
+  return function(...) return answer(2, call_native(name, ...)) end
 end
 
--- ---------------------------------------------------------------- errors cannot hide a stop
+-- ---------------------------------------------------------------- no code can catch a stop
 
-local function settle(...)
+local function unless_stopped(...)
   if stopped then error(STOPPED, 0) end
   return ...
 end
 
-function _G.pcall(f, ...) return settle(pcall(f, ...)) end
+function _G.pcall(f, ...) return unless_stopped(pcall(f, ...)) end
 
 function _G.xpcall(f, handler, ...)
   local function guarded(problem)
     if stopped then return problem end
     return handler(problem)
   end
-  return settle(xpcall(f, guarded, ...))
+  return unless_stopped(xpcall(f, guarded, ...))
 end
 
 function _G.load(chunk, name, _, ...)
-  if select("#", ...) > 0 then return settle(load(chunk, name, "t", ...)) end
-  return settle(load(chunk, name, "t", environment))
+  if select("#", ...) > 0 then return unless_stopped(load(chunk, name, "t", ...)) end
+  return unless_stopped(load(chunk, name, "t", environment))
 end
 
 local function create_stoppable(f)
@@ -122,8 +124,8 @@ local function create_stoppable(f)
 end
 coroutine.create = create_stoppable
 
-function coroutine.resume(thread, ...) return settle(resume(thread, ...)) end
-function coroutine.close(thread) return settle(close(thread)) end
+function coroutine.resume(thread, ...) return unless_stopped(resume(thread, ...)) end
+function coroutine.close(thread) return unless_stopped(close(thread)) end
 
 local function unwrap(thread, ok, ...)
   if ok then return ... end
@@ -139,12 +141,12 @@ end
 
 function _G.setmetatable(value, metatable)
   if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
-    error("__gc cannot be used in recipes: close things explicitly, or with <close>", 2)
+    error("__gc cannot be used in recipes: close files explicitly, or with <close>", 2)
   end
   return setmetatable(value, metatable)
 end
 
--- ---------------------------------------------------------------- order does not depend on hashes
+-- ---------------------------------------------------------------- order is independent of hashes
 
 function _G.pairs(value)
   local metatable = metatable_of(value)
@@ -186,7 +188,7 @@ function _G.pairs(value)
       position = position + 1
       local key = keys[position]
       local found = rawget(value, key)
-      if found ~= nil then return key, found end -- else removed by the loop's body
+      if found ~= nil then return key, found end -- else the loop body removed it
     end
   end, value, nil
 end
@@ -197,13 +199,13 @@ function _G.collectgarbage(option)
   if option == nil or option == "collect" or option == "count" then
     return collectgarbage(option)
   end
-  error("collectgarbage can only collect and count in recipes", 2)
+  error("collectgarbage can only 'collect' and 'count' in recipes", 2)
 end
 
 -- ---------------------------------------------------------------- files and the machine
 
 local open, lines, remove, rename = io.open, io.lines, os.remove, os.rename
-metatable_of(io.stdout).__metatable = "file" -- its __gc must stay what it is
+metatable_of(io.stdout).__metatable = "file" -- protects its __gc
 
 for _, name in next, { "popen", "tmpfile", "input", "output", "read", "write", "stdin", "stdout", "stderr" } do
   io[name] = nil
@@ -239,11 +241,11 @@ os.getenv = bind "getenv"
 
 local seed = math.randomseed
 function math.randomseed(...)
-  if select("#", ...) == 0 then ask(2, "clock") end -- it takes the time, then
+  if select("#", ...) == 0 then ask(2, "clock") end -- the seed is then the time
   return seed(...)
 end
 
--- What depends on the time is told of, for nobody can see later that it would be another.
+-- Uses of the clock are recorded: nothing else shows later that a result depends on the time.
 for _, name in next, { "time", "date", "clock" } do
   local read = os[name]
   os[name] = function(...)
@@ -260,7 +262,7 @@ local absent = {
 setmetatable(io, absent)
 setmetatable(os, absent)
 
-local function log(level, message) return answer(2, consult("log", level, tostring(message))) end
+local function log(level, message) return answer(2, call_native("log", level, tostring(message))) end
 
 function _G.print(...)
   local words = { ... }
@@ -322,7 +324,7 @@ for _, name in next, { "join", "basename", "dirname", "stem", "extension" } do
   envy.path[name] = bind("path." .. name)
 end
 
-function envy.stdout(message) return answer(2, consult("stdout", tostring(message))) end
+function envy.stdout(message) return answer(2, call_native("stdout", tostring(message))) end
 envy.template = bind "template"
 
 function envy.join(...)
@@ -330,7 +332,7 @@ function envy.join(...)
   for i = 1, select("#", ...) do
     local list = select(i, ...)
     if type(list) ~= "table" then
-      error("envy.join takes lists, but argument " .. i .. " is a " .. type(list), 2)
+      error("envy.join takes lists, and argument " .. i .. " is a " .. type(list), 2)
     end
     for j = 1, #list do joined[count + j] = list[j] end
     count = count + #list
@@ -364,7 +366,7 @@ end
 _G._G = environment
 for name, value in next, _G do environment[name] = value end
 
--- ---------------------------------------------------------------- what Python calls
+-- ---------------------------------------------------------------- functions for Python
 
 local function trace(problem)
   if stopped then return problem end
@@ -412,7 +414,7 @@ end
 
 local visited = 0
 
--- Why a value cannot go to Python, and the place inside it; nothing if it can.
+-- Returns why a table cannot be converted for Python, and the path inside it; nothing if it can.
 local function survey(value, ancestors, depth)
   if ancestors[value] then return "a table that contains itself", "" end
   if depth > 200 then return "nested more than 200 deep", "" end
@@ -448,7 +450,7 @@ local function where(f)
 end
 
 local function make_function(identifier)
-  return function(...) return answer(2, consult("call", identifier, ...)) end
+  return function(...) return answer(2, call_native("call", identifier, ...)) end
 end
 
 local function make_ctx(identifier, ctx)
@@ -457,9 +459,9 @@ local function make_ctx(identifier, ctx)
       if not ask(3, "field", identifier, key) then return nil end
       local function call(...)
         if rawequal((...), self) then
-          return answer(2, consult("ctx", identifier, key, select(2, ...)))
+          return answer(2, call_native("ctx", identifier, key, select(2, ...)))
         end
-        return answer(2, consult("ctx", identifier, key, ...))
+        return answer(2, call_native("ctx", identifier, key, ...))
       end
       rawset(self, key, call)
       return call

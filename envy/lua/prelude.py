@@ -1,4 +1,4 @@
-"""The Lua text that makes a state a sandbox, compiled once per process.
+"""The Lua code that turns a state into a sandbox, compiled once per process.
 
 Owns `prelude.lua`. Loading compiled code is three times cheaper than compiling it for each state.
 """
@@ -13,7 +13,7 @@ _COMPILE = b"local text = ... return string.dump(assert(load(text, '=prelude', '
 
 @functools.cache
 def prelude_bytecode() -> bytes:
-    """The prelude as bytecode for this process's Lua, without debug information."""
+    """Return the prelude as bytecode for the Lua of this process, without debug information."""
     text = Path(__file__).with_name("prelude.lua").read_bytes()
     scratch = lua54.LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
     compiled: bytes = scratch.execute(_COMPILE, text)

@@ -1,11 +1,13 @@
-"""One Lua state: a sandbox into which an author's file is loaded and whose functions are called.
+"""A Lua state: a sandbox that loads the file of an author and whose functions can be called.
+
+Assumption
+  The caller uses a state in one thread at a time; the threads may differ over time.
 
 Guarantees
-  A state is used by one thread at a time (the caller's duty), by different ones over time.
-  What Lua code does wrong comes out as LuaScriptError, what a stop ends as Cancelled, and what a
-  Python function called from Lua raised besides EnvyError as itself; after the last two the state
-  is dead and each further use raises the same.
-  A state is made of nothing that is shared with another one.
+  An error in Lua code is raised as LuaScriptError, and a stop as Cancelled. An exception other than
+  EnvyError that a Python function called from Lua raises is raised unchanged. After a stop or such
+  an exception the state is dead: every further use raises the same exception.
+  States share no data with each other.
 """
 
 import contextlib
@@ -18,7 +20,7 @@ from lupa import lua54
 
 from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, Origin
 from envy.host.platform import Platform
-from envy.lua.host import Host, displayed
+from envy.lua.host import Host, display_path
 from envy.lua.natives import callbacks, without_shebang
 from envy.lua.prelude import prelude_bytecode
 from envy.lua.sandbox import FileAccess, PhaseAccess, ReadLog, SandboxSettings
@@ -44,20 +46,20 @@ __all__ = [
     "SandboxSettings",
 ]
 
-# Plain strings with a mark that no path has, so that a constant is told from a path.
+# Plain strings with a prefix that no path has, to distinguish a constant from a path.
 SHELL_CONSTANTS = {name: f"@shell:{name.lower()}" for name in ("BASH", "SH", "CMD", "POWERSHELL")}
 
 _SHELLS = {encode(name): encode(value) for name, value in SHELL_CONSTANTS.items()}
 
-# Each takes some ten frames of Python, which allows a thousand, and stack of the thread.
-_DEEPEST_CALLS = 40
+# Each call takes some ten frames of Python, which allows a thousand, and stack of the thread.
+_MAX_NESTED_CALLS = 40
 
 _COMPILED = b"\x1bLua"
 
 
 @functools.cache
 def _constants_of(platform: Platform) -> Mapping[bytes, bytes | None]:
-    """What every state of a run is told, made once."""
+    """Return the constants that all states of a run have in common."""
     return {
         b"ENVY_PLATFORM": encode(platform.os),
         b"ENVY_ARCH": encode(platform.arch),
@@ -68,7 +70,7 @@ def _constants_of(platform: Platform) -> Mapping[bytes, bytes | None]:
 
 
 class LuaState:
-    """A Lua state and the values that Python holds of it."""
+    """A sandboxed Lua state, and the functions of the prelude that Python calls."""
 
     __slots__ = (
         "__weakref__",
@@ -92,7 +94,7 @@ class LuaState:
             register_eval=False,
             register_builtins=False,
             unpack_returned_tuples=True,
-            max_memory=0,  # counted; the prelude sets the limit around Lua code
+            max_memory=0,  # 0 counts without a limit; the prelude sets it around Lua code
         )
         self._host.runtime = self._runtime
         functions = self._runtime.execute(
@@ -117,40 +119,43 @@ class LuaState:
 
     @property
     def reads(self) -> ReadLog:
-        """What was read while loading, so far."""
+        """The log of what this state has read while loading."""
         return self._access.reads
 
     def owns(self, bridge: Bridge) -> bool:
-        """Whether `bridge` leads into this state."""
+        """Whether `bridge` converts values of this state."""
         return self._bridge is bridge
 
     def load_file(self, path: Path, content: bytes | None = None) -> None:
-        """Run a file; `content` is what it holds, for who has read it.
+        """Run a file; `content` is its text, if the caller has already read it.
 
         Raises:
-            DeclarationError: it cannot be read.
-            LuaScriptError: its text is no Lua, or running it failed.
+            DeclarationError: the file cannot be read, or is compiled Lua.
+            LuaScriptError: the text is not valid Lua, or an error occurred while it ran.
+            Cancelled: the run was stopped.
         """
         try:
             content = path.read_bytes() if content is None else content
         except OSError as error:
             raise DeclarationError(
-                f"cannot be read: {error.strerror}", origin=_shown(path)
+                f"the file cannot be read: {error.strerror}", origin=_origin(path)
             ) from error
         if content.startswith(_COMPILED):
-            raise DeclarationError("compiled Lua; envy takes its text", origin=_shown(path))
+            raise DeclarationError(
+                "the file is compiled Lua; envy loads only Lua source text", origin=_origin(path)
+            )
         self._check_usable()
         name = self._host.source_name(str(path))
-        with self._failures():
-            self._finish(self._run_file(without_shebang(content), name))
+        with self._translated_errors():
+            self._first_result(self._run_file(without_shebang(content), name))
 
     def user_globals(self, names: Collection[str] | None = None) -> dict[str, LuaValue]:
-        """The globals that loaded files defined; what cannot be data is a LuaOpaque.
+        """Return the globals that loaded files defined, or only those among `names`.
 
-        With `names`, only those.
+        A value that cannot be converted becomes a LuaOpaque.
         """
         self._check_usable()
-        with self._failures():
+        with self._translated_errors():
             found = sorted(
                 (text, value)
                 for name, value in self._new_globals().items()
@@ -164,24 +169,24 @@ class LuaState:
             }
 
     def call(self, function: LuaFunction, *arguments: object) -> LuaValue:
-        """Call a function of this state; of several results the first.
+        """Call a function of this state and return its first result.
 
         Raises:
-            LuaScriptError: it failed.
-            DeclarationError: an argument or the result cannot go between Lua and Python.
+            LuaScriptError: the function failed.
+            DeclarationError: an argument or the result cannot be converted.
             Cancelled: the run was stopped.
         """
         self._check_usable()
         if function.state is not self:
             raise InternalError(f"{function!r} belongs to another Lua state")
-        with self._failures():
+        with self._translated_errors():
             converted = [self._bridge.to_lua(argument) for argument in arguments]
             return self._call(function, converted)
 
     def call_with_ctx(
         self, function: LuaFunction, ctx: CtxTable, options: Mapping[str, object]
     ) -> LuaValue:
-        """Call a phase function with `(ctx, opts)`; `ctx.options` is the same table as opts."""
+        """Call a phase function with `(ctx, opts)`, where `ctx.options` is the table `opts`."""
         self._check_usable()
         if function.state is not self:
             raise InternalError(f"{function!r} belongs to another Lua state")
@@ -189,7 +194,7 @@ class LuaState:
         identifier = max(contexts, default=0) + 1
         contexts[identifier] = ctx
         try:
-            with self._failures():
+            with self._translated_errors():
                 opts = self._bridge.to_lua(options)
                 table = self._bridge.to_lua(ctx.fields)
                 table[b"options"] = opts
@@ -199,21 +204,21 @@ class LuaState:
 
     def _call(self, function: LuaFunction, arguments: list[Any]) -> LuaValue:
         host = self._host
-        if host.depth >= _DEEPEST_CALLS:
+        if host.depth >= _MAX_NESTED_CALLS:
             raise LuaScriptError(
-                f"calls from Python to Lua and back are nested more than {_DEEPEST_CALLS} deep"
+                f"calls from Python to Lua and back are nested more than {_MAX_NESTED_CALLS} deep"
             )
         host.depth += 1
         try:
             results = self._run(self._bridge.function(function), *arguments)
         finally:
             host.depth -= 1
-        value = self._finish(results, entered_at=function.where)
+        value = self._first_result(results, entered_at=function.where)
         return self._bridge.to_python(self, value, name="the result")
 
     @contextlib.contextmanager
     def phase(self, access: PhaseAccess) -> Iterator[None]:
-        """Let Lua code do what a phase may, for as long as the context lasts."""
+        """Apply the rules of a phase to Lua code until the context exits."""
         with self._access.phase(access):
             yield
 
@@ -232,8 +237,8 @@ class LuaState:
             raise self._host.ended_by
 
     @contextlib.contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Errors that come from lupa itself: a stop or the memory's end while values cross."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Translate the errors of lupa itself: a stop, or too little memory to convert a value."""
         try:
             yield
         except lua54.LuaError as error:
@@ -241,10 +246,12 @@ class LuaState:
             if self._host.ended_by is not None:
                 raise self._host.ended_by from None
             out_of_memory = isinstance(error, lua54.LuaMemoryError)
-            raise self._error(OUT_OF_MEMORY if out_of_memory else _first_lines(error), []) from None
+            raise self._error(
+                OUT_OF_MEMORY if out_of_memory else _without_traceback(error), []
+            ) from None
 
-    def _finish(self, results: Any, *, entered_at: str = "") -> Any:
-        """The first result of a protected call, or its error."""
+    def _first_result(self, results: Any, *, entered_at: str = "") -> Any:
+        """Return the first result of a protected call, or raise its error."""
         if self._host.ended_by is not None:
             raise self._host.ended_by
         if results is True:
@@ -259,22 +266,22 @@ class LuaState:
             text,
             frames,
             files=self._host.files,
-            cause=self._host.remembered,
+            cause=self._host.last_error,
             memory_limit=self._settings.memory_limit,
         )
         if not error.frames and entered_at:
-            # A tail call such as `return ctx.run(…)` leaves no line of the author's on the stack.
+            # A tail call such as `return ctx.run(…)` leaves no line of the author on the stack.
             path, _, line = entered_at.rpartition(":")
             error.frames = (LuaFrame(path, int(line)),) if path else ()
         return error
 
 
-def _shown(path: Path) -> Origin:
-    return Origin(Path(displayed(str(path))))
+def _origin(path: Path) -> Origin:
+    return Origin(Path(display_path(str(path))))
 
 
-def _first_lines(error: Exception) -> str:
-    """What lupa says about an error, without the trace that it adds."""
-    said = error.args[0] if error.args else ""
-    text = decode(said) if isinstance(said, bytes) else str(said)
+def _without_traceback(error: Exception) -> str:
+    """Return the message of an error of lupa without the traceback that lupa appends."""
+    raw = error.args[0] if error.args else ""
+    text = decode(raw) if isinstance(raw, bytes) else str(raw)
     return text.partition("\nstack traceback:")[0]

@@ -1,10 +1,11 @@
-# Paths come from Lua as text, and joining text is several times cheaper than making Paths of it.
+# Paths come from Lua as text, and joining text is several times cheaper than creating Paths.
 # ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118
-"""What Lua code may read and write, and the record of what it read.
+"""What Lua code may read and write, and the log of what it read.
 
-Owns the rules about files and environment variables. While a file loads, reading works and is
-recorded, because it decides what the recipe is; writing is an error. In a phase, files may be read
-and written, but those of the recipe's own folder only when they are in its key.
+Owns the rules for files and environment variables. While a file loads, Lua code may read, and each
+read is recorded because the content of the recipe depends on it; writing is an error. In a phase,
+Lua code may read and write files, but read a file of the recipe's folder only if the key of the
+recipe covers it.
 """
 
 import contextlib
@@ -24,33 +25,33 @@ ABSENT = {
     "io.input": "open a file with io.open",
     "io.output": "open a file with io.open",
     "io.popen": "run programs with ctx.run in a phase",
-    "io.read": "recipes get no input",
+    "io.read": "recipes have no input",
     "io.stderr": "log with envy.warn or envy.error",
-    "io.stdin": "recipes get no input",
+    "io.stdin": "recipes have no input",
     "io.stdout": "log with print, or write output with envy.stdout",
     "io.tmpfile": "use a file in ctx.tmp_dir",
     "io.write": "log with print, or write output with envy.stdout",
     "os.execute": "run programs with ctx.run in a phase",
     "os.exit": "end a phase by returning, or with error(…)",
-    "os.setlocale": "the locale is that of the whole of envy",
+    "os.setlocale": "the locale applies to all of envy",
     "os.tmpname": "use a file in ctx.tmp_dir",
 }
 
 
 @dataclass(slots=True)
 class ReadLog:
-    """What a state read while it loaded: an ingredient of the entry key."""
+    """What a state read while loading: an ingredient of the entry key."""
 
     files: dict[Path, str | None] = field(default_factory=dict)
-    """The digest of each file (see `content.file_digest`); None: looked for, not there."""
+    """The digest of each file (see `content.file_digest`); None if the file did not exist."""
     variables: dict[str, str | None] = field(default_factory=dict)
     lasting: bool = True
-    """False: it asked for the time, or said something, which only loading it again can do."""
+    """False if the file read the clock or printed something, which only another load can repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
-    """What all the states of a run have in common."""
+    """The settings that all states of a run have in common."""
 
     platform: Platform
     environment: Mapping[str, str]
@@ -62,11 +63,11 @@ class SandboxSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseAccess:
-    """What the Lua code of one phase may reach.
+    """What the Lua code of one phase may access.
 
-    `may_read` judges the files of `recipe_dir` that were not read while loading. `on_write` hears
-    of each file before it is written, and may refuse. `on_say` gets what is printed and logged.
-    `on_clock` hears that the time is asked for.
+    `may_read` decides about files in `recipe_dir` that were not read while loading. `on_write` is
+    called before a file is written, and may raise. `on_output` receives the level and text of
+    everything that is printed and logged. `on_clock` is called when the clock is read.
     """
 
     run_dir: Path
@@ -74,12 +75,12 @@ class PhaseAccess:
     recipe_dir: Path
     may_read: Callable[[Path], bool]
     on_write: Callable[[str], None] | None = None
-    on_say: Callable[[str, str], None] | None = None
+    on_output: Callable[[str, str], None] | None = None
     on_clock: Callable[[], None] | None = None
 
 
 class FileAccess:
-    """Judges and records what one state reads and writes."""
+    """Checks and records what one state reads and writes."""
 
     __slots__ = ("_base_dir", "_environment", "_phase", "_written", "reads")
 
@@ -92,17 +93,17 @@ class FileAccess:
 
     @property
     def in_phase(self) -> bool:
-        """Whether the rules are those of a phase."""
+        """Whether the rules of a phase apply, not those of loading."""
         return self._phase is not None
 
     @property
-    def on_say(self) -> Callable[[str, str], None] | None:
-        """Who gets what is said in this phase, if not whom the state's settings name."""
-        return self._phase.on_say if self._phase is not None else None
+    def on_output(self) -> Callable[[str, str], None] | None:
+        """What receives printed and logged text in this phase; None for that of the settings."""
+        return self._phase.on_output if self._phase is not None else None
 
     @contextlib.contextmanager
     def phase(self, access: PhaseAccess) -> Iterator[None]:
-        """Apply the rules of a phase instead of those of loading."""
+        """Apply the rules of a phase until the context exits."""
         before, self._phase = self._phase, access
         try:
             yield
@@ -111,7 +112,7 @@ class FileAccess:
             self._written.clear()
 
     def variable(self, name: str) -> str | None:
-        """An environment variable, recorded while loading."""
+        """Return the value of an environment variable, which is recorded while loading."""
         if self._phase is not None:
             return self._phase.environment.get(name)
         value = self._environment.get(name)
@@ -119,22 +120,22 @@ class FileAccess:
         return value
 
     def note_clock(self) -> None:
-        """The time is asked for: what comes of it in loading is not for another day."""
+        """Record that the clock was read: the result of loading may differ at another time."""
         if self._phase is None:
             self.reads.lasting = False
         elif self._phase.on_clock is not None:
             self._phase.on_clock()
 
-    def note_said(self) -> None:
-        """Something is printed or logged: in loading, it is again each time."""
+    def note_output(self) -> None:
+        """Record that text was printed or logged: while loading, each load has to repeat this."""
         if self._phase is None:
             self.reads.lasting = False
 
     def for_reading(self, name: str) -> str:
-        """The absolute path of a file that is going to be read by its name.
+        """Return the absolute path of a file that Lua code is about to read.
 
         Raises:
-            LuaScriptError: it is no plain file, or not one that this phase may depend on.
+            LuaScriptError: it is not a plain file, or this phase may not depend on it.
         """
         path = self._absolute(name)
         if self._phase is not None:
@@ -146,10 +147,10 @@ class FileAccess:
         return path
 
     def for_writing(self, name: str) -> str:
-        """The absolute path of a file that is going to be written, moved or removed.
+        """Return the absolute path of a file that Lua code is about to write, move or remove.
 
         Raises:
-            LuaScriptError: a file is being loaded, which changes nothing.
+            LuaScriptError: a file is loading, or the path is a pipe.
         """
         if self._phase is None:
             raise LuaScriptError(
@@ -164,10 +165,10 @@ class FileAccess:
         return path
 
     def source(self, name: str) -> tuple[bytes, str] | None:
-        """The content and path of a Lua file beside the loaded one; None when there is none.
+        """Return the content and path of a Lua file beside the loaded file, or None if missing.
 
         Raises:
-            LuaScriptError: it is no file, or not one that this phase may depend on.
+            LuaScriptError: it is not a plain file, or this phase may not depend on it.
         """
         path = self._join(self._base_dir, name)
         if self._phase is not None:
@@ -192,7 +193,7 @@ class FileAccess:
     @staticmethod
     def _join(directory: str, name: str) -> str:
         if "\0" in name:
-            raise LuaScriptError("a path cannot hold a NUL character")
+            raise LuaScriptError("a path cannot contain a NUL character")
         return os.path.normpath(os.path.join(directory, name))
 
     def _check_readable(self, path: str, name: str) -> None:
@@ -208,25 +209,25 @@ class FileAccess:
 
 
 def _check_plain(path: str, name: str) -> None:
-    """Raise for a pipe, which would be waited for, and a device, which may have no end."""
+    """Raise for a pipe, whose opening may block, and for a device, which may have no end."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise LuaScriptError(f"{name} is not a plain file; it cannot be read while loading")
 
 
 def _check_no_pipe(path: str, name: str) -> None:
-    """Raise for a pipe: opening it waits for somebody at its other end, and nothing stops that."""
+    """Raise for a pipe: opening it blocks until its other end is opened, and cannot be stopped."""
     with contextlib.suppress(OSError):
         if stat.S_ISFIFO(Path(path).stat().st_mode):
             raise LuaScriptError(f"{name} is a pipe: use it in a script, with ctx.run")
 
 
 def _inside(path: str, directory: Path) -> bool:
-    """Whether a path is below a directory, as written or once links are followed."""
+    """Whether a path is below a directory, as written or with symbolic links resolved."""
     if path.startswith(_with_separator(os.path.abspath(directory))):
         return True
     return os.path.realpath(path).startswith(_with_separator(os.path.realpath(directory)))
 
 
 def _with_separator(directory: str) -> str:
-    # That of the root is there already.
+    # The root directory already ends with a separator.
     return directory if directory.endswith(os.sep) else directory + os.sep

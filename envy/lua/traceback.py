@@ -1,7 +1,7 @@
-"""From what Lua says about an error to a LuaScriptError.
+"""Conversion of Lua errors to LuaScriptError.
 
-Owns the reading of `file:line:` prefixes and of the trace that the prelude makes. Positions in
-messages hold a file's name as Lua shortens it; the trace holds it in full.
+Owns the parsing of `file:line:` prefixes and of the trace that the prelude builds. A position in a
+message holds the name of the file as Lua shortens it; the trace holds the full name.
 """
 
 import re
@@ -16,20 +16,20 @@ _LONGEST_NAME = 59  # LUA_IDSIZE of Lua 5.4, without the NUL
 OUT_OF_MEMORY = "not enough memory"
 
 
-def shortened(name: str) -> str:
-    """How Lua writes the name of a file in the messages of errors."""
+def abbreviated(name: str) -> str:
+    """Return the name of a file as Lua abbreviates it in error messages."""
     raw = name.encode("utf-8", "surrogateescape")
     return name if len(raw) <= _LONGEST_NAME else "..." + decode(raw[-(_LONGEST_NAME - 3) :])
 
 
-def text_for_lua(error: EnvyError) -> str:
-    """The message of an error as Lua code sees it: without the hint, which is for the user."""
+def message_for_lua(error: EnvyError) -> str:
+    """Return the message of an error for Lua code: without the hint, which is for the user."""
     text = str(error)
     return text.removesuffix(f"\n  hint: {error.hint}") if error.hint else text
 
 
 def parse_trace(trace: Any) -> tuple[str, list[LuaFrame]]:
-    """The text and the frames of what the prelude caught: a table, or a bare text."""
+    """Return the text and the frames of an error that the prelude caught: a table or only text."""
     if isinstance(trace, bytes):
         return decode(trace), []
     text, *places = trace.values()
@@ -47,22 +47,29 @@ def script_error(
     cause: EnvyError | None,
     memory_limit: int,
 ) -> LuaScriptError:
-    """The error for an uncaught one of Lua's; `files` has the full names of the shortened ones."""
+    """Return the LuaScriptError for an uncaught Lua error.
+
+    `files` maps each abbreviated file name to the full name. `cause` is the last error that a
+    function of Python raised; the result has it as its cause only if `text` contains its message.
+    """
     message, blamed = _split(text, files)
-    shown = _from_blamed(blamed, frames)
+    visible = _frames_from(blamed, frames)
     if message == OUT_OF_MEMORY:
         return LuaScriptError(
-            f"Lua code used more memory than the {memory_limit >> 20} MiB it may have",
-            frames=shown,
+            f"the Lua code used more than its limit of {memory_limit >> 20} MiB of memory",
+            frames=visible,
             hint="write large data to files instead of keeping it in Lua",
         )
-    if cause is None or text_for_lua(cause) not in message:
-        return LuaScriptError(message, frames=shown)
-    return LuaScriptError(message, frames=shown, cause=cause, hint=cause.hint)
+    if cause is None or message_for_lua(cause) not in message:
+        return LuaScriptError(message, frames=visible)
+    return LuaScriptError(message, frames=visible, cause=cause, hint=cause.hint)
 
 
 def _split(text: str, files: dict[str, str]) -> tuple[str, LuaFrame | None]:
-    """The message without its positions, and the last of these (raised anew, it has several)."""
+    """Return the message without its positions, and the last of these.
+
+    An error that is caught and raised again has several positions.
+    """
     blamed = None
     while (match := _POSITION.match(text)) and match[1] in files:
         blamed = LuaFrame(files[match[1]], int(match[2]))
@@ -70,8 +77,8 @@ def _split(text: str, files: dict[str, str]) -> tuple[str, LuaFrame | None]:
     return text, blamed
 
 
-def _from_blamed(blamed: LuaFrame | None, frames: Sequence[LuaFrame]) -> list[LuaFrame]:
-    """The frames from the line that the message blames: `error(text, 2)` blames the caller's."""
+def _frames_from(blamed: LuaFrame | None, frames: Sequence[LuaFrame]) -> list[LuaFrame]:
+    """Return the frames from the blamed line on; `error(text, 2)` blames the line of the caller."""
     if blamed is None:
         return list(frames)
     for index, frame in enumerate(frames):

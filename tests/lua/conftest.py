@@ -1,4 +1,4 @@
-"""A Lua state over a directory of files, with everything it says kept in lists."""
+"""Lua states over a directory of files, with everything they print recorded."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ LINUX = Platform(os="linux", arch="x86_64", os_version="6.1", libc="gnu", libc_v
 
 @dataclass
 class Workbench:
-    """Makes states whose files lie in `folder`; `environment` and the rest are what they see."""
+    """Creates states with files in `folder`; the other fields are their settings and output."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Errors of Lua code, as their author reads them."""
+"""Errors of Lua code, as the author of the code sees them."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from envy.errors import (
     Origin,
     ScriptFailed,
 )
-from envy.lua.traceback import shortened
+from envy.lua.traceback import abbreviated
 from envy.lua.values import CtxTable
 
 
@@ -32,7 +32,7 @@ def _lines(error):
 
 
 def test_frames_innermost_first(bench):
-    """The message has no position; the frames have them, innermost first, user files only."""
+    """The message has no position; the frames do, innermost first, and only for user files."""
     bench.file("return function() local out out.x = 1 end", "lib.lua")
     error = _failure(bench, "local g = require('lib')\nfunction f()\n  pcall(print)\n  g()\nend")
     assert error.message == "attempt to index a nil value (local 'out')"
@@ -40,14 +40,14 @@ def test_frames_innermost_first(bench):
 
 
 def test_error_while_loading(bench):
-    """An error in the main chunk has its line."""
+    """An error in the main chunk names its line."""
     with pytest.raises(LuaScriptError) as caught:
         bench.load("x = 1\nerror('no')")
     assert str(caught.value) == f"{bench.folder}/recipe.lua:2: no"
 
 
 def test_syntax_error(bench):
-    """A file that is no Lua is an error with its line."""
+    """A syntax error names its line."""
     with pytest.raises(LuaScriptError) as caught:
         bench.load("x = 1\nx = = 2")
     assert caught.value.message == "unexpected symbol near '='"
@@ -55,15 +55,15 @@ def test_syntax_error(bench):
 
 
 def test_syntax_error_in_a_module(bench):
-    """It names the module's line first and the line that required it next."""
+    """A syntax error in a module names the line in the module first, then the `require` line."""
     bench.file("\n\n(", "bad.lua")
     with pytest.raises(LuaScriptError) as caught:
         bench.load("\nrequire('bad')")
     assert _lines(caught.value) == [("bad.lua", 3), ("recipe.lua", 2)]
 
 
-def test_long_paths_are_whole(bench):
-    """Lua shortens long file names in messages; the error has them in full."""
+def test_long_paths_are_complete(bench):
+    """Lua abbreviates long file names in messages; the error has the full name."""
     name = "long-" * 12 + "/" + "name-" * 12 + ".lua"
     bench.file("\nerror('deep')", name)
     with pytest.raises(LuaScriptError) as caught:
@@ -103,14 +103,14 @@ def test_paths_below_the_current_directory_are_relative(bench, tmp_path):
 
 
 def test_level_two_blames_the_caller(bench):
-    """`error(text, 2)` puts the caller's line first."""
+    """`error(text, 2)` puts the line of the caller first."""
     error = _failure(bench, "local function g() error('bad', 2) end\nfunction f()\n  g()\nend")
     assert error.message == "bad"
     assert _lines(error) == [("recipe.lua", 3)]
 
 
 def test_raised_again(bench):
-    """An error caught and raised again still names its first line, and no position twice."""
+    """An error that is caught and raised again names its first line, and no position twice."""
     error = _failure(
         bench,
         "function g() error('bad') end\n"
@@ -129,12 +129,12 @@ def test_raised_again(bench):
     ],
 )
 def test_error_objects(bench, value, message):
-    """An error that is no text says what it is."""
+    """An error object that is not a string is described by its type."""
     assert _failure(bench, f"function f() error({value}) end").message == message
 
 
 def test_error_in_a_coroutine(bench):
-    """The line inside of a coroutine comes first."""
+    """The line inside the coroutine comes first."""
     error = _failure(
         bench,
         "function f()\n  local g = coroutine.wrap(function()\n    error('bad')\n  end)\n  g()\nend",
@@ -148,7 +148,7 @@ def _refuse(*_):
 
 
 def test_cause(bench):
-    """What a ctx function raised is the cause, at the line of the call, with its hint."""
+    """An error of a ctx function is the cause, at the line of the call, with its hint."""
     error = _failure(bench, "function f(ctx)\n  ctx.run('make')\nend", run=_refuse)
     assert error.message == "script exited 2: make"
     assert isinstance(error.cause, ScriptFailed)
@@ -156,29 +156,29 @@ def test_cause(bench):
 
 
 def test_cause_of_a_tail_call(bench):
-    """`return ctx.run(…)` leaves no line on the stack: then the function's own line is named."""
+    """`return ctx.run(…)` leaves no line on the stack, so the line of the function is named."""
     error = _failure(bench, "\nfunction f(ctx) return ctx.run('make') end", run=_refuse)
     assert _lines(error) == [("recipe.lua", 2)]
 
 
 def test_caught_by_pcall(bench):
-    """An error of a ctx function is a string with the caller's position for pcall."""
+    """`pcall` returns the error of a ctx function as a string with the position of the caller."""
     state = bench.load(
         "function f(ctx)\n local _, e = pcall(function()\n ctx.run() end)\n return e end"
     )
     ctx = CtxTable(functions={"run": _refuse})
     found = state.call_with_ctx(state.user_globals()["f"], ctx, {})
-    assert found == f"{shortened(str(bench.folder / 'recipe.lua'))}:3: script exited 2: make"
+    assert found == f"{abbreviated(str(bench.folder / 'recipe.lua'))}:3: script exited 2: make"
 
 
 def test_no_cause_for_another_error(bench):
-    """A ctx error that was caught is not the cause of a later one."""
+    """An error of a ctx function that was caught is not the cause of a later error."""
     error = _failure(bench, "function f(ctx) pcall(ctx.run) error('other') end", run=_refuse)
     assert (error.message, error.cause) == ("other", None)
 
 
-def test_cause_keeps_where_it_was_declared(bench):
-    """The text of an error with an origin holds the origin."""
+def test_cause_keeps_its_origin(bench):
+    """The message of an error with an origin contains the origin."""
 
     def refuse(*_):
         raise DeclarationError("bad", origin=Origin(bench.folder, 7))
@@ -186,8 +186,8 @@ def test_cause_keeps_where_it_was_declared(bench):
     assert _failure(bench, "function f(ctx) ctx.x() end", x=refuse).message.endswith(":7: bad")
 
 
-def test_bug_comes_out_as_itself(bench):
-    """An exception that is a bug of ours passes, no pcall catches it, and the state is dead."""
+def test_a_bug_is_raised_unchanged(bench):
+    """An exception that is a bug in envy is raised unchanged past every pcall, on each call."""
     state = bench.load("function f(ctx) pcall(ctx.run) return 1 end")
     function = state.user_globals()["f"]
     ctx = CtxTable(functions={"run": lambda *_: {}["missing"]})
@@ -198,7 +198,7 @@ def test_bug_comes_out_as_itself(bench):
 
 
 def test_cancelled_cannot_be_caught(bench):
-    """Cancelled from a ctx function ends the call, whatever Lua tries."""
+    """Cancelled from a ctx function ends the call although Lua catches errors."""
 
     def cancel(*_):
         raise Cancelled("enough")
@@ -209,7 +209,7 @@ def test_cancelled_cannot_be_caught(bench):
 
 
 def test_wrong_arguments(bench):
-    """A ctx function called with too few arguments is an author's error."""
+    """A call of a ctx function with too few arguments is an error of the author."""
     error = _failure(
         bench, "function f(ctx)\n ctx.copy('a')\nend", copy=lambda source, target: None
     )
@@ -217,7 +217,7 @@ def test_wrong_arguments(bench):
 
 
 def test_memory(bench):
-    """A state that takes too much memory ends with an error that says so."""
+    """A state that exceeds its memory limit fails with an error that names the limit."""
     bench.memory_limit = 8 << 20
     error = _failure(bench, "function f() local t = {} while true do t[#t + 1] = { #t } end end")
     assert "8 MiB" in error.message
@@ -225,14 +225,14 @@ def test_memory(bench):
 
 
 def test_memory_while_loading(bench):
-    """The same in the main chunk, in one large string."""
+    """A large string in the main chunk exceeds the memory limit too."""
     bench.memory_limit = 8 << 20
     with pytest.raises(LuaScriptError, match="8 MiB"):
         bench.load("x = ('x'):rep(1 << 30)")
 
 
-def test_memory_while_values_cross(bench):
-    """The same when it is Python that hands over too much."""
+def test_memory_during_conversion(bench):
+    """A large argument from Python exceeds the memory limit too."""
     bench.memory_limit = 4 << 20
     state = bench.load("function f() end")
     with pytest.raises(LuaScriptError, match="4 MiB"):
@@ -240,7 +240,7 @@ def test_memory_while_values_cross(bench):
 
 
 def test_closed(bench):
-    """A closed state says that it is closed."""
+    """A call of a function of a closed state is an error that says so."""
     state = bench.load("function f() end")
     function = state.user_globals()["f"]
     state.close()

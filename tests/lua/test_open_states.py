@@ -1,4 +1,4 @@
-"""Room for Lua states: how many stay open while their recipes rest."""
+"""The limit on Lua states that stay open between phases."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +7,8 @@ from envy.lua.open_states import LuaRoom
 
 
 @given(size=st.integers(0, 5), takes=st.integers(0, 12))
-def test_no_more_fit_than_there_is_room_for(size, takes):
-    """So many states may stay open, and those that are closed make room for others."""
+def test_states_stay_open_up_to_the_limit(size, takes):
+    """States may stay open up to the limit, and a closed state makes room for another."""
     room = LuaRoom(size)
     taken = sum(room.take() for _ in range(takes))
     assert taken == min(size, takes)
@@ -17,8 +17,8 @@ def test_no_more_fit_than_there_is_room_for(size, takes):
     assert room.take() == (size > 0)
 
 
-def test_a_state_that_is_needed_is_had_all_the_same():
-    """A recipe that works gets its state beyond the room, and is told to close it when it rests."""
+def test_a_needed_state_may_exceed_the_limit():
+    """A recipe with work gets a state beyond the limit, which is exceeded until one is closed."""
     room = LuaRoom(1)
     assert room.take()
     assert not room.is_exceeded

@@ -1,4 +1,4 @@
-"""Lines of tables in the text of a file."""
+"""The line numbers of tables in the text of a file."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from envy.lua.positions import ElementPosition, locate_table
 
 
 def test_elements_and_fields():
-    """Elements, their fields and the table's own fields have their lines."""
+    """Elements, the fields of elements and the fields of the table have line numbers."""
     found = locate_table(
         """requires_envy = ">=0.4"
 packages = {
@@ -55,7 +55,7 @@ packages = {
     ],
 )
 def test_not_an_assignment(text):
-    """Only an assignment to the global, outside of all blocks, counts."""
+    """Only an assignment to the global variable outside all blocks is found."""
     assert locate_table(text, "packages") is None
 
 
@@ -76,14 +76,14 @@ def test_not_an_assignment(text):
     ],
 )
 def test_positions(inner, lines):
-    """Strings, comments, calls and functions do not disturb the count."""
+    """Strings, comments, calls and functions do not change which elements are found."""
     found = locate_table(f"packages = {{{inner}\n}}", "packages")
     assert found is not None
     assert [element.line for element in found.elements] == lines
 
 
 def test_the_last_assignment_wins():
-    """As it does when the file runs."""
+    """The positions are those of the last assignment, as when the file runs."""
     found = locate_table("t = { 1 }\nt = { 1, 2 }\nlocal t = { 3 }", "t")
     assert found is not None
     assert (found.line, len(found.elements)) == (2, 2)
@@ -91,7 +91,7 @@ def test_the_last_assignment_wins():
 
 @given(st.text(alphabet="packages={},;[]\"'\n-= \\x1"))
 def test_any_text(text):
-    """No text makes it fail."""
+    """No text raises an exception."""
     locate_table("packages = {" + text, "packages")
 
 
@@ -102,7 +102,7 @@ _ITEM = st.sampled_from(
 
 @given(st.lists(_ITEM), st.sampled_from([", ", ";\n", " --c\n,"]))
 def test_element_count(items, separator):
-    """There are as many elements as the author wrote."""
+    """The number of elements is the number that the author wrote."""
     found = locate_table(f"t = {{ {separator.join(items)} }}", "t")
     assert found is not None
     assert len(found.elements) == len(items)

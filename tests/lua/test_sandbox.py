@@ -1,4 +1,4 @@
-"""What Lua code may reach, read and write."""
+"""What Lua code may access, read and write."""
 
 import os
 from pathlib import Path
@@ -40,7 +40,7 @@ end
 
 
 def test_nothing_of_python_is_reachable(bench):
-    """Whatever can be reached from the globals, metatables included, is Lua's or a file."""
+    """All values reachable from the globals, metatables included, are Lua values or files."""
     state = bench.load(_WALK)
     with state.phase(bench.access(bench.folder, may_read=lambda _: True)):
         found = state.call(state.user_globals()["walk"])
@@ -64,7 +64,7 @@ def test_nothing_of_python_is_reachable(bench):
     ],
 )
 def test_hidden(bench, name):
-    """What leads out of the sandbox is not there."""
+    """Names that lead out of the sandbox are nil."""
     assert bench.evaluate(name) is None
 
 
@@ -75,7 +75,7 @@ def test_hidden(bench, name):
         ("io.popen('true')", "ctx.run"),
         ("os.exit(0)", "returning"),
         ("os.tmpname()", "ctx.tmp_dir"),
-        ("os.setlocale('C')", "whole of envy"),
+        ("os.setlocale('C')", "all of envy"),
         ("io.write('x')", "envy.stdout"),
         ("io.stdout:write('x')", "envy.stdout"),
         ("io.read()", "no input"),
@@ -84,7 +84,7 @@ def test_hidden(bench, name):
 )
 @pytest.mark.parametrize("in_phase", [False, True])
 def test_absent_functions_say_what_to_use(bench, expression, remedy, in_phase):
-    """Running programs, ending envy and the console are errors with a remedy, in a phase too."""
+    """Absent functions are errors with a remedy, while loading and in a phase."""
     if not in_phase:
         with pytest.raises(LuaScriptError, match=remedy) as caught:
             bench.load(f"\nx = {expression}")
@@ -96,7 +96,7 @@ def test_absent_functions_say_what_to_use(bench, expression, remedy, in_phase):
 
 
 def test_an_unknown_name_of_a_library_is_nil(bench):
-    """Asking whether a library has something is no error."""
+    """Reading an unknown name of a library returns nil without an error."""
     assert bench.evaluate("{ os.nothing == nil, io.nothing == nil }") == [True, True]
 
 
@@ -111,14 +111,14 @@ def test_an_unknown_name_of_a_library_is_nil(bench):
     ],
 )
 def test_no_writing_while_loading(bench, expression):
-    """A file that loads changes nothing, and the error says where to do it."""
+    """A file cannot write while it loads, and the error says what to do instead."""
     with pytest.raises(LuaScriptError, match=r"while the file loads.*ctx\.write"):
         bench.load(f"y = {expression}")
     assert [path.name for path in bench.folder.iterdir()] == ["recipe.lua"]
 
 
 def test_reads_are_recorded(bench):
-    """Every file and variable that is looked at while loading is in the log, missing ones too."""
+    """Every file and variable that is read while loading is recorded, missing ones included."""
     bench.environment["HERE"] = "1"
     bench.file("data", "sub/a.txt")
     state = bench.load("""
@@ -138,7 +138,7 @@ def test_reads_are_recorded(bench):
 
 
 def test_a_special_file_is_not_read_while_loading(bench):
-    """A pipe would hang the load and has no digest."""
+    """A pipe cannot be read while loading: it would block and has no digest."""
     os.mkfifo(bench.folder / "pipe")
     with pytest.raises(LuaScriptError, match="not a plain file"):
         bench.load("io.open('pipe')")
@@ -176,14 +176,14 @@ def test_modules(bench):
 
 
 def test_loadenv_leaves_the_globals_alone(bench):
-    """What a loadenv file defines stays in its table, and it sees none of the recipe's globals."""
+    """The globals of a loadenv file stay in its table, and it cannot read those of the recipe."""
     bench.file("inner = 1 outside = identity _G.more = 2", "env.lua")
     found = bench.load("identity = 'x' t = envy.loadenv('env')").user_globals()
     assert found == {"identity": "x", "t": {"inner": 1, "more": 2}}
 
 
 def test_module_that_requires_itself(bench):
-    """A circle of modules is an error that names one of them."""
+    """A cycle of modules is an error that names one of them."""
     bench.file("require('b')", "a.lua")
     bench.file("require('a')", "b.lua")
     with pytest.raises(LuaScriptError, match="module 'a' requires itself"):
@@ -191,13 +191,13 @@ def test_module_that_requires_itself(bench):
 
 
 def test_module_not_found(bench):
-    """The error says which files were looked for."""
+    """The error names the files that were searched for."""
     with pytest.raises(LuaScriptError, match=r"no x/y\.lua or x/y/init\.lua"):
         bench.load("require('x.y')")
 
 
 def test_only_loaded_modules_in_a_phase(bench):
-    """In a phase, `require` gives what has been loaded and nothing else."""
+    """In a phase, `require` returns modules that are already loaded and refuses all others."""
     bench.file("return 1", "one.lua")
     bench.file("return 2", "two.lua")
     state = bench.load("require('one') function f(name) return require(name) end")
@@ -227,7 +227,7 @@ def test_files_in_a_phase(bench, tmp_path):
 
 
 def test_recipe_files_in_a_phase(bench):
-    """A file of the recipe's folder is read in a phase only if it is in the key."""
+    """A phase may read a file in the folder of the recipe only if the key covers it."""
     for name in ("loaded", "listed", "other"):
         bench.file(name, name)
     (bench.folder.parent / "link").symlink_to(bench.folder / "other")
@@ -245,8 +245,8 @@ def test_recipe_files_in_a_phase(bench):
                 state.call(function, path)
 
 
-def test_own_writings_are_readable(bench):
-    """What a phase wrote into the recipe's folder it may read again."""
+def test_written_files_are_readable(bench):
+    """A phase may read a file that it wrote into the folder of the recipe."""
     state = bench.load("""
         function f()
           local out = io.open("new", "w") out:write("x") out:close()
@@ -268,7 +268,7 @@ def test_variables_in_a_phase(bench):
 
 
 def test_load_takes_no_bytecode(bench):
-    """Compiled code could break the interpreter; only text is loaded."""
+    """`load` refuses compiled code, which could crash the interpreter."""
     found = bench.evaluate(
         "{ select(2, load('\\27Lua', 'x', 'b')), load('return 1 + 1', 'x', 'b')() }"
     )
@@ -277,13 +277,13 @@ def test_load_takes_no_bytecode(bench):
 
 
 def test_load_with_an_environment(bench):
-    """`load` still takes an environment, nil included."""
+    """`load` accepts an environment, nil included."""
     assert bench.evaluate("load('return x', 'c', 't', { x = 5 })()") == 5
     assert bench.evaluate("pcall(load('return x', 'c', 't', nil))") is False
 
 
 def test_no_finalizers(bench):
-    """Finalizers run without hooks, so an endless one could not be stopped."""
+    """Finalizers cannot be set: they run without hooks, so an endless one could not be stopped."""
     with pytest.raises(LuaScriptError, match="__gc"):
         bench.load("setmetatable({}, { __gc = function() end })")
     with pytest.raises(LuaScriptError, match="string"):
@@ -291,7 +291,7 @@ def test_no_finalizers(bench):
 
 
 def test_pairs_is_sorted(bench):
-    """`pairs` gives numbers, then strings, each in order, whatever the hashes are."""
+    """`pairs` yields numbers, then strings, each sorted, independent of the hashes."""
     found = bench.evaluate("""(function()
         local t, order = { 10, 20, z = 1, a = 2, [2.5] = 3, [-1] = 4 }, {}
         t[true] = 5
@@ -302,7 +302,7 @@ def test_pairs_is_sorted(bench):
 
 
 def test_pairs_tolerates_removal(bench):
-    """A loop may clear what it has not reached yet, which is then not visited."""
+    """A loop may remove a key that it has not reached yet, and then does not visit it."""
     found = bench.evaluate("""(function()
         local t, seen = { a = 1, b = 2, c = 3 }, {}
         for key in pairs(t) do seen[#seen + 1] = key t.b = nil end
@@ -311,8 +311,8 @@ def test_pairs_tolerates_removal(bench):
     assert found == ["a", "c"]
 
 
-def test_pairs_honours_its_metamethod(bench):
-    """`__pairs` decides what is visited."""
+def test_pairs_calls_its_metamethod(bench):
+    """`pairs` iterates over what `__pairs` returns."""
     found = bench.evaluate("""(function()
         local seen = {}
         local t = setmetatable({}, { __pairs = function() return ipairs({ "x" }) end })
@@ -323,13 +323,13 @@ def test_pairs_honours_its_metamethod(bench):
 
 
 def test_globals_are_the_files_own(bench):
-    """Only what the file defined or replaced is among its globals."""
+    """The globals of a file are only those that it defines or replaces."""
     found = bench.load("identity = 'x' print = 5 local hidden = 1").user_globals()
     assert found == {"identity": "x", "print": 5}
 
 
 def test_strict_mode_idiom(bench):
-    """A file may set a metatable on its globals and still reach the sandbox's own."""
+    """A file may set a metatable on its globals and still read the globals of the sandbox."""
     found = bench.load("""
         setmetatable(_G, { __index = function(_, name) error("undefined " .. name, 2) end })
         shell = ENVY_PLATFORM
@@ -339,19 +339,19 @@ def test_strict_mode_idiom(bench):
     assert found["problem"].endswith("undefined undefined_name")
 
 
-def test_states_are_apart(bench):
-    """What one state changes no other one sees."""
+def test_states_are_independent(bench):
+    """A change in one state does not affect another."""
     bench.load("string.upper = nil x = 1")
     assert bench.load("y = string.upper('a')").user_globals() == {"y": "A"}
 
 
 def test_same_random_numbers(bench):
-    """A state gives the same pseudo-random numbers each time."""
+    """Each state returns the same sequence of pseudo-random numbers."""
     assert bench.evaluate("math.random(1 << 40)") == bench.evaluate("math.random(1 << 40)")
 
 
 def test_shebang_and_mark(bench):
-    """A `#!` line and a byte order mark are passed over, and lines still count."""
+    """A `#!` line and a byte order mark are skipped, and line numbers stay correct."""
     path: Path = bench.folder / "recipe.lua"
     path.write_bytes(b"\xef\xbb\xbf#!/usr/bin/lua\nx = 1\nerror('y')\n")
     with pytest.raises(LuaScriptError) as caught:
@@ -360,6 +360,6 @@ def test_shebang_and_mark(bench):
 
 
 def test_missing_file(bench):
-    """A file that is not there is named in the error."""
-    with pytest.raises(EnvyError, match=r"none\.lua: cannot be read: No such file"):
+    """The error about a missing file names the file."""
+    with pytest.raises(EnvyError, match=r"none\.lua: the file cannot be read: No such file"):
         bench.state().load_file(bench.folder / "none.lua")

@@ -1,4 +1,4 @@
-"""A Lua state's life, the ctx, `envy.*` and the constants."""
+"""The life cycle of a Lua state, the ctx, `envy.*` and the constants."""
 
 import contextlib
 import gc
@@ -13,8 +13,8 @@ from envy.host.platform import Platform
 from envy.lua.runtime import SHELL_CONSTANTS, CtxTable
 
 
-def test_call_gives_the_first_result(bench):
-    """Of several results the first counts; none is None."""
+def test_call_returns_the_first_result(bench):
+    """A call returns the first of several results, and None if there is none."""
     state = bench.load("function two() return 1, 2 end function none() end")
     functions = state.user_globals()
     assert state.call(functions["two"]) == 1
@@ -23,14 +23,14 @@ def test_call_gives_the_first_result(bench):
 
 @pytest.mark.parametrize("how", ["ctx.join('a', 'b')", "ctx:join('a', 'b')"])
 def test_ctx_functions_with_dot_or_colon(bench, how):
-    """A ctx function is called with a dot; a colon works too."""
+    """A ctx function can be called with a dot or with a colon."""
     state = bench.load(f"function f(ctx) return {how} end")
     ctx = CtxTable(functions={"join": lambda *words: "+".join(words)})
     assert state.call_with_ctx(state.user_globals()["f"], ctx, {}) == "a+b"
 
 
 def test_ctx_function_values(bench):
-    """Arguments and results of ctx functions are converted, optional ones may be left out."""
+    """Arguments and results of ctx functions are converted; optional arguments may be omitted."""
     got = []
 
     def run(script, options=None):
@@ -46,7 +46,7 @@ def test_ctx_function_values(bench):
 
 
 def test_ctx_function_in_a_coroutine(bench):
-    """Tables and functions cross from inside of a coroutine, and outlive it."""
+    """Tables and functions passed to Python inside a coroutine outlive it."""
     kept = []
     state = bench.load("""
         function f(ctx)
@@ -62,7 +62,7 @@ def test_ctx_function_in_a_coroutine(bench):
 
 
 def test_ctx_fields_and_options(bench):
-    """Fields are plain, and `ctx.options` is the same table as the second argument."""
+    """Fields are plain values, and `ctx.options` is the same table as the second argument."""
     state = bench.load("""
         function f(ctx, opts)
           return { ctx.cores, rawequal(ctx.options, opts), opts.version, type(ctx) }
@@ -86,7 +86,7 @@ def test_ctx_fields_and_options(bench):
     ],
 )
 def test_unknown_ctx_fields(bench, read, message):
-    """Reading what is not there is an error with the nearest name, or with what to do instead."""
+    """Reading an unknown field is an error with the nearest name, or with a remedy."""
     state = bench.load(f"function f(ctx)\n  local x = {read}\nend")
     ctx = CtxTable(
         fields={"install_dir": "/x"},
@@ -99,14 +99,14 @@ def test_unknown_ctx_fields(bench, read, message):
 
 
 def test_field_that_is_nil(bench):
-    """A known field without a value is nil, no error."""
+    """A known field without a value is nil."""
     state = bench.load("function f(ctx) return ctx.recipe_dir == nil end")
     ctx = CtxTable(fields={"recipe_dir": None})
     assert state.call_with_ctx(state.user_globals()["f"], ctx, {}) is True
 
 
 def test_ctx_after_its_phase(bench):
-    """A ctx kept for later does not work any more."""
+    """A ctx function does not work after its phase has ended."""
     state = bench.load("function f(ctx) kept = ctx.run end function g() kept() end")
     functions = state.user_globals()
     state.call_with_ctx(functions["f"], CtxTable(functions={"run": lambda: None}), {})
@@ -115,7 +115,7 @@ def test_ctx_after_its_phase(bench):
 
 
 def test_constants(bench):
-    """The constants are those of the platform."""
+    """The constants describe the platform of the settings."""
     bench.platform = Platform(os="darwin", arch="arm64", os_version="14.2")
     found = bench.evaluate(
         "{ ENVY_PLATFORM, ENVY_ARCH, ENVY_PLATFORM_ARCH, ENVY_OS_VERSION, ENVY_LIBC == nil }"
@@ -124,13 +124,13 @@ def test_constants(bench):
 
 
 def test_shell_constants(bench):
-    """The shells are strings that no path equals."""
+    """The shell constants are strings that are not paths."""
     assert bench.evaluate("ENVY_SHELL") == SHELL_CONSTANTS
     assert bench.evaluate("ENVY_SHELL.BASH") == "@shell:bash"
 
 
 def test_logging(bench):
-    """`envy.*` and `print` log at their level, `envy.stdout` writes."""
+    """`envy.*` and `print` log at their level, and `envy.stdout` writes to standard output."""
     bench.load("""
         envy.info("a") envy.warn("b") envy.error("c") envy.debug(4)
         print("d", nil, 1) warn("e", "f") envy.stdout("g")
@@ -163,7 +163,7 @@ def test_logging(bench):
     ],
 )
 def test_envy_functions(bench, expression, expected):
-    """The functions under `envy` do what the reference says."""
+    """The functions of `envy` return what the reference says."""
     assert bench.evaluate(expression) == expected
 
 
@@ -178,19 +178,19 @@ def test_envy_functions(bench, expression, expected):
         ("envy.per_platform { linus = 1 }", "'linus' is no platform"),
         ("envy.per_platform(nil)", "takes a table"),
         ("envy.template('{{vresion}}', { version = 1 })", 'did you mean "version"?'),
-        ("envy.template('{{x}}', { x = {} })", "neither text"),
+        ("envy.template('{{x}}', { x = {} })", "is not text, a number or a boolean"),
         ("envy.path.join(nil)", "bad argument #1 to 'envy.path.join'"),
         ("envy.path.stem({})", "bad argument #1 to 'envy.path.stem'"),
         ("os.getenv()", "bad argument #1 to 'os.getenv'"),
         ("envy.loadenv('none')", "no none.lua or none/init.lua"),
         ("pairs(nil)", "table expected, got nil"),
-        ("collectgarbage('stop')", "only collect and count"),
+        ("collectgarbage('stop')", "can only 'collect' and 'count'"),
         ("io.open('a\\0b')", "NUL"),
         ("io.open('a', 'x')", "invalid mode"),
     ],
 )
 def test_envy_function_errors(bench, expression, message):
-    """A mistake in a call names the author's line."""
+    """A wrong call is an error that names the line of the call."""
     with pytest.raises(LuaScriptError) as caught:
         bench.load(f"\nx = {expression}")
     assert message in caught.value.message
@@ -198,7 +198,7 @@ def test_envy_function_errors(bench, expression, message):
 
 
 def test_different_threads_over_time(bench):
-    """A state may be used by one thread after another."""
+    """Several threads may use a state, one after another."""
     state = bench.load("n = 0 function f() n = n + 1 return n end")
     function = state.user_globals()["f"]
     found = []
@@ -210,7 +210,7 @@ def test_different_threads_over_time(bench):
 
 
 def test_phase_ends_with_an_error(bench):
-    """After a phase that failed, the rules of loading hold again."""
+    """After a failed phase, the rules of loading apply again."""
     state = bench.load("function f() error('x') end function g() io.open('y', 'w') end")
     functions = state.user_globals()
     with pytest.raises(EnvyError), state.phase(bench.access()):
@@ -220,7 +220,7 @@ def test_phase_ends_with_an_error(bench):
 
 
 def test_dropped_state_is_freed(bench):
-    """A state that nobody holds goes away, closed or not, with what Lua held of Python."""
+    """A state without references is freed, although Lua held a function of Python."""
     state = bench.load("function f(g) kept = g end")
     state.call(state.user_globals()["f"], lambda: None)
     reference = weakref.ref(state)
@@ -230,7 +230,7 @@ def test_dropped_state_is_freed(bench):
 
 
 def test_close_frees_memory(bench):
-    """Closing gives the memory back although handles to functions remain."""
+    """Closing a state frees its memory although handles to functions remain."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     handles = []
     for _ in range(40):
@@ -242,7 +242,7 @@ def test_close_frees_memory(bench):
 
 
 def test_large_values_cross_at_the_limit(bench):
-    """A ctx function may return more than the limit leaves; Lua's next allocation then fails."""
+    """A result of a ctx function may exceed the limit; the next allocation in Lua then fails."""
     bench.memory_limit = 4 << 20
     state = bench.load("function f(ctx) return ctx.big() .. 'x' end")
     ctx = CtxTable(functions={"big": lambda: "x" * (16 << 20)})
@@ -251,7 +251,7 @@ def test_large_values_cross_at_the_limit(bench):
 
 
 def test_calls_when_memory_is_full(bench):
-    """With no byte left, calls to Python still work, and the end is an error at worst."""
+    """With no memory left, calls to Python still work, or end in an error."""
     bench.memory_limit = 2 << 20
     taken = []
     state = bench.load("""
@@ -273,7 +273,7 @@ def test_calls_when_memory_is_full(bench):
 
 
 def test_hostile_globals(bench):
-    """Globals that lupa itself would look up are the author's own and mean nothing to it."""
+    """Globals of the author do not replace the globals that lupa reads."""
     state = bench.load("""
         debug = setmetatable({}, { __index = function() error("no") end })
         python = debug
@@ -283,8 +283,8 @@ def test_hostile_globals(bench):
     assert state.call(state.user_globals()["f"]) == 1
 
 
-def test_result_that_is_no_data(bench):
-    """A result that cannot be data is a DeclarationError."""
+def test_result_that_cannot_be_converted(bench):
+    """A result that cannot be converted is a DeclarationError."""
     state = bench.load("function f() return coroutine.create(f) end")
     with pytest.raises(DeclarationError, match="the result is a coroutine"):
         state.call(state.user_globals()["f"])

@@ -1,4 +1,4 @@
-"""Lua code that does not end by itself, and code that nests as deep as it can."""
+"""Lua code that does not end by itself, and Lua code that nests as deep as possible."""
 
 import subprocess
 import sys
@@ -52,14 +52,14 @@ _ENDLESS = {
 
 
 def _stop_after(polls: int):
-    """A run that is stopped when it has been asked that often."""
+    """Return a `should_stop` that is false for the given number of polls and then true."""
     left = iter(range(polls))
     return lambda: next(left, None) is None
 
 
 @pytest.mark.parametrize("text", _ENDLESS.values(), ids=_ENDLESS)
 def test_endless_code_is_stopped(bench, text):
-    """Whatever loops, and whatever catches, a stop ends it."""
+    """A stop ends every kind of loop, although the code catches errors."""
     bench.should_stop = _stop_after(3)
     state = bench.load(f"function f() {text} end")
     with pytest.raises(Cancelled):
@@ -67,14 +67,14 @@ def test_endless_code_is_stopped(bench, text):
 
 
 def test_endless_file_is_stopped(bench):
-    """The main chunk can be stopped too."""
+    """A stop ends the main chunk too."""
     bench.should_stop = _stop_after(3)
     with pytest.raises(Cancelled):
         bench.load("while true do end")
 
 
 def test_stopped_for_good(bench):
-    """After a stop, each further call ends at once."""
+    """After a stop, every further call raises Cancelled at once."""
     bench.should_stop = _stop_after(1)
     state = bench.load("function f() while true do end end function g() return 1 end")
     functions = state.user_globals()
@@ -85,7 +85,7 @@ def test_stopped_for_good(bench):
 
 
 def test_stop_in_a_nested_call(bench):
-    """A stop inside a call from Python from Lua ends the outer one as well."""
+    """A stop in a nested call from Lua through Python ends the outer call as well."""
     bench.should_stop = _stop_after(3)
     state = bench.load(
         "function outer(back) pcall(back) return 1 end function inner() while true do end end"
@@ -95,16 +95,16 @@ def test_stop_in_a_nested_call(bench):
         state.call(functions["outer"], lambda: state.call(functions["inner"]))
 
 
-def test_long_code_gives_way(bench):
-    """A thread that waits for the interpreter slot gets it while Lua runs long."""
-    slot, holding, had_it = InterpreterSlot(), threading.Event(), threading.Event()
-    bench.should_stop = had_it.is_set
+def test_long_code_yields_the_interpreter(bench):
+    """A thread that waits for the interpreter slot gets it during long Lua code."""
+    slot, holding, had_turn = InterpreterSlot(), threading.Event(), threading.Event()
+    bench.should_stop = had_turn.is_set
     state = bench.load("function f() while true do end end")
 
     def wait_for_turn():
         holding.wait()
         with slot.held():
-            had_it.set()
+            had_turn.set()
 
     waiter = threading.Thread(target=wait_for_turn)
     waiter.start()
@@ -116,7 +116,7 @@ def test_long_code_gives_way(bench):
 
 
 def test_stop_from_should_stop_raising(bench):
-    """An exception of `should_stop` itself comes out, and no pcall holds it back."""
+    """An exception of `should_stop` is raised unchanged past every pcall."""
 
     def broken():
         raise ZeroDivisionError
@@ -198,7 +198,7 @@ thread.join()
 
 @pytest.mark.parametrize("text", _DEEP.values(), ids=_DEEP)
 def test_nesting_never_crashes(tmp_path, text):
-    """In a thread with a stack of 1 MiB, the deepest nesting is an error or succeeds."""
+    """In a thread with a stack of 1 MiB, deep nesting succeeds or is an error, not a crash."""
     (tmp_path / "again.lua").write_text("require('again')")
     (tmp_path / "deep.lua").write_text(f"function deep(b) back = b; {text} end")
     done = subprocess.run(
