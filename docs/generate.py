@@ -1,9 +1,9 @@
-"""Write what the documentation repeats of the code: docs/events.md, and the commands' own help.
+"""Generate the documentation that repeats the code: docs/events.md, and the help of the commands.
 
     make docs
 
-`docs/commands.md` is written by hand but for what stands between its two marks. A test compares
-all of it with the code.
+`docs/commands.md` is written by hand, except for the part between its two marks. A test compares
+both pages with the code.
 """
 
 import copy
@@ -28,34 +28,38 @@ _EVENTS_HEAD = """\
 
 This page is generated from `envy/events.py` by `make docs`; a test compares the two.
 
-Everything that envy does is an event. The live display, the plain lines, `--trace` and the tests
-listen to the same ones.
+envy emits an event for everything that it does. The live display, the plain lines, `--trace` and
+the tests receive the same events.
 
-- `--trace=file:PATH` writes one JSON object a line, flushed per line: the file is complete when the
-  process has ended, however it ended. `envy trace-schema` prints the JSON Schema of the lines.
-- `--trace=timeline:PATH` draws a timeline of the same events, in the trace event format that
+- `--trace=file:PATH` writes one line for each event, as a JSON object. Each line is flushed, so the
+  file is complete when the process has ended, however it ended. `envy trace-schema` prints the JSON
+  Schema of the lines.
+- `--trace=timeline:PATH` writes a timeline of the same events, in the trace event format that
   Perfetto reads.
-- `--trace`, or `--trace=stderr`, shows the human text on standard error.
+- `--trace` or `--trace=stderr` prints the human-readable text on standard error.
 
-Every line has `ts` (UTC, milliseconds, `Z`), `seq` (1, 2, …) and `event`. **`seq`, not `ts`, is the
-order.** `recipe` is an identity, `key` the canonical key; fields that end in `_ms` are whole
-milliseconds. A field `k` of type phase comes with `k_num`:
+Every line has the fields `ts` (UTC, milliseconds, ends in `Z`), `seq` (1, 2, …) and `event`.
+**`seq`, not `ts`, defines the order.** `recipe` is an identity, and `key` is the canonical key.
+Fields that end in `_ms` are whole milliseconds. A field `k` of type phase is accompanied by a field
+`k_num` with the number of the phase:
 
 """
 _EVENTS_ORDER = """
-`phase_complete` and `slot_released` are written before others can see the change, `phase_start` and
-`slot_acquired` after. So what a trace shows in order was in order.
+`phase_complete` and `slot_released` are written before other threads can see the change, and
+`phase_start` and `slot_acquired` are written after it. The order of events in a trace is therefore
+the order in which they happened.
 
-| event | fields | human text |
+| event | fields | text |
 |---|---|---|
 """
 _EVENTS_TAIL = """
-¹ Not written to files: too many, or too large. Logs of the cache hold the output.
+¹ Not written to files, because these events are too many or too large. The logs in the cache
+contain the output.
 """
 
 
 def events_page() -> str:
-    """The whole of docs/events.md."""
+    """Return the text of docs/events.md."""
     phases = ", ".join(f"`{label}` {int(phase)}" for phase, label in LABELS.items())
     rows = "".join(_event_row(event) for event in event_classes())
     return f"{_EVENTS_HEAD}{phases}.\n{_EVENTS_ORDER}{rows}{_EVENTS_TAIL}"
@@ -72,7 +76,7 @@ def _event_row(event: type[Event]) -> str:
 
 
 def commands_section() -> str:
-    """What `--help` says of envy and of each command; the common options once."""
+    """Return the help of envy and of each command, with the common options only once."""
     group = LazyGroup(COMMANDS)
     parts = [f"### envy\n\n```text\n{_help(group, 'envy', common=True)}\n```\n"]
     for path, command in _commands(group, "envy"):
@@ -99,14 +103,14 @@ def _help(command: click.Command, path: str, *, common: bool) -> str:
 
 
 def commands_page(written: str) -> str:
-    """docs/commands.md with its generated part renewed."""
+    """Return docs/commands.md with its generated part replaced."""
     before, _, rest = written.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n\n{commands_section()}\n{END}{after}"
 
 
 def main() -> None:
-    """Write the pages."""
+    """Write both pages."""
     (HERE / "events.md").write_text(events_page())
     commands = HERE / "commands.md"
     commands.write_text(commands_page(commands.read_text()))
