@@ -1,11 +1,11 @@
-# Everything a developer does with envy. `make test` and `make demo` set up what they need:
-# a virtual environment in .venv, made once, with any Python >= 3.11 that has pip.
+# The tasks of a developer. `make test` and `make demo` create the virtual environment that they need:
+# .venv, once, from any Python >= 3.11 that has pip.
 
 VENV := .venv
 BIN := $(VENV)/bin
 IS_NEW_ENOUGH := import sys, venv; sys.exit(sys.version_info < (3, 11))
 
-# The first Python on PATH that is new enough; `make PYTHON=/path/to/python …` says otherwise.
+# The first Python on PATH that is new enough; `make PYTHON=/path/to/python …` selects another one.
 PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 python3.11; do \
 	"$$name" -c '$(IS_NEW_ENOUGH)' 2>/dev/null && { echo "$$name"; break; }; done)
 
@@ -13,64 +13,64 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 .DELETE_ON_ERROR:
 .PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-publish bench-schedules bench-go
 
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-venv: $(VENV)/.installed ## Make .venv, with envy and what its tests need
+venv: $(VENV)/.installed ## Create .venv, with envy and the packages that its tests need
 
-dev: $(VENV)/.installed-dev ## Make .venv, with the linter and the type checker too
+dev: $(VENV)/.installed-dev ## Create .venv, with the linter and the type checker as well
 
-test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" for some
+test: $(VENV)/.installed ## Run all tests; PYTEST_ARGS="-k lock" selects some
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 soak: export ENVY_SOAK_ROUNDS ?= 1000
 soak: export ENVY_SOAK_CROWDS ?= 50
 soak: export ENVY_SOAK_FAULTS ?= 1
-soak: soak-graphs ## Kill syncs at random, a thousand times and more; for an hour's spare time
+soak: soak-graphs ## Kill syncs at random, more than a thousand times; takes an hour
 	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py \
 	  functional_tests/test_faults.py
 
 soak-graphs: export ENVY_SOAK_GRAPHS ?= 100000
 soak-graphs: export ENVY_SOAK_SEED := $(shell date +%s)
-soak-graphs: $(VENV)/.installed ## Try random graphs, others each time, for as long as one wants: ENVY_SOAK_GRAPHS=1000000
-	@echo "the graphs of ENVY_SOAK_SEED=$(ENVY_SOAK_SEED)"
+soak-graphs: $(VENV)/.installed ## Try random graphs, with a new seed each time; ENVY_SOAK_GRAPHS=1000000 for more
+	@echo "random graphs with ENVY_SOAK_SEED=$(ENVY_SOAK_SEED)"
 	$(BIN)/python -m pytest -n auto tests/engine/test_graphs.py $(PYTEST_ARGS)
 
 demo: export ENVY_MANIFEST := $(CURDIR)/docs/demo/envy.lua
 demo: export ENVY_CACHE_ROOT := $(CURDIR)/.demo/cache
-demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua, and use them
+demo: $(VENV)/.installed ## Install the packages of docs/demo/envy.lua and run some
 	@echo '# install the packages of docs/demo/envy.lua into .demo/cache'
 	$(BIN)/envy sync
-	@echo '# again: all of it is there'
+	@echo '# sync again: everything is already installed'
 	$(BIN)/envy sync
-	@echo '# programs of the packages, and where one of them is'
+	@echo '# run programs of the packages, and print the path of one package'
 	$(BIN)/envy run -- cmake --version
 	$(BIN)/envy asset python
 	$(BIN)/envy run -- lua -e 'print("hello from " .. _VERSION)'
 
-bench: $(VENV)/.installed ## Measure envy against floors; BENCH_ARGS="graphs startup --compare OLD.json"
+bench: $(VENV)/.installed ## Measure envy and compare with floors; BENCH_ARGS="graphs startup --compare OLD.json"
 	$(BIN)/python tests/benchmarks/bench.py $(BENCH_ARGS)
 
-bench-publish: $(VENV)/.installed ## Measure publishing 2 GB against cp and hashing; takes 6 GB of disk
+bench-publish: $(VENV)/.installed ## Compare publishing 2 GB with cp and hashing; needs 6 GB of disk
 	$(BIN)/python tests/benchmarks/publish.py $(BENCH_ARGS)
 
-bench-quick: $(VENV)/.installed ## The same with small sizes, in two minutes
+bench-quick: $(VENV)/.installed ## Like bench, with small sizes; takes two minutes
 	$(BIN)/python tests/benchmarks/bench.py --quick $(BENCH_ARGS)
 
-bench-schedules: $(VENV)/.installed ## Compare syncs with list schedules, a quarter of an hour; BENCH_ARGS="--quick" for fewer
+bench-schedules: $(VENV)/.installed ## Compare syncs with list schedules, in 15 minutes; BENCH_ARGS="--quick" for fewer
 	$(BIN)/python tests/benchmarks/schedules.py $(BENCH_ARGS)
 
-bench-go: $(VENV)/.installed ## Measure envy test against go test; BENCH_ARGS="--quick" for warm runs only
+bench-go: $(VENV)/.installed ## Compare envy test with go test; BENCH_ARGS="--quick" for warm runs only
 	$(BIN)/python tests/benchmarks/bench_go.py $(BENCH_ARGS)
 
-docs: $(VENV)/.installed ## Write docs/events.md and the help in docs/commands.md anew
+docs: $(VENV)/.installed ## Generate docs/events.md and the help in docs/commands.md
 	$(BIN)/python docs/generate.py
 
 lint: $(VENV)/.installed-dev ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(VENV)/.installed-dev ## Format, and mend what can be mended
+format: $(VENV)/.installed-dev ## Format, and fix what can be fixed automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -78,7 +78,7 @@ types: $(VENV)/.installed-dev ## Check types
 	$(BIN)/mypy
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 on PATH; say make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 on PATH; run make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { : some systems ship venv without ensurepip; \
 	  $(PYTHON) -m venv --clear --without-pip $(VENV) && \
 	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
@@ -87,7 +87,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@
 
-# The development tools come with those of the tests.
+# The extra dev includes the extra test.
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.installed

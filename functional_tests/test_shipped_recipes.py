@@ -176,7 +176,7 @@ def test_python_without_venv_says_what_to_install(project):
     path = python_that(project, 'test "$2" = "import venv" && exit 1; exec')
     project.packages("envy.python@r1")
     outcome = project.envy("sync", env={"PATH": path}, code=1)
-    assert "no module venv: install the package" in outcome.err
+    assert "no module venv: install the system package" in outcome.err
 
 
 def python_that(project, does):

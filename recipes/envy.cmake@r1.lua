@@ -2,13 +2,13 @@ identity = "envy.cmake@r1"
 about = {
   version = "4.4.4",
   license = "BSD-3-Clause",
-  description = "Generates builds, runs their tests and packs what they made: cmake, ctest, cpack",
+  description = "Generates build files, runs tests and creates packages: cmake, ctest, cpack",
 }
 platforms = { "linux", "darwin" }
 options = { version = { type = "string", default = "4.4.4" } }
 
--- What the wheels of the default version hold. Of another version, it is the package index that
--- says what its wheel must be.
+-- Digests of the wheels of the default version. The wheel of any other version is verified only
+-- against the digest that the package index gives.
 local MACOS = "883962a72b1b3a16ff445427f24c8caca9797dd9e563bbe208cbcd89e877f9d3"
 local SHA256 = {
   ["linux-x86_64-gnu"] = "f773a0544c66370408f451acd487c2c643b0dfebb48c5d64f3638bc1bb820238",
@@ -19,7 +19,7 @@ local SHA256 = {
   ["darwin-arm64"] = MACOS,
 }
 
--- The wheel is a Python package around the release; `subdir` takes the release alone.
+-- The wheel is a Python package that contains the release; `subdir` takes only the release.
 fetch = function(_, opts)
   local machine = ENVY_PLATFORM_ARCH .. (ENVY_LIBC and "-" .. ENVY_LIBC or "")
   return {

