@@ -26,7 +26,7 @@ _TYPES = {str: "text", int: "integer", float: "number", bool: "true or false", R
 _EVENTS_HEAD = """\
 # Events
 
-This page is generated from `envy/events.py` by `make docs`; a test compares the two.
+This page is generated from the classes in `envy/events/` by `make docs`; a test compares the two.
 
 envy emits an event for everything that it does. The live display, the plain lines, `--trace` and
 the tests receive the same events.

@@ -1,0 +1,61 @@
+"""Typed events: the engine's only voice. This package exports all of them, and the bus.
+
+Each class is one row of the contract: its name is the event's name in snake case, its fields
+are the fields of the JSON, and `text` is the human line. JSON, human text and the printed schema
+are all read from these classes, so they cannot drift.
+"""
+
+from envy.events.base import Event, fields_of
+from envy.events.bus import EventBus, Listener, Stamped
+from envy.events.cache import CacheHit, CacheMiss, LockAcquired, LockBlocked, LockReleased
+from envy.events.graph import DependencyAdded, RecipeRegistered, ReferenceResolved
+from envy.events.output import LogMessage, OutputLine, StandardOutput
+from envy.events.phases import (
+    PhaseComplete,
+    PhaseFailure,
+    PhaseSilent,
+    PhaseStart,
+    RecipeAborted,
+    RecipeComplete,
+)
+from envy.events.scheduling import (
+    PhaseBlocked,
+    PhaseUnblocked,
+    SlotAcquired,
+    SlotRefused,
+    SlotReleased,
+    TargetExtended,
+    ThreadComplete,
+    ThreadStart,
+)
+from envy.events.scripts import (
+    DownloadProgress,
+    LuaCtxAssetAccess,
+    LuaCtxExtractComplete,
+    LuaCtxExtractStart,
+    LuaCtxFetchComplete,
+    LuaCtxFetchStart,
+    LuaCtxProductAccess,
+    LuaCtxRunComplete,
+    LuaCtxRunStart,
+)
+from envy.events.tests import TestBuildComplete, TestBuildStart, TestPhaseComplete, TestPhaseStart
+
+__all__ = [
+    "CacheHit", "CacheMiss", "DependencyAdded", "DownloadProgress", "Event", "EventBus",
+    "Listener", "LockAcquired", "LockBlocked", "LockReleased", "LogMessage",
+    "LuaCtxAssetAccess", "LuaCtxExtractComplete", "LuaCtxExtractStart", "LuaCtxFetchComplete",
+    "LuaCtxFetchStart", "LuaCtxProductAccess", "LuaCtxRunComplete", "LuaCtxRunStart",
+    "OutputLine", "PhaseBlocked", "PhaseComplete", "PhaseFailure", "PhaseSilent", "PhaseStart",
+    "PhaseUnblocked", "RecipeAborted", "RecipeComplete", "RecipeRegistered",
+    "ReferenceResolved", "SlotAcquired", "SlotRefused", "SlotReleased", "Stamped",
+    "StandardOutput", "TargetExtended", "TestBuildComplete", "TestBuildStart",
+    "TestPhaseComplete", "TestPhaseStart", "ThreadComplete", "ThreadStart", "event_classes",
+    "fields_of",
+]  # fmt: skip
+
+
+def event_classes() -> list[type[Event]]:
+    """Every event of the contract, a topic after the other."""
+    # A slotted dataclass is made twice; the later of the two is the one in use.
+    return list({cls.__name__: cls for cls in Event.__subclasses__()}.values())

@@ -1,0 +1,35 @@
+"""Text: what children print, what recipes log, and what envy reports about them."""
+
+from typing import ClassVar
+
+from envy.events.base import Event, event
+from envy.phase import RecipePhase
+
+
+@event
+class OutputLine(Event):
+    text: ClassVar[str] = "{recipe} | {text_}"
+    in_files: ClassVar[bool] = False
+    recipe: str
+    phase: RecipePhase
+    stream: str
+    text_: str
+
+
+@event
+class LogMessage(Event):
+    """What a recipe says with envy.info and its kin, and what envy says about a recipe."""
+
+    text: ClassVar[str] = "{recipe}: {level}: {message}"
+    recipe: str
+    level: str  # debug, info, warn, error
+    message: str
+
+
+@event
+class StandardOutput(Event):
+    """A line that a recipe or a manifest printed with envy.stdout."""
+
+    text: ClassVar[str] = "{message}"
+    recipe: str
+    message: str
