@@ -137,7 +137,7 @@ class Control:
     def _report_waits(self) -> None:
         rows = self._engine.describe_waits() if self._engine else []
         for row in rows or ["no recipe is at work"]:
-            self._bus.emit(ev.LogMessage(recipe="", level="report", message=row))
+            self._bus.log("report", row)
 
     def _next_deadline(self) -> float:
         now = time.monotonic()

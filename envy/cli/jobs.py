@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envy import events as ev
 from envy.events import EventBus
 from envy.jobserver.budget import Jobserver
 
@@ -19,7 +18,7 @@ def make_jobserver(
     """The jobserver of a command; the pipe is made when the first script starts."""
 
     def tell(message: str) -> None:
-        bus.emit(ev.LogMessage(recipe="", level="warn", message=message))
+        bus.log("warn", message)
 
     return Jobserver(jobs=jobs, folder=folder, name=name, outer=outer, tell=tell)
 

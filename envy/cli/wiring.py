@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy import events as ev
 from envy.cache.durations import Durations, durations_path
 from envy.cache.layout import CacheLayout
 from envy.cli.cache_root import cache_root
@@ -158,10 +157,10 @@ def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) 
 
 def _load_manifest(path: Path, services: Services, control: Control) -> Manifest:
     def log(level: str, message: str) -> None:
-        services.events.emit(ev.LogMessage(recipe=MANIFEST_NAME, level=level, message=message))
+        services.events.log(level, message, recipe=MANIFEST_NAME)
 
     def stdout(message: str) -> None:
-        services.events.emit(ev.StandardOutput(recipe=MANIFEST_NAME, message=message))
+        services.events.standard_output(message, recipe=MANIFEST_NAME)
 
     def make_state(base_dir: Path) -> LuaState:
         return LuaState(

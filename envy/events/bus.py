@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from envy.events.base import Event, fields_of
+from envy.events.output import LogMessage, StandardOutput
 from envy.phase import RecipePhase
 
 
@@ -98,6 +99,14 @@ class EventBus:
             stamped = Stamped(self._seq, time.time(), event)
             for listener in self._listeners:
                 listener.on_event(stamped)
+
+    def log(self, level: str, message: str, *, recipe: str = "") -> None:
+        """Emit a message about a recipe or the manifest; `level` is debug, info, warn or error."""
+        self.emit(LogMessage(recipe=recipe, level=level, message=message))
+
+    def standard_output(self, message: str, *, recipe: str) -> None:
+        """Emit a line that a recipe or a manifest printed for the user."""
+        self.emit(StandardOutput(recipe=recipe, message=message))
 
     def close(self) -> None:
         """Flush and close every listener."""

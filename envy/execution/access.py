@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy import events as ev
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.spec import CustomSource, Dependency, Kind, Use
 from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError
+from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import Engine
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
@@ -99,18 +99,8 @@ def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> 
             "no folder in the cache",
             hint="use one of its products, with ctx.product, or run its programs by name",
         )
-    if engine.services.events.detailed:
-        engine.services.events.emit(
-            ev.LuaCtxAssetAccess(
-                recipe=recipe.key.identity,
-                target=query,
-                provider=provider.key.canonical,
-                current_phase=phase,
-                needed_by=row.needed_by,
-                allowed=refusal is None,
-                reason=refusal.message if refusal else "declared",
-            )
-        )
+    events = RecipeEvents(recipe, engine.services.events)
+    events.asset_access(query, provider, (phase, row.needed_by), refusal)
     if refusal is not None:
         raise refusal
     return provider.placement.entry.asset_dir
@@ -127,18 +117,8 @@ def product_of(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) ->
     """
     row = _find_provider(recipe, engine, phase, name)
     refusal = _too_early(row, phase, f"ctx.product({name!r})")
-    if engine.services.events.detailed:
-        engine.services.events.emit(
-            ev.LuaCtxProductAccess(
-                recipe=recipe.key.identity,
-                product=name,
-                provider=row.recipe.key.canonical,
-                current_phase=phase,
-                needed_by=row.needed_by,
-                allowed=refusal is None,
-                reason=refusal.message if refusal else "declared",
-            )
-        )
+    events = RecipeEvents(recipe, engine.services.events)
+    events.product_access(name, row.recipe, (phase, row.needed_by), refusal)
     if refusal is not None:
         raise refusal
     return row.recipe.work.products[name]

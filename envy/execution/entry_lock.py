@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from envy import events as ev
 from envy.cache.lock import FileLock
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.write import begin_attempt
 from envy.execution.explanation import why_missing
 from envy.execution.log import log_key
+from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import Engine, Services
 from envy.graph.recipe import Recipe
 from envy.host.children import Children
@@ -35,47 +35,24 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
     """Take a lock of the cache in a recipe's worker; the slot is given away while waiting."""
     lock = FileLock(path)
     started = time.monotonic()
-    events = engine.services.events
+    events = RecipeEvents(recipe, engine.services.events)
     waits = not lock.try_acquire()
     if waits:
         owner = str(lock.owner() or "another process")
-        events.emit(
-            ev.LockBlocked(
-                recipe=recipe.key.identity,
-                key=recipe.key.canonical,
-                lock_path=str(path),
-                held_by=owner,
-            )
-        )
+        events.lock_blocked(path, owner)
         engine.wait_without_slot(
             recipe,
             f"the lock {path}, held by {owner}",
             lambda: lock.acquire(engine.stopped),
         )
-    if waits or events.detailed:
-        engine.services.events.emit(
-            ev.LockAcquired(
-                recipe=recipe.key.identity,
-                key=recipe.key.canonical,
-                lock_path=str(path),
-                wait_ms=round((time.monotonic() - started) * 1000),
-            )
-        )
+    events.lock_acquired(path, time.monotonic() - started, waited=waits)
     recipe.work.locks.append(lock)
     return lock
 
 
 def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -> None:
     """Let a lock go, and tell how long it was held."""
-    if engine.services.events.detailed:
-        engine.services.events.emit(
-            ev.LockReleased(
-                recipe=recipe.key.identity,
-                key=recipe.key.canonical,
-                lock_path=lock.path,
-                hold_ms=round((time.monotonic() - since) * 1000),
-            )
-        )
+    RecipeEvents(recipe, engine.services.events).lock_released(lock.path, time.monotonic() - since)
     recipe.work.locks.remove(lock)
     lock.release()
 

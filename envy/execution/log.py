@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 
-from envy import events as ev
 from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
 from envy.cache.write import prune_logs
+from envy.execution.recipe_events import RecipeEvents
 from envy.execution.secrets import masked, masked_text, secrets_of
 from envy.execution.services import Services
 from envy.graph.recipe import Recipe
@@ -41,6 +41,7 @@ class PhaseLog:
     ) -> None:
         self._recipe = recipe
         self._services = services
+        self._events = RecipeEvents(recipe, services.events)
         self._phase = phase
         self._secrets = secrets
         self._splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
@@ -74,13 +75,7 @@ class PhaseLog:
         """What a recipe, or envy about it, has to say."""
         text = self._mask(message.encode("utf-8", "surrogateescape"))
         self._write([f"[{level}] ".encode() + text])
-        self._services.events.emit(
-            ev.LogMessage(
-                recipe=self._recipe.key.identity,
-                level=level,
-                message=text.decode("utf-8", "replace"),
-            )
-        )
+        self._events.log(level, text.decode("utf-8", "replace"))
 
     def close(self) -> None:
         """No more comes."""
@@ -100,14 +95,8 @@ class PhaseLog:
         if quiet or not self._services.events.listening:
             return
         for line in masked:
-            self._services.events.emit(
-                ev.OutputLine(
-                    recipe=self._recipe.key.identity,
-                    phase=self._phase,
-                    stream=stream,
-                    text_=line[:_LONGEST_SHOWN].decode("utf-8", "replace"),
-                )
-            )
+            shown = line[:_LONGEST_SHOWN].decode("utf-8", "replace")
+            self._events.output_line(self._phase, stream, shown)
 
     def _mask(self, text: bytes) -> bytes:
         return masked(text, self._secrets)
@@ -128,11 +117,11 @@ class PhaseLog:
 def tell(recipe: Recipe, services: Services, level: str, message: str) -> None:
     """Tell the listeners what a recipe says; the level `stdout` is for results."""
     text = masked_text(message, secrets_of(recipe, services))
-    identity = recipe.key.identity
+    events = RecipeEvents(recipe, services.events)
     if level == "stdout":
-        services.events.emit(ev.StandardOutput(recipe=identity, message=text))
+        events.standard_output(text)
     else:
-        services.events.emit(ev.LogMessage(recipe=identity, level=level, message=text))
+        events.log(level, text)
 
 
 def _opened(path: Path) -> FileIO:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy import events as ev
 from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.access import may_read
 from envy.execution.entry_lock import marks, noted_children
 from envy.execution.log import PhaseLog
+from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
 from envy.execution.secrets import secrets_of
 from envy.execution.services import Engine
@@ -116,17 +116,9 @@ class Setting:
     def _run(self, shown: str, run: Callable[..., Completed], options: RunOptions) -> Completed:
         cwd = options.cwd or self.run_dir
         self.log.command(shown)
-        events = self.engine.services.events
+        events = RecipeEvents(self.recipe, self.engine.services.events)
         started = time.monotonic()
-        if events.listening:
-            events.emit(
-                ev.LuaCtxRunStart(
-                    recipe=self.recipe.key.identity,
-                    key=self.recipe.key.canonical,
-                    command=shown[:100],
-                    cwd=str(cwd),
-                )
-            )
+        events.run_start(shown, cwd)
         variables = {**self.environment, **(options.env or {}), **marks(self.recipe)}
         with (
             self._terminal(interactive=options.interactive),
@@ -145,17 +137,7 @@ class Setting:
                 interactive=options.interactive,
             )
         self.log.end_of_output(quiet=options.quiet)
-        if events.listening:
-            events.emit(
-                ev.LuaCtxRunComplete(
-                    recipe=self.recipe.key.identity,
-                    key=self.recipe.key.canonical,
-                    command=shown[:100],
-                    cwd=str(cwd),
-                    exit_code=completed.exit_code,
-                    duration_ms=round((time.monotonic() - started) * 1000),
-                )
-            )
+        events.run_complete(shown, cwd, completed.exit_code, time.monotonic() - started)
         if options.check and (completed.exit_code or completed.timed_out):
             raise _failure(shown, completed, options, tail=self.log.recent_output())
         return completed

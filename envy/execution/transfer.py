@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from envy import events as ev
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.execution.entry_lock import marks, noted_children
+from envy.execution.recipe_events import RecipeEvents
 from envy.execution.secrets import masked_text, secrets_of
 from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
@@ -22,7 +22,7 @@ _PROGRESS_INTERVAL = 0.1  # seconds between two progress events of one download
 def fetch_context(recipe: Recipe, engine: Engine) -> FetchContext:
     """What a transport gets to work with for this recipe."""
     services = engine.services
-    identity = recipe.key.identity
+    events = RecipeEvents(recipe, services.events)
     secrets = secrets_of(recipe, services)
     told: dict[str, float] = {}
 
@@ -33,15 +33,10 @@ def fetch_context(recipe: Recipe, engine: Engine) -> FetchContext:
         ):
             return
         told[uri] = now
-        services.events.emit(
-            ev.DownloadProgress(
-                recipe=identity, url=masked_text(uri, secrets), bytes=count, total=total
-            )
-        )
+        events.download_progress(masked_text(uri, secrets), count, total)
 
     def warn(message: str) -> None:
-        message = masked_text(message, secrets)
-        services.events.emit(ev.LogMessage(recipe=identity, level="warn", message=message))
+        events.log("warn", masked_text(message, secrets))
 
     def run(
         argv: Sequence[str],
@@ -94,9 +89,8 @@ class _Teller:
     """Tells of the transfers of one batch."""
 
     def __init__(self, recipe: Recipe, engine: Engine, into: Path) -> None:
-        self._identity = recipe.key.identity
-        self._key = recipe.key.canonical
-        self._events = engine.services.events
+        self._listening = engine.services.events.listening
+        self._events = RecipeEvents(recipe, engine.services.events)
         self._into = str(into)
         self._secrets = secrets_of(recipe, engine.services)
         self._started: dict[int, float] = {}
@@ -105,31 +99,16 @@ class _Teller:
     def started(self, item: SourceItem) -> None:
         with self._lock:
             self._started[id(item)] = time.monotonic()
-        if self._events.listening:
-            self._events.emit(
-                ev.LuaCtxFetchStart(
-                    recipe=self._identity,
-                    key=self._key,
-                    url=self._shown(item),
-                    destination=self._into,
-                )
-            )
+        if self._listening:
+            self._events.fetch_start(self._shown(item), self._into)
 
     def ended(self, item: SourceItem, fetched: Fetched) -> None:
-        if not self._events.listening:
+        if not self._listening:
             return
         with self._lock:
             started = self._started.pop(id(item))
-        self._events.emit(
-            ev.LuaCtxFetchComplete(
-                recipe=self._identity,
-                key=self._key,
-                url=self._shown(item),
-                destination=str(fetched.path),
-                bytes_downloaded=fetched.bytes,
-                duration_ms=round((time.monotonic() - started) * 1000),
-            )
-        )
+        took = time.monotonic() - started
+        self._events.fetch_complete(self._shown(item), fetched.path, fetched.bytes, took)
 
     def _shown(self, item: SourceItem) -> str:
         """The source without credentials: it goes into events, logs and onto the screen."""
@@ -146,11 +125,7 @@ def _warn_without_digest(
     if scheme_of(item.source) is not Scheme.HTTP or item.sha256 or item.blake3:
         return
     uri = masked_text(fetched.uri, secrets_of(recipe, engine.services))
-    engine.services.events.emit(
-        ev.LogMessage(
-            recipe=recipe.key.identity,
-            level="warn",
-            message=f"{uri} has no digest in the recipe; to pin it, add "
-            f'sha256 = "{fetched.sha256}"',
-        )
+    RecipeEvents(recipe, engine.services.events).log(
+        "warn",
+        f'{uri} has no digest in the recipe; to pin it, add sha256 = "{fetched.sha256}"',
     )

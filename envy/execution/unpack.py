@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from envy import events as ev
 from envy.content import file_operations
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import ArchiveError
 from envy.execution.phase_run import Setting
+from envy.execution.recipe_events import RecipeEvents
 
 _SINGLE_SUFFIXES = (".gz", ".xz", ".zst", ".bz2")
 
@@ -63,30 +63,14 @@ def _extract(place: Setting, archive: Path, dest: Path, *, strip: int, subdir: s
     from envy.content.archive import extract
     from envy.transport.wheel import lay_out_wheel
 
-    events = place.engine.services.events
-    identity, key = place.recipe.key.identity, place.recipe.key.canonical
+    events = RecipeEvents(place.recipe, place.engine.services.events)
     started = time.monotonic()
-    if events.listening:
-        events.emit(
-            ev.LuaCtxExtractStart(
-                recipe=identity, key=key, archive_path=str(archive), destination=str(dest)
-            )
-        )
+    events.extract_start(archive, dest)
     if archive.suffix == ".whl" and not strip and not subdir:
         count = lay_out_wheel(archive, dest)
     else:
         count = extract(archive, dest, strip=strip, subdir=subdir)
-    if events.listening:
-        events.emit(
-            ev.LuaCtxExtractComplete(
-                recipe=identity,
-                key=key,
-                archive_path=str(archive),
-                destination=str(dest),
-                files_extracted=count,
-                duration_ms=round((time.monotonic() - started) * 1000),
-            )
-        )
+    events.extract_complete(archive, dest, count, time.monotonic() - started)
     return count
 
 

@@ -6,9 +6,9 @@ it begins. For a user-managed one, whether its own `check` holds, before any loc
 
 from __future__ import annotations
 
-from envy import events as ev
 from envy.cache.read import lookup
 from envy.execution.entry_lock import begin_work
+from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import have_functions
 from envy.execution.services import Engine
 from envy.execution.user_managed import clear_workspace, is_satisfied
@@ -25,9 +25,10 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
         else:
             engine.want_what_it_needs(recipe)
         return
+    events = RecipeEvents(recipe, engine.services.events)
     if recipe.work.cached:
         if lookup(recipe.placement.entry, recipe.entry_key).hit:
-            _tell_hit(recipe, engine, fast_path=True)
+            events.cache_hit(recipe.placement, fast_path=True)
             return
         # It was there when the graph was resolved, and has gone since.
         have_functions(recipe, engine)
@@ -35,25 +36,6 @@ def run_check_phase(recipe: Recipe, engine: Engine) -> None:
     # Else it was missing a moment ago, and is looked up once more under its lock.
     reason = begin_work(recipe, engine)
     if recipe.work.cached:
-        _tell_hit(recipe, engine, fast_path=False)
-    elif engine.services.events.listening:
-        engine.services.events.emit(
-            ev.CacheMiss(
-                recipe=recipe.key.identity,
-                cache_key=recipe.entry_key,
-                asset_path=str(recipe.asset_dir),
-                reason=reason,
-            )
-        )
-
-
-def _tell_hit(recipe: Recipe, engine: Engine, *, fast_path: bool) -> None:
-    if engine.services.events.listening:
-        engine.services.events.emit(
-            ev.CacheHit(
-                recipe=recipe.key.identity,
-                cache_key=recipe.entry_key,
-                asset_path=str(recipe.asset_dir),
-                fast_path=fast_path,
-            )
-        )
+        events.cache_hit(recipe.placement, fast_path=False)
+    else:
+        events.cache_miss(recipe.placement, reason)

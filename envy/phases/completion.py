@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from envy import events as ev
 from envy.declarations.locations import place_of_function
 from envy.declarations.tables import parse_products
 from envy.execution.phase_run import setting
+from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import Engine
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Outcome, Recipe
@@ -19,15 +19,8 @@ def run_completion_phase(recipe: Recipe, engine: Engine) -> None:
     recipe.work.products = products_of(recipe, engine)
     if recipe.work.outcome is None:
         recipe.work.outcome = Outcome.SATISFIED if definition.user_managed else Outcome.CACHED
-    if engine.services.events.listening:
-        engine.services.events.emit(
-            ev.RecipeComplete(
-                recipe=recipe.key.identity,
-                key=recipe.key.canonical,
-                outcome=recipe.work.outcome.value,
-                asset_path=str(recipe.asset_dir or ""),
-            )
-        )
+    events = RecipeEvents(recipe, engine.services.events)
+    events.complete(recipe.work.outcome.value, recipe.asset_dir)
 
 
 def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:

@@ -22,6 +22,7 @@ from envy.declarations.tables import Exports, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import release_lock, take_lock
+from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import close_lua, function_names, functions_of, new_state
 from envy.execution.services import Engine
 from envy.execution.transfer import fetch_context
@@ -42,9 +43,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     loaded = _load(recipe, engine, path, content)
     definition = loaded.definition
     for warning in definition.warnings:
-        engine.services.events.emit(
-            ev.LogMessage(recipe=recipe.key.identity, level="warn", message=warning)
-        )
+        RecipeEvents(recipe, engine.services.events).log("warn", warning)
     _note_evidence(recipe, loaded)
     if isinstance(definition.fetch, LuaFunction) and not definition.excluded:
         answer = ask_for_sources(recipe, engine, definition.fetch)

@@ -1,0 +1,292 @@
+"""The events of one recipe: the only place that constructs the events of phases and scripts.
+
+Each method emits one class of event, and does nothing when no listener wants that class.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from envy.errors import DeclarationError
+from envy.events import (
+    CacheHit,
+    CacheMiss,
+    DownloadProgress,
+    EventBus,
+    LockAcquired,
+    LockBlocked,
+    LockReleased,
+    LuaCtxAssetAccess,
+    LuaCtxExtractComplete,
+    LuaCtxExtractStart,
+    LuaCtxFetchComplete,
+    LuaCtxFetchStart,
+    LuaCtxProductAccess,
+    LuaCtxRunComplete,
+    LuaCtxRunStart,
+    OutputLine,
+    PhaseComplete,
+    PhaseFailure,
+    PhaseStart,
+    RecipeAborted,
+    RecipeComplete,
+)
+from envy.graph.recipe import Placement, Recipe
+from envy.phase import RecipePhase
+
+_LONGEST_COMMAND = 100  # characters of a command that its events hold
+
+
+class RecipeEvents:
+    """Emits the events of one recipe."""
+
+    __slots__ = ("_bus", "_identity", "_key")
+
+    def __init__(self, recipe: Recipe, bus: EventBus) -> None:
+        self._bus = bus
+        self._identity = recipe.key.identity
+        self._key = recipe.key.canonical
+
+    # -- phases ----------------------------------------------------------------------------------
+
+    def phase_start(self, phase: RecipePhase) -> None:
+        """A phase begins."""
+        if self._bus.hears(PhaseStart):
+            self._bus.emit(PhaseStart(recipe=self._identity, key=self._key, phase=phase))
+
+    def phase_complete(self, phase: RecipePhase, seconds: float) -> None:
+        """A phase has completed."""
+        if self._bus.hears(PhaseComplete):
+            self._bus.emit(
+                PhaseComplete(
+                    recipe=self._identity, key=self._key, phase=phase, duration_ms=_ms(seconds)
+                )
+            )
+
+    def phase_failed(self, phase: RecipePhase, error: Exception) -> None:
+        """A phase has failed."""
+        if self._bus.listening:
+            self._bus.emit(
+                PhaseFailure(recipe=self._identity, key=self._key, phase=phase, error=str(error))
+            )
+
+    def complete(self, outcome: str, asset_dir: Path | None) -> None:
+        """The recipe is at its completion."""
+        if self._bus.listening:
+            self._bus.emit(
+                RecipeComplete(
+                    recipe=self._identity,
+                    key=self._key,
+                    outcome=outcome,
+                    asset_path=str(asset_dir or ""),
+                )
+            )
+
+    def aborted(self, dependency: str) -> None:
+        """The recipe ends because a dependency failed."""
+        if self._bus.listening:
+            self._bus.emit(
+                RecipeAborted(recipe=self._identity, key=self._key, dependency=dependency)
+            )
+
+    # -- the cache -------------------------------------------------------------------------------
+
+    def cache_hit(self, placement: Placement, *, fast_path: bool) -> None:
+        """The entry is in the cache; `fast_path` says that no lock was taken to see that."""
+        if self._bus.listening:
+            self._bus.emit(
+                CacheHit(
+                    recipe=self._identity,
+                    cache_key=placement.entry_key,
+                    asset_path=str(placement.asset_dir),
+                    fast_path=fast_path,
+                )
+            )
+
+    def cache_miss(self, placement: Placement, reason: str) -> None:
+        """The entry is not in the cache."""
+        if self._bus.listening:
+            self._bus.emit(
+                CacheMiss(
+                    recipe=self._identity,
+                    cache_key=placement.entry_key,
+                    asset_path=str(placement.asset_dir),
+                    reason=reason,
+                )
+            )
+
+    def lock_blocked(self, path: Path, owner: str) -> None:
+        """Another process has a lock that the recipe needs."""
+        self._bus.emit(
+            LockBlocked(recipe=self._identity, key=self._key, lock_path=str(path), held_by=owner)
+        )
+
+    def lock_acquired(self, path: Path, seconds: float, *, waited: bool) -> None:
+        """The recipe has a lock; one that was waited for is reported to every listener."""
+        if waited or self._bus.detailed:
+            self._bus.emit(
+                LockAcquired(
+                    recipe=self._identity,
+                    key=self._key,
+                    lock_path=str(path),
+                    wait_ms=_ms(seconds),
+                )
+            )
+
+    def lock_released(self, path: str, seconds: float) -> None:
+        """The recipe has released a lock."""
+        if self._bus.detailed:
+            self._bus.emit(
+                LockReleased(
+                    recipe=self._identity, key=self._key, lock_path=path, hold_ms=_ms(seconds)
+                )
+            )
+
+    # -- ctx and scripts -------------------------------------------------------------------------
+
+    def run_start(self, command: str, cwd: Path) -> None:
+        """A script or a program is started; `command` is masked already."""
+        if self._bus.listening:
+            self._bus.emit(
+                LuaCtxRunStart(
+                    recipe=self._identity,
+                    key=self._key,
+                    command=command[:_LONGEST_COMMAND],
+                    cwd=str(cwd),
+                )
+            )
+
+    def run_complete(self, command: str, cwd: Path, exit_code: int, seconds: float) -> None:
+        """A script or a program has ended."""
+        if self._bus.listening:
+            self._bus.emit(
+                LuaCtxRunComplete(
+                    recipe=self._identity,
+                    key=self._key,
+                    command=command[:_LONGEST_COMMAND],
+                    cwd=str(cwd),
+                    exit_code=exit_code,
+                    duration_ms=_ms(seconds),
+                )
+            )
+
+    def fetch_start(self, url: str, destination: str) -> None:
+        """A transfer begins; `url` holds no credentials."""
+        if self._bus.listening:
+            self._bus.emit(
+                LuaCtxFetchStart(
+                    recipe=self._identity, key=self._key, url=url, destination=destination
+                )
+            )
+
+    def fetch_complete(self, url: str, path: Path, size: int, seconds: float) -> None:
+        """A transfer of `size` bytes has ended."""
+        if self._bus.listening:
+            self._bus.emit(
+                LuaCtxFetchComplete(
+                    recipe=self._identity,
+                    key=self._key,
+                    url=url,
+                    destination=str(path),
+                    bytes_downloaded=size,
+                    duration_ms=_ms(seconds),
+                )
+            )
+
+    def download_progress(self, url: str, count: int, total: int) -> None:
+        """So many bytes of a transfer are here; `total` is 0 if the server did not say."""
+        if self._bus.listening:
+            self._bus.emit(
+                DownloadProgress(recipe=self._identity, url=url, bytes=count, total=total)
+            )
+
+    def extract_start(self, archive: Path, destination: Path) -> None:
+        """An archive is about to be extracted."""
+        if self._bus.listening:
+            self._bus.emit(
+                LuaCtxExtractStart(
+                    recipe=self._identity,
+                    key=self._key,
+                    archive_path=str(archive),
+                    destination=str(destination),
+                )
+            )
+
+    def extract_complete(
+        self, archive: Path, destination: Path, count: int, seconds: float
+    ) -> None:
+        """An archive of `count` files has been extracted."""
+        if self._bus.listening:
+            self._bus.emit(
+                LuaCtxExtractComplete(
+                    recipe=self._identity,
+                    key=self._key,
+                    archive_path=str(archive),
+                    destination=str(destination),
+                    files_extracted=count,
+                    duration_ms=_ms(seconds),
+                )
+            )
+
+    def asset_access(
+        self,
+        query: str,
+        provider: Recipe,
+        phases: tuple[RecipePhase, RecipePhase],
+        refusal: DeclarationError | None,
+    ) -> None:
+        """`ctx.asset` was called; `phases` are the current one and the one it is needed by."""
+        if self._bus.detailed:
+            self._bus.emit(
+                LuaCtxAssetAccess(
+                    recipe=self._identity,
+                    target=query,
+                    provider=provider.key.canonical,
+                    current_phase=phases[0],
+                    needed_by=phases[1],
+                    allowed=refusal is None,
+                    reason=refusal.message if refusal else "declared",
+                )
+            )
+
+    def product_access(
+        self,
+        name: str,
+        provider: Recipe,
+        phases: tuple[RecipePhase, RecipePhase],
+        refusal: DeclarationError | None,
+    ) -> None:
+        """`ctx.product` was called; `phases` are the current one and the one it is needed by."""
+        if self._bus.detailed:
+            self._bus.emit(
+                LuaCtxProductAccess(
+                    recipe=self._identity,
+                    product=name,
+                    provider=provider.key.canonical,
+                    current_phase=phases[0],
+                    needed_by=phases[1],
+                    allowed=refusal is None,
+                    reason=refusal.message if refusal else "declared",
+                )
+            )
+
+    # -- output ----------------------------------------------------------------------------------
+
+    def output_line(self, phase: RecipePhase, stream: str, text: str) -> None:
+        """A line that a child printed; masked already."""
+        if self._bus.listening:
+            self._bus.emit(
+                OutputLine(recipe=self._identity, phase=phase, stream=stream, text_=text)
+            )
+
+    def log(self, level: str, message: str) -> None:
+        """A message of the recipe, or of envy about it; masked already."""
+        self._bus.log(level, message, recipe=self._identity)
+
+    def standard_output(self, message: str) -> None:
+        """A line that the recipe printed with `envy.stdout`; masked already."""
+        self._bus.standard_output(message, recipe=self._identity)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
