@@ -33,7 +33,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceLocation:
     """Where something was written: a file and, when known, a line (1-based; 0 is unknown)."""
 
     path: Path
@@ -66,7 +66,9 @@ class UsageError(EnvyError):
 class _Located(EnvyError):
     """A mistake in a file, shown as `FILE:LINE: message`."""
 
-    def __init__(self, message: str, *, origin: Origin | None = None, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, origin: SourceLocation | None = None, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.origin = origin
 
@@ -274,7 +276,7 @@ class PhaseFailed(RecipeError):
         key: str,
         phase: str,
         cause: Exception,
-        where: Origin | None = None,
+        where: SourceLocation | None = None,
         chain: Sequence[str] = (),
         log_path: Path | None = None,
         log_tail: Sequence[str] = (),

@@ -15,7 +15,7 @@ from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped import shipped_recipes_dir, shipped_source
 from envy.declarations.sources import SourceItem, digest, parse_source_item, plain_source
 from envy.declarations.spec import Address, CustomSource, Dependency, Kind, RecipeSpec, Use
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.lua.values import LuaFunction
 from envy.phase import NEEDED_BY, RecipePhase
 from envy.suggest import did_you_mean
@@ -31,7 +31,7 @@ _ALIAS = re.compile(r"[^.@{}\s\x00-\x1f\x7f]+")
 def parse_spec(
     value: object,
     *,
-    origin: Origin,
+    origin: SourceLocation,
     base_dir: Path,
     recipes_dir: Path | None = None,
     address: Address | None = None,
@@ -51,7 +51,7 @@ def parse_spec(
 def parse_dependency(
     value: object,
     *,
-    origin: Origin,
+    origin: SourceLocation,
     base_dir: Path,
     recipes_dir: Path | None = None,
     address: Address | None = None,
@@ -130,7 +130,7 @@ def _parse_reference(
 def parse_dependencies(
     value: object,
     *,
-    origin: Origin,
+    origin: SourceLocation,
     base_dir: Path,
     recipes_dir: Path | None = None,
     address: Address | None = None,
@@ -146,7 +146,7 @@ def parse_dependencies(
             origin=origin,
             hint='such as dependencies = { { recipe = "local.gn@r0", source = "gn.lua" } }',
         )
-    at_element: Callable[[int], Origin] | None = getattr(origin, "at_element", None)
+    at_element: Callable[[int], SourceLocation] | None = getattr(origin, "at_element", None)
     return tuple(
         parse_dependency(
             element,
@@ -159,7 +159,7 @@ def parse_dependencies(
     )
 
 
-def parse_alias(table: Mapping[str, object], *, origin: Origin | None) -> str:
+def parse_alias(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
     """The field `alias`; "" when it is not there."""
     alias = fields.text(table, "alias", origin=origin)
     if alias and not _ALIAS.fullmatch(alias):
@@ -174,7 +174,7 @@ def parse_alias(table: Mapping[str, object], *, origin: Origin | None) -> str:
 class _Place(NamedTuple):
     """Where an entry stands, and what its relative paths are relative to."""
 
-    origin: Origin
+    origin: SourceLocation
     base_dir: Path
     recipes_dir: Path
     address: Address | None
@@ -188,7 +188,7 @@ class _Placed:
 
     __slots__ = ("_origin",)
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: SourceLocation) -> None:
         self._origin = origin
 
     def __enter__(self) -> None:
@@ -233,7 +233,7 @@ def _entry_of_table(table: dict[str, object], place: _Place) -> RecipeSpec:
     )
 
 
-def _parse_options(value: object, origin: Origin) -> Mapping[str, OptionValue]:
+def _parse_options(value: object, origin: SourceLocation) -> Mapping[str, OptionValue]:
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -303,7 +303,7 @@ def _parse_custom_source(table: dict[str, object], place: _Place) -> CustomSourc
     )
 
 
-def _default_source(key: RecipeKey, origin: Origin, recipes_dir: Path) -> SourceItem:
+def _default_source(key: RecipeKey, origin: SourceLocation, recipes_dir: Path) -> SourceItem:
     """Where a recipe comes from when its entry does not say."""
     if key.namespace == "envy":
         return shipped_source(key.identity, directory=shipped_recipes_dir(), origin=origin)
@@ -317,7 +317,7 @@ def _default_source(key: RecipeKey, origin: Origin, recipes_dir: Path) -> Source
     )
 
 
-def _parse_needed_by(table: Mapping[str, object], origin: Origin) -> RecipePhase:
+def _parse_needed_by(table: Mapping[str, object], origin: SourceLocation) -> RecipePhase:
     name = fields.text(table, "needed_by", origin=origin)
     phase = NEEDED_BY.get(name) if name else RecipePhase.CHECK
     if phase is None:
@@ -329,7 +329,7 @@ def _parse_needed_by(table: Mapping[str, object], origin: Origin) -> RecipePhase
     return phase
 
 
-def _parse_use(table: Mapping[str, object], origin: Origin) -> Use:
+def _parse_use(table: Mapping[str, object], origin: SourceLocation) -> Use:
     name = fields.text(table, "use", origin=origin)
     if name not in {"", "run", "build"}:
         raise DeclarationError(

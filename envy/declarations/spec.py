@@ -12,7 +12,7 @@ from pathlib import Path
 from envy.declarations.key import RecipeKey
 from envy.declarations.option_text import OptionValue
 from envy.declarations.sources import SourceItem, location
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.phase import RecipePhase
 
 
@@ -46,7 +46,7 @@ class CustomSource:
     dependencies: "tuple[Dependency, ...]"
     fetch: Address
     sha256: str = ""
-    origin: Origin = field(compare=False)
+    origin: SourceLocation = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class RecipeSpec:
     source: SourceItem | CustomSource | None
     alias: str = ""
     platforms: tuple[str, ...] = ()
-    origin: Origin = field(compare=False)
+    origin: SourceLocation = field(compare=False)
     key: RecipeKey = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class Dependency:
     query: str = ""
     product: str = ""
     platforms: tuple[str, ...] = ()
-    origin: Origin = field(compare=False)
+    origin: SourceLocation = field(compare=False)
 
 
 def place_of(source: SourceItem | CustomSource | None) -> str:
@@ -111,7 +111,7 @@ def are_written_alike(
     return one.base_dir is other.base_dir or one.source.startswith("/")
 
 
-def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: Origin) -> None:
+def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: SourceLocation) -> None:
     """Raise if a recipe that others share would depend on one that only this project has."""
     if child.namespace == "local" and parent.namespace != "local":
         raise DeclarationError(

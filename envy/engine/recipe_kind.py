@@ -18,9 +18,9 @@ from envy.errors import (
     EnvyError,
     FetchError,
     InternalError,
-    Origin,
     PhaseFailed,
     ScriptFailed,
+    SourceLocation,
 )
 from envy.execution.entry_lock import let_go_of_entry, needs_deploy, resume_entry
 from envy.execution.log import log_tail
@@ -238,7 +238,7 @@ def _presentable(error: Exception) -> EnvyError:
     return InternalError(f"{type(error).__name__}: {error}\n{trace}")
 
 
-def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> Origin | None:
+def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocation | None:
     """Where the recipe says what went wrong, if the error is about that and does not tell."""
     definition = recipe.definition
     if definition is None or not isinstance(error, _ABOUT_THE_RECIPE):

@@ -17,7 +17,7 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec, are_written_alike, place_of
 from envy.engine import custom_sources
 from envy.engine.binding import bind_round, missing_text, open_references
-from envy.errors import CycleError, DeclarationError, GraphError, MissingReferences, Origin
+from envy.errors import CycleError, DeclarationError, GraphError, MissingReferences, SourceLocation
 from envy.graph.algorithms import path_from_roots, shortest_cycle
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
@@ -145,7 +145,7 @@ def declared_by(engine: Engine, key: RecipeKey) -> tuple[str, ...]:
     return (line,)
 
 
-def _origin_of(engine: Engine, recipe: Recipe, parent: RecipeKey | None) -> Origin:
+def _origin_of(engine: Engine, recipe: Recipe, parent: RecipeKey | None) -> SourceLocation:
     if parent is not None:
         edge: Edge | None = next(
             (edge for edge in engine.all_edges(parent) if edge.key == recipe.key), None

@@ -16,7 +16,7 @@ from envy.answers.evidence import Evidence
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import Dependency, RecipeSpec, Use
-from envy.errors import Origin
+from envy.errors import SourceLocation
 from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Edge:
     needed_by: RecipePhase
     use: Use
     kind: str
-    origin: Origin = field(compare=False)
+    origin: SourceLocation = field(compare=False)
     product: str = ""  # what the dependency is for, if it names a product
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 _RUNNING_ON: str = {"win32": "windows"}.get(sys.platform, sys.platform)
@@ -45,7 +45,7 @@ class Platform:
         """The platform as one word, such as `linux-x86_64`."""
         return f"{self.os}-{self.arch}"
 
-    def matches(self, text: str, *, origin: Origin | None = None) -> bool:
+    def matches(self, text: str, *, origin: SourceLocation | None = None) -> bool:
         """Whether the filter `text` (`linux`, `darwin-arm64`, …) includes this platform.
 
         Raises:

@@ -16,7 +16,7 @@ from typing import Any
 
 from lupa import lua54
 
-from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, Origin
+from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, SourceLocation
 from envy.host.platform import Platform
 from envy.lua.host import Host, displayed
 from envy.lua.natives import callbacks, without_shebang
@@ -269,8 +269,8 @@ class LuaState:
         return error
 
 
-def _shown(path: Path) -> Origin:
-    return Origin(Path(displayed(str(path))))
+def _shown(path: Path) -> SourceLocation:
+    return SourceLocation(Path(displayed(str(path))))
 
 
 def _first_lines(error: Exception) -> str:

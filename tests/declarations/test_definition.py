@@ -8,14 +8,14 @@ from envy.declarations.definition import parse_definition
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec, Use
 from envy.declarations.tables import Exports, StageTable
-from envy.errors import DeclarationError, LuaScriptError, Origin
+from envy.errors import DeclarationError, LuaScriptError, SourceLocation
 from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, SandboxSettings
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 
 LINUX = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_version="2.36")
-ASKED = Origin(Path("envy.lua"), 3)
+ASKED = SourceLocation(Path("envy.lua"), 3)
 HEAD = 'identity = "local.gn@r0"\n'
 
 

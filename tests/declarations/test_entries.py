@@ -9,11 +9,11 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.shipped import shipped_recipes_dir, shipped_source
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import Kind, Use, check_local_rule
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.phase import RecipePhase
 
 BASE = Path("/project")
-ORIGIN = Origin(Path("envy.lua"), 3)
+ORIGIN = SourceLocation(Path("envy.lua"), 3)
 
 
 def parse(value):

@@ -12,7 +12,7 @@ from envy.cache.durations import Durations
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import Use
 from envy.engine.priorities import put_before
-from envy.errors import Origin
+from envy.errors import SourceLocation
 from envy.graph.recipe import Edge
 from envy.phase import RecipePhase
 
@@ -175,7 +175,7 @@ def test_what_is_needed_late_is_walked_through_once():
         for number in range(count):
             late = RecipeKey.parse(f"local.u{number}@r1")
             engine.coordination[late].path_after = 1000 + number / 10
-            edge = Edge(top, RecipePhase.FETCH, Use.BUILD, "strong", Origin(Path("/x")))
+            edge = Edge(top, RecipePhase.FETCH, Use.BUILD, "strong", SourceLocation(Path("/x")))
             put_before(engine, engine.recipes[late], [(edge, edge.needed_by)], gates)
     assert engine.coordination[RecipeKey.parse("local.c0@r1")].path_after > 1000
     assert walked == count

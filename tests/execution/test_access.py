@@ -6,12 +6,12 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec, Use
 from envy.declarations.tables import Exports
-from envy.errors import Origin
+from envy.errors import SourceLocation
 from envy.execution.access import exporting, exports_within
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
 
-ORIGIN = Origin(Path("envy.lua"), 1)
+ORIGIN = SourceLocation(Path("envy.lua"), 1)
 
 
 class Graph:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from envy.environment import environment
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.host.platform import (
     Platform,
     available_cores,
@@ -57,7 +57,7 @@ def test_a_filter_of_another_architecture_does_not_match():
 def test_an_unknown_filter_is_an_error_that_lists_the_known(text):
     """A word that is no platform is never taken for one that does not match."""
     with pytest.raises(DeclarationError, match="linux-x86_64") as caught:
-        LINUX.matches(text, origin=Origin(Path("envy.lua"), 3))
+        LINUX.matches(text, origin=SourceLocation(Path("envy.lua"), 3))
     assert str(caught.value).startswith("envy.lua:3: ")
 
 
