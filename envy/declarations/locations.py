@@ -23,7 +23,7 @@ def shown_path(path: Path) -> Path:
     return Path(text[len(here) :]) if text.startswith(here) else path
 
 
-def place_in_file(path: Path, variable: str) -> SourceLocation:
+def location_in_file(path: Path, variable: str) -> SourceLocation:
     """Where a global is assigned in a file whose text nobody has kept."""
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -33,7 +33,7 @@ def place_in_file(path: Path, variable: str) -> SourceLocation:
     return SourceLocation(origin.path, origin.line)
 
 
-def place_of_function(function: LuaFunction) -> SourceLocation:
+def location_of_function(function: LuaFunction) -> SourceLocation:
     """Where a function of a Lua file is written."""
     path, _, line = function.where.rpartition(":")
     return SourceLocation(Path(path), int(line)) if path else SourceLocation(Path(function.where))

@@ -18,7 +18,7 @@ from envy.declarations import fields
 from envy.declarations.entries import parse_spec
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText
-from envy.declarations.spec import Address, RecipeSpec, place_of
+from envy.declarations.spec import Address, RecipeSpec, source_text
 from envy.declarations.tables import is_included
 from envy.declarations.typos import misspelt
 from envy.errors import LuaScriptError, ManifestError, SourceLocation
@@ -208,7 +208,7 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
 def _check_duplicate(first: RecipeSpec, spec: RecipeSpec) -> None:
     if first is spec or first.source is None or spec.source is None:
         return
-    places = place_of(first.source), place_of(spec.source)
+    places = source_text(first.source), source_text(spec.source)
     if places[0] != places[1]:
         raise ManifestError(
             f"{spec.key} comes from two sources:\n"

@@ -92,7 +92,7 @@ class Dependency:
     origin: SourceLocation = field(compare=False)
 
 
-def place_of(source: SourceItem | CustomSource | None) -> str:
+def source_text(source: SourceItem | CustomSource | None) -> str:
     """One text for where a recipe comes from, to tell whether two sources are the same."""
     if isinstance(source, CustomSource):
         return f"the function in {source.origin}"

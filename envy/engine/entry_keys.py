@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.declarations.key import RecipeKey
-from envy.declarations.locations import place_of_function
+from envy.declarations.locations import location_of_function
 from envy.declarations.spec import Use
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.graph.algorithms import dependencies_first
@@ -101,7 +101,7 @@ def _default_shell(engine: Engine) -> Shell:
     state = value.state
     ctx = CtxTable(fields={"platform": platform.tag}, functions={"asset": asset}, missing={})
     answer = state.call_with_ctx(value, ctx, {})
-    shell = shell_from_value(answer, place_of_function(value))
+    shell = shell_from_value(answer, location_of_function(value))
     _let_all_depend_on(engine, used)
     return shell
 

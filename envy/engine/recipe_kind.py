@@ -7,7 +7,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from envy import events as ev
-from envy.declarations.locations import place_in_file
+from envy.declarations.locations import location_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.engine.priorities import fetches_briefly, note_duration
 from envy.errors import (
@@ -248,7 +248,7 @@ def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocatio
     # What a phase works on without words of its own was asked for by an earlier one.
     verbs = [RecipePhase(number).label for number in range(step, RecipePhase.RECIPE_FETCH, -1)]
     said = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
-    return place_in_file(definition.path, said) if said else None
+    return location_in_file(definition.path, said) if said else None
 
 
 def _pool_name(node: Coordination) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envy import events as ev
-from envy.declarations.locations import place_of_function
+from envy.declarations.locations import location_of_function
 from envy.declarations.tables import parse_products
 from envy.execution.phase_run import setting
 from envy.execution.services import Engine
@@ -49,6 +49,6 @@ def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:
             answer,
             platform=engine.services.platform,
             user_managed=True,
-            origin=place_of_function(definition.products),
+            origin=location_of_function(definition.products),
         )
     )

@@ -15,7 +15,7 @@ from envy.cache.trees import read_file
 from envy.content.file_digest import file_digest
 from envy.declarations.definition import RecipeDefinition, parse_definition
 from envy.declarations.key import RecipeKey
-from envy.declarations.locations import SourceText, place_of_function
+from envy.declarations.locations import SourceText, location_of_function
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.declarations.spec import CustomSource, Dependency, Kind, Use, check_local_rule
 from envy.declarations.tables import Exports, parse_exports, parse_products
@@ -260,7 +260,7 @@ def _provides(recipe: Recipe, engine: Engine) -> dict[str, str]:
             value,
             platform=engine.services.platform,
             user_managed=False,
-            origin=place_of_function(products),
+            origin=location_of_function(products),
         )
     )
 
