@@ -14,7 +14,14 @@ from envy.declarations.key import Query, RecipeKey
 from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped import shipped_recipes_dir, shipped_source
 from envy.declarations.sources import SourceItem, digest, parse_source_item, plain_source
-from envy.declarations.spec import Address, CustomSource, Dependency, Kind, RecipeSpec, Use
+from envy.declarations.spec import (
+    Address,
+    CustomSource,
+    Dependency,
+    DependencyKind,
+    DependencyUse,
+    RecipeSpec,
+)
 from envy.errors import DeclarationError, SourceLocation
 from envy.lua.values import LuaFunction
 from envy.phase import NEEDED_BY, RecipePhase
@@ -63,7 +70,7 @@ def parse_dependency(
     with _Placed(origin):
         fields.check_known(value, DEPENDENCY_FIELDS, what="an entry", origin=origin)
         needed_by = _parse_needed_by(value, origin) if "needed_by" in value else RecipePhase.CHECK
-        use = _parse_use(value, origin) if "use" in value else Use.RUN
+        use = _parse_use(value, origin) if "use" in value else DependencyUse.RUN
         product = fields.text(value, "product", origin=origin) if "product" in value else ""
         if "weak" in value or not _is_strong(value):
             return _parse_reference(value, place, needed_by=needed_by, use=use, product=product)
@@ -90,7 +97,12 @@ def _is_strong(table: Mapping[str, object]) -> bool:
 
 
 def _parse_reference(
-    table: dict[str, object], place: "_Place", *, needed_by: RecipePhase, use: Use, product: str
+    table: dict[str, object],
+    place: "_Place",
+    *,
+    needed_by: RecipePhase,
+    use: DependencyUse,
+    product: str,
 ) -> Dependency:
     """A weak or required entry: what to look for, and what to fall back to."""
     origin = place.origin
@@ -119,7 +131,7 @@ def _parse_reference(
         spec=fallback,
         needed_by=needed_by,
         use=use,
-        kind=Kind.WEAK if fallback else Kind.REQUIRED,
+        kind=DependencyKind.WEAK if fallback else DependencyKind.REQUIRED,
         query=query,
         product=product,
         platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
@@ -329,7 +341,7 @@ def _parse_needed_by(table: Mapping[str, object], origin: SourceLocation) -> Rec
     return phase
 
 
-def _parse_use(table: Mapping[str, object], origin: SourceLocation) -> Use:
+def _parse_use(table: Mapping[str, object], origin: SourceLocation) -> DependencyUse:
     name = fields.text(table, "use", origin=origin)
     if name not in {"", "run", "build"}:
         raise DeclarationError(
@@ -337,4 +349,4 @@ def _parse_use(table: Mapping[str, object], origin: SourceLocation) -> Use:
             origin=fields.field_origin(origin, "use"),
             hint=did_you_mean(name, ("run", "build")),
         )
-    return Use(name or "run")
+    return DependencyUse(name or "run")

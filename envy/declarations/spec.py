@@ -16,7 +16,7 @@ from envy.errors import DeclarationError, SourceLocation
 from envy.phase import RecipePhase
 
 
-class Use(Enum):
+class DependencyUse(Enum):
     """What a dependency is for: present whenever the dependent is, or only to build it."""
 
     RUN = "run"
@@ -65,7 +65,7 @@ class RecipeSpec:
         object.__setattr__(self, "key", RecipeKey.of(self.identity, self.options))
 
 
-class Kind(Enum):
+class DependencyKind(Enum):
     """How a dependency is bound: to a recipe of its own, or to one that is found in the graph."""
 
     STRONG = "strong"
@@ -84,8 +84,8 @@ class Dependency:
 
     spec: RecipeSpec | None
     needed_by: RecipePhase = RecipePhase.CHECK
-    use: Use = Use.RUN
-    kind: Kind = Kind.STRONG
+    use: DependencyUse = DependencyUse.RUN
+    kind: DependencyKind = DependencyKind.STRONG
     query: str = ""
     product: str = ""
     platforms: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from envy import events as ev
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import location_of_function
-from envy.declarations.spec import Use
+from envy.declarations.spec import DependencyUse
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe
@@ -113,7 +113,7 @@ def _let_all_depend_on(engine: Engine, packages: list[RecipeKey]) -> None:
         known = {edge.key for edge in recipe.edges}
         added = [package for package in packages if package not in known]
         recipe.edges += tuple(
-            Edge(package, RecipePhase.CHECK, Use.BUILD, "shell", recipe.spec.origin)
+            Edge(package, RecipePhase.CHECK, DependencyUse.BUILD, "shell", recipe.spec.origin)
             for package in added
         )
         if engine.services.events.detailed:

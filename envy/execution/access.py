@@ -12,7 +12,7 @@ from pathlib import Path
 
 from envy import events as ev
 from envy.declarations.key import Query, RecipeKey
-from envy.declarations.spec import CustomSource, Dependency, Kind, Use
+from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
 from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError
 from envy.execution.services import Engine
@@ -56,7 +56,9 @@ def reachable(
             if not worth(dependency):
                 continue
             found[key] = Reachable(dependency, needed_by)
-            following += [(edge.key, needed_by) for edge in dependency.edges if edge.use is Use.RUN]
+            following += [
+                (edge.key, needed_by) for edge in dependency.edges if edge.use is DependencyUse.RUN
+            ]
         level = following
     return list(found.values())
 
@@ -76,7 +78,8 @@ def exports_within(recipe: Recipe, engine: Engine) -> bool:
     if recipe.exports not in {None, NO_EXPORTS}:
         return True
     return any(
-        edge.use is Use.RUN and engine.recipe(edge.key).exports_within for edge in recipe.edges
+        edge.use is DependencyUse.RUN and engine.recipe(edge.key).exports_within
+        for edge in recipe.edges
     )
 
 
@@ -216,7 +219,11 @@ def _named(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey | None:
     """
     of_source = phase is RecipePhase.RECIPE_FETCH
     for dependency in _declared(recipe, of_source=of_source):
-        if dependency.kind is Kind.STRONG and dependency.spec and dependency.spec.alias == query:
+        if (
+            dependency.kind is DependencyKind.STRONG
+            and dependency.spec
+            and dependency.spec.alias == query
+        ):
             return dependency.spec.key
     for reference in recipe.references:
         if reference.dependency.query == query and reference.of_source == of_source:
@@ -250,9 +257,9 @@ def may_read(recipe: Recipe, engine: Engine, path: Path) -> bool:
 
 def build_only(recipe: Recipe, engine: Engine) -> list[Recipe]:
     """Dependencies that are there to build it and need not be there afterwards."""
-    if all(edge.use is Use.RUN for edge in recipe.edges):
+    if all(edge.use is DependencyUse.RUN for edge in recipe.edges):
         return []
-    run_edges = [edge for edge in recipe.edges if edge.use is Use.RUN]
+    run_edges = [edge for edge in recipe.edges if edge.use is DependencyUse.RUN]
     kept = {row.recipe.key for row in reachable(run_edges, engine)}
     return [
         row.recipe

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from envy.answers.evidence import Evidence
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
-from envy.declarations.spec import Dependency, RecipeSpec, Use
+from envy.declarations.spec import Dependency, DependencyUse, RecipeSpec
 from envy.errors import SourceLocation
 from envy.phase import RecipePhase
 
@@ -45,7 +45,7 @@ class Edge:
 
     key: RecipeKey
     needed_by: RecipePhase
-    use: Use
+    use: DependencyUse
     kind: str
     origin: SourceLocation = field(compare=False)
     product: str = ""  # what the dependency is for, if it names a product

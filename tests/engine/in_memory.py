@@ -22,7 +22,7 @@ from envy.cache.layout import CacheLayout
 from envy.declarations.definition import RecipeDefinition
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
-from envy.declarations.spec import Address, CustomSource, Dependency, Kind, RecipeSpec
+from envy.declarations.spec import Address, CustomSource, Dependency, DependencyKind, RecipeSpec
 from envy.engine.engine import Engine, Result
 from envy.errors import EnvyError, SourceLocation
 from envy.events import EventBus, Stamped
@@ -188,7 +188,7 @@ class Specs:
             spec=spec,
             needed_by=need.needed_by,
             use=need.use,
-            kind=Kind(need.kind),
+            kind=DependencyKind(need.kind),
             query=need.query,
             product=need.product,
             platforms=() if need.here else ELSEWHERE,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
-from envy.declarations.spec import RecipeSpec, Use
+from envy.declarations.spec import DependencyUse, RecipeSpec
 from envy.declarations.tables import Exports
 from envy.errors import SourceLocation
 from envy.execution.access import exporting, exports_within
@@ -17,7 +17,7 @@ ORIGIN = SourceLocation(Path("envy.lua"), 1)
 class Graph:
     """A chain of recipes, each needing the one before, of which some export a variable."""
 
-    def __init__(self, length, exporters, *, use=Use.RUN):
+    def __init__(self, length, exporters, *, use=DependencyUse.RUN):
         self.recipes = {}
         self.looked_at = 0
         for number in range(length):
@@ -55,7 +55,7 @@ def test_exports_are_found_through_those_that_export_nothing():
 
 def test_what_was_only_needed_to_build_a_dependency_exports_nothing():
     """The build dependencies of a dependency may not be there."""
-    assert exporters_for_last(Graph(3, {0}, use=Use.BUILD)) == []
+    assert exporters_for_last(Graph(3, {0}, use=DependencyUse.BUILD)) == []
 
 
 def test_a_chain_without_exports_is_not_walked():
