@@ -51,8 +51,8 @@ def parse_spec(
     Raises:
         DeclarationError: a field, an identity or an option that cannot be.
     """
-    place = _Place(origin, base_dir, recipes_dir or base_dir, address)
-    return _parse_entry(value, ENTRY_FIELDS, place)
+    context = _Context(origin, base_dir, recipes_dir or base_dir, address)
+    return _parse_entry(value, ENTRY_FIELDS, context)
 
 
 def parse_dependency(
@@ -64,17 +64,17 @@ def parse_dependency(
     address: Address | None = None,
 ) -> Dependency:
     """An entry of `dependencies`; raises as `parse_spec` does."""
-    place = _Place(origin, base_dir, recipes_dir or base_dir, address)
+    context = _Context(origin, base_dir, recipes_dir or base_dir, address)
     if not isinstance(value, dict) or not value:
-        return Dependency(spec=_parse_entry(value, DEPENDENCY_FIELDS, place), origin=origin)
-    with _Placed(origin):
+        return Dependency(spec=_parse_entry(value, DEPENDENCY_FIELDS, context), origin=origin)
+    with _LocatedErrors(origin):
         fields.check_known(value, DEPENDENCY_FIELDS, what="an entry", origin=origin)
         needed_by = _parse_needed_by(value, origin) if "needed_by" in value else RecipePhase.CHECK
         use = _parse_use(value, origin) if "use" in value else DependencyUse.RUN
         product = fields.text(value, "product", origin=origin) if "product" in value else ""
         if "weak" in value or not _is_strong(value):
-            return _parse_reference(value, place, needed_by=needed_by, use=use, product=product)
-    spec = _parse_entry(value, DEPENDENCY_FIELDS, place)
+            return _parse_reference(value, context, needed_by=needed_by, use=use, product=product)
+    spec = _parse_entry(value, DEPENDENCY_FIELDS, context)
     return Dependency(
         spec=spec,
         needed_by=needed_by,
@@ -98,14 +98,14 @@ def _is_strong(table: Mapping[str, object]) -> bool:
 
 def _parse_reference(
     table: dict[str, object],
-    place: "_Place",
+    context: "_Context",
     *,
     needed_by: RecipePhase,
     use: DependencyUse,
     product: str,
 ) -> Dependency:
     """A weak or required entry: what to look for, and what to fall back to."""
-    origin = place.origin
+    origin = context.origin
     query = fields.text(table, "recipe", origin=origin) if "recipe" in table else ""
     if not query and not product:
         raise DeclarationError(
@@ -123,9 +123,9 @@ def _parse_reference(
     fallback = None
     if "weak" in table:
         inner = table["weak"]
-        address = place.address.at("weak") if place.address else None
+        address = context.address.at("weak") if context.address else None
         fallback = _parse_entry(
-            inner, ENTRY_FIELDS, _Place(origin, place.base_dir, place.recipes_dir, address)
+            inner, ENTRY_FIELDS, _Context(origin, context.base_dir, context.recipes_dir, address)
         )
     return Dependency(
         spec=fallback,
@@ -183,7 +183,7 @@ def parse_alias(table: Mapping[str, object], *, origin: SourceLocation | None) -
     return alias
 
 
-class _Place(NamedTuple):
+class _Context(NamedTuple):
     """Where an entry stands, and what its relative paths are relative to."""
 
     origin: SourceLocation
@@ -192,7 +192,7 @@ class _Place(NamedTuple):
     address: Address | None
 
 
-class _Placed:
+class _LocatedErrors:
     """Gives an error its place: identities and options are judged where nobody knows of files.
 
     A class and no generator, which takes three times as long: every entry passes here twice.
@@ -211,22 +211,22 @@ class _Placed:
             error.origin = error.origin or self._origin
 
 
-def _parse_entry(value: object, known: frozenset[str], place: _Place) -> RecipeSpec:
-    origin = place.origin
-    with _Placed(origin):
+def _parse_entry(value: object, known: frozenset[str], context: _Context) -> RecipeSpec:
+    origin = context.origin
+    with _LocatedErrors(origin):
         if isinstance(value, str) and value:
-            source = _default_source(RecipeKey.of(value), origin, place.recipes_dir)
+            source = _default_source(RecipeKey.of(value), origin, context.recipes_dir)
             return RecipeSpec(identity=value, source=source, origin=origin)
         if not isinstance(value, dict) or not value:
             raise DeclarationError(
                 f"an entry must be a string or a table with `recipe`, not {fields.describe(value)}"
             )
         fields.check_known(value, known, what="an entry", origin=origin)
-        return _entry_of_table(value, place)
+        return _entry_of_table(value, context)
 
 
-def _entry_of_table(table: dict[str, object], place: _Place) -> RecipeSpec:
-    origin = place.origin
+def _entry_of_table(table: dict[str, object], context: _Context) -> RecipeSpec:
+    origin = context.origin
     identity = table.get("recipe")
     if not isinstance(identity, str):
         if identity is None:
@@ -238,7 +238,7 @@ def _entry_of_table(table: dict[str, object], place: _Place) -> RecipeSpec:
     return RecipeSpec(
         identity=identity,
         options=_parse_options(table.get("options"), origin),
-        source=_parse_source(identity, table, place),
+        source=_parse_source(identity, table, context),
         alias=parse_alias(table, origin=origin) if "alias" in table else "",
         platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
         origin=origin,
@@ -256,15 +256,15 @@ def _parse_options(value: object, origin: SourceLocation) -> Mapping[str, Option
 
 
 def _parse_source(
-    identity: str, table: dict[str, object], place: _Place
+    identity: str, table: dict[str, object], context: _Context
 ) -> SourceItem | CustomSource:
-    origin, base_dir = place.origin, place.base_dir
+    origin, base_dir = context.origin, context.base_dir
     source = table.get("source")
     pins = () if _PINS.isdisjoint(table) else sorted(_PINS.intersection(table))
     if isinstance(source, str) and source and not pins:
         return plain_source(source, origin=origin, base_dir=base_dir)
-    if isinstance(source, dict) and place.address is not None:
-        return _parse_custom_source(source, place)
+    if isinstance(source, dict) and context.address is not None:
+        return _parse_custom_source(source, context)
     if source is not None:
         if not isinstance(source, str) or not source:
             raise fields.wrong_type("source", source, "a path or a URI", origin=origin)
@@ -275,13 +275,13 @@ def _parse_source(
             f"`{pins[0]}` says something about a source, and there is no `source`",
             origin=fields.field_origin(origin, pins[0]),
         )
-    return _default_source(RecipeKey.of(identity), origin, place.recipes_dir)
+    return _default_source(RecipeKey.of(identity), origin, context.recipes_dir)
 
 
-def _parse_custom_source(table: dict[str, object], place: _Place) -> CustomSource:
+def _parse_custom_source(table: dict[str, object], context: _Context) -> CustomSource:
     """`source = { dependencies = {…}, fetch = function(ctx, opts) … end }`."""
-    origin = fields.field_origin(place.origin, "source") or place.origin
-    assert place.address is not None
+    origin = fields.field_origin(context.origin, "source") or context.origin
+    assert context.address is not None
     fields.check_known(table, _CUSTOM_FIELDS, what="a custom source", origin=origin)
     if not isinstance(table.get("fetch"), LuaFunction):
         raise fields.wrong_type(
@@ -292,12 +292,12 @@ def _parse_custom_source(table: dict[str, object], place: _Place) -> CustomSourc
             hint="source = { fetch = function(ctx, opts) … ctx.commit_fetch(name) end }; a place "
             'is a string: source = "recipes/x.lua"',
         )
-    address = place.address.at("source")
+    address = context.address.at("source")
     dependencies = parse_dependencies(
         table.get("dependencies"),
         origin=origin,
-        base_dir=place.base_dir,
-        recipes_dir=place.recipes_dir,
+        base_dir=context.base_dir,
+        recipes_dir=context.recipes_dir,
         address=address.at("dependencies"),
     )
     for dependency in dependencies:

@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNSAFE = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 
 
-class Bare(str):
+class BareWord(str):
     """A word of a query written without quotes: a string, or a number or boolean of that text."""
 
     __slots__ = ()
@@ -265,7 +265,7 @@ class _Reader:
 
     def _word(self, word: str) -> OptionValue:
         if self._bare_words:
-            return Bare(word)
+            return BareWord(word)
         value = literal_of(word)
         if value is None:
             raise self.error(f"{word}, which is no value,")

@@ -52,7 +52,7 @@ class SourceItem:
     base_dir: Path
 
 
-SPOKEN = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
+SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
 FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
 _GIT_ONLY = ("ref", "submodules")
 _PYPI_ONLY = ("python", "kind")
@@ -95,7 +95,7 @@ def scheme_of(source: str, *, origin: SourceLocation | None = None) -> Scheme:
         raise DeclarationError(
             f'envy does not speak "{name}:", the scheme of {source}',
             origin=origin,
-            hint=f"sources are {SPOKEN}",
+            hint=f"sources are {SUPPORTED}",
         )
     return Scheme.GIT if is_repository and scheme in {Scheme.FILE, Scheme.HTTP} else scheme
 
@@ -221,7 +221,7 @@ def parse_source_item(
         raise DeclarationError(
             "a source table needs the field `source`",
             origin=origin,
-            hint=f"it says where from: {SPOKEN}",
+            hint=f"it says where from: {SUPPORTED}",
         )
     return _item_of_table(cast("Mapping[str, object]", value), origin=origin, base_dir=base_dir)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from envy.errors import DeclarationError, ScriptFailed, SourceLocation
 from envy.host.children import Child, Children, RunningChild
 from envy.host.platform import Platform
-from envy.host.process import Completed, Invocation, OnOutput, run, run_argv
+from envy.host.process import Completed, OnOutput, ProcessSpec, run, run_argv
 
 __all__ = [
     "BASH",
@@ -185,7 +185,7 @@ def run_script(
         else:
             raise _too_long(shell, script)
         return run(
-            Invocation(
+            ProcessSpec(
                 argv=argv,
                 command=shown or describe_script(script),
                 cwd=cwd,
