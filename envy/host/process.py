@@ -11,7 +11,6 @@ Guarantees
 """
 
 import contextlib
-import errno
 import os
 import select
 import shlex
@@ -25,7 +24,8 @@ from typing import TYPE_CHECKING
 
 from envy.errors import Cancelled, ScriptFailed
 from envy.host.children import GRACE, Child, Children
-from envy.host.platform import members_of_group
+from envy.host.process_table import members_of_group
+from envy.host.start_errors import explain_start
 from envy.interpreter import released
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _watch(spec: ProcessSpec, process: "subprocess.Popen[bytes]", child: Child) 
     try:
         return _Watch(spec, process, child)
     except OSError as error:  # too many open files, most likely
-        raise _explain_start(error, spec) from error
+        raise _start_error(error, spec) from error
 
 
 class _Watch:
@@ -332,7 +332,7 @@ def _start(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
                 pass_fds=spec.descriptors,
             )
     except (OSError, ValueError, IndexError) as error:
-        raise _explain_start(error, spec) from error
+        raise _start_error(error, spec) from error
 
 
 def _stderr_of(spec: ProcessSpec) -> int | None:
@@ -343,41 +343,8 @@ def _stderr_of(spec: ProcessSpec) -> int | None:
     return subprocess.STDOUT if spec.merged else subprocess.PIPE
 
 
-def _explain_start(error: Exception, spec: ProcessSpec) -> ScriptFailed:
-    """Why a program could not be started; exit code 127 means that there is none, as in a shell."""
-    program = spec.argv[0] if spec.argv else ""
-    number = error.errno if isinstance(error, OSError) else None
-    code, hint = 126, ""
-    if not spec.cwd.is_dir():
-        why = f"there is no directory {spec.cwd}"
-    elif not program:
-        why = "it names no program"
-    elif number == errno.ENOENT and "/" not in program:
-        code, why = 127, f"there is no program {program!r} on PATH"
-        hint = f"install {program}, or depend on a recipe that provides it"
-    elif number == errno.ENOENT and os.path.lexists(spec.cwd / program):
-        why = f"the interpreter or loader that {program} asks for is not there"
-        hint = "a program built for another C library, or a script whose first line names no file"
-    elif number == errno.ENOENT:
-        code, why = 127, f"there is no file {program}"
-    elif number == errno.E2BIG:
-        why = "its arguments and environment are too long"
-        hint = "hand long data over in a file"
-    elif number == errno.ENOEXEC:
-        why = f"{program} is no program for this machine"
-        hint = "a script wants a first line such as #!/bin/sh"
-    elif isinstance(error, OSError):
-        why = f"{program}: {os.strerror(error.errno or 0)}"
-        if number == errno.EACCES:
-            hint = f"make it executable: chmod +x {program}"
-    else:
-        why = str(error)
-    return ScriptFailed(
-        command=spec.command,
-        exit_code=code,
-        reason=f"could not be started, because {why}",
-        hint=hint,
-    )
+def _start_error(error: Exception, spec: ProcessSpec) -> ScriptFailed:
+    return explain_start(error, argv=spec.argv, cwd=spec.cwd, command=spec.command)
 
 
 def _reap(process: "subprocess.Popen[bytes]", spec: ProcessSpec) -> int:

@@ -1,5 +1,4 @@
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from envy.host.platform import (
     available_cores,
     find_libc,
     host_platform,
-    is_alive,
-    process_start_time,
     read_os_release,
 )
 
@@ -130,32 +127,3 @@ def test_the_environment_is_a_copy():
     """A change to the snapshot does not reach the process."""
     environment()["ENVY_TEST_COPY"] = "1"
     assert "ENVY_TEST_COPY" not in environment()
-
-
-def test_a_process_is_told_by_its_start_time():
-    """A running process has a start time that stays, unlike that of another."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
-        assert process_start_time(child.pid) == process_start_time(child.pid) is not None
-        assert process_start_time(child.pid) != process_start_time(os.getpid())
-        assert is_alive(child.pid)
-    finally:
-        child.communicate(b"\n")
-    assert process_start_time(child.pid) is None
-    assert not is_alive(child.pid)
-
-
-@pytest.mark.skipif(not hasattr(os, "waitid"), reason="needs waitid")
-def test_a_process_that_waits_to_be_reaped_is_not_alive():
-    """A zombie does no more work."""
-    child = subprocess.Popen(["true"])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert not is_alive(child.pid)
-    child.wait()
-
-
-@pytest.mark.parametrize("pid", [0, -1])
-def test_numbers_that_are_no_process_are_not_alive(pid):
-    """Zero and below mean groups to the system, and no process to envy."""
-    assert not is_alive(pid)
-    assert process_start_time(pid) is None
