@@ -25,7 +25,7 @@ from envy.content.extraction import (
     write_hard_link,
     write_symlink,
 )
-from envy.errors import ArchiveError
+from envy.errors import ArchiveError, os_error_text
 
 if TYPE_CHECKING:
     import tarfile
@@ -362,9 +362,7 @@ def _named_errors(archive: Path) -> Iterator[None]:
         if error.errno is None:
             raise _damaged(archive, error) from error
         raise ArchiveError(
-            f"could not unpack {archive}: {error.strerror}"
-            + (f": {error.filename}" if error.filename else ""),
-            archive=archive,
+            f"could not unpack {archive}: {os_error_text(error)}", archive=archive
         ) from error
     except Exception as error:
         if not isinstance(error, (ValueError, RuntimeError, EOFError, *_damage_errors())):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from envy import events as ev
@@ -15,12 +14,11 @@ from envy.errors import (
     Cancelled,
     DeclarationError,
     DependencyFailed,
-    EnvyError,
     FetchError,
-    InternalError,
     PhaseFailed,
     ScriptFailed,
     SourceLocation,
+    wrap_unknown_error,
 )
 from envy.execution.entry_lock import let_go_of_entry, needs_deploy, resume_entry
 from envy.execution.log import log_tail
@@ -127,7 +125,7 @@ class RecipeKind:
         if isinstance(error, Cancelled) or self._engine.stopped():
             return self._engine.cancellation or error
         step = RecipePhase(phase)
-        error = _presentable(error)
+        error = wrap_unknown_error(error)
         mask_error(error, secrets_of(recipe, self._engine.services))
         failure = PhaseFailed(
             key=recipe.key.canonical,
@@ -225,17 +223,6 @@ def _transfers(recipe: Recipe) -> bool:
         or (recipe.sources is not None and not recipe.sources)
         or fetches_briefly(recipe)
     )
-
-
-def _presentable(error: Exception) -> EnvyError:
-    """Anything that is no mistake of the user's is a bug of ours, and shows where."""
-    if isinstance(error, EnvyError):
-        return error
-    if isinstance(error, OSError):
-        place = f": {error.filename}" if error.filename else ""
-        return EnvyError(f"{error.strerror or error}{place}")
-    trace = "".join(traceback.format_exception(error)).rstrip()
-    return InternalError(f"{type(error).__name__}: {error}\n{trace}")
 
 
 def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocation | None:

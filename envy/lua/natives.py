@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
+from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError, os_error_text
 from envy.lua.host import Host
 from envy.lua.sandbox import ABSENT
 from envy.lua.traceback import text_for_lua
@@ -309,8 +309,7 @@ def _invoke(
     except Cancelled:
         raise
     except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        host.remembered = EnvyError(f"{name}: {error.strerror or error}{place}")
+        host.remembered = EnvyError(f"{name}: {os_error_text(error)}")
         raise host.remembered from error
     except EnvyError as error:
         host.remembered = error
