@@ -33,7 +33,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceLocation:
     """Where something was written: a file and, when known, a line (1-based; 0 is unknown)."""
 
     path: Path
@@ -66,7 +66,9 @@ class UsageError(EnvyError):
 class _Located(EnvyError):
     """A mistake in a file, shown as `FILE:LINE: message`."""
 
-    def __init__(self, message: str, *, origin: Origin | None = None, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, origin: SourceLocation | None = None, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.origin = origin
 
@@ -274,7 +276,7 @@ class PhaseFailed(RecipeError):
         key: str,
         phase: str,
         cause: Exception,
-        where: Origin | None = None,
+        where: SourceLocation | None = None,
         chain: Sequence[str] = (),
         log_path: Path | None = None,
         log_tail: Sequence[str] = (),
@@ -347,3 +349,33 @@ class InternalError(EnvyError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, hint="this is a bug in envy; please report it with the traceback")
+
+
+def wrap_unknown_error(error: Exception) -> EnvyError:
+    """Return the error that a user is shown for any exception.
+
+    An EnvyError is returned unchanged, an error of the operating system is put in words, and
+    anything else is a bug.
+    """
+    if isinstance(error, EnvyError):
+        return error
+    if isinstance(error, OSError):
+        return EnvyError(os_error_text(error))
+    return internal_error(error, shows_traceback=True)
+
+
+def os_error_text(error: OSError) -> str:
+    """Return the system's reason, followed by the path if the error has one."""
+    reason = error.strerror or str(error)
+    return f"{reason}: {error.filename}" if error.filename else reason
+
+
+def internal_error(error: Exception, *, shows_traceback: bool) -> InternalError:
+    """Return the InternalError for an exception that no code was prepared for."""
+    text = f"{type(error).__name__}: {error}"
+    if shows_traceback:
+        # Imported only for a bug: every command imports this module.
+        import traceback
+
+        text += "\n" + "".join(traceback.format_exception(error)).rstrip()
+    return InternalError(text)

@@ -14,7 +14,7 @@ import sys
 
 from blake3 import blake3
 
-from envy.content.file_digest import file_digest, one_digest
+from envy.content.file_digest import combined_digest, file_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def match_digest(top: str, pattern: str) -> str:
     # Loads regular expressions, which most warm commands do without.
     from glob import glob
 
-    return one_digest(sorted(glob(pattern, root_dir=top, recursive=True)))
+    return combined_digest(sorted(glob(pattern, root_dir=top, recursive=True)))
 
 
 def tree_digest(path: str) -> str:

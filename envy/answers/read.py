@@ -16,7 +16,7 @@ from itertools import islice
 from blake3 import blake3
 
 from envy.answers.facts import engine_facts, host_facts, match_digest, tree_digest
-from envy.content.file_digest import file_digest, one_digest, variable_digest
+from envy.content.file_digest import combined_digest, file_digest, variable_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,10 +119,10 @@ def column(rows: Iterator[str]) -> list[str]:
 def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
     """Whether the evidence is as it was: variables, files, patterns and trees, in this order."""
     names, digest = column(rows), column(rows)
-    if [one_digest([variable_digest(environment.get(name)) for name in names])] != digest:
+    if [combined_digest([variable_digest(environment.get(name)) for name in names])] != digest:
         return False
     paths, digest = column(rows), column(rows)
-    if [one_digest(list(map(file_digest, paths)))] != digest:
+    if [combined_digest(list(map(file_digest, paths)))] != digest:
         return False
     tops, patterns, matches = column(rows), column(rows), column(rows)
     trees, digests = column(rows), column(rows)

@@ -26,7 +26,7 @@ from envy.answers.read import (
 )
 from envy.cache.marker import Marker, encode_marker
 from envy.cache.read import at_once
-from envy.content.file_digest import one_digest
+from envy.content.file_digest import combined_digest
 
 _ANY_KEY = "0" * 64
 
@@ -108,9 +108,9 @@ def note_use(root: Path, manifest: Path) -> None:
 
 def _of_evidence(evidence: Evidence) -> Iterable[list[str]]:
     yield list(evidence.variables)
-    yield [one_digest(list(evidence.variables.values()))]
+    yield [combined_digest(list(evidence.variables.values()))]
     yield list(evidence.files)
-    yield [one_digest(list(evidence.files.values()))]
+    yield [combined_digest(list(evidence.files.values()))]
     yield [top for top, _pattern in evidence.globs]
     yield [pattern for _top, pattern in evidence.globs]
     yield list(evidence.globs.values())

@@ -25,7 +25,6 @@ import fcntl
 import functools
 import json
 import os
-import select
 import signal
 import stat
 import sys
@@ -39,7 +38,7 @@ from blake3 import blake3
 
 from envy.cache.filesystem import explained
 from envy.errors import CacheError, Cancelled, InternalError
-from envy.host.platform import process_start_time
+from envy.host.process_table import kill_marked, process_start_time, wait_for_group
 from envy.interpreter import released
 
 _RECORD_LIMIT = 1 << 20
@@ -201,7 +200,7 @@ class FileLock:
             end_orphans(previous.groups, path=self.path)
             mark = _mark_of({"pid": previous.pid, "start_time": previous.start_time})
             with released():
-                _end_marked(f"{_mark_name(self.path)}={mark}".encode("ascii"))
+                kill_marked(f"{_mark_name(self.path)}={mark}".encode("ascii"))
         with self._changing:
             self._groups = {}
             self._since = time.time()
@@ -320,78 +319,4 @@ def end_orphans(groups: Mapping[int, str], *, path: str) -> None:
             ) from error
         # The kill reached every member at once, and none of them can start another any more.
         with released():
-            _wait_for_end_of(group)
-
-
-if sys.platform == "darwin":
-
-    def _wait_for_end_of(group: int) -> None:
-        # Members are not listed here as they are below; the leader ends with the rest of them.
-        queue = select.kqueue()
-        with contextlib.closing(queue), contextlib.suppress(ProcessLookupError):
-            ended = select.kevent(
-                group, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT
-            )
-            queue.control([ended], 1)
-
-    def _end_marked(_mark: bytes) -> None:
-        """The environment of another process cannot be read here."""
-
-else:
-
-    def _wait_for_end_of(group: int) -> None:
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            if not _works_in(pid, group):
-                continue
-            try:
-                watch = os.pidfd_open(int(pid))
-            except ProcessLookupError:
-                continue
-            try:
-                if _works_in(pid, group):  # else the number was given to another process
-                    ended = select.poll()
-                    ended.register(watch, select.POLLIN)
-                    ended.poll()
-            finally:
-                os.close(watch)
-
-    def _end_marked(mark: bytes) -> None:
-        # Until there is none: what is not ended yet may have started another.
-        while found := [pid for pid in filter(str.isdigit, os.listdir("/proc")) if _has(pid, mark)]:
-            for pid in found:
-                try:
-                    watch = os.pidfd_open(int(pid))
-                except ProcessLookupError:
-                    continue
-                try:
-                    if _has(pid, mark):
-                        signal.pidfd_send_signal(watch, signal.SIGKILL)
-                        ended = select.poll()
-                        ended.register(watch, select.POLLIN)
-                        ended.poll()
-                except ProcessLookupError:
-                    continue
-                finally:
-                    os.close(watch)
-
-
-def _has(pid: str, mark: bytes) -> bool:
-    """Whether a process was started with this in its environment; not if it may not be read."""
-    if int(pid) == os.getpid():
-        return False
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return mark in file.read().split(b"\0")
-    except OSError:
-        return False
-
-
-def _works_in(pid: str, group: int) -> bool:
-    """Whether a process is of a group and has not ended; one that was not waited for has."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            text = file.read()
-    except OSError:
-        return False
-    state, _, its_group = text[text.rindex(b")") + 1 :].split(maxsplit=3)[:3]
-    return int(its_group) == group and state not in {b"Z", b"X"}
+            wait_for_group(group)

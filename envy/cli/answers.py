@@ -6,7 +6,7 @@ from envy.answers.evidence import Evidence
 from envy.answers.write import Known, save_answer
 from envy.cli.wiring import Session
 from envy.declarations.key import RecipeKey
-from envy.declarations.spec import Use
+from envy.declarations.spec import DependencyUse
 from envy.graph.recipe import Recipe
 
 
@@ -49,5 +49,5 @@ def _known(recipe: Recipe, positions: dict[RecipeKey, int]) -> Known:
         user_managed=recipe.user_managed,
         excluded=recipe.excluded,
         deploys=bool(loaded and loaded.definition.deploy),
-        needs=tuple(positions[edge.key] for edge in recipe.edges if edge.use is Use.RUN),
+        needs=tuple(positions[edge.key] for edge in recipe.edges if edge.use is DependencyUse.RUN),
     )

@@ -19,7 +19,7 @@ from envy.cli.exit_codes import CANCELLED, FAILURE, SUCCESS, USAGE
 from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
 from envy.console.text import safe_lines, say
 from envy.environment import environment as host_environment
-from envy.errors import Cancelled, EnvyError, InternalError
+from envy.errors import Cancelled, EnvyError, InternalError, internal_error
 from envy.host.platform import discard_output, open_standard_streams
 
 _OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
@@ -179,8 +179,8 @@ def _code_of(error: Exception) -> int:
         # What a command writes its answer to has no name; any other file has one.
         case OSError(filename=None) if error.errno in _OUTPUT_ERRORS:
             return report_output(error)
-    bug = InternalError(f"{type(error).__name__}: {error}")
-    return _report(bug, sys.stderr, bug=error)
+    # The traceback is printed before the message, and is not part of it.
+    return _report(internal_error(error, shows_traceback=False), sys.stderr, bug=error)
 
 
 def report_output(error: OSError) -> int:

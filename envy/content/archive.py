@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, cast
 from envy import interpreter
 from envy.content.extraction import (
     Parts,
-    Placement,
+    PlaceMember,
     Unpacking,
     finish,
     write_file,
@@ -25,7 +25,7 @@ from envy.content.extraction import (
     write_hard_link,
     write_symlink,
 )
-from envy.errors import ArchiveError
+from envy.errors import ArchiveError, os_error_text
 
 if TYPE_CHECKING:
     import tarfile
@@ -63,7 +63,7 @@ def is_archive(path: Path) -> bool:
     return kind in {"zip", "tar"} or (kind in _COMPRESSIONS and _holds_tar(path, kind))
 
 
-def is_compressed_single(path: Path) -> bool:
+def is_single_compressed_file(path: Path) -> bool:
     """Whether a file is one compressed file that is no tar."""
     return not is_archive(path) and _kind_of(path) in _COMPRESSIONS
 
@@ -95,7 +95,7 @@ def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> i
     return count
 
 
-def extract_placed(archive: Path, dest: Path, place: Placement) -> int:
+def extract_placed(archive: Path, dest: Path, place: PlaceMember) -> int:
     """Unpack every member where `place` says, and count the files (none is no error here)."""
     kind = _kind_of(archive)
     with interpreter.released(), _named_errors(archive):
@@ -111,7 +111,7 @@ def extract_placed(archive: Path, dest: Path, place: Placement) -> int:
         return finish(unpacking)
 
 
-def decompress_single(path: Path, dest: Path) -> None:
+def decompress_file(path: Path, dest: Path) -> None:
     """Write what a lone `.gz`, `.bz2`, `.xz` or `.zst` holds to the file `dest`.
 
     Raises:
@@ -362,9 +362,7 @@ def _named_errors(archive: Path) -> Iterator[None]:
         if error.errno is None:
             raise _damaged(archive, error) from error
         raise ArchiveError(
-            f"could not unpack {archive}: {error.strerror}"
-            + (f": {error.filename}" if error.filename else ""),
-            archive=archive,
+            f"could not unpack {archive}: {os_error_text(error)}", archive=archive
         ) from error
     except Exception as error:
         if not isinstance(error, (ValueError, RuntimeError, EOFError, *_damage_errors())):

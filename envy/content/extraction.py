@@ -29,7 +29,7 @@ _DRIVE = re.compile(r"[A-Za-z]:(?!:)")
 
 Parts = tuple[str, ...]
 # From the parts of a member's name to those of its place, or None to leave it out.
-Placement = Callable[[Parts], Parts | None]
+PlaceMember = Callable[[Parts], Parts | None]
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Unpacking:
 
     archive: Path
     root: str
-    place: Placement
+    place: PlaceMember
     count: int = 0
     links: list[tuple[str, str]] = field(default_factory=list)
     folders: list[tuple[str, int]] = field(default_factory=list)

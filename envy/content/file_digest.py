@@ -54,7 +54,7 @@ def variable_digest(value: str | None) -> str | None:
     return None if value is None else blake3(os.fsencode(value)).hexdigest()
 
 
-def one_digest(texts: Sequence[str | None]) -> str:
+def combined_digest(texts: Sequence[str | None]) -> str:
     """One digest that stands for a list of such texts."""
     text = "\0".join([str(len(texts)), *[text or "" for text in texts]])
     return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -30,7 +30,7 @@ from envy.declarations.tables import (
     parse_stage_table,
 )
 from envy.declarations.typos import misspelt
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.host.platform import Platform, host_platform
 from envy.lua.values import LuaFunction
 
@@ -120,7 +120,7 @@ class _Parser:
         self.platform = platform or host_platform()
         self.base_dir = path.parent
 
-    def at(self, name: str) -> Origin:
+    def at(self, name: str) -> SourceLocation:
         value = self.values.get(name)
         return self.source.at(name, length=len(value) if isinstance(value, list) else 0)
 
@@ -178,7 +178,7 @@ class _Parser:
         if said is None:
             raise DeclarationError(
                 "the recipe does not say who it is",
-                origin=Origin(self.source.path),
+                origin=SourceLocation(self.source.path),
                 hint=f'add identity = "{asked}"',
             )
         if not isinstance(said, str):
@@ -231,7 +231,7 @@ class _Parser:
                 near = [pair for pair in misspelt(self.values, FIELDS) if pair[1] in VERBS]
                 raise DeclarationError(
                     "the recipe has nothing that makes content",
-                    origin=self.at(near[0][0]) if near else Origin(self.source.path),
+                    origin=self.at(near[0][0]) if near else SourceLocation(self.source.path),
                     hint=f"did you mean `{near[0][1]}` by `{near[0][0]}`?"
                     if near
                     else "give it `fetch`, `build` or `install`; or `check` and `install`, if it "

@@ -14,8 +14,15 @@ from envy.declarations.key import Query, RecipeKey
 from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped import shipped_recipes_dir, shipped_source
 from envy.declarations.sources import SourceItem, digest, parse_source_item, plain_source
-from envy.declarations.spec import Address, CustomSource, Dependency, Kind, RecipeSpec, Use
-from envy.errors import DeclarationError, Origin
+from envy.declarations.spec import (
+    Address,
+    CustomSource,
+    Dependency,
+    DependencyKind,
+    DependencyUse,
+    RecipeSpec,
+)
+from envy.errors import DeclarationError, SourceLocation
 from envy.lua.values import LuaFunction
 from envy.phase import NEEDED_BY, RecipePhase
 from envy.suggest import did_you_mean
@@ -31,7 +38,7 @@ _ALIAS = re.compile(r"[^.@{}\s\x00-\x1f\x7f]+")
 def parse_spec(
     value: object,
     *,
-    origin: Origin,
+    origin: SourceLocation,
     base_dir: Path,
     recipes_dir: Path | None = None,
     address: Address | None = None,
@@ -44,30 +51,30 @@ def parse_spec(
     Raises:
         DeclarationError: a field, an identity or an option that cannot be.
     """
-    place = _Place(origin, base_dir, recipes_dir or base_dir, address)
-    return _parse_entry(value, ENTRY_FIELDS, place)
+    context = _Context(origin, base_dir, recipes_dir or base_dir, address)
+    return _parse_entry(value, ENTRY_FIELDS, context)
 
 
 def parse_dependency(
     value: object,
     *,
-    origin: Origin,
+    origin: SourceLocation,
     base_dir: Path,
     recipes_dir: Path | None = None,
     address: Address | None = None,
 ) -> Dependency:
     """An entry of `dependencies`; raises as `parse_spec` does."""
-    place = _Place(origin, base_dir, recipes_dir or base_dir, address)
+    context = _Context(origin, base_dir, recipes_dir or base_dir, address)
     if not isinstance(value, dict) or not value:
-        return Dependency(spec=_parse_entry(value, DEPENDENCY_FIELDS, place), origin=origin)
-    with _Placed(origin):
+        return Dependency(spec=_parse_entry(value, DEPENDENCY_FIELDS, context), origin=origin)
+    with _LocatedErrors(origin):
         fields.check_known(value, DEPENDENCY_FIELDS, what="an entry", origin=origin)
         needed_by = _parse_needed_by(value, origin) if "needed_by" in value else RecipePhase.CHECK
-        use = _parse_use(value, origin) if "use" in value else Use.RUN
+        use = _parse_use(value, origin) if "use" in value else DependencyUse.RUN
         product = fields.text(value, "product", origin=origin) if "product" in value else ""
         if "weak" in value or not _is_strong(value):
-            return _parse_reference(value, place, needed_by=needed_by, use=use, product=product)
-    spec = _parse_entry(value, DEPENDENCY_FIELDS, place)
+            return _parse_reference(value, context, needed_by=needed_by, use=use, product=product)
+    spec = _parse_entry(value, DEPENDENCY_FIELDS, context)
     return Dependency(
         spec=spec,
         needed_by=needed_by,
@@ -90,10 +97,15 @@ def _is_strong(table: Mapping[str, object]) -> bool:
 
 
 def _parse_reference(
-    table: dict[str, object], place: "_Place", *, needed_by: RecipePhase, use: Use, product: str
+    table: dict[str, object],
+    context: "_Context",
+    *,
+    needed_by: RecipePhase,
+    use: DependencyUse,
+    product: str,
 ) -> Dependency:
     """A weak or required entry: what to look for, and what to fall back to."""
-    origin = place.origin
+    origin = context.origin
     query = fields.text(table, "recipe", origin=origin) if "recipe" in table else ""
     if not query and not product:
         raise DeclarationError(
@@ -111,15 +123,15 @@ def _parse_reference(
     fallback = None
     if "weak" in table:
         inner = table["weak"]
-        address = place.address.at("weak") if place.address else None
+        address = context.address.at("weak") if context.address else None
         fallback = _parse_entry(
-            inner, ENTRY_FIELDS, _Place(origin, place.base_dir, place.recipes_dir, address)
+            inner, ENTRY_FIELDS, _Context(origin, context.base_dir, context.recipes_dir, address)
         )
     return Dependency(
         spec=fallback,
         needed_by=needed_by,
         use=use,
-        kind=Kind.WEAK if fallback else Kind.REQUIRED,
+        kind=DependencyKind.WEAK if fallback else DependencyKind.REQUIRED,
         query=query,
         product=product,
         platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
@@ -130,7 +142,7 @@ def _parse_reference(
 def parse_dependencies(
     value: object,
     *,
-    origin: Origin,
+    origin: SourceLocation,
     base_dir: Path,
     recipes_dir: Path | None = None,
     address: Address | None = None,
@@ -146,7 +158,7 @@ def parse_dependencies(
             origin=origin,
             hint='such as dependencies = { { recipe = "local.gn@r0", source = "gn.lua" } }',
         )
-    at_element: Callable[[int], Origin] | None = getattr(origin, "at_element", None)
+    at_element: Callable[[int], SourceLocation] | None = getattr(origin, "at_element", None)
     return tuple(
         parse_dependency(
             element,
@@ -159,7 +171,7 @@ def parse_dependencies(
     )
 
 
-def parse_alias(table: Mapping[str, object], *, origin: Origin | None) -> str:
+def parse_alias(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
     """The field `alias`; "" when it is not there."""
     alias = fields.text(table, "alias", origin=origin)
     if alias and not _ALIAS.fullmatch(alias):
@@ -171,16 +183,16 @@ def parse_alias(table: Mapping[str, object], *, origin: Origin | None) -> str:
     return alias
 
 
-class _Place(NamedTuple):
+class _Context(NamedTuple):
     """Where an entry stands, and what its relative paths are relative to."""
 
-    origin: Origin
+    origin: SourceLocation
     base_dir: Path
     recipes_dir: Path
     address: Address | None
 
 
-class _Placed:
+class _LocatedErrors:
     """Gives an error its place: identities and options are judged where nobody knows of files.
 
     A class and no generator, which takes three times as long: every entry passes here twice.
@@ -188,7 +200,7 @@ class _Placed:
 
     __slots__ = ("_origin",)
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: SourceLocation) -> None:
         self._origin = origin
 
     def __enter__(self) -> None:
@@ -199,22 +211,22 @@ class _Placed:
             error.origin = error.origin or self._origin
 
 
-def _parse_entry(value: object, known: frozenset[str], place: _Place) -> RecipeSpec:
-    origin = place.origin
-    with _Placed(origin):
+def _parse_entry(value: object, known: frozenset[str], context: _Context) -> RecipeSpec:
+    origin = context.origin
+    with _LocatedErrors(origin):
         if isinstance(value, str) and value:
-            source = _default_source(RecipeKey.of(value), origin, place.recipes_dir)
+            source = _default_source(RecipeKey.of(value), origin, context.recipes_dir)
             return RecipeSpec(identity=value, source=source, origin=origin)
         if not isinstance(value, dict) or not value:
             raise DeclarationError(
                 f"an entry must be a string or a table with `recipe`, not {fields.describe(value)}"
             )
         fields.check_known(value, known, what="an entry", origin=origin)
-        return _entry_of_table(value, place)
+        return _entry_of_table(value, context)
 
 
-def _entry_of_table(table: dict[str, object], place: _Place) -> RecipeSpec:
-    origin = place.origin
+def _entry_of_table(table: dict[str, object], context: _Context) -> RecipeSpec:
+    origin = context.origin
     identity = table.get("recipe")
     if not isinstance(identity, str):
         if identity is None:
@@ -226,14 +238,14 @@ def _entry_of_table(table: dict[str, object], place: _Place) -> RecipeSpec:
     return RecipeSpec(
         identity=identity,
         options=_parse_options(table.get("options"), origin),
-        source=_parse_source(identity, table, place),
+        source=_parse_source(identity, table, context),
         alias=parse_alias(table, origin=origin) if "alias" in table else "",
         platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
         origin=origin,
     )
 
 
-def _parse_options(value: object, origin: Origin) -> Mapping[str, OptionValue]:
+def _parse_options(value: object, origin: SourceLocation) -> Mapping[str, OptionValue]:
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -244,15 +256,15 @@ def _parse_options(value: object, origin: Origin) -> Mapping[str, OptionValue]:
 
 
 def _parse_source(
-    identity: str, table: dict[str, object], place: _Place
+    identity: str, table: dict[str, object], context: _Context
 ) -> SourceItem | CustomSource:
-    origin, base_dir = place.origin, place.base_dir
+    origin, base_dir = context.origin, context.base_dir
     source = table.get("source")
     pins = () if _PINS.isdisjoint(table) else sorted(_PINS.intersection(table))
     if isinstance(source, str) and source and not pins:
         return plain_source(source, origin=origin, base_dir=base_dir)
-    if isinstance(source, dict) and place.address is not None:
-        return _parse_custom_source(source, place)
+    if isinstance(source, dict) and context.address is not None:
+        return _parse_custom_source(source, context)
     if source is not None:
         if not isinstance(source, str) or not source:
             raise fields.wrong_type("source", source, "a path or a URI", origin=origin)
@@ -263,13 +275,13 @@ def _parse_source(
             f"`{pins[0]}` says something about a source, and there is no `source`",
             origin=fields.field_origin(origin, pins[0]),
         )
-    return _default_source(RecipeKey.of(identity), origin, place.recipes_dir)
+    return _default_source(RecipeKey.of(identity), origin, context.recipes_dir)
 
 
-def _parse_custom_source(table: dict[str, object], place: _Place) -> CustomSource:
+def _parse_custom_source(table: dict[str, object], context: _Context) -> CustomSource:
     """`source = { dependencies = {…}, fetch = function(ctx, opts) … end }`."""
-    origin = fields.field_origin(place.origin, "source") or place.origin
-    assert place.address is not None
+    origin = fields.field_origin(context.origin, "source") or context.origin
+    assert context.address is not None
     fields.check_known(table, _CUSTOM_FIELDS, what="a custom source", origin=origin)
     if not isinstance(table.get("fetch"), LuaFunction):
         raise fields.wrong_type(
@@ -280,12 +292,12 @@ def _parse_custom_source(table: dict[str, object], place: _Place) -> CustomSourc
             hint="source = { fetch = function(ctx, opts) … ctx.commit_fetch(name) end }; a place "
             'is a string: source = "recipes/x.lua"',
         )
-    address = place.address.at("source")
+    address = context.address.at("source")
     dependencies = parse_dependencies(
         table.get("dependencies"),
         origin=origin,
-        base_dir=place.base_dir,
-        recipes_dir=place.recipes_dir,
+        base_dir=context.base_dir,
+        recipes_dir=context.recipes_dir,
         address=address.at("dependencies"),
     )
     for dependency in dependencies:
@@ -303,7 +315,7 @@ def _parse_custom_source(table: dict[str, object], place: _Place) -> CustomSourc
     )
 
 
-def _default_source(key: RecipeKey, origin: Origin, recipes_dir: Path) -> SourceItem:
+def _default_source(key: RecipeKey, origin: SourceLocation, recipes_dir: Path) -> SourceItem:
     """Where a recipe comes from when its entry does not say."""
     if key.namespace == "envy":
         return shipped_source(key.identity, directory=shipped_recipes_dir(), origin=origin)
@@ -317,7 +329,7 @@ def _default_source(key: RecipeKey, origin: Origin, recipes_dir: Path) -> Source
     )
 
 
-def _parse_needed_by(table: Mapping[str, object], origin: Origin) -> RecipePhase:
+def _parse_needed_by(table: Mapping[str, object], origin: SourceLocation) -> RecipePhase:
     name = fields.text(table, "needed_by", origin=origin)
     phase = NEEDED_BY.get(name) if name else RecipePhase.CHECK
     if phase is None:
@@ -329,7 +341,7 @@ def _parse_needed_by(table: Mapping[str, object], origin: Origin) -> RecipePhase
     return phase
 
 
-def _parse_use(table: Mapping[str, object], origin: Origin) -> Use:
+def _parse_use(table: Mapping[str, object], origin: SourceLocation) -> DependencyUse:
     name = fields.text(table, "use", origin=origin)
     if name not in {"", "run", "build"}:
         raise DeclarationError(
@@ -337,4 +349,4 @@ def _parse_use(table: Mapping[str, object], origin: Origin) -> Use:
             origin=fields.field_origin(origin, "use"),
             hint=did_you_mean(name, ("run", "build")),
         )
-    return Use(name or "run")
+    return DependencyUse(name or "run")

@@ -6,7 +6,7 @@ recipes is judged the same way. Values are those that came out of Lua, already p
 
 from collections.abc import Callable, Mapping
 
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.suggest import did_you_mean
 
 
@@ -27,20 +27,20 @@ def describe(value: object) -> str:
     return f"what is no data ({what})" if what else "a function"
 
 
-def field_origin(origin: Origin | None, name: str) -> Origin | None:
+def field_origin(origin: SourceLocation | None, name: str) -> SourceLocation | None:
     """Where the field of that name stands, if `origin` knows the lines of its table."""
-    at_field: Callable[[str], Origin] | None = getattr(origin, "at_field", None)
+    at_field: Callable[[str], SourceLocation] | None = getattr(origin, "at_field", None)
     return at_field(name) if at_field is not None else origin
 
 
-def element_origin(origin: Origin | None, index: int) -> Origin | None:
+def element_origin(origin: SourceLocation | None, index: int) -> SourceLocation | None:
     """Where the element of that index (from 0) stands, if `origin` knows the lines of its array."""
-    at_element: Callable[[int], Origin] | None = getattr(origin, "at_element", None)
+    at_element: Callable[[int], SourceLocation] | None = getattr(origin, "at_element", None)
     return at_element(index) if at_element is not None else origin
 
 
 def wrong_type(
-    name: str, value: object, expected: str, *, origin: Origin | None, hint: str = ""
+    name: str, value: object, expected: str, *, origin: SourceLocation | None, hint: str = ""
 ) -> DeclarationError:
     """The error that a field is not of the type it must be."""
     return DeclarationError(
@@ -51,7 +51,7 @@ def wrong_type(
 
 
 def check_known(
-    table: Mapping[str, object], known: frozenset[str], *, what: str, origin: Origin | None
+    table: Mapping[str, object], known: frozenset[str], *, what: str, origin: SourceLocation | None
 ) -> None:
     """Raise for the first field that `what` does not have."""
     if known.issuperset(table):
@@ -72,7 +72,7 @@ def check_known(
             )
 
 
-def text(table: Mapping[str, object], name: str, *, origin: Origin | None) -> str:
+def text(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
     """A field that is a non-empty string; "" when it is not there."""
     value = table.get(name)
     if value is None:
@@ -87,7 +87,7 @@ def text(table: Mapping[str, object], name: str, *, origin: Origin | None) -> st
     raise wrong_type(name, value, "a non-empty string", origin=origin, hint=hint)
 
 
-def flag(table: Mapping[str, object], name: str, *, origin: Origin | None) -> bool:
+def flag(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> bool:
     """A field that is true or false; False when it is not there."""
     value = table.get(name, False)
     if not isinstance(value, bool):
@@ -95,7 +95,7 @@ def flag(table: Mapping[str, object], name: str, *, origin: Origin | None) -> bo
     return value
 
 
-def count(table: Mapping[str, object], name: str, *, origin: Origin | None) -> int:
+def count(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> int:
     """A field that is a whole number from 0 up; 0 when it is not there."""
     value = table.get(name, 0)
     if type(value) is not int or value < 0:
@@ -107,7 +107,9 @@ def count(table: Mapping[str, object], name: str, *, origin: Origin | None) -> i
     return value
 
 
-def texts(table: Mapping[str, object], name: str, *, origin: Origin | None) -> tuple[str, ...]:
+def texts(
+    table: Mapping[str, object], name: str, *, origin: SourceLocation | None
+) -> tuple[str, ...]:
     """A field that is an array of non-empty strings; () when it is not there."""
     value = table.get(name)
     if value is None or value == {}:

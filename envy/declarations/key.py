@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from envy.declarations.option_text import (
-    Bare,
+    BareWord,
     OptionValue,
     literal_of,
     parse_options,
@@ -216,7 +216,7 @@ class Query:
 
 def _answers(wanted: OptionValue, given: OptionValue) -> bool:
     """Whether an option's value is the one a query wants."""
-    if isinstance(wanted, Bare):
+    if isinstance(wanted, BareWord):
         return _is_written(wanted, given)
     if isinstance(wanted, dict) and isinstance(given, dict):
         return wanted.keys() == given.keys() and all(
@@ -230,7 +230,7 @@ def _answers(wanted: OptionValue, given: OptionValue) -> bool:
     return type(wanted) is type(given) and wanted == given
 
 
-def _is_written(word: Bare, given: OptionValue) -> bool:
+def _is_written(word: BareWord, given: OptionValue) -> bool:
     """Whether a value is what a word without quotes stands for."""
     if isinstance(given, str):
         return str.__eq__(word, given)

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from envy.errors import Origin
+from envy.errors import SourceLocation
 from envy.lua.positions import TablePositions, locate_table
 from envy.lua.values import LuaFunction
 
@@ -23,20 +23,20 @@ def shown_path(path: Path) -> Path:
     return Path(text[len(here) :]) if text.startswith(here) else path
 
 
-def place_in_file(path: Path, variable: str) -> Origin:
+def location_in_file(path: Path, variable: str) -> SourceLocation:
     """Where a global is assigned in a file whose text nobody has kept."""
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
-        return Origin(shown_path(path))
+        return SourceLocation(shown_path(path))
     origin = SourceText(path, text).at(variable)
-    return Origin(origin.path, origin.line)
+    return SourceLocation(origin.path, origin.line)
 
 
-def place_of_function(function: LuaFunction) -> Origin:
+def location_of_function(function: LuaFunction) -> SourceLocation:
     """Where a function of a Lua file is written."""
     path, _, line = function.where.rpartition(":")
-    return Origin(Path(path), int(line)) if path else Origin(Path(function.where))
+    return SourceLocation(Path(path), int(line)) if path else SourceLocation(Path(function.where))
 
 
 class SourceText:
@@ -54,11 +54,11 @@ class SourceText:
         """The file, as messages show it."""
         return shown_path(self._path)
 
-    def at(self, variable: str, *, length: int = 0) -> "EntryOrigin":
+    def at(self, variable: str, *, length: int = 0) -> "EntryLocation":
         """Where a global is assigned, a table that turned out to have `length` elements."""
-        return EntryOrigin(self, variable, length)
+        return EntryLocation(self, variable, length)
 
-    def line_of(self, origin: "EntryOrigin") -> int:
+    def line_of(self, origin: "EntryLocation") -> int:
         """The line an origin stands for; 0 when the text does not show it."""
         variable = origin.variable
         if variable not in self._positions:
@@ -81,7 +81,7 @@ class SourceText:
         return self._text.count("\n", 0, found.start()) + 1 if found else 0
 
 
-class EntryOrigin(Origin):
+class EntryLocation(SourceLocation):
     """An origin whose path and line are worked out when they are read."""
 
     __slots__ = ("_source", "field", "index", "length", "variable")
@@ -111,22 +111,22 @@ class EntryOrigin(Origin):
         """The line, 0 when unknown."""
         return self._source.line_of(self)  # type: ignore[attr-defined,no-any-return]
 
-    def at_element(self, index: int) -> "EntryOrigin":
+    def at_element(self, index: int) -> "EntryLocation":
         """Where the element of that index (from 0) stands; of an inner table, where that stands."""
         if self.index >= 0 or self.field:
             return self
         source: SourceText = self._source  # type: ignore[attr-defined]
-        return EntryOrigin(source, self.variable, self.length, index)
+        return EntryLocation(source, self.variable, self.length, index)
 
-    def at_field(self, name: str) -> "EntryOrigin":
+    def at_field(self, name: str) -> "EntryLocation":
         """Where the field of that name stands; of an inner table, where that stands."""
         if self.field:
             return self
         source: SourceText = self._source  # type: ignore[attr-defined]
-        return EntryOrigin(source, self.variable, self.length, self.index, name)
+        return EntryLocation(source, self.variable, self.length, self.index, name)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Origin):
+        if not isinstance(other, SourceLocation):
             return NotImplemented
         return self.path == other.path and self.line == other.line
 
@@ -134,4 +134,4 @@ class EntryOrigin(Origin):
         return hash((self.path, self.line))
 
     def __repr__(self) -> str:
-        return f"Origin({str(self)!r})"
+        return f"SourceLocation({str(self)!r})"

@@ -18,10 +18,10 @@ from envy.declarations import fields
 from envy.declarations.entries import parse_spec
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText
-from envy.declarations.spec import Address, RecipeSpec, place_of
+from envy.declarations.spec import Address, RecipeSpec, source_text
 from envy.declarations.tables import is_included
 from envy.declarations.typos import misspelt
-from envy.errors import LuaScriptError, ManifestError, Origin
+from envy.errors import LuaScriptError, ManifestError, SourceLocation
 from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
@@ -47,7 +47,7 @@ class Manifest:
     packages: tuple[RecipeSpec, ...]
     aliases: Mapping[str, RecipeKey]
     default_shell: LuaValue
-    shell_origin: Origin | None = None
+    shell_origin: SourceLocation | None = None
     state: LuaState
     reads: ReadLog
     digest: str  # BLAKE3 of the file
@@ -120,7 +120,7 @@ def _check_requires(value: object, source: SourceText) -> None:
         )
 
 
-def satisfies(version: str, specifiers: str, *, origin: Origin | None = None) -> bool:
+def satisfies(version: str, specifiers: str, *, origin: SourceLocation | None = None) -> bool:
     """Whether a version fits specifiers such as `>=0.4,<2`.
 
     Raises:
@@ -186,7 +186,9 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
         if "packages" in meant:
             place = source.at(meant["packages"]).line
             hint = f"did you mean `packages` by `{meant['packages']}`, in line {place}?"
-        raise ManifestError("the manifest has no `packages`", origin=Origin(source.path), hint=hint)
+        raise ManifestError(
+            "the manifest has no `packages`", origin=SourceLocation(source.path), hint=hint
+        )
     origin = source.at("packages")
     if not isinstance(value, dict):
         raise ManifestError(
@@ -206,7 +208,7 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
 def _check_duplicate(first: RecipeSpec, spec: RecipeSpec) -> None:
     if first is spec or first.source is None or spec.source is None:
         return
-    places = place_of(first.source), place_of(spec.source)
+    places = source_text(first.source), source_text(spec.source)
     if places[0] != places[1]:
         raise ManifestError(
             f"{spec.key} comes from two sources:\n"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeAlias, cast
 
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 
 OptionValue: TypeAlias = bool | int | float | str | list["OptionValue"] | dict[str, "OptionValue"]
 
@@ -27,13 +27,15 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNSAFE = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 
 
-class Bare(str):
+class BareWord(str):
     """A word of a query written without quotes: a string, or a number or boolean of that text."""
 
     __slots__ = ()
 
 
-def serialise_options(options: Mapping[str, OptionValue], *, origin: Origin | None = None) -> str:
+def serialise_options(
+    options: Mapping[str, OptionValue], *, origin: SourceLocation | None = None
+) -> str:
     """The canonical text of a table of options, `{}` when there are none.
 
     Raises:
@@ -42,7 +44,7 @@ def serialise_options(options: Mapping[str, OptionValue], *, origin: Origin | No
     return _write_table(options, "options", 0, origin)
 
 
-def _write_value(value: object, path: str, depth: int, origin: Origin | None) -> str:
+def _write_value(value: object, path: str, depth: int, origin: SourceLocation | None) -> str:
     if isinstance(value, str):
         return _write_text(value, path, origin)
     if isinstance(value, bool):
@@ -68,7 +70,9 @@ def _write_value(value: object, path: str, depth: int, origin: Origin | None) ->
     )
 
 
-def _write_table(table: Mapping[str, object], path: str, depth: int, origin: Origin | None) -> str:
+def _write_table(
+    table: Mapping[str, object], path: str, depth: int, origin: SourceLocation | None
+) -> str:
     _check_depth(depth, path, origin)
     for key in table:
         if not isinstance(key, str):
@@ -92,19 +96,19 @@ def _write_table(table: Mapping[str, object], path: str, depth: int, origin: Ori
     return "{" + ",".join(parts) + "}"
 
 
-def _check_depth(depth: int, path: str, origin: Origin | None) -> None:
+def _check_depth(depth: int, path: str, origin: SourceLocation | None) -> None:
     if depth > DEEPEST:
         shown = path if len(path) < 80 else path[:60] + "…"
         raise DeclarationError(f"`{shown}` is nested too deep, or contains itself", origin=origin)
 
 
-def _write_key(key: str, path: str, origin: Origin | None) -> str:
+def _write_key(key: str, path: str, origin: SourceLocation | None) -> str:
     if _NAME.fullmatch(key) and key not in _RESERVED:
         return key
     return f"[{_write_text(key, path, origin)}]"
 
 
-def _write_text(value: str, path: str, origin: Origin | None) -> str:
+def _write_text(value: str, path: str, origin: SourceLocation | None) -> str:
     if not _UNSAFE.search(value):
         return f'"{value}"'
     try:
@@ -125,14 +129,14 @@ def _escape(found: re.Match[str]) -> str:
     return f"\\{code - 0xDC00:03}" if code >= 0xD800 and code <= 0xDFFF else f"\\u{{{code:x}}}"
 
 
-def _write_integer(value: int, path: str, origin: Origin | None) -> str:
+def _write_integer(value: int, path: str, origin: SourceLocation | None) -> str:
     if not _LEAST_INTEGER <= value < 2**63:
         raise DeclarationError(f"`{path}` is {value}, too large for an integer", origin=origin)
     # Lua reads the decimal digits of the least integer as a float, before it negates them.
     return str(value) if value != _LEAST_INTEGER else "0x8000000000000000"
 
 
-def _write_float(value: float, path: str, origin: Origin | None) -> str:
+def _write_float(value: float, path: str, origin: SourceLocation | None) -> str:
     if math.isnan(value):
         raise DeclarationError(f"`{path}` is not a number (nan)", origin=origin)
     # Lua has no literal for infinity, but reads what is too large as one.
@@ -261,7 +265,7 @@ class _Reader:
 
     def _word(self, word: str) -> OptionValue:
         if self._bare_words:
-            return Bare(word)
+            return BareWord(word)
         value = literal_of(word)
         if value is None:
             raise self.error(f"{word}, which is no value,")

@@ -9,7 +9,7 @@ from typing import cast
 
 from envy.declarations import fields
 from envy.declarations.option_text import OptionValue, parse_options, serialise_options
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.suggest import did_you_mean
 
 __all__ = [
@@ -44,7 +44,9 @@ class OptionDeclaration:
     choices: tuple[OptionValue, ...] = ()
 
 
-def parse_declarations(value: object, origin: Origin | None) -> tuple[OptionDeclaration, ...]:
+def parse_declarations(
+    value: object, origin: SourceLocation | None
+) -> tuple[OptionDeclaration, ...]:
     """The table `options` of a recipe file.
 
     Raises:
@@ -64,7 +66,9 @@ def parse_declarations(value: object, origin: Origin | None) -> tuple[OptionDecl
     )
 
 
-def _parse_declaration(name: object, table: object, origin: Origin | None) -> OptionDeclaration:
+def _parse_declaration(
+    name: object, table: object, origin: SourceLocation | None
+) -> OptionDeclaration:
     if not isinstance(name, str):
         raise DeclarationError(f"`options` has a value without a name, at {name}", origin=origin)
     if not isinstance(table, dict):
@@ -87,7 +91,7 @@ def _parse_declaration(name: object, table: object, origin: Origin | None) -> Op
     return declaration
 
 
-def _parse_type(name: str, value: object, origin: Origin | None) -> str:
+def _parse_type(name: str, value: object, origin: SourceLocation | None) -> str:
     if isinstance(value, str) and value in _TYPES:
         return value
     problem = "needs a `type`" if value is None else f"has an unknown type, {value!r}"
@@ -96,7 +100,9 @@ def _parse_type(name: str, value: object, origin: Origin | None) -> str:
     )
 
 
-def _parse_choices(name: str, value: object, origin: Origin | None) -> tuple[OptionValue, ...]:
+def _parse_choices(
+    name: str, value: object, origin: SourceLocation | None
+) -> tuple[OptionValue, ...]:
     if not isinstance(value, list):
         raise fields.wrong_type(
             f"options.{name}.choices", value, "a non-empty array", origin=origin
@@ -104,7 +110,7 @@ def _parse_choices(name: str, value: object, origin: Origin | None) -> tuple[Opt
     return tuple(value)
 
 
-def _check_declaration(declaration: OptionDeclaration, origin: Origin | None) -> None:
+def _check_declaration(declaration: OptionDeclaration, origin: SourceLocation | None) -> None:
     name = declaration.name
     if declaration.required and declaration.default is not None:
         raise DeclarationError(
@@ -128,7 +134,7 @@ def apply_declarations(
     declarations: Sequence[OptionDeclaration] | None,
     given: Mapping[str, OptionValue],
     *,
-    origin: Origin | None = None,
+    origin: SourceLocation | None = None,
 ) -> dict[str, OptionValue]:
     """The options a recipe gets: what it was given, with its defaults filled in.
 
@@ -167,7 +173,7 @@ def _options_hint(name: str, known: Mapping[str, OptionDeclaration]) -> str:
 
 
 def _check_value(
-    declaration: OptionDeclaration, value: OptionValue, what: str, origin: Origin | None
+    declaration: OptionDeclaration, value: OptionValue, what: str, origin: SourceLocation | None
 ) -> None:
     _check_type(declaration, value, what=what, origin=origin)
     if declaration.choices and value not in declaration.choices:
@@ -180,7 +186,7 @@ def _check_value(
 
 
 def _check_type(
-    declaration: OptionDeclaration, value: OptionValue, *, what: str, origin: Origin | None
+    declaration: OptionDeclaration, value: OptionValue, *, what: str, origin: SourceLocation | None
 ) -> None:
     wanted = declaration.type
     is_empty_array = wanted == "array" and value == {}

@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 from envy.declarations.sources import SourceItem
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.suggest import did_you_mean
 
 
@@ -21,7 +21,7 @@ def _shipped_identities(directory: Path) -> frozenset[str]:
     return frozenset(path.stem for path in directory.glob("envy.*@*.lua"))
 
 
-def shipped_source(identity: str, *, directory: Path, origin: Origin) -> SourceItem:
+def shipped_source(identity: str, *, directory: Path, origin: SourceLocation) -> SourceItem:
     """The source of a recipe that ships with envy.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from envy.declarations import fields
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 
 
 class Scheme(Enum):
@@ -48,11 +48,11 @@ class SourceItem:
     python: str = ""
     kind: str = "wheel"
     submodules: bool = False
-    origin: Origin | None = field(default=None, compare=False)
+    origin: SourceLocation | None = field(default=None, compare=False)
     base_dir: Path
 
 
-SPOKEN = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
+SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
 FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
 _GIT_ONLY = ("ref", "submodules")
 _PYPI_ONLY = ("python", "kind")
@@ -75,7 +75,7 @@ _SCHEMES = {
 }
 
 
-def scheme_of(source: str, *, origin: Origin | None = None) -> Scheme:
+def scheme_of(source: str, *, origin: SourceLocation | None = None) -> Scheme:
     """Which transport a source is for.
 
     Raises:
@@ -95,7 +95,7 @@ def scheme_of(source: str, *, origin: Origin | None = None) -> Scheme:
         raise DeclarationError(
             f'envy does not speak "{name}:", the scheme of {source}',
             origin=origin,
-            hint=f"sources are {SPOKEN}",
+            hint=f"sources are {SUPPORTED}",
         )
     return Scheme.GIT if is_repository and scheme in {Scheme.FILE, Scheme.HTTP} else scheme
 
@@ -171,7 +171,7 @@ def file_name(item: SourceItem) -> str:
 
 
 def parse_source_items(
-    value: object, *, origin: Origin | None, base_dir: Path
+    value: object, *, origin: SourceLocation | None, base_dir: Path
 ) -> tuple[SourceItem, ...]:
     """A string, a table, or an array of either, as items.
 
@@ -205,7 +205,9 @@ def check_file_names(items: Sequence[SourceItem]) -> None:
             )
 
 
-def parse_source_item(value: object, *, origin: Origin | None, base_dir: Path) -> SourceItem:
+def parse_source_item(
+    value: object, *, origin: SourceLocation | None, base_dir: Path
+) -> SourceItem:
     """One source, from a string or a table."""
     if isinstance(value, str) and value:
         return plain_source(value, origin=origin, base_dir=base_dir)
@@ -219,12 +221,12 @@ def parse_source_item(value: object, *, origin: Origin | None, base_dir: Path) -
         raise DeclarationError(
             "a source table needs the field `source`",
             origin=origin,
-            hint=f"it says where from: {SPOKEN}",
+            hint=f"it says where from: {SUPPORTED}",
         )
     return _item_of_table(cast("Mapping[str, object]", value), origin=origin, base_dir=base_dir)
 
 
-def plain_source(source: str, *, origin: Origin | None, base_dir: Path) -> SourceItem:
+def plain_source(source: str, *, origin: SourceLocation | None, base_dir: Path) -> SourceItem:
     """A source that is nothing but a path or a URI."""
     item = SourceItem(source=source, origin=origin, base_dir=base_dir)
     _check_form(item)
@@ -232,7 +234,7 @@ def plain_source(source: str, *, origin: Origin | None, base_dir: Path) -> Sourc
 
 
 def _item_of_table(
-    table: Mapping[str, object], *, origin: Origin | None, base_dir: Path
+    table: Mapping[str, object], *, origin: SourceLocation | None, base_dir: Path
 ) -> SourceItem:
     item = SourceItem(
         source=fields.text(table, "source", origin=origin),
@@ -256,7 +258,7 @@ def _item_of_table(
     return item
 
 
-def digest(table: Mapping[str, object], name: str, *, origin: Origin | None) -> str:
+def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
     """A field that is 64 hex digits, in lower case."""
     given = fields.text(table, name, origin=origin).strip().lower()
     if given and not _DIGEST.fullmatch(given):
@@ -267,7 +269,7 @@ def digest(table: Mapping[str, object], name: str, *, origin: Origin | None) -> 
     return given
 
 
-def inner_path(table: Mapping[str, object], name: str, *, origin: Origin | None) -> str:
+def inner_path(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
     """A field that is a path which stays inside the folder it is for."""
     given = fields.text(table, name, origin=origin)
     if not given:
@@ -281,7 +283,7 @@ def inner_path(table: Mapping[str, object], name: str, *, origin: Origin | None)
     return given
 
 
-def _kind(table: Mapping[str, object], *, origin: Origin | None) -> str:
+def _kind(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
     kind = fields.text(table, "kind", origin=origin) or "wheel"
     if kind not in {"wheel", "sdist"}:
         raise DeclarationError(

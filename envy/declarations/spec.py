@@ -12,11 +12,11 @@ from pathlib import Path
 from envy.declarations.key import RecipeKey
 from envy.declarations.option_text import OptionValue
 from envy.declarations.sources import SourceItem, location
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.phase import RecipePhase
 
 
-class Use(Enum):
+class DependencyUse(Enum):
     """What a dependency is for: present whenever the dependent is, or only to build it."""
 
     RUN = "run"
@@ -46,7 +46,7 @@ class CustomSource:
     dependencies: "tuple[Dependency, ...]"
     fetch: Address
     sha256: str = ""
-    origin: Origin = field(compare=False)
+    origin: SourceLocation = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +58,14 @@ class RecipeSpec:
     source: SourceItem | CustomSource | None
     alias: str = ""
     platforms: tuple[str, ...] = ()
-    origin: Origin = field(compare=False)
+    origin: SourceLocation = field(compare=False)
     key: RecipeKey = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", RecipeKey.of(self.identity, self.options))
 
 
-class Kind(Enum):
+class DependencyKind(Enum):
     """How a dependency is bound: to a recipe of its own, or to one that is found in the graph."""
 
     STRONG = "strong"
@@ -84,15 +84,15 @@ class Dependency:
 
     spec: RecipeSpec | None
     needed_by: RecipePhase = RecipePhase.CHECK
-    use: Use = Use.RUN
-    kind: Kind = Kind.STRONG
+    use: DependencyUse = DependencyUse.RUN
+    kind: DependencyKind = DependencyKind.STRONG
     query: str = ""
     product: str = ""
     platforms: tuple[str, ...] = ()
-    origin: Origin = field(compare=False)
+    origin: SourceLocation = field(compare=False)
 
 
-def place_of(source: SourceItem | CustomSource | None) -> str:
+def source_text(source: SourceItem | CustomSource | None) -> str:
     """One text for where a recipe comes from, to tell whether two sources are the same."""
     if isinstance(source, CustomSource):
         return f"the function in {source.origin}"
@@ -111,7 +111,7 @@ def are_written_alike(
     return one.base_dir is other.base_dir or one.source.startswith("/")
 
 
-def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: Origin) -> None:
+def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: SourceLocation) -> None:
     """Raise if a recipe that others share would depend on one that only this project has."""
     if child.namespace == "local" and parent.namespace != "local":
         raise DeclarationError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from envy.declarations import fields
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.host.platform import Platform
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -40,7 +40,7 @@ NO_EXPORTS = Exports()
 _EXPORT_FIELDS = frozenset(Exports.__dataclass_fields__)
 
 
-def is_included(filters: Sequence[str], platform: Platform, origin: Origin | None) -> bool:
+def is_included(filters: Sequence[str], platform: Platform, origin: SourceLocation | None) -> bool:
     """Whether `platforms` lets something exist here.
 
     Raises:
@@ -51,13 +51,13 @@ def is_included(filters: Sequence[str], platform: Platform, origin: Origin | Non
     return any(verdicts) or not verdicts
 
 
-def parse_stage_table(value: Mapping[str, object], origin: Origin | None) -> StageTable:
+def parse_stage_table(value: Mapping[str, object], origin: SourceLocation | None) -> StageTable:
     """The table form of `stage`."""
     fields.check_known(value, _STAGE_FIELDS, what="a stage table", origin=origin)
     return StageTable(strip=fields.count(value, "strip", origin=origin))
 
 
-def parse_about(value: object, origin: Origin | None) -> Mapping[str, str]:
+def parse_about(value: object, origin: SourceLocation | None) -> Mapping[str, str]:
     """The table `about`: what is shown of a recipe."""
     if not isinstance(value, dict):
         raise fields.wrong_type("about", value, "a table", origin=origin)
@@ -65,7 +65,7 @@ def parse_about(value: object, origin: Origin | None) -> Mapping[str, str]:
     return {name: fields.text(value, name, origin=origin) for name in value}
 
 
-def parse_host(value: object, origin: Origin | None) -> tuple[tuple[str, str], ...]:
+def parse_host(value: object, origin: SourceLocation | None) -> tuple[tuple[str, str], ...]:
     """The table `host`: each program of the machine, and the command that prints its version.
 
     A program that comes without a command is asked with `--version`.
@@ -88,7 +88,7 @@ def parse_host(value: object, origin: Origin | None) -> tuple[tuple[str, str], .
 
 
 def parse_products(
-    value: object, *, platform: Platform, user_managed: bool, origin: Origin | None
+    value: object, *, platform: Platform, user_managed: bool, origin: SourceLocation | None
 ) -> Mapping[str, str]:
     """The table `products`, without what its `platforms` leave out here.
 
@@ -118,7 +118,7 @@ def parse_products(
 
 
 def _product_path(
-    name: str, value: object, platform: Platform, origin: Origin | None
+    name: str, value: object, platform: Platform, origin: SourceLocation | None
 ) -> str | None:
     """The path of a product; None where its `platforms` leave it out."""
     if isinstance(value, str) and value and not name.isdigit():
@@ -142,7 +142,7 @@ def _leaves(path: str) -> bool:
     return path.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", path)
 
 
-def parse_exports(value: object, origin: Origin | None) -> Exports:
+def parse_exports(value: object, origin: SourceLocation | None) -> Exports:
     """The table `exports`."""
     if value is None:
         return NO_EXPORTS
@@ -157,7 +157,7 @@ def parse_exports(value: object, origin: Origin | None) -> Exports:
     )
 
 
-def _parse_env(value: object, origin: Origin | None) -> Mapping[str, str]:
+def _parse_env(value: object, origin: SourceLocation | None) -> Mapping[str, str]:
     if not isinstance(value, dict):
         raise fields.wrong_type("env", value, "a table of variables", origin=origin)
     for name, text in value.items():

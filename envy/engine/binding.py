@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.declarations.key import Query
-from envy.declarations.spec import Use, check_local_rule
+from envy.declarations.spec import DependencyUse, check_local_rule
 from envy.errors import AmbiguousReferences, DeclarationError, GraphError, NotPlanned
 from envy.graph.recipe import Edge, Recipe, Reference
 from envy.phase import RecipePhase
@@ -153,7 +153,7 @@ def _bind(engine: Engine, reference: Reference, provider: Recipe, *, by_fallback
     edge = Edge(
         provider.key,
         RecipePhase.RECIPE_FETCH if reference.of_source else dependency.needed_by,
-        Use.RUN if reference.of_source else dependency.use,
+        DependencyUse.RUN if reference.of_source else dependency.use,
         dependency.kind.value,
         dependency.origin,
         dependency.product,
@@ -190,7 +190,9 @@ def merged(edges: tuple[Edge, ...], edge: Edge) -> tuple[Edge, ...]:
             both = Edge(
                 edge.key,
                 RecipePhase(min(known.needed_by, edge.needed_by)),
-                Use.RUN if Use.RUN in {known.use, edge.use} else Use.BUILD,
+                DependencyUse.RUN
+                if DependencyUse.RUN in {known.use, edge.use}
+                else DependencyUse.BUILD,
                 known.kind,
                 known.origin,
                 known.product or edge.product,

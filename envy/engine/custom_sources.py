@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.declarations.key import RecipeKey
-from envy.declarations.spec import CustomSource, Kind, Use
+from envy.declarations.spec import CustomSource, DependencyKind, DependencyUse
 from envy.engine.binding import merged, missing_text, open_references
 from envy.errors import EnvyError, MissingReferences, NotPlanned
 from envy.execution.entry_lock import needs_deploy
@@ -37,14 +37,14 @@ def hold(engine: Engine, recipe: Recipe) -> None:
         engine.fail(recipe.key, error, phase=RecipePhase.RECIPE_FETCH)
         return
     for position, dependency in here:
-        if dependency.kind is not Kind.STRONG:
+        if dependency.kind is not DependencyKind.STRONG:
             recipe.references.append(Reference(recipe.key, position, dependency, of_source=True))
             continue
         assert dependency.spec is not None
         edge = Edge(
             dependency.spec.key,
             RecipePhase.RECIPE_FETCH,
-            Use.RUN,
+            DependencyUse.RUN,
             "source",
             dependency.origin,
             dependency.product,
@@ -131,7 +131,7 @@ def _not_there(engine: Engine, tools: Sequence[RecipeKey]) -> list[str]:
     """What would have to be installed, or asked of the machine, for these to be complete."""
     engine.prepare(tools)
     needed = dependencies_first(
-        tools, lambda key: [e.key for e in engine.recipes[key].edges if e.use is Use.RUN]
+        tools, lambda key: [e.key for e in engine.recipes[key].edges if e.use is DependencyUse.RUN]
     )
     return [str(key) for key in sorted(needed) if not _is_there(engine, key)]
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
-from envy.declarations.spec import Use
+from envy.declarations.spec import DependencyUse
 from envy.engine.priorities import prioritise, put_before
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe
@@ -81,7 +81,7 @@ def _is_late(engine: Engine, recipe: Recipe, edge: Edge) -> bool:
 
 def _is_wanted_for(recipe: Recipe, edge: Edge) -> bool:
     """Whether an edge makes its dependency wanted, by what is known before any phase runs."""
-    if edge.use is Use.RUN:
+    if edge.use is DependencyUse.RUN:
         return True
     if recipe.user_managed:
         return edge.needed_by <= RecipePhase.CHECK

@@ -26,10 +26,10 @@ from envy.errors import (
     EnvyError,
     GraphError,
     NotPlanned,
-    Origin,
     PhaseFailed,
     QueryNotFound,
     RecipeError,
+    SourceLocation,
     StoppedEarly,
 )
 from envy.execution.services import Services
@@ -72,7 +72,7 @@ class Engine:
         fail_fast: bool = False,
         aliases: Mapping[str, RecipeKey] | None = None,
         default_shell: LuaValue = None,
-        shell_origin: Origin | None = None,
+        shell_origin: SourceLocation | None = None,
         manifest_state: LuaState | None = None,
         installs: bool = True,
         steps: Steps = STEPS,
@@ -362,7 +362,7 @@ class Engine:
         """A line for each recipe that is not at rest; may be asked from any thread."""
         return waits.describe_waits(self)
 
-    def is_here(self, platforms: Sequence[str], origin: Origin) -> bool:
+    def is_here(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
         """Whether something with these `platforms` exists on this one."""
         platform = self.services.platform
         matches = [platform.matches(name, origin=origin) for name in platforms]

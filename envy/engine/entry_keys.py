@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.declarations.key import RecipeKey
-from envy.declarations.locations import place_of_function
-from envy.declarations.spec import Use
+from envy.declarations.locations import location_of_function
+from envy.declarations.spec import DependencyUse
 from envy.errors import DependencyFailed, EnvyError, GraphError
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe
@@ -101,7 +101,7 @@ def _default_shell(engine: Engine) -> Shell:
     state = value.state
     ctx = CtxTable(fields={"platform": platform.tag}, functions={"asset": asset}, missing={})
     answer = state.call_with_ctx(value, ctx, {})
-    shell = shell_from_value(answer, place_of_function(value))
+    shell = shell_from_value(answer, location_of_function(value))
     _let_all_depend_on(engine, used)
     return shell
 
@@ -113,7 +113,7 @@ def _let_all_depend_on(engine: Engine, packages: list[RecipeKey]) -> None:
         known = {edge.key for edge in recipe.edges}
         added = [package for package in packages if package not in known]
         recipe.edges += tuple(
-            Edge(package, RecipePhase.CHECK, Use.BUILD, "shell", recipe.spec.origin)
+            Edge(package, RecipePhase.CHECK, DependencyUse.BUILD, "shell", recipe.spec.origin)
             for package in added
         )
         if engine.services.events.detailed:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from envy import events as ev
-from envy.declarations.locations import place_in_file
+from envy.declarations.locations import location_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.engine.priorities import fetches_briefly, note_duration
 from envy.errors import (
@@ -15,12 +14,11 @@ from envy.errors import (
     Cancelled,
     DeclarationError,
     DependencyFailed,
-    EnvyError,
     FetchError,
-    InternalError,
-    Origin,
     PhaseFailed,
     ScriptFailed,
+    SourceLocation,
+    wrap_unknown_error,
 )
 from envy.execution.entry_lock import let_go_of_entry, needs_deploy, resume_entry
 from envy.execution.log import log_tail
@@ -126,7 +124,7 @@ class RecipeKind:
         if isinstance(error, Cancelled) or self._engine.stopped():
             return self._engine.cancellation or error
         step = RecipePhase(phase)
-        error = _presentable(error)
+        error = wrap_unknown_error(error)
         mask_error(error, secrets_of(recipe, self._engine.services))
         failure = PhaseFailed(
             key=recipe.key.canonical,
@@ -231,18 +229,7 @@ def _declares_no_sources(recipe: Recipe) -> bool:
     return placement is not None and placement.sources is not None and not placement.sources
 
 
-def _presentable(error: Exception) -> EnvyError:
-    """Anything that is no mistake of the user's is a bug of ours, and shows where."""
-    if isinstance(error, EnvyError):
-        return error
-    if isinstance(error, OSError):
-        place = f": {error.filename}" if error.filename else ""
-        return EnvyError(f"{error.strerror or error}{place}")
-    trace = "".join(traceback.format_exception(error)).rstrip()
-    return InternalError(f"{type(error).__name__}: {error}\n{trace}")
-
-
-def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> Origin | None:
+def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocation | None:
     """Where the recipe says what went wrong, if the error is about that and does not tell."""
     if recipe.loaded_or_none is None or not isinstance(error, _ABOUT_THE_RECIPE):
         return None
@@ -252,7 +239,7 @@ def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> Origin | None
     # What a phase works on without words of its own was asked for by an earlier one.
     verbs = [RecipePhase(number).label for number in range(step, RecipePhase.RECIPE_FETCH, -1)]
     said = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
-    return place_in_file(definition.path, said) if said else None
+    return location_in_file(definition.path, said) if said else None
 
 
 def _pool_name(node: Coordination) -> str:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
-from envy.declarations.spec import RecipeSpec, are_written_alike, place_of
+from envy.declarations.spec import RecipeSpec, are_written_alike, source_text
 from envy.engine import custom_sources
 from envy.engine.binding import bind_round, missing_text, open_references
-from envy.errors import CycleError, DeclarationError, GraphError, MissingReferences, Origin
+from envy.errors import CycleError, DeclarationError, GraphError, MissingReferences, SourceLocation
 from envy.graph.algorithms import path_from_roots, shortest_cycle
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
@@ -70,10 +70,10 @@ def _check_sources(engine: Engine) -> None:
             continue
         # Lines are looked for only when there is something to say: that reads the file again.
         first = recipe.spec.source
-        places = {place_of(first): recipe.spec}
+        places = {source_text(first): recipe.spec}
         for _parent, spec in recipe.declarations:
             if spec.source is not first and not are_written_alike(spec.source, first):
-                places.setdefault(place_of(spec.source), spec)
+                places.setdefault(source_text(spec.source), spec)
         if len(places) > 1:
             said = sorted(f"{spec.origin}: {where}" for where, spec in places.items())
             rows = "\n".join(f"    {row}" for row in said)
@@ -149,7 +149,7 @@ def declared_by(engine: Engine, key: RecipeKey) -> tuple[str, ...]:
     return (line,)
 
 
-def _origin_of(engine: Engine, recipe: Recipe, parent: RecipeKey | None) -> Origin:
+def _origin_of(engine: Engine, recipe: Recipe, parent: RecipeKey | None) -> SourceLocation:
     if parent is not None:
         edge: Edge | None = next(
             (edge for edge in engine.all_edges(parent) if edge.key == recipe.key), None

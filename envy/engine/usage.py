@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from envy.cache.recipes import name_of
 from envy.cache.usage import BUILD, RUN, UseSet, is_fresh, record_use
 from envy.declarations.key import RecipeKey
-from envy.declarations.spec import Use
+from envy.declarations.spec import DependencyUse
 from envy.graph.recipe import Recipe
 from envy.interpreter import released
 
@@ -89,5 +89,7 @@ def _run_closure(engine: Engine, goals: Iterable[RecipeKey]) -> set[RecipeKey]:
         key = pending.pop()
         if key not in found:
             found.add(key)
-            pending += [edge.key for edge in engine.recipes[key].edges if edge.use is Use.RUN]
+            pending += [
+                edge.key for edge in engine.recipes[key].edges if edge.use is DependencyUse.RUN
+            ]
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.declarations.key import Query, RecipeKey
-from envy.declarations.spec import CustomSource, Dependency, Kind, Use
+from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
 from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError
 from envy.execution.recipe_events import RecipeEvents
@@ -56,7 +56,9 @@ def reachable(
             if not worth(dependency):
                 continue
             found[key] = Reachable(dependency, needed_by)
-            following += [(edge.key, needed_by) for edge in dependency.edges if edge.use is Use.RUN]
+            following += [
+                (edge.key, needed_by) for edge in dependency.edges if edge.use is DependencyUse.RUN
+            ]
         level = following
     return list(found.values())
 
@@ -80,7 +82,8 @@ def exports_within(recipe: Recipe, engine: Engine) -> bool:
     if recipe.loaded.exports is not NO_EXPORTS and recipe.loaded.exports != NO_EXPORTS:
         return True
     return any(
-        edge.use is Use.RUN and _exports_within(engine.recipe(edge.key)) for edge in recipe.edges
+        edge.use is DependencyUse.RUN and _exports_within(engine.recipe(edge.key))
+        for edge in recipe.edges
     )
 
 
@@ -201,7 +204,11 @@ def _named(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey | None:
     """
     of_source = phase is RecipePhase.RECIPE_FETCH
     for dependency in _declared(recipe, of_source=of_source):
-        if dependency.kind is Kind.STRONG and dependency.spec and dependency.spec.alias == query:
+        if (
+            dependency.kind is DependencyKind.STRONG
+            and dependency.spec
+            and dependency.spec.alias == query
+        ):
             return dependency.spec.key
     for reference in recipe.references:
         if reference.dependency.query == query and reference.of_source == of_source:
@@ -243,9 +250,9 @@ def may_read(recipe: Recipe, engine: Engine, path: Path) -> bool:
 
 def build_only(recipe: Recipe, engine: Engine) -> list[Recipe]:
     """Dependencies that are there to build it and need not be there afterwards."""
-    if all(edge.use is Use.RUN for edge in recipe.edges):
+    if all(edge.use is DependencyUse.RUN for edge in recipe.edges):
         return []
-    run_edges = [edge for edge in recipe.edges if edge.use is Use.RUN]
+    run_edges = [edge for edge in recipe.edges if edge.use is DependencyUse.RUN]
     kept = {row.recipe.key for row in reachable(run_edges, engine)}
     return [
         row.recipe

@@ -27,7 +27,7 @@ from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import Engine, Services
 from envy.graph.recipe import Recipe
 from envy.host.children import Children
-from envy.host.platform import process_start_time
+from envy.host.process_table import process_start_time
 from envy.phase import RecipePhase
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec
-from envy.errors import Origin
+from envy.errors import SourceLocation
 from envy.events import EventBus
 from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
@@ -82,7 +82,7 @@ class Engine(Protocol):
     def is_complete(self, key: RecipeKey) -> bool:
         """Whether a recipe has completed its last phase."""
 
-    def is_here(self, platforms: Sequence[str], origin: Origin) -> bool:
+    def is_here(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
         """Whether something with these `platforms` exists on this one."""
 
     def stopped(self) -> bool:

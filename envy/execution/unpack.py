@@ -28,7 +28,7 @@ def unpack_one(place: Setting, archive: Path, dest: Path, *, strip: int) -> int:
 
 
 def _unpack_item(place: Setting, name: str, item: SourceItem, dest: Path, *, strip: int) -> int:
-    from envy.content.archive import is_archive, is_compressed_single
+    from envy.content.archive import is_archive, is_single_compressed_file
 
     entry = place.recipe.placement.entry
     path = entry.fetch_dir / name
@@ -45,7 +45,7 @@ def _unpack_item(place: Setting, name: str, item: SourceItem, dest: Path, *, str
             strip=(item.strip or strip) + (1 if is_npm else 0),
             subdir=item.subdir,
         )
-    if item.extract is not False and is_compressed_single(path):
+    if item.extract is not False and is_single_compressed_file(path):
         return _decompress(path, dest)
     if item.extract:
         raise ArchiveError(
@@ -75,11 +75,11 @@ def _extract(place: Setting, archive: Path, dest: Path, *, strip: int, subdir: s
 
 
 def _decompress(path: Path, dest: Path) -> int:
-    from envy.content.archive import decompress_single
+    from envy.content.archive import decompress_file
 
     name = path.name
     for suffix in _SINGLE_SUFFIXES:
         name = name.removesuffix(suffix)
     file_operations.mkdir(dest)
-    decompress_single(path, dest / name)
+    decompress_file(path, dest / name)
     return 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from envy.declarations.spec import CustomSource, Use
+from envy.declarations.spec import CustomSource, DependencyUse
 from envy.engine.engine import is_left_out
 from envy.errors import DependencyFailed
 from envy.graph.algorithms import dependencies_first
@@ -61,7 +61,7 @@ class EdgeView:
             words.append("fallback")
         if not self.of_source and self.needed_by != RecipePhase.CHECK.label:
             words.append(f"by {self.needed_by}")
-        if self.use != Use.RUN.value:
+        if self.use != DependencyUse.RUN.value:
             words.append(f"use {self.use}")
         return ", ".join(words)
 

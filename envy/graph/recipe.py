@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from envy.answers.evidence import Evidence
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
-from envy.declarations.spec import Dependency, RecipeSpec, Use
-from envy.errors import InternalError, Origin
+from envy.declarations.spec import Dependency, DependencyUse, RecipeSpec
+from envy.errors import InternalError, SourceLocation
 from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class Edge:
 
     key: RecipeKey
     needed_by: RecipePhase
-    use: Use
+    use: DependencyUse
     kind: str
-    origin: Origin = field(compare=False)
+    origin: SourceLocation = field(compare=False)
     product: str = ""  # what the dependency is for, if it names a product
 
 

@@ -4,8 +4,6 @@ The only module that asks the machine what it is; everything else is handed the 
 starts a program on Linux, and `host_platform()` costs a few small file reads, once.
 """
 
-import contextlib
-import errno
 import functools
 import math
 import os
@@ -15,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 _RUNNING_ON: str = {"win32": "windows"}.get(sys.platform, sys.platform)
@@ -45,7 +43,7 @@ class Platform:
         """The platform as one word, such as `linux-x86_64`."""
         return f"{self.os}-{self.arch}"
 
-    def matches(self, text: str, *, origin: Origin | None = None) -> bool:
+    def matches(self, text: str, *, origin: SourceLocation | None = None) -> bool:
         """Whether the filter `text` (`linux`, `darwin-arm64`, …) includes this platform.
 
         Raises:
@@ -169,80 +167,6 @@ def _words(path: Path) -> list[str]:
         return path.read_text(encoding="ascii", errors="replace").split()
     except OSError:
         return []
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process with this number runs; one that only waits to be reaped does not."""
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError as error:
-        return error.errno == errno.EPERM
-    fields = _stat_fields(pid)
-    return not fields or fields[0] not in ("Z", "X")
-
-
-def process_start_time(pid: int) -> str | None:
-    """When a process began, as text to compare; with the number it tells one process for ever.
-
-    None when there is no such process.
-    """
-    if pid <= 0:
-        return None
-    if _RUNNING_ON != "linux":
-        return _start_time_by_ps(pid)
-    fields = _stat_fields(pid)
-    # Ticks since boot: without the boot's own name two boots could share one.
-    return f"{_boot()}:{fields[19]}" if len(fields) > 19 else None
-
-
-def members_of_group(group: int) -> tuple[tuple[int, str], ...]:
-    """Who is alive in a process group or its session, its leader apart: number and name of each.
-
-    Empty where the system has no /proc to read this from.
-    """
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            head, _, tail = (entry / "stat").read_text(errors="replace").rpartition(")")
-            state, _parent, its_group, session = tail.split()[:4]
-            alive = state not in {"Z", "X"} and entry.name != str(group)
-            if alive and str(group) in {its_group, session}:
-                found.append((int(entry.name), head.partition("(")[2]))
-    return tuple(sorted(found))
-
-
-def _stat_fields(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on; empty when it cannot be read."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    # The second field is the program's name in parentheses, and may itself hold any of them.
-    return text[text.rindex(")") + 1 :].split()
-
-
-@functools.cache
-def _boot() -> str:
-    words = _words(Path("/proc/sys/kernel/random/boot_id"))
-    return words[0] if words else ""
-
-
-def _start_time_by_ps(pid: int) -> str | None:
-    import subprocess
-
-    answer = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)],
-        env={"PATH": os.defpath, "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return answer.stdout.strip() or None
 
 
 def open_standard_streams() -> None:

@@ -11,7 +11,6 @@ Guarantees
 """
 
 import contextlib
-import errno
 import os
 import select
 import shlex
@@ -25,7 +24,8 @@ from typing import TYPE_CHECKING
 
 from envy.errors import Cancelled, ScriptFailed
 from envy.host.children import GRACE, Child, Children
-from envy.host.platform import members_of_group
+from envy.host.process_table import members_of_group
+from envy.host.start_errors import explain_start
 from envy.interpreter import released
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _PIPE_SIZE = 1 << 20
 
 # Between fork and exec a child holds copies of the files that other threads are writing; whoever
 # executes such a file just then is told "text file busy". One start at a time leaves no such child.
-_starting = threading.Lock()
+_start_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class ProcessSpec:
     """What is to be run, and how."""
 
     argv: Sequence[str]
@@ -103,7 +103,7 @@ def run_argv(
         Cancelled: `children.terminate_all` was called.
     """
     return run(
-        Invocation(
+        ProcessSpec(
             argv=argv,
             command=shown or shlex.join(argv),
             cwd=cwd,
@@ -119,16 +119,16 @@ def run_argv(
     )
 
 
-def run(invocation: Invocation) -> Completed:
+def run(spec: ProcessSpec) -> Completed:
     """Run what was described; see `run_argv`."""
-    children = invocation.children
+    children = spec.children
     children.ensure_open()
-    process = _start(invocation)
+    process = _start(spec)
     child = Child(
         process.pid,
-        label=invocation.label,
-        command=invocation.command,
-        has_group=not invocation.interactive,
+        label=spec.label,
+        command=spec.command,
+        has_group=not spec.interactive,
     )
     children.add(child)
     with contextlib.ExitStack() as undo:
@@ -137,37 +137,37 @@ def run(invocation: Invocation) -> Completed:
         undo.callback(_clear_up, process, child, children)
         if child.has_group:
             children.on_start(child.pid)
-        watch = _watch(invocation, process, child)
+        watch = _watch(spec, process, child)
         undo.callback(watch.close)
-        captured = _relay(watch, invocation)
+        captured = _relay(watch, spec)
         with released():
             children.remove(child)
-            status = _reap(process, invocation)
+            status = _reap(process, spec)
     completed = _completed(status, captured, child, watch)
     if child.kill_at is not None and completed.exit_code:
-        raise Cancelled(f"ended, because the run is ending: {invocation.command}")
+        raise Cancelled(f"ended, because the run is ending: {spec.command}")
     return completed
 
 
-def _relay(watch: "_Watch", invocation: Invocation) -> dict[str, list[bytes]]:
+def _relay(watch: "_Watch", spec: ProcessSpec) -> dict[str, list[bytes]]:
     """Hand on what the child writes until it has ended, and keep it if it is to be captured."""
     captured: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
     while not watch.finished:
         with released():
             chunks = watch.wait()
         for stream, chunk in chunks:
-            if invocation.capture:
+            if spec.capture:
                 captured[stream].append(chunk)
-            if invocation.on_output is not None:
-                invocation.on_output(stream, chunk)
+            if spec.on_output is not None:
+                spec.on_output(stream, chunk)
     return captured
 
 
-def _watch(invocation: Invocation, process: "subprocess.Popen[bytes]", child: Child) -> "_Watch":
+def _watch(spec: ProcessSpec, process: "subprocess.Popen[bytes]", child: Child) -> "_Watch":
     try:
-        return _Watch(invocation, process, child)
+        return _Watch(spec, process, child)
     except OSError as error:  # too many open files, most likely
-        raise _explain_start(error, invocation) from error
+        raise _start_error(error, spec) from error
 
 
 class _Watch:
@@ -179,36 +179,34 @@ class _Watch:
         "_deadline",
         "_exit",
         "_exited",
-        "_invocation",
         "_on_deadline",
         "_poller",
+        "_spec",
         "_streams",
         "finished",
         "left_behind",
         "timed_out",
     )
 
-    def __init__(
-        self, invocation: Invocation, process: "subprocess.Popen[bytes]", child: Child
-    ) -> None:
+    def __init__(self, spec: ProcessSpec, process: "subprocess.Popen[bytes]", child: Child) -> None:
         self._child = child
-        self._invocation = invocation
-        self._children = invocation.children
+        self._spec = spec
+        self._children = spec.children
         self._exited = False
         self.finished = False
         self.timed_out = False
         self.left_behind: tuple[tuple[int, str], ...] = ()
-        timeout = invocation.timeout
+        timeout = spec.timeout
         self._deadline = None if timeout is None else child.started + timeout
         self._on_deadline = self._ask_to_end
         self._streams: dict[int, str] = {}
         self._poller = select.poll()
-        self._exit = invocation.children.watch_exit(child.pid)
+        self._exit = spec.children.watch_exit(child.pid)
         self._poller.register(self._exit, select.POLLIN)
         for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
             if pipe is not None:
                 self._streams[pipe.fileno()] = name
-                _make_roomy(pipe.fileno())
+                _enlarge_pipe(pipe.fileno())
                 self._poller.register(pipe.fileno(), select.POLLIN)
 
     def wait(self) -> list[tuple[str, bytes]]:
@@ -225,7 +223,7 @@ class _Watch:
             if self._exited and not self._streams:
                 self.finished = True
             if self.finished:
-                if self._invocation.looks_for_leftovers:
+                if self._spec.looks_for_leftovers:
                     self._end_leftovers()
                 chunks += self._drain()
         if chunks:
@@ -244,8 +242,8 @@ class _Watch:
 
     def _patience(self) -> float | None:
         """Milliseconds until the deadline."""
-        if self._invocation.moving_deadline and not (self._exited or self.timed_out):
-            self._deadline = self._invocation.moving_deadline()
+        if self._spec.moving_deadline and not (self._exited or self.timed_out):
+            self._deadline = self._spec.moving_deadline()
         if self._deadline is None:
             return None
         return max(0.0, self._deadline - time.monotonic()) * 1000
@@ -291,7 +289,7 @@ class _Watch:
 
     def _ask_to_end(self) -> None:
         self.timed_out = True
-        self._children.send(self._child, self._invocation.ending_signal)
+        self._children.send(self._child, self._spec.ending_signal)
         self._deadline = time.monotonic() + GRACE
         self._on_deadline = self._make_end
 
@@ -303,7 +301,7 @@ class _Watch:
         self.finished = True
 
 
-def _make_roomy(descriptor: int) -> None:
+def _enlarge_pipe(descriptor: int) -> None:
     """Give a pipe room, so that the child can go on while this thread waits for the slot."""
     import fcntl
 
@@ -314,82 +312,49 @@ def _make_roomy(descriptor: int) -> None:
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
 
-def _start(invocation: Invocation) -> "subprocess.Popen[bytes]":
+def _start(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
     import subprocess
 
-    interactive = invocation.interactive
+    interactive = spec.interactive
     try:
-        with _starting:
+        with _start_lock:
             # A session of its own, and not a group alone: in a background group of envy's session
             # a program that asks for a password on /dev/tty would be stopped, and hang for ever.
             return subprocess.Popen(
-                list(invocation.argv),
-                cwd=invocation.cwd,
-                env=dict(invocation.environment),
+                list(spec.argv),
+                cwd=spec.cwd,
+                env=dict(spec.environment),
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else subprocess.PIPE,
-                stderr=_stderr_of(invocation),
+                stderr=_stderr_of(spec),
                 bufsize=0,
                 start_new_session=not interactive,
-                pass_fds=invocation.descriptors,
+                pass_fds=spec.descriptors,
             )
     except (OSError, ValueError, IndexError) as error:
-        raise _explain_start(error, invocation) from error
+        raise _start_error(error, spec) from error
 
 
-def _stderr_of(invocation: Invocation) -> int | None:
+def _stderr_of(spec: ProcessSpec) -> int | None:
     import subprocess
 
-    if invocation.interactive:
+    if spec.interactive:
         return None
-    return subprocess.STDOUT if invocation.merged else subprocess.PIPE
+    return subprocess.STDOUT if spec.merged else subprocess.PIPE
 
 
-def _explain_start(error: Exception, invocation: Invocation) -> ScriptFailed:
-    """Why a program could not be started; exit code 127 means that there is none, as in a shell."""
-    program = invocation.argv[0] if invocation.argv else ""
-    number = error.errno if isinstance(error, OSError) else None
-    code, hint = 126, ""
-    if not invocation.cwd.is_dir():
-        why = f"there is no directory {invocation.cwd}"
-    elif not program:
-        why = "it names no program"
-    elif number == errno.ENOENT and "/" not in program:
-        code, why = 127, f"there is no program {program!r} on PATH"
-        hint = f"install {program}, or depend on a recipe that provides it"
-    elif number == errno.ENOENT and os.path.lexists(invocation.cwd / program):
-        why = f"the interpreter or loader that {program} asks for is not there"
-        hint = "a program built for another C library, or a script whose first line names no file"
-    elif number == errno.ENOENT:
-        code, why = 127, f"there is no file {program}"
-    elif number == errno.E2BIG:
-        why = "its arguments and environment are too long"
-        hint = "hand long data over in a file"
-    elif number == errno.ENOEXEC:
-        why = f"{program} is no program for this machine"
-        hint = "a script wants a first line such as #!/bin/sh"
-    elif isinstance(error, OSError):
-        why = f"{program}: {os.strerror(error.errno or 0)}"
-        if number == errno.EACCES:
-            hint = f"make it executable: chmod +x {program}"
-    else:
-        why = str(error)
-    return ScriptFailed(
-        command=invocation.command,
-        exit_code=code,
-        reason=f"could not be started, because {why}",
-        hint=hint,
-    )
+def _start_error(error: Exception, spec: ProcessSpec) -> ScriptFailed:
+    return explain_start(error, argv=spec.argv, cwd=spec.cwd, command=spec.command)
 
 
-def _reap(process: "subprocess.Popen[bytes]", invocation: Invocation) -> int:
+def _reap(process: "subprocess.Popen[bytes]", spec: ProcessSpec) -> int:
     """Take a child's exit status, and tell it to its Popen, which then has nothing left to do."""
     try:
         _, status = os.waitpid(process.pid, 0)
     except ChildProcessError as error:
         process.returncode = 0
         raise ScriptFailed(
-            command=invocation.command,
+            command=spec.command,
             exit_code=126,
             reason="ended, but the system had thrown its exit code away",
             hint="envy was started by something that ignores SIGCHLD; it must not",

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy.errors import DeclarationError, Origin, ScriptFailed
+from envy.errors import DeclarationError, ScriptFailed, SourceLocation
 from envy.host.children import Child, Children, RunningChild
 from envy.host.platform import Platform
-from envy.host.process import Completed, Invocation, OnOutput, run, run_argv
+from envy.host.process import Completed, OnOutput, ProcessSpec, run, run_argv
 
 __all__ = [
     "BASH",
@@ -90,7 +90,7 @@ def builtin_shell(platform: Platform) -> Shell:
     return POWERSHELL if platform.os == "windows" else BASH
 
 
-def shell_from_value(value: object, origin: Origin | None = None) -> Shell:
+def shell_from_value(value: object, origin: SourceLocation | None = None) -> Shell:
     """The shell that a Lua value means: a constant, `{inline={…}}` or `{file=…, ext=…}`.
 
     Raises:
@@ -127,7 +127,7 @@ def shell_from_value(value: object, origin: Origin | None = None) -> Shell:
     )
 
 
-def _words(value: object, field: str, origin: Origin | None) -> tuple[str, ...]:
+def _words(value: object, field: str, origin: SourceLocation | None) -> tuple[str, ...]:
     if value is None:
         return ()
     words = [value] if isinstance(value, str) and field == "file" else value
@@ -185,7 +185,7 @@ def run_script(
         else:
             raise _too_long(shell, script)
         return run(
-            Invocation(
+            ProcessSpec(
                 argv=argv,
                 command=shown or describe_script(script),
                 cwd=cwd,

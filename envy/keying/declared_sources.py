@@ -14,7 +14,7 @@ from typing import cast
 from envy.answers.evidence import Evidence
 from envy.content import file_operations
 from envy.content.file_digest import file_digest
-from envy.declarations.locations import place_of_function
+from envy.declarations.locations import location_of_function
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.errors import Cancelled, DeclarationError
 from envy.execution.access import may_read
@@ -49,7 +49,7 @@ def declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] |
     if answer.value is None:
         return ()
     return parse_source_items(
-        answer.value, origin=place_of_function(definition.fetch), base_dir=definition.path.parent
+        answer.value, origin=location_of_function(definition.fetch), base_dir=definition.path.parent
     )
 
 

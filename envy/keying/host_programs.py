@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 
-from envy.declarations.locations import place_in_file
+from envy.declarations.locations import location_in_file
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.services import Engine
 from envy.graph.recipe import Recipe
@@ -33,7 +33,7 @@ def _version(recipe: Recipe, engine: Engine, program: str, command: str) -> str:
     if path is None:
         raise DeclarationError(
             f"`host` names {program}, and there is no such program on the PATH",
-            origin=place_in_file(recipe.loaded.path, "host"),
+            origin=location_in_file(recipe.loaded.path, "host"),
             hint=f"install {program} on this machine",
         )
     completed: Completed = run_script(

@@ -17,7 +17,7 @@ from envy.answers.facts import match_digest
 from envy.cache.entry_key import Ingredients
 from envy.cache.trees import digest_tree
 from envy.content import file_operations
-from envy.declarations.locations import place_in_file
+from envy.declarations.locations import location_in_file
 from envy.declarations.option_text import serialise_options
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.errors import DeclarationError
@@ -139,7 +139,7 @@ def input_digests(recipe: Recipe) -> dict[Path, str]:
         if not names:
             raise DeclarationError(
                 f"`inputs` names {pattern!r}, and there is no such file in {folder}",
-                origin=place_in_file(definition.path, "inputs"),
+                origin=location_in_file(definition.path, "inputs"),
                 hint="name files or folders beside the recipe; patterns such as patches/*.patch",
             )
         for name in names:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
+from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError, os_error_text
 from envy.lua.host import Host
 from envy.lua.sandbox import ABSENT
 from envy.lua.traceback import message_for_lua
@@ -315,8 +315,7 @@ def _invoke(
     except Cancelled:
         raise
     except OSError as error:
-        path = f": {error.filename}" if error.filename else ""
-        host.last_error = EnvyError(f"{name}: {error.strerror or error}{path}")
+        host.last_error = EnvyError(f"{name}: {os_error_text(error)}")
         raise host.last_error from error
     except EnvyError as error:
         host.last_error = error

@@ -18,7 +18,7 @@ from typing import Any
 
 from lupa import lua54
 
-from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, Origin
+from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, SourceLocation
 from envy.host.platform import Platform
 from envy.lua.host import Host, display_path
 from envy.lua.natives import callbacks, without_shebang
@@ -276,8 +276,8 @@ class LuaState:
         return error
 
 
-def _origin(path: Path) -> Origin:
-    return Origin(Path(display_path(str(path))))
+def _origin(path: Path) -> SourceLocation:
+    return SourceLocation(Path(display_path(str(path))))
 
 
 def _without_traceback(error: Exception) -> str:

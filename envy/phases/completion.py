@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envy.declarations.locations import place_of_function
+from envy.declarations.locations import location_of_function
 from envy.declarations.tables import parse_products
 from envy.execution.phase_run import setting
 from envy.execution.recipe_events import RecipeEvents
@@ -39,6 +39,6 @@ def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:
             answer,
             platform=engine.services.platform,
             user_managed=True,
-            origin=place_of_function(definition.products),
+            origin=location_of_function(definition.products),
         )
     )

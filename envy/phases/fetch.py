@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from envy.cache.layout import FETCH
 from envy.cache.read import names_in
 from envy.content import file_operations
-from envy.declarations.locations import place_of_function
+from envy.declarations.locations import location_of_function
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.execution.phase_run import setting
 from envy.execution.recipe_lua import live_function
@@ -37,7 +37,7 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
             if answer is not None:
                 items = parse_source_items(
                     answer,
-                    origin=place_of_function(live_function(recipe, "fetch")),
+                    origin=location_of_function(live_function(recipe, "fetch")),
                     base_dir=definition.path.parent,
                 )
                 _fetch_items(recipe, engine, items)

@@ -15,9 +15,15 @@ from envy.cache.trees import read_file
 from envy.content.file_digest import file_digest
 from envy.declarations.definition import RecipeDefinition, parse_definition
 from envy.declarations.key import RecipeKey
-from envy.declarations.locations import SourceText, place_of_function
+from envy.declarations.locations import SourceText, location_of_function
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
-from envy.declarations.spec import CustomSource, Dependency, Kind, Use, check_local_rule
+from envy.declarations.spec import (
+    CustomSource,
+    Dependency,
+    DependencyKind,
+    DependencyUse,
+    check_local_rule,
+)
 from envy.declarations.tables import Exports, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
@@ -263,7 +269,7 @@ def _provides(definition: RecipeDefinition, engine: Engine) -> dict[str, str]:
             value,
             platform=engine.services.platform,
             user_managed=False,
-            origin=place_of_function(products),
+            origin=location_of_function(products),
         )
     )
 
@@ -293,7 +299,7 @@ def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) 
     here = dependencies_here(recipe, engine, dependencies)
     for position, dependency in here:
         spec = dependency.spec
-        if dependency.kind is not Kind.STRONG or spec is None:
+        if dependency.kind is not DependencyKind.STRONG or spec is None:
             recipe.references.append(Reference(recipe.key, position, dependency, of_source=False))
             continue
         edge = Edge(
@@ -306,7 +312,11 @@ def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) 
         )
         known = edges.get(spec.key)
         if known is not None:
-            use = Use.RUN if Use.RUN in {known.use, edge.use} else Use.BUILD
+            use = (
+                DependencyUse.RUN
+                if DependencyUse.RUN in {known.use, edge.use}
+                else DependencyUse.BUILD
+            )
             needed_by = RecipePhase(min(known.needed_by, edge.needed_by))
             product = known.product or edge.product
             edge = Edge(spec.key, needed_by, use, known.kind, known.origin, product)

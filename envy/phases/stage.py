@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from envy.declarations import fields
-from envy.declarations.locations import place_of_function
+from envy.declarations.locations import location_of_function
 from envy.declarations.tables import StageTable, parse_stage_table
 from envy.errors import DeclarationError
 from envy.execution.phase_run import setting
@@ -55,6 +55,6 @@ def _answered_strip(answer: object, verb: str | LuaFunction) -> int | None:
         raise DeclarationError(
             f"`stage` may return nothing, or a table such as {{ strip = 1 }}, not "
             f"{fields.describe(answer)}",
-            origin=place_of_function(verb),
+            origin=location_of_function(verb),
         )
-    return parse_stage_table(answer, place_of_function(verb)).strip
+    return parse_stage_table(answer, location_of_function(verb)).strip

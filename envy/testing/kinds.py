@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from envy import events as ev
-from envy.errors import Cancelled, EnvyError, InternalError
+from envy.errors import Cancelled, wrap_unknown_error
 from envy.events import EventBus
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool
@@ -48,12 +47,7 @@ class _Kind:
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Mistakes of the user's are theirs; anything else is a bug and shows where."""
         del node, phase
-        if isinstance(error, EnvyError):
-            return error
-        if isinstance(error, OSError):
-            return EnvyError(f"{error.strerror or error}: {error.filename}")
-        trace = "".join(traceback.format_exception(error)).rstrip()
-        return InternalError(f"{type(error).__name__}: {error}\n{trace}")
+        return wrap_unknown_error(error)
 
     def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:
         """A package whose build went wrong as a whole."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from envy.errors import Cancelled
-from envy.host.process import Invocation, run
+from envy.host.process import ProcessSpec, run
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.events import StreamEvent, parse_event
 from envy.testing.replay import runs_of
@@ -24,7 +24,7 @@ def run_go_test(
     result = SessionResult(recorder=recorder)
     try:
         completed = run(
-            Invocation(
+            ProcessSpec(
                 argv=[str(toolchain.program), "test", "-json", *words],
                 command="go test -json",
                 cwd=toolchain.directory,

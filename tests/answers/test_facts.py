@@ -8,7 +8,7 @@ import pytest
 from envy.answers.facts import match_digest, tree_digest
 from envy.cache.trees import digest_tree
 from envy.content import file_operations
-from envy.content.file_digest import one_digest
+from envy.content.file_digest import combined_digest
 from envy.errors import CacheError
 
 
@@ -52,6 +52,6 @@ def test_a_pattern_matches_what_inputs_match(tmp_path, pattern):
     for name in ("a", "b", ".hidden", "sub/a", "sub/.hidden", "sub/deep/b"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert match_digest(str(tmp_path), pattern) == one_digest(
+    assert match_digest(str(tmp_path), pattern) == combined_digest(
         file_operations.glob(tmp_path, pattern)
     )

@@ -14,7 +14,7 @@ import pytest
 import envy
 from envy.cache.lock import FileLock
 from envy.errors import CacheError, Cancelled, InternalError
-from envy.host.platform import process_start_time
+from envy.host.process_table import process_start_time
 from envy.interpreter import InterpreterSlot
 
 HOLD = """
@@ -29,7 +29,7 @@ UNTIL_TOLD = "sys.stdin.read()\n"
 # first has so much memory that its end takes a while.
 RUN_GROUP = """
 import subprocess
-from envy.host.platform import process_start_time
+from envy.host.process_table import process_start_time
 child = subprocess.Popen([sys.executable, "-c", sys.argv[2]], process_group=0)
 lock.record_group(child.pid, sys.argv[3] if sys.argv[3:] else process_start_time(child.pid))
 """

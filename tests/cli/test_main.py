@@ -13,7 +13,14 @@ from envy import __version__
 from envy.cli.main import COMMANDS, CommandEntry, run_command_line
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
-from envy.errors import Cancelled, EnvyError, InternalError, ManifestError, Origin, UsageError
+from envy.errors import (
+    Cancelled,
+    EnvyError,
+    InternalError,
+    ManifestError,
+    SourceLocation,
+    UsageError,
+)
 
 
 @dataclass(frozen=True)
@@ -164,7 +171,11 @@ def test_a_wrong_command_line_is_an_error_with_its_own_code(envy, capsys, words,
         (EnvyError("it broke", hint="mend it"), 1, "error: it broke\n  hint: mend it\n"),
         (UsageError("no such word"), 2, "error: no such word\n"),
         (Cancelled("cancelled"), 130, "cancelled\n"),
-        (ManifestError("bad", origin=Origin(Path("envy.lua"), 3)), 1, "error: envy.lua:3: bad\n"),
+        (
+            ManifestError("bad", origin=SourceLocation(Path("envy.lua"), 3)),
+            1,
+            "error: envy.lua:3: bad\n",
+        ),
         (EnvyError("\x1b[2Jgone"), 1, "error: \\x1b[2Jgone\n"),
     ],
     ids=str,

@@ -10,9 +10,9 @@ from envy.errors import (
     EnvyError,
     LuaFrame,
     LuaScriptError,
-    Origin,
     PhaseFailed,
     ScriptFailed,
+    SourceLocation,
 )
 
 
@@ -93,7 +93,7 @@ def test_output_that_the_log_ends_with_is_not_shown_twice():
 def test_a_cause_without_a_place_gets_that_of_its_phase():
     """A message says where in the recipe to look."""
     failure = PhaseFailed(
-        key="a.b@r1", phase="build", cause=EnvyError("no"), where=Origin(Path("a.lua"), 7)
+        key="a.b@r1", phase="build", cause=EnvyError("no"), where=SourceLocation(Path("a.lua"), 7)
     )
     assert failure_lines([failure])[1] == "  a.lua:7: no"
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envy.content.archive import decompress_single, extract, is_archive, is_compressed_single
+from envy.content.archive import decompress_file, extract, is_archive, is_single_compressed_file
 from envy.errors import ArchiveError
 
 if sys.version_info >= (3, 14):
@@ -409,8 +409,8 @@ def test_single_file_is_decompressed(tmp_path, suffix):
     """A lone compressed file is told from a tar, and gives its content."""
     path = tmp_path / f"tool.{suffix}"
     path.write_bytes(COMPRESS[suffix](b"\x7fELF" * 10_000))
-    assert is_compressed_single(path)
-    decompress_single(path, tmp_path / "out" / "tool")
+    assert is_single_compressed_file(path)
+    decompress_file(path, tmp_path / "out" / "tool")
     assert (tmp_path / "out" / "tool").read_bytes() == b"\x7fELF" * 10_000
 
 
@@ -419,4 +419,4 @@ def test_damaged_single_file(tmp_path):
     path = tmp_path / "tool.gz"
     path.write_bytes(gzip.compress(os.urandom(5000))[:-4])
     with pytest.raises(ArchiveError, match="damaged"):
-        decompress_single(path, tmp_path / "tool")
+        decompress_file(path, tmp_path / "tool")

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from envy.content.file_digest import file_digest, one_digest
+from envy.content.file_digest import combined_digest, file_digest
 
 
 def make(path, what):
@@ -54,4 +54,4 @@ def test_a_link_to_nothing_is_nothing(tmp_path, what):
 def test_lists_that_differ_have_different_digests():
     """Also in where one text ends and the next begins, and in what is missing."""
     lists = [[], [None], [None, None], ["a"], ["a", None], [None, "a"], ["a", "b"], ["ab"]]
-    assert len({one_digest(texts) for texts in lists}) == len(lists)
+    assert len({combined_digest(texts) for texts in lists}) == len(lists)

@@ -6,16 +6,16 @@ import pytest
 
 from envy.declarations.definition import parse_definition
 from envy.declarations.sources import SourceItem
-from envy.declarations.spec import RecipeSpec, Use
+from envy.declarations.spec import DependencyUse, RecipeSpec
 from envy.declarations.tables import Exports, StageTable
-from envy.errors import DeclarationError, LuaScriptError, Origin
+from envy.errors import DeclarationError, LuaScriptError, SourceLocation
 from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, SandboxSettings
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 
 LINUX = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_version="2.36")
-ASKED = Origin(Path("envy.lua"), 3)
+ASKED = SourceLocation(Path("envy.lua"), 3)
 HEAD = 'identity = "local.gn@r0"\n'
 
 
@@ -92,7 +92,7 @@ def test_everything_a_recipe_may_say(define, tmp_path):
     assert definition.options == {"version": "1.0"}
     (dependency,) = definition.dependencies
     assert dependency.spec.identity == "local.ninja@r1"
-    assert (dependency.needed_by, dependency.use) == (RecipePhase.BUILD, Use.BUILD)
+    assert (dependency.needed_by, dependency.use) == (RecipePhase.BUILD, DependencyUse.BUILD)
     assert definition.inputs == ("patches/*.patch",)
     assert definition.host == (("cc", "cc -v"), ("python3", "python3 --version"))
     assert definition.fetch == (

@@ -8,12 +8,12 @@ from envy.declarations.entries import parse_dependencies, parse_dependency, pars
 from envy.declarations.key import RecipeKey
 from envy.declarations.shipped import shipped_recipes_dir, shipped_source
 from envy.declarations.sources import SourceItem
-from envy.declarations.spec import Kind, Use, check_local_rule
-from envy.errors import DeclarationError, Origin
+from envy.declarations.spec import DependencyKind, DependencyUse, check_local_rule
+from envy.errors import DeclarationError, SourceLocation
 from envy.phase import RecipePhase
 
 BASE = Path("/project")
-ORIGIN = Origin(Path("envy.lua"), 3)
+ORIGIN = SourceLocation(Path("envy.lua"), 3)
 
 
 def parse(value):
@@ -86,14 +86,14 @@ def test_shipped_recipes_are_there():
 def test_dependency_defaults():
     """Needed from the check on, and at run time."""
     dependency = depend({"recipe": "local.a@r1", "source": "a.lua"})
-    assert (dependency.needed_by, dependency.use) == (RecipePhase.CHECK, Use.RUN)
-    assert dependency.kind is Kind.STRONG
+    assert (dependency.needed_by, dependency.use) == (RecipePhase.CHECK, DependencyUse.RUN)
+    assert dependency.kind is DependencyKind.STRONG
 
 
 def test_dependency_says_what_it_is_for():
     """`needed_by` and `use` arrive."""
     dependency = depend({"recipe": "local.a@r1", "needed_by": "build", "use": "build"})
-    assert (dependency.needed_by, dependency.use) == (RecipePhase.BUILD, Use.BUILD)
+    assert (dependency.needed_by, dependency.use) == (RecipePhase.BUILD, DependencyUse.BUILD)
 
 
 @pytest.mark.parametrize(

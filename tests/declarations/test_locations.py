@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from envy.declarations.locations import SourceText, shown_path
-from envy.errors import Origin
+from envy.errors import SourceLocation
 
 TEXT = """\
 identity = "local.a@r1"
@@ -59,9 +59,9 @@ def test_what_is_not_in_the_text_has_no_line():
 def test_equals_a_plain_origin():
     """It is an origin like any other."""
     origin = SOURCE.at("identity")
-    assert origin == Origin(Path("/x/a.lua"), 1)
-    assert Origin(Path("/x/a.lua"), 1) == origin
-    assert hash(origin) == hash(Origin(Path("/x/a.lua"), 1))
+    assert origin == SourceLocation(Path("/x/a.lua"), 1)
+    assert SourceLocation(Path("/x/a.lua"), 1) == origin
+    assert hash(origin) == hash(SourceLocation(Path("/x/a.lua"), 1))
     assert str(origin) == "/x/a.lua:1"
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lupa import lua54
 
 from envy.declarations.option_text import (
-    Bare,
+    BareWord,
     parse_options,
     parse_query_options,
     serialise_options,
@@ -183,7 +183,7 @@ def test_words_of_a_query_need_no_quotes():
     """On a command line, quotes would have to be quoted."""
     options = parse_query_options("{version=3.13, with-ssl=true, tags={a,'b'}}")
     assert options == {"version": "3.13", "with-ssl": "true", "tags": ["a", "b"]}
-    assert isinstance(options["version"], Bare)
+    assert isinstance(options["version"], BareWord)
 
 
 @given(st.text("{}[]=,\"'\\ ab1.-xu\n", max_size=12))

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from envy.declarations.options import apply_declarations, parse_declarations
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 
-ORIGIN = Origin(Path("r.lua"), 3)
-ASKED = Origin(Path("envy.lua"), 9)
+ORIGIN = SourceLocation(Path("r.lua"), 3)
+ASKED = SourceLocation(Path("envy.lua"), 9)
 
 
 def apply(table, given):

@@ -14,10 +14,10 @@ from envy.declarations.sources import (
     parse_source_items,
     scheme_of,
 )
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 
 BASE = Path("/project/recipes")
-ORIGIN = Origin(Path("r.lua"), 7)
+ORIGIN = SourceLocation(Path("r.lua"), 7)
 DIGEST = "a" * 64
 
 

@@ -23,9 +23,9 @@ from envy.cache.layout import CacheLayout
 from envy.declarations.definition import RecipeDefinition
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
-from envy.declarations.spec import Address, CustomSource, Dependency, Kind, RecipeSpec
+from envy.declarations.spec import Address, CustomSource, Dependency, DependencyKind, RecipeSpec
 from envy.engine.engine import Engine, Result
-from envy.errors import EnvyError, Origin
+from envy.errors import EnvyError, SourceLocation
 from envy.events import EventBus, Stamped
 from envy.execution.services import Services
 from envy.graph.recipe import Outcome, Placement, Recipe
@@ -159,7 +159,7 @@ class Specs:
             return self._made[key]
         blueprint = self._world.recipes[key]
         parsed = RecipeKey.parse(key)
-        origin = Origin(NOWHERE / f"{key}.lua")
+        origin = SourceLocation(NOWHERE / f"{key}.lua")
         source: SourceItem | CustomSource
         if blueprint.source is None:
             source = SourceItem(source=f"{parsed.identity}.lua", base_dir=NOWHERE)
@@ -190,11 +190,11 @@ class Specs:
             spec=spec,
             needed_by=need.needed_by,
             use=need.use,
-            kind=Kind(need.kind),
+            kind=DependencyKind(need.kind),
             query=need.query,
             product=need.product,
             platforms=() if need.here else ELSEWHERE,
-            origin=Origin(NOWHERE / f"{owner}.lua", position + 1),
+            origin=SourceLocation(NOWHERE / f"{owner}.lua", position + 1),
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import networkx as nx
 from engine.worlds import Blueprint, Need, World
 
-from envy.declarations.spec import Use
+from envy.declarations.spec import DependencyUse
 from envy.phase import RecipePhase
 
 CHECK, FETCH = RecipePhase.CHECK, RecipePhase.FETCH
@@ -24,7 +24,7 @@ class Link:
 
     target: str
     needed_by: RecipePhase
-    use: Use
+    use: DependencyUse
     kind: str
     product: str
 
@@ -171,11 +171,15 @@ class Model:
         links = node.source_links if of_source else node.links
         kind = "source" if of_source and need.kind == "strong" else need.kind
         needed_by = RECIPE_FETCH if of_source else need.needed_by
-        use = Use.RUN if of_source else need.use
+        use = DependencyUse.RUN if of_source else need.use
         for link in links:
             if link.target == target:
                 link.needed_by = min(link.needed_by, needed_by)
-                link.use = Use.RUN if Use.RUN in {link.use, use} else Use.BUILD
+                link.use = (
+                    DependencyUse.RUN
+                    if DependencyUse.RUN in {link.use, use}
+                    else DependencyUse.BUILD
+                )
                 link.product = link.product or need.product
                 return
         links.append(Link(target, needed_by, use, kind, need.product))
@@ -394,7 +398,7 @@ class Model:
 
     def _at_once(self, node: Node, link: Link) -> bool:
         """Whether a dependency is wanted before anything is known of how the check ends."""
-        if link.use is Use.RUN:
+        if link.use is DependencyUse.RUN:
             return True
         if node.fetched and node.blueprint.user_managed:
             return link.needed_by <= CHECK

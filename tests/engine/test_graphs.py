@@ -16,7 +16,7 @@ from engine.worlds import Blueprint, Need, Shape, World, draw_world, seeded_worl
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from envy.declarations.spec import Use
+from envy.declarations.spec import DependencyUse
 from envy.errors import Cancelled, EnvyError, InternalError, PhaseFailed
 from envy.phase import RecipePhase
 
@@ -281,7 +281,7 @@ def test_a_world_of_its_own(name):
 
 def test_what_becomes_wanted_late_is_waited_for():
     """A recipe that wants more in its check, and fails, leaves nobody behind at work."""
-    late = strong("slow", use=Use.BUILD, needed_by=RecipePhase.COMPLETION)
+    late = strong("slow", use=DependencyUse.BUILD, needed_by=RecipePhase.COMPLETION)
     world = world_of(
         recipe("a", late, cached=True, gone=True, fails_in=RecipePhase.INSTALL), recipe("slow")
     )

@@ -10,9 +10,9 @@ from engine.worlds import Blueprint, Need, World
 
 from envy.cache.durations import Durations
 from envy.declarations.key import RecipeKey
-from envy.declarations.spec import Use
+from envy.declarations.spec import DependencyUse
 from envy.engine.priorities import put_before
-from envy.errors import Origin
+from envy.errors import SourceLocation
 from envy.graph.recipe import Edge
 from envy.phase import RecipePhase
 
@@ -140,7 +140,9 @@ def test_a_gate_at_a_late_phase_adds_only_what_comes_after_it():
 
 def test_what_a_failed_check_needs_is_on_the_path_of_who_needs_it():
     """Build dependencies that are wanted late go before what only they themselves are for."""
-    needs = (Need("strong", "local.tool@r1", needed_by=RecipePhase.INSTALL, use=Use.BUILD),)
+    needs = (
+        Need("strong", "local.tool@r1", needed_by=RecipePhase.INSTALL, use=DependencyUse.BUILD),
+    )
     recipes = blueprints({"tool": "", "a": "", "b": "", "z": "b"})
     for name in ("m", "n"):
         recipes[f"local.{name}@r1"] = Blueprint(f"local.{name}@r1", needs, user_managed=True)
@@ -175,7 +177,9 @@ def test_what_is_needed_late_is_walked_through_once():
         for number in range(count):
             late = RecipeKey.parse(f"local.u{number}@r1")
             engine.coordination[late].path_after = 1000 + number / 10
-            edge = Edge(top, RecipePhase.FETCH, Use.BUILD, "strong", Origin(Path("/x")))
+            edge = Edge(
+                top, RecipePhase.FETCH, DependencyUse.BUILD, "strong", SourceLocation(Path("/x"))
+            )
             put_before(engine, engine.recipes[late], [(edge, edge.needed_by)], gates)
     assert engine.coordination[RecipeKey.parse("local.c0@r1")].path_after > 1000
     assert walked == count

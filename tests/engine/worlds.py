@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from envy.declarations.spec import Use
+from envy.declarations.spec import DependencyUse
 from envy.phase import RecipePhase
 
 NEEDED_BY = tuple(phase for phase in RecipePhase if phase >= RecipePhase.CHECK)
@@ -27,7 +27,7 @@ class Need:
     query: str = ""
     product: str = ""
     needed_by: RecipePhase = RecipePhase.CHECK
-    use: Use = Use.RUN
+    use: DependencyUse = DependencyUse.RUN
     here: bool = True  # False: its `platforms` leave it out
     fallback_here: bool = True  # the same of what a weak one falls back to
 
@@ -179,7 +179,9 @@ class Generator:
         source = None
         if self.sources and choices.chance(18):
             source = tuple(
-                replace(self._need(position), needed_by=RecipePhase.RECIPE_FETCH, use=Use.RUN)
+                replace(
+                    self._need(position), needed_by=RecipePhase.RECIPE_FETCH, use=DependencyUse.RUN
+                )
                 for _ in range(choices.integer(0, 2))
             )
         blueprint = Blueprint(
@@ -228,7 +230,7 @@ class Generator:
             target = choices.integer(below, min(len(self.keys) - 1, below + 12))
         key = self.keys[target]
         needed_by = RecipePhase.CHECK if choices.chance(40) else choices.one_of(NEEDED_BY)
-        use = Use.BUILD if choices.chance(30) else Use.RUN
+        use = DependencyUse.BUILD if choices.chance(30) else DependencyUse.RUN
         here = not choices.chance(3)
         if not choices.chance(self.references) or key == self.keys[position]:
             product = f"p{choices.integer(0, 3)}" if self.rarely(2) else ""
@@ -273,7 +275,7 @@ class Generator:
         one = blueprints[low]
         need = self._need(low, target=high)
         if one.source is not None and choices.chance(50):
-            need = replace(need, needed_by=RecipePhase.RECIPE_FETCH, use=Use.RUN)
+            need = replace(need, needed_by=RecipePhase.RECIPE_FETCH, use=DependencyUse.RUN)
             blueprints[low] = replace(one, source=(*one.source, need))
         else:
             blueprints[low] = replace(one, needs=(*one.needs, need))

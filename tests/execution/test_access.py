@@ -8,21 +8,21 @@ from envy.cache.layout import CacheLayout
 from envy.declarations.definition import RecipeDefinition
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
-from envy.declarations.spec import RecipeSpec, Use
+from envy.declarations.spec import DependencyUse, RecipeSpec
 from envy.declarations.tables import NO_EXPORTS, Exports
-from envy.errors import Origin
+from envy.errors import SourceLocation
 from envy.execution.access import exporting, exports_within
 from envy.graph.recipe import Edge, Placement, Recipe
 from envy.phase import RecipePhase
 
-ORIGIN = Origin(Path("envy.lua"), 1)
+ORIGIN = SourceLocation(Path("envy.lua"), 1)
 ENTRY = CacheLayout(Path("/cache")).entry("local.p@r1", "linux-x86_64", "")
 
 
 class Graph:
     """A chain of recipes, each needing the one before, of which some export a variable."""
 
-    def __init__(self, length, exporters, *, use=Use.RUN):
+    def __init__(self, length, exporters, *, use=DependencyUse.RUN):
         self.recipes = {}
         self.looked_at = 0
         for number in range(length):
@@ -65,7 +65,7 @@ def test_exports_are_found_through_those_that_export_nothing():
 
 def test_what_was_only_needed_to_build_a_dependency_exports_nothing():
     """The build dependencies of a dependency may not be there."""
-    assert exporters_for_last(Graph(3, {0}, use=Use.BUILD)) == []
+    assert exporters_for_last(Graph(3, {0}, use=DependencyUse.BUILD)) == []
 
 
 def test_a_chain_without_exports_is_not_walked():

@@ -7,7 +7,7 @@ import pytest
 
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.events import EventBus
 from envy.execution.recipe_lua import (
     drop_lua,
@@ -40,7 +40,7 @@ def loaded(folder, text, *, room, environment=None):
     spec = RecipeSpec(
         identity="local.tool@r1",
         source=SourceItem(source=path.name, base_dir=folder),
-        origin=Origin(Path("envy.lua"), 1),
+        origin=SourceLocation(Path("envy.lua"), 1),
     )
     services = SimpleNamespace(
         events=EventBus(),

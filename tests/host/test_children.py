@@ -8,8 +8,8 @@ import pytest
 from envy.environment import environment
 from envy.errors import Cancelled, EnvyError
 from envy.host.children import Child, Children
-from envy.host.platform import is_alive
 from envy.host.process import run_argv
+from envy.host.process_table import is_alive
 
 FAST = 5.0
 

@@ -1,19 +1,16 @@
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from envy.environment import environment
-from envy.errors import DeclarationError, Origin
+from envy.errors import DeclarationError, SourceLocation
 from envy.host.platform import (
     Platform,
     available_cores,
     find_libc,
     host_platform,
-    is_alive,
-    process_start_time,
     read_os_release,
 )
 
@@ -57,7 +54,7 @@ def test_a_filter_of_another_architecture_does_not_match():
 def test_an_unknown_filter_is_an_error_that_lists_the_known(text):
     """A word that is no platform is never taken for one that does not match."""
     with pytest.raises(DeclarationError, match="linux-x86_64") as caught:
-        LINUX.matches(text, origin=Origin(Path("envy.lua"), 3))
+        LINUX.matches(text, origin=SourceLocation(Path("envy.lua"), 3))
     assert str(caught.value).startswith("envy.lua:3: ")
 
 
@@ -130,32 +127,3 @@ def test_the_environment_is_a_copy():
     """A change to the snapshot does not reach the process."""
     environment()["ENVY_TEST_COPY"] = "1"
     assert "ENVY_TEST_COPY" not in environment()
-
-
-def test_a_process_is_told_by_its_start_time():
-    """A running process has a start time that stays, unlike that of another."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
-        assert process_start_time(child.pid) == process_start_time(child.pid) is not None
-        assert process_start_time(child.pid) != process_start_time(os.getpid())
-        assert is_alive(child.pid)
-    finally:
-        child.communicate(b"\n")
-    assert process_start_time(child.pid) is None
-    assert not is_alive(child.pid)
-
-
-@pytest.mark.skipif(not hasattr(os, "waitid"), reason="needs waitid")
-def test_a_process_that_waits_to_be_reaped_is_not_alive():
-    """A zombie does no more work."""
-    child = subprocess.Popen(["true"])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert not is_alive(child.pid)
-    child.wait()
-
-
-@pytest.mark.parametrize("pid", [0, -1])
-def test_numbers_that_are_no_process_are_not_alive(pid):
-    """Zero and below mean groups to the system, and no process to envy."""
-    assert not is_alive(pid)
-    assert process_start_time(pid) is None

@@ -12,8 +12,8 @@ import pytest
 from envy.environment import environment
 from envy.errors import Cancelled, ScriptFailed
 from envy.host.children import Children, watch_exit_by_thread
-from envy.host.platform import is_alive
 from envy.host.process import run_argv
+from envy.host.process_table import is_alive
 from envy.interpreter import InterpreterSlot
 
 FAST = (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envy.environment import environment
-from envy.errors import DeclarationError, Origin, ScriptFailed
+from envy.errors import DeclarationError, ScriptFailed, SourceLocation
 from envy.host.children import Children
 from envy.host.platform import Platform
 from envy.host.shell import (
@@ -163,7 +163,7 @@ def test_a_table_means_a_shell():
 def test_what_is_no_shell_is_an_error_with_its_place(value):
     """Anything else is an error that shows how a shell is written."""
     with pytest.raises(DeclarationError, match="ext = ") as caught:
-        shell_from_value(value, Origin(Path("envy.lua"), 9))
+        shell_from_value(value, SourceLocation(Path("envy.lua"), 9))
     assert str(caught.value).startswith("envy.lua:9: ")
 
 

@@ -10,7 +10,7 @@ from loaded import loaded_recipe
 from envy.declarations.definition import parse_definition
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec
-from envy.errors import Origin
+from envy.errors import SourceLocation
 from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
 from envy.host.shell import BASH
@@ -28,7 +28,7 @@ def sources_on(platform, source, tmp_path):
         identity="local.tool@r1",
         options={},
         source=SourceItem(source=path.name, base_dir=tmp_path),
-        origin=Origin(Path("envy.lua"), 1),
+        origin=SourceLocation(Path("envy.lua"), 1),
     )
     values = {"identity": spec.identity, "fetch": source}
     recipe = Recipe(key=spec.key, spec=spec)

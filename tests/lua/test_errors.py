@@ -13,8 +13,8 @@ from envy.errors import (
     InternalError,
     LuaFrame,
     LuaScriptError,
-    Origin,
     ScriptFailed,
+    SourceLocation,
 )
 from envy.lua.traceback import abbreviated
 from envy.lua.values import CtxTable
@@ -181,7 +181,7 @@ def test_cause_keeps_its_origin(bench):
     """The message of an error with an origin contains the origin."""
 
     def refuse(*_):
-        raise DeclarationError("bad", origin=Origin(bench.folder, 7))
+        raise DeclarationError("bad", origin=SourceLocation(bench.folder, 7))
 
     assert _failure(bench, "function f(ctx) ctx.x() end", x=refuse).message.endswith(":7: bad")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from envy.errors import EnvyError, UsageError
-from envy.host.process import Invocation, run
+from envy.host.process import ProcessSpec, run
 from envy.testing.drivers.go_build import BinaryStore, build_batch, divide, is_whole
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker
@@ -145,7 +145,7 @@ class GoDriver:
 
     def _listed(self, package_run: PackageRun, pattern: str, option: str) -> set[str]:
         completed = run(
-            Invocation(
+            ProcessSpec(
                 argv=[str(package_run.binary), f"-test.list={pattern}"],
                 command=f"{package_run.package.name}.test -test.list",
                 cwd=package_run.package.directory,

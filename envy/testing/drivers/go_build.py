@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy.errors import EnvyError
-from envy.host.platform import is_alive
+from envy.host.process_table import is_alive
 from envy.interpreter import released
 from envy.testing.drivers.go_list import GoPackage
 from envy.testing.drivers.go_toolchain import GoToolchain

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.errors import Cancelled, ScriptFailed
-from envy.host.process import Completed, Invocation, run
+from envy.host.process import Completed, ProcessSpec, run
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
 from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name
@@ -179,7 +179,7 @@ class PackageRunner:
         limits = Limits(converter, timeout, self._ends_at)
         package = self._run.package
         argv = self._argv(names)
-        invocation = Invocation(
+        spec = ProcessSpec(
             argv=argv,
             command=f"{package.name}.test",
             cwd=package.directory,
@@ -193,7 +193,7 @@ class PackageRunner:
             looks_for_leftovers=True,
         )
         try:
-            completed = run(invocation)
+            completed = run(spec)
         except ScriptFailed as error:
             is_foreign = not self._toolchain.is_native and not self._flags.execute_with
             self._say(error.message if is_foreign else str(error))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from envy.errors import EnvyError, ScriptFailed, UsageError
 from envy.host.children import Children
-from envy.host.process import Completed, Invocation, run
+from envy.host.process import Completed, ProcessSpec, run
 
 # What says nothing about what is built: places of this machine and of this run.
 _IRRELEVANT = frozenset(
@@ -50,7 +50,7 @@ class GoToolchain:
         """Run `go WORDS`, its output captured unless somebody takes it."""
         argv = [str(self.program), *words]
         return run(
-            Invocation(
+            ProcessSpec(
                 argv=argv,
                 command="go " + " ".join(words[:3]),
                 cwd=self.directory,
@@ -126,7 +126,7 @@ def open_toolchain(
     argv = [str(program), "env", "-json"]
     try:
         completed = run(
-            Invocation(
+            ProcessSpec(
                 argv=argv,
                 command="go env -json",
                 cwd=directory,

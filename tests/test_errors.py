@@ -1,0 +1,46 @@
+import errno
+
+import pytest
+
+from envy.errors import EnvyError, InternalError, os_error_text, wrap_unknown_error
+
+
+def raised(error):
+    """The exception, with a traceback."""
+    with pytest.raises(type(error)) as caught:
+        raise error
+    return caught.value
+
+
+def test_a_mistake_of_the_user_is_not_wrapped():
+    """An EnvyError says all that a user needs, and stays the same object."""
+    error = EnvyError("no such recipe")
+    assert wrap_unknown_error(error) is error
+
+
+def test_an_error_of_the_system_is_put_in_words():
+    """The reason comes first, then the path; a number and a class name help no user."""
+    error = wrap_unknown_error(FileNotFoundError(errno.ENOENT, "No such file", "/x/y"))
+    assert str(error) == "No such file: /x/y"
+    assert not isinstance(error, InternalError)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError("a reason without a number"), "a reason without a number"),
+    ],
+)
+def test_an_error_of_the_system_without_a_path(error, text):
+    """Without a path, nothing is put in its place."""
+    assert os_error_text(error) == text
+
+
+def test_any_other_exception_is_a_bug_with_its_traceback():
+    """The message names the exception, the line that raised it, and where to report it."""
+    error = wrap_unknown_error(raised(ZeroDivisionError("by zero")))
+    assert isinstance(error, InternalError)
+    assert error.message.startswith("ZeroDivisionError: by zero\nTraceback")
+    assert "test_errors.py" in error.message
+    assert "report it" in error.hint
