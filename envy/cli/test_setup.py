@@ -36,7 +36,6 @@ from envy.testing.results import LastRun
 from envy.testing.selection import Selector, parse_filter, parse_partition
 from envy.testing.session import SessionSettings, View
 from envy.testing.views.json import JsonView
-from envy.testing.views.junit import JunitView
 from envy.testing.views.plain import PlainView, ShowOutput
 
 
@@ -274,6 +273,8 @@ def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) 
         stream = sys.stdout if to_stdout else _opened(options.json)
         views.append(JsonView(stream, closes=not to_stdout))
     if options.junit:
+        from envy.testing.views.junit import JunitView
+
         check_writable(Path(options.junit))
         views.append(JunitView(Path(options.junit)))
     if plain:

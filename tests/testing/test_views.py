@@ -76,6 +76,25 @@ def test_the_report_has_the_numbers_and_the_reasons(report):
     assert "bad.go:1: <no> & \ufffd" in [f.text for f in report.iter("failure")][1]
 
 
+def test_what_xml_forbids_is_replaced(tmp_path):
+    """Control characters and lone surrogates become U+FFFD, in names, messages and output alike."""
+    odd = 'a\x00b\x1f\x7f\ud800\uffff&<>"\n\t'
+    rows = [
+        StreamEvent(action="start", package=f"m/{odd}", time=1.7e9),
+        StreamEvent(action="output", package=f"m/{odd}", test=f"Test{odd}", output=odd),
+        StreamEvent(action="fail", package=f"m/{odd}", test=f"Test{odd}", reason=odd),
+        StreamEvent(action="skip", package=f"m/{odd}", test="TestS"),
+    ]
+    replay(rows, [JunitView(tmp_path / "r.xml")])
+    xmlschema.validate(tmp_path / "r.xml", SCHEMA)
+    root = ET.parse(tmp_path / "r.xml").getroot()
+    expected = 'a\ufffdb\ufffd\x7f\ufffd\ufffd&<>"\n\t'
+    assert [suite.get("name") for suite in root] == [f"m/{expected}"]
+    [failure] = root.iter("failure")
+    assert (failure.get("message"), failure.text) == (expected, expected)
+    assert next(root.iter("testcase")).get("name") == f"Test{expected}"
+
+
 def plain(**options):
     out, err = io.StringIO(), io.StringIO()
     result = replay(events(), [PlainView(Streams(output=out, errors=err), **options)])
