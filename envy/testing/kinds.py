@@ -13,7 +13,7 @@ from envy.events import EventBus
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool
 from envy.testing.events import StreamEvent
-from envy.testing.package import Driver, PackageRun, TestPhase, Verdict
+from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPhase
 
 
 class RunControl(Protocol):
@@ -142,11 +142,11 @@ class PackageKind(_Kind):
         emit = self._session.emit_for(run)
         name, now = run.package.name, time.time()
         if run.failed_build:
-            run.verdict = Verdict.BUILD_FAILED
+            run.verdict = PackageVerdict.BUILD_FAILED
             line = f"FAIL\t{name} [build failed]\n"
             _tell_end(emit, name, now, line, "fail", failed_build=run.failed_build)
         elif not run.package.has_tests:
-            run.verdict = Verdict.NO_TESTS
+            run.verdict = PackageVerdict.NO_TESTS
             _tell_end(emit, name, now, f"?   \t{name}\t[no test files]\n", "skip")
         self._session.package_ended(run)
 

@@ -52,7 +52,7 @@ class NothingMatched(EnvyError):
     exit_code = 4
 
 
-class Verdict(Enum):
+class PackageVerdict(Enum):
     """How a package ended."""
 
     PASSED = "passed"
@@ -85,7 +85,7 @@ class PackageRun:
     kept: bool = False  # the binary was there already
     build_events: list[StreamEvent] = field(default_factory=list)
     failed_build: str = ""
-    verdict: Verdict = Verdict.NOT_RUN
+    verdict: PackageVerdict = PackageVerdict.NOT_RUN
     selection: Selection = field(default_factory=Selection)
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
 
@@ -129,7 +129,7 @@ class Driver(Protocol):
     def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
         """The top-level tests that a selection leaves, in their order."""
 
-    def run(self, run: PackageRun, emit: Emit) -> Verdict:
+    def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
         """Run the tests of a built package, emitting from its `start` to its end."""
 
     @property

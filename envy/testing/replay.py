@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from envy.testing.events import StreamEvent
-from envy.testing.package import PackageRun, TestPackage, Verdict
+from envy.testing.package import PackageRun, PackageVerdict, TestPackage
 from envy.testing.results import Recorder
 from envy.testing.session import SessionResult, View
 
@@ -35,10 +35,12 @@ def runs_of(recorder: Recorder) -> list[PackageRun]:
     runs = []
     for tally in recorder.packages.values():
         package = TestPackage(name=tally.name, directory=Path(), driver="")
-        verdict = {"pass": Verdict.PASSED, "skip": Verdict.NO_TESTS, "fail": Verdict.FAILED}.get(
-            tally.outcome, Verdict.NOT_RUN
-        )
+        verdict = {
+            "pass": PackageVerdict.PASSED,
+            "skip": PackageVerdict.NO_TESTS,
+            "fail": PackageVerdict.FAILED,
+        }.get(tally.outcome, PackageVerdict.NOT_RUN)
         if tally.failed_build:
-            verdict = Verdict.BUILD_FAILED
+            verdict = PackageVerdict.BUILD_FAILED
         runs.append(PackageRun(package=package, verdict=verdict, failed_build=tally.failed_build))
     return runs

@@ -26,10 +26,10 @@ from envy.testing.package import (
     Driver,
     NothingMatched,
     PackageRun,
+    PackageVerdict,
     RunSettings,
     TestPackage,
     TestPhase,
-    Verdict,
 )
 from envy.testing.results import Recorder
 from envy.testing.selection import Selector
@@ -64,7 +64,7 @@ class SessionResult:
     @property
     def not_run(self) -> int:
         """Packages that were to run, and did not."""
-        return sum(run.verdict is Verdict.NOT_RUN for run in self.runs)
+        return sum(run.verdict is PackageVerdict.NOT_RUN for run in self.runs)
 
     @property
     def exit_code(self) -> int:
@@ -72,9 +72,9 @@ class SessionResult:
         if self.cancelled:
             return 130
         verdicts = {run.verdict for run in self.runs}
-        if Verdict.BUILD_FAILED in verdicts:
+        if PackageVerdict.BUILD_FAILED in verdicts:
             return 3
-        if Verdict.FAILED in verdicts or self.stopped:
+        if PackageVerdict.FAILED in verdicts or self.stopped:
             return 1
         return 0
 
@@ -282,7 +282,7 @@ class TestSession:
             self._on_phase("running", self._ran, self._to_run)
         settings = self._settings.run
         failed = self._result.recorder.counts().failed if settings.max_failures else 0
-        if run.verdict is Verdict.FAILED and settings.fail_fast:
+        if run.verdict is PackageVerdict.FAILED and settings.fail_fast:
             self._result.stopped = "a test failed (--fail-fast)"
         elif settings.max_failures and failed >= settings.max_failures:
             self._result.stopped = f"{failed} tests failed (--max-fails)"

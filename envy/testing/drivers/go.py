@@ -18,10 +18,10 @@ from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.package import (
     Emit,
     PackageRun,
+    PackageVerdict,
     RunSettings,
     Selection,
     TestPackage,
-    Verdict,
 )
 from envy.testing.patterns import select_top_level, split_alternatives
 
@@ -161,7 +161,7 @@ class GoDriver:
             raise UsageError(f"{option}: {text}")
         return set(completed.stdout.decode("utf-8", "replace").splitlines())
 
-    def run(self, run: PackageRun, emit: Emit) -> Verdict:
+    def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
         """Run the tests of a package."""
         runner = PackageRunner(
             self._toolchain,

@@ -27,7 +27,7 @@ from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signa
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
 from envy.testing.events import StreamEvent
-from envy.testing.package import Emit, PackageRun, RunSettings, Verdict
+from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 from envy.testing.patterns import exactly
 
 SKIPS = (1, 20)  # the first version whose test binaries know -test.skip
@@ -69,7 +69,7 @@ class PackageRunner:
         self._ends_at = ends_at  # of the whole session
         self._scratch = scratch
 
-    def run(self, names: Sequence[str]) -> Verdict:
+    def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these top-level tests."""
         started = time.monotonic()
         self._emit("start")
@@ -88,7 +88,7 @@ class PackageRunner:
             line = f"FAIL\t{self._name}\t{seconds:.3f}s\n"
         self._emit("output", output=line, output_type="frame")
         self._emit("pass" if passed else "fail", elapsed=seconds, reason=tally.reason)
-        return Verdict.PASSED if passed else Verdict.FAILED
+        return PackageVerdict.PASSED if passed else PackageVerdict.FAILED
 
     def _runs_more_than_tests(self) -> bool:
         """Benchmarks and fuzzing run without a test, and so does a lone TestMain."""
