@@ -257,7 +257,7 @@ def test_tests_that_a_test_runs_and_that_fail_are_its_own_business(go_project):
             ("example.com/m/p", "", "pass"),
         }
     )
-    assert "1 failed inside of tests" in go_project.envy_test().out
+    assert "1 failed inside tests" in go_project.envy_test().out
     assert "nothing failed" in go_project.envy_test("--failed", code=4).err
 
 
@@ -333,7 +333,7 @@ def test_legacy_is_go_test(go_project):
 BAD_INPUT = [
     (["./nowhere"], 4, "no package matches"),
     (["./goood"], 4, "did you mean example.com/m/good"),
-    (["-run", "("], 2, "no regular expression"),
+    (["-run", "("], 2, "not a valid regular expression"),
     (["--run=TestNowhere", "./good"], 4, "leaves no test"),
     (["--jobs", "0"], 2, "jobs"),
     (["--timeout", "abc"], 2, "no duration"),
@@ -345,7 +345,7 @@ BAD_INPUT = [
     (["--load", "damaged.json"], 2, "damaged.json:2"),
     (["--load", "missing.json"], 2, "cannot read"),
     (["--load", "empty.json"], 2, "has no events"),
-    (["--load", "cut.json"], 1, "the saved run ends before its packages do"),
+    (["--load", "cut.json"], 1, "the saved run ends before all packages have ended"),
     (["./good", "good/gone_test.go"], 4, "there is no file good/gone_test.go"),
     (["--json", "--tui", "always"], 2, "--json writes to standard output"),
     (["-coverprofile", "nowhere/c.out", "./good"], 2, "cannot write"),

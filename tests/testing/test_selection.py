@@ -101,7 +101,7 @@ def test_durations_are_gos(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "abc", "10", "-1s", "1x", "s"])
 def test_wrong_durations_are_shown(text):
-    """A number without a unit is no duration."""
+    """A number without a unit is not a valid duration."""
     with pytest.raises(UsageError, match="--timeout"):
         parse_duration(text, option="--timeout")
 

@@ -1,7 +1,7 @@
-"""A JUnit XML report, written when the run is over.
+"""A JUnit XML report, written at the end of the run.
 
-A package is a test suite, a test (with its subtests, each its own) a test case. A package that
-was not built, or that failed outside its tests, has a case of its own that says so.
+A package is a test suite; a test is a test case, and so is each subtest. A package that failed to
+build, or failed outside its tests, has an extra test case that reports the failure.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally
 from envy.testing.session import SessionResult
 
-# What XML 1.0 cannot carry, even escaped.
+# Characters that XML 1.0 does not allow, even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 _LONGEST = 64 << 10  # characters of output in one failure
 
 
 class JunitView:
-    """Keeps the output of tests until it is known which of them failed."""
+    """Writes the report; keeps the output of tests until the run has ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -32,10 +32,10 @@ class JunitView:
         self._started = time.time()
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Not part of the report."""
+        """Ignore phases: the report does not contain them."""
 
     def on_event(self, event: StreamEvent) -> None:
-        """Keep output, and drop that of tests that went well."""
+        """Keep output; drop the output of tests that passed."""
         key = (event.package, event.test)
         if event.action == "output" and event.output:
             if key not in self._output:
@@ -45,7 +45,7 @@ class JunitView:
             self._output.pop(key, None)
 
     def on_end(self, result: SessionResult) -> None:
-        """Write the file."""
+        """Write the report."""
         root = ET.Element("testsuites", name="envy test")
         for number, tally in enumerate(result.recorder.packages.values()):
             self._add_suite(root, number, tally, result.recorder.build_output)
