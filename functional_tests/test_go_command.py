@@ -350,7 +350,7 @@ BAD_INPUT = [
     (["--json", "--tui", "always"], 2, "--json writes to standard output"),
     (["-coverprofile", "nowhere/c.out", "./good"], 2, "cannot write"),
     (["-C", "nowhere"], 2, "which is no folder"),
-    (["-cpuprofile", "x", "./good", "./needs"], 2, "-cpuprofile is for one package"),
+    (["-cpuprofile", "x", "./good", "./needs"], 2, "-cpuprofile works with one package only"),
     (["./cycle/a"], 3, "import cycle"),
     (["./needs"], 3, "no required module provides package"),
     (["./excluded"], 3, "build constraints exclude all Go files"),
@@ -398,7 +398,10 @@ def test_what_is_no_go_is_named(go_project, tmp_path):
     go_project.go = tmp_path / "programs"
     program = go_project.go / "go"
     program.parent.mkdir()
-    for text, said in (("#!/bin/sh\necho hello\n", "is no Go toolchain"), ("\0", "cannot be run")):
+    for text, said in (
+        ("#!/bin/sh\necho hello\n", "is not a Go toolchain"),
+        ("\0", "cannot be run"),
+    ):
         program.write_text(text)
         program.chmod(0o755)
         assert f"{program} {said}" in go_project.envy_test(code=3).err
@@ -408,7 +411,7 @@ def test_tests_for_another_system_say_what_could_run_them(go_project):
     """A binary that this machine cannot run fails, with the flag that names what can."""
     go_project.test("p", PASSING)
     run = go_project.envy_test(code=1, env={"GOOS": "plan9", "GOARCH": "386"})
-    assert "it is for plan9/386; -exec names what can run it here" in run.out
+    assert "is for plan9/386; -exec names a program that can run it here" in run.out
 
 
 def test_profiles_are_written_where_outputdir_says(go_project):

@@ -111,9 +111,7 @@ class Driver(Protocol):
 
     name: str
     ends_at: float | None  # the session's deadline, by time.monotonic
-    on_built: (
-        Callable[[int], None] | None
-    )  # receives the number of packages built so far
+    on_built: Callable[[int], None] | None  # receives the number of packages built so far
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
         """Return the packages that the patterns match, by name.

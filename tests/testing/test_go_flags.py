@@ -52,7 +52,7 @@ def test_every_flag_goes_to_build_or_run_or_is_refused(name):
     value = SAMPLES.get(flag.value)
     flags = GoFlags()
     if flag.route is Route.REFUSED:
-        with pytest.raises(UsageError, match=f"-{name} is no flag"):
+        with pytest.raises(UsageError, match=f"does not support -{name}"):
             flags.take(name, value, where=Path("/project"))
         return
     flags.take(name, value, where=Path("/project"))
@@ -100,7 +100,7 @@ def test_a_value_that_cannot_be_is_named(words):
         split(*words)
 
 
-@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on the PATH")
+@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on PATH")
 @pytest.mark.parametrize("topic", DOCUMENTED)
 def test_the_table_is_that_of_the_installed_go(topic):
     """Every flag that this Go documents is in the table."""
