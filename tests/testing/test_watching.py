@@ -11,13 +11,13 @@ import pytest
 
 from envy.testing.watching import Watcher
 
-PATIENCE = 20.0  # seconds that a wait may take before its test fails
+PATIENCE = 20.0  # seconds after which a wait fails its test
 QUIET = 0.5  # seconds in which a change that counts would have been reported
 
 
 @pytest.fixture
 def watch():
-    """A function that opens a Watcher, which the test's end closes."""
+    """A function that opens a Watcher, which is closed at the end of the test."""
     with contextlib.ExitStack() as closing:
 
         def open_watcher(root):
@@ -66,7 +66,7 @@ def test_a_written_file_ends_the_wait(tmp_path, watch):
     ids=["remove", "rename", "chmod", "remove-folder", "create-folder"],
 )
 def test_every_kind_of_change_counts(tmp_path, watch, change):
-    """Removed, renamed and created names are changes, and so are changed modes."""
+    """Removed, renamed and created files are changes, and so are changed modes."""
     write(tmp_path / "p" / "x.go")
     watcher = watch(tmp_path)
     change(tmp_path)
@@ -74,7 +74,7 @@ def test_every_kind_of_change_counts(tmp_path, watch, change):
 
 
 def test_a_change_between_two_waits_is_not_lost(tmp_path, watch):
-    """What changes while nobody waits ends the next wait."""
+    """A change between two waits ends the second one."""
     watcher = watch(tmp_path)
     write(tmp_path / "one.go")
     assert changed(watcher)
@@ -106,7 +106,7 @@ def test_many_changes_are_one(tmp_path, watch):
     ],
 )
 def test_files_that_change_no_test_are_ignored(tmp_path, watch, path):
-    """Version control, node_modules and the files that editors write for themselves."""
+    """Version control, node_modules and temporary files of editors are ignored."""
     write(tmp_path / path)
     watcher = watch(tmp_path)
     write(tmp_path / path, "changed")
@@ -134,7 +134,7 @@ def test_a_folder_that_was_replaced_is_watched(tmp_path, watch):
 
 
 def test_links_are_not_followed(tmp_path, watch):
-    """A link out of the tree brings in nothing; a link into the tree hides nothing of it."""
+    """A link out of the tree adds nothing; a link to the tree itself hides nothing."""
     write(tmp_path / "outside" / "x.go")
     write(tmp_path / "tree" / "p" / "x.go")
     (tmp_path / "tree" / "out").symlink_to(tmp_path / "outside")
@@ -146,8 +146,8 @@ def test_links_are_not_followed(tmp_path, watch):
     assert not changed(watcher, within=QUIET)
 
 
-def test_the_tree_may_be_reached_by_a_link(tmp_path, watch):
-    """The root itself may be a link, or lie below a folder whose name is left out."""
+def test_the_root_can_be_a_link(tmp_path, watch):
+    """The root can be a link, and can be below a folder with an ignored name."""
     write(tmp_path / "node_modules" / "m" / "x.go")
     (tmp_path / "link").symlink_to(tmp_path / "node_modules" / "m")
     watcher = watch(tmp_path / "link")
@@ -156,7 +156,7 @@ def test_the_tree_may_be_reached_by_a_link(tmp_path, watch):
 
 
 def test_stop_ends_a_wait_at_once(tmp_path, watch):
-    """`stop`, called from another thread, ends a wait; every later wait ends at once too."""
+    """`stop` from another thread ends a wait, and every later wait."""
     watcher = watch(tmp_path)
     stopping = threading.Timer(0.2, watcher.stop)
     started = time.monotonic()
@@ -168,14 +168,14 @@ def test_stop_ends_a_wait_at_once(tmp_path, watch):
 
 
 def test_stop_before_the_wait_ends_it(tmp_path, watch):
-    """A stop that comes before the wait is not lost."""
+    """A stop before the wait is not lost."""
     watcher = watch(tmp_path)
     watcher.stop()
     assert watcher.wait() is False
 
 
 def in_python(program, *words):
-    """What a Python process prints that runs this program."""
+    """Return the output of a Python program."""
     run = subprocess.run(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
     )
@@ -184,13 +184,13 @@ def in_python(program, *words):
 
 
 def test_the_library_is_loaded_only_when_watching():
-    """The module of `envy test` loads without watchfiles."""
+    """The modules of `envy test` do not import watchfiles."""
     program = "import sys, envy.cli.test, envy.cli.test_watch; print('watchfiles' in sys.modules)"
     assert in_python(program) == "False\n"
 
 
 def test_without_the_library_the_error_names_the_extra(tmp_path):
-    """Where watchfiles is not installed, --watch says how to install it."""
+    """Without watchfiles, the error says how to install it."""
     program = (
         "import sys; sys.modules['watchfiles'] = None\n"
         "from pathlib import Path\n"
