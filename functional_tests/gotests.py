@@ -1,8 +1,8 @@
-"""A Go module on disk and `envy test` run in it.
+"""A Go module on disk, and running `envy test` in it.
 
-The toolchain is the one on the PATH, else that of envy.go@r1 in the user's own cache.
+The toolchain is the one on PATH, or else that of envy.go@r1 in the user's own cache.
 
-A plain module; conftest.py makes the fixture `go_project` of it.
+A plain module; conftest.py has the fixture `go_project`.
 """
 
 import json
@@ -18,13 +18,13 @@ from project import Project, envy_command
 
 
 def go_folder(scratch):
-    """The folder of a Go toolchain's programs; installs envy.go@r1 if there is no other."""
+    """Return the folder of a Go toolchain's programs; install envy.go@r1 if there is no other."""
     found = shutil.which("go")
     return Path(found).parent if found else installed_go(scratch)
 
 
 def installed_go(scratch, version=""):
-    """The folder of the programs of envy.go@r1, which is installed if it is missing."""
+    """Return the folder of the programs of envy.go@r1; install it if it is missing."""
     options = f', options = {{ version = "{version}" }}' if version else ""
     manifest = scratch / "envy.lua"
     manifest.write_text(f'packages = {{ {{ recipe = "envy.go@r1"{options} }} }}\n')
@@ -40,7 +40,7 @@ def installed_go(scratch, version=""):
 
 
 class GoProject(Project):
-    """A module `example.com/m`, with packages that tests write."""
+    """A module `example.com/m` whose packages are written by tests."""
 
     def __init__(self, root, go):
         super().__init__(root)
@@ -48,7 +48,7 @@ class GoProject(Project):
         self.write("go.mod", "module example.com/m\n\ngo 1.21\n")
 
     def environment(self, extra=None):
-        """Without what would steer Go away from the module and what is on disk."""
+        """Return an environment in which Go uses only the module and files on disk."""
         variables = super().environment(extra)
         for name in ("GOFLAGS", "GOWORK", "GO111MODULE", "GOPATH"):
             variables.pop(name, None)
@@ -65,7 +65,7 @@ class GoProject(Project):
 
 
 def native(project, *words):
-    """What `go test -json` writes."""
+    """Return the output of `go test -json`."""
     run = subprocess.run(
         ["go", "test", "-json", *words],
         executable=str(project.go / "go"),
@@ -79,12 +79,12 @@ def native(project, *words):
 
 
 def events_of(run):
-    """The events that a run wrote with --json."""
+    """Return the events that a run with --json wrote."""
     return [json.loads(line) for line in run.out.splitlines() if line.startswith("{")]
 
 
 def outcomes(run, package=None):
-    """The last outcome of each test; "" is the package."""
+    """Return the last outcome of each test; "" is the package."""
     return {
         event.get("Test", ""): event["Action"]
         for event in events_of(run)
@@ -94,9 +94,9 @@ def outcomes(run, package=None):
 
 
 def triples(text):
-    """(package, test, outcome) of a stream of events, and of lines that an old Go writes beside.
+    """Return (package, test, outcome) from events, and from lines that an old Go adds to them.
 
-    An address in a subtest's name is another one each time.
+    Addresses in the names of subtests are replaced, since they change with every run.
     """
     unbuilt = re.findall(r"^FAIL\t(\S+) \[(?:build|setup) failed\]", text, re.MULTILINE)
     untested = re.findall(r"^\?   \t(\S+)\t\[no test files\]", text, re.MULTILINE)
@@ -112,9 +112,9 @@ def triples(text):
 
 
 def wait_for(path, seconds=60):
-    """Until a child has made a file, which is how it says that it got there."""
+    """Wait until a child has created a file."""
     ends = time.monotonic() + seconds
     while not (path.exists() and path.stat().st_size):
-        assert time.monotonic() < ends, f"{path} never came"
+        assert time.monotonic() < ends, f"{path} was never created"
         os.sched_yield()
         time.sleep(0.01)

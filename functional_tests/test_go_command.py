@@ -1,4 +1,4 @@
-"""`envy test` on Go modules: what runs, in which order, what is shown, and the exit codes."""
+"""`envy test` on Go modules: what runs, in which order, what is printed, and the exit codes."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ BROKEN = 'package p\nimport "testing"\nfunc TestA(t *testing.T) { undefined() }\
 
 @pytest.fixture
 def mixed(go_project):
-    """Packages that pass, fail, do not build, do not pass vet, have no tests."""
+    """Packages that pass, fail, do not build, do not pass vet, or have no tests."""
     go_project.test("bad", BROKEN)
     go_project.test("fail", FAILING)
     go_project.test("good", PASSING)
@@ -42,9 +42,9 @@ def mixed(go_project):
 
 
 def test_the_outcomes_are_those_of_go_test(mixed):
-    """Failing, unbuildable and unvetted packages included, the sets are equal."""
+    """All outcomes equal those of `go test`, including packages that fail, or fail to build."""
     run = mixed.envy_test("--json", code=3)
-    without_tests = ("example.com/m/uses/lib", "", "fail")  # of which an old Go says nothing
+    without_tests = ("example.com/m/uses/lib", "", "fail")  # an old Go does not report it
     assert triples(run.out) == triples(native(mixed, "./...")) | {without_tests}
     summary = run.err.splitlines()[-1]
     assert "1 failed" in summary
@@ -52,7 +52,7 @@ def test_the_outcomes_are_those_of_go_test(mixed):
 
 
 def test_build_failures_are_events(mixed):
-    """What the compiler said comes as build-output, and build-fail names the package's cause."""
+    """The compiler's messages become build-output; build-fail names the package that failed."""
     run = mixed.envy_test("--json", "./bad", "./uses", code=3)
     events = events_of(run)
     said = "".join(e["Output"] for e in events if e["Action"] == "build-output")
@@ -68,14 +68,14 @@ def test_build_failures_are_events(mixed):
 
 
 def test_stop_on_build_error_runs_nothing(mixed):
-    """The strict barrier: one package that is not built stops all of them."""
+    """With --stop-on-build-error, one package that fails to build stops all of them."""
     run = mixed.envy_test("--stop-on-build-error", "./bad", "./good", code=3)
     assert "1 not run" in run.out
     assert "ok " not in run.out
 
 
 def test_the_text_is_the_same_with_any_number_of_jobs(mixed):
-    """Times apart, two jobs print what one prints."""
+    """Apart from times, two jobs print the same as one job."""
     texts = set()
     for jobs in ("1", "2", "1", "2"):
         run = mixed.envy_test("--jobs", jobs, "--show-output", "all", "./...", code=3)
@@ -84,7 +84,7 @@ def test_the_text_is_the_same_with_any_number_of_jobs(mixed):
 
 
 def test_failed_runs_what_failed_and_forgets_what_passes(go_project):
-    """--failed runs the failed test alone, until nothing is left."""
+    """--failed runs only the tests that failed, until none is left."""
     go_project.test("p", FAILING)
     go_project.envy_test(code=1)
     run = go_project.envy_test("--failed", "--json", code=1)
@@ -95,8 +95,8 @@ def test_failed_runs_what_failed_and_forgets_what_passes(go_project):
     assert "nothing failed" in go_project.envy_test("--failed", code=4).err
 
 
-def test_selections_leave_what_they_say(go_project):
-    """--run, --skip, --filter and --list, alone and together."""
+def test_selections_run_the_selected_tests(go_project):
+    """--run, --skip, --filter and --list work alone and together."""
     go_project.test("p", PASSING)
     go_project.test("q", FAILING)
     assert outcomes(go_project.envy_test("--json", "-run", "TestA")) == {
@@ -110,7 +110,7 @@ def test_selections_leave_what_they_say(go_project):
 
 
 def test_the_parts_of_a_partition_are_the_whole(go_project):
-    """Each test is in one part of three."""
+    """Each test is in exactly one of three parts."""
     go_project.test(
         "p",
         'package p\nimport "testing"\n'
@@ -124,7 +124,7 @@ def test_the_parts_of_a_partition_are_the_whole(go_project):
 
 
 def test_flaky_tests_pass_when_run_again(go_project):
-    """--retries runs a failed test again; --flaky says what it then is."""
+    """--retries runs a failed test again; --flaky decides whether a later success counts."""
     go_project.test(
         "p",
         'package p\nimport ("os"; "testing")\nfunc TestA(t *testing.T) {\n'
@@ -138,7 +138,7 @@ def test_flaky_tests_pass_when_run_again(go_project):
 
 
 def test_binaries_are_kept_until_something_changes(go_project):
-    """A rerun builds nothing; a change of a file that is embedded builds anew."""
+    """A rerun builds nothing; a changed embedded file causes a rebuild."""
     go_project.write("p/data.txt", "one")
     go_project.test(
         "p",
@@ -160,8 +160,8 @@ def test_binaries_are_kept_until_something_changes(go_project):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_no_more_is_compiled_at_once_than_build_jobs_says(go_project, jobs):
-    """Each call of a compiler, linker or vet notes its beginning and its end."""
+def test_build_jobs_limits_concurrent_compilers(go_project, jobs):
+    """At most --build-jobs compilers, linkers and vets run at the same time."""
     calls = go_project.root.parent / "calls"
     tool = go_project.write(
         "noting",
@@ -178,7 +178,7 @@ def test_no_more_is_compiled_at_once_than_build_jobs_says(go_project, jobs):
 
 
 def test_flags_reach_build_and_run(go_project):
-    """-tags changes what is built, -short and words after -- what is run, in either spelling."""
+    """-tags changes the build; -short and words after -- change the run, with one dash or two."""
     go_project.test(
         "p",
         '//go:build extra\npackage p\nimport "testing"\nfunc TestTagged(t *testing.T) {}\n',
@@ -194,8 +194,8 @@ def test_flags_reach_build_and_run(go_project):
     assert "given" in run.out
 
 
-def test_count_runs_each_test_so_often(go_project):
-    """-count is handed on, and every run is an event."""
+def test_count_repeats_each_test(go_project):
+    """-count is passed on, and every repetition has its events."""
     go_project.test("p", PASSING)
     run = go_project.envy_test("--json", "-count=3")
     assert run.out.count('"Action":"run"') == 6
@@ -209,7 +209,7 @@ BENCHMARKS = (
 
 
 def test_benchmarks_run_alone_and_show_their_results(go_project):
-    """-run='^$' -bench=. is no selection that leaves nothing, and what it measured is shown."""
+    """-run='^$' -bench=. is a valid selection, and the measurements are shown."""
     go_project.test("p", BENCHMARKS)
     words = ["-run", "^$", "-bench", ".", "-benchtime=10x"]
     run = go_project.envy_test(*words)
@@ -222,14 +222,14 @@ def test_benchmarks_run_alone_and_show_their_results(go_project):
 
 
 def test_a_benchmark_that_panics_fails(go_project):
-    """No line says that a benchmark ended; one that ends its process has failed all the same."""
+    """A benchmark that ends its process fails, although no line reports a benchmark's end."""
     go_project.test("p", BENCHMARKS.replace("for i := 0", 'panic("oh"); for i := 0'))
     run = go_project.envy_test("--bench=.", code=1)
     assert "panic: oh" in run.out
 
 
-def test_fuzzing_says_how_far_it_is(go_project):
-    """-fuzz runs for as long as it is told, and its lines are shown."""
+def test_fuzzing_shows_its_progress(go_project):
+    """-fuzz runs for as long as -fuzztime says, and its progress is shown."""
     go_project.test(
         "p",
         'package p\nimport "testing"\n'
@@ -238,8 +238,8 @@ def test_fuzzing_says_how_far_it_is(go_project):
     assert "fuzz: elapsed" in go_project.envy_test("-fuzz=FuzzA", "-fuzztime=20x").out
 
 
-def test_tests_that_a_test_runs_and_that_fail_are_its_own_business(go_project):
-    """The summary of the process counts, as with `go test`, and --failed has nothing to run."""
+def test_a_failing_test_that_a_test_runs_does_not_fail_the_package(go_project):
+    """As with `go test`, the summary of the process decides; --failed has nothing to run."""
     go_project.test(
         "p",
         'package p\nimport ("regexp"; "testing")\n'
@@ -257,12 +257,12 @@ def test_tests_that_a_test_runs_and_that_fail_are_its_own_business(go_project):
             ("example.com/m/p", "", "pass"),
         }
     )
-    assert "1 failed inside of tests" in go_project.envy_test().out
+    assert "1 failed inside tests" in go_project.envy_test().out
     assert "nothing failed" in go_project.envy_test("--failed", code=4).err
 
 
-def test_isolate_gives_each_test_its_process(go_project):
-    """With --isolate no test sees what another left in memory."""
+def test_isolate_runs_each_test_in_its_own_process(go_project):
+    """With --isolate, tests share no memory."""
     go_project.test(
         "p",
         'package p\nimport "testing"\nvar n int\nfunc TestA(t *testing.T) { n++ }\n'
@@ -273,7 +273,7 @@ def test_isolate_gives_each_test_its_process(go_project):
 
 
 def test_junit_has_every_case(mixed, tmp_path):
-    """The report is valid, and counts what the summary counts, a build failure among the cases."""
+    """The report is valid and has the numbers of the summary; a build failure is a case."""
     mixed.envy_test("--junit", tmp_path / "report.xml", "./bad", "./fail", "./good", code=3)
     xmlschema.validate(tmp_path / "report.xml", JUNIT_SCHEMA)
     root = ET.parse(tmp_path / "report.xml").getroot()
@@ -284,22 +284,22 @@ def test_junit_has_every_case(mixed, tmp_path):
 
 
 def test_a_saved_run_is_shown_again(mixed, tmp_path):
-    """--load prints what the run printed, and ends as it ended."""
+    """--load prints the same as the run did, and has the same exit code."""
     run = mixed.envy_test(f"--json={tmp_path / 'run.json'}", "./bad", "./fail", code=3)
     again = mixed.envy_test("--load", tmp_path / "run.json", code=3)
     assert again.out.splitlines()[:-1] == run.out.splitlines()[:-1]
 
 
 def test_fail_fast_and_max_fails_stop(go_project):
-    """Nothing starts after the failure that is one too many."""
+    """Nothing starts after the failure that reaches the limit."""
     for name in "abc":
         go_project.test(name, FAILING)
     assert "2 not run" in go_project.envy_test("--fail-fast", code=1).out
     assert "1 not run" in go_project.envy_test("--max-fails", "2", code=1).out
 
 
-def test_slowest_profile_and_coverage_are_told(go_project):
-    """Each of them adds its lines."""
+def test_slowest_profile_and_coverage_are_printed(go_project):
+    """--slowest, --profile and --coverage each add their lines."""
     go_project.write("p/p.go", "package p\nfunc F() int { return 1 }\n")
     go_project.test("p", 'package p\nimport "testing"\nfunc TestA(t *testing.T) { F() }\n')
     run = go_project.envy_test("--slowest", "1", "--profile", "--coverage", "-coverprofile=c.out")
@@ -310,7 +310,7 @@ def test_slowest_profile_and_coverage_are_told(go_project):
 
 
 def test_total_timeout_ends_the_run(go_project):
-    """When the time of all is over, what runs fails and the rest does not run."""
+    """When the total time is over, the running package fails and the rest does not run."""
     go_project.test(
         "a",
         'package a\nimport ("testing"; "time")\n'
@@ -324,7 +324,7 @@ def test_total_timeout_ends_the_run(go_project):
 
 
 def test_legacy_is_go_test(go_project):
-    """--legacy shows what `go test -json` says."""
+    """--legacy shows the events of `go test -json`."""
     go_project.test("p", FAILING)
     run = go_project.envy_test("--legacy", "--json", code=1)
     assert outcomes(run) == {"TestA": "pass", "TestB": "fail", "": "fail"}
@@ -333,24 +333,24 @@ def test_legacy_is_go_test(go_project):
 BAD_INPUT = [
     (["./nowhere"], 4, "no package matches"),
     (["./goood"], 4, "did you mean example.com/m/good"),
-    (["-run", "("], 2, "no regular expression"),
+    (["-run", "("], 2, "not a valid regular expression"),
     (["--run=TestNowhere", "./good"], 4, "leaves no test"),
     (["--jobs", "0"], 2, "jobs"),
-    (["--timeout", "abc"], 2, "no duration"),
+    (["--timeout", "abc"], 2, "not a valid duration"),
     (["-count=x"], 2, "count"),
     (["--filter", "test("], 2, "--filter"),
     (["--partition", "hash:4/3"], 2, "--partition"),
-    (["-o", "x"], 2, "no flag of"),
+    (["-o", "x"], 2, "does not support -o"),
     (["--no-such"], 2, "No such option"),
     (["--load", "damaged.json"], 2, "damaged.json:2"),
     (["--load", "missing.json"], 2, "cannot read"),
     (["--load", "empty.json"], 2, "has no events"),
-    (["--load", "cut.json"], 1, "the saved run ends before its packages do"),
+    (["--load", "cut.json"], 1, "the saved run ends before all packages have ended"),
     (["./good", "good/gone_test.go"], 4, "there is no file good/gone_test.go"),
     (["--json", "--tui", "always"], 2, "--json writes to standard output"),
     (["-coverprofile", "nowhere/c.out", "./good"], 2, "cannot write"),
-    (["-C", "nowhere"], 2, "which is no folder"),
-    (["-cpuprofile", "x", "./good", "./needs"], 2, "-cpuprofile is for one package"),
+    (["-C", "nowhere"], 2, "-C: nowhere is not a folder"),
+    (["-cpuprofile", "x", "./good", "./needs"], 2, "-cpuprofile works with one package only"),
     (["./cycle/a"], 3, "import cycle"),
     (["./needs"], 3, "no required module provides package"),
     (["./excluded"], 3, "build constraints exclude all Go files"),
@@ -380,39 +380,42 @@ def test_bad_input_is_named(go_project, words, code, text):
     assert text in run.out + run.err
 
 
-def test_outside_of_a_module_it_says_so(go_project):
-    """Without a go.mod the message says what is missing."""
+def test_outside_a_module_the_error_names_go_mod(go_project):
+    """Without a go.mod, the message says that it is missing."""
     (go_project.root / "go.mod").unlink()
     run = go_project.envy("test", code=2, trace=False, env={"GOFLAGS": "", "GOPROXY": "off"})
     assert "go.mod" in run.err
 
 
 def test_without_go_the_manifest_line_is_given(project):
-    """No toolchain anywhere: the error says what envy.lua has to say."""
+    """Without any toolchain, the error has the line that envy.lua needs."""
     run = project.envy("test", code=3, trace=False, env={"PATH": "/nowhere"})
     assert 'packages = { "envy.go@r1" }' in run.err
 
 
-def test_what_is_no_go_is_named(go_project, tmp_path):
-    """A program of that name that cannot be run, or does not speak as Go does."""
+def test_a_program_that_is_not_go_is_named(go_project, tmp_path):
+    """A program called go that cannot be run, or is another program, is an error."""
     go_project.go = tmp_path / "programs"
     program = go_project.go / "go"
     program.parent.mkdir()
-    for text, said in (("#!/bin/sh\necho hello\n", "is no Go toolchain"), ("\0", "cannot be run")):
+    for text, said in (
+        ("#!/bin/sh\necho hello\n", "is not a Go toolchain"),
+        ("\0", "cannot be run"),
+    ):
         program.write_text(text)
         program.chmod(0o755)
         assert f"{program} {said}" in go_project.envy_test(code=3).err
 
 
-def test_tests_for_another_system_say_what_could_run_them(go_project):
-    """A binary that this machine cannot run fails, with the flag that names what can."""
+def test_tests_for_another_system_suggest_exec(go_project):
+    """A binary that this machine cannot run fails, and the message names the flag to run it."""
     go_project.test("p", PASSING)
     run = go_project.envy_test(code=1, env={"GOOS": "plan9", "GOARCH": "386"})
-    assert "it is for plan9/386; -exec names what can run it here" in run.out
+    assert "is for plan9/386; -exec names a program that can run it here" in run.out
 
 
 def test_profiles_are_written_where_outputdir_says(go_project):
-    """Relative names are those of the folder of -outputdir, else of the one that envy runs in."""
+    """Relative profile names are relative to -outputdir, or else to the working directory."""
     go_project.test("p", PASSING)
     (go_project.root / "profiles").mkdir()
     names = ("-cpuprofile=cpu.out", "-coverprofile=cover.out")
@@ -423,8 +426,8 @@ def test_profiles_are_written_where_outputdir_says(go_project):
         assert (folder / "cover.out").read_text().startswith("mode: set")
 
 
-def test_what_is_no_packages_fault_is_told_once(go_project):
-    """A compiler that cannot be started is one message, and fails every package."""
+def test_an_error_of_no_package_is_reported_once(go_project):
+    """A compiler that cannot be started fails every package, with one message."""
     go_project.test("p", PASSING)
     go_project.test("q", PASSING)
     run = go_project.envy_test("-toolexec=/nonexistent", "--jobs", "1", code=3)
@@ -455,9 +458,9 @@ def test_the_list_loads_no_view(go_project):
     assert json.loads(run.stdout.splitlines()[-1]) == [0, []]
 
 
-@pytest.mark.skipif(shutil.which("gotestsum") is None, reason="there is no gotestsum here")
+@pytest.mark.skipif(shutil.which("gotestsum") is None, reason="gotestsum is not installed")
 def test_gotestsum_counts_what_the_summary_counts(mixed):
-    """gotestsum reads what --json writes, and agrees on tests, skips, failures and errors."""
+    """gotestsum reads the output of --json, and agrees on tests, skips, failures and errors."""
     mixed.test(
         "skip", 'package p\nimport "testing"\nfunc TestS(t *testing.T) { t.Skip("not here") }\n'
     )
@@ -479,7 +482,7 @@ def test_gotestsum_counts_what_the_summary_counts(mixed):
     )
     assert ours, run.stderr
     passed, failed, skipped, unbuilt = map(int, ours.groups())
-    # A package that was not built is a failure of gotestsum's, and no test of anybody's.
+    # gotestsum counts a package that was not built as a failure, but not as a test.
     assert tuple(map(int, theirs.groups())) == (
         passed + failed + skipped,
         skipped,
@@ -488,7 +491,7 @@ def test_gotestsum_counts_what_the_summary_counts(mixed):
 
 
 def test_the_manifests_go_is_used_and_installed(go_project):
-    """A package named go in envy.lua is the toolchain, though the PATH has none."""
+    """A package named go in envy.lua is the toolchain, even without a Go on PATH."""
     go_project.recipe(
         "local.go@r1",
         f'install = "mkdir bin && ln -s {go_project.go}/go bin/go"\nproducts = {{ go = "bin/go" }}',
@@ -501,8 +504,8 @@ def test_the_manifests_go_is_used_and_installed(go_project):
     assert "local.go@r1" in run.err
 
 
-def test_the_trace_has_the_installation_of_go_too(go_project):
-    """With --trace=file one file tells of the toolchain and of the tests, numbered without gaps."""
+def test_the_trace_contains_the_installation_of_go(go_project):
+    """One trace file has the events of the toolchain and of the tests, numbered without gaps."""
     go_project.recipe(
         "local.go@r1",
         f'install = "mkdir bin && ln -s {go_project.go}/go bin/go"\nproducts = {{ go = "bin/go" }}',
@@ -516,27 +519,27 @@ def test_the_trace_has_the_installation_of_go_too(go_project):
     assert [e["seq"] for e in run.events] == list(range(1, len(run.events) + 1))
 
 
-def test_the_manifest_of_another_folder_counts_there(go_project):
-    """-C takes the project of that folder, its Go among it."""
+def test_c_uses_the_manifest_of_the_folder(go_project):
+    """-C uses the project of that folder, including its Go."""
     go_project.recipe("local.go@r1", 'install = "exit 1"\nproducts = { go = "bin/go" }')
     go_project.packages("local.go@r1")
     go_project.test("p", PASSING)
     elsewhere = go_project.root.parent / "elsewhere"
     elsewhere.mkdir()
     run = go_project.envy_test("-C", go_project.root, code=3, cwd=elsewhere)
-    assert "local.go@r1, the manifest's Go, could not be installed" in run.err
+    assert "cannot install local.go@r1, the manifest's Go" in run.err
 
 
 def test_a_go_that_cannot_be_installed_is_exit_3(go_project):
-    """The set-up failed, and nothing was tested."""
+    """If Go cannot be installed, nothing is tested."""
     go_project.recipe("local.go@r1", 'install = "exit 1"\nproducts = { go = "bin/go" }')
     go_project.packages("local.go@r1")
     go_project.test("p", PASSING)
-    assert "could not be installed" in go_project.envy_test(code=3).err
+    assert "cannot install local.go@r1" in go_project.envy_test(code=3).err
 
 
 def test_the_standard_library_has_the_outcomes_of_go_test(go_project):
-    """Some packages of the standard library, their examples and subtests included."""
+    """Packages of the standard library have equal outcomes, including examples and subtests."""
     packages = ["container/heap", "container/list", "unicode/utf8"]
     run = go_project.envy_test("--json", *packages)
     found = triples(run.out)
@@ -544,8 +547,8 @@ def test_the_standard_library_has_the_outcomes_of_go_test(go_project):
     assert len(found) > 40
 
 
-def test_a_binary_cut_short_is_built_anew(go_project):
-    """What a crash of the machine left of a kept binary is not run."""
+def test_a_truncated_binary_is_rebuilt(go_project):
+    """A kept binary that a crash of the machine truncated is not run."""
     go_project.test("p", PASSING)
     go_project.envy_test()
     kept = next(go_project.cache.rglob("p.test"))
@@ -554,8 +557,8 @@ def test_a_binary_cut_short_is_built_anew(go_project):
     assert kept.stat().st_size > 1_000_000
 
 
-def test_one_base_name_twice_is_no_conflict(go_project):
-    """Packages whose binaries would have one name are built apart, and are two results."""
+def test_equal_base_names_do_not_conflict(go_project):
+    """Packages whose binaries have the same name are built separately and have two results."""
     go_project.test("a/same", PASSING)
     go_project.test("b/same", FAILING)
     run = go_project.envy_test("--json", code=1)

@@ -1,4 +1,4 @@
-"""`envy test` against Go test binaries that do what test binaries should not."""
+"""`envy test` with Go test binaries that misbehave."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def body(*imports):
 
 
 def test_exit_zero_inside_a_test_is_a_failure(go_project):
-    """A test that ends its process with code 0 has failed, and the others are run."""
+    """A test that ends its process with code 0 fails, and the other tests run."""
     go_project.test(
         "p",
         body("syscall")
@@ -31,7 +31,7 @@ def test_exit_zero_inside_a_test_is_a_failure(go_project):
 
 
 def test_os_exit_is_a_failure_with_its_reason(go_project):
-    """os.Exit in a test fails that test, by what the testing package says of it."""
+    """os.Exit in a test fails that test, with the reason that the testing package gives."""
     go_project.test(
         "p",
         body("os") + "func TestA(t *testing.T) { os.Exit(0) }\n" + "func TestB(t *testing.T) {}\n",
@@ -42,7 +42,7 @@ def test_os_exit_is_a_failure_with_its_reason(go_project):
 
 
 def test_a_panic_in_the_third_of_ten_leaves_nine_reported(go_project):
-    """The tests after a panic are run by another process."""
+    """Another process runs the tests after a panic."""
     tests = "".join(
         f"func Test{n}(t *testing.T) {{ {'panic(1)' if n == 3 else ''} }}\n" for n in range(10)
     )
@@ -53,7 +53,7 @@ def test_a_panic_in_the_third_of_ten_leaves_nine_reported(go_project):
 
 
 def test_a_panic_beside_a_parallel_test_fails_only_its_own(go_project):
-    """A parallel test that a panic elsewhere cut short is run again, and told once."""
+    """A parallel test that another test's panic interrupted runs again, and is reported once."""
     go_project.test(
         "p",
         body("time")
@@ -65,8 +65,8 @@ def test_a_panic_beside_a_parallel_test_fails_only_its_own(go_project):
     assert run.out.count('"Action":"run"') == 2
 
 
-def test_a_deadlock_fails_the_test_that_is_in_it(go_project):
-    """The runtime's own verdict of a deadlock is the end of that test only."""
+def test_a_deadlock_fails_the_test_that_caused_it(go_project):
+    """A deadlock that the Go runtime detects fails only the test that is in it."""
     go_project.test(
         "p",
         BASE + "func TestA(t *testing.T) { select {} }\n" + "func TestB(t *testing.T) {}\n",
@@ -76,7 +76,7 @@ def test_a_deadlock_fails_the_test_that_is_in_it(go_project):
 
 
 def test_a_hang_ends_in_time_with_the_goroutines_in_its_log(go_project):
-    """A test over its limit is ended by SIGQUIT, whose dump is its output."""
+    """SIGQUIT ends a test that exceeds its limit; the goroutine dump is part of its output."""
     go_project.test(
         "p",
         body("time")
@@ -90,7 +90,7 @@ def test_a_hang_ends_in_time_with_the_goroutines_in_its_log(go_project):
     assert '"Reason":"timeout"' in run.out
 
 
-def test_a_test_that_ignores_the_question_is_killed(go_project):
+def test_a_test_that_ignores_sigquit_is_killed(go_project):
     """A binary that catches SIGQUIT is killed a moment later."""
     go_project.test(
         "p",
@@ -102,8 +102,8 @@ def test_a_test_that_ignores_the_question_is_killed(go_project):
     assert outcomes(run) == {"TestHang": "fail", "": "fail"}
 
 
-def test_a_child_left_behind_is_ended_and_told(go_project):
-    """What a test leaves running does not hold envy up, and is gone afterwards."""
+def test_a_leftover_child_is_terminated_and_reported(go_project):
+    """A process that a test leaves running does not delay envy, and is terminated."""
     go_project.test(
         "p",
         body("os", "os/exec", "strconv", "syscall")
@@ -125,12 +125,12 @@ def test_a_child_left_behind_is_ended_and_told(go_project):
 
 
 def package_seconds(run):
-    """How long a package took, by its own event."""
+    """The seconds that a package took, from its last event."""
     return next(e["Elapsed"] for e in events_of(run) if e["Action"] == "fail" and "Test" not in e)
 
 
 def gone(pid):
-    """Whether a process has ended; one that nobody has reaped has."""
+    """Whether a process has ended; a zombie has."""
     try:
         with Path(f"/proc/{pid}/stat").open() as file:
             return file.read().rpartition(")")[2].split()[0] in "ZX"
@@ -153,7 +153,7 @@ def gone(pid):
     ids=["stderr", "newline", "forged", "long", "utf8", "escapes", "chdir", "rmdir"],
 )
 def test_strange_output_changes_no_outcome(go_project, statement):
-    """Whatever a passing test writes or does to its folder, it has passed."""
+    """A passing test has passed, whatever it writes or does to its folder."""
     go_project.test(
         "p",
         body("fmt", "os", "strings")
@@ -168,8 +168,8 @@ def test_strange_output_changes_no_outcome(go_project, statement):
     assert "\x1b" not in shown.out
 
 
-def test_a_gigabyte_of_output_is_cut_to_its_ends(go_project):
-    """Of a flood the head and the tail are kept, and the gap is counted."""
+def test_a_gigabyte_of_output_is_reduced_to_its_ends(go_project):
+    """The head and the tail of huge output are kept, with the size of the gap."""
     go_project.test(
         "p",
         body("fmt", "os", "strings")
@@ -188,7 +188,7 @@ def test_a_gigabyte_of_output_is_cut_to_its_ends(go_project):
 
 
 def test_a_package_that_runs_none_of_its_tests_fails(go_project):
-    """Tests that are listed and never reported are a failure of the package."""
+    """A package whose listed tests are never reported fails."""
     go_project.test(
         "p",
         body("os")
@@ -201,7 +201,7 @@ def test_a_package_that_runs_none_of_its_tests_fails(go_project):
 
 @pytest.mark.parametrize("phase", ["build", "run"])
 def test_interrupt_ends_everything_with_a_summary(go_project, phase):
-    """Ctrl-C in either phase ends within three seconds, with 130 and no child left."""
+    """Ctrl-C in either phase ends the run within three seconds, with 130 and no child left."""
     marker = go_project.root / "began"
     if phase == "run":
         statement = (
@@ -234,8 +234,8 @@ def test_interrupt_ends_everything_with_a_summary(go_project, phase):
     assert gone(int(marker.read_text()))
 
 
-def test_a_killed_run_leaves_nothing_that_is_believed(go_project):
-    """After SIGKILL of envy the failed tests of the run before are still known."""
+def test_a_killed_run_keeps_the_previous_record(go_project):
+    """After envy is killed, the failed tests of the previous run are still known."""
     go_project.test("p", BASE + 'func TestA(t *testing.T) { t.Fatal("no") }\n')
     go_project.envy_test(code=1)
     marker = go_project.root / "began"
@@ -256,7 +256,7 @@ def test_a_killed_run_leaves_nothing_that_is_believed(go_project):
 
 
 def test_the_barrier_holds(go_project):
-    """No package runs before the last build has ended, by the events of the trace."""
+    """In the events of the trace, no package runs before the last build has ended."""
     for name in "abc":
         go_project.test(
             name, BASE.replace("package p", f"package {name}") + "func TestX(t *testing.T) {}\n"
@@ -271,5 +271,5 @@ def test_the_barrier_holds(go_project):
     last_build = max(i for i, (name, _) in enumerate(order) if name == "test_build_complete")
     first_run = min(i for i, row in enumerate(order) if row == ("test_phase_start", "run"))
     assert last_build < first_run
-    # Two packages have one base name. A Go before 1.21 is called for each of the four.
+    # Two packages have the same base name. A Go before 1.21 is called once for each of the four.
     assert json.dumps(order).count("test_build_start") in {2, 4}

@@ -1,4 +1,4 @@
-"""The terminal view of `envy test` on a real terminal, with real tests."""
+"""The terminal view of `envy test` on a pseudo-terminal, with real tests."""
 
 import fcntl
 import json
@@ -13,7 +13,7 @@ import time
 import pytest
 from project import envy_command
 
-pytest.importorskip("textual", reason="Textual, of the extra envy[tui], is not there")
+pytest.importorskip("textual", reason="the extra envy[tui] is not installed")
 
 MIXED = (
     'package p\nimport "testing"\nfunc TestGood(t *testing.T) {}\n'
@@ -22,7 +22,7 @@ MIXED = (
 
 
 class Terminal:
-    """A command on a pseudo-terminal."""
+    """A command that runs on a pseudo-terminal."""
 
     def __init__(self, project, *words, controls=False):
         self.primary, secondary = pty.openpty()
@@ -45,7 +45,7 @@ class Terminal:
         self.seen = b""
 
     def read_until(self, text, seconds=60):
-        """Read what is drawn until it has this text; later calls look at what is newer."""
+        """Read the output until it contains this text; later calls read newer output only."""
         ends = time.monotonic() + seconds
         while text not in self.seen:
             ready, _, _ = select.select([self.primary], [], [], max(0, ends - time.monotonic()))
@@ -61,7 +61,7 @@ class Terminal:
         os.write(self.primary, keys)
 
     def code(self):
-        """How it ended, its last words read."""
+        """Read the remaining output, and return the exit code."""
         ends = time.monotonic() + 20
         while time.monotonic() < ends:
             try:
@@ -74,10 +74,10 @@ class Terminal:
 
 
 def test_a_run_is_shown_rerun_and_left(go_project):
-    """The view comes by itself on a terminal; t runs one test again; q ends with the run's code."""
+    """The view opens on a terminal; t reruns one test; q exits with the code of the run."""
     go_project.test("p", MIXED)
     terminal = Terminal(go_project)
-    terminal.read_until(b"done in")  # the header: what is below it may be drawn with it
+    terminal.read_until(b"done in")  # in the header; the lines below may be drawn with it
     terminal.press(b"n")
     terminal.press(b"t")
     terminal.read_until(b"running TestBad")
@@ -87,7 +87,7 @@ def test_a_run_is_shown_rerun_and_left(go_project):
 
 
 def test_leaving_a_run_ends_it(go_project):
-    """q while tests run ends them, with 130."""
+    """q ends running tests, and the exit code is 130."""
     go_project.test(
         "p",
         'package p\nimport ("testing"; "time")\n'
@@ -101,8 +101,8 @@ def test_leaving_a_run_ends_it(go_project):
 
 @pytest.mark.parametrize("words", [[], ["--load", "run.json"]])
 @pytest.mark.parametrize("controls", [True, False])
-def test_a_terminal_that_goes_ends_the_view(go_project, controls, words):
-    """When the window is closed, or the line breaks, nothing is left that works on for nobody."""
+def test_a_closed_terminal_ends_the_view(go_project, controls, words):
+    """When the window is closed or the connection breaks, the process ends."""
     go_project.test("p", MIXED)
     row = {"Action": "pass", "Package": "saved/one", "Elapsed": 0.5}
     go_project.write("run.json", json.dumps(row) + "\n")
@@ -113,7 +113,7 @@ def test_a_terminal_that_goes_ends_the_view(go_project, controls, words):
 
 
 def test_a_saved_run_can_be_looked_at(go_project):
-    """--load on a terminal opens the view."""
+    """--load opens the view on a terminal."""
     rows = [
         {"Action": "start", "Package": "saved/one"},
         {"Action": "pass", "Package": "saved/one", "Elapsed": 0.5},
@@ -126,7 +126,7 @@ def test_a_saved_run_can_be_looked_at(go_project):
 
 
 def test_watch_runs_again_when_a_file_changes(go_project):
-    """A change of a test file is a new run; SIGINT ends the watch."""
+    """A changed test file causes a new run; SIGINT ends the watch."""
     go_project.test("p", MIXED)
     process = go_project.popen("test", "--watch", "--tui", "never", stdout=subprocess.PIPE)
     out = b""

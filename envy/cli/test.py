@@ -1,4 +1,4 @@
-"""`envy test`: build the tests of Go packages in parallel, then run them in order."""
+"""The command `envy test`: build the tests of Go packages in parallel, then run them in order."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _OPTIONAL_VALUES = {"--json": "-", "--list": "."}
 
 
 class TestCommand(EnvyCommand):
-    """Reads Go's own flags, in either spelling, before click reads envy's."""
+    """Parses Go's own flags, with one dash or two, before click parses envy's options."""
 
     __test__ = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Divide the words, and keep Go's in the context."""
+        """Divide the words, and put Go's flags into the context."""
         from envy.testing.drivers.go_flags import split_words
 
         options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
@@ -62,14 +62,14 @@ class TestCommand(EnvyCommand):
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """Seconds, written as Go writes durations."""
+    """Seconds, given as a duration in Go's notation."""
 
     name = "duration"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Read it."""
+        """Parse the duration into seconds."""
         if isinstance(value, float):
             return value
         try:
@@ -90,48 +90,58 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 
 @envy_command(short_help="Build tests in parallel, then run them in order.", cls=TestCommand)
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
-@_option("--run", default="", metavar="RE", help="Run tests that match.")
-@_option("--skip", default="", metavar="RE", help="Leave out tests that match.")
-@_option("--failed", is_flag=True, help="Run what failed in the last run.")
-@_option("--filter", default="", metavar="EXPR", help="package(GLOB), test(GLOB), & | ! ( ).")
+@_option("--run", default="", metavar="RE", help="Run only matching tests.")
+@_option("--skip", default="", metavar="RE", help="Skip matching tests.")
+@_option("--failed", is_flag=True, help="Run the tests that failed in the last run.")
+@_option(
+    "--filter", default="", metavar="EXPR", help="Select by package(GLOB), test(GLOB), & | ! ( )."
+)
 @_option("--partition", default="", metavar="hash:M/N", help="Run part M of N.")
-@_option("--list", "list_matching", metavar="[=RE]", help="Show the tests, run none.")
-@_option("--build-only", is_flag=True, help="Build the tests, run none.")
-@_option("--build-jobs", type=_POSITIVE, metavar="N", help="Compile N things at once (cores).")
+@_option("--list", "list_matching", metavar="[=RE]", help="List the tests without running them.")
+@_option("--build-only", is_flag=True, help="Build the tests without running them.")
+@_option(
+    "--build-jobs", type=_POSITIVE, metavar="N", help="Run N compilers at once (default: cores)."
+)
 @_option("--max-fails", type=_NUMBER, default=0, metavar="N", help="Stop after N failed tests.")
 @_option("--isolate", is_flag=True, help="Give each test a process of its own.")
 @_option(
-    "--timeout", type=_DURATION, default="10m", metavar="D", help="The most a test may take (10m)."
+    "--timeout", type=_DURATION, default="10m", metavar="D", help="Time limit of a test (10m)."
 )
-@_option("--total-timeout", type=_DURATION, default="0", metavar="D", help="The most all may take.")
-@_option("--slow", type=_DURATION, default="0", metavar="D", help="Point out slower tests.")
-@_option("--retries", type=_NUMBER, default=0, metavar="N", help="Run a failed test again.")
+@_option("--total-timeout", type=_DURATION, default="0", metavar="D", help="Time limit of the run.")
+@_option("--slow", type=_DURATION, default="0", metavar="D", help="Report tests that take longer.")
+@_option(
+    "--retries",
+    type=_NUMBER,
+    default=0,
+    metavar="N",
+    help="Run a failed test again, up to N times.",
+)
 @_option("--flaky", type=click.Choice(["pass", "fail"]), default="pass",
-         help="What a test is that passed when run again.")  # fmt: skip
+         help="The result of a test that passes in a retry.")  # fmt: skip
 @_option("--count", type=_POSITIVE, default=1, metavar="N", help="Run each test N times.")
-@_option("--no-cache", is_flag=True, help="Build anew, whatever was kept.")
-@_option("--clean-cache", is_flag=True, help="Remove the kept binaries, and do nothing else.")
-@_option("--stop-on-build-error", is_flag=True, help="Run nothing if a package was not built.")
+@_option("--no-cache", is_flag=True, help="Rebuild the tests; ignore kept binaries.")
+@_option("--clean-cache", is_flag=True, help="Remove the kept binaries and exit.")
+@_option("--stop-on-build-error", is_flag=True, help="Run nothing if a package fails to build.")
 @_option("--tui", type=click.Choice(["auto", "always", "never"]), default="auto",
-         help="Whether to show the terminal view.")  # fmt: skip
-@_option("--json", default="", metavar="[=FILE]", help="Write the events of test2json.")
+         help="When to show the terminal view.")  # fmt: skip
+@_option("--json", default="", metavar="[=FILE]", help="Write events in the format of test2json.")
 @_option("--junit", default="", metavar="FILE", help="Write a JUnit report.")
 @_option("--load", default="", metavar="FILE", help="Show a saved run (--json=FILE).")
 @_option("--show-output", type=click.Choice(["failed", "all", "none"]), default="failed",
-         help="Whose output to show.")  # fmt: skip
+         help="The tests whose output is shown.")  # fmt: skip
 @_option("--slowest", type=_NUMBER, default=0, metavar="N", help="List the N slowest tests.")
-@_option("--profile", is_flag=True, help="Show where time went.")
-@_option("--coverage", is_flag=True, help="Measure what tests cover.")
-@_option("--watch", is_flag=True, help="Run again whenever a file changes.")
-@_option("--legacy", is_flag=True, help="Run `go test -json` as it is.")
+@_option("--profile", is_flag=True, help="Show the time of each phase.")
+@_option("--coverage", is_flag=True, help="Measure test coverage.")
+@_option("--watch", is_flag=True, help="Run again when a file changes.")
+@_option("--legacy", is_flag=True, help="Run plain `go test -json`.")
 def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
     """Build the tests of Go packages in parallel, then run them one package after another.
 
-    PATTERN is ./..., a folder, folder/..., an import path, or a test file; ./... if there is none.
-    Go's own flags are taken as they are (-race -tags=x -run=X -short …) and reach the build, the
-    test binary, or both. Words after -- or -args are handed to the test binary.
+    PATTERN is ./... (the default), a folder, folder/..., an import path, or a test file. Go's own
+    flags (-race -tags=x -run=X -short …) are passed to the build, the test binary, or both.
+    Arguments after -- or -args are passed to the test binary.
 
-    Exit codes: 0 all passed, 1 a test failed, 2 wrong usage, 3 a package was not built, 4 nothing
+    Exit codes: 0 all passed, 1 a test failed, 2 usage error, 3 a package failed to build, 4 nothing
     matched, 130 interrupted.
     """
     context = click.get_current_context()
@@ -174,11 +184,11 @@ def _check(options: TestOptions) -> None:
     if options.list_matching is not None:
         check_pattern(options.list_matching, option="--list")
     if options.load and (options.patterns or options.watch or options.legacy):
-        raise UsageError("--load shows a saved run; it runs no tests")
+        raise UsageError("--load shows a saved run; it cannot run tests")
 
 
 def show_list(place: Workplace) -> int:
-    """Print `package.Test` for each test that would run; nothing is built or run."""
+    """Print `package.Test` for each test that would run, without building anything."""
     from envy.testing.patterns import select_top_level
 
     options = place.options
@@ -197,7 +207,10 @@ def show_list(place: Workplace) -> int:
         for pattern in filter(None, (options.run, options.list_matching)):
             kept = select_top_level(names, run=pattern, skip=options.skip)
             if kept is None:
-                raise UsageError(f"only Go can tell what {pattern!r} matches", hint="--run runs it")
+                raise UsageError(
+                    f"--list cannot evaluate {pattern!r}: only Go can tell what it matches",
+                    hint="use --run to run the tests",
+                )
             names = kept
         for name in names:
             write_line(sys.stdout, f"{package.name}.{name}")
@@ -208,7 +221,7 @@ def show_list(place: Workplace) -> int:
 
 
 def show_saved(settings: Settings, options: TestOptions) -> int:
-    """Show a saved run as if it ran now."""
+    """Show a saved run with the views of a live run."""
     path = Path(options.load)
     if wants_tui(options):
         from envy.cli.test_tui import show_in_tui
@@ -220,14 +233,14 @@ def show_saved(settings: Settings, options: TestOptions) -> int:
 
 
 def wants_tui(options: TestOptions) -> bool:
-    """Whether the terminal view is to be used.
+    """Return whether to use the terminal view.
 
     Raises:
-        UsageError: it is asked for and cannot be.
+        UsageError: It is requested, but cannot be used.
     """
     if options.tui == "always" and options.json == "-":
         raise UsageError("--json writes to standard output, where --tui always draws",
-                         hint="give one of them a file: --json=FILE")  # fmt: skip
+                         hint="write the events to a file: --json=FILE")  # fmt: skip
     if options.tui == "never" or options.json == "-":
         return False
     from importlib.util import find_spec
@@ -236,7 +249,7 @@ def wants_tui(options: TestOptions) -> bool:
     if options.tui == "auto":
         return is_terminal and find_spec("textual") is not None
     if not is_terminal:
-        raise UsageError("--tui always needs a terminal", hint="leave it out, or say --tui never")
+        raise UsageError("--tui always needs a terminal", hint="omit it, or use --tui never")
     if find_spec("textual") is None:
         raise UsageError("--tui always needs Textual", hint="pip install 'envy[tui]'")
     return True

@@ -1,4 +1,4 @@
-"""`envy test --legacy`: the options as `go test` takes them."""
+"""`envy test --legacy`: run `go test -json` with the equivalent options."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from envy.testing.legacy import run_go_test
 
 
 def run_legacy(place: Workplace) -> int:
-    """Run `go test -json` with what of the options it knows.
+    """Run `go test -json` with the options that it supports.
 
     Raises:
-        UsageError: an option that needs envy's own way of running.
+        UsageError: An option is not supported by `go test`.
     """
     options = place.options
     words = _words(options, jobs=place.settings.jobs, fail_fast=place.settings.fail_fast)
@@ -31,7 +31,7 @@ def run_legacy(place: Workplace) -> int:
 
 
 class _Children:
-    """What a signal cancels: the one child."""
+    """The one child, which a signal can cancel."""
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
@@ -41,7 +41,7 @@ class _Children:
         self._place.children.terminate_all()
 
     def describe_waits(self) -> list[str]:
-        """The one child, while it runs."""
+        """Return the command of the child while it runs."""
         return [child.command for child in self._place.children.running()]
 
 
@@ -59,7 +59,7 @@ def _words(options: TestOptions, *, jobs: int | None, fail_fast: bool) -> list[s
         ("--watch", options.watch),
     ):
         if given:
-            raise UsageError(f"{name} and --legacy exclude each other")
+            raise UsageError(f"{name} cannot be used with --legacy")
     words = [f"-{name}" if value is None else f"-{name}={value}"
              for name, value in options.go_flags if name != "C"]  # fmt: skip
     words.append(f"-p={jobs or 1}")

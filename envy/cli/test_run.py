@@ -1,4 +1,4 @@
-"""One session of `envy test`, built from the command's options and run to its end."""
+"""Running one session of `envy test` from the options of the command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from envy.testing.session import SessionResult, SessionSettings, TestSession, Vi
 
 
 def run_once(place: Workplace) -> SessionResult:
-    """One session from the patterns to the summary."""
+    """Run one session with the views and the selection of the command's options."""
     settings = session_settings(place)
     return run_session(place, settings, make_views(place.settings, place.options))
 
@@ -33,7 +33,7 @@ def run_session(
     toolchain: GoToolchain | None = None,
     on_session: Callable[[TestSession], None] | None = None,
 ) -> SessionResult:
-    """One session with these views, of the command's patterns unless others are given."""
+    """Run one session with these views, for the command's patterns unless others are given."""
     flags = make_flags(place.options, place.directory)
     toolchain = toolchain or make_toolchain(place)
     check_writable(flags.profile_path(place.directory))

@@ -1,4 +1,4 @@
-"""From the options of `envy test` to its collaborators: toolchain, driver, views, session."""
+"""Creating the toolchain, driver, views and settings of `envy test` from its options."""
 
 from __future__ import annotations
 
@@ -36,13 +36,12 @@ from envy.testing.results import LastRun
 from envy.testing.selection import Selector, parse_filter, parse_partition
 from envy.testing.session import SessionSettings, View
 from envy.testing.views.json import JsonView
-from envy.testing.views.junit import JunitView
 from envy.testing.views.plain import PlainView, ShowOutput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestOptions:
-    """The options of `envy test`, checked, durations in seconds."""
+    """The checked options of `envy test`; durations are in seconds."""
 
     patterns: tuple[str, ...] = ()
     run: str = ""
@@ -81,13 +80,13 @@ class TestOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workplace:
-    """What every run of one command shares."""
+    """The objects that all runs of one command share."""
 
     settings: Settings
     options: TestOptions
     directory: Path
     events: EventBus
-    traces: EventBus  # of `events` and of the session that installs a toolchain
+    traces: EventBus  # writes the events of tests, and of the session that installs a toolchain
     children: Children
     control: Control
     environment: Mapping[str, str]
@@ -97,7 +96,7 @@ class Workplace:
 
 @contextlib.contextmanager
 def open_workplace(settings: Settings, options: TestOptions) -> Iterator[Workplace]:
-    """Signals, traces and the cache, for as long as the command works."""
+    """Set up signals, traces and the cache for the duration of the command."""
     directory = _directory(options)
     streams = Streams(output=sys.stdout, errors=sys.stderr)
     console, *writers = make_listeners(settings, is_terminal=False, streams=streams)
@@ -128,7 +127,7 @@ def _directory(options: TestOptions) -> Path:
     named = next((value for name, value in options.go_flags if name == "C" and value), ".")
     directory = Path(named).absolute()
     if not directory.is_dir():
-        raise UsageError(f"-C names {named}, which is no folder")
+        raise UsageError(f"-C: {named} is not a folder")
     return directory
 
 
@@ -136,9 +135,9 @@ def _directory(options: TestOptions) -> Path:
 
 
 def go_of_project(place: Workplace) -> tuple[Path, dict[str, str]] | None:
-    """The `go` of the manifest and what it exports, installed if it is missing.
+    """Return the `go` of the manifest and its exported variables; install it if it is missing.
 
-    None when there is no manifest, or it lists no Go.
+    None if there is no manifest, or it lists no Go.
     """
     settings = place.settings
     try:
@@ -168,19 +167,22 @@ def go_of_project(place: Workplace) -> tuple[Path, dict[str, str]] | None:
             raise engine.cancellation
         if result.failures:
             print_failures(result.failures)
-            raise NoToolchain(f"{key}, the manifest's Go, could not be installed")
+            raise NoToolchain(f"cannot install {key}, the manifest's Go")
         recipe = engine.recipes[key]
         if "go" not in recipe.work.products:
-            raise EnvyError(f"{key} provides no product `go`", hint="its recipe has to")
+            raise EnvyError(
+                f"{key} does not provide the product `go`",
+                hint="add it to its recipe's `products`",
+            )
         exports = exported_environment([recipe], dict(session.services.environment))
         return Path(recipe.work.products["go"]), dict(exports)
 
 
 def make_toolchain(place: Workplace) -> GoToolchain:
-    """The manifest's Go, else the one on PATH.
+    """Return the manifest's Go, or else the Go on PATH.
 
     Raises:
-        NoToolchain: there is neither.
+        NoToolchain: There is neither.
     """
     found = go_of_project(place)
     program, exports = found or (find_go(place.environment), {})
@@ -193,7 +195,7 @@ def make_toolchain(place: Workplace) -> GoToolchain:
 
 
 def make_flags(options: TestOptions, directory: Path) -> GoFlags:
-    """Go's flags, routed."""
+    """Return Go's flags, sorted by where they go."""
     flags = GoFlags(arguments=options.arguments)
     for name, value in options.go_flags:
         flags.take(name, value, where=directory)
@@ -203,9 +205,9 @@ def make_flags(options: TestOptions, directory: Path) -> GoFlags:
 
 
 def make_driver(
-    place: Workplace, toolchain: GoToolchain, flags: GoFlags, scratch: Path, *, keep: bool = False
+    place: Workplace, toolchain: GoToolchain, flags: GoFlags, scratch: Path
 ) -> GoDriver:
-    """The Go driver for one run. With `keep`, binaries are used even under --no-cache."""
+    """Return the Go driver for one run."""
     options = place.options
     return GoDriver(
         toolchain,
@@ -215,12 +217,12 @@ def make_driver(
         scratch=scratch,
         build_jobs=options.build_jobs or available_cores(),
         count=options.count,
-        rebuild=options.no_cache and not keep,
+        rebuild=options.no_cache,
     )
 
 
 def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
-    """How tests are run."""
+    """Return the settings for running tests."""
     return RunSettings(
         timeout=options.timeout,
         total_timeout=options.total_timeout,
@@ -233,7 +235,7 @@ def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
 
 
 def session_settings(place: Workplace, *, selector: Selector | None = None) -> SessionSettings:
-    """What a session is to do."""
+    """Return the settings of a session."""
     options = place.options
     return SessionSettings(
         selector=selector or make_selector(options, place.last_run),
@@ -245,15 +247,15 @@ def session_settings(place: Workplace, *, selector: Selector | None = None) -> S
 
 
 def make_selector(options: TestOptions, last_run: LastRun) -> Selector:
-    """What narrows down the tests.
+    """Return the selector for the options.
 
     Raises:
-        NothingMatched: --failed, and nothing failed.
+        NothingMatched: --failed is given, but nothing failed in the last run.
     """
     failed = last_run.failed() if options.failed else None
     if options.failed and not failed:
         known = "nothing failed in the last run" if failed is not None else "there is no last run"
-        raise NothingMatched(f"--failed: {known}", hint="leave out --failed to run all tests")
+        raise NothingMatched(f"--failed: {known}", hint="omit --failed to run all tests")
     return Selector(
         run=options.run,
         skip=options.skip,
@@ -267,13 +269,15 @@ def make_selector(options: TestOptions, last_run: LastRun) -> Selector:
 
 
 def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) -> list[View]:
-    """Whoever shows or writes down a run."""
+    """Create the views that show or record a run."""
     views: list[View] = []
     to_stdout = options.json == "-"
     if options.json:
         stream = sys.stdout if to_stdout else _opened(options.json)
         views.append(JsonView(stream, closes=not to_stdout))
     if options.junit:
+        from envy.testing.views.junit import JunitView
+
         check_writable(Path(options.junit))
         views.append(JunitView(Path(options.junit)))
     if plain:
@@ -298,10 +302,10 @@ def _plain_view(settings: Settings, options: TestOptions, *, to_stdout: bool) ->
 
 
 def check_writable(path: Path | None) -> None:
-    """See that a file can be written, now and not when everything has run.
+    """Check that a file can be written before the run, rather than at its end.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: It cannot be written.
     """
     if path is not None:
         _opened(path).close()
@@ -315,10 +319,10 @@ def _opened(name: str | Path) -> TextIO:
 
 
 def patterns_of(words: Sequence[str]) -> list[str]:
-    """The patterns for `go list`: a file of Go means its package's folder; nothing means all.
+    """Return the patterns for `go list`: a test file means its folder; no pattern means all.
 
     Raises:
-        NothingMatched: a file that is not there.
+        NothingMatched: A file does not exist.
     """
     found = []
     for word in words:

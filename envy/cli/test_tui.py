@@ -1,4 +1,4 @@
-"""`envy test` in the terminal view: sessions in a thread, the application in the main one."""
+"""`envy test` in the terminal view: sessions in threads, the application in the main thread."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from envy.testing.views.tui.view import QueueView, clearing
 
 
 def run_in_tui(place: Workplace) -> int:
-    """Run the tests, and again whatever is asked for, until the user leaves."""
-    # Installing one handles signals, which only the main thread may.
+    """Run the tests, and rerun what the user requests, until the user leaves."""
+    # Installing a toolchain handles signals, which only the main thread may do.
     runs = _Runs(place, make_toolchain(place))
     app = TestApp(runs)
     runs.app = app
@@ -42,7 +42,7 @@ def run_in_tui(place: Workplace) -> int:
 
 
 def show_in_tui(path: Path) -> int:
-    """Look at a saved run."""
+    """Show a saved run."""
     from envy.testing.replay import replay
 
     app = TestApp(_Nothing())
@@ -52,21 +52,21 @@ def show_in_tui(path: Path) -> int:
 
 
 class _Nothing:
-    """A saved run cannot be run."""
+    """The controller of a saved run, which cannot start anything."""
 
     def start(self, *, failed: bool = False, package: str = "", test: str = "") -> bool:
         del failed, package, test
         return False
 
     def stop(self) -> None:
-        """Nothing runs."""
+        """Do nothing: nothing is running."""
 
     def is_running(self) -> bool:
         return False
 
 
 class _Runs:
-    """One session after another, each in a thread, with children of its own."""
+    """Runs one session after another, each in its own thread with its own children."""
 
     def __init__(self, place: Workplace, toolchain: GoToolchain) -> None:
         self._place = place
@@ -102,14 +102,14 @@ class _Runs:
         self._stopped = True
         session = self._session
         if session is not None:
-            # Ending children takes a moment, in which keys are to be answered.
+            # Terminating children takes a moment; keys must work in the meantime.
             threading.Thread(target=session.cancel, args=(Cancelled("stopped"),)).start()
 
     def is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
     def wait(self) -> None:
-        """Until the session has ended."""
+        """Wait until the session has ended."""
         if self._thread is not None:
             self._thread.join()
 

@@ -1,4 +1,4 @@
-"""`envy test --watch`: run, wait until a file changes, run again, until the user ends it."""
+"""`envy test --watch`: run, wait until a file changes, and run again, until the user interrupts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from envy.testing.watching import Watcher
 
 
 class _Wait:
-    """What a signal cancels between two runs."""
+    """The wait between two runs, which a signal can cancel."""
 
     def __init__(self, watcher: Watcher) -> None:
         self.cancelled = False
@@ -27,12 +27,12 @@ class _Wait:
         self._watcher.stop()
 
     def describe_waits(self) -> list[str]:
-        """Nothing is at work."""
+        """Return no lines: no program is running."""
         return []
 
 
 def watch(place: Workplace, run_once: Callable[[Workplace], SessionResult]) -> int:
-    """Run again and again; returns when the user ends it."""
+    """Run whenever a file changes; return when the user interrupts."""
     watcher = Watcher(place.directory)
     try:
         while True:
@@ -46,7 +46,7 @@ def watch(place: Workplace, run_once: Callable[[Workplace], SessionResult]) -> i
                     write_line(sys.stderr, line)
             waiting = _Wait(watcher)
             place.control.attend(waiting)
-            write_line(sys.stderr, "waiting for a change; Ctrl-C ends")
+            write_line(sys.stderr, "waiting for a change; press Ctrl-C to exit")
             if waiting.cancelled or not watcher.wait():
                 return CANCELLED
     finally:

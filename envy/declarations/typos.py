@@ -1,40 +1,40 @@
-"""Globals that look like a field and are none: a misspelt `instal` would otherwise do nothing.
+"""Globals that are probably misspelt fields: `instal` would otherwise be ignored in silence.
 
-Owns how near is too near. A global is not wrong by itself, so this warns and never raises.
+Owns how similar a name must be to a field. A global is not wrong by itself, so nothing here raises.
 """
 
 from collections.abc import Collection, Iterator, Mapping
 
-NEAR = 2
+_CHANGES = 2  # the most letters that are added, removed or replaced; a swap is two
+# Three of four letters in order: one replaced letter, or two swapped ones, in a word of four.
+_SIMILARITY = 0.75
 
 
 def misspelt(values: Mapping[str, object], known: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Each global that is no field and the field it was probably meant to be."""
-    unknown = [name for name in values if name not in known]
-    for name in sorted(unknown):
-        # A field that is there is not also meant by something else.
-        candidates = (field for field in known if field not in values)
-        near = ((distance(name, field), field) for field in candidates if _may_be_near(name, field))
-        best = min(near, default=(NEAR + 1, ""))
-        # Two changes make any short word of any other.
-        if best[0] <= NEAR and best[0] * 2 < len(name):
-            yield name, best[1]
+    """Yield each global that is not a field, with the field that its author probably meant."""
+    # The author of a field that is present does not also mean it by another name.
+    absent = sorted(field for field in known if field not in values)
+    for name in sorted(name for name in values if name not in known):
+        # Two changes turn any short word into any other.
+        most = min(_CHANGES, len(name) // 2)
+        candidates = [field for field in absent if abs(len(field) - len(name)) <= most]
+        if candidates:
+            # Most files have only known globals, and difflib is not free to import.
+            from difflib import get_close_matches
+
+            for field in get_close_matches(name, candidates, n=1, cutoff=_SIMILARITY):
+                if _changes(name, field) <= most:
+                    yield name, field
 
 
-def _may_be_near(name: str, field: str) -> bool:
-    """Cheap, and true for every pair that is near: most names share too few letters."""
-    return abs(len(name) - len(field)) <= NEAR and len(set(name) ^ set(field)) <= 2 * NEAR
+def _changes(name: str, field: str) -> int:
+    """How many letters are added, removed or replaced between two words."""
+    from difflib import SequenceMatcher
 
-
-def distance(one: str, other: str) -> int:
-    """How many letters must be added, dropped, replaced or swapped with a neighbour."""
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, start=1):
-        oldest, before, row = before, row, [i]
-        for j, wanted in enumerate(other, start=1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
-                cost = min(cost, oldest[j - 2] + 1)
-            row.append(cost)
-    return row[-1]
+    return sum(
+        max(end - start, other_end - other_start)
+        for tag, start, end, other_start, other_end in SequenceMatcher(
+            None, name, field
+        ).get_opcodes()
+        if tag != "equal"
+    )

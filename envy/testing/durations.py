@@ -11,10 +11,10 @@ _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
 def parse_duration(text: str, *, option: str) -> float:
-    """The seconds that a text means; 0 needs no unit.
+    """Return the seconds that a text means; 0 needs no unit.
 
     Raises:
-        UsageError: it is no duration.
+        UsageError: The text is not a valid duration.
     """
     word = text.strip()
     if word in {"0", "+0"}:
@@ -22,13 +22,13 @@ def parse_duration(text: str, *, option: str) -> float:
     parts = list(_PART.finditer(word.removeprefix("+")))
     if not parts or "".join(part.group() for part in parts) != word.removeprefix("+"):
         raise UsageError(
-            f"{option} is {text!r}, which is no duration", hint="such as 30s, 2m, 1h30m or 250ms"
+            f"{option}: {text!r} is not a valid duration", hint="such as 30s, 2m, 1h30m or 250ms"
         )
     return sum(float(part[1]) * _UNITS[part[2]] for part in parts)
 
 
 def go_duration(seconds: float) -> str:
-    """A duration for a reader, the way Go's tools write one: `2s`, `1m30s`, `250ms`."""
+    """Return a duration as Go's tools write it: `2s`, `1m30s`, `250ms`."""
     if 0 < seconds < 1:
         return f"{seconds * 1000:.4g}ms"
     minutes, rest = divmod(seconds, 60)

@@ -1,7 +1,7 @@
-"""What happens in a test run, in the form of Go's test2json: plain data, one JSON object an event.
+"""The events of a test run in the format of Go's test2json: plain data, one JSON object per event.
 
-Drivers make these, and everything after them (views, recorder, saved runs) knows nothing else. The
-fields of our own stand beside Go's, so that Go's tools can read a saved run.
+Drivers emit them; views, the recorder and saved runs know nothing else. envy's own fields are added
+to Go's, so that Go's tools can read a saved run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ENDINGS = frozenset({"pass", "fail", "skip"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamEvent:
-    """One event. `package` is empty only in the events of a build, which have `import_path`."""
+    """One event. `package` is empty only in build events, which have `import_path`."""
 
     action: str
     time: float = 0.0
@@ -41,7 +41,7 @@ class StreamEvent:
 
     @property
     def top_level(self) -> str:
-        """The test that a subtest belongs to; "" for an event of the package."""
+        """The top-level test that a test or subtest belongs to; "" for an event of the package."""
         return self.test.partition("/")[0]
 
 
@@ -67,7 +67,7 @@ _TEXTS = frozenset(_NAMES) - {"elapsed", "cached", "attempt"}
 
 
 def as_json(event: StreamEvent) -> str:
-    """The event as one line of JSON, without its newline."""
+    """Return the event as one line of JSON, without a newline."""
     row: dict[str, Any] = {}
     if event.time:
         moment = datetime.fromtimestamp(event.time, tz=UTC)
@@ -86,17 +86,17 @@ class DamagedRun(EnvyError):
 
 
 def parse_event(line: str, *, where: str) -> StreamEvent:
-    """Read one line of a saved run, or of `go test -json`.
+    """Parse one line of a saved run, or of `go test -json`.
 
     Raises:
-        DamagedRun: it is no event.
+        DamagedRun: The line is not a valid event.
     """
     try:
         row = json.loads(line)
     except ValueError as error:
         raise DamagedRun(
             f"{where}: not a line of JSON: {line[:80]!r}",
-            hint="a saved run is what `envy test --json=FILE` or `go test -json` wrote",
+            hint="a saved run is a file written by `envy test --json=FILE` or `go test -json`",
         ) from error
     if not isinstance(row, dict) or not isinstance(row.get("Action"), str):
         raise DamagedRun(f"{where}: an event without an Action: {line[:80]!r}")
@@ -125,7 +125,7 @@ def _fits(field: str, value: Any) -> bool:
 
 def _moment(text: Any, *, where: str) -> float:
     try:
-        # Go writes nanoseconds, and a zone where it is not UTC.
+        # Go writes nanoseconds, and a time zone unless it is UTC.
         return datetime.fromisoformat(text).timestamp()
     except (TypeError, ValueError) as error:
         raise DamagedRun(f"{where}: Time cannot be {text!r}") from error

@@ -1,4 +1,4 @@
-"""The beginning and the end of a text that may be longer than anybody wants to keep."""
+"""The beginning and the end of a text that may be too long to keep."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 class Excerpt:
-    """Takes a text piece by piece, and keeps about `limit` characters of it, half from each end."""
+    """Collects a text piece by piece; keeps about `limit` characters, half from each end."""
 
     __slots__ = ("_half", "_head", "_left_out", "_room", "_tail", "_tail_size")
 
@@ -20,7 +20,7 @@ class Excerpt:
         self._left_out = 0
 
     def add(self, piece: str) -> None:
-        """The text goes on so."""
+        """Append a piece of text."""
         if self._room > 0 and len(piece) <= self._half:
             self._head.append(piece)
             self._room -= len(piece)
@@ -29,12 +29,12 @@ class Excerpt:
         self._tail.append(piece)
         self._tail_size += len(piece)
         while self._tail_size - len(self._tail[0]) > self._half:
-            gone = self._tail.popleft()
-            self._tail_size -= len(gone)
-            self._left_out += len(gone)
+            dropped = self._tail.popleft()
+            self._tail_size -= len(dropped)
+            self._left_out += len(dropped)
 
     def __iter__(self) -> Iterator[str]:
-        """The pieces that are kept, with a line in the place of the others."""
+        """Yield the pieces that were kept, with a line in place of the others."""
         yield from self._head
         if self._left_out:
             yield f"\n... envy left out {self._left_out} characters of output ...\n"

@@ -1,4 +1,4 @@
-"""Test packages, and the calls that build them, as kinds of node of the coordination core."""
+"""The two kinds of node that a test session schedules: test packages, and calls that build them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from envy.events import EventBus
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool
 from envy.testing.events import StreamEvent
-from envy.testing.package import Driver, PackageRun, TestPhase, Verdict
+from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPhase
 
 
 class RunControl(Protocol):
-    """What a package at work asks its session, and reports to it."""
+    """The part of a session that its packages use."""
 
     def may_run(self) -> bool:
         """Return whether another package may start its tests."""
@@ -29,7 +29,7 @@ class RunControl(Protocol):
 
 
 class _Kind:
-    """What both kinds have in common: failures, and events that nobody needs."""
+    """The part that both kinds share: one pool, failures, and hooks that do nothing."""
 
     def __init__(self, bus: EventBus, driver: Driver, pool: Pool[Coordination]) -> None:
         self._bus = bus
@@ -37,40 +37,40 @@ class _Kind:
         self._pool = pool
 
     def pool(self, node: Coordination, phase: int) -> Pool[Coordination]:
-        """The one pool."""
+        """Return the pool of this kind."""
         del node, phase
         return self._pool
 
     def rest(self, node: Coordination) -> None:
-        """Nothing is held."""
+        """Do nothing: a resting node holds no resources."""
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
-        """Mistakes of the user's are theirs; anything else is a bug and shows where."""
+        """Return a user's error as it is; anything else is a bug, reported with its traceback."""
         del node, phase
         return wrap_unknown_error(error)
 
     def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:
-        """A package whose build went wrong as a whole."""
+        """Return the failure of the build for a package that depends on it."""
         del node, phase
         assert dependency.failure is not None
         return dependency.failure
 
     def note(self, what: str, node: Coordination, **facts: Any) -> None:
-        """The core's own changes are not told; phases and builds are."""
+        """Do nothing: phases and builds have events of their own."""
 
 
 class BatchKind(_Kind):
-    """One call of a compiler, for some packages."""
+    """One call of the compiler, for a batch of packages."""
 
     last_phase = 0
 
     def skips(self, node: Coordination, phase: int) -> bool:
-        """Never."""
+        """Return False: a batch has only one phase."""
         del node, phase
         return False
 
     def run(self, node: Coordination, phase: int) -> None:
-        """Build."""
+        """Build the batch."""
         del phase
         names = " ".join(run.package.name for run in node.subject)
         started = time.monotonic()
@@ -85,7 +85,7 @@ class BatchKind(_Kind):
 
 
 class PackageKind(_Kind):
-    """A test package, from its key to its report."""
+    """A test package, from computing its key to its report."""
 
     last_phase = int(TestPhase.REPORT)
 
@@ -96,14 +96,14 @@ class PackageKind(_Kind):
         self._session = session
 
     def skips(self, node: Coordination, phase: int) -> bool:
-        """Discovery and toolchain were there before the node; a build is a gate."""
+        """Return whether a phase has no work: discovery is over, and a build is a gate."""
         run: PackageRun = node.subject
         if phase in {TestPhase.DISCOVER, TestPhase.TOOLCHAIN, TestPhase.BUILD}:
             return True
         return phase == TestPhase.RUN and (run.binary is None or not run.package.has_tests)
 
     def run(self, node: Coordination, phase: int) -> None:
-        """One phase, between its events."""
+        """Run one phase, and emit its start and its end."""
         run: PackageRun = node.subject
         step = TestPhase(phase)
         name = run.package.name
@@ -126,21 +126,21 @@ class PackageKind(_Kind):
         )
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
-        """A package that cannot go on does not hold up the others."""
+        """Let the packages after a failed one continue."""
         if phase >= TestPhase.RUN and not isinstance(error, Cancelled):
             self._session.package_ended(node.subject)
         return super().failed(node, phase, error)
 
     def _report(self, run: PackageRun) -> None:
-        """The end of a package that had nothing to run, and of every package's turn."""
+        """End the package; emit the events of a package that had nothing to run."""
         emit = self._session.emit_for(run)
         name, now = run.package.name, time.time()
         if run.failed_build:
-            run.verdict = Verdict.BUILD_FAILED
+            run.verdict = PackageVerdict.BUILD_FAILED
             line = f"FAIL\t{name} [build failed]\n"
             _tell_end(emit, name, now, line, "fail", failed_build=run.failed_build)
         elif not run.package.has_tests:
-            run.verdict = Verdict.NO_TESTS
+            run.verdict = PackageVerdict.NO_TESTS
             _tell_end(emit, name, now, f"?   \t{name}\t[no test files]\n", "skip")
         self._session.package_ended(run)
 

@@ -1,4 +1,4 @@
-"""`go test -json` as it is: building and running interleaved, its events handed to our views."""
+"""Plain `go test -json`: Go interleaves building and running, and its events go to envy's views."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from envy.testing.session import SessionResult, View
 def run_go_test(
     toolchain: GoToolchain, words: Sequence[str], views: Sequence[View]
 ) -> SessionResult:
-    """Run `go test -json WORDS` to its end."""
+    """Run `go test -json WORDS` and show its events."""
     recorder = Recorder()
     lines = _Lines(recorder, views)
     started = time.monotonic()
@@ -40,7 +40,7 @@ def run_go_test(
         if completed.exit_code and not any(
             tally.outcome == "fail" for tally in recorder.packages.values()
         ):
-            result.stopped = f"go test ended with {completed.exit_code}"
+            result.stopped = f"go test exited with code {completed.exit_code}"
     lines.close()
     result.runs = runs_of(recorder)
     result.seconds = time.monotonic() - started
@@ -50,7 +50,7 @@ def run_go_test(
 
 
 class _Lines:
-    """Whole lines of both streams: events of stdout, and what Go says on stderr."""
+    """Splits both streams into lines: events from stdout, Go's own messages from stderr."""
 
     def __init__(self, recorder: Recorder, views: Sequence[View]) -> None:
         self._recorder = recorder

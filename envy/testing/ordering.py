@@ -1,8 +1,8 @@
-"""Events of packages that run side by side, handed on as if they had run one after another.
+"""Events of packages that run in parallel, passed on as if the packages had run one by one.
 
 Guarantees
-  The first package that has not finished streams; events of later ones are held back until it is
-  their turn. What is handed on is the same however many run at once, times apart.
+  The first unfinished package streams; events of later packages are kept until their turn comes.
+  Apart from times, the sequence of events does not depend on the number of jobs.
   `sink` is called by one thread at a time.
 """
 
@@ -16,7 +16,7 @@ from envy.testing.events import StreamEvent
 
 
 class Ordering:
-    """For so many packages, in order."""
+    """Orders the events of `count` packages."""
 
     def __init__(self, count: int, sink: Callable[[StreamEvent], None]) -> None:
         self._sink = sink
@@ -26,7 +26,7 @@ class Ordering:
         self._turn = 0
 
     def emit(self, position: int, event: StreamEvent) -> None:
-        """Take an event of the package at this position."""
+        """Pass on or keep an event of the package at this position."""
         with self._lock:
             if position == self._turn:
                 self._sink(event)
@@ -34,7 +34,7 @@ class Ordering:
                 self._held[position].append(event)
 
     def finish(self, position: int) -> None:
-        """Nothing more comes from this package."""
+        """Note that this package emits no more events."""
         with self._lock:
             self._finished[position] = True
             while self._turn < len(self._finished) and self._finished[self._turn]:
@@ -43,7 +43,7 @@ class Ordering:
                     self._hand_on(self._held[self._turn])
 
     def finish_all(self) -> None:
-        """The session is over: hand on what is there of packages that did not finish."""
+        """End the session: pass on the events of packages that did not finish."""
         with self._lock:
             for held in self._held:
                 self._hand_on(held)

@@ -1,4 +1,4 @@
-"""Test packages and what becomes of them: plain data, shared by drivers, session and views."""
+"""Test packages, their runs and the protocol of drivers: shared by drivers, session and views."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Emit = Callable[[StreamEvent], None]
 
 
 class TestPhase(IntEnum):
-    """What a test package goes through, as a node of the coordination core."""
+    """The phases of a test package, which is a node of the scheduler."""
 
     __test__: ClassVar[bool] = False
 
@@ -28,13 +28,13 @@ class TestPhase(IntEnum):
 
     @property
     def label(self) -> str:
-        """The name in events."""
+        """The name of the phase in events."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestPackage:
-    """A directory with tests, as a driver found it. `detail` is the driver's own."""
+    """A directory with tests, as a driver found it. Only the driver reads `detail`."""
 
     __test__: ClassVar[bool] = False
 
@@ -42,17 +42,17 @@ class TestPackage:
     directory: Path
     driver: str
     tests: tuple[str, ...] = ()  # top-level tests, in the order in which they run
-    has_tests: bool = True  # False: there are no test files at all
+    has_tests: bool = True  # False if there are no test files at all
     detail: Any = None
 
 
 class NothingMatched(EnvyError):
-    """Patterns, or a selection, that leave nothing to run."""
+    """The patterns or the selection leave nothing to run."""
 
     exit_code = 4
 
 
-class Verdict(Enum):
+class PackageVerdict(Enum):
     """How a package ended."""
 
     PASSED = "passed"
@@ -64,9 +64,9 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What of a package is to be run.
+    """The tests of a package that are to run.
 
-    `names` are top-level tests, None meaning all that `run` and `skip` leave; both of these are
+    `names` are top-level tests; None means all that `run` and `skip` select. `run` and `skip` are
     Go's slash-separated regular expressions.
     """
 
@@ -77,22 +77,22 @@ class Selection:
 
 @dataclass(slots=True, kw_only=True)
 class PackageRun:
-    """One package on its way through a session; changed by its worker only."""
+    """One package in a session; only its worker changes it."""
 
     package: TestPackage
     key: str = ""
     binary: Path | None = None
-    kept: bool = False  # the binary was there already
+    kept: bool = False  # the binary is from an earlier run
     build_events: list[StreamEvent] = field(default_factory=list)
     failed_build: str = ""
-    verdict: Verdict = Verdict.NOT_RUN
+    verdict: PackageVerdict = PackageVerdict.NOT_RUN
     selection: Selection = field(default_factory=Selection)
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """How tests are run, whatever the driver. Durations are seconds; 0 is no limit."""
+    """How any driver runs tests. Durations are seconds; 0 means no limit."""
 
     timeout: float = 600.0
     total_timeout: float = 0.0
@@ -104,41 +104,45 @@ class RunSettings:
 
 
 class Driver(Protocol):
-    """A sort of tests. Called by workers, under no lock; it waits only in `released()`."""
+    """Finds, builds and runs one kind of tests.
+
+    Workers call a driver without holding a lock; a driver waits only inside `released()`.
+    """
 
     name: str
-    ends_at: float | None  # when the session's time is over, by time.monotonic
-    on_built: Callable[[int], None] | None  # told how many of a batch are built already
+    ends_at: float | None  # the session's deadline, by time.monotonic
+    on_built: Callable[[int], None] | None  # receives the number of packages built so far
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
-        """The packages that the patterns mean, by name.
+        """Return the packages that the patterns match, by name.
 
         Raises:
-            UsageError: a pattern cannot be; NothingMatched: there is nothing at all.
+            UsageError: A pattern is not valid.
+            NothingMatched: No package matches.
         """
 
     def build_key(self, run: PackageRun) -> str:
-        """What identifies the binary of this package."""
+        """Return the key that identifies the binary of this package."""
 
     def batches(self, runs: Sequence[PackageRun]) -> list[list[PackageRun]]:
-        """Divide what has to be built into calls of the compiler."""
+        """Divide the packages that have to be built into calls of the compiler."""
 
     def build(self, batch: Sequence[PackageRun]) -> None:
-        """Build a batch; sets `binary`, or `build_events` and `failed_build`, of each."""
+        """Build a batch; set `binary`, or `build_events` and `failed_build`, of each package."""
 
     def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
-        """The top-level tests that a selection leaves, in their order."""
+        """Return the top-level tests of a selection, in their order."""
 
-    def run(self, run: PackageRun, emit: Emit) -> Verdict:
-        """Run the tests of a built package, emitting from its `start` to its end."""
+    def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
+        """Run the tests of a built package, emitting its events from `start` to its end."""
 
     @property
     def runs_more_than_tests(self) -> bool:
-        """Whether a package has something to run though no test of it is selected."""
+        """Whether a package may have something to run although none of its tests is selected."""
 
     @property
     def build_width(self) -> int:
-        """How many batches may be built at once."""
+        """The number of batches that may be built at once."""
 
     def finish(self) -> None:
-        """The session is over: write what its packages made together."""
+        """Write the files that all packages of a session contribute to, at its end."""

@@ -1,6 +1,7 @@
-"""Go's regular expressions for test names, as far as they can be judged without a Go program.
+"""Go's regular expressions for test names, as far as Python can evaluate them.
 
-A pattern of -run is alternatives divided by `|`, each of parts divided by `/`, one part a level.
+A pattern of -run has alternatives separated by `|`; each has parts separated by `/`, one per level
+of subtests.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections.abc import Iterable
 
 from envy.errors import UsageError
 
-# What Python takes and Go does not, and what both take in different ways.
+# Syntax that Python accepts and Go rejects, and syntax that only Go has or both read differently.
 _NOT_IN_GO = re.compile(r"\(\?(?:=|!|<=|<!|P=|#|\()|\\[1-9]|[*+?}]\+")
 _NOT_IN_PYTHON = re.compile(r"\\[pPQEC]|\[\[:|\(\?[a-zA-Z]*U|\(\?<[a-zA-Z_]")
 
 
 def split_alternatives(pattern: str) -> list[list[str]]:
-    """The alternatives of a pattern, each as its parts by level."""
+    """Return the alternatives of a pattern, each as a list with one part per level."""
     alternatives: list[list[str]] = [[""]]
     brackets = parens = 0
     escaped = False
@@ -44,7 +45,7 @@ def split_alternatives(pattern: str) -> list[list[str]]:
 
 
 def compile_part(part: str) -> re.Pattern[str] | None:
-    """One part as Python reads it; None when only Go can say what it matches."""
+    """Compile one part of a pattern; None if only Go can tell what it matches."""
     if _NOT_IN_PYTHON.search(part):
         return None
     try:
@@ -54,10 +55,10 @@ def compile_part(part: str) -> re.Pattern[str] | None:
 
 
 def check_pattern(pattern: str, *, option: str) -> None:
-    """See that a pattern is a regular expression.
+    """Check that a pattern is a regular expression that Go accepts.
 
     Raises:
-        UsageError: it is none.
+        UsageError: The pattern is not valid.
     """
     for parts in split_alternatives(pattern):
         for part in parts:
@@ -67,17 +68,17 @@ def check_pattern(pattern: str, *, option: str) -> None:
                 re.compile(part.replace(r"\z", r"\Z"))
             except re.error as error:
                 raise UsageError(
-                    f"{option} {pattern!r} is no regular expression: {error}"
+                    f"{option} {pattern!r} is not a valid regular expression: {error}"
                 ) from error
             if _NOT_IN_GO.search(part):
                 raise UsageError(
-                    f"{option} {pattern!r} uses what Go's regular expressions do not have",
-                    hint="no look-around and no back-references",
+                    f"{option} {pattern!r} uses syntax that Go's regular expressions do not have",
+                    hint="look-around and back-references are not supported",
                 )
 
 
 def select_top_level(names: Iterable[str], *, run: str, skip: str) -> tuple[str, ...] | None:
-    """The top-level tests that -run and -skip leave; None when only Go can say."""
+    """Return the top-level tests that -run and -skip select; None if only Go can tell."""
     kept = list(names)
     if run:
         firsts = [compile_part(parts[0]) for parts in split_alternatives(run)]
@@ -94,7 +95,7 @@ def select_top_level(names: Iterable[str], *, run: str, skip: str) -> tuple[str,
 
 
 def exactly(names: Iterable[str], *, run: str) -> str:
-    """The pattern of -run for exactly these tests, with the lower levels of the user's own."""
+    """Return a -run pattern for exactly these tests; lower levels are those of the user's `run`."""
     names = list(names)
     alternatives = split_alternatives(run) if run else [[""]]
     if all(len(parts) == 1 for parts in alternatives):

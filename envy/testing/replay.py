@@ -1,17 +1,17 @@
-"""A saved run, shown by the same views that show one as it goes."""
+"""Showing a saved run, with the views that show a live run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from envy.testing.events import StreamEvent
-from envy.testing.package import PackageRun, TestPackage, Verdict
+from envy.testing.package import PackageRun, PackageVerdict, TestPackage
 from envy.testing.results import Recorder
 from envy.testing.session import SessionResult, View
 
 
 def replay(events: Iterable[StreamEvent], views: Sequence[View]) -> SessionResult:
-    """Hand saved events to the views, and say what they come to."""
+    """Pass saved events to the views, and return the result of the run."""
     recorder = Recorder()
     first = last = 0.0
     for event in events:
@@ -22,23 +22,25 @@ def replay(events: Iterable[StreamEvent], views: Sequence[View]) -> SessionResul
             view.on_event(event)
     result = SessionResult(recorder=recorder, seconds=last - first, runs=runs_of(recorder))
     if result.not_run:
-        result.stopped = "the saved run ends before its packages do"
+        result.stopped = "the saved run ends before all packages have ended"
     for view in views:
         view.on_end(result)
     return result
 
 
 def runs_of(recorder: Recorder) -> list[PackageRun]:
-    """The packages of a recorded run with their verdicts, as far as events tell."""
+    """Return the packages of a recorded run, with the verdicts that follow from its events."""
     from pathlib import Path
 
     runs = []
     for tally in recorder.packages.values():
         package = TestPackage(name=tally.name, directory=Path(), driver="")
-        verdict = {"pass": Verdict.PASSED, "skip": Verdict.NO_TESTS, "fail": Verdict.FAILED}.get(
-            tally.outcome, Verdict.NOT_RUN
-        )
+        verdict = {
+            "pass": PackageVerdict.PASSED,
+            "skip": PackageVerdict.NO_TESTS,
+            "fail": PackageVerdict.FAILED,
+        }.get(tally.outcome, PackageVerdict.NOT_RUN)
         if tally.failed_build:
-            verdict = Verdict.BUILD_FAILED
+            verdict = PackageVerdict.BUILD_FAILED
         runs.append(PackageRun(package=package, verdict=verdict, failed_build=tally.failed_build))
     return runs

@@ -1,8 +1,8 @@
-"""What a run came to, read off its events alone; and what is remembered of it for the next one.
+"""The results of a run, computed from its events alone, and the record kept for the next run.
 
 Guarantees
-  The last run is replaced by renaming, at the end of a run: one that is ended from outside leaves
-  what was there before.
+  The record is replaced by a rename at the end of a run: a run that is killed leaves the previous
+  record intact.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from envy.testing.events import ENDINGS, DamagedRun, StreamEvent, parse_event
 
 @dataclass(slots=True)
 class PackageTally:
-    """One package: the last outcome of each of its tests, and its own."""
+    """The results of one package: its outcome, and the last outcome of each of its tests."""
 
     name: str
     tests: dict[str, str] = field(default_factory=dict)
@@ -37,13 +37,13 @@ class PackageTally:
     leaks: bool = False
 
     def top_level(self, outcome: str) -> list[str]:
-        """The top-level tests that ended so."""
+        """Return the top-level tests with this outcome."""
         return [name for name, ended in self.tests.items() if ended == outcome and "/" not in name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Numbers for a summary. Tests are counted with their subtests."""
+    """The numbers of a summary. Subtests count as tests."""
 
     passed: int = 0
     failed: int = 0
@@ -56,14 +56,14 @@ class Counts:
 
 
 class Recorder:
-    """Takes events, in their order."""
+    """Collects the results of a run from its events, in their order."""
 
     def __init__(self) -> None:
         self.packages: dict[str, PackageTally] = {}
         self.build_output: dict[str, list[str]] = {}  # by import path
 
     def on_event(self, event: StreamEvent) -> None:
-        """Take note of one event."""
+        """Record one event."""
         if not event.package:
             if event.action == "build-output":
                 self.build_output.setdefault(event.import_path, []).append(event.output or "")
@@ -82,7 +82,7 @@ class Recorder:
             tally.failed_build = event.failed_build
 
     def counts(self) -> Counts:
-        """The numbers so far."""
+        """Return the numbers so far."""
         tallies = self.packages.values()
         ended = [outcome for tally in tallies for outcome in tally.tests.values()]
         return Counts(
@@ -97,7 +97,7 @@ class Recorder:
         )
 
     def slowest(self, count: int) -> list[tuple[float, str, str]]:
-        """The top-level tests that took longest: seconds, package, test."""
+        """Return the slowest top-level tests as (seconds, package, test)."""
         rows = [
             (seconds, tally.name, test)
             for tally in self.packages.values()
@@ -139,14 +139,17 @@ def _note_test(tally: PackageTally, event: StreamEvent) -> None:
 
 
 class LastRun:
-    """Which tests failed when a project was last tested; ((), a whole package)."""
+    """The record of the tests that failed when a project was last tested."""
 
     def __init__(self, folder: Path, project: Path) -> None:
         name = blake3(str(project).encode()).hexdigest()[:32]
         self.path = folder / f"{name}.json"
 
     def failed(self) -> dict[str, tuple[str, ...]] | None:
-        """By package; None when nothing is remembered, or it cannot be read."""
+        """Return the failed tests by package; () means the whole package.
+
+        None if there is no record, or it cannot be read.
+        """
         try:
             row = json.loads(self.path.read_text(encoding="utf-8"))
             return {
@@ -157,7 +160,7 @@ class LastRun:
             return None
 
     def save(self, recorder: Recorder) -> None:
-        """Remember a run: of what it did not run, what was known before stays."""
+        """Update the record with a run; tests that did not run keep their previous state."""
         failed = dict(self.failed() or {})
         for name, tally in recorder.packages.items():
             if tally.outcome:
@@ -184,10 +187,10 @@ def _still_failed(tally: PackageTally, before: tuple[str, ...] | None) -> tuple[
 
 
 def read_run(path: Path) -> Iterator[StreamEvent]:
-    """The events of a saved run.
+    """Yield the events of a saved run.
 
     Raises:
-        DamagedRun: the file cannot be read, a line of it is no event, or there is none at all.
+        DamagedRun: The file cannot be read, has no events, or a line is not a valid event.
     """
     found = False
     try:
@@ -199,4 +202,4 @@ def read_run(path: Path) -> Iterator[StreamEvent]:
     except OSError as error:
         raise DamagedRun(f"cannot read {path}: {error.strerror}") from error
     if not found:
-        raise DamagedRun(f"{path} has no events", hint="was its run ended before it began?")
+        raise DamagedRun(f"{path} has no events", hint="was the run interrupted at its start?")

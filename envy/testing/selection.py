@@ -1,7 +1,7 @@
-"""Which tests of what was discovered are to be run: --run, --skip, --failed, --filter, --partition.
+"""Selecting the tests to run: --run, --skip, --failed, --filter, --partition.
 
 A filter is an expression over `package(GLOB)` and `test(GLOB)` with `&`, `|`, `!` and parentheses;
-the words `and`, `or` and `not` mean the same.
+`and`, `or` and `not` are accepted too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WORDS = {"and": "&", "or": "|", "not": "!"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """Everything that narrows down what runs."""
+    """The options that restrict which tests run."""
 
     run: str = ""
     skip: str = ""
@@ -35,16 +35,16 @@ class Selector:
 
     @property
     def narrows(self) -> bool:
-        """Whether anything is left out at all."""
+        """Whether the selector may leave out any test."""
         return bool(self.run or self.skip) or self.picks_names
 
     @property
     def picks_names(self) -> bool:
-        """Whether single tests are picked by name."""
+        """Whether tests are selected one by one, by name."""
         return any(what is not None for what in (self.filter, self.partition, self.failed))
 
     def select(self, package: TestPackage) -> Selection | None:
-        """What of a package is to run; None when nothing is, whatever --run says."""
+        """Return the selection for a package; None if no test of it can run, whatever --run is."""
         if not self.picks_names:
             return Selection(run=self.run, skip=self.skip)
         if self.failed is not None and package.name not in self.failed:
@@ -63,38 +63,38 @@ class Selector:
 
 
 def in_partition(package: str, test: str, partition: tuple[int, int]) -> bool:
-    """Whether a test belongs to part m of n; the same on every machine."""
+    """Return whether a test belongs to part m of n; every machine gives the same answer."""
     part, parts = partition
     digest = blake3(f"{package}\0{test}".encode()).digest(length=8)
     return int.from_bytes(digest, "big") % parts == part - 1
 
 
 def parse_partition(text: str) -> tuple[int, int]:
-    """`hash:m/n`.
+    """Parse `hash:m/n` into (m, n).
 
     Raises:
-        UsageError: it is none.
+        UsageError: The text is not a valid partition.
     """
     found = _PARTITION.fullmatch(text)
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise UsageError(
-            f"--partition is {text!r}, which is no part of a whole",
+            f"--partition: {text!r} is not a valid partition",
             hint="such as hash:1/3, the first of three parts",
         )
     return int(found[1]), int(found[2])
 
 
 def parse_filter(text: str) -> Predicate:
-    """The predicate that a filter expression means.
+    """Parse a filter expression.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: The expression is not valid.
     """
     return _FilterParser(text).parse()
 
 
 class _FilterParser:
-    """Recursive descent over `or`, `and`, `not`, in rising strength."""
+    """Recursive descent over `or`, `and`, `not`, from the weakest to the strongest."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -112,7 +112,7 @@ class _FilterParser:
     def parse(self) -> Predicate:
         predicate = self._either()
         if self._at < len(self._tokens):
-            raise self._wrong(f"{self._tokens[self._at][0]!r} is out of place")
+            raise self._wrong(f"unexpected {self._tokens[self._at][0]!r}")
         return predicate
 
     def _either(self) -> Predicate:
@@ -134,10 +134,10 @@ class _FilterParser:
         if self._take("("):
             inner = self._either()
             if not self._take(")"):
-                raise self._wrong("a parenthesis is not closed")
+                raise self._wrong("missing closing parenthesis")
             return inner
         if self._at >= len(self._tokens):
-            raise self._wrong("it ends too early")
+            raise self._wrong("unexpected end")
         word, glob = self._tokens[self._at]
         self._at += 1
         if word == "package":
@@ -146,7 +146,7 @@ class _FilterParser:
             return lambda _package, test: fnmatchcase(test, glob)
         if word == "all":
             return lambda _package, _test: True
-        raise self._wrong(f"{word!r} is out of place")
+        raise self._wrong(f"unexpected {word!r}")
 
     def _take(self, token: str) -> bool:
         found = self._at < len(self._tokens) and self._tokens[self._at][0] == token

@@ -1,9 +1,11 @@
-"""One run of tests: discover, build, barrier, run, report, over the coordination core.
+"""One run of tests on the scheduler: discover, build, barrier, run, report.
 
 Guarantees
   No test process starts before the last build has ended.
-  The views hear of packages in their order, whatever the number of jobs (envy.testing.ordering).
-  Whatever ends the run, every package that began has an end, and the views are told of the rest.
+  The views receive the events of packages in the order of the packages, whatever the number of
+  jobs (envy.testing.ordering).
+  However the run ends, the events of every package that started are complete, and the result lists
+  the packages that did not run.
 """
 
 from __future__ import annotations
@@ -26,62 +28,62 @@ from envy.testing.package import (
     Driver,
     NothingMatched,
     PackageRun,
+    PackageVerdict,
     RunSettings,
     TestPackage,
     TestPhase,
-    Verdict,
 )
 from envy.testing.results import Recorder
 from envy.testing.selection import Selector
 
 
 class View(Protocol):
-    """Whoever shows a run. Called by one thread at a time, quickly done."""
+    """Shows or records a run. Called by one thread at a time; its methods must return quickly."""
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """`discovering`, `building` or `running` has got so far."""
+        """Show the progress of the phase `discovering`, `building` or `running`."""
 
     def on_event(self, event: StreamEvent) -> None:
-        """Something happened."""
+        """Take one event."""
 
     def on_end(self, result: SessionResult) -> None:
-        """The run is over."""
+        """Take the result of the run."""
 
 
 @dataclass(slots=True, kw_only=True)
 class SessionResult:
-    """How a run ended."""
+    """The result of a run."""
 
     recorder: Recorder
     runs: list[PackageRun] = field(default_factory=list)
     seconds: float = 0.0
     phases: dict[str, float] = field(default_factory=dict)  # seconds of each phase
     cancelled: bool = False
-    stopped: str = ""  # why not everything was run
+    stopped: str = ""  # why some packages did not run
     built_only: bool = False
     error: EnvyError | None = None
 
     @property
     def not_run(self) -> int:
-        """Packages that were to run, and did not."""
-        return sum(run.verdict is Verdict.NOT_RUN for run in self.runs)
+        """The number of selected packages that did not run."""
+        return sum(run.verdict is PackageVerdict.NOT_RUN for run in self.runs)
 
     @property
     def exit_code(self) -> int:
-        """0 all passed, 1 a test failed, 3 a package was not built, 130 interrupted."""
+        """0: all passed, 1: a test failed, 3: a package failed to build, 130: interrupted."""
         if self.cancelled:
             return 130
         verdicts = {run.verdict for run in self.runs}
-        if Verdict.BUILD_FAILED in verdicts:
+        if PackageVerdict.BUILD_FAILED in verdicts:
             return 3
-        if Verdict.FAILED in verdicts or self.stopped:
+        if PackageVerdict.FAILED in verdicts or self.stopped:
             return 1
         return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSettings:
-    """What a session is to do, beside how tests are run."""
+    """What a session does: the selected tests, how they run, and when to stop."""
 
     selector: Selector = field(default_factory=Selector)
     run: RunSettings = field(default_factory=RunSettings)
@@ -91,7 +93,7 @@ class SessionSettings:
 
 
 class TestSession:
-    """One run; made for each. `stop` may be called from any thread."""
+    """One run; every run has a session of its own. `cancel` may be called from any thread."""
 
     __test__ = False
 
@@ -119,13 +121,13 @@ class TestSession:
         self._ordering: Ordering | None = None
 
     def cancel(self, reason: Cancelled) -> None:
-        """End the run: nothing more starts, children are ended. For the control thread."""
+        """End the run: start nothing more and terminate children. For the control thread."""
         self._result.cancelled = True
         self.coordinator.cancel(reason)
         self._children.terminate_all()
 
     def describe_waits(self) -> list[str]:
-        """A line for each program that runs."""
+        """Return a line for each running program."""
         now = time.monotonic()
         return [
             f"{child.label}: runs {child.command} (pid {child.pid}, {now - child.started:.0f} s)"
@@ -133,10 +135,10 @@ class TestSession:
         ]
 
     def run(self, patterns: Sequence[str]) -> SessionResult:
-        """Run it to its end.
+        """Run the tests that match the patterns.
 
         Raises:
-            EnvyError: the tests could not be found, or something of envy's own went wrong.
+            EnvyError: No tests were found, or the run itself failed.
         """
         started = time.monotonic()
         total = self._settings.run.total_timeout
@@ -216,7 +218,7 @@ class TestSession:
         self._tell_build_failures(runs)
         self._check_selection(runs)
         if self._settings.stop_on_build_error and any(run.failed_build for run in runs):
-            self._result.stopped = "a package was not built (--stop-on-build-error)"
+            self._result.stopped = "a package failed to build (--stop-on-build-error)"
         self._positions = {run.package.name: at for at, run in enumerate(runs)}
         self._ordering = Ordering(len(runs), self._emit)
         self._to_run = len(runs)
@@ -229,7 +231,7 @@ class TestSession:
             self._lap("run", started)
 
     def _check_selection(self, runs: Sequence[PackageRun]) -> None:
-        """A selection that leaves no test at all is a mistake of whoever made it."""
+        """Raise NothingMatched if --run and --skip leave no test at all."""
         selector = self._settings.selector
         if not (selector.run or selector.skip) or self._driver.runs_more_than_tests:
             return
@@ -261,20 +263,20 @@ class TestSession:
     def _lap(self, phase: str, started: float) -> None:
         self._result.phases[phase] = time.monotonic() - started
 
-    # -- what packages ask and tell ------------------------------------------------------------
+    # -- for packages --------------------------------------------------------------------------
 
     def may_run(self) -> bool:
-        """Whether another package may begin."""
+        """Return whether another package may start its tests."""
         return not (self._result.stopped or self._settings.build_only)
 
     def emit_for(self, run: PackageRun) -> Callable[[StreamEvent], None]:
-        """Where the events of a package go."""
+        """Return the function that takes the events of a package."""
         assert self._ordering is not None
         ordering, position = self._ordering, self._positions[run.package.name]
         return lambda event: ordering.emit(position, event)
 
     def package_ended(self, run: PackageRun) -> None:
-        """A package has its verdict."""
+        """Record the end of a package; stop the run if it was one failure too many."""
         assert self._ordering is not None
         self._ordering.finish(self._positions[run.package.name])
         self._ran += 1
@@ -282,13 +284,13 @@ class TestSession:
             self._on_phase("running", self._ran, self._to_run)
         settings = self._settings.run
         failed = self._result.recorder.counts().failed if settings.max_failures else 0
-        if run.verdict is Verdict.FAILED and settings.fail_fast:
+        if run.verdict is PackageVerdict.FAILED and settings.fail_fast:
             self._result.stopped = "a test failed (--fail-fast)"
         elif settings.max_failures and failed >= settings.max_failures:
             self._result.stopped = f"{failed} tests failed (--max-fails)"
         ends_at = self._driver.ends_at
         if ends_at is not None and time.monotonic() >= ends_at:
-            self._result.stopped = "the time was over (--total-timeout)"
+            self._result.stopped = "the time limit was reached (--total-timeout)"
 
     def _tell_build_failures(self, runs: Sequence[PackageRun]) -> None:
         told: set[str] = set()

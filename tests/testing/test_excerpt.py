@@ -1,4 +1,4 @@
-"""What is kept of a long text."""
+"""Excerpts of long texts."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ PIECES = st.lists(st.text("ab\n", min_size=1, max_size=9), max_size=60)
 
 @given(PIECES, st.integers(2, 600))
 def test_both_ends_are_kept_and_the_gap_is_counted(pieces, limit):
-    """A short text stays whole; of a long one, the limit and a piece at each end at most."""
+    """A short text is kept; of a long text, at most the limit and one piece at each end."""
     excerpt = Excerpt(limit)
     for piece in pieces:
         excerpt.add(piece)

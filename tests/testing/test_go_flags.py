@@ -1,4 +1,4 @@
-"""Go's flags, one by one: every flag is known, in both spellings, and goes where it belongs."""
+"""Go's flags: every flag is known, with one dash and two, and goes where it belongs."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from envy.errors import UsageError
 from envy.testing.drivers.go_flags import FLAGS, GoFlags, Route, Value, split_words
 
-# What `go help build` and `go help testflag` list, with a value where one is taken.
+# The flags of `go help build` and `go help testflag`, with a value for those that take one.
 DOCUMENTED = {
     "build": "C a n p race msan asan cover covermode coverpkg v work x asmflags buildmode buildvcs "
     "compiler gccgoflags gcflags installsuffix json ldflags linkshared mod modcacherw modfile "
@@ -31,7 +31,7 @@ def split(*words, own=()):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dashes", ["-", "--"])
 def test_every_flag_is_known_in_both_spellings(name, dashes):
-    """A flag with its value, joined or apart, is taken whole and leaves the pattern alone."""
+    """A flag and its value, joined or separate, are recognized and leave the pattern alone."""
     flag = FLAGS[name]
     sample = SAMPLES.get(flag.value)
     forms = [[f"{dashes}{name}"]]
@@ -47,12 +47,12 @@ def test_every_flag_is_known_in_both_spellings(name, dashes):
 
 @pytest.mark.parametrize("name", [n for n in NAMES if FLAGS[n].route is not Route.OWN])
 def test_every_flag_goes_to_build_or_run_or_is_refused(name):
-    """No flag is read and then forgotten."""
+    """No flag is accepted and then ignored."""
     flag = FLAGS[name]
     value = SAMPLES.get(flag.value)
     flags = GoFlags()
     if flag.route is Route.REFUSED:
-        with pytest.raises(UsageError, match=f"-{name} is no flag"):
+        with pytest.raises(UsageError, match=f"does not support -{name}"):
             flags.take(name, value, where=Path("/project"))
         return
     flags.take(name, value, where=Path("/project"))
@@ -65,11 +65,11 @@ def test_every_flag_goes_to_build_or_run_or_is_refused(name):
 
 
 def test_files_are_relative_to_where_the_command_was_given():
-    """A profile lands where the user is, or in the folder that -outputdir names from there."""
+    """A profile is written to the working directory, or to -outputdir relative to it."""
     flags = GoFlags()
     flags.take("cpuprofile", "cpu.out", where=Path("/project"))
     flags.take("coverprofile", "cover.out", where=Path("/project"))
-    assert flags.run == ["-test.cpuprofile=cpu.out"]  # which the binary puts into -outputdir
+    assert flags.run == ["-test.cpuprofile=cpu.out"]  # the binary puts it into -outputdir
     assert flags.profile_path(Path("/project")) == Path("/project/cover.out")
     flags.take("outputdir", "there", where=Path("/project"))
     assert flags.run[-1] == "-test.outputdir=/project/there"
@@ -77,13 +77,13 @@ def test_files_are_relative_to_where_the_command_was_given():
 
 
 def test_words_after_args_are_the_binarys():
-    """-args and -- end everything."""
+    """All words after -args or -- are passed to the test binary."""
     for end in ("-args", "--args", "--"):
         assert split("-race", end, "-short", "x") == ([], [("race", None)], ("-short", "x"))
 
 
 def test_an_option_of_envys_keeps_its_double_dash():
-    """--trace is envy's, -trace FILE and --trace=FILE are Go's."""
+    """--trace is envy's option; -trace FILE and --trace=FILE are Go's flag."""
     assert split("--trace", own=["--trace"])[0] == ["--trace"]
     assert split("--trace=stderr", own=["--trace"])[0] == ["--trace=stderr"]
     assert split("--trace=timeline:t", own=["--trace"])[0] == ["--trace=timeline:t"]
@@ -95,15 +95,15 @@ def test_an_option_of_envys_keeps_its_double_dash():
     "words", [["-count=x"], ["-timeout", "soon"], ["-tags"], ["-parallel=two"]]
 )
 def test_a_value_that_cannot_be_is_named(words):
-    """A missing or wrong value is a mistake of usage."""
+    """A missing or wrong value is a usage error."""
     with pytest.raises(UsageError, match=words[0].partition("=")[0]):
         split(*words)
 
 
-@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on the PATH")
+@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on PATH")
 @pytest.mark.parametrize("topic", DOCUMENTED)
 def test_the_table_is_that_of_the_installed_go(topic):
-    """Every flag that this Go documents is in the table."""
+    """Every flag that the installed Go documents is in the table."""
     text = subprocess.run(["go", "help", topic], capture_output=True, text=True, check=True).stdout
     listed = set(re.findall(r"^\t-([A-Za-z]+)\b", text, re.MULTILINE))
     assert listed - set(FLAGS) == set()

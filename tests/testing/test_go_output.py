@@ -1,4 +1,4 @@
-"""From the bytes of a test binary to events."""
+"""Converting the output of a test binary to events."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from envy.testing.drivers.go_output import OutputConverter
 
 
 def convert(data, *, size=None, markup=True, **options):
-    """Events of some bytes, fed in pieces of a size."""
+    """Return the events of some bytes, fed in pieces of `size`."""
     events = []
     converter = OutputConverter("p", events.append, has_markup=markup, **options)
     size = size or max(1, len(data))
@@ -29,7 +29,7 @@ RUN = (
 
 
 def test_frames_begin_and_end_tests():
-    """RUN begins, a report ends, with the time that it says."""
+    """RUN starts a test; a report ends it, with the time in the report."""
     events, converter = convert(
         b"\x16=== RUN   TestA\nhello\n\x16--- PASS: TestA (0.25s)\n\x16PASS\n"
     )
@@ -46,7 +46,7 @@ def test_frames_begin_and_end_tests():
 
 
 def test_unmarked_lines_end_nothing():
-    """A test that prints what looks like a frame has printed it, no more."""
+    """A test that prints what looks like framing has only printed output."""
     events, converter = convert(
         b"\x16=== RUN   TestA\n--- FAIL: TestA (0.00s)\nFAIL\n=== RUN   TestB\n"
     )
@@ -55,13 +55,13 @@ def test_unmarked_lines_end_nothing():
 
 
 def test_a_frame_after_unfinished_output_is_seen():
-    """Output without a newline does not swallow the report behind it."""
+    """Output without a newline does not hide the report that follows it."""
     events, _ = convert(b"\x16=== RUN   TestA\nno newline\x16--- PASS: TestA (0.00s)\n")
     assert [e.action for e in events if e.action != "output"] == ["run", "pass"]
 
 
 def test_errors_are_marked_and_escapes_resolved():
-    """What stands between ^O and ^N is an error; ^[ keeps the byte behind it."""
+    """Text between ^O and ^N is an error; ^[ escapes the next byte."""
     events, _ = convert(b"\x16=== RUN   TestA\n\x0f    x_test.go:3: bad\x0e\n\x1b\x16shown\n")
     assert [(e.output, e.output_type) for e in events[2:]] == [
         ("    x_test.go:3: bad\n", "error"),
@@ -69,21 +69,21 @@ def test_errors_are_marked_and_escapes_resolved():
     ]
 
 
-def test_escape_sequences_stay_where_go_does_not_mark():
-    """Of an older Go, ESC is output like any other."""
+def test_escape_sequences_stay_without_markup():
+    """With an older Go, ESC is ordinary output."""
     events, _ = convert(b"\x16=== RUN   TestA\n\x1b[31mred\n", markup=False)
     assert events[-1].output == "\x1b[31mred\n"
 
 
 def test_invalid_utf8_is_replaced():
-    """Bytes that are no text become the sign for that."""
+    """Invalid bytes become the replacement character."""
     events, _ = convert(b"\x16=== RUN   TestA\n\xff\xfe\n")
     assert events[-1].output == "\ufffd\ufffd\n"
 
 
 @given(st.integers(1, len(RUN)))
 def test_pieces_do_not_matter(size):
-    """However a pipe cuts the bytes, tests and text are the same."""
+    """Tests and text do not depend on the size of the chunks."""
     whole, _ = convert(RUN)
     pieces, _ = convert(RUN, size=size)
 
@@ -97,15 +97,15 @@ def test_pieces_do_not_matter(size):
 
 @given(st.binary(max_size=300))
 def test_no_bytes_break_it(data):
-    """Anything can come out of a pipe; without a mark, all of it is output."""
+    """Arbitrary bytes without a mark are all output."""
     events, _ = convert(data, size=7, markup=False)
     if b"\x16" not in data and b"===" not in data and b"---" not in data:
         assert all(e.action == "output" for e in events)
         assert "".join(e.output for e in events).count("\n") == data.count(b"\n")
 
 
-def test_a_flood_is_cut_to_head_and_tail():
-    """Between the first and the last of a test's output is a count of what is missing."""
+def test_a_flood_is_reduced_to_head_and_tail():
+    """A line between head and tail gives the size of the omitted output."""
     line = b"0123456789abcde\n" * 4096
     chunks = 1 + (go_output.HEAD + go_output.TAIL) * 2 // len(line)
     data = [
@@ -126,14 +126,14 @@ def test_a_flood_is_cut_to_head_and_tail():
     assert events[-1].action == "pass"
 
 
-def test_a_long_line_costs_its_length():
-    """A line of megabytes comes in parts, and whole."""
+def test_a_long_line_takes_linear_time():
+    """A line of megabytes is emitted in parts, without loss."""
     events, _ = convert(b"\x16=== RUN   TestA\n" + b"x" * (2 << 20) + b"\n", size=1 << 16)
     assert sum(len(e.output or "") for e in events[2:]) == (2 << 20) + 1
 
 
 def test_carried_over_tests_begin_once():
-    """A test that another process had begun is not begun again."""
+    """A test that an earlier process had started is not started again."""
     events, _ = convert(
         b"\x16=== RUN   TestA\n\x16--- PASS: TestA (0.00s)\n", carried_over=frozenset({"TestA"})
     )

@@ -1,4 +1,4 @@
-"""Saved runs, what is counted, and what is remembered."""
+"""Saved runs, counts, and the record of the last run."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def recorded(*events):
 
 
 def test_an_event_is_read_as_it_was_written():
-    """Every field goes through JSON and back."""
+    """Every field survives a round trip through JSON."""
     texts = {
         name: name
         for name in (
@@ -37,27 +37,27 @@ def test_an_event_is_read_as_it_was_written():
      '{"Action":"pass","Elapsed":"1"}', '{"Action":"pass","Attempt":true}'],
 )  # fmt: skip
 def test_a_damaged_line_is_named(line):
-    """Where it is, and what is wrong with it."""
+    """The error has the line's position and what is wrong with it."""
     with pytest.raises(DamagedRun, match="file:7"):
         parse_event(line, where="file:7")
 
 
 def test_gos_own_times_are_read():
-    """Nanoseconds and zones are Go's."""
+    """Times with nanoseconds and time zones are parsed."""
     row = '{"Time":"2026-11-22T11:34:11.187139334+01:00","Action":"start","Package":"p"}'
     assert parse_event(row, where="").time == pytest.approx(1795343651.187139)
 
 
 def test_a_retry_replaces_a_failure_and_a_repetition_does_not():
-    """With -count one failure counts; a later attempt that passes is flaky."""
+    """With -count, one failure counts; a retry that passes makes the test flaky."""
     repeated = recorded(event("fail", "T"), event("pass", "T"))
     assert repeated.counts().failed == 1
     retried = recorded(event("fail", "T"), event("pass", "T", attempt=2))
     assert (retried.counts().failed, retried.counts().flaky) == (0, 1)
 
 
-def test_only_what_ran_changes_what_is_remembered(tmp_path):
-    """A run of some tests leaves what is known of the others."""
+def test_a_run_updates_the_record_of_its_tests_only(tmp_path):
+    """A run of some tests does not change the record of the others."""
     last = LastRun(tmp_path / "last", tmp_path)
     assert last.failed() is None
     last.save(recorded(event("fail", "A"), event("fail", "B"), event("fail")))
@@ -67,15 +67,15 @@ def test_only_what_ran_changes_what_is_remembered(tmp_path):
     assert last.failed() == {}
 
 
-def test_a_damaged_memory_is_none(tmp_path):
-    """What cannot be read is as if it were not there."""
+def test_a_damaged_record_is_ignored(tmp_path):
+    """A record that cannot be read is treated as missing."""
     last = LastRun(tmp_path, tmp_path)
     last.path.write_text("{")
     assert last.failed() is None
 
 
 def test_slowest_are_top_level_and_in_order():
-    """The longest first."""
+    """Only top-level tests are listed, the slowest first."""
     recorder = recorded(
         event("pass", "A", elapsed=1.0),
         event("pass", "B", elapsed=2.0),
@@ -85,6 +85,6 @@ def test_slowest_are_top_level_and_in_order():
 
 
 def test_a_missing_file_is_named(tmp_path):
-    """--load of what is not there."""
+    """Loading a file that does not exist is an error."""
     with pytest.raises(DamagedRun, match="cannot read"):
         list(read_run(tmp_path / "none.json"))

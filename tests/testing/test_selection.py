@@ -1,4 +1,4 @@
-"""Which tests run: patterns, filters, partitions, durations."""
+"""Selecting tests: patterns, filters, partitions; and durations."""
 
 import pytest
 
@@ -29,25 +29,25 @@ def test_run_and_skip_leave(run, skip, left):
     assert select_top_level(NAMES, run=run, skip=skip) == left
 
 
-def test_what_only_go_can_judge_is_left_to_it():
-    """A Unicode class is no expression of Python's."""
+def test_patterns_that_only_go_can_evaluate_are_left_to_go():
+    """Python has no Unicode classes, so such a pattern has no result."""
     assert select_top_level(NAMES, run=r"\pL", skip="") is None
 
 
 def test_alternatives_are_divided_outside_of_brackets():
-    """| and / inside parentheses or brackets belong to the part."""
+    """| and / inside parentheses or brackets do not divide a pattern."""
     assert split_alternatives("A/b|C(d|e/f)/[|/]") == [["A", "b"], ["C(d|e/f)", "[|/]"]]
 
 
-def test_the_rest_of_a_pattern_is_kept_for_what_is_left():
-    """Running what is left keeps the levels below that the user asked for."""
+def test_lower_levels_of_a_pattern_are_kept():
+    """A pattern for the remaining tests keeps the lower levels of the user's pattern."""
     assert exactly(["TestA", "TestB"], run="TestA/x|TestB/y") == "^(TestA)$/x|^(TestB)$/y"
     assert exactly(["TestA"], run="") == "^(TestA)$"
 
 
 @pytest.mark.parametrize("pattern", ["(", "a[", "(?=x)", "*", r"(a)\1"])
-def test_a_wrong_pattern_is_a_mistake_of_usage(pattern):
-    """What Go would refuse is refused before anything is built."""
+def test_a_wrong_pattern_is_a_usage_error(pattern):
+    """A pattern that Go would reject is rejected before anything is built."""
     with pytest.raises(UsageError, match="--run"):
         check_pattern(pattern, option="--run")
 
@@ -65,19 +65,19 @@ def test_a_wrong_pattern_is_a_mistake_of_usage(pattern):
     ],
 )
 def test_filters(text, taken):
-    """`!` binds more strongly than `&`, that than `|`."""
+    """`!` binds more tightly than `&`, and `&` than `|`."""
     assert parse_filter(text)("m/p", "TestA") is taken
 
 
 @pytest.mark.parametrize("text", ["", "test(", "test(A) &", "(test(A)", "wat", "test(A) test(B)"])
 def test_wrong_filters_are_shown(text):
-    """What cannot be read is named."""
+    """The error shows the filter that cannot be parsed."""
     with pytest.raises(UsageError, match="--filter"):
         parse_filter(text)
 
 
 def test_each_test_is_in_one_part():
-    """Parts are disjoint and complete."""
+    """The parts of a partition are disjoint and complete."""
     for number in range(50):
         name = f"Test{number}"
         assert sum(in_partition("p", name, (part, 4)) for part in range(1, 5)) == 1
@@ -85,7 +85,7 @@ def test_each_test_is_in_one_part():
 
 @pytest.mark.parametrize("text", ["", "1/2", "hash:0/2", "hash:3/2", "hash:a/b"])
 def test_wrong_partitions_are_shown(text):
-    """A part has a number from one to the number of parts."""
+    """The number of a part must be between one and the number of parts."""
     with pytest.raises(UsageError, match="--partition"):
         parse_partition(text)
 
@@ -95,13 +95,13 @@ def test_wrong_partitions_are_shown(text):
     [("0", 0), ("30s", 30), ("1m30s", 90), ("250ms", 0.25), ("1.5h", 5400), (".5s", 0.5)],
 )
 def test_durations_are_gos(text, seconds):
-    """As time.ParseDuration reads them."""
+    """Durations are parsed like time.ParseDuration does."""
     assert parse_duration(text, option="--timeout") == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "10", "-1s", "1x", "s"])
 def test_wrong_durations_are_shown(text):
-    """A number without a unit is no duration."""
+    """A number without a unit is not a valid duration."""
     with pytest.raises(UsageError, match="--timeout"):
         parse_duration(text, option="--timeout")
 
@@ -110,12 +110,12 @@ def test_wrong_durations_are_shown(text):
     ("seconds", "text"), [(2, "2s"), (90, "1m30s"), (0.25, "250ms"), (3600, "1h0m0s")]
 )
 def test_durations_are_written_as_go_does(seconds, text):
-    """And read back."""
+    """Durations are written in Go's notation, and can be parsed again."""
     assert go_duration(seconds) == text
 
 
 def test_later_packages_wait_for_their_turn():
-    """The first streams; what others say is held until it is done."""
+    """The first package streams; the events of others are kept until it has finished."""
     heard = []
     ordering = Ordering(3, heard.append)
     ordering.emit(1, "b1")
@@ -128,8 +128,8 @@ def test_later_packages_wait_for_their_turn():
     assert heard == ["a1", "a2", "b1", "c1", "c2"]
 
 
-def test_an_ended_session_hands_on_what_it_held():
-    """A cancelled run shows what its later packages had said."""
+def test_an_ended_session_passes_on_kept_events():
+    """A cancelled run shows the events of its later packages."""
     heard = []
     ordering = Ordering(2, heard.append)
     ordering.emit(1, "b1")

@@ -1,4 +1,4 @@
-"""The terminal view, driven by keys through Textual's Pilot, and its pictures."""
+"""The terminal view, driven by keys through Textual's Pilot, and its screenshots."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from envy.testing.events import StreamEvent
 
-textual = pytest.importorskip("textual", reason="Textual, of the extra envy[tui], is not there")
+textual = pytest.importorskip("textual", reason="the extra envy[tui] is not installed")
 
 from envy.testing.views.tui.app import HelpScreen, TestApp  # noqa: E402
 from envy.testing.views.tui.model import RunModel  # noqa: E402
@@ -20,7 +20,7 @@ MADE_WITH = "8.2.8"
 
 
 class FakeController:
-    """Notes what it is asked for."""
+    """Records the requested runs."""
 
     def __init__(self, *, running=False):
         self.asked = []
@@ -43,7 +43,7 @@ def event(action, package="m/a", test="", **more):
 
 
 def finished_model():
-    """Two packages with tests that pass, fail and are skipped, and one that was not built."""
+    """Two packages with tests that pass, fail and are skipped, and one that failed to build."""
     model = RunModel()
     model.on_phase("running", 0, 3)
     model.on_event(
@@ -72,7 +72,7 @@ def finished_model():
 
 
 def drive(keys, *, model=None, controller=None, size=(80, 24), then=None):
-    """Press keys; returns the app and what `then` saw."""
+    """Press keys; return the app and the result of `then`."""
     app = TestApp(
         controller or FakeController(), model=model or finished_model(), clock=lambda: 112.0
     )
@@ -93,7 +93,7 @@ def labels(app):
 
 
 def test_failures_are_unfolded_and_the_rest_is_not():
-    """A package with a failure shows its tests, a passed one only itself."""
+    """A package with a failure shows its tests; a package that passed is one row."""
     _, rows = drive([], then=labels)
     assert rows == [
         "m/a",
@@ -128,7 +128,7 @@ def test_failures_are_unfolded_and_the_rest_is_not():
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
 def test_keys_move_the_cursor(keys, at):
-    """Each key of movement leads where the help page says."""
+    """Each movement key does what the help page says."""
     _, label = drive(keys, then=lambda app: app.test_tree.current().label)
     assert label == at
 
@@ -151,14 +151,14 @@ def test_left_folds():
     ids=["all", "failed", "package", "test", "stop"],
 )
 def test_keys_ask_for_runs(keys, asked):
-    """r, f and t start runs; s has nothing to stop."""
+    """r, f and t start runs; s does nothing without a run."""
     controller = FakeController()
     drive(keys, controller=controller)
     assert controller.asked == asked
 
 
 def run_of_p(model, *, built):
-    """One run of a package, which is built or not."""
+    """Apply one run of a package that builds, or fails to build."""
     model.begin()
     if not built:
         model.on_event(StreamEvent(action="build-output", import_path="m/p", output="p.go:1: no\n"))
@@ -171,8 +171,8 @@ def run_of_p(model, *, built):
     model.on_event(event("pass" if built else "fail", "m/p", elapsed=0.0, **ended))
 
 
-def test_a_package_can_break_and_be_mended_between_runs():
-    """What a compiler said is shown once for each run, and mended tests come back."""
+def test_a_package_can_break_and_be_fixed_between_runs():
+    """Each run shows its own compiler errors once, and fixed tests come back."""
     model = RunModel()
     run_of_p(model, built=True)
     run_of_p(model, built=False)
@@ -185,7 +185,7 @@ def test_a_package_can_break_and_be_mended_between_runs():
 
 
 def test_s_stops_a_run():
-    """s ends what runs."""
+    """s stops the run."""
     controller = FakeController(running=True)
     drive(["s"], controller=controller)
     assert controller.asked == ["stop"]
@@ -194,7 +194,7 @@ def test_s_stops_a_run():
 @pytest.mark.parametrize(("running", "code"), [(False, None), (True, 130)])
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
 def test_q_leaves(key, running, code):
-    """q leaves, and stops what runs; so does Ctrl-C."""
+    """q and Ctrl-C leave, and stop a running session."""
     app, _ = drive([key], controller=FakeController(running=running))
     assert app.return_value == code
 
@@ -216,7 +216,7 @@ def test_w_shows_the_raw_log():
 
 
 def test_search_goes_from_match_to_match():
-    """/ searches, n goes on, N back."""
+    """/ searches; n moves to the next match, N to the previous one."""
     keys = ["enter", "slash", *"says", "enter"]
     _, first = drive(keys, then=lambda app: app.log_view.cursor)
     _, second = drive([*keys, "n"], then=lambda app: app.log_view.cursor)
@@ -225,13 +225,13 @@ def test_search_goes_from_match_to_match():
 
 
 def test_c_copies_the_log():
-    """c puts the log on the clipboard."""
+    """c copies the log to the clipboard."""
     _, text = drive(["n", "enter", "c"], then=lambda app: app.clipboard)
     assert "TestTwo says" in text
 
 
 def test_help_opens_and_closes():
-    """? shows the keys, and Esc leaves them."""
+    """? shows the keys, and Esc closes the page."""
     _, inside = drive(["question_mark"], then=lambda app: isinstance(app.screen, HelpScreen))
     assert inside
     for key in ("escape", "q", "question_mark"):
@@ -255,13 +255,13 @@ def test_help_opens_and_closes():
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
 def test_keys_move_in_a_log(keys, at):
-    """The keys of movement are those of the tree."""
+    """The movement keys are those of the tree."""
     _, cursor = drive(["enter", *keys], then=lambda app: app.log_view.cursor)
     assert cursor == at
 
 
-def test_what_a_session_says_arrives():
-    """Messages of another thread are applied in their order."""
+def test_messages_of_a_session_are_applied():
+    """Messages from another thread are applied in their order."""
 
     def feed(app):
         app.messages.append(lambda model: model.clear())
@@ -300,12 +300,12 @@ STATES = {
 
 
 @pytest.mark.skipif(
-    textual.__version__ != MADE_WITH, reason=f"the pictures are Textual {MADE_WITH}'s"
+    textual.__version__ != MADE_WITH, reason=f"the screenshots are for Textual {MADE_WITH}"
 )
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("state", STATES)
-def test_the_picture_is_the_known_one(state, size):
-    """Each state at each size looks as it did when somebody looked at it."""
+def test_the_screenshot_is_unchanged(state, size):
+    """Each state at each size looks like the reviewed screenshot."""
     make, keys = STATES[state]
     _, picture = drive(
         keys, model=make(), size=SIZES[size], then=lambda app: app.export_screenshot()

@@ -1,4 +1,4 @@
-"""What views make of events: the JUnit report and the lines of the plain view."""
+"""The views: the JUnit report and the lines of the plain view."""
 
 import io
 import xml.etree.ElementTree as ET
@@ -53,8 +53,8 @@ def report(report_file):
     return ET.parse(report_file).getroot()
 
 
-def test_the_report_is_what_the_schema_allows(report_file):
-    """It validates, whatever tests are called and write."""
+def test_the_report_conforms_to_the_schema(report_file):
+    """The report is valid, whatever the names and the output of tests are."""
     xmlschema.validate(report_file, SCHEMA)
 
 
@@ -62,18 +62,37 @@ def test_the_report_is_what_the_schema_allows(report_file):
     ("right", "wrong"), [('time="', 'time="-'), ("testcase", "case"), ('tests="', 'test="')]
 )
 def test_the_schema_does_not_allow_everything(report_file, right, wrong):
-    """A report with a mistake in it does not validate."""
+    """A report with a mistake is not valid."""
     report_file.write_text(report_file.read_text().replace(right, wrong))
     with pytest.raises(xmlschema.XMLSchemaException):
         xmlschema.validate(report_file, SCHEMA)
 
 
 def test_the_report_has_the_numbers_and_the_reasons(report):
-    """Build failures and packages that fail outside of a test are cases, too."""
+    """Build failures and packages that fail outside a test are test cases too."""
     assert (report.get("tests"), report.get("failures")) == ("5", "3")
     messages = [failure.get("message") for failure in report.iter("failure")]
     assert messages == ["timeout", "build failed", "the package failed"]
     assert "bad.go:1: <no> & \ufffd" in [f.text for f in report.iter("failure")][1]
+
+
+def test_what_xml_forbids_is_replaced(tmp_path):
+    """Control characters and lone surrogates become U+FFFD, in names, messages and output alike."""
+    odd = 'a\x00b\x1f\x7f\ud800\uffff&<>"\n\t'
+    rows = [
+        StreamEvent(action="start", package=f"m/{odd}", time=1.7e9),
+        StreamEvent(action="output", package=f"m/{odd}", test=f"Test{odd}", output=odd),
+        StreamEvent(action="fail", package=f"m/{odd}", test=f"Test{odd}", reason=odd),
+        StreamEvent(action="skip", package=f"m/{odd}", test="TestS"),
+    ]
+    replay(rows, [JunitView(tmp_path / "r.xml")])
+    xmlschema.validate(tmp_path / "r.xml", SCHEMA)
+    root = ET.parse(tmp_path / "r.xml").getroot()
+    expected = 'a\ufffdb\ufffd\x7f\ufffd\ufffd&<>"\n\t'
+    assert [suite.get("name") for suite in root] == [f"m/{expected}"]
+    [failure] = root.iter("failure")
+    assert (failure.get("message"), failure.text) == (expected, expected)
+    assert next(root.iter("testcase")).get("name") == f"Test{expected}"
 
 
 def plain(**options):
@@ -83,7 +102,7 @@ def plain(**options):
 
 
 def test_failures_are_shown_and_passes_are_not():
-    """The output of what failed, a line for each package, the list of failures, the numbers."""
+    """The view shows failed output, a line per package, the list of failures, and the numbers."""
     text, result = plain()
     assert 'said "<x>" \\x1b[31m' in text
     assert "of no interest" not in text
@@ -94,13 +113,13 @@ def test_failures_are_shown_and_passes_are_not():
 
 
 def test_all_output_or_none():
-    """--show-output all shows what passed, none not even what failed."""
+    """--show-output all includes passed tests; none hides even failed tests."""
     assert "of no interest" in plain(show=ShowOutput.ALL)[0]
     assert "said" not in plain(show=ShowOutput.NONE)[0]
 
 
 def test_slow_tests_are_pointed_out():
-    """--slow and --slowest."""
+    """--slow and --slowest each print slow tests."""
     text, _ = plain(slow=0.4, slowest=1)
     assert "SLOW  m/a.TestA" in text
     assert "0.50s  m/a.TestA" in text

@@ -1,4 +1,4 @@
-"""The Go driver: packages by `go list`, binaries by `go test -c`, events by running them."""
+"""The Go driver: finds packages with `go list`, builds with `go test -c`, and runs the binaries."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.package import (
     Emit,
     PackageRun,
+    PackageVerdict,
     RunSettings,
     Selection,
     TestPackage,
-    Verdict,
 )
 from envy.testing.patterns import select_top_level, split_alternatives
 
 
 class GoDriver:
-    """Go packages, for one session."""
+    """Finds, builds and runs Go packages for one session."""
 
     name = "go"
 
@@ -60,26 +60,27 @@ class GoDriver:
 
     @property
     def build_width(self) -> int:
-        """One call of the compiler at a time, which then uses all the jobs."""
+        """The number of concurrent calls: one that uses all jobs, or one per job for an old Go."""
         return 1 if self._toolchain.builds_many else self._build_jobs
 
     @property
     def runs_more_than_tests(self) -> bool:
-        """Benchmarks and fuzzing: `-run=^$ -bench=.` is how one runs nothing but these."""
+        """Whether benchmarks or fuzzing run; `-run=^$ -bench=.` selects no tests, only these."""
         return self._flags.changes_set
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
-        """The packages that the patterns mean, sorted."""
+        """Return the packages that the patterns match, sorted by name."""
         packages = list_packages(self._toolchain, patterns, self._flags.listing)
         if self._flags.single_package and len(packages) > 1:
             raise UsageError(
-                f"{self._flags.single_package} is for one package, and {len(packages)} match",
-                hint="name the one to run",
+                f"{self._flags.single_package} works with one package only, and "
+                f"{len(packages)} match",
+                hint="name the package to run",
             )
         return packages
 
     def build_key(self, run: PackageRun) -> str:
-        """The key of the binary; also takes a kept binary of that key."""
+        """Set and return the key of the binary, and use the kept binary with this key."""
         detail = run.package.detail
         assert isinstance(detail, GoPackage)
         run.key = self._keys.key(detail)
@@ -91,11 +92,11 @@ class GoDriver:
         return run.key
 
     def batches(self, runs: Sequence[PackageRun]) -> list[list[PackageRun]]:
-        """What is built by one call each."""
+        """Divide packages into calls of `go test -c`."""
         return divide(runs, many=self._toolchain.builds_many)
 
     def build(self, batch: Sequence[PackageRun]) -> None:
-        """Build some packages."""
+        """Build a batch of packages."""
         build_batch(
             self._toolchain,
             self._store,
@@ -107,7 +108,7 @@ class GoDriver:
         )
 
     def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
-        """The tests of a package that a selection leaves; asks the binary where only Go knows."""
+        """Return the selected tests of a package; runs the binary where only Go can tell."""
         names = run.package.tests
         if selection.names is not None:
             wanted = set(selection.names)
@@ -123,8 +124,8 @@ class GoDriver:
             len(parts) > 1 for parts in split_alternatives(pattern)
         ):
             raise UsageError(
-                f"--skip of subtests needs Go 1.20, and this is {self._toolchain.version_text}",
-                hint="skip whole tests, by a pattern without a slash",
+                f"--skip of subtests needs Go 1.20; this is Go {self._toolchain.version_text}",
+                hint="skip whole tests with a pattern without a slash",
             )
 
     def _ask_binary(
@@ -161,7 +162,7 @@ class GoDriver:
             raise UsageError(f"{option}: {text}")
         return set(completed.stdout.decode("utf-8", "replace").splitlines())
 
-    def run(self, run: PackageRun, emit: Emit) -> Verdict:
+    def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
         """Run the tests of a package."""
         runner = PackageRunner(
             self._toolchain,
@@ -183,7 +184,7 @@ class GoDriver:
         return path
 
     def finish(self) -> None:
-        """Write what the packages made together: the profile of coverage."""
+        """Write the coverage profile of all packages, and prune the store."""
         self._store.prune()
         profile = self._flags.profile_path(self._toolchain.directory)
         if profile is None:

@@ -1,10 +1,10 @@
-"""`go test -c` for many packages at once, and where the binaries are kept.
+"""Building many packages with one `go test -c`, and the store of the binaries.
 
 Guarantees
-  A kept binary is whole: it is built elsewhere and its folder renamed into place, so whatever ends
-  envy in between leaves nothing that a later run would take for one.
-  Packages whose binaries would have the same name are never in one call, nor is one that cannot be
-  loaded in one with others: a Go before 1.24 then builds none of them.
+  A kept binary is complete: it is built elsewhere and its folder is renamed into place, so an
+  interrupted envy leaves nothing that a later run would mistake for a binary.
+  Packages whose binaries have the same name are never in one call. A package that cannot be loaded
+  has a call of its own: a Go before 1.24 would build none of the others either.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _KEPT_FOR = 14 * 24 * 3600.0  # seconds without use
 
 
 class BinaryStore:
-    """Test binaries by build key."""
+    """The folder of test binaries, by build key."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def find(self, key: str) -> Path | None:
-        """The binary of a key, if it is kept."""
+        """Return the kept binary of a key, and mark it as used; None if there is none."""
         folder = self._folder(key)
         try:
             with os.scandir(folder) as entries:
@@ -50,7 +50,7 @@ class BinaryStore:
 
     @contextlib.contextmanager
     def workshop(self) -> Iterator[Path]:
-        """A folder of this process to build in; those of processes that are gone are removed."""
+        """Create a build folder for this process; remove the folders of dead processes."""
         top = self.root / "building"
         try:
             top.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ class BinaryStore:
         except OSError as error:
             raise EnvyError(
                 f"cannot build in {top}: {error.strerror}",
-                hint="say where the cache is to be with --cache-root",
+                hint="choose another cache with --cache-root",
             ) from error
         try:
             yield workshop
@@ -72,7 +72,7 @@ class BinaryStore:
                 shutil.rmtree(workshop, ignore_errors=True)
 
     def keep(self, binary: Path, key: str) -> Path:
-        """Take a finished binary in; another process may have been first, which is as good."""
+        """Move a finished binary into the store, or use that of a process that was faster."""
         folder = self._folder(key)
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = binary.parent / f"keep-{key}"
@@ -80,16 +80,16 @@ class BinaryStore:
         binary.rename(staging / binary.name)
         earlier = self.find(key)
         if earlier is not None and earlier.stat().st_size != (staging / binary.name).stat().st_size:
-            shutil.rmtree(folder, ignore_errors=True)  # cut short, by a full disk or a crash
+            shutil.rmtree(folder, ignore_errors=True)  # truncated by a full disk or a crash
         with contextlib.suppress(OSError):
             staging.rename(folder)
         kept = self.find(key)
         if kept is None:
-            raise EnvyError(f"the test binary could not be kept in {folder}")
+            raise EnvyError(f"cannot keep the test binary in {folder}")
         return kept
 
     def prune(self) -> None:
-        """Remove what has not been used for two weeks."""
+        """Remove binaries that were not used for two weeks."""
         limit = time.time() - _KEPT_FOR
         for folder in self.root.glob("??/*"):
             with contextlib.suppress(OSError):
@@ -97,7 +97,7 @@ class BinaryStore:
                     shutil.rmtree(folder)
 
     def clean(self) -> int:
-        """Remove everything; returns how many bytes that freed."""
+        """Remove everything; return the number of bytes freed."""
         freed = 0
         for path in self.root.rglob("*"):
             with contextlib.suppress(OSError):
@@ -111,7 +111,7 @@ class BinaryStore:
 
 
 def is_whole(binary: Path) -> bool:
-    """Whether a kept binary looks like one: not cut down to nothing, and it may be run."""
+    """Return whether a kept binary looks intact: not empty, and executable."""
     try:
         return binary.stat().st_size > 0 and os.access(binary, os.X_OK)
     except OSError:
@@ -119,7 +119,7 @@ def is_whole(binary: Path) -> bool:
 
 
 def divide(runs: Sequence[PackageRun], *, many: bool) -> list[list[PackageRun]]:
-    """The fewest calls in which no two binaries have one name; a call each for an old Go."""
+    """Divide packages into few batches without duplicate binary names; singly for an old Go."""
     if not many:
         return [[run] for run in runs]
     batches: list[dict[str, PackageRun]] = []
@@ -127,7 +127,7 @@ def divide(runs: Sequence[PackageRun], *, many: bool) -> list[list[PackageRun]]:
     for run in runs:
         if not _detail(run).is_sound:
             continue
-        # Names are compared without case, for file systems that do so.
+        # Some file systems ignore case.
         name = _detail(run).binary_name.casefold()
         batch = next((batch for batch in batches if name not in batch), None)
         if batch is None:
@@ -147,10 +147,10 @@ def build_batch(
     ends_at: float | None = None,
     on_built: Callable[[int], None] | None = None,
 ) -> None:
-    """Build the binaries of some packages by one call, telling how many there are as they come."""
+    """Build the binaries of a batch with one call; report their number to `on_built` meanwhile."""
     timeout = None if ends_at is None else max(0.0, ends_at - time.monotonic())
     with store.workshop() as workshop:
-        # A folder is understood by a Go that builds many at once; another has one to build.
+        # A Go that builds many packages takes a folder here; an older Go takes the binary's path.
         place = f"{workshop}{os.sep}"
         if not toolchain.builds_many:
             place += _binary_name(toolchain, batch[0])
@@ -171,7 +171,7 @@ def build_batch(
                 and not _failures(run, events)
                 and (len(batch) > 1 or not completed.exit_code)
             ):
-                binary.touch()  # compiled and found right; there is nothing to run
+                binary.touch()  # it compiles, and there is nothing to run
                 run.binary = store.keep(binary, run.key)
             else:
                 cause = _note_failure(run, events, timed_out=completed.timed_out, cause=cause)
@@ -179,7 +179,7 @@ def build_batch(
 
 @contextlib.contextmanager
 def _watching(workshop: Path, on_built: Callable[[int], None] | None) -> Iterator[None]:
-    """Count the binaries now and then; Go itself says nothing of those that went well."""
+    """Report the number of binaries from time to time; Go does not report successful builds."""
     if on_built is None:
         yield
         return
@@ -202,10 +202,10 @@ def _watching(workshop: Path, on_built: Callable[[int], None] | None) -> Iterato
 def _note_failure(
     run: PackageRun, events: dict[str, list[StreamEvent]], *, timed_out: bool, cause: str
 ) -> str:
-    """Why there is no binary: it failed itself, or something that it imports did.
+    """Record why a package has no binary: it failed to build, or a package that it imports did.
 
-    What belongs to no package is told once for the whole call: `cause` is the package of the call
-    that has told it already, and what is returned is what it then is.
+    Output that belongs to no package is reported once per call: `cause` is the package of the call
+    that has reported it, "" if none has. Returns the new `cause`.
     """
     name = run.package.name
     failed = _failures(run, events)
@@ -213,9 +213,7 @@ def _note_failure(
     for path in failed:
         run.build_events += events[path]
     if not failed and not cause:
-        reason = (
-            "total timeout" if timed_out else "no binary was made, and the build did not say why"
-        )
+        reason = "total timeout" if timed_out else "the build wrote no binary and gave no reason"
         stray = [event for rows in events.values() for event in rows if not event.import_path]
         text = "".join(event.output or "" for event in stray) or f"{reason}\n"
         now = time.time()
@@ -227,7 +225,7 @@ def _note_failure(
 
 
 def _failures(run: PackageRun, events: dict[str, list[StreamEvent]]) -> list[str]:
-    """The import paths whose failed builds are why a package has no binary."""
+    """Return the import paths whose failed builds left a package without a binary."""
     name = run.package.name
     own = [
         path for path in events if path == name or path.startswith((f"{name} [", f"{name}_test ["))
@@ -258,7 +256,7 @@ def _closure(detail: GoPackage) -> set[str]:
 
 
 def _events(stdout: bytes, stderr: bytes) -> dict[str, list[StreamEvent]]:
-    """The events of a build by import path; "" for what belongs to no package."""
+    """Return the events of a build by import path; "" has those that belong to no package."""
     found: dict[str, list[StreamEvent]] = {}
     loose: list[str] = []
     now = time.time()
@@ -281,7 +279,7 @@ def _events(stdout: bytes, stderr: bytes) -> dict[str, list[StreamEvent]]:
 
 
 def _sort_text(lines: Sequence[str], found: dict[str, list[StreamEvent]], now: float) -> None:
-    """Text of a Go that does not write its builds as JSON: `# PACKAGE` heads what is about it."""
+    """Sort the text of a Go that does not write JSON: `# PACKAGE` precedes a package's lines."""
     path = ""
     for line in lines:
         if line.startswith("# "):

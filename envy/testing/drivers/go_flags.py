@@ -1,8 +1,8 @@
-"""Go's own flags: which there are, whether they take a value, and whom they are for.
+"""Go's own flags: their names, whether they take a value, and where each of them goes.
 
-The table says what `go help build`, `go help testflag` and `go help test` list. Every one of them
-is known: handed to the build, to the run, to both, rewritten to the option of envy that means the
-same, or refused with what to use instead.
+The table contains every flag of `go help build`, `go help testflag` and `go help test`. A flag goes
+to the build, to the test binary or to both, becomes the equivalent option of envy, or is refused
+with a replacement.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from envy.testing.durations import parse_duration
 
 
 class Route(Enum):
-    """Whom a flag is for."""
+    """Where a flag goes."""
 
-    BUILD = "build"  # the compiler, and `go list`, which must see the same packages
-    COMPILE = "compile"  # `go test -c` alone
-    RUN = "run"  # the test binary, as -test.NAME
-    FILE = "file"  # the same, and its value names a file or folder
-    OWN = "own"  # an option of envy
-    SPECIAL = "special"  # the driver itself
+    BUILD = "build"  # to the compiler, and to `go list`, which must see the same packages
+    COMPILE = "compile"  # to `go test -c` only
+    RUN = "run"  # to the test binary, as -test.NAME
+    FILE = "file"  # like RUN, and the value names a file or folder
+    OWN = "own"  # becomes an option of envy
+    SPECIAL = "special"  # to the driver
     REFUSED = "refused"
 
 
 class Value(Enum):
-    """What a flag takes."""
+    """The type of a flag's value."""
 
     NONE = "none"
     TEXT = "text"
@@ -39,7 +39,7 @@ class Value(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GoFlag:
-    """One flag; `target` is envy's option, or the remedy of a refused one."""
+    """One flag; `target` is envy's option, or the hint of a refused flag."""
 
     route: Route
     value: Value = Value.TEXT
@@ -64,7 +64,7 @@ def _table() -> dict[str, GoFlag]:
         ("coverprofile exec fuzz C", Route.SPECIAL, Value.TEXT),
     ):
         rows |= {name: GoFlag(route, value) for name in names.split()}
-    rows["buildvcs"] = GoFlag(Route.BUILD, Value.NONE)  # a word, too: -buildvcs=auto
+    rows["buildvcs"] = GoFlag(Route.BUILD, Value.NONE)  # also takes a word: -buildvcs=auto
     own: tuple[tuple[str, Value, str], ...] = (
         ("p", Value.NUMBER, "--build-jobs"),
         ("v", Value.NONE, "--verbose"),
@@ -77,9 +77,9 @@ def _table() -> dict[str, GoFlag]:
         ("failfast", Value.NONE, "--fail-fast"),
     )
     rows |= {name: GoFlag(Route.OWN, value, target) for name, value, target in own}
-    rows["c"] = GoFlag(Route.REFUSED, Value.NONE, "build without running with --build-only")
-    rows["o"] = GoFlag(Route.REFUSED, Value.TEXT, "binaries are kept in the cache; --build-only")
-    rows["n"] = GoFlag(Route.REFUSED, Value.NONE, "see what would run with --list")
+    rows["c"] = GoFlag(Route.REFUSED, Value.NONE, "use --build-only to build without running")
+    rows["o"] = GoFlag(Route.REFUSED, Value.TEXT, "--build-only keeps the binaries in the cache")
+    rows["n"] = GoFlag(Route.REFUSED, Value.NONE, "use --list to show what would run")
     return rows
 
 
@@ -89,7 +89,7 @@ _ONE_PACKAGE = ("blockprofile", "cpuprofile", "memprofile", "mutexprofile", "tra
 
 @dataclass(slots=True)
 class GoFlags:
-    """The flags of one command line, by whom they are for."""
+    """The flags of one command line, sorted by where they go."""
 
     listing: list[str] = field(default_factory=list)
     build: list[str] = field(default_factory=list)
@@ -100,15 +100,15 @@ class GoFlags:
     execute_with: str = ""
     fuzz: str = ""
     single_package: str = ""  # the flag that allows one package only
-    changes_set: bool = False  # benchmarks or fuzzing: what runs is more than the tests
+    changes_set: bool = False  # benchmarks or fuzzing run, not only tests
     arguments: tuple[str, ...] = ()
 
     def take(self, name: str, value: str | None, *, where: Path) -> None:
-        """Route one flag; `where` is what its files are relative to."""
+        """Add one flag; its file names are relative to `where`."""
         flag = FLAGS[name]
         text = f"-{name}" if value is None else f"-{name}={value}"
         if flag.route is Route.REFUSED:
-            raise UsageError(f"-{name} is no flag of `envy test`", hint=flag.target)
+            raise UsageError(f"`envy test` does not support -{name}", hint=flag.target)
         if name in _ONE_PACKAGE:
             self.single_package = f"-{name}"
         if name in {"bench", "fuzz"}:
@@ -126,13 +126,13 @@ class GoFlags:
             self._take_special(name, value or "")
 
     def _take_file(self, name: str, value: str, where: Path) -> None:
-        """What is relative, the binary puts into its -outputdir: `where`, if none is named."""
+        """Add a file flag; the binary puts relative files into its -outputdir, or `where`."""
         if name == "outputdir":
             value = self.output_directory = str(where / value)
         self.run.append(f"-test.{name}={value}")
 
     def profile_path(self, where: Path) -> Path | None:
-        """Where -coverprofile is to be written, if it is."""
+        """Return the path of -coverprofile; None without it."""
         if not self.cover_profile:
             return None
         return where / self.output_directory / self.cover_profile
@@ -151,14 +151,14 @@ class GoFlags:
 
 
 def check_value(name: str, value: str) -> None:
-    """See that a flag's value is of its sort.
+    """Check that a flag's value has the right type.
 
     Raises:
-        UsageError: it is not.
+        UsageError: It has not.
     """
     kind = FLAGS[name].value
     if kind is Value.NUMBER and not value.removeprefix("-").isdecimal():
-        raise UsageError(f"-{name} is {value!r}, which is no whole number")
+        raise UsageError(f"-{name}: {value!r} is not a whole number")
     if kind is Value.DURATION:
         parse_duration(value, option=f"-{name}")
 
@@ -166,12 +166,12 @@ def check_value(name: str, value: str) -> None:
 def split_words(
     words: Sequence[str], *, own: set[str], own_with_value: set[str]
 ) -> tuple[list[str], list[tuple[str, str | None]], tuple[str, ...]]:
-    """Divide a command line into envy's words, Go's flags, and what is for the test binary.
+    """Divide a command line into envy's words, Go's flags, and arguments for the test binary.
 
-    `own` are the options of envy in their double-dash spelling, which there means envy's.
+    `own` are envy's options with two dashes; with two dashes they take precedence over Go's flags.
 
     Raises:
-        UsageError: a flag without its value, or a value that cannot be.
+        UsageError: A flag has no value, or a value is not valid.
     """
     rest: list[str] = []
     flags: list[tuple[str, str | None]] = []
@@ -210,7 +210,7 @@ def split_words(
 
 
 def _is_gos(option: str, value: str) -> bool:
-    """`--trace=FILE` is Go's, where envy's own is `--trace[=stderr|file:PATH|timeline:PATH]`."""
+    """Return whether `--trace=VALUE` is Go's; envy has `--trace[=stderr|file:…|timeline:…]`."""
     if option != "--trace" or not value or value == "stderr":
         return False
     return not value.startswith(("file:", "timeline:"))

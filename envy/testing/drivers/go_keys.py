@@ -1,7 +1,7 @@
-"""What identifies a test binary: everything that it is made of, and what it is made with.
+"""The keys of test binaries, computed from all sources, the toolchain and the flags.
 
-Packages of the user's modules count by content. Those of the toolchain and of the module cache,
-which nobody edits and of which there are hundreds, count by the sizes and times of their files.
+Packages of the user's modules are hashed by content. The toolchain and the module cache have
+hundreds of packages that do not change; they are hashed by the sizes and times of their files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DRIVER_VERSION = "go-2"
 
 
 class KeyMaker:
-    """The keys of one run; digests of packages are shared between them."""
+    """Computes the keys of one run, which share the digests of packages."""
 
     def __init__(self, toolchain: GoToolchain, flags: Sequence[str]) -> None:
         self._base = "\0".join(
@@ -32,7 +32,7 @@ class KeyMaker:
         self._extra: bytes | None = None
 
     def key(self, package: GoPackage) -> str:
-        """The key of the binary of a package."""
+        """Return the key of a package's test binary."""
         digest = blake3(self._base)
         digest.update(package.binary_name.encode())
         if self._extra is None:
@@ -43,7 +43,7 @@ class KeyMaker:
         return str(digest.hexdigest())
 
     def _closure(self, root: str, records: Mapping[str, Mapping[str, Any]]) -> bytes:
-        """The digest of a package and all it imports. A loop: chains of imports are long."""
+        """Return the digest of a package and all its imports. Not recursive: chains are long."""
         stack = [root]
         begun: set[str] = set()
         while stack:
@@ -59,7 +59,7 @@ class KeyMaker:
                 begun.add(path)
                 stack += open_names
                 continue
-            # What is still open now closes an import cycle, which is an error of the build.
+            # A name that is still open closes an import cycle, which the build reports.
             self._digests[path] = self._digest(row, names)
             stack.pop()
         return self._digests[root]
@@ -70,7 +70,7 @@ class KeyMaker:
         settled = row.get("Standard") or (module.get("Version") and not module.get("Replace"))
         folder = row.get("Dir", "")
         digest.update(f"\0{folder}\0{row.get('Error')}\0".encode())
-        if not row["ImportPath"].endswith(".test"):  # whose one file is made from the others
+        if not row["ImportPath"].endswith(".test"):  # its only file is generated from the others
             for file in own_files(row):
                 digest.update(f"{file}\0".encode())
                 path = os.path.join(folder, file)  # noqa: PTH118  thousands of them
@@ -84,7 +84,7 @@ class KeyMaker:
         return bytes(digest.digest())
 
     def _module(self, go_mod: str) -> bytes:
-        """The language version and the like, of which go.mod is the place."""
+        """Return the digest of go.mod, which sets the language version, and of the vendor list."""
         if go_mod not in self._modules:
             folder = os.path.dirname(go_mod)  # noqa: PTH120
             self._modules[go_mod] = _content(go_mod) + _content(f"{folder}/vendor/modules.txt")
@@ -113,7 +113,7 @@ def _content(path: str) -> bytes:
 
 
 def _files_of_flags(flags: Sequence[str], directory: str) -> bytes:
-    """The content of files that flags name."""
+    """Return the digests of files that flags name."""
     found = b""
     for flag in flags:
         name, _, value = flag.partition("=")

@@ -1,4 +1,4 @@
-"""`go list`: which packages patterns mean, what they are made of, and which tests they have."""
+"""Finding packages with `go list`: their files, their imports and their tests."""
 
 from __future__ import annotations
 
@@ -32,22 +32,23 @@ _VERSION_ELEMENT = re.compile(r"v[0-9]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoPackage:
-    """The Go driver's own about a test package."""
+    """The Go driver's own data about a test package."""
 
     record: Mapping[str, Any]
-    main: str  # the import path of the test's main package; "" when there are no test files
+    main: str  # the import path of the test's main package; "" without test files
     binary_name: str
-    records: Mapping[str, Mapping[str, Any]]  # everything that was listed, by import path
-    is_sound: bool = True  # False: `go list` has something against it, or what it imports
+    records: Mapping[str, Mapping[str, Any]]  # all listed packages, by import path
+    is_sound: bool = True  # False if `go list` reports an error in it or in an import
 
 
 def list_packages(
     toolchain: GoToolchain, patterns: Sequence[str], flags: Sequence[str]
 ) -> list[TestPackage]:
-    """The packages that patterns mean, sorted by import path.
+    """Return the packages that the patterns match, sorted by import path.
 
     Raises:
-        UsageError: `go list` cannot work here; NothingMatched: no package at all.
+        UsageError: `go list` fails in this directory.
+        NothingMatched: No package matches.
     """
     fields = "-json=" + ",".join(_FIELDS) if toolchain.version >= (1, 19) else "-json"
     words = ["list", "-e", "-deps", "-test", fields, *flags, "--", *patterns]
@@ -56,7 +57,7 @@ def list_packages(
     try:
         records = {row["ImportPath"]: row for row in _objects(completed.stdout.decode())}
     except ValueError as error:
-        raise UsageError(f"go list wrote what cannot be read: {error}") from error
+        raise UsageError(f"the output of go list cannot be parsed: {error}") from error
     matched = [row for row in records.values() if _is_matched(row)]
     if completed.exit_code and not matched:
         raise UsageError(*_complaint(complaints))
@@ -109,7 +110,7 @@ def _test_package(
 
 
 def _tests_of(main: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the generated main package of a test lists: tests, fuzz targets, examples."""
+    """Return the tests, fuzz targets and examples in the generated main package of a test."""
     names: list[str] = []
     for file in main.get("GoFiles", ()):
         try:
@@ -122,7 +123,7 @@ def _tests_of(main: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _binary_name(row: Mapping[str, Any]) -> str:
-    """How `go test -c` calls the binary of a package."""
+    """Return the name that `go test -c` gives to the binary of a package."""
     path = row["ImportPath"]
     if path == "command-line-arguments":
         return f"{row.get('Name', 'main')}.test"
@@ -133,22 +134,24 @@ def _binary_name(row: Mapping[str, Any]) -> str:
 
 
 def own_files(row: Mapping[str, Any]) -> list[str]:
-    """Every file that a package is made of, its tests among them."""
+    """Return every source file of a package, including its tests."""
     return [file for field in _SOURCES for file in row.get(field, ())]
 
 
-# -- what is wrong ---------------------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------------------
 
 
 def _complaint(text: str) -> tuple[str]:
     lowered = text.lower()
     if "go.mod file not found" in lowered or "does not contain main module" in lowered:
-        return (f"not in a Go module: {text}\n  hint: run in a folder below a go.mod, or make one",)
-    return (text or "go list failed and did not say why",)
+        return (
+            f"not in a Go module: {text}\n  hint: run in a folder below a go.mod, or create one",
+        )
+    return (text or "go list failed and gave no reason",)
 
 
 def _are_all_missing(matched: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether nothing was found but names for which there is neither folder nor package."""
+    """Return whether all matches are names without a folder or a package."""
     return all(
         not row.get("Dir") and "import cycle" not in str(row.get("Error", "")) for row in matched
     )

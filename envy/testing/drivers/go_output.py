@@ -1,12 +1,12 @@
-"""From the bytes that a Go test binary writes to events: what test2json does, and bounds.
+"""Converting the output of a Go test binary to events: like test2json, with bounded output.
 
-With `-test.v=test2json` the testing package marks its own lines with ^V, so nothing that a test
-prints can be taken for one; errors stand between ^O and ^N, and ^[ escapes any of these.
+With `-test.v=test2json` the testing package marks its own lines with ^V, so they cannot be confused
+with the output of a test; errors are enclosed in ^O and ^N, and ^[ escapes any of these.
 
 Guarantees
-  A line without the mark never starts or ends a test, once the binary has shown that it marks.
-  Of each test at most HEAD + TAIL bytes of output become events, however much it writes; what is
-  left out is counted where it is missing.
+  Once the binary has written a mark, a line without it never starts or ends a test.
+  At most HEAD + TAIL bytes of a test's output become events, however much it writes; a line in
+  place of the rest gives its size.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from envy.testing.events import StreamEvent
 
 HEAD = 4 << 20
 TAIL = 4 << 20
-_LONG_LINE = 64 << 10  # longer ones are handed on in parts
-_MUCH = 256 << 10  # a test that has written this much gets an event a chunk, not one a line
+_LONG_LINE = 64 << 10  # longer lines are emitted in parts
+_MUCH = 256 << 10  # beyond this, the output of a test is one event per chunk, not per line
 
 _MARK = 0x16
 _MARK_BYTE = b"\x16"
 _UPDATE = re.compile(rb"=== (RUN|PAUSE|CONT|NAME|PASS|FAIL|SKIP|ATTR|ARTIFACTS) +(.*)")
 _REPORT = re.compile(rb"((?:    )*)--- (PASS|FAIL|SKIP|BENCH): (.*?)(?: \(([0-9.]+)s\))?$")
-_FRAMING = (b"=== ", b"--- ", b"PASS", b"FAIL")  # what is in a line of framing without a mark
+_FRAMING = (b"=== ", b"--- ", b"PASS", b"FAIL")  # contained in framing without a mark
 _MARKUP = re.compile(rb"\x1b(?s:.)|[\x0e\x0f]")
 # A line ends with \n, or before a mark that is not escaped.
-# Possessive throughout: a line without its end must not cost more than its length.
+# All quantifiers are possessive: scanning an unfinished line must take linear time.
 _LINE = re.compile(rb"\x16?(?:[^\n\x16]++|(?<=\x1b)\x16)*+\n?")
 
 
 @dataclass(slots=True)
 class _Volume:
-    """How much one test has written, and the end of what is over the head."""
+    """The amount of output of one test, and the tail of the output beyond the head."""
 
     head: int = 0
     left_out: int = 0
@@ -47,19 +47,19 @@ class _Volume:
 
 @dataclass(slots=True)
 class Progress:
-    """Which tests have begun, which are at it, and how each ended."""
+    """The tests that have started, those that are running, and how each ended."""
 
     active: dict[str, float] = field(default_factory=dict)  # by name, since when
-    open: dict[str, None] = field(default_factory=dict)  # begun and not ended, paused ones too
+    open: dict[str, None] = field(default_factory=dict)  # started and not ended, paused included
     ended: dict[str, str] = field(default_factory=dict)  # the last outcome of each
     ends: dict[str, int] = field(default_factory=dict)  # how often each ended
     last_change: float = 0.0
     summary: str = ""  # the last PASS or FAIL of the binary
-    died_in: str = ""  # the top-level test that failed last, if nothing was framed after that
+    died_in: str = ""  # the top-level test that failed last, if no framing followed
 
 
 class OutputConverter:
-    """One process of a test binary. `feed` its output, then `finish`."""
+    """Converts the output of one process: `feed` all of it, then `finish`."""
 
     def __init__(
         self,
@@ -86,13 +86,13 @@ class OutputConverter:
         self._volumes: dict[str, _Volume] = {}
 
     def feed(self, chunk: bytes) -> None:
-        """Take some bytes."""
+        """Convert a chunk of output."""
         self.saw_output = True
         data = self._rest + chunk
         self._rest = b""
         if self._is_flood(data):
             cut = len(data) if self._marks else data.rfind(b"\n") + 1
-            if len(data) - cut < _LONG_LINE:  # what may yet become an old Go's framing
+            if len(data) - cut < _LONG_LINE:  # may be the start of an old Go's framing
                 self._rest, data = data[cut:], data[:cut]
             if data:
                 self._put_aside(data)
@@ -112,7 +112,7 @@ class OutputConverter:
             self._line(line)
 
     def finish(self) -> None:
-        """Take the last, unfinished line, and hand on all that was held back."""
+        """Convert the last, unfinished line, and emit all kept output."""
         if self._rest:
             line, self._rest = self._rest, b""
             self._line(line)
@@ -147,13 +147,13 @@ class OutputConverter:
         self._framing(line[1:])
 
     def _plain_line(self, line: bytes) -> None:
-        """A line of a binary that has not marked anything yet: output, or an old Go's framing."""
+        """Convert a line before the first mark: output, or the framing of an old Go."""
         text = line.rstrip(b"\r\n")
         if _UPDATE.match(text) or _REPORT.match(text) or text in {b"PASS", b"FAIL"}:
             self._framing(line)
             return
-        # After the report of a test that went well comes what is not indented from elsewhere: a
-        # benchmark, or a panic between two tests.
+        # After the report of a test that passed, a line without indentation is not the test's: it
+        # is from a benchmark, or from a panic between two tests.
         if self._reports and self._reports[0][0] != "fail" and line[:1] not in {b" ", b"\t", b""}:
             self._flush_reports(0)
         self._output(line)
@@ -204,7 +204,7 @@ class OutputConverter:
             self._carried_over.discard(name)
             self._output(line, kind="frame")
             return
-        if action == "pause":  # so that nothing seems to be written by a test that is paused
+        if action == "pause":  # a paused test must not appear to write output
             self._output(line, kind="frame")
         key, _, value = more.partition(" ") if action == "attr" else ("", "", "")
         path = more if action == "artifacts" else ""
@@ -237,7 +237,7 @@ class OutputConverter:
             progress.active.pop(name, None)
 
     def _end_benchmarks(self) -> None:
-        """A benchmark is begun as a test is, but no line says that it has ended: the next does."""
+        """End open benchmarks: a benchmark's end has no line; the next line implies it."""
         progress = self.progress
         for name in [name for name in progress.open if name.startswith("Benchmark")]:
             progress.active.pop(name, None)
@@ -261,7 +261,7 @@ class OutputConverter:
         return volume is not None and volume.head >= HEAD and not self._may_frame(data)
 
     def _may_frame(self, data: bytes) -> bool:
-        """Whether there may be a line in it that says more than that it is output."""
+        """Return whether the data may contain a line of framing."""
         if self._reports or _MARK_BYTE in data:
             return True
         return not self._marks and any(word in data for word in _FRAMING)
@@ -280,9 +280,9 @@ class OutputConverter:
         volume.tail.append(data)
         volume.tail_size += len(data)
         while volume.tail_size - len(volume.tail[0]) > TAIL:
-            gone = volume.tail.popleft()
-            volume.tail_size -= len(gone)
-            volume.left_out += len(gone)
+            dropped = volume.tail.popleft()
+            volume.tail_size -= len(dropped)
+            volume.left_out += len(dropped)
         self._inside_line = not data.endswith(b"\n")
 
     def _output(self, data: bytes, *, kind: str = "") -> None:
@@ -374,7 +374,7 @@ def _text(data: bytes) -> str:
 
 
 def _whole_characters(data: bytes) -> int:
-    """Where a cut does not divide a character of UTF-8."""
+    """Return the length of the data without an incomplete UTF-8 character at its end."""
     for back in range(1, min(4, len(data)) + 1):
         byte = data[-back]
         if byte < 0x80:

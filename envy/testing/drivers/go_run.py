@@ -1,13 +1,13 @@
-"""Running the test binary of one Go package, until each of its tests has been accounted for.
+"""Running the test binary of one Go package until each of its tests has a result.
 
 A test that ends its process (a panic, os.Exit, a deadlock, a time limit) fails with the reason;
-the tests that were left are run by another process. A test that was at it beside the culprit, in
-parallel, is one of those that are left.
+another process runs the remaining tests. A test that was running in parallel to the culprit is one
+of the remaining tests.
 
 Guarantees
-  Tests reported are the tests listed, or the package fails with `count-mismatch`.
-  A process that exits 0 while a test runs has not passed it.
-  Every process makes progress, or there is no further one.
+  The tests reported are the tests listed, or the package fails with `count-mismatch`.
+  A process that exits with 0 while a test is running has not passed the test.
+  A process that makes no progress is the last one.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signa
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
 from envy.testing.events import StreamEvent
-from envy.testing.package import Emit, PackageRun, RunSettings, Verdict
+from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 from envy.testing.patterns import exactly
 
-SKIPS = (1, 20)  # the first version whose test binaries know -test.skip
-_MARKS = (1, 20)  # the first whose testing package marks its own lines
-_LONGEST_PATTERN = 100_000  # bytes; an argument may have 128 KiB on Linux
+SKIPS = (1, 20)  # the first version whose test binaries have -test.skip
+_MARKS = (1, 20)  # the first version whose testing package marks its own lines
+_LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One process, when it has ended."""
+    """The result of one process."""
 
     completed: Completed
     converter: OutputConverter
-    limited: frozenset[str]  # tests that were over their time
+    limited: frozenset[str]  # tests that exceeded their time limit
 
 
 class PackageRunner:
-    """Runs one package; made for each run of it."""
+    """Runs the tests of one package, once."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class PackageRunner:
         self._ends_at = ends_at  # of the whole session
         self._scratch = scratch
 
-    def run(self, names: Sequence[str]) -> Verdict:
+    def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these top-level tests."""
         started = time.monotonic()
         self._emit("start")
@@ -88,10 +88,10 @@ class PackageRunner:
             line = f"FAIL\t{self._name}\t{seconds:.3f}s\n"
         self._emit("output", output=line, output_type="frame")
         self._emit("pass" if passed else "fail", elapsed=seconds, reason=tally.reason)
-        return Verdict.PASSED if passed else Verdict.FAILED
+        return PackageVerdict.PASSED if passed else PackageVerdict.FAILED
 
     def _runs_more_than_tests(self) -> bool:
-        """Benchmarks and fuzzing run without a test, and so does a lone TestMain."""
+        """Return whether there is something to run without tests: benchmarks, fuzzing, TestMain."""
         return self._flags.changes_set or not self._run.package.tests
 
     # -- rounds --------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class PackageRunner:
             yield group
 
     def _until_done(self, tally: Tally, group: list[str] | None) -> None:
-        """One process after another, until no test is left that another could run."""
+        """Start processes until no test remains that another process could run."""
         names = group
         while True:
             left_before = len(tally.remaining)
@@ -174,7 +174,7 @@ class PackageRunner:
             attempt=attempt,
             carried_over=carried_over,
         )
-        # As with `go test`, fuzzing goes on for as long as -fuzztime says.
+        # As with `go test`, only -fuzztime limits fuzzing.
         timeout = 0.0 if self._flags.fuzz else self._settings.timeout
         limits = Limits(converter, timeout, self._ends_at)
         package = self._run.package
@@ -198,7 +198,10 @@ class PackageRunner:
             is_foreign = not self._toolchain.is_native and not self._flags.execute_with
             self._say(error.message if is_foreign else str(error))
             if is_foreign:
-                self._say(f"it is for {self._toolchain.target}; -exec names what can run it here")
+                self._say(
+                    f"the binary is for {self._toolchain.target}; -exec names a program that can "
+                    "run it here"
+                )
             return None
         except Cancelled:
             limited = frozenset(converter.progress.active)
@@ -229,7 +232,7 @@ class PackageRunner:
             words.append(f"-test.run={exactly(names, run=selection.run) if names else '^$'}")
         elif selection.run or selection.names is not None:
             words.append(f"-test.run={selection.run or '^$'}")
-        # An older Go has no such flag; what is left is named to it, as the driver has seen to.
+        # An older Go has no such flag; the driver has already removed the skipped tests.
         if selection.skip and version >= SKIPS:
             words.append(f"-test.skip={selection.skip}")
         return [*words, *self._flags.arguments]
@@ -245,17 +248,17 @@ class PackageRunner:
             words += [f"-test.fuzz={self._flags.fuzz}", f"-test.fuzzcachedir={cache}"]
         return words
 
-    # -- what it means -------------------------------------------------------------------------
+    # -- results -------------------------------------------------------------------------------
 
     def _account(self, one: _Run, tally: Tally) -> bool:
-        """Take note of how a process ended; tells whether it ended before its tests did."""
+        """Record how a process ended; return whether it ended before its tests did."""
         progress = one.converter.progress
         code = one.completed.exit_code
         if self._toolchain.version < _MARKS and not code and progress.summary == "PASS":
             self._settle_open(one.converter)
         tally.wrote = tally.wrote or one.converter.saw_output
-        # Tests that run tests of their own report those, too; what has become of the listed ones
-        # is then the summary's to say. Nobody but the testing package writes one.
+        # Tests that run tests of their own report those too; the summary, which only the testing
+        # package writes, then decides about the listed tests.
         is_passed = not (code or progress.open or one.completed.timed_out)
         if not is_passed or progress.summary != "PASS":
             note_ends(tally, progress.ended)
@@ -272,7 +275,7 @@ class PackageRunner:
             self._tell_exit(one)
         if one.completed.timed_out and not culprits:
             tally.reason = reason
-            self._say("it ran no test then")
+            self._say("no test was running")
         self._end_open(one.converter, culprits, reason)
         tops = {name.partition("/")[0] for name in culprits}
         tally.failed |= dict.fromkeys(name for name in tally.remaining if name in tops)
@@ -286,7 +289,7 @@ class PackageRunner:
         return bool(code or culprits or one.completed.timed_out)
 
     def _settle_open(self, converter: OutputConverter) -> None:
-        """An old Go does not mark its lines: an end that stands behind other text was not seen."""
+        """Pass open tests of an old Go, whose unmarked end may follow other text on a line."""
         progress = converter.progress
         for name in sorted(progress.open, key=lambda name: (-name.count("/"), name)):
             if name.partition("/")[0] in self._run.package.tests:
@@ -305,13 +308,13 @@ class PackageRunner:
         return f"exit {one.completed.exit_code}"
 
     def _culprits(self, one: _Run) -> frozenset[str]:
-        """The open tests that the end of the process is the fault of."""
+        """Return the open tests that caused the end of the process."""
         progress = one.converter.progress
         if one.completed.timed_out:
             return frozenset(
                 name for name in progress.open if name.partition("/")[0] in one.limited
             )
-        if progress.died_in:  # a panic, which testing had just reported as a failure
+        if progress.died_in:  # a panic, which the testing package has just reported as a failure
             return frozenset(
                 name for name in progress.open if name.partition("/")[0] == progress.died_in
             )
@@ -319,7 +322,7 @@ class PackageRunner:
         return frozenset(name for name in progress.open if name.partition("/")[0] in tops)
 
     def _end_open(self, converter: OutputConverter, names: frozenset[str], reason: str) -> None:
-        """Fail tests that their process did not end, the innermost first."""
+        """Fail tests that were open when their process ended, the innermost first."""
         now = time.monotonic()
         for name in sorted(names, key=lambda name: (-name.count("/"), name)):
             begun = converter.progress.active.get(name, now)
@@ -333,8 +336,8 @@ class PackageRunner:
         if completed.timed_out:
             tests = ", ".join(sorted(one.limited)) or "the package"
             limit = go_duration(self._settings.timeout)
-            over = f"{tests} ran longer than {limit}" if one.limited else "the time was over"
-            self._say(f"ended, because {over}")
+            over = f"{tests} ran longer than {limit}" if one.limited else "the run took too long"
+            self._say(f"terminated, because {over}")
         elif completed.signal is not None:
             self._emit("output", output=f"signal: {signal_name(completed.signal)}\n")
         else:
@@ -344,7 +347,7 @@ class PackageRunner:
         if completed.left_behind and not completed.timed_out:
             names = ", ".join(f"{name} ({pid})" for pid, name in completed.left_behind)
             self._emit(
-                "output", output=f"envy: ended what was left behind: {names}\n", reason="leak"
+                "output", output=f"envy: terminated leftover processes: {names}\n", reason="leak"
             )
 
     # -- retries -------------------------------------------------------------------------------
@@ -366,7 +369,7 @@ class PackageRunner:
                 if not self._settings.flaky_fails:
                     del tally.failed[name]
 
-    # -- telling -------------------------------------------------------------------------------
+    # -- events --------------------------------------------------------------------------------
 
     def _say(self, text: str) -> None:
         for line in text.splitlines():

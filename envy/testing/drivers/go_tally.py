@@ -1,4 +1,4 @@
-"""The books of one package's run: what is left, what failed, and whose time is over."""
+"""The state of one package's run: remaining tests, failed tests, and time limits."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from envy.testing.drivers.go_output import OutputConverter
 
 @dataclass(slots=True)
 class Tally:
-    """What has become of the tests of one package so far."""
+    """The results of the tests of one package so far."""
 
     remaining: list[str]
     failed: dict[str, None] = field(default_factory=dict)  # top-level tests
     reason: str = ""
     carried_over: frozenset[str] = frozenset()
-    failed_outside: bool = False  # a process failed, though no test of it did
+    failed_outside: bool = False  # a process failed although none of its tests did
     wrote: bool = False
 
 
 class Limits:
-    """When the patience with a process ends: a test's time, or that of the session."""
+    """The time limits of a process: that of each test, and that of the session."""
 
     def __init__(self, converter: OutputConverter, timeout: float, ends_at: float | None) -> None:
         self._progress = converter.progress
@@ -31,7 +31,7 @@ class Limits:
         self._ends_at = ends_at
 
     def deadline(self) -> float | None:
-        """The moment, as things are now."""
+        """Return the next deadline by time.monotonic, given the active tests; None without one."""
         moments = [self._ends_at] if self._ends_at is not None else []
         if self._timeout > 0:
             begun = [since for name, since in self._progress.active.items() if "/" not in name]
@@ -39,10 +39,10 @@ class Limits:
         return min(moments, default=None)
 
     def exceeded(self) -> frozenset[str]:
-        """The top-level tests that are over their time. Of those that just began, none is."""
+        """Return the top-level tests that exceeded their limit; those that just started did not."""
         if self._timeout <= 0:
             return frozenset()
-        # What a test writes while it is being ended may come long after its limit.
+        # The output of a test that is being terminated may arrive long after its limit.
         limit = min(self._progress.active.values(), default=0.0) + 0.05
         over = {
             name
@@ -53,7 +53,7 @@ class Limits:
 
 
 def merge(tally: Tally, part: Tally) -> None:
-    """Take over what came of some of the tests."""
+    """Add the results of some of the tests."""
     done = set(part.remaining)
     tally.failed |= part.failed
     tally.reason = tally.reason or part.reason
@@ -63,14 +63,14 @@ def merge(tally: Tally, part: Tally) -> None:
 
 
 def note_ends(tally: Tally, ended: dict[str, str]) -> None:
-    """Take over which tests failed."""
+    """Add the failed tests."""
     for name, action in ended.items():
         if action == "fail":
             tally.failed[name.partition("/")[0]] = None
 
 
 def signal_name(number: int) -> str:
-    """`SIGKILL` for 9."""
+    """Return the name of a signal: `SIGKILL` for 9."""
     try:
         return signal.Signals(number).name
     except ValueError:

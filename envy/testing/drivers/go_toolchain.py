@@ -1,4 +1,4 @@
-"""The Go toolchain: which one, what it says about itself, and how its programs are started."""
+"""The Go toolchain: finding it, its properties, and starting its programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from envy.errors import EnvyError, ScriptFailed, UsageError
 from envy.host.children import Children
 from envy.host.process import Completed, ProcessSpec, run
 
-# What says nothing about what is built: places of this machine and of this run.
+# Variables that do not affect the binaries: paths of this machine, and settings of this run.
 _IRRELEVANT = frozenset(
     {
         *("GOCACHE", "GOMODCACHE", "GOTMPDIR", "GOGCCFLAGS", "GOPROXY", "GOSUMDB", "GONOSUMDB"),
@@ -28,15 +28,15 @@ MANIFEST_LINE = 'packages = { "envy.go@r1" }'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoToolchain:
-    """A Go toolchain in one directory of work."""
+    """A Go toolchain in one working directory."""
 
     program: Path
     root: Path
     version: tuple[int, ...]
-    variables: Mapping[str, str]  # what `go env` says
-    environment: Mapping[str, str]  # what its programs are run in
+    variables: Mapping[str, str]  # the output of `go env`
+    environment: Mapping[str, str]  # the environment of its programs
     identity: str
-    has_markup: bool  # the testing package escapes its marks in what tests print
+    has_markup: bool  # the testing package escapes its marks in the output of tests
     directory: Path
     children: Children
 
@@ -47,7 +47,7 @@ class GoToolchain:
         on_output: Callable[[str, bytes], None] | None = None,
         timeout: float | None = None,
     ) -> Completed:
-        """Run `go WORDS`, its output captured unless somebody takes it."""
+        """Run `go WORDS`; capture the output unless `on_output` takes it."""
         argv = [str(self.program), *words]
         return run(
             ProcessSpec(
@@ -65,28 +65,28 @@ class GoToolchain:
 
     @property
     def target(self) -> str:
-        """What it builds for: `linux/amd64`."""
+        """The platform of its binaries, such as `linux/amd64`."""
         return f"{self.variables.get('GOOS')}/{self.variables.get('GOARCH')}"
 
     @property
     def is_native(self) -> bool:
-        """Whether that is this machine."""
+        """Whether the target is this machine."""
         names = self.variables
         return self.target == f"{names.get('GOHOSTOS')}/{names.get('GOHOSTARCH')}"
 
     @property
     def version_text(self) -> str:
-        """The version, for people."""
+        """The version as text, such as `1.22.3`."""
         return ".".join(map(str, self.version))
 
     @property
     def builds_many(self) -> bool:
-        """Whether one `go test -c` takes many packages."""
+        """Whether one `go test -c` can build many packages."""
         return self.version >= (1, 21)
 
     @property
     def build_facts(self) -> list[str]:
-        """What of the environment decides what is built."""
+        """The variables that affect the binaries, as `NAME=VALUE`."""
         return [
             f"{name}={value}"
             for name, value in sorted(self.variables.items())
@@ -95,22 +95,22 @@ class GoToolchain:
 
 
 def find_go(environment: Mapping[str, str]) -> Path:
-    """The `go` on the PATH.
+    """Return the `go` on PATH.
 
     Raises:
-        EnvyError: there is none; it says what the manifest has to say.
+        NoToolchain: There is none; the hint is the line that the manifest needs.
     """
     found = shutil.which("go", path=environment.get("PATH", ""))
     if found is None:
         raise NoToolchain(
-            "there is no Go toolchain: none in the manifest's packages, none on the PATH",
+            "there is no Go toolchain: none in the manifest's packages, and none on PATH",
             hint=f"add one to envy.lua: {MANIFEST_LINE}",
         )
     return Path(found)
 
 
 class NoToolchain(EnvyError):
-    """Neither the manifest nor the machine has what the tests are built with."""
+    """Neither the manifest nor the machine provides a working Go toolchain."""
 
     exit_code = 3
 
@@ -118,10 +118,11 @@ class NoToolchain(EnvyError):
 def open_toolchain(
     program: Path, *, directory: Path, environment: Mapping[str, str], children: Children
 ) -> GoToolchain:
-    """Ask a toolchain what it is.
+    """Read the properties of a toolchain.
 
     Raises:
-        UsageError: it cannot work in this directory; NoToolchain: it is none, or cannot be run.
+        UsageError: `go env` fails in this directory.
+        NoToolchain: The program is not a Go toolchain, or cannot be run.
     """
     argv = [str(program), "env", "-json"]
     try:
@@ -145,8 +146,8 @@ def open_toolchain(
         variables: dict[str, str] = json.loads(completed.stdout)
     except ValueError as error:
         raise NoToolchain(
-            f"{program} is no Go toolchain: `go env -json` wrote {completed.stdout[:40]!r}",
-            hint=f"put Go first on the PATH, or add it to envy.lua: {MANIFEST_LINE}",
+            f"{program} is not a Go toolchain: `go env -json` wrote {completed.stdout[:40]!r}",
+            hint=f"put Go first on PATH, or add it to envy.lua: {MANIFEST_LINE}",
         ) from error
     root = Path(variables["GOROOT"])
     return GoToolchain(
@@ -163,7 +164,7 @@ def open_toolchain(
 
 
 def _with_own_path(environment: Mapping[str, str], root: Path) -> dict[str, str]:
-    """Tests that run `go` use the one that built them, as with `go test`."""
+    """Put this Go first on PATH, so that tests use it, as with `go test`."""
     path = os.pathsep.join(filter(None, [str(root / "bin"), environment.get("PATH", "")]))
     return {**environment, "PATH": path}
 
@@ -182,7 +183,7 @@ def _version_of(root: Path) -> str:
 
 
 def _identity(root: Path, variables: Mapping[str, str]) -> str:
-    """Version, place, and the programs that compile, as they are on disk."""
+    """Return the version, the path, and the sizes and times of the programs that compile."""
     facts = [variables.get("GOVERSION", ""), str(root), _version_of(root)]
     tools = Path(variables.get("GOTOOLDIR", ""))
     for tool in (root / "bin" / "go", tools / "compile", tools / "link", tools / "asm"):

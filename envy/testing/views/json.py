@@ -1,4 +1,4 @@
-"""The events as they are, one JSON object a line: what Go's tools and `--load` read."""
+"""The events of a run, one JSON object per line, for Go's tools and `--load`."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from envy.testing.session import SessionResult
 
 
 class JsonView:
-    """Writes each event at once, so that a pipe shows a run as it goes."""
+    """Writes each event at once, so that the reader of a pipe can follow the run."""
 
     def __init__(self, stream: TextIO, *, closes: bool) -> None:
         self._stream = stream
         self._closes = closes
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Phases are no events of test2json."""
+        """Ignore phases: test2json has no event for them."""
 
     def on_event(self, event: StreamEvent) -> None:
-        """One line."""
+        """Write one line."""
         self._stream.write(as_json(event) + "\n")
         if event.action != "output":
             self._stream.flush()
 
     def on_end(self, result: SessionResult) -> None:
-        """Let go of the file."""
+        """Flush the stream, and close it if it is a file."""
         del result
         self._stream.flush()
         if self._closes:

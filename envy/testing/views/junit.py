@@ -1,7 +1,7 @@
-"""A JUnit XML report, written when the run is over.
+"""A JUnit XML report, written at the end of the run.
 
-A package is a test suite, a test (with its subtests, each its own) a test case. A package that
-was not built, or that failed outside its tests, has a case of its own that says so.
+A package is a test suite; a test is a test case, and so is each subtest. A package that failed to
+build, or failed outside its tests, has an extra test case that reports the failure.
 """
 
 from __future__ import annotations
@@ -9,20 +9,22 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from xml.sax.saxutils import escape, quoteattr
+from xml.etree import ElementTree as ET
+from xml.etree.ElementTree import Element, SubElement
 
 from envy.testing.events import StreamEvent
 from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally
 from envy.testing.session import SessionResult
 
-# What XML 1.0 cannot carry, even escaped.
+# Characters that XML 1.0 does not allow, even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 _LONGEST = 64 << 10  # characters of output in one failure
 
 
 class JunitView:
-    """Keeps the output of tests until it is known which of them failed."""
+    """Writes the report; keeps the output of tests until the run has ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,10 +32,10 @@ class JunitView:
         self._started = time.time()
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Not part of the report."""
+        """Ignore phases: the report does not contain them."""
 
     def on_event(self, event: StreamEvent) -> None:
-        """Keep output, and drop that of tests that went well."""
+        """Keep output; drop the output of tests that passed."""
         key = (event.package, event.test)
         if event.action == "output" and event.output:
             if key not in self._output:
@@ -43,75 +45,57 @@ class JunitView:
             self._output.pop(key, None)
 
     def on_end(self, result: SessionResult) -> None:
-        """Write the file."""
-        tallies = list(result.recorder.packages.values())
-        suites = [
-            self._suite(number, tally, result.recorder.build_output)
-            for number, tally in enumerate(tallies)
-        ]
-        tests = sum(count for _, count, _ in suites)
-        failures = sum(failed for _, _, failed in suites)
-        head = (
-            f'<testsuites name="envy test" tests="{tests}" failures="{failures}" errors="0" '
-            f'time="{result.seconds:.3f}">'
-        )
-        text = "\n".join(
-            ['<?xml version="1.0" encoding="UTF-8"?>', head, *(row for row, *_ in suites)]
-        )
-        self._path.write_text(f"{text}\n</testsuites>\n", encoding="utf-8")
+        """Write the report."""
+        root = ET.Element("testsuites", name="envy test")
+        for number, tally in enumerate(result.recorder.packages.values()):
+            self._add_suite(root, number, tally, result.recorder.build_output)
+        for count in ("tests", "failures", "errors"):
+            root.set(count, str(sum(int(suite.get(count, 0)) for suite in root)))
+        root.set("time", f"{result.seconds:.3f}")
+        ET.indent(root)
+        text = ET.tostring(root, encoding="unicode")
+        self._path.write_text(f"{_DECLARATION}\n{text}\n", encoding="utf-8")
 
-    def _suite(
-        self, number: int, tally: PackageTally, built: dict[str, list[str]]
-    ) -> tuple[str, int, int]:
-        cases = [self._case(tally, name, outcome) for name, outcome in tally.tests.items()]
-        failed = sum(outcome == "fail" for outcome in tally.tests.values())
-        skipped = sum(outcome == "skip" for outcome in tally.tests.values())
+    def _add_suite(
+        self, root: Element, number: int, tally: PackageTally, build_output: dict[str, list[str]]
+    ) -> None:
+        suite = SubElement(root, "testsuite", name=_clean(tally.name), id=str(number))
+        for name, outcome in tally.tests.items():
+            self._add_test(suite, tally, name, outcome)
         if tally.failed_build:
-            text = "".join(built.get(tally.failed_build, []))
-            cases.append(_failure_case(tally.name, "[build failed]", "build failed", text))
-            failed += 1
-        elif tally.outcome == "fail" and not failed:
+            text = "".join(build_output.get(tally.failed_build, []))
+            case = _add_case(suite, tally.name, "[build failed]", 0.0)
+            _add_failure(case, "build failed", text)
+        elif tally.outcome == "fail" and "fail" not in tally.tests.values():
             text = "".join(self._output.get((tally.name, ""), []))
-            reason = tally.reason or "the package failed"
-            cases.append(_failure_case(tally.name, "[package]", reason, text))
-            failed += 1
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._started))
-        head = (
-            f'<testsuite name={_attribute(tally.name)} id="{number}" tests="{len(cases)}" '
-            f'failures="{failed}" errors="0" skipped="{skipped}" time="{tally.seconds:.3f}" '
-            f'timestamp="{moment}" hostname="localhost">'
-        )
-        return "\n".join([head, *cases, "</testsuite>"]), len(cases), failed
+            case = _add_case(suite, tally.name, "[package]", 0.0)
+            _add_failure(case, tally.reason or "the package failed", text)
+        suite.set("tests", str(len(suite)))
+        suite.set("failures", str(len(suite.findall("testcase/failure"))))
+        suite.set("errors", "0")
+        suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
+        suite.set("time", f"{tally.seconds:.3f}")
+        suite.set("timestamp", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._started)))
+        suite.set("hostname", "localhost")
 
-    def _case(self, tally: PackageTally, name: str, outcome: str) -> str:
+    def _add_test(self, suite: Element, tally: PackageTally, name: str, outcome: str) -> None:
         text = "".join(self._output.get((tally.name, name), []))
-        head = _case_head(tally.name, name, tally.elapsed.get(name, 0.0))
+        case = _add_case(suite, tally.name, name, tally.elapsed.get(name, 0.0))
         if outcome == "fail":
-            message = tally.failures.get(name) or "failed"
-            return f"{head}{_failure(message, text)}</testcase>"
-        if outcome == "skip":
-            return (
-                f"{head}<skipped message={_attribute(_clean(text.strip()))}></skipped></testcase>"
-            )
-        return f"{head}</testcase>"
+            _add_failure(case, tally.failures.get(name) or "failed", text)
+        elif outcome == "skip":
+            SubElement(case, "skipped", message=_clean(text.strip()))
 
 
-def _failure_case(package: str, name: str, message: str, text: str) -> str:
-    return f"{_case_head(package, name, 0.0)}{_failure(message, text)}</testcase>"
-
-
-def _case_head(package: str, name: str, seconds: float) -> str:
-    return (
-        f'<testcase name={_attribute(name)} classname={_attribute(package)} time="{seconds:.3f}">'
+def _add_case(suite: Element, package: str, name: str, seconds: float) -> Element:
+    return SubElement(
+        suite, "testcase", name=_clean(name), classname=_clean(package), time=f"{seconds:.3f}"
     )
 
 
-def _failure(message: str, text: str) -> str:
-    return f'<failure message={_attribute(message)} type="">{escape(_clean(text))}</failure>'
-
-
-def _attribute(text: str) -> str:
-    return quoteattr(_clean(text), {"\n": "&#10;", "\t": "&#9;"})
+def _add_failure(case: Element, message: str, text: str) -> None:
+    failure = SubElement(case, "failure", message=_clean(message), type="")
+    failure.text = _clean(text)
 
 
 def _clean(text: str) -> str:

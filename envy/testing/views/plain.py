@@ -1,7 +1,7 @@
-"""Lines for a reader: results on one stream, what is being done on the other.
+"""Lines for a reader: results on one stream, progress on the other.
 
-A test's output is shown when it has ended and failed; of a package, a line when it has ended. What
-benchmarks and fuzzing say is what they are run for, and is always shown.
+The output of a test is shown when the test has failed; a package has one line when it has ended.
+The output of benchmarks and fuzzing is always shown, since it is their purpose.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally, Recorder
 from envy.testing.session import SessionResult
 
-_KEPT = 8 << 20  # characters of a test and its subtests, or of a package outside of tests
+_KEPT = 8 << 20  # characters of a test and its subtests, or of a package outside its tests
 _MEASURED = re.compile(r"Benchmark\S*\s+\d+\s.*/op")
 _FRAME = re.compile(r"=== |Benchmark\S*$")
 
@@ -31,7 +31,7 @@ class ShowOutput(Enum):
 
 
 class PlainView:
-    """Writes lines, and nothing that moves."""
+    """Writes plain lines."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class PlainView:
         self._held: dict[str, Excerpt] = {}  # output by top-level test, "" the package
         self._built = False
 
-    # -- what happens --------------------------------------------------------------------------
+    # -- events --------------------------------------------------------------------------------
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Say what is being done, on the stream of errors."""
+        """Write the progress to standard error."""
         if self._quiet:
             return
         if self._live:
@@ -73,13 +73,13 @@ class PlainView:
             self._say(f"building {counted(total, 'package')}")
 
     def on_event(self, event: StreamEvent) -> None:
-        """Hold output back until it is known whether it is to be shown."""
+        """Write the lines of an event; keep output until its test or package has ended."""
         self._recorder.on_event(event)
         if not event.package:
             self._on_build(event)
         elif event.action == "output":
             if event.output and event.output.startswith("fuzz: ") and not self._quiet:
-                self._write(event.output)  # how far it is; it may go on for hours
+                self._write(event.output)  # the progress of fuzzing, which may take hours
             elif event.output:
                 self._hold(event.top_level, event.output)
         elif event.test:
@@ -125,7 +125,7 @@ class PlainView:
     # -- the end -------------------------------------------------------------------------------
 
     def on_end(self, result: SessionResult) -> None:
-        """The summary, and what was asked for beside it."""
+        """Write the summary, preceded by the requested lists."""
         self._erase()
         if result.built_only:
             self._tell_builds(result)
@@ -164,7 +164,7 @@ class PlainView:
     # -- writing -------------------------------------------------------------------------------
 
     def _write_all(self, pieces: Iterable[str]) -> None:
-        """Write what was held: line by line, and not as one text that may be of many megabytes."""
+        """Write kept output line by line, since joining it could take many megabytes."""
         line = ""
         for piece in pieces:
             line += piece
@@ -201,23 +201,23 @@ class PlainView:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 package`, `2 packages`."""
+    """Return a number with its noun: `1 package`, `2 packages`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def bar(done: int, total: int, *, width: int = 20) -> str:
-    """A bar of progress."""
+    """Return a progress bar."""
     filled = round(width * done / total) if total else 0
     return f"[{'█' * filled}{'░' * (width - filled)}]"
 
 
 def _without_summary(lines: Iterable[str]) -> list[str]:
-    """The package's own output, less what the line of the package says again."""
+    """Return the package's own output without the results that the package's line repeats."""
     return [line for line in lines if line not in {"PASS\n", "FAIL\n"} and not _is_result(line)]
 
 
 def _benchmarks(lines: list[str]) -> list[str]:
-    """What `go test -bench` prints of these lines: nothing unless there is a result among them."""
+    """Return the lines that `go test -bench` would print; none if there is no result."""
     if not any(_MEASURED.match(line) for line in lines):
         return []
     return [line for line in lines if not _FRAME.match(line)]
@@ -236,7 +236,7 @@ def _package_line(tally: PackageTally) -> str:
     if tally.outcome == "pass":
         notes = f", {len(tally.flaky)} flaky" if tally.flaky else ""
         inner = len(tally.top_level("fail"))
-        notes += f", {inner} failed inside of tests" if inner else ""
+        notes += f", {inner} failed inside tests" if inner else ""
         notes += ", left processes behind" if tally.leaks else ""
         return f"ok    {tally.name}  {tally.seconds:.3f}s  ({counted(count, 'test')}{notes})"
     reason = f" [{tally.reason}]" if tally.reason else ""
@@ -245,10 +245,10 @@ def _package_line(tally: PackageTally) -> str:
 
 
 def failed_tests(recorder: Recorder) -> list[str]:
-    """A line for each test that failed, for each package that did so without one."""
+    """Return a line for each failed test, and for each package that failed without one."""
     lines = []
     for tally in recorder.packages.values():
-        if tally.outcome == "pass":  # what failed are tests that its tests ran, and meant to
+        if tally.outcome == "pass":  # only tests that its tests ran on purpose have failed
             continue
         for name in tally.failures:
             reason = tally.failures[name]
@@ -261,7 +261,7 @@ def failed_tests(recorder: Recorder) -> list[str]:
 
 
 def summary_line(result: SessionResult) -> str:
-    """The last line: what came of it, in numbers."""
+    """Return the last line of the output: the result in numbers."""
     counts = result.recorder.counts()
     if result.built_only:
         built = sum(run.binary is not None for run in result.runs)

@@ -1,7 +1,7 @@
-"""The Textual application: a header, the tree, a log and a help page, all of them views of a model.
+"""The Textual application: a header, the tree, a log and a help page, all showing one model.
 
-The app asks for runs through a Controller and hears of them through a queue that it empties a few
-times a second, so that a session never waits for the terminal, nor the terminal for a session.
+The app starts runs through a Controller and receives their events through a queue that it empties
+several times a second, so that sessions and the terminal never wait for each other.
 """
 
 from __future__ import annotations
@@ -54,20 +54,23 @@ Message = Callable[[RunModel], None]
 
 
 class Controller(Protocol):
-    """Whoever can start and stop runs. None of these wait."""
+    """Starts and stops runs. Its methods do not block."""
 
     def start(self, *, failed: bool = False, package: str = "", test: str = "") -> bool:
-        """Start a run: of all, of what failed, or of one package or test; False: not now."""
+        """Start a run of all tests, the failed ones, or one package or test.
+
+        Returns False if a run is active or there is nothing to run.
+        """
 
     def stop(self) -> None:
-        """End the run that goes on."""
+        """End the active run."""
 
     def is_running(self) -> bool:
-        """Whether a run goes on."""
+        """Return whether a run is active."""
 
 
 class HelpScreen(Screen[None]):
-    """The page of keys."""
+    """The page that explains the keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "app.pop_screen", "back"),
@@ -125,7 +128,7 @@ class TestApp(App[int]):
         self._header_text = ""
 
     def compose(self) -> ComposeResult:
-        """The parts of the main page."""
+        """Create the parts of the main page."""
         yield Static("", id="header", markup=False)
         with Vertical():
             yield TestTree(self.model, id="tree")
@@ -135,11 +138,11 @@ class TestApp(App[int]):
         yield Static(KEYS, id="keys", markup=False)
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Take over signals, and start emptying the queue."""
         self._header = self.query_one("#header", Static)
         self.test_tree.focus()
         with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
-            # Textual's loop has taken over signals from whoever handled them before.
+            # Textual's event loop has replaced the handlers of the command.
             for name in ("SIGTERM", "SIGHUP"):
                 number = getattr(signal, name)
                 asyncio.get_running_loop().add_signal_handler(number, self.action_leave)
@@ -156,13 +159,13 @@ class TestApp(App[int]):
         return self.query_one("#log", Log)
 
     def take_messages(self) -> None:
-        """Apply what has come from the session, and show it."""
+        """Apply the messages of the session to the model, and show the result."""
         if self._hung_up():
-            self.action_leave()  # nobody is there any more, and Textual would read on for ever
+            self.action_leave()  # the terminal is closed; Textual would keep reading from it
             return
         header = self._header
         if header is None or not header.is_attached or len(self.screen_stack) > 1:
-            return  # the help page is over it, or the app is leaving
+            return  # the help page covers it, or the app is exiting
         for _ in range(min(len(self.messages), _EVENTS_AT_ONCE)):
             self.messages.popleft()(self.model)
         text = header_text(self.model, now=self._clock())
@@ -176,7 +179,7 @@ class TestApp(App[int]):
                 self.log_view.update()
 
     def notice(self, text: str) -> None:
-        """Say something in the line at the bottom."""
+        """Show a message in the line at the bottom."""
         self.query_one("#notice", Static).update(text)
 
     # -- keys ----------------------------------------------------------------------------------
@@ -196,19 +199,19 @@ class TestApp(App[int]):
         if self.controller.start(**request):
             self.notice(f"running {what}")
         else:
-            self.notice("not now: a run goes on, or there is nothing to run")
+            self.notice("not now: a run is active, or there is nothing to run")
 
     def action_stop(self) -> None:
         if self.controller.is_running():
             self.controller.stop()
             self.notice("stopping")
         else:
-            self.notice("nothing runs")
+            self.notice("nothing is running")
 
     def action_build_error(self) -> None:
         self.action_to_tree()
         if not self.test_tree.seek({"build"}, by=1):
-            self.notice("everything was built")
+            self.notice("no package failed to build")
 
     def action_next(self, by: int) -> None:
         found = (
@@ -217,7 +220,7 @@ class TestApp(App[int]):
             else self.test_tree.seek({"fail", "build"}, by=by)
         )
         if not found:
-            self.notice("there is none")
+            self.notice("no match" if self.log_view.display else "no failure")
 
     def action_open(self) -> None:
         node = self.test_tree.current()
@@ -249,7 +252,7 @@ class TestApp(App[int]):
             search.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """The text to search for is there."""
+        """Search for the text that was entered."""
         event.input.display = False
         self.log_view.search = event.value
         self.log_view.focus()

@@ -1,7 +1,7 @@
-"""What the terminal view shows, as plain state made of events alone: no terminal, no Textual.
+"""The state that the terminal view shows, computed from events alone, without Textual.
 
 A tree of packages, tests and subtests with their states and output, the phase of the run, and the
-rows of the tree that are visible. Everything here is cheap for trees of ten thousand tests.
+visible rows of the tree. Everything here is fast for trees of ten thousand tests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ICONS = {
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A package, a test or a subtest; or a line of a failed build."""
+    """A package, a test, a subtest, or a line of a failed build."""
 
     package: str
     test: str
@@ -45,7 +45,7 @@ class Node:
 
 @dataclass(slots=True)
 class RunModel:
-    """One run, and its reruns."""
+    """The state of a run and its reruns."""
 
     packages: dict[str, Node] = field(default_factory=dict)
     output: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # test, text
@@ -56,7 +56,7 @@ class RunModel:
     unbuilt: int = 0
     current: Node | None = None
     seconds: float = 0.0
-    ended: str = ""  # what the end of the run was
+    ended: str = ""  # the summary of the run, once it has ended
     changes: int = 0
     _tests: dict[tuple[str, str], Node] = field(default_factory=dict)
     _builds: dict[str, list[str]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class RunModel:
     # -- events --------------------------------------------------------------------------------
 
     def clear(self) -> None:
-        """Forget everything, for a run of all."""
+        """Remove everything, for a run of all tests."""
         for part in (self.packages, self.output, self._tests, self._builds):
             part.clear()
         self.counts.update({"pass": 0, "fail": 0, "skip": 0})
@@ -72,19 +72,19 @@ class RunModel:
         self.begin()
 
     def begin(self) -> None:
-        """A run begins: what it does not touch stays as it is."""
+        """Start a run; tests that it does not run keep their state."""
         self.phase, self.done, self.total = "discovering", 0, 0
         self.current, self.ended = None, ""
-        self._builds.clear()  # what is not built this time says so again
+        self._builds.clear()  # a build that fails again reports its errors again
         self.changes += 1
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """The run has got so far."""
+        """Record the progress of a phase."""
         self.phase, self.done, self.total = phase, done, total
         self.changes += 1
 
     def on_event(self, event: StreamEvent) -> None:
-        """Something happened."""
+        """Apply one event."""
         self.changes += 1
         if not event.package:
             if event.action == "build-output" and event.output:
@@ -101,7 +101,7 @@ class RunModel:
             self._on_package_end(package, event)
 
     def on_end(self, summary: str, seconds: float) -> None:
-        """The run is over."""
+        """Record the end of the run."""
         self.phase, self.ended, self.seconds = "done", summary, seconds
         self.current = None
         self.changes += 1
@@ -173,15 +173,15 @@ class RunModel:
             self.current = None
 
     def _forget_tests(self, package: Node) -> None:
-        """A package that is not built has none; a later run may find them again, or others."""
+        """Remove the tests of a package that failed to build; a later run may find others."""
         for key in [key for key in self._tests if key[0] == package.package]:
             self._count(package, self._tests.pop(key).status, -1)
         package.children.clear()
 
-    # -- what is shown -------------------------------------------------------------------------
+    # -- rows and logs -------------------------------------------------------------------------
 
     def rows(self) -> list[Node]:
-        """The rows of the tree, packages by name, what is folded left out."""
+        """Return the visible rows of the tree, with packages ordered by name."""
         found: list[Node] = []
         stack = sorted(self.packages.values(), key=lambda node: node.label, reverse=True)
         while stack:
@@ -192,14 +192,14 @@ class RunModel:
         return found
 
     def parent(self, node: Node) -> Node | None:
-        """The node that a test is under."""
+        """Return the parent of a test or subtest; None for a package."""
         if node.depth == 0:
             return None
         above = node.test.rpartition("/")[0]
         return self._tests.get((node.package, above)) or self.packages.get(node.package)
 
     def log(self, node: Node, *, raw: bool) -> list[str]:
-        """The lines of a node's output, safe to show; processed, without framing."""
+        """Return the lines of a node's output, safe to show; without framing unless `raw`."""
         inside = f"{node.test}/"
         texts = [
             text
@@ -213,7 +213,7 @@ class RunModel:
 
 
 def row_text(node: Node) -> str:
-    """One row of the tree, without its icon."""
+    """Return the text of a row of the tree, without its icon."""
     text = safe_line(node.label)
     if node.status == "note":
         return text
@@ -230,7 +230,7 @@ def row_text(node: Node) -> str:
 
 
 def header_text(model: RunModel, *, now: float) -> str:
-    """The header: what is being done, and how far it is."""
+    """Return the header: the phase and its progress."""
     from envy.testing.views.plain import bar
 
     if model.phase == "discovering":

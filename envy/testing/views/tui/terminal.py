@@ -1,7 +1,7 @@
-"""Whether the terminal is still there that the view is drawn on.
+"""Detecting that the terminal of the view was closed.
 
-A window that is closed sends SIGHUP, but only to the session that the terminal controls, and an
-`ssh` that breaks may send nothing; what is left then is a descriptor at which nobody is.
+A closed window sends SIGHUP, but only to the session that the terminal controls, and a broken `ssh`
+connection may send nothing; the process then keeps a descriptor with no terminal behind it.
 """
 
 import os
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 def watch_terminal() -> Callable[[], bool]:
-    """What tells, without waiting, whether the terminal of standard input has hung up."""
+    """Return a function that tells, without blocking, whether standard input's terminal hung up."""
     stdin = sys.__stdin__
     if stdin is None or not hasattr(select, "poll"):
         return lambda: False
@@ -21,7 +21,7 @@ def watch_terminal() -> Callable[[], bool]:
         return lambda: False
     if not os.isatty(descriptor):
         return lambda: False
-    gone = select.POLLHUP | select.POLLERR | select.POLLNVAL
+    closed = select.POLLHUP | select.POLLERR | select.POLLNVAL
     poller = select.poll()
-    poller.register(descriptor, 0)  # these three are told always
-    return lambda: any(events & gone for _, events in poller.poll(0))
+    poller.register(descriptor, 0)  # poll always reports these three
+    return lambda: any(events & closed for _, events in poller.poll(0))

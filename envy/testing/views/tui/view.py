@@ -1,4 +1,4 @@
-"""A view of a session that hands everything to the application's queue."""
+"""The view of a session that passes everything to the application's queue."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from envy.testing.views.tui.model import RunModel
 
 
 class QueueView:
-    """Called by the session's threads; appending to a deque is all it does."""
+    """Appends to a deque and does nothing else, since the session's threads call it."""
 
     def __init__(self, messages: deque[Message]) -> None:
         self._messages = messages
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Hand it on."""
+        """Pass on the progress of a phase."""
         self._messages.append(lambda model: model.on_phase(phase, done, total))
 
     def on_event(self, event: StreamEvent) -> None:
-        """Hand it on."""
+        """Pass on one event."""
         self._messages.append(lambda model: model.on_event(event))
 
     def on_end(self, result: SessionResult) -> None:
-        """Hand it on, as a line."""
+        """Pass on the summary line of the run."""
         summary, seconds = summary_line(result), result.seconds
         self._messages.append(lambda model: model.on_end(summary, seconds))
 
 
 def clearing(messages: deque[Message], *, everything: bool) -> None:
-    """A run begins."""
+    """Tell the model that a run starts; `everything` clears the results of earlier runs."""
     messages.append(RunModel.clear if everything else RunModel.begin)

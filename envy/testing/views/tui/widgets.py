@@ -1,4 +1,4 @@
-"""The two lists of the terminal view, the tree and the log: only lines on the screen are made."""
+"""The two lists of the terminal view, the tree and the log; both render only visible lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FOUND = Style(color="black", bgcolor="yellow")
 
 
 class _Lines(ScrollView, can_focus=True):
-    """Lines of which only those on the screen are made."""
+    """A list that renders only the lines on the screen."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -41,13 +41,13 @@ class _Lines(ScrollView, can_focus=True):
         raise NotImplementedError
 
     def resized(self) -> None:
-        """The number of lines may have changed."""
+        """Adapt to a changed number of lines."""
         self.cursor = max(0, min(self.cursor, self.count() - 1))
         self.virtual_size = Size(self.size.width, self.count())
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
+        """Return one line of the screen."""
         index = y + self.scroll_offset.y
         width = self.size.width
         if index >= self.count():
@@ -61,7 +61,7 @@ class _Lines(ScrollView, can_focus=True):
         return True
 
     def move(self, index: int) -> None:
-        """Put the cursor on a line, and that line on the screen."""
+        """Move the cursor to a line, and scroll to it."""
         self.cursor = max(0, min(index, self.count() - 1))
         top, height = self.scroll_offset.y, max(1, self.size.height)
         if self.cursor < top:
@@ -106,7 +106,7 @@ class TestTree(_Lines):
         return len(self.rows)
 
     def update(self) -> None:
-        """Take over what the model has become; the cursor stays on its node."""
+        """Show the current model; the cursor stays on its node."""
         current = self.current()
         self.rows = self.model.rows()
         if current is not None and not (
@@ -148,7 +148,7 @@ class TestTree(_Lines):
             self.move(self.rows.index(parent))
 
     def seek(self, statuses: set[str], *, by: int) -> bool:
-        """Go to the next row in one of these states, around the end if need be."""
+        """Move to the next row in one of these states, wrapping around at the end."""
         size = len(self.rows)
         for step in range(1, size + 1):
             index = (self.cursor + by * step) % size
@@ -197,7 +197,7 @@ class Log(_Lines):
         return [Segment(line[:at]), Segment(line[at:end], _FOUND), Segment(line[end:])]
 
     def find(self, *, by: int, from_here: bool = False) -> bool:
-        """Go to the next line that has the text searched for."""
+        """Move to the next line that contains the text."""
         if not self.search:
             return False
         wanted = self.search.lower()
