@@ -20,7 +20,7 @@ class _Hash(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class ExpectedDigest:
     """A digest that content must have, and who says so."""
 
     algorithm: str
@@ -28,22 +28,24 @@ class Promise:
     by: str = RECIPE
 
 
-def promises_of(item: SourceItem) -> tuple[Promise, ...]:
+def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
     """What the recipe itself promises."""
     given = (("sha256", item.sha256), ("blake3", item.blake3))
-    return tuple(Promise(algorithm=name, hexdigest=value.lower()) for name, value in given if value)
+    return tuple(
+        ExpectedDigest(algorithm=name, hexdigest=value.lower()) for name, value in given if value
+    )
 
 
 class Hasher:
     """The digests of one stream: sha256 always, and each that was promised."""
 
-    def __init__(self, promises: Sequence[Promise]) -> None:
-        self._promises = tuple(promises)
+    def __init__(self, expected: Sequence[ExpectedDigest]) -> None:
+        self._expected = tuple(expected)
         self.restart()
 
     def restart(self) -> None:
         """Forget all content, as for a download that begins anew."""
-        names = {"sha256", *(promise.algorithm for promise in self._promises)}
+        names = {"sha256", *(digest.algorithm for digest in self._expected)}
         self._hashes = {name: _new_hash(name) for name in sorted(names)}
 
     def update(self, data: bytes) -> None:
@@ -61,25 +63,25 @@ class Hasher:
             DigestMismatch: the recipe's digest is another.
             FetchError: the digest that a registry gave is another.
         """
-        for promise in self._promises:
-            actual = self._hashes[promise.algorithm].hexdigest()
-            if actual == promise.hexdigest:
+        for expected in self._expected:
+            actual = self._hashes[expected.algorithm].hexdigest()
+            if actual == expected.hexdigest:
                 continue
-            if promise.by == RECIPE:
+            if expected.by == RECIPE:
                 raise DigestMismatch(
                     uri=uri,
-                    algorithm=promise.algorithm,
-                    expected=promise.hexdigest,
+                    algorithm=expected.algorithm,
+                    expected=expected.hexdigest,
                     actual=actual,
                 )
             raise FetchError(
-                f"{promise.algorithm} of {uri} is not what {promise.by} says\n"
-                f"  expected {promise.hexdigest}\n  actual   {actual}",
+                f"{expected.algorithm} of {uri} is not what {expected.by} says\n"
+                f"  expected {expected.hexdigest}\n  actual   {actual}",
                 uri=uri,
                 hint="the file was damaged or replaced on its way; try again, and if it stays so, "
                 "tell those who run the registry",
             )
-        return bool(self._promises)
+        return bool(self._expected)
 
 
 def _new_hash(name: str) -> _Hash:

@@ -12,7 +12,7 @@ from envy.errors import FetchError
 from envy.sources import SourceItem, file_name
 from envy.transport.connection import failure, get, shown
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import Hasher, Promise, promises_of
+from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
 from envy.transport.landing import make_executable, reusable, target_in, written_whole
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def fetch_http(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         item.source,
         target_in(into, file_name(item)),
         context,
-        promises=promises_of(item),
+        expected=expected_digests(item),
         executable=item.executable,
     )
 
@@ -39,22 +39,22 @@ def download(
     target: Path,
     context: FetchContext,
     *,
-    promises: Sequence[Promise],
+    expected: Sequence[ExpectedDigest],
     headers: Mapping[str, str] | None = None,
     certificates: str = "",
     executable: bool = False,
 ) -> Fetched:
     """Bring the content of a URL to `target`, unless it is there and as promised."""
-    fetched = reusable(target, shown(url), promises)
+    fetched = reusable(target, shown(url), expected)
     if fetched is None:
         request = _Request(
             url=url,
             headers=headers or {},
             certificates=certificates,
-            is_pinned=bool(promises),
+            is_pinned=bool(expected),
         )
         with written_whole(target) as part:
-            hasher = Hasher(promises)
+            hasher = Hasher(expected)
             size = _download_part(request, part, hasher, context)
             verified = hasher.check(shown(url))
         fetched = Fetched(

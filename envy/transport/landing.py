@@ -11,7 +11,7 @@ from pathlib import Path
 
 from envy.errors import FetchError
 from envy.transport.context import Fetched
-from envy.transport.digests import Hasher, Promise
+from envy.transport.digests import ExpectedDigest, Hasher
 
 _CHUNK = 1 << 20
 
@@ -72,11 +72,11 @@ def tree_size(root: Path) -> int:
     )
 
 
-def reusable(target: Path, uri: str, promises: Sequence[Promise]) -> Fetched | None:
+def reusable(target: Path, uri: str, expected: Sequence[ExpectedDigest]) -> Fetched | None:
     """What is there from an earlier attempt, if it is what was promised."""
-    if not promises or not target.is_file():
+    if not expected or not target.is_file():
         return None
-    hasher = Hasher(promises)
+    hasher = Hasher(expected)
     size = 0
     with target.open("rb") as file:
         while data := file.read(_CHUNK):

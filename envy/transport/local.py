@@ -11,7 +11,7 @@ from pathlib import Path
 from envy.errors import FetchError
 from envy.sources import SourceItem, file_name, local_path
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import Hasher, Promise, promises_of
+from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
 from envy.transport.landing import (
     inner_folder,
     make_executable,
@@ -37,7 +37,7 @@ def fetch_local(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     target = target_in(into, file_name(item))
     is_executable = item.executable or os.access(source, os.X_OK)
     return copy_file(
-        source, target, context, item.source, promises_of(item), executable=is_executable
+        source, target, context, item.source, expected_digests(item), executable=is_executable
     )
 
 
@@ -46,12 +46,12 @@ def copy_file(
     target: Path,
     context: FetchContext,
     uri: str,
-    promises: Sequence[Promise],
+    expected: Sequence[ExpectedDigest],
     *,
     executable: bool = False,
 ) -> Fetched:
     """Copy one file, hashing it on the way."""
-    hasher = Hasher(promises)
+    hasher = Hasher(expected)
     done = 0
     with written_whole(target) as part:
         try:

@@ -16,7 +16,7 @@ from envy.sources import SourceItem, file_name
 from envy.suggest import nearest
 from envy.transport.connection import NotThere, origin_of, shown
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import Promise, promises_of
+from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
 from envy.transport.landing import target_in
 from envy.transport.npm_configuration import NpmConfiguration, npm_configuration
@@ -39,7 +39,7 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     base = name.rpartition("/")[2]
     plain = f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
     target = target_in(into, file_name(item) or plain)
-    promises = [*promises_of(item), *_integrity_of(dist)]
+    expected = [*expected_digests(item), *_integrity_of(dist)]
     tarballs = _places_of(dist["tarball"], f"{name}/-/{base}-{version}.tgz", configuration.registry)
     for place, url in enumerate(tarballs):
         try:
@@ -47,7 +47,7 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
                 url,
                 target,
                 context.reporting_as(item.source),
-                promises=promises,
+                expected=expected,
                 headers=_authorized(configuration, url),
                 certificates=configuration.certificates,
                 executable=item.executable,
@@ -126,7 +126,7 @@ def _authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
     return {"authorization": header} if header else {}
 
 
-def _integrity_of(dist: Mapping[str, object]) -> list[Promise]:
+def _integrity_of(dist: Mapping[str, object]) -> list[ExpectedDigest]:
     """The strongest digest that a registry gives for a tarball."""
     given: dict[str, str] = {}
     for entry in str(dist.get("integrity") or "").split():
@@ -140,7 +140,7 @@ def _integrity_of(dist: Mapping[str, object]) -> list[Promise]:
     strongest = next((algorithm for algorithm in _ALGORITHMS if algorithm in given), None)
     if strongest is None:
         return []
-    return [Promise(algorithm=strongest, hexdigest=given[strongest], by="the npm registry")]
+    return [ExpectedDigest(algorithm=strongest, hexdigest=given[strongest], by="the npm registry")]
 
 
 def _strange(registry: str, item: SourceItem, why: str) -> FetchError:

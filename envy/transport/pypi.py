@@ -16,7 +16,7 @@ from envy.errors import FetchError
 from envy.sources import SourceItem, file_name
 from envy.transport.connection import NotThere, origin_of, shown
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import Promise, promises_of
+from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
 from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page
 from envy.transport.landing import reusable, target_in
@@ -126,22 +126,24 @@ def _fetch_file(
         context.warn(f"pypi:{wanted.text} was withdrawn by its authors{reason}")
     context = context.reporting_as(wanted.item.source)
     target = target_in(into, file_name(wanted.item) or chosen.name)
-    promises = [*promises_of(wanted.item)]
+    expected = [*expected_digests(wanted.item)]
     if chosen.digest:
         algorithm, digest = chosen.digest
-        promises.append(Promise(algorithm=algorithm, hexdigest=digest, by="the package index"))
+        expected.append(
+            ExpectedDigest(algorithm=algorithm, hexdigest=digest, by="the package index")
+        )
     if urlsplit(chosen.url).scheme != "file":
         return download(
             chosen.url,
             target,
             context,
-            promises=promises,
+            expected=expected,
             certificates=certificates,
             executable=wanted.item.executable,
         )
     source = Path(url2pathname(urlsplit(chosen.url).path))
-    return reusable(target, chosen.url, promises) or copy_file(
-        source, target, context, chosen.url, promises, executable=wanted.item.executable
+    return reusable(target, chosen.url, expected) or copy_file(
+        source, target, context, chosen.url, expected, executable=wanted.item.executable
     )
 
 
