@@ -22,7 +22,13 @@ from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_p
 from envy.transport.landing import reusable, target_in
 from envy.transport.local import copy_file
 from envy.transport.pip_configuration import pip_configuration
-from envy.transport.wheel_choice import Wish, choose_sdist, choose_wheel, is_of_version, versions_of
+from envy.transport.wheel_choice import (
+    WheelRequest,
+    choose_sdist,
+    choose_wheel,
+    is_of_version,
+    versions_of,
+)
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -70,10 +76,10 @@ def _wanted_of(item: SourceItem) -> _Wanted:
 
 
 def _choose(wanted: _Wanted, files: Sequence[ReleaseFile]) -> ReleaseFile | None:
-    wish = Wish(name=wanted.name, version=wanted.version, python=wanted.item.python)
+    request = WheelRequest(name=wanted.name, version=wanted.version, python=wanted.item.python)
     if wanted.item.kind == "sdist":
-        return choose_sdist(wish, files)
-    return choose_wheel(wish, files)
+        return choose_sdist(request, files)
+    return choose_wheel(request, files)
 
 
 # --- the page of a project --------------------------------------------------------------------

@@ -22,7 +22,7 @@ _FREE_ABIS = ("none", "abi3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class WheelRequest:
     """What is looked for; `python` is "" or a version such as "3.12"."""
 
     name: str
@@ -34,23 +34,25 @@ class Wish:
 Rank = tuple[int, ...]
 
 
-def choose_wheel(wish: Wish, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
+def choose_wheel(request: WheelRequest, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
     """The best wheel of the wished version, or None."""
     ranked: list[tuple[Rank, str, ReleaseFile]] = []
     for file in files:
         parsed = _parsed_wheel(file.name)
-        if parsed is None or parsed[0] != wish.version:
+        if parsed is None or parsed[0] != request.version:
             continue
         _, build, tags = parsed
-        ranks = [rank for tag in tags if (rank := _rank(tag, wish.python)) is not None]
+        ranks = [rank for tag in tags if (rank := _rank(tag, request.python)) is not None]
         if ranks:
             ranked.append(((*max(ranks), build), file.name, file))
     return max(ranked, key=lambda row: row[:2])[2] if ranked else None
 
 
-def choose_sdist(wish: Wish, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
+def choose_sdist(request: WheelRequest, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
     """The source of the wished version, or None."""
-    found = [file for file in files if _sdist_version(file.name, wish.name) == str(wish.version)]
+    found = [
+        file for file in files if _sdist_version(file.name, request.name) == str(request.version)
+    ]
     order = {ending: place for place, ending in enumerate(_SDIST_ENDINGS)}
     return min(found, key=lambda file: (order[_ending(file.name)], file.name), default=None)
 
