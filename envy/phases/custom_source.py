@@ -8,7 +8,6 @@ under everything that it depends on, so that it runs once.
 from __future__ import annotations
 
 import functools
-import hashlib
 import shutil
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from blake3 import blake3
 
 from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
-from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
+from envy.errors import DeclarationError, FetchError, InternalError
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
@@ -30,6 +29,7 @@ from envy.phases.verbs import call_verb
 from envy.phases.work import release_lock, take_lock
 from envy.recipe import Recipe
 from envy.recipe_spec import CustomSource
+from envy.transport.digests import ExpectedDigest, verify_content
 
 RECIPE_FILE = "recipe.lua"
 
@@ -116,13 +116,9 @@ def _verify(path: Path, source: CustomSource) -> None:
             uri=str(source.origin),
             hint=f'commit it under that name: ctx.commit_fetch("{RECIPE_FILE}")',
         )
-    if not source.sha256:
-        return
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if actual != source.sha256:
-        raise DigestMismatch(
-            uri=RECIPE_FILE, algorithm="sha256", expected=source.sha256, actual=actual
-        )
+    if source.sha256:
+        expected = ExpectedDigest(algorithm="sha256", hexdigest=source.sha256)
+        verify_content(path.read_bytes(), [expected], uri=RECIPE_FILE)
 
 
 def _function(recipe: Recipe, engine: Engine, state: LuaState) -> LuaFunction:

@@ -14,7 +14,7 @@ from envy import fields, files
 from envy.cache.layout import FETCH
 from envy.cache.read import names_in
 from envy.cache.trees import digest_file
-from envy.errors import DeclarationError, DigestMismatch
+from envy.errors import DeclarationError
 from envy.lua.convert import LuaFunction, LuaValue
 from envy.origins import place_of_function
 from envy.phase import RecipePhase
@@ -24,6 +24,7 @@ from envy.phases.transfer import fetch_batch
 from envy.phases.verbs import call_verb
 from envy.recipe import Recipe
 from envy.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of
+from envy.transport.digests import ExpectedDigest, verify_digest
 
 
 def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
@@ -137,5 +138,4 @@ def _verify(path: Path, algorithm: str, expected: str) -> None:
     else:
         with path.open("rb") as file:
             actual = hashlib.file_digest(file, algorithm).hexdigest()
-    if actual != expected:
-        raise DigestMismatch(uri=path.name, algorithm=algorithm, expected=expected, actual=actual)
+    verify_digest(actual, ExpectedDigest(algorithm=algorithm, hexdigest=expected), uri=path.name)

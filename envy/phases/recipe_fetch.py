@@ -30,6 +30,7 @@ from envy.recipe_key import RecipeKey
 from envy.recipe_spec import CustomSource, Dependency, Kind, Use, check_local_rule
 from envy.recipe_tables import Exports, parse_exports, parse_products
 from envy.sources import Scheme, SourceItem, local_path, location, scheme_of
+from envy.transport.digests import expected_digests, verify_content
 
 
 def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
@@ -259,7 +260,7 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
         ) from error
     item = recipe.spec.source
     if isinstance(item, SourceItem) and scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}:
-        _verify(text, item)
+        verify_content(text, expected_digests(item), uri=item.source)
     return path, text
 
 
@@ -271,20 +272,6 @@ def _hint(path: Path, recipe: Recipe) -> str:
     if near:
         return f"did you mean {near}?"
     return f"write it, or change the source of {recipe.key.identity}"
-
-
-def _verify(text: bytes, item: SourceItem) -> None:
-    import hashlib
-
-    from envy.errors import DigestMismatch
-
-    promised = (("sha256", item.sha256, hashlib.sha256), ("blake3", item.blake3, blake3))
-    for algorithm, expected, digest in promised:
-        actual = digest(text).hexdigest() if expected else ""
-        if actual != expected:
-            raise DigestMismatch(
-                uri=item.source, algorithm=algorithm, expected=expected, actual=actual
-            )
 
 
 # -- its content ---------------------------------------------------------------------------------

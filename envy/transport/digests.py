@@ -1,6 +1,6 @@
-"""Digests computed while content streams by, and compared with what was promised.
+"""Digests of content, and the one place where they are compared with the expected ones.
 
-Owns the meaning of a promise: who gave which digest. Reads and writes nothing.
+Reads and writes nothing.
 """
 
 import hashlib
@@ -56,32 +56,49 @@ class Hasher:
     def sha256(self) -> str:
         return self._hashes["sha256"].hexdigest()
 
-    def check(self, uri: str) -> bool:
-        """Compare with every promise; whether there was one.
+    def verify(self, uri: str) -> bool:
+        """Verify every expected digest; return whether any was expected.
 
         Raises:
-            DigestMismatch: the recipe's digest is another.
-            FetchError: the digest that a registry gave is another.
+            FetchError: as for `verify_digest`.
         """
         for expected in self._expected:
-            actual = self._hashes[expected.algorithm].hexdigest()
-            if actual == expected.hexdigest:
-                continue
-            if expected.by == RECIPE:
-                raise DigestMismatch(
-                    uri=uri,
-                    algorithm=expected.algorithm,
-                    expected=expected.hexdigest,
-                    actual=actual,
-                )
-            raise FetchError(
-                f"{expected.algorithm} of {uri} is not what {expected.by} says\n"
-                f"  expected {expected.hexdigest}\n  actual   {actual}",
-                uri=uri,
-                hint="the file was damaged or replaced on its way; try again, and if it stays so, "
-                "tell those who run the registry",
-            )
+            verify_digest(self._hashes[expected.algorithm].hexdigest(), expected, uri=uri)
         return bool(self._expected)
+
+
+def verify_content(content: bytes, expected: Sequence[ExpectedDigest], *, uri: str) -> None:
+    """Verify every expected digest of content that is in memory.
+
+    Raises:
+        FetchError: as for `verify_digest`.
+    """
+    if expected:
+        hasher = Hasher(expected)
+        hasher.update(content)
+        hasher.verify(uri)
+
+
+def verify_digest(actual: str, expected: ExpectedDigest, *, uri: str) -> None:
+    """Raise an error that shows both digests, unless they are equal.
+
+    Raises:
+        DigestMismatch: the recipe declares a different digest.
+        FetchError: a registry lists a different digest.
+    """
+    if actual == expected.hexdigest:
+        return
+    if expected.by == RECIPE:
+        raise DigestMismatch(
+            uri=uri, algorithm=expected.algorithm, expected=expected.hexdigest, actual=actual
+        )
+    raise FetchError(
+        f"{expected.algorithm} of {uri} is not what {expected.by} says\n"
+        f"  expected {expected.hexdigest}\n  actual   {actual}",
+        uri=uri,
+        hint="the file was damaged or replaced on its way; try again, and if it stays so, "
+        "tell those who run the registry",
+    )
 
 
 def _new_hash(name: str) -> _Hash:

@@ -56,7 +56,7 @@ def download(
         with written_whole(target) as part:
             hasher = Hasher(expected)
             size = _download_part(request, part, hasher, context)
-            verified = hasher.check(shown(url))
+            verified = hasher.verify(shown(url))
         fetched = Fetched(
             path=target, bytes=size, sha256=hasher.sha256, uri=shown(url), verified=verified
         )

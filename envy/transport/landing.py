@@ -83,7 +83,7 @@ def reusable(target: Path, uri: str, expected: Sequence[ExpectedDigest]) -> Fetc
             hasher.update(data)
             size += len(data)
     try:
-        hasher.check(uri)
+        hasher.verify(uri)
     except FetchError:
         return None
     return Fetched(path=target, bytes=size, sha256=hasher.sha256, uri=uri, verified=True)

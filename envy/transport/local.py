@@ -65,7 +65,7 @@ def copy_file(
                     context.progress(uri, done, total)
         except OSError as error:
             raise FetchError(f"could not copy {source}: {error.strerror}", uri=uri) from error
-        verified = hasher.check(uri)
+        verified = hasher.verify(uri)
         if executable:
             make_executable(part)
     return Fetched(path=target, bytes=done, sha256=hasher.sha256, uri=uri, verified=verified)
