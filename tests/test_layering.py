@@ -43,6 +43,7 @@ LAYERS = {
     },
     "tools": {
         "archive",
+        "atomic",
         "cache",
         "children",
         "evidence",
