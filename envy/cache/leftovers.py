@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.atomic import SUFFIX
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.inventory import IDENTITY, walked
 from envy.cache.layout import RECIPES, CacheLayout
@@ -30,10 +31,11 @@ from envy.errors import CacheError
 
 RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
 _KEY = 16  # digits that tell one folder, or entry, of an identity from another
-_RECIPE_FOLDER = re.compile(r"[0-9a-f]{16}(-[0-9a-f]{16})?(\.new)?")
+_RECIPE_FOLDER = re.compile(rf"[0-9a-f]{{16}}(-[0-9a-f]{{16}})?({re.escape(SUFFIX)})?")
 _LOGS_FOLDER = re.compile(r"[0-9a-f]{16}")
-_ANSWER = re.compile(r"[0-9a-f]{16}\.(answer(\.\d+)?|json)")  # .json: of an earlier envy
-_HALF_RECORD = re.compile(r"[0-9a-f]{16}\.json\..+\.new")
+# .json, and numbers at the end: of an earlier envy.
+_ANSWER = re.compile(rf"[0-9a-f]{{16}}\.(answer(\..+{re.escape(SUFFIX)}|\.\d+)?|json)")
+_HALF_RECORD = re.compile(rf"[0-9a-f]{{16}}\.json\..+{re.escape(SUFFIX)}")
 _ANYTHING = re.compile(r".*")
 _PROJECT = re.compile(r"[0-9a-f]{16}")
 _LOCK = re.compile(rf"{IDENTITY.pattern}-[0-9a-f]{{16}}\.lock", re.ASCII)
@@ -179,7 +181,7 @@ def _answers(layout: CacheLayout) -> tuple[list[Leftover], dict[str, list[Leftov
 
 
 def _is_partial(path: str) -> bool:
-    return path.rpartition(".")[2].isdigit()
+    return path.endswith(SUFFIX) or path.rpartition(".")[2].isdigit()
 
 
 def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> Iterator[Leftover]:
@@ -196,7 +198,7 @@ def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> It
                 time=at,
                 used_at=max([at, *(answer.used_at for answer in answers)]),
                 answers=tuple(answer.path for answer in answers),
-                partial=path.endswith(".new"),
+                partial=path.endswith(SUFFIX),
             )
 
 
