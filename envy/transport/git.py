@@ -8,11 +8,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from envy import files
+from envy.atomic import temporary_beside, written_whole
 from envy.errors import FetchError, ScriptFailed
 from envy.sources import SourceItem, file_name, git_address
 from envy.transport.connection import shown
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.landing import inner_folder, remove, target_in, tree_size, written_whole
+from envy.transport.source_tree import inner_folder, tree_size
+from envy.transport.target import target_in
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}", re.IGNORECASE)
@@ -46,15 +49,11 @@ def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     commit = resolve_commit(item, context)
     target = target_in(into, file_name(item))
     context.progress(shown(address), 0, 0)
-    with written_whole(target) as part:
-        checkout = part.with_name(part.name + ".git")
-        try:
-            _check_out(item, commit, checkout, context)
-            for kept in sorted(checkout.rglob(".git")):
-                remove(kept)
-            inner_folder(checkout, item.subdir, shown(address)).rename(part)
-        finally:
-            remove(checkout)
+    with written_whole(target) as part, temporary_beside(part) as checkout:
+        _check_out(item, commit, checkout, context)
+        for kept in sorted(checkout.rglob(".git")):
+            files.remove(kept)
+        inner_folder(checkout, item.subdir, shown(address)).rename(part)
     size = tree_size(target)
     context.progress(shown(address), size, size)
     return Fetched(
@@ -108,7 +107,6 @@ def _no_such_ref(address: str, ref: str, context: FetchContext) -> FetchError:
 
 def _check_out(item: SourceItem, commit: str, checkout: Path, context: FetchContext) -> None:
     address = git_address(item)
-    remove(checkout)
     form = ["--object-format=sha256"] if len(commit) == 64 else []
     _git(["init", "-q", "--template=", *form, str(checkout)], address, context)
     # Relative addresses of submodules are relative to the remote of this name.

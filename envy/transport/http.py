@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from envy.atomic import written_whole
 from envy.errors import FetchError
 from envy.sources import SourceItem, file_name
 from envy.transport.connection import failure, get, shown
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
-from envy.transport.landing import make_executable, reusable, target_in, written_whole
+from envy.transport.target import make_executable, reusable, target_in
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse

@@ -8,17 +8,13 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from envy.atomic import written_whole
 from envy.errors import FetchError
 from envy.sources import SourceItem, file_name, local_path
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
-from envy.transport.landing import (
-    inner_folder,
-    make_executable,
-    target_in,
-    tree_size,
-    written_whole,
-)
+from envy.transport.source_tree import inner_folder, tree_size
+from envy.transport.target import make_executable, target_in
 
 _CHUNK = 1 << 20
 

@@ -18,8 +18,8 @@ from envy.transport.connection import NotThere, origin_of, shown
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
-from envy.transport.landing import target_in
 from envy.transport.npm_configuration import NpmConfiguration, npm_configuration
+from envy.transport.target import target_in
 
 # The short form of a package's document, without readmes.
 _ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"

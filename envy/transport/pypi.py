@@ -19,9 +19,9 @@ from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
 from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page
-from envy.transport.landing import reusable, target_in
 from envy.transport.local import copy_file
 from envy.transport.pip_configuration import pip_configuration
+from envy.transport.target import reusable, target_in
 from envy.transport.wheel_choice import (
     WheelRequest,
     choose_sdist,
