@@ -8,13 +8,13 @@ under everything that it depends on, so that it runs once.
 from __future__ import annotations
 
 import functools
-import shutil
 import time
 from pathlib import Path
 from typing import cast
 
 from blake3 import blake3
 
+from envy.atomic import temporary_beside
 from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
 from envy.errors import DeclarationError, FetchError, InternalError
@@ -81,10 +81,8 @@ def fetch_custom(recipe: Recipe, engine: Engine) -> Path:
 
 def _run(recipe: Recipe, engine: Engine, folder: Path) -> None:
     source = _source(recipe)
-    making = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(making, ignore_errors=True)
-    fetch_dir, tmp_dir = making / "fetch", making / "tmp"
-    try:
+    with temporary_beside(folder) as making:
+        fetch_dir, tmp_dir = making / "fetch", making / "tmp"
         fetch_dir.mkdir(parents=True)
         tmp_dir.mkdir()
         state = new_state(recipe, engine, source.fetch.file.parent)
@@ -101,12 +99,10 @@ def _run(recipe: Recipe, engine: Engine, folder: Path) -> None:
             ) as place:
                 call_verb(place, function)
         finally:
+            recipe.fetched = {}
             state.close()
         _verify(fetch_dir / RECIPE_FILE, source)
         fetch_dir.rename(folder)
-    finally:
-        recipe.fetched = {}
-        shutil.rmtree(making, ignore_errors=True)
 
 
 def _verify(path: Path, source: CustomSource) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from blake3 import blake3
 
 from envy import events as ev
+from envy.atomic import temporary_beside
 from envy.cache.recipes import find_kept
 from envy.cache.trees import read_file
 from envy.errors import DeclarationError, FetchError
@@ -188,7 +189,6 @@ def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path
     is fetched each time, and kept in a folder of its own for each content.
     """
     import os
-    import shutil
     import time
 
     from envy.phases.transfer import fetch_batch
@@ -196,29 +196,27 @@ def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path
     layout = engine.services.layout
     lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
     since = time.monotonic()
-    making = folder.with_name(folder.name + ".new")
     try:
         if find_kept(layout, folder):
             return folder
-        shutil.rmtree(making, ignore_errors=True)
-        [fetched] = fetch_batch(recipe, engine, [item], making)
-        if fetched.path.is_dir():
-            content = fetched.path
-        else:
-            content = making
-            fetched.path.rename(making / "recipe.lua")
-            if not (item.sha256 or item.blake3):
-                folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
-        if not find_kept(layout, folder):
-            os.utime(content)  # an archive may say that it is old
-            content.rename(folder)
-        return folder
+        with temporary_beside(folder) as making:
+            [fetched] = fetch_batch(recipe, engine, [item], making)
+            if fetched.path.is_dir():
+                content = fetched.path
+            else:
+                content = making
+                fetched.path.rename(making / "recipe.lua")
+                if not (item.sha256 or item.blake3):
+                    folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
+            if not find_kept(layout, folder):
+                os.utime(content)  # an archive may say that it is old
+                content.rename(folder)
+            return folder
     except OSError as error:
         raise FetchError(
             f"cannot keep the recipe in the cache: {error}", uri=item.source
         ) from error
     finally:
-        shutil.rmtree(making, ignore_errors=True)
         release_lock(recipe, engine, lock, since)
 
 
