@@ -18,11 +18,11 @@ import termios
 import time
 from pathlib import Path
 
+from envy.atomic import SUFFIX, temporary_beside
 from envy.jobserver.makeflags import Named
 
 # Shell scripts, those of autoconf first of all, open files as 3 to 9 without asking.
 _LOWEST = 100
-_NEW = ".new"
 _UNFINISHED = 3600.0  # seconds after which nobody is still making a FIFO
 
 
@@ -108,27 +108,22 @@ def make_pipe(folder: Path, name: str) -> TokenPipe:
     folder.mkdir(parents=True, exist_ok=True)
     _remove_dead(folder)
     final = folder / name
-    new = folder / f"{name}{_NEW}"
-    os.mkfifo(new, 0o600)
-    try:
+    with temporary_beside(final) as new:
+        os.mkfifo(new, 0o600)
         # Not for nothing read and write: with both, neither end is ever missing.
         reading = os.open(new, os.O_RDWR | os.O_NONBLOCK)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
-    try:
-        new.rename(final)
-    except BaseException:
-        os.close(reading)
-        new.unlink(missing_ok=True)
-        raise
+        try:
+            new.rename(final)
+        except BaseException:
+            os.close(reading)
+            raise
     return TokenPipe(reading, fifo=str(final), owned=True)
 
 
 def _remove_dead(folder: Path) -> None:
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
-            if path.suffix == _NEW:
+            if path.suffix == SUFFIX:
                 # It may be in the making, if it is new indeed.
                 if time.time() - path.stat().st_mtime > _UNFINISHED:
                     path.unlink()
