@@ -1,4 +1,4 @@
-"""Files by HTTP: streamed, verified on the way, continued where a connection broke.
+"""Downloads by HTTP: verified while they stream, and continued after a broken connection.
 
 Owns downloading one URL into one file, and reading small pages for the registries.
 """
@@ -45,7 +45,7 @@ def download(
     certificates: str = "",
     executable: bool = False,
 ) -> Fetched:
-    """Bring the content of a URL to `target`, unless it is there and as promised."""
+    """Download a URL to `target`, unless a file with the expected digests exists there."""
     fetched = reusable(target, shown(url), expected)
     if fetched is None:
         request = _Request(
@@ -69,7 +69,7 @@ def download(
 def read_page(
     url: str, context: FetchContext, *, headers: Mapping[str, str], certificates: str = ""
 ) -> tuple[bytes, str, str]:
-    """A small resource as (content, content type, final URL)."""
+    """Read a small resource; returns (content, content type, final URL)."""
     import urllib3
 
     with get(url, context, headers=headers, certificates=certificates) as (response, final):
@@ -90,12 +90,12 @@ class _Request:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a download has come, over all its connections."""
+    """The progress of a download, over all its connections."""
 
     done: int = 0
     total: int = 0
     reported: int = 0
-    # What the server calls this version of the content; needed to go on with the same.
+    # The server's name for this version of the content; "" if the download cannot be continued.
     version: str = ""
 
 
@@ -114,7 +114,7 @@ def _download_part(request: _Request, part: Path, hasher: Hasher, context: Fetch
                 if progress.done == before or breaks > _BREAKS:
                     raise failure(request.url, error, context) from error
                 if not progress.version:
-                    # This server cannot go on in the middle.
+                    # This server cannot continue a download.
                     file.seek(0)
                     file.truncate()
                     hasher.restart()
@@ -155,7 +155,7 @@ def _check_continues(response: "BaseHTTPResponse", request: _Request, progress: 
         progress.total = int(response.headers.get("content-length") or 0)
         is_able = response.headers.get("accept-ranges", "").lower() == "bytes"
         tag = response.headers.get("etag", "")
-        # A weak tag does not promise the same bytes.
+        # A weak tag does not guarantee the same bytes.
         strong = tag if tag and not tag.startswith("W/") else ""
         progress.version = strong or response.headers.get("last-modified", "")
         progress.version = progress.version if is_able else ""
@@ -174,9 +174,9 @@ def _write(file: BinaryIO, data: bytes, request: _Request) -> None:
         file.write(data)
     except OSError as error:
         raise FetchError(
-            f"could not write what came from {shown(request.url)} to {file.name}: {error.strerror}",
+            f"cannot write the content of {shown(request.url)} to {file.name}: {error.strerror}",
             uri=shown(request.url),
-            hint="make room on that disk, or move the cache with --cache-root",
+            hint="free some space on that disk, or move the cache with --cache-root",
         ) from error
 
 

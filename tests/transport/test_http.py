@@ -113,7 +113,7 @@ def test_broken_connection_is_begun_again(http_server, fetch):
 def test_connection_that_always_breaks(http_server, fetch, tmp_path, chunked):
     """Breaks without end are an error, and half a file is not there."""
     http_server.routes["/a"] = Reply(BODY, breaks_after=300_000, chunked=chunked)
-    with pytest.raises(FetchError, match="broke before all of it"):
+    with pytest.raises(FetchError, match="broke before the content was complete"):
         fetch(f"{http_server.url}/a")
     assert not list((tmp_path / "into").iterdir())
 
@@ -137,7 +137,8 @@ def test_passing_errors_are_tried_again(http_server, fetch, status):
 
 
 @pytest.mark.parametrize(
-    ("status", "says"), [(404, "does not exist"), (403, "is forbidden"), (500, "by the server")]
+    ("status", "says"),
+    [(404, "does not exist"), (403, "is forbidden"), (500, "could not be served")],
 )
 def test_refusals(http_server, fetch, tmp_path, status, says):
     """A refusal says what it is, and with which number."""
@@ -158,14 +159,14 @@ def test_redirects_are_followed(http_server, fetch):
 def test_redirects_without_end(http_server, fetch):
     """A circle of redirects is an error."""
     http_server.routes["/a"] = Reply(status=302, headers={"Location": "/a"})
-    with pytest.raises(FetchError, match="redirects without end"):
+    with pytest.raises(FetchError, match="redirects more than 20 times"):
         fetch(f"{http_server.url}/a")
 
 
 def test_redirect_to_another_scheme(http_server, fetch):
     """A redirect out of HTTP is not followed."""
     http_server.routes["/a"] = Reply(status=302, headers={"Location": "file:///etc/hostname"})
-    with pytest.raises(FetchError, match="no HTTP"):
+    with pytest.raises(FetchError, match="not an HTTP URL"):
         fetch(f"{http_server.url}/a")
 
 
@@ -275,7 +276,7 @@ def test_refused_connection(fetch):
 
 def test_unknown_host(fetch):
     """A name that cannot be looked up is an error that says so."""
-    with pytest.raises(FetchError, match=r"nowhere\.invalid could not be looked up"):
+    with pytest.raises(FetchError, match=r"nowhere\.invalid could not be resolved"):
         fetch("http://nowhere.invalid/a", settings={"retries": 0})
 
 
