@@ -1,7 +1,7 @@
-"""Git repositories, by the git program: one commit, as a plain tree.
+"""Git repositories: one commit as a plain tree, fetched by the git program.
 
-Owns how a ref becomes a commit and a commit becomes a tree. The history is not kept: what is
-fetched is the content of one commit, so that the same commit is the same tree everywhere.
+Owns how a ref becomes a commit and a commit becomes a tree. The history is not kept, so that the
+same commit is the same tree everywhere.
 """
 
 import re
@@ -19,7 +19,7 @@ from envy.transport.target import target_in
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}", re.IGNORECASE)
-# Set by git for its hooks, they would turn every command to the repository that envy runs in.
+# Set by git for its hooks; with them, every command would use the repository of the hook.
 _INHERITED = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -34,17 +34,17 @@ _INHERITED = (
 
 
 def resolve_commit(item: SourceItem, context: FetchContext) -> str:
-    """The commit that `ref` means; a whole hash is taken as it is, without asking anyone."""
+    """Return the commit that `ref` names; a full hash needs no request."""
     if _COMMIT.fullmatch(item.ref):
         return item.ref.lower()
     address = git_address(item)
     return context.memo.once(
-        ("git", address, item.ref), lambda: _ask_for_commit(address, item.ref, context)
+        ("git", address, item.ref), lambda: _request_commit(address, item.ref, context)
     )
 
 
 def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
-    """Check the commit of a ref out, and keep its files only."""
+    """Fetch the files of the commit that a ref names, without any of git's own."""
     address = git_address(item)
     commit = resolve_commit(item, context)
     target = target_in(into, file_name(item))
@@ -65,12 +65,12 @@ def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     )
 
 
-def _ask_for_commit(address: str, ref: str, context: FetchContext) -> str:
+def _request_commit(address: str, ref: str, context: FetchContext) -> str:
     wanted = ref or "HEAD"
     patterns = [wanted, f"{wanted}^{{}}"]
     listed = _git(["ls-remote", "--", address, *patterns], address, context)
     found = {name: commit for commit, name in _rows(listed)}
-    # As git itself decides; ^{} is the commit that an annotated tag is about.
+    # The order of git itself; ^{} is the commit that an annotated tag points to.
     order = [wanted] if wanted == "HEAD" or wanted.startswith("refs/") else []
     order += [f"refs/tags/{wanted}", f"refs/heads/{wanted}"]
     candidates = [(name, found.get(f"{name}^{{}}") or found.get(name)) for name in order]
@@ -79,8 +79,8 @@ def _ask_for_commit(address: str, ref: str, context: FetchContext) -> str:
         raise _no_such_ref(address, wanted, context)
     if len(set(commits)) > 1:
         context.warn(
-            f"{shown(address)} has a tag and a branch named {wanted}; the tag is taken "
-            f"(refs/heads/{wanted} means the branch)"
+            f"{shown(address)} has a tag and a branch named {wanted}; the tag is used "
+            f"(for the branch, write refs/heads/{wanted})"
         )
     return commits[0]
 
@@ -97,7 +97,7 @@ def _no_such_ref(address: str, ref: str, context: FetchContext) -> FetchError:
     names = [re.sub(r"^refs/(heads|tags)/|\^{}$", "", name) for _, name in _rows(listed)]
     near = nearest(ref, names)
     if _ABBREVIATED.fullmatch(ref):
-        hint = "a commit is named by its whole hash, 40 digits: git rev-parse " + ref
+        hint = "name a commit by its full hash of 40 digits: git rev-parse " + ref
     elif near:
         hint = f'did you mean "{near}"?'
     else:
@@ -124,7 +124,7 @@ def _fetch_commit(item: SourceItem, commit: str, checkout: Path, context: FetchC
     if item.ref.lower() != commit and not item.ref.startswith("-"):
         attempts.append([*shallow, item.ref or "HEAD"])
     for arguments in attempts:
-        # Some servers give no single commit, or no shallow copy at all.
+        # Some servers serve no single commit, or no shallow copy at all.
         code, _, _ = _run(arguments, context, cwd=checkout)
         if code == 0 and _has(commit, checkout, context):
             return
@@ -136,7 +136,7 @@ def _fetch_commit(item: SourceItem, commit: str, checkout: Path, context: FetchC
         raise FetchError(
             f"{shown(address)} has no commit {commit}",
             uri=shown(address),
-            hint="it is on none of its branches and tags; was it pushed?",
+            hint="none of its branches and tags contains the commit; was the commit pushed?",
         )
 
 
@@ -145,8 +145,8 @@ def _has(commit: str, checkout: Path, context: FetchContext) -> bool:
 
 
 def _check_out_submodules(address: str, checkout: Path, context: FetchContext) -> None:
-    # git forbids submodules by path, since a foreign repository could name any of this machine;
-    # for a repository that is on this machine itself there is nothing to protect.
+    # git forbids submodules by path, since a remote repository could name any path of this machine;
+    # a repository on this machine itself is no such risk.
     is_local = address.startswith("file:") or Path(address).is_absolute()
     allowed = ["-c", "protocol.file.allow=always"] if is_local else []
     update = [*allowed, "submodule", "-q", "update", "--init", "--recursive"]
@@ -186,13 +186,13 @@ def _run(
         raise FetchError(
             f"the program git could not be run: {error.message}",
             uri="git",
-            hint="git sources need git; install it and try again",
+            hint="git sources need git; install git and try again",
         ) from error
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in environment.items() if name not in _INHERITED}
-    # Nobody is there to type a password; without these, git and ssh would wait for one.
+    # Without these, git and ssh would wait for a password to be typed.
     kept["GIT_TERMINAL_PROMPT"] = "0"
     kept.setdefault("GIT_ASKPASS", "")
     if "GIT_SSH" not in kept:
@@ -209,9 +209,9 @@ def _without_secret(line: str, address: str) -> str:
 
 def _hint_of(text: str) -> str:
     if "Authentication failed" in text or "terminal prompts disabled" in text:
-        return "the repository wants credentials; configure a credential helper, or use ssh"
+        return "the repository requires credentials; configure a credential helper, or use ssh"
     if "Permission denied" in text or "publickey" in text:
-        return "ssh was refused; is your key loaded (ssh-add -l), and known to the server?"
+        return "ssh was refused; check that your key is loaded (ssh-add -l) and known to the server"
     if "not found" in text.lower() or "does not exist" in text:
-        return "look at the spelling of the address, and whether you may read the repository"
+        return "check the spelling of the address, and whether you may read the repository"
     return ""

@@ -189,7 +189,7 @@ def test_missing_program(git_repository, recorder):
     def run(argv, **_):
         raise ScriptFailed(command=argv[0], exit_code=127, reason="could not start")
 
-    with pytest.raises(FetchError, match="install it"):
+    with pytest.raises(FetchError, match="install git"):
         resolve_ref(item(git_repository), recorder.context(run=run))
 
 
