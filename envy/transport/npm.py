@@ -1,4 +1,4 @@
-"""Release files of npm packages, from the registry that the user's own npm is configured for.
+"""Release files of npm packages, from the registry that the user's npm is configured for.
 
 Owns finding the tarball of one exact version and its integrity. Resolves no dependencies and runs
 no scripts.
@@ -35,13 +35,13 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         context.warn(f"{item.source} is deprecated by its authors: {release['deprecated']}")
     dist = release.get("dist")
     if not isinstance(dist, dict) or not isinstance(dist.get("tarball"), str):
-        raise _strange(configuration.registry, item, "it names no tarball")
+        raise _unusable(configuration.registry, item, "it names no tarball")
     base = name.rpartition("/")[2]
     plain = f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
     target = target_in(into, file_name(item) or plain)
     expected = [*expected_digests(item), *_integrity_of(dist)]
-    tarballs = _places_of(dist["tarball"], f"{name}/-/{base}-{version}.tgz", configuration.registry)
-    for place, url in enumerate(tarballs):
+    tarballs = _urls_of(dist["tarball"], f"{name}/-/{base}-{version}.tgz", configuration.registry)
+    for number, url in enumerate(tarballs, 1):
         try:
             return download(
                 url,
@@ -53,16 +53,16 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
                 executable=item.executable,
             )
         except FetchError:
-            if place == len(tarballs) - 1:
+            if number == len(tarballs):
                 raise
-    raise _strange(configuration.registry, item, "it names no tarball")
+    raise _unusable(configuration.registry, item, "it names no tarball")
 
 
-def _places_of(tarball: str, path: str, registry: str) -> list[str]:
-    """Where to look for a tarball.
+def _urls_of(tarball: str, path: str, registry: str) -> list[str]:
+    """Return the URLs to request a tarball from, in order.
 
     A mirror often repeats the address of the registry that it mirrors, which may be out of reach;
-    so another host is asked only after the configured one. The integrity proves either.
+    so another host comes only after the configured one. The integrity verifies both.
     """
     if origin_of(tarball) == origin_of(registry):
         return [tarball]
@@ -89,7 +89,7 @@ def _release_of(
         f"{shown(registry)} has no version {version} of {name}",
         uri=item.source,
         hint=(f"did you mean {near}? " if near else "")
-        + (f"the last that it lists: {newest}" if newest else "it lists no version at all"),
+        + (f"the last versions that it lists: {newest}" if newest else "it lists no version"),
     )
 
 
@@ -108,14 +108,14 @@ def _versions_of(
         raise FetchError(
             f"{shown(configuration.registry)} has no package {name}",
             uri=item.source,
-            hint="look at its spelling, and at the registry that npm is configured for",
+            hint="check its spelling, and the registry that npm is configured for",
         ) from error
     try:
         versions = json.loads(body)["versions"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _strange(configuration.registry, item, "it is no JSON with versions") from error
+        raise _unusable(configuration.registry, item, "it is not JSON with versions") from error
     if not isinstance(versions, dict):
-        raise _strange(configuration.registry, item, "its versions are no table")
+        raise _unusable(configuration.registry, item, "its versions are not an object")
     return versions
 
 
@@ -127,7 +127,7 @@ def _authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
 
 
 def _integrity_of(dist: Mapping[str, object]) -> list[ExpectedDigest]:
-    """The strongest digest that a registry gives for a tarball."""
+    """Return the strongest digest that a registry lists for a tarball, if any."""
     given: dict[str, str] = {}
     for entry in str(dist.get("integrity") or "").split():
         algorithm, _, encoded = entry.partition("?")[0].partition("-")
@@ -143,7 +143,8 @@ def _integrity_of(dist: Mapping[str, object]) -> list[ExpectedDigest]:
     return [ExpectedDigest(algorithm=strongest, hexdigest=given[strongest], by="the npm registry")]
 
 
-def _strange(registry: str, item: SourceItem, why: str) -> FetchError:
+def _unusable(registry: str, item: SourceItem, reason: str) -> FetchError:
     return FetchError(
-        f"what {shown(registry)} says of {item.source} cannot be used: {why}", uri=item.source
+        f"the answer of {shown(registry)} for {item.source} cannot be used: {reason}",
+        uri=item.source,
     )

@@ -131,7 +131,7 @@ def test_missing_token(http_server, fetch):
     """A registry that wants a token and gets none is an error that says so."""
     registry = FakeNpmRegistry(http_server, token="s3cret")
     registry.add("tool", "1.0.0", TARBALL)
-    with pytest.raises(FetchError, match="asks for credentials"):
+    with pytest.raises(FetchError, match="requires credentials"):
         fetch("npm:tool@1.0.0", {"npm_config_registry": registry.url})
 
 
