@@ -1,6 +1,6 @@
-"""Release files of Python packages, from the index that the user's own pip is configured for.
+"""Release files of Python packages, from the index that the user's pip is configured for.
 
-Owns reading a project's page (JSON, else HTML) and the choice of one file of it. Resolves no
+Owns reading a project's page (JSON, else HTML) and fetching one file of it. Resolves no
 dependencies and installs nothing.
 """
 
@@ -72,7 +72,9 @@ def _wanted_of(item: SourceItem) -> _Wanted:
     try:
         return _Wanted(item=item, name=canonicalize_name(name), version=Version(version))
     except InvalidVersion as error:
-        raise FetchError(f"{version} is no version of a Python package", uri=item.source) from error
+        raise FetchError(
+            f"{version} is not a valid version of a Python package", uri=item.source
+        ) from error
 
 
 def _choose(wanted: _Wanted, files: Sequence[ReleaseFile]) -> ReleaseFile | None:
@@ -88,7 +90,7 @@ def _choose(wanted: _Wanted, files: Sequence[ReleaseFile]) -> ReleaseFile | None
 def _files_of(
     index: str, name: str, context: FetchContext, certificates: str
 ) -> Sequence[ReleaseFile]:
-    """What an index has of a project; nothing if it does not know it."""
+    """Return the files that an index lists for a project; none for an unknown project."""
     return context.memo.once(
         ("pypi", index, name), lambda: _read_files(index, name, context, certificates)
     )
@@ -113,7 +115,7 @@ def _read_files(
 
 
 def _with_credentials_of(address: str, url: str) -> str:
-    """Credentials written into an index's URL hold for the files on the same host, as in pip."""
+    """Return a URL with the credentials of `address`, if it is on the same host, as in pip."""
     user, at, _ = urlsplit(address).netloc.rpartition("@")
     parts = urlsplit(url)
     if not at or "@" in parts.netloc or origin_of(url) != origin_of(address):
@@ -162,7 +164,7 @@ def _nothing_fits(
         return FetchError(
             f"{where} has no package {wanted.name}",
             uri=uri,
-            hint="look at its spelling, and at the index that pip is configured for",
+            hint="check its spelling, and the index that pip is configured for",
         )
     of_version = sorted(file.name for file in files if is_of_version(file, wanted.version))
     if not of_version:
@@ -170,12 +172,12 @@ def _nothing_fits(
         return FetchError(
             f"{where} has no version {wanted.version} of {wanted.name}",
             uri=uri,
-            hint=f"the newest that it has: {newest}" if newest else "",
+            hint=f"the newest versions: {newest}" if newest else "",
         )
     rows = "\n".join(f"    {name}" for name in of_version)
     what = "sdist" if wanted.item.kind == "sdist" else "wheel that fits this machine"
     return FetchError(
-        f"{wanted.text} has no {what}; there is\n{rows}",
+        f"{wanted.text} has no {what}; its files are\n{rows}",
         uri=uri,
         hint=_remedy(wanted, of_version),
     )
@@ -183,11 +185,11 @@ def _nothing_fits(
 
 def _remedy(wanted: _Wanted, names: Sequence[str]) -> str:
     if wanted.item.kind == "sdist":
-        return "without kind it is a wheel that is taken"
+        return "without kind, a wheel is fetched"
     pythons = sorted({found[1] for name in names if (found := re.search(r"-cp3(\d+)-cp3", name))})
     if pythons and not wanted.item.python:
         newest = max(pythons, key=int)
-        return f'these are for one version of Python each; name yours: python = "3.{newest}"'
+        return f'each wheel is for one version of Python; name yours: python = "3.{newest}"'
     if any(not name.endswith(".whl") for name in names):
-        return 'kind = "sdist" takes the source, which a build phase can then build'
+        return 'kind = "sdist" fetches the source, for a build phase to build'
     return ""

@@ -226,7 +226,7 @@ def test_page_that_is_none(http_server, fetch):
     """An answer that is no index page is an error, not a traceback."""
     kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
     http_server.routes["/simple/tool/"] = Reply(b'{"files": 3}', headers=kind)
-    with pytest.raises(FetchError, match="not what a package index should answer"):
+    with pytest.raises(FetchError, match="not a valid page of a package index"):
         fetch("pypi:tool==1.0")
 
 
