@@ -21,7 +21,7 @@ class _Hash(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedDigest:
-    """A digest that content must have, and who says so."""
+    """A digest that content must have; `by` names its author."""
 
     algorithm: str
     hexdigest: str
@@ -29,7 +29,7 @@ class ExpectedDigest:
 
 
 def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
-    """What the recipe itself promises."""
+    """Return the digests that the recipe declares for a source."""
     given = (("sha256", item.sha256), ("blake3", item.blake3))
     return tuple(
         ExpectedDigest(algorithm=name, hexdigest=value.lower()) for name, value in given if value
@@ -37,14 +37,14 @@ def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
 
 
 class Hasher:
-    """The digests of one stream: sha256 always, and each that was promised."""
+    """Computes the digests of one stream: sha256 always, and each expected algorithm."""
 
     def __init__(self, expected: Sequence[ExpectedDigest]) -> None:
         self._expected = tuple(expected)
         self.restart()
 
     def restart(self) -> None:
-        """Forget all content, as for a download that begins anew."""
+        """Forget all content, for a download that starts again."""
         names = {"sha256", *(digest.algorithm for digest in self._expected)}
         self._hashes = {name: _new_hash(name) for name in sorted(names)}
 
@@ -96,8 +96,8 @@ def verify_digest(actual: str, expected: ExpectedDigest, *, uri: str) -> None:
         f"{expected.algorithm} of {uri} is not what {expected.by} says\n"
         f"  expected {expected.hexdigest}\n  actual   {actual}",
         uri=uri,
-        hint="the file was damaged or replaced on its way; try again, and if it stays so, "
-        "tell those who run the registry",
+        hint="the file was damaged or replaced on its way; try again, and if that does not help, "
+        "inform the operators of the registry",
     )
 
 

@@ -1,6 +1,6 @@
 """Sources on this machine: files and folders, by path or `file:`.
 
-Copies and never links, so that what was fetched stays what it was when it was verified.
+Copies and never links, so that later changes of a source do not reach the verified copy.
 """
 
 import os
@@ -28,7 +28,7 @@ def fetch_local(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         raise FetchError(
             f"{source} does not exist",
             uri=item.source,
-            hint=f"relative sources are looked up in {item.base_dir}",
+            hint=f"relative sources are searched for in {item.base_dir}",
         )
     target = target_in(into, file_name(item))
     is_executable = item.executable or os.access(source, os.X_OK)
@@ -46,7 +46,7 @@ def copy_file(
     *,
     executable: bool = False,
 ) -> Fetched:
-    """Copy one file, hashing it on the way."""
+    """Copy one file, and verify its digests on the way."""
     hasher = Hasher(expected)
     done = 0
     with written_whole(target) as part:
@@ -60,7 +60,7 @@ def copy_file(
                     done += len(data)
                     context.progress(uri, done, total)
         except OSError as error:
-            raise FetchError(f"could not copy {source}: {error.strerror}", uri=uri) from error
+            raise FetchError(f"cannot copy {source}: {error.strerror}", uri=uri) from error
         verified = hasher.verify(uri)
         if executable:
             make_executable(part)
@@ -72,15 +72,15 @@ def _fetch_folder(item: SourceItem, source: Path, into: Path, context: FetchCont
         raise FetchError(
             f"{source} is a folder, and a folder has no digest",
             uri=item.source,
-            hint="leave sha256 and blake3 out; the content of a local folder is part of the key",
+            hint="remove sha256 and blake3; the content of a local folder is part of the key",
         )
     target = target_in(into, file_name(item))
     root = inner_folder(source, item.subdir, item.source)
     if target.resolve().is_relative_to(root.resolve()):
         raise FetchError(
-            f"{root} holds the cache itself, and cannot be copied into it",
+            f"{root} contains the cache itself, and cannot be copied into it",
             uri=item.source,
-            hint="name the folder that is really needed, or set another cache root",
+            hint="name a smaller folder, or set another cache root",
         )
 
     def copy(origin: str, destination: str) -> str:
@@ -96,7 +96,7 @@ def _copy_tree(root: Path, part: Path, uri: str, copy: Callable[[str, str], str]
     try:
         shutil.copytree(root, part, symlinks=True, copy_function=copy)
     except shutil.Error as error:
-        place, _, reason = error.args[0][0]
-        raise FetchError(f"could not copy {place}: {reason}", uri=uri) from error
+        path, _, reason = error.args[0][0]
+        raise FetchError(f"cannot copy {path}: {reason}", uri=uri) from error
     except OSError as error:
-        raise FetchError(f"could not copy {root}: {error}", uri=uri) from error
+        raise FetchError(f"cannot copy {root}: {error}", uri=uri) from error

@@ -1,4 +1,4 @@
-"""Folders that are fetched as trees, from a repository or this machine."""
+"""Folders that are fetched as trees, from a repository or from this machine."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,11 @@ from envy.errors import FetchError
 
 
 def inner_folder(root: Path, subdir: str, uri: str) -> Path:
-    """The folder `subdir` of a tree, which must exist and not lead out of it by a link."""
+    """Return the folder `subdir` of a tree.
+
+    Raises:
+        FetchError: the folder does not exist, or is outside of the tree, through a link say.
+    """
     inner = root / subdir
     if not inner.is_dir() or not inner.resolve().is_relative_to(root.resolve()):
         there = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
@@ -20,7 +24,7 @@ def inner_folder(root: Path, subdir: str, uri: str) -> Path:
 
 
 def tree_size(root: Path) -> int:
-    """The bytes of all files below a folder."""
+    """Return the bytes of all files below a folder."""
     return sum(
         os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118
         for folder, _, names in os.walk(root)

@@ -1,4 +1,4 @@
-"""The file or folder that a fetch creates, as far as it is the same for every scheme."""
+"""The file that a fetch creates: its path, its permissions, and whether it can be reused."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ _CHUNK = 1 << 20
 
 
 def target_in(into: Path, name: str) -> Path:
-    """Where something of this name goes, its folder made (`dest` may name folders)."""
+    """Return the path for a name, and create its folder (`dest` may name folders)."""
     target = into / name
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
@@ -22,7 +22,7 @@ def make_executable(path: Path) -> None:
 
 
 def reusable(target: Path, uri: str, expected: Sequence[ExpectedDigest]) -> Fetched | None:
-    """What is there from an earlier attempt, if it is what was promised."""
+    """Return the file of an earlier attempt, if it has the expected digests."""
     if not expected or not target.is_file():
         return None
     hasher = Hasher(expected)

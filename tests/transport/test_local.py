@@ -110,7 +110,7 @@ def test_missing_subdir(tmp_path, recorder):
 
 def test_folder_that_holds_its_copy(tmp_path, recorder):
     """A folder cannot be copied into itself."""
-    with pytest.raises(FetchError, match="holds the cache itself"):
+    with pytest.raises(FetchError, match="contains the cache itself"):
         fetch_source(item(tmp_path, "."), tmp_path / "into", recorder.context())
 
 
