@@ -199,20 +199,20 @@ def test_who_is_refused_can_say_why(make):
         for _ in range(3):
             tool.take(by_name=True)
         assert not jobserver.cover(2)
-        assert jobserver.reason().startswith("3 of 4 jobs (--jobs) are with tools")
+        assert jobserver.reason().startswith("3 of 4 jobs (--jobs) are in use by tools")
 
 
 def test_without_a_place_for_a_fifo_scripts_run_on_their_own(tmp_path):
     """It is said once, and nobody is refused anything."""
     (tmp_path / "file").write_text("")
     said = []
-    jobserver = Jobserver(jobs=3, folder=tmp_path / "file", name="it", tell=said.append)
+    jobserver = Jobserver(jobs=3, folder=tmp_path / "file", name="it", warn=said.append)
     for _ in range(2):
         with jobserver.admission() as admission:
             assert admission is NOT_ADMITTED
             assert all(jobserver.cover(running) for running in (1, 2, 3))
     [message] = said
-    assert message.startswith("make and ninja are not told of --jobs: ")
+    assert message.startswith("make and ninja cannot share --jobs: ")
     assert str(tmp_path / "file") in message
     jobserver.close()
 
@@ -263,7 +263,7 @@ def test_slots_take_the_tokens_of_an_outer_jobserver(make, outer):
     jobserver = make(8, outer=joined(outer))
     assert [jobserver.cover(running) for running in (1, 2, 3, 4)] == [True, True, True, False]
     assert outer.count() == 0
-    assert "make that envy was started by" in jobserver.reason()
+    assert "make that started envy" in jobserver.reason()
     jobserver.settle(2)
     assert outer.take() == b"b"
     jobserver.close()
@@ -546,7 +546,7 @@ def test_a_node_that_was_refused_is_granted_a_slot_when_a_token_comes_back(tmp_p
     coordinator.raise_target(other, 0)
     [(name, reason)] = kind.refused
     assert (name, other.complete) == ("other", False)
-    assert reason.startswith("1 of 2 jobs (--jobs) are with tools")
+    assert reason.startswith("1 of 2 jobs (--jobs) are in use by tools")
     kind.may_return.set()
     coordinator.wait([other], 0)
     assert not holder.complete
