@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from envy.jobserver.tokens import TokenPipe
 
 # The smallest capacity of a pipe on any system, in bytes.
-_MOST = 4096
+_MOST_JOBS = 4096
 _TOKEN = b"+"
 
 
@@ -59,7 +59,7 @@ class Jobserver:
         outer: TokenPipe | None = None,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.jobs = min(jobs, _MOST)
+        self.jobs = min(jobs, _MOST_JOBS)
         self._folder = folder
         self._name = name
         self._warn = warn
@@ -68,9 +68,9 @@ class Jobserver:
         self._wake = os.pipe() if outer is not None else None  # wakes the watcher
         self._lock = threading.Lock()
         self._running = 0
-        self._held = b""  # envy's tokens, while tokens are moved
+        self._tokens = b""  # envy's tokens, while tokens are moved
         self._scripts = 0
-        self._freed: Callable[[], None] = lambda: None
+        self._on_freed: Callable[[], None] = lambda: None
         self._refused = False
         self._watcher: _thread.LockType | None = None  # released when the watcher ends
         self._closed = False
@@ -80,25 +80,25 @@ class Jobserver:
 
     def on_freed(self, ask_again: Callable[[], None]) -> None:
         """Set the function to call when a refused request may succeed."""
-        self._freed = ask_again
+        self._on_freed = ask_again
 
     def cover(self, running: int) -> bool:
         """Take the tokens that `running` slots need; False if the pipe has none."""
         with self._lock:
-            if self._moves_tokens() and len(self._held) < running - 1:
+            if self._moves_tokens() and len(self._tokens) < running - 1:
                 assert self._pipe is not None
                 token = self._pipe.take()
                 if not token:
                     self._refuse()
                     return False
-                self._held += token
+                self._tokens += token
             self._running = running
             return True
 
     def could_cover(self, running: int) -> bool:
         """Whether `cover` would succeed at this moment."""
         with self._lock:
-            if not self._moves_tokens() or len(self._held) >= running - 1:
+            if not self._moves_tokens() or len(self._tokens) >= running - 1:
                 return True
             return self._pipe is not None and self._pipe.count() > 0
 
@@ -106,7 +106,7 @@ class Jobserver:
         """Return the tokens that `running` slots do not need."""
         with self._lock:
             self._running = running
-            self._give_back(max(0, running - 1))
+            self._return_tokens(max(0, running - 1))
 
     def reason(self) -> str:
         """Return why a slot is refused, as text for the user."""
@@ -124,7 +124,7 @@ class Jobserver:
     @contextlib.contextmanager
     def admission(self) -> Iterator[Admission]:
         """Let the tools of a script use the jobserver while the script runs, under its slot."""
-        descriptors = self._join()
+        descriptors = self._start_script()
         if descriptors is None:
             yield NOT_ADMITTED
             return
@@ -136,7 +136,7 @@ class Jobserver:
                 {"MAKEFLAGS": naming_jobserver(self._pipe.fifo, descriptors)}, descriptors
             )
         finally:
-            self._leave(descriptors)
+            self._end_script(descriptors)
 
     def close(self) -> None:
         """Return all tokens of an outer jobserver, and remove envy's own FIFO."""
@@ -150,7 +150,7 @@ class Jobserver:
                 watcher.acquire()
         with self._lock:
             if self._outer:
-                self._give_back(0)
+                self._return_tokens(0)
             if self._pipe is not None:
                 self._pipe.close()
             for descriptor in self._wake or ():
@@ -162,13 +162,13 @@ class Jobserver:
     def _moves_tokens(self) -> bool:
         return self._pipe is not None and (self._outer or self._scripts > 0)
 
-    def _give_back(self, kept: int) -> None:
-        if self._moves_tokens() and len(self._held) > kept:
+    def _return_tokens(self, kept: int) -> None:
+        if self._moves_tokens() and len(self._tokens) > kept:
             assert self._pipe is not None
-            surplus, self._held = self._held[kept:], self._held[:kept]
+            surplus, self._tokens = self._tokens[kept:], self._tokens[:kept]
             self._pipe.put(surplus)
 
-    def _join(self) -> tuple[int, int] | None:
+    def _start_script(self) -> tuple[int, int] | None:
         from envy.jobserver.tokens import make_pipe
 
         problem = ""
@@ -196,14 +196,14 @@ class Jobserver:
         """Put the tokens that envy does not need into the pipe, before the first script starts."""
         assert self._pipe is not None
         running = max(1, self._running)
-        self._held = _TOKEN * (running - 1)
+        self._tokens = _TOKEN * (running - 1)
         wanted = max(0, self.jobs - running)
         present = self._pipe.count()
         for _ in range(present - wanted):
             self._pipe.take()
         self._pipe.put(_TOKEN * (wanted - present))
 
-    def _leave(self, descriptors: tuple[int, int]) -> None:
+    def _end_script(self, descriptors: tuple[int, int]) -> None:
         for descriptor in descriptors:
             os.close(descriptor)
         with self._lock:
@@ -212,7 +212,7 @@ class Jobserver:
             if ask_again:
                 self._refused = False
         if ask_again:  # tokens of killed tools are restored, which the pipe does not show
-            self._freed()
+            self._on_freed()
 
     def _refuse(self) -> None:
         self._refused = True
@@ -237,7 +237,7 @@ class Jobserver:
                 if self._ends_watch():
                     break
                 self._refused = False
-            self._freed()  # may be refused again, if a tool was quicker
+            self._on_freed()  # may be refused again, if a tool was quicker
             with self._lock:
                 if self._ends_watch():
                     break

@@ -21,14 +21,14 @@ _ABOUT_JOBS = r"-j\d*|--jobs(=\d*)?|--jobserver-.*"
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class OuterJobserver:
     """An outer jobserver: its FIFO, or the descriptors of its pipe."""
 
     fifo: str = ""
     descriptors: tuple[int, int] | None = None
 
 
-def jobserver_in(makeflags: str) -> Named | None:
+def jobserver_in(makeflags: str) -> OuterJobserver | None:
     """Return the jobserver that MAKEFLAGS names, or None."""
     named = None
     for word in _options(makeflags):
@@ -36,9 +36,9 @@ def jobserver_in(makeflags: str) -> Named | None:
             value = word.removeprefix(_AUTH)
             pair = re.fullmatch(_DESCRIPTORS, value)
             if value.startswith("fifo:"):
-                named = Named(fifo=value.removeprefix("fifo:"))
+                named = OuterJobserver(fifo=value.removeprefix("fifo:"))
             elif pair is not None:
-                named = Named(descriptors=(int(pair[1]), int(pair[2])))
+                named = OuterJobserver(descriptors=(int(pair[1]), int(pair[2])))
     return named
 
 

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from envy.atomic import SUFFIX, temporary_beside
-from envy.jobserver.makeflags import Named
+from envy.jobserver.makeflags import OuterJobserver
 
 # Shell scripts, above all those of autoconf, use the descriptors 3 to 9 for their own files.
 _LOWEST = 100
@@ -135,7 +135,7 @@ def _remove_dead(folder: Path) -> None:
                     path.unlink()
 
 
-def join_pipe(named: Named) -> TokenPipe | None:
+def join_pipe(named: OuterJobserver) -> TokenPipe | None:
     """Return the pipe of the jobserver that envy was started under; None if it is unusable.
 
     Descriptors are used only if they are inherited ends of a pipe: a make that does not know that

@@ -112,11 +112,11 @@ def fetch_all(
             outcomes = list(pool.map(attempt, items))
     failures = [outcome for outcome in outcomes if isinstance(outcome, EnvyError)]
     if failures:
-        raise _of_batch(failures)
+        raise _batch_error(failures)
     return [outcome for outcome in outcomes if isinstance(outcome, Fetched)]
 
 
-def _of_batch(failures: Sequence[EnvyError]) -> EnvyError:
+def _batch_error(failures: Sequence[EnvyError]) -> EnvyError:
     first = next((failure for failure in failures if isinstance(failure, Cancelled)), failures[0])
     others = [failure for failure in failures if failure is not first]
     if isinstance(first, FetchError) and others:

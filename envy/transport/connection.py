@@ -27,11 +27,11 @@ _LONGEST_WAIT = 15.0
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-class NotThere(FetchError):
+class NotFound(FetchError):
     """The server answered that the resource does not exist."""
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """Return the URL without credentials, fit for messages."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
@@ -76,7 +76,7 @@ def get(
             response.close()
         url, sent = _redirected(url, urljoin(url, to), sent, downgrade=downgrade)
     raise FetchError(
-        f"{shown(requested)} redirects more than {_REDIRECTS} times", uri=shown(requested)
+        f"{redacted(requested)} redirects more than {_REDIRECTS} times", uri=redacted(requested)
     )
 
 
@@ -86,12 +86,13 @@ def _redirected(
     scheme = urlsplit(to).scheme
     if scheme not in {"http", "https"}:
         raise FetchError(
-            f"{shown(url)} redirects to {shown(to)}, which is not an HTTP URL", uri=shown(url)
+            f"{redacted(url)} redirects to {redacted(to)}, which is not an HTTP URL",
+            uri=redacted(url),
         )
     if scheme == "http" and urlsplit(url).scheme == "https" and not downgrade:
         raise FetchError(
-            f"{shown(url)} redirects to {shown(to)}, which is not encrypted",
-            uri=shown(url),
+            f"{redacted(url)} redirects to {redacted(to)}, which is not encrypted",
+            uri=redacted(url),
             hint="declare a sha256: for verified content, the redirect is allowed",
         )
     if origin_of(to) != origin_of(url):
@@ -121,7 +122,7 @@ def _request(
             retries=_retries(context),
         )
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise failure(url, error, context) from error
+        raise request_error(url, error, context) from error
 
 
 def _retries(context: FetchContext) -> "urllib3.Retry":
@@ -243,7 +244,7 @@ def _is_in_network(host: str, network: str) -> bool:
 def _check_status(status: int, requested: str, url: str) -> None:
     if 200 <= status < 300:
         return
-    where = shown(requested) + (f" (redirected to {shown(url)})" if url != requested else "")
+    where = redacted(requested) + (f" (redirected to {redacted(url)})" if url != requested else "")
     meaning, hint = {
         401: ("requires credentials", "put them into the URL, or the registry's configuration"),
         403: ("is forbidden", "the server requires credentials, or serves this file to no user"),
@@ -252,11 +253,11 @@ def _check_status(status: int, requested: str, url: str) -> None:
         410: ("was removed", "the server says that the removal is permanent"),
         429: ("was requested too often", "wait a little, or lower --fetch-jobs"),
     }.get(status, ("was refused" if status < 500 else "could not be served", ""))
-    kind = NotThere if status in {404, 410} else FetchError
-    raise kind(f"{where} {meaning} (HTTP {status})", uri=shown(requested), hint=hint)
+    kind = NotFound if status in {404, 410} else FetchError
+    raise kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)
 
 
-def failure(url: str, error: Exception, context: FetchContext) -> FetchError:
+def request_error(url: str, error: Exception, context: FetchContext) -> FetchError:
     """Return the error for a request without an answer, or with an incomplete one."""
     import urllib3.exceptions as kinds
 
@@ -267,7 +268,7 @@ def failure(url: str, error: Exception, context: FetchContext) -> FetchError:
     proxy = proxy_for(url, context.environment)
     what, hint = f"{type(cause).__name__}: {cause}", ""
     if isinstance(cause, kinds.ProxyError):
-        what = f"the proxy {shown(proxy)} failed: {cause.original_error}"
+        what = f"the proxy {redacted(proxy)} failed: {cause.original_error}"
         hint = "check https_proxy, http_proxy and no_proxy"
     elif isinstance(cause, (kinds.SSLError, ssl.SSLError)):
         what, hint = _tls_reason(host, cause)
@@ -275,14 +276,14 @@ def failure(url: str, error: Exception, context: FetchContext) -> FetchError:
         what = f"the host name {host} could not be resolved"
         hint = "check the name and the network; if a proxy is needed, set https_proxy"
     elif isinstance(cause, kinds.NewConnectionError):
-        what = f"{host} could not be reached: {_plain(cause)}"
+        what = f"{host} could not be reached: {_reason_of(cause)}"
     elif isinstance(cause, kinds.ConnectTimeoutError):
         what = f"{host} did not answer within {_CONNECT_SECONDS:.0f} s"
     elif isinstance(cause, kinds.ReadTimeoutError):
         what = f"{host} sent nothing for {_READ_SECONDS:.0f} s"
     elif isinstance(cause, (kinds.IncompleteRead, kinds.ProtocolError)):
         what = "the connection broke before the content was complete"
-    return FetchError(f"could not fetch {shown(url)}: {what}", uri=shown(url), hint=hint)
+    return FetchError(f"could not fetch {redacted(url)}: {what}", uri=redacted(url), hint=hint)
 
 
 def _tls_reason(host: str, cause: BaseException) -> tuple[str, str]:
@@ -298,7 +299,7 @@ def _is_lookup_failure(cause: BaseException) -> bool:
     return isinstance(cause.__cause__, socket.gaierror)
 
 
-def _plain(error: BaseException) -> str:
+def _reason_of(error: BaseException) -> str:
     inner = error.__cause__ or error
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror

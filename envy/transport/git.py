@@ -12,7 +12,7 @@ from envy import files
 from envy.atomic import temporary_beside, written_whole
 from envy.errors import FetchError, ScriptFailed
 from envy.sources import SourceItem, file_name, git_address
-from envy.transport.connection import shown
+from envy.transport.connection import redacted
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.source_tree import inner_folder, tree_size
 from envy.transport.target import target_in
@@ -48,19 +48,19 @@ def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     address = git_address(item)
     commit = resolve_commit(item, context)
     target = target_in(into, file_name(item))
-    context.progress(shown(address), 0, 0)
+    context.progress(redacted(address), 0, 0)
     with written_whole(target) as part, temporary_beside(part) as checkout:
         _check_out(item, commit, checkout, context)
         for kept in sorted(checkout.rglob(".git")):
             files.remove(kept)
-        inner_folder(checkout, item.subdir, shown(address)).rename(part)
+        inner_folder(checkout, item.subdir, redacted(address)).rename(part)
     size = tree_size(target)
-    context.progress(shown(address), size, size)
+    context.progress(redacted(address), size, size)
     return Fetched(
         path=target,
         bytes=size,
         sha256="",
-        uri=f"{shown(address)}#{commit}",
+        uri=f"{redacted(address)}#{commit}",
         verified=bool(_COMMIT.fullmatch(item.ref)),
     )
 
@@ -79,7 +79,7 @@ def _request_commit(address: str, ref: str, context: FetchContext) -> str:
         raise _no_such_ref(address, wanted, context)
     if len(set(commits)) > 1:
         context.warn(
-            f"{shown(address)} has a tag and a branch named {wanted}; the tag is used "
+            f"{redacted(address)} has a tag and a branch named {wanted}; the tag is used "
             f"(for the branch, write refs/heads/{wanted})"
         )
     return commits[0]
@@ -101,8 +101,10 @@ def _no_such_ref(address: str, ref: str, context: FetchContext) -> FetchError:
     elif near:
         hint = f'did you mean "{near}"?'
     else:
-        hint = f"git ls-remote {shown(address)} lists its branches and tags"
-    return FetchError(f"{shown(address)} has no branch or tag {ref}", uri=shown(address), hint=hint)
+        hint = f"git ls-remote {redacted(address)} lists its branches and tags"
+    return FetchError(
+        f"{redacted(address)} has no branch or tag {ref}", uri=redacted(address), hint=hint
+    )
 
 
 def _check_out(item: SourceItem, commit: str, checkout: Path, context: FetchContext) -> None:
@@ -126,21 +128,21 @@ def _fetch_commit(item: SourceItem, commit: str, checkout: Path, context: FetchC
     for arguments in attempts:
         # Some servers serve no single commit, or no shallow copy at all.
         code, _, _ = _run(arguments, context, cwd=checkout)
-        if code == 0 and _has(commit, checkout, context):
+        if code == 0 and _has_commit(commit, checkout, context):
             return
         context.check_cancelled()
     everything = ["+refs/heads/*:refs/envy/heads/*", "+refs/tags/*:refs/envy/tags/*"]
     unshallow = ["--unshallow"] if (checkout / ".git" / "shallow").is_file() else []
     _git(["fetch", "-q", *unshallow, "origin", *everything], address, context, cwd=checkout)
-    if not _has(commit, checkout, context):
+    if not _has_commit(commit, checkout, context):
         raise FetchError(
-            f"{shown(address)} has no commit {commit}",
-            uri=shown(address),
+            f"{redacted(address)} has no commit {commit}",
+            uri=redacted(address),
             hint="none of its branches and tags contains the commit; was the commit pushed?",
         )
 
 
-def _has(commit: str, checkout: Path, context: FetchContext) -> bool:
+def _has_commit(commit: str, checkout: Path, context: FetchContext) -> bool:
     return _run(["cat-file", "-e", f"{commit}^{{commit}}"], context, cwd=checkout)[0] == 0
 
 
@@ -163,12 +165,12 @@ def _git(
     code, output, errors = _run(arguments, context, cwd=cwd)
     if code == 0:
         return output
-    text = errors.decode(errors="replace").strip().replace(address, shown(address))
+    text = errors.decode(errors="replace").strip().replace(address, redacted(address))
     verb = next(word for word in arguments if not word.startswith("-"))
     raise FetchError(
-        f"git {verb} failed for {shown(address)}:\n"
+        f"git {verb} failed for {redacted(address)}:\n"
         + "\n".join(f"  | {_without_secret(line, address)}" for line in text.splitlines()),
-        uri=shown(address),
+        uri=redacted(address),
         hint=_hint_of(text),
     )
 

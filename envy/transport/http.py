@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from envy.atomic import written_whole
 from envy.errors import FetchError
 from envy.sources import SourceItem, file_name
-from envy.transport.connection import failure, get, shown
+from envy.transport.connection import get, redacted, request_error
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
 from envy.transport.target import make_executable, reusable, target_in
@@ -46,7 +46,7 @@ def download(
     executable: bool = False,
 ) -> Fetched:
     """Download a URL to `target`, unless a file with the expected digests exists there."""
-    fetched = reusable(target, shown(url), expected)
+    fetched = reusable(target, redacted(url), expected)
     if fetched is None:
         request = _Request(
             url=url,
@@ -57,9 +57,9 @@ def download(
         with written_whole(target) as part:
             hasher = Hasher(expected)
             size = _download_part(request, part, hasher, context)
-            verified = hasher.verify(shown(url))
+            verified = hasher.verify(redacted(url))
         fetched = Fetched(
-            path=target, bytes=size, sha256=hasher.sha256, uri=shown(url), verified=verified
+            path=target, bytes=size, sha256=hasher.sha256, uri=redacted(url), verified=verified
         )
     if executable:
         make_executable(target)
@@ -76,7 +76,7 @@ def read_page(
         try:
             body = response.read(_LARGEST_PAGE, decode_content=True)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise failure(url, error, context) from error
+            raise request_error(url, error, context) from error
         return body, response.headers.get("content-type", ""), final
 
 
@@ -112,7 +112,7 @@ def _download_part(request: _Request, part: Path, hasher: Hasher, context: Fetch
             except urllib3.exceptions.HTTPError as error:
                 breaks += 1
                 if progress.done == before or breaks > _BREAKS:
-                    raise failure(request.url, error, context) from error
+                    raise request_error(request.url, error, context) from error
                 if not progress.version:
                     # This server cannot continue a download.
                     file.seek(0)
@@ -163,8 +163,8 @@ def _check_continues(response: "BaseHTTPResponse", request: _Request, progress: 
     range_given = response.headers.get("content-range", "")
     if response.status != 206 or not range_given.startswith(f"bytes {progress.done}-"):
         raise FetchError(
-            f"{shown(request.url)} changed while it was being fetched",
-            uri=shown(request.url),
+            f"{redacted(request.url)} changed while it was being fetched",
+            uri=redacted(request.url),
             hint="try again",
         )
 
@@ -174,8 +174,8 @@ def _write(file: BinaryIO, data: bytes, request: _Request) -> None:
         file.write(data)
     except OSError as error:
         raise FetchError(
-            f"cannot write the content of {shown(request.url)} to {file.name}: {error.strerror}",
-            uri=shown(request.url),
+            f"cannot write the content of {redacted(request.url)} to {file.name}: {error.strerror}",
+            uri=redacted(request.url),
             hint="free some space on that disk, or move the cache with --cache-root",
         ) from error
 
@@ -185,4 +185,4 @@ def _report(
 ) -> None:
     if is_end or progress.done - progress.reported >= _CHUNK:
         progress.reported = progress.done
-        context.progress(shown(request.url), progress.done, progress.total)
+        context.progress(redacted(request.url), progress.done, progress.total)

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from envy.errors import FetchError
-from envy.transport.connection import shown
+from envy.transport.connection import redacted
 
 # Strongest first; others prove nothing, or are not in hashlib everywhere.
 _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
@@ -38,7 +38,8 @@ def parse_json_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
         return tuple(file for row in rows if (file := _file_of_row(row, base)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FetchError(
-            f"{shown(base)} is not a valid page of a package index: {error!r}", uri=shown(base)
+            f"{redacted(base)} is not a valid page of a package index: {error!r}",
+            uri=redacted(base),
         ) from error
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from envy.errors import FetchError
 from envy.sources import SourceItem, file_name
 from envy.suggest import nearest
-from envy.transport.connection import NotThere, origin_of, shown
+from envy.transport.connection import NotFound, origin_of, redacted
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
@@ -86,7 +86,7 @@ def _release_of(
     near = nearest(version, versions)
     newest = ", ".join(list(versions)[-5:])
     raise FetchError(
-        f"{shown(registry)} has no version {version} of {name}",
+        f"{redacted(registry)} has no version {version} of {name}",
         uri=item.source,
         hint=(f"did you mean {near}? " if near else "")
         + (f"the last versions that it lists: {newest}" if newest else "it lists no version"),
@@ -104,9 +104,9 @@ def _versions_of(
             headers={"accept": _ACCEPT, **_authorized(configuration, address)},
             certificates=configuration.certificates,
         )
-    except NotThere as error:
+    except NotFound as error:
         raise FetchError(
-            f"{shown(configuration.registry)} has no package {name}",
+            f"{redacted(configuration.registry)} has no package {name}",
             uri=item.source,
             hint="check its spelling, and the registry that npm is configured for",
         ) from error
@@ -145,6 +145,6 @@ def _integrity_of(dist: Mapping[str, object]) -> list[ExpectedDigest]:
 
 def _unusable(registry: str, item: SourceItem, reason: str) -> FetchError:
     return FetchError(
-        f"the answer of {shown(registry)} for {item.source} cannot be used: {reason}",
+        f"the answer of {redacted(registry)} for {item.source} cannot be used: {reason}",
         uri=item.source,
     )

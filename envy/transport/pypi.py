@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 
 from envy.errors import FetchError
 from envy.sources import SourceItem, file_name
-from envy.transport.connection import NotThere, origin_of, shown
+from envy.transport.connection import NotFound, origin_of, redacted
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
@@ -107,7 +107,7 @@ def _read_files(
         body, kind, final = read_page(
             address, context, headers={"accept": _ACCEPT}, certificates=certificates
         )
-    except NotThere:
+    except NotFound:
         return ()
     base = _with_credentials_of(address, final)
     files = parse_json_page(body, base) if "json" in kind else parse_html_page(body, base)
@@ -158,7 +158,7 @@ def _fetch_file(
 def _nothing_fits(
     wanted: _Wanted, indexes: Sequence[str], files: Sequence[ReleaseFile]
 ) -> FetchError:
-    where = " and ".join(shown(index) for index in indexes)
+    where = " and ".join(redacted(index) for index in indexes)
     uri = wanted.item.source
     if not files:
         return FetchError(

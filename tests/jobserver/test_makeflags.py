@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envy.jobserver.makeflags import (
-    Named,
+    OuterJobserver,
     jobserver_in,
     naming_jobserver,
     without_jobserver,
@@ -21,10 +21,10 @@ from envy.jobserver.tokens import make_pipe
     [
         ("", None),
         ("k", None),
-        (" -j4 --jobserver-auth=3,4", Named(descriptors=(3, 4))),
-        ("ks -j --jobserver-fds=3,4 --jobserver-auth=3,4", Named(descriptors=(3, 4))),
-        (" -j8 --jobserver-auth=fifo:/tmp/GMfifo12", Named(fifo="/tmp/GMfifo12")),
-        ("--jobserver-auth=3,4 --jobserver-auth=fifo:/x", Named(fifo="/x")),
+        (" -j4 --jobserver-auth=3,4", OuterJobserver(descriptors=(3, 4))),
+        ("ks -j --jobserver-fds=3,4 --jobserver-auth=3,4", OuterJobserver(descriptors=(3, 4))),
+        (" -j8 --jobserver-auth=fifo:/tmp/GMfifo12", OuterJobserver(fifo="/tmp/GMfifo12")),
+        ("--jobserver-auth=3,4 --jobserver-auth=fifo:/x", OuterJobserver(fifo="/x")),
         ("-j --jobserver-auth=-2,-2", None),
         ("-j2 -- FLAGS=--jobserver-auth=3,4", None),
         ("w -- V=1", None),
@@ -59,7 +59,9 @@ def test_a_named_jobserver_is_found_and_can_be_removed(before, after, fifo):
     """Beside any other flags, a jobserver that envy names is found, and removed without a trace."""
     naming = naming_jobserver(fifo, (100, 101))
     flags = " ".join([*before, naming, *after])
-    expected = Named(fifo=fifo) if fifo == "/a/b" else Named(descriptors=(100, 101))
+    expected = (
+        OuterJobserver(fifo=fifo) if fifo == "/a/b" else OuterJobserver(descriptors=(100, 101))
+    )
     assert jobserver_in(flags) == expected
     assert jobserver_in(without_jobserver(flags)) is None
     kept = [word for word in [*before, *after] if not word.startswith("-j")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from envy.jobserver.makeflags import Named
+from envy.jobserver.makeflags import OuterJobserver
 from envy.jobserver.tokens import join_pipe, make_pipe
 
 
@@ -130,9 +130,9 @@ def test_a_folder_that_cannot_be_created_is_an_error(tmp_path):
 
 JOIN = """
 import sys
-from envy.jobserver.makeflags import Named
+from envy.jobserver.makeflags import OuterJobserver
 from envy.jobserver.tokens import join_pipe
-pipe = join_pipe(Named(descriptors=(int(sys.argv[1]), int(sys.argv[2]))))
+pipe = join_pipe(OuterJobserver(descriptors=(int(sys.argv[1]), int(sys.argv[2]))))
 if pipe is None:
     print("none")
 else:
@@ -185,13 +185,13 @@ def test_descriptors_of_other_files_are_not_joined(outer, tmp_path):
 
 def test_descriptors_of_envy_itself_are_not_joined(outer):
     """A closed number may by now belong to a pipe of this process."""
-    assert join_pipe(Named(descriptors=outer)) is None
+    assert join_pipe(OuterJobserver(descriptors=outer)) is None
 
 
 def test_a_fifo_is_joined_by_its_name(pipe):
     """Closing a joined FIFO does not remove it."""
     pipe.put(b"+")
-    other = join_pipe(Named(fifo=pipe.fifo))
+    other = join_pipe(OuterJobserver(fifo=pipe.fifo))
     assert other.take() == b"+"
     other.close()
     assert Path(pipe.fifo).is_fifo()
@@ -203,10 +203,10 @@ def test_a_path_that_is_not_a_fifo_is_not_joined(tmp_path, kind):
     path = tmp_path / "it"
     if kind == "file":
         path.write_text("x")
-    assert join_pipe(Named(fifo=str(path))) is None
+    assert join_pipe(OuterJobserver(fifo=str(path))) is None
     assert not path.exists() or path.read_text() == "x"
 
 
 def test_impossible_numbers_are_not_joined():
     """MAKEFLAGS may contain any text."""
-    assert join_pipe(Named(descriptors=(10**12, 10**12))) is None
+    assert join_pipe(OuterJobserver(descriptors=(10**12, 10**12))) is None

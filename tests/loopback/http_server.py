@@ -145,7 +145,7 @@ class LoopbackProxy:
     """A forward proxy: absolute GET for http, CONNECT for https; records its requests."""
 
     def __init__(self, *, password: str = "") -> None:
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.credentials: list[str] = []
         handler = type("Handler", (_ProxyHandler,), {"proxy": self})
         self._server = _QuietServer(("127.0.0.1", 0), handler)
@@ -167,7 +167,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # head and body are written apart; clients wait in between
 
     def _note(self) -> None:
-        self.proxy.asked.append(f"{self.command} {self.path}")
+        self.proxy.requested.append(f"{self.command} {self.path}")
         self.proxy.credentials.append(self.headers.get("Proxy-Authorization", ""))
 
     def do_GET(self) -> None:

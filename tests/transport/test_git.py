@@ -51,7 +51,7 @@ def test_full_hash_needs_no_request(git_repository, recorder):
     assert not recorder.programs
 
 
-def test_ref_is_asked_for_once(git_repository, recorder):
+def test_ref_is_requested_once(git_repository, recorder):
     """Within one context a ref keeps its commit, whatever is pushed in between."""
     first = git_repository.commit({"a": "1"})
     context = recorder.context()
@@ -119,8 +119,8 @@ def test_server_without_shallow_copies(git_repository, recorder, tmp_path, http_
     commit = git_repository.commit({"a": "1"})
     git_repository.commit({"a": "2"})
     source = git_repository.served_by(http_server)
-    asked = item(git_repository, commit, source=source)
-    fetched = fetch_source(asked, tmp_path / "into", recorder.context())
+    source_item = item(git_repository, commit, source=source)
+    fetched = fetch_source(source_item, tmp_path / "into", recorder.context())
     assert (fetched.path / "a").read_text() == "1"
 
 
@@ -196,6 +196,6 @@ def test_missing_program(git_repository, recorder):
 def test_path_of_a_repository(git_repository, recorder, tmp_path):
     """A repository on this machine is named by a path, relative to the file that names it."""
     git_repository.commit({"a": "1"})
-    asked = item(git_repository, source="tool.git")
-    fetched = fetch_source(asked, tmp_path / "into", recorder.context(run=run_program))
+    source_item = item(git_repository, source="tool.git")
+    fetched = fetch_source(source_item, tmp_path / "into", recorder.context(run=run_program))
     assert names(fetched.path) == ["a"]

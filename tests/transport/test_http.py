@@ -12,7 +12,7 @@ from loopback.http_server import Reply
 from envy.errors import Cancelled, DigestMismatch, FetchError
 from envy.sources import SourceItem
 from envy.transport import fetch_all, fetch_source
-from envy.transport.connection import proxy_for, shown
+from envy.transport.connection import proxy_for, redacted
 
 BODY = os.urandom(700_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -233,7 +233,7 @@ def test_proxy_is_used(http_server, http_proxy, fetch):
     http_server.routes["/a"] = Reply(BODY)
     fetched = fetch(f"{http_server.url}/a", {"http_proxy": http_proxy.url})
     assert fetched.sha256 == DIGEST
-    assert http_proxy.asked == [f"GET {http_server.url}/a"]
+    assert http_proxy.requested == [f"GET {http_server.url}/a"]
 
 
 def test_proxy_with_credentials_and_tls(https_server, http_proxy, fetch):
@@ -243,7 +243,7 @@ def test_proxy_with_credentials_and_tls(https_server, http_proxy, fetch):
     proxy = http_proxy.url.replace("//", "//me:pw@")
     environment = {"HTTPS_PROXY": proxy, "SSL_CERT_FILE": str(certificates)}
     assert fetch(f"{server.url}/a", environment).sha256 == DIGEST
-    assert http_proxy.asked == [f"CONNECT localhost:{server.port}"]
+    assert http_proxy.requested == [f"CONNECT localhost:{server.port}"]
     assert http_proxy.credentials == ["Basic bWU6cHc="]
 
 
@@ -251,7 +251,7 @@ def test_no_proxy(http_server, http_proxy, fetch):
     """A host in no_proxy gets the request directly."""
     http_server.routes["/a"] = Reply(BODY)
     fetch(f"{http_server.url}/a", {"http_proxy": http_proxy.url, "no_proxy": "127.0.0.0/8"})
-    assert not http_proxy.asked
+    assert not http_proxy.requested
 
 
 def test_dead_proxy(fetch):
@@ -318,7 +318,7 @@ def test_no_proxy_forms(excepted, expected):
 
 
 @given(st.text("ab:@%/", max_size=6), st.text("ab:%", min_size=1, max_size=6))
-def test_shown_never_has_credentials(user, password):
+def test_a_redacted_url_never_has_credentials(user, password):
     """Nothing of the part before the host is shown."""
     url = f"https://{user.replace('/', '')}:SECRET{password}@host.invalid/x"
-    assert "SECRET" not in shown(url)
+    assert "SECRET" not in redacted(url)

@@ -222,7 +222,7 @@ def test_page_is_read_once(package_index, http_server, recorder, tmp_path):
     assert http_server.paths().count("/simple/tool/") == 1
 
 
-def test_page_that_is_none(http_server, fetch):
+def test_answer_that_is_not_an_index_page(http_server, fetch):
     """An answer that is not an index page is an error, not a traceback."""
     kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
     http_server.routes["/simple/tool/"] = Reply(b'{"files": 3}', headers=kind)
