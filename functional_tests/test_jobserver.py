@@ -351,10 +351,10 @@ def test_a_recipe_that_waits_for_a_job_says_so_and_gets_one(busy):
     paths["arrive"].write_text("x\n")
     [*_, refused] = lines_until(process.stderr, "waits for a job of the work slots")
     assert "local.late@r1: " in refused
-    assert "1 of 2 jobs (--jobs) are with tools, such as make" in refused
+    assert "1 of 2 jobs (--jobs) are in use by tools, such as make" in refused
     process.send_signal(signal.SIGUSR1)
     [*_, report] = lines_until(process.stderr, "local.late@r1: waits before")
-    assert "1 of 2 jobs (--jobs) are with tools, such as make" in report
+    assert "1 of 2 jobs (--jobs) are in use by tools, such as make" in report
     paths["leave1"].write_text("x\n")
     lines_until(process.stderr, "local.late@r1: completion done")
     assert left_running(project) != []  # make, with its other job

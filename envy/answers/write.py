@@ -26,6 +26,7 @@ from envy.answers.read import (
 )
 from envy.cache.marker import Marker, encode_marker
 from envy.cache.read import at_once
+from envy.content.atomic import atomic_write
 from envy.content.file_digest import combined_digest
 
 _ANY_KEY = "0" * 64
@@ -74,16 +75,9 @@ def save_answer(
         return  # a text with the separator in it
     body = joined.encode("utf-8", "surrogateescape")
     path = answer_path(str(root), str(manifest))
-    making = f"{path}.{os.getpid()}"
-    try:
+    with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(making, "wb") as file:
-            file.write(blake3(body).hexdigest().encode("ascii"))
-            file.write(body)
-        os.replace(making, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(making)
+        atomic_write(path, blake3(body).hexdigest().encode("ascii") + body)
 
 
 def basis_of(path: str) -> tuple[str, Sequence[str]]:

@@ -23,6 +23,7 @@ from envy.cache.filesystem import explained
 from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, EntryPaths
 from envy.cache.read import read_marker
 from envy.cache.trees import DIRECTORY, LINK, Member, members
+from envy.content.atomic import written_file
 from envy.errors import CacheError
 from envy.interpreter import released
 
@@ -37,19 +38,15 @@ def write_bundle(target: str, entries: Sequence[EntryPaths], *, workers: int) ->
     Raises:
         CacheError: an entry is not complete, or something cannot be read or written.
     """
-    part = f"{target}.{os.getpid()}.part"
     try:
-        with released(), _writing(part, workers) as tar:
-            _add_bytes(tar, INDEX, _index(entries))
-            for entry in entries:
-                _add_entry(tar, entry)
-        size = os.stat(part).st_size
-        os.replace(part, target)
+        with written_file(target) as new:
+            with released(), _writing(new, workers) as tar:
+                _add_bytes(tar, INDEX, _index(entries))
+                for entry in entries:
+                    _add_entry(tar, entry)
+            size = os.stat(new).st_size
     except OSError as error:
         raise explained(error, doing="export to", path=target) from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
     return size
 
 

@@ -25,7 +25,7 @@ from envy.cache.bundle import FORMAT, INDEX
 from envy.cache.collect import collecting
 from envy.cache.explanation import parse_kept
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, CacheLayout, EntryPaths
+from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, MARKER, CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.marker import Marker, encode_marker
 from envy.cache.read import lookup
@@ -33,6 +33,7 @@ from envy.cache.relocate import relocate
 from envy.cache.verify import compare, parse_fingerprint
 from envy.cache.write import discard, forget_payload, seal
 from envy.content.archive import tar_members
+from envy.content.atomic import temporary_name
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released
@@ -245,8 +246,9 @@ def _put_in_place(
     marker = Marker(key_hex=unpacked.key_hex, root=unpacked.root, holds_root=True)
     files.write_file(entry.at(FINGERPRINT), unpacked.texts[FINGERPRINT])
     files.write_file(entry.at(INGREDIENTS), unpacked.texts[INGREDIENTS])
-    files.write_file(f"{entry.marker}.new", encode_marker(marker))
-    files.rename(f"{entry.marker}.new", str(entry.marker))
+    new = temporary_name(entry.at(MARKER))
+    files.write_file(new, encode_marker(marker))
+    files.rename(new, entry.at(MARKER))
     obstacle = relocate(entry, unpacked.key_hex, files=files)
     if obstacle:
         discard(entry, files=files)

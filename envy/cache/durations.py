@@ -22,6 +22,8 @@ from typing import Any
 
 from blake3 import blake3
 
+from envy.content.atomic import atomic_write
+
 FORMAT = 1
 WEIGHT = 0.5  # of what is measured now, against all that was measured before
 KEYS_KEPT = 3  # for each package: it may go back and forth between branches
@@ -163,16 +165,8 @@ def _load(path: str) -> tuple[dict[str, Any], int]:
 def _write(path: str, record: object) -> None:
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
-    new = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
-    try:
-        with open(new, "w", encoding="ascii") as file:
-            # Whole at once: to write piece by piece takes the slow encoder.
-            file.write(json.dumps(record, separators=(",", ":")))
-        os.replace(new, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(new)
-        raise
+    # Whole at once: to write piece by piece takes the slow encoder.
+    atomic_write(path, json.dumps(record, separators=(",", ":")).encode("ascii"))
     _remove_oldest(folder)
 
 

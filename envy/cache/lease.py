@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.lock import FileLock
+from envy.content.atomic import atomic_write, temporary_name
 from envy.errors import CacheError
 
 
@@ -54,11 +55,9 @@ class Lease:
             return
         with contextlib.suppress(CacheError, OSError), gate(self._layout):
             if self._alive.held or self._alive.try_acquire():
-                new = f"{self._stem}.new"
-                with open(new, "w", encoding="ascii") as file:
-                    json.dump(sorted(self._names | names), file)
                 # In its place as a whole: a full disk does not end what was relied upon before.
-                os.replace(new, f"{self._stem}.json")
+                text = json.dumps(sorted(self._names | names))
+                atomic_write(f"{self._stem}.json", text.encode("ascii"), sole_writer=True)
                 self._names |= names
 
     def release(self) -> None:
@@ -84,7 +83,7 @@ def leased_names(layout: CacheLayout) -> set[str]:
     except OSError as error:
         raise explained(error, doing="read the leases of the cache", path=top) from error
     # A process may have died with any of its files alone.
-    for stem in sorted({os.path.join(top, name.rpartition(".")[0]) for name in names}):
+    for stem in sorted({os.path.join(top, name.partition(".")[0]) for name in names}):
         alive = FileLock(f"{stem}.lock")
         if alive.try_acquire():
             _forget(stem)
@@ -106,6 +105,6 @@ def _named_by(path: str) -> set[str]:
 
 
 def _forget(stem: str) -> None:
-    for suffix in (".json", ".new", ".lock"):
+    for suffix in (".json", temporary_name(".json"), ".lock"):
         with contextlib.suppress(OSError):
             os.unlink(stem + suffix)

@@ -25,16 +25,18 @@ from envy.cache.layout import RECIPES, CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
 from envy.cache.usage import DAY
+from envy.content.atomic import SUFFIX
 from envy.errors import CacheError
 
 BasisOf = Callable[[str], tuple[str, Sequence[str]]]  # of an answer file: manifest and files
 
 RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
 _KEY = 16  # digits that tell one folder, or entry, of an identity from another
-_RECIPE_FOLDER = re.compile(r"[0-9a-f]{16}(-[0-9a-f]{16})?(\.new)?")
+_RECIPE_FOLDER = re.compile(rf"[0-9a-f]{{16}}(-[0-9a-f]{{16}})?({re.escape(SUFFIX)})?")
 _LOGS_FOLDER = re.compile(r"[0-9a-f]{16}")
-_ANSWER = re.compile(r"[0-9a-f]{16}\.(answer(\.\d+)?|json)")  # .json: of an earlier envy
-_HALF_RECORD = re.compile(r"[0-9a-f]{16}\.json\..+\.new")
+# .json, and numbers at the end: of an earlier envy.
+_ANSWER = re.compile(rf"[0-9a-f]{{16}}\.(answer(\..+{re.escape(SUFFIX)}|\.\d+)?|json)")
+_HALF_RECORD = re.compile(rf"[0-9a-f]{{16}}\.json\..+{re.escape(SUFFIX)}")
 _ANYTHING = re.compile(r".*")
 _PROJECT = re.compile(r"[0-9a-f]{16}")
 _LOCK = re.compile(rf"{IDENTITY.pattern}-[0-9a-f]{{16}}\.lock", re.ASCII)
@@ -182,7 +184,7 @@ def _answers(
 
 
 def _is_partial(path: str) -> bool:
-    return path.rpartition(".")[2].isdigit()
+    return path.endswith(SUFFIX) or path.rpartition(".")[2].isdigit()
 
 
 def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> Iterator[Leftover]:
@@ -199,7 +201,7 @@ def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> It
                 time=at,
                 used_at=max([at, *(answer.used_at for answer in answers)]),
                 answers=tuple(answer.path for answer in answers),
-                partial=path.endswith(".new"),
+                partial=path.endswith(SUFFIX),
             )
 
 

@@ -5,12 +5,12 @@ A folder is named after what it holds, so it is made once, and whoever finds it 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from blake3 import blake3
 
+from envy.content.atomic import temporary_beside
 from envy.errors import CacheError
 
 
@@ -25,20 +25,17 @@ def shim_folder(root: Path, programs: Mapping[str, str]) -> Path:
     folder = root / "shims" / digest
     if folder.is_dir():
         return folder
-    making = folder.with_name(f"{digest}.{os.getpid()}")
     try:
-        making.mkdir(parents=True, exist_ok=True)
-        for name, path in programs.items():
-            (making / name).symlink_to(path)
-        try:
-            making.rename(folder)
-        except OSError:
-            # Another process made the same folder meanwhile.
-            if not folder.is_dir():
-                raise
-            for name in programs:
-                (making / name).unlink()
-            making.rmdir()
+        with temporary_beside(folder, sole_writer=False) as making:
+            making.mkdir(parents=True)
+            for name, path in programs.items():
+                (making / name).symlink_to(path)
+            try:
+                making.rename(folder)
+            except OSError:
+                # Another process made the same folder meanwhile.
+                if not folder.is_dir():
+                    raise
     except OSError as error:
         raise CacheError(f"cannot make {folder}: {error.strerror}", path=folder) from error
     return folder

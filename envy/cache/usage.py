@@ -18,6 +18,7 @@ from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.read import at_once
 from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
+from envy.content.atomic import atomic_write
 
 __all__ = ["BUILD", "FRESH", "RUN", "Use", "UseSet", "Uses", "is_fresh", "read_uses", "record_use"]
 
@@ -75,16 +76,12 @@ def record_use(layout: CacheLayout, used: UseSet) -> None:
 
 
 def _write_whole(path: str, text: str) -> None:
-    new = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.new"
     while True:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
-            with open(new, "w", encoding="ascii") as file:
-                file.write(text)
+            return atomic_write(path, text.encode("ascii"))
         except FileNotFoundError:
             continue  # gc removed the folder, which had been empty
-        break
-    os.replace(new, path)
 
 
 def read_uses(layout: CacheLayout) -> Uses:

@@ -36,6 +36,7 @@ from envy.cache.layout import (
     EntryPaths,
 )
 from envy.cache.marker import Marker, encode_marker
+from envy.content.atomic import temporary_name
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released
 
@@ -87,7 +88,7 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
             with released():
                 for name in (ASSET, WORK):
                     files.remove_tree(entry.at(name))
-                for name in (f"{MARKER}.new", FINGERPRINT, INGREDIENTS):
+                for name in (temporary_name(MARKER), FINGERPRINT, INGREDIENTS):
                     _remove_unless_file(entry.at(name), files)
         for name in (ASSET, FETCH, WORK, STAGE, TMP):
             _make_real_dir(entry.at(name), files)
@@ -167,7 +168,7 @@ def seal(
     made = {
         entry.at(FINGERPRINT): fingerprint.text.encode("ascii"),
         entry.at(INGREDIENTS): ingredients_json.encode("utf-8", "surrogateescape"),
-        entry.at(MARKER) + ".new": encode_marker(marker),
+        temporary_name(entry.at(MARKER)): encode_marker(marker),
     }
     above = os.path.dirname(entry.location)
     few = len(fingerprint.files) < _MANY
@@ -177,7 +178,7 @@ def seal(
         files.flush_dirs(
             [*reversed(fingerprint.dirs), entry.location, above, os.path.dirname(above)]
         )
-        files.rename(entry.at(MARKER) + ".new", entry.at(MARKER))
+        files.rename(temporary_name(entry.at(MARKER)), entry.at(MARKER))
         files.flush_dirs([entry.location])
 
 

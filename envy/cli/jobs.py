@@ -17,10 +17,10 @@ def make_jobserver(
 ) -> Jobserver:
     """The jobserver of a command; the pipe is made when the first script starts."""
 
-    def tell(message: str) -> None:
+    def warn(message: str) -> None:
         bus.log("warn", message)
 
-    return Jobserver(jobs=jobs, folder=folder, name=name, outer=outer, tell=tell)
+    return Jobserver(jobs=jobs, folder=folder, name=name, outer=outer, warn=warn)
 
 
 def take_outer_jobserver(surroundings: dict[str, str], *, wanted: bool) -> TokenPipe | None:

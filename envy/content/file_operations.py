@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from envy.content.atomic import atomic_write
 from envy.errors import EnvyError, ScriptFailed
 from envy.host.process import Completed
 from envy.interpreter import released
@@ -135,17 +136,7 @@ def _put(path: Path, data: bytes) -> None:
         return
     if not stat.S_ISREG(mode):
         raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EEXIST, "", str(path))
-    import tempfile
-
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
-    os.close(descriptor)
-    try:
-        Path(name).write_bytes(data)
-        Path(name).chmod(stat.S_IMODE(mode))
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    atomic_write(str(path), data, mode=stat.S_IMODE(mode))
 
 
 def mkdir(path: Path) -> None:

@@ -10,10 +10,11 @@ from envy.cache.trees import digest_file
 from envy.content import file_operations
 from envy.declarations import fields
 from envy.declarations.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of
-from envy.errors import DeclarationError, DigestMismatch, InternalError
+from envy.errors import DeclarationError, InternalError
 from envy.execution.phase_run import Setting
 from envy.execution.transfer import fetch_batch
 from envy.lua.values import LuaValue
+from envy.transport.digests import ExpectedDigest, verify_digest
 
 
 def fetch_for_ctx(place: Setting, spec: object) -> LuaValue:
@@ -93,5 +94,4 @@ def _verify(path: Path, algorithm: str, expected: str) -> None:
     else:
         with path.open("rb") as file:
             actual = hashlib.file_digest(file, algorithm).hexdigest()
-    if actual != expected:
-        raise DigestMismatch(uri=path.name, algorithm=algorithm, expected=expected, actual=actual)
+    verify_digest(actual, ExpectedDigest(algorithm=algorithm, hexdigest=expected), uri=path.name)

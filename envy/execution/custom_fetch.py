@@ -7,8 +7,6 @@ under everything that it depends on, so that it runs once.
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import time
 from pathlib import Path
 from typing import cast
@@ -17,8 +15,9 @@ from blake3 import blake3
 
 from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
+from envy.content.atomic import temporary_beside
 from envy.declarations.spec import CustomSource
-from envy.errors import DeclarationError, DigestMismatch, FetchError, InternalError
+from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.entry_lock import release_lock, take_lock
 from envy.execution.phase_run import setting
 from envy.execution.recipe_lua import new_state
@@ -28,6 +27,7 @@ from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaValue
 from envy.phase import RecipePhase
+from envy.transport.digests import ExpectedDigest, verify_content
 
 RECIPE_FILE = "recipe.lua"
 
@@ -79,10 +79,8 @@ def fetch_custom(recipe: Recipe, engine: Engine) -> Path:
 
 def _run(recipe: Recipe, engine: Engine, folder: Path) -> None:
     source = _source(recipe)
-    making = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(making, ignore_errors=True)
-    fetch_dir, tmp_dir = making / "fetch", making / "tmp"
-    try:
+    with temporary_beside(folder) as making:
+        fetch_dir, tmp_dir = making / "fetch", making / "tmp"
         fetch_dir.mkdir(parents=True)
         tmp_dir.mkdir()
         state = new_state(recipe, engine, source.fetch.file.parent)
@@ -99,12 +97,10 @@ def _run(recipe: Recipe, engine: Engine, folder: Path) -> None:
             ) as place:
                 call_verb(place, function)
         finally:
+            recipe.work.fetched = {}
             state.close()
         _verify(fetch_dir / RECIPE_FILE, source)
         fetch_dir.rename(folder)
-    finally:
-        recipe.work.fetched = {}
-        shutil.rmtree(making, ignore_errors=True)
 
 
 def _verify(path: Path, source: CustomSource) -> None:
@@ -114,13 +110,9 @@ def _verify(path: Path, source: CustomSource) -> None:
             uri=str(source.origin),
             hint=f'commit it under that name: ctx.commit_fetch("{RECIPE_FILE}")',
         )
-    if not source.sha256:
-        return
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if actual != source.sha256:
-        raise DigestMismatch(
-            uri=RECIPE_FILE, algorithm="sha256", expected=source.sha256, actual=actual
-        )
+    if source.sha256:
+        expected = ExpectedDigest(algorithm="sha256", hexdigest=source.sha256)
+        verify_content(path.read_bytes(), [expected], uri=RECIPE_FILE)
 
 
 def _function(recipe: Recipe, engine: Engine, state: LuaState) -> LuaFunction:

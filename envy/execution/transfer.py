@@ -112,9 +112,9 @@ class _Teller:
 
     def _shown(self, item: SourceItem) -> str:
         """The source without credentials: it goes into events, logs and onto the screen."""
-        from envy.transport.connection import shown
+        from envy.transport.connection import redacted
 
-        source = shown(item.source) if "@" in item.source else item.source
+        source = redacted(item.source) if "@" in item.source else item.source
         return masked_text(source, self._secrets)
 
 

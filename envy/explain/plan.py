@@ -14,7 +14,7 @@ from envy.execution.entry_lock import needs_deploy
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Recipe
-from envy.transport.connection import shown
+from envy.transport.connection import redacted
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
@@ -88,7 +88,7 @@ def _fetches(recipe: Recipe) -> Iterator[str]:
         yield "what its fetch function asks for"
         return
     for item in recipe.placement.sources:
-        source = shown(item.source) if "://" in item.source else item.source
+        source = redacted(item.source) if "://" in item.source else item.source
         yield f"{source} at {item.ref}" if item.ref else source
 
 

@@ -1,20 +1,19 @@
-"""Jobserver: how many jobs are at work, counted over envy's slots and the tools of its scripts.
+"""The jobserver: one limit on jobs, for envy's slots and the tools of its scripts together.
 
-Every slot of envy is a job, and so is everything that a tool starts beside its first; the first
-runs in the place of the slot that its script has. There are `jobs` in all. One of them envy always
-has; for each further one somebody holds a token: envy for a slot, or a tool for what it started.
+Each slot of envy is a job, and so is each job that a tool starts beside its first one; the first
+runs in the slot of its script. There are `jobs` jobs in all. The first of envy's slots needs no
+token. For each further job there is one token: envy's for a slot, or a tool's for a job of its own.
 
 Guarantees
-  tokens in the pipe + tokens of envy + tokens of tools = jobs - 1, while a script runs
-  envy has a token for each of its slots but the first, and never asks for one to have that.
-  While no script runs, all tokens are envy's, and none is moved: whoever starts no script pays
-  nothing, not even for the FIFO, and what a killed tool took along is back.
-  Who is refused is told when to ask again: by a thread that sleeps until the pipe has a token. It
-  is there only while somebody was refused.
-  Under the jobserver of somebody else, who started envy, the same holds; but the tokens of envy are
-  moved whether scripts run or not, and those that a killed tool took along are lost.
-Lock order: the coordinator's lock, then that of the Jobserver. Whoever was refused is called under
-neither.
+  While a script runs, tokens in the pipe + tokens of envy + tokens of tools = jobs - 1.
+  envy has a token for each of its slots but the first, which needs none.
+  While no script runs, all tokens are envy's, and none is moved. So a command without scripts pays
+  nothing, not even for the FIFO, and tokens that a killed tool took are restored.
+  After a refusal, `on_freed` is called when the pipe has a token again: by a thread that sleeps
+  until then. The thread exists only while a refusal is open.
+  Under an outer jobserver, of a make that started envy, the same holds, but the tokens of envy are
+  moved whether scripts run or not, and tokens that a killed tool took are lost.
+Lock order: the coordinator's lock, then that of the Jobserver. `on_freed` is called under neither.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from envy.interpreter import released
 if TYPE_CHECKING:
     from envy.jobserver.tokens import TokenPipe
 
-# A pipe holds at least so many bytes everywhere.
-_MOST = 4096
+# The smallest capacity of a pipe on any system, in bytes.
+_MOST_JOBS = 4096
 _TOKEN = b"+"
 
 
 class Admission(NamedTuple):
-    """What a script is started with so that its tools take part."""
+    """The variables and descriptors that let the tools of a script use the jobserver."""
 
     variables: Mapping[str, str]
     descriptors: tuple[int, ...]
@@ -49,7 +48,7 @@ NOT_ADMITTED = Admission({}, ())
 
 
 class Jobserver:
-    """One per command. `running` is always the number of envy's slots that are taken."""
+    """The jobserver of a command. `running` is always the number of envy's slots in use."""
 
     def __init__(
         self,
@@ -58,74 +57,74 @@ class Jobserver:
         folder: Path,
         name: str,
         outer: TokenPipe | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.jobs = min(jobs, _MOST)
+        self.jobs = min(jobs, _MOST_JOBS)
         self._folder = folder
         self._name = name
-        self._tell = tell
+        self._warn = warn
         self._outer = outer is not None
         self._pipe = outer
-        self._wake = os.pipe() if outer is not None else None  # ends the sleep of the watcher
+        self._wake = os.pipe() if outer is not None else None  # wakes the watcher
         self._lock = threading.Lock()
         self._running = 0
-        self._held = b""  # envy's tokens, while tokens are moved
+        self._tokens = b""  # envy's tokens, while tokens are moved
         self._scripts = 0
-        self._freed: Callable[[], None] = lambda: None
+        self._on_freed: Callable[[], None] = lambda: None
         self._refused = False
-        self._watcher: _thread.LockType | None = None  # let go when the watcher ends
+        self._watcher: _thread.LockType | None = None  # released when the watcher ends
         self._closed = False
         self._unavailable = not hasattr(os, "mkfifo")
 
-    # -- what a pool asks ------------------------------------------------------------------------
+    # -- for the pool of slots -------------------------------------------------------------------
 
     def on_freed(self, ask_again: Callable[[], None]) -> None:
-        """Whom to call when more may be had after a refusal."""
-        self._freed = ask_again
+        """Set the function to call when a refused request may succeed."""
+        self._on_freed = ask_again
 
     def cover(self, running: int) -> bool:
-        """Have what so many slots need; False if the rest is with others."""
+        """Take the tokens that `running` slots need; False if the pipe has none."""
         with self._lock:
-            if self._moves_tokens() and len(self._held) < running - 1:
+            if self._moves_tokens() and len(self._tokens) < running - 1:
                 assert self._pipe is not None
                 token = self._pipe.take()
                 if not token:
                     self._refuse()
                     return False
-                self._held += token
+                self._tokens += token
             self._running = running
             return True
 
     def could_cover(self, running: int) -> bool:
-        """Whether `cover` would say yes at this moment."""
+        """Whether `cover` would succeed at this moment."""
         with self._lock:
-            if not self._moves_tokens() or len(self._held) >= running - 1:
+            if not self._moves_tokens() or len(self._tokens) >= running - 1:
                 return True
             return self._pipe is not None and self._pipe.count() > 0
 
     def settle(self, running: int) -> None:
-        """So many slots are taken, and no more will be now: give the rest back."""
+        """Return the tokens that `running` slots do not need."""
         with self._lock:
             self._running = running
-            self._give_back(max(0, running - 1))
+            self._return_tokens(max(0, running - 1))
 
     def reason(self) -> str:
-        """Why one is refused, for people."""
+        """Return why a slot is refused, as text for the user."""
         if self._outer:
-            return "the make that envy was started by has no job to spare"
+            return "the make that started envy has no free job"
         with self._lock:
             slots = self._running
         return (
-            f"{self.jobs - slots} of {self.jobs} jobs (--jobs) are with tools, such as make, that "
-            "scripts have started"
+            f"{self.jobs - slots} of {self.jobs} jobs (--jobs) are in use by tools, such as make, "
+            "that scripts have started"
         )
 
-    # -- what a script asks ----------------------------------------------------------------------
+    # -- for scripts -----------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def admission(self) -> Iterator[Admission]:
-        """Let the tools of a script take part while it runs, under the slot that it has."""
-        descriptors = self._join()
+        """Let the tools of a script use the jobserver while the script runs, under its slot."""
+        descriptors = self._start_script()
         if descriptors is None:
             yield NOT_ADMITTED
             return
@@ -137,10 +136,10 @@ class Jobserver:
                 {"MAKEFLAGS": naming_jobserver(self._pipe.fifo, descriptors)}, descriptors
             )
         finally:
-            self._leave(descriptors)
+            self._end_script(descriptors)
 
     def close(self) -> None:
-        """Take part no more; the FIFO is gone."""
+        """Return all tokens of an outer jobserver, and remove envy's own FIFO."""
         with self._lock:
             self._closed = True
             watcher = self._watcher
@@ -151,7 +150,7 @@ class Jobserver:
                 watcher.acquire()
         with self._lock:
             if self._outer:
-                self._give_back(0)
+                self._return_tokens(0)
             if self._pipe is not None:
                 self._pipe.close()
             for descriptor in self._wake or ():
@@ -163,16 +162,16 @@ class Jobserver:
     def _moves_tokens(self) -> bool:
         return self._pipe is not None and (self._outer or self._scripts > 0)
 
-    def _give_back(self, kept: int) -> None:
-        if self._moves_tokens() and len(self._held) > kept:
+    def _return_tokens(self, kept: int) -> None:
+        if self._moves_tokens() and len(self._tokens) > kept:
             assert self._pipe is not None
-            surplus, self._held = self._held[kept:], self._held[:kept]
+            surplus, self._tokens = self._tokens[kept:], self._tokens[:kept]
             self._pipe.put(surplus)
 
-    def _join(self) -> tuple[int, int] | None:
+    def _start_script(self) -> tuple[int, int] | None:
         from envy.jobserver.tokens import make_pipe
 
-        trouble = ""
+        problem = ""
         with self._lock:
             if self._unavailable or self._closed:
                 return None
@@ -184,27 +183,27 @@ class Jobserver:
                 descriptors = self._pipe.open_for_tool()
             except OSError as error:
                 self._unavailable = self._pipe is None
-                trouble = f"{error.strerror} ({error.filename or self._folder})"
+                problem = f"{error.strerror} ({error.filename or self._folder})"
             else:
                 self._scripts += 1
                 if self._scripts == 1 and not self._outer:
-                    self._deal()
+                    self._fill_pipe()
                 return descriptors
-        self._tell(f"make and ninja are not told of --jobs: {trouble}")
+        self._warn(f"make and ninja cannot share --jobs: {problem}")
         return None
 
-    def _deal(self) -> None:
-        """The first script starts: put into the pipe what envy does not need itself."""
+    def _fill_pipe(self) -> None:
+        """Put the tokens that envy does not need into the pipe, before the first script starts."""
         assert self._pipe is not None
         running = max(1, self._running)
-        self._held = _TOKEN * (running - 1)
+        self._tokens = _TOKEN * (running - 1)
         wanted = max(0, self.jobs - running)
-        there = self._pipe.count()
-        for _ in range(there - wanted):
+        present = self._pipe.count()
+        for _ in range(present - wanted):
             self._pipe.take()
-        self._pipe.put(_TOKEN * (wanted - there))
+        self._pipe.put(_TOKEN * (wanted - present))
 
-    def _leave(self, descriptors: tuple[int, int]) -> None:
+    def _end_script(self, descriptors: tuple[int, int]) -> None:
         for descriptor in descriptors:
             os.close(descriptor)
         with self._lock:
@@ -212,15 +211,15 @@ class Jobserver:
             ask_again = self._scripts == 0 and self._refused and not self._outer
             if ask_again:
                 self._refused = False
-        if ask_again:  # what killed tools held is there again, and nothing in the pipe tells so
-            self._freed()
+        if ask_again:  # tokens of killed tools are restored, which the pipe does not show
+            self._on_freed()
 
     def _refuse(self) -> None:
         self._refused = True
         if self._watcher is None and not self._closed:
             ended = _thread.allocate_lock()
             ended.acquire()
-            # Where no thread can be had, the next slot that is let go is when to ask again.
+            # If no thread can be started, the next released slot triggers a new request.
             with contextlib.suppress(RuntimeError):
                 _thread.start_new_thread(self._watch, (ended,))
                 self._watcher = ended
@@ -238,7 +237,7 @@ class Jobserver:
                 if self._ends_watch():
                     break
                 self._refused = False
-            self._freed()  # which may be refused again, for a tool was quicker
+            self._on_freed()  # may be refused again, if a tool was quicker
             with self._lock:
                 if self._ends_watch():
                     break

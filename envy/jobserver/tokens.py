@@ -1,11 +1,11 @@
-"""The pipe of a jobserver: one byte in it for each job that somebody may start beside their own.
+"""The pipe of a jobserver: it contains one byte, a token, for each job that may be started.
 
 Guarantees
-  envy reads it without blocking, by an open file of its own: what a tool does to the flags of the
-  descriptors that it was given (GNU make 4.3 makes them non-blocking) changes nothing for envy, nor
-  for the tools of another script.
-  A FIFO has its name in the folder only while somebody has it open. So one that nobody reads any
-  more is of a process that was killed, and whoever makes the next one removes it.
+  envy reads the pipe without blocking, by an open file of its own: a tool that changes the flags of
+  its descriptors (GNU make 4.3 makes them non-blocking) affects neither envy nor the tools of
+  another script.
+  A FIFO has its name in the folder only while some process has it open. So a FIFO without a reader
+  belongs to a killed process, and the next command that creates one removes it.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ import termios
 import time
 from pathlib import Path
 
-from envy.jobserver.makeflags import Named
+from envy.content.atomic import SUFFIX, temporary_beside
+from envy.jobserver.makeflags import OuterJobserver
 
-# Shell scripts, those of autoconf first of all, open files as 3 to 9 without asking.
+# Shell scripts, above all those of autoconf, use the descriptors 3 to 9 for their own files.
 _LOWEST = 100
-_NEW = ".new"
-_UNFINISHED = 3600.0  # seconds after which nobody is still making a FIFO
+_UNFINISHED = 3600.0  # seconds after which no process is still creating a FIFO
 
 
 class TokenPipe:
-    """A pipe of tokens that is there, with a name or inherited."""
+    """An open pipe of tokens, with a name or inherited."""
 
     __slots__ = ("_inherited", "_owned", "_writing", "fifo", "reading")
 
@@ -47,25 +47,25 @@ class TokenPipe:
         self._inherited = inherited
 
     def take(self) -> bytes:
-        """A token, or nothing if there is none."""
+        """Take a token; returns b"" if there is none."""
         try:
             return os.read(self.reading, 1)
         except BlockingIOError:
             return b""
 
     def put(self, tokens: bytes) -> None:
-        """Give tokens back, the very bytes that were taken."""
+        """Return tokens: the very bytes that were taken."""
         if tokens:
             os.write(self._writing, tokens)
 
     def count(self) -> int:
-        """How many tokens are there at this moment."""
+        """Return how many tokens the pipe contains at this moment."""
         answer = fcntl.ioctl(self.reading, termios.FIONREAD, b"\0" * 4)
         found: int = struct.unpack("i", answer)[0]
         return found
 
     def open_for_tool(self) -> tuple[int, int]:
-        """Two descriptors for a child to inherit; to be closed when it was started, or later."""
+        """Return two descriptors for a child to inherit; close them once the child has started."""
         with contextlib.ExitStack() as undo:
             pair = []
             for end, flags in enumerate((os.O_RDONLY, os.O_WRONLY)):
@@ -83,7 +83,7 @@ class TokenPipe:
         return pair[0], pair[1]
 
     def close(self) -> None:
-        """Let go of it; if it is envy's own, it is gone."""
+        """Close the pipe, and remove its FIFO if that is envy's own."""
         if self._owned:
             with contextlib.suppress(OSError):
                 Path(self.fifo).unlink()
@@ -100,36 +100,31 @@ def _high(descriptor: int) -> int:
 
 
 def make_pipe(folder: Path, name: str) -> TokenPipe:
-    """An empty pipe of envy's own, as a FIFO in `folder`; those of dead processes are removed.
+    """Create an empty pipe, as a FIFO in `folder`, and remove the FIFOs of dead processes.
 
     Raises:
-        OSError: the folder cannot be written, or has no FIFOs.
+        OSError: the folder cannot be written, or its file system has no FIFOs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _remove_dead(folder)
     final = folder / name
-    new = folder / f"{name}{_NEW}"
-    os.mkfifo(new, 0o600)
-    try:
-        # Not for nothing read and write: with both, neither end is ever missing.
+    with temporary_beside(final) as new:
+        os.mkfifo(new, 0o600)
+        # Open for both reading and writing, so that neither end is ever missing.
         reading = os.open(new, os.O_RDWR | os.O_NONBLOCK)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
-    try:
-        new.rename(final)
-    except BaseException:
-        os.close(reading)
-        new.unlink(missing_ok=True)
-        raise
+        try:
+            new.rename(final)
+        except BaseException:
+            os.close(reading)
+            raise
     return TokenPipe(reading, fifo=str(final), owned=True)
 
 
 def _remove_dead(folder: Path) -> None:
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
-            if path.suffix == _NEW:
-                # It may be in the making, if it is new indeed.
+            if path.suffix == SUFFIX:
+                # A recent one may still be in creation.
                 if time.time() - path.stat().st_mtime > _UNFINISHED:
                     path.unlink()
                 continue
@@ -140,11 +135,11 @@ def _remove_dead(folder: Path) -> None:
                     path.unlink()
 
 
-def join_pipe(named: Named) -> TokenPipe | None:
-    """The pipe of the jobserver that envy was started under; None if it cannot be used.
+def join_pipe(named: OuterJobserver) -> TokenPipe | None:
+    """Return the pipe of the jobserver that envy was started under; None if it is unusable.
 
-    Descriptors count only if they are the ends of a pipe that was inherited: a make that did not
-    take envy for a make has closed them, and the numbers may mean something else by now.
+    Descriptors are used only if they are inherited ends of a pipe: a make that does not know that
+    envy takes part has closed them, and the numbers may belong to other files by now.
     """
     try:
         if named.fifo:
@@ -169,7 +164,7 @@ def _join_descriptors(reading: int, writing: int) -> TokenPipe | None:
             return None
         if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
             return None
-    # Opened anew, it has flags of its own. Where that cannot be, a read of envy's might block.
+    # Opened again, it has flags of its own. Without, a read of envy might block.
     own = Path(f"/proc/self/fd/{reading}")
     if not own.exists():
         return None

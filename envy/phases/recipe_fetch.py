@@ -12,6 +12,7 @@ from blake3 import blake3
 from envy import events as ev
 from envy.cache.recipes import find_kept
 from envy.cache.trees import read_file
+from envy.content.atomic import temporary_beside
 from envy.content.file_digest import file_digest
 from envy.declarations.definition import RecipeDefinition, parse_definition
 from envy.declarations.key import RecipeKey
@@ -36,6 +37,7 @@ from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.keying.declared_sources import ask_for_sources
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
+from envy.transport.digests import expected_digests, verify_content
 
 
 def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
@@ -141,7 +143,6 @@ def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path
     is fetched each time, and kept in a folder of its own for each content.
     """
     import os
-    import shutil
     import time
 
     from envy.execution.transfer import fetch_batch
@@ -149,29 +150,27 @@ def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path
     layout = engine.services.layout
     lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
     since = time.monotonic()
-    making = folder.with_name(folder.name + ".new")
     try:
         if find_kept(layout, folder):
             return folder
-        shutil.rmtree(making, ignore_errors=True)
-        [fetched] = fetch_batch(recipe, engine, [item], making)
-        if fetched.path.is_dir():
-            content = fetched.path
-        else:
-            content = making
-            fetched.path.rename(making / "recipe.lua")
-            if not (item.sha256 or item.blake3):
-                folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
-        if not find_kept(layout, folder):
-            os.utime(content)  # an archive may say that it is old
-            content.rename(folder)
-        return folder
+        with temporary_beside(folder) as making:
+            [fetched] = fetch_batch(recipe, engine, [item], making)
+            if fetched.path.is_dir():
+                content = fetched.path
+            else:
+                content = making
+                fetched.path.rename(making / "recipe.lua")
+                if not (item.sha256 or item.blake3):
+                    folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
+            if not find_kept(layout, folder):
+                os.utime(content)  # an archive may say that it is old
+                content.rename(folder)
+            return folder
     except OSError as error:
         raise FetchError(
             f"cannot keep the recipe in the cache: {error}", uri=item.source
         ) from error
     finally:
-        shutil.rmtree(making, ignore_errors=True)
         release_lock(recipe, engine, lock, since)
 
 
@@ -213,7 +212,7 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
         ) from error
     item = recipe.spec.source
     if isinstance(item, SourceItem) and scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}:
-        _verify(text, item)
+        verify_content(text, expected_digests(item), uri=item.source)
     return path, text
 
 
@@ -225,20 +224,6 @@ def _hint(path: Path, recipe: Recipe) -> str:
     if near:
         return f"did you mean {near}?"
     return f"write it, or change the source of {recipe.key.identity}"
-
-
-def _verify(text: bytes, item: SourceItem) -> None:
-    import hashlib
-
-    from envy.errors import DigestMismatch
-
-    promised = (("sha256", item.sha256, hashlib.sha256), ("blake3", item.blake3, blake3))
-    for algorithm, expected, digest in promised:
-        actual = digest(text).hexdigest() if expected else ""
-        if actual != expected:
-            raise DigestMismatch(
-                uri=item.source, algorithm=algorithm, expected=expected, actual=actual
-            )
 
 
 # -- its content ---------------------------------------------------------------------------------

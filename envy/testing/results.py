@@ -7,15 +7,14 @@ Guarantees
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from blake3 import blake3
 
+from envy.content.atomic import atomic_write
 from envy.testing.events import ENDINGS, DamagedRun, StreamEvent, parse_event
 
 
@@ -168,13 +167,7 @@ class LastRun:
                 if remembered is not None:
                     failed[name] = remembered
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        try:
-            draft.write_text(json.dumps({"failed": failed}, indent=1), encoding="utf-8")
-            draft.replace(self.path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                draft.unlink()
+        atomic_write(str(self.path), json.dumps({"failed": failed}, indent=1).encode("utf-8"))
 
 
 def _still_failed(tally: PackageTally, before: tuple[str, ...] | None) -> tuple[str, ...] | None:

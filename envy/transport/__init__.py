@@ -1,7 +1,7 @@
-"""Bringing sources here, one module per scheme, each imported on first use.
+"""Fetching of sources: one module for each scheme, imported on first use.
 
-Owns the dispatch and the rules that hold for every scheme: what is fetched is verified while it
-streams, and nothing incomplete ever stands under its final name.
+Owns the dispatch and the rules that hold for every scheme: content is verified while it streams,
+and nothing incomplete ever has its final name.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,13 +24,13 @@ __all__ = [
 
 
 def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
-    """Bring one source into the folder `into`, verified.
+    """Fetch one source into the folder `into`, and verify it.
 
-    A file that is there already is used again if the item has a digest and it matches. A tree
-    (a repository, a folder) is the item's `subdir`, when it has one.
+    A file that exists there already is reused if the item has a digest and the file matches it. Of
+    a tree (a repository, a folder) only the item's `subdir` is fetched, if it has one.
 
     Raises:
-        FetchError: it could not be brought here, or is not what was promised.
+        FetchError: the source cannot be fetched, or does not have the expected digest.
     """
     with interpreter.released():
         context.check_cancelled()
@@ -62,7 +62,7 @@ def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetch
 
 
 def resolve_ref(item: SourceItem, context: FetchContext) -> str:
-    """The commit that a git source's `ref` means now; asked once per context.
+    """Return the commit that a git source's `ref` names now; one request for each context.
 
     Raises:
         FetchError: the repository cannot be reached, or has no such ref.
@@ -82,11 +82,13 @@ def fetch_all(
     on_start: Callable[[SourceItem], None] = lambda _: None,
     on_end: Callable[[SourceItem, Fetched], None] = lambda _item, _fetched: None,
 ) -> list[Fetched]:
-    """Bring a batch here, at most `parallel` at a time; all of it, or an error.
+    """Fetch all items, at most `parallel` at a time.
 
-    Every item is tried, so that the error is the same whatever the timing: the first in the order
-    of the items, naming the others that failed too. `on_start` and `on_end` (for what succeeded)
-    are called in the thread that fetches the item.
+    Every item is tried, so that the error does not depend on timing. `on_start` and `on_end` (on
+    success) are called in the thread that fetches the item.
+
+    Raises:
+        FetchError: items failed; the error is that of the first in their order, and names the rest.
     """
 
     def attempt(item: SourceItem) -> Fetched | EnvyError:
@@ -110,11 +112,11 @@ def fetch_all(
             outcomes = list(pool.map(attempt, items))
     failures = [outcome for outcome in outcomes if isinstance(outcome, EnvyError)]
     if failures:
-        raise _of_batch(failures)
+        raise _batch_error(failures)
     return [outcome for outcome in outcomes if isinstance(outcome, Fetched)]
 
 
-def _of_batch(failures: Sequence[EnvyError]) -> EnvyError:
+def _batch_error(failures: Sequence[EnvyError]) -> EnvyError:
     first = next((failure for failure in failures if isinstance(failure, Cancelled)), failures[0])
     others = [failure for failure in failures if failure is not first]
     if isinstance(first, FetchError) and others:

@@ -1,7 +1,7 @@
-"""HTTP connections: proxies, certificates, redirects, retries and what their failures mean.
+"""HTTP connections: proxies, certificates, redirects, retries and the errors of failed requests.
 
-Owns how a request is made and every sentence about one that failed. Credentials of a URL are sent
-as a header to the host they were written for, and never show in a message.
+Owns how a request is made and every message about a failed one. The credentials of a URL are sent
+as a header to the host of that URL only, and never appear in a message.
 """
 
 import contextlib
@@ -27,12 +27,12 @@ _LONGEST_WAIT = 15.0
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-class NotThere(FetchError):
-    """The server answered, and says that it has no such thing."""
+class NotFound(FetchError):
+    """The server answered that the resource does not exist."""
 
 
-def shown(url: str) -> str:
-    """A URL as it may be shown: without credentials."""
+def redacted(url: str) -> str:
+    """Return the URL without credentials, fit for messages."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url
@@ -40,7 +40,7 @@ def shown(url: str) -> str:
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
-    """What credentials are bound to: scheme, host and port."""
+    """Return the scheme, host and port of a URL, which credentials are bound to."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", _port_of(parts)
 
@@ -54,27 +54,30 @@ def get(
     certificates: str = "",
     downgrade: bool = False,
 ) -> Iterator[tuple["BaseHTTPResponse", str]]:
-    """GET, following redirects: the response, its body not yet read, and its final URL.
+    """Request a URL, follow redirects, and yield the response and its final URL.
 
-    `downgrade` permits a redirect from https to http, for content that is verified by a digest.
+    The body of the response is not read yet. `downgrade` allows a redirect from https to http, for
+    content that is verified by a digest.
 
     Raises:
-        FetchError: no answer, or one that is no success (2xx).
+        FetchError: the server did not answer, or with a status other than success (2xx).
     """
-    asked = url
+    requested = url
     sent = dict(headers or {})
     for _ in range(_REDIRECTS):
         response = _request(url, context, sent, certificates)
         try:
             to = response.get_redirect_location()
             if not to:
-                _check_status(response.status, asked, url)
+                _check_status(response.status, requested, url)
                 yield response, url
                 return
         finally:
             response.close()
         url, sent = _redirected(url, urljoin(url, to), sent, downgrade=downgrade)
-    raise FetchError(f"{shown(asked)} redirects without end", uri=shown(asked))
+    raise FetchError(
+        f"{redacted(requested)} redirects more than {_REDIRECTS} times", uri=redacted(requested)
+    )
 
 
 def _redirected(
@@ -82,12 +85,15 @@ def _redirected(
 ) -> tuple[str, dict[str, str]]:
     scheme = urlsplit(to).scheme
     if scheme not in {"http", "https"}:
-        raise FetchError(f"{shown(url)} redirects to {shown(to)}, which is no HTTP", uri=shown(url))
+        raise FetchError(
+            f"{redacted(url)} redirects to {redacted(to)}, which is not an HTTP URL",
+            uri=redacted(url),
+        )
     if scheme == "http" and urlsplit(url).scheme == "https" and not downgrade:
         raise FetchError(
-            f"{shown(url)} redirects to {shown(to)}, which is not encrypted",
-            uri=shown(url),
-            hint="with a sha256 the content is verified, and this is permitted",
+            f"{redacted(url)} redirects to {redacted(to)}, which is not encrypted",
+            uri=redacted(url),
+            hint="declare a sha256: for verified content, the redirect is allowed",
         )
     if origin_of(to) != origin_of(url):
         headers = {name: value for name, value in headers.items() if name != "authorization"}
@@ -116,14 +122,14 @@ def _request(
             retries=_retries(context),
         )
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise failure(url, error, context) from error
+        raise request_error(url, error, context) from error
 
 
 def _retries(context: FetchContext) -> "urllib3.Retry":
     import urllib3
 
     class PatientRetry(urllib3.Retry):
-        """Waits as long as the server asks, within reason."""
+        """Waits as long as the server asks for, up to a limit."""
 
         def get_retry_after(self, response: "BaseHTTPResponse") -> float | None:
             seconds = super().get_retry_after(response)
@@ -168,9 +174,9 @@ def _new_pool(proxy: str, context: FetchContext, certificates: str) -> "urllib3.
     bare, credentials = _without_credentials(proxy)
     if urlsplit(bare).scheme not in {"http", "https"}:
         raise FetchError(
-            f"the proxy {bare} is of a kind that envy does not speak",
+            f"the proxy {bare} is not supported",
             uri=bare,
-            hint="name an http:// or https:// proxy in https_proxy",
+            hint="set https_proxy to an http:// or https:// proxy",
         )
     headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
     return urllib3.ProxyManager(
@@ -193,12 +199,12 @@ def _tls(environment: Mapping[str, str], certificates: str) -> ssl.SSLContext:
         raise FetchError(
             f"the certificates in {file or folder} cannot be read: {error.strerror or error}",
             uri=str(file or folder),
-            hint=f"look at {', '.join(_CERTIFICATE_VARIABLES)} and SSL_CERT_DIR",
+            hint=f"check {', '.join(_CERTIFICATE_VARIABLES)} and SSL_CERT_DIR",
         ) from error
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str:
-    """The proxy that the environment names for a URL, or ""."""
+    """Return the proxy that the environment names for a URL, or ""."""
     parts = urlsplit(url)
     proxy = ""
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
@@ -232,27 +238,27 @@ def _is_in_network(host: str, network: str) -> bool:
         return False
 
 
-# --- what a failure means ---------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------
 
 
-def _check_status(status: int, asked: str, url: str) -> None:
+def _check_status(status: int, requested: str, url: str) -> None:
     if 200 <= status < 300:
         return
-    where = shown(asked) + (f" (redirected to {shown(url)})" if url != asked else "")
+    where = redacted(requested) + (f" (redirected to {redacted(url)})" if url != requested else "")
     meaning, hint = {
-        401: ("asks for credentials", "put them into the URL, or the registry's configuration"),
-        403: ("is forbidden", "the server wants credentials, or does not give it to anyone"),
-        404: ("does not exist", "look at the spelling of the URL, and whether the file moved"),
-        407: ("needs the proxy's credentials", "write them into the proxy's URL in https_proxy"),
-        410: ("is gone", "the server says it will not come back"),
-        429: ("was asked for too often", "wait a little, or fetch less in parallel"),
-    }.get(status, ("was not given" if status < 500 else "could not be given by the server", ""))
-    kind = NotThere if status in {404, 410} else FetchError
-    raise kind(f"{where} {meaning} (HTTP {status})", uri=shown(asked), hint=hint)
+        401: ("requires credentials", "put them into the URL, or the registry's configuration"),
+        403: ("is forbidden", "the server requires credentials, or serves this file to no user"),
+        404: ("does not exist", "check the spelling of the URL, and whether the file was moved"),
+        407: ("requires credentials of the proxy", "put them into the URL in https_proxy"),
+        410: ("was removed", "the server says that the removal is permanent"),
+        429: ("was requested too often", "wait a little, or lower --fetch-jobs"),
+    }.get(status, ("was refused" if status < 500 else "could not be served", ""))
+    kind = NotFound if status in {404, 410} else FetchError
+    raise kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)
 
 
-def failure(url: str, error: Exception, context: FetchContext) -> FetchError:
-    """The sentence for a request that got no answer, or only a part of one."""
+def request_error(url: str, error: Exception, context: FetchContext) -> FetchError:
+    """Return the error for a request without an answer, or with an incomplete one."""
     import urllib3.exceptions as kinds
 
     cause: BaseException = error
@@ -262,38 +268,38 @@ def failure(url: str, error: Exception, context: FetchContext) -> FetchError:
     proxy = proxy_for(url, context.environment)
     what, hint = f"{type(cause).__name__}: {cause}", ""
     if isinstance(cause, kinds.ProxyError):
-        what = f"the proxy {shown(proxy)} did not serve it: {cause.original_error}"
-        hint = "look at https_proxy, http_proxy and no_proxy"
+        what = f"the proxy {redacted(proxy)} failed: {cause.original_error}"
+        hint = "check https_proxy, http_proxy and no_proxy"
     elif isinstance(cause, (kinds.SSLError, ssl.SSLError)):
-        what, hint = _tls_sentence(host, cause)
+        what, hint = _tls_reason(host, cause)
     elif isinstance(cause, kinds.NameResolutionError) or _is_lookup_failure(cause):
-        what = f"the name {host} could not be looked up"
-        hint = "is there a network, and is the name right? A proxy is named by https_proxy"
+        what = f"the host name {host} could not be resolved"
+        hint = "check the name and the network; if a proxy is needed, set https_proxy"
     elif isinstance(cause, kinds.NewConnectionError):
-        what = f"{host} could not be reached: {_plain(cause)}"
+        what = f"{host} could not be reached: {_reason_of(cause)}"
     elif isinstance(cause, kinds.ConnectTimeoutError):
         what = f"{host} did not answer within {_CONNECT_SECONDS:.0f} s"
     elif isinstance(cause, kinds.ReadTimeoutError):
         what = f"{host} sent nothing for {_READ_SECONDS:.0f} s"
     elif isinstance(cause, (kinds.IncompleteRead, kinds.ProtocolError)):
-        what = "the connection broke before all of it had come"
-    return FetchError(f"could not fetch {shown(url)}: {what}", uri=shown(url), hint=hint)
+        what = "the connection broke before the content was complete"
+    return FetchError(f"could not fetch {redacted(url)}: {what}", uri=redacted(url), hint=hint)
 
 
-def _tls_sentence(host: str, cause: BaseException) -> tuple[str, str]:
+def _tls_reason(host: str, cause: BaseException) -> tuple[str, str]:
     text = str(cause)
     if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text.lower():
         reason = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
         what = f"the certificate of {host} is not trusted" + (f" ({reason})" if reason else "")
-        return what, "name the file of your own authority in SSL_CERT_FILE"
-    return f"no encrypted connection to {host} could be made ({text})", ""
+        return what, "set SSL_CERT_FILE to the certificate of your own certificate authority"
+    return f"an encrypted connection to {host} could not be established ({text})", ""
 
 
 def _is_lookup_failure(cause: BaseException) -> bool:
     return isinstance(cause.__cause__, socket.gaierror)
 
 
-def _plain(error: BaseException) -> str:
+def _reason_of(error: BaseException) -> str:
     inner = error.__cause__ or error
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror

@@ -1,6 +1,6 @@
-"""What a fetch is given and what it gives back.
+"""The data that all transports share: the context of a fetch, and its result.
 
-Owns the plain data that every transport shares; nothing here opens a file or a connection.
+Opens no file and no connection.
 """
 
 import threading
@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 class RunProgram(Protocol):
     """Runs a program to its end and returns (exit code, stdout, stderr).
 
-    A program that does not exist raises ScriptFailed.
+    Raises:
+        ScriptFailed: the program does not exist.
     """
 
     def __call__(
@@ -32,11 +33,11 @@ class RunProgram(Protocol):
 
 
 class Memo:
-    """Answers that hold for the lifetime of one context, each found out once.
+    """Values that hold for the lifetime of one context, each computed once.
 
     Guarantees
-      `once` computes a key's value in one thread at a time; the others wait and share it.
-      A failure is not remembered: the next one who asks tries again.
+      `once` computes the value of a key in one thread; other threads wait, and share the value.
+      A failure is not remembered: the next call tries again.
     """
 
     def __init__(self) -> None:
@@ -47,7 +48,7 @@ class Memo:
     def once(self, key: Hashable, compute: Callable[[], Result]) -> Result:
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
-        # Whoever computes may want the interpreter slot back before letting the lock go.
+        # The computing thread may need the interpreter slot before it releases the lock.
         with released():
             lock.acquire()
         try:
@@ -62,9 +63,9 @@ class Memo:
 class FetchContext:
     """The collaborators of a fetch; one for a whole run, shared by its threads.
 
-    `progress` gets the uri, the bytes so far and the total (0: not known). `retries` is how often a
-    request that failed without an answer, or with a server's error, is made again; the first
-    repeats wait `backoff` seconds, and each further one twice as long.
+    `progress` is called with the URI, the bytes so far and the total (0: unknown). `retries` is how
+    often a request is repeated that got no answer or a server error; the first repeat waits
+    `backoff` seconds, and each further one twice as long.
     """
 
     cancelled: Callable[[], bool]
@@ -77,7 +78,7 @@ class FetchContext:
     memo: Memo = field(default_factory=Memo)
 
     def reporting_as(self, uri: str) -> "FetchContext":
-        """The same, but its progress is that of `uri`: what an author wrote, wherever it lies."""
+        """Return a context that reports progress under `uri`, the source as its author wrote it."""
 
         def progress(_: str, done: int, total: int) -> None:
             self.progress(uri, done, total)
@@ -91,11 +92,11 @@ class FetchContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """One thing that is here now: a file, or the root of a tree.
+    """A fetched source: a file, or the root of a tree.
 
-    `sha256` is "" for trees. `verified` says that the content was compared with a digest, a
-    commit, or what a registry promises; whether the recipe itself pins it, its item tells.
-    `uri` holds no credentials.
+    `sha256` is "" for trees. `verified` is true if the content was compared with a commit, or with
+    a digest from the recipe or a registry; only the item tells whether the recipe pins it. `uri`
+    has no credentials.
     """
 
     path: Path

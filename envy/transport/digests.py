@@ -1,6 +1,6 @@
-"""Digests computed while content streams by, and compared with what was promised.
+"""Digests of content, and the one place where they are compared with the expected ones.
 
-Owns the meaning of a promise: who gave which digest. Reads and writes nothing.
+Reads and writes nothing.
 """
 
 import hashlib
@@ -20,30 +20,32 @@ class _Hash(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
-    """A digest that content must have, and who says so."""
+class ExpectedDigest:
+    """A digest that content must have; `by` names its author."""
 
     algorithm: str
     hexdigest: str
     by: str = RECIPE
 
 
-def promises_of(item: SourceItem) -> tuple[Promise, ...]:
-    """What the recipe itself promises."""
+def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
+    """Return the digests that the recipe declares for a source."""
     given = (("sha256", item.sha256), ("blake3", item.blake3))
-    return tuple(Promise(algorithm=name, hexdigest=value.lower()) for name, value in given if value)
+    return tuple(
+        ExpectedDigest(algorithm=name, hexdigest=value.lower()) for name, value in given if value
+    )
 
 
 class Hasher:
-    """The digests of one stream: sha256 always, and each that was promised."""
+    """Computes the digests of one stream: sha256 always, and each expected algorithm."""
 
-    def __init__(self, promises: Sequence[Promise]) -> None:
-        self._promises = tuple(promises)
+    def __init__(self, expected: Sequence[ExpectedDigest]) -> None:
+        self._expected = tuple(expected)
         self.restart()
 
     def restart(self) -> None:
-        """Forget all content, as for a download that begins anew."""
-        names = {"sha256", *(promise.algorithm for promise in self._promises)}
+        """Forget all content, for a download that starts again."""
+        names = {"sha256", *(digest.algorithm for digest in self._expected)}
         self._hashes = {name: _new_hash(name) for name in sorted(names)}
 
     def update(self, data: bytes) -> None:
@@ -54,32 +56,49 @@ class Hasher:
     def sha256(self) -> str:
         return self._hashes["sha256"].hexdigest()
 
-    def check(self, uri: str) -> bool:
-        """Compare with every promise; whether there was one.
+    def verify(self, uri: str) -> bool:
+        """Verify every expected digest; return whether any was expected.
 
         Raises:
-            DigestMismatch: the recipe's digest is another.
-            FetchError: the digest that a registry gave is another.
+            FetchError: as for `verify_digest`.
         """
-        for promise in self._promises:
-            actual = self._hashes[promise.algorithm].hexdigest()
-            if actual == promise.hexdigest:
-                continue
-            if promise.by == RECIPE:
-                raise DigestMismatch(
-                    uri=uri,
-                    algorithm=promise.algorithm,
-                    expected=promise.hexdigest,
-                    actual=actual,
-                )
-            raise FetchError(
-                f"{promise.algorithm} of {uri} is not what {promise.by} says\n"
-                f"  expected {promise.hexdigest}\n  actual   {actual}",
-                uri=uri,
-                hint="the file was damaged or replaced on its way; try again, and if it stays so, "
-                "tell those who run the registry",
-            )
-        return bool(self._promises)
+        for expected in self._expected:
+            verify_digest(self._hashes[expected.algorithm].hexdigest(), expected, uri=uri)
+        return bool(self._expected)
+
+
+def verify_content(content: bytes, expected: Sequence[ExpectedDigest], *, uri: str) -> None:
+    """Verify every expected digest of content that is in memory.
+
+    Raises:
+        FetchError: as for `verify_digest`.
+    """
+    if expected:
+        hasher = Hasher(expected)
+        hasher.update(content)
+        hasher.verify(uri)
+
+
+def verify_digest(actual: str, expected: ExpectedDigest, *, uri: str) -> None:
+    """Raise an error that shows both digests, unless they are equal.
+
+    Raises:
+        DigestMismatch: the recipe declares a different digest.
+        FetchError: a registry lists a different digest.
+    """
+    if actual == expected.hexdigest:
+        return
+    if expected.by == RECIPE:
+        raise DigestMismatch(
+            uri=uri, algorithm=expected.algorithm, expected=expected.hexdigest, actual=actual
+        )
+    raise FetchError(
+        f"{expected.algorithm} of {uri} is not what {expected.by} says\n"
+        f"  expected {expected.hexdigest}\n  actual   {actual}",
+        uri=uri,
+        hint="the file was damaged or replaced on its way; try again, and if that does not help, "
+        "inform the operators of the registry",
+    )
 
 
 def _new_hash(name: str) -> _Hash:

@@ -1,22 +1,25 @@
-"""Git repositories, by the git program: one commit, as a plain tree.
+"""Git repositories: one commit as a plain tree, fetched by the git program.
 
-Owns how a ref becomes a commit and a commit becomes a tree. The history is not kept: what is
-fetched is the content of one commit, so that the same commit is the same tree everywhere.
+Owns how a ref becomes a commit and a commit becomes a tree. The history is not kept, so that the
+same commit is the same tree everywhere.
 """
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from envy.content import file_operations
+from envy.content.atomic import temporary_beside, written_whole
 from envy.declarations.sources import SourceItem, file_name, git_address
 from envy.errors import FetchError, ScriptFailed
-from envy.transport.connection import shown
+from envy.transport.connection import redacted
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.landing import inner_folder, remove, target_in, tree_size, written_whole
+from envy.transport.source_tree import inner_folder, tree_size
+from envy.transport.target import target_in
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}", re.IGNORECASE)
-# Set by git for its hooks, they would turn every command to the repository that envy runs in.
+# Set by git for its hooks; with them, every command would use the repository of the hook.
 _INHERITED = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -31,47 +34,43 @@ _INHERITED = (
 
 
 def resolve_commit(item: SourceItem, context: FetchContext) -> str:
-    """The commit that `ref` means; a whole hash is taken as it is, without asking anyone."""
+    """Return the commit that `ref` names; a full hash needs no request."""
     if _COMMIT.fullmatch(item.ref):
         return item.ref.lower()
     address = git_address(item)
     return context.memo.once(
-        ("git", address, item.ref), lambda: _ask_for_commit(address, item.ref, context)
+        ("git", address, item.ref), lambda: _request_commit(address, item.ref, context)
     )
 
 
 def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
-    """Check the commit of a ref out, and keep its files only."""
+    """Fetch the files of the commit that a ref names, without any of git's own."""
     address = git_address(item)
     commit = resolve_commit(item, context)
     target = target_in(into, file_name(item))
-    context.progress(shown(address), 0, 0)
-    with written_whole(target) as part:
-        checkout = part.with_name(part.name + ".git")
-        try:
-            _check_out(item, commit, checkout, context)
-            for kept in sorted(checkout.rglob(".git")):
-                remove(kept)
-            inner_folder(checkout, item.subdir, shown(address)).rename(part)
-        finally:
-            remove(checkout)
+    context.progress(redacted(address), 0, 0)
+    with written_whole(target) as part, temporary_beside(part) as checkout:
+        _check_out(item, commit, checkout, context)
+        for kept in sorted(checkout.rglob(".git")):
+            file_operations.remove(kept)
+        inner_folder(checkout, item.subdir, redacted(address)).rename(part)
     size = tree_size(target)
-    context.progress(shown(address), size, size)
+    context.progress(redacted(address), size, size)
     return Fetched(
         path=target,
         bytes=size,
         sha256="",
-        uri=f"{shown(address)}#{commit}",
+        uri=f"{redacted(address)}#{commit}",
         verified=bool(_COMMIT.fullmatch(item.ref)),
     )
 
 
-def _ask_for_commit(address: str, ref: str, context: FetchContext) -> str:
+def _request_commit(address: str, ref: str, context: FetchContext) -> str:
     wanted = ref or "HEAD"
     patterns = [wanted, f"{wanted}^{{}}"]
     listed = _git(["ls-remote", "--", address, *patterns], address, context)
     found = {name: commit for commit, name in _rows(listed)}
-    # As git itself decides; ^{} is the commit that an annotated tag is about.
+    # The order of git itself; ^{} is the commit that an annotated tag points to.
     order = [wanted] if wanted == "HEAD" or wanted.startswith("refs/") else []
     order += [f"refs/tags/{wanted}", f"refs/heads/{wanted}"]
     candidates = [(name, found.get(f"{name}^{{}}") or found.get(name)) for name in order]
@@ -80,8 +79,8 @@ def _ask_for_commit(address: str, ref: str, context: FetchContext) -> str:
         raise _no_such_ref(address, wanted, context)
     if len(set(commits)) > 1:
         context.warn(
-            f"{shown(address)} has a tag and a branch named {wanted}; the tag is taken "
-            f"(refs/heads/{wanted} means the branch)"
+            f"{redacted(address)} has a tag and a branch named {wanted}; the tag is used "
+            f"(for the branch, write refs/heads/{wanted})"
         )
     return commits[0]
 
@@ -98,17 +97,18 @@ def _no_such_ref(address: str, ref: str, context: FetchContext) -> FetchError:
     names = [re.sub(r"^refs/(heads|tags)/|\^{}$", "", name) for _, name in _rows(listed)]
     near = nearest(ref, names)
     if _ABBREVIATED.fullmatch(ref):
-        hint = "a commit is named by its whole hash, 40 digits: git rev-parse " + ref
+        hint = "name a commit by its full hash of 40 digits: git rev-parse " + ref
     elif near:
         hint = f'did you mean "{near}"?'
     else:
-        hint = f"git ls-remote {shown(address)} lists its branches and tags"
-    return FetchError(f"{shown(address)} has no branch or tag {ref}", uri=shown(address), hint=hint)
+        hint = f"git ls-remote {redacted(address)} lists its branches and tags"
+    return FetchError(
+        f"{redacted(address)} has no branch or tag {ref}", uri=redacted(address), hint=hint
+    )
 
 
 def _check_out(item: SourceItem, commit: str, checkout: Path, context: FetchContext) -> None:
     address = git_address(item)
-    remove(checkout)
     form = ["--object-format=sha256"] if len(commit) == 64 else []
     _git(["init", "-q", "--template=", *form, str(checkout)], address, context)
     # Relative addresses of submodules are relative to the remote of this name.
@@ -126,29 +126,29 @@ def _fetch_commit(item: SourceItem, commit: str, checkout: Path, context: FetchC
     if item.ref.lower() != commit and not item.ref.startswith("-"):
         attempts.append([*shallow, item.ref or "HEAD"])
     for arguments in attempts:
-        # Some servers give no single commit, or no shallow copy at all.
+        # Some servers serve no single commit, or no shallow copy at all.
         code, _, _ = _run(arguments, context, cwd=checkout)
-        if code == 0 and _has(commit, checkout, context):
+        if code == 0 and _has_commit(commit, checkout, context):
             return
         context.check_cancelled()
     everything = ["+refs/heads/*:refs/envy/heads/*", "+refs/tags/*:refs/envy/tags/*"]
     unshallow = ["--unshallow"] if (checkout / ".git" / "shallow").is_file() else []
     _git(["fetch", "-q", *unshallow, "origin", *everything], address, context, cwd=checkout)
-    if not _has(commit, checkout, context):
+    if not _has_commit(commit, checkout, context):
         raise FetchError(
-            f"{shown(address)} has no commit {commit}",
-            uri=shown(address),
-            hint="it is on none of its branches and tags; was it pushed?",
+            f"{redacted(address)} has no commit {commit}",
+            uri=redacted(address),
+            hint="none of its branches and tags contains the commit; was the commit pushed?",
         )
 
 
-def _has(commit: str, checkout: Path, context: FetchContext) -> bool:
+def _has_commit(commit: str, checkout: Path, context: FetchContext) -> bool:
     return _run(["cat-file", "-e", f"{commit}^{{commit}}"], context, cwd=checkout)[0] == 0
 
 
 def _check_out_submodules(address: str, checkout: Path, context: FetchContext) -> None:
-    # git forbids submodules by path, since a foreign repository could name any of this machine;
-    # for a repository that is on this machine itself there is nothing to protect.
+    # git forbids submodules by path, since a remote repository could name any path of this machine;
+    # a repository on this machine itself is no such risk.
     is_local = address.startswith("file:") or Path(address).is_absolute()
     allowed = ["-c", "protocol.file.allow=always"] if is_local else []
     update = [*allowed, "submodule", "-q", "update", "--init", "--recursive"]
@@ -165,12 +165,12 @@ def _git(
     code, output, errors = _run(arguments, context, cwd=cwd)
     if code == 0:
         return output
-    text = errors.decode(errors="replace").strip().replace(address, shown(address))
+    text = errors.decode(errors="replace").strip().replace(address, redacted(address))
     verb = next(word for word in arguments if not word.startswith("-"))
     raise FetchError(
-        f"git {verb} failed for {shown(address)}:\n"
+        f"git {verb} failed for {redacted(address)}:\n"
         + "\n".join(f"  | {_without_secret(line, address)}" for line in text.splitlines()),
-        uri=shown(address),
+        uri=redacted(address),
         hint=_hint_of(text),
     )
 
@@ -188,13 +188,13 @@ def _run(
         raise FetchError(
             f"the program git could not be run: {error.message}",
             uri="git",
-            hint="git sources need git; install it and try again",
+            hint="git sources need git; install git and try again",
         ) from error
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in environment.items() if name not in _INHERITED}
-    # Nobody is there to type a password; without these, git and ssh would wait for one.
+    # Without these, git and ssh would wait for a password to be typed.
     kept["GIT_TERMINAL_PROMPT"] = "0"
     kept.setdefault("GIT_ASKPASS", "")
     if "GIT_SSH" not in kept:
@@ -211,9 +211,9 @@ def _without_secret(line: str, address: str) -> str:
 
 def _hint_of(text: str) -> str:
     if "Authentication failed" in text or "terminal prompts disabled" in text:
-        return "the repository wants credentials; configure a credential helper, or use ssh"
+        return "the repository requires credentials; configure a credential helper, or use ssh"
     if "Permission denied" in text or "publickey" in text:
-        return "ssh was refused; is your key loaded (ssh-add -l), and known to the server?"
+        return "ssh was refused; check that your key is loaded (ssh-add -l) and known to the server"
     if "not found" in text.lower() or "does not exist" in text:
-        return "look at the spelling of the address, and whether you may read the repository"
+        return "check the spelling of the address, and whether you may read the repository"
     return ""

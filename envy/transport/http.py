@@ -1,4 +1,4 @@
-"""Files by HTTP: streamed, verified on the way, continued where a connection broke.
+"""Downloads by HTTP: verified while they stream, and continued after a broken connection.
 
 Owns downloading one URL into one file, and reading small pages for the registries.
 """
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
-from envy.transport.connection import failure, get, shown
+from envy.transport.connection import get, redacted, request_error
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import Hasher, Promise, promises_of
-from envy.transport.landing import make_executable, reusable, target_in, written_whole
+from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
+from envy.transport.target import make_executable, reusable, target_in
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -29,7 +30,7 @@ def fetch_http(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         item.source,
         target_in(into, file_name(item)),
         context,
-        promises=promises_of(item),
+        expected=expected_digests(item),
         executable=item.executable,
     )
 
@@ -39,26 +40,26 @@ def download(
     target: Path,
     context: FetchContext,
     *,
-    promises: Sequence[Promise],
+    expected: Sequence[ExpectedDigest],
     headers: Mapping[str, str] | None = None,
     certificates: str = "",
     executable: bool = False,
 ) -> Fetched:
-    """Bring the content of a URL to `target`, unless it is there and as promised."""
-    fetched = reusable(target, shown(url), promises)
+    """Download a URL to `target`, unless a file with the expected digests exists there."""
+    fetched = reusable(target, redacted(url), expected)
     if fetched is None:
         request = _Request(
             url=url,
             headers=headers or {},
             certificates=certificates,
-            is_pinned=bool(promises),
+            is_pinned=bool(expected),
         )
         with written_whole(target) as part:
-            hasher = Hasher(promises)
+            hasher = Hasher(expected)
             size = _download_part(request, part, hasher, context)
-            verified = hasher.check(shown(url))
+            verified = hasher.verify(redacted(url))
         fetched = Fetched(
-            path=target, bytes=size, sha256=hasher.sha256, uri=shown(url), verified=verified
+            path=target, bytes=size, sha256=hasher.sha256, uri=redacted(url), verified=verified
         )
     if executable:
         make_executable(target)
@@ -68,14 +69,14 @@ def download(
 def read_page(
     url: str, context: FetchContext, *, headers: Mapping[str, str], certificates: str = ""
 ) -> tuple[bytes, str, str]:
-    """A small resource as (content, content type, final URL)."""
+    """Read a small resource; returns (content, content type, final URL)."""
     import urllib3
 
     with get(url, context, headers=headers, certificates=certificates) as (response, final):
         try:
             body = response.read(_LARGEST_PAGE, decode_content=True)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise failure(url, error, context) from error
+            raise request_error(url, error, context) from error
         return body, response.headers.get("content-type", ""), final
 
 
@@ -89,12 +90,12 @@ class _Request:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a download has come, over all its connections."""
+    """The progress of a download, over all its connections."""
 
     done: int = 0
     total: int = 0
     reported: int = 0
-    # What the server calls this version of the content; needed to go on with the same.
+    # The server's name for this version of the content; "" if the download cannot be continued.
     version: str = ""
 
 
@@ -111,9 +112,9 @@ def _download_part(request: _Request, part: Path, hasher: Hasher, context: Fetch
             except urllib3.exceptions.HTTPError as error:
                 breaks += 1
                 if progress.done == before or breaks > _BREAKS:
-                    raise failure(request.url, error, context) from error
+                    raise request_error(request.url, error, context) from error
                 if not progress.version:
-                    # This server cannot go on in the middle.
+                    # This server cannot continue a download.
                     file.seek(0)
                     file.truncate()
                     hasher.restart()
@@ -154,7 +155,7 @@ def _check_continues(response: "BaseHTTPResponse", request: _Request, progress: 
         progress.total = int(response.headers.get("content-length") or 0)
         is_able = response.headers.get("accept-ranges", "").lower() == "bytes"
         tag = response.headers.get("etag", "")
-        # A weak tag does not promise the same bytes.
+        # A weak tag does not guarantee the same bytes.
         strong = tag if tag and not tag.startswith("W/") else ""
         progress.version = strong or response.headers.get("last-modified", "")
         progress.version = progress.version if is_able else ""
@@ -162,8 +163,8 @@ def _check_continues(response: "BaseHTTPResponse", request: _Request, progress: 
     range_given = response.headers.get("content-range", "")
     if response.status != 206 or not range_given.startswith(f"bytes {progress.done}-"):
         raise FetchError(
-            f"{shown(request.url)} changed while it was being fetched",
-            uri=shown(request.url),
+            f"{redacted(request.url)} changed while it was being fetched",
+            uri=redacted(request.url),
             hint="try again",
         )
 
@@ -173,9 +174,9 @@ def _write(file: BinaryIO, data: bytes, request: _Request) -> None:
         file.write(data)
     except OSError as error:
         raise FetchError(
-            f"could not write what came from {shown(request.url)} to {file.name}: {error.strerror}",
-            uri=shown(request.url),
-            hint="make room on that disk, or move the cache with --cache-root",
+            f"cannot write the content of {redacted(request.url)} to {file.name}: {error.strerror}",
+            uri=redacted(request.url),
+            hint="free some space on that disk, or move the cache with --cache-root",
         ) from error
 
 
@@ -184,4 +185,4 @@ def _report(
 ) -> None:
     if is_end or progress.done - progress.reported >= _CHUNK:
         progress.reported = progress.done
-        context.progress(shown(request.url), progress.done, progress.total)
+        context.progress(redacted(request.url), progress.done, progress.total)

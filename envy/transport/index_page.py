@@ -1,6 +1,6 @@
-"""The page that a Python package index has for a project, in JSON or HTML, as data.
+"""The page of a project in a Python package index, in JSON or HTML, parsed into data.
 
-Owns both forms of the page. Pure: gets bytes, asks nobody.
+Owns both forms of the page. Opens no connection.
 """
 
 import hashlib
@@ -11,15 +11,15 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from envy.errors import FetchError
-from envy.transport.connection import shown
+from envy.transport.connection import redacted
 
-# Strongest first; what is not here is no proof of anything, or not in hashlib everywhere.
+# Strongest first; others prove nothing, or are not in hashlib everywhere.
 _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseFile:
-    """One file of a project; `yanked` is the reason ("" for none given), None if it is not."""
+    """One file of a project; `yanked` is the reason ("" if none is given), or None."""
 
     name: str
     url: str
@@ -28,13 +28,18 @@ class ReleaseFile:
 
 
 def parse_json_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
-    """The files of a JSON page (PEP 691)."""
+    """Return the files of a JSON page (PEP 691).
+
+    Raises:
+        FetchError: the page has another form.
+    """
     try:
         rows = json.loads(body)["files"]
         return tuple(file for row in rows if (file := _file_of_row(row, base)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FetchError(
-            f"{shown(base)} is not what a package index should answer: {error!r}", uri=shown(base)
+            f"{redacted(base)} is not a valid page of a package index: {error!r}",
+            uri=redacted(base),
         ) from error
 
 
@@ -53,7 +58,7 @@ def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
 
 
 def parse_html_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
-    """The files of an HTML page (PEP 503)."""
+    """Return the files of an HTML page (PEP 503)."""
     reader = _Anchors(base)
     reader.feed(body.decode("utf-8", errors="replace"))
     reader.close()
@@ -94,5 +99,5 @@ def _strongest(hashes: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name that an index gave is the name of a file in a folder, and nothing else."""
+    """Whether a name from an index is a plain file name, without a folder."""
     return name not in {"", ".", ".."} and not any(sign in name for sign in "/\\\0")

@@ -1,6 +1,6 @@
 """Sources on this machine: files and folders, by path or `file:`.
 
-Copies and never links, so that what was fetched stays what it was when it was verified.
+Copies and never links, so that later changes of a source do not reach the verified copy.
 """
 
 import os
@@ -8,17 +8,13 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem, file_name, local_path
 from envy.errors import FetchError
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import Hasher, Promise, promises_of
-from envy.transport.landing import (
-    inner_folder,
-    make_executable,
-    target_in,
-    tree_size,
-    written_whole,
-)
+from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
+from envy.transport.source_tree import inner_folder, tree_size
+from envy.transport.target import make_executable, target_in
 
 _CHUNK = 1 << 20
 
@@ -32,12 +28,12 @@ def fetch_local(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         raise FetchError(
             f"{source} does not exist",
             uri=item.source,
-            hint=f"relative sources are looked up in {item.base_dir}",
+            hint=f"relative sources are searched for in {item.base_dir}",
         )
     target = target_in(into, file_name(item))
     is_executable = item.executable or os.access(source, os.X_OK)
     return copy_file(
-        source, target, context, item.source, promises_of(item), executable=is_executable
+        source, target, context, item.source, expected_digests(item), executable=is_executable
     )
 
 
@@ -46,12 +42,12 @@ def copy_file(
     target: Path,
     context: FetchContext,
     uri: str,
-    promises: Sequence[Promise],
+    expected: Sequence[ExpectedDigest],
     *,
     executable: bool = False,
 ) -> Fetched:
-    """Copy one file, hashing it on the way."""
-    hasher = Hasher(promises)
+    """Copy one file, and verify its digests on the way."""
+    hasher = Hasher(expected)
     done = 0
     with written_whole(target) as part:
         try:
@@ -64,8 +60,8 @@ def copy_file(
                     done += len(data)
                     context.progress(uri, done, total)
         except OSError as error:
-            raise FetchError(f"could not copy {source}: {error.strerror}", uri=uri) from error
-        verified = hasher.check(uri)
+            raise FetchError(f"cannot copy {source}: {error.strerror}", uri=uri) from error
+        verified = hasher.verify(uri)
         if executable:
             make_executable(part)
     return Fetched(path=target, bytes=done, sha256=hasher.sha256, uri=uri, verified=verified)
@@ -76,15 +72,15 @@ def _fetch_folder(item: SourceItem, source: Path, into: Path, context: FetchCont
         raise FetchError(
             f"{source} is a folder, and a folder has no digest",
             uri=item.source,
-            hint="leave sha256 and blake3 out; the content of a local folder is part of the key",
+            hint="remove sha256 and blake3; the content of a local folder is part of the key",
         )
     target = target_in(into, file_name(item))
     root = inner_folder(source, item.subdir, item.source)
     if target.resolve().is_relative_to(root.resolve()):
         raise FetchError(
-            f"{root} holds the cache itself, and cannot be copied into it",
+            f"{root} contains the cache itself, and cannot be copied into it",
             uri=item.source,
-            hint="name the folder that is really needed, or set another cache root",
+            hint="name a smaller folder, or set another cache root",
         )
 
     def copy(origin: str, destination: str) -> str:
@@ -100,7 +96,7 @@ def _copy_tree(root: Path, part: Path, uri: str, copy: Callable[[str, str], str]
     try:
         shutil.copytree(root, part, symlinks=True, copy_function=copy)
     except shutil.Error as error:
-        place, _, reason = error.args[0][0]
-        raise FetchError(f"could not copy {place}: {reason}", uri=uri) from error
+        path, _, reason = error.args[0][0]
+        raise FetchError(f"cannot copy {path}: {reason}", uri=uri) from error
     except OSError as error:
-        raise FetchError(f"could not copy {root}: {error}", uri=uri) from error
+        raise FetchError(f"cannot copy {root}: {error}", uri=uri) from error

@@ -1,4 +1,4 @@
-"""Release files of npm packages, from the registry that the user's own npm is configured for.
+"""Release files of npm packages, from the registry that the user's npm is configured for.
 
 Owns finding the tarball of one exact version and its integrity. Resolves no dependencies and runs
 no scripts.
@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
 from envy.suggest import nearest
-from envy.transport.connection import NotThere, origin_of, shown
+from envy.transport.connection import NotFound, origin_of, redacted
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import Promise, promises_of
+from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
-from envy.transport.landing import target_in
 from envy.transport.npm_configuration import NpmConfiguration, npm_configuration
+from envy.transport.target import target_in
 
 # The short form of a package's document, without readmes.
 _ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"
@@ -35,34 +35,34 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         context.warn(f"{item.source} is deprecated by its authors: {release['deprecated']}")
     dist = release.get("dist")
     if not isinstance(dist, dict) or not isinstance(dist.get("tarball"), str):
-        raise _strange(configuration.registry, item, "it names no tarball")
+        raise _unusable(configuration.registry, item, "it names no tarball")
     base = name.rpartition("/")[2]
     plain = f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
     target = target_in(into, file_name(item) or plain)
-    promises = [*promises_of(item), *_integrity_of(dist)]
-    tarballs = _places_of(dist["tarball"], f"{name}/-/{base}-{version}.tgz", configuration.registry)
-    for place, url in enumerate(tarballs):
+    expected = [*expected_digests(item), *_integrity_of(dist)]
+    tarballs = _urls_of(dist["tarball"], f"{name}/-/{base}-{version}.tgz", configuration.registry)
+    for number, url in enumerate(tarballs, 1):
         try:
             return download(
                 url,
                 target,
                 context.reporting_as(item.source),
-                promises=promises,
+                expected=expected,
                 headers=_authorized(configuration, url),
                 certificates=configuration.certificates,
                 executable=item.executable,
             )
         except FetchError:
-            if place == len(tarballs) - 1:
+            if number == len(tarballs):
                 raise
-    raise _strange(configuration.registry, item, "it names no tarball")
+    raise _unusable(configuration.registry, item, "it names no tarball")
 
 
-def _places_of(tarball: str, path: str, registry: str) -> list[str]:
-    """Where to look for a tarball.
+def _urls_of(tarball: str, path: str, registry: str) -> list[str]:
+    """Return the URLs to request a tarball from, in order.
 
     A mirror often repeats the address of the registry that it mirrors, which may be out of reach;
-    so another host is asked only after the configured one. The integrity proves either.
+    so another host comes only after the configured one. The integrity verifies both.
     """
     if origin_of(tarball) == origin_of(registry):
         return [tarball]
@@ -86,10 +86,10 @@ def _release_of(
     near = nearest(version, versions)
     newest = ", ".join(list(versions)[-5:])
     raise FetchError(
-        f"{shown(registry)} has no version {version} of {name}",
+        f"{redacted(registry)} has no version {version} of {name}",
         uri=item.source,
         hint=(f"did you mean {near}? " if near else "")
-        + (f"the last that it lists: {newest}" if newest else "it lists no version at all"),
+        + (f"the last versions that it lists: {newest}" if newest else "it lists no version"),
     )
 
 
@@ -104,18 +104,18 @@ def _versions_of(
             headers={"accept": _ACCEPT, **_authorized(configuration, address)},
             certificates=configuration.certificates,
         )
-    except NotThere as error:
+    except NotFound as error:
         raise FetchError(
-            f"{shown(configuration.registry)} has no package {name}",
+            f"{redacted(configuration.registry)} has no package {name}",
             uri=item.source,
-            hint="look at its spelling, and at the registry that npm is configured for",
+            hint="check its spelling, and the registry that npm is configured for",
         ) from error
     try:
         versions = json.loads(body)["versions"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _strange(configuration.registry, item, "it is no JSON with versions") from error
+        raise _unusable(configuration.registry, item, "it is not JSON with versions") from error
     if not isinstance(versions, dict):
-        raise _strange(configuration.registry, item, "its versions are no table")
+        raise _unusable(configuration.registry, item, "its versions are not an object")
     return versions
 
 
@@ -126,8 +126,8 @@ def _authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
     return {"authorization": header} if header else {}
 
 
-def _integrity_of(dist: Mapping[str, object]) -> list[Promise]:
-    """The strongest digest that a registry gives for a tarball."""
+def _integrity_of(dist: Mapping[str, object]) -> list[ExpectedDigest]:
+    """Return the strongest digest that a registry lists for a tarball, if any."""
     given: dict[str, str] = {}
     for entry in str(dist.get("integrity") or "").split():
         algorithm, _, encoded = entry.partition("?")[0].partition("-")
@@ -140,10 +140,11 @@ def _integrity_of(dist: Mapping[str, object]) -> list[Promise]:
     strongest = next((algorithm for algorithm in _ALGORITHMS if algorithm in given), None)
     if strongest is None:
         return []
-    return [Promise(algorithm=strongest, hexdigest=given[strongest], by="the npm registry")]
+    return [ExpectedDigest(algorithm=strongest, hexdigest=given[strongest], by="the npm registry")]
 
 
-def _strange(registry: str, item: SourceItem, why: str) -> FetchError:
+def _unusable(registry: str, item: SourceItem, reason: str) -> FetchError:
     return FetchError(
-        f"what {shown(registry)} says of {item.source} cannot be used: {why}", uri=item.source
+        f"the answer of {redacted(registry)} for {item.source} cannot be used: {reason}",
+        uri=item.source,
     )

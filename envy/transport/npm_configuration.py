@@ -1,7 +1,7 @@
-"""Where the user's own npm takes packages from, and with which credentials.
+"""The registry that the user's npm takes packages from, and the credentials for it.
 
-Owns the reading of npm's settings: the environment, `.npmrc` beside the manifest, the user's own,
-and what npm itself says. So envy needs no setting, and no address, of its own.
+Owns the reading of npm's settings: the environment, `.npmrc` beside the manifest, that of the user,
+and the answer of npm itself. So envy needs no setting, and no address, of its own.
 """
 
 import base64
@@ -20,30 +20,30 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NpmConfiguration:
-    """The registry for one package. Its settings hold credentials: they are never shown."""
+    """The registry for one package. The settings contain credentials, and are never shown."""
 
     registry: str
     certificates: str = ""
     settings: Mapping[str, str] = field(repr=False)
 
     def authorization(self, url: str) -> str:
-        """The header for a URL, from the longest `//host/path/` that it begins with; or ""."""
+        """Return the header for a URL, from the settings of its longest prefix, or ""."""
         parts = urlsplit(url)
-        place = f"//{parts.netloc.rpartition('@')[2]}{parts.path}"
-        while place.strip("/"):
-            for candidate in (place, place.rstrip("/") + "/"):
+        prefix = f"//{parts.netloc.rpartition('@')[2]}{parts.path}"
+        while prefix.strip("/"):
+            for candidate in (prefix, prefix.rstrip("/") + "/"):
                 header = _header_of(self.settings, candidate)
                 if header:
                     return header
-            place = place.rstrip("/").rpartition("/")[0]
+            prefix = prefix.rstrip("/").rpartition("/")[0]
         return ""
 
 
 def npm_configuration(name: str, base_dir: Path, context: FetchContext) -> NpmConfiguration:
-    """The registry that npm would take `name` from.
+    """Return the registry that npm takes the package `name` from.
 
     Raises:
-        FetchError: nothing names a registry, and there is no npm to ask.
+        FetchError: no setting names a registry, and npm cannot be run.
     """
     settings = context.memo.once(
         ("npm settings", base_dir), lambda: read_settings(base_dir, context.environment)
@@ -60,7 +60,7 @@ def npm_configuration(name: str, base_dir: Path, context: FetchContext) -> NpmCo
 
 
 def read_settings(base_dir: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Npm's settings: the environment before the project's file before the user's."""
+    """Return npm's settings: the environment before the project's file before the user's."""
     settings: dict[str, str] = {}
     from_environment = {
         name[len("npm_config_") :]: value
@@ -81,7 +81,7 @@ def read_settings(base_dir: Path, environment: Mapping[str, str]) -> dict[str, s
 
 
 def parse_npmrc(text: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """The lines of an `.npmrc`, with `${VARIABLE}` filled in."""
+    """Return the settings in an `.npmrc`, with each `${VARIABLE}` replaced by its value."""
     settings: dict[str, str] = {}
     for line in text.splitlines():
         name, equals, value = line.partition("=")
@@ -93,14 +93,14 @@ def parse_npmrc(text: str, environment: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def _header_of(settings: Mapping[str, str], place: str) -> str:
-    token = settings.get(f"{place}:_authToken")
+def _header_of(settings: Mapping[str, str], prefix: str) -> str:
+    token = settings.get(f"{prefix}:_authToken")
     if token:
         return f"Bearer {token}"
-    encoded = settings.get(f"{place}:_auth")
+    encoded = settings.get(f"{prefix}:_auth")
     if encoded:
         return f"Basic {encoded}"
-    user, password = settings.get(f"{place}:username"), settings.get(f"{place}:_password")
+    user, password = settings.get(f"{prefix}:username"), settings.get(f"{prefix}:_password")
     if not user or not password:
         return ""
     plain = user.encode() + b":" + base64.b64decode(password)
@@ -119,7 +119,7 @@ def _ask_npm(context: FetchContext) -> str:
     registry = output.decode(errors="replace").strip()
     if code != 0 or not registry.startswith(("http://", "https://")):
         raise FetchError(
-            "no npm was found to tell which registry packages come from",
+            "no registry for npm packages is configured, and npm cannot be run to ask it",
             uri="npm:",
             hint="set npm_config_registry to your registry, write registry=… into .npmrc, "
             "or install npm",

@@ -1,4 +1,4 @@
-"""Where the user's own pip takes packages from.
+"""The indexes that the user's pip takes packages from.
 
 Owns the reading of pip's settings: the environment first, then pip's configuration, then the
 default that pip's help names. So envy needs no setting, and no address, of its own.
@@ -21,14 +21,14 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipConfiguration:
-    """Indexes in the order in which they are asked, and the file of trusted certificates."""
+    """The indexes in the order of requests, and the file of trusted certificates."""
 
     indexes: tuple[str, ...]
     certificates: str = ""
 
 
 def pip_configuration(context: FetchContext) -> PipConfiguration:
-    """What pip is configured for; found out once per context.
+    """Return pip's configuration; read once for each context.
 
     Raises:
         FetchError: neither the environment nor any pip names an index.
@@ -54,11 +54,11 @@ def _ask_pip(context: FetchContext) -> tuple[list[str], dict[str, str]]:
         output = _output_of([*pip, "config", "list"], context)
         if output is not None:
             return pip, parse_pip_settings(output)
-    raise _no_index("no pip was found to tell which index packages come from")
+    raise _no_index("no index for Python packages is configured, and pip cannot be run to ask it")
 
 
 def parse_pip_settings(output: str) -> dict[str, str]:
-    """The settings that hold for downloads, from the lines of `pip config list`."""
+    """Return the settings for downloads, from the output of `pip config list`."""
     settings: dict[str, str] = {}
     rows = [line.partition("=") for line in output.splitlines()]
     for section in _SECTIONS:
@@ -79,7 +79,7 @@ def _default_of(pip: list[str], context: FetchContext) -> str:
     output = _output_of([*pip, "help", "download"], context) or ""
     found = _DEFAULT.search(output)
     if found is None:
-        raise _no_index("pip does not say which index it takes packages from")
+        raise _no_index("pip does not name the index that it takes packages from")
     return found[1]
 
 
@@ -93,7 +93,7 @@ def _output_of(argv: list[str], context: FetchContext) -> str | None:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    # Wide, so that no address is broken over two lines.
+    # Wide, so that no address is wrapped over two lines.
     return {
         **environment,
         "COLUMNS": "1000",

@@ -1,6 +1,6 @@
-"""Release files of Python packages, from the index that the user's own pip is configured for.
+"""Release files of Python packages, from the index that the user's pip is configured for.
 
-Owns reading a project's page (JSON, else HTML) and the choice of one file of it. Resolves no
+Owns reading a project's page (JSON, else HTML) and fetching one file of it. Resolves no
 dependencies and installs nothing.
 """
 
@@ -14,15 +14,21 @@ from urllib.request import url2pathname
 
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
-from envy.transport.connection import NotThere, origin_of, shown
+from envy.transport.connection import NotFound, origin_of, redacted
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import Promise, promises_of
+from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
 from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page
-from envy.transport.landing import reusable, target_in
 from envy.transport.local import copy_file
 from envy.transport.pip_configuration import pip_configuration
-from envy.transport.wheel_choice import Wish, choose_sdist, choose_wheel, is_of_version, versions_of
+from envy.transport.target import reusable, target_in
+from envy.transport.wheel_choice import (
+    WheelRequest,
+    choose_sdist,
+    choose_wheel,
+    is_of_version,
+    versions_of,
+)
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -66,14 +72,16 @@ def _wanted_of(item: SourceItem) -> _Wanted:
     try:
         return _Wanted(item=item, name=canonicalize_name(name), version=Version(version))
     except InvalidVersion as error:
-        raise FetchError(f"{version} is no version of a Python package", uri=item.source) from error
+        raise FetchError(
+            f"{version} is not a valid version of a Python package", uri=item.source
+        ) from error
 
 
 def _choose(wanted: _Wanted, files: Sequence[ReleaseFile]) -> ReleaseFile | None:
-    wish = Wish(name=wanted.name, version=wanted.version, python=wanted.item.python)
+    request = WheelRequest(name=wanted.name, version=wanted.version, python=wanted.item.python)
     if wanted.item.kind == "sdist":
-        return choose_sdist(wish, files)
-    return choose_wheel(wish, files)
+        return choose_sdist(request, files)
+    return choose_wheel(request, files)
 
 
 # --- the page of a project --------------------------------------------------------------------
@@ -82,7 +90,7 @@ def _choose(wanted: _Wanted, files: Sequence[ReleaseFile]) -> ReleaseFile | None
 def _files_of(
     index: str, name: str, context: FetchContext, certificates: str
 ) -> Sequence[ReleaseFile]:
-    """What an index has of a project; nothing if it does not know it."""
+    """Return the files that an index lists for a project; none for an unknown project."""
     return context.memo.once(
         ("pypi", index, name), lambda: _read_files(index, name, context, certificates)
     )
@@ -99,7 +107,7 @@ def _read_files(
         body, kind, final = read_page(
             address, context, headers={"accept": _ACCEPT}, certificates=certificates
         )
-    except NotThere:
+    except NotFound:
         return ()
     base = _with_credentials_of(address, final)
     files = parse_json_page(body, base) if "json" in kind else parse_html_page(body, base)
@@ -107,7 +115,7 @@ def _read_files(
 
 
 def _with_credentials_of(address: str, url: str) -> str:
-    """Credentials written into an index's URL hold for the files on the same host, as in pip."""
+    """Return a URL with the credentials of `address`, if it is on the same host, as in pip."""
     user, at, _ = urlsplit(address).netloc.rpartition("@")
     parts = urlsplit(url)
     if not at or "@" in parts.netloc or origin_of(url) != origin_of(address):
@@ -126,35 +134,37 @@ def _fetch_file(
         context.warn(f"pypi:{wanted.text} was withdrawn by its authors{reason}")
     context = context.reporting_as(wanted.item.source)
     target = target_in(into, file_name(wanted.item) or chosen.name)
-    promises = [*promises_of(wanted.item)]
+    expected = [*expected_digests(wanted.item)]
     if chosen.digest:
         algorithm, digest = chosen.digest
-        promises.append(Promise(algorithm=algorithm, hexdigest=digest, by="the package index"))
+        expected.append(
+            ExpectedDigest(algorithm=algorithm, hexdigest=digest, by="the package index")
+        )
     if urlsplit(chosen.url).scheme != "file":
         return download(
             chosen.url,
             target,
             context,
-            promises=promises,
+            expected=expected,
             certificates=certificates,
             executable=wanted.item.executable,
         )
     source = Path(url2pathname(urlsplit(chosen.url).path))
-    return reusable(target, chosen.url, promises) or copy_file(
-        source, target, context, chosen.url, promises, executable=wanted.item.executable
+    return reusable(target, chosen.url, expected) or copy_file(
+        source, target, context, chosen.url, expected, executable=wanted.item.executable
     )
 
 
 def _nothing_fits(
     wanted: _Wanted, indexes: Sequence[str], files: Sequence[ReleaseFile]
 ) -> FetchError:
-    where = " and ".join(shown(index) for index in indexes)
+    where = " and ".join(redacted(index) for index in indexes)
     uri = wanted.item.source
     if not files:
         return FetchError(
             f"{where} has no package {wanted.name}",
             uri=uri,
-            hint="look at its spelling, and at the index that pip is configured for",
+            hint="check its spelling, and the index that pip is configured for",
         )
     of_version = sorted(file.name for file in files if is_of_version(file, wanted.version))
     if not of_version:
@@ -162,12 +172,12 @@ def _nothing_fits(
         return FetchError(
             f"{where} has no version {wanted.version} of {wanted.name}",
             uri=uri,
-            hint=f"the newest that it has: {newest}" if newest else "",
+            hint=f"the newest versions: {newest}" if newest else "",
         )
     rows = "\n".join(f"    {name}" for name in of_version)
     what = "sdist" if wanted.item.kind == "sdist" else "wheel that fits this machine"
     return FetchError(
-        f"{wanted.text} has no {what}; there is\n{rows}",
+        f"{wanted.text} has no {what}; its files are\n{rows}",
         uri=uri,
         hint=_remedy(wanted, of_version),
     )
@@ -175,11 +185,11 @@ def _nothing_fits(
 
 def _remedy(wanted: _Wanted, names: Sequence[str]) -> str:
     if wanted.item.kind == "sdist":
-        return "without kind it is a wheel that is taken"
+        return "without kind, a wheel is fetched"
     pythons = sorted({found[1] for name in names if (found := re.search(r"-cp3(\d+)-cp3", name))})
     if pythons and not wanted.item.python:
         newest = max(pythons, key=int)
-        return f'these are for one version of Python each; name yours: python = "3.{newest}"'
+        return f'each wheel is for one version of Python; name yours: python = "3.{newest}"'
     if any(not name.endswith(".whl") for name in names):
-        return 'kind = "sdist" takes the source, which a build phase can then build'
+        return 'kind = "sdist" fetches the source, for a build phase to build'
     return ""

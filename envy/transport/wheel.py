@@ -1,7 +1,7 @@
-"""What is inside the release files of pip and npm, as a tree to use.
+"""Unpacking of the release files of pip and npm into usable trees.
 
 Owns the layout of a wheel: `*.data/scripts` becomes `bin/`, `*.data/data`, `purelib` and `platlib`
-go to the root, headers to `include/`; the rest stays in place. Entry points and dependencies are
+go to the root, headers to `include/`; all other paths are kept. Entry points and dependencies are
 not installed.
 """
 
@@ -21,10 +21,10 @@ _PLACES = {
 
 
 def lay_out_wheel(path: Path, dest: Path) -> int:
-    """Unpack a wheel as it would be installed below `dest`, and count the files.
+    """Unpack a wheel below `dest`, in the layout of an installed one; returns the count of files.
 
     Raises:
-        ArchiveError: it is damaged, holds nothing, or an entry would land outside.
+        ArchiveError: the wheel is damaged or empty, or a file would be outside of `dest`.
     """
     scripts: list[Parts] = []
 
@@ -50,12 +50,12 @@ def _make_script(script: Path) -> None:
     with script.open("rb") as file:
         is_python = file.read(8) == b"#!python"
     if is_python:
-        # What installers replace by the interpreter that they install for; here it is any.
+        # Installers put the interpreter that they install for in its place; envy takes any.
         _, _, rest = script.read_bytes().partition(b"\n")
         script.write_bytes(b"#!/usr/bin/env python3\n" + rest)
     script.chmod(0o755)
 
 
 def lay_out_npm(path: Path, dest: Path) -> int:
-    """Unpack an npm tarball without its leading folder, and count the files."""
+    """Unpack an npm tarball without its leading folder; returns the count of files."""
     return extract(path, dest, strip=1)

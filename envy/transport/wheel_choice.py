@@ -1,8 +1,8 @@
-"""Which file of a release is the one for this machine.
+"""The choice of the file of a release that fits this machine.
 
-Owns the rule: a wheel that needs no certain version of Python (ABI `none` or `abi3`) for this
-platform and C library, the most specific platform first; with `python=`, what pip of that version
-would take. Pure but for asking `packaging` which platform tags this machine has.
+Owns the rule: a wheel for any version of Python (ABI `none` or `abi3`) for this platform and C
+library, the most specific platform first; with `python=`, the wheel that pip of that version
+chooses. Reads nothing but the platform tags of this machine, from `packaging`.
 """
 
 import functools
@@ -22,8 +22,8 @@ _FREE_ABIS = ("none", "abi3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What is looked for; `python` is "" or a version such as "3.12"."""
+class WheelRequest:
+    """The release that is requested; `python` is "" or a version such as "3.12"."""
 
     name: str
     version: "Version"
@@ -34,24 +34,26 @@ class Wish:
 Rank = tuple[int, ...]
 
 
-def choose_wheel(wish: Wish, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
-    """The best wheel of the wished version, or None."""
+def choose_wheel(request: WheelRequest, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
+    """Return the best wheel of the requested version, or None."""
     ranked: list[tuple[Rank, str, ReleaseFile]] = []
     for file in files:
         parsed = _parsed_wheel(file.name)
-        if parsed is None or parsed[0] != wish.version:
+        if parsed is None or parsed[0] != request.version:
             continue
         _, build, tags = parsed
-        ranks = [rank for tag in tags if (rank := _rank(tag, wish.python)) is not None]
+        ranks = [rank for tag in tags if (rank := _rank(tag, request.python)) is not None]
         if ranks:
             ranked.append(((*max(ranks), build), file.name, file))
     return max(ranked, key=lambda row: row[:2])[2] if ranked else None
 
 
-def choose_sdist(wish: Wish, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
-    """The source of the wished version, or None."""
-    found = [file for file in files if _sdist_version(file.name, wish.name) == str(wish.version)]
-    order = {ending: place for place, ending in enumerate(_SDIST_ENDINGS)}
+def choose_sdist(request: WheelRequest, files: Iterable[ReleaseFile]) -> ReleaseFile | None:
+    """Return the source archive of the requested version, or None."""
+    found = [
+        file for file in files if _sdist_version(file.name, request.name) == str(request.version)
+    ]
+    order = {ending: position for position, ending in enumerate(_SDIST_ENDINGS)}
     return min(found, key=lambda file: (order[_ending(file.name)], file.name), default=None)
 
 
@@ -64,7 +66,7 @@ def is_of_version(file: ReleaseFile, version: "Version") -> bool:
 
 
 def versions_of(name: str, files: Iterable[ReleaseFile]) -> Sequence[str]:
-    """All versions that there are files of, newest first."""
+    """Return all versions with files, newest first."""
     from packaging.version import Version
 
     found: set[Version] = set()
@@ -93,18 +95,18 @@ def _ending(name: str) -> str:
 
 
 def _sdist_version(name: str, project: str) -> str:
-    """The canonical version in the name of a source archive, or ""."""
+    """Return the canonical version in the name of a source archive, or ""."""
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
 
     ending = _ending(name)
     stem = name.removesuffix(ending) if ending else ""
-    # Old names hold dashes on both sides: the version is what follows the project's name.
-    for place in (place for place, sign in enumerate(stem) if sign == "-"):
-        if project and canonicalize_name(stem[:place]) != project:
+    # Old names have dashes in both parts: the version follows the project's name.
+    for dash in (position for position, sign in enumerate(stem) if sign == "-"):
+        if project and canonicalize_name(stem[:dash]) != project:
             continue
         try:
-            return str(Version(stem[place + 1 :]))
+            return str(Version(stem[dash + 1 :]))
         except InvalidVersion:
             continue
     return ""
@@ -112,14 +114,14 @@ def _sdist_version(name: str, project: str) -> str:
 
 def _rank(tag: "Tag", python: str) -> Rank | None:
     if python:
-        place = _tags_of_python(python).get(tag)
-        return None if place is None else (-place,)
+        position = _tags_of_python(python).get(tag)
+        return None if position is None else (-position,)
     platforms = _platforms()
     if tag.abi not in _FREE_ABIS or tag.platform not in platforms:
         return None
     if not tag.interpreter.startswith(("py", "cp")):
         return None
-    # A wheel for any CPython 3 from some version on is the better, the older that version is.
+    # Of wheels for any CPython 3 from some version on, that for the oldest version is best.
     oldest = int(tag.interpreter[3:]) if tag.interpreter[3:].isdigit() else 0
     is_two = tag.interpreter[2:3] == "2"
     return (-platforms[tag.platform], int(not is_two), int(tag.abi == "none"), -oldest)
@@ -129,7 +131,7 @@ def _rank(tag: "Tag", python: str) -> Rank | None:
 def _platforms() -> dict[str, int]:
     from packaging.tags import platform_tags
 
-    return {name: place for place, name in enumerate([*platform_tags(), "any"])}
+    return {name: position for position, name in enumerate([*platform_tags(), "any"])}
 
 
 @functools.cache
@@ -142,11 +144,13 @@ def _tags_of_python(python: str) -> "dict[Tag, int]":
         numbers = ()
     if len(numbers) != 2:
         raise FetchError(
-            f'python = "{python}" is no version of Python', uri="pypi:", hint='write it as "3.12"'
+            f'python = "{python}" is not a valid version of Python',
+            uri="pypi:",
+            hint='write it as "3.12"',
         )
     interpreter = "cp{}{}".format(*numbers)
     ordered = [
         *cpython_tags(numbers),
         *compatible_tags(numbers, interpreter=interpreter),
     ]
-    return {tag: place for place, tag in reversed(list(enumerate(ordered)))}
+    return {tag: position for position, tag in reversed(list(enumerate(ordered)))}

@@ -55,7 +55,7 @@ def test_lease_of_a_process_that_died(layout):
     assert list(layout.leases_root.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["1-x.lock", "1-x.json", "1-x.new"])
+@pytest.mark.parametrize("name", ["1-x.lock", "1-x.json", "1-x.json.new"])
 def test_what_a_process_left_that_died_while_leasing(layout, name):
     """A lease of which only a part was written is cleared away as well."""
     layout.leases_root.mkdir(parents=True)
@@ -69,10 +69,10 @@ def test_lease_that_cannot_be_extended(layout):
     lease = Lease(layout)
     lease.hold(["a"])
     (name,) = layout.leases_root.glob("*.json")
-    name.with_suffix(".new").mkdir()
+    name.with_suffix(".json.new").mkdir()
     lease.hold(["b"])
     assert leased(layout) == {"a"}
-    name.with_suffix(".new").rmdir()
+    name.with_suffix(".json.new").rmdir()
     lease.hold(["b"])
     assert leased(layout) == {"a", "b"}
     lease.release()

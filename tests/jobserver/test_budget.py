@@ -1,4 +1,4 @@
-"""The accounting of jobs: a real pool, real pipes, tools that take, return and lose tokens."""
+"""The accounting of jobs, with a real pool, real pipes and tools that take and lose tokens."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ class Node:
 
 
 class Tool:
-    """What a script starts: takes tokens as GNU make does, never waiting."""
+    """A tool that a script starts; it takes tokens as GNU make does, and never waits."""
 
     def __init__(self, admission):
         self._pair = admission.descriptors
@@ -57,7 +57,7 @@ class Tool:
 
 @pytest.fixture
 def make(tmp_path):
-    """Makes jobservers and closes them."""
+    """A function that creates jobservers, which are closed at the end."""
     with contextlib.ExitStack() as closing:
 
         def made(jobs, **details):
@@ -77,7 +77,7 @@ def fifos(folder):
     return sorted(path.name for path in (folder / "fifos").glob("*"))
 
 
-def test_nothing_is_made_before_a_script_runs(make, tmp_path):
+def test_nothing_is_created_before_a_script_runs(make, tmp_path):
     """Slots alone cost neither a file nor a descriptor, and are never refused."""
     before = descriptors()
     jobserver = make(4)
@@ -87,7 +87,7 @@ def test_nothing_is_made_before_a_script_runs(make, tmp_path):
 
 
 def test_tools_get_what_the_slots_do_not_need(make):
-    """Of four jobs two are slots: two tokens are left for tools, beside the one of each script."""
+    """Of four jobs two are slots, so that two tokens are left for tools."""
     jobserver = make(4)
     jobserver.cover(2)
     with jobserver.admission() as admission:
@@ -109,7 +109,7 @@ def test_tools_get_what_the_slots_do_not_need(make):
 
 
 def test_one_job_leaves_nothing_for_tools(make):
-    """With --jobs 1 a tool has the job of its script and no other."""
+    """With --jobs 1, a tool has only the job of its script."""
     jobserver = make(1)
     jobserver.cover(1)
     with jobserver.admission() as admission:
@@ -119,7 +119,7 @@ def test_one_job_leaves_nothing_for_tools(make):
 
 
 def test_envy_always_has_one_job(make):
-    """Though tools hold everything, the first slot is never refused."""
+    """The first slot is never refused, even if tools hold all tokens."""
     jobserver = make(2)
     jobserver.cover(1)
     with jobserver.admission() as admission:
@@ -128,8 +128,8 @@ def test_envy_always_has_one_job(make):
         assert jobserver.cover(1)
 
 
-def test_what_a_killed_tool_took_along_is_back_when_no_script_runs(make):
-    """Two of three tokens are lost; the next script finds all that there should be."""
+def test_tokens_of_a_killed_tool_are_restored_when_no_script_runs(make):
+    """After two of three tokens are lost, the next script finds all three."""
     jobserver = make(4)
     jobserver.cover(1)
     with jobserver.admission() as admission:
@@ -144,8 +144,8 @@ def test_what_a_killed_tool_took_along_is_back_when_no_script_runs(make):
         tool.give_back()
 
 
-def test_tokens_too_many_are_taken_out(make):
-    """A tool that returned more than it had makes the budget no larger for the next script."""
+def test_surplus_tokens_are_removed(make):
+    """A tool that returns too many tokens does not raise the limit for the next script."""
     jobserver = make(3)
     jobserver.cover(1)
     with jobserver.admission() as admission:
@@ -157,8 +157,8 @@ def test_tokens_too_many_are_taken_out(make):
         assert len(tool.tokens) == 2
 
 
-def test_the_refused_are_asked_again_when_a_token_comes_back(make):
-    """A thread sleeps until then, tells whom it may concern, and ends."""
+def test_a_refused_request_is_repeated_when_a_token_is_returned(make):
+    """A thread sleeps until then, calls back, and ends."""
     jobserver = make(2)
     asked = threading.Semaphore(0)
     jobserver.on_freed(asked.release)
@@ -177,8 +177,8 @@ def test_the_refused_are_asked_again_when_a_token_comes_back(make):
     assert threading.active_count() == before
 
 
-def test_the_refused_are_asked_again_when_the_last_script_ends(make):
-    """A killed tool returns nothing; that nobody is left who could have tokens is known at once."""
+def test_a_refused_request_is_repeated_when_the_last_script_ends(make):
+    """A killed tool returns no token; without a script, all tokens are envy's at once."""
     jobserver = make(2)
     asked = []
     jobserver.on_freed(lambda: asked.append(jobserver.cover(2)))
@@ -190,8 +190,8 @@ def test_the_refused_are_asked_again_when_the_last_script_ends(make):
     assert asked == [True]
 
 
-def test_who_is_refused_can_say_why(make):
-    """The reason names the budget and how much of it is with tools."""
+def test_a_refusal_has_a_reason(make):
+    """The reason states the limit and how much of it tools use."""
     jobserver = make(4)
     jobserver.cover(1)
     with jobserver.admission() as admission:
@@ -199,26 +199,26 @@ def test_who_is_refused_can_say_why(make):
         for _ in range(3):
             tool.take(by_name=True)
         assert not jobserver.cover(2)
-        assert jobserver.reason().startswith("3 of 4 jobs (--jobs) are with tools")
+        assert jobserver.reason().startswith("3 of 4 jobs (--jobs) are in use by tools")
 
 
-def test_without_a_place_for_a_fifo_scripts_run_on_their_own(tmp_path):
-    """It is said once, and nobody is refused anything."""
+def test_without_a_fifo_scripts_run_without_a_jobserver(tmp_path):
+    """There is one warning, and no slot is refused."""
     (tmp_path / "file").write_text("")
     said = []
-    jobserver = Jobserver(jobs=3, folder=tmp_path / "file", name="it", tell=said.append)
+    jobserver = Jobserver(jobs=3, folder=tmp_path / "file", name="it", warn=said.append)
     for _ in range(2):
         with jobserver.admission() as admission:
             assert admission is NOT_ADMITTED
             assert all(jobserver.cover(running) for running in (1, 2, 3))
     [message] = said
-    assert message.startswith("make and ninja are not told of --jobs: ")
+    assert message.startswith("make and ninja cannot share --jobs: ")
     assert str(tmp_path / "file") in message
     jobserver.close()
 
 
-def test_closing_while_somebody_is_refused_leaves_nothing(tmp_path):
-    """Thread, descriptors and FIFO are gone, though the token never came back."""
+def test_closing_with_an_open_refusal_leaves_nothing(tmp_path):
+    """Thread, descriptors and FIFO are removed, though the token was never returned."""
     before = descriptors()
     jobserver = Jobserver(jobs=2, folder=tmp_path / "fifos", name="it")
     jobserver.cover(1)
@@ -232,8 +232,8 @@ def test_closing_while_somebody_is_refused_leaves_nothing(tmp_path):
     assert fifos(tmp_path) == []
 
 
-def test_more_jobs_than_a_pipe_holds_are_no_error(make):
-    """The pipe is filled as far as every system lets it be."""
+def test_more_jobs_than_a_pipe_holds_are_not_an_error(make):
+    """The pipe is filled as far as every system allows."""
     jobserver = make(1_000_000)
     jobserver.cover(1)
     with jobserver.admission() as admission:
@@ -242,12 +242,12 @@ def test_more_jobs_than_a_pipe_holds_are_no_error(make):
         assert tool.tokens == b"+"
 
 
-# -- under the jobserver of somebody else ----------------------------------------------------------
+# -- under an outer jobserver ----------------------------------------------------------------------
 
 
 @pytest.fixture
 def outer(tmp_path):
-    """Somebody's jobserver with two tokens: three jobs, one of which envy was started as."""
+    """An outer jobserver with two tokens: three jobs, one of which is envy itself."""
     pipe = make_pipe(tmp_path / "outer", "theirs")
     pipe.put(b"ab")
     yield pipe
@@ -259,11 +259,11 @@ def joined(outer):
 
 
 def test_slots_take_the_tokens_of_an_outer_jobserver(make, outer):
-    """From the second slot on, script or not; what is not needed goes back as it was."""
+    """The second slot and each further one take a token, and return the same byte."""
     jobserver = make(8, outer=joined(outer))
     assert [jobserver.cover(running) for running in (1, 2, 3, 4)] == [True, True, True, False]
     assert outer.count() == 0
-    assert "make that envy was started by" in jobserver.reason()
+    assert "make that started envy" in jobserver.reason()
     jobserver.settle(2)
     assert outer.take() == b"b"
     jobserver.close()
@@ -272,7 +272,7 @@ def test_slots_take_the_tokens_of_an_outer_jobserver(make, outer):
 
 
 def test_tools_take_the_tokens_of_an_outer_jobserver(make, outer, tmp_path):
-    """Scripts are told of the outer one, and envy makes none of its own."""
+    """Scripts get the outer jobserver, and envy creates none."""
     jobserver = make(8, outer=joined(outer))
     jobserver.cover(1)
     with jobserver.admission() as admission:
@@ -286,8 +286,8 @@ def test_tools_take_the_tokens_of_an_outer_jobserver(make, outer, tmp_path):
     assert fifos(tmp_path) == []
 
 
-def test_a_token_of_an_outer_jobserver_wakes_the_refused(make, outer):
-    """Whoever returns it, tools of envy's or somebody envy never heard of."""
+def test_a_token_of_an_outer_jobserver_repeats_a_refused_request(make, outer):
+    """The token may be returned by any process."""
     jobserver = make(8, outer=joined(outer))
     asked = threading.Semaphore(0)
     jobserver.on_freed(asked.release)
@@ -309,7 +309,7 @@ class Schedules(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.closing = contextlib.ExitStack()
-        self.running = []  # a script, or None, for each slot that is taken
+        self.running = []  # a script, or None, for each slot in use
         self.lost = False
         self.lock = threading.RLock()  # as the coordinator has one
 
@@ -333,7 +333,7 @@ class Schedules(RuleBasedStateMachine):
         return [script for script in self.running if script is not None]
 
     @rule()
-    def somebody_queues(self):
+    def a_node_queues(self):
         with self.lock:
             self.pool.enqueue(Node())
             self.dispatch()
@@ -377,7 +377,7 @@ class Schedules(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
-    def a_slot_is_let_go(self, data):
+    def a_slot_is_released(self, data):
         with self.lock:
             free = [i for i, script in enumerate(self.running) if script is None]
             if free:
@@ -394,11 +394,11 @@ class Schedules(RuleBasedStateMachine):
                 assert self.pool.busy + taken <= self.jobs
 
     @invariant()
-    def nobody_waits_for_nothing(self):
-        """A slot is refused only while tools hold all the rest, or have taken it along."""
+    def no_slot_is_refused_without_a_reason(self):
+        """A slot is refused only while tools hold, or have lost, all other tokens."""
         if hasattr(self, "pool"):
             with self.lock:
-                self.dispatch()  # the thread that a token wakes may not have come to it yet
+                self.dispatch()  # the thread that a token wakes may not have run yet
                 scripts = self.scripts()
                 if not scripts:
                     self.lost = False
@@ -503,7 +503,7 @@ def run_all(folder, *, jobs, nodes, seed, deaths=0.0):
     deaths=st.sampled_from([0.0, 0.3, 1.0]),
 )
 def test_with_real_threads_no_more_jobs_than_there_are(tmp_path_factory, jobs, nodes, seed, deaths):
-    """Whatever tools take and lose, all nodes complete, and --jobs is never exceeded."""
+    """All nodes complete and --jobs is never exceeded, whatever tools take and lose."""
     folder = tmp_path_factory.mktemp("fifos")
     coordinator, kind = run_all(folder, jobs=jobs, nodes=nodes, seed=seed, deaths=deaths)
     assert kind.peak <= jobs
@@ -512,7 +512,7 @@ def test_with_real_threads_no_more_jobs_than_there_are(tmp_path_factory, jobs, n
 
 
 class Held(Work):
-    """The tool of one node holds a token until it may return it, and goes on until it may end."""
+    """The tool of one node holds a token until a signal, and runs until another."""
 
     last_phase = 0
 
@@ -532,8 +532,8 @@ class Held(Work):
             self.may_end.wait(60)
 
 
-def test_a_node_that_was_refused_is_granted_a_slot_when_a_token_comes_back(tmp_path):
-    """It is told once why it waits, and goes on while the script that had the token still runs."""
+def test_a_refused_node_is_granted_a_slot_when_a_token_is_returned(tmp_path):
+    """The refusal is reported once, and the node runs before the script that had the token ends."""
     coordinator = Coordinator()
     coordinator.listening = lambda: True
     jobserver = Jobserver(jobs=2, folder=tmp_path, name="it")
@@ -546,7 +546,7 @@ def test_a_node_that_was_refused_is_granted_a_slot_when_a_token_comes_back(tmp_p
     coordinator.raise_target(other, 0)
     [(name, reason)] = kind.refused
     assert (name, other.complete) == ("other", False)
-    assert reason.startswith("1 of 2 jobs (--jobs) are with tools")
+    assert reason.startswith("1 of 2 jobs (--jobs) are in use by tools")
     kind.may_return.set()
     coordinator.wait([other], 0)
     assert not holder.complete

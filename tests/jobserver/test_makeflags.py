@@ -1,4 +1,4 @@
-"""What MAKEFLAGS says of a jobserver, and what GNU make understands of it."""
+"""The options in MAKEFLAGS that name a jobserver, and how GNU make reads them."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envy.jobserver.makeflags import (
-    Named,
+    OuterJobserver,
     jobserver_in,
     naming_jobserver,
     without_jobserver,
@@ -21,17 +21,17 @@ from envy.jobserver.tokens import make_pipe
     [
         ("", None),
         ("k", None),
-        (" -j4 --jobserver-auth=3,4", Named(descriptors=(3, 4))),
-        ("ks -j --jobserver-fds=3,4 --jobserver-auth=3,4", Named(descriptors=(3, 4))),
-        (" -j8 --jobserver-auth=fifo:/tmp/GMfifo12", Named(fifo="/tmp/GMfifo12")),
-        ("--jobserver-auth=3,4 --jobserver-auth=fifo:/x", Named(fifo="/x")),
+        (" -j4 --jobserver-auth=3,4", OuterJobserver(descriptors=(3, 4))),
+        ("ks -j --jobserver-fds=3,4 --jobserver-auth=3,4", OuterJobserver(descriptors=(3, 4))),
+        (" -j8 --jobserver-auth=fifo:/tmp/GMfifo12", OuterJobserver(fifo="/tmp/GMfifo12")),
+        ("--jobserver-auth=3,4 --jobserver-auth=fifo:/x", OuterJobserver(fifo="/x")),
         ("-j --jobserver-auth=-2,-2", None),
         ("-j2 -- FLAGS=--jobserver-auth=3,4", None),
         ("w -- V=1", None),
     ],
 )
 def test_a_jobserver_is_found(makeflags, named):
-    """The last one that is named counts; what stands after `--` is a variable."""
+    """The last named jobserver counts; words after `--` are variables."""
     assert jobserver_in(makeflags) == named
 
 
@@ -46,8 +46,8 @@ def test_a_jobserver_is_found(makeflags, named):
         ("-j2 -- A=--jobserver-auth=3,4", "-j2 -- A=--jobserver-auth=3,4"),
     ],
 )
-def test_a_jobserver_is_left_out(makeflags, left):
-    """Without a jobserver the flags stay as they are; with one, what it says of jobs goes, too."""
+def test_a_jobserver_is_removed(makeflags, left):
+    """Flags without a jobserver are unchanged; with one, the options about jobs are removed too."""
     assert without_jobserver(makeflags) == left
 
 
@@ -55,11 +55,13 @@ WORDS = st.lists(st.sampled_from(["-k", "-l2", "-j", "-j3", "--no-print-director
 
 
 @given(before=WORDS, after=WORDS, fifo=st.sampled_from(["", "/a/b", "/with space/x", "/a$b"]))
-def test_what_was_named_is_found_and_can_be_left_out(before, after, fifo):
-    """Beside any other flags, a jobserver that envy names is found, and leaves without trace."""
+def test_a_named_jobserver_is_found_and_can_be_removed(before, after, fifo):
+    """Beside any other flags, a jobserver that envy names is found, and removed without a trace."""
     naming = naming_jobserver(fifo, (100, 101))
     flags = " ".join([*before, naming, *after])
-    expected = Named(fifo=fifo) if fifo == "/a/b" else Named(descriptors=(100, 101))
+    expected = (
+        OuterJobserver(fifo=fifo) if fifo == "/a/b" else OuterJobserver(descriptors=(100, 101))
+    )
     assert jobserver_in(flags) == expected
     assert jobserver_in(without_jobserver(flags)) is None
     kept = [word for word in [*before, *after] if not word.startswith("-j")]
@@ -67,8 +69,8 @@ def test_what_was_named_is_found_and_can_be_left_out(before, after, fifo):
 
 
 @pytest.mark.parametrize("fifo", ["", "FOLDER/fifo", "FOLDER/a space/fifo"])
-def test_make_takes_part_in_what_was_named(tmp_path, fifo):
-    """The make of this machine finds the descriptors, warns of nothing, and takes the tokens."""
+def test_make_uses_the_named_jobserver(tmp_path, fifo):
+    """The make of this machine finds the descriptors, gives no warning, and takes the tokens."""
     folder = tmp_path / "a space" if "space" in fifo else tmp_path
     pipe = make_pipe(folder, "fifo")
     pipe.put(b"++")

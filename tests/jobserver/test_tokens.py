@@ -1,4 +1,4 @@
-"""The pipe of tokens: real FIFOs, real processes."""
+"""The pipe of tokens, with real FIFOs and real processes."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from envy.jobserver.makeflags import Named
+from envy.jobserver.makeflags import OuterJobserver
 from envy.jobserver.tokens import join_pipe, make_pipe
 
 
@@ -20,7 +20,7 @@ def pipe(tmp_path):
 
 
 def test_tokens_are_taken_and_put(pipe):
-    """What was put can be taken once, and then there is nothing; nobody blocks."""
+    """A token that is put can be taken once, and taking never blocks."""
     pipe.put(b"+x")
     assert pipe.count() == 2
     assert (pipe.take(), pipe.take(), pipe.take()) == (b"+", b"x", b"")
@@ -28,7 +28,7 @@ def test_tokens_are_taken_and_put(pipe):
 
 
 def test_a_tool_that_changes_its_descriptor_changes_no_other(pipe):
-    """One makes its end non-blocking, as make 4.3 does; those of others stay as they are."""
+    """A tool that makes its end non-blocking, as make 4.3 does, changes no other end."""
     one, other = pipe.open_for_tool(), pipe.open_for_tool()
     os.set_blocking(one[0], False)
     assert os.get_blocking(other[0])
@@ -38,7 +38,7 @@ def test_a_tool_that_changes_its_descriptor_changes_no_other(pipe):
 
 
 def test_descriptors_for_tools_are_out_of_the_way_of_scripts(pipe):
-    """configure opens what it likes from 3 to 9."""
+    """Scripts of autoconf use 3 to 9, so that descriptors start at 100."""
     pair = pipe.open_for_tool()
     assert min(pair) >= 100
     assert not any(map(os.get_inheritable, pair))
@@ -46,8 +46,8 @@ def test_descriptors_for_tools_are_out_of_the_way_of_scripts(pipe):
         os.close(descriptor)
 
 
-def test_a_low_limit_of_open_files_is_no_hindrance(tmp_path):
-    """Where no descriptor can be 100 or more, lower ones do."""
+def test_a_low_limit_of_open_files_is_not_an_error(tmp_path):
+    """If no descriptor can be 100 or more, a lower one is used."""
     script = f"""
 import os, resource
 from pathlib import Path
@@ -61,8 +61,8 @@ pipe.close()
     assert said.stdout == b"True\n"
 
 
-def test_it_is_gone_when_it_was_closed(tmp_path):
-    """The FIFO has no name any more, and no descriptor is left."""
+def test_a_closed_pipe_is_removed(tmp_path):
+    """The FIFO has no name any more, and no descriptor is open."""
     before = sorted(path.name for path in Path("/proc/self/fd").iterdir())
     pipe = make_pipe(tmp_path, "one")
     pipe.close()
@@ -70,8 +70,8 @@ def test_it_is_gone_when_it_was_closed(tmp_path):
     assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before
 
 
-def test_a_dead_one_is_removed_and_a_living_one_stays(tmp_path):
-    """Whoever makes one clears away what a killed process left."""
+def test_fifos_of_dead_processes_are_removed(tmp_path):
+    """A new FIFO removes that of a killed process, and keeps those in use."""
     living = make_pipe(tmp_path, "living")
     killed = f"""
 import os, signal
@@ -87,8 +87,8 @@ os.kill(os.getpid(), signal.SIGKILL)
     living.close()
 
 
-def test_one_in_the_making_stays_and_an_old_one_goes(tmp_path):
-    """Between its making and its opening a FIFO looks dead; an hour later it is."""
+def test_a_recent_temporary_fifo_is_kept_and_an_old_one_removed(tmp_path):
+    """A FIFO that is not open yet looks dead, so that it is removed after an hour only."""
     for name in ("young.new", "old.new"):
         os.mkfifo(tmp_path / name)
     os.utime(tmp_path / "old.new", (0, 0))
@@ -96,8 +96,8 @@ def test_one_in_the_making_stays_and_an_old_one_goes(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["young.new"]
 
 
-def test_many_are_made_at_once_and_none_is_lost(tmp_path):
-    """Twenty threads that make and close pipes never take away that of another."""
+def test_many_pipes_can_be_created_at_once(tmp_path):
+    """Twenty threads that create and close pipes never remove that of another."""
     trouble = []
 
     def work(number):
@@ -119,20 +119,20 @@ def test_many_are_made_at_once_and_none_is_lost(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
-    """Whoever asks is told, and nothing is left behind."""
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path):
+    """The error names the path, and nothing is left."""
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         make_pipe(tmp_path / "file", "one")
 
 
-# -- that of somebody else -------------------------------------------------------------------------
+# -- an outer jobserver ----------------------------------------------------------------------------
 
 JOIN = """
 import sys
-from envy.jobserver.makeflags import Named
+from envy.jobserver.makeflags import OuterJobserver
 from envy.jobserver.tokens import join_pipe
-pipe = join_pipe(Named(descriptors=(int(sys.argv[1]), int(sys.argv[2]))))
+pipe = join_pipe(OuterJobserver(descriptors=(int(sys.argv[1]), int(sys.argv[2]))))
 if pipe is None:
     print("none")
 else:
@@ -165,18 +165,18 @@ def outer():
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_inherited_descriptors_are_joined(outer):
-    """Tokens are taken and given back as they were, and the ends are lent to tools."""
+    """Tokens are taken and returned unchanged, and tools inherit the ends."""
     assert join(*outer, inherited=outer) == "b't' b''\n1 2\n"
     assert os.get_blocking(outer[0])
 
 
-def test_descriptors_that_were_closed_are_not_joined(outer):
-    """A make that does not take envy for a make closes them, and still names them."""
+def test_closed_descriptors_are_not_joined(outer):
+    """A make that does not know that envy takes part closes them, and still names them."""
     assert join(*outer) == "none\n"
 
 
-def test_descriptors_that_are_something_else_are_not_joined(outer, tmp_path):
-    """A file, or the ends the wrong way round, is no jobserver."""
+def test_descriptors_of_other_files_are_not_joined(outer, tmp_path):
+    """A file, or swapped ends of a pipe, is not a jobserver."""
     with (tmp_path / "file").open("w+") as file:
         number = file.fileno()
         assert join(number, number, inherited=(number,)) == "none\n"
@@ -184,29 +184,29 @@ def test_descriptors_that_are_something_else_are_not_joined(outer, tmp_path):
 
 
 def test_descriptors_of_envy_itself_are_not_joined(outer):
-    """Numbers that were closed may long be those of a pipe that this process has made."""
-    assert join_pipe(Named(descriptors=outer)) is None
+    """A closed number may by now belong to a pipe of this process."""
+    assert join_pipe(OuterJobserver(descriptors=outer)) is None
 
 
 def test_a_fifo_is_joined_by_its_name(pipe):
-    """Any process may; closing it leaves it to its owner."""
+    """Closing a joined FIFO does not remove it."""
     pipe.put(b"+")
-    other = join_pipe(Named(fifo=pipe.fifo))
+    other = join_pipe(OuterJobserver(fifo=pipe.fifo))
     assert other.take() == b"+"
     other.close()
     assert Path(pipe.fifo).is_fifo()
 
 
 @pytest.mark.parametrize("kind", ["missing", "file"])
-def test_a_fifo_that_is_none_is_not_joined(tmp_path, kind):
-    """It may have been removed since, and a file of that name is not written to."""
+def test_a_path_that_is_not_a_fifo_is_not_joined(tmp_path, kind):
+    """A missing FIFO is ignored, and a file of that name is not written to."""
     path = tmp_path / "it"
     if kind == "file":
         path.write_text("x")
-    assert join_pipe(Named(fifo=str(path))) is None
+    assert join_pipe(OuterJobserver(fifo=str(path))) is None
     assert not path.exists() or path.read_text() == "x"
 
 
-def test_numbers_that_cannot_be_are_not_joined():
-    """MAKEFLAGS is text that anybody may have written."""
-    assert join_pipe(Named(descriptors=(10**12, 10**12))) is None
+def test_impossible_numbers_are_not_joined():
+    """MAKEFLAGS may contain any text."""
+    assert join_pipe(OuterJobserver(descriptors=(10**12, 10**12))) is None

@@ -1,4 +1,4 @@
-"""Git repositories made on the spot, served by path, `file:` or plain HTTP."""
+"""Git repositories created by a test, served by path, `file:` or plain HTTP."""
 
 import os
 import subprocess
@@ -64,7 +64,7 @@ class GitRepository:
         self.git("push", "-q", "--tags", "origin")
 
     def served_by(self, server: LoopbackServer) -> str:
-        """Its address as plain files of a web server, which can give no shallow copies."""
+        """The URL of its plain files on a web server, which cannot serve shallow copies."""
         self.git("--git-dir", str(self.path), "update-server-info", inside=False)
         server.folder = self.path.parent
         return f"{server.url}/{self.path.name}"

@@ -1,7 +1,7 @@
-"""HTTP and HTTPS servers on loopback whose answers a test writes down, and a proxy.
+"""HTTP and HTTPS servers on loopback whose replies a test sets, and a proxy.
 
-A test adds routes (`server.routes["/x"] = Reply(b"…")`, or a list of replies given one after the
-other, the last one for ever), and reads back what was asked for in `server.requests`.
+A test adds routes (`server.routes["/x"] = Reply(b"…")`, or a list of replies, of which
+the last is repeated), and reads the requests from `server.requests`.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`breaks_after`: the connection is closed after so many bytes of the body."""
+    """A reply; after `breaks_after` bytes of the body the connection is closed."""
 
     body: bytes = b""
     status: int = 200
@@ -43,7 +43,7 @@ class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        # Clients that hang up are what these servers are for.
+        # Tests make clients hang up on purpose.
         pass
 
 
@@ -142,10 +142,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class LoopbackProxy:
-    """A forward proxy: absolute GET for http, CONNECT for https; notes what it was asked for."""
+    """A forward proxy: absolute GET for http, CONNECT for https; records its requests."""
 
     def __init__(self, *, password: str = "") -> None:
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.credentials: list[str] = []
         handler = type("Handler", (_ProxyHandler,), {"proxy": self})
         self._server = _QuietServer(("127.0.0.1", 0), handler)
@@ -167,7 +167,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # head and body are written apart; clients wait in between
 
     def _note(self) -> None:
-        self.proxy.asked.append(f"{self.command} {self.path}")
+        self.proxy.requested.append(f"{self.command} {self.path}")
         self.proxy.credentials.append(self.headers.get("Proxy-Authorization", ""))
 
     def do_GET(self) -> None:
@@ -207,7 +207,7 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
 
 @contextlib.contextmanager
 def serving_tls(folder: Path) -> Iterator[tuple[LoopbackServer, Path]]:
-    """An HTTPS server for `localhost`, and the file of the authority that vouches for it."""
+    """An HTTPS server for `localhost`, and the certificate of its authority."""
     import trustme
 
     authority = trustme.CA()

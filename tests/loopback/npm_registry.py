@@ -1,4 +1,4 @@
-"""An npm registry on loopback, and tarballs made on the spot."""
+"""An npm registry on loopback, and tarballs created by a test."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ def make_npm_tarball(files: Mapping[str, str], *, executable: tuple[str, ...] = 
 
 
 class FakeNpmRegistry:
-    """Serves the document of each package and its tarballs; `token` makes it ask for one."""
+    """Serves the document of each package and its tarballs; `token` is required if set."""
 
     def __init__(self, server: LoopbackServer, *, token: str = "", prefix: str = "") -> None:
         self.server = server
@@ -42,7 +42,7 @@ class FakeNpmRegistry:
         tarball: str = "",
         deprecated: str = "",
     ) -> None:
-        """Publish a version; `integrity` is what the document claims, "" for a sha1 only."""
+        """Publish a version; `integrity` is the one in the document, "" for a sha1 only."""
         path = f"{self._prefix}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
         right = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
         dist = {
@@ -63,5 +63,5 @@ class FakeNpmRegistry:
 
     def _permitted(self, request: Request, reply: Reply) -> Reply:
         if self._token and request.headers.get("authorization") != f"Bearer {self._token}":
-            return Reply(b"who are you?", status=401)
+            return Reply(b"no token", status=401)
         return reply

@@ -1,4 +1,4 @@
-"""A Python package index on loopback: JSON or HTML pages, and wheels made on the spot."""
+"""A Python package index on loopback: JSON or HTML pages, and wheels created by a test."""
 
 import hashlib
 import io
@@ -53,7 +53,7 @@ class FakePackageIndex:
         yanked: str | None = None,
         digest: str | None = None,
     ) -> None:
-        """Publish a file; `digest` is what the page claims, "" for nothing at all."""
+        """Publish a file; `digest` is the one on the page, "" for none."""
         claimed = hashlib.sha256(content).hexdigest() if digest is None else digest
         row = {
             "filename": filename,

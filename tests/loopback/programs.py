@@ -1,4 +1,4 @@
-"""Running programs for a FetchContext, and a context that records what it is told."""
+"""Running programs for a FetchContext, and a context that records what is reported to it."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ def run_program(
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> tuple[int, bytes, bytes]:
-    """The plainest runner there can be."""
+    """Run a program by subprocess."""
     try:
         done = subprocess.run(
             argv,

@@ -1,4 +1,4 @@
-"""Git sources become the plain tree of one commit."""
+"""Git sources are fetched as the plain tree of one commit."""
 
 import os
 
@@ -31,7 +31,7 @@ def test_branch_means_its_commit(git_repository, recorder):
 
 @pytest.mark.parametrize("annotated", [False, True])
 def test_tag_means_its_commit(git_repository, recorder, annotated):
-    """A tag is resolved to the commit that it is about, annotated or not."""
+    """A tag is resolved to the commit that it points to, annotated or not."""
     commit = git_repository.commit({"a": "1"})
     git_repository.tag("v1", annotated=annotated)
     git_repository.commit({"a": "2"})
@@ -39,20 +39,20 @@ def test_tag_means_its_commit(git_repository, recorder, annotated):
 
 
 def test_no_ref_means_the_default_branch(git_repository, recorder):
-    """Without a ref it is what the repository's HEAD says."""
+    """Without a ref, the commit of the repository's HEAD is used."""
     commit = git_repository.commit({"a": "1"})
     git_repository.commit({"a": "2"}, branch="other")
     assert resolve_ref(item(git_repository, ""), recorder.context()) == commit
 
 
-def test_whole_hash_asks_nobody(git_repository, recorder):
-    """A whole hash needs no network."""
+def test_full_hash_needs_no_request(git_repository, recorder):
+    """A full hash needs no request."""
     assert resolve_ref(item(git_repository, "AB" * 20), recorder.context()) == "ab" * 20
     assert not recorder.programs
 
 
-def test_ref_is_asked_for_once(git_repository, recorder):
-    """Within one context a ref stays what it was, whatever is pushed meanwhile."""
+def test_ref_is_requested_once(git_repository, recorder):
+    """Within one context a ref keeps its commit, whatever is pushed in between."""
     first = git_repository.commit({"a": "1"})
     context = recorder.context()
     assert resolve_ref(item(git_repository), context) == first
@@ -61,7 +61,7 @@ def test_ref_is_asked_for_once(git_repository, recorder):
 
 
 def test_tag_before_branch(git_repository, recorder):
-    """Where a tag and a branch share a name it is the tag, with a warning."""
+    """If a tag and a branch have the same name, the tag is used, with a warning."""
     commit = git_repository.commit({"a": "1"})
     git_repository.tag("v1")
     git_repository.commit({"a": "2"})
@@ -71,7 +71,7 @@ def test_tag_before_branch(git_repository, recorder):
 
 
 def test_unknown_ref_names_a_near_one(git_repository, recorder):
-    """A ref that is not there is an error with the nearest that is."""
+    """An unknown ref is an error that suggests a similar one."""
     git_repository.commit({"a": "1"})
     git_repository.tag("v1.10")
     with pytest.raises(FetchError, match=r'did you mean "v1.10"'):
@@ -79,14 +79,14 @@ def test_unknown_ref_names_a_near_one(git_repository, recorder):
 
 
 def test_short_hash_is_explained(git_repository, recorder):
-    """An abbreviated hash is an error that asks for the whole one."""
+    """An abbreviated hash is an error that asks for the full one."""
     commit = git_repository.commit({"a": "1"})
     with pytest.raises(FetchError, match="40 digits"):
         resolve_ref(item(git_repository, commit[:10]), recorder.context())
 
 
 def test_ref_is_no_option(git_repository, recorder):
-    """A ref that looks like an option is a ref that does not exist."""
+    """A ref that looks like an option is treated as a ref, which does not exist."""
     git_repository.commit({"a": "1"})
     with pytest.raises(FetchError):
         resolve_ref(item(git_repository, "--upload-pack=touch evil"), recorder.context())
@@ -94,7 +94,7 @@ def test_ref_is_no_option(git_repository, recorder):
 
 
 def test_tree_without_history(git_repository, recorder, tmp_path):
-    """What is fetched is the commit's files and nothing of git, shallow where that works."""
+    """Only the files of the commit are fetched, without any of git's, and shallow if possible."""
     git_repository.commit({"a": "1"})
     commit = git_repository.commit({"a": "2", "d/b": "3"})
     fetched = fetch_source(item(git_repository), tmp_path / "into", recorder.context())
@@ -106,7 +106,7 @@ def test_tree_without_history(git_repository, recorder, tmp_path):
 
 
 def test_old_commit_by_its_hash(git_repository, recorder, tmp_path):
-    """A commit that is at no head is found by its hash, and counts as verified."""
+    """A commit that is at no head is fetched by its hash, and counts as verified."""
     commit = git_repository.commit({"a": "1"})
     git_repository.commit({"a": "2"})
     fetched = fetch_source(item(git_repository, commit), tmp_path / "i", recorder.context())
@@ -115,17 +115,17 @@ def test_old_commit_by_its_hash(git_repository, recorder, tmp_path):
 
 
 def test_server_without_shallow_copies(git_repository, recorder, tmp_path, http_server):
-    """A plain web server can only give everything: then everything is taken."""
+    """A plain web server can only serve the whole history, which is then fetched."""
     commit = git_repository.commit({"a": "1"})
     git_repository.commit({"a": "2"})
     source = git_repository.served_by(http_server)
-    asked = item(git_repository, commit, source=source)
-    fetched = fetch_source(asked, tmp_path / "into", recorder.context())
+    source_item = item(git_repository, commit, source=source)
+    fetched = fetch_source(source_item, tmp_path / "into", recorder.context())
     assert (fetched.path / "a").read_text() == "1"
 
 
 def test_subdir_of_a_repository(git_repository, recorder, tmp_path):
-    """`subdir` takes only that part of the commit."""
+    """Only the `subdir` of the commit is fetched."""
     git_repository.commit({"a": "1", "recipe/b": "2"})
     fetched = fetch_source(
         item(git_repository, subdir="recipe"), tmp_path / "into", recorder.context()
@@ -134,7 +134,7 @@ def test_subdir_of_a_repository(git_repository, recorder, tmp_path):
 
 
 def test_submodules_by_option(git_repository, recorder, tmp_path):
-    """Submodules are there when asked for, and nothing of git is with them."""
+    """Submodules are fetched if requested, without any files of git."""
     inner = GitRepository(tmp_path / "repositories", "inner")
     inner.commit({"i": "1"})
     git_repository.commit({"a": "1"})
@@ -151,7 +151,7 @@ def test_submodules_by_option(git_repository, recorder, tmp_path):
 
 
 def test_missing_commit(git_repository, recorder, tmp_path):
-    """A hash that the repository does not have is an error, and leaves nothing."""
+    """A commit that the repository does not have is an error, and leaves nothing."""
     git_repository.commit({"a": "1"})
     with pytest.raises(FetchError, match="has no commit"):
         fetch_source(item(git_repository, "12" * 20), tmp_path / "into", recorder.context())
@@ -159,7 +159,7 @@ def test_missing_commit(git_repository, recorder, tmp_path):
 
 
 def test_hook_environment_is_not_inherited(git_repository, recorder, tmp_path):
-    """Run inside a git hook, envy leaves that repository alone."""
+    """Inside a git hook, envy does not touch the repository of the hook."""
     commit = git_repository.commit({"a": "1"})
     victim = GitRepository(tmp_path / "victim")
     victim.commit({"v": "1"})
@@ -176,7 +176,7 @@ def test_hook_environment_is_not_inherited(git_repository, recorder, tmp_path):
 
 
 def test_unreachable_repository_shows_no_password(git_repository, recorder, http_server):
-    """What git says when a repository cannot be had is shown, without the password."""
+    """The message of git about an unreachable repository is shown, without the password."""
     source = http_server.url_with("me", "hunter2") + "/gone.git"
     with pytest.raises(FetchError, match="git ls-remote failed") as caught:
         resolve_ref(item(git_repository, source=source), recorder.context())
@@ -189,13 +189,13 @@ def test_missing_program(git_repository, recorder):
     def run(argv, **_):
         raise ScriptFailed(command=argv[0], exit_code=127, reason="could not start")
 
-    with pytest.raises(FetchError, match="install it"):
+    with pytest.raises(FetchError, match="install git"):
         resolve_ref(item(git_repository), recorder.context(run=run))
 
 
 def test_path_of_a_repository(git_repository, recorder, tmp_path):
-    """A repository on this machine may be named by its path, relative to who names it."""
+    """A repository on this machine is named by a path, relative to the file that names it."""
     git_repository.commit({"a": "1"})
-    asked = item(git_repository, source="tool.git")
-    fetched = fetch_source(asked, tmp_path / "into", recorder.context(run=run_program))
+    source_item = item(git_repository, source="tool.git")
+    fetched = fetch_source(source_item, tmp_path / "into", recorder.context(run=run_program))
     assert names(fetched.path) == ["a"]

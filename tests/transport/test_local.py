@@ -1,4 +1,4 @@
-"""Local files and folders are copied, verified, and never half there."""
+"""Local files and folders are copied and verified, completely or not at all."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ def item(folder, source, **fields):
 
 
 def test_file_is_copied_relative_to_who_names_it(tmp_path, recorder):
-    """A relative source is looked up beside the file that names it."""
+    """A relative source is relative to the file that names it."""
     (tmp_path / "a.txt").write_text("hello")
     fetched = fetch_source(item(tmp_path, "a.txt"), tmp_path / "into", recorder.context())
     assert fetched.path == tmp_path / "into" / "a.txt"
@@ -27,7 +27,7 @@ def test_file_is_copied_relative_to_who_names_it(tmp_path, recorder):
 
 
 def test_file_uri(tmp_path, recorder):
-    """A file: URI means the same file, its escapes decoded."""
+    """A file: URI names the same file, with its escapes decoded."""
     (tmp_path / "a b.txt").write_text("hello")
     source = (tmp_path / "a b.txt").as_uri()
     fetched = fetch_source(item(tmp_path, source), tmp_path / "into", recorder.context())
@@ -48,7 +48,7 @@ def test_digests_are_verified(tmp_path, recorder):
 
 @pytest.mark.parametrize("algorithm", ["sha256", "blake3"])
 def test_wrong_digest_leaves_nothing(tmp_path, recorder, algorithm):
-    """Content that is not what was promised is an error, and not there."""
+    """Content with another digest is an error, and leaves no file."""
     (tmp_path / "a").write_text("hello")
     with pytest.raises(DigestMismatch) as caught:
         fetch_source(
@@ -59,7 +59,7 @@ def test_wrong_digest_leaves_nothing(tmp_path, recorder, algorithm):
 
 
 def test_executable_bit_is_kept_and_given(tmp_path, recorder):
-    """A program stays executable, and `executable` makes one."""
+    """A program stays executable, and `executable` makes a file executable."""
     (tmp_path / "tool").write_text("x")
     (tmp_path / "plain").write_text("x")
     (tmp_path / "tool").chmod(0o755)
@@ -71,14 +71,14 @@ def test_executable_bit_is_kept_and_given(tmp_path, recorder):
 
 
 def test_missing_file(tmp_path, recorder):
-    """A file that is not there is an error that says where it was looked for."""
+    """A missing file is an error that says where it was searched for."""
     with pytest.raises(FetchError, match="does not exist") as caught:
         fetch_source(item(tmp_path, "a"), tmp_path / "into", recorder.context())
     assert str(tmp_path) in str(caught.value)
 
 
 def test_folder_is_copied_with_its_links(tmp_path, recorder):
-    """A folder is copied whole, links as links, over what an earlier attempt left."""
+    """A folder is copied completely, links as links, in place of an earlier copy."""
     source = tmp_path / "src"
     (source / "sub").mkdir(parents=True)
     (source / "sub" / "a").write_text("1")
@@ -92,7 +92,7 @@ def test_folder_is_copied_with_its_links(tmp_path, recorder):
 
 
 def test_subdir_of_a_folder(tmp_path, recorder):
-    """`subdir` takes only that part of a folder."""
+    """Only the `subdir` of a folder is copied."""
     (tmp_path / "src" / "sub").mkdir(parents=True)
     (tmp_path / "src" / "sub" / "a").write_text("1")
     fetched = fetch_source(
@@ -102,7 +102,7 @@ def test_subdir_of_a_folder(tmp_path, recorder):
 
 
 def test_missing_subdir(tmp_path, recorder):
-    """A `subdir` that is not there is an error that lists what is."""
+    """A missing `subdir` is an error that lists the existing folders."""
     (tmp_path / "src" / "sub").mkdir(parents=True)
     with pytest.raises(FetchError, match="its folders are sub"):
         fetch_source(item(tmp_path, "src", subdir="x"), tmp_path / "into", recorder.context())
@@ -110,19 +110,19 @@ def test_missing_subdir(tmp_path, recorder):
 
 def test_folder_that_holds_its_copy(tmp_path, recorder):
     """A folder cannot be copied into itself."""
-    with pytest.raises(FetchError, match="holds the cache itself"):
+    with pytest.raises(FetchError, match="contains the cache itself"):
         fetch_source(item(tmp_path, "."), tmp_path / "into", recorder.context())
 
 
 def test_digest_of_a_folder(tmp_path, recorder):
-    """A digest on a folder is an error, since nobody would check it."""
+    """A digest of a folder is an error, since it would never be verified."""
     (tmp_path / "src").mkdir()
     with pytest.raises(FetchError, match="no digest"):
         fetch_source(item(tmp_path, "src", sha256="0" * 64), tmp_path / "i", recorder.context())
 
 
 def test_cancelled_copy_leaves_nothing(tmp_path, recorder):
-    """A copy that is cancelled half-way leaves nothing under the final name."""
+    """A cancelled copy leaves nothing under the final name."""
     (tmp_path / "a").write_bytes(b"x" * (3 << 20))
     context = recorder.context(cancelled=lambda: len(recorder.progress) > 1)
     with pytest.raises(Cancelled):
@@ -131,7 +131,7 @@ def test_cancelled_copy_leaves_nothing(tmp_path, recorder):
 
 
 def test_dest_may_name_folders(tmp_path, recorder):
-    """`dest` gives the name, also one in a folder."""
+    """`dest` gives the name, which may be in a folder."""
     (tmp_path / "a").write_text("1")
     fetched = fetch_source(
         item(tmp_path, "a", dest="patches/b"), tmp_path / "into", recorder.context()
@@ -141,7 +141,7 @@ def test_dest_may_name_folders(tmp_path, recorder):
 
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_batch_keeps_its_order(tmp_path, recorder, parallel):
-    """A batch gives back its items in order."""
+    """The results of a batch are in the order of its items."""
     for name in "abcd":
         (tmp_path / name).write_text(name)
     items = [item(tmp_path, name) for name in "dacb"]
@@ -151,7 +151,7 @@ def test_batch_keeps_its_order(tmp_path, recorder, parallel):
 
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_batch_names_all_that_failed(tmp_path, recorder, parallel):
-    """A batch fails as a whole, with the first failure in order and every other one."""
+    """A failed batch reports the first failure in order, and every other one."""
     (tmp_path / "a").write_text("1")
     items = [item(tmp_path, name) for name in ("a", "missing-1", "missing-2")]
     with pytest.raises(FetchError) as caught:
@@ -162,7 +162,7 @@ def test_batch_names_all_that_failed(tmp_path, recorder, parallel):
 
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_batch_tells_of_each_item(tmp_path, recorder, parallel):
-    """Every item is told when it starts, and when it is there; a failed one never ends."""
+    """The start and the end of each item are reported; for a failed item only the start."""
     (tmp_path / "a").write_text("1")
     items = [item(tmp_path, name) for name in ("a", "missing")]
     started, ended = [], []

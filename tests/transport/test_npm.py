@@ -1,4 +1,4 @@
-"""npm release files: found where npm would find them, verified by their integrity."""
+"""npm release files: from the registry that npm uses, verified by their integrity."""
 
 import base64
 
@@ -30,7 +30,7 @@ def no_program(argv, **_):
 
 
 def test_tarball_is_fetched_and_verified(npm_registry, fetch):
-    """One exact version is fetched and compared with its integrity."""
+    """One exact version is fetched and verified by its integrity."""
     npm_registry.add("tool", "1.2.3", TARBALL)
     fetched = fetch("npm:tool@1.2.3")
     assert fetched.path.name == "tool-1.2.3.tgz"
@@ -39,21 +39,21 @@ def test_tarball_is_fetched_and_verified(npm_registry, fetch):
 
 
 def test_progress_is_that_of_the_source(npm_registry, fetch, recorder):
-    """Progress is told of what the author wrote, not of where a registry keeps its files."""
+    """Progress names the source as written, not the URL of the registry's file."""
     npm_registry.add("tool", "1.2.3", TARBALL)
     fetch("npm:tool@1.2.3")
     assert {uri for uri, _, _ in recorder.progress} == {"npm:tool@1.2.3"}
 
 
 def test_scoped_name(npm_registry, fetch):
-    """A scoped package has its scope in the name of its file."""
+    """The file name of a scoped package contains the scope."""
     npm_registry.add("@acme/tool", "1.0.0", TARBALL)
     assert fetch("npm:@acme/tool@1.0.0").path.name == "acme-tool-1.0.0.tgz"
 
 
 @pytest.mark.parametrize("algorithm", ["sha512", "sha1"])
 def test_wrong_integrity(npm_registry, fetch, algorithm):
-    """Content that is not what the registry promises is an error."""
+    """Content with another digest than the registry lists is an error."""
     wrong = f"{algorithm}-" + base64.b64encode(b"0" * 64).decode()
     npm_registry.add("tool", "1.0.0", TARBALL, integrity=wrong)
     with pytest.raises(FetchError, match=rf"{algorithm} of .* is not what the npm registry says"):
@@ -61,39 +61,39 @@ def test_wrong_integrity(npm_registry, fetch, algorithm):
 
 
 def test_old_release_with_a_sha1_only(npm_registry, fetch):
-    """A release from before integrities is verified by its sha1."""
+    """A release without an integrity is verified by its sha1."""
     npm_registry.add("tool", "1.0.0", TARBALL, integrity="")
     assert fetch("npm:tool@1.0.0").verified
 
 
 def test_unknown_version(npm_registry, fetch):
-    """A version that is not there is an error with a near one."""
+    """An unknown version is an error that suggests a similar one."""
     npm_registry.add("tool", "1.10.0", TARBALL)
     with pytest.raises(FetchError, match=r"did you mean 1\.10\.0"):
         fetch("npm:tool@1.1.0")
 
 
 def test_unknown_package(fetch):
-    """A package that is not there is an error that names the registry."""
+    """An unknown package is an error that names the registry."""
     with pytest.raises(FetchError, match="has no package nothing"):
         fetch("npm:nothing@1.0.0")
 
 
 def test_deprecated_release_warns(npm_registry, fetch, recorder):
-    """A deprecated release is fetched, with the authors' words."""
+    """A deprecated release is fetched, with a warning in the words of its authors."""
     npm_registry.add("tool", "1.0.0", TARBALL, deprecated="use other")
     fetch("npm:tool@1.0.0")
     assert "use other" in recorder.warnings[0]
 
 
 def test_mirror_that_names_another_host(npm_registry, fetch):
-    """A mirror is asked for the tarball itself, also where it repeats another host's address."""
+    """A tarball is requested from a mirror itself, even if its URL names another host."""
     npm_registry.add("tool", "1.0.0", TARBALL, tarball="http://upstream.invalid/t.tgz")
     assert fetch("npm:tool@1.0.0").verified
 
 
 def test_tarball_on_another_host(npm_registry, http_server, fetch):
-    """Where the registry has no tarball itself, the host that it names is asked."""
+    """A tarball that the registry does not have is requested from the host in its URL."""
     with LoopbackServer() as other:
         other.routes["/t.tgz"] = Reply(TARBALL)
         npm_registry.add("tool", "1.0.0", TARBALL, tarball=f"{other.url}/t.tgz")
@@ -103,7 +103,7 @@ def test_tarball_on_another_host(npm_registry, http_server, fetch):
 
 @pytest.mark.parametrize("where", ["project", "user"])
 def test_token_from_npmrc(http_server, fetch, tmp_path, where):
-    """Registry and token are read from .npmrc, beside the manifest or the user's own."""
+    """Registry and token are read from .npmrc, beside the manifest or of the user."""
     registry = FakeNpmRegistry(http_server, token="s3cret", prefix="/npm")
     registry.add("tool", "1.0.0", TARBALL)
     home = tmp_path / "home"
@@ -128,10 +128,10 @@ def test_token_stays_with_its_registry(http_server, fetch, tmp_path):
 
 
 def test_missing_token(http_server, fetch):
-    """A registry that wants a token and gets none is an error that says so."""
+    """A registry that requires a token and gets none is an error that says so."""
     registry = FakeNpmRegistry(http_server, token="s3cret")
     registry.add("tool", "1.0.0", TARBALL)
-    with pytest.raises(FetchError, match="asks for credentials"):
+    with pytest.raises(FetchError, match="requires credentials"):
         fetch("npm:tool@1.0.0", {"npm_config_registry": registry.url})
 
 
@@ -145,14 +145,14 @@ def test_registry_of_a_scope(recorder, tmp_path):
 
 @pytest.mark.parametrize("name", ["npm_config_registry", "NPM_CONFIG_REGISTRY"])
 def test_environment_wins(recorder, tmp_path, name):
-    """The environment wins over the files."""
+    """The environment takes precedence over the files."""
     (tmp_path / ".npmrc").write_text("registry=http://file\n")
     context = recorder.context({name: "http://environment"})
     assert npm_configuration("x", tmp_path, context).registry == "http://environment/"
 
 
 def test_npm_itself_is_asked_last(recorder, tmp_path):
-    """Where nothing is configured, npm says where it would look; it is asked once."""
+    """Without a setting, npm is asked for its registry, once."""
     context = recorder.context({}, run=lambda *_, **__: (0, b"http://default/\n", b""))
     for _ in range(2):
         assert npm_configuration("x", tmp_path, context).registry == "http://default/"
@@ -166,13 +166,13 @@ def test_no_npm_at_all(recorder, tmp_path):
 
 
 def test_settings_are_never_shown(recorder, tmp_path):
-    """The text of a configuration holds no token."""
+    """The text of a configuration contains no token."""
     (tmp_path / ".npmrc").write_text("registry=http://a/\n//a/:_authToken=s3cret\n")
     assert "s3cret" not in repr(npm_configuration("x", tmp_path, recorder.context({})))
 
 
 def test_npmrc_lines():
-    """Comments are skipped, quotes dropped, variables filled in where they are set."""
+    """Comments are skipped, quotes removed, and set variables replaced by their values."""
     text = '# c\n; d\na = "1"\nb=${X}-${Y}\nnonsense\n'
     assert parse_npmrc(text, {"X": "x"}) == {"a": "1", "b": "x-${Y}"}
 

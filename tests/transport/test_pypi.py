@@ -1,4 +1,4 @@
-"""Python release files: found where pip would find them, chosen for this machine, verified."""
+"""Python release files: from the index that pip uses, chosen for this machine, verified."""
 
 import hashlib
 
@@ -35,7 +35,7 @@ def fetch(package_index, recorder, tmp_path):
 
 @pytest.mark.parametrize("form", ["json", "html"])
 def test_wheel_is_fetched_and_verified(package_index, fetch, form):
-    """A release file comes from the index's page, in either form, by its relative URL."""
+    """A release file is found by its relative URL in the index's page, in either form."""
     package_index.form = form
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
     fetched = fetch("pypi:Tool==1.0")
@@ -45,14 +45,14 @@ def test_wheel_is_fetched_and_verified(package_index, fetch, form):
 
 
 def test_progress_is_that_of_the_source(package_index, fetch, recorder):
-    """Progress is told of what the author wrote, not of where an index keeps its files."""
+    """Progress names the source as written, not the URL of the index's file."""
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
     fetch("pypi:tool==1.0")
     assert {uri for uri, _, _ in recorder.progress} == {"pypi:tool==1.0"}
 
 
 def test_file_index(package_index, fetch, tmp_path):
-    """An index may be a folder, by file:."""
+    """An index may be a folder, named by a file: URL."""
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
     page = tmp_path / "index" / "simple" / "tool" / "index.html"
     page.parent.mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_file_index(package_index, fetch, tmp_path):
 
 @pytest.mark.parametrize("form", ["json", "html"])
 def test_wrong_digest_of_the_index(package_index, fetch, form):
-    """Content that is not what the index promises is an error that blames not the recipe."""
+    """Content with another digest than the index lists is an error that names the index."""
     package_index.form = form
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL, digest="0" * 64)
     with pytest.raises(FetchError, match="not what the package index says"):
@@ -119,7 +119,7 @@ CHOICES = {
 
 @pytest.mark.parametrize("case", CHOICES)
 def test_choice_of_a_wheel(package_index, fetch, case):
-    """The wheel that needs no certain Python and is most specific for this platform is taken."""
+    """The wheel for any Python that is most specific for this platform is chosen."""
     names, expected = CHOICES[case]
     for name in names:
         package_index.add("tool", name, WHEEL)
@@ -127,7 +127,7 @@ def test_choice_of_a_wheel(package_index, fetch, case):
 
 
 def test_wheel_for_a_python(package_index, fetch):
-    """`python` takes what pip of that version would."""
+    """With `python`, the wheel is chosen that pip of that version chooses."""
     for version in ("cp311", "cp312"):
         package_index.add("tool", f"tool-1.0-{version}-{version}-{HERE}.whl", WHEEL)
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
@@ -136,14 +136,14 @@ def test_wheel_for_a_python(package_index, fetch):
 
 
 def test_python_that_is_no_version(package_index, fetch):
-    """A `python` that is no version is an error that shows the form."""
+    """A `python` that is not a version is an error that shows the form."""
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
     with pytest.raises(FetchError, match=r'write it as "3\.12"'):
         fetch("pypi:tool==1.0", python="cpython")
 
 
 def test_sdist(package_index, fetch):
-    """kind = "sdist" takes the source, a tar before a zip, whatever its spelling."""
+    """kind = "sdist" fetches the source archive, a tar before a zip, in any spelling."""
     source = make_sdist("My_Tool-1.0", {"setup.py": ""})
     package_index.add("my-tool", "my_tool-1.0-py3-none-any.whl", WHEEL)
     package_index.add("my-tool", "My_Tool-1.0.zip", WHEEL)
@@ -152,7 +152,7 @@ def test_sdist(package_index, fetch):
 
 
 def test_nothing_fits(package_index, fetch):
-    """Where no wheel fits, the error lists what there is, and what would."""
+    """If no wheel fits, the error lists the files, and how to fetch one of them."""
     package_index.add("tool", "tool-1.0-cp312-cp312-win_amd64.whl", WHEEL)
     package_index.add("tool", "tool-1.0-cp313-cp313-win_amd64.whl", WHEEL)
     with pytest.raises(FetchError, match=r"tool-1\.0-cp312-cp312-win_amd64\.whl") as caught:
@@ -161,14 +161,14 @@ def test_nothing_fits(package_index, fetch):
 
 
 def test_only_a_source(package_index, fetch):
-    """Where there is only a source, the error says how to ask for it."""
+    """If there is only a source archive, the error says how to request it."""
     package_index.add("tool", "tool-1.0.tar.gz", make_sdist("tool-1.0", {}))
     with pytest.raises(FetchError, match='kind = "sdist"'):
         fetch("pypi:tool==1.0")
 
 
 def test_unknown_version(package_index, fetch):
-    """A version that is not there is an error that lists the newest."""
+    """An unknown version is an error that lists the newest versions."""
     package_index.add("tool", "tool-1.9-py3-none-any.whl", WHEEL)
     package_index.add("tool", "tool-1.10.tar.gz", WHEEL)
     with pytest.raises(FetchError, match=r"has no version 2\.0 of tool") as caught:
@@ -177,20 +177,20 @@ def test_unknown_version(package_index, fetch):
 
 
 def test_unknown_package(fetch):
-    """A package that no index has is an error that names the index."""
+    """An unknown package is an error that names the index."""
     with pytest.raises(FetchError, match="has no package nothing"):
         fetch("pypi:nothing==1.0")
 
 
 def test_yanked_release_warns(package_index, fetch, recorder):
-    """A withdrawn file that was asked for by its version is taken, with a warning."""
+    """A withdrawn file is fetched if its exact version is requested, with a warning."""
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL, yanked="broken on Mondays")
     fetch("pypi:tool==1.0")
     assert "broken on Mondays" in recorder.warnings[0]
 
 
 def test_extra_index_is_asked_second(package_index, fetch, tmp_path):
-    """An extra index is asked for what the first does not have."""
+    """A release that the first index does not have is requested from an extra one."""
     package_index.add("tool", "tool-0.9-py3-none-any.whl", WHEEL)
     with LoopbackServer() as server:
         extra = FakePackageIndex(server)
@@ -212,7 +212,7 @@ def test_credentials_of_the_index(package_index, http_server, fetch, recorder):
 
 
 def test_page_is_read_once(package_index, http_server, recorder, tmp_path):
-    """Two files of one project need its page once."""
+    """The page of a project is requested once for two of its files."""
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
     package_index.add("tool", "tool-1.0.tar.gz", WHEEL)
     context = recorder.context({"PIP_INDEX_URL": package_index.url})
@@ -222,17 +222,17 @@ def test_page_is_read_once(package_index, http_server, recorder, tmp_path):
     assert http_server.paths().count("/simple/tool/") == 1
 
 
-def test_page_that_is_none(http_server, fetch):
-    """An answer that is no index page is an error, not a traceback."""
+def test_answer_that_is_not_an_index_page(http_server, fetch):
+    """An answer that is not an index page is an error, not a traceback."""
     kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
     http_server.routes["/simple/tool/"] = Reply(b'{"files": 3}', headers=kind)
-    with pytest.raises(FetchError, match="not what a package index should answer"):
+    with pytest.raises(FetchError, match="not a valid page of a package index"):
         fetch("pypi:tool==1.0")
 
 
 @pytest.mark.parametrize("name", ["../evil.whl", "a/b.whl", "..", ""])
 def test_names_from_the_index_stay_names(http_server, fetch, name):
-    """A file name that would leave the folder is not a file of the release."""
+    """A file whose name leads out of the folder is ignored."""
     kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
     page = f'{{"files": [{{"filename": "{name}", "url": "x", "hashes": {{}}}}]}}'
     http_server.routes["/simple/tool/"] = Reply(page.encode(), headers=kind)
@@ -253,7 +253,7 @@ def answering(outputs):
 
 
 def test_configured_index(recorder):
-    """Without the environment, pip's own configuration is used."""
+    """Without variables in the environment, pip's configuration is used."""
     run = answering(
         {
             "python3 -m pip config list": "global.index-url='http://a/simple'\n"
@@ -267,7 +267,7 @@ def test_configured_index(recorder):
 
 
 def test_default_index(recorder):
-    """Without any configuration, it is the default that pip's help names."""
+    """Without any configuration, the default in pip's help is used."""
     run = answering(
         {"pip config list": "", "pip help download": PIP_HELP.format(index="http://x/simple")}
     )
@@ -289,7 +289,7 @@ def test_no_pip_at_all(recorder):
 
 
 def test_sections_of_pip():
-    """A setting for downloads wins over the global one, pip's environment over both."""
+    """A setting for downloads overrides the global one, and pip's environment both."""
     text = ":env:.index-url='e'\ndownload.index-url='d'\nglobal.index-url='g'\ninstall.cert='i'\n"
     assert parse_pip_settings(text) == {"index-url": "e"}
     assert parse_pip_settings("\n".join(text.splitlines()[1:])) == {"index-url": "d"}

@@ -1,4 +1,4 @@
-"""Release files are laid out as their tools expect them."""
+"""Release files are unpacked into the layout that their tools expect."""
 
 import io
 import zipfile
@@ -18,7 +18,7 @@ def wheel_file(folder, files, **settings):
 
 
 def test_scripts_become_executables(tmp_path):
-    """What a wheel has in its scripts is executable in bin/, whatever mode it was packed with."""
+    """A wheel's scripts are executable in bin/, whatever mode they were packed with."""
     path = wheel_file(tmp_path, {"tool-1.data/scripts/tool": b"\x7fELF"})
     assert lay_out_wheel(path, tmp_path / "out") == 1
     assert (tmp_path / "out/bin/tool").read_bytes() == b"\x7fELF"
@@ -26,7 +26,7 @@ def test_scripts_become_executables(tmp_path):
 
 
 def test_data_goes_to_the_root(tmp_path):
-    """Data, purelib and platlib go to the root, headers to include/, the rest stays."""
+    """Data, purelib and platlib go to the root, headers to include/; other paths are kept."""
     path = wheel_file(
         tmp_path,
         {
@@ -64,14 +64,14 @@ def test_executable_bit_inside_a_package_is_kept(tmp_path):
 
 
 def test_python_scripts_get_an_interpreter(tmp_path):
-    """A script for `#!python` is for whichever python there is."""
+    """A script with `#!python` runs with any python3."""
     path = wheel_file(tmp_path, {"tool-1.data/scripts/tool": "#!python -E\nprint(1)\n"})
     lay_out_wheel(path, tmp_path / "out")
     assert (tmp_path / "out/bin/tool").read_text() == "#!/usr/bin/env python3\nprint(1)\n"
 
 
 def test_scripts_cannot_leave(tmp_path):
-    """A wheel whose scripts lead outside is refused."""
+    """A wheel with a script outside of the folder is refused."""
     path = wheel_file(tmp_path, {"tool-1.data/scripts/../../../evil": "x"})
     with pytest.raises(ArchiveError):
         lay_out_wheel(path, tmp_path / "box" / "out")

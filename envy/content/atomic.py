@@ -1,0 +1,106 @@
+"""Files and folders that appear under their name complete, or not at all.
+
+They are written under a temporary name beside the final one, and renamed. Owns the temporary names:
+each ends in `SUFFIX`, so that a cleanup recognizes what a killed process left behind.
+
+Guarantees
+  A reader finds the former content or all of the new one, never a part.
+  A failure leaves no temporary file; only a killed process does.
+  Nothing is flushed to the disk: a power failure may undo a write. What must survive one (the
+  marker of a cache entry) is flushed by its writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SUFFIX = ".new"
+_LONGEST = 100  # characters kept of a name, so that the temporary name is not too long
+
+
+def temporary_name(path: str) -> str:
+    """The temporary name for a path with one writer at a time, under a lock say."""
+    return path + SUFFIX
+
+
+def unique_name(path: str) -> str:
+    """A temporary name for a path that several processes may write at once."""
+    folder, name = os.path.split(path)
+    unique = f"{name[:_LONGEST]}.{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
+    return os.path.join(folder, unique)
+
+
+def atomic_write(
+    path: str, data: bytes, *, mode: int | None = None, sole_writer: bool = False
+) -> None:
+    """Write a whole file, in place of one that exists.
+
+    The file gets the permissions `mode`; without, those of any new file.
+
+    Raises:
+        OSError: a step failed; the former file is unchanged.
+    """
+
+    def create(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o666 if mode is None else 0o600)
+
+    with written_file(path, sole_writer=sole_writer) as new:
+        with open(new, "wb" if sole_writer else "xb", opener=create) as file:
+            file.write(data)
+        if mode is not None:
+            os.chmod(new, mode)
+
+
+@contextlib.contextmanager
+def written_file(path: str, *, sole_writer: bool = False) -> Iterator[str]:
+    """Yield a name to write a file to, which is renamed to `path` on success, else removed."""
+    new = temporary_name(path) if sole_writer else unique_name(path)
+    try:
+        yield new
+        os.replace(new, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+        raise
+
+
+@contextlib.contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Yield a path to make a file or a folder at, which becomes `target` on success.
+
+    Whatever `target` was is replaced, a folder too. There is one writer at a time.
+    """
+    with temporary_beside(target) as new:
+        yield new
+        if new.is_dir() or target.is_dir():
+            # A folder cannot be renamed over something else.
+            _remove(target)
+        new.replace(target)
+
+
+@contextlib.contextmanager
+def temporary_beside(target: Path, *, sole_writer: bool = True) -> Iterator[Path]:
+    """Yield a free path beside `target`; whatever is at that path in the end is removed."""
+    name = temporary_name(str(target)) if sole_writer else unique_name(str(target))
+    new = type(target)(name)
+    _remove(new)
+    try:
+        yield new
+    finally:
+        with contextlib.suppress(OSError):
+            _remove(new)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        import shutil
+
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,38 @@
+"""The file that a fetch creates: its path, its permissions, and whether it can be reused."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from envy.errors import FetchError
+from envy.transport.context import Fetched
+from envy.transport.digests import ExpectedDigest, Hasher
+
+_CHUNK = 1 << 20
+
+
+def target_in(into: Path, name: str) -> Path:
+    """Return the path for a name, and create its folder (`dest` may name folders)."""
+    target = into / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def make_executable(path: Path) -> None:
+    path.chmod(path.stat().st_mode | 0o111)
+
+
+def reusable(target: Path, uri: str, expected: Sequence[ExpectedDigest]) -> Fetched | None:
+    """Return the file of an earlier attempt, if it has the expected digests."""
+    if not expected or not target.is_file():
+        return None
+    hasher = Hasher(expected)
+    size = 0
+    with target.open("rb") as file:
+        while data := file.read(_CHUNK):
+            hasher.update(data)
+            size += len(data)
+    try:
+        hasher.verify(uri)
+    except FetchError:
+        return None
+    return Fetched(path=target, bytes=size, sha256=hasher.sha256, uri=uri, verified=True)
