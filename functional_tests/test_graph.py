@@ -1,7 +1,11 @@
 """`envy graph` and `envy why`: what needs what, and why a package is there at all."""
 
 import json
+import time
 import xml.etree.ElementTree as ET
+
+import networkx as nx
+import pytest
 
 TOOL = 'install = "echo tool > tool.txt"\n'
 APP = (
@@ -93,6 +97,149 @@ def test_a_failed_recipe_is_in_the_graph(project):
     run = project.envy("graph", code=1)
     assert "local.bad@r1 [failed; phase none]\nlocal.good@r1 [not installed]\n" in run.out
     assert "local.bad@r1: recipe_fetch failed" in run.err
+
+
+DIAMOND = {
+    "local.app@r1": 'dependencies = { "local.lib@r1", "local.doc@r1", "local.zlib@r1" }\n'
+    'install = "sleep 0.2; touch app"',
+    "local.doc@r1": 'dependencies = { "local.zlib@r1" }\n' + TOOL,
+    "local.lib@r1": 'dependencies = { "local.zlib@r1" }\ninstall = "sleep 0.4; touch lib"',
+    "local.zlib@r1": TOOL,
+}
+
+
+@pytest.fixture
+def diamond(project):
+    """A project with one dependency that others imply, and one package that takes long."""
+    project.packages("local.app@r1")
+    for identity, body in DIAMOND.items():
+        project.recipe(identity, body)
+    return project
+
+
+def test_graphml_is_read_by_networkx(project):
+    """A file named .graphml is enough; packages and edges keep what is known of them."""
+    example(project)
+    project.envy("sync", "lib")
+    project.envy("graph", "-o", "graph.graphml")
+    drawn = nx.read_graphml(project.root / "graph.graphml")
+    assert {row["identity"] for _, row in drawn.nodes(data=True) if row["cached"]} == {
+        "local.cmake@r1",
+        "local.lib@r1",
+    }
+    assert drawn.nodes["local.app@r1"]["state"] == "missing"
+    edge = drawn.edges["local.app@r1", "local.ninja@r1"]
+    assert (edge["kind"], edge["needed_by"], edge["use"]) == ("weak", "build", "build")
+
+
+def test_reduced_leaves_out_what_others_imply(diamond):
+    """The dependency that two longer paths imply is not shown, in any format."""
+    assert diamond.envy("graph", "--reduce").out == (
+        "local.app@r1 [not installed]\n"
+        "├── local.doc@r1 [not installed] (strong)\n"
+        "│   └── local.zlib@r1 [not installed] (strong)\n"
+        "└── local.lib@r1 [not installed] (strong)\n"
+        "    └── local.zlib@r1 [not installed] (strong)\n"
+    )
+    rows = json.loads(diamond.envy("graph", "--reduce", "--format", "json").out)["packages"]
+    full = nx.parse_graphml(diamond.envy("graph", "--format", "graphml").out)
+    expected = set(nx.transitive_reduction(nx.DiGraph(full)).edges)
+    assert {(row["key"], edge["target"]) for row in rows for edge in row["edges"]} == expected
+    assert len(full.edges) == len(expected) + 1
+
+
+def test_the_critical_path_goes_by_what_earlier_runs_took(diamond):
+    """What takes longest is marked, also when all of it is installed."""
+    diamond.envy("sync")
+    run = diamond.envy("graph", "--critical", "--format", "json")
+    assert run.err == ""
+    path = json.loads(run.out)["critical_path"]
+    assert [step["key"] for step in path["steps"]] == [
+        "local.zlib@r1",
+        "local.lib@r1",
+        "local.app@r1",
+    ]
+    assert path["steps"][1]["seconds"] >= 0.4
+    assert path["unit"] == "seconds"
+    tree = diamond.envy("graph", "--critical").out
+    assert "local.lib@r1 [cached; critical 0." in tree
+    assert "local.doc@r1 [cached] (strong)" in tree
+
+
+def test_with_nothing_remembered_phases_count_alike(diamond):
+    """One line on standard error says so, and standard output is as readable as ever."""
+    run = diamond.envy("graph", "--critical", "--reduce")
+    assert run.err == (
+        "note: no durations of these packages are remembered yet, so --critical counts every phase "
+        "alike; envy sync remembers them\n"
+    )
+    assert "\ncritical path: 3 phases through 3 packages:\n" in run.out
+    assert diamond.markers() == []
+
+
+def test_the_critical_path_of_a_query_is_that_of_what_it_names(diamond):
+    """What is not shown is not counted."""
+    out = diamond.envy("graph", "doc", "--critical").out
+    assert "critical path: 2 phases through 2 packages:" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--format", "svg", "-o", "graph.json"), "--format svg does not go with --output"),
+        (("-o", "graph.png"), "envy does not write PNG files"),
+        (("--format", "pdf"), "'pdf' is not one of 'tree', 'json', 'dot', 'mermaid', 'svg', "),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
+)
+def test_what_cannot_be_written_is_said_at_once(project, words, said):
+    """Before the manifest is read, and nothing is written."""
+    assert said in project.envy("graph", *words, code=2, trace=False).err
+    assert list(project.root.iterdir()) == []
+
+
+def test_an_unknown_query_has_the_error_of_other_commands(diamond):
+    """With the name that was probably meant."""
+    for words in ((), ("--reduce", "--critical"), ("--format", "graphml")):
+        said = diamond.envy("graph", "zlbi", *words, code=1).err
+        assert "no package answers to 'zlbi'" in said
+        assert "zlib" in said
+
+
+def test_a_cycle_is_reported_whatever_is_requested(project):
+    """The path of the cycle, and no word of the library that reduces graphs."""
+    project.packages("local.a@r1")
+    project.recipe("local.a@r1", 'dependencies = { "local.b@r1" }\n' + TOOL)
+    project.recipe("local.b@r1", 'dependencies = { "local.a@r1" }\n' + TOOL)
+    for words in ((), ("--reduce",), ("--critical",), ("--format", "graphml")):
+        run = project.envy("graph", *words, code=1)
+        assert "dependency cycle: local.a@r1 → local.b@r1 → local.a@r1" in run.err
+        assert (run.out, "networkx" in run.err) == ("", False)
+
+
+def test_a_graph_of_a_thousand_packages_is_quick(project):
+    """Twenty layers of fifty, each package needing three of each of the next two layers."""
+    layers = [[f"local.p{depth}-{number}@r1" for number in range(50)] for depth in range(20)]
+    project.packages(*layers[0])
+    for depth, layer in enumerate(layers):
+        for number, identity in enumerate(layer):
+            needed = [
+                f'"{below[(number * 7 + step) % 50]}"'
+                for below in layers[depth + 1 : depth + 3]
+                for step in range(3)
+            ]
+            project.recipe(identity, f"dependencies = {{ {', '.join(needed)} }}\n" + TOOL)
+    plain = seconds_of(project, "-o", "plain.json")
+    whole = seconds_of(project, "--reduce", "--critical", "-o", "whole.graphml")
+    assert len(nx.read_graphml(project.root / "whole.graphml")) == 1000
+    assert whole < plain + 5
+
+
+def seconds_of(project, *words):
+    """How long `envy graph` takes."""
+    started = time.monotonic()
+    project.envy("graph", *words, trace=False)
+    return time.monotonic() - started
 
 
 def test_why_tells_every_way(project):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from envy.explain.formats import status
+from envy.explain.formats import critical_total, status
 from envy.explain.layout import Item, lay_out
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 
@@ -34,6 +34,7 @@ _STYLE = """
     .weak { stroke-dasharray: 6 4 } .required { stroke-width: 2.6 }
     .shell { stroke-dasharray: 1.5 3.5 } .source { stroke: #8e44ad; stroke-dasharray: none }
 """
+_CRITICAL_STYLE = "  .critical { stroke: #c00000; stroke-width: 3.2 }\n"
 
 
 def as_svg(graph: GraphView) -> str:
@@ -86,7 +87,7 @@ class _Drawing:
                 'role="img">'
             ),
             f"  <title>{escape(title)}</title>",
-            f"  <style>{_STYLE}  </style>",
+            f"  <style>{_STYLE}{_CRITICAL_STYLE if self._graph.critical else ''}  </style>",
             (
                 '  <defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" '
                 'markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">'
@@ -98,7 +99,7 @@ class _Drawing:
             lines += self._edge(package, edge)
         for package in self._graph.packages.values():
             lines += self._package(package)
-        lines += _legend(height)
+        lines += _legend(height, self._graph)
         return "\n".join([*lines, "</svg>"]) + "\n"
 
     def _place(
@@ -128,7 +129,7 @@ class _Drawing:
             ]
             if labels:
                 x += 2 * _BEND + 20 + min(max(labels), _WIDEST) * _SMALL_LETTER
-            width = max(_width(self._graph.packages[key]) for key in keys)
+            width = max(_width(self._graph, self._graph.packages[key]) for key in keys)
             for item in column:
                 self._passes[item] = (x, x + width)
                 if not item[1]:
@@ -169,6 +170,8 @@ class _Drawing:
         port = self._ports_in[package.key, edge]
         steps.append(_curve(x, y, end.x, port))
         kind = "source" if edge.of_source else edge.kind
+        if self._graph.is_critical(package, edge):
+            kind += " critical"
         words = f"{package.key} → {edge.target}: {edge.label} ({edge.origin})"
         lines = [
             (
@@ -184,14 +187,16 @@ class _Drawing:
         return lines
 
     def _package(self, package: PackageView) -> list[str]:
-        box = self._boxes[package.key]
+        box, graph = self._boxes[package.key], self._graph
         classes = f"box {package.state.name.lower()}"
-        if package.key in self._graph.roots:
+        if package.key in graph.roots:
             classes += " root"
-        told = "\n".join(filter(None, [package.key, status(package), package.reason]))
+        if graph.is_critical(package):
+            classes += " critical"
+        told = "\n".join(filter(None, [package.key, status(graph, package), package.reason]))
         top, left = box.y - box.height / 2, box.x + 10
         size = f'width="{box.width:.1f}" height="{box.height:.1f}"'
-        name, below = escape(_cut(package.key)), escape(_cut(status(package)))
+        name, below = escape(_cut(package.key)), escape(_cut(status(graph, package)))
         return [
             f"  <g id={quoteattr(package.key)}><title>{escape(told)}</title>",
             f'    <rect class="{classes}" x="{box.x:.1f}" y="{top:.1f}" {size}/>',
@@ -208,7 +213,7 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
     return f"{curve} L{to_x:.1f} {to_y:.1f}"
 
 
-def _legend(y: float) -> list[str]:
+def _legend(y: float, graph: GraphView) -> list[str]:
     """What boxes and lines mean."""
     lines = []
     x = _MARGIN
@@ -229,12 +234,14 @@ def _legend(y: float) -> list[str]:
         ]
         x += 56 + len(kind) * _SMALL_LETTER
     text = "an arrow points from a package to what it needs; a thick frame was asked for"
+    if graph.critical:
+        text += f"; red is the {critical_total(graph.critical)}"
     return [*lines, f'  <text class="small" x="{_MARGIN}" y="{y + 58:.1f}">{text}</text>']
 
 
-def _width(package: PackageView) -> float:
+def _width(graph: GraphView, package: PackageView) -> float:
     letters = len(_cut(package.key)) * _LETTER
-    return max(letters, len(_cut(status(package))) * _SMALL_LETTER, 90.0) + 20
+    return max(letters, len(_cut(status(graph, package))) * _SMALL_LETTER, 90.0) + 20
 
 
 def _cut(text: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from envy.console.text import format_seconds
 from envy.declarations.spec import CustomSource, DependencyUse
 from envy.engine.engine import is_left_out
 from envy.errors import DependencyFailed
@@ -88,6 +89,35 @@ class PackageView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CriticalPath:
+    """The chain of packages that would take longest if nothing were installed yet.
+
+    Amounts are seconds if `is_measured`, and otherwise numbers of phases.
+    """
+
+    amounts: Mapping[str, float]  # by key, dependencies first: what each package adds to the total
+    edges: frozenset[tuple[str, EdgeView]]  # with the key of the package that has the edge
+    is_measured: bool
+
+    @property
+    def total(self) -> float:
+        """The length of the whole path."""
+        return sum(self.amounts.values())
+
+    @property
+    def unit(self) -> str:
+        """What the amounts count."""
+        return "seconds" if self.is_measured else "phases"
+
+    def text(self, amount: float) -> str:
+        """An amount for a reader: `12.4s`, or `3 phases`."""
+        if self.is_measured:
+            return format_seconds(amount)
+        phases = round(amount)
+        return f"{phases} phase{'' if phases == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GraphView:
     """Packages by key, in key order, from the roots that were asked for."""
 
@@ -95,12 +125,21 @@ class GraphView:
     manifest: str
     roots: tuple[str, ...]
     packages: Mapping[str, PackageView]
+    critical: CriticalPath | None = None
 
     def edges(self) -> Iterator[tuple[PackageView, EdgeView]]:
         """Every edge with the package that has it."""
         for package in self.packages.values():
             for edge in package.edges:
                 yield package, edge
+
+    def is_critical(self, package: PackageView, edge: EdgeView | None = None) -> bool:
+        """Whether the package, or its edge, lies on the critical path."""
+        if self.critical is None:
+            return False
+        if edge is not None:
+            return (package.key, edge) in self.critical.edges
+        return package.key in self.critical.amounts
 
 
 def view_graph(engine: Engine, roots: Iterable[RecipeKey], *, manifest: str) -> GraphView:
