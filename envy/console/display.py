@@ -28,14 +28,14 @@ _PHASE_CELLS = max(len(phase.label) for phase in RecipePhase)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class StyledText:
     """A piece of a line; `style` is "", or a word of `STYLES`."""
 
     text: str
     style: str = ""
 
 
-Line = tuple[Span, ...]
+Line = tuple[StyledText, ...]
 STYLES = ("name", "phase", "time", "bar", "faint", "warning", "failure")
 
 
@@ -154,7 +154,7 @@ def render(state: DisplayState, now: float, width: int, *, rows: int = 12) -> li
     )
     lines += [_activity_line(activity, now, key_cells) for activity in shown[:rows]]
     if len(shown) > rows:
-        lines.append((Span(f"  … and {len(shown) - rows} more", "faint"),))
+        lines.append((StyledText(f"  … and {len(shown) - rows} more", "faint"),))
     return [_clip_line(line, width) for line in lines]
 
 
@@ -166,51 +166,51 @@ def _count_line(state: DisplayState, now: float) -> Line:
     if state.aborted:
         parts.append((f"{state.aborted} not built", "warning"))
     parts.append((format_clock(now - (now if state.started is None else state.started)), "time"))
-    spans: list[Span] = []
+    spans: list[StyledText] = []
     for text, style in parts:
-        spans += [Span(" · ", "faint")] if spans else []
-        spans.append(Span(text, style))
+        spans += [StyledText(" · ", "faint")] if spans else []
+        spans.append(StyledText(text, style))
     return tuple(spans)
 
 
 def _activity_line(activity: Activity, now: float, key_cells: int) -> Line:
     return (
-        Span("  "),
-        Span(pad(safe_line(activity.key), key_cells), "name"),
-        Span("  "),
-        Span(pad(activity.phase.label, _PHASE_CELLS), "phase"),
-        Span(format_clock(now - activity.started).rjust(7), "time"),
-        Span("  "),
+        StyledText("  "),
+        StyledText(pad(safe_line(activity.key), key_cells), "name"),
+        StyledText("  "),
+        StyledText(pad(activity.phase.label, _PHASE_CELLS), "phase"),
+        StyledText(format_clock(now - activity.started).rjust(7), "time"),
+        StyledText("  "),
         *_news(activity),
     )
 
 
 def _news(activity: Activity) -> Line:
     if not activity.downloads:
-        return (Span(safe_line(activity.detail), "faint"),)
+        return (StyledText(safe_line(activity.detail), "faint"),)
     done = sum(count for count, _ in activity.downloads.values())
     totals = [total for _, total in activity.downloads.values()]
     url = safe_line(next(reversed(activity.downloads)))
     if not all(totals):
-        return (Span(format_size(done), "bar"), Span("  "), Span(url, "faint"))
+        return (StyledText(format_size(done), "bar"), StyledText("  "), StyledText(url, "faint"))
     total = sum(totals)
     full = min(_BAR_CELLS, _BAR_CELLS * done // total)
     return (
-        Span("━" * full, "bar"),
-        Span("╌" * (_BAR_CELLS - full), "faint"),
-        Span(f" {format_size(done)} of {format_size(total)}", "bar"),
-        Span("  "),
-        Span(url, "faint"),
+        StyledText("━" * full, "bar"),
+        StyledText("╌" * (_BAR_CELLS - full), "faint"),
+        StyledText(f" {format_size(done)} of {format_size(total)}", "bar"),
+        StyledText("  "),
+        StyledText(url, "faint"),
     )
 
 
 def _clip_line(line: Line, width: int) -> Line:
-    spans: list[Span] = []
+    spans: list[StyledText] = []
     left = width
     for span in line:
         text = clip(span.text, left)
         if text:
-            spans.append(Span(text, span.style))
+            spans.append(StyledText(text, span.style))
         if text != span.text:
             break
         left -= cell_width(text)

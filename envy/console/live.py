@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TextIO
 
-from envy.console.display import DisplayState, Line, Span, line_text, render
+from envy.console.display import DisplayState, Line, StyledText, line_text, render
 from envy.console.narration import Narrator, Remark
 from envy.console.plain import write_remark
 from envy.console.text import Streams
@@ -134,7 +134,7 @@ class LiveConsole:
         """Take note; the drawing thread shows it at its next turn."""
         with self._state_lock:
             self._state.apply(stamped)
-            remarks = self._narrator.tell(stamped)
+            remarks = self._narrator.remarks_for(stamped)
             self._pending += [remark for remark in remarks if remark.importance >= self._least]
             if self._thread is None and (self._pending or isinstance(stamped.event, PhaseStart)):
                 self._thread = threading.Thread(target=self._draw, name="display", daemon=True)
@@ -187,5 +187,5 @@ class LiveConsole:
             if remark.importance is Importance.RESULT and not shares_terminal:
                 write_remark(self._streams, remark)
             else:
-                above.append((Span(remark.text),))
+                above.append((StyledText(remark.text),))
         screen.show(above, region)

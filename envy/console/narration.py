@@ -35,11 +35,11 @@ class Narrator:
     def __init__(self) -> None:
         self._began: dict[str, float] = {}
         # What goes on and nobody has heard of, with its line; oldest first.
-        self._unsaid: dict[str, tuple[float, str]] = {}
+        self._unreported: dict[str, tuple[float, str]] = {}
         self._hits: set[str] = set()
         self._misses: set[str] = set()
         self._announced: set[tuple[str, str]] = set()
-        self._tellers: dict[type[Event], Callable[[Any, float], list[Remark]]] = {
+        self._handlers: dict[type[Event], Callable[[Any, float], list[Remark]]] = {
             events.PhaseStart: self._phase_start,
             events.PhaseFailure: self._phase_failure,
             events.PhaseSilent: self._phase_silent,
@@ -60,23 +60,23 @@ class Narrator:
     @property
     def heard(self) -> frozenset[type[Event]]:
         """The events that are worth saying anything."""
-        return frozenset(self._tellers)
+        return frozenset(self._handlers)
 
-    def tell(self, stamped: Stamped) -> list[Remark]:
+    def remarks_for(self, stamped: Stamped) -> list[Remark]:
         """What one event is worth saying."""
-        teller = self._tellers.get(type(stamped.event))
-        return teller(stamped.event, stamped.ts) if teller else []
+        handler = self._handlers.get(type(stamped.event))
+        return handler(stamped.event, stamped.ts) if handler else []
 
     def next_due(self) -> float | None:
         """When the next recipe will have been at work for long; None if none is."""
-        oldest = next(iter(self._unsaid.values()), None)
+        oldest = next(iter(self._unreported.values()), None)
         return None if oldest is None else oldest[0] + LASTING_SECONDS
 
     def lasting(self, now: float) -> list[Remark]:
         """What has been going on for long, each once."""
         remarks = []
         while (due := self.next_due()) is not None and due <= now:
-            _, text = self._unsaid.pop(next(iter(self._unsaid)))
+            _, text = self._unreported.pop(next(iter(self._unreported)))
             remarks.append(_remark(Importance.STEP, text))
         return remarks
 
@@ -94,7 +94,7 @@ class Narrator:
 
     def _begin(self, what: str, ts: float, text: str) -> list[Remark]:
         """Something has begun, which is a detail until it lasts."""
-        self._unsaid[what] = (ts, text)
+        self._unreported[what] = (ts, text)
         return [_remark(Importance.DETAIL, text)]
 
     def _lock_blocked(self, event: events.LockBlocked, ts: float) -> list[Remark]:
@@ -102,12 +102,12 @@ class Narrator:
         return self._begin(event.lock_path, ts, text)
 
     def _lock_acquired(self, event: events.LockAcquired, _ts: float) -> list[Remark]:
-        self._unsaid.pop(event.lock_path, None)
+        self._unreported.pop(event.lock_path, None)
         return []
 
     def _took(self, key: str, now: float) -> str:
         """The time since a recipe's work began, which has ended now; "" if it had not begun."""
-        self._unsaid.pop(key, None)
+        self._unreported.pop(key, None)
         began = self._began.pop(key, None)
         return "" if began is None else f" ({format_seconds(now - began)})"
 

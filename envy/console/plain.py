@@ -45,14 +45,14 @@ class PlainConsole:
         self._changed = threading.Condition(self._lock)
         self._suspended = False
         self._closed = False
-        self._held: list[Remark] = []
+        self._pending: list[Remark] = []
         self._thread: threading.Thread | None = None
-        self._watches_nothing = False  # the thread waits until there is something
+        self._sleeps_until_notified = False  # the thread waits until there is something
 
     def on_event(self, stamped: Stamped) -> None:
         """Write what the event is worth."""
         with self._lock:
-            remarks = self._narrator.tell(stamped)
+            remarks = self._narrator.remarks_for(stamped)
             if not remarks:
                 return
             self._take(remarks)
@@ -64,7 +64,7 @@ class PlainConsole:
         with self._changed:
             self._closed = True
             self._changed.notify()
-            self._write_held()
+            self._write_pending()
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
@@ -76,38 +76,38 @@ class PlainConsole:
         finally:
             with self._changed:
                 self._suspended = False
-                self._write_held()
+                self._write_pending()
 
     def _take(self, remarks: list[Remark]) -> None:
-        self._held += [remark for remark in remarks if remark.importance >= self._verbosity]
-        if self._held and not self._suspended:
-            self._write_held()
+        self._pending += [remark for remark in remarks if remark.importance >= self._verbosity]
+        if self._pending and not self._suspended:
+            self._write_pending()
 
     def _watch(self) -> None:
         """See that what has just begun is told when it lasts; the verbose have heard of it."""
         if self._verbosity is not Verbosity.NORMAL:
             return
         if self._thread is None:
-            self._thread = threading.Thread(target=self._tell_lasting, daemon=True)
+            self._thread = threading.Thread(target=self._write_lasting, daemon=True)
             self._thread.start()
-        elif self._watches_nothing:
+        elif self._sleeps_until_notified:
             # Otherwise it wakes for what began earlier, and looks then.
             self._changed.notify()
 
-    def _tell_lasting(self) -> None:
+    def _write_lasting(self) -> None:
         with self._changed:
             while not self._closed:
                 due = self._narrator.next_due()
                 patience = None if due is None else due - self._clock()
                 if patience is None or patience > 0:
-                    self._watches_nothing = patience is None
+                    self._sleeps_until_notified = patience is None
                     self._changed.wait(patience)
                 else:
                     self._take(self._narrator.lasting(self._clock()))
 
-    def _write_held(self) -> None:
-        held, self._held = self._held, []
-        for remark in held:
+    def _write_pending(self) -> None:
+        pending, self._pending = self._pending, []
+        for remark in pending:
             write_remark(self._streams, remark)
 
 

@@ -71,19 +71,19 @@ class Profile:
 
 @dataclass(slots=True)
 class _Row:
-    """A phase of a recipe; `away` is what it waited for locks."""
+    """A phase of a recipe; `lock_seconds` is what it waited for locks."""
 
     key: str
     phase: RecipePhase
     start: float
     end: float
-    away: float
+    lock_seconds: float
     ready: float = 0.0  # how long the longest chain is that ends with it
     before: "_Row | None" = None  # what comes before it in that chain
 
     @property
     def seconds(self) -> float:
-        return max(0.0, self.end - self.start - self.away)
+        return max(0.0, self.end - self.start - self.lock_seconds)
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class _Collected:
     rows: list[_Row] = field(default_factory=list)
     busy: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     waits: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    away: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    lock_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     needs: dict[str, dict[str, RecipePhase]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -130,11 +130,11 @@ class Profiler:
         rows = self._found.rows
         figures = {phase: PhaseFigures() for phase in sorted({row.phase for row in rows})}
         for row in rows:
-            one = figures[row.phase]
-            one.count += 1
-            one.seconds += row.seconds
-            if row.seconds >= one.longest:
-                one.longest, one.longest_key = row.seconds, row.key
+            figure = figures[row.phase]
+            figure.count += 1
+            figure.seconds += row.seconds
+            if row.seconds >= figure.longest:
+                figure.longest, figure.longest_key = row.seconds, row.key
         idle = _share_wall(rows, figures, self._began, ended)
         return Profile(
             wall=ended - self._began,
@@ -149,14 +149,16 @@ class Profiler:
     def _take(self, span: Span) -> None:
         found = self._found
         if span.kind == PHASE:
-            away = found.away.pop(span.key, 0.0)
-            found.rows.append(_Row(span.key, _PHASES[span.name], span.start, span.end, away))
+            lock_seconds = found.lock_seconds.pop(span.key, 0.0)
+            found.rows.append(
+                _Row(span.key, _PHASES[span.name], span.start, span.end, lock_seconds)
+            )
         elif span.kind == SLOT:
             found.busy[span.name] += span.seconds
         elif span.kind in {GATE, LOCK, QUEUE}:
             found.waits[span.kind] += span.seconds
             if span.kind == LOCK:
-                found.away[span.key] += span.seconds
+                found.lock_seconds[span.key] += span.seconds
 
 
 _RECIPE_FETCH = RecipePhase.RECIPE_FETCH
@@ -169,16 +171,16 @@ def _share_wall(
     changes = sorted(
         [(row.start, 1, row.phase) for row in rows] + [(row.end, -1, row.phase) for row in rows]
     )
-    going_on: dict[RecipePhase, int] = defaultdict(int)
+    running: dict[RecipePhase, int] = defaultdict(int)
     count, before, idle = 0, began, 0.0
     for moment, change, phase in changes:
         passed = moment - before
         if count and passed:
-            for one, number in going_on.items():
-                figures[one].wall += passed * number / count
+            for current, number in running.items():
+                figures[current].wall += passed * number / count
         elif passed:
             idle += passed
-        going_on[phase] += change
+        running[phase] += change
         count += change
         before = moment
     return idle + max(0.0, ended - before)

@@ -31,12 +31,12 @@ _MERMAID_CRITICAL = "stroke:#c00000,stroke-width:3px"
 
 
 def as_tree(graph: GraphView) -> str:
-    """Each root with what it needs below it; what stands there already is not told twice."""
+    """Each root with what it needs below it; what stands there already is not seen twice."""
     lines: list[str] = []
-    told: set[str] = set()
+    seen: set[str] = set()
     for root in graph.roots:
-        lines.append(_tree_line(graph, graph.packages[root], "", told))
-        lines += _branches(graph, root, told)
+        lines.append(_tree_line(graph, graph.packages[root], "", seen))
+        lines += _branches(graph, root, seen)
     if not lines:
         return "(no packages)\n"
     return "\n".join([*lines, *_critical_lines(graph)]) + "\n"
@@ -61,11 +61,11 @@ def critical_total(path: CriticalPath) -> str:
     return f"critical path: {path.text(path.total)} through {packages}"
 
 
-def _branches(graph: GraphView, root: str, told: set[str]) -> Iterator[str]:
+def _branches(graph: GraphView, root: str, seen: set[str]) -> Iterator[str]:
     """The lines below a root; a loop, since a graph may be thousands deep."""
-    if root in told:
+    if root in seen:
         return
-    told.add(root)
+    seen.add(root)
     stack = [("", iter(_with_last(graph.packages[root].edges)))]
     while stack:
         indent, rest = stack[-1]
@@ -76,9 +76,9 @@ def _branches(graph: GraphView, root: str, told: set[str]) -> Iterator[str]:
         edge, is_last = following
         package = graph.packages[edge.target]
         branch = "└── " if is_last else "├── "
-        yield indent + branch + _tree_line(graph, package, f" ({edge.label})", told)
-        if package.edges and edge.target not in told:
-            told.add(edge.target)
+        yield indent + branch + _tree_line(graph, package, f" ({edge.label})", seen)
+        if package.edges and edge.target not in seen:
+            seen.add(edge.target)
             deeper = indent + ("    " if is_last else "│   ")
             stack.append((deeper, iter(_with_last(package.edges))))
 
@@ -87,13 +87,13 @@ def _with_last(edges: tuple[EdgeView, ...]) -> list[tuple[EdgeView, bool]]:
     return [(edge, position == len(edges) - 1) for position, edge in enumerate(edges)]
 
 
-def _tree_line(graph: GraphView, package: PackageView, suffix: str, told: set[str]) -> str:
-    repeated = " (see above)" if package.key in told and package.edges else ""
+def _tree_line(graph: GraphView, package: PackageView, suffix: str, seen: set[str]) -> str:
+    repeated = " (see above)" if package.key in seen and package.edges else ""
     return f"{package.key} [{status(graph, package)}]{suffix}{repeated}"
 
 
 def status(graph: GraphView, package: PackageView) -> str:
-    """What is told of a package in a picture: how it stands, how far it has come, its names."""
+    """What is seen of a package in a picture: how it stands, how far it has come, its names."""
     words = [package.state.value]
     if graph.critical and graph.is_critical(package):
         words.append(f"critical {graph.critical.text(graph.critical.amounts[package.key])}")

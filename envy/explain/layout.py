@@ -24,7 +24,7 @@ Neighbours = defaultdict[Item, list[Item]]
 
 @dataclass(slots=True)
 class Layout:
-    """Columns, the centre of each item in its column, and the way of each edge."""
+    """Columns, the centre of each item in its column, and the route of each edge."""
 
     columns: list[list[Item]] = field(default_factory=list)
     ranks: dict[Item, float] = field(default_factory=dict)
@@ -43,21 +43,21 @@ def lay_out(
     for column in layout.columns:
         layout.ranks.update({item: float(position) for position, item in enumerate(column)})
     for _ in range(SWEEPS):
-        _order(layout.columns[1:], layout, neighbours[0])
-        _order(layout.columns[-2::-1], layout, neighbours[1])
+        _sort_columns(layout.columns[1:], layout, neighbours[0])
+        _sort_columns(layout.columns[-2::-1], layout, neighbours[1])
     sizes = {
         item: gap / 2 if item[1] else heights[item[0]] for col in layout.columns for item in col
     }
     for column in layout.columns:
-        layout.centres.update(_placed(column, dict.fromkeys(column, 0.0), sizes, gap))
+        layout.centres.update(_stacked(column, dict.fromkeys(column, 0.0), sizes, gap))
     for _ in range(SWEEPS):
         for part, side in ((layout.columns[1:], 0), (layout.columns[-2::-1], 1)):
             for column in part:
-                wished = {
+                desired = {
                     item: _mean(layout.centres, neighbours[side][item], layout.centres[item])
                     for item in column
                 }
-                layout.centres.update(_placed(column, wished, sizes, gap))
+                layout.centres.update(_stacked(column, desired, sizes, gap))
     return layout
 
 
@@ -84,23 +84,23 @@ def _with_waypoints(
     for node in sorted(edges):
         for target in sorted(set(edges[node])):
             between = range(column_of[node] + 1, column_of[target])
-            way: list[Item] = [(node, target, c) for c in between if spans <= MOST_WAYPOINTS]
-            for item, column in zip(way, between, strict=False):
+            route: list[Item] = [(node, target, c) for c in between if spans <= MOST_WAYPOINTS]
+            for item, column in zip(route, between, strict=False):
                 layout.columns[column].append(item)
-            layout.waypoints[node, target] = way
-            stops: list[Item] = [(node, "", 0), *way, (target, "", 0)]
+            layout.waypoints[node, target] = route
+            stops: list[Item] = [(node, "", 0), *route, (target, "", 0)]
             for here, there in itertools.pairwise(stops):
                 right[here].append(there)
                 left[there].append(here)
     return left, right
 
 
-def _order(columns: Sequence[list[Item]], layout: Layout, neighbours: Neighbours) -> None:
+def _sort_columns(columns: Sequence[list[Item]], layout: Layout, neighbours: Neighbours) -> None:
     """Sort each column by where its neighbours on one side are, one column after another."""
     for column in columns:
         own = {item: position for position, item in enumerate(column)}
-        wished = {item: _mean(layout.ranks, neighbours[item], own[item]) for item in column}
-        column.sort(key=lambda item: (wished[item], own[item]))
+        desired = {item: _mean(layout.ranks, neighbours[item], own[item]) for item in column}
+        column.sort(key=lambda item: (desired[item], own[item]))
         layout.ranks.update({item: float(position) for position, item in enumerate(column)})
 
 
@@ -108,10 +108,10 @@ def _mean(values: Mapping[Item, float], items: Sequence[Item], default: float) -
     return sum(values[item] for item in items) / len(items) if items else default
 
 
-def _placed(
-    column: Sequence[Item], wished: Mapping[Item, float], sizes: Mapping[Item, float], gap: float
+def _stacked(
+    column: Sequence[Item], desired: Mapping[Item, float], sizes: Mapping[Item, float], gap: float
 ) -> dict[Item, float]:
-    """Centres as near as can be to those wished for, in order and without overlap.
+    """Centres as near as can be to those desired for, in order and without overlap.
 
     Least squares under an order, by pooling adjacent violators: exact, in one pass.
     """
@@ -122,7 +122,7 @@ def _placed(
         if position:
             offset += (sizes[column[position - 1]] + sizes[item]) / 2 + gap
         offsets.append(offset)
-        blocks.append([wished[item] - offset, 1])
+        blocks.append([desired[item] - offset, 1])
         while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] > blocks[-1][0] * blocks[-2][1]:
             total, count = blocks.pop()
             blocks[-1][0] += total

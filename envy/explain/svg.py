@@ -68,8 +68,10 @@ class _Drawing:
             key: tuple(dict.fromkeys(edge.target for edge in package.edges))
             for key, package in graph.packages.items()
         }
-        self._crowds = {key: len(rows) for key, rows in incoming.items()}
-        self._passes: dict[Item, tuple[float, float]] = {}  # from where to where a column goes
+        self._incoming_counts = {key: len(rows) for key, rows in incoming.items()}
+        self._column_sides: dict[
+            Item, tuple[float, float]
+        ] = {}  # from where to where a column goes
         self._layout = lay_out(targets, heights=heights, gap=_GAP)
         self._boxes = self._place(heights, incoming)
         self._ports_in = self._ports(incoming)
@@ -131,7 +133,7 @@ class _Drawing:
                 x += 2 * _BEND + 20 + min(max(labels), _WIDEST) * _SMALL_LETTER
             width = max(_width(self._graph, self._graph.packages[key]) for key in keys)
             for item in column:
-                self._passes[item] = (x, x + width)
+                self._column_sides[item] = (x, x + width)
                 if not item[1]:
                     y = layout.centres[item] + shift
                     boxes[item[0]] = _Box(x, y, width, heights[item[0]])
@@ -155,15 +157,15 @@ class _Drawing:
         return ports
 
     def _comes_from(self, package: PackageView, edge: EdgeView) -> float:
-        way = self._layout.waypoints[package.key, edge.target]
-        return self._layout.centres[way[-1]] if way else self._boxes[package.key].y
+        route = self._layout.waypoints[package.key, edge.target]
+        return self._layout.centres[route[-1]] if route else self._boxes[package.key].y
 
     def _edge(self, package: PackageView, edge: EdgeView) -> list[str]:
         start, end = self._boxes[package.key], self._boxes[edge.target]
         x, y = start.x + start.width, start.y
         steps = [f"M{x:.1f} {y:.1f}"]
         for item in self._layout.waypoints[package.key, edge.target]:
-            left, right = self._passes[item]
+            left, right = self._column_sides[item]
             centre = self._layout.centres[item]
             steps += [_curve(x, y, left, centre), f"L{right:.1f} {centre:.1f}"]
             x, y = right, centre
@@ -179,7 +181,7 @@ class _Drawing:
                 f"<title>{escape(words)}</title></path>"
             )
         ]
-        if self._crowds[edge.target] <= _MOST_LABELS:
+        if self._incoming_counts[edge.target] <= _MOST_LABELS:
             lines.append(
                 f'  <text class="small" x="{end.x - 11:.1f}" y="{port - 3:.1f}" '
                 f'text-anchor="end">{escape(_cut(edge.label))}</text>'
@@ -193,12 +195,12 @@ class _Drawing:
             classes += " root"
         if graph.is_critical(package):
             classes += " critical"
-        told = "\n".join(filter(None, [package.key, status(graph, package), package.reason]))
+        tooltip = "\n".join(filter(None, [package.key, status(graph, package), package.reason]))
         top, left = box.y - box.height / 2, box.x + 10
         size = f'width="{box.width:.1f}" height="{box.height:.1f}"'
         name, below = escape(_cut(package.key)), escape(_cut(status(graph, package)))
         return [
-            f"  <g id={quoteattr(package.key)}><title>{escape(told)}</title>",
+            f"  <g id={quoteattr(package.key)}><title>{escape(tooltip)}</title>",
             f'    <rect class="{classes}" x="{box.x:.1f}" y="{top:.1f}" {size}/>',
             f'    <text x="{left:.1f}" y="{box.y - 3:.1f}">{name}</text>',
             f'    <text class="small" x="{left:.1f}" y="{box.y + 13:.1f}">{below}</text>',

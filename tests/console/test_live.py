@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from envy import events
-from envy.console.display import Span, line_text
+from envy.console.display import StyledText, line_text
 from envy.console.live import LiveConsole, RichScreen
 from envy.phase import RecipePhase
 
@@ -172,7 +172,9 @@ def test_rich_draws_a_region_and_removes_it():
     """On a terminal, lines stay above a region that is gone at the end."""
     terminal = TerminalStream()
     screen = RichScreen(terminal)
-    screen.show([(Span("kept"),)], [(Span("1 at work", "name"),), (Span("[x] a.b@r1"),)])
+    screen.show(
+        [(StyledText("kept"),)], [(StyledText("1 at work", "name"),), (StyledText("[x] a.b@r1"),)]
+    )
     screen.close()
     text = terminal.getvalue()
     assert text.index("kept") < text.index("1 at work")

@@ -16,7 +16,9 @@ def narrator():
 @pytest.fixture
 def tell(narrator, stamp):
     def told(event, ts=None):
-        return [(remark.importance, remark.text) for remark in narrator.tell(stamp(event, ts))]
+        return [
+            (remark.importance, remark.text) for remark in narrator.remarks_for(stamp(event, ts))
+        ]
 
     return told
 
