@@ -77,7 +77,7 @@ def test_what_a_user_managed_package_says(project):
         'products = function(ctx) return { cc = "/usr/bin/cc" } end',
     )
     said = project.envy("product", "cc", code=1).err
-    assert "local.cc@r1 would say more once installed" in said
+    assert "local.cc@r1 may provide more once installed" in said
     assert not check.exists()
     project.envy("sync", "--yes")
     assert project.envy("product", "cc").out == "/usr/bin/cc\n"

@@ -41,7 +41,7 @@ _SUFFIXES = {
 _FORMATS_OF_OTHERS = {".eps", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".ps", ".webp"}
 
 
-@envy_command(short_help="Show what needs what, as text or as a picture.")
+@envy_command(short_help="Show the dependency graph, as text or as a picture.")
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option(
     "--format",
@@ -52,7 +52,9 @@ _FORMATS_OF_OTHERS = {".eps", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".ps", ".
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE.")
 @click.option("--reduce", is_flag=True, help="Leave out dependencies that longer paths imply.")
 @click.option("--critical", is_flag=True, help="Mark the path that takes longest to install.")
-@click.option("--no-install", is_flag=True, help="Install nothing, not even for custom sources.")
+@click.option(
+    "--no-install", is_flag=True, help="Install nothing, not even tools of custom sources."
+)
 def command(
     settings: Settings,
     queries: tuple[str, ...],
@@ -63,18 +65,18 @@ def command(
     critical: bool,
     no_install: bool,
 ) -> int:
-    r"""Show the packages of the manifest, or those that QUERY names, with all that they need.
+    r"""Show the packages of the manifest, or those that match QUERY, with their dependencies.
 
-    Each package is shown with its state and its last completed phase, and each dependency with its
-    kind (strong, weak, required, source or shell), the phase that needs it, and its use. svg needs
-    no Graphviz; graphml is for networkx, Gephi, yEd and Cytoscape.
+    Each package is shown with its state and its last completed phase; each dependency with its kind
+    (strong, weak, required, source or shell), the phase that needs it, and its use. svg needs no
+    Graphviz; graphml is for networkx, Gephi, yEd and Cytoscape.
 
     --critical finds the longest path through the graph, as if nothing were installed, from the
     durations that earlier runs in this project remembered. --reduce keeps the fewest dependencies
     that still connect the same packages, and those on the critical path.
 
-    Where the recipe of a package comes from a custom source, the tools that fetch it are installed
-    first; with --no-install they are not, and what is behind stays unknown.
+    If a recipe comes from a custom source, the tools that fetch it are installed first. With
+    --no-install they are not, and the packages behind that source stay unknown.
 
     \b
     Examples:

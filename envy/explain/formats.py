@@ -31,7 +31,7 @@ _MERMAID_CRITICAL = "stroke:#c00000,stroke-width:3px"
 
 
 def as_tree(graph: GraphView) -> str:
-    """Each root with what it needs below it; what stands there already is not seen twice."""
+    """Return each root with its dependencies below it; a repeated package is not expanded."""
     lines: list[str] = []
     seen: set[str] = set()
     for root in graph.roots:
@@ -43,7 +43,7 @@ def as_tree(graph: GraphView) -> str:
 
 
 def _critical_lines(graph: GraphView) -> Iterator[str]:
-    """The critical path as a table, below a line with its total."""
+    """Yield the critical path as a table, below a line with its total."""
     path = graph.critical
     if path is None:
         return
@@ -55,14 +55,14 @@ def _critical_lines(graph: GraphView) -> Iterator[str]:
 
 
 def critical_total(path: CriticalPath) -> str:
-    """The length of the critical path, in a few words."""
+    """Return one line with the length of the critical path."""
     count = len(path.amounts)
     packages = f"{count} package{'' if count == 1 else 's'}"
     return f"critical path: {path.text(path.total)} through {packages}"
 
 
 def _branches(graph: GraphView, root: str, seen: set[str]) -> Iterator[str]:
-    """The lines below a root; a loop, since a graph may be thousands deep."""
+    """Yield the lines below a root; a loop, because a graph may be thousands of levels deep."""
     if root in seen:
         return
     seen.add(root)
@@ -93,7 +93,7 @@ def _tree_line(graph: GraphView, package: PackageView, suffix: str, seen: set[st
 
 
 def status(graph: GraphView, package: PackageView) -> str:
-    """What is seen of a package in a picture: how it stands, how far it has come, its names."""
+    """Return the short description of a package: its state, last completed phase and aliases."""
     words = [package.state.value]
     if graph.critical and graph.is_critical(package):
         words.append(f"critical {graph.critical.text(graph.critical.amounts[package.key])}")
@@ -107,7 +107,7 @@ def status(graph: GraphView, package: PackageView) -> str:
 
 
 def as_json(graph: GraphView) -> str:
-    """Everything that is known of the graph."""
+    """Return everything known about the graph as JSON."""
     document: dict[str, object] = {
         "platform": graph.platform,
         "manifest": graph.manifest,
@@ -142,7 +142,7 @@ def _critical_json(path: CriticalPath) -> dict[str, object]:
 
 
 def as_dot(graph: GraphView) -> str:
-    """For Graphviz, and for what reads its language."""
+    """Return the graph in DOT, the language of Graphviz."""
     lines = [
         "digraph envy {",
         "  rankdir=LR;",
@@ -175,7 +175,7 @@ def _dot_text(text: str) -> str:
 
 
 def as_mermaid(graph: GraphView) -> str:
-    """For pages that draw Mermaid, such as those of the docs."""
+    """Return the graph as a Mermaid flowchart, for pages that render Mermaid."""
     names = {key: f"p{number}" for number, key in enumerate(graph.packages)}
     lines = ["flowchart LR"]
     if graph.critical:
@@ -200,7 +200,7 @@ def as_mermaid(graph: GraphView) -> str:
 
 
 def _mermaid_critical(graph: GraphView, names: Mapping[str, str]) -> Iterator[str]:
-    """The lines that emphasise the critical path; Mermaid numbers the links in their order."""
+    """Yield the lines that emphasise the critical path; Mermaid numbers links in order."""
     if not graph.critical or not graph.critical.amounts:
         return
     yield f"  classDef critical {_MERMAID_CRITICAL}"

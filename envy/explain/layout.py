@@ -1,9 +1,9 @@
-"""Where the boxes of a layered drawing go: columns from left to right, with few crossings.
+"""The layout of a layered drawing: columns of boxes from left to right, with few crossings.
 
 The layered method of Sugiyama, Tagawa and Toda (1981): a node's column is its longest path from a
-root; an edge that skips columns goes through a waypoint in each; the order in a column is improved
-by the mean place of the neighbours, sweep by sweep; then each column is placed as near to its
-neighbours as its order and the sizes of its boxes allow. Nothing depends on anything but the input.
+root; an edge that skips columns gets a waypoint in each of them; the order within a column is
+improved by the mean position of its neighbours, sweep by sweep; finally each column is placed as
+near to its neighbours as its order and the sizes of its boxes allow. The result is deterministic.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from envy.graph.algorithms import dependencies_first
 
 SWEEPS = 8
-MOST_WAYPOINTS = 5000  # past that an edge runs straight, whatever it crosses
+MOST_WAYPOINTS = 5000  # beyond this number, edges run straight and may cross boxes
 
 Item = tuple[str, str, int]  # (node, "", 0), or (from, to, column) for a waypoint
 Neighbours = defaultdict[Item, list[Item]]
@@ -24,7 +24,7 @@ Neighbours = defaultdict[Item, list[Item]]
 
 @dataclass(slots=True)
 class Layout:
-    """Columns, the centre of each item in its column, and the route of each edge."""
+    """The columns, the centre of each item in its column, and the route of each edge."""
 
     columns: list[list[Item]] = field(default_factory=list)
     ranks: dict[Item, float] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Layout:
 def lay_out(
     edges: Mapping[str, Sequence[str]], *, heights: Mapping[str, float], gap: float
 ) -> Layout:
-    """Place the nodes of an acyclic graph; `edges` has every node, with what it points to."""
+    """Lay out an acyclic graph; `edges` maps every node to the nodes it points to."""
     layout = Layout()
     layout.column_of = columns_of(edges)
     neighbours = _with_waypoints(edges, layout)
@@ -62,7 +62,7 @@ def lay_out(
 
 
 def columns_of(edges: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """The column of each node: the longest path that leads to it."""
+    """Return the column of each node: the length of the longest path that leads to it."""
     columns: dict[str, int] = dict.fromkeys(sorted(edges), 0)
     for node in reversed(dependencies_first(sorted(edges), lambda name: edges[name])):
         for target in edges[node]:
@@ -73,7 +73,7 @@ def columns_of(edges: Mapping[str, Sequence[str]]) -> dict[str, int]:
 def _with_waypoints(
     edges: Mapping[str, Sequence[str]], layout: Layout
 ) -> tuple[Neighbours, Neighbours]:
-    """Fill the columns; returns the neighbours of each item to its left, and to its right."""
+    """Fill the columns; return the left and the right neighbours of each item."""
     column_of = layout.column_of
     layout.columns = [[] for _ in range(max(column_of.values(), default=-1) + 1)]
     left: Neighbours = defaultdict(list)
@@ -96,7 +96,7 @@ def _with_waypoints(
 
 
 def _sort_columns(columns: Sequence[list[Item]], layout: Layout, neighbours: Neighbours) -> None:
-    """Sort each column by where its neighbours on one side are, one column after another."""
+    """Sort each column by the positions of its neighbours on one side, column by column."""
     for column in columns:
         own = {item: position for position, item in enumerate(column)}
         desired = {item: _mean(layout.ranks, neighbours[item], own[item]) for item in column}
@@ -111,9 +111,9 @@ def _mean(values: Mapping[Item, float], items: Sequence[Item], default: float) -
 def _stacked(
     column: Sequence[Item], desired: Mapping[Item, float], sizes: Mapping[Item, float], gap: float
 ) -> dict[Item, float]:
-    """Centres as near as can be to those desired for, in order and without overlap.
+    """Return centres as near as possible to the desired ones, in order and without overlap.
 
-    Least squares under an order, by pooling adjacent violators: exact, in one pass.
+    Isotonic least squares by pooling adjacent violators: exact, in one pass.
     """
     offset = 0.0
     offsets: list[float] = []

@@ -1,4 +1,4 @@
-"""The graph as an SVG picture, drawn by envy itself: no Graphviz, no fonts but the reader's."""
+"""The graph as an SVG picture, drawn without Graphviz and with the reader's own fonts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from envy.explain.formats import critical_total, status
 from envy.explain.layout import Item, lay_out
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 
-_LETTER = 7.3  # width of a letter of the boxes, generously: the font is the reader's
+_LETTER = 7.3  # width of a letter in a box, generously, because the font is the reader's
 _SMALL_LETTER = 5.6
-_WIDEST = 46  # letters; what is cut off is in the tooltip
+_WIDEST = 46  # letters; the tooltip has the full text
 _BOX_HEIGHT = 44.0
-_PORT = 13.0  # between two arrows into one box, so that their labels do not meet
-_MOST_LABELS = 12  # into one box; more would only be a smear
+_PORT = 13.0  # between two arrows into the same box, so that their labels do not overlap
+_MOST_LABELS = 12  # on arrows into the same box; more would be illegible
 _GAP = 18.0
-_BEND = 40.0  # half the width in which an edge changes its height
+_BEND = 40.0  # half the width over which an edge changes its height
 _MARGIN = 24.0
 _LEGEND = 74.0
 
@@ -38,13 +38,13 @@ _CRITICAL_STYLE = "  .critical { stroke: #c00000; stroke-width: 3.2 }\n"
 
 
 def as_svg(graph: GraphView) -> str:
-    """The whole picture, as text; the same graph gives the same bytes."""
+    """Return the picture as SVG text; the same graph gives the same bytes."""
     return _Drawing(graph).text()
 
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """Where a package is drawn: its left side, its centre's height, and its size."""
+    """The position of a package: its left edge, the height of its centre, and its size."""
 
     x: float
     y: float
@@ -69,9 +69,7 @@ class _Drawing:
             for key, package in graph.packages.items()
         }
         self._incoming_counts = {key: len(rows) for key, rows in incoming.items()}
-        self._column_sides: dict[
-            Item, tuple[float, float]
-        ] = {}  # from where to where a column goes
+        self._column_sides: dict[Item, tuple[float, float]] = {}  # left and right edge of a column
         self._layout = lay_out(targets, heights=heights, gap=_GAP)
         self._boxes = self._place(heights, incoming)
         self._ports_in = self._ports(incoming)
@@ -109,7 +107,7 @@ class _Drawing:
         heights: Mapping[str, float],
         incoming: Mapping[str, Sequence[tuple[PackageView, EdgeView]]],
     ) -> dict[str, _Box]:
-        """Turn columns into places; a column is as wide as its widest box and the labels before."""
+        """Turn columns into positions; a column has room for its widest box and its labels."""
         layout = self._layout
         shift = _MARGIN - min(
             (
@@ -145,7 +143,7 @@ class _Drawing:
     def _ports(
         self, incoming: Mapping[str, Sequence[tuple[PackageView, EdgeView]]]
     ) -> dict[tuple[str, EdgeView], float]:
-        """The heights at which arrows come in, in the order of where they come from."""
+        """Return the heights at which arrows enter boxes, in the order of where they come from."""
         ports: dict[tuple[str, EdgeView], float] = {}
         for key, rows in incoming.items():
             box = self._boxes[key]
@@ -216,7 +214,7 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
 
 
 def _legend(y: float, graph: GraphView) -> list[str]:
-    """What boxes and lines mean."""
+    """Return the legend of boxes and lines."""
     lines = []
     x = _MARGIN
     for state in State:
@@ -235,7 +233,7 @@ def _legend(y: float, graph: GraphView) -> list[str]:
             f'  <text class="small" x="{x + 40:.1f}" y="{y + 39:.1f}">{kind}</text>',
         ]
         x += 56 + len(kind) * _SMALL_LETTER
-    text = "an arrow points from a package to what it needs; a thick frame was asked for"
+    text = "an arrow points from a package to what it needs; a thick frame marks a root"
     if graph.critical:
         text += f"; red is the {critical_total(graph.critical)}"
     return [*lines, f'  <text class="small" x="{_MARGIN}" y="{y + 58:.1f}">{text}</text>']
