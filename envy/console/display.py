@@ -1,7 +1,7 @@
 """The picture of a run in progress: its state, built from events only, and how it looks.
 
-Both are pure. `render` is a function of state, time and width, and gives lines of styled spans;
-who puts them on a terminal is no concern of this module.
+Both are pure. `render` is a function of state, time and width, and returns lines of styled text;
+another module puts them on a terminal.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from envy.console.text import (
 from envy.events import Event, Stamped
 from envy.phase import RecipePhase
 
-# What ends sooner than this would only flicker.
+# A phase that ends sooner than this would only flicker.
 SHOWN_AFTER_SECONDS = 0.2
 _BAR_CELLS = 16
 _PHASE_CELLS = max(len(phase.label) for phase in RecipePhase)
@@ -40,13 +40,13 @@ STYLES = ("name", "phase", "time", "bar", "faint", "warning", "failure")
 
 
 def line_text(line: Line) -> str:
-    """The line without its styles."""
+    """Return the text of a line without its styles."""
     return "".join(span.text for span in line)
 
 
 @dataclass(slots=True)
 class Activity:
-    """A recipe that is in one of its phases."""
+    """A recipe that is running one of its phases."""
 
     recipe: str
     key: str
@@ -57,11 +57,11 @@ class Activity:
 
 
 class DisplayState:
-    """Who works at what. `apply` is fed every event, in order."""
+    """The recipes at work and the outcomes so far. `apply` must get every event, in order."""
 
     def __init__(self) -> None:
         self.started: float | None = None
-        self.activities: dict[str, Activity] = {}  # by key, the longest at work first
+        self.activities: dict[str, Activity] = {}  # by key, longest-running first
         self.outcomes: dict[str, int] = {}
         self.failed = 0
         self.aborted = 0
@@ -79,7 +79,7 @@ class DisplayState:
         }
 
     def apply(self, stamped: Stamped) -> None:
-        """Take one event into account."""
+        """Update the state with one event."""
         if self.started is None:
             self.started = stamped.ts
         step = self._steps.get(type(stamped.event))
@@ -134,14 +134,14 @@ class DisplayState:
             activity.detail = text
 
     def _activity_of(self, recipe: str, phase: RecipePhase | None = None) -> Activity | None:
-        """The latest activity of that identity; two option variants of one share their news."""
+        """Return the latest activity of an identity; its option variants share their news."""
         mine = [activity for activity in self.activities.values() if activity.recipe == recipe]
         matching = [activity for activity in mine if activity.phase == phase]
         return next(reversed(matching or mine), None)
 
 
 def render(state: DisplayState, now: float, width: int, *, rows: int = 12) -> list[Line]:
-    """The picture: a line that counts, then one for each recipe at work, at most `rows`."""
+    """Return the picture: a line with counts, then a line per recipe at work, at most `rows`."""
     shown = [
         activity
         for activity in state.activities.values()

@@ -1,7 +1,7 @@
-"""From events to spans: what began and ended, when, and on whose behalf.
+"""From events to spans: pieces of work with a beginning and an end.
 
-What the timeline draws and what the profile counts. An event says that something begins or ends;
-a span is both, and there is span for everything that began, however it ended.
+The timeline draws spans and the profile counts them. An event says that something begins or ends; a
+span has both, and every beginning leads to a span, however the work ended.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +14,9 @@ PHASE, SLOT, QUEUE, GATE, LOCK = "phase", "slot", "slot wait", "dependency wait"
 SCRIPT, DOWNLOAD, EXTRACT = "script", "download", "extract"
 TEST_PHASE, TEST_BUILD = "test phase", "test build"
 
-# What a phase does, and what has ended at the latest when it has.
+# Work within a phase; it has ended at the latest when the phase has.
 _OF_A_PHASE = frozenset({LOCK, SCRIPT, DOWNLOAD, EXTRACT})
-# Several of these go on at once; each has a lane to itself.
+# Several of these run at once; each gets a lane of its own.
 _IN_LANES = frozenset({SLOT, DOWNLOAD, TEST_BUILD})
 
 FAILED, CUT_SHORT = "failed", "cut short"
@@ -24,20 +24,20 @@ FAILED, CUT_SHORT = "failed", "cut short"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Something that went on from `start` to `end`, in seconds of some clock."""
+    """Work that lasted from `start` to `end`, in seconds of the listener's clock."""
 
     kind: str
     key: str  # of the recipe, or the name of a test package
     name: str
     start: float
     end: float
-    lane: int = 0  # among those of its kind (and pool) that go on at once
+    lane: int = 0  # among spans of its kind (and pool) that run at once
     ended: str = ""  # FAILED or CUT_SHORT where it did not end well
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
-        """How long it went on."""
+        """The duration."""
         return self.end - self.start
 
 
@@ -52,9 +52,9 @@ class _OpenSpan:
 
 
 class SpanBuilder:
-    """Told of events in order, with the time of each, it returns the spans that end with them.
+    """Takes events in order, with their times, and returns the spans that end with each.
 
-    Those of span recipe, downloads apart, are nested in each other or follow span another.
+    Apart from downloads, the spans of one recipe are nested or follow one another.
     """
 
     def __init__(self) -> None:
@@ -85,12 +85,12 @@ class SpanBuilder:
         }
 
     def on_event(self, event: events.Event, now: float) -> list[Span]:
-        """Take note of an event; returns what has ended with it, inner ones first."""
+        """Process an event; return the spans that it ends, inner spans first."""
         handler = self._handlers.get(type(event))
         return list(handler(event, now)) if handler else []
 
     def close(self, now: float) -> list[Span]:
-        """End what still goes on, inner ones first."""
+        """End all open spans, inner spans first."""
         return [
             self._end(span, now, ended=CUT_SHORT) for span in reversed(list(self._open.values()))
         ]
@@ -98,7 +98,7 @@ class SpanBuilder:
     # -- beginning and ending ----------------------------------------------------------------------
 
     def _begin(self, kind: str, key: str, name: str, now: float, **details: Any) -> list[Span]:
-        # The same thing twice at once, a file that is fetched twice, say: the first span ends here.
+        # The same work twice at once, such as one file fetched twice: the first span ends here.
         ended = list(self._end_of(kind, key, name, now, ended=CUT_SHORT))
         lane = 0
         if kind in _IN_LANES:
@@ -131,7 +131,7 @@ class SpanBuilder:
     def _end_of(
         self, kind: str, key: str, name: str, now: float, *, ended: str = "", **details: Any
     ) -> Iterator[Span]:
-        """End what goes on, if it does, and what began within it."""
+        """End an open span, if it exists, and the spans that began within it."""
         span = self._open.get((kind, key, name))
         if span is None:
             return
@@ -143,7 +143,7 @@ class SpanBuilder:
         yield self._end(span, now, ended=ended, **details)
 
     def _open_spans(self, key: str, kinds: Iterable[str]) -> list[_OpenSpan]:
-        """What goes on for a recipe, of these kinds, inner ones first."""
+        """Return the open spans of a recipe, of these kinds, inner spans first."""
         return [span for span in reversed(self._by_key.get(key, [])) if span.kind in kinds]
 
     # -- events ------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class SpanBuilder:
 
     def _slot_acquired(self, event: events.SlotAcquired, now: float) -> Iterator[Span]:
         if event.wait_ms:
-            # Told in whole milliseconds: it did not begin before what came before it.
+            # The wait is rounded to milliseconds: it must not begin before the span before it.
             within = [span.start for span in self._by_key.get(event.key, [])]
             floor = max([self._last_end.get(event.key, 0.0), *within])
             start = min(now, max(now - event.wait_ms / 1000, floor))
@@ -180,7 +180,7 @@ class SpanBuilder:
 
     def _slot_released(self, event: events.SlotReleased, now: float) -> Iterator[Span]:
         if not self._open_spans(event.key, {LOCK}):
-            # A phase that a cancellation has ended is told of in no other way.
+            # A cancelled phase has no event of its own.
             for span in self._open_spans(event.key, _OF_A_PHASE | {PHASE}):
                 yield self._end(span, now, ended=CUT_SHORT)
         yield from self._end_of(SLOT, event.key, event.pool, now)
@@ -226,5 +226,5 @@ class SpanBuilder:
 
 
 def _group(kind: str, name: str) -> str:
-    """What shares lanes: slots with those of their pool, others with their kind."""
+    """Return the group that shares lanes: a pool for slots, otherwise the kind."""
     return f"{kind} {name}" if kind == SLOT else kind

@@ -166,7 +166,7 @@ def test_lines_say_all_of_it(run):
         ["no", "phase", "2.000s", "20%"],
     ]
     bound = (
-        "8.000s, the most of critical path 8.000s, work 7.000s / 1 = 7.000s, "
+        "8.000s, the largest of critical path 8.000s, work 7.000s / 1 = 7.000s, "
         "transfer 1.000s / 2 = 0.500s"
     )
     assert text[5:] == [
