@@ -21,7 +21,7 @@ APP, LIB, ZLIB, DOC = "l.app@r1", "l.lib@r1", "l.zlib@r1", "l.doc@r1"
 
 
 def after(*seconds):
-    """What is left of a package from each phase on; the seconds are those of its last phases."""
+    """The remaining work of a package from each phase on; the seconds are of its last phases."""
     phases = [0.0] * (len(RecipePhase) - len(seconds)) + list(seconds)
     return tuple(itertools.accumulate(reversed(phases)))[::-1]
 
@@ -216,7 +216,7 @@ def test_a_graph_without_packages_has_an_empty_path(write):
 
 
 def test_a_deep_graph_has_a_path():
-    """A chain of thousands is no recursion."""
+    """A chain of thousands of packages does not exhaust the stack."""
     names = [f"l.p{number}@r1" for number in range(3000)]
     chain = [package(a, b) for a, b in itertools.pairwise(names)] + [package(names[-1])]
     shown = graph(*chain, roots=names[:1])
