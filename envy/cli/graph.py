@@ -65,7 +65,7 @@ def command(
     critical: bool,
     no_install: bool,
 ) -> int:
-    r"""Show the packages of the manifest, or those that match QUERY, with their dependencies.
+    """Show the packages of the manifest, or those that match QUERY, with their dependencies.
 
     Each package is shown with its state and its last completed phase; each dependency with its kind
     (strong, weak, required, source or shell), the phase that needs it, and its use. svg needs no
@@ -83,7 +83,7 @@ def command(
       envy graph cmake                       what cmake needs, as a tree
       envy graph --reduce --critical         the essential edges, and what takes longest
       envy graph --output graph.graphml      the graph for networkx or Gephi
-    """
+    """  # noqa: D301 - click keeps the lines below \b as they are
     path = absolute_path(output, what="--output") if output else None
     write = FORMATS[_format(form, path)]
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:

@@ -22,7 +22,7 @@ from envy.explain.plan import PlannedStep, make_plan, plan_lines
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> int:
-    r"""Show what `envy sync` would fetch, build, reuse and check, dependencies first.
+    """Show what `envy sync` would fetch, build, reuse and check, dependencies first.
 
     Nothing is installed, and nothing is written to the cache; missing recipes are fetched into a
     temporary folder. Checks of user-managed packages are not run. A package whose recipe comes from
@@ -34,7 +34,7 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
       envy plan               the whole project
       envy plan cmake         only cmake and its dependencies
       envy plan --json        for scripts
-    """
+    """  # noqa: D301 - click keeps the lines below \b as they are
     return show_plan(settings, queries, as_json=as_json)
 
 

@@ -38,7 +38,7 @@ from envy.phases.completion import products_of
 def command(
     settings: Settings, name: str | None, query: str | None, *, as_json: bool, no_install: bool
 ) -> int:
-    r"""Print the path of the product NAME, such as python, whichever package provides it.
+    """Print the path of the product NAME, such as python, whichever package provides it.
 
     The package is installed first if it is missing. For a user-managed package, the value that its
     recipe declares is printed unchanged. Without NAME, every product is listed with its package,
@@ -49,7 +49,7 @@ def command(
       envy product                           every product of the project
       envy product python                    its path
       envy product cc --recipe acme.gcc      the one of this package
-    """
+    """  # noqa: D301 - click keeps the lines below \b as they are
     if query and not name:
         raise UsageError("--recipe requires NAME, the product to print")
     started = time.monotonic()

@@ -30,7 +30,7 @@ _PATHS = 10
     "--no-install", is_flag=True, help="Install nothing, not even tools of custom sources."
 )
 def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> int:
-    r"""Show every path from the manifest to the package that matches QUERY, the shortest first.
+    """Show every path from the manifest to the package that matches QUERY, the shortest first.
 
     Each step shows the kind of the dependency and where it is declared. If a weak or required
     reference chose the package, the output says which one and why: the package was the only match,
@@ -40,7 +40,7 @@ def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> 
     Examples:
       envy why zlib
       envy why cmake --limit 1     only the shortest path
-    """
+    """  # noqa: D301 - click keeps the lines below \b as they are
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         lines = _explained(session, query, limit)
         code = tell_what_lacks(session)
