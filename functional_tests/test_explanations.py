@@ -94,7 +94,7 @@ def test_first_build(project):
 
 
 def test_verbose_sync_says_it_for_every_miss(built):
-    """sync --verbose tells what changed, for the package and for what depends on it."""
+    """sync --verbose shows what changed, for the package and for its dependents."""
     built.write("recipes/local.base@r1.lua", BASE.replace("echo 1", "echo 2"))
     told = built.envy("sync", "--verbose", env={"LEVEL": "1"}).err
     assert "not cached local.base@r1: it was not made yet; recipe line 2" in told

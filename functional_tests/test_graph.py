@@ -1,7 +1,11 @@
-"""`envy graph` and `envy why`: what needs what, and why a package is there at all."""
+"""`envy graph` and `envy why`: the dependency graph, and why a package is in it."""
 
 import json
+import resource
 import xml.etree.ElementTree as ET
+
+import networkx as nx
+import pytest
 
 TOOL = 'install = "echo tool > tool.txt"\n'
 APP = (
@@ -31,7 +35,7 @@ def example(project, *entries):
 
 
 def test_the_tree_is_the_default(project):
-    """Each package with its state, each edge with its kind; nothing is installed for it."""
+    """Each package is shown with its state, each edge with its kind; nothing is installed."""
     example(project)
     assert project.envy("graph").out == (
         "local.app@r1 [not installed]\n"
@@ -44,7 +48,7 @@ def test_the_tree_is_the_default(project):
 
 
 def test_what_is_installed_is_marked(project):
-    """After an install, the packages that are there are told from those that are not."""
+    """After an install, installed packages are marked as cached."""
     example(project)
     project.envy("sync", "lib")
     rows = json.loads(project.envy("graph", "--format", "json").out)["packages"]
@@ -52,7 +56,7 @@ def test_what_is_installed_is_marked(project):
 
 
 def test_a_query_narrows_it_down(project):
-    """Only the packages asked for, and what they need."""
+    """Only the requested packages and their dependencies are shown."""
     example(project)
     assert project.envy("graph", "lib").out == (
         "local.lib@r1 [not installed]\n└── local.cmake@r1 [not installed] (required cmake)\n"
@@ -60,7 +64,7 @@ def test_a_query_narrows_it_down(project):
 
 
 def test_the_tools_of_a_custom_source_are_shown(project):
-    """With --no-install a held package says what it waits for; otherwise its tools are brought."""
+    """With --no-install a held package says what it waits for; else its tools are installed."""
     example(project, VENDOR)
     run = project.envy("graph", "--no-install", "vendor")
     assert run.out == (
@@ -76,7 +80,7 @@ def test_the_tools_of_a_custom_source_are_shown(project):
 
 
 def test_a_picture_is_written_to_a_file(project):
-    """The name of the file says the format; the same graph gives the same bytes."""
+    """The file name decides the format; the same graph gives the same bytes."""
     example(project)
     project.envy("graph", "-o", "graph.svg")
     picture = (project.root / "graph.svg").read_bytes()
@@ -86,7 +90,7 @@ def test_a_picture_is_written_to_a_file(project):
 
 
 def test_a_failed_recipe_is_in_the_graph(project):
-    """What could be read is shown; what could not is told, with exit code 1."""
+    """Readable recipes are shown; the failure is reported with exit code 1."""
     project.packages("local.bad@r1", "local.good@r1")
     project.recipe("local.bad@r1", "this is not lua")
     project.recipe("local.good@r1", TOOL)
@@ -95,51 +99,204 @@ def test_a_failed_recipe_is_in_the_graph(project):
     assert "local.bad@r1: recipe_fetch failed" in run.err
 
 
-def test_why_tells_every_way(project):
-    """The shortest first, each step with its kind and its place."""
+DIAMOND = {
+    "local.app@r1": 'dependencies = { "local.lib@r1", "local.doc@r1", "local.zlib@r1" }\n'
+    'install = "sleep 0.2; touch app"',
+    "local.doc@r1": 'dependencies = { "local.zlib@r1" }\n' + TOOL,
+    "local.lib@r1": 'dependencies = { "local.zlib@r1" }\ninstall = "sleep 0.4; touch lib"',
+    "local.zlib@r1": TOOL,
+}
+
+
+@pytest.fixture
+def diamond(project):
+    """A project with one dependency that others imply, and one package that takes long."""
+    project.packages("local.app@r1")
+    for identity, body in DIAMOND.items():
+        project.recipe(identity, body)
+    return project
+
+
+def test_graphml_is_read_by_networkx(project):
+    """The suffix .graphml is enough; packages and edges keep their attributes."""
+    example(project)
+    project.envy("sync", "lib")
+    project.envy("graph", "-o", "graph.graphml")
+    drawn = nx.read_graphml(project.root / "graph.graphml")
+    assert {row["identity"] for _, row in drawn.nodes(data=True) if row["cached"]} == {
+        "local.cmake@r1",
+        "local.lib@r1",
+    }
+    assert drawn.nodes["local.app@r1"]["state"] == "missing"
+    edge = drawn.edges["local.app@r1", "local.ninja@r1"]
+    assert (edge["kind"], edge["needed_by"], edge["use"]) == ("weak", "build", "build")
+
+
+def test_reduced_leaves_out_what_others_imply(diamond):
+    """A dependency that two longer paths imply is left out, in every format."""
+    assert diamond.envy("graph", "--reduce").out == (
+        "local.app@r1 [not installed]\n"
+        "├── local.doc@r1 [not installed] (strong)\n"
+        "│   └── local.zlib@r1 [not installed] (strong)\n"
+        "└── local.lib@r1 [not installed] (strong)\n"
+        "    └── local.zlib@r1 [not installed] (strong)\n"
+    )
+    rows = json.loads(diamond.envy("graph", "--reduce", "--format", "json").out)["packages"]
+    full = nx.parse_graphml(diamond.envy("graph", "--format", "graphml").out)
+    expected = set(nx.transitive_reduction(nx.DiGraph(full)).edges)
+    assert {(row["key"], edge["target"]) for row in rows for edge in row["edges"]} == expected
+    assert len(full.edges) == len(expected) + 1
+
+
+def test_the_critical_path_goes_by_what_earlier_runs_took(diamond):
+    """The slowest path is marked, even when everything is installed."""
+    diamond.envy("sync")
+    run = diamond.envy("graph", "--critical", "--format", "json")
+    assert run.err == ""
+    path = json.loads(run.out)["critical_path"]
+    assert [step["key"] for step in path["steps"]] == [
+        "local.zlib@r1",
+        "local.lib@r1",
+        "local.app@r1",
+    ]
+    assert path["steps"][1]["seconds"] >= 0.4
+    assert path["unit"] == "seconds"
+    tree = diamond.envy("graph", "--critical").out
+    assert "local.lib@r1 [cached; critical 0." in tree
+    assert "local.doc@r1 [cached] (strong)" in tree
+
+
+def test_with_nothing_remembered_phases_count_alike(diamond):
+    """One line on standard error says so; standard output holds only the graph."""
+    run = diamond.envy("graph", "--critical", "--reduce")
+    assert run.err == (
+        "note: no durations of these packages are remembered yet, so --critical counts every phase "
+        "alike; envy sync remembers them\n"
+    )
+    assert "\ncritical path: 3 phases through 3 packages:\n" in run.out
+    assert diamond.markers() == []
+
+
+def test_the_critical_path_of_a_query_is_that_of_what_it_names(diamond):
+    """Packages that are not shown are not counted."""
+    out = diamond.envy("graph", "doc", "--critical").out
+    assert "critical path: 2 phases through 2 packages:" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--format", "svg", "-o", "graph.json"), "--format svg does not go with --output"),
+        (("-o", "graph.png"), "envy does not write PNG files"),
+        (("--format", "pdf"), "'pdf' is not one of 'tree', 'json', 'dot', 'mermaid', 'svg', "),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
+)
+def test_what_cannot_be_written_is_said_at_once(project, words, said):
+    """The error comes before the manifest is read, and nothing is written."""
+    assert said in project.envy("graph", *words, code=2, trace=False).err
+    assert list(project.root.iterdir()) == []
+
+
+def test_an_unknown_query_has_the_error_of_other_commands(diamond):
+    """The error suggests the name that was probably meant."""
+    for words in ((), ("--reduce", "--critical"), ("--format", "graphml")):
+        said = diamond.envy("graph", "zlbi", *words, code=1).err
+        assert "no package answers to 'zlbi'" in said
+        assert "zlib" in said
+
+
+def test_a_cycle_is_reported_whatever_is_requested(project):
+    """The error shows the path of the cycle, never an error of networkx."""
+    project.packages("local.a@r1")
+    project.recipe("local.a@r1", 'dependencies = { "local.b@r1" }\n' + TOOL)
+    project.recipe("local.b@r1", 'dependencies = { "local.a@r1" }\n' + TOOL)
+    for words in ((), ("--reduce",), ("--critical",), ("--format", "graphml")):
+        run = project.envy("graph", *words, code=1)
+        assert "dependency cycle: local.a@r1 → local.b@r1 → local.a@r1" in run.err
+        assert (run.out, "networkx" in run.err) == ("", False)
+
+
+def test_a_graph_of_a_thousand_packages_is_quick(project):
+    """Twenty layers of fifty packages, each needing three of each of the next two layers."""
+    layers = [[f"local.p{depth}-{number}@r1" for number in range(50)] for depth in range(20)]
+    project.packages(*layers[0])
+    for depth, layer in enumerate(layers):
+        for number, identity in enumerate(layer):
+            needed = [
+                f'"{below[(number * 7 + step) % 50]}"'
+                for below in layers[depth + 1 : depth + 3]
+                for step in range(3)
+            ]
+            project.recipe(identity, f"dependencies = {{ {', '.join(needed)} }}\n" + TOOL)
+    plain = cpu_seconds_of(project, "-o", "plain.json")
+    whole = cpu_seconds_of(project, "--reduce", "--critical", "-o", "whole.graphml")
+    assert len(nx.read_graphml(project.root / "whole.graphml")) == 1000
+    assert whole < plain + 3
+
+
+def cpu_seconds_of(project, *words):
+    """The CPU seconds that `envy graph` takes, however busy the machine is."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    project.envy("graph", *words, trace=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_why_shows_every_path(project):
+    """The shortest path comes first; each step has its kind and location."""
     example(project)
     assert project.envy("why", "cmake").out == (
         "local.cmake@r1 (not installed)\n\n"
-        "  envy.lua:3 asks for local.cmake@r1\n\n"
-        "  envy.lua:2 asks for local.app@r1\n"
+        "  envy.lua:3 requests local.cmake@r1\n\n"
+        "  envy.lua:2 requests local.app@r1\n"
         "    local.app@r1 needs local.lib@r1: strong (recipes/local.app@r1.lua:4)\n"
         "    local.lib@r1 needs local.cmake@r1: required cmake (recipes/local.lib@r1.lua:2)\n\n"
-        "  local.lib@r1 looked for 'cmake' (recipes/local.lib@r1.lua:2): "
-        "this is the one package that answers\n"
+        "  local.lib@r1 searched for 'cmake' (recipes/local.lib@r1.lua:2): "
+        "this is the only package that matches\n"
     )
 
 
 def test_why_is_bounded(project):
-    """No more ways than asked for, and how many more there are."""
+    """No more paths are shown than requested, and the rest are counted."""
     example(project)
     out = project.envy("why", "cmake", "--limit", "1").out
-    assert out.count("asks for") == 1
-    assert "and 1 more ways; --limit N shows more" in out
+    assert out.count("requests") == 1
+    assert "and 1 more path; --limit N shows more" in out
 
 
-def test_why_tells_who_took_a_fallback(project):
-    """Nothing answered: the fallback was taken."""
+def test_why_explains_a_fallback(project):
+    """Nothing matched, so the fallback was used."""
     example(project)
     assert (
-        "local.app@r1 looked for 'ninja' (recipes/local.app@r1.lua:3): "
-        "nothing in the graph answered, so its fallback was taken"
+        "local.app@r1 searched for 'ninja' (recipes/local.app@r1.lua:3): "
+        "nothing in the graph matched, so its fallback was used"
     ) in project.envy("why", "ninja").out
 
 
-def test_why_tells_who_needed_no_fallback(project):
-    """Something answered: who chose it, and which fallback was left alone."""
+def test_why_explains_an_unused_fallback(project):
+    """Another package matched: the output names it and the fallback that was not needed."""
     example(project, '"local.ninja@r2"')
-    assert "this answers, so its fallback local.ninja@r1 was not needed" in (
+    assert "this package matches, so its fallback local.ninja@r1 was not needed" in (
         project.envy("why", "ninja").out
     )
     said = project.envy("why", "ninja@r1", code=1).err
     assert "local.ninja@r1 is not in the graph: local.app@r1 has it as the fallback" in said
-    assert "and took local.ninja@r2" in said
+    assert "but local.ninja@r2 matches" in said
 
 
 def test_why_of_an_unknown_package(project):
-    """The error is that of other commands."""
+    """The error is the same as in other commands."""
     example(project)
     assert "no package answers to 'cmaek'; did you mean cmake?" in (
         project.envy("why", "cmaek", code=1).err
     )
+
+
+@pytest.mark.parametrize("name", ["graph", "plan", "product", "why"])
+def test_help_has_examples(project, name):
+    """Each example stands on a line of its own."""
+    lines = project.envy(name, "--help", trace=False).out.splitlines()
+    shown = [line for line in lines if line.startswith(f"    envy {name}")]
+    assert "  Examples:" in lines
+    assert len(shown) >= 2

@@ -1,4 +1,4 @@
-"""`envy plan` and `envy sync --dry-run`: what would be done, while nothing is."""
+"""`envy plan` and `envy sync --dry-run`: what a sync would do, without doing it."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ def everything(project):
 
 
 def test_a_plan_leaves_nothing_behind(project):
-    """Not even the folder of the cache is made, and no phase but recipe_fetch begins."""
+    """The cache folder is not created, and no phase but recipe_fetch starts."""
     project.packages("local.app@r1", "local.sys@r1")
     project.recipe("local.app@r1", 'dependencies = { "local.lib@r1" }\n' + TOOL)
     project.recipe("local.lib@r1", TOOL)
@@ -34,7 +34,7 @@ def test_a_plan_leaves_nothing_behind(project):
 
 
 def test_what_is_there_is_reused(project):
-    """A plan tells what is installed from what is not, and from what lacks only its deploy."""
+    """A plan distinguishes installed, missing and undeployed packages."""
     project.packages("local.app@r1", "local.deployed@r1", "local.new@r1")
     project.recipe("local.app@r1", TOOL)
     project.recipe("local.new@r1", TOOL)
@@ -59,7 +59,7 @@ def test_what_would_be_fetched_and_run(project):
 
 
 def test_build_dependencies_of_what_is_there_are_not_planned(project):
-    """What only a build needs is planned where a build is."""
+    """Build dependencies are planned only if the package is built."""
     project.packages("local.app@r1")
     project.recipe(
         "local.app@r1", 'dependencies = { { recipe = "local.cc@r1", use = "build" } }\n' + TOOL
@@ -71,7 +71,7 @@ def test_build_dependencies_of_what_is_there_are_not_planned(project):
 
 
 def test_a_dry_run_is_a_plan(project):
-    """`sync --dry-run` prints the same, also when everything is there."""
+    """`sync --dry-run` prints the same, even when everything is installed."""
     project.packages("local.app@r1")
     project.recipe("local.app@r1", TOOL)
     assert project.envy("sync", "--dry-run").out == project.envy("plan").out
@@ -119,7 +119,7 @@ def test_a_custom_source_whose_tools_are_there_is_planned(project):
 
 
 def test_a_failed_recipe_fails_the_plan(project):
-    """What can be planned is; the failure is told, with exit code 1."""
+    """The rest is planned; the failure is reported with exit code 1."""
     project.packages("local.app@r1", "local.bad@r1")
     project.recipe("local.app@r1", TOOL)
     project.recipe("local.bad@r1", "this is not lua")
@@ -129,7 +129,7 @@ def test_a_failed_recipe_fails_the_plan(project):
 
 
 def test_a_remote_recipe_is_read_without_being_kept(project, http_server):
-    """The recipe is fetched to plan with; the cache stays as it was, before and after a sync."""
+    """The recipe is fetched for the plan, and the cache is unchanged, before and after a sync."""
     text = b'identity = "acme.app@v1"\n' + TOOL.encode()
     http_server.routes["/app.lua"] = Reply(text)
     url = f"{http_server.url}/app.lua"

@@ -1,4 +1,4 @@
-"""`envy product`: the path of a product, whoever provides it, and the list of all."""
+"""`envy product`: the path of a product, whichever package provides it, and the list."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_the_provider_is_installed_and_its_path_printed(project):
 
 
 def test_no_install_fails_when_it_is_missing(project):
-    """With --no-install nothing is brought, and the error names what lacks."""
+    """With --no-install nothing is installed, and the error names the missing package."""
     project.packages("local.py@r1")
     project.recipe("local.py@r1", PYTHON)
     run = project.envy("product", "python", "--no-install", code=1)
@@ -68,7 +68,7 @@ def test_all_products_are_listed_without_installing(project):
 
 
 def test_what_a_user_managed_package_says(project):
-    """A product of the machine is asked for once the check holds, and printed as it is."""
+    """Products of a user-managed package are known once its check succeeds, printed unchanged."""
     project.packages("local.cc@r1")
     check = project.root / "cc"
     project.recipe(
@@ -77,7 +77,7 @@ def test_what_a_user_managed_package_says(project):
         'products = function(ctx) return { cc = "/usr/bin/cc" } end',
     )
     said = project.envy("product", "cc", code=1).err
-    assert "local.cc@r1 would say more once installed" in said
+    assert "local.cc@r1 may provide more once installed" in said
     assert not check.exists()
     project.envy("sync", "--yes")
     assert project.envy("product", "cc").out == "/usr/bin/cc\n"

@@ -60,7 +60,7 @@ def test_a_profile_follows_the_summary(chain):
     assert ", build " in path[1]
     assert path[4].startswith("slots: 2 work (--jobs) ")
     assert re.fullmatch(
-        r"lower bound: (\S+), the most of critical path \1, work \S+ / 2 = \S+, "
+        r"lower bound: (\S+), the largest of critical path \1, work \S+ / 2 = \S+, "
         r"transfer \S+ / 8 = \S+; this run took \d+\.\d\d times that",
         path[5],
     )

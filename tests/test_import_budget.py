@@ -41,6 +41,27 @@ def test_the_command_line_imports_nothing_expensive(words):
     assert modules_after(*words) & EXPENSIVE == set()
 
 
+@pytest.mark.parametrize(
+    ("words", "loads"),
+    [
+        *((("--format", form), False) for form in ("tree", "json", "dot", "mermaid", "svg")),
+        (("--format", "graphml"), True),
+        (("--reduce",), True),
+        (("--critical",), True),
+    ],
+    ids=str,
+)
+def test_only_questions_about_the_whole_graph_load_networkx(tmp_path, words, loads):
+    """`envy graph` draws what it knows without the library, and loads it for what it computes."""
+    (tmp_path / "envy.lua").write_text('packages = { "local.app@r1" }')
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes/local.app@r1.lua").write_text(
+        'identity = "local.app@r1"\ninstall = "touch app"'
+    )
+    places = ("--manifest", tmp_path / "envy.lua", "--cache-root", tmp_path / "cache")
+    assert ("networkx" in modules_after("graph", *words, *places)) is loads
+
+
 def test_help_imports_no_command():
     """The list of commands is in a table, not in the modules of the commands."""
     commands = {

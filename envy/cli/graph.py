@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from envy.cli.options import envy_command
 from envy.cli.output import print_result
 from envy.cli.resolved import resolve, tell_what_lacks
 from envy.cli.settings import Settings, absolute_path
-from envy.cli.wiring import open_session
+from envy.cli.wiring import Session, open_session
+from envy.console.text import write_line
 from envy.errors import UsageError
+from envy.explain.critical import with_critical_path
 from envy.explain.formats import as_dot, as_json, as_mermaid, as_tree
+from envy.explain.graphml import as_graphml
+from envy.explain.reduction import reduced
 from envy.explain.svg import as_svg
 from envy.explain.view import GraphView, view_graph
 
@@ -23,48 +28,108 @@ FORMATS: Mapping[str, Callable[[GraphView], str]] = {
     "dot": as_dot,
     "mermaid": as_mermaid,
     "svg": as_svg,
+    "graphml": as_graphml,
 }
-_SUFFIXES = {".json": "json", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".svg": "svg"}
+_SUFFIXES = {
+    ".json": "json",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".svg": "svg",
+    ".graphml": "graphml",
+}
+_FORMATS_OF_OTHERS = {".eps", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".ps", ".webp"}
 
 
-@envy_command(short_help="Show what needs what, as text or as a picture.")
+@envy_command(short_help="Show the dependency graph, as text or as a picture.")
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option(
     "--format",
     "form",
     type=click.Choice(list(FORMATS)),
-    help="What to write; by default what the name of FILE says, or else a tree.",
+    help="The format to write; the default follows from the name of FILE, or else is a tree.",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE.")
-@click.option("--no-install", is_flag=True, help="Install nothing, not even for custom sources.")
+@click.option("--reduce", is_flag=True, help="Leave out dependencies that longer paths imply.")
+@click.option("--critical", is_flag=True, help="Mark the path that takes longest to install.")
+@click.option(
+    "--no-install", is_flag=True, help="Install nothing, not even tools of custom sources."
+)
 def command(
     settings: Settings,
     queries: tuple[str, ...],
     form: str | None,
     output: str | None,
     *,
+    reduce: bool,
+    critical: bool,
     no_install: bool,
 ) -> int:
-    """Show the packages of the manifest, or those that QUERY names, with all that they need.
+    """Show the packages of the manifest, or those that match QUERY, with their dependencies.
 
-    Each package tells whether it is installed and how far it has come; each dependency its kind
-    (strong, weak, required, source or shell), before which phase it is needed, and what for. svg
-    needs no Graphviz.
+    Each package is shown with its state and its last completed phase; each dependency with its kind
+    (strong, weak, required, source or shell), the phase that needs it, and its use. svg needs no
+    Graphviz; graphml is for networkx, Gephi, yEd and Cytoscape.
 
-    Where the recipe of a package comes from a custom source, the tools that fetch it are installed
-    first; with --no-install they are not, and what is behind stays unknown.
-    """
+    --critical finds the longest path through the graph, as if nothing were installed, from the
+    durations that earlier runs in this project remembered. --reduce keeps the fewest dependencies
+    that still connect the same packages, and those on the critical path.
+
+    If a recipe comes from a custom source, the tools that fetch it are installed first. With
+    --no-install they are not, and the packages behind that source stay unknown.
+
+    \b
+    Examples:
+      envy graph cmake                       what cmake needs, as a tree
+      envy graph --reduce --critical         the essential edges, and what takes longest
+      envy graph --output graph.graphml      the graph for networkx or Gephi
+    """  # noqa: D301 - click keeps the lines below \b as they are
     path = absolute_path(output, what="--output") if output else None
+    write = FORMATS[_format(form, path)]
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         goals = resolve(session, queries)
         graph = view_graph(session.engine, goals, manifest=session.manifest.path.name)
+        if critical:
+            graph = _with_critical_path(graph, session)
         code = tell_what_lacks(session)
-    text = FORMATS[form or _SUFFIXES.get(path.suffix if path else "", "tree")](graph)
+    text = write(reduced(graph) if reduce else graph)
     if path is None:
         print_result(text)
     else:
         _write(path, text)
     return code
+
+
+def _format(form: str | None, path: Path | None) -> str:
+    """The format to write: the one given, or the one that the file is named for.
+
+    Raises:
+        UsageError: the two contradict each other, or envy cannot write what the name says.
+    """
+    suffix = path.suffix.lower() if path else ""
+    if form is None and suffix in _FORMATS_OF_OTHERS:
+        raise UsageError(
+            f"--output {path}: envy does not write {suffix[1:].upper()} files",
+            hint="write .svg, or .dot and convert it with Graphviz",
+        )
+    named = _SUFFIXES.get(suffix)
+    if form and named and form != named:
+        raise UsageError(
+            f"--format {form} does not go with --output {path}, a file name for {named}",
+            hint="leave out --format, or name the file otherwise",
+        )
+    return form or named or "tree"
+
+
+def _with_critical_path(graph: GraphView, session: Session) -> GraphView:
+    marked = with_critical_path(graph, session.engine)
+    if marked.critical and not marked.critical.is_measured:
+        write_line(
+            sys.stderr,
+            "note: no durations of these packages are remembered yet, so --critical counts every "
+            "phase alike; envy sync remembers them",
+        )
+    return marked
 
 
 def _write(path: Path, text: str) -> None:

@@ -43,13 +43,13 @@ COMMANDS: dict[str, CommandEntry] = {
     "sync": CommandEntry("envy.cli.sync:command", "Bring this machine to what envy.lua says."),
     "asset": CommandEntry("envy.cli.asset:command", "Print where a package is installed."),
     "product": CommandEntry(
-        "envy.cli.product:command", "Print where a product is, or list all products."
+        "envy.cli.product:command", "Print the path of a product, or list all products."
     ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
     "test": CommandEntry("envy.cli.test:command", "Build tests in parallel, run them in order."),
-    "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do; do nothing."),
+    "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do, without doing it."),
     "graph": CommandEntry(
-        "envy.cli.graph:command", "Show what needs what, as text or as a picture."
+        "envy.cli.graph:command", "Show the dependency graph, as text or as a picture."
     ),
     "why": CommandEntry("envy.cli.why:command", "Show why a package is needed."),
     "cache": CommandEntry("envy.cli.cache:command", "Show, verify or tidy up the cache."),

@@ -1,4 +1,4 @@
-"""`envy plan`, which is `envy sync --dry-run` too: what would be done, and nothing is."""
+"""`envy plan`, also `envy sync --dry-run`: show what a sync would do, without doing it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,28 @@ from envy.engine.resolution import checked_goals
 from envy.explain.plan import PlannedStep, make_plan, plan_lines
 
 
-@envy_command(short_help="Show what sync would do; do nothing.")
+@envy_command(short_help="Show what sync would do, without doing it.")
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> int:
     """Show what `envy sync` would fetch, build, reuse and check, dependencies first.
 
-    Nothing is installed, and nothing is written to the cache; recipes that are not there yet are
-    fetched into a temporary folder. Checks of user-managed packages are not run. A package whose
-    recipe comes from a custom source cannot be planned before the tools of that source are there;
-    it is shown as unknown, and so is what depends on it.
-    """
+    Nothing is installed, and nothing is written to the cache; missing recipes are fetched into a
+    temporary folder. Checks of user-managed packages are not run. A package whose recipe comes from
+    a custom source cannot be planned until the tools of that source are installed: the package and
+    everything that depends on it are shown as unknown.
+
+    \b
+    Examples:
+      envy plan               the whole project
+      envy plan cmake         only cmake and its dependencies
+      envy plan --json        for scripts
+    """  # noqa: D301 - click keeps the lines below \b as they are
     return show_plan(settings, queries, as_json=as_json)
 
 
 def show_plan(settings: Settings, queries: Sequence[str], *, as_json: bool = False) -> int:
-    """Print the plan; returns the exit code, 1 if a package has failed already."""
+    """Print the plan; return the exit code, 1 if a package has already failed."""
     with open_session(settings, owns_stdout=True, installs=False, writes=False) as session:
         engine = session.engine
         with telling_failures(engine):

@@ -1,4 +1,4 @@
-"""`envy product`: print where a product is, installing its provider first; or list them all."""
+"""`envy product`: print the path of a product, installing its provider first, or list them all."""
 
 from __future__ import annotations
 
@@ -30,22 +30,28 @@ from envy.explain.products import (
 from envy.phases.completion import products_of
 
 
-@envy_command(short_help="Print where a product is, or list all products.")
+@envy_command(short_help="Print the path of a product, or list all products.")
 @click.argument("name", required=False)
-@click.option("--recipe", "query", metavar="QUERY", help="Of the package that QUERY names.")
+@click.option("--recipe", "query", metavar="QUERY", help="Use the package that matches QUERY.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--no-install", is_flag=True, help="Fail if the package is not there yet.")
+@click.option("--no-install", is_flag=True, help="Fail if the package is not installed.")
 def command(
     settings: Settings, name: str | None, query: str | None, *, as_json: bool, no_install: bool
 ) -> int:
     """Print the path of the product NAME, such as python, whichever package provides it.
 
-    The package is installed first if it is missing. Of a user-managed package, what it says is
-    printed as it is. Without NAME, every product is listed with its package; nothing is installed
-    for that. --recipe chooses among several packages that provide NAME.
-    """
+    The package is installed first if it is missing. For a user-managed package, the value that its
+    recipe declares is printed unchanged. Without NAME, every product is listed with its package,
+    and nothing is installed. --recipe chooses among several packages that provide NAME.
+
+    \b
+    Examples:
+      envy product                           every product of the project
+      envy product python                    its path
+      envy product cc --recipe acme.gcc      the one of this package
+    """  # noqa: D301 - click keeps the lines below \b as they are
     if query and not name:
-        raise UsageError("--recipe goes with the name of a product")
+        raise UsageError("--recipe requires NAME, the product to print")
     started = time.monotonic()
     installs = bool(name) and not no_install
     with open_session(settings, owns_stdout=True, installs=installs) as session:
@@ -62,17 +68,17 @@ def command(
 def _locate(
     session: Session, name: str, query: str, *, installs: bool, started: float
 ) -> ProductView:
-    """The product of one package, which is installed, or has to be.
+    """Return the product of one package, installing the package if `installs` is set.
 
     Raises:
-        EnvyError: nothing provides it, several packages do, or it cannot be had.
+        EnvyError: no package or several packages provide it, or the provider failed or is missing.
     """
     engine = session.engine
     with telling_failures(engine):
         engine.resolve_graph(session.manifest.packages)
         provider = provider_of(engine, name, query=query)
         if provider is None:
-            # Some say what they provide only when they are there.
+            # Some packages know their products only once they are installed.
             silent = ask_machine(engine)
             provider = provider_of(engine, name, query=query)
             if provider is None:
@@ -107,7 +113,7 @@ def _list(session: Session, *, as_json: bool) -> int:
     else:
         print_result("\n".join(safe_line(line) for line in _table(rows)) or "(no products)")
     for key in unknown:
-        write_line(sys.stderr, f"note: what {key} provides is known once its check holds")
+        write_line(sys.stderr, f"note: the products of {key} are known once its check succeeds")
     return tell_what_lacks(session)
 
 

@@ -24,16 +24,23 @@ _PATHS = 10
     type=click.IntRange(min=1),
     default=_PATHS,
     metavar="N",
-    help=f"Show at most N ways that lead to it; {_PATHS} by default.",
+    help=f"Show at most N paths to the package; {_PATHS} by default.",
 )
-@click.option("--no-install", is_flag=True, help="Install nothing, not even for custom sources.")
+@click.option(
+    "--no-install", is_flag=True, help="Install nothing, not even tools of custom sources."
+)
 def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> int:
-    """Show every way from the manifest to the package that QUERY names, the shortest first.
+    """Show every path from the manifest to the package that matches QUERY, the shortest first.
 
-    Each step tells the kind of the dependency and where it is declared. Where a reference chose the
-    package, it is told whose, and why: it was the one that answered, or the fallback of a weak one.
-    If several packages answer to QUERY, each is explained.
-    """
+    Each step shows the kind of the dependency and where it is declared. If a weak or required
+    reference chose the package, the output says which one and why: the package was the only match,
+    or the fallback. If several packages match QUERY, each is explained.
+
+    \b
+    Examples:
+      envy why zlib
+      envy why cmake --limit 1     only the shortest path
+    """  # noqa: D301 - click keeps the lines below \b as they are
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         lines = _explained(session, query, limit)
         code = tell_what_lacks(session)
@@ -42,10 +49,10 @@ def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> 
 
 
 def _explained(session: Session, query: str, limit: int) -> list[str]:
-    """The whole answer.
+    """Return the lines of the answer.
 
     Raises:
-        GraphError: nothing answers to the query.
+        GraphError: no package matches the query.
     """
     engine = session.engine
     resolve(session)

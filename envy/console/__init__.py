@@ -1,5 +1,5 @@
 """What the user sees: listeners that turn events into lines, a live display or JSON.
 
-Apart from `cli`, the only place in envy that writes to a terminal. It knows events and errors, and
-nothing of the engine.
+Besides `cli`, the only part of envy that writes to a terminal. It depends on events and errors, not
+on the engine.
 """

@@ -1,7 +1,7 @@
 """The picture of a run in progress: its state, built from events only, and how it looks.
 
-Both are pure. `render` is a function of state, time and width, and gives lines of styled spans;
-who puts them on a terminal is no concern of this module.
+Both are pure. `render` is a function of state, time and width, and returns lines of styled text;
+another module puts them on a terminal.
 """
 
 from collections.abc import Callable
@@ -21,32 +21,32 @@ from envy.console.text import (
 from envy.events import Event, Stamped
 from envy.phase import RecipePhase
 
-# What ends sooner than this would only flicker.
+# A phase that ends sooner than this would only flicker.
 SHOWN_AFTER_SECONDS = 0.2
 _BAR_CELLS = 16
 _PHASE_CELLS = max(len(phase.label) for phase in RecipePhase)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class StyledText:
     """A piece of a line; `style` is "", or a word of `STYLES`."""
 
     text: str
     style: str = ""
 
 
-Line = tuple[Span, ...]
+Line = tuple[StyledText, ...]
 STYLES = ("name", "phase", "time", "bar", "faint", "warning", "failure")
 
 
 def line_text(line: Line) -> str:
-    """The line without its styles."""
+    """Return the text of a line without its styles."""
     return "".join(span.text for span in line)
 
 
 @dataclass(slots=True)
 class Activity:
-    """A recipe that is in one of its phases."""
+    """A recipe that is running one of its phases."""
 
     recipe: str
     key: str
@@ -57,11 +57,11 @@ class Activity:
 
 
 class DisplayState:
-    """Who works at what. `apply` is fed every event, in order."""
+    """The recipes at work and the outcomes so far. `apply` must get every event, in order."""
 
     def __init__(self) -> None:
         self.started: float | None = None
-        self.activities: dict[str, Activity] = {}  # by key, the longest at work first
+        self.activities: dict[str, Activity] = {}  # by key, longest-running first
         self.outcomes: dict[str, int] = {}
         self.failed = 0
         self.aborted = 0
@@ -79,7 +79,7 @@ class DisplayState:
         }
 
     def apply(self, stamped: Stamped) -> None:
-        """Take one event into account."""
+        """Update the state with one event."""
         if self.started is None:
             self.started = stamped.ts
         step = self._steps.get(type(stamped.event))
@@ -134,14 +134,14 @@ class DisplayState:
             activity.detail = text
 
     def _activity_of(self, recipe: str, phase: RecipePhase | None = None) -> Activity | None:
-        """The latest activity of that identity; two option variants of one share their news."""
+        """Return the latest activity of an identity; its option variants share their news."""
         mine = [activity for activity in self.activities.values() if activity.recipe == recipe]
         matching = [activity for activity in mine if activity.phase == phase]
         return next(reversed(matching or mine), None)
 
 
 def render(state: DisplayState, now: float, width: int, *, rows: int = 12) -> list[Line]:
-    """The picture: a line that counts, then one for each recipe at work, at most `rows`."""
+    """Return the picture: a line with counts, then a line per recipe at work, at most `rows`."""
     shown = [
         activity
         for activity in state.activities.values()
@@ -154,7 +154,7 @@ def render(state: DisplayState, now: float, width: int, *, rows: int = 12) -> li
     )
     lines += [_activity_line(activity, now, key_cells) for activity in shown[:rows]]
     if len(shown) > rows:
-        lines.append((Span(f"  … and {len(shown) - rows} more", "faint"),))
+        lines.append((StyledText(f"  … and {len(shown) - rows} more", "faint"),))
     return [_clip_line(line, width) for line in lines]
 
 
@@ -166,51 +166,51 @@ def _count_line(state: DisplayState, now: float) -> Line:
     if state.aborted:
         parts.append((f"{state.aborted} not built", "warning"))
     parts.append((format_clock(now - (now if state.started is None else state.started)), "time"))
-    spans: list[Span] = []
+    spans: list[StyledText] = []
     for text, style in parts:
-        spans += [Span(" · ", "faint")] if spans else []
-        spans.append(Span(text, style))
+        spans += [StyledText(" · ", "faint")] if spans else []
+        spans.append(StyledText(text, style))
     return tuple(spans)
 
 
 def _activity_line(activity: Activity, now: float, key_cells: int) -> Line:
     return (
-        Span("  "),
-        Span(pad(safe_line(activity.key), key_cells), "name"),
-        Span("  "),
-        Span(pad(activity.phase.label, _PHASE_CELLS), "phase"),
-        Span(format_clock(now - activity.started).rjust(7), "time"),
-        Span("  "),
+        StyledText("  "),
+        StyledText(pad(safe_line(activity.key), key_cells), "name"),
+        StyledText("  "),
+        StyledText(pad(activity.phase.label, _PHASE_CELLS), "phase"),
+        StyledText(format_clock(now - activity.started).rjust(7), "time"),
+        StyledText("  "),
         *_news(activity),
     )
 
 
 def _news(activity: Activity) -> Line:
     if not activity.downloads:
-        return (Span(safe_line(activity.detail), "faint"),)
+        return (StyledText(safe_line(activity.detail), "faint"),)
     done = sum(count for count, _ in activity.downloads.values())
     totals = [total for _, total in activity.downloads.values()]
     url = safe_line(next(reversed(activity.downloads)))
     if not all(totals):
-        return (Span(format_size(done), "bar"), Span("  "), Span(url, "faint"))
+        return (StyledText(format_size(done), "bar"), StyledText("  "), StyledText(url, "faint"))
     total = sum(totals)
     full = min(_BAR_CELLS, _BAR_CELLS * done // total)
     return (
-        Span("━" * full, "bar"),
-        Span("╌" * (_BAR_CELLS - full), "faint"),
-        Span(f" {format_size(done)} of {format_size(total)}", "bar"),
-        Span("  "),
-        Span(url, "faint"),
+        StyledText("━" * full, "bar"),
+        StyledText("╌" * (_BAR_CELLS - full), "faint"),
+        StyledText(f" {format_size(done)} of {format_size(total)}", "bar"),
+        StyledText("  "),
+        StyledText(url, "faint"),
     )
 
 
 def _clip_line(line: Line, width: int) -> Line:
-    spans: list[Span] = []
+    spans: list[StyledText] = []
     left = width
     for span in line:
         text = clip(span.text, left)
         if text:
-            spans.append(Span(text, span.style))
+            spans.append(StyledText(text, span.style))
         if text != span.text:
             break
         left -= cell_width(text)

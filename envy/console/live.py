@@ -1,8 +1,8 @@
-"""The live display: lines that stay, and under them a picture of the run that is redrawn.
+"""The live display: permanent lines, and below them a picture of the run that is redrawn.
 
-Owns the terminal while a run lasts. The picture is made by `display`; here is only when it is drawn
-and what it is drawn with. rich is imported when there is first something to draw, and never before:
-a run that finds everything in the cache ends sooner than the import would take.
+Owns the terminal during a run. `display` computes the picture; this module decides when to draw it
+and with what. rich is imported when there is something to draw for the first time: a run that finds
+everything in the cache ends sooner than the import would take.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TextIO
 
-from envy.console.display import DisplayState, Line, Span, line_text, render
+from envy.console.display import DisplayState, Line, StyledText, line_text, render
 from envy.console.narration import Narrator, Remark
 from envy.console.plain import write_remark
 from envy.console.text import Streams
@@ -34,7 +34,7 @@ class Screen(Protocol):
         """Print `above` for good, and replace the region under it."""
 
     def close(self) -> None:
-        """Remove the region and give the terminal back as it was."""
+        """Remove the region and restore the terminal."""
 
 
 class RichScreen:
@@ -76,7 +76,7 @@ class RichScreen:
         self._live.update(Group(*map(styled, region)), refresh=True)
 
     def close(self) -> None:
-        """Remove the region and give the terminal back as it was."""
+        """Remove the region and restore the terminal."""
         self._live.stop()
 
 
@@ -96,13 +96,13 @@ class LiveConsole:
 
     Guarantees
       Events only change the state, under `_state_lock`, held for moments; a thread draws.
-      The screen is touched under `_screen_lock` only, which is taken before `_state_lock`.
-      While suspended nothing is drawn or written, and the region is gone.
-      Every remark is written, at the latest by `close`; a terminal that is gone ends the drawing,
+      The screen is used only under `_screen_lock`, which is taken before `_state_lock`.
+      While suspended, nothing is drawn or written, and the region is removed.
+      Every remark is written, at the latest by `close`; a terminal that fails ends the drawing,
       never the run.
     """
 
-    detailed = False  # of slots, threads and locks it says nothing
+    detailed = False  # slots, threads and locks are not shown
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class LiveConsole:
     ) -> None:
         self.explaining = verbosity is Verbosity.VERBOSE
         self._streams = streams
-        # Steps are what the picture shows.
+        # The picture shows steps.
         self._least = Importance.DETAIL if verbosity is Verbosity.VERBOSE else Importance.NOTE
         self._open_screen = open_screen
         self._clock = clock
@@ -131,24 +131,24 @@ class LiveConsole:
         self._thread: threading.Thread | None = None
 
     def on_event(self, stamped: Stamped) -> None:
-        """Take note; the drawing thread shows it at its next turn."""
+        """Update the state; the drawing thread shows the change with its next frame."""
         with self._state_lock:
             self._state.apply(stamped)
-            remarks = self._narrator.tell(stamped)
+            remarks = self._narrator.remarks_for(stamped)
             self._pending += [remark for remark in remarks if remark.importance >= self._least]
             if self._thread is None and (self._pending or isinstance(stamped.event, PhaseStart)):
                 self._thread = threading.Thread(target=self._draw, name="display", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
-        """Remove the picture and leave the lines."""
+        """Remove the picture and keep the lines."""
         self._closing.set()
         if self._thread:
             self._thread.join(_CLOSE_SECONDS)
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
-        """Leave the terminal to somebody else, such as a question or an interactive program."""
+        """Leave the terminal to a question or an interactive program."""
         with self._screen_lock:
             self._show(picture=False)
             yield
@@ -161,7 +161,7 @@ class LiveConsole:
             self._show(picture=False)
 
     def _show(self, *, picture: bool) -> None:
-        """Write what is pending and draw the picture, or end it."""
+        """Write pending remarks, and draw or remove the picture."""
         with self._state_lock:
             remarks, self._pending = self._pending, []
             width = self._screen.width if self._screen else 80
@@ -187,5 +187,5 @@ class LiveConsole:
             if remark.importance is Importance.RESULT and not shares_terminal:
                 write_remark(self._streams, remark)
             else:
-                above.append((Span(remark.text),))
+                above.append((StyledText(remark.text),))
         screen.show(above, region)

@@ -1,9 +1,9 @@
-"""What is worth a line: turns events into remarks, and keeps no more than it needs for that.
+"""Turns events into remarks, the lines that a user sees while envy works.
 
-That something begins is worth one only when it takes long, which no event says; whoever wants such
-lines asks for them when their moment has come (`next_due`, `lasting`).
+The start of a piece of work is worth a line only if the work takes long, which no event says: a
+console requests these lines when they are due (`next_due`, `lasting`).
 
-Owns the wording of everything that is said while envy works. Draws nothing and knows no stream.
+Owns the wording of every remark. Draws nothing and writes to no stream.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from envy.console.verbosity import Importance
 from envy.events import Event, Stamped
 from envy.phase import RecipePhase
 
-# What takes longer than this gets a line before it ends.
+# Work that takes longer than this gets a line before it ends.
 LASTING_SECONDS = 2.0
 _MAKES_CONTENT = range(RecipePhase.FETCH, RecipePhase.DEPLOY)
 
@@ -30,16 +30,16 @@ class Remark:
 
 
 class Narrator:
-    """Tells a run in remarks. Fed every event, in order, by one console."""
+    """Narrates a run in remarks. One console passes it every event, in order."""
 
     def __init__(self) -> None:
         self._began: dict[str, float] = {}
-        # What goes on and nobody has heard of, with its line; oldest first.
-        self._unsaid: dict[str, tuple[float, str]] = {}
+        # Work in progress that was not reported yet, with its line; oldest first.
+        self._unreported: dict[str, tuple[float, str]] = {}
         self._hits: set[str] = set()
         self._misses: set[str] = set()
         self._announced: set[tuple[str, str]] = set()
-        self._tellers: dict[type[Event], Callable[[Any, float], list[Remark]]] = {
+        self._handlers: dict[type[Event], Callable[[Any, float], list[Remark]]] = {
             events.PhaseStart: self._phase_start,
             events.PhaseFailure: self._phase_failure,
             events.PhaseSilent: self._phase_silent,
@@ -59,24 +59,24 @@ class Narrator:
 
     @property
     def heard(self) -> frozenset[type[Event]]:
-        """The events that are worth saying anything."""
-        return frozenset(self._tellers)
+        """The event classes that can cause a remark."""
+        return frozenset(self._handlers)
 
-    def tell(self, stamped: Stamped) -> list[Remark]:
-        """What one event is worth saying."""
-        teller = self._tellers.get(type(stamped.event))
-        return teller(stamped.event, stamped.ts) if teller else []
+    def remarks_for(self, stamped: Stamped) -> list[Remark]:
+        """Return the remarks that one event causes."""
+        handler = self._handlers.get(type(stamped.event))
+        return handler(stamped.event, stamped.ts) if handler else []
 
     def next_due(self) -> float | None:
-        """When the next recipe will have been at work for long; None if none is."""
-        oldest = next(iter(self._unsaid.values()), None)
+        """Return the time at which the next unreported work becomes lasting, or None."""
+        oldest = next(iter(self._unreported.values()), None)
         return None if oldest is None else oldest[0] + LASTING_SECONDS
 
     def lasting(self, now: float) -> list[Remark]:
-        """What has been going on for long, each once."""
+        """Return a remark for each piece of work that has become lasting, each once."""
         remarks = []
         while (due := self.next_due()) is not None and due <= now:
-            _, text = self._unsaid.pop(next(iter(self._unsaid)))
+            _, text = self._unreported.pop(next(iter(self._unreported)))
             remarks.append(_remark(Importance.STEP, text))
         return remarks
 
@@ -88,13 +88,13 @@ class Narrator:
         return self._begin(event.key, ts, f"installing {event.key}")
 
     def _phase_failure(self, event: events.PhaseFailure, ts: float) -> list[Remark]:
-        # Why is told once, in full, when the run has ended.
+        # The reason is reported once, in full, at the end of the run.
         text = f"failed {event.key} in {event.phase.label}{self._took(event.key, ts)}"
         return [_remark(Importance.NOTE, text)]
 
     def _begin(self, what: str, ts: float, text: str) -> list[Remark]:
-        """Something has begun, which is a detail until it lasts."""
-        self._unsaid[what] = (ts, text)
+        """Record work that has begun, and return its remark: a detail until the work lasts."""
+        self._unreported[what] = (ts, text)
         return [_remark(Importance.DETAIL, text)]
 
     def _lock_blocked(self, event: events.LockBlocked, ts: float) -> list[Remark]:
@@ -102,12 +102,12 @@ class Narrator:
         return self._begin(event.lock_path, ts, text)
 
     def _lock_acquired(self, event: events.LockAcquired, _ts: float) -> list[Remark]:
-        self._unsaid.pop(event.lock_path, None)
+        self._unreported.pop(event.lock_path, None)
         return []
 
     def _took(self, key: str, now: float) -> str:
-        """The time since a recipe's work began, which has ended now; "" if it had not begun."""
-        self._unsaid.pop(key, None)
+        """End a recipe's work and return its duration in parentheses; "" if it had not begun."""
+        self._unreported.pop(key, None)
         began = self._began.pop(key, None)
         return "" if began is None else f" ({format_seconds(now - began)})"
 
@@ -124,7 +124,7 @@ class Narrator:
         return [_remark(Importance.DETAIL, f"not cached {event.recipe}: {event.reason}")]
 
     def _download_progress(self, event: events.DownloadProgress, _ts: float) -> list[Remark]:
-        # The start of a transfer does not know its size yet; the first progress does.
+        # The size is unknown at the start of a transfer; the first progress event has it.
         if (event.recipe, event.url) in self._announced:
             return []
         self._announced.add((event.recipe, event.url))
@@ -170,14 +170,14 @@ class Narrator:
         return [_remark(Importance.DETAIL, text)]
 
 
-# Outcomes of recipes that something was done for, in a reader's words.
+# Outcomes of recipes that were worked on, in a reader's words.
 _DONE = {"installed": "installed", "changed": "installed", "deployed": "deployed"}
 _LEVELS = {
     "debug": Importance.DETAIL,
     "info": Importance.NOTE,
     "warn": Importance.WARNING,
     "error": Importance.FAILURE,
-    "report": Importance.FAILURE,  # the answer to SIGUSR1: who asks wants it, however quiet
+    "report": Importance.FAILURE,  # the answer to SIGUSR1: shown even with --quiet
 }
 _PREFIXES = {"debug": "debug: ", "warn": "warning: ", "error": "error: "}
 

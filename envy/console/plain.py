@@ -1,6 +1,6 @@
-"""One line for each thing a user wants to see, for a log, a pipe or a plain terminal.
+"""Plain lines for a log, a pipe or a terminal that cannot redraw.
 
-Owns its two streams while a run lasts; writes no escape codes and rewrites nothing.
+Owns its two streams during a run; writes no escape codes and rewrites nothing.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ class PlainConsole:
 
     Guarantees
       A line is written whole, in the order of events.
-      What goes on for long is told while it does, by a thread that sleeps until then.
-      While suspended nothing is written; what was said meanwhile follows afterwards.
-      A stream that is gone (a closed pipe) ends the lines, never the run.
+      Work that lasts is reported while it runs, by a thread that sleeps until then.
+      While suspended, nothing is written; the lines of that time follow afterwards.
+      A closed stream (a broken pipe) ends the lines, never the run.
     """
 
-    detailed = False  # of slots, threads and locks it says nothing
+    detailed = False  # slots, threads and locks are not shown
 
     def __init__(
         self,
@@ -45,14 +45,14 @@ class PlainConsole:
         self._changed = threading.Condition(self._lock)
         self._suspended = False
         self._closed = False
-        self._held: list[Remark] = []
+        self._pending: list[Remark] = []
         self._thread: threading.Thread | None = None
-        self._watches_nothing = False  # the thread waits until there is something
+        self._sleeps_until_notified = False  # the thread waits for a notification
 
     def on_event(self, stamped: Stamped) -> None:
-        """Write what the event is worth."""
+        """Write the remarks that the event causes."""
         with self._lock:
-            remarks = self._narrator.tell(stamped)
+            remarks = self._narrator.remarks_for(stamped)
             if not remarks:
                 return
             self._take(remarks)
@@ -60,15 +60,15 @@ class PlainConsole:
                 self._watch()
 
     def close(self) -> None:
-        """Write what a suspension still holds."""
+        """Write the lines that a suspension still holds back."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-            self._write_held()
+            self._write_pending()
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
-        """Leave the terminal to somebody else, such as a question or an interactive program."""
+        """Leave the terminal to a question or an interactive program."""
         with self._changed:
             self._suspended = True
         try:
@@ -76,42 +76,42 @@ class PlainConsole:
         finally:
             with self._changed:
                 self._suspended = False
-                self._write_held()
+                self._write_pending()
 
     def _take(self, remarks: list[Remark]) -> None:
-        self._held += [remark for remark in remarks if remark.importance >= self._verbosity]
-        if self._held and not self._suspended:
-            self._write_held()
+        self._pending += [remark for remark in remarks if remark.importance >= self._verbosity]
+        if self._pending and not self._suspended:
+            self._write_pending()
 
     def _watch(self) -> None:
-        """See that what has just begun is told when it lasts; the verbose have heard of it."""
+        """Report work that has just begun once it lasts; with --verbose its line is already out."""
         if self._verbosity is not Verbosity.NORMAL:
             return
         if self._thread is None:
-            self._thread = threading.Thread(target=self._tell_lasting, daemon=True)
+            self._thread = threading.Thread(target=self._write_lasting, daemon=True)
             self._thread.start()
-        elif self._watches_nothing:
-            # Otherwise it wakes for what began earlier, and looks then.
+        elif self._sleeps_until_notified:
+            # Otherwise the thread wakes for earlier work, and checks then.
             self._changed.notify()
 
-    def _tell_lasting(self) -> None:
+    def _write_lasting(self) -> None:
         with self._changed:
             while not self._closed:
                 due = self._narrator.next_due()
                 patience = None if due is None else due - self._clock()
                 if patience is None or patience > 0:
-                    self._watches_nothing = patience is None
+                    self._sleeps_until_notified = patience is None
                     self._changed.wait(patience)
                 else:
                     self._take(self._narrator.lasting(self._clock()))
 
-    def _write_held(self) -> None:
-        held, self._held = self._held, []
-        for remark in held:
+    def _write_pending(self) -> None:
+        pending, self._pending = self._pending, []
+        for remark in pending:
             write_remark(self._streams, remark)
 
 
 def write_remark(streams: Streams, remark: Remark) -> None:
-    """Write one remark to the stream it is for; a stream that is gone takes nothing."""
+    """Write one remark to its stream; a closed stream is ignored."""
     to_output = remark.importance is Importance.RESULT
     say(streams.output if to_output else streams.errors, remark.text)

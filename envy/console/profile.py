@@ -1,12 +1,12 @@
 """Where the time of a run went: `envy sync --profile`.
 
-The listener collects spans and edges; what they come to is worked out when the run is over, and
-nothing is drawn before.
+The listener collects spans and edges; the profile is computed from them when the run is over.
 
-Of the wall time, each moment is shared equally among the phases that go on in it. The critical path
-is the chain of phases that could not have overlapped, however many slots there were: the phases of
-one recipe, and before each those of what it waited for. No schedule of these phases is shorter than
-that path, nor than the work of a pool divided by its slots: that is the lower bound.
+Each moment of wall time is divided equally among the phases that run in it. The critical path is
+the longest chain of phases that could not have overlapped, however many slots there were: the
+phases of one recipe, and before each the phases of the dependencies it waited for. No schedule of
+these phases is shorter than that path, or than the work of a pool divided by its slots: the larger
+of the two is the lower bound.
 """
 
 import time
@@ -23,7 +23,7 @@ _PHASES = {label: phase for phase, label in LABELS.items()}
 
 @dataclass(slots=True)
 class PhaseFigures:
-    """All phases of one name, in seconds; `wall` is their share of the run's."""
+    """All phases of one name, in seconds; `wall` is their share of the wall time."""
 
     count: int = 0
     seconds: float = 0.0
@@ -34,56 +34,56 @@ class PhaseFigures:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A recipe on the critical path, and what its phases took."""
+    """A recipe on the critical path, and the seconds of its phases."""
 
     key: str
     phases: tuple[tuple[RecipePhase, float], ...]
 
     @property
     def seconds(self) -> float:
-        """All of them."""
+        """The seconds of all its phases."""
         return sum(seconds for _, seconds in self.phases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a run comes to, in seconds."""
+    """The figures of a run, in seconds."""
 
     wall: float
     phases: Mapping[RecipePhase, PhaseFigures]
-    idle: float  # of the wall: no phase went on
+    idle: float  # wall time in which no phase ran
     slots: Mapping[str, int]
-    busy: Mapping[str, float]  # by pool: how long all its slots together were taken
-    waits: Mapping[str, float]  # by kind of wait, of all recipes together
+    busy: Mapping[str, float]  # by pool: the time its slots were in use, added up
+    waits: Mapping[str, float]  # by kind of wait, all recipes added up
     path: tuple[Step, ...]
 
     @property
     def critical(self) -> float:
-        """How long the critical path is."""
+        """The length of the critical path."""
         return sum(step.seconds for step in self.path)
 
     @property
     def bound(self) -> float:
-        """What no schedule of the same phases can beat."""
+        """The lower bound: no schedule of the same phases is shorter."""
         shares = [self.busy.get(pool, 0.0) / count for pool, count in self.slots.items()]
         return max([self.critical, *shares])
 
 
 @dataclass(slots=True)
 class _Row:
-    """A phase of a recipe; `away` is what it waited for locks."""
+    """A phase of a recipe; `lock_seconds` is the time it waited for locks."""
 
     key: str
     phase: RecipePhase
     start: float
     end: float
-    away: float
-    ready: float = 0.0  # how long the longest chain is that ends with it
-    before: "_Row | None" = None  # what comes before it in that chain
+    lock_seconds: float
+    ready: float = 0.0  # the length of the longest chain that ends with this phase
+    before: "_Row | None" = None  # the phase before this one in that chain
 
     @property
     def seconds(self) -> float:
-        return max(0.0, self.end - self.start - self.away)
+        return max(0.0, self.end - self.start - self.lock_seconds)
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class _Collected:
     rows: list[_Row] = field(default_factory=list)
     busy: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     waits: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    away: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    lock_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     needs: dict[str, dict[str, RecipePhase]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -101,7 +101,7 @@ class Profiler:
     explaining = False
 
     def __init__(self, began: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Watch a run that has begun at a time of this clock."""
+        """Observe a run that began at the time `began` of this clock."""
         self._clock = clock
         self._began = began
         self._ended: float | None = None
@@ -109,7 +109,7 @@ class Profiler:
         self._found = _Collected()
 
     def on_event(self, stamped: Stamped) -> None:
-        """Take note of what has ended, and of what needs what."""
+        """Record spans that have ended, and dependencies."""
         event = stamped.event
         if isinstance(event, DependencyAdded):
             by = _RECIPE_FETCH if event.kind == "source" else event.needed_by
@@ -119,22 +119,22 @@ class Profiler:
             self._take(span)
 
     def close(self) -> None:
-        """Count what has not ended up to now."""
+        """End the spans that are still open now."""
         self._ended = self._clock()
         for span in self._spans.close(self._ended):
             self._take(span)
 
     def profile(self, slots: Mapping[str, int]) -> Profile:
-        """What the run comes to, with so many slots in each pool."""
+        """Return the profile of the run; `slots` is the number of slots in each pool."""
         ended = self._clock() if self._ended is None else self._ended
         rows = self._found.rows
         figures = {phase: PhaseFigures() for phase in sorted({row.phase for row in rows})}
         for row in rows:
-            one = figures[row.phase]
-            one.count += 1
-            one.seconds += row.seconds
-            if row.seconds >= one.longest:
-                one.longest, one.longest_key = row.seconds, row.key
+            figure = figures[row.phase]
+            figure.count += 1
+            figure.seconds += row.seconds
+            if row.seconds >= figure.longest:
+                figure.longest, figure.longest_key = row.seconds, row.key
         idle = _share_wall(rows, figures, self._began, ended)
         return Profile(
             wall=ended - self._began,
@@ -149,14 +149,16 @@ class Profiler:
     def _take(self, span: Span) -> None:
         found = self._found
         if span.kind == PHASE:
-            away = found.away.pop(span.key, 0.0)
-            found.rows.append(_Row(span.key, _PHASES[span.name], span.start, span.end, away))
+            lock_seconds = found.lock_seconds.pop(span.key, 0.0)
+            found.rows.append(
+                _Row(span.key, _PHASES[span.name], span.start, span.end, lock_seconds)
+            )
         elif span.kind == SLOT:
             found.busy[span.name] += span.seconds
         elif span.kind in {GATE, LOCK, QUEUE}:
             found.waits[span.kind] += span.seconds
             if span.kind == LOCK:
-                found.away[span.key] += span.seconds
+                found.lock_seconds[span.key] += span.seconds
 
 
 _RECIPE_FETCH = RecipePhase.RECIPE_FETCH
@@ -165,20 +167,20 @@ _RECIPE_FETCH = RecipePhase.RECIPE_FETCH
 def _share_wall(
     rows: list[_Row], figures: Mapping[RecipePhase, PhaseFigures], began: float, ended: float
 ) -> float:
-    """Share each moment among the phases that go on in it; returns how long none did."""
+    """Divide each moment among the phases that run in it; return how long none did."""
     changes = sorted(
         [(row.start, 1, row.phase) for row in rows] + [(row.end, -1, row.phase) for row in rows]
     )
-    going_on: dict[RecipePhase, int] = defaultdict(int)
+    running: dict[RecipePhase, int] = defaultdict(int)
     count, before, idle = 0, began, 0.0
     for moment, change, phase in changes:
         passed = moment - before
         if count and passed:
-            for one, number in going_on.items():
-                figures[one].wall += passed * number / count
+            for current, number in running.items():
+                figures[current].wall += passed * number / count
         elif passed:
             idle += passed
-        going_on[phase] += change
+        running[phase] += change
         count += change
         before = moment
     return idle + max(0.0, ended - before)
@@ -187,10 +189,10 @@ def _share_wall(
 def _critical_path(
     rows: list[_Row], needs: Mapping[str, Mapping[str, RecipePhase]]
 ) -> tuple[Step, ...]:
-    """The longest chain of phases each of which had to wait for the one before it."""
+    """Return the longest chain of phases, each of which had to wait for the one before it."""
     own: dict[str, _Row] = {}  # the last phase of each recipe that has ended
     longest: _Row | None = None
-    # What a phase waited for ended before it began, and so stands before it in this order.
+    # The phases that a phase waited for ended before it began, so they precede it in this order.
     for row in sorted(rows, key=lambda row: (row.start, row.end)):
         waited_for = [own[row.key]] if row.key in own else []
         for need, by in needs.get(row.key, {}).items():

@@ -1,4 +1,4 @@
-"""A profile as lines for a reader. Pure: prints nothing."""
+"""A profile as lines of text. Pure: prints nothing."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ _OPTIONS = {"work": "--jobs", "transfer": "--fetch-jobs"}
 
 
 def profile_lines(profile: Profile) -> list[str]:
-    """Phases, critical path, slots and the lower bound."""
+    """Return the lines: phases, waits, critical path, slots and the lower bound."""
     took = format_seconds(profile.wall)
     if not profile.phases:
         return [f"profile: no phase of any package ran, in {took}"]
@@ -70,7 +70,7 @@ def _path(profile: Profile) -> Iterator[str]:
 
 
 def _step(step: Step) -> str:
-    # What takes no time would only hide what does; of a package where nothing does, all is shown.
+    # Phases that take no time are left out, unless the package has no others.
     told = [row for row in step.phases if row[1] >= 0.0005] or step.phases
     phases = ", ".join(f"{phase.label} {_exact(seconds)}" for phase, seconds in told)
     return f"  {pad(_exact(step.seconds), 8)} {safe_line(step.key)}: {phases}"
@@ -91,11 +91,11 @@ def _bound(profile: Profile) -> Iterator[str]:
         terms.append(f"{pool} {_exact(busy)} / {count} = {_exact(busy / count)}")
     bound = profile.bound
     ratio = f"{profile.wall / bound:.2f} times that" if bound > 0 else "more"
-    yield f"lower bound: {_exact(bound)}, the most of {', '.join(terms)}; this run took {ratio}"
+    yield f"lower bound: {_exact(bound)}, the largest of {', '.join(terms)}; this run took {ratio}"
 
 
 def _exact(seconds: float) -> str:
-    """To the millisecond while that says something."""
+    """Format seconds, to the millisecond below ten seconds."""
     return f"{seconds:.3f}s" if seconds < 10 else format_seconds(seconds)
 
 

@@ -10,7 +10,7 @@ _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def trace_schema() -> dict[str, Any]:
-    """A JSON Schema (2020-12) that each line of a trace file satisfies."""
+    """Return the JSON Schema (2020-12) of each line of a trace file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "envy trace",

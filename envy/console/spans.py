@@ -1,7 +1,7 @@
-"""From events to spans: what began and ended, when, and on whose behalf.
+"""From events to spans: pieces of work with a beginning and an end.
 
-What the timeline draws and what the profile counts. An event says that something begins or ends;
-a span is both, and there is one for everything that began, however it ended.
+The timeline draws spans and the profile counts them. An event says that something begins or ends; a
+span has both, and every beginning leads to a span, however the work ended.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +14,9 @@ PHASE, SLOT, QUEUE, GATE, LOCK = "phase", "slot", "slot wait", "dependency wait"
 SCRIPT, DOWNLOAD, EXTRACT = "script", "download", "extract"
 TEST_PHASE, TEST_BUILD = "test phase", "test build"
 
-# What a phase does, and what has ended at the latest when it has.
+# Work within a phase; it has ended at the latest when the phase has.
 _OF_A_PHASE = frozenset({LOCK, SCRIPT, DOWNLOAD, EXTRACT})
-# Several of these go on at once; each has a lane to itself.
+# Several of these run at once; each gets a lane of its own.
 _IN_LANES = frozenset({SLOT, DOWNLOAD, TEST_BUILD})
 
 FAILED, CUT_SHORT = "failed", "cut short"
@@ -24,25 +24,25 @@ FAILED, CUT_SHORT = "failed", "cut short"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Something that went on from `start` to `end`, in seconds of some clock."""
+    """Work that lasted from `start` to `end`, in seconds of the listener's clock."""
 
     kind: str
     key: str  # of the recipe, or the name of a test package
     name: str
     start: float
     end: float
-    lane: int = 0  # among those of its kind (and pool) that go on at once
+    lane: int = 0  # among spans of its kind (and pool) that run at once
     ended: str = ""  # FAILED or CUT_SHORT where it did not end well
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
-        """How long it went on."""
+        """The duration."""
         return self.end - self.start
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenSpan:
     kind: str
     key: str
     name: str
@@ -52,14 +52,14 @@ class _Open:
 
 
 class SpanBuilder:
-    """Told of events in order, with the time of each, it returns the spans that end with them.
+    """Takes events in order, with their times, and returns the spans that end with each.
 
-    Those of one recipe, downloads apart, are nested in each other or follow one another.
+    Apart from downloads, the spans of one recipe are nested or follow one another.
     """
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str, str], _Open] = {}
-        self._by_key: dict[str, list[_Open]] = {}
+        self._open: dict[tuple[str, str, str], _OpenSpan] = {}
+        self._by_key: dict[str, list[_OpenSpan]] = {}
         self._lanes: dict[str, set[int]] = {}
         self._last_end: dict[str, float] = {}
         self._handlers: dict[type[events.Event], Callable[[Any, float], Iterable[Span]]] = {
@@ -85,64 +85,66 @@ class SpanBuilder:
         }
 
     def on_event(self, event: events.Event, now: float) -> list[Span]:
-        """Take note of an event; returns what has ended with it, inner ones first."""
+        """Process an event; return the spans that it ends, inner spans first."""
         handler = self._handlers.get(type(event))
         return list(handler(event, now)) if handler else []
 
     def close(self, now: float) -> list[Span]:
-        """End what still goes on, inner ones first."""
-        return [self._end(one, now, ended=CUT_SHORT) for one in reversed(list(self._open.values()))]
+        """End all open spans, inner spans first."""
+        return [
+            self._end(span, now, ended=CUT_SHORT) for span in reversed(list(self._open.values()))
+        ]
 
     # -- beginning and ending ----------------------------------------------------------------------
 
     def _begin(self, kind: str, key: str, name: str, now: float, **details: Any) -> list[Span]:
-        # The same thing twice at once, a file that is fetched twice, say: the first one ends here.
+        # The same work twice at once, such as one file fetched twice: the first span ends here.
         ended = list(self._end_of(kind, key, name, now, ended=CUT_SHORT))
         lane = 0
         if kind in _IN_LANES:
             taken = self._lanes.setdefault(_group(kind, name), set())
             lane = next(number for number in range(len(taken) + 1) if number not in taken)
             taken.add(lane)
-        one = _Open(kind, key, name, now, lane, details)
-        self._open[kind, key, name] = one
-        self._by_key.setdefault(key, []).append(one)
+        span = _OpenSpan(kind, key, name, now, lane, details)
+        self._open[kind, key, name] = span
+        self._by_key.setdefault(key, []).append(span)
         return ended
 
-    def _end(self, one: _Open, now: float, *, ended: str = "", **details: Any) -> Span:
-        del self._open[one.kind, one.key, one.name]
-        self._by_key[one.key].remove(one)
-        if one.kind in _IN_LANES:
-            self._lanes[_group(one.kind, one.name)].discard(one.lane)
-        if one.kind != DOWNLOAD:
-            self._last_end[one.key] = now
+    def _end(self, span: _OpenSpan, now: float, *, ended: str = "", **details: Any) -> Span:
+        del self._open[span.kind, span.key, span.name]
+        self._by_key[span.key].remove(span)
+        if span.kind in _IN_LANES:
+            self._lanes[_group(span.kind, span.name)].discard(span.lane)
+        if span.kind != DOWNLOAD:
+            self._last_end[span.key] = now
         return Span(
-            kind=one.kind,
-            key=one.key,
-            name=one.name,
-            start=one.start,
+            kind=span.kind,
+            key=span.key,
+            name=span.name,
+            start=span.start,
             end=now,
-            lane=one.lane,
+            lane=span.lane,
             ended=ended,
-            details={**one.details, **details},
+            details={**span.details, **details},
         )
 
     def _end_of(
         self, kind: str, key: str, name: str, now: float, *, ended: str = "", **details: Any
     ) -> Iterator[Span]:
-        """End what goes on, if it does, and what began within it."""
-        one = self._open.get((kind, key, name))
-        if one is None:
+        """End an open span, if it exists, and the spans that began within it."""
+        span = self._open.get((kind, key, name))
+        if span is None:
             return
         if kind not in _IN_LANES:
-            began_later = self._by_key[key][self._by_key[key].index(one) + 1 :]
+            began_later = self._by_key[key][self._by_key[key].index(span) + 1 :]
             for inner in reversed(began_later):
                 if inner.kind not in _IN_LANES:
                     yield self._end(inner, now, ended=CUT_SHORT)
-        yield self._end(one, now, ended=ended, **details)
+        yield self._end(span, now, ended=ended, **details)
 
-    def _going_on(self, key: str, kinds: Iterable[str]) -> list[_Open]:
-        """What goes on for a recipe, of these kinds, inner ones first."""
-        return [one for one in reversed(self._by_key.get(key, [])) if one.kind in kinds]
+    def _open_spans(self, key: str, kinds: Iterable[str]) -> list[_OpenSpan]:
+        """Return the open spans of a recipe, of these kinds, inner spans first."""
+        return [span for span in reversed(self._by_key.get(key, [])) if span.kind in kinds]
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -150,13 +152,13 @@ class SpanBuilder:
         return self._begin(PHASE, event.key, event.phase.label, now)
 
     def _phase_complete(self, event: events.PhaseComplete, now: float) -> Iterator[Span]:
-        for one in self._going_on(event.key, _OF_A_PHASE):
-            yield self._end(one, now, ended=CUT_SHORT)
+        for span in self._open_spans(event.key, _OF_A_PHASE):
+            yield self._end(span, now, ended=CUT_SHORT)
         yield from self._end_of(PHASE, event.key, event.phase.label, now)
 
     def _phase_failure(self, event: events.PhaseFailure, now: float) -> Iterator[Span]:
-        for one in self._going_on(event.key, _OF_A_PHASE):
-            yield self._end(one, now, ended=FAILED)
+        for span in self._open_spans(event.key, _OF_A_PHASE):
+            yield self._end(span, now, ended=FAILED)
         name = event.phase.label
         yield from self._end_of(PHASE, event.key, name, now, ended=FAILED, error=event.error)
 
@@ -168,8 +170,8 @@ class SpanBuilder:
 
     def _slot_acquired(self, event: events.SlotAcquired, now: float) -> Iterator[Span]:
         if event.wait_ms:
-            # Told in whole milliseconds: it did not begin before what came before it.
-            within = [one.start for one in self._by_key.get(event.key, [])]
+            # The wait is rounded to milliseconds: it must not begin before the span before it.
+            within = [span.start for span in self._by_key.get(event.key, [])]
             floor = max([self._last_end.get(event.key, 0.0), *within])
             start = min(now, max(now - event.wait_ms / 1000, floor))
             yield Span(kind=QUEUE, key=event.key, name=event.pool, start=start, end=now)
@@ -177,10 +179,10 @@ class SpanBuilder:
         yield from self._begin(SLOT, event.key, event.pool, now)
 
     def _slot_released(self, event: events.SlotReleased, now: float) -> Iterator[Span]:
-        if not self._going_on(event.key, {LOCK}):
-            # A phase that a cancellation has ended is told of in no other way.
-            for one in self._going_on(event.key, _OF_A_PHASE | {PHASE}):
-                yield self._end(one, now, ended=CUT_SHORT)
+        if not self._open_spans(event.key, {LOCK}):
+            # A cancelled phase has no event of its own.
+            for span in self._open_spans(event.key, _OF_A_PHASE | {PHASE}):
+                yield self._end(span, now, ended=CUT_SHORT)
         yield from self._end_of(SLOT, event.key, event.pool, now)
 
     def _lock_blocked(self, event: events.LockBlocked, now: float) -> Iterable[Span]:
@@ -224,5 +226,5 @@ class SpanBuilder:
 
 
 def _group(kind: str, name: str) -> str:
-    """What shares lanes: slots with those of their pool, others with their kind."""
+    """Return the group that shares lanes: a pool for slots, otherwise the kind."""
     return f"{kind} {name}" if kind == SLOT else kind

@@ -1,6 +1,6 @@
 """How a run ended: the final line, and every failure once.
 
-Pure functions of plain results; they print nothing.
+Pure functions of plain results; nothing is printed here.
 """
 
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ from envy.errors import DependencyFailed, PhaseFailed, RecipeError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncResult:
-    """What became of the packages that were asked for and what they need."""
+    """The outcome of the requested packages and their dependencies."""
 
     packages: int
     user_managed: int = 0  # of the packages
     cached: int = 0
     installed: int = 0
     failures: Sequence[RecipeError] = ()
-    stopped: int = 0  # those that the end of the run found unfinished
+    stopped: int = 0  # packages left unfinished at the end of the run
     cancelled: bool = False
     seconds: float = 0.0
 
 
 def final_line(result: SyncResult, *, command: str = "sync") -> str:
-    """One line: `sync complete: 5 packages, 1 user-managed, 0 failed (3 cached) in 12.4s`."""
+    """The last line: `sync complete: 5 packages, 1 user-managed, 0 failed (3 cached) in 12.4s`."""
     roots, dependents = _split(result.failures)
     if result.cancelled:
         outcome = "cancelled"
@@ -46,9 +46,9 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
 
 
 def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
-    """What went wrong: each root failure in full, then a line for each recipe it stopped.
+    """Return each root failure in full, then a line for each recipe that it stopped.
 
-    A reason that several recipes share, such as a full disk, is told once.
+    A reason that several recipes share, such as a full disk, is reported once.
     """
     roots, dependents = _split(failures)
     lines: list[str] = []
@@ -66,7 +66,7 @@ def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
 
 
 def _split(failures: Sequence[RecipeError]) -> tuple[list[RecipeError], list[RecipeError]]:
-    """Root failures and the recipes they stopped, each once, in the order of their keys."""
+    """Return root failures, and the failures they caused, each once and in key order."""
     once = {(type(failure), failure.key, failure.phase): failure for failure in failures}
     ordered = sorted(once.values(), key=lambda failure: (failure.key, failure.phase))
     return (

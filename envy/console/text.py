@@ -1,7 +1,7 @@
-"""How a piece of text, a size or a duration is put on a terminal.
+"""Formats text, sizes and durations for a terminal.
 
-Owns the rule that no control character which somebody else produced reaches a terminal: a build's
-output, an error's text or a file name could otherwise move the cursor, recolour or rewrite lines.
+Owns the rule that no control character from outside reaches a terminal: the output of a build, an
+error or a file name could otherwise move the cursor, change colours or rewrite lines.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 # C0 and C1, the marks that reorder or break lines for a reader, and halves of surrogate pairs
-# (bytes that were no UTF-8, which no stream takes). Tab and newline are the callers' to decide.
+# (bytes that were not UTF-8, which no stream accepts). Callers decide about tabs and newlines.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -19,7 +19,7 @@ _UNSAFE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Where results go (`output`) and where everything said about the work goes (`errors`)."""
+    """The streams for results (`output`) and for messages about the work (`errors`)."""
 
     output: TextIO
     errors: TextIO
@@ -33,27 +33,27 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """The text with every unsafe character spelled out; its newlines and tabs stay."""
+    """Return the text with unsafe characters spelled out; newlines and tabs stay."""
     return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escaped, text)
 
 
 def safe_lines(text: str) -> list[str]:
-    """The lines of a text, each safe to show as one line of a terminal."""
+    """Return the lines of a text, each safe to show as one line of a terminal."""
     return [escape_controls(line.removesuffix("\r")).expandtabs(4) for line in text.split("\n")]
 
 
 def safe_line(text: str) -> str:
-    """A text as one line, whatever is in it."""
+    """Return a text as one line that is safe to show."""
     return escape_controls(text).replace("\n", "\\n").replace("\t", " ")
 
 
 def last_rewrite(text: str) -> str:
-    """What a line that rewrites itself by carriage returns ends up showing."""
+    """Return the final text of a line that rewrites itself with carriage returns."""
     return text.rstrip("\r").rpartition("\r")[2]
 
 
 def write_line(stream: TextIO, text: str) -> None:
-    """Write one line and flush it; characters that the stream cannot carry are spelled out."""
+    """Write one line and flush it; characters outside the stream's encoding are spelled out."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)
@@ -64,13 +64,13 @@ def write_line(stream: TextIO, text: str) -> None:
 
 
 def say(stream: TextIO, text: str) -> None:
-    """Write one line about the work; a stream that is gone or full takes nothing."""
+    """Write one line about the work; errors of the stream are ignored."""
     with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed
         write_line(stream, text)
 
 
 def format_size(count: int) -> str:
-    """A number of bytes for a reader: `512 B`, `1.5 MiB`."""
+    """Format a number of bytes: `512 B`, `1.5 MiB`."""
     if count < 1024:
         return f"{count} B"
     size = float(count)
@@ -82,7 +82,7 @@ def format_size(count: int) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A duration for a reader: `12.4s`, `2m 05s`, `1h 02m`."""
+    """Format a duration: `12.4s`, `2m 05s`, `1h 02m`."""
     seconds = max(0.0, seconds)
     if seconds < 59.95:
         return f"{seconds:.1f}s"
@@ -93,7 +93,7 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_clock(seconds: float) -> str:
-    """A running time that keeps its width while it runs: `0:07`, `12:30`, `1:02:03`."""
+    """Format a running time in whole seconds: `0:07`, `12:30`, `1:02:03`."""
     whole = max(0, int(seconds))
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d}"
@@ -101,14 +101,14 @@ def format_clock(seconds: float) -> str:
 
 
 def cell_width(text: str) -> int:
-    """How many terminal cells a safe line takes."""
+    """Return the number of terminal cells that a safe line takes."""
     if text.isascii():
         return len(text)
     return sum(_cells(character) for character in text)
 
 
 def clip(text: str, width: int) -> str:
-    """The text cut to so many cells, an ellipsis in the last when something is missing."""
+    """Return the text cut to `width` cells, with an ellipsis in the last one if it was cut."""
     if cell_width(text) <= width:
         return text
     if width <= 0:
@@ -123,7 +123,7 @@ def clip(text: str, width: int) -> str:
 
 
 def pad(text: str, width: int) -> str:
-    """The text clipped or filled to exactly so many cells."""
+    """Return the text clipped or padded to exactly `width` cells."""
     clipped = clip(text, width)
     return clipped + " " * (width - cell_width(clipped))
 

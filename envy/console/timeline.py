@@ -1,10 +1,10 @@
 """A run as a timeline, in the trace event format that Perfetto and Chrome (about:tracing) read.
 
-Owns the file from its opening to the end of the process. Each span is written when it ends, and
-the brackets behind it again: the file is whole JSON at any moment, however the process ends.
+Owns the file from its opening to the end of the process. Each span is written when it ends,
+together with the closing brackets: the file is valid JSON at any moment, however the process ends.
 
-Rows (threads of the format) stand in groups (processes): slots, recipes, downloads, tests. On each
-row spans are nested in each other or follow one another.
+Rows ("threads" of the format) are arranged in groups ("processes"): slots, recipes, downloads,
+tests. The spans of a row are nested or follow one another.
 """
 
 import json
@@ -48,10 +48,10 @@ class Timeline:
     def __init__(
         self, path: Path, *, errors: TextIO, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Begin a timeline without spans.
+        """Begin an empty timeline.
 
         Raises:
-            UsageError: it cannot be written.
+            UsageError: the file cannot be written.
         """
         self._path = path
         self._errors = errors
@@ -70,7 +70,7 @@ class Timeline:
             self._write(self._spans.on_event(stamped.event, self._clock()))
 
     def close(self) -> None:
-        """Write what has not ended yet, and close the file."""
+        """Write the spans that are still open, and close the file."""
         if self._file is not None:
             self._write(self._spans.close(self._clock()))
         if self._file is not None:
@@ -83,7 +83,7 @@ class Timeline:
             self._append("", rows)
 
     def _append(self, text: str, rows: list[dict[str, Any]]) -> None:
-        """Put rows behind the last one, in the place of the closing brackets."""
+        """Append rows, overwriting the closing brackets and writing them again."""
         assert self._file is not None
         if rows:
             text += "" if self._empty else ",\n"
@@ -128,7 +128,7 @@ class Timeline:
         return [*described, {**event, "args": arguments}]
 
     def _row(self, group: int, name: str) -> tuple[int, list[dict[str, Any]]]:
-        """The number of a row, and what describes it and its group if they are new."""
+        """Return the number of a row, and the records that describe it and its group if new."""
         known = self._rows.get((group, name))
         if known is not None:
             return known, []
@@ -138,11 +138,11 @@ class Timeline:
                 _metadata("process_name", group, 0, name=_GROUPS[group]),
                 _metadata("process_sort_index", group, 0, sort_index=group),
             ]
-        # Unique over all groups: some readers take the number alone for the row.
+        # Unique over all groups, because some readers identify a row by its number alone.
         row = len(self._rows) + 1
         self._rows[group, name] = row
         described.append(_metadata("thread_name", group, row, name=name))
-        # By name, not by who came first: slots of a pool stand together.
+        # By name, not by arrival, so that the slots of a pool stay together.
         order = _order_of(name) if group in {_SLOTS, _DOWNLOADS} else row
         described.append(_metadata("thread_sort_index", group, row, sort_index=order))
         return row, described
@@ -167,7 +167,7 @@ def _order_of(name: str) -> int:
 
 
 def _name(span: Span) -> str:
-    """What is written on a span."""
+    """Return the label of a span."""
     if span.kind in {SLOT, TEST_BUILD}:
         return safe_line(span.key)
     if span.kind == QUEUE:

@@ -1,8 +1,7 @@
 """Traces of a run: one JSON object a line in a file, or one human line on standard error.
 
-Owns the trace file from its opening to the end of the process. A line reaches the file whole, in
-one write, before the next event is delivered, so a process that ends without warning leaves a file
-of whole lines.
+Owns the trace file from its opening to the end of the process. Each line is written whole, in one
+write, before the next event is delivered: a process that is killed leaves a file of whole lines.
 """
 
 import io
@@ -17,17 +16,17 @@ from envy.events import Stamped
 
 
 def open_trace(path: Path, option: str) -> io.FileIO | None:
-    """Begin an empty file, in place of any that was there; None is for when it has been closed.
+    """Open an empty file, replacing an existing one; callers store None once it is closed.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
     """
     try:
         return io.FileIO(path, "w")
     except OSError as error:
         raise UsageError(
             f"cannot write the trace to {path}: {error.strerror}",
-            hint=f"{option} takes a file in a folder that exists and may be written",
+            hint=f"{option} needs a path in an existing, writable folder",
         ) from error
 
 
@@ -38,7 +37,7 @@ class JsonTrace:
         """Begin an empty file.
 
         Raises:
-            UsageError: it cannot be written.
+            UsageError: the file cannot be written.
         """
         self._path = path
         self._errors = errors
@@ -84,4 +83,4 @@ class TextTrace:
         say(self._errors, safe_line(text))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no resource to release."""

@@ -10,15 +10,17 @@ on average.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envy.cache.durations import Measured, Seconds
+from envy.cache.durations import Durations, Measured, Seconds
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Outcome, Recipe
 from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
+    from envy.declarations.key import RecipeKey
     from envy.engine.engine import Engine
     from envy.scheduler.coordination import Coordination
 
@@ -110,7 +112,7 @@ def _expect(engine: Engine, recipes: Sequence[Recipe]) -> None:
     at_work = [recipe for recipe in recipes if not recipe.work.cached]
     for recipe in at_work:
         recipe.work.expected = engine.durations.recall(recipe.key.canonical, recipe.entry_key)
-    unit = _seconds_of_a_phase(at_work)
+    unit = _seconds_of_a_phase((recipe, recipe.work.expected) for recipe in at_work)
     known: dict[Seconds, tuple[float, ...]] = {}  # thousands have the same
     for recipe in recipes:
         seconds = _seconds(recipe, unit)
@@ -123,16 +125,21 @@ def _seconds(recipe: Recipe, unit: float) -> Seconds:
     if recipe.work.cached:
         return (0.0,) * (len(_REMEMBERED) - 1) + (unit if recipe.work.undeployed else 0.0,)
     if recipe.work.expected is not None:
-        return tuple(recipe.work.expected) if recipe.work.expected else ()
+        return tuple(recipe.work.expected)
+    return _estimated(recipe, unit)
+
+
+def _estimated(recipe: Recipe, unit: float) -> Seconds:
+    """How long a package that was never built may take: each phase with work counts alike."""
     return tuple(unit if has else 0.0 for has in _busy_phases(recipe))
 
 
-def _seconds_of_a_phase(recipes: Sequence[Recipe]) -> float:
+def _seconds_of_a_phase(recalled: Iterable[tuple[Recipe, Seconds | None]]) -> float:
     """What a phase that does something takes on average, among those that are remembered."""
     total, phases = 0.0, 0
-    for recipe in recipes:
-        if recipe.work.expected is not None:
-            total += sum(recipe.work.expected)
+    for recipe, seconds in recalled:
+        if seconds is not None:
+            total += sum(seconds)
             phases += sum(_busy_phases(recipe))
     return total / phases if total and phases else 1.0
 
@@ -162,3 +169,35 @@ def _from_each_phase(seconds: Seconds) -> tuple[float, ...]:
         left.append(left[-1] + second)
     left += [left[-1], left[-1]]  # check and recipe_fetch
     return tuple(reversed(left))
+
+
+# -- what the whole graph would take ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """How long each package would take if nothing were installed yet.
+
+    `work_from` has for each phase, from recipe_fetch on, the time of that phase and all after it:
+    in seconds if `is_measured`, otherwise each phase with work counts as 1.
+    """
+
+    work_from: Mapping[RecipeKey, Sequence[float]]
+    is_measured: bool
+
+
+def forecast(durations: Durations, recipes: Iterable[Recipe]) -> Forecast:
+    """Estimate every phase of the recipes as the scheduler would for packages not yet installed."""
+    recalled = [
+        (recipe, durations.recall(recipe.key.canonical, recipe.entry_key)) for recipe in recipes
+    ]
+    unit = _seconds_of_a_phase(recalled)
+    return Forecast(
+        work_from={
+            recipe.key: _from_each_phase(
+                _estimated(recipe, unit) if seconds is None else tuple(seconds)
+            )
+            for recipe, seconds in recalled
+        },
+        is_measured=any(seconds is not None for _, seconds in recalled),
+    )

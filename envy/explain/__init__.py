@@ -1,1 +1,1 @@
-"""The resolved graph, and what is to be done, as data and as pictures; nothing here prints."""
+"""Questions about the resolved graph, answered as data, text and pictures; nothing here prints."""

@@ -1,9 +1,9 @@
-"""Where the boxes of a layered drawing go: columns from left to right, with few crossings.
+"""The layout of a layered drawing: columns of boxes from left to right, with few crossings.
 
 The layered method of Sugiyama, Tagawa and Toda (1981): a node's column is its longest path from a
-root; an edge that skips columns goes through a waypoint in each; the order in a column is improved
-by the mean place of the neighbours, sweep by sweep; then each column is placed as near to its
-neighbours as its order and the sizes of its boxes allow. Nothing depends on anything but the input.
+root; an edge that skips columns gets a waypoint in each of them; the order within a column is
+improved by the mean position of its neighbours, sweep by sweep; finally each column is placed as
+near to its neighbours as its order and the sizes of its boxes allow. The result is deterministic.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from envy.graph.algorithms import dependencies_first
 
 SWEEPS = 8
-MOST_WAYPOINTS = 5000  # past that an edge runs straight, whatever it crosses
+MOST_WAYPOINTS = 5000  # beyond this number, edges run straight and may cross boxes
 
 Item = tuple[str, str, int]  # (node, "", 0), or (from, to, column) for a waypoint
 Neighbours = defaultdict[Item, list[Item]]
@@ -24,7 +24,7 @@ Neighbours = defaultdict[Item, list[Item]]
 
 @dataclass(slots=True)
 class Layout:
-    """Columns, the centre of each item in its column, and the way of each edge."""
+    """The columns, the centre of each item in its column, and the route of each edge."""
 
     columns: list[list[Item]] = field(default_factory=list)
     ranks: dict[Item, float] = field(default_factory=dict)
@@ -36,33 +36,33 @@ class Layout:
 def lay_out(
     edges: Mapping[str, Sequence[str]], *, heights: Mapping[str, float], gap: float
 ) -> Layout:
-    """Place the nodes of an acyclic graph; `edges` has every node, with what it points to."""
+    """Lay out an acyclic graph; `edges` maps every node to the nodes it points to."""
     layout = Layout()
     layout.column_of = columns_of(edges)
     neighbours = _with_waypoints(edges, layout)
     for column in layout.columns:
         layout.ranks.update({item: float(position) for position, item in enumerate(column)})
     for _ in range(SWEEPS):
-        _order(layout.columns[1:], layout, neighbours[0])
-        _order(layout.columns[-2::-1], layout, neighbours[1])
+        _sort_columns(layout.columns[1:], layout, neighbours[0])
+        _sort_columns(layout.columns[-2::-1], layout, neighbours[1])
     sizes = {
         item: gap / 2 if item[1] else heights[item[0]] for col in layout.columns for item in col
     }
     for column in layout.columns:
-        layout.centres.update(_placed(column, dict.fromkeys(column, 0.0), sizes, gap))
+        layout.centres.update(_stacked(column, dict.fromkeys(column, 0.0), sizes, gap))
     for _ in range(SWEEPS):
         for part, side in ((layout.columns[1:], 0), (layout.columns[-2::-1], 1)):
             for column in part:
-                wished = {
+                desired = {
                     item: _mean(layout.centres, neighbours[side][item], layout.centres[item])
                     for item in column
                 }
-                layout.centres.update(_placed(column, wished, sizes, gap))
+                layout.centres.update(_stacked(column, desired, sizes, gap))
     return layout
 
 
 def columns_of(edges: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """The column of each node: the longest path that leads to it."""
+    """Return the column of each node: the length of the longest path that leads to it."""
     columns: dict[str, int] = dict.fromkeys(sorted(edges), 0)
     for node in reversed(dependencies_first(sorted(edges), lambda name: edges[name])):
         for target in edges[node]:
@@ -73,7 +73,7 @@ def columns_of(edges: Mapping[str, Sequence[str]]) -> dict[str, int]:
 def _with_waypoints(
     edges: Mapping[str, Sequence[str]], layout: Layout
 ) -> tuple[Neighbours, Neighbours]:
-    """Fill the columns; returns the neighbours of each item to its left, and to its right."""
+    """Fill the columns; return the left and the right neighbours of each item."""
     column_of = layout.column_of
     layout.columns = [[] for _ in range(max(column_of.values(), default=-1) + 1)]
     left: Neighbours = defaultdict(list)
@@ -84,23 +84,23 @@ def _with_waypoints(
     for node in sorted(edges):
         for target in sorted(set(edges[node])):
             between = range(column_of[node] + 1, column_of[target])
-            way: list[Item] = [(node, target, c) for c in between if spans <= MOST_WAYPOINTS]
-            for item, column in zip(way, between, strict=False):
+            route: list[Item] = [(node, target, c) for c in between if spans <= MOST_WAYPOINTS]
+            for item, column in zip(route, between, strict=False):
                 layout.columns[column].append(item)
-            layout.waypoints[node, target] = way
-            stops: list[Item] = [(node, "", 0), *way, (target, "", 0)]
+            layout.waypoints[node, target] = route
+            stops: list[Item] = [(node, "", 0), *route, (target, "", 0)]
             for here, there in itertools.pairwise(stops):
                 right[here].append(there)
                 left[there].append(here)
     return left, right
 
 
-def _order(columns: Sequence[list[Item]], layout: Layout, neighbours: Neighbours) -> None:
-    """Sort each column by where its neighbours on one side are, one column after another."""
+def _sort_columns(columns: Sequence[list[Item]], layout: Layout, neighbours: Neighbours) -> None:
+    """Sort each column by the positions of its neighbours on one side, column by column."""
     for column in columns:
         own = {item: position for position, item in enumerate(column)}
-        wished = {item: _mean(layout.ranks, neighbours[item], own[item]) for item in column}
-        column.sort(key=lambda item: (wished[item], own[item]))
+        desired = {item: _mean(layout.ranks, neighbours[item], own[item]) for item in column}
+        column.sort(key=lambda item: (desired[item], own[item]))
         layout.ranks.update({item: float(position) for position, item in enumerate(column)})
 
 
@@ -108,12 +108,12 @@ def _mean(values: Mapping[Item, float], items: Sequence[Item], default: float) -
     return sum(values[item] for item in items) / len(items) if items else default
 
 
-def _placed(
-    column: Sequence[Item], wished: Mapping[Item, float], sizes: Mapping[Item, float], gap: float
+def _stacked(
+    column: Sequence[Item], desired: Mapping[Item, float], sizes: Mapping[Item, float], gap: float
 ) -> dict[Item, float]:
-    """Centres as near as can be to those wished for, in order and without overlap.
+    """Return centres as near as possible to the desired ones, in order and without overlap.
 
-    Least squares under an order, by pooling adjacent violators: exact, in one pass.
+    Isotonic least squares by pooling adjacent violators: exact, in one pass.
     """
     offset = 0.0
     offsets: list[float] = []
@@ -122,7 +122,7 @@ def _placed(
         if position:
             offset += (sizes[column[position - 1]] + sizes[item]) / 2 + gap
         offsets.append(offset)
-        blocks.append([wished[item] - offset, 1])
+        blocks.append([desired[item] - offset, 1])
         while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] > blocks[-1][0] * blocks[-2][1]:
             total, count = blocks.pop()
             blocks[-1][0] += total

@@ -1,4 +1,4 @@
-"""What a sync would do, as data: what it would fetch and run, reuse, check, or cannot know yet."""
+"""What a sync would do, as data: what it would fetch, run, reuse or check, and what is unknown."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ _VERBS = ("stage", "build", "install", "deploy")
 
 
 class Act(Enum):
-    """What would be done with a package."""
+    """The action that a sync would take for a package."""
 
     INSTALL = "install"
     DEPLOY = "deploy"
     CHECK = "check"
     REUSE = "reuse"
     UNKNOWN = "unknown"
-    FAIL = "fail"  # it has failed already, and no work on it will begin
+    FAIL = "fail"  # it has already failed, so no work on it would start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """One package, and what would be done with it."""
+    """One package, and the action that a sync would take for it."""
 
     key: str
     act: Act
     reason: str
     fetches: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()  # which of its own verbs would run
+    runs: tuple[str, ...] = ()  # the verbs of its recipe that would run
 
 
 def make_plan(engine: Engine, goals: Sequence[RecipeKey]) -> list[PlannedStep]:
-    """What bringing the goals to completion would take, dependencies first; runs no phase."""
+    """Return the steps that complete the goals, dependencies first; runs no phase."""
     engine.prepare(goals)
     wanted = {recipe.key for recipe in engine.wanted()}
     order = dependencies_first(
@@ -64,14 +64,14 @@ def _step(engine: Engine, recipe: Recipe) -> PlannedStep:
         return PlannedStep(key=key, act=act, reason=why_not(key, failure))
     if recipe.user_managed:
         return PlannedStep(
-            key=key, act=Act.CHECK, reason="user-managed: installed if its check does not hold"
+            key=key, act=Act.CHECK, reason="user-managed: installed unless its check succeeds"
         )
     if recipe.work.cached and needs_deploy(recipe):
         return PlannedStep(
-            key=key, act=Act.DEPLOY, reason="it is there, and was not deployed", runs=("deploy",)
+            key=key, act=Act.DEPLOY, reason="it is installed but not deployed", runs=("deploy",)
         )
     if recipe.work.cached:
-        return PlannedStep(key=key, act=Act.REUSE, reason="it is there")
+        return PlannedStep(key=key, act=Act.REUSE, reason="it is installed")
     return PlannedStep(
         key=key,
         act=Act.INSTALL,
@@ -85,7 +85,7 @@ def _step(engine: Engine, recipe: Recipe) -> PlannedStep:
 
 def _fetches(recipe: Recipe) -> Iterator[str]:
     if recipe.placement.sources is None:
-        yield "what its fetch function asks for"
+        yield "what its fetch function requests"
         return
     for item in recipe.placement.sources:
         source = redacted(item.source) if "://" in item.source else item.source
@@ -93,7 +93,7 @@ def _fetches(recipe: Recipe) -> Iterator[str]:
 
 
 def plan_lines(steps: Sequence[PlannedStep]) -> Iterator[str]:
-    """The plan for people."""
+    """Yield the lines of the plan as text."""
     width = max((len(step.key) for step in steps), default=0)
     for step in steps:
         yield f"{step.act.value:<8} {step.key:<{width}}  {step.reason}"

@@ -1,4 +1,4 @@
-"""Which package provides which product, and where that is."""
+"""Which package provides which product, and at which path."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ class ProductView:
 
     product: str
     provider: str
-    value: str  # "" when it is not known yet
-    installed: bool | None  # None: of a user-managed package, which only its check can say
+    value: str  # "" while unknown
+    installed: bool | None  # None for a user-managed package: only its check can say
     user_managed: bool
 
 
 def products_here(engine: Engine) -> list[ProductView]:
-    """Every product of the graph, by name and then provider; installs and asks nothing."""
+    """Return every known product, sorted by name and provider; installs and runs nothing."""
     rows = [row for recipe in _usable(engine) for row in _products_of(recipe)]
     return sorted(rows, key=lambda row: (row.product, row.provider))
 
 
 def asked_at_run_time(engine: Engine) -> list[Recipe]:
-    """User-managed packages whose products are known only once their check holds."""
+    """Return the user-managed packages whose products are known only once their check succeeds."""
     return [recipe for recipe in _usable(engine) if _has_unknown_products(recipe)]
 
 
 def provider_of(engine: Engine, name: str, *, query: str = "") -> Recipe | None:
-    """The one package that provides a product; None if none is known to.
+    """Return the only package known to provide a product, or None.
 
     Raises:
-        GraphError: several do.
+        GraphError: several packages provide the product.
     """
     answering = {recipe.key for recipe in engine.find_matches(query)} if query else None
     found = [
@@ -57,15 +57,15 @@ def provider_of(engine: Engine, name: str, *, query: str = "") -> Recipe | None:
         rows = "\n".join(f"    {recipe.key}" for recipe in found)
         raise GraphError(
             f"{len(found)} packages provide the product {name!r}\n{rows}",
-            hint=f"say whose: envy product {name} --recipe {found[0].key.identity}",
+            hint=f"choose one with: envy product {name} --recipe {found[0].key.identity}",
         )
     return found[0] if found else None
 
 
 def ask_machine(engine: Engine) -> list[Recipe]:
-    """Let those whose check holds say what they provide; returns those whose does not.
+    """Ask user-managed packages whose check succeeds for their products; return the others.
 
-    Nothing is installed for that: a misspelt name would otherwise change the machine.
+    Nothing is installed: otherwise a misspelt product name would change the machine.
     """
     silent = []
     for recipe in asked_at_run_time(engine):
@@ -82,7 +82,7 @@ def ask_machine(engine: Engine) -> list[Recipe]:
 def not_provided(
     engine: Engine, name: str, *, query: str = "", silent: Sequence[Recipe] = ()
 ) -> GraphError:
-    """The error for a product that nothing provides, with what there is."""
+    """Return the error for a product that no package provides, listing the known products."""
     said = {name for recipe in asked_at_run_time(engine) for name in recipe.work.products}
     known = sorted(said.union(row.product for row in products_here(engine)))
     near = nearest(name, known)
@@ -92,7 +92,7 @@ def not_provided(
     hint = f"products here: {', '.join(known) or 'none'}"
     if silent:
         names = ", ".join(str(recipe.key) for recipe in silent)
-        hint += f"; {names} would say more once installed, by envy sync"
+        hint += f"; {names} may provide more once installed by envy sync"
     if failed:
         hint += f"; not all recipes could be read ({', '.join(failed[:3])})"
     return GraphError(f"no package{by} provides the product {name!r}{guess}", hint=hint)

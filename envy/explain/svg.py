@@ -1,4 +1,4 @@
-"""The graph as an SVG picture, drawn by envy itself: no Graphviz, no fonts but the reader's."""
+"""The graph as an SVG picture, drawn without Graphviz and with the reader's own fonts."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from envy.explain.formats import status
+from envy.explain.formats import critical_total, status
 from envy.explain.layout import Item, lay_out
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 
-_LETTER = 7.3  # width of a letter of the boxes, generously: the font is the reader's
+_LETTER = 7.3  # width of a letter in a box, generously, because the font is the reader's
 _SMALL_LETTER = 5.6
-_WIDEST = 46  # letters; what is cut off is in the tooltip
+_WIDEST = 46  # letters; the tooltip has the full text
 _BOX_HEIGHT = 44.0
-_PORT = 13.0  # between two arrows into one box, so that their labels do not meet
-_MOST_LABELS = 12  # into one box; more would only be a smear
+_PORT = 13.0  # between two arrows into the same box, so that their labels do not overlap
+_MOST_LABELS = 12  # on arrows into the same box; more would be illegible
 _GAP = 18.0
-_BEND = 40.0  # half the width in which an edge changes its height
+_BEND = 40.0  # half the width over which an edge changes its height
 _MARGIN = 24.0
 _LEGEND = 74.0
 
@@ -34,16 +34,17 @@ _STYLE = """
     .weak { stroke-dasharray: 6 4 } .required { stroke-width: 2.6 }
     .shell { stroke-dasharray: 1.5 3.5 } .source { stroke: #8e44ad; stroke-dasharray: none }
 """
+_CRITICAL_STYLE = "  .critical { stroke: #c00000; stroke-width: 3.2 }\n"
 
 
 def as_svg(graph: GraphView) -> str:
-    """The whole picture, as text; the same graph gives the same bytes."""
+    """Return the picture as SVG text; the same graph gives the same bytes."""
     return _Drawing(graph).text()
 
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """Where a package is drawn: its left side, its centre's height, and its size."""
+    """The position of a package: its left edge, the height of its centre, and its size."""
 
     x: float
     y: float
@@ -67,8 +68,8 @@ class _Drawing:
             key: tuple(dict.fromkeys(edge.target for edge in package.edges))
             for key, package in graph.packages.items()
         }
-        self._crowds = {key: len(rows) for key, rows in incoming.items()}
-        self._passes: dict[Item, tuple[float, float]] = {}  # from where to where a column goes
+        self._incoming_counts = {key: len(rows) for key, rows in incoming.items()}
+        self._column_sides: dict[Item, tuple[float, float]] = {}  # left and right edge of a column
         self._layout = lay_out(targets, heights=heights, gap=_GAP)
         self._boxes = self._place(heights, incoming)
         self._ports_in = self._ports(incoming)
@@ -86,7 +87,7 @@ class _Drawing:
                 'role="img">'
             ),
             f"  <title>{escape(title)}</title>",
-            f"  <style>{_STYLE}  </style>",
+            f"  <style>{_STYLE}{_CRITICAL_STYLE if self._graph.critical else ''}  </style>",
             (
                 '  <defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" '
                 'markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">'
@@ -98,7 +99,7 @@ class _Drawing:
             lines += self._edge(package, edge)
         for package in self._graph.packages.values():
             lines += self._package(package)
-        lines += _legend(height)
+        lines += _legend(height, self._graph)
         return "\n".join([*lines, "</svg>"]) + "\n"
 
     def _place(
@@ -106,7 +107,7 @@ class _Drawing:
         heights: Mapping[str, float],
         incoming: Mapping[str, Sequence[tuple[PackageView, EdgeView]]],
     ) -> dict[str, _Box]:
-        """Turn columns into places; a column is as wide as its widest box and the labels before."""
+        """Turn columns into positions; a column has room for its widest box and its labels."""
         layout = self._layout
         shift = _MARGIN - min(
             (
@@ -128,9 +129,9 @@ class _Drawing:
             ]
             if labels:
                 x += 2 * _BEND + 20 + min(max(labels), _WIDEST) * _SMALL_LETTER
-            width = max(_width(self._graph.packages[key]) for key in keys)
+            width = max(_width(self._graph, self._graph.packages[key]) for key in keys)
             for item in column:
-                self._passes[item] = (x, x + width)
+                self._column_sides[item] = (x, x + width)
                 if not item[1]:
                     y = layout.centres[item] + shift
                     boxes[item[0]] = _Box(x, y, width, heights[item[0]])
@@ -142,7 +143,7 @@ class _Drawing:
     def _ports(
         self, incoming: Mapping[str, Sequence[tuple[PackageView, EdgeView]]]
     ) -> dict[tuple[str, EdgeView], float]:
-        """The heights at which arrows come in, in the order of where they come from."""
+        """Return the heights at which arrows enter boxes, in the order of where they come from."""
         ports: dict[tuple[str, EdgeView], float] = {}
         for key, rows in incoming.items():
             box = self._boxes[key]
@@ -154,21 +155,23 @@ class _Drawing:
         return ports
 
     def _comes_from(self, package: PackageView, edge: EdgeView) -> float:
-        way = self._layout.waypoints[package.key, edge.target]
-        return self._layout.centres[way[-1]] if way else self._boxes[package.key].y
+        route = self._layout.waypoints[package.key, edge.target]
+        return self._layout.centres[route[-1]] if route else self._boxes[package.key].y
 
     def _edge(self, package: PackageView, edge: EdgeView) -> list[str]:
         start, end = self._boxes[package.key], self._boxes[edge.target]
         x, y = start.x + start.width, start.y
         steps = [f"M{x:.1f} {y:.1f}"]
         for item in self._layout.waypoints[package.key, edge.target]:
-            left, right = self._passes[item]
+            left, right = self._column_sides[item]
             centre = self._layout.centres[item]
             steps += [_curve(x, y, left, centre), f"L{right:.1f} {centre:.1f}"]
             x, y = right, centre
         port = self._ports_in[package.key, edge]
         steps.append(_curve(x, y, end.x, port))
         kind = "source" if edge.of_source else edge.kind
+        if self._graph.is_critical(package, edge):
+            kind += " critical"
         words = f"{package.key} → {edge.target}: {edge.label} ({edge.origin})"
         lines = [
             (
@@ -176,7 +179,7 @@ class _Drawing:
                 f"<title>{escape(words)}</title></path>"
             )
         ]
-        if self._crowds[edge.target] <= _MOST_LABELS:
+        if self._incoming_counts[edge.target] <= _MOST_LABELS:
             lines.append(
                 f'  <text class="small" x="{end.x - 11:.1f}" y="{port - 3:.1f}" '
                 f'text-anchor="end">{escape(_cut(edge.label))}</text>'
@@ -184,16 +187,18 @@ class _Drawing:
         return lines
 
     def _package(self, package: PackageView) -> list[str]:
-        box = self._boxes[package.key]
+        box, graph = self._boxes[package.key], self._graph
         classes = f"box {package.state.name.lower()}"
-        if package.key in self._graph.roots:
+        if package.key in graph.roots:
             classes += " root"
-        told = "\n".join(filter(None, [package.key, status(package), package.reason]))
+        if graph.is_critical(package):
+            classes += " critical"
+        tooltip = "\n".join(filter(None, [package.key, status(graph, package), package.reason]))
         top, left = box.y - box.height / 2, box.x + 10
         size = f'width="{box.width:.1f}" height="{box.height:.1f}"'
-        name, below = escape(_cut(package.key)), escape(_cut(status(package)))
+        name, below = escape(_cut(package.key)), escape(_cut(status(graph, package)))
         return [
-            f"  <g id={quoteattr(package.key)}><title>{escape(told)}</title>",
+            f"  <g id={quoteattr(package.key)}><title>{escape(tooltip)}</title>",
             f'    <rect class="{classes}" x="{box.x:.1f}" y="{top:.1f}" {size}/>',
             f'    <text x="{left:.1f}" y="{box.y - 3:.1f}">{name}</text>',
             f'    <text class="small" x="{left:.1f}" y="{box.y + 13:.1f}">{below}</text>',
@@ -208,8 +213,8 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
     return f"{curve} L{to_x:.1f} {to_y:.1f}"
 
 
-def _legend(y: float) -> list[str]:
-    """What boxes and lines mean."""
+def _legend(y: float, graph: GraphView) -> list[str]:
+    """Return the legend of boxes and lines."""
     lines = []
     x = _MARGIN
     for state in State:
@@ -228,13 +233,15 @@ def _legend(y: float) -> list[str]:
             f'  <text class="small" x="{x + 40:.1f}" y="{y + 39:.1f}">{kind}</text>',
         ]
         x += 56 + len(kind) * _SMALL_LETTER
-    text = "an arrow points from a package to what it needs; a thick frame was asked for"
+    text = "an arrow points from a package to what it needs; a thick frame marks a root"
+    if graph.critical:
+        text += f"; red is the {critical_total(graph.critical)}"
     return [*lines, f'  <text class="small" x="{_MARGIN}" y="{y + 58:.1f}">{text}</text>']
 
 
-def _width(package: PackageView) -> float:
+def _width(graph: GraphView, package: PackageView) -> float:
     letters = len(_cut(package.key)) * _LETTER
-    return max(letters, len(_cut(status(package))) * _SMALL_LETTER, 90.0) + 20
+    return max(letters, len(_cut(status(graph, package))) * _SMALL_LETTER, 90.0) + 20
 
 
 def _cut(text: str) -> str:

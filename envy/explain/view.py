@@ -1,6 +1,6 @@
-"""The resolved graph as plain data, for everything that shows it.
+"""The resolved graph as plain data, for every output format.
 
-Owns what is told of a package and of an edge, and in which words. Everything is in key order.
+Owns what is shown about a package and an edge, and the words for it. Everything is in key order.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from envy.console.text import format_seconds
 from envy.declarations.spec import CustomSource, DependencyUse
 from envy.engine.engine import is_left_out
 from envy.errors import DependencyFailed
@@ -23,33 +24,33 @@ if TYPE_CHECKING:
 
 
 class State(Enum):
-    """What a graph says of a package, in the words that it is shown with."""
+    """The state of a package, in the words that users see."""
 
     CACHED = "cached"
     MISSING = "not installed"
     USER_MANAGED = "user-managed"
-    HELD = "held"  # its recipe is not known before the tools of its source are installed
+    HELD = "held"  # its recipe is unknown until the tools of its custom source are installed
     EXCLUDED = "not for this platform"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeView:
-    """What one package needs of another."""
+    """One dependency of a package."""
 
     target: str
     kind: str  # strong, weak, required, or shell: the manifest's default shell
-    of_source: bool  # needed to fetch the recipe itself
+    of_source: bool  # required to fetch the recipe itself
     needed_by: str
     use: str
     product: str
-    looked_for: str  # of a weak or required one
+    looked_for: str  # the query of a weak or required dependency
     by_fallback: bool
     origin: str
 
     @property
     def label(self) -> str:
-        """All that is not the usual, in a few words; of a strong edge for running, just that."""
+        """Return the kind and everything unusual about the edge, in a few words."""
         words = [self.kind]
         if self.of_source:
             words = ["source"] if self.kind == "strong" else ["source", self.kind]
@@ -75,7 +76,7 @@ class PackageView:
     options: Mapping[str, object]
     aliases: tuple[str, ...]
     state: State
-    phase: str  # the last one completed
+    phase: str  # the last completed phase
     user_managed: bool
     custom_source: bool
     is_root: bool
@@ -83,28 +84,66 @@ class PackageView:
     asset_dir: str
     products: tuple[str, ...]
     origin: str
-    reason: str  # why it failed or is held
+    reason: str  # why the package failed or is held
     edges: tuple[EdgeView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CriticalPath:
+    """The chain of packages that would take longest if nothing were installed yet.
+
+    Amounts are seconds if `is_measured`, and otherwise numbers of phases.
+    """
+
+    amounts: Mapping[str, float]  # by key, dependencies first: what each package adds to the total
+    edges: frozenset[tuple[str, EdgeView]]  # with the key of the package that has the edge
+    is_measured: bool
+
+    @property
+    def total(self) -> float:
+        """The length of the whole path."""
+        return sum(self.amounts.values())
+
+    @property
+    def unit(self) -> str:
+        """What the amounts count."""
+        return "seconds" if self.is_measured else "phases"
+
+    def text(self, amount: float) -> str:
+        """An amount for a reader: `12.4s`, or `3 phases`."""
+        if self.is_measured:
+            return format_seconds(amount)
+        phases = round(amount)
+        return f"{phases} phase{'' if phases == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GraphView:
-    """Packages by key, in key order, from the roots that were asked for."""
+    """Packages by key, in key order, reachable from the requested roots."""
 
     platform: str
     manifest: str
     roots: tuple[str, ...]
     packages: Mapping[str, PackageView]
+    critical: CriticalPath | None = None
 
     def edges(self) -> Iterator[tuple[PackageView, EdgeView]]:
-        """Every edge with the package that has it."""
+        """Yield every edge with the package that declares it."""
         for package in self.packages.values():
             for edge in package.edges:
                 yield package, edge
 
+    def is_critical(self, package: PackageView, edge: EdgeView | None = None) -> bool:
+        """Whether the package, or its edge, lies on the critical path."""
+        if self.critical is None:
+            return False
+        if edge is not None:
+            return (package.key, edge) in self.critical.edges
+        return package.key in self.critical.amounts
+
 
 def view_graph(engine: Engine, roots: Iterable[RecipeKey], *, manifest: str) -> GraphView:
-    """What the roots lead to, after resolution and, for the states, after `compute_keys`."""
+    """Return the packages reachable from the roots; call after resolution and `compute_keys`."""
     roots = sorted(set(roots))
     closure = dependencies_first(roots, lambda key: [e.key for e in engine.all_edges(key)])
     return GraphView(
@@ -138,7 +177,7 @@ def _package(engine: Engine, recipe: Recipe) -> PackageView:
 
 
 def state_of(engine: Engine, recipe: Recipe) -> State:
-    """How a package stands."""
+    """Return the state of a package."""
     failure = engine.coordination[recipe.key].failure
     if failure is not None:
         return State.HELD if is_left_out(failure) else State.FAILED
@@ -151,14 +190,14 @@ def state_of(engine: Engine, recipe: Recipe) -> State:
 
 
 def why_not(key: str, failure: Exception) -> str:
-    """In one line, why a package failed or is not known."""
+    """Return one line that says why a package failed or is unknown."""
     if isinstance(failure, DependencyFailed):
         return f"it needs {failure.dependency}"
     return str(failure.args[0]).partition("\n")[0].removeprefix(f"{key}: ")
 
 
 def edges_of(recipe: Recipe) -> Iterator[EdgeView]:
-    """What a recipe needs, its source first, each part in key order."""
+    """Yield the edges of a recipe, those of its source first, each part in key order."""
     for edges, of_source in ((recipe.source_edges, True), (recipe.edges, False)):
         for edge in sorted(edges, key=lambda edge: edge.key):
             yield _edge(recipe, edge, of_source=of_source)
@@ -181,7 +220,7 @@ def _edge(recipe: Recipe, edge: Edge, *, of_source: bool) -> EdgeView:
 
 
 def _reference(recipe: Recipe, edge: Edge, *, of_source: bool) -> Reference | None:
-    """The reference that an edge was made for, if it was made for one."""
+    """Return the reference that an edge was created for, if any."""
     rows = [
         row for row in recipe.references if row.provider == edge.key and row.of_source == of_source
     ]

@@ -1,4 +1,4 @@
-"""Why a package is in the graph: the ways that lead to it, and who chose it and from what."""
+"""Why a package is in the graph: the paths that lead to it, and the references bound to it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Step = tuple[PackageView, EdgeView]
 
 
 def paths_to(graph: GraphView, target: str) -> Iterator[tuple[Step, ...]]:
-    """Every way from a root to a package, shortest first and then in key order.
+    """Yield every path from a root to a package, shortest first, then in key order.
 
-    Only ways that get there are walked, so the first few of very many cost no more than the graph.
+    Only paths that reach the package are walked, so the first few of very many are cheap.
     """
     lengths = _lengths(graph, target)
     longest = max((lengths[root].bit_length() for root in graph.roots), default=0)
@@ -30,7 +30,7 @@ def paths_to(graph: GraphView, target: str) -> Iterator[tuple[Step, ...]]:
 
 
 def count_paths(graph: GraphView, target: str) -> int:
-    """How many ways there are, without walking them."""
+    """Return the number of paths without walking them."""
     counts: dict[str, int] = {}
     for key in _dependencies_first(graph):
         counts[key] = int(key == target) + sum(counts[e.target] for e in graph.packages[key].edges)
@@ -38,7 +38,7 @@ def count_paths(graph: GraphView, target: str) -> int:
 
 
 def _lengths(graph: GraphView, target: str) -> Mapping[str, int]:
-    """For each package a number whose bit n says whether a way of n steps leads to the target."""
+    """Return, per package, a number whose bit n is set if a path of n steps leads to the target."""
     lengths: dict[str, int] = {}
     for key in _dependencies_first(graph):
         found = int(key == target)
@@ -56,7 +56,7 @@ def _dependencies_first(graph: GraphView) -> list[str]:
 def _walks(
     graph: GraphView, root: str, length: int, lengths: Mapping[str, int]
 ) -> Iterator[tuple[Step, ...]]:
-    """The ways of exactly so many steps; a loop, since they may be thousands long."""
+    """Yield the paths of exactly `length` steps; a loop, because they may be thousands long."""
     if length == 0:
         yield ()
         return
@@ -86,7 +86,7 @@ def _by_target(package: PackageView) -> Sequence[EdgeView]:
 
 
 def explain(engine: Engine, graph: GraphView, target: str, *, limit: int) -> list[str]:
-    """What there is to say about one package, line by line."""
+    """Return the explanation of one package, line by line."""
     package = graph.packages[target]
     count = count_paths(graph, target)
     lines = [f"{target} ({package.state.value})"]
@@ -99,37 +99,39 @@ def explain(engine: Engine, graph: GraphView, target: str, *, limit: int) -> lis
         shown += 1
         lines += ["", *_path_lines(graph, target, path)]
     if count > shown:
-        lines += ["", f"  and {count - shown} more ways; --limit N shows more"]
+        more = count - shown
+        lines += ["", f"  and {more} more path{'' if more == 1 else 's'}; --limit N shows more"]
     choices = [*_choices(engine, target), *_refusals(engine, target)]
     return [*lines, "", *choices] if choices else lines
 
 
 def _path_lines(graph: GraphView, target: str, path: Sequence[Step]) -> Iterator[str]:
     first = path[0][0] if path else graph.packages[target]
-    yield f"  {first.origin} asks for {first.key}"
+    yield f"  {first.origin} requests {first.key}"
     for package, edge in path:
         yield f"    {package.key} needs {edge.target}: {edge.label} ({edge.origin})"
 
 
 def _choices(engine: Engine, target: str) -> Iterator[str]:
-    """For each reference that was bound to the package, why it was bound to that."""
+    """Yield, for each reference bound to the package, why it was bound to it."""
     for reference in _references(engine):
         if reference.provider is None or reference.provider.canonical != target:
             continue
         fallback = reference.dependency.spec
-        asks = f"  {reference.owner} looked for {reference.quoted} ({reference.dependency.origin})"
+        query = f"{reference.quoted} ({reference.dependency.origin})"
+        search = f"  {reference.owner} searched for {query}"
         if reference.by_fallback:
-            yield f"{asks}: nothing in the graph answered, so its fallback was taken"
+            yield f"{search}: nothing in the graph matched, so its fallback was used"
         elif fallback is None:
-            yield f"{asks}: this is the one package that answers"
+            yield f"{search}: this is the only package that matches"
         elif fallback.key.canonical == target:
-            yield f"{asks}: this answers, and is its fallback too"
+            yield f"{search}: this package matches, and is also its fallback"
         else:
-            yield f"{asks}: this answers, so its fallback {fallback.key} was not needed"
+            yield f"{search}: this package matches, so its fallback {fallback.key} was not needed"
 
 
 def _refusals(engine: Engine, target: str) -> Iterator[str]:
-    """Weak references that have the package for a fallback, and took something else."""
+    """Yield the weak references whose fallback is the package, but which chose another one."""
     for reference in _references(engine):
         fallback = reference.dependency.spec
         provider = reference.provider
@@ -138,12 +140,12 @@ def _refusals(engine: Engine, target: str) -> Iterator[str]:
         if provider.canonical != target:
             yield (
                 f"  {reference.owner} has it as the fallback for {reference.quoted} "
-                f"({reference.dependency.origin}), and took {provider}, which answers"
+                f"({reference.dependency.origin}), but {provider} matches"
             )
 
 
 def unused_fallbacks(engine: Engine, query: str) -> list[str]:
-    """For a query that nothing answers: the fallbacks it may mean, which nobody needed."""
+    """Return a line for each unused fallback that matches a query which no package matches."""
     asked = Query.parse(query)
     rows = []
     for reference in _references(engine):
@@ -153,7 +155,8 @@ def unused_fallbacks(engine: Engine, query: str) -> list[str]:
         if asked.matches(fallback.key, alias=fallback.alias) or fallback.key.canonical == query:
             rows.append(
                 f"{fallback.key} is not in the graph: {reference.owner} has it as the fallback for "
-                f"{reference.quoted} ({reference.dependency.origin}), and took {reference.provider}"
+                f"{reference.quoted} ({reference.dependency.origin}), "
+                f"but {reference.provider} matches"
             )
     return rows
 

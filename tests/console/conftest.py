@@ -1,4 +1,4 @@
-"""Fixtures for the console's tests: events with a time, streams that can be read."""
+"""Fixtures for the console tests: stamped events and readable streams."""
 
 import io
 import itertools
@@ -11,7 +11,7 @@ from envy.events import Stamped
 
 @pytest.fixture
 def stamp():
-    """Stamps events, one second after another unless told when."""
+    """Stamp events, one second apart unless a time is given."""
     count = itertools.count(1)
 
     def stamped(event, ts=None):

@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from envy import events
-from envy.console.display import Span, line_text
+from envy.console.display import StyledText, line_text
 from envy.console.live import LiveConsole, RichScreen
 from envy.phase import RecipePhase
 
@@ -143,7 +143,7 @@ def test_results_go_to_standard_output_past_the_screen(make_console, drawn, stre
 
 
 def test_nothing_is_drawn_while_suspended(make_console, drawn, screens, stamp):
-    """The picture is gone while somebody else has the terminal, and comes back after."""
+    """The picture is removed while the terminal is in other use, and drawn again afterwards."""
     console = make_console()
     console.on_event(stamp(STARTED, 0.0))
     first, _ = drawn()
@@ -169,10 +169,12 @@ def test_a_terminal_that_is_gone_ends_the_drawing_only(
 
 
 def test_rich_draws_a_region_and_removes_it():
-    """On a terminal, lines stay above a region that is gone at the end."""
+    """On a terminal, lines stay above a region that is removed at the end."""
     terminal = TerminalStream()
     screen = RichScreen(terminal)
-    screen.show([(Span("kept"),)], [(Span("1 at work", "name"),), (Span("[x] a.b@r1"),)])
+    screen.show(
+        [(StyledText("kept"),)], [(StyledText("1 at work", "name"),), (StyledText("[x] a.b@r1"),)]
+    )
     screen.close()
     text = terminal.getvalue()
     assert text.index("kept") < text.index("1 at work")

@@ -1,4 +1,4 @@
-"""What is worth saying, and how it is said."""
+"""Which events become remarks, and their wording."""
 
 import pytest
 
@@ -16,7 +16,9 @@ def narrator():
 @pytest.fixture
 def tell(narrator, stamp):
     def told(event, ts=None):
-        return [(remark.importance, remark.text) for remark in narrator.tell(stamp(event, ts))]
+        return [
+            (remark.importance, remark.text) for remark in narrator.remarks_for(stamp(event, ts))
+        ]
 
     return told
 
@@ -63,7 +65,7 @@ def test_the_begin_of_an_install_is_a_detail(tell):
 
 
 def test_an_install_that_takes_long_is_worth_a_line(narrator, tell):
-    """Once its moment has come it is told, and not again."""
+    """A lasting install is reported once, when it is due."""
     tell(phase_start(RecipePhase.FETCH), 10.0)
     due = narrator.next_due()
     assert narrator.lasting(due - 0.1) == []
@@ -87,7 +89,7 @@ def test_an_install_that_has_ended_takes_no_longer(narrator, tell, ends):
 
 
 def test_a_wait_for_another_process_is_worth_a_line_when_it_lasts(narrator, tell):
-    """Who is waited for is told, and not once the lock is there."""
+    """The holder of the lock is reported while the wait lasts, not after the lock is acquired."""
     path = "/cache/locks/a.lock"
     blocked = events.LockBlocked(recipe="a.b@r1", lock_path=path, held_by="process 7 since 10:00")
     text = "waiting a.b@r1: its lock is held by process 7 since 10:00"
@@ -122,31 +124,31 @@ def test_an_installed_package_says_how_long_it_took(tell):
 
 
 def test_a_cached_package_is_a_detail(tell):
-    """What was already there is told to those who want to hear more."""
+    """An installed package is reported only with --verbose."""
     assert tell(complete("cached", "a.b@r1")) == [
         (Importance.DETAIL, "cached a.b@r1 at /cache/a.b")
     ]
 
 
 def test_a_download_is_told_once_with_its_size(tell):
-    """The first progress tells the size, and no later one tells again."""
+    """The first progress event reports the size; later ones report nothing."""
     assert tell(progress(0, 2 << 20)) == [(Importance.STEP, "fetching https://x/y (2.0 MiB)")]
     assert tell(progress(1 << 20, 2 << 20)) == []
     assert tell(fetched(2 << 20)) == [(Importance.DETAIL, "fetched https://x/y (2.0 MiB in 1.5s)")]
 
 
 def test_a_download_of_unknown_size_is_told_without_one(tell):
-    """Where the server does not say a size, none is made up."""
+    """If the server does not send a size, none is shown."""
     assert tell(progress(10, 0)) == [(Importance.STEP, "fetching https://x/y")]
 
 
 def test_a_download_without_progress_is_told_when_it_is_there(tell):
-    """A transfer too short for any progress is told with what came."""
+    """A transfer too short for any progress is reported with its final size."""
     assert tell(fetched(100)) == [(Importance.STEP, "fetching https://x/y (100 B)")]
 
 
 def test_a_warning_names_its_recipe(tell):
-    """A warning says whom it is about."""
+    """A warning names its recipe."""
     assert tell(log("warn", "no digest")) == [(Importance.WARNING, "warning: a.b@r1: no digest")]
 
 
@@ -156,12 +158,12 @@ def test_a_message_of_the_manifest_names_no_recipe(tell):
 
 
 def test_a_message_of_several_lines_is_one_remark_a_line(tell):
-    """Every line of a message is a line of its own, those after the first set in."""
+    """Each line of a message becomes a remark; lines after the first are indented."""
     assert [text for _, text in tell(log("info", "one\ntwo"))] == ["a.b@r1: one", "  two"]
 
 
 def test_a_failure_is_told_with_its_phase_and_time(tell):
-    """The reason comes once, in full, at the end; as it happens, who failed is enough."""
+    """A failure names only the recipe; the reason follows once, in full, at the end of the run."""
     tell(phase_start(RecipePhase.FETCH, "a.b@r1"), 10.0)
     assert tell(failure(RecipePhase.BUILD), 11.5) == [
         (Importance.NOTE, "failed a.b@r1 in build (1.5s)")
@@ -189,7 +191,7 @@ def test_output_of_a_child_reaches_no_terminal_raw(tell):
 
 
 def test_a_silent_phase_says_what_it_waits_for(tell):
-    """A phase that says nothing is told with its process and its command."""
+    """A silent phase is reported with its process and its command."""
     event = events.PhaseSilent(
         recipe="a.b@r1", phase=RecipePhase.BUILD, pid=7, command="make", seconds=60
     )

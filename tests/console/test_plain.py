@@ -80,7 +80,7 @@ def test_nothing_is_written_while_suspended(streams, stamp):
 
 
 def test_a_closed_stream_ends_no_run(stamp):
-    """A terminal or pipe that is gone is no error of the run."""
+    """A closed terminal or pipe does not fail the run."""
     gone = io.StringIO()
     gone.close()
     feed(PlainConsole(Streams(io.StringIO(), gone)), stamp, WARNED)

@@ -1,4 +1,4 @@
-"""Where the time of a run went."""
+"""The profile of a run."""
 
 import itertools
 
@@ -19,7 +19,7 @@ CHECK, FETCH, BUILD, INSTALL = (
 
 
 class Run:
-    """A profiler that is told what happens when; it began at zero."""
+    """A profiler fed with events at given times; the run begins at zero."""
 
     def __init__(self):
         self.now = 0.0
@@ -37,7 +37,7 @@ class Run:
         )
 
     def phase(self, key, phase, start, end, pool="work"):
-        """Rows for a phase with a slot of its own, to be told in order of time."""
+        """The events of a phase with a slot of its own, with their times."""
         who = {"recipe": key, "key": key}
         return [
             (start, ev.SlotAcquired(pool=pool, wait_ms=0, **who)),
@@ -125,7 +125,7 @@ def test_the_lower_bound_is_the_most_of_path_and_work(run):
 
 
 def test_a_wait_for_a_lock_is_no_work(run):
-    """It is told apart, and not on the critical path."""
+    """Lock waits are counted separately and are not on the critical path."""
     who = {"recipe": "a", "key": "a"}
     start, *end = run.phase("a", CHECK, 0, 9)
     rows = [
@@ -142,7 +142,7 @@ def test_a_wait_for_a_lock_is_no_work(run):
 
 
 def test_what_a_cancellation_ends_counts_up_to_then(run):
-    """A run that was cut short is told of as it was."""
+    """The profile of a cancelled run covers what ran until then."""
     for at, event in run.phase("a", BUILD, 1, 100)[:2]:
         run.tell(at, event)
     found = run.ends(4)
@@ -166,7 +166,7 @@ def test_lines_say_all_of_it(run):
         ["no", "phase", "2.000s", "20%"],
     ]
     bound = (
-        "8.000s, the most of critical path 8.000s, work 7.000s / 1 = 7.000s, "
+        "8.000s, the largest of critical path 8.000s, work 7.000s / 1 = 7.000s, "
         "transfer 1.000s / 2 = 0.500s"
     )
     assert text[5:] == [
@@ -196,7 +196,7 @@ def test_a_long_path_shows_what_took_longest(run):
 
 
 def test_a_run_without_phases_says_so(run):
-    """There is nothing to say of a graph that is empty."""
+    """An empty graph has a profile of one line."""
     assert profile_lines(run.ends(1)) == ["profile: no phase of any package ran, in 1.0s"]
 
 

@@ -48,6 +48,6 @@ def test_the_schema_covers_every_event_once():
 
 
 def test_each_event_is_in_the_contract_once():
-    """A slotted class is made twice, and only the later one, with its final name, counts."""
+    """A slotted class is created twice, and only the second one, with its final name, counts."""
     classes = event_classes()
     assert len({event_class.__name__ for event_class in classes}) == len(classes)

@@ -51,7 +51,7 @@ def test_the_final_line_says_how_it_ended(result, expected):
 
 
 def test_root_failures_come_in_full_and_what_they_stopped_in_a_line_each():
-    """A mistake is told once, however many recipes it stopped; the order is that of the keys."""
+    """A failure is reported once, however many recipes it stopped, in key order."""
     root = PhaseFailed(
         key="a.b@r1",
         phase="build",
@@ -99,7 +99,7 @@ def test_a_cause_without_a_place_gets_that_of_its_phase():
 
 
 def test_a_reason_that_several_share_is_told_once():
-    """A full disk, or consent that nobody gave, is one mistake and not one for each package."""
+    """A full disk, or missing consent, is reported once and not once per package."""
     assert failure_lines([failed("a.b@r1", "disk full"), failed("c.d@r1", "disk full")]) == [
         "error: a.b@r1: build failed",
         "  disk full",

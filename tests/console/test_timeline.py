@@ -15,7 +15,7 @@ A, B = "local.a@r1", 'local.a@r1{x="1"}'  # two variants of one identity
 
 
 class Clock:
-    """Goes on when it is told to."""
+    """A clock that advances on request."""
 
     now = 100.0
 
@@ -59,7 +59,7 @@ def script_done(key=A, command="make", exit_code=0):
 
 
 class Run:
-    """A timeline in a file, told of events a tenth of a second apart."""
+    """A timeline in a file, fed with events a tenth of a second apart."""
 
     def __init__(self, folder, streams, stamp):
         self.path = folder / "timeline.json"
@@ -141,7 +141,7 @@ def test_a_timeline_without_events_is_whole(run):
 
 
 def test_a_phase_and_its_slot_have_rows(run):
-    """In microseconds from the beginning: who had the slot, and what the recipe did."""
+    """Slots and the work of a recipe are drawn in microseconds from the beginning."""
     run.tell(acquired(wait_ms=50), started(), script(), script_done(), completed(), released())
     run.timeline.close()
     rows = [
@@ -158,7 +158,7 @@ def test_a_phase_and_its_slot_have_rows(run):
 
 
 def test_slots_are_numbered_within_their_pool(run):
-    """Whoever gets a slot has the lowest that is free; variants are told apart."""
+    """A slot gets the lowest free row; option variants are separate."""
     run.tell(acquired(A), acquired(B), acquired("local.c@r1", "transfer"))
     run.tell(released(A), acquired("local.d@r1"), released("local.c@r1", "transfer"))
     run.timeline.close()
@@ -172,7 +172,7 @@ def test_slots_are_numbered_within_their_pool(run):
 
 
 def test_the_file_is_whole_after_each_event(run):
-    """A process that is killed leaves what had ended until then."""
+    """A killed process leaves the spans that had ended until then."""
     for event in (acquired(), started(), script(), script_done(), completed(), released()):
         run.tell(event)
         run.rows()
@@ -191,7 +191,7 @@ def test_what_has_not_ended_is_cut_short_by_the_end(run):
 
 
 def test_a_phase_that_a_cancellation_ended_ends_with_its_slot(run):
-    """No event tells of it, and the row of the recipe is free for nothing else."""
+    """A cancelled phase has no event of its own; its span ends with its slot."""
     run.tell(acquired(), started(), released(), acquired(B), released(B))
     assert [row["name"] for row in run.spans()] == ["install", A, B]
 
@@ -205,13 +205,13 @@ def test_a_failure_says_why(run):
 
 
 def test_a_failure_before_any_phase_is_none_of_the_timelines(run):
-    """A recipe that the graph fails has had no span that could have ended."""
+    """A recipe that fails in resolution has no open span to end."""
     run.tell(failed())
     assert run.spans() == []
 
 
 def test_a_wait_for_a_lock_stands_within_its_phase(run):
-    """The slot is somebody else's meanwhile, and the phase goes on after."""
+    """The slot is released during the wait, and the phase continues afterwards."""
     blocked = about(ev.LockBlocked, lock_path="/c/l", held_by="process 7")
     got = about(ev.LockAcquired, lock_path="/c/l", wait_ms=300)
     run.tell(acquired(), started(), blocked, released(), acquired(wait_ms=5), got)
@@ -221,7 +221,7 @@ def test_a_wait_for_a_lock_stands_within_its_phase(run):
 
 
 def test_downloads_beside_each_other_have_rows_of_their_own(run):
-    """Those of one recipe overlap; on the row of the recipe they could not be nested."""
+    """Downloads of one recipe overlap, so they cannot be nested in the row of the recipe."""
     for url in ("u1", "u2"):
         run.tell(about(ev.LuaCtxFetchStart, url=url, destination="/d"))
     for url in ("u1", "u2"):
@@ -245,7 +245,7 @@ def test_a_wait_for_dependencies_says_for_which(run):
 
 
 def test_a_wait_never_begins_before_what_came_before_it(run):
-    """It is told in whole milliseconds, rounded."""
+    """The event has the wait in whole milliseconds, rounded."""
     run.tell(acquired(), started(), completed(), released())
     run.clock.now += 0.0002
     run.timeline.on_event(run.stamp(acquired(wait_ms=1)))

@@ -11,7 +11,7 @@ from engine.worlds import Blueprint, Need, World
 from envy.cache.durations import Durations
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
-from envy.engine.priorities import put_before
+from envy.engine.priorities import forecast, put_before
 from envy.errors import SourceLocation
 from envy.graph.recipe import Edge
 from envy.phase import RecipePhase
@@ -205,3 +205,32 @@ def test_a_fetch_that_was_brief_keeps_its_slot():
     timed = TimedRun(world_of(tasks), {key: task.seconds for key, task in tasks.items()}, jobs=1)
     timed.run()
     assert timed.starts["local.b@r1", RecipePhase.INSTALL] == pytest.approx(50.002)
+
+
+def forecast_of(durations):
+    """What is expected of two packages, and whether it was measured."""
+    recipes = blueprints({"known": "", "new": ""})
+    tasks = {key: {RecipePhase.INSTALL: 1.0} for key in recipes}
+    timed = TimedRun(World(recipes, roots=tuple(recipes)), tasks, jobs=1)
+    timed.run()
+    expected = forecast(durations, timed.engine.recipes.values())
+    by_name = {key.identity[6:-3]: work for key, work in expected.work_from.items()}
+    return by_name, expected.is_measured
+
+
+def test_a_forecast_does_not_care_what_is_installed():
+    """Remembered seconds for one package, their average for another, though both are complete."""
+    durations = remembered({"local.known@r1": {RecipePhase.INSTALL: 6.0}})
+    work, is_measured = forecast_of(durations)
+    assert is_measured
+    assert work["known"][RecipePhase.INSTALL] == pytest.approx(6.0, abs=0.01)
+    assert work["known"][RecipePhase.DEPLOY] == pytest.approx(0.0, abs=0.01)
+    assert work["new"][RecipePhase.RECIPE_FETCH] == pytest.approx(6.0, rel=0.5)
+
+
+def test_a_forecast_without_memory_counts_phases():
+    """Each phase with work counts as one."""
+    work, is_measured = forecast_of(Durations())
+    assert not is_measured
+    assert work["known"] == work["new"]
+    assert work["new"][RecipePhase.INSTALL] == pytest.approx(1.0, abs=0.01)

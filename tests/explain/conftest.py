@@ -1,4 +1,4 @@
-"""The graphs made by hand are a plain module beside the tests."""
+"""Makes the module of hand-written graphs importable."""
 
 import sys
 from pathlib import Path

@@ -41,8 +41,8 @@ GRAPH = graph(
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_the_tree_marks_everything():
-    """Kinds, phases, uses and states are told; what was told already is not told below again."""
+def test_the_tree_shows_all_marks():
+    """The tree shows kinds, phases, uses and states, and expands each package only once."""
     assert as_tree(GRAPH) == (
         'l.app@r1{mode="fast"} [not installed]\n'
         "├── l.lib@r1 [cached] (strong)\n"
@@ -54,7 +54,7 @@ def test_the_tree_marks_everything():
     )
 
 
-def test_a_deep_tree_is_no_recursion():
+def test_a_deep_tree_is_shown():
     """A chain of thousands is shown."""
     names = [f"l.p{number}@r1" for number in range(3000)]
     chain = [package(a, b) for a, b in itertools.pairwise(names)] + [package(names[-1])]
@@ -130,7 +130,7 @@ def test_the_same_graph_gives_the_same_bytes():
     assert as_svg(GRAPH) == as_svg(GRAPH)
 
 
-def test_a_graph_without_packages_is_no_mistake():
+def test_a_graph_without_packages_is_shown():
     """Every format shows it."""
     empty = graph(roots=[])
     assert as_tree(empty) == "(no packages)\n"

@@ -10,7 +10,7 @@ from envy.explain.layout import columns_of, lay_out
 
 @st.composite
 def graphs(draw):
-    """An acyclic graph: each node points to some of those after it."""
+    """An acyclic graph: each node points to some of the nodes after it."""
     count = draw(st.integers(1, 12))
     names = [f"n{number:02}" for number in range(count)]
     return {
@@ -30,7 +30,7 @@ def heights_of(edges):
 @given(graphs())
 @settings(deadline=None)
 def test_every_edge_leads_to_a_later_column(edges):
-    """What is needed stands to the right of whoever needs it."""
+    """A dependency is drawn to the right of the packages that need it."""
     columns = columns_of(edges)
     assert all(columns[name] < columns[target] for name in edges for target in edges[name])
 
@@ -79,7 +79,7 @@ def test_lines_that_need_not_cross_do_not():
 
 
 def test_a_deep_graph_is_laid_out():
-    """A chain of thousands is no recursion."""
+    """A chain of thousands of nodes does not exhaust the stack."""
     edges = {f"n{number:05}": (f"n{number + 1:05}",) for number in range(3000)} | {"n03000": ()}
     layout = lay_out(edges, heights=dict.fromkeys(edges, 40.0), gap=10)
     assert len(layout.columns) == 3001

@@ -24,7 +24,7 @@ def all_ways(edges, root, target):
 
 @given(st.data())
 @settings(deadline=None)
-def test_all_ways_are_found_shortest_first(data):
+def test_all_paths_are_found_shortest_first(data):
     """As many as a naive search finds, in order of length and then of keys."""
     names = [f"l.p{number}@r1" for number in range(data.draw(st.integers(1, 8)))]
     edges = {
@@ -41,7 +41,7 @@ def test_all_ways_are_found_shortest_first(data):
     assert count_paths(shown, target) == len(expected)
 
 
-def test_very_many_ways_cost_nothing_until_they_are_walked():
+def test_very_many_paths_cost_nothing_until_they_are_walked():
     """Sixty layers of two have 2^60 ways; the first few come at once."""
     layers = [[f"l.p{depth:02}{side}@r1" for side in "ab"] for depth in range(60)]
     packages = [

@@ -1,10 +1,10 @@
-"""Graphs to be shown, made by hand."""
+"""Builders of small graphs for the tests."""
 
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 
 
 def edge(target, **fields):
-    """An edge as most are."""
+    """An edge with default fields."""
     usual = {
         "kind": "strong",
         "of_source": False,
@@ -19,7 +19,7 @@ def edge(target, **fields):
 
 
 def package(key, *edges, **fields):
-    """A package as most are; an edge may be just the key of what is needed."""
+    """A package with default fields; an edge may be just the key of its target."""
     usual = {
         "identity": key.partition("{")[0],
         "options": {},
