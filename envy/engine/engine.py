@@ -346,7 +346,7 @@ class Engine:
         for recipe in self.wanted():
             node = self.coordination[recipe.key]
             if recipe.definition and recipe.definition.user_managed and not recipe.satisfied:
-                if node.current >= RecipePhase.CHECK and not node.ended:
+                if node.current_phase >= RecipePhase.CHECK and not node.ended:
                     found.append(recipe.key.canonical)
                 elif not node.ended:
                     found.append(f"{recipe.key} (its check has not run yet)")

@@ -175,12 +175,12 @@ class RecipeKind:
     def note(self, what: str, node: Coordination, **facts: Any) -> None:
         """Turn what the core tells into events."""
         identity, key = node.subject.key.identity, node.subject.key.canonical
-        target = RecipePhase(node.target)
+        target = RecipePhase(node.target_phase)
         event: ev.Event
         if what == "started":
             event = ev.ThreadStart(recipe=identity, target_phase=target)
         elif what == "rested":
-            event = ev.ThreadComplete(recipe=identity, final_phase=RecipePhase(node.current))
+            event = ev.ThreadComplete(recipe=identity, final_phase=RecipePhase(node.current_phase))
         elif what == "target":
             event = ev.TargetExtended(
                 recipe=identity, old_target=RecipePhase(facts["old"]), new_target=target
@@ -261,7 +261,7 @@ def _gate_event(what: str, node: Coordination, facts: dict[str, Any]) -> ev.Even
         "key": node.subject.key.canonical,
         "phase": RecipePhase(facts["phase"]),
         "waiting_for": ", ".join(facts["waiting_for"]),
-        "target_phase": RecipePhase(node.target),
+        "target_phase": RecipePhase(node.target_phase),
     }
     if what == "blocked":
         return ev.PhaseBlocked(**whose)

@@ -6,7 +6,7 @@ kind, and test packages can be another.
 Guarantees
   One worker per node at any time. A thread exists only while its node has a slot, or waits for a
   file lock; a thread whose node rests takes the next node that is granted a slot of its pool.
-  `current` (last phase completed) and `target` (run until here, inclusive) only grow.
+  `current_phase` (last one completed) and `target_phase` (run until here, inclusive) only grow.
   A gate is a counter with one wake, when it reaches zero. A completed or failed node counts down
   the gates that wait for it, once each.
   A failed node stays failed. Its dependents look at failures only at their gate, when everything
@@ -101,9 +101,9 @@ class Coordinator:
         moved = []
         for node in nodes:
             with self._lock:
-                if phase <= node.target:
+                if phase <= node.target_phase:
                     continue
-                old, node.target = node.target, phase
+                old, node.target_phase = node.target_phase, phase
                 if node.state is NodeState.RESTING and node.failure is None:
                     node.state = NodeState.MOVING
                     moved.append(node)
@@ -125,7 +125,7 @@ class Coordinator:
         waiter = Waiter()
         with self._lock:
             for node in nodes:
-                if node.failure is None and node.current < phase:
+                if node.failure is None and node.current_phase < phase:
                     waiter.count += 1
                     if node.waiters is None:
                         node.waiters = []
@@ -266,9 +266,9 @@ class Coordinator:
         """
         kind = node.kind
         while True:
-            phase = node.current + 1
+            phase = node.current_phase + 1
             with self._lock:
-                if node.failure is not None or phase > node.target:
+                if node.failure is not None or phase > node.target_phase:
                     node.state = NodeState.RESTING
                     return None
                 gate = node.gates.get(phase) if node.gates else None
@@ -349,6 +349,7 @@ class Coordinator:
                 continue
             self._note_released(node)
             with self._lock:
+                node.thread = None
                 pool.release()
                 if following is None:
                     node.pool = None
@@ -370,7 +371,7 @@ class Coordinator:
             return ours
 
     def _run_phase(self, node: Coordination) -> deque[Coordination]:
-        phase = node.current + 1
+        phase = node.current_phase + 1
         if self.cancelled is not None:
             return deque(self._end(node, self.cancelled))
         try:
@@ -381,10 +382,10 @@ class Coordinator:
 
     def _may_go_on(self, node: Coordination) -> bool:
         """Whether nothing keeps the node from its next phase, past those that it skips."""
-        phase = node.current + 1
+        phase = node.current_phase + 1
         while True:
             with self._lock:
-                if node.failure is not None or phase > node.target:
+                if node.failure is not None or phase > node.target_phase:
                     return False
                 gate = node.gates.get(phase) if node.gates else None
                 if gate is not None and gate.count > 0:
@@ -401,13 +402,13 @@ class Coordinator:
         try:
             node.kind.rest(node)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this node's
-            return self._end(node, node.kind.failed(node, node.current + 1, error))
+            return self._end(node, node.kind.failed(node, node.current_phase + 1, error))
         return []
 
     def _publish(self, node: Coordination, phase: int) -> list[Coordination]:
         """Make a completed phase visible, wake who waited for it; returns whose gate opened."""
         with self._lock:
-            node.current = phase
+            node.current_phase = phase
             tell_waiters(node)
             return open_gates(node) if phase >= node.kind.last_phase else []
 
@@ -507,6 +508,7 @@ class Coordinator:
         waited = now - node.since
         with self._lock:
             node.state = NodeState.RUNNING
+            node.thread = _thread.get_ident()
             node.since = node.granted_at = now
         if self.listening():
             node.kind.note("slot_acquired", node, wait=waited)

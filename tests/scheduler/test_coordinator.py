@@ -41,7 +41,7 @@ class RecordingKind:
             self.log.append(("end", node.name, phase))
 
     def rest(self, node):
-        self.log.append(("rest", node.name, node.current))
+        self.log.append(("rest", node.name, node.current_phase))
 
     def failed(self, node, phase, error):
         return error
@@ -73,7 +73,7 @@ def test_a_node_rests_at_its_target_and_goes_on_when_it_is_raised():
     """A target stops the worker after that phase; raising it resumes where it stopped."""
     coordinator, kind, [node] = make(1)
     drive(coordinator, [node], 1)
-    assert node.current == 1
+    assert node.current_phase == 1
     drive(coordinator, [node], 3)
     assert [row[2] for row in kind.log if row[0] == "start"] == [0, 1, 2, 3]
     assert node.complete
@@ -84,7 +84,7 @@ def test_a_lower_target_changes_nothing():
     coordinator, _kind, [node] = make(1)
     drive(coordinator, [node], 3)
     coordinator.raise_target(node, 0)
-    assert (node.target, node.current) == (3, 3)
+    assert (node.target_phase, node.current_phase) == (3, 3)
 
 
 @pytest.mark.parametrize("phase", [0, 1, 2, 3])
@@ -111,6 +111,21 @@ def test_a_chain_is_carried_by_the_thread_that_it_began_with():
     drive(coordinator, nodes, 3)
     # One for the work, and maybe one for each time that the other pool's slot is taken.
     assert len(threads) <= 2, threads
+
+
+def test_a_node_knows_the_thread_that_carries_it():
+    """While a phase runs, the node names its worker's thread; at rest, none."""
+    carried = []
+
+    def work(node, phase):
+        carried.append(node.thread == threading.get_ident() != main)
+
+    main = threading.get_ident()
+    coordinator, _kind, nodes = make(5, work=work)
+    drive(coordinator, nodes, 3)
+    coordinator.wait_until_idle()
+    assert carried == [True] * 20
+    assert [node.thread for node in nodes] == [None] * 5
 
 
 def test_a_failed_dependency_aborts_its_dependents_at_their_gate():
@@ -295,7 +310,7 @@ def test_waits_can_be_described():
         coordinator.raise_target(a, 3)
         coordinator.wait([a, b], 0)
     assert coordinator.waits() == []
-    assert c.current == -1
+    assert c.current_phase == -1
 
 
 @settings(max_examples=60, deadline=None)
