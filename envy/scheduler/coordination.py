@@ -125,9 +125,6 @@ class NodeKind(Protocol):
     def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:
         """The failure to keep when a gate opens on a dependency that failed."""
 
-    def note(self, what: str, node: Coordination, **facts: Any) -> None:
-        """Tell listeners of a change: started, rested, blocked, unblocked, and so on."""
-
 
 class Waiter:
     """Someone outside who waits for several nodes to get somewhere."""

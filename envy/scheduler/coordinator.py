@@ -33,6 +33,7 @@ from envy.errors import Cancelled, InternalError
 from envy.interpreter import InterpreterSlot, released
 from envy.scheduler.coordination import Coordination, Gate, NodeState, Waiter, tell_waiters
 from envy.scheduler.gates import close_gate, open_dependencies, open_gates
+from envy.scheduler.observer import SchedulerObserver, SilentObserver
 from envy.scheduler.pool import Budget, Pool
 from envy.scheduler.waiting import Waiting, look_at, standstill
 
@@ -48,9 +49,10 @@ class Coordinator:
         *,
         interpreter: InterpreterSlot | None = None,
         make_pool: Callable[[str, int], Pool[Coordination]] = Pool,
+        observer: SchedulerObserver | None = None,
     ) -> None:
         self.interpreter = interpreter or InterpreterSlot()
-        self.listening: Callable[[], bool] = lambda: False  # whether anybody hears events
+        self.observer = observer or SilentObserver()
         self._make_pool = make_pool
         self._lock = threading.Lock()
         self._nodes: list[Coordination] = []
@@ -107,8 +109,8 @@ class Coordinator:
                 if node.state is NodeState.RESTING and node.failure is None:
                     node.state = NodeState.MOVING
                     moved.append(node)
-            if self.listening():
-                node.kind.note("target", node, old=old)
+            if self.observer.is_listening():
+                self.observer.target_raised(node, old)
         if moved:
             self._advance(moved)
 
@@ -277,13 +279,13 @@ class Coordinator:
                     assert gate is not None
                     node.state = NodeState.BLOCKED
                     node.since = gate.closed_at = time.monotonic()
-                    waiting_for = open_dependencies(node) if self.listening() else []
+                    waiting_for = open_dependencies(node) if self.observer.is_listening() else []
             if self.cancelled is not None:
                 opened += self._end(node, self.cancelled)
                 return None
             if blocked:
-                if self.listening():
-                    kind.note("blocked", node, phase=phase, waiting_for=waiting_for)
+                if self.observer.is_listening():
+                    self.observer.phase_blocked(node, phase, waiting_for)
                 return None
             if gate is not None and not self._pass(node, phase, gate, opened):
                 return None
@@ -301,10 +303,10 @@ class Coordinator:
         """Go through an open gate: False, and a failure, if a dependency behind it failed."""
         assert node.gates is not None
         del node.gates[phase]
-        if gate.closed_at and self.listening():
+        if gate.closed_at and self.observer.is_listening():
             names = [dependency.name for dependency in gate.dependencies]
             waited = time.monotonic() - gate.closed_at
-            node.kind.note("unblocked", node, phase=phase, waiting_for=names, wait=waited)
+            self.observer.phase_unblocked(node, phase, names, waited)
         for dependency in gate.dependencies:
             if dependency.failure is not None:
                 opened += self._end(node, node.kind.aborted(node, phase, dependency))
@@ -316,11 +318,11 @@ class Coordinator:
         with self.interpreter.held():
             try:
                 while node is not None:
-                    if self.listening():
-                        node.kind.note("started", node)
+                    if self.observer.is_listening():
+                        self.observer.worker_started(node)
                     following = self._carry(node)
-                    if self.listening():
-                        node.kind.note("rested", node)
+                    if self.observer.is_listening():
+                        self.observer.worker_rested(node)
                     node = following
             except BaseException as error:  # noqa: BLE001 - a bug; nobody may wait for ever for it
                 self._give_up(error)
@@ -478,9 +480,9 @@ class Coordinator:
     def _tell_refused(self) -> None:
         with self._lock:
             refused, self._refused = self._refused, []
-        if self.listening():
+        if self.observer.is_listening():
             for node, budget in refused:
-                node.kind.note("slot_refused", node, reason=budget.reason())
+                self.observer.slot_refused(node, budget.reason())
 
     def _reacquire(self, node: Coordination, pool: Pool[Coordination]) -> None:
         node.parked = _thread.allocate_lock()
@@ -510,10 +512,10 @@ class Coordinator:
             node.state = NodeState.RUNNING
             node.thread = _thread.get_ident()
             node.since = node.granted_at = now
-        if self.listening():
-            node.kind.note("slot_acquired", node, wait=waited)
+        if self.observer.is_listening():
+            self.observer.slot_acquired(node, waited)
 
     def _note_released(self, node: Coordination) -> None:
-        if self.listening():
+        if self.observer.is_listening():
             held = time.monotonic() - node.granted_at
-            node.kind.note("slot_released", node, hold=held)
+            self.observer.slot_released(node, held)

@@ -30,7 +30,7 @@ class RunControl(Protocol):
 
 
 class _Kind:
-    """What both kinds have in common: failures, and events that nobody needs."""
+    """What both kinds have in common: the pool and how failures are kept."""
 
     def __init__(self, bus: EventBus, driver: Driver, pool: Pool[Coordination]) -> None:
         self._bus = bus
@@ -60,9 +60,6 @@ class _Kind:
         del node, phase
         assert dependency.failure is not None
         return dependency.failure
-
-    def note(self, what: str, node: Coordination, **facts: Any) -> None:
-        """The core's own changes are not told; phases and builds are."""
 
 
 class BatchKind(_Kind):

@@ -7,66 +7,11 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scheduler.nodes import drive, make
 
 from envy.errors import EnvyError, InternalError
 from envy.interpreter import released
-from envy.scheduler.coordination import Coordination
-from envy.scheduler.coordinator import Coordinator
-
-
-class RecordingKind:
-    """Phases that record when they ran; `work` may do more."""
-
-    def __init__(self, coordinator, *, last_phase=3, jobs=2, transfers=2, work=None, skipped=()):
-        self.last_phase = last_phase
-        self.coordinator = coordinator
-        self.work_pool = coordinator.new_pool("work", jobs)
-        self.transfer_pool = coordinator.new_pool("transfer", transfers)
-        self.work = work or (lambda node, phase: None)
-        self.skipped = skipped
-        self.log = []
-        self.lock = threading.Lock()
-
-    def pool(self, node, phase):
-        return self.transfer_pool if phase == 1 else self.work_pool
-
-    def skips(self, node, phase):
-        return phase in self.skipped
-
-    def run(self, node, phase):
-        with self.lock:
-            self.log.append(("start", node.name, phase))
-        self.work(node, phase)
-        with self.lock:
-            self.log.append(("end", node.name, phase))
-
-    def rest(self, node):
-        self.log.append(("rest", node.name, node.current_phase))
-
-    def failed(self, node, phase, error):
-        return error
-
-    def aborted(self, node, phase, dependency):
-        return EnvyError(f"{node.name} aborted by {dependency.name}")
-
-    def note(self, what, node, **facts):
-        pass
-
-
-def make(count, **options):
-    coordinator = Coordinator()
-    kind = RecordingKind(coordinator, **options)
-    nodes = [Coordination(f"n{i}", kind, None) for i in range(count)]
-    for node in nodes:
-        coordinator.add(node)
-    return coordinator, kind, nodes
-
-
-def drive(coordinator, nodes, phase):
-    with coordinator.interpreter.held():
-        for node in nodes:
-            coordinator.raise_target(node, phase)
-        coordinator.wait(nodes, phase)
+from envy.scheduler.observer import SchedulerObserver
 
 
 def test_a_node_rests_at_its_target_and_goes_on_when_it_is_raised():
@@ -285,14 +230,12 @@ def test_a_kind_that_cannot_say_what_is_next_fails_its_node(method):
 
 def test_a_bug_that_ends_a_worker_is_told_to_who_waits():
     """Nobody waits for ever for a thread that is gone."""
-    coordinator, kind, nodes = make(3)
-    coordinator.listening = lambda: True
 
-    def note(what, node, **facts):
-        if what == "slot_released":
+    class Broken(SchedulerObserver):
+        def slot_released(self, node, hold):
             raise AssertionError("a listener is broken")
 
-    kind.note = note
+    coordinator, _kind, nodes = make(3, observer=Broken())
     with pytest.raises(InternalError, match="a listener is broken"):
         drive(coordinator, nodes, 3)
     with pytest.raises(InternalError, match="a listener is broken"):
