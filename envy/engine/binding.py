@@ -210,7 +210,7 @@ def _first_missing(engine: Engine) -> Recipe | None:
         recipe
         for key, recipe in engine.recipes.items()
         if (node := engine.coordination[key]).failure is not None
-        and node.current < RecipePhase.RECIPE_FETCH
+        and node.current_phase < RecipePhase.RECIPE_FETCH
     ]
     return min(missing, key=lambda recipe: recipe.key, default=None)
 

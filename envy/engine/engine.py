@@ -19,6 +19,7 @@ from envy.declarations.key import Query, RecipeKey
 from envy.declarations.spec import CustomSource, RecipeSpec
 from envy.engine import custom_sources, demand, entry_keys, priorities, resolution, usage, waits
 from envy.engine.recipe_kind import RecipeKind
+from envy.engine.scheduler_events import SchedulerEvents
 from envy.errors import (
     AmbiguousQuery,
     Cancelled,
@@ -99,7 +100,7 @@ class Engine:
         self._fail_fast = fail_fast
         self.lease = Lease(services.layout)
         self.coordinator = coordinator or Coordinator()
-        self.coordinator.listening = lambda: services.events.detailed
+        self.coordinator.observer = SchedulerEvents(services.events)
         self.work_pool = self.coordinator.new_pool("work", jobs, budget=services.jobserver)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
         self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)
@@ -345,7 +346,7 @@ class Engine:
         for recipe in self.wanted():
             node = self.coordination[recipe.key]
             if recipe.user_managed and not recipe.work.satisfied:
-                if node.current >= RecipePhase.CHECK and not node.ended:
+                if node.current_phase >= RecipePhase.CHECK and not node.ended:
                     found.append(recipe.key.canonical)
                 elif not node.ended:
                     found.append(f"{recipe.key} (its check has not run yet)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.declarations.locations import location_in_file
@@ -169,39 +169,6 @@ class RecipeKind:
             root=cause.root if isinstance(cause, DependencyFailed) else cause,
         )
 
-    def note(self, what: str, node: Coordination, **facts: Any) -> None:
-        """Turn what the core tells into events."""
-        identity, key = node.subject.key.identity, node.subject.key.canonical
-        target = RecipePhase(node.target)
-        event: ev.Event
-        if what == "started":
-            event = ev.ThreadStart(recipe=identity, target_phase=target)
-        elif what == "rested":
-            event = ev.ThreadComplete(recipe=identity, final_phase=RecipePhase(node.current))
-        elif what == "target":
-            event = ev.TargetExtended(
-                recipe=identity, old_target=RecipePhase(facts["old"]), new_target=target
-            )
-        elif what == "slot_acquired":
-            event = ev.SlotAcquired(
-                recipe=identity,
-                key=key,
-                pool=_pool_name(node),
-                wait_ms=round(facts["wait"] * 1000),
-            )
-        elif what == "slot_refused":
-            event = ev.SlotRefused(recipe=identity, pool=_pool_name(node), reason=facts["reason"])
-        elif what == "slot_released":
-            event = ev.SlotReleased(
-                recipe=identity,
-                key=key,
-                pool=_pool_name(node),
-                hold_ms=round(facts["hold"] * 1000),
-            )
-        else:
-            event = _gate_event(what, node, facts)
-        self._events.emit(event)
-
 
 def _comes_from_afar(recipe: Recipe) -> bool:
     """Whether its file has to be brought here by a transport, as far as its source says."""
@@ -240,20 +207,3 @@ def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocatio
     verbs = [RecipePhase(number).label for number in range(step, RecipePhase.RECIPE_FETCH, -1)]
     said = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
     return location_in_file(definition.path, said) if said else None
-
-
-def _pool_name(node: Coordination) -> str:
-    return node.pool.name if node.pool is not None else ""
-
-
-def _gate_event(what: str, node: Coordination, facts: dict[str, Any]) -> ev.Event:
-    whose: dict[str, Any] = {
-        "recipe": node.subject.key.identity,
-        "key": node.subject.key.canonical,
-        "phase": RecipePhase(facts["phase"]),
-        "waiting_for": ", ".join(facts["waiting_for"]),
-        "target_phase": RecipePhase(node.target),
-    }
-    if what == "blocked":
-        return ev.PhaseBlocked(**whose)
-    return ev.PhaseUnblocked(**whose, wait_ms=round(facts["wait"] * 1000))

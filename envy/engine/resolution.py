@@ -130,7 +130,7 @@ def _check_products(engine: Engine) -> None:
 
 def _phase_of(engine: Engine, key: RecipeKey) -> RecipePhase:
     """The phase that a mistake in the edges of a recipe keeps from running."""
-    fetched = engine.coordination[key].current >= RecipePhase.RECIPE_FETCH
+    fetched = engine.coordination[key].current_phase >= RecipePhase.RECIPE_FETCH
     return RecipePhase.CHECK if fetched else RecipePhase.RECIPE_FETCH
 
 

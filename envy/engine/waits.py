@@ -99,8 +99,8 @@ def _declared(engine: Engine, owner: Coordination, node: Coordination) -> str:
 
 def _doing(node: Coordination, row: Waiting | None) -> str:
     if row is None:
-        done = RecipePhase(node.current).label
-        return f", which rests after {done}" if node.current >= 0 else ", which has not begun"
+        done = RecipePhase(node.current_phase).label
+        return f", which rests after {done}" if node.current_phase >= 0 else ", which has not begun"
     phase = RecipePhase(row.phase).label
     if row.state is NodeState.RUNNING:
         return f", which runs {phase}"

@@ -163,7 +163,7 @@ def _package(engine: Engine, recipe: Recipe) -> PackageView:
         options=dict(recipe.key.options),
         aliases=tuple(dict.fromkeys([*engine.aliases_of(recipe.key), *own_alias])),
         state=state_of(engine, recipe),
-        phase=RecipePhase(node.current).label,
+        phase=RecipePhase(node.current_phase).label,
         user_managed=recipe.user_managed,
         custom_source=isinstance(recipe.spec.source, CustomSource),
         is_root=recipe.key in engine.roots,

@@ -42,7 +42,7 @@ class Coordination:
     """
 
     __slots__ = (
-        "current",
+        "current_phase",
         "dependents",
         "failure",
         "gates",
@@ -55,7 +55,8 @@ class Coordination:
         "since",
         "state",
         "subject",
-        "target",
+        "target_phase",
+        "thread",
         "waiters",
         "waiting_for",
         "work_from",
@@ -65,8 +66,9 @@ class Coordination:
         self.name = name
         self.kind = kind
         self.subject = subject
-        self.current = -1
-        self.target = -1
+        self.thread: int | None = None  # the worker thread that carries it now
+        self.current_phase = -1  # the last one completed
+        self.target_phase = -1  # run until here, inclusive
         self.state = NodeState.RESTING
         self.since = 0.0
         self.waiting_for = ""
@@ -83,7 +85,7 @@ class Coordination:
     @property
     def priority(self) -> float:
         """How long the path is that begins with its next phase."""
-        return self.path_from(self.current + 1)
+        return self.path_from(self.current_phase + 1)
 
     def path_from(self, phase: int) -> float:
         """How long the path is that begins with one of its phases."""
@@ -92,12 +94,12 @@ class Coordination:
     @property
     def complete(self) -> bool:
         """Whether the last phase is done."""
-        return self.current >= self.kind.last_phase
+        return self.current_phase >= self.kind.last_phase
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
-        return self.failure is not None or self.current >= self.kind.last_phase
+        return self.failure is not None or self.current_phase >= self.kind.last_phase
 
 
 class NodeKind(Protocol):
@@ -122,9 +124,6 @@ class NodeKind(Protocol):
 
     def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:
         """The failure to keep when a gate opens on a dependency that failed."""
-
-    def note(self, what: str, node: Coordination, **facts: Any) -> None:
-        """Tell listeners of a change: started, rested, blocked, unblocked, and so on."""
 
 
 class Waiter:
@@ -151,7 +150,7 @@ def tell_waiters(node: Coordination) -> None:
         return
     kept = []
     for phase, waiter in node.waiters:
-        if node.failure is None and node.current < phase:
+        if node.failure is None and node.current_phase < phase:
             kept.append((phase, waiter))
             continue
         waiter.count -= 1

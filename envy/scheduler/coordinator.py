@@ -6,7 +6,7 @@ kind, and test packages can be another.
 Guarantees
   One worker per node at any time. A thread exists only while its node has a slot, or waits for a
   file lock; a thread whose node rests takes the next node that is granted a slot of its pool.
-  `current` (last phase completed) and `target` (run until here, inclusive) only grow.
+  `current_phase` (last one completed) and `target_phase` (run until here, inclusive) only grow.
   A gate is a counter with one wake, when it reaches zero. A completed or failed node counts down
   the gates that wait for it, once each.
   A failed node stays failed. Its dependents look at failures only at their gate, when everything
@@ -33,6 +33,7 @@ from envy.errors import Cancelled, InternalError
 from envy.interpreter import InterpreterSlot, released
 from envy.scheduler.coordination import Coordination, Gate, NodeState, Waiter, tell_waiters
 from envy.scheduler.gates import close_gate, open_dependencies, open_gates
+from envy.scheduler.observer import SchedulerObserver, SilentObserver
 from envy.scheduler.pool import Budget, Pool
 from envy.scheduler.waiting import Waiting, look_at, standstill
 
@@ -48,9 +49,10 @@ class Coordinator:
         *,
         interpreter: InterpreterSlot | None = None,
         make_pool: Callable[[str, int], Pool[Coordination]] = Pool,
+        observer: SchedulerObserver | None = None,
     ) -> None:
         self.interpreter = interpreter or InterpreterSlot()
-        self.listening: Callable[[], bool] = lambda: False  # whether anybody hears events
+        self.observer = observer or SilentObserver()
         self._make_pool = make_pool
         self._lock = threading.Lock()
         self._nodes: list[Coordination] = []
@@ -101,14 +103,14 @@ class Coordinator:
         moved = []
         for node in nodes:
             with self._lock:
-                if phase <= node.target:
+                if phase <= node.target_phase:
                     continue
-                old, node.target = node.target, phase
+                old, node.target_phase = node.target_phase, phase
                 if node.state is NodeState.RESTING and node.failure is None:
                     node.state = NodeState.MOVING
                     moved.append(node)
-            if self.listening():
-                node.kind.note("target", node, old=old)
+            if self.observer.is_listening():
+                self.observer.target_raised(node, old)
         if moved:
             self._advance(moved)
 
@@ -125,7 +127,7 @@ class Coordinator:
         waiter = Waiter()
         with self._lock:
             for node in nodes:
-                if node.failure is None and node.current < phase:
+                if node.failure is None and node.current_phase < phase:
                     waiter.count += 1
                     if node.waiters is None:
                         node.waiters = []
@@ -266,9 +268,9 @@ class Coordinator:
         """
         kind = node.kind
         while True:
-            phase = node.current + 1
+            phase = node.current_phase + 1
             with self._lock:
-                if node.failure is not None or phase > node.target:
+                if node.failure is not None or phase > node.target_phase:
                     node.state = NodeState.RESTING
                     return None
                 gate = node.gates.get(phase) if node.gates else None
@@ -277,13 +279,13 @@ class Coordinator:
                     assert gate is not None
                     node.state = NodeState.BLOCKED
                     node.since = gate.closed_at = time.monotonic()
-                    waiting_for = open_dependencies(node) if self.listening() else []
+                    waiting_for = open_dependencies(node) if self.observer.is_listening() else []
             if self.cancelled is not None:
                 opened += self._end(node, self.cancelled)
                 return None
             if blocked:
-                if self.listening():
-                    kind.note("blocked", node, phase=phase, waiting_for=waiting_for)
+                if self.observer.is_listening():
+                    self.observer.phase_blocked(node, phase, waiting_for)
                 return None
             if gate is not None and not self._pass(node, phase, gate, opened):
                 return None
@@ -301,10 +303,10 @@ class Coordinator:
         """Go through an open gate: False, and a failure, if a dependency behind it failed."""
         assert node.gates is not None
         del node.gates[phase]
-        if gate.closed_at and self.listening():
+        if gate.closed_at and self.observer.is_listening():
             names = [dependency.name for dependency in gate.dependencies]
             waited = time.monotonic() - gate.closed_at
-            node.kind.note("unblocked", node, phase=phase, waiting_for=names, wait=waited)
+            self.observer.phase_unblocked(node, phase, names, waited)
         for dependency in gate.dependencies:
             if dependency.failure is not None:
                 opened += self._end(node, node.kind.aborted(node, phase, dependency))
@@ -316,11 +318,11 @@ class Coordinator:
         with self.interpreter.held():
             try:
                 while node is not None:
-                    if self.listening():
-                        node.kind.note("started", node)
+                    if self.observer.is_listening():
+                        self.observer.worker_started(node)
                     following = self._carry(node)
-                    if self.listening():
-                        node.kind.note("rested", node)
+                    if self.observer.is_listening():
+                        self.observer.worker_rested(node)
                     node = following
             except BaseException as error:  # noqa: BLE001 - a bug; nobody may wait for ever for it
                 self._give_up(error)
@@ -349,6 +351,7 @@ class Coordinator:
                 continue
             self._note_released(node)
             with self._lock:
+                node.thread = None
                 pool.release()
                 if following is None:
                     node.pool = None
@@ -370,7 +373,7 @@ class Coordinator:
             return ours
 
     def _run_phase(self, node: Coordination) -> deque[Coordination]:
-        phase = node.current + 1
+        phase = node.current_phase + 1
         if self.cancelled is not None:
             return deque(self._end(node, self.cancelled))
         try:
@@ -381,10 +384,10 @@ class Coordinator:
 
     def _may_go_on(self, node: Coordination) -> bool:
         """Whether nothing keeps the node from its next phase, past those that it skips."""
-        phase = node.current + 1
+        phase = node.current_phase + 1
         while True:
             with self._lock:
-                if node.failure is not None or phase > node.target:
+                if node.failure is not None or phase > node.target_phase:
                     return False
                 gate = node.gates.get(phase) if node.gates else None
                 if gate is not None and gate.count > 0:
@@ -401,13 +404,13 @@ class Coordinator:
         try:
             node.kind.rest(node)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this node's
-            return self._end(node, node.kind.failed(node, node.current + 1, error))
+            return self._end(node, node.kind.failed(node, node.current_phase + 1, error))
         return []
 
     def _publish(self, node: Coordination, phase: int) -> list[Coordination]:
         """Make a completed phase visible, wake who waited for it; returns whose gate opened."""
         with self._lock:
-            node.current = phase
+            node.current_phase = phase
             tell_waiters(node)
             return open_gates(node) if phase >= node.kind.last_phase else []
 
@@ -477,9 +480,9 @@ class Coordinator:
     def _tell_refused(self) -> None:
         with self._lock:
             refused, self._refused = self._refused, []
-        if self.listening():
+        if self.observer.is_listening():
             for node, budget in refused:
-                node.kind.note("slot_refused", node, reason=budget.reason())
+                self.observer.slot_refused(node, budget.reason())
 
     def _reacquire(self, node: Coordination, pool: Pool[Coordination]) -> None:
         node.parked = _thread.allocate_lock()
@@ -507,11 +510,12 @@ class Coordinator:
         waited = now - node.since
         with self._lock:
             node.state = NodeState.RUNNING
+            node.thread = _thread.get_ident()
             node.since = node.granted_at = now
-        if self.listening():
-            node.kind.note("slot_acquired", node, wait=waited)
+        if self.observer.is_listening():
+            self.observer.slot_acquired(node, waited)
 
     def _note_released(self, node: Coordination) -> None:
-        if self.listening():
+        if self.observer.is_listening():
             held = time.monotonic() - node.granted_at
-            node.kind.note("slot_released", node, hold=held)
+            self.observer.slot_released(node, held)

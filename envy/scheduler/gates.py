@@ -39,7 +39,7 @@ def open_gates(node: Coordination) -> list[Coordination]:
 
 def behind(node: Coordination) -> list[Coordination]:
     """What the gate of a node's next phase still waits for."""
-    gate = (node.gates or {}).get(node.current + 1)
+    gate = (node.gates or {}).get(node.current_phase + 1)
     if gate is None:
         return []
     return [dependency for dependency in gate.dependencies if not dependency.ended]

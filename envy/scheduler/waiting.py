@@ -34,7 +34,7 @@ def look_at(nodes: Iterable[Coordination], now: float) -> list[Waiting]:
     return [
         Waiting(
             node=node,
-            phase=node.current + 1,
+            phase=node.current_phase + 1,
             state=node.state,
             seconds=now - node.since,
             behind=behind(node) if node.state is NodeState.BLOCKED else [],

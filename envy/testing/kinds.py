@@ -55,9 +55,6 @@ class _Kind:
         assert dependency.failure is not None
         return dependency.failure
 
-    def note(self, what: str, node: Coordination, **facts: Any) -> None:
-        """Do nothing: phases and builds have events of their own."""
-
 
 class BatchKind(_Kind):
     """One call of the compiler, for a batch of packages."""

@@ -19,6 +19,7 @@ from envy.jobserver.makeflags import jobserver_in
 from envy.jobserver.tokens import TokenPipe, make_pipe
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
+from envy.scheduler.observer import SchedulerObserver
 from envy.scheduler.pool import Pool
 
 
@@ -418,6 +419,16 @@ TestSchedules = Schedules.TestCase
 TestSchedules.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
+class Refusals(SchedulerObserver):
+    """Keeps which nodes were refused a slot, and why."""
+
+    def __init__(self):
+        self.rows = []
+
+    def slot_refused(self, node, reason):
+        self.rows.append((node.name, reason))
+
+
 class Work:
     """Nodes that wait for a while, without a slot of work, and then run a script.
 
@@ -432,7 +443,6 @@ class Work:
         self.seed = seed
         self.lock = threading.Lock()
         self.at_work = self.peak = 0
-        self.refused = []
 
     def pool(self, node, phase):
         return self.work_pool if phase else self.transfer_pool
@@ -472,14 +482,9 @@ class Work:
     def failed(self, node, phase, error):
         return error
 
-    def note(self, what, node, **facts):
-        if what == "slot_refused":
-            self.refused.append((node.name, facts["reason"]))
-
 
 def run_all(folder, *, jobs, nodes, seed, deaths=0.0):
-    coordinator = Coordinator()
-    coordinator.listening = lambda: True
+    coordinator = Coordinator(observer=Refusals())
     jobserver = Jobserver(jobs=jobs, folder=folder, name=f"{jobs}-{nodes}-{seed}-{deaths}")
     work = coordinator.new_pool("work", jobs, budget=jobserver)
     kind = Work(work, coordinator.new_pool("transfer", 4), jobserver, seed, deaths)
@@ -534,8 +539,8 @@ class Held(Work):
 
 def test_a_refused_node_is_granted_a_slot_when_a_token_is_returned(tmp_path):
     """The refusal is reported once, and the node runs before the script that had the token ends."""
-    coordinator = Coordinator()
-    coordinator.listening = lambda: True
+    refusals = Refusals()
+    coordinator = Coordinator(observer=refusals)
     jobserver = Jobserver(jobs=2, folder=tmp_path, name="it")
     kind = Held(coordinator.new_pool("work", 2, budget=jobserver), jobserver)
     holder, other = (Coordination(name, kind, None) for name in ("holder", "other"))
@@ -544,7 +549,7 @@ def test_a_refused_node_is_granted_a_slot_when_a_token_is_returned(tmp_path):
     coordinator.raise_target(holder, 0)
     assert kind.holds.wait(60)
     coordinator.raise_target(other, 0)
-    [(name, reason)] = kind.refused
+    [(name, reason)] = refusals.rows
     assert (name, other.complete) == ("other", False)
     assert reason.startswith("1 of 2 jobs (--jobs) are in use by tools")
     kind.may_return.set()
@@ -554,4 +559,4 @@ def test_a_refused_node_is_granted_a_slot_when_a_token_is_returned(tmp_path):
     coordinator.wait([holder], 0)
     coordinator.wait_until_idle()
     jobserver.close()
-    assert len(kind.refused) == 1
+    assert len(refusals.rows) == 1

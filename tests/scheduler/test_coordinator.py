@@ -7,73 +7,18 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scheduler.nodes import drive, make
 
 from envy.errors import EnvyError, InternalError
 from envy.interpreter import released
-from envy.scheduler.coordination import Coordination
-from envy.scheduler.coordinator import Coordinator
-
-
-class RecordingKind:
-    """Phases that record when they ran; `work` may do more."""
-
-    def __init__(self, coordinator, *, last_phase=3, jobs=2, transfers=2, work=None, skipped=()):
-        self.last_phase = last_phase
-        self.coordinator = coordinator
-        self.work_pool = coordinator.new_pool("work", jobs)
-        self.transfer_pool = coordinator.new_pool("transfer", transfers)
-        self.work = work or (lambda node, phase: None)
-        self.skipped = skipped
-        self.log = []
-        self.lock = threading.Lock()
-
-    def pool(self, node, phase):
-        return self.transfer_pool if phase == 1 else self.work_pool
-
-    def skips(self, node, phase):
-        return phase in self.skipped
-
-    def run(self, node, phase):
-        with self.lock:
-            self.log.append(("start", node.name, phase))
-        self.work(node, phase)
-        with self.lock:
-            self.log.append(("end", node.name, phase))
-
-    def rest(self, node):
-        self.log.append(("rest", node.name, node.current))
-
-    def failed(self, node, phase, error):
-        return error
-
-    def aborted(self, node, phase, dependency):
-        return EnvyError(f"{node.name} aborted by {dependency.name}")
-
-    def note(self, what, node, **facts):
-        pass
-
-
-def make(count, **options):
-    coordinator = Coordinator()
-    kind = RecordingKind(coordinator, **options)
-    nodes = [Coordination(f"n{i}", kind, None) for i in range(count)]
-    for node in nodes:
-        coordinator.add(node)
-    return coordinator, kind, nodes
-
-
-def drive(coordinator, nodes, phase):
-    with coordinator.interpreter.held():
-        for node in nodes:
-            coordinator.raise_target(node, phase)
-        coordinator.wait(nodes, phase)
+from envy.scheduler.observer import SchedulerObserver
 
 
 def test_a_node_rests_at_its_target_and_goes_on_when_it_is_raised():
     """A target stops the worker after that phase; raising it resumes where it stopped."""
     coordinator, kind, [node] = make(1)
     drive(coordinator, [node], 1)
-    assert node.current == 1
+    assert node.current_phase == 1
     drive(coordinator, [node], 3)
     assert [row[2] for row in kind.log if row[0] == "start"] == [0, 1, 2, 3]
     assert node.complete
@@ -84,7 +29,7 @@ def test_a_lower_target_changes_nothing():
     coordinator, _kind, [node] = make(1)
     drive(coordinator, [node], 3)
     coordinator.raise_target(node, 0)
-    assert (node.target, node.current) == (3, 3)
+    assert (node.target_phase, node.current_phase) == (3, 3)
 
 
 @pytest.mark.parametrize("phase", [0, 1, 2, 3])
@@ -111,6 +56,21 @@ def test_a_chain_is_carried_by_the_thread_that_it_began_with():
     drive(coordinator, nodes, 3)
     # One for the work, and maybe one for each time that the other pool's slot is taken.
     assert len(threads) <= 2, threads
+
+
+def test_a_node_knows_the_thread_that_carries_it():
+    """While a phase runs, the node names its worker's thread; at rest, none."""
+    carried = []
+
+    def work(node, phase):
+        carried.append(node.thread == threading.get_ident() != main)
+
+    main = threading.get_ident()
+    coordinator, _kind, nodes = make(5, work=work)
+    drive(coordinator, nodes, 3)
+    coordinator.wait_until_idle()
+    assert carried == [True] * 20
+    assert [node.thread for node in nodes] == [None] * 5
 
 
 def test_a_failed_dependency_aborts_its_dependents_at_their_gate():
@@ -270,14 +230,12 @@ def test_a_kind_that_cannot_say_what_is_next_fails_its_node(method):
 
 def test_a_bug_that_ends_a_worker_is_told_to_who_waits():
     """Nobody waits for ever for a thread that is gone."""
-    coordinator, kind, nodes = make(3)
-    coordinator.listening = lambda: True
 
-    def note(what, node, **facts):
-        if what == "slot_released":
+    class Broken(SchedulerObserver):
+        def slot_released(self, node, hold):
             raise AssertionError("a listener is broken")
 
-    kind.note = note
+    coordinator, _kind, nodes = make(3, observer=Broken())
     with pytest.raises(InternalError, match="a listener is broken"):
         drive(coordinator, nodes, 3)
     with pytest.raises(InternalError, match="a listener is broken"):
@@ -295,7 +253,7 @@ def test_waits_can_be_described():
         coordinator.raise_target(a, 3)
         coordinator.wait([a, b], 0)
     assert coordinator.waits() == []
-    assert c.current == -1
+    assert c.current_phase == -1
 
 
 @settings(max_examples=60, deadline=None)
