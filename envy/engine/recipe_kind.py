@@ -115,7 +115,7 @@ class RecipeKind:
     def rest(self, node: Coordination) -> None:
         """No entry lock is held while a recipe waits, rests or has failed."""
         let_go_of_entry(node.subject, self._engine)
-        if node.ended or self._engine.services.lua_room.is_exceeded:
+        if node.ended or self._engine.services.open_states.is_exceeded:
             drop_lua(node.subject, self._engine)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:

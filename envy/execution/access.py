@@ -15,7 +15,7 @@ from envy.declarations.spec import CustomSource, Dependency, DependencyKind, Dep
 from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
 
@@ -35,7 +35,7 @@ def edges_for(recipe: Recipe, phase: RecipePhase) -> tuple[Edge, ...]:
 
 def reachable(
     edges: Iterable[Edge],
-    engine: Engine,
+    engine: PhaseServices,
     *,
     worth: Callable[[Recipe], bool] = lambda _recipe: True,
 ) -> list[Reachable]:
@@ -63,7 +63,7 @@ def reachable(
     return list(found.values())
 
 
-def exporting(recipe: Recipe, engine: Engine, phase: RecipePhase) -> list[Recipe]:
+def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list[Recipe]:
     """The dependencies that are there in `phase` and may export something, nearest first.
 
     The closure is walked only where something is exported: a script in a chain of thousands would
@@ -77,7 +77,7 @@ def _exports_within(recipe: Recipe) -> bool:
     return recipe.placement_or_none is not None and recipe.placement_or_none.exports_within
 
 
-def exports_within(recipe: Recipe, engine: Engine) -> bool:
+def exports_within(recipe: Recipe, engine: PhaseServices) -> bool:
     """Whether a recipe, or anything that it needs to run, exports something; those know."""
     if recipe.loaded.exports is not NO_EXPORTS and recipe.loaded.exports != NO_EXPORTS:
         return True
@@ -87,7 +87,7 @@ def exports_within(recipe: Recipe, engine: Engine) -> bool:
     )
 
 
-def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Path:
+def asset_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str) -> Path:
     """The path that `ctx.asset(query)` gives.
 
     Raises:
@@ -109,7 +109,7 @@ def asset_of(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> 
     return provider.placement.entry.asset_dir
 
 
-def product_of(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) -> str:
+def product_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, name: str) -> str:
     """The value that `ctx.product(name)` gives.
 
     The provider is the one that a dependency on the product was bound to, or else the only
@@ -127,7 +127,9 @@ def product_of(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) ->
     return row.recipe.work.products[name]
 
 
-def _find_provider(recipe: Recipe, engine: Engine, phase: RecipePhase, name: str) -> Reachable:
+def _find_provider(
+    recipe: Recipe, engine: PhaseServices, phase: RecipePhase, name: str
+) -> Reachable:
     edges = edges_for(recipe, phase)
     for edge in edges:
         if edge.product == name:
@@ -162,7 +164,7 @@ def _too_early(row: Reachable, phase: RecipePhase, call: str) -> DeclarationErro
     )
 
 
-def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Reachable:
+def _find(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str) -> Reachable:
     asked = Query.parse(query)
     rows = reachable(edges_for(recipe, phase), engine)
     named = _named(recipe, phase, query)
@@ -229,7 +231,7 @@ def _alias(recipe: Recipe) -> str:
     return recipe.alias
 
 
-def may_read(recipe: Recipe, engine: Engine, path: Path) -> bool:
+def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
     """Whether a phase may read a file: one of the recipe's own folder only if it is in the key."""
     loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     if loaded is None:
@@ -248,7 +250,7 @@ def may_read(recipe: Recipe, engine: Engine, path: Path) -> bool:
     )
 
 
-def build_only(recipe: Recipe, engine: Engine) -> list[Recipe]:
+def build_only(recipe: Recipe, engine: PhaseServices) -> list[Recipe]:
     """Dependencies that are there to build it and need not be there afterwards."""
     if all(edge.use is DependencyUse.RUN for edge in recipe.edges):
         return []

@@ -18,7 +18,7 @@ from envy.declarations import fields
 from envy.errors import DeclarationError
 from envy.execution.access import asset_of, product_of
 from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
-from envy.execution.phase_run import RunOptions, Setting, parse_run_options
+from envy.execution.phase_run import PhaseRun, RunOptions, parse_run_options
 from envy.execution.unpack import unpack_all, unpack_one
 from envy.host.process import Completed
 from envy.lua.natives import fill_template
@@ -73,33 +73,33 @@ _IN_ENTRY = {
 _WITH_CORES = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
 
 
-def make_ctx(place: Setting) -> CtxTable:
+def make_ctx(run: PhaseRun) -> CtxTable:
     """The ctx of a phase: its fields, its functions, and why others are not there."""
-    user_managed = place.user_managed
-    names = _FUNCTIONS[place.phase]
-    if user_managed and place.phase is RecipePhase.INSTALL:
+    user_managed = run.user_managed
+    names = _FUNCTIONS[run.phase]
+    if user_managed and run.phase is RecipePhase.INSTALL:
         names = _USER_MANAGED_INSTALL
-    fields = _fields(place, user_managed=user_managed)
+    fields = _fields(run, user_managed=user_managed)
     return CtxTable(
         fields=fields,
-        functions=_Functions(_Surface(place), names),
-        missing=_missing(place.phase, names, tuple(fields), user_managed=user_managed),
+        functions=_BoundFunctions(CtxFunctions(run), names),
+        missing=_missing(run.phase, names, tuple(fields), user_managed=user_managed),
     )
 
 
-class _Functions(Mapping[str, Callable[..., object]]):
+class _BoundFunctions(Mapping[str, Callable[..., object]]):
     """The functions of a ctx by name, bound when one is called: few of them ever are."""
 
-    __slots__ = ("_names", "_surface")
+    __slots__ = ("_functions", "_names")
 
-    def __init__(self, surface: _Surface, names: Sequence[str]) -> None:
-        self._surface = surface
+    def __init__(self, functions: CtxFunctions, names: Sequence[str]) -> None:
+        self._functions = functions
         self._names = names
 
     def __getitem__(self, name: str) -> Callable[..., object]:
         if name not in self._names:
             raise KeyError(name)
-        function: Callable[..., object] = getattr(self._surface, name)
+        function: Callable[..., object] = getattr(self._functions, name)
         return function
 
     def __iter__(self) -> Iterator[str]:
@@ -109,30 +109,30 @@ class _Functions(Mapping[str, Callable[..., object]]):
         return len(self._names)
 
 
-def _fields(place: Setting, *, user_managed: bool) -> dict[str, LuaValue]:
-    recipe = place.recipe
+def _fields(run: PhaseRun, *, user_managed: bool) -> dict[str, LuaValue]:
+    recipe = run.recipe
     fields: dict[str, LuaValue] = {
         "identity": recipe.key.identity,
-        "options": cast("LuaValue", dict(place.options)),
+        "options": cast("LuaValue", dict(run.options)),
     }
     if user_managed:
-        if place.phase is RecipePhase.INSTALL:
+        if run.phase is RecipePhase.INSTALL:
             fields["tmp_dir"] = recipe.placement.entry.at(TMP)
         return fields
-    for name in _DIRECTORIES.get(place.phase, ()):
-        fields[name] = _directory_of(place, name)
-    if place.phase in _WITH_CORES:
-        fields["cores"] = place.engine.services.cores
+    for name in _DIRECTORIES.get(run.phase, ()):
+        fields[name] = _directory_of(run, name)
+    if run.phase in _WITH_CORES:
+        fields["cores"] = run.engine.services.cores
     return fields
 
 
-def _directory_of(place: Setting, name: str) -> str:
+def _directory_of(run: PhaseRun, name: str) -> str:
     """The folder that a field of ctx names."""
     if name == "recipe_dir":
-        return str(place.base_dir)
-    if name == "tmp_dir" and place.phase is RecipePhase.RECIPE_FETCH:
-        return str(place.run_dir)
-    entry = place.recipe.placement.entry
+        return str(run.base_dir)
+    if name == "tmp_dir" and run.phase is RecipePhase.RECIPE_FETCH:
+        return str(run.run_dir)
+    entry = run.recipe.placement.entry
     return entry.at(_IN_ENTRY[name])
 
 
@@ -163,41 +163,41 @@ def _missing(
     return reasons
 
 
-class _Surface:
+class CtxFunctions:
     """The functions of ctx. Their names are what recipe authors write."""
 
-    def __init__(self, place: Setting) -> None:
-        self._place = place
+    def __init__(self, run: PhaseRun) -> None:
+        self._phase_run = run
 
     # -- running things --------------------------------------------------------------------------
 
     def run(self, script: object = None, options: object = None) -> LuaValue:
-        place = self._place
+        run = self._phase_run
         if not isinstance(script, str) and not (
             isinstance(script, list) and all(isinstance(line, str) for line in script)
         ):
             raise DeclarationError("ctx.run: the script must be a string, or an array of lines")
-        parsed = parse_run_options(options, place, what="ctx.run", check=_checks(place))
-        return _as_table(place.run_script(script, parsed))
+        parsed = parse_run_options(options, run, what="ctx.run", check=_checks(run))
+        return _as_table(run.run_script(script, parsed))
 
     def exec(self, argv: object = None, options: object = None) -> LuaValue:
-        place = self._place
+        run = self._phase_run
         if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
             raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
-        parsed = parse_run_options(options, place, what="ctx.exec", check=_checks(place))
-        return _as_table(place.run_program(argv, parsed))
+        parsed = parse_run_options(options, run, what="ctx.exec", check=_checks(run))
+        return _as_table(run.run_program(argv, parsed))
 
     def quote(self, text: object = None) -> LuaValue:
         return file_operations.quote(_text("ctx.quote", text))
 
     def asset(self, query: object = None) -> LuaValue:
-        place = self._place
+        run = self._phase_run
         query = _text("ctx.asset", query)
-        return str(asset_of(place.recipe, place.engine, place.phase, query))
+        return str(asset_of(run.recipe, run.engine, run.phase, query))
 
     def product(self, name: object = None) -> LuaValue:
-        place = self._place
-        return product_of(place.recipe, place.engine, place.phase, _text("ctx.product", name))
+        run = self._phase_run
+        return product_of(run.recipe, run.engine, run.phase, _text("ctx.product", name))
 
     def template(self, text: object = None, values: object = None) -> LuaValue:
         if not isinstance(values, dict):
@@ -205,38 +205,38 @@ class _Surface:
         return fill_template(_text("ctx.template", text), values)
 
     def mark_install_complete(self) -> None:
-        self._place.marked_complete = True
+        self._phase_run.marked_complete = True
 
     # -- fetching and unpacking ------------------------------------------------------------------
 
     def fetch(self, spec: object = None) -> LuaValue:
-        return fetch_for_ctx(self._place, spec)
+        return fetch_for_ctx(self._phase_run, spec)
 
     def commit_fetch(self, *names: object) -> None:
-        commit_for_ctx(self._place, names)
+        commit_for_ctx(self._phase_run, names)
 
     def extract(self, name: object = None, options: object = None) -> LuaValue:
-        place = self._place
+        run = self._phase_run
         archive = self._fetched(_text("ctx.extract", name))
         strip, dest = _extract_options(options)
-        return unpack_one(place, archive, place.run_dir / dest, strip=strip)
+        return unpack_one(run, archive, run.run_dir / dest, strip=strip)
 
     def extract_all(self, options: object = None) -> LuaValue:
         strip, dest = _extract_options(options)
-        return unpack_all(self._place, self._place.run_dir / dest, strip=strip)
+        return unpack_all(self._phase_run, self._phase_run.run_dir / dest, strip=strip)
 
     def _fetched(self, name: str) -> Path:
         """A file to extract: in the run directory, else among what was fetched."""
-        place = self._place
+        run = self._phase_run
         here = self._readable(name)
-        fetching = place.phase in {RecipePhase.RECIPE_FETCH, RecipePhase.FETCH}
-        if here.exists() or fetching or place.fetch_dir is None:
+        fetching = run.phase in {RecipePhase.RECIPE_FETCH, RecipePhase.FETCH}
+        if here.exists() or fetching or run.fetch_dir is None:
             return here
-        fetched = place.fetch_dir / name
+        fetched = run.fetch_dir / name
         if not fetched.exists():
             raise DeclarationError(
-                f"there is no {name} in {place.run_dir}, and none among what was fetched",
-                hint=f"fetched was: {', '.join(place.recipe.work.fetched) or 'nothing'}",
+                f"there is no {name} in {run.run_dir}, and none among what was fetched",
+                hint=f"fetched was: {', '.join(run.recipe.work.fetched) or 'nothing'}",
             )
         return fetched
 
@@ -287,7 +287,7 @@ class _Surface:
         return file_operations.read(self._readable(_text("ctx.read", path)))
 
     def glob(self, pattern: object = None) -> LuaValue:
-        return list(file_operations.glob(self._place.run_dir, _text("ctx.glob", pattern)))
+        return list(file_operations.glob(self._phase_run.run_dir, _text("ctx.glob", pattern)))
 
     def replace(self, path: object = None, old: object = None, new: object = None) -> LuaValue:
         if not isinstance(new, str):
@@ -297,14 +297,14 @@ class _Surface:
         )
 
     def patch(self, patch: object = None, options: object = None) -> None:
-        place = self._place
+        run = self._phase_run
         given = _text("ctx.patch", patch)
         strip = _strip(options)
         inline = "\n" in given
-        run: file_operations.ProgramRunner = functools.partial(_run_quietly, place)
+        runner: file_operations.ProgramRunner = functools.partial(_run_quietly, run)
         file_operations.patch(
-            place.run_dir,
-            run=run,
+            run.run_dir,
+            run=runner,
             file=None if inline else self._fetched_or_own(given),
             text=given if inline else "",
             strip=1 if strip is None else strip,
@@ -314,14 +314,14 @@ class _Surface:
         return list(file_operations.ls(self._path("." if path is None else _text("ctx.ls", path))))
 
     def _path(self, text: str) -> Path:
-        return file_operations.resolve(self._place.run_dir, text)
+        return file_operations.resolve(self._phase_run.run_dir, text)
 
     def _fetched_or_own(self, name: str) -> Path:
         """A file here, among what was fetched, or in the recipe's folder."""
-        loaded = self._place.recipe.loaded_or_none
+        loaded = self._phase_run.recipe.loaded_or_none
         own = loaded.recipe_dir / name if loaded is not None else None
         if own is not None and own.exists() and not self._readable(name).exists():
-            fetch_dir = self._place.fetch_dir
+            fetch_dir = self._phase_run.fetch_dir
             if fetch_dir is None or not (fetch_dir / name).exists():
                 return self._checked(own)
         return self._fetched(name)
@@ -330,10 +330,10 @@ class _Surface:
         return self._checked(self._path(text))
 
     def _checked(self, path: Path) -> Path:
-        place = self._place
+        run = self._phase_run
         path = Path(os.path.normpath(path))
-        if not place.may_read(path):
-            name = path.relative_to(place.recipe.loaded.recipe_dir)
+        if not run.may_read(path):
+            name = path.relative_to(run.recipe.loaded.recipe_dir)
             raise DeclarationError(
                 f"{name} lies in the recipe's own folder and is not among its `inputs`, so a "
                 "change of it would go unnoticed",
@@ -342,9 +342,9 @@ class _Surface:
         return path
 
 
-def _checks(place: Setting) -> bool:
+def _checks(run: PhaseRun) -> bool:
     """Whether a failing command is an error: not in `check`, where it means not satisfied."""
-    return place.phase is not RecipePhase.CHECK
+    return run.phase is not RecipePhase.CHECK
 
 
 def _as_table(completed: Completed) -> LuaValue:
@@ -355,9 +355,9 @@ def _as_table(completed: Completed) -> LuaValue:
     }
 
 
-def _run_quietly(place: Setting, argv: Sequence[str], cwd: Path) -> Completed:
+def _run_quietly(run: PhaseRun, argv: Sequence[str], cwd: Path) -> Completed:
     options = RunOptions(cwd=cwd, capture=True, check=False, quiet=True)
-    return place.run_program(list(argv), options)
+    return run.run_program(list(argv), options)
 
 
 def _text(what: str, value: object) -> str:

@@ -11,31 +11,29 @@ from envy.content import file_operations
 from envy.declarations import fields
 from envy.declarations.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of
 from envy.errors import DeclarationError, InternalError
-from envy.execution.phase_run import Setting
+from envy.execution.phase_run import PhaseRun
 from envy.execution.transfer import fetch_batch
 from envy.lua.values import LuaValue
 from envy.transport.digests import ExpectedDigest, verify_digest
 
 
-def fetch_for_ctx(place: Setting, spec: object) -> LuaValue:
+def fetch_for_ctx(run: PhaseRun, spec: object) -> LuaValue:
     """`ctx.fetch`: bring files into the run directory; returns their names as `spec` is shaped."""
-    items = parse_source_items(spec, origin=None, base_dir=place.base_dir)
+    items = parse_source_items(spec, origin=None, base_dir=run.base_dir)
     for item in items:
-        _check_local(place, item)
-    fetched = fetch_batch(place.recipe, place.engine, items, place.run_dir)
+        _check_local(run, item)
+    fetched = fetch_batch(run.recipe, run.engine, items, run.run_dir)
     names: list[LuaValue] = []
     for item, result in zip(items, fetched, strict=True):
-        name = str(result.path.relative_to(place.run_dir))
-        place.sources[name] = item
+        name = str(result.path.relative_to(run.run_dir))
+        run.sources[name] = item
         names.append(name)
     return names if isinstance(spec, list) else names[0]
 
 
-def _check_local(place: Setting, item: SourceItem) -> None:
+def _check_local(run: PhaseRun, item: SourceItem) -> None:
     """A local file that a function fetches must be in the key, like any other it reads."""
-    if scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE} and not place.may_read(
-        local_path(item)
-    ):
+    if scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE} and not run.may_read(local_path(item)):
         raise DeclarationError(
             f"ctx.fetch: {item.source} lies in the recipe's own folder and is not among its "
             "`inputs`, so a change of it would go unnoticed",
@@ -43,9 +41,9 @@ def _check_local(place: Setting, item: SourceItem) -> None:
         )
 
 
-def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
+def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
     """`ctx.commit_fetch`: verify files of the run directory, then move all of them, or none."""
-    fetch_dir = place.fetch_dir
+    fetch_dir = run.fetch_dir
     if fetch_dir is None:
         raise InternalError("ctx.commit_fetch is called without a folder to commit to")
     wanted: list[object] = []
@@ -53,18 +51,18 @@ def commit_for_ctx(place: Setting, arguments: Sequence[object]) -> None:
         wanted += argument if isinstance(argument, list) else [argument]
     if not wanted:
         raise DeclarationError("ctx.commit_fetch: say which files", hint="ctx.commit_fetch(name)")
-    checked = [_check_commit(place, row) for row in wanted]
+    checked = [_check_commit(run, row) for row in wanted]
     for name, path in checked:
         target = fetch_dir / path.name
         file_operations.remove(target)
         file_operations.move(path, target)
-        source = place.sources.get(name)
-        place.recipe.work.fetched[path.name] = source or SourceItem(
-            source=path.name, base_dir=place.run_dir
+        source = run.sources.get(name)
+        run.recipe.work.fetched[path.name] = source or SourceItem(
+            source=path.name, base_dir=run.run_dir
         )
 
 
-def _check_commit(place: Setting, row: object) -> tuple[str, Path]:
+def _check_commit(run: PhaseRun, row: object) -> tuple[str, Path]:
     table = {"filename": row} if isinstance(row, str) else row
     if not isinstance(table, dict):
         raise DeclarationError(
@@ -75,10 +73,10 @@ def _check_commit(place: Setting, row: object) -> tuple[str, Path]:
     name = table.get("filename")
     if not isinstance(name, str) or not name:
         raise DeclarationError("ctx.commit_fetch: `filename` is missing")
-    path = file_operations.resolve(place.run_dir, name)
+    path = file_operations.resolve(run.run_dir, name)
     if not file_operations.exists(path):
         raise DeclarationError(
-            f"ctx.commit_fetch: there is no {name} in {place.run_dir}",
+            f"ctx.commit_fetch: there is no {name} in {run.run_dir}",
             hint="fetch it first: ctx.fetch(…) returns its name",
         )
     for algorithm in ("sha256", "blake3"):

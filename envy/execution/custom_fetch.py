@@ -19,9 +19,9 @@ from envy.content.atomic import temporary_beside
 from envy.declarations.spec import CustomSource
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.entry_lock import release_lock, take_lock
-from envy.execution.phase_run import setting
+from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import new_state
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.execution.verbs import call_verb
 from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
@@ -32,7 +32,7 @@ from envy.transport.digests import ExpectedDigest, verify_content
 RECIPE_FILE = "recipe.lua"
 
 
-def custom_folder(recipe: Recipe, engine: Engine) -> Path:
+def custom_folder(recipe: Recipe, engine: PhaseServices) -> Path:
     """Where the recipe that a custom source brings is kept, by all that decides what it brings."""
     source = _source(recipe)
     tools = sorted(engine.recipe(edge.key).entry_key for edge in recipe.source_edges)
@@ -49,16 +49,16 @@ def custom_folder(recipe: Recipe, engine: Engine) -> Path:
     return engine.services.layout.recipes_dir(recipe.key.identity, name)
 
 
-def is_brought(recipe: Recipe, engine: Engine) -> bool:
+def is_brought(recipe: Recipe, engine: PhaseServices) -> bool:
     """Whether what the source brings is there already; its tools have their entry keys."""
     return _is_fetched(custom_folder(recipe, engine), engine)
 
 
-def _is_fetched(folder: Path, engine: Engine) -> bool:
+def _is_fetched(folder: Path, engine: PhaseServices) -> bool:
     return find_kept(engine.services.layout, folder) and (folder / RECIPE_FILE).is_file()
 
 
-def fetch_custom(recipe: Recipe, engine: Engine) -> Path:
+def fetch_custom(recipe: Recipe, engine: PhaseServices) -> Path:
     """Run the function, unless what it brings is there; returns the recipe file.
 
     Raises:
@@ -77,7 +77,7 @@ def fetch_custom(recipe: Recipe, engine: Engine) -> Path:
     return folder / RECIPE_FILE
 
 
-def _run(recipe: Recipe, engine: Engine, folder: Path) -> None:
+def _run(recipe: Recipe, engine: PhaseServices, folder: Path) -> None:
     source = _source(recipe)
     with temporary_beside(folder) as making:
         fetch_dir, tmp_dir = making / "fetch", making / "tmp"
@@ -87,15 +87,15 @@ def _run(recipe: Recipe, engine: Engine, folder: Path) -> None:
         try:
             state.load_file(source.fetch.file)
             function = _function(recipe, engine, state)
-            with setting(
+            with PhaseRun(
                 recipe,
                 engine,
                 RecipePhase.RECIPE_FETCH,
                 run_dir=tmp_dir,
                 base_dir=source.fetch.file.parent,
                 fetch_dir=fetch_dir,
-            ) as place:
-                call_verb(place, function)
+            ) as run:
+                call_verb(run, function)
         finally:
             recipe.work.fetched = {}
             state.close()
@@ -115,7 +115,7 @@ def _verify(path: Path, source: CustomSource) -> None:
         verify_content(path.read_bytes(), [expected], uri=RECIPE_FILE)
 
 
-def _function(recipe: Recipe, engine: Engine, state: LuaState) -> LuaFunction:
+def _function(recipe: Recipe, engine: PhaseServices, state: LuaState) -> LuaFunction:
     """The fetch function in a state that has loaded the declaring file again."""
     address = _source(recipe).fetch
     value: object = state.user_globals()
@@ -137,7 +137,7 @@ def _function(recipe: Recipe, engine: Engine, state: LuaState) -> LuaFunction:
     return value
 
 
-def _options_of_declarer(recipe: Recipe, engine: Engine) -> LuaValue:
+def _options_of_declarer(recipe: Recipe, engine: PhaseServices) -> LuaValue:
     """The options of the recipe whose `dependencies` function declared this one."""
     for parent, spec in recipe.declarations:
         if spec is recipe.spec and parent is not None:

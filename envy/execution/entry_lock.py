@@ -24,14 +24,14 @@ from envy.cache.write import begin_attempt
 from envy.execution.explanation import why_missing
 from envy.execution.log import log_key
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.services import Engine, Services
+from envy.execution.services import PhaseServices, Services
 from envy.graph.recipe import Recipe
 from envy.host.children import Children
 from envy.host.process_table import process_start_time
 from envy.phase import RecipePhase
 
 
-def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
+def take_lock(recipe: Recipe, engine: PhaseServices, path: Path) -> FileLock:
     """Take a lock of the cache in a recipe's worker; the slot is given away while waiting."""
     lock = FileLock(path)
     started = time.monotonic()
@@ -50,7 +50,7 @@ def take_lock(recipe: Recipe, engine: Engine, path: Path) -> FileLock:
     return lock
 
 
-def release_lock(recipe: Recipe, engine: Engine, lock: FileLock, since: float) -> None:
+def release_lock(recipe: Recipe, engine: PhaseServices, lock: FileLock, since: float) -> None:
     """Let a lock go, and tell how long it was held."""
     RecipeEvents(recipe, engine.services.events).lock_released(lock.path, time.monotonic() - since)
     recipe.work.locks.remove(lock)
@@ -80,7 +80,7 @@ def noted_children(recipe: Recipe, services: Services) -> Children:
     return services.children.hooked(on_start=note, on_end=forget)
 
 
-def take_entry(recipe: Recipe, engine: Engine) -> None:
+def take_entry(recipe: Recipe, engine: PhaseServices) -> None:
     """Take the lock of the recipe's entry, if its worker does not have it."""
     if recipe.work.entry_lock is None:
         path = engine.services.layout.lock_path(recipe.key.identity, log_key(recipe))
@@ -88,14 +88,14 @@ def take_entry(recipe: Recipe, engine: Engine) -> None:
         recipe.work.locked_at = time.monotonic()
 
 
-def let_go_of_entry(recipe: Recipe, engine: Engine) -> None:
+def let_go_of_entry(recipe: Recipe, engine: PhaseServices) -> None:
     """Let the lock of the recipe's entry go, if its worker has it."""
     lock, recipe.work.entry_lock = recipe.work.entry_lock, None
     if lock is not None:
         release_lock(recipe, engine, lock, recipe.work.locked_at)
 
 
-def begin_work(recipe: Recipe, engine: Engine) -> str:
+def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
     """Lock the entry, look again, and begin an attempt if it is still missing.
 
     Returns why it is missing, for those who listen to reasons; "" where nobody does.
@@ -130,9 +130,9 @@ def _relocated(recipe: Recipe) -> bool:
 
 def resume_entry(
     recipe: Recipe,
-    engine: Engine,
+    engine: PhaseServices,
     phase: RecipePhase,
-    phases: Mapping[int, Callable[[Recipe, Engine], None]],
+    phases: Mapping[int, Callable[[Recipe, PhaseServices], None]],
 ) -> bool:
     """Take an entry up again before a phase; False when nothing is left to do in it."""
     if recipe.work.attempt is None:

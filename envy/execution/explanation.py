@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 
 from envy.cache.explanation import Kept, changes, kept_text, nearest_earlier, read_kept
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 
 _DEEPEST = 8
 
 
-def text_to_keep(recipe: Recipe, engine: Engine) -> str:
+def text_to_keep(recipe: Recipe, engine: PhaseServices) -> str:
     """The ingredients of the recipe's key, with the notes that make them readable."""
     return kept_text(recipe.placement.ingredients, _notes(recipe, engine))
 
 
-def _kept_now(recipe: Recipe, engine: Engine) -> Kept:
+def _kept_now(recipe: Recipe, engine: PhaseServices) -> Kept:
     return Kept(ingredients=json.loads(recipe.placement.ingredients), notes=_notes(recipe, engine))
 
 
-def _notes(recipe: Recipe, engine: Engine) -> dict[str, object]:
+def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
     definition = recipe.loaded.definition
     notes: dict[str, object] = {
         "key": recipe.key.canonical,
@@ -39,7 +39,7 @@ def _notes(recipe: Recipe, engine: Engine) -> dict[str, object]:
     return notes
 
 
-def why_missing(recipe: Recipe, engine: Engine) -> list[str]:
+def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:
     """What changed since the nearest earlier entry of the package; nothing if there is none."""
     if recipe.placement_or_none is None or not recipe.placement.ingredients:
         return []
@@ -50,7 +50,7 @@ def why_missing(recipe: Recipe, engine: Engine) -> list[str]:
     return _compared(old, new, engine, depth=0)
 
 
-def _compared(old: Kept, new: Kept, engine: Engine, *, depth: int) -> list[str]:
+def _compared(old: Kept, new: Kept, engine: PhaseServices, *, depth: int) -> list[str]:
     by_name = {other.key.canonical: other for other in engine_recipes(engine, new)}
 
     def deeper(name: str, entry_key: str) -> list[str]:
@@ -73,7 +73,7 @@ def _compared(old: Kept, new: Kept, engine: Engine, *, depth: int) -> list[str]:
     return changes(old, new, deeper=deeper)
 
 
-def engine_recipes(engine: Engine, kept: Kept) -> list[Recipe]:
+def engine_recipes(engine: PhaseServices, kept: Kept) -> list[Recipe]:
     """The recipes of the graph that these ingredients name as dependencies."""
     from envy.declarations.key import RecipeKey
 

@@ -1,6 +1,6 @@
-"""Where a phase of one recipe takes place: its folder, log, environment, shell; and its scripts.
+"""Where a phase of one recipe takes run: its folder, log, environment, shell; and its scripts.
 
-One Setting serves one phase. It runs scripts and programs for the phase and for `ctx`, so that
+One PhaseRun serves one phase. It runs scripts and programs for the phase and for `ctx`, so that
 both go through the same log, events, environment and process registry.
 """
 
@@ -21,7 +21,7 @@ from envy.execution.log import PhaseLog
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
 from envy.execution.secrets import secrets_of
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.process import Completed, OnOutput, run_argv
 from envy.host.shell import Shell, describe_script, run_script, script_text, shell_from_value
@@ -46,13 +46,13 @@ class RunOptions:
     timeout: float | None = None
 
 
-class Setting:
+class PhaseRun:
     """One phase of one recipe, as scripts and `ctx` see it."""
 
     def __init__(
         self,
         recipe: Recipe,
-        engine: Engine,
+        engine: PhaseServices,
         phase: RecipePhase,
         *,
         run_dir: Path,
@@ -74,6 +74,12 @@ class Setting:
         self.marked_complete = False  # ctx.mark_install_complete was called
         self.sources: dict[str, SourceItem] = {}  # what ctx.fetch brought, by name
         self.log = PhaseLog(recipe, services, phase, secrets=secrets_of(recipe, services))
+
+    def __enter__(self) -> PhaseRun:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.log.close()
 
     @functools.cached_property
     def environment(self) -> dict[str, str]:
@@ -176,25 +182,7 @@ class _LazyVariables(Mapping[str, str]):
         return len(self._make())
 
 
-@contextlib.contextmanager
-def setting(
-    recipe: Recipe,
-    engine: Engine,
-    phase: RecipePhase,
-    *,
-    run_dir: Path,
-    base_dir: Path | None = None,
-    fetch_dir: Path | None = None,
-) -> Iterator[Setting]:
-    """A Setting for the duration of a phase."""
-    made = Setting(recipe, engine, phase, run_dir=run_dir, base_dir=base_dir, fetch_dir=fetch_dir)
-    try:
-        yield made
-    finally:
-        made.log.close()
-
-
-def parse_run_options(value: object, place: Setting, *, what: str, check: bool) -> RunOptions:
+def parse_run_options(value: object, run: PhaseRun, *, what: str, check: bool) -> RunOptions:
     """The options of `ctx.run` and `ctx.exec`.
 
     Raises:
@@ -221,7 +209,7 @@ def parse_run_options(value: object, place: Setting, *, what: str, check: bool) 
             f"{timeout if type(timeout) in {int, float} else fields.describe(timeout)}"
         )
     return RunOptions(
-        cwd=place.run_dir / cwd if cwd else None,
+        cwd=run.run_dir / cwd if cwd else None,
         env={name: _variable(what, name, text) for name, text in env.items()},
         shell=shell_from_value(value["shell"]) if value.get("shell") is not None else None,
         quiet=fields.flag(value, "quiet", origin=None),

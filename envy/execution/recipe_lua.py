@@ -11,7 +11,7 @@ from envy.declarations.definition import VERBS, RecipeDefinition
 from envy.declarations.locations import SourceText
 from envy.errors import DeclarationError, InternalError
 from envy.execution.log import tell
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import ReadLog, SandboxSettings
@@ -19,7 +19,7 @@ from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 
 
-def new_state(recipe: Recipe, engine: Engine, base_dir: Path) -> LuaState:
+def new_state(recipe: Recipe, engine: PhaseServices, base_dir: Path) -> LuaState:
     """A Lua state for a file that belongs to a recipe."""
     services = engine.services
     return LuaState(
@@ -46,7 +46,7 @@ def needs_functions(recipe: Recipe, phase: RecipePhase) -> bool:
     return RecipePhase.FETCH <= phase <= RecipePhase.DEPLOY
 
 
-def have_functions(recipe: Recipe, engine: Engine) -> None:
+def have_functions(recipe: Recipe, engine: PhaseServices) -> None:
     """Have the functions of a recipe back for a phase, if its Lua state was closed since.
 
     The same text is loaded once more, and nothing but its functions is taken: the data is known.
@@ -60,7 +60,7 @@ def have_functions(recipe: Recipe, engine: Engine) -> None:
     if recipe.functions.state is not None or not loaded.function_names:
         return
     state = recipe.functions.state = new_state(recipe, engine, loaded.recipe_dir)
-    engine.services.lua_room.exceed()
+    engine.services.open_states.add()
     state.load_file(loaded.path, loaded.text.encode("utf-8", "surrogateescape"))
     _check_same(recipe, loaded.reads, state.reads)
     found = state.user_globals(loaded.function_names)
@@ -100,11 +100,11 @@ def functions_of(definition: RecipeDefinition, names: Sequence[str]) -> dict[str
     return {name: getattr(definition, name) for name in names}
 
 
-def drop_lua(recipe: Recipe, engine: Engine) -> None:
+def drop_lua(recipe: Recipe, engine: PhaseServices) -> None:
     """Close a recipe's Lua state, which it needs no more, or not for long."""
     if recipe.functions.state is not None:
         close_lua(recipe)
-        engine.services.lua_room.give_back()
+        engine.services.open_states.remove()
 
 
 def close_lua(recipe: Recipe) -> None:

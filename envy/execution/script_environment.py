@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from envy.errors import DeclarationError
 from envy.execution.access import exporting
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
@@ -39,7 +39,7 @@ _ISOLATED = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL
 _LIST_SEPARATOR = os.path.pathsep
 
 
-def script_environment(recipe: Recipe, engine: Engine, phase: RecipePhase) -> dict[str, str]:
+def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> dict[str, str]:
     """All variables that a script of this phase gets.
 
     Raises:
@@ -67,7 +67,7 @@ def _isolated(outer: Mapping[str, str], passed: Iterable[str]) -> dict[str, str]
     return variables
 
 
-def _own_variables(recipe: Recipe, engine: Engine) -> dict[str, str]:
+def _own_variables(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
     loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     variables = {
         "ENVY_RECIPE_DIR": str(loaded.recipe_dir) if loaded is not None else "",

@@ -18,7 +18,7 @@ from envy.errors import SourceLocation
 from envy.events import EventBus
 from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
-from envy.lua.open_states import LuaRoom
+from envy.lua.open_states import OpenStates
 from envy.transport.context import Memo
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class Services:
     stamp: str  # names this run's log folders, and sorts by time
     jobserver: Jobserver | None = None  # None: tools in scripts are on their own
     memo: Memo = field(default_factory=Memo)  # what was asked of repositories and registries
-    lua_room: LuaRoom = field(default_factory=LuaRoom)
+    open_states: OpenStates = field(default_factory=OpenStates)
 
 
-class Engine(Protocol):
+class PhaseServices(Protocol):
     """What a phase may ask of the engine."""
 
     services: Services

@@ -11,7 +11,7 @@ from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.execution.entry_lock import marks, noted_children
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.secrets import masked_text, secrets_of
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.process import run_argv
 from envy.transport import FetchContext, Fetched, fetch_all
@@ -19,7 +19,7 @@ from envy.transport import FetchContext, Fetched, fetch_all
 _PROGRESS_INTERVAL = 0.1  # seconds between two progress events of one download
 
 
-def fetch_context(recipe: Recipe, engine: Engine) -> FetchContext:
+def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
     """What a transport gets to work with for this recipe."""
     services = engine.services
     events = RecipeEvents(recipe, services.events)
@@ -67,7 +67,7 @@ def fetch_context(recipe: Recipe, engine: Engine) -> FetchContext:
 
 
 def fetch_batch(
-    recipe: Recipe, engine: Engine, items: Sequence[SourceItem], into: Path
+    recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem], into: Path
 ) -> list[Fetched]:
     """Bring a batch here, in parallel as far as transfer slots are free; all of it or an error."""
     teller = _Teller(recipe, engine, into)
@@ -88,7 +88,7 @@ def fetch_batch(
 class _Teller:
     """Tells of the transfers of one batch."""
 
-    def __init__(self, recipe: Recipe, engine: Engine, into: Path) -> None:
+    def __init__(self, recipe: Recipe, engine: PhaseServices, into: Path) -> None:
         self._listening = engine.services.events.listening
         self._events = RecipeEvents(recipe, engine.services.events)
         self._into = str(into)
@@ -119,7 +119,7 @@ class _Teller:
 
 
 def _warn_without_digest(
-    engine: Engine, recipe: Recipe, item: SourceItem, fetched: Fetched
+    engine: PhaseServices, recipe: Recipe, item: SourceItem, fetched: Fetched
 ) -> None:
     """A remote file that nothing vouches for: say so, with the line to paste."""
     if scheme_of(item.source) is not Scheme.HTTP or item.sha256 or item.blake3:

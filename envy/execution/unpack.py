@@ -8,29 +8,29 @@ from pathlib import Path
 from envy.content import file_operations
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import ArchiveError
-from envy.execution.phase_run import Setting
+from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
 
 _SINGLE_SUFFIXES = (".gz", ".xz", ".zst", ".bz2")
 
 
-def unpack_all(place: Setting, dest: Path, *, strip: int) -> int:
+def unpack_all(run: PhaseRun, dest: Path, *, strip: int) -> int:
     """Extract every archive that was fetched and copy the rest; returns how many files came."""
     return sum(
-        _unpack_item(place, name, item, dest, strip=strip)
-        for name, item in place.recipe.work.fetched.items()
+        _unpack_item(run, name, item, dest, strip=strip)
+        for name, item in run.recipe.work.fetched.items()
     )
 
 
-def unpack_one(place: Setting, archive: Path, dest: Path, *, strip: int) -> int:
+def unpack_one(run: PhaseRun, archive: Path, dest: Path, *, strip: int) -> int:
     """Extract one archive, whatever its sort; returns how many files came."""
-    return _extract(place, archive, dest, strip=strip, subdir="")
+    return _extract(run, archive, dest, strip=strip, subdir="")
 
 
-def _unpack_item(place: Setting, name: str, item: SourceItem, dest: Path, *, strip: int) -> int:
+def _unpack_item(run: PhaseRun, name: str, item: SourceItem, dest: Path, *, strip: int) -> int:
     from envy.content.archive import is_archive, is_single_compressed_file
 
-    entry = place.recipe.placement.entry
+    entry = run.recipe.placement.entry
     path = entry.fetch_dir / name
     dest = dest / item.into if item.into else dest
     if path.is_dir():
@@ -39,7 +39,7 @@ def _unpack_item(place: Setting, name: str, item: SourceItem, dest: Path, *, str
     if item.extract is not False and is_archive(path):
         is_npm = scheme_of(item.source) is Scheme.NPM
         return _extract(
-            place,
+            run,
             path,
             dest,
             strip=(item.strip or strip) + (1 if is_npm else 0),
@@ -59,11 +59,11 @@ def _unpack_item(place: Setting, name: str, item: SourceItem, dest: Path, *, str
     return 1
 
 
-def _extract(place: Setting, archive: Path, dest: Path, *, strip: int, subdir: str) -> int:
+def _extract(run: PhaseRun, archive: Path, dest: Path, *, strip: int, subdir: str) -> int:
     from envy.content.archive import extract
     from envy.transport.wheel import lay_out_wheel
 
-    events = RecipeEvents(place.recipe, place.engine.services.events)
+    events = RecipeEvents(run.recipe, run.engine.services.events)
     started = time.monotonic()
     events.extract_start(archive, dest)
     if archive.suffix == ".whl" and not strip and not subdir:

@@ -16,8 +16,8 @@ from envy.cache.write import discard
 from envy.errors import DeclarationError, EnvyError, ScriptFailed
 from envy.execution.entry_lock import release_lock, take_entry, take_lock
 from envy.execution.log import log_key
-from envy.execution.phase_run import RunOptions, Setting, setting
-from envy.execution.services import Engine
+from envy.execution.phase_run import PhaseRun, RunOptions
+from envy.execution.services import PhaseServices
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
@@ -28,7 +28,7 @@ def is_user_managed(recipe: Recipe) -> bool:
     return recipe.user_managed
 
 
-def is_satisfied(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
+def is_satisfied(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> bool:
     """Ask the recipe's `check`: a script that exits 0, or a function that says so.
 
     Raises:
@@ -36,30 +36,30 @@ def is_satisfied(recipe: Recipe, engine: Engine, phase: RecipePhase) -> bool:
     """
     definition = recipe.loaded.definition
     run_dir = engine.services.project_dir
-    with setting(recipe, engine, RecipePhase.CHECK, run_dir=run_dir) as place:
+    with PhaseRun(recipe, engine, RecipePhase.CHECK, run_dir=run_dir) as run:
         if phase is not RecipePhase.CHECK:
-            place.log.say("debug", f"checking again, in {phase.label}")
+            run.log.say("debug", f"checking again, in {phase.label}")
         if isinstance(definition.check, str):
-            return _script_holds(place, definition.check)
-        answer = carry_out(place, "check")
+            return _script_holds(run, definition.check)
+        answer = carry_out(run, "check")
         if isinstance(answer, bool):
             return answer
         if isinstance(answer, str):
-            return _script_holds(place, answer)
+            return _script_holds(run, answer)
         raise DeclarationError(
             f"`check` must return true, false, or a script, not {answer!r}",
             hint='for example return ctx.run("dpkg -s zlib1g-dev").exit_code == 0',
         )
 
 
-def _script_holds(place: Setting, script: str) -> bool:
+def _script_holds(run: PhaseRun, script: str) -> bool:
     try:
-        return place.run_script(script, RunOptions(check=False)).exit_code == 0
+        return run.run_script(script, RunOptions(check=False)).exit_code == 0
     except ScriptFailed as error:
         raise EnvyError(f"`check` could not be run: {error}") from error
 
 
-def install_user_managed(recipe: Recipe, engine: Engine) -> None:
+def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
     """Bring the machine to where the check holds, unless somebody else just did.
 
     Raises:
@@ -78,8 +78,8 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
         try:
             entry.tmp_dir.mkdir(parents=True, exist_ok=True)
             run_dir = engine.services.project_dir
-            with setting(recipe, engine, RecipePhase.INSTALL, run_dir=run_dir) as place:
-                carry_out(place, "install")
+            with PhaseRun(recipe, engine, RecipePhase.INSTALL, run_dir=run_dir) as run:
+                carry_out(run, "install")
         finally:
             discard(entry)
         if not is_satisfied(recipe, engine, RecipePhase.INSTALL):
@@ -91,7 +91,7 @@ def install_user_managed(recipe: Recipe, engine: Engine) -> None:
     recipe.work.outcome = Outcome.CHANGED
 
 
-def clear_workspace(recipe: Recipe, engine: Engine) -> None:
+def clear_workspace(recipe: Recipe, engine: PhaseServices) -> None:
     """Remove what an install that was killed has left, though its package turned out to be there.
 
     Whoever has the lock is at work in it, and will remove it.
@@ -108,7 +108,7 @@ def clear_workspace(recipe: Recipe, engine: Engine) -> None:
 
 
 @contextlib.contextmanager
-def _exclusively(recipe: Recipe, engine: Engine) -> Iterator[None]:
+def _exclusively(recipe: Recipe, engine: PhaseServices) -> Iterator[None]:
     """One at a time for each name of `exclusive`, across processes."""
     definition = recipe.loaded.definition
     if not definition.exclusive:

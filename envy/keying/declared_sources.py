@@ -20,7 +20,7 @@ from envy.errors import Cancelled, DeclarationError
 from envy.execution.access import may_read
 from envy.execution.ctx import fetch_names
 from envy.execution.log import tell
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import FetchAnswer, Recipe
 from envy.lua.sandbox import PhaseAccess
 from envy.lua.values import CtxTable, LuaFunction, LuaValue
@@ -28,7 +28,7 @@ from envy.lua.values import CtxTable, LuaFunction, LuaValue
 _ACTS = FetchAnswer(acts=True)
 
 
-def declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] | None:
+def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem, ...] | None:
     """What is to be fetched, as data; None for a function that uses ctx.
 
     Raises:
@@ -53,7 +53,7 @@ def declared_sources(recipe: Recipe, engine: Engine) -> tuple[SourceItem, ...] |
     )
 
 
-def ask_for_sources(recipe: Recipe, engine: Engine, fetch: LuaFunction) -> FetchAnswer:
+def ask_for_sources(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -> FetchAnswer:
     """Call a fetch function for what it declares.
 
     Nothing may come of the call but the answer: a function that acts is stopped, and what it said

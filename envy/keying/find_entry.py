@@ -9,13 +9,13 @@ from envy.cache.read import lookup
 from envy.execution.access import exports_within
 from envy.execution.entry_lock import needs_deploy
 from envy.execution.recipe_lua import drop_lua
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Placement, Recipe
 from envy.keying.declared_sources import declared_sources
 from envy.keying.ingredients import ingredients_of, input_digests, key_of_user_managed
 
 
-def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -> None:
+def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]) -> None:
     """Give a recipe its entry key, and look its entry up; its dependencies have theirs.
 
     Raises:
@@ -31,7 +31,7 @@ def find_entry(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -
         drop_lua(recipe, engine)  # loaded again, should the entry go before its turn comes
 
 
-def _outside_of_the_cache(recipe: Recipe, engine: Engine) -> Placement:
+def _outside_of_the_cache(recipe: Recipe, engine: PhaseServices) -> Placement:
     """Of a user-managed recipe: its entry is only the workspace of its install."""
     services, key = engine.services, key_of_user_managed(recipe)
     return Placement(
@@ -41,7 +41,9 @@ def _outside_of_the_cache(recipe: Recipe, engine: Engine) -> Placement:
     )
 
 
-def _in_the_cache(recipe: Recipe, engine: Engine, dependency_keys: Sequence[str]) -> Placement:
+def _in_the_cache(
+    recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]
+) -> Placement:
     services = engine.services
     inputs = input_digests(recipe)
     sources = declared_sources(recipe, engine)

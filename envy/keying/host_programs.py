@@ -7,13 +7,13 @@ import shutil
 
 from envy.declarations.locations import location_in_file
 from envy.errors import DeclarationError, ScriptFailed
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.process import Completed
 from envy.host.shell import builtin_shell, run_script
 
 
-def host_versions(recipe: Recipe, engine: Engine) -> dict[str, str]:
+def host_versions(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
     """Each program with its path and what its version command printed; asked once in a run.
 
     Raises:
@@ -27,7 +27,7 @@ def host_versions(recipe: Recipe, engine: Engine) -> dict[str, str]:
     return found
 
 
-def _version(recipe: Recipe, engine: Engine, program: str, command: str) -> str:
+def _version(recipe: Recipe, engine: PhaseServices, program: str, command: str) -> str:
     services = engine.services
     path = shutil.which(program, path=services.environment.get("PATH"))
     if path is None:

@@ -21,7 +21,7 @@ from envy.declarations.locations import location_in_file
 from envy.declarations.option_text import serialise_options
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.errors import DeclarationError
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
@@ -31,7 +31,7 @@ from envy.lua.values import LuaFunction
 
 def ingredients_of(
     recipe: Recipe,
-    engine: Engine,
+    engine: PhaseServices,
     *,
     inputs: Mapping[Path, str],
     declared: Sequence[SourceItem],
@@ -92,7 +92,7 @@ def key_of_user_managed(recipe: Recipe) -> str:
     return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _abi(engine: Engine) -> str:
+def _abi(engine: PhaseServices) -> str:
     platform = engine.services.platform
     if platform.libc:
         return f"{platform.libc}-{platform.libc_version}"
@@ -108,7 +108,7 @@ def _uses_shell(recipe: Recipe) -> bool:
     )
 
 
-def _reads(recipe: Recipe, engine: Engine) -> dict[str, str | None]:
+def _reads(recipe: Recipe, engine: PhaseServices) -> dict[str, str | None]:
     reads = recipe.loaded.reads.files
     own = recipe.loaded.path
     return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
@@ -119,7 +119,7 @@ def _read_variables(recipe: Recipe) -> dict[str, str | None]:
     return {name: value for name, value in read.items() if name not in secret}
 
 
-def _named(path: Path, recipe: Recipe, engine: Engine) -> str:
+def _named(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
     for folder in (recipe.loaded.recipe_dir, engine.services.project_dir):
         if path.is_relative_to(folder):
             return Path(os.path.relpath(path, recipe.loaded.recipe_dir)).as_posix()
@@ -148,7 +148,7 @@ def input_digests(recipe: Recipe) -> dict[Path, str]:
     return found
 
 
-def _source(item: SourceItem, recipe: Recipe, engine: Engine) -> str:
+def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
     """One declared source, pinned: its digest, its commit, or what the local file holds."""
     pins: Mapping[str, object] = {
         name: value

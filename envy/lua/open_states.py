@@ -10,38 +10,36 @@ import threading
 MOST_OPEN = 2000
 
 
-class LuaRoom:
+class OpenStates:
     """The number of open states and its limit, shared by a whole run."""
 
-    __slots__ = ("_lock", "_open", "_size", "made_again")
+    __slots__ = ("_lock", "_open", "_size", "reopened")
 
     def __init__(self, size: int = MOST_OPEN) -> None:
         self._size = size
         self._open = 0
         self._lock = threading.Lock()
-        self.made_again = (
-            0  # states that were closed because of the limit and created a second time
-        )
+        self.reopened = 0  # states that were closed because of the limit and created a second time
 
-    def take(self) -> bool:
+    def try_add(self) -> bool:
         """Count one more state if it may stay open, and return whether it may."""
         with self._lock:
             fits = self._open < self._size
             self._open += fits
             return fits
 
-    def exceed(self) -> None:
+    def add(self) -> None:
         """Count a state that its recipe needs and that was therefore created again."""
         with self._lock:
             self._open += 1
-            self.made_again += 1
+            self.reopened += 1
 
     @property
     def is_exceeded(self) -> bool:
         """Whether too many states are open, so that a recipe without work should close its own."""
         return self._open > self._size
 
-    def give_back(self) -> None:
+    def remove(self) -> None:
         """Record that a counted state was closed."""
         with self._lock:
             self._open -= 1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from envy.execution.phase_run import setting
-from envy.execution.services import Engine
+from envy.execution.phase_run import PhaseRun
+from envy.execution.services import PhaseServices
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
 
-def run_build_phase(recipe: Recipe, engine: Engine) -> None:
+def run_build_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Do what `build` says, if it says anything.
 
     Raises:
@@ -19,5 +19,5 @@ def run_build_phase(recipe: Recipe, engine: Engine) -> None:
     entry = recipe.placement.entry
     if definition.build is None:
         return
-    with setting(recipe, engine, RecipePhase.BUILD, run_dir=entry.stage_dir) as place:
-        carry_out(place, "build")
+    with PhaseRun(recipe, engine, RecipePhase.BUILD, run_dir=entry.stage_dir) as run:
+        carry_out(run, "build")

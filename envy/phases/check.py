@@ -10,13 +10,13 @@ from envy.cache.read import lookup
 from envy.execution.entry_lock import begin_work
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import have_functions
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.execution.user_managed import clear_workspace, is_satisfied
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
 
-def run_check_phase(recipe: Recipe, engine: Engine) -> None:
+def run_check_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Find out whether the recipe is satisfied, and begin its work if it is not."""
     if recipe.user_managed:
         recipe.work.satisfied = is_satisfied(recipe, engine, RecipePhase.CHECK)

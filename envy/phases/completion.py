@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from envy.declarations.locations import location_of_function
 from envy.declarations.tables import parse_products
-from envy.execution.phase_run import setting
+from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Outcome, Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 
 
-def run_completion_phase(recipe: Recipe, engine: Engine) -> None:
+def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Fix the outcome and the products."""
     definition = recipe.loaded.definition
     recipe.work.products = products_of(recipe, engine)
@@ -23,7 +23,7 @@ def run_completion_phase(recipe: Recipe, engine: Engine) -> None:
     events.complete(recipe.work.outcome.value, recipe.asset_dir)
 
 
-def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:
+def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
     """The products by name: absolute paths in the asset; of a user-managed one, as they are."""
     definition = recipe.loaded.definition
     if not definition.user_managed:
@@ -32,8 +32,8 @@ def products_of(recipe: Recipe, engine: Engine) -> dict[str, str]:
     if not isinstance(definition.products, LuaFunction):
         return dict(definition.products)
     run_dir = engine.services.project_dir
-    with setting(recipe, engine, RecipePhase.COMPLETION, run_dir=run_dir) as place:
-        answer = carry_out(place, "products")
+    with PhaseRun(recipe, engine, RecipePhase.COMPLETION, run_dir=run_dir) as run:
+        answer = carry_out(run, "products")
     return dict(
         parse_products(
             answer,

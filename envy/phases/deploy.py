@@ -5,14 +5,14 @@ from __future__ import annotations
 from envy.cache.read import deploy_recorded
 from envy.cache.write import record_deploy
 from envy.execution.entry_lock import take_entry
-from envy.execution.phase_run import setting
-from envy.execution.services import Engine
+from envy.execution.phase_run import PhaseRun
+from envy.execution.services import PhaseServices
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
 
-def run_deploy_phase(recipe: Recipe, engine: Engine) -> None:
+def run_deploy_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Call `deploy`, once for each published entry.
 
     Raises:
@@ -28,7 +28,7 @@ def run_deploy_phase(recipe: Recipe, engine: Engine) -> None:
         if deploy_recorded(entry):
             return
     run_dir = engine.services.project_dir if user_managed else entry.asset_dir
-    with setting(recipe, engine, RecipePhase.DEPLOY, run_dir=run_dir) as place:
-        carry_out(place, "deploy")
+    with PhaseRun(recipe, engine, RecipePhase.DEPLOY, run_dir=run_dir) as run:
+        carry_out(run, "deploy")
     if not user_managed:
         record_deploy(entry)

@@ -13,16 +13,16 @@ from envy.cache.read import names_in
 from envy.content import file_operations
 from envy.declarations.locations import location_of_function
 from envy.declarations.sources import SourceItem, parse_source_items
-from envy.execution.phase_run import setting
+from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import live_function
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_batch
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
 
-def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
+def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Fetch what `fetch` says: data, or a function that fetches, returns data, or both.
 
     Raises:
@@ -32,8 +32,8 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     entry = recipe.placement.entry
     recipe.work.fetched = {}
     if recipe.placement.sources is None:
-        with setting(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as place:
-            answer = carry_out(place, "fetch")
+        with PhaseRun(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as run:
+            answer = carry_out(run, "fetch")
             if answer is not None:
                 items = parse_source_items(
                     answer,
@@ -48,7 +48,7 @@ def run_fetch_phase(recipe: Recipe, engine: Engine) -> None:
             file_operations.remove(entry.fetch_dir / name)
 
 
-def _fetch_items(recipe: Recipe, engine: Engine, items: Sequence[SourceItem]) -> None:
+def _fetch_items(recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem]) -> None:
     fetched = fetch_batch(recipe, engine, items, recipe.placement.entry.fetch_dir)
     for item, result in zip(items, fetched, strict=True):
         recipe.work.fetched[result.path.name] = item

@@ -8,15 +8,15 @@ from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.execution.access import build_only
 from envy.execution.explanation import text_to_keep
-from envy.execution.phase_run import Setting, setting
-from envy.execution.services import Engine
+from envy.execution.phase_run import PhaseRun
+from envy.execution.services import PhaseServices
 from envy.execution.user_managed import install_user_managed
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 
 
-def run_install_phase(recipe: Recipe, engine: Engine) -> None:
+def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Do what `install` says, and publish the asset.
 
     Raises:
@@ -29,14 +29,14 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
         return
     definition = recipe.loaded.definition
     entry = recipe.placement.entry
-    with setting(recipe, engine, RecipePhase.INSTALL, run_dir=entry.asset_dir) as place:
+    with PhaseRun(recipe, engine, RecipePhase.INSTALL, run_dir=entry.asset_dir) as run:
         if definition.install is not None:
-            carry_out(place, "install")
+            carry_out(run, "install")
         elif payload_is_empty(entry):
-            _publish_stage_tree(place)
-        if not place.marked_complete and payload_is_empty(entry):
+            _publish_stage_tree(run)
+        if not run.marked_complete and payload_is_empty(entry):
             raise _nothing_to_publish(recipe)
-        _warn_of_missing_products(place)
+        _warn_of_missing_products(run)
     publish(
         recipe.work.open_attempt,
         text_to_keep(recipe, engine),
@@ -47,22 +47,22 @@ def run_install_phase(recipe: Recipe, engine: Engine) -> None:
     recipe.work.outcome = Outcome.INSTALLED
 
 
-def _publish_stage_tree(place: Setting) -> None:
+def _publish_stage_tree(run: PhaseRun) -> None:
     """Without an install of its own, what was staged or built is the asset."""
-    entry = place.recipe.placement.entry
+    entry = run.recipe.placement.entry
     names = file_operations.ls(entry.stage_dir) if file_operations.exists(entry.stage_dir) else []
     for name in names:
         file_operations.move(entry.stage_dir / name, entry.asset_dir / name)
     if names:
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-        place.log.say("info", f"no install: the stage folder is published as it is ({shown})")
+        run.log.say("info", f"no install: the stage folder is published as it is ({shown})")
 
 
-def _warn_of_missing_products(place: Setting) -> None:
-    entry = place.recipe.placement.entry
-    for name, path in place.recipe.loaded.provides.items():
+def _warn_of_missing_products(run: PhaseRun) -> None:
+    entry = run.recipe.placement.entry
+    for name, path in run.recipe.loaded.provides.items():
         if not (entry.asset_dir / path).exists():
-            place.log.say(
+            run.log.say(
                 "warn", f"the product {name} is {path}, and there is no such file in the asset"
             )
 
@@ -77,7 +77,7 @@ def _nothing_to_publish(recipe: Recipe) -> DeclarationError:
     )
 
 
-def _build_only_paths(recipe: Recipe, engine: Engine) -> dict[bytes, str]:
+def _build_only_paths(recipe: Recipe, engine: PhaseServices) -> dict[bytes, str]:
     """Paths of what is there only to build: they may be gone when the package is used."""
     return {
         str(other.asset_dir).encode("utf-8", "surrogateescape"): other.key.canonical

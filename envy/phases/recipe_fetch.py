@@ -31,7 +31,7 @@ from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import release_lock, take_lock
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import close_lua, function_names, functions_of, new_state
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.keying.declared_sources import ask_for_sources
@@ -40,7 +40,7 @@ from envy.phase import RecipePhase
 from envy.transport.digests import expected_digests, verify_content
 
 
-def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
+def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Load the recipe file and declare its dependencies.
 
     Raises:
@@ -56,13 +56,13 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: Engine) -> None:
     if isinstance(definition.fetch, LuaFunction) and not definition.excluded:
         answer = ask_for_sources(recipe, engine, definition.fetch)
         recipe.loaded_or_none = replace(loaded, fetch_answer=answer)
-    if not loaded.function_names or not engine.services.lua_room.take():
+    if not loaded.function_names or not engine.services.open_states.try_add():
         close_lua(recipe)
     if not definition.excluded:
         declare(recipe, engine, definition.dependencies)
 
 
-def _load(recipe: Recipe, engine: Engine, path: Path, content: bytes) -> LoadedRecipe:
+def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> LoadedRecipe:
     """Load the file in a Lua state of its own, and keep what it says and its functions."""
     state = recipe.functions.state = new_state(recipe, engine, path.parent)
     state.load_file(path, content)
@@ -102,7 +102,7 @@ def _note_evidence(recipe: Recipe, loaded: LoadedRecipe) -> None:
 # -- the file ------------------------------------------------------------------------------------
 
 
-def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
+def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     """The recipe's file on this machine, or a folder that holds it, if it is local.
 
     A remote one is kept in the cache by its source.
@@ -130,13 +130,13 @@ def _recipe_file(recipe: Recipe, engine: Engine) -> Path:
     return _inside(folder, recipe)
 
 
-def _pin(item: SourceItem, recipe: Recipe, engine: Engine) -> SourceItem:
+def _pin(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceItem:
     from envy.transport import resolve_ref
 
     return replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
 
 
-def _fetch_recipe(recipe: Recipe, engine: Engine, item: SourceItem, folder: Path) -> Path:
+def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folder: Path) -> Path:
     """Bring a remote recipe to `folder`, whole or not at all, once for all processes.
 
     What is there is never replaced, since another process may be reading it: a file without digest
@@ -238,7 +238,7 @@ def _exports(definition: RecipeDefinition, path: Path, text: str) -> Exports:
     return parse_exports(value, SourceText(path, text).at("exports"))
 
 
-def _provides(definition: RecipeDefinition, engine: Engine) -> dict[str, str]:
+def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, str]:
     """The products by name, relative to the asset; of a function of the options, asked now.
 
     What a user-managed package's function says is known only when its check holds.
@@ -260,7 +260,7 @@ def _provides(definition: RecipeDefinition, engine: Engine) -> dict[str, str]:
 
 
 def dependencies_here(
-    recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]
+    recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]
 ) -> list[tuple[int, Dependency]]:
     """The dependencies that exist on this platform, each with its position in the list.
 
@@ -278,7 +278,7 @@ def dependencies_here(
     return here
 
 
-def declare(recipe: Recipe, engine: Engine, dependencies: Iterable[Dependency]) -> None:
+def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]) -> None:
     """Make an edge for each dependency; two entries for one key make one, the stricter of both."""
     edges: dict[RecipeKey, Edge] = {}
     here = dependencies_here(recipe, engine, dependencies)

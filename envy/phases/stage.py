@@ -8,8 +8,8 @@ from envy.declarations import fields
 from envy.declarations.locations import location_of_function
 from envy.declarations.tables import StageTable, parse_stage_table
 from envy.errors import DeclarationError
-from envy.execution.phase_run import setting
-from envy.execution.services import Engine
+from envy.execution.phase_run import PhaseRun
+from envy.execution.services import PhaseServices
 from envy.execution.unpack import unpack_all
 from envy.execution.verbs import carry_out
 from envy.graph.recipe import Recipe
@@ -25,7 +25,7 @@ def stage_destination(recipe: Recipe) -> Path:
     return entry.asset_dir if direct else entry.stage_dir
 
 
-def run_stage_phase(recipe: Recipe, engine: Engine) -> None:
+def run_stage_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Do what `stage` says; by default extract every archive and copy the rest.
 
     Raises:
@@ -36,15 +36,15 @@ def run_stage_phase(recipe: Recipe, engine: Engine) -> None:
     if verb is None and not recipe.work.fetched:
         return
     destination = stage_destination(recipe)
-    with setting(recipe, engine, RecipePhase.STAGE, run_dir=destination) as place:
+    with PhaseRun(recipe, engine, RecipePhase.STAGE, run_dir=destination) as run:
         strip: int | None = 0
         if isinstance(verb, StageTable):
             strip = verb.strip
         elif verb is not None:
-            answer = carry_out(place, "stage")
+            answer = carry_out(run, "stage")
             strip = _answered_strip(answer, verb)
         if strip is not None:
-            unpack_all(place, destination, strip=strip)
+            unpack_all(run, destination, strip=strip)
 
 
 def _answered_strip(answer: object, verb: str | LuaFunction) -> int | None:

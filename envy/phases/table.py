@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from envy.execution.custom_fetch import is_brought
-from envy.execution.services import Engine
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.keying.find_entry import find_entry
 from envy.phase import RecipePhase
@@ -20,7 +20,7 @@ from envy.phases.install import run_install_phase
 from envy.phases.recipe_fetch import run_recipe_fetch_phase
 from envy.phases.stage import run_stage_phase
 
-PHASES: Mapping[int, Callable[[Recipe, Engine], None]] = {
+PHASES: Mapping[int, Callable[[Recipe, PhaseServices], None]] = {
     RecipePhase.RECIPE_FETCH: run_recipe_fetch_phase,
     RecipePhase.CHECK: run_check_phase,
     RecipePhase.FETCH: run_fetch_phase,
@@ -40,9 +40,9 @@ class Steps:
     up. `is_brought` says whether what a custom source brings is there already.
     """
 
-    phases: Mapping[int, Callable[[Recipe, Engine], None]]
-    find_entry: Callable[[Recipe, Engine, Sequence[str]], None]
-    is_brought: Callable[[Recipe, Engine], bool]
+    phases: Mapping[int, Callable[[Recipe, PhaseServices], None]]
+    find_entry: Callable[[Recipe, PhaseServices, Sequence[str]], None]
+    is_brought: Callable[[Recipe, PhaseServices], bool]
 
 
 STEPS = Steps(phases=PHASES, find_entry=find_entry, is_brought=is_brought)

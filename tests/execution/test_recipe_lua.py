@@ -17,7 +17,7 @@ from envy.execution.recipe_lua import (
 )
 from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
-from envy.lua.open_states import LuaRoom
+from envy.lua.open_states import OpenStates
 from envy.phase import RecipePhase
 from envy.phases.recipe_fetch import run_recipe_fetch_phase
 
@@ -46,7 +46,7 @@ def loaded(folder, text, *, room, environment=None):
         events=EventBus(),
         platform=Platform(os="linux", arch="x86_64"),
         environment=environment if environment is not None else {},
-        lua_room=LuaRoom(room),
+        open_states=OpenStates(room),
     )
     engine = SimpleNamespace(services=services, stopped=lambda: False)
     recipe = Recipe(key=spec.key, spec=spec)
@@ -62,9 +62,9 @@ def test_a_function_is_had_again(tmp_path):
     have_functions(recipe, engine)
     install = live_function(recipe, "install")
     assert install.state.call(install, {}, dict(recipe.loaded.definition.options)) == 3
-    assert engine.services.lua_room.is_exceeded
+    assert engine.services.open_states.is_exceeded
     drop_lua(recipe, engine)
-    assert not engine.services.lua_room.is_exceeded
+    assert not engine.services.open_states.is_exceeded
 
 
 def test_with_room_nothing_is_loaded_twice(tmp_path):
@@ -73,7 +73,7 @@ def test_with_room_nothing_is_loaded_twice(tmp_path):
     state = recipe.functions.state
     have_functions(recipe, engine)
     assert recipe.functions.state is state
-    assert engine.services.lua_room.made_again == 0
+    assert engine.services.open_states.made_again == 0
 
 
 def test_a_cached_package_needs_no_functions(tmp_path):
