@@ -56,6 +56,7 @@ __all__ = [
 
 
 def event_classes() -> list[type[Event]]:
-    """Every event of the contract, a topic after the other."""
+    """Every event of the contract, topic by topic."""
     # A slotted dataclass is made twice; the later of the two is the one in use.
-    return list({cls.__name__: cls for cls in Event.__subclasses__()}.values())
+    classes = {cls.__name__: cls for cls in Event.__subclasses__()}
+    return sorted(classes.values(), key=lambda cls: cls.__module__)

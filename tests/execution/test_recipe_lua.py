@@ -1,4 +1,4 @@
-"""Recipes whose Lua state was closed for want of room have their functions again in a phase."""
+"""Recipes whose Lua state was closed because too many were open have their functions again in a phase."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +33,7 @@ install = os.getenv("FIRST") and function() end or "true"
 """
 
 
-def loaded(folder, text, *, room, environment=None):
+def loaded(folder, text, *, limit, environment=None):
     """A recipe after its recipe_fetch, and the engine that it is of."""
     path = folder / "local.tool@r1.lua"
     path.write_text(text)
@@ -46,7 +46,7 @@ def loaded(folder, text, *, room, environment=None):
         events=EventBus(),
         platform=Platform(os="linux", arch="x86_64"),
         environment=environment if environment is not None else {},
-        open_states=OpenStates(room),
+        open_states=OpenStates(limit),
     )
     engine = SimpleNamespace(services=services, stopped=lambda: False)
     recipe = Recipe(key=spec.key, spec=spec)
@@ -55,8 +55,8 @@ def loaded(folder, text, *, room, environment=None):
 
 
 def test_a_function_is_had_again(tmp_path):
-    """Without room the state is closed after loading, and its functions work when they are due."""
-    recipe, engine = loaded(tmp_path, FUNCTIONS, room=0)
+    """Beyond the limit the state is closed after loading, and its functions work when they are due."""
+    recipe, engine = loaded(tmp_path, FUNCTIONS, limit=0)
     assert recipe.functions.state is None
     assert needs_functions(recipe, RecipePhase.INSTALL)
     have_functions(recipe, engine)
@@ -67,18 +67,18 @@ def test_a_function_is_had_again(tmp_path):
     assert not engine.services.open_states.is_exceeded
 
 
-def test_with_room_nothing_is_loaded_twice(tmp_path):
+def test_within_the_limit_nothing_is_loaded_twice(tmp_path):
     """A state that could stay open is the one whose functions are called."""
-    recipe, engine = loaded(tmp_path, FUNCTIONS, room=1)
+    recipe, engine = loaded(tmp_path, FUNCTIONS, limit=1)
     state = recipe.functions.state
     have_functions(recipe, engine)
     assert recipe.functions.state is state
-    assert engine.services.open_states.made_again == 0
+    assert engine.services.open_states.reopened == 0
 
 
 def test_a_cached_package_needs_no_functions(tmp_path):
     """What is in the cache calls nothing but its deploy."""
-    recipe, _engine = loaded(tmp_path, FUNCTIONS, room=0)
+    recipe, _engine = loaded(tmp_path, FUNCTIONS, limit=0)
     recipe.work.cached = True
     assert not any(needs_functions(recipe, phase) for phase in RecipePhase if phase != 6)
 
@@ -86,7 +86,7 @@ def test_a_cached_package_needs_no_functions(tmp_path):
 def test_the_file_must_define_the_same_again(tmp_path):
     """A function that is gone when the file is loaded again is an error that says so."""
     environment = {"FIRST": "yes"}
-    recipe, engine = loaded(tmp_path, SOMETIMES, room=0, environment=environment)
+    recipe, engine = loaded(tmp_path, SOMETIMES, limit=0, environment=environment)
     environment.clear()
     with pytest.raises(DeclarationError) as caught:
         have_functions(recipe, engine)
