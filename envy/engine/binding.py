@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.declarations.key import Query
+from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import DependencyUse, check_local_rule
 from envy.errors import AmbiguousReferences, DeclarationError, GraphError, NotPlanned
 from envy.graph.recipe import Edge, Recipe, Reference
@@ -76,8 +77,8 @@ class _Index:
             if recipe.excluded:
                 continue
             names = {key.name, f"{key.namespace}.{key.name}"}
-            if recipe.definition is not None and recipe.definition.alias:
-                names.add(recipe.definition.alias)
+            if alias := _own_alias(recipe):
+                names.add(alias)
             for name in names:
                 self._by_name[name].append(recipe)
             for product in recipe.provides:
@@ -108,10 +109,13 @@ class _Index:
         found = [
             recipe
             for recipe in self._by_name.get(asked.name, [])
-            if asked.matches(recipe.key, alias=recipe.definition.alias if recipe.definition else "")
+            if asked.matches(recipe.key, alias=_own_alias(recipe))
         ]
-        exact = [recipe for recipe in found if recipe.key.canonical == query]
-        return exact or found
+        return prefer_exact(query, found, lambda recipe: recipe.key.canonical)
+
+
+def _own_alias(recipe: Recipe) -> str:
+    return recipe.definition.alias if recipe.definition else ""
 
 
 def _has_fallback(engine: Engine, reference: Reference) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from envy import events as ev
 from envy.declarations.key import Query, RecipeKey
+from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
 from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError
@@ -185,15 +186,8 @@ def _find(recipe: Recipe, engine: Engine, phase: RecipePhase, query: str) -> Rea
         for row in rows:
             if row.recipe.key == named:
                 return row
-    found = [
-        row
-        for row in rows
-        if asked.matches(row.recipe.key, alias=_alias(row.recipe))
-        or row.recipe.key.canonical == query
-    ]
-    exact = [row for row in found if row.recipe.key.canonical == query]
-    if len(found) > 1 and len(exact) == 1:
-        found = exact
+    found = [row for row in rows if asked.matches(row.recipe.key, alias=_alias(row.recipe))]
+    found = prefer_exact(query, found, lambda row: row.recipe.key.canonical)
     if len(found) == 1:
         return found[0]
     if not found:
