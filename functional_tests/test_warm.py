@@ -24,7 +24,7 @@ HEAVY = {
 WARM = {
     "answers", "answers.facts", "answers.lookup", "answers.read", "cache", "cache.use_record",
     "cli", "cli.fast_path", "content", "content.file_digest", "declarations",
-    "declarations.query_match", "environment",
+    "declarations.manifest_search", "declarations.query_match", "environment",
 }  # fmt: skip
 
 
