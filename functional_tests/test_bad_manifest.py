@@ -132,7 +132,7 @@ def test_a_removed_current_directory(project):
         (
             'packages = { { recipe = "local.a@r1", needed_by = "build" } }',
             'an entry has no field "needed_by"',
-            "known here: alias, options",
+            "known names: alias, options",
         ),
         (
             'packages = { { recipe = "local.a@r1", sha256 = "ab" } }',
