@@ -99,7 +99,7 @@ DECLARATIONS = [
     ),
     (
         'platforms = { "plan9" }\ninstall = "true"',
-        "FILE:2: 'plan9' is no platform",
+        "FILE:2: 'plan9' is not a platform",
         "linux, darwin",
     ),
     (
