@@ -1,4 +1,4 @@
-"""The environment of this process, as one snapshot. The only module that reads it."""
+"""The environment variables of this process. The only module that reads them."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def environment() -> dict[str, str]:
-    """A snapshot of this process's environment variables."""
+    """Return a snapshot of the environment variables."""
     return dict(os.environ)

@@ -1,13 +1,12 @@
-"""The tree of mistakes a user can meet.
+"""The errors that a user can meet.
 
-Structure first, sentence last: an error carries what it is about as fields, and `str()` of it is
-the whole message, with the remedy under it. The command line prints that and never a traceback;
-only InternalError, a bug of ours, shows one.
+An error carries its facts as fields; `str(error)` is the whole message, with the hint below it.
+The command line prints that message and no traceback; only InternalError, a bug in envy, has one.
 
     EnvyError               .hint, .exit_code
-    ├── UsageError          bad words on the command line (exit code 2)
+    ├── UsageError          an invalid command line (exit code 2)
     ├── ManifestError       .origin
-    ├── DeclarationError    .origin   a field, an option or an identity that cannot be
+    ├── DeclarationError    .origin   an invalid field, option, identity or dependency
     ├── LuaScriptError      .frames   an error inside Lua code
     ├── FetchError          .uri
     │   └── DigestMismatch  .expected .actual
@@ -19,11 +18,11 @@ only InternalError, a bug of ours, shows one.
     │   ├── AmbiguousQuery  .candidates
     │   ├── AmbiguousReferences, MissingReferences  .rows
     │   └── QueryNotFound   .nearest
-    ├── RecipeError         .key .phase: what a recipe's worker ended with
+    ├── RecipeError         .key .phase: how a recipe ended
     │   ├── PhaseFailed     .cause .chain .log_path .log_tail
     │   └── DependencyFailed  .dependency .root  (aborted, not failed)
-    ├── Cancelled           the user ended the run (exit code 130)
-    │   └── StoppedEarly    --fail-fast did
+    ├── Cancelled           the user stopped the run (exit code 130)
+    │   └── StoppedEarly    --fail-fast stopped it
     └── InternalError       a bug
 """
 
@@ -34,7 +33,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """Where something was written: a file and, when known, a line (1-based; 0 is unknown)."""
+    """A file and, if known, a line in it (from 1; 0 is unknown)."""
 
     path: Path
     line: int = 0
@@ -44,7 +43,7 @@ class SourceLocation:
 
 
 class EnvyError(Exception):
-    """What a user can meet; `str()` of it is what is printed."""
+    """An error that is shown to the user: `str(error)` is what the command line prints."""
 
     exit_code = 1
 
@@ -58,13 +57,13 @@ class EnvyError(Exception):
 
 
 class UsageError(EnvyError):
-    """Words on the command line that cannot be."""
+    """An invalid command line."""
 
     exit_code = 2
 
 
 class _Located(EnvyError):
-    """A mistake in a file, shown as `FILE:LINE: message`."""
+    """An error in a file, shown as `FILE:LINE: message`."""
 
     def __init__(
         self, message: str, *, origin: SourceLocation | None = None, hint: str = ""
@@ -78,16 +77,16 @@ class _Located(EnvyError):
 
 
 class ManifestError(_Located):
-    """A mistake in envy.lua, or no envy.lua at all."""
+    """An error in envy.lua, or a missing envy.lua."""
 
 
 class DeclarationError(_Located):
-    """A field, an option, an identity or a dependency that cannot be as it is written."""
+    """An invalid field, option, identity or dependency in a manifest or recipe."""
 
 
 @dataclass(frozen=True, slots=True)
 class LuaFrame:
-    """One line of Lua that was being executed, innermost first in a list of them."""
+    """One line of a Lua stack trace; lists of frames are innermost first."""
 
     path: str
     line: int
@@ -98,7 +97,7 @@ class LuaFrame:
 
 
 class LuaScriptError(EnvyError):
-    """An error raised inside Lua code; `cause` is what a ctx function raised, if it was one."""
+    """An error raised inside Lua code; `cause` is the error of a ctx function, if one raised it."""
 
     def __init__(
         self,
@@ -118,7 +117,7 @@ class LuaScriptError(EnvyError):
 
 
 class FetchError(EnvyError):
-    """A source that could not be brought here."""
+    """A source that could not be fetched."""
 
     def __init__(self, message: str, *, uri: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -126,14 +125,14 @@ class FetchError(EnvyError):
 
 
 class DigestMismatch(FetchError):
-    """What came is not what was promised."""
+    """A fetched file whose digest is not the declared one."""
 
     def __init__(self, *, uri: str, algorithm: str, expected: str, actual: str) -> None:
         super().__init__(
-            f"{algorithm} of {uri} is not the one that was declared\n"
+            f"{algorithm} of {uri} does not match the declared digest\n"
             f"  expected {expected}\n  actual   {actual}",
             uri=uri,
-            hint="if the new content is right, declare the actual digest",
+            hint="if the new content is correct, declare the actual digest",
         )
         self.algorithm = algorithm
         self.expected = expected
@@ -141,7 +140,7 @@ class DigestMismatch(FetchError):
 
 
 class ArchiveError(EnvyError):
-    """An archive that is damaged, or an entry in it that may not be extracted."""
+    """A damaged archive, or an entry that must not be extracted."""
 
     def __init__(self, message: str, *, archive: Path, member: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -150,7 +149,7 @@ class ArchiveError(EnvyError):
 
 
 class ScriptFailed(EnvyError):
-    """A script or program that ended badly; `tail` is the end of its output."""
+    """A script or program that failed; `tail` is the end of its output."""
 
     def __init__(
         self,
@@ -180,13 +179,13 @@ class CacheError(EnvyError):
 
 
 class GraphError(EnvyError):
-    """Something is wrong with how recipes refer to each other."""
+    """An error in how recipes refer to each other."""
 
 
 class CycleError(GraphError):
-    """Recipes that need each other.
+    """Recipes that depend on each other in a circle.
 
-    `cycle` is (key, needed_by, origin of the edge to the next one), from the least key round to it.
+    `cycle` has a (key, needed_by, location) for each edge, in order, beginning at the least key.
     """
 
     def __init__(self, cycle: Sequence[tuple[str, str, str]]) -> None:
@@ -205,19 +204,19 @@ class CycleError(GraphError):
 
 
 class AmbiguousQuery(GraphError):
-    """A query that several packages answer."""
+    """A query that several packages answer to."""
 
     def __init__(self, query: str, *, candidates: Sequence[str]) -> None:
         rows = "\n".join(f"    {candidate}" for candidate in candidates)
         super().__init__(
-            f"{query!r} could be any of {len(candidates)} packages; ask with one of\n{rows}"
+            f"{len(candidates)} packages answer to {query!r}; use one of these queries\n{rows}"
         )
         self.query = query
         self.candidates = tuple(candidates)
 
 
 class QueryNotFound(GraphError):
-    """A query that no package answers."""
+    """A query that no package answers to."""
 
     def __init__(self, query: str, *, nearest: Sequence[str] = (), hint: str = "") -> None:
         near = f"; did you mean {', '.join(nearest)}?" if nearest else ""
@@ -227,7 +226,7 @@ class QueryNotFound(GraphError):
 
 
 class AmbiguousReferences(GraphError):
-    """References of recipes that several packages answer; all of them at once."""
+    """All references that more than one package answers to."""
 
     def __init__(self, rows: Sequence[tuple[str, Sequence[str]]]) -> None:
         lines = []
@@ -236,27 +235,27 @@ class AmbiguousReferences(GraphError):
             lines += [f"    {candidate}" for candidate in candidates]
         super().__init__(
             "\n".join(lines),
-            hint="let `recipe` of the reference say more (a namespace, a revision, options; for a "
-            "product, whose), or give the one that is meant an alias in the manifest and refer to "
-            "that",
+            hint="make `recipe` of the reference more specific (a namespace, a revision, options; "
+            "for a product, its provider), or give one package an alias in the manifest and refer "
+            "to that",
         )
         self.rows = tuple((reference, tuple(candidates)) for reference, candidates in rows)
 
 
 class MissingReferences(GraphError):
-    """References that nothing answers, a line for each; all of them at once."""
+    """All references that no package answers to, as one line each."""
 
     def __init__(self, rows: Sequence[str]) -> None:
         super().__init__(
             "\n".join(rows),
-            hint="add a package that does to the manifest, or make the dependency weak: "
+            hint="add a matching package to the manifest, or make the dependency weak: "
             "{ recipe = …, weak = { recipe = …, source = … } }",
         )
         self.rows = tuple(rows)
 
 
 class RecipeError(EnvyError):
-    """What the worker of a recipe ended with."""
+    """The reason why a recipe was not completed."""
 
     def __init__(self, message: str, *, key: str, phase: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -265,9 +264,9 @@ class RecipeError(EnvyError):
 
 
 class PhaseFailed(RecipeError):
-    """A root failure: this recipe's own phase went wrong, by `cause`.
+    """A root failure: a phase of this recipe failed, because of `cause`.
 
-    `where` is the place in the recipe that the phase is written at, for a cause that names none.
+    `where` is the location of the phase in the recipe, for a cause that has no location itself.
     """
 
     def __init__(
@@ -298,7 +297,7 @@ class PhaseFailed(RecipeError):
 
     @property
     def reason(self) -> list[str]:
-        """The lines that say what went wrong; output that the log's end shows is left to that."""
+        """The lines that say what failed, without output that the end of the log repeats."""
         text = f"{self.where}: {self.cause}" if self.where else str(self.cause)
         script = self.cause.cause if isinstance(self.cause, LuaScriptError) else self.cause
         if isinstance(script, ScriptFailed) and self.log_tail:
@@ -313,7 +312,7 @@ def _follows(count: int) -> str:
 
 
 class DependencyFailed(RecipeError):
-    """Aborted before `phase`, because `dependency` did not complete; `root` is what went wrong."""
+    """A recipe aborted before `phase`, because `dependency` failed; `root` is the root failure."""
 
     def __init__(self, *, key: str, phase: str, dependency: str, root: Exception) -> None:
         origin = root.key if isinstance(root, RecipeError) else dependency
@@ -326,26 +325,26 @@ class DependencyFailed(RecipeError):
 
 
 class NotPlanned(RecipeError):
-    """A recipe that this command leaves alone: to know it, something would have to be installed.
+    """A recipe that this command skips, because fetching it would need something installed.
 
-    No mistake of anybody's: the next command that installs goes on from here.
+    Not a mistake: the next command that installs packages continues from here.
     """
 
 
 class Cancelled(EnvyError):
-    """The run was ended by the user."""
+    """The user stopped the run."""
 
     exit_code = 130
 
 
 class StoppedEarly(Cancelled):
-    """The run was ended by its first failure, with --fail-fast, and not by the user."""
+    """The first failure stopped the run, because of --fail-fast."""
 
     exit_code = 1
 
 
 class InternalError(EnvyError):
-    """A bug of envy's own."""
+    """A bug in envy."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, hint="this is a bug in envy; please report it with the traceback")

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class RecipePhase(IntEnum):
-    """What a recipe goes through; a recipe's `current_phase` is the last one it completed."""
+    """A step in the life of a recipe; its `current_phase` is the last phase it completed."""
 
     NONE = -1
     RECIPE_FETCH = 0
@@ -18,14 +18,14 @@ class RecipePhase(IntEnum):
 
     @property
     def label(self) -> str:
-        """The name that recipes, messages and events use, such as `recipe_fetch`."""
+        """The name in recipes, messages and events, such as `recipe_fetch`."""
         return LABELS[self]
 
 
 LABELS: dict[RecipePhase, str] = {phase: phase.name.lower() for phase in RecipePhase}
 
-# What `needed_by` may name. A source's own dependencies are needed by recipe_fetch, always, so
-# that one is never written.
+# The values of `needed_by`. Dependencies of a source are always needed by recipe_fetch, so that
+# phase is never written.
 NEEDED_BY: dict[str, RecipePhase] = {
     phase.label: phase for phase in RecipePhase if phase >= RecipePhase.CHECK
 }

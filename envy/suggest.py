@@ -1,11 +1,11 @@
-"""Guesses what somebody meant by a name that does not exist. Owns nothing else; never raises."""
+"""Suggestions for a name that does not exist."""
 
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like `name`, or None when nothing comes near."""
-    # Only errors get here, and difflib is not free to import.
+    """Return the known name most similar to `name`, or None if none is similar."""
+    # Imported only for an error message: difflib takes time to load.
     import difflib
 
     names = sorted(known)
@@ -17,9 +17,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean "x"?`, or, when nothing comes near, all that there is."""
+    """Return `did you mean "x"?`, or a list of all known names if none is similar."""
     names = sorted(known)
     close = nearest(name, names)
     if close is not None:
         return f'did you mean "{close}"?'
-    return f"known here: {', '.join(names)}" if names else ""
+    return f"known names: {', '.join(names)}" if names else ""

@@ -142,7 +142,7 @@ def variants(project):
 def test_an_ambiguous_query_lists_a_query_for_each(variants):
     """Each candidate that is listed can be asked for as it is written."""
     run = variants.envy("asset", "python", code=1)
-    assert "could be any of 3 packages" in run.err
+    assert "3 packages answer to" in run.err
     found = set()
     for row in run.err.splitlines():
         if row.startswith("    "):

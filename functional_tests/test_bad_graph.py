@@ -215,7 +215,7 @@ def test_fail_fast_ends_with_the_code_of_a_failure(project):
         ("machine", "local.machine@r1 is user-managed", "run its programs by name"),
         (
             "python",
-            "'python' could be any of 2 packages; ask with one of\n",
+            "2 packages answer to 'python'; use one of these queries\n",
             "{v=1}\n    local.python@r1{v=2}",
         ),
     ],

@@ -132,7 +132,7 @@ def test_a_removed_current_directory(project):
         (
             'packages = { { recipe = "local.a@r1", needed_by = "build" } }',
             'an entry has no field "needed_by"',
-            "known here: alias, options",
+            "known names: alias, options",
         ),
         (
             'packages = { { recipe = "local.a@r1", sha256 = "ab" } }',
@@ -146,7 +146,7 @@ def test_a_removed_current_directory(project):
         ),
         (
             'packages = { { recipe = "local.a@r1", platforms = { "linus" } } }',
-            "'linus' is no platform",
+            "'linus' is not a platform",
             "linux, darwin",
         ),
         (
@@ -200,7 +200,7 @@ def test_a_removed_current_directory(project):
         ),
         (
             'packages = {}\ndefault_shell = "zsh"',
-            "envy.lua:2: 'zsh' is no shell",
+            "envy.lua:2: 'zsh' is not a shell",
             "ENVY_SHELL.BASH",
         ),
         (

@@ -46,7 +46,7 @@ DECLARATIONS = [
     (
         'fetch = { source = "a", shasum = "x" }',
         'FILE:2: a source has no field "shasum"',
-        "known here: blake3",
+        "known names: blake3",
     ),
     ("fetch = 3", "FILE:2: a source must be a string or a table with `source`, not a number"),
     (
@@ -99,7 +99,7 @@ DECLARATIONS = [
     ),
     (
         'platforms = { "plan9" }\ninstall = "true"',
-        "FILE:2: 'plan9' is no platform",
+        "FILE:2: 'plan9' is not a platform",
         "linux, darwin",
     ),
     (
@@ -247,7 +247,9 @@ def test_a_recipe_file_that_is_not_what_was_promised(project):
         f'sha256 = "{"0" * 64}" }} }}'
     )
     actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    fails(project, "is not the one that was declared", f"expected {'0' * 64}", f"actual   {actual}")
+    fails(
+        project, "does not match the declared digest", f"expected {'0' * 64}", f"actual   {actual}"
+    )
 
 
 def test_a_download_that_is_not_what_was_promised(project):
@@ -257,7 +259,7 @@ def test_a_download_that_is_not_what_was_promised(project):
     one_fails(
         project,
         f'fetch = {{ source = "../data.txt", sha256 = "{"0" * 64}" }}',
-        "sha256 of ../data.txt is not the one that was declared",
+        "sha256 of ../data.txt does not match the declared digest",
         f"actual   {actual}",
         "declare the actual digest",
     )

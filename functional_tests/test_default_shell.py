@@ -105,12 +105,12 @@ def test_another_shell_package_rebuilds_what_it_runs(own_shell):
 @pytest.mark.parametrize(
     ("shell", "message"),
     [
-        ('"zsh"', "'zsh' is no shell"),
+        ('"zsh"', "'zsh' is not a shell"),
         ("{ inline = { } }", "shell"),
         ('{ file = "x", inline = { "y" } }', "either `inline`"),
         ("{ command = { 'x' } }", "'command'"),
         ("1", "`default_shell` must be a constant, a table or a function"),
-        ("function() end", "is no shell"),
+        ("function() end", "is not a shell"),
         ("function(ctx) ctx.asset('none') end", "none"),
         ("function() error('no reason') end", "no reason"),
     ],

@@ -226,7 +226,10 @@ def test_extraction_is_told_in_the_trace(project):
         ('build = "true"', "there is nothing to publish"),
         ("fetch = function() end", "there is nothing to publish: nothing was fetched or built"),
         ('fetch = "files/broken.tar.gz"', "broken.tar.gz"),
-        ('fetch = { source = "files/plain.txt", extract = true }', "is no archive that envy knows"),
+        (
+            'fetch = { source = "files/plain.txt", extract = true }',
+            "is not an archive that envy knows",
+        ),
         ('fetch = { source = "files/tools.tar.gz", strip = 9 }', "tools.tar.gz"),
         ('fetch = { source = "files/tools.tar.gz", subdir = "none" }', "none"),
         ('fetch = "files/missing.txt"', "there is no"),

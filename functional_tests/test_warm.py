@@ -23,7 +23,8 @@ HEAVY = {
 }  # fmt: skip
 WARM = {
     "answers", "answers.facts", "answers.lookup", "answers.read", "cache", "cache.use_record",
-    "cli", "cli.fast_path", "content", "content.file_digest", "environment",
+    "cli", "cli.fast_path", "content", "content.file_digest", "declarations",
+    "declarations.manifest_search", "declarations.query_match", "environment",
 }  # fmt: skip
 
 
@@ -269,10 +270,13 @@ def test_a_manifest_with_the_line_ends_of_windows_is_warm(project):
 
 
 def test_a_query_means_what_it_means_to_the_full_way(project):
-    """What a recipe's own file calls it is a whole query: with a revision it is none."""
+    """The alias that a recipe file gives itself counts as a name, with revision and options."""
     one(project, 'alias = "uno"')
-    assert is_warm(project, "asset", "uno")
-    project.envy("asset", "uno@r1", code=1, trace=False)
+    folder = project.envy("asset", "uno", "--verbose").out
+    for query in ("uno", "uno@r1", "uno{}"):
+        assert is_warm(project, "asset", query)
+        assert project.envy("asset", query, "--verbose").out == folder
+    project.envy("asset", "uno@r2", code=1, trace=False)
     project.envy("asset", "uno{a=1}", code=1, trace=False)
 
 

@@ -16,4 +16,4 @@ def test_nearest_is_the_name_that_looks_most_alike(name, expected):
 
 def test_all_names_are_listed_when_none_is_near():
     """Where nothing comes near, the author sees what there is."""
-    assert did_you_mean("zzz", ["b", "a"]) == "known here: a, b"
+    assert did_you_mean("zzz", ["b", "a"]) == "known names: a, b"

@@ -11,14 +11,11 @@ import os
 
 from envy.answers.read import EXCLUDED, Answer, closure_is_there, is_installed, load_answer
 from envy.cache.use_record import RUN, is_recent, record_path
+from envy.declarations.query_match import find_answering, prefer_exact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-
-# As Query.parse has it, without options.
-_IN_A_QUERY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-@")
 
 
 class Found:
@@ -96,41 +93,11 @@ def _find(answer: Answer, query: str) -> int | None:
     """The one recipe that answers a query; None if that is not so."""
     if query in answer.named:
         return answer.named[query]
-    matches = _matches(answer, query)
-    if len(matches) > 1:
-        matches = [row for row in matches if answer.keys[row] == query]
-    return matches[0] if len(matches) == 1 else None
-
-
-def _matches(answer: Answer, query: str) -> list[int]:
-    if "{" in query:
-        from envy.declarations.key import Query, RecipeKey
-        from envy.errors import DeclarationError
-
-        try:
-            asked = Query.parse(query)
-        except DeclarationError:
-            return []
-        hits = {
-            position
-            for position, key in enumerate(answer.keys)
-            if asked.name in key and asked.matches(RecipeKey.parse(key))
-        }
-    elif query and _IN_A_QUERY.issuperset(query):
-        hits = {
-            position
-            for position, key in enumerate(answer.keys)
-            if query in key and _answers(key, query)
-        }
-    else:
-        return []
-    if query in answer.aliases:
-        hits |= {position for position, alias in enumerate(answer.aliases) if alias == query}
-    return sorted(position for position in hits if EXCLUDED not in answer.flags[position])
-
-
-def _answers(key: str, query: str) -> bool:
-    """Whether a key is one of a query without options, as Query.matches has it."""
-    identity = key.partition("{")[0]
-    name = identity.rpartition("@")[0]
-    return query in (identity, name, identity.partition(".")[2], name.partition(".")[2])
+    packages = zip(answer.keys, answer.aliases, strict=False)
+    found = [
+        position
+        for position in find_answering(query, packages)
+        if EXCLUDED not in answer.flags[position]
+    ]
+    found = prefer_exact(query, found, answer.keys.__getitem__)
+    return found[0] if len(found) == 1 else None

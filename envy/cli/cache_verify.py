@@ -23,9 +23,10 @@ from envy.cli.settings import Settings, current_directory
 from envy.cli.waiting import wait_for
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
-from envy.declarations.key import Query, RecipeKey
+from envy.declarations.key import Query
 from envy.declarations.manifest_search import find_manifest
-from envy.errors import DeclarationError, ManifestError, QueryNotFound
+from envy.declarations.query_match import find_answering
+from envy.errors import ManifestError, QueryNotFound
 
 _MOST_ROWS = 20
 
@@ -65,19 +66,13 @@ def _chosen(entries: Sequence[EntryReport], queries: Sequence[str]) -> list[Entr
         return list(entries)
     chosen: dict[str, EntryReport] = {}
     for text in queries:
-        query = Query.parse(text)
-        found = {entry.paths.name: entry for entry in entries if _answers(query, entry)}
+        Query.parse(text)  # raises for what is not a query
+        positions = find_answering(text, [(entry.key, "") for entry in entries])
+        found = {entries[position].paths.name: entries[position] for position in positions}
         if not found:
             raise QueryNotFound(text, hint="see what is in the cache with `envy cache`")
         chosen.update(found)
     return list(chosen.values())
-
-
-def _answers(query: Query, entry: EntryReport) -> bool:
-    try:
-        return query.matches(RecipeKey.parse(entry.key))
-    except DeclarationError:
-        return False
 
 
 def _is_sound(entry: EntryReport, settings: Settings) -> bool:

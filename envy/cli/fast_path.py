@@ -15,13 +15,13 @@ import time
 
 from envy import __version__
 from envy.answers.lookup import Found, installed
+from envy.declarations.manifest_search import nearest_manifest
 from envy.environment import environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MANIFEST = "envy.lua"
 # Options that change nothing of what a warm command says; those with a value take a number.
 _FLAGS = frozenset({"--fail-fast", "-y", "--yes", "--no-progress"})
 _NUMBERS = frozenset({"-j", "--jobs", "--fetch-jobs"})
@@ -143,7 +143,7 @@ def find_places(words: Words, variables: Mapping[str, str]) -> tuple[str, str] |
     try:
         here = os.getcwd()  # noqa: PTH109  pathlib is not loaded here
         manifest = _place("ENVY_MANIFEST", words, variables, here)
-        manifest = _nearest(here) if manifest is None else manifest
+        manifest = nearest_manifest(here)[0] if manifest is None else manifest
         root = _place("ENVY_CACHE_ROOT", words, variables, here)
         root = _user_cache(variables) if root is None else root
         plain = root and manifest and os.path.isfile(manifest)  # noqa: PTH113
@@ -163,22 +163,6 @@ def _place(name: str, words: Words, variables: Mapping[str, str], here: str) -> 
         return ""
     path = text if text.startswith("/") else f"{here}/{text}"
     return path if _is_plain(path) else ""
-
-
-def _nearest(start: str) -> str:
-    """The manifest from a folder up to the repository's root, as `manifest_search` finds it."""
-    directory = start
-    while True:
-        above = directory.rstrip("/")
-        try:
-            os.stat(f"{above}/{_MANIFEST}")  # noqa: PTH116
-        except FileNotFoundError:
-            pass
-        else:
-            return f"{above}/{_MANIFEST}"
-        if not above or os.path.lexists(f"{above}/.git"):
-            return ""
-        directory = os.path.dirname(above)  # noqa: PTH120
 
 
 def _user_cache(variables: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
-from envy.declarations.manifest_search import find_manifest
+from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
 from envy.engine.engine import Engine
 from envy.environment import environment
 from envy.events import EventBus, Listener
@@ -36,7 +36,6 @@ from envy.lua.sandbox import SandboxSettings
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000
-MANIFEST_NAME = "envy.lua"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,7 @@
-"""Archives: telling them from other files, and unpacking them safely.
+"""Archives: recognising them, and unpacking them safely.
 
-Owns which formats envy unpacks and the rule that nothing of an archive lands outside the folder it
-is unpacked into. What a file *is* comes from its first bytes; its name only decides whether it is
-meant to be unpacked at all (a `.jar` is a zip that nobody wants unpacked).
+Owns the list of formats that envy unpacks. The first bytes of a file decide its format; its name
+decides only whether it is meant to be unpacked at all (a `.jar` is a zip that is used as it is).
 """
 
 import contextlib
@@ -36,7 +35,7 @@ _BLOCK = 512
 _ARCHIVE_NAMES = re.compile(
     r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|zip|whl)$", re.IGNORECASE
 )
-# Zip files (or tars) by content, one file by purpose.
+# Zip files (or tars) that are used as one file.
 _NEVER_UNPACKED = re.compile(
     r"\.(jar|war|ear|aar|apk|ipa|vsix|xpi|nupkg|pyz|docx|xlsx|pptx|odt|ods|epub|npz|gem)$",
     re.IGNORECASE,
@@ -54,7 +53,7 @@ _COMPRESSIONS = frozenset({"gz", "bz2", "xz", "zst"})
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is one to be unpacked: tar (also compressed), zip or wheel."""
+    """Return whether a file should be unpacked: a tar (also compressed), a zip or a wheel."""
     if _ARCHIVE_NAMES.search(path.name):
         return True
     if _NEVER_UNPACKED.search(path.name):
@@ -64,18 +63,19 @@ def is_archive(path: Path) -> bool:
 
 
 def is_single_compressed_file(path: Path) -> bool:
-    """Whether a file is one compressed file that is no tar."""
+    """Return whether a file is compressed, and neither a tar nor another archive."""
     return not is_archive(path) and _kind_of(path) in _COMPRESSIONS
 
 
 def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> int:
-    """Unpack into `dest`, and count the files.
+    """Unpack into `dest`, and return the number of files.
 
-    `strip` leading parts of each name are dropped first; of what is left, only what is below
-    `subdir` is taken, and put directly into `dest`.
+    The first `strip` parts of each name are dropped. Of the rest, only entries below `subdir` are
+    unpacked, directly into `dest`.
 
     Raises:
-        ArchiveError: damaged, an entry would land outside, or nothing came out.
+        ArchiveError: the archive is damaged, an entry would be written outside `dest`, or no file
+            was unpacked.
     """
     wanted = tuple(part for part in re.split(r"[/\\]", subdir) if part not in {"", "."})
 
@@ -88,15 +88,15 @@ def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> i
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
         raise ArchiveError(
-            f"nothing was left of {archive}" + (f" with {asked}" if asked else ": it is empty"),
+            f"no file of {archive} is left" + (f" with {asked}" if asked else ": it is empty"),
             archive=archive,
-            hint="list the archive and adapt `strip` and `subdir` to its folders" if asked else "",
+            hint="list the archive, and adapt `strip` and `subdir` to its folders" if asked else "",
         )
     return count
 
 
 def extract_placed(archive: Path, dest: Path, place: PlaceMember) -> int:
-    """Unpack every member where `place` says, and count the files (none is no error here)."""
+    """Unpack every member to where `place` puts it, and return the number of files, perhaps 0."""
     kind = _kind_of(archive)
     with interpreter.released(), _named_errors(archive):
         dest.mkdir(parents=True, exist_ok=True)
@@ -112,10 +112,10 @@ def extract_placed(archive: Path, dest: Path, place: PlaceMember) -> int:
 
 
 def decompress_file(path: Path, dest: Path) -> None:
-    """Write what a lone `.gz`, `.bz2`, `.xz` or `.zst` holds to the file `dest`.
+    """Decompress a single `.gz`, `.bz2`, `.xz` or `.zst` file to the file `dest`.
 
     Raises:
-        ArchiveError: not such a file, or damaged.
+        ArchiveError: the file is not compressed, or is damaged.
     """
     import shutil
 
@@ -132,11 +132,11 @@ def decompress_file(path: Path, dest: Path) -> None:
         shutil.copyfileobj(source, target, _CHUNK)
 
 
-# --- what a file is ---------------------------------------------------------------------------
+# --- formats ---------------------------------------------------------------------------------
 
 
 def _kind_of(path: Path) -> str:
-    """`zip`, `tar`, a compression, or "" for none of them."""
+    """Return `zip`, `tar`, the name of a compression, or "" for any other file."""
     with path.open("rb") as file:
         head = file.read(_BLOCK)
     for magic, kind in _MAGIC:
@@ -144,7 +144,7 @@ def _kind_of(path: Path) -> str:
             return kind
     if _SKIPPABLE_ZSTD_FRAME.match(head):
         return "zst"
-    # An empty tar is all zeros, but so is many another file: then its name must say it.
+    # An empty tar is all zeros, as many other files are: then the name decides.
     is_empty_tar = len(head) == _BLOCK and not any(head) and _ARCHIVE_NAMES.search(path.name)
     return "tar" if is_empty_tar or _is_tar_header(head) else ""
 
@@ -154,7 +154,7 @@ def _is_tar_header(head: bytes) -> bool:
         return False
     if head[257:262] == b"ustar":
         return True
-    # Old tars have no magic, but their header has a checksum.
+    # Old tars have no magic number, but a checksum in the header.
     digits = head[148:156].strip(b" \0")
     try:
         return int(digits, 8) == sum(head[:148]) + 8 * 0x20 + sum(head[156:])
@@ -202,11 +202,11 @@ def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
 
 
 class _Forward:
-    """A stream that tarfile may take for a seekable one.
+    """Makes a stream look seekable to tarfile.
 
-    It skips forward by reading, and goes back by the one byte that tarfile looks at again to see
-    whether a member was whole; a decompressor asked for that might begin anew. (The streaming mode
-    of tarfile copies its whole buffer for every header.)
+    It seeks forward by reading, and back by the one byte that tarfile reads again to check that a
+    member was complete; a decompressor might start over for that. (The streaming mode of tarfile
+    copies its whole buffer for every header.)
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -241,17 +241,16 @@ class _Forward:
 
 
 def tar_members(archive: Path) -> Iterator[tuple["tarfile.TarInfo", IO[bytes] | None]]:
-    """The members of a tar, compressed or not, in order; those that are files with their content.
+    """Yield the members of a tar in order; files with their content.
 
-    The content is there until the next member is asked for.
-
-    Raises ArchiveError if it is no tar, or a damaged one.
+    Raises:
+        ArchiveError: the file is not a tar, or is damaged.
     """
     kind = _kind_of(archive)
     import tarfile
 
     class StrictHeader(tarfile.TarInfo):
-        """TarFile takes a damaged header for the end of the archive; this tells them apart."""
+        """Distinguishes a damaged header from the end of the archive, which TarFile does not."""
 
         @classmethod
         def fromtarfile(cls, tar: "tarfile.TarFile") -> "StrictHeader":
@@ -278,7 +277,7 @@ def tar_members(archive: Path) -> Iterator[tuple["tarfile.TarInfo", IO[bytes] | 
         while (member := tar.next()) is not None:
             tar.members.clear()  # type: ignore[attr-defined]
             yield member, tar.extractfile(member) if member.isreg() else None
-        # The checksum of a compressed stream stands at its end.
+        # The checksum of a compressed stream is at its end.
         while stream.read(_CHUNK):
             pass
 
@@ -311,7 +310,7 @@ def _extract_zip_member(
     job: Unpacking, zipped: "zipfile.ZipFile", member: "zipfile.ZipInfo"
 ) -> None:
     made_on_dos = member.create_system == 0
-    # Some programs there write the separator of their system, against the format.
+    # Some programs on Windows write backslashes, against the format.
     name = member.filename.replace("\\", "/") if made_on_dos else member.filename
     mode = 0 if made_on_dos else member.external_attr >> 16
     mtime = _zip_mtime(member)
@@ -329,7 +328,7 @@ def _extract_zip_member(
 def _zip_mtime(member: "zipfile.ZipInfo") -> int:
     import calendar
 
-    # Zip has no time zone; UTC gives the same tree everywhere.
+    # Zip has no time zone; UTC gives the same result everywhere.
     try:
         return calendar.timegm((*member.date_time, 0, 0, 0))
     except ValueError:
@@ -344,15 +343,16 @@ def _unknown(archive: Path) -> ArchiveError:
         head = file.read(_BLOCK).lstrip().lower()
     is_page = head.startswith((b"<!doctype", b"<html"))
     return ArchiveError(
-        f"{archive} is no archive that envy unpacks (tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip)",
+        f"{archive} is not an archive that envy unpacks "
+        "(tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip)",
         archive=archive,
-        hint="it holds a web page: the server sent one in place of the file" if is_page else "",
+        hint="it is a web page: the server sent one instead of the file" if is_page else "",
     )
 
 
 @contextlib.contextmanager
 def _named_errors(archive: Path) -> Iterator[None]:
-    """Turn what the decompressors raise into an ArchiveError."""
+    """Turn the errors of the decompressors into an ArchiveError."""
     try:
         yield
     except ArchiveError:
@@ -394,5 +394,5 @@ def _damaged(archive: Path, error: Exception) -> ArchiveError:
     return ArchiveError(
         f"{archive} is damaged: {error or type(error).__name__}",
         archive=archive,
-        hint="download it again; if it stays so, the source itself is broken",
+        hint="download it again; if the error remains, the source itself is damaged",
     )

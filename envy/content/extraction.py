@@ -1,14 +1,14 @@
-"""Where the entries of an archive may land: inside the folder it is unpacked into, or nowhere.
+"""Writing the entries of an archive below one folder, the root, and nowhere else.
 
 Owns every check of a name or a link, and the writing of files, folders and links. Knows no archive
 format.
 
 Guarantees
-  No file is written outside the root, whatever names, links and chains of links the entries hold.
-  When `finish` has returned, no link that was made leads outside the root.
+  No file is written outside the root, whatever names, links and chains of links the entries have.
+  When `finish` has returned, no link that was created leads outside the root.
 """
 
-# Plain os.path: these run once for each of maybe a hundred thousand entries.
+# Plain os.path: these functions run once per entry, perhaps a hundred thousand times.
 # ruff: noqa: PTH108, PTH112, PTH114, PTH115, PTH117, PTH118, PTH120, PTH123, PTH211
 
 import contextlib
@@ -23,12 +23,12 @@ from typing import IO
 from envy.errors import ArchiveError
 
 _CHUNK = 1 << 20
-# Never an existing file: it might be a link, or have a second name.
+# Never an existing file: it might be a link, or have another hard link.
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _DRIVE = re.compile(r"[A-Za-z]:(?!:)")
 
 Parts = tuple[str, ...]
-# From the parts of a member's name to those of its place, or None to leave it out.
+# From the parts of a member's name to those of its target; None leaves the member out.
 PlaceMember = Callable[[Parts], Parts | None]
 
 
@@ -42,29 +42,30 @@ class Unpacking:
     count: int = 0
     links: list[tuple[str, str]] = field(default_factory=list)
     folders: list[tuple[str, int]] = field(default_factory=list)
-    # Folders known to be inside; forgotten whenever a link is made, which may change that.
+    # Folders known to be inside the root; cleared when a link is created, which may change that.
     inside: set[str] = field(default_factory=set)
 
     def refuse(self, member: str, why: str) -> ArchiveError:
+        """Return the error for an entry that must not be written."""
         return ArchiveError(
             f"{self.archive}: the entry {member!r} {why}",
             archive=self.archive,
             member=member,
-            hint="such an archive can overwrite files elsewhere; do not use it before you know why",
+            hint="such an archive can overwrite files elsewhere; do not use it unless you know why",
         )
 
 
 def _parts_of(job: Unpacking, member: str) -> Parts:
-    """The parts of a member's name; raises if it could name a place outside."""
+    """Return the parts of a member's name; raise if the name could lead outside the root."""
     if member.startswith(("/", "\\")) or _DRIVE.match(member):
         raise job.refuse(member, "is an absolute path")
     if ".." in re.split(r"[/\\]", member):
-        raise job.refuse(member, 'holds ".."')
+        raise job.refuse(member, 'contains ".."')
     return tuple(part for part in member.split("/") if part not in {"", "."})
 
 
 def target_of(job: Unpacking, member: str) -> str | None:
-    """The absolute path of a member, its folder made; None if it is left out."""
+    """Return the absolute path of a member and create its folder; None if it is left out."""
     parts = _place(job, member)
     return os.path.join(_folder(job, member, parts[:-1]), parts[-1]) if parts else None
 
@@ -84,14 +85,14 @@ def _folder(job: Unpacking, member: str, parts: Parts) -> str:
 
 
 def _make_folder(job: Unpacking, member: str, folder: str) -> None:
-    # An earlier entry may have put a link where a folder of this name is expected. The check is
-    # on the real path, since a chain of links can lead outside while each looks harmless.
+    # An earlier entry may have created a link where a folder of this name is expected. The real
+    # path is checked, since a chain of links can lead outside while each link looks harmless.
     if not _is_inside(job, folder):
         raise job.refuse(member, "would be written through a link that leads outside")
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise job.refuse(member, "lies in something that is a file already") from None
+        raise job.refuse(member, "is inside an entry that is a file") from None
     job.inside.add(folder)
 
 
@@ -101,11 +102,12 @@ def _is_inside(job: Unpacking, path: str) -> bool:
 
 
 def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mtime: int) -> None:
+    """Write a file; a later entry of the same name replaces an earlier one."""
     target = target_of(job, member)
     if target is None:
         return
-    # Only the executable bit is kept: setuid is never wanted, and a read-only file could not be
-    # patched by a build.
+    # Only the executable bit is kept: setuid is never wanted, and a build could not patch a
+    # read-only file.
     permissions = 0o755 if mode & 0o111 else 0o644
     try:
         descriptor = os.open(target, _CREATE, permissions)
@@ -119,27 +121,28 @@ def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mti
 
 
 def _make_room(job: Unpacking, member: str, target: str) -> None:
-    # A later entry of the same name wins.
     if not os.path.lexists(target):
         return
     if os.path.isdir(target) and not os.path.islink(target):
-        raise job.refuse(member, "is a folder already")
+        raise job.refuse(member, "is already a folder")
     os.unlink(target)
 
 
 def _set_mtime(target: str, mtime: int) -> None:
-    # Times that the file system cannot hold are not worth failing for.
+    # A time that the file system cannot store is no reason to fail.
     with contextlib.suppress(OSError, OverflowError):
         os.utime(target, (mtime, mtime))
 
 
 def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:
+    """Create a folder; its time is set by `finish`, after its content was written."""
     parts = _place(job, member)
     if parts:
         job.folders.append((_folder(job, member, parts), mtime))
 
 
 def write_symlink(job: Unpacking, member: str, to: str) -> None:
+    """Create a symbolic link, which must be relative and lead to a path inside the root."""
     target = target_of(job, member)
     if target is None:
         return
@@ -155,12 +158,13 @@ def write_symlink(job: Unpacking, member: str, to: str) -> None:
 
 
 def write_hard_link(job: Unpacking, member: str, to: str) -> None:
+    """Link to an entry that was unpacked before; copy it on a file system without hard links."""
     target = target_of(job, member)
     if target is None:
         return
     source = target_of(job, to)
     if source is None or source == target or not os.path.lexists(source):
-        raise job.refuse(member, f"is a second name of {to}, which was not unpacked before it")
+        raise job.refuse(member, f"is a hard link to {to}, which was not unpacked before it")
     if os.path.islink(source):
         write_symlink(job, member, os.readlink(source))
         return
@@ -168,17 +172,17 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except (OSError, NotImplementedError):
-        # A file system without hard links.
         shutil.copy2(source, target, follow_symlinks=False)
     job.count += 1
 
 
 def finish(job: Unpacking) -> int:
+    """Check all links again, set the times of folders, and return the number of files."""
     for member, link in job.links:
-        # Links were judged when they were made; later ones may have changed where they lead.
+        # Each link was checked when it was created; later links may have changed where it leads.
         if os.path.islink(link) and not _is_inside(job, link):
             os.unlink(link)
-            raise job.refuse(member, "is a link that leads outside, by way of another")
+            raise job.refuse(member, "is a link that leads outside through another link")
     for folder, mtime in reversed(job.folders):
         _set_mtime(folder, mtime)
     return job.count

@@ -1,6 +1,6 @@
-"""What a file, or a variable, says: one text to compare, as a recipe that looks at it would see it.
+"""Digests of files and variables, to see whether what a recipe has read is still the same.
 
-Loads little, and reads little: warm commands look at every file that an answer rests on.
+Loads little and reads little: warm commands check every file that an answer depends on.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A buffer of more than this is mapped and unmapped for each read, which costs more than the read.
+# A larger buffer is mapped and unmapped for each read, which takes longer than the read itself.
 _FIRST = 1 << 16
 _CHUNK = 1 << 20
-# Opened so, a pipe in the place of a file is not waited for.
+# With O_NONBLOCK, a pipe in the place of a file does not block.
 _TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def file_digest(path: str) -> str | None:
-    """BLAKE3 of a file's bytes; None where nothing is; a word for anything else that is there.
+    """Return the BLAKE3 digest of a file's bytes, None if it is missing, or a text for the rest.
 
-    A recipe can tell a folder, or a file that may not be read, from one that is missing.
+    The text tells an unreadable file or a folder from a missing file, as a recipe can do, too.
     """
     try:
         descriptor = os.open(path, _TO_READ)
@@ -36,7 +36,7 @@ def file_digest(path: str) -> str | None:
         data = os.read(descriptor, _FIRST)
         if data and len(data) < _FIRST:
             return blake3(data).hexdigest()
-        # Empty, or long: it may be no file at all, and without an end.
+        # Empty or long: it may be a device, and endless.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return "no plain file"
         hasher = blake3(data)
@@ -50,11 +50,11 @@ def file_digest(path: str) -> str | None:
 
 
 def variable_digest(value: str | None) -> str | None:
-    """BLAKE3 of a variable's value, which may be a secret; None if it is not set."""
+    """Return the BLAKE3 digest of a variable's value, which may be a secret; None if unset."""
     return None if value is None else blake3(os.fsencode(value)).hexdigest()
 
 
 def combined_digest(texts: Sequence[str | None]) -> str:
-    """One digest that stands for a list of such texts."""
+    """Return one digest for a list of digests."""
     text = "\0".join([str(len(texts)), *[text or "" for text in texts]])
     return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()

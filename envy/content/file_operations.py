@@ -1,7 +1,7 @@
 """The file functions of a recipe's ctx, on absolute paths.
 
-Each one raises an EnvyError that names the path and what to do. What ctx passes on (which directory
-relative paths start from, which functions a phase has) is decided elsewhere.
+Each raises an EnvyError that names the path and says what to do. The directory that relative paths
+start from, and the functions that a phase has, are decided elsewhere.
 """
 
 import contextlib
@@ -16,28 +16,28 @@ from envy.errors import EnvyError, ScriptFailed
 from envy.host.process import Completed
 from envy.interpreter import released
 
-# Runs a program in a directory and captures what it writes; missing, it raises ScriptFailed (127).
+# Runs a program in a directory and captures its output; if missing, it raises ScriptFailed (127).
 ProgramRunner = Callable[[Sequence[str], Path], Completed]
 
 _REMEDIES = {
     errno.ENOENT: "check the spelling; relative paths start from the phase's run directory",
-    errno.ENOTDIR: "a part of this path is a file, not a directory",
-    errno.EISDIR: "it is a directory",
+    errno.ENOTDIR: "part of this path is a file, not a directory",
+    errno.EISDIR: "the path is a directory",
     errno.EEXIST: "remove it first, or choose another name",
     errno.ENOTEMPTY: "remove it first, or choose another name",
-    errno.EACCES: "check who owns it and its permissions",
-    errno.EPERM: "check who owns it and its permissions",
+    errno.EACCES: "check its owner and permissions",
+    errno.EPERM: "check its owner and permissions",
     errno.EROFS: "the file system is mounted read-only",
-    errno.ENOSPC: "free some space on that disk",
+    errno.ENOSPC: "free some space on this disk",
     errno.EDQUOT: "free some space within your quota",
-    errno.ELOOP: "its symbolic links lead in a circle",
+    errno.ELOOP: "its symbolic links form a loop",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 
 
 @contextlib.contextmanager
 def _explained(doing: str, path: Path) -> Iterator[None]:
-    """Turn the system's error into one that says what was being done, to what, and a remedy."""
+    """Turn the system's error into one with the operation, the path and a hint."""
     try:
         yield
     except OSError as error:
@@ -51,61 +51,61 @@ def _explained(doing: str, path: Path) -> Iterator[None]:
 
 
 def resolve(run_dir: Path, text: str) -> Path:
-    """The absolute path that an author's `text` means in `run_dir`."""
+    """Return the absolute path of `text`, which is relative to `run_dir`."""
     if not text or "\0" in text:
-        raise EnvyError(f"{text!r} is no path", hint='the directory itself is "."')
+        raise EnvyError(f"{text!r} is not a path", hint='write "." for the directory itself')
     return run_dir / text
 
 
 def quote(text: str) -> str:
-    """One word of a POSIX shell that stands for exactly this text."""
+    """Return the text quoted as one word of a POSIX shell."""
     import shlex
 
     return shlex.quote(text)
 
 
 def exists(path: Path) -> bool:
-    """Whether there is something, at the end of symbolic links."""
-    with _explained("look at", path):
+    """Return whether a path exists, following symbolic links."""
+    with _explained("inspect", path):
         return path.exists()
 
 
 def ls(directory: Path) -> list[str]:
-    """The names in a directory, sorted."""
+    """Return the names in a directory, sorted."""
     with _explained("list", directory):
         return sorted(entry.name for entry in directory.iterdir())
 
 
 def glob(directory: Path, pattern: str) -> list[str]:
-    """What matches the pattern, sorted, as paths relative to the directory.
+    """Return the paths that match a pattern, sorted and relative to the directory.
 
-    `**` stands for any number of directories; names with a leading dot are matched only by a
-    pattern with one. An absolute pattern gives absolute paths.
+    `**` matches any number of directories; a name with a leading dot is matched only by a pattern
+    with a leading dot. An absolute pattern returns absolute paths.
     """
     from glob import glob as expand
 
     with released(), _explained("search", directory):
-        # Path.glob knows no hidden files, and gives absolute paths.
+        # Path.glob does not leave out hidden files, and returns absolute paths.
         return sorted(expand(pattern, root_dir=directory, recursive=True))  # noqa: PTH207
 
 
 def read(path: Path) -> str:
-    """The text of a file; bytes that are no UTF-8 survive the way back through `write`."""
+    """Return the text of a file; `write` restores bytes that are not UTF-8."""
     with _explained("read", path):
         return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def write(path: Path, text: str) -> None:
-    """Make a file of this text, with its parents; a file that is there is replaced."""
+    """Write a file, creating its parent directories; an existing file is replaced."""
     with _explained("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _put(path, text.encode("utf-8", "surrogateescape"))
 
 
 def replace(path: Path, old: str, new: str) -> int:
-    """Replace every `old`, taken literally, and return how many there were; none is an error."""
+    """Replace every `old`, taken literally, and return the number; none is an error."""
     if not old:
-        raise EnvyError(f"cannot replace nothing in {path}", hint="say which text to replace")
+        raise EnvyError(f"cannot replace an empty text in {path}", hint="say which text to replace")
     with _explained("change", path):
         data = path.read_bytes()
     wanted = old.encode("utf-8", "surrogateescape")
@@ -123,10 +123,10 @@ def replace(path: Path, old: str, new: str) -> int:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Write a file beside the one that is there and rename it over that one.
+    """Write a temporary file and rename it over the existing one.
 
-    A file that other names are linked to (in the cache's downloads, say) keeps its content there,
-    and one that is read-only, as many archives have them, is no obstacle.
+    Other hard links to the file (in the cache's downloads, for example) keep their content, and a
+    read-only file, as many archives have, is replaced all the same.
     """
     path = Path(os.path.realpath(path))
     try:
@@ -140,14 +140,14 @@ def _put(path: Path, data: bytes) -> None:
 
 
 def mkdir(path: Path) -> None:
-    """Make a directory and its parents; one that is there is fine."""
-    with _explained("make the directory", path):
+    """Create a directory and its parents, unless it exists."""
+    with _explained("create the directory", path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def symlink(target: str, link: Path) -> None:
-    """Make `link` point to `target`, as it is written; a link that is there is replaced."""
-    with _explained("make the link", link):
+    """Make `link` point to `target`, exactly as given; an existing link is replaced."""
+    with _explained("create the link", link):
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.is_symlink():
             link.unlink()
@@ -166,7 +166,7 @@ _WHAT = {"r": 0o444, "w": 0o222, "x": 0o111}
 
 
 def parse_mode(text: str, now: int, *, is_dir: bool = False) -> int:
-    """The permissions that `text` makes of those that there are `now`."""
+    """Return the permissions after applying the mode `text` to the present ones."""
     if text and not set(text) - set("01234567") and int(text, 8) <= 0o7777:
         return int(text, 8)
     for clause in text.split(",") if isinstance(text, str) else [""]:
@@ -174,31 +174,31 @@ def parse_mode(text: str, now: int, *, is_dir: bool = False) -> int:
         who, _, what = clause.partition(sign) if sign else ("", "", "")
         if not sign or set(who) - set(_WHO) or set(what) - set("rwxX"):
             raise EnvyError(
-                f"{text!r} is no file mode", hint='write it as text, such as "755" or "u+x"'
+                f"{text!r} is not a file mode", hint='write it as text, such as "755" or "u+x"'
             )
-        people = 0
+        classes = 0
         for letter in who or "a":
-            people |= _WHO[letter]
+            classes |= _WHO[letter]
         bits = 0
         for letter in what:
-            # X is x where it makes sense: for directories, and for what is executable already.
+            # X is x for directories, and for files that are already executable.
             wanted = letter != "X" or is_dir or bool(now & 0o111)
-            bits |= _WHAT[letter.lower()] & people if wanted else 0
-        now = now & ~people | bits if sign == "=" else now | bits if sign == "+" else now & ~bits
+            bits |= _WHAT[letter.lower()] & classes if wanted else 0
+        now = now & ~classes | bits if sign == "=" else now | bits if sign == "+" else now & ~bits
     return now
 
 
 def copy(
     source: Path, destination: Path, *, into_directory: bool = False, contents: bool = False
 ) -> None:
-    """Copy a file or a tree with its modes, times and the symbolic links in it.
+    """Copy a file or a tree with its modes, times and symbolic links.
 
-    What cannot be written, as in a published package, can be written by its owner in the copy.
+    The owner may write to the copy, even where the source is read-only as in a published package.
 
-    It goes into `destination` if that is a directory (or `into_directory`, for a name that ends in
-    a slash), otherwise to exactly that name; a file there is replaced. Parents are made. A source
-    that is itself a link is followed. With `contents`, what is in the source directory goes into
-    the destination (for a source that is written as "." or ends in "/.").
+    The copy is created in `destination` if that is a directory (or with `into_directory`, for a
+    name that ends in a slash), otherwise under exactly that name, replacing a file. Parents are
+    created. A source that is itself a link is followed. With `contents`, the content of the source
+    directory is copied into the destination (for a source written as "." or ending in "/.").
     """
     with released(), _explained("copy", source):
         target = _target(source, destination, into=into_directory, exact=contents)
@@ -206,7 +206,7 @@ def copy(
 
 
 def move(source: Path, destination: Path, *, into_directory: bool = False) -> None:
-    """Move a file, a link or a tree, to another file system too; named as for `copy`."""
+    """Move a file, a link or a tree, even to another file system; see `copy` for the target."""
     with released(), _explained("move", source):
         target = _target(source, destination, into=into_directory, exact=False)
         try:
@@ -218,18 +218,18 @@ def move(source: Path, destination: Path, *, into_directory: bool = False) -> No
 
 
 def _target(source: Path, destination: Path, *, into: bool, exact: bool) -> Path:
-    """Where a source goes, with the directories above it made."""
+    """Return the path to copy or move a source to, and create its parent directories."""
     source.lstat()
     if not exact and (into or destination.is_dir()):
         destination = destination / Path(os.path.normpath(source)).name
     begin, end = Path(os.path.realpath(source)), _entry(destination)
     if end in (begin, _entry(source)):
         raise EnvyError(
-            f"cannot put {source} into its own place", hint="choose another destination"
+            f"cannot copy or move {source} to itself", hint="choose another destination"
         )
     if end.is_relative_to(begin):
         raise EnvyError(
-            f"cannot put {source} into a directory of its own: {destination}",
+            f"cannot copy or move {source} into itself: {destination}",
             hint="choose another destination",
         )
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -237,7 +237,7 @@ def _target(source: Path, destination: Path, *, into: bool, exact: bool) -> Path
 
 
 def _entry(path: Path) -> Path:
-    """The place of a name itself, which may be that of a link."""
+    """Return the real path of a name, without following the name itself if it is a link."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 
@@ -251,7 +251,7 @@ def _copy_to(source: Path, target: Path) -> None:
                 target,
                 symlinks=True,
                 dirs_exist_ok=True,
-                copy_function=lambda one, other: _let_owner_write(shutil.copy2(one, other)),
+                copy_function=lambda old, new: _let_owner_write(shutil.copy2(old, new)),
             )
         except shutil.Error as error:
             first, _, reason = error.args[0][0]
@@ -264,7 +264,7 @@ def _copy_to(source: Path, target: Path) -> None:
             f"cannot copy {source}: it is neither a file nor a directory",
             hint="sockets, pipes and devices cannot be part of a package",
         )
-    # What is there may be read-only, or a link that leads elsewhere.
+    # An existing file may be read-only, or a link that leads elsewhere.
     with contextlib.suppress(FileNotFoundError):
         target.unlink()
     _let_owner_write(shutil.copy2(source, target))
@@ -287,7 +287,7 @@ def _move_across(source: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> bool:
-    """Remove a file, a link or a tree, and tell whether there was one."""
+    """Remove a file, a link or a tree, and return whether it existed."""
     if path == path.parent:
         raise EnvyError(f"cannot remove {path}", hint="it is the root of the file system")
     with released(), _explained("remove", path):
@@ -306,7 +306,7 @@ def _remove_tree(path: Path) -> None:
     try:
         shutil.rmtree(path)
     except PermissionError:
-        # Some tools leave read-only directories, from which nothing can be removed.
+        # Some tools leave read-only directories, whose entries cannot be removed.
         path.chmod(0o700)
         for directory, names, _ in os.walk(path):
             for inner in (Path(directory, name) for name in names):
@@ -318,9 +318,9 @@ def _remove_tree(path: Path) -> None:
 def patch(
     directory: Path, *, run: ProgramRunner, file: Path | None = None, text: str = "", strip: int = 1
 ) -> None:
-    """Apply a unified diff, a file or a text, to what is in a directory.
+    """Apply a unified diff, given as a file or as text, to the files in a directory.
 
-    Done by the `patch` program, or by git where that one is missing or the diff is a binary one.
+    Uses the `patch` program, or git if `patch` is missing or the diff is binary.
     """
     if file is not None:
         with _explained("read the patch", file):
@@ -338,7 +338,7 @@ def patch(
 def _apply(directory: Path, file: Path, data: bytes, strip: int, run: ProgramRunner) -> None:
     by_patch = None if b"\nGIT binary patch\n" in data else _patch_words(directory, run)
     words = by_patch or [
-        # Above the directory may stand somebody's repository, which git would take for the place.
+        # Otherwise git would apply the diff to a repository that the directory is inside of.
         *("env", f"GIT_CEILING_DIRECTORIES={directory.parent}"),
         *("git", "apply", "--whitespace=nowarn"),
     ]
@@ -347,8 +347,8 @@ def _apply(directory: Path, file: Path, data: bytes, strip: int, run: ProgramRun
         said = (completed.stdout + completed.stderr).decode("utf-8", "replace").strip()
         raise EnvyError(
             f"the patch {file.name} does not apply in {directory}:\n{_indented(said)}",
-            hint=f"is it made for this version, and are {strip} leading directories to be dropped "
-            "(strip)?",
+            hint=f"is it for this version, and is `strip` = {strip} the right number of leading "
+            "directories to drop?",
         )
 
 
@@ -359,7 +359,7 @@ def _patch_words(directory: Path, run: ProgramRunner) -> list[str] | None:
         if error.exit_code_of_script != 127:
             raise
         return None
-    # Other kinds of patch do not know these two, and do not need them.
+    # Other implementations of patch do not have these options, and do not need them.
     tidy = ["--no-backup-if-mismatch", "--reject-file=-"] if version.startswith(b"GNU") else []
     return ["patch", "-N", "-s", *tidy]
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NoReturn
 
+from envy.declarations.option_match import options_match
 from envy.declarations.option_text import (
-    BareWord,
     OptionValue,
-    literal_of,
     parse_options,
     parse_query_options,
     serialise_options,
 )
+from envy.declarations.query_match import matches_identity, split_query
 from envy.errors import DeclarationError
 
 # Identities become names of directories, so a dot stands only between other characters.
@@ -25,7 +25,6 @@ _IDENTITY = re.compile(
     r"@([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)",
     re.ASCII,
 )
-_QUERY_HEAD = re.compile(r"([A-Za-z0-9_+.-]+)(?:@([A-Za-z0-9_+.-]+))?", re.ASCII)
 LONGEST_IDENTITY = 200
 _NO_OPTIONS: Mapping[str, OptionValue] = MappingProxyType({})
 
@@ -177,17 +176,17 @@ class Query:
         Raises:
             DeclarationError: it is none.
         """
-        brace = text.find("{")
-        head = text if brace < 0 else text[:brace]
-        found = _QUERY_HEAD.fullmatch(head)
-        if found is None:
+        parts = split_query(text)
+        if parts is None:
             raise DeclarationError(
                 f"{text!r} does not name a package",
                 hint="ask with a name, namespace.name, name@revision, namespace.name@revision or "
                 "an alias; options may follow, as in python{version=3.13}",
             )
+        name, revision = parts
+        brace = text.find("{")
         options = parse_query_options(text[brace:]) if brace >= 0 else _NO_OPTIONS
-        return Query(text, found[1], found[2] or "", options)
+        return Query(text, name, revision, options)
 
     @property
     def has_options(self) -> bool:
@@ -196,15 +195,8 @@ class Query:
 
     def matches(self, key: RecipeKey, *, alias: str = "") -> bool:
         """Whether `key` answers; `alias` is what its recipe file calls itself, like a name."""
-        name = self.name
-        if self._revision and key.revision != self._revision:
-            return False
-        # A name may hold dots, so what has a dot may be a name or a namespace with a name.
-        if name not in (key.name, alias) and name != f"{key.namespace}.{key.name}":
-            return False
-        return all(
-            option in key.options and _answers(wanted, key.options[option])
-            for option, wanted in self._options.items()
+        return matches_identity(self.name, self._revision, key.identity, alias) and options_match(
+            self._options, key.options
         )
 
     def __str__(self) -> str:
@@ -212,29 +204,3 @@ class Query:
 
     def __repr__(self) -> str:
         return f"Query.parse({self.text!r})"
-
-
-def _answers(wanted: OptionValue, given: OptionValue) -> bool:
-    """Whether an option's value is the one a query wants."""
-    if isinstance(wanted, BareWord):
-        return _is_written(wanted, given)
-    if isinstance(wanted, dict) and isinstance(given, dict):
-        return wanted.keys() == given.keys() and all(
-            _answers(inner, given[name]) for name, inner in wanted.items()
-        )
-    if isinstance(wanted, list) and isinstance(given, list):
-        return len(wanted) == len(given) and all(map(_answers, wanted, given))
-    if isinstance(wanted, dict | list):
-        # An empty table is an empty array too.
-        return not wanted and isinstance(given, dict | list) and not given
-    return type(wanted) is type(given) and wanted == given
-
-
-def _is_written(word: BareWord, given: OptionValue) -> bool:
-    """Whether a value is what a word without quotes stands for."""
-    if isinstance(given, str):
-        return str.__eq__(word, given)
-    literal = literal_of(word)
-    if isinstance(given, bool) or isinstance(literal, bool):
-        return literal is given
-    return literal is not None and literal == given

@@ -1,38 +1,70 @@
-"""Finding the manifest: the nearest envy.lua from a folder up, or the one that was named.
+"""Finding the manifest: the nearest envy.lua from a folder up, or the one that the user named.
 
-Apart from what a manifest says, so that a warm command finds it without loading Lua.
+Apart from what reads a manifest, and loading nothing to find it: warm commands ask this module.
 """
 
-import os.path
-from collections.abc import Sequence
-from pathlib import Path
+from __future__ import annotations
 
-from envy.errors import ManifestError
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from envy.errors import ManifestError
 
 MANIFEST_NAME = "envy.lua"
 
 
+def nearest_manifest(start: str) -> tuple[str, Sequence[str]]:
+    """Return the nearest manifest ("" without one), and the folders that were searched in vain.
+
+    The search goes from the absolute path `start` up to the root of its repository.
+    """
+    searched: list[str] = []
+    for directory in _upwards(start):
+        manifest = os.path.join(directory, MANIFEST_NAME)
+        if os.path.isfile(manifest):
+            return manifest, searched
+        searched.append(directory)
+        if _is_repository(directory):
+            break
+    return "", searched
+
+
+def _upwards(directory: str) -> Sequence[str]:
+    """Return a folder and all those above it, nearest first."""
+    found = [directory]
+    while (parent := os.path.dirname(found[-1])) != found[-1]:
+        found.append(parent)
+    return found
+
+
+def _is_repository(directory: str) -> bool:
+    # A worktree and a submodule have a file of that name.
+    return os.path.lexists(os.path.join(directory, ".git"))
+
+
 def find_manifest(start: Path, *, named: Path | None = None) -> Path:
-    """The manifest that was named, or the nearest one from `start` up to the repository's root.
+    """Return the manifest that was named, or the nearest one from `start` up.
 
     Raises:
         ManifestError: there is none.
     """
     if named is not None:
         return _named_manifest(start / named)
-    looked_in: list[Path] = []
-    start = start.absolute()
-    for directory in (start, *start.parents):
-        if (directory / MANIFEST_NAME).is_file():
-            return directory / MANIFEST_NAME
-        looked_in.append(directory)
-        # A worktree and a submodule have a file there.
-        if os.path.lexists(directory / ".git"):
-            break
-    raise _not_found(looked_in)
+    from pathlib import Path
+
+    found, searched = nearest_manifest(str(start.absolute()))
+    if not found:
+        raise _not_found(searched)
+    return Path(found)
 
 
 def _named_manifest(path: Path) -> Path:
+    from envy.errors import ManifestError
+
     if path.is_file():
         return path.absolute()
     if path.is_dir():
@@ -46,14 +78,16 @@ def _named_manifest(path: Path) -> Path:
     )
 
 
-def _not_found(looked_in: Sequence[Path]) -> ManifestError:
-    last = looked_in[-1]
-    places = ", ".join(str(directory) for directory in looked_in)
+def _not_found(searched: Sequence[str]) -> ManifestError:
+    from envy.errors import ManifestError
+
+    last = searched[-1]
+    hint = f"create {os.path.join(searched[0], MANIFEST_NAME)}, or name one with --manifest PATH"
     stopped = ""
-    if os.path.lexists(last / ".git"):
+    if _is_repository(last):
         stopped = f" ({last} is the root of a repository, so the search ended there)"
-    above = next((p / MANIFEST_NAME for p in last.parents if (p / MANIFEST_NAME).is_file()), None)
-    hint = f"create {looked_in[0] / MANIFEST_NAME}, or name one with --manifest PATH"
-    if above is not None:
-        hint = f"one stands above that root; to use it, say --manifest {above}"
-    return ManifestError(f"no {MANIFEST_NAME} in {places}{stopped}", hint=hint)
+        above = (os.path.join(parent, MANIFEST_NAME) for parent in _upwards(last)[1:])
+        beyond = next(filter(os.path.isfile, above), "")
+        if beyond:
+            hint = f"one stands above that root; to use it, say --manifest {beyond}"
+    return ManifestError(f"no {MANIFEST_NAME} in {', '.join(searched)}{stopped}", hint=hint)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from envy import events as ev
 from envy.declarations.key import Query
+from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import DependencyUse, check_local_rule
 from envy.errors import AmbiguousReferences, DeclarationError, GraphError, NotPlanned
 from envy.graph.recipe import Edge, Recipe, Reference
@@ -110,8 +111,7 @@ class _Index:
             for recipe in self._by_name.get(asked.name, [])
             if asked.matches(recipe.key, alias=recipe.alias)
         ]
-        exact = [recipe for recipe in found if recipe.key.canonical == query]
-        return exact or found
+        return prefer_exact(query, found, lambda recipe: recipe.key.canonical)
 
 
 def _has_fallback(engine: Engine, reference: Reference) -> bool:

@@ -16,6 +16,7 @@ from envy import events as ev
 from envy.cache.durations import Durations
 from envy.cache.lease import Lease
 from envy.declarations.key import Query, RecipeKey
+from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import CustomSource, RecipeSpec
 from envy.engine import custom_sources, demand, entry_keys, priorities, resolution, usage, waits
 from envy.engine.recipe_kind import RecipeKind
@@ -159,7 +160,7 @@ class Engine:
         found = [
             recipe
             for key, recipe in self.recipes.items()
-            if not recipe.excluded and (asked.matches(key) or recipe.alias == query)
+            if not recipe.excluded and asked.matches(key, alias=recipe.alias)
         ]
         return sorted(found, key=lambda recipe: recipe.key)
 
@@ -169,13 +170,9 @@ class Engine:
         Raises:
             AmbiguousQuery: several do; QueryNotFound: none does.
         """
-        found = self.find_matches(query)
+        found = prefer_exact(query, self.find_matches(query), lambda recipe: recipe.key.canonical)
         if len(found) == 1:
             return found[0]
-        # A name given in full means that one, though its option variants match it, too.
-        exact = [recipe for recipe in found if recipe.key.canonical == query]
-        if len(exact) == 1:
-            return exact[0]
         if found:
             raise AmbiguousQuery(query, candidates=[recipe.key.canonical for recipe in found])
         raise self._not_found(query)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.declarations.key import Query, RecipeKey
+from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
 from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError
@@ -172,15 +173,8 @@ def _find(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str)
         for row in rows:
             if row.recipe.key == named:
                 return row
-    found = [
-        row
-        for row in rows
-        if asked.matches(row.recipe.key, alias=_alias(row.recipe))
-        or row.recipe.key.canonical == query
-    ]
-    exact = [row for row in found if row.recipe.key.canonical == query]
-    if len(found) > 1 and len(exact) == 1:
-        found = exact
+    found = [row for row in rows if asked.matches(row.recipe.key, alias=_alias(row.recipe))]
+    found = prefer_exact(query, found, lambda row: row.recipe.key.canonical)
     if len(found) == 1:
         return found[0]
     if not found:

@@ -152,7 +152,7 @@ def unused_fallbacks(engine: Engine, query: str) -> list[str]:
         fallback = reference.dependency.spec
         if fallback is None or fallback.key in engine.recipes or reference.provider is None:
             continue
-        if asked.matches(fallback.key, alias=fallback.alias) or fallback.key.canonical == query:
+        if asked.matches(fallback.key, alias=fallback.alias):
             rows.append(
                 f"{fallback.key} is not in the graph: {reference.owner} has it as the fallback for "
                 f"{reference.quoted} ({reference.dependency.origin}), "

@@ -1,13 +1,13 @@
-"""The child processes that run now, and how they are ended.
+"""The registry of running child processes, and how they are terminated.
 
-Owns the registry and every signal that envy sends. One registry serves a whole run of envy; each
-child is in it from its start until it is about to be reaped.
+Owns the registry and every signal that envy sends to a child. One registry serves a whole run of
+envy; each child is in it from its start until it is about to be reaped.
 
 Guarantees
-  No signal goes to a process number that was given back to the system: a child leaves the registry
+  No signal is sent to a process number that the system may have reused: a child leaves the registry
   before it is reaped, and signals are sent under the registry's lock.
-  After `terminate_all` began no child starts: one that was just being started is killed at once.
-Lock order: `_State.changed` is innermost; nothing else is taken, and nobody is called, under it.
+  Once `terminate_all` has begun, no child starts: one that is just being started is killed at once.
+Lock order: `_State.changed` is innermost; under it no other lock is taken and no callback called.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 from envy.errors import Cancelled
 
-GRACE = 1.0  # seconds between asking a child to end and making it
+GRACE = 1.0  # seconds between asking a child to end and killing it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningChild:
-    """A child as reports show it; times are those of `time.monotonic`."""
+    """A child at one moment, for reports; times are those of `time.monotonic`."""
 
     label: str
     pid: int
@@ -35,7 +35,7 @@ class RunningChild:
 
 
 class Child:
-    """One child in the registry; only its own runner writes `last_output`."""
+    """One child in the registry; only the thread that runs it writes `last_output`."""
 
     __slots__ = ("command", "has_group", "kill_at", "label", "last_output", "pid", "started")
 
@@ -45,10 +45,10 @@ class Child:
         self.command = command
         self.has_group = has_group
         self.started = self.last_output = time.monotonic()
-        self.kill_at: float | None = None  # set once it was asked to end by terminate_all
+        self.kill_at: float | None = None  # set when terminate_all asks it to end
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the child's group; an interactive child shares envy's, and is met alone."""
+        """Signal the child's group; an interactive child is in envy's, and is signalled alone."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self.has_group:
                 os.killpg(self.pid, number)
@@ -56,7 +56,7 @@ class Child:
                 os.kill(self.pid, number)
 
     def snapshot(self) -> RunningChild:
-        """The child as it is at this moment."""
+        """Return the state of the child at this moment."""
         return RunningChild(
             label=self.label,
             pid=self.pid,
@@ -80,7 +80,7 @@ def _ignore(group: int) -> None:
 
 
 class Children:
-    """The registry. `hooked` gives a view of it that also reports process groups to somebody."""
+    """The registry; `hooked` returns a view of it that also reports process groups."""
 
     __slots__ = ("_state", "on_end", "on_start", "watch_exit")
 
@@ -100,9 +100,9 @@ class Children:
     def hooked(
         self, *, on_start: Callable[[int], None], on_end: Callable[[int], None]
     ) -> "Children":
-        """The same registry for one user of it, who is told the groups that begin and end.
+        """Return the same registry, with callbacks for process groups that start and end.
 
-        Interactive children are not told: their group is envy's own, which nobody may kill.
+        Interactive children are not reported: their group is envy's own, which must not be killed.
         """
         return Children(
             watch_exit=self.watch_exit, on_start=on_start, on_end=on_end, state=self._state
@@ -110,16 +110,16 @@ class Children:
 
     @property
     def stopping(self) -> bool:
-        """Whether all are being ended, and no more are started."""
+        """Whether all children are being terminated and no more may start."""
         return self._state.stopping
 
     def ensure_open(self) -> None:
         """Raise Cancelled if children may no longer be started."""
         if self._state.stopping:
-            raise Cancelled("no program is started any more, because the run is ending")
+            raise Cancelled("no more programs are started, because the run is ending")
 
     def add(self, child: Child) -> None:
-        """Note a child that was just started; it is killed at once if all are being ended."""
+        """Add a child that was just started; it is killed at once after `terminate_all`."""
         with self._state.changed:
             self._state.running[child.pid] = child
             if self._state.stopping:
@@ -133,14 +133,14 @@ class Children:
                 child.send(number)
 
     def remove(self, child: Child) -> None:
-        """Kill what is left of a child's group and forget it; its runner reaps it next."""
+        """Kill the rest of a child's group and forget the child; the caller reaps it next."""
         with self._state.changed:
             if self._state.running.pop(child.pid, None) and child.has_group:
                 child.send(signal.SIGKILL)
             self._state.changed.notify_all()
 
     def running(self) -> list[RunningChild]:
-        """What runs now, oldest first."""
+        """Return the children that run now, oldest first."""
         with self._state.changed:
             return sorted(
                 (child.snapshot() for child in self._state.running.values()),
@@ -148,10 +148,10 @@ class Children:
             )
 
     def terminate_all(self, *, grace: float = GRACE) -> bool:
-        """Ask every child to end, kill those that have not after `grace`, and start no more.
+        """Ask every child to end, kill the remaining ones after `grace` seconds, and start no more.
 
-        Blocks for twice the grace at most, and tells whether everything ended. To be called from
-        a thread that runs no child and holds no slot.
+        Blocks for twice the grace at most; returns whether everything ended. Call it from a thread
+        that runs no child and holds no slot.
         """
         state = self._state
         with state.changed:
@@ -168,7 +168,7 @@ class Children:
 
 
 def watch_exit_of(pid: int) -> int:
-    """A descriptor that becomes readable when the child ends; the child is not reaped by it."""
+    """Return a descriptor that becomes readable when the child ends, without reaping it."""
     if hasattr(os, "pidfd_open"):
         # Refused by old kernels and by some sandboxes.
         with contextlib.suppress(OSError):
@@ -177,7 +177,7 @@ def watch_exit_of(pid: int) -> int:
 
 
 def watch_exit_by_thread(pid: int) -> int:
-    """The same where no descriptor stands for a process: a thread waits and closes a pipe."""
+    """Do the same without descriptors of processes: a thread waits, then closes a pipe."""
     reading, writing = os.pipe()
 
     def wait() -> None:
@@ -204,7 +204,7 @@ def _wait_without_reaping(pid: int) -> None:
         flags=select.KQ_EV_ADD,  # type: ignore[attr-defined]
         fflags=select.KQ_NOTE_EXIT,  # type: ignore[attr-defined]
     )
-    # One that has ended already can no longer be watched, which says as much.
+    # A child that has ended already cannot be watched; then the wait is over.
     with contextlib.suppress(ProcessLookupError):
         queue.control([ended], 1, None)
     queue.close()

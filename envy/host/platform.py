@@ -1,7 +1,7 @@
-"""The host: its operating system, processor, C library, cores, environment and processes.
+"""The host: its operating system, processor, C library and cores, and the standard streams.
 
-The only module that asks the machine what it is; everything else is handed the answers. It never
-starts a program on Linux, and `host_platform()` costs a few small file reads, once.
+The only module that asks the machine what it is; others are given the answers. On Linux it starts
+no program, and `host_platform()` reads a few small files, once.
 """
 
 import functools
@@ -30,30 +30,30 @@ _FILTERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """What a package is built on and for."""
+    """The platform that a package is built on and for."""
 
     os: str  # linux, darwin, windows
-    arch: str  # x86_64, arm64; the machine's own word for anything else
+    arch: str  # x86_64, arm64; the machine's own name for anything else
     os_version: str = ""
-    libc: str = ""  # gnu, musl; empty where there is no such choice
+    libc: str = ""  # gnu, musl; empty on systems other than Linux
     libc_version: str = ""
 
     @property
     def tag(self) -> str:
-        """The platform as one word, such as `linux-x86_64`."""
+        """The system and the architecture, such as `linux-x86_64`."""
         return f"{self.os}-{self.arch}"
 
     def matches(self, text: str, *, origin: SourceLocation | None = None) -> bool:
-        """Whether the filter `text` (`linux`, `darwin-arm64`, …) includes this platform.
+        """Return whether the filter `text` (`linux`, `darwin-arm64`, …) includes this platform.
 
         Raises:
-            DeclarationError: there is no such platform.
+            DeclarationError: the filter is not the name of a platform.
         """
         wanted = _FILTERS.get(text)
         if wanted is None:
             valid = ", ".join(name for name in _FILTERS if not name.endswith(("amd64", "aarch64")))
             raise DeclarationError(
-                f"{text!r} is no platform", origin=origin, hint=f"a platform is one of {valid}"
+                f"{text!r} is not a platform", origin=origin, hint=f"platforms are {valid}"
             )
         system, arch = wanted
         return system == self.os and arch in ("", self.arch)
@@ -61,7 +61,7 @@ class Platform:
 
 @functools.cache
 def host_platform() -> Platform:
-    """The platform that envy runs on."""
+    """Return the platform that envy runs on."""
     machine = os.uname().machine if hasattr(os, "uname") else _windows_machine()
     libc, libc_version = find_libc() if _RUNNING_ON == "linux" else ("", "")
     return Platform(
@@ -88,9 +88,9 @@ def _os_version() -> str:
 
 
 def read_os_release(root: Path) -> str:
-    """The distribution and its version, such as `debian-12`; `linux` where nothing says so.
+    """Return the distribution and its version, such as `debian-12`, or `linux` if unknown.
 
-    The kernel's release is no answer: it changes with every update, and it is part of entry keys.
+    Not the kernel's release, which changes with every update: the version is part of entry keys.
     """
     for name in ("etc/os-release", "usr/lib/os-release"):
         try:
@@ -106,11 +106,11 @@ def read_os_release(root: Path) -> str:
 def find_libc(
     root: Path = Path("/"), confstr: Callable[[str], str | None] | None = None
 ) -> tuple[str, str]:
-    """The C library that programs of this machine are linked with: its name and version.
+    """Return name and version of the C library that programs of this machine are linked with.
 
-    The library that Python itself was linked with is asked first, for it is loaded and thus here.
-    A Python that is static, or linked with musl, does not know of GNU's; then the loader that
-    lies in /lib decides.
+    The library that Python itself is linked with is asked first, as it certainly exists. A Python
+    that is static, or linked with musl, does not know GNU's library; then the loader in /lib
+    decides.
     """
     try:
         answer = (confstr or os.confstr)("CS_GNU_LIBC_VERSION") or ""
@@ -126,13 +126,13 @@ def find_libc(
 
 
 def _musl_version(loader: Path) -> str:
-    # The loader prints its version when it is run; the same text lies in it as a C string.
+    # The loader prints its version when it is run, and contains that text as a C string.
     found = re.search(rb"\x00(1\.\d+\.\d+)(?:-git[^\x00]*)?\x00", loader.read_bytes())
     return found[1].decode() if found else ""
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """The processors that this process may use: its affinity, cut by its control group's quota."""
+    """Return how many processors this process may use: its affinity, within its cgroup's quota."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -141,7 +141,7 @@ def available_cores(root: Path = Path("/")) -> int:
 
 
 def _quota(root: Path) -> float:
-    """The processors that control groups allow; infinite where there is no limit."""
+    """Return how many processors the control groups allow; infinite without a limit."""
     groups = root / "sys/fs/cgroup"
     try:
         own = (root / "proc/self/cgroup").read_text(encoding="ascii", errors="replace")
@@ -150,10 +150,10 @@ def _quota(root: Path) -> float:
     path = next((line[3:] for line in own.splitlines() if line.startswith("0::")), "/")
     directory = groups / path.lstrip("/")
     quota = math.inf
-    for place in (directory, *directory.parents):
-        if place == groups.parent:
+    for group in (directory, *directory.parents):
+        if group == groups.parent:
             break
-        words = _words(place / "cpu.max")
+        words = _words(group / "cpu.max")
         if len(words) == 2 and words[0] != "max":
             quota = min(quota, int(words[0]) / int(words[1]))
     legacy = _words(groups / "cpu/cpu.cfs_quota_us") + _words(groups / "cpu/cpu.cfs_period_us")
@@ -170,21 +170,21 @@ def _words(path: Path) -> list[str]:
 
 
 def open_standard_streams() -> None:
-    """Give a process that was started with closed standard streams ones that lead nowhere.
+    """Open each closed standard stream of this process on the null device.
 
-    The next file that is opened would otherwise get their numbers, and be written to by children.
+    Otherwise the next file that is opened would get its number, and children would write to it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def discard_output() -> None:
-    """Let what is still to be written to standard output go nowhere, without a complaint."""
+    """Discard what is still to be written to standard output, without an error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)

@@ -1,12 +1,11 @@
-"""Running one program: starting it, reading what it writes, noticing its end, clearing up after it.
+"""Running one program: starting it, reading its output, waiting for its end, and cleaning up.
 
 Guarantees
-  A child has no input, no terminal, and a session and group of its own, unless it is interactive:
-  then it has all of envy's terminal and stays in envy's group. It has no descriptor of envy's but
-  those that it is said to inherit.
-  When `run_argv` returns, the child is reaped and every other member of its group was killed. A
-  descendant that left the group and holds the pipes is not waited for.
-  Whatever is raised in between (by `on_output` for instance), the same holds.
+  A child has no input and no terminal, and has its own session and process group. An interactive
+  child is different: it has envy's terminal and stays in envy's group. A child inherits no
+  descriptors except those listed in its ProcessSpec.
+  When `run_argv` returns or raises, the child is reaped and every other member of its group has
+  been killed. A descendant that left the group and holds the pipes open is not waited for.
   The interpreter slot is held whenever `on_output` or a hook is called, never while waiting.
 """
 
@@ -31,39 +30,39 @@ from envy.interpreter import released
 if TYPE_CHECKING:
     import subprocess
 
-OnOutput = Callable[[str, bytes], None]  # the stream, `stdout` or `stderr`, and some bytes of it
+OnOutput = Callable[[str, bytes], None]  # the stream, `stdout` or `stderr`, and a chunk of it
 
-# How long those whom a child leaves behind may still write to its pipes: `cmd > >(tee log)` ends
-# before tee does. Only somebody who holds a pipe open costs this time.
+# How long processes that outlive the child may still write to its pipes: `cmd > >(tee log)` ends
+# before tee does. Only a process that holds a pipe open costs this time.
 _TAIL_GRACE = 0.2
 _CHUNK = 1 << 16
 _CHUNKS_AT_ONCE = 16
 _PIPE_SIZE = 1 << 20
 
-# Between fork and exec a child holds copies of the files that other threads are writing; whoever
-# executes such a file just then is told "text file busy". One start at a time leaves no such child.
+# Between fork and exec a child holds copies of the files that other threads are writing, and
+# executing such a file then fails with "text file busy". One start at a time prevents that.
 _start_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """How a child ended. The exit code of one that a signal ended is 128 and the signal."""
+    """How a child ended. After a signal, the exit code is 128 plus the signal, as in a shell."""
 
     exit_code: int
     signal: int | None = None
-    stdout: bytes = b""  # both only if they were to be captured
+    stdout: bytes = b""  # both are empty unless output is captured
     stderr: bytes = b""
     duration: float = 0.0
     timed_out: bool = False
-    left_behind: tuple[tuple[int, str], ...] = ()  # alive in its group, if asked
+    left_behind: tuple[tuple[int, str], ...] = ()  # number and name of live members of its group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSpec:
-    """What is to be run, and how."""
+    """A program to run, and how to run it."""
 
     argv: Sequence[str]
-    command: str  # for people
+    command: str  # as reports and messages show it
     cwd: Path
     environment: Mapping[str, str]
     children: Children
@@ -72,11 +71,11 @@ class ProcessSpec:
     capture: bool = False
     timeout: float | None = None
     interactive: bool = False
-    merged: bool = False  # stderr goes where stdout goes, in the order written
-    moving_deadline: Callable[[], float | None] | None = None  # asked anew before every wait
-    ending_signal: signal.Signals = signal.SIGTERM  # asks it to end when its time is over
+    merged: bool = False  # stderr goes to the pipe of stdout, which keeps their order
+    moving_deadline: Callable[[], float | None] | None = None  # called before every wait
+    ending_signal: signal.Signals = signal.SIGTERM  # sent at the deadline
     looks_for_leftovers: bool = False
-    descriptors: Sequence[int] = ()  # that it inherits, by these numbers
+    descriptors: Sequence[int] = ()  # inherited, with the same numbers
 
 
 def run_argv(
@@ -93,13 +92,14 @@ def run_argv(
     interactive: bool = False,
     descriptors: Sequence[int] = (),
 ) -> Completed:
-    """Run a program to its end, found on the PATH of `environment`; any exit code is an answer.
+    """Run a program, found on the PATH of `environment`, and return how it ended.
 
-    `shown` is what reports and messages show of the command, where it may not be shown as it is.
-    After `timeout` seconds its group is asked to end, then killed, and `timed_out` says so.
+    Any exit code is returned, not raised. `shown` replaces the command in reports and messages,
+    where the command itself must not be shown. After `timeout` seconds the group is asked to end,
+    then killed, and `timed_out` is set.
 
     Raises:
-        ScriptFailed: it could not be started.
+        ScriptFailed: the program could not be started.
         Cancelled: `children.terminate_all` was called.
     """
     return run(
@@ -120,7 +120,7 @@ def run_argv(
 
 
 def run(spec: ProcessSpec) -> Completed:
-    """Run what was described; see `run_argv`."""
+    """Run a program; see `run_argv`."""
     children = spec.children
     children.ensure_open()
     process = _start(spec)
@@ -145,12 +145,12 @@ def run(spec: ProcessSpec) -> Completed:
             status = _reap(process, spec)
     completed = _completed(status, captured, child, watch)
     if child.kill_at is not None and completed.exit_code:
-        raise Cancelled(f"ended, because the run is ending: {spec.command}")
+        raise Cancelled(f"stopped, because the run is ending: {spec.command}")
     return completed
 
 
 def _relay(watch: "_Watch", spec: ProcessSpec) -> dict[str, list[bytes]]:
-    """Hand on what the child writes until it has ended, and keep it if it is to be captured."""
+    """Pass on the output of the child until it has ended; return it if it is captured."""
     captured: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
     while not watch.finished:
         with released():
@@ -166,12 +166,12 @@ def _relay(watch: "_Watch", spec: ProcessSpec) -> dict[str, list[bytes]]:
 def _watch(spec: ProcessSpec, process: "subprocess.Popen[bytes]", child: Child) -> "_Watch":
     try:
         return _Watch(spec, process, child)
-    except OSError as error:  # too many open files, most likely
+    except OSError as error:  # most likely too many open files
         raise _start_error(error, spec) from error
 
 
 class _Watch:
-    """The wait for one child: its pipes, its end, and the moments at which patience ends."""
+    """The wait for one child: for output on its pipes, for its end, and for deadlines."""
 
     __slots__ = (
         "_child",
@@ -210,7 +210,7 @@ class _Watch:
                 self._poller.register(pipe.fileno(), select.POLLIN)
 
     def wait(self) -> list[tuple[str, bytes]]:
-        """Block until there is something to hand on or the child is finished, and take it."""
+        """Block until the child has written output or is finished; return the output."""
         chunks: list[tuple[str, bytes]] = []
         while not chunks and not self.finished:
             for descriptor, _ in self._poller.poll(self._patience()):
@@ -231,7 +231,7 @@ class _Watch:
         return chunks
 
     def close(self) -> None:
-        """Let the descriptor of the exit go; a child that an exception left is ended first."""
+        """Close the exit descriptor; after an exception, kill the child and wait for it first."""
         if not self._exited:
             self._children.send(self._child, signal.SIGKILL)
             last = select.poll()
@@ -252,7 +252,7 @@ class _Watch:
         self._exited = True
         self._poller.unregister(self._exit)
         self._on_deadline = self._stop_listening
-        # A group that was asked to end keeps the time that it was given for that.
+        # A group that was asked to end keeps its deadline.
         if not self.timed_out or self._deadline is None:
             self._deadline = self._child.kill_at or time.monotonic() + _TAIL_GRACE
 
@@ -274,14 +274,14 @@ class _Watch:
         return chunks
 
     def _drain(self) -> list[tuple[str, bytes]]:
-        """What lies in the pipes, now that the group is dead; bounded, for others may write on."""
+        """Kill the group and read the pipes; bounded, as other processes may go on writing."""
         if not self._streams:
             return []
         self._children.send(self._child, signal.SIGKILL)
         return [item for descriptor in list(self._streams) for item in self._read(descriptor)]
 
     def _end_leftovers(self) -> None:
-        """Note who is left of the child's session, and end also who made a group of its own."""
+        """Record the processes left in the child's session, and kill those in other groups, too."""
         self.left_behind = members_of_group(self._child.pid)
         for pid, _ in self.left_behind:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -302,12 +302,12 @@ class _Watch:
 
 
 def _enlarge_pipe(descriptor: int) -> None:
-    """Give a pipe room, so that the child can go on while this thread waits for the slot."""
+    """Enlarge a pipe, so that the child can go on while this thread waits for the slot."""
     import fcntl
 
     os.set_blocking(descriptor, False)
     if hasattr(fcntl, "F_SETPIPE_SZ"):
-        # Refused once a user's pipes hold too much; the usual size does as well.
+        # Refused once a user's pipes are too large together; the usual size works as well.
         with contextlib.suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
@@ -318,8 +318,8 @@ def _start(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
     interactive = spec.interactive
     try:
         with _start_lock:
-            # A session of its own, and not a group alone: in a background group of envy's session
-            # a program that asks for a password on /dev/tty would be stopped, and hang for ever.
+            # A new session, not only a new group: in a background group of envy's session, a
+            # program that asks for a password on /dev/tty would be stopped and hang forever.
             return subprocess.Popen(
                 list(spec.argv),
                 cwd=spec.cwd,
@@ -348,7 +348,7 @@ def _start_error(error: Exception, spec: ProcessSpec) -> ScriptFailed:
 
 
 def _reap(process: "subprocess.Popen[bytes]", spec: ProcessSpec) -> int:
-    """Take a child's exit status, and tell it to its Popen, which then has nothing left to do."""
+    """Reap a child and return its exit status, which is also set on the Popen."""
     try:
         _, status = os.waitpid(process.pid, 0)
     except ChildProcessError as error:
@@ -356,17 +356,17 @@ def _reap(process: "subprocess.Popen[bytes]", spec: ProcessSpec) -> int:
         raise ScriptFailed(
             command=spec.command,
             exit_code=126,
-            reason="ended, but the system had thrown its exit code away",
-            hint="envy was started by something that ignores SIGCHLD; it must not",
+            reason="ended, but the system discarded its exit code",
+            hint="the program that started envy ignores SIGCHLD, and must not",
         ) from error
     process.returncode = os.waitstatus_to_exitcode(status)
     return process.returncode
 
 
 def _clear_up(process: "subprocess.Popen[bytes]", child: Child, children: Children) -> None:
-    """Close the pipes; after an exception, also end and reap the child."""
+    """Close the pipes; after an exception, also kill and reap the child."""
     for pipe in (process.stdout, process.stderr):
-        if pipe is not None:  # somebody left behind who still writes gets a broken pipe
+        if pipe is not None:  # a process that still writes gets a broken pipe
             pipe.close()
     if process.returncode is not None:
         return

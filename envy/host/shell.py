@@ -1,8 +1,8 @@
 """Scripts, and the shells that run them.
 
-Owns what a shell is and how a script becomes an argument list. A script is handed over as an
-argument, or read from a file by the shell that was started: a file that envy just wrote is never
-executed itself, for that fails ("text file busy") while another child is being started.
+Owns the definition of a shell, and how a script becomes an argument list. A script is passed as an
+argument, or read from a file by the shell: a file that envy has just written is never executed
+itself, as that fails ("text file busy") while another child is being started.
 """
 
 import contextlib
@@ -36,20 +36,20 @@ __all__ = [
     "shell_from_value",
 ]
 
-# Linux allows one argument 128 KiB; other systems allow more in all.
+# Linux limits one argument to 128 KiB; other systems allow more.
 _LONGEST_ARGUMENT = 100_000
 _LONGEST_LINE = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
-    """A program that runs scripts. One of `inline` and `file` may be empty, never both."""
+    """A program that runs scripts. `inline` or `file` may be empty, but not both."""
 
     name: str
-    inline: tuple[str, ...] = ()  # what comes before the text of a script
-    file: tuple[str, ...] = ()  # what comes before the path of a script
+    inline: tuple[str, ...] = ()  # the arguments before the text of a script
+    file: tuple[str, ...] = ()  # the arguments before the path of a script
     extension: str = ""
-    prologue: str = ""  # put before every script
+    prologue: str = ""  # prepended to every script
 
 
 _POWERSHELL_PROGRAM = "powershell" if os.name == "nt" else "pwsh"
@@ -77,7 +77,7 @@ POWERSHELL = Shell(
     extension=".ps1",
     prologue="$ErrorActionPreference = 'Stop'\n$PSNativeCommandUseErrorActionPreference = $true\n",
 )
-# What the constants of ENVY_SHELL stand for in Lua; the mark tells them from paths.
+# The values of the constants of ENVY_SHELL in Lua; the @ distinguishes them from paths.
 _BUILTIN = {f"@shell:{shell.name}": shell for shell in (BASH, SH, CMD, POWERSHELL)}
 _REMEDY = (
     'write ENVY_SHELL.BASH or another of its constants, { inline = { "zsh", "-e", "-c" } }, '
@@ -86,20 +86,20 @@ _REMEDY = (
 
 
 def builtin_shell(platform: Platform) -> Shell:
-    """The shell of scripts for which nobody chose one."""
+    """Return the shell that is used where the manifest and the recipe choose none."""
     return POWERSHELL if platform.os == "windows" else BASH
 
 
 def shell_from_value(value: object, origin: SourceLocation | None = None) -> Shell:
-    """The shell that a Lua value means: a constant, `{inline={…}}` or `{file=…, ext=…}`.
+    """Return the shell that a Lua value describes: a constant, `{inline={…}}` or `{file=…, ext=…}`.
 
     Raises:
-        DeclarationError: it means none.
+        DeclarationError: the value does not describe a shell.
     """
     if isinstance(value, str) and value in _BUILTIN:
         return _BUILTIN[value]
     if not isinstance(value, dict):
-        raise DeclarationError(f"{value!r} is no shell", origin=origin, hint=_REMEDY)
+        raise DeclarationError(f"{value!r} is not a shell", origin=origin, hint=_REMEDY)
     if unknown := sorted(str(name) for name in value if name not in ("inline", "file", "ext")):
         raise DeclarationError(
             f"a shell has no field {unknown[0]!r}", origin=origin, hint=f"either {_REMEDY}"
@@ -109,13 +109,13 @@ def shell_from_value(value: object, origin: SourceLocation | None = None) -> She
     extension = value.get("ext", "")
     if bool(inline) == bool(file) or (inline and extension):
         raise DeclarationError(
-            "a shell is either `inline`, a list of words before the script, or `file`, with `ext`",
+            "a shell has either `inline`, the arguments before a script, or `file` and `ext`",
             origin=origin,
             hint=_REMEDY,
         )
     if not isinstance(extension, str) or "/" in extension:
         raise DeclarationError(
-            f"the `ext` of a shell is the end of a file name, not {extension!r}",
+            f"the `ext` of a shell must be a file name extension, not {extension!r}",
             origin=origin,
             hint='for example ext = ".py"',
         )
@@ -134,19 +134,19 @@ def _words(value: object, field: str, origin: SourceLocation | None) -> tuple[st
     if isinstance(words, list) and words and all(isinstance(w, str) and w for w in words):
         return tuple(words)
     raise DeclarationError(
-        f"the `{field}` of a shell is a program and its arguments, not {value!r}",
+        f"the `{field}` of a shell must be a program and its arguments, not {value!r}",
         origin=origin,
         hint=_REMEDY,
     )
 
 
 def script_text(script: str | Sequence[str]) -> str:
-    """The text of a script that may be given as its lines."""
+    """Return the text of a script, which may be given as a list of lines."""
     return script if isinstance(script, str) else "\n".join(script)
 
 
 def describe_script(script: str | Sequence[str]) -> str:
-    """A script on one line: its first that says something, and an ellipsis if there are more."""
+    """Return the first line of a script that is not blank, with an ellipsis if others follow."""
     lines = [line.strip() for line in script_text(script).splitlines() if line.strip()]
     if not lines:
         return ""
@@ -170,7 +170,7 @@ def run_script(
     descriptors: Sequence[int] = (),
     scratch_dir: Path | None = None,
 ) -> Completed:
-    """Run a script to its end; any exit code is an answer. See `process.run_argv`.
+    """Run a script and return how it ended, whatever its exit code; see `process.run_argv`.
 
     Raises:
         ScriptFailed: the shell could not be started.
@@ -206,7 +206,7 @@ def _too_long(shell: Shell, script: str | Sequence[str]) -> ScriptFailed:
         command=describe_script(script),
         exit_code=126,
         reason=f"could not be started, because it is too long for an argument of {shell.name}",
-        hint='use a shell that takes a file: { file = "…", ext = "…" }',
+        hint='use a shell that reads a file: { file = "…", ext = "…" }',
     )
 
 
@@ -237,7 +237,7 @@ def _script_file(text: str, shell: Shell, scratch_dir: Path | None) -> Iterator[
 
 
 class LineSplitter:
-    """Makes lines of the chunks of one stream, for display; absurdly long ones come in pieces."""
+    """Splits the chunks of one stream into lines, for display; very long lines come in pieces."""
 
     __slots__ = ("_limit", "_rest")
 
@@ -246,10 +246,10 @@ class LineSplitter:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that this chunk completes, without their ends."""
+        """Return the lines that this chunk completes, without line ends."""
         data = self._rest + chunk
         *lines, rest = data.split(b"\n")
-        # Both are rare, and looked for once a chunk: a build may write millions of lines.
+        # Both are rare, and checked once per chunk: a build may write millions of lines.
         if b"\r\n" in data:
             lines = [line.removesuffix(b"\r") for line in lines]
         if lines and max(map(len, lines)) > self._limit:
@@ -258,16 +258,16 @@ class LineSplitter:
         return lines + pieces
 
     def finish(self) -> list[bytes]:
-        """What is left when the stream has ended."""
+        """Return the rest when the stream has ended: an unfinished line, or nothing."""
         rest, self._rest = self._rest, b""
         return [rest.removesuffix(b"\r")] if rest else []
 
     def _pieces(self, line: bytes) -> list[bytes]:
-        """A line as it is, or in full pieces and a last one that may be shorter."""
+        """Return a line in pieces of at most the limit; the last piece may be empty."""
         pieces, start = [], 0
         while len(line) - start > self._limit:
             end = start + self._limit
-            # Not in the middle of a UTF-8 sequence, whose later bytes all begin with the bits 10.
+            # Never within a UTF-8 sequence, whose later bytes all begin with the bits 10.
             end -= next((back for back in range(4) if line[end - back] & 0xC0 != 0x80), 0)
             pieces.append(line[start:end])
             start = end

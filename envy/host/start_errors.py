@@ -11,28 +11,30 @@ from envy.errors import ScriptFailed
 def explain_start(
     error: Exception, *, argv: Sequence[str], cwd: Path, command: str
 ) -> ScriptFailed:
-    """Return the error to raise; exit code 127 means that the program is missing, as in a shell."""
+    """Return the error for a failed start; exit code 127 means a missing program, as in a shell."""
     program = argv[0] if argv else ""
     number = error.errno if isinstance(error, OSError) else None
     code, hint = 126, ""
     if not cwd.is_dir():
         why = f"there is no directory {cwd}"
     elif not program:
-        why = "it names no program"
+        why = "the command is empty"
     elif number == errno.ENOENT and "/" not in program:
         code, why = 127, f"there is no program {program!r} on PATH"
         hint = f"install {program}, or depend on a recipe that provides it"
     elif number == errno.ENOENT and os.path.lexists(cwd / program):
-        why = f"the interpreter or loader that {program} asks for is not there"
-        hint = "a program built for another C library, or a script whose first line names no file"
+        why = f"the interpreter or loader of {program} is missing"
+        hint = (
+            "is it built for another C library, or a script whose first line names a missing file?"
+        )
     elif number == errno.ENOENT:
         code, why = 127, f"there is no file {program}"
     elif number == errno.E2BIG:
         why = "its arguments and environment are too long"
-        hint = "hand long data over in a file"
+        hint = "pass long data in a file"
     elif number == errno.ENOEXEC:
-        why = f"{program} is no program for this machine"
-        hint = "a script wants a first line such as #!/bin/sh"
+        why = f"{program} is not a program for this machine"
+        hint = "a script needs a first line such as #!/bin/sh"
     elif isinstance(error, OSError):
         why = f"{program}: {os.strerror(error.errno or 0)}"
         if number == errno.EACCES:

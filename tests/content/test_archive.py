@@ -64,7 +64,7 @@ def old_tar():
 
 
 def zip_file(folder, *entries, name="a.zip"):
-    """A zip of (name, content, unix mode) entries; mode None is one made on DOS."""
+    """A zip of (name, content, unix mode) entries; mode None is an entry written on DOS."""
     path = folder / name
     with zipfile.ZipFile(path, "w") as made:
         for entry, content, mode in entries:
@@ -88,7 +88,7 @@ GOOD = [(member("pkg/bin/tool", mode=0o755), b"run"), (member("pkg/doc/a.txt"), 
 
 @pytest.mark.parametrize("suffix", ["", *COMPRESS])
 def test_every_tar_is_unpacked(tmp_path, suffix):
-    """A tar, compressed in any way envy knows, gives its files, and their number."""
+    """A tar, compressed in any way envy knows, is unpacked, and its files are counted."""
     data = tar_bytes(*GOOD)
     path = tmp_path / f"a.tar{'.' if suffix else ''}{suffix}"
     path.write_bytes(COMPRESS[suffix](data) if suffix else data)
@@ -97,21 +97,21 @@ def test_every_tar_is_unpacked(tmp_path, suffix):
 
 
 def test_zip_is_unpacked(tmp_path):
-    """A zip gives its files, also those that DOS programs wrote with backslashes."""
+    """A zip is unpacked, even with the backslashes that DOS programs write."""
     path = zip_file(tmp_path, ("a/b.txt", "1", 0o644), ("c\\d.txt", "2", None))
     assert extract(path, tmp_path / "out") == 2
     assert tree(tmp_path / "out") == {"a/b.txt": b"1", "c/d.txt": b"2"}
 
 
 def test_content_decides_how_to_unpack(tmp_path):
-    """An archive with the wrong ending is unpacked for what it is."""
+    """An archive with the wrong file extension is unpacked by its content."""
     path = tar_file(tmp_path, *GOOD, name="really-a-tar.zip")
     assert extract(path, tmp_path / "out") == 2
 
 
 @pytest.mark.parametrize("size", [511, 512, 8192, 1 << 20, (1 << 20) + 8192])
 def test_members_of_every_size(tmp_path, size):
-    """Members that end at the edge of a block or a buffer are whole, in every compression."""
+    """Members that end at the edge of a block or a buffer are complete, in every compression."""
     content = os.urandom(size)
     data = tar_bytes((member("a"), content), (member("empty"), b""), (member("b"), content))
     for suffix, compress in COMPRESS.items():
@@ -122,7 +122,7 @@ def test_members_of_every_size(tmp_path, size):
 
 
 def test_long_names(tmp_path):
-    """Names that need a header of their own are read, in every dialect of tar."""
+    """Names that need an extra header are read, in every format of tar."""
     name = "/".join(["folder" * 10] * 5) + "/fïle"
     for number, dialect in enumerate((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)):
         path = tmp_path / f"{number}.tar"
@@ -133,15 +133,15 @@ def test_long_names(tmp_path):
 
 
 def test_strip_and_subdir(tmp_path):
-    """Leading folders are dropped first, then only what is below subdir is taken."""
+    """Leading folders are dropped first, then only entries below subdir are unpacked."""
     path = tar_file(tmp_path, *GOOD)
     assert extract(path, tmp_path / "out", strip=1, subdir="bin") == 1
     assert tree(tmp_path / "out") == {"tool": b"run"}
 
 
 @pytest.mark.parametrize("asked", [{"strip": 3}, {"subdir": "nowhere"}])
-def test_nothing_left_is_an_error(tmp_path, asked):
-    """An extraction that leaves no file says which setting left none."""
+def test_unpacking_no_file_is_an_error(tmp_path, asked):
+    """If no file is left, the error names the settings."""
     with pytest.raises(ArchiveError, match=next(iter(asked))):
         extract(tar_file(tmp_path, *GOOD), tmp_path / "out", **asked)
 
@@ -177,8 +177,8 @@ def test_zip_modes_and_times(tmp_path):
     assert status.st_mtime == 1612325106
 
 
-def test_links_inside_are_made(tmp_path):
-    """Symbolic and hard links that stay inside are made."""
+def test_links_inside_are_created(tmp_path):
+    """Symbolic and hard links that stay inside are created."""
     path = tar_file(
         tmp_path,
         (member("lib/libx.so.1"), b"elf"),
@@ -194,14 +194,14 @@ def test_links_inside_are_made(tmp_path):
 
 
 def test_hard_link_follows_strip(tmp_path):
-    """The name that a hard link gives is stripped like all others."""
+    """The target of a hard link is stripped like every other name."""
     path = tar_file(tmp_path, (member("p/a"), b"1"), member("p/b", kind=tarfile.LNKTYPE, to="p/a"))
     extract(path, tmp_path / "out", strip=1)
     assert tree(tmp_path / "out") == {"a": b"1", "b": b"1"}
 
 
 def test_zip_symlink(tmp_path):
-    """A symbolic link in a zip is made."""
+    """A symbolic link in a zip is created."""
     path = zip_file(tmp_path, ("a", "1", 0o100644), ("l", "a", 0o120777))
     extract(path, tmp_path / "out")
     assert (tmp_path / "out" / "l").readlink() == Path("a")
@@ -220,7 +220,7 @@ def test_files_under_an_inner_link_are_written(tmp_path):
 
 
 def test_later_entry_wins(tmp_path):
-    """Of two entries with one name the later is there, and no second name of the first changes."""
+    """The later of two entries with one name wins, and hard links to the first do not change."""
     path = tar_file(
         tmp_path,
         (member("a"), b"1"),
@@ -271,7 +271,7 @@ ESCAPES = {
 
 @pytest.mark.parametrize("case", ESCAPES)
 def test_escapes_are_refused(tmp_path, case):
-    """An entry that would land, lead or reach outside is an error that names it."""
+    """An entry that would be written or lead outside is an error that names the entry."""
     box = tmp_path / "box"
     box.mkdir()
     (box / "secret").write_text("secret")
@@ -303,7 +303,7 @@ def test_zip_escapes_are_refused(tmp_path, case):
 
 
 def test_existing_outer_link_is_not_written_through(tmp_path):
-    """A link that was in the folder before, and leads outside, is not written through."""
+    """No file is written through an existing link that leads outside."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (tmp_path / "out").mkdir()
@@ -319,7 +319,7 @@ KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarf
 
 @given(st.lists(st.tuples(NAMES, KINDS, NAMES), min_size=1, max_size=8))
 def test_no_archive_writes_outside(tmp_path_factory, entries):
-    """Whatever entries an archive holds, nothing appears or changes beside its folder."""
+    """Whatever entries an archive has, no file outside its folder is created or changed."""
     box = tmp_path_factory.mktemp("box")
     (box / "a").write_text("secret")
     members = [
@@ -342,7 +342,7 @@ def test_no_archive_writes_outside(tmp_path_factory, entries):
 
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_cut_off_archive_is_damaged(tmp_path, suffix):
-    """A compressed tar that ends too early is an error, even where all members were whole."""
+    """A compressed tar that ends too early is an error, even if all members are complete."""
     data = COMPRESS[suffix](tar_bytes((member("a"), os.urandom(50_000))))
     path = tmp_path / f"a.tar.{suffix}"
     path.write_bytes(data[:-6])
@@ -350,8 +350,8 @@ def test_cut_off_archive_is_damaged(tmp_path, suffix):
         extract(path, tmp_path / "out")
 
 
-def test_damaged_header_is_no_end(tmp_path):
-    """A header damaged in the middle of a tar does not pass for its end."""
+def test_damaged_header_is_not_the_end(tmp_path):
+    """A damaged header in the middle of a tar is not taken for its end."""
     data = bytearray(tar_bytes(*GOOD))
     data[1024 + 150] ^= 0xFF
     path = tmp_path / "a.tar"
@@ -372,7 +372,7 @@ def test_damaged_zip(tmp_path, place):
 
 
 def test_web_page_in_place_of_an_archive(tmp_path):
-    """A page that a server sent in place of the archive is called one."""
+    """The error says that the server sent a web page instead of the archive."""
     path = tmp_path / "a.tar.gz"
     path.write_bytes(b"\n<!DOCTYPE html><html>log in</html>")
     with pytest.raises(ArchiveError, match="web page"):
@@ -398,7 +398,7 @@ def test_web_page_in_place_of_an_archive(tmp_path):
     ],
 )
 def test_is_archive(tmp_path, name, data, expected):
-    """An archive is told by its name, else by its first bytes."""
+    """An archive is recognised by its name, or else by its first bytes."""
     path = tmp_path / name
     path.write_bytes(data)
     assert is_archive(path) is expected
@@ -406,7 +406,7 @@ def test_is_archive(tmp_path, name, data, expected):
 
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_single_file_is_decompressed(tmp_path, suffix):
-    """A lone compressed file is told from a tar, and gives its content."""
+    """A single compressed file is distinguished from a tar, and decompressed."""
     path = tmp_path / f"tool.{suffix}"
     path.write_bytes(COMPRESS[suffix](b"\x7fELF" * 10_000))
     assert is_single_compressed_file(path)
@@ -415,7 +415,7 @@ def test_single_file_is_decompressed(tmp_path, suffix):
 
 
 def test_damaged_single_file(tmp_path):
-    """A lone compressed file that is damaged is an error."""
+    """A single compressed file that is damaged is an error."""
     path = tmp_path / "tool.gz"
     path.write_bytes(gzip.compress(os.urandom(5000))[:-4])
     with pytest.raises(ArchiveError, match="damaged"):

@@ -8,7 +8,7 @@ from envy.content.file_digest import combined_digest, file_digest
 
 
 def make(path, what):
-    """Put something at a path."""
+    """Create a file, folder or pipe at a path."""
     if what == "folder":
         path.mkdir()
     elif what == "pipe":
@@ -34,8 +34,8 @@ THINGS = {
 }
 
 
-def test_everything_that_can_be_told_apart_has_a_text_of_its_own(tmp_path):
-    """Files by all of their bytes; a folder is none, nor is a pipe, and nobody waits for that."""
+def test_everything_that_a_recipe_can_distinguish_has_its_own_text(tmp_path):
+    """Every byte of a file counts; a folder and a pipe differ from files, and neither blocks."""
     found = {}
     for name, what in THINGS.items():
         make(tmp_path / name, what)
@@ -45,13 +45,13 @@ def test_everything_that_can_be_told_apart_has_a_text_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["dangling", None])
-def test_a_link_to_nothing_is_nothing(tmp_path, what):
-    """A recipe that opens it gets nothing either way."""
+def test_a_broken_link_is_a_missing_file(tmp_path, what):
+    """A recipe cannot open it either way."""
     make(tmp_path / "x", what)
     assert file_digest(str(tmp_path / "x")) is None
 
 
 def test_lists_that_differ_have_different_digests():
-    """Also in where one text ends and the next begins, and in what is missing."""
+    """The boundaries between texts count, and missing ones do, too."""
     lists = [[], [None], [None, None], ["a"], ["a", None], [None, "a"], ["a", "b"], ["ab"]]
     assert len({combined_digest(texts) for texts in lists}) == len(lists)

@@ -50,33 +50,33 @@ def runner(*, path: str | None = None):
 
 
 def test_relative_paths_start_from_the_run_directory():
-    """A relative path is below the run directory, an absolute one is itself."""
+    """A relative path is below the run directory; an absolute path stays the same."""
     assert file_operations.resolve(Path("/run"), "a/b") == Path("/run/a/b")
     assert file_operations.resolve(Path("/run"), "/a") == Path("/a")
 
 
 @pytest.mark.parametrize("text", ["", "a\0b"])
-def test_what_is_no_path_is_an_error(text):
+def test_an_invalid_path_is_an_error(text):
     """An empty path, or one with a zero byte, never means a directory by accident."""
-    with pytest.raises(EnvyError, match="no path"):
+    with pytest.raises(EnvyError, match="not a path"):
         file_operations.resolve(Path("/run"), text)
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_a_quoted_word_is_one_word_of_the_shell(text):
-    """The shell gives back exactly the text that was quoted."""
+    """The shell reads exactly the text that was quoted."""
     script = f"printf %s {file_operations.quote(text)}"
     done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
     assert done.stdout == text.encode()
 
 
 def test_copy_takes_an_exact_name(tree, tmp_path):
-    """A name that is no directory is the name of the copy; parents are made, modes kept."""
+    """A name that is not a directory is the name of the copy; its parents are created."""
     file_operations.copy(tree / "tool", tmp_path / "a/b/renamed")
     assert mode_of(tmp_path / "a/b/renamed") == 0o755
 
 
-def test_copy_goes_into_a_directory_that_is_there(tree, tmp_path):
+def test_copy_goes_into_an_existing_directory(tree, tmp_path):
     """A destination that is a directory receives the source under its own name."""
     (tmp_path / "bin").mkdir()
     file_operations.copy(tree / "tool", tmp_path / "bin")
@@ -84,7 +84,7 @@ def test_copy_goes_into_a_directory_that_is_there(tree, tmp_path):
 
 
 def test_copy_goes_into_a_directory_that_was_written_with_a_slash(tree, tmp_path):
-    """A destination that ends in a slash is made as a directory."""
+    """A destination that ends in a slash is created as a directory."""
     file_operations.copy(tree / "tool", tmp_path / "bin", into_directory=True)
     assert (tmp_path / "bin/tool").is_file()
 
@@ -96,8 +96,8 @@ def test_copy_of_a_tree_keeps_its_links(tree, tmp_path):
     assert (tmp_path / "copy/sub/file.txt").is_file()
 
 
-def test_copy_of_contents_merges_with_what_is_there(tree, tmp_path):
-    """The contents of a directory may be put into one that has some already."""
+def test_copy_of_contents_merges_with_the_destination(tree, tmp_path):
+    """The contents of a directory may be copied into a directory that is not empty."""
     target = tmp_path / "into"
     (target / "sub").mkdir(parents=True)
     (target / "sub/other").write_text("")
@@ -107,7 +107,7 @@ def test_copy_of_contents_merges_with_what_is_there(tree, tmp_path):
 
 
 def test_copy_follows_a_link_that_is_its_source(tree, tmp_path):
-    """Naming a link copies what it leads to, under the link's name."""
+    """The target of a link is copied, under the name of the link."""
     file_operations.copy(tree / "link", tmp_path, into_directory=True)
     assert not (tmp_path / "link").is_symlink()
     assert file_operations.read(tmp_path / "link").startswith("one")
@@ -123,7 +123,7 @@ def test_copy_replaces_a_read_only_file(tree, tmp_path):
 
 
 @pytest.mark.parametrize("verb", [file_operations.copy, file_operations.move])
-def test_nothing_is_put_into_itself(verb, tree):
+def test_nothing_is_copied_or_moved_into_itself(verb, tree):
     """Neither a file onto itself nor a tree below itself, by any name; nothing is lost."""
     (tree.parent / "again").symlink_to("tree")
     for source, target in [
@@ -141,13 +141,13 @@ def test_nothing_is_put_into_itself(verb, tree):
 
 @pytest.mark.parametrize("verb", [file_operations.copy, file_operations.move])
 def test_a_missing_source_is_named(verb, tmp_path):
-    """What is not there is named, with what to look at."""
+    """The error names the missing source and gives a hint."""
     with pytest.raises(EnvyError, match="gone: No such file or directory\n  hint: check the sp"):
         verb(tmp_path / "gone", tmp_path / "x")
 
 
 def test_copy_of_a_pipe_is_an_error_and_does_not_hang(tmp_path):
-    """What is neither file nor directory cannot be copied, alone or in a tree."""
+    """A special file cannot be copied, alone or in a tree."""
     (tmp_path / "tree").mkdir()
     os.mkfifo(tmp_path / "tree/pipe")
     for source in (tmp_path / "tree/pipe", tmp_path / "tree"):
@@ -156,14 +156,14 @@ def test_copy_of_a_pipe_is_an_error_and_does_not_hang(tmp_path):
 
 
 def test_move_leaves_nothing_behind(tree, tmp_path):
-    """A tree that was moved is there and no longer here."""
+    """A moved tree exists at the destination and no longer at the source."""
     file_operations.move(tree, tmp_path / "new/place")
     assert not tree.exists()
     assert (tmp_path / "new/place/sub/file.txt").is_file()
 
 
 def test_move_takes_a_link_as_a_link(tree, tmp_path):
-    """A link is moved itself, not what it leads to."""
+    """The link is moved, not its target."""
     file_operations.move(tree / "link", tmp_path / "moved")
     assert (tmp_path / "moved").readlink() == Path("sub/file.txt")
 
@@ -197,7 +197,7 @@ def test_move_crosses_file_systems(tree, tmp_path):
 
 
 def test_remove_takes_anything(tree):
-    """Files, links and trees are removed; what a link leads to stays."""
+    """Files, links and trees are removed; the target of a link stays."""
     assert file_operations.remove(tree / "link")
     assert (tree / "sub/file.txt").exists()
     assert file_operations.remove(tree / "tool")
@@ -205,32 +205,32 @@ def test_remove_takes_anything(tree):
     assert not tree.exists()
 
 
-def test_remove_of_nothing_is_no_error(tmp_path):
-    """What is not there need not be removed, and the answer says so."""
+def test_remove_of_a_missing_path_is_not_an_error(tmp_path):
+    """A missing path is reported by the return value."""
     assert not file_operations.remove(tmp_path / "gone")
 
 
 def test_remove_of_a_read_only_tree_works(tree):
-    """Directories without write permission, as some tools leave them, are no obstacle."""
+    """Directories without write permission, as some tools leave them, can be removed."""
     (tree / "sub").chmod(0o500)
     assert file_operations.remove(tree)
 
 
 def test_the_root_is_never_removed():
-    """An empty variable in front of a slash does not cost the machine."""
+    """An empty variable in front of a slash does not destroy the machine."""
     with pytest.raises(EnvyError, match="root of the file system"):
         file_operations.remove(Path("/"))
 
 
 def test_exists_looks_through_links(tree):
-    """A link that leads nowhere is nothing."""
+    """A broken link does not exist."""
     (tree / "dangling").symlink_to("nowhere")
     assert file_operations.exists(tree / "link")
     assert not file_operations.exists(tree / "dangling")
 
 
-def test_mkdir_makes_parents_and_accepts_what_is_there(tmp_path):
-    """Making a directory twice is fine."""
+def test_mkdir_creates_parents_and_accepts_an_existing_directory(tmp_path):
+    """Creating a directory twice is not an error."""
     file_operations.mkdir(tmp_path / "a/b")
     file_operations.mkdir(tmp_path / "a/b")
     assert (tmp_path / "a/b").is_dir()
@@ -250,7 +250,7 @@ def test_symlink_keeps_the_target_as_written_and_replaces_a_link(tmp_path):
 
 
 def test_symlink_does_not_replace_a_file(tree):
-    """Content is never replaced by a link without a word."""
+    """A file is never silently replaced by a link."""
     with pytest.raises(EnvyError, match="remove it first"):
         file_operations.symlink("x", tree / "tool")
 
@@ -275,20 +275,20 @@ def test_a_mode_is_digits_or_letters(text, before, after):
 
 
 @pytest.mark.parametrize("text", ["", "999", "77777", "x", "z+x", "u+q", "u+x,", "rwxr-xr-x"])
-def test_what_is_no_mode_is_an_error(text):
-    """A mode that means nothing is not guessed at."""
-    with pytest.raises(EnvyError, match="no file mode"):
+def test_an_invalid_mode_is_an_error(text):
+    """An invalid mode is refused, not guessed."""
+    with pytest.raises(EnvyError, match="not a file mode"):
         file_operations.parse_mode(text, 0o644)
 
 
 def test_chmod_changes_the_file(tree):
-    """The mode of the file is what was asked for."""
+    """The file gets the requested mode."""
     file_operations.chmod(tree / "sub/file.txt", "+x")
     assert mode_of(tree / "sub/file.txt") & 0o111 == 0o111
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    """Text, and bytes that are none, survive both ways."""
+    """Text, and bytes that are not text, are read as they were written."""
     file_operations.write(tmp_path / "a/b", "grüße\r\n\udcff")
     assert (tmp_path / "a/b").read_bytes() == b"gr\xc3\xbc\xc3\x9fe\r\n\xff"
     assert file_operations.read(tmp_path / "a/b") == "grüße\r\n\udcff"
@@ -309,7 +309,7 @@ def test_writing_keeps_the_mode_and_leaves_other_names_alone(tmp_path):
 
 
 def test_writing_goes_through_a_link(tree):
-    """Writing to a link changes what it leads to."""
+    """Writing to a link changes its target."""
     file_operations.write(tree / "link", "x")
     assert (tree / "link").is_symlink()
     assert file_operations.read(tree / "sub/file.txt") == "x"
@@ -328,7 +328,7 @@ def test_reading_a_directory_is_an_error(tree):
 
 
 def test_glob_is_sorted_and_relative(tree):
-    """Matches come in one order, relative to the directory; `**` goes down."""
+    """Matches are sorted and relative to the directory; `**` matches directories."""
     (tree / ".hidden.txt").write_text("")
     assert file_operations.glob(tree, "*") == ["link", "sub", "tool"]
     assert file_operations.glob(tree, "**/*.txt") == ["sub/file.txt"]
@@ -352,7 +352,7 @@ def test_replace_is_literal_and_counts(tree):
 
 @pytest.mark.parametrize("old", ["four", ""])
 def test_replace_fails_when_nothing_matches(tree, old):
-    """A replacement that does nothing is a mistake."""
+    """A replacement without any effect is an error."""
     with pytest.raises(EnvyError, match=r"file\.txt"):
         file_operations.replace(tree / "sub/file.txt", old, "x")
 
@@ -365,7 +365,7 @@ def test_a_patch_is_applied(tree):
 
 
 def test_a_patch_may_be_a_file_with_other_leading_directories(tree, tmp_path):
-    """A file with a diff is applied with as many leading directories dropped as was asked."""
+    """A file with a diff is applied with the requested number of leading directories dropped."""
     (tmp_path / "fix.patch").write_text(DIFF.replace("a/sub/", "").replace("b/sub/", ""))
     file_operations.patch(tree / "sub", run=runner(), file=tmp_path / "fix.patch", strip=0)
     assert "zwei" in file_operations.read(tree / "sub/file.txt")
@@ -380,7 +380,7 @@ def test_a_patch_at_other_lines_leaves_no_copy(tree):
 
 @pytest.mark.parametrize("change", ["one\nthree\n", "one\nzwei\nthree\n"])
 def test_a_patch_that_does_not_apply_says_so(tree, change):
-    """A patch that does not fit, or was applied already, is an error with what was said."""
+    """A patch that does not fit, or is applied already, is an error with the output of patch."""
     file_operations.write(tree / "sub/file.txt", change)
     with pytest.raises(EnvyError, match="does not apply"):
         file_operations.patch(tree, run=runner(), text=DIFF)
@@ -388,7 +388,7 @@ def test_a_patch_that_does_not_apply_says_so(tree, change):
 
 
 def test_a_missing_patch_file_is_named(tree):
-    """A patch that is not there is told from one that does not apply."""
+    """A missing patch is distinguished from a patch that does not apply."""
     with pytest.raises(EnvyError, match="cannot read the patch"):
         file_operations.patch(tree, run=runner(), file=tree / "gone.patch")
 
@@ -401,8 +401,8 @@ def without_patch(tmp_path: Path) -> str:
     return str(place)
 
 
-def test_git_applies_a_patch_where_there_is_no_other(tree, tmp_path):
-    """Without the patch program git does it, also inside somebody's repository."""
+def test_git_applies_a_patch_if_patch_is_missing(tree, tmp_path):
+    """Without the patch program git is used, even inside another repository."""
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     file_operations.patch(tree, run=runner(path=without_patch(tmp_path)), text=DIFF)
     assert "zwei" in file_operations.read(tree / "sub/file.txt")
@@ -416,7 +416,7 @@ def test_git_says_why_a_patch_does_not_apply(tree, tmp_path):
 
 
 def test_a_binary_patch_is_applied_by_git(tmp_path):
-    """What only git understands is given to git."""
+    """A diff that only git understands is given to git."""
     before, after = tmp_path / "a", tmp_path / "b"
     for place, data in ((before, b"\0\1"), (after, b"\0\2")):
         place.mkdir()

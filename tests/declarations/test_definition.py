@@ -232,7 +232,7 @@ def test_own_globals_do_not_warn(define):
         ("install = 'x'\nhost = 'python3'", 3, "`host` must be a table of programs"),
         ("install = 'x'\nhost = { cc = {} }", 3, "`host.cc` must be"),
         ("install = 'x'\nalias = 'a.b'", 3, "holds what no alias may"),
-        ("install = 'x'\nplatforms = { 'linus' }", 3, "'linus' is no platform"),
+        ("install = 'x'\nplatforms = { 'linus' }", 3, "'linus' is not a platform"),
         ("install = 'x'\nportable = 'yes'", 3, "`portable` must be true or false"),
         ("install = 'x'\npass_env = 'CC'", 3, 'pass_env = { "CC" }'),
         ("install = 'x'\nexclusive = true", 3, "`exclusive` must be a non-empty string"),

@@ -206,7 +206,11 @@ def test_doubled_alias_is_an_error_with_both_places(load):
         ("packages = { 'local.a@r1', nil, 'local.b@r1' }", 1, "an entry is nil, or has a name"),
         ("packages = {\n'local.a@r1',\n'local.b' }", 3, "is no identity"),
         ("packages = {\n{ recipe = 'local.a@r1',\n alias = 'a.b' } }", 3, "what no alias may"),
-        ("packages = {\n{ recipe = 'local.a@r1', platforms = { 'linus' } } }", 2, "is no platform"),
+        (
+            "packages = {\n{ recipe = 'local.a@r1', platforms = { 'linus' } } }",
+            2,
+            "is not a platform",
+        ),
         ("packages = {\n{ recipe = 'local.a@r1',\n needed_by = 'build' } }", 3, "has no field"),
         ("packages = {}\ndefault_shell = 3", 2, "`default_shell` must be"),
         ("packages = {}\nrequires_envy = 0.4", 2, "`requires_envy` must be a string"),

@@ -1,4 +1,4 @@
-"""Recipes whose Lua state was closed because too many were open have their functions again in a phase."""
+"""A recipe whose Lua state was closed gets its functions back in a phase that needs them."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,7 +55,7 @@ def loaded(folder, text, *, limit, environment=None):
 
 
 def test_a_function_is_had_again(tmp_path):
-    """Beyond the limit the state is closed after loading, and its functions work when they are due."""
+    """Beyond the limit, the state is closed after loading; its functions still run in their phase."""
     recipe, engine = loaded(tmp_path, FUNCTIONS, limit=0)
     assert recipe.functions.state is None
     assert needs_functions(recipe, RecipePhase.INSTALL)

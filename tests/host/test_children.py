@@ -44,8 +44,8 @@ class Runner(threading.Thread):
         self.ready.set()
 
 
-def test_every_run_returns_when_all_are_ended():
-    """Threads that wait for children are let go at once, with the news that the run is ending."""
+def test_every_run_returns_when_all_are_terminated():
+    """Threads that wait for children return at once with Cancelled."""
     children = Children()
     runners = [Runner(children, "echo $$; sleep 60; sleep 60") for _ in range(3)]
     started = time.monotonic()
@@ -57,8 +57,8 @@ def test_every_run_returns_when_all_are_ended():
     assert not any(is_alive(runner.pid) for runner in runners)
 
 
-def test_one_that_will_not_end_is_killed():
-    """After the grace a child that ignores the request is killed with its group."""
+def test_a_child_that_ignores_the_request_is_killed():
+    """After the grace, a child that has not ended is killed with its group."""
     children = Children()
     runner = Runner(children, "trap '' TERM; echo $$; while :; do sleep 0.01; done")
     assert children.terminate_all(grace=0.1)
@@ -67,8 +67,8 @@ def test_one_that_will_not_end_is_killed():
     assert not is_alive(runner.pid)
 
 
-def test_a_member_of_the_group_that_will_not_end_is_killed():
-    """The grace also ends for those whom the main child leaves behind."""
+def test_a_group_member_that_ignores_the_request_is_killed():
+    """The grace also ends for processes that outlive the main child."""
     children = Children()
     runner = Runner(children, "(trap '' TERM; sh -c 'echo $PPID'; while :; do sleep 0.01; done)")
     started = time.monotonic()
@@ -81,8 +81,8 @@ def test_a_member_of_the_group_that_will_not_end_is_killed():
     assert not is_alive(runner.pid)
 
 
-def test_an_end_with_success_is_kept():
-    """A child that ends well when asked to has done its work."""
+def test_a_successful_end_is_reported():
+    """A child that exits with 0 when asked to end has done its work."""
     children = Children()
     runner = Runner(children, "trap 'exit 0' TERM; echo $$; while :; do sleep 0.01; done")
     children.terminate_all()
@@ -91,7 +91,7 @@ def test_an_end_with_success_is_kept():
 
 
 def test_a_flood_of_output_does_not_delay_the_end():
-    """A child that is always being read from is ended like any other."""
+    """A child whose output is being read all the time is terminated like any other."""
     children = Children()
     runner = Runner(children, "echo $$; exec yes")
     children.terminate_all(grace=0.5)
@@ -99,8 +99,8 @@ def test_a_flood_of_output_does_not_delay_the_end():
     assert isinstance(runner.outcome, Cancelled)
 
 
-def test_a_child_that_starts_while_all_are_being_ended_is_killed():
-    """One that slips in between the question and its start does not live."""
+def test_a_child_that_starts_during_termination_is_killed():
+    """A child that starts after `terminate_all` has begun is killed when it is added."""
     children = Children()
     children.terminate_all()
     pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], environment(), setpgroup=0)
@@ -108,8 +108,8 @@ def test_a_child_that_starts_while_all_are_being_ended_is_killed():
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
 
 
-def test_one_that_has_left_the_registry_gets_no_signal():
-    """The number of a child that was reaped may be another's, and is not signalled."""
+def test_a_child_that_has_left_the_registry_gets_no_signal():
+    """The number of a reaped child may belong to another process, and is not signalled."""
     children = Children()
     pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], environment(), setpgroup=0)
     child = Child(pid, label="", command="sleep", has_group=True)
@@ -120,14 +120,14 @@ def test_one_that_has_left_the_registry_gets_no_signal():
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
 
 
-def test_ending_nothing_ends_at_once():
+def test_terminating_no_children_returns_at_once():
     """Without children there is nothing to wait for."""
     started = time.monotonic()
     assert Children().terminate_all(grace=60)
     assert time.monotonic() - started < FAST
 
 
-def test_views_of_one_registry_end_together():
+def test_views_of_one_registry_are_terminated_together():
     """A view with hooks is the same registry."""
     children = Children()
     hooked = children.hooked(on_start=lambda _: None, on_end=lambda _: None)

@@ -40,7 +40,7 @@ def test_a_filter_includes_its_platform_by_any_of_its_names(text):
 
 
 @pytest.mark.parametrize("text", ["darwin-aarch64", "darwin-arm64"])
-def test_aarch64_and_arm64_are_one(text):
+def test_aarch64_and_arm64_are_the_same(text):
     """Filters take both names of the 64-bit ARM architecture."""
     assert MAC.matches(text)
 
@@ -51,15 +51,15 @@ def test_a_filter_of_another_architecture_does_not_match():
 
 
 @pytest.mark.parametrize("text", ["macos", "linux-", "", "x86_64", "Linux"])
-def test_an_unknown_filter_is_an_error_that_lists_the_known(text):
-    """A word that is no platform is never taken for one that does not match."""
+def test_an_unknown_filter_is_an_error_that_lists_the_valid_ones(text):
+    """A misspelt filter is not taken for a platform that does not match."""
     with pytest.raises(DeclarationError, match="linux-x86_64") as caught:
         LINUX.matches(text, origin=SourceLocation(Path("envy.lua"), 3))
     assert str(caught.value).startswith("envy.lua:3: ")
 
 
 def test_the_host_is_described():
-    """The host has a system, an architecture in envy's words, and a version."""
+    """The host has a system, an architecture as envy names it, and a version."""
     host = host_platform()
     assert host.os in ("linux", "darwin", "windows")
     assert host.arch not in ("amd64", "aarch64")
@@ -68,16 +68,16 @@ def test_the_host_is_described():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="about Linux")
 def test_the_host_on_linux_has_a_c_library():
-    """On Linux the C library is known, for packages depend on it."""
+    """On Linux the C library is known, because packages depend on it."""
     assert host_platform().libc in ("gnu", "musl")
 
 
-def test_gnu_is_told_by_the_library_itself(tmp_path):
-    """A Python linked with GNU's C library says so, with its version."""
+def test_gnu_is_found_through_the_library_itself(tmp_path):
+    """A Python linked with GNU's C library reports it, with its version."""
     assert find_libc(tmp_path, lambda _: "glibc 2.36") == ("gnu", "2.36")
 
 
-def test_musl_is_told_by_its_loader(tmp_path):
+def test_musl_is_found_through_its_loader(tmp_path):
     """Where GNU's library does not answer, the loader in /lib names musl and its version."""
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib/ld-musl-x86_64.so.1").write_bytes(b"\x7fELF\x00musl libc\x001.2.5\x00x")
@@ -105,12 +105,12 @@ def test_the_version_of_linux_is_that_of_the_distribution(tmp_path, text, expect
 
 
 def test_a_linux_without_release_file_is_linux(tmp_path):
-    """No release file is no error."""
+    """A missing release file is not an error."""
     assert read_os_release(tmp_path) == "linux"
 
 
 def test_cores_are_at_least_one_and_at_most_all():
-    """The cores available are some of those the machine has."""
+    """At least one core is available, and no more than the machine has."""
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
 
 

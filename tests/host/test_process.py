@@ -16,9 +16,8 @@ from envy.host.process import run_argv
 from envy.host.process_table import is_alive
 from envy.interpreter import InterpreterSlot
 
-FAST = (
-    5.0  # far more than anything here takes, far less than the sleeps that must not be waited for
-)
+# Far more than anything here takes, far less than the sleeps that must not be waited for.
+FAST = 5.0
 
 
 @pytest.fixture(params=["descriptor", "thread"])
@@ -45,7 +44,7 @@ def open_descriptors():
 
 
 def wait_dead(pid: int) -> None:
-    """Wait until a process that is nobody's child here is gone (a killed one takes a moment)."""
+    """Wait until a process that is not a child of the test has ended; a kill takes a moment."""
     deadline = time.monotonic() + FAST
     while is_alive(pid):
         assert time.monotonic() < deadline, f"process {pid} still runs"
@@ -53,19 +52,19 @@ def wait_dead(pid: int) -> None:
 
 
 def test_the_output_and_exit_code_are_reported(children):
-    """Both streams are captured apart, and a bad exit code is an answer and no error."""
+    """Both streams are captured separately, and a non-zero exit code is not an error."""
     completed = sh(children, "echo out; echo err >&2; exit 3")
     assert (completed.exit_code, completed.signal) == (3, None)
     assert (completed.stdout, completed.stderr) == (b"out\n", b"err\n")
 
 
 def test_a_signal_is_reported(children):
-    """A child that a signal ended tells which, and has the exit code that shells give it."""
+    """The signal that ended a child is reported, with the exit code that shells use for it."""
     completed = sh(children, "kill -9 $$")
     assert (completed.exit_code, completed.signal) == (137, signal.SIGKILL)
 
 
-def test_output_is_handed_on_as_it_comes(children):
+def test_output_is_passed_on_as_it_is_written(children):
     """Chunks arrive while the child still runs."""
     answer_path, seen = os.pipe(), []
 
@@ -78,8 +77,8 @@ def test_output_is_handed_on_as_it_comes(children):
     assert seen == [("stdout", b"first\n"), ("stderr", b"go\n")]
 
 
-def test_nothing_is_kept_unless_it_is_to_be_captured(children):
-    """Without capture the output goes to the listener alone."""
+def test_output_is_kept_only_when_captured(children):
+    """Without capture, output goes only to the listener."""
     seen = []
     completed = sh(
         children, "echo out", capture=False, on_output=lambda *output: seen.append(output)
@@ -88,13 +87,13 @@ def test_nothing_is_kept_unless_it_is_to_be_captured(children):
     assert seen == [("stdout", b"out\n")]
 
 
-def test_ten_megabytes_on_one_line_that_are_no_text_arrive_unchanged(children):
+def test_ten_megabytes_of_binary_on_one_line_arrive_unchanged(children):
     """Output is bytes; neither its encoding nor its lines matter."""
     script = "import os; [os.write(1, bytes(range(256)) * 256) for _ in range(160)]"
     assert python(children, script).stdout == bytes(range(256)) * 256 * 160
 
 
-def test_output_that_nobody_wants_takes_no_memory(children):
+def test_output_that_is_not_captured_takes_no_memory(children):
     """A hundred megabytes pass through without being kept."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     count = 0
@@ -114,15 +113,15 @@ def test_standard_input_is_empty(children):
 
 
 def test_the_environment_is_exactly_what_was_given(children):
-    """Nothing of envy's own environment comes along."""
+    """Nothing of envy's own environment is inherited."""
     completed = run(children, "env", environment={"PATH": os.defpath, "A": "b\udcff"})
     assert sorted(completed.stdout.split(b"\n")) == sorted(
         [b"", b"A=b\xff", f"PATH={os.defpath}".encode()]
     )
 
 
-def test_the_program_is_found_on_the_path_that_was_given(children, tmp_path):
-    """It is the PATH of the child's environment that counts."""
+def test_the_program_is_found_on_the_given_path(children, tmp_path):
+    """The PATH of the child's environment counts, not envy's."""
     tool = tmp_path / "tool"
     tool.write_text("#!/bin/sh\necho found\n")
     tool.chmod(0o755)
@@ -138,8 +137,8 @@ def test_a_child_inherits_no_descriptor(children, tmp_path):
         assert python(children, script).stdout == b"['0', '1', '2', '3']\n"
 
 
-def test_a_child_inherits_the_descriptors_that_it_is_said_to(children, tmp_path):
-    """They have the same numbers there, and stay closed for all other children."""
+def test_a_child_inherits_the_listed_descriptors(children, tmp_path):
+    """They have the same numbers in the child, and are closed in other children."""
     with (tmp_path / "file").open("w") as file:
         number = file.fileno()
         script = f"import os; os.write({number}, b'inherited')"
@@ -149,7 +148,7 @@ def test_a_child_inherits_the_descriptors_that_it_is_said_to(children, tmp_path)
 
 
 def test_no_descriptor_is_left_open(children, tmp_path):
-    """Runs that end well, badly, or not even begin leave the number of open files as it was."""
+    """Runs that succeed, fail or cannot start do not change the number of open files."""
 
     def boom(*_):
         raise ZeroDivisionError
@@ -164,8 +163,8 @@ def test_no_descriptor_is_left_open(children, tmp_path):
     assert open_descriptors() == before
 
 
-def test_a_child_leads_a_group_and_session_of_its_own_without_terminal(children):
-    """What the terminal sends to envy's group does not reach children, nor can they ask on it."""
+def test_a_child_has_its_own_group_and_session_without_a_terminal(children):
+    """Signals of the terminal do not reach a child, and a child cannot ask on the terminal."""
     script = (
         "import os\nprint(os.getpid() == os.getpgid(0) == os.getsid(0))\n"
         "try: open('/dev/tty')\nexcept OSError: print('no terminal')"
@@ -173,22 +172,22 @@ def test_a_child_leads_a_group_and_session_of_its_own_without_terminal(children)
     assert python(children, script).stdout == b"True\nno terminal\n"
 
 
-def test_what_a_child_leaves_behind_in_its_group_is_killed(children):
-    """A background process does not outlive the script, nor is it waited for."""
+def test_processes_left_in_the_group_are_killed(children):
+    """A background process does not outlive the script, and is not waited for."""
     started = time.monotonic()
     completed = sh(children, "sleep 60 & echo $!")
     assert time.monotonic() - started < FAST
     wait_dead(int(completed.stdout))
 
 
-def test_what_is_left_behind_without_the_pipes_is_killed_too(children):
+def test_processes_left_without_the_pipes_are_killed_too(children):
     """A background process that writes elsewhere is killed like any other."""
     completed = sh(children, "sleep 60 >/dev/null 2>&1 & echo $!")
     wait_dead(int(completed.stdout))
 
 
-def test_one_that_left_the_group_and_holds_the_pipes_is_not_waited_for(children, tmp_path):
-    """A daemon with a session of its own cannot hang envy, and what it wrote so far is kept."""
+def test_a_process_that_left_the_group_and_holds_the_pipes_is_not_waited_for(children, tmp_path):
+    """A daemon with its own session cannot hang envy, and what it wrote until then is kept."""
     os.mkfifo(tmp_path / "said")
     started = time.monotonic()
     completed = sh(
@@ -202,7 +201,7 @@ def test_one_that_left_the_group_and_holds_the_pipes_is_not_waited_for(children,
     os.kill(next(int(line.split()[1]) for line in lines if line.startswith(b"daemon")), 9)
 
 
-def test_one_that_left_the_group_and_writes_for_ever_is_not_waited_for(children):
+def test_a_process_that_left_the_group_and_writes_forever_is_not_waited_for(children):
     """A flood from a process that escaped ends with the main child."""
     started = time.monotonic()
     completed = sh(
@@ -215,8 +214,8 @@ def test_one_that_left_the_group_and_writes_for_ever_is_not_waited_for(children)
     assert time.monotonic() - started < FAST
 
 
-def test_the_end_of_a_pipeline_that_outlives_the_shell_is_heard(children):
-    """Who still has something to pass on after the main child's end gets a moment to do so."""
+def test_output_of_a_pipeline_that_outlives_the_shell_is_read(children):
+    """A process that still has output after the main child's end gets a moment to write it."""
     completed = run(children, "bash", "-c", "exec > >(sleep 0.01; cat); echo late")
     assert completed.stdout == b"late\n"
 
@@ -229,7 +228,7 @@ def test_a_child_that_closed_its_output_is_still_waited_for(children, tmp_path):
 
 
 def test_a_timeout_ends_the_whole_group(children):
-    """After the timeout the group is ended, and the answer says so."""
+    """After the timeout the whole group is ended, and `timed_out` is set."""
     started = time.monotonic()
     completed = sh(children, "sleep 60 & echo $!; wait", timeout=0.1)
     assert completed.timed_out
@@ -238,14 +237,14 @@ def test_a_timeout_ends_the_whole_group(children):
     wait_dead(int(completed.stdout))
 
 
-def test_a_timeout_kills_who_will_not_end(children):
+def test_a_timeout_kills_a_child_that_ignores_the_request(children):
     """A child that ignores the request to end is killed, even while it floods its output."""
     completed = sh(children, "trap '' TERM; while :; do echo x; done", timeout=0.5, capture=False)
     assert (completed.timed_out, completed.signal) == (True, signal.SIGKILL)
 
 
 def test_a_timeout_lets_the_group_clean_up(children, tmp_path):
-    """Who catches the request to end may finish what it does."""
+    """A child that catches the request to end may finish its work."""
     script = (
         f"trap 'echo clean > {tmp_path}/trace; exit 9' TERM; echo; while :; do sleep 0.01; done"
     )
@@ -255,12 +254,12 @@ def test_a_timeout_lets_the_group_clean_up(children, tmp_path):
 
 
 def test_a_child_in_time_is_not_timed_out(children):
-    """A timeout that does not come changes nothing."""
+    """A timeout that is not reached has no effect."""
     assert not sh(children, "true", timeout=60).timed_out
 
 
 def test_an_error_in_the_listener_ends_the_child(children):
-    """What is raised while output is handed on comes out, and the child is gone."""
+    """An exception of the listener is raised to the caller, and the child has ended."""
     pids = []
 
     def on_output(_, chunk):
@@ -280,14 +279,14 @@ def test_an_error_in_the_listener_ends_the_child(children):
         (["./missing"], 127, "no file ./missing"),
         (["./plain"], 126, "chmod"),
         (["./no-interpreter"], 126, "interpreter or loader"),
-        (["./no-format"], 126, "no program for this machine"),
+        (["./no-format"], 126, "not a program for this machine"),
         (["echo", "x" * 4_000_000], 126, "too long"),
         (["echo", "\0"], 126, "null byte"),
-        ([], 126, "names no program"),
+        ([], 126, "the command is empty"),
     ],
 )
-def test_what_cannot_be_started_says_why(tmp_path, argv, code, text):
-    """The reason and the remedy are told; exit code 127 means that it is missing."""
+def test_a_failed_start_says_why(tmp_path, argv, code, text):
+    """The error names the reason; exit code 127 means that the program is missing."""
     (tmp_path / "plain").write_text("")
     (tmp_path / "no-interpreter").write_text("#!/no/such/interpreter\n")
     (tmp_path / "no-format").write_text("echo\n")
@@ -298,14 +297,14 @@ def test_what_cannot_be_started_says_why(tmp_path, argv, code, text):
     assert caught.value.exit_code_of_script == code
 
 
-def test_a_missing_directory_is_told_from_a_missing_program(tmp_path):
-    """It is the directory that is named when that one is missing."""
+def test_a_missing_directory_is_distinguished_from_a_missing_program(tmp_path):
+    """When the working directory is missing, the error names the directory."""
     with pytest.raises(ScriptFailed, match=f"no directory {tmp_path}/gone"):
         run(Children(), "true", cwd=tmp_path / "gone")
 
 
 def test_a_program_just_written_can_be_started_by_many_threads(children, tmp_path):
-    """No start meets a file that a half-started sibling still holds open for writing."""
+    """No start fails because a half-started sibling still has the file open for writing."""
     failures = []
 
     def work(number):
@@ -328,14 +327,14 @@ def test_a_program_just_written_can_be_started_by_many_threads(children, tmp_pat
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs descriptors of processes")
 def test_no_thread_is_needed_for_a_child():
-    """Where a descriptor stands for a process, waiting takes the caller's thread alone."""
+    """Where the system has descriptors of processes, no other thread is started to wait."""
     seen = []
     sh(Children(), "echo", on_output=lambda *_: seen.append(threading.active_count()))
     assert seen == [threading.active_count()]
 
 
-def test_the_slot_is_free_while_a_child_is_awaited(children):
-    """Another thread computes while this one waits for its child."""
+def test_the_slot_is_free_while_waiting_for_a_child(children):
+    """Another thread can run while this one waits for its child."""
     slot, other_had_it = InterpreterSlot(), threading.Event()
     started, pipe = threading.Event(), os.pipe()
 
@@ -352,8 +351,8 @@ def test_the_slot_is_free_while_a_child_is_awaited(children):
     assert other_had_it.is_set()
 
 
-def test_the_slot_is_held_while_output_is_handed_on(children):
-    """Listeners and hooks compute, and so they have the slot."""
+def test_the_slot_is_held_while_output_is_passed_on(children):
+    """Listeners and hooks run Python code, so they hold the slot."""
     slot, free = InterpreterSlot(), []
 
     def note(*_):
@@ -365,8 +364,8 @@ def test_the_slot_is_held_while_output_is_handed_on(children):
     assert free == [False, False, False]
 
 
-def test_the_report_of_what_runs_names_the_child(children):
-    """While a child runs, its label, number, command and times can be asked for."""
+def test_running_children_are_reported(children):
+    """While a child runs, the registry reports its label, command and times."""
     seen = []
 
     def on_output(*_):
@@ -379,8 +378,8 @@ def test_the_report_of_what_runs_names_the_child(children):
     assert children.running() == []
 
 
-def test_the_hooks_hear_of_each_group(children):
-    """Whoever records process groups is told when one begins and when it is gone."""
+def test_the_hooks_are_called_for_each_group(children):
+    """The hooks are called when a group starts, and after it has ended."""
     heard = []
 
     def on_end(group):
@@ -392,7 +391,7 @@ def test_the_hooks_hear_of_each_group(children):
 
 
 def test_a_hook_that_fails_leaves_no_child(children):
-    """If a group cannot be recorded, its child does not go on."""
+    """If a group cannot be recorded, its child is killed."""
     groups = []
 
     def on_start(group):
@@ -433,8 +432,8 @@ def test_an_interactive_child_has_the_terminal(tmp_path):
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_an_exit_code_that_the_system_threw_away_is_no_success(tmp_path):
-    """Started with SIGCHLD ignored, envy says that it cannot know how its children ended."""
+def test_a_discarded_exit_code_is_not_a_success(tmp_path):
+    """When SIGCHLD is ignored, envy reports that it cannot know how its children ended."""
     script = tmp_path / "ignoring.py"
     script.write_text(
         "import os, signal\nfrom pathlib import Path\n"
@@ -452,8 +451,8 @@ def test_an_exit_code_that_the_system_threw_away_is_no_success(tmp_path):
     assert "SIGCHLD" in result.stderr
 
 
-def test_a_run_after_the_end_of_all_is_refused(children):
-    """No child starts once all were ended."""
+def test_a_run_after_termination_is_refused(children):
+    """No child starts after `terminate_all`."""
     children.terminate_all()
     with pytest.raises(Cancelled):
         sh(children, "true")

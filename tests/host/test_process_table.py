@@ -17,8 +17,8 @@ from envy.host.process_table import (
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 
 
-def test_a_process_is_told_by_its_start_time():
-    """A running process has a start time that stays, unlike that of another."""
+def test_a_process_is_identified_by_its_start_time():
+    """A running process has a constant start time, which differs from that of another."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         assert process_start_time(child.pid) == process_start_time(child.pid) is not None
@@ -32,7 +32,7 @@ def test_a_process_is_told_by_its_start_time():
 
 @pytest.mark.skipif(not hasattr(os, "waitid"), reason="needs waitid")
 def test_a_process_that_waits_to_be_reaped_is_not_alive():
-    """A zombie does no more work."""
+    """A zombie has ended."""
     child = subprocess.Popen(["true"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert not is_alive(child.pid)
@@ -40,15 +40,15 @@ def test_a_process_that_waits_to_be_reaped_is_not_alive():
 
 
 @pytest.mark.parametrize("pid", [0, -1])
-def test_numbers_that_are_no_process_are_not_alive(pid):
-    """Zero and below mean groups to the system, and no process to envy."""
+def test_numbers_below_one_are_not_processes(pid):
+    """To the system, zero and negative numbers mean groups."""
     assert not is_alive(pid)
     assert process_start_time(pid) is None
 
 
 @needs_proc
 def test_the_members_of_a_group_are_listed_without_its_leader():
-    """A live member is named with its program; the leader is the caller's own child."""
+    """The leader is the caller's own child, and is left out."""
     with subprocess.Popen(
         ["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, start_new_session=True
     ) as leader:
@@ -61,15 +61,15 @@ def test_the_members_of_a_group_are_listed_without_its_leader():
 
 @needs_proc
 def test_a_group_that_has_ended_is_not_waited_for():
-    """A group that no process belongs to is no reason to wait."""
+    """A group without live members is not waited for."""
     with subprocess.Popen(["true"], start_new_session=True) as leader:
         pass
     wait_for_group(leader.pid)
 
 
 @needs_proc
-def test_what_carries_a_mark_is_killed():
-    """The process with the mark in its environment ends, and another one goes on."""
+def test_processes_with_a_mark_are_killed():
+    """The process with the mark in its environment is killed, and another goes on."""
     command = [sys.executable, "-c", "print(flush=True); input()"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with (

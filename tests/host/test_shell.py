@@ -40,7 +40,7 @@ def run(script, *, shell=BASH, **rest):
 
 @BOTH
 def test_a_script_stops_at_the_first_failing_command(shell):
-    """What follows a command that failed is not run, and its exit code is the script's."""
+    """Commands after a failed one are not run, and its exit code is that of the script."""
     completed = run("echo one\n(exit 5)\necho two", shell=shell)
     assert (completed.exit_code, completed.stdout) == (5, b"one\n")
 
@@ -55,14 +55,14 @@ def test_a_script_may_be_a_list_of_lines():
     assert run(["x=1", "echo $x"]).stdout == b"1\n"
 
 
-def test_a_script_runs_where_it_is_told(tmp_path):
-    """The working directory is the one that was given."""
+def test_a_script_runs_in_the_given_directory(tmp_path):
+    """The working directory is the given one."""
     assert run("pwd -P", cwd=tmp_path).stdout.decode().strip() == str(tmp_path.resolve())
 
 
 @BOTH
-def test_a_script_too_long_for_an_argument_comes_from_a_file(shell, tmp_path):
-    """Length is no matter; the file is in the scratch directory and gone afterwards."""
+def test_a_script_too_long_for_an_argument_is_read_from_a_file(shell, tmp_path):
+    """The file is in the scratch directory, and is removed afterwards."""
     script = f"cat > /dev/null\necho {'x' * 300_000} | wc -c\nls {tmp_path}\nfalse\necho no"
     completed = run(script, shell=shell, scratch_dir=tmp_path)
     count, name = completed.stdout.split()
@@ -78,44 +78,44 @@ def test_a_long_script_needs_no_scratch_directory():
 
 
 def test_a_custom_shell_reads_a_file(tmp_path):
-    """A shell that takes files gets the script as one with its extension."""
+    """A shell that reads files gets the script as a file with its extension."""
     completed = run("import sys\nprint(sys.argv[0])", shell=PYTHON, scratch_dir=tmp_path)
     path = Path(completed.stdout.decode().strip())
     assert (path.parent, path.suffix) == (tmp_path, ".py")
 
 
 def test_a_custom_shell_takes_an_argument():
-    """A shell with a list of words gets the script as the word after them."""
+    """A shell with a list of arguments gets the script as the last argument."""
     shell = shell_from_value({"inline": [sys.executable, "-c"]})
     assert run("print(6 * 7)", shell=shell).stdout == b"42\n"
 
 
 def test_a_script_too_long_for_a_shell_without_files_says_so():
-    """A shell that only takes an argument cannot run everything, and the error tells what can."""
+    """A shell without files cannot run a long script, and the error says what to use instead."""
     with pytest.raises(ScriptFailed, match="file = "):
         run(":" * 200_000, shell=Shell(name="x", inline=("sh", "-c")))
 
 
-def test_bytes_that_are_no_text_survive_in_a_script():
+def test_bytes_that_are_not_text_survive_in_a_script():
     """A script's bytes reach the shell as the author wrote them."""
     assert run("printf '\udcff'").stdout == b"\xff"
 
 
-def test_a_missing_shell_names_itself():
-    """A shell that is not installed is named, with a remedy."""
+def test_a_missing_shell_is_named():
+    """The error names the shell that is not installed, and says what to do."""
     with pytest.raises(ScriptFailed, match="no program 'nosuchshell' on PATH"):
         run("true", shell=Shell(name="x", inline=("nosuchshell", "-c")))
 
 
-def test_a_scratch_directory_that_cannot_be_written_says_so(tmp_path):
-    """When a script's file cannot be made, the error says where."""
+def test_a_scratch_directory_that_cannot_be_written_is_named(tmp_path):
+    """When the file of a script cannot be created, the error says where."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ScriptFailed, match="cannot be written"):
         run("pass", shell=PYTHON, scratch_dir=tmp_path / "file")
 
 
 def test_a_script_does_not_read_the_rest_of_itself():
-    """A command that reads its input gets nothing, not the next lines of the script."""
+    """A command that reads standard input gets nothing, not the next lines of the script."""
     assert run("cat\necho after").stdout == b"after\n"
 
 
@@ -123,7 +123,7 @@ def test_a_script_does_not_read_the_rest_of_itself():
     ("system", "shell"), [("linux", BASH), ("darwin", BASH), ("windows", POWERSHELL)]
 )
 def test_each_system_has_a_built_in_shell(system, shell):
-    """Where nobody chose a shell, the system decides."""
+    """The default shell depends on the system."""
     assert builtin_shell(Platform(os=system, arch="x86_64")) is shell
 
 
@@ -134,7 +134,7 @@ def test_a_constant_means_its_shell(shell):
 
 
 def test_a_table_means_a_shell():
-    """A table names a program that takes files, by a word or a list of them."""
+    """`file` is a program, or a list of a program and its arguments."""
     assert shell_from_value({"file": "/usr/bin/zsh", "ext": "zsh"}) == Shell(
         name="zsh", file=("/usr/bin/zsh",), extension=".zsh"
     )
@@ -160,8 +160,8 @@ def test_a_table_means_a_shell():
         {"file": "x", "extension": ".x"},
     ],
 )
-def test_what_is_no_shell_is_an_error_with_its_place(value):
-    """Anything else is an error that shows how a shell is written."""
+def test_a_value_that_is_not_a_shell_is_an_error_with_its_location(value):
+    """The error shows how a shell is written."""
     with pytest.raises(DeclarationError, match="ext = ") as caught:
         shell_from_value(value, SourceLocation(Path("envy.lua"), 9))
     assert str(caught.value).startswith("envy.lua:9: ")
@@ -178,12 +178,12 @@ def test_what_is_no_shell_is_an_error_with_its_place(value):
     ],
 )
 def test_a_script_is_described_on_one_line(script, expected):
-    """Messages show the first line that says something."""
+    """Messages show the first line that is not blank."""
     assert describe_script(script) == expected
 
 
 def test_lines_are_completed_across_chunks():
-    """A line is handed on when its end has come, the last one when the stream ends."""
+    """A line is returned once it is complete, and the last one when the stream ends."""
     splitter = LineSplitter()
     assert splitter.feed(b"a\nb") == [b"a"]
     assert splitter.feed(b"c\r\n\nd") == [b"bc", b""]
@@ -192,7 +192,7 @@ def test_lines_are_completed_across_chunks():
 
 
 def test_ten_megabytes_on_one_line_come_in_pieces():
-    """An absurdly long line is cut, so that nothing has to hold it whole."""
+    """A very long line is cut, so that it is never held in memory as a whole."""
     splitter, pieces = LineSplitter(), []
     for _ in range(160):
         pieces += splitter.feed(b"x" * 65_536)
@@ -203,7 +203,7 @@ def test_ten_megabytes_on_one_line_come_in_pieces():
 
 @given(st.text(), st.integers(1, 20), st.integers(4, 20))
 def test_no_character_is_cut_in_two(text, step, limit):
-    """Pieces of text are text, and together they are all of it."""
+    """Each piece is valid text, and together they are the whole text."""
     data = text.replace("\n", "").replace("\r", "").encode()
     splitter, pieces = LineSplitter(limit), []
     for start in range(0, len(data), step):

@@ -175,7 +175,7 @@ def test_envy_functions(bench, expression, expected):
             "envy.per_platform { darwin = 1, windows = 2 }",
             "linux-x86_64; its keys are darwin, windows",
         ),
-        ("envy.per_platform { linus = 1 }", "'linus' is no platform"),
+        ("envy.per_platform { linus = 1 }", "'linus' is not a platform"),
         ("envy.per_platform(nil)", "takes a table"),
         ("envy.template('{{vresion}}', { version = 1 })", 'did you mean "version"?'),
         ("envy.template('{{x}}', { x = {} })", "is not text, a number or a boolean"),
