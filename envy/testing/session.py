@@ -293,13 +293,13 @@ class TestSession:
             self._result.stopped = "the time limit was reached (--total-timeout)"
 
     def _emit_build_failures(self, runs: Sequence[PackageRun]) -> None:
-        told: set[str] = set()
+        emitted: set[str] = set()
         for run in runs:
             paths = {event.import_path for event in run.build_events}
             for event in run.build_events:
-                if event.import_path not in told:
+                if event.import_path not in emitted:
                     self._emit(event)
-            told |= paths
+            emitted |= paths
 
     def _on_built(self, count: int) -> None:
         self._on_phase("building", min(self._built + count, self._to_build), self._to_build)
