@@ -121,7 +121,7 @@ def test_a_leftover_child_is_terminated_and_reported(go_project):
     run = go_project.envy_test("--json")
     assert '"Reason":"leak"' in run.out
     for name in ("pid", "pid2"):
-        assert gone(int((go_project.root / "p" / name).read_text()))
+        assert has_ended(int((go_project.root / "p" / name).read_text()))
 
 
 def package_seconds(run):
@@ -129,7 +129,7 @@ def package_seconds(run):
     return next(e["Elapsed"] for e in events_of(run) if e["Action"] == "fail" and "Test" not in e)
 
 
-def gone(pid):
+def has_ended(pid):
     """Whether a process has ended; a zombie has."""
     try:
         with Path(f"/proc/{pid}/stat").open() as file:
@@ -231,7 +231,7 @@ def test_interrupt_ends_everything_with_a_summary(go_project, phase):
     assert time.monotonic() - started < 3
     assert process.returncode == 130
     assert b"interrupted" in out
-    assert gone(int(marker.read_text()))
+    assert has_ended(int(marker.read_text()))
 
 
 def test_a_killed_run_keeps_the_previous_record(go_project):

@@ -131,3 +131,27 @@ def test_modules_do_not_import_each_other_in_a_circle():
         graph.add_edges_from((module_name(path), name) for name in imported_modules(path, KNOWN))
     circles = [part for part in nx.strongly_connected_components(graph) if len(part) > 1]
     assert [sorted(part) for part in circles if not part & IN_CIRCLES] == []
+
+
+def test_no_public_class_name_exists_twice():
+    """A reader who finds a class by its name has found the only one."""
+    found = {}
+    for path in MODULES:
+        for node in nodes_of(path):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(name_of(path))
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
+@pytest.mark.parametrize("room", ["scheduler", "testing"])
+def test_rooms_that_know_no_recipe(room):
+    """The scheduler and test sessions import nothing about recipes, their Lua or the engine."""
+    known = {"root", "host", "content", "scheduler", "console", "testing"}
+    seen = {
+        room_of(name.removeprefix("envy."))
+        for path in MODULES
+        if name_of(path).startswith(f"{room}/")
+        for name in imported_modules(path, KNOWN)
+        if name != "envy"
+    }
+    assert seen <= known

@@ -13,14 +13,14 @@ from envy.cli.options import EnvyCommand, envy_command
 from envy.cli.settings import Settings
 from envy.cli.test_run import run_once
 from envy.cli.test_setup import (
+    RunContext,
     TestOptions,
-    Workplace,
     make_driver,
     make_flags,
     make_selector,
     make_toolchain,
     make_views,
-    open_workplace,
+    open_context,
     patterns_of,
 )
 from envy.console.text import format_size, write_line
@@ -144,38 +144,36 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
     Exit codes: 0 all passed, 1 a test failed, 2 usage error, 3 a package failed to build, 4 nothing
     matched, 130 interrupted.
     """
-    context = click.get_current_context()
-    options = TestOptions(
-        **given, go_flags=context.meta["go_flags"], arguments=context.meta["arguments"]
-    )
+    parsed = click.get_current_context().meta
+    options = TestOptions(**given, go_flags=parsed["go_flags"], arguments=parsed["arguments"])
     _check(options)
     if options.load:
         return show_saved(settings, options)
-    with open_workplace(settings, options) as place:
+    with open_context(settings, options) as context:
         if clean_cache:
-            freed = place.store.clean()
+            freed = context.store.clean()
             write_line(sys.stdout, f"freed {freed} bytes ({format_size(freed)})")
             return 0
-        return _work(place)
+        return _work(context)
 
 
-def _work(place: Workplace) -> int:
-    options = place.options
+def _work(context: RunContext) -> int:
+    options = context.options
     if options.list_matching is not None:
-        return show_list(place)
+        return show_list(context)
     if options.legacy:
         from envy.cli.test_legacy import run_legacy
 
-        return run_legacy(place)
+        return run_legacy(context)
     if options.watch:
         from envy.cli.test_watch import watch
 
-        return watch(place, run_once)
+        return watch(context, run_once)
     if wants_tui(options):
         from envy.cli.test_tui import run_in_tui
 
-        return run_in_tui(place)
-    return run_once(place).exit_code
+        return run_in_tui(context)
+    return run_once(context).exit_code
 
 
 def _check(options: TestOptions) -> None:
@@ -187,17 +185,17 @@ def _check(options: TestOptions) -> None:
         raise UsageError("--load shows a saved run; it cannot run tests")
 
 
-def show_list(place: Workplace) -> int:
+def show_list(context: RunContext) -> int:
     """Print `package.Test` for each test that would run, without building anything."""
     from envy.testing.patterns import select_top_level
 
-    options = place.options
-    flags = make_flags(options, place.directory)
-    toolchain = make_toolchain(place)
-    with place.store.workshop() as scratch:
-        driver = make_driver(place, toolchain, flags, scratch)
+    options = context.options
+    flags = make_flags(options, context.directory)
+    toolchain = make_toolchain(context)
+    with context.store.build_dir() as scratch:
+        driver = make_driver(context, toolchain, flags, scratch)
         packages = driver.discover(patterns_of(options.patterns))
-    selector = make_selector(options, place.last_run)
+    selector = make_selector(options, context.last_run)
     found = 0
     for package in packages:
         selection = selector.select(package)

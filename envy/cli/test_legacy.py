@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from envy.cli.test_setup import (
+    RunContext,
     TestOptions,
-    Workplace,
     make_toolchain,
     make_views,
     patterns_of,
@@ -14,35 +14,35 @@ from envy.testing.durations import go_duration
 from envy.testing.legacy import run_go_test
 
 
-def run_legacy(place: Workplace) -> int:
+def run_legacy(context: RunContext) -> int:
     """Run `go test -json` with the options that it supports.
 
     Raises:
         UsageError: An option is not supported by `go test`.
     """
-    options = place.options
-    words = _words(options, jobs=place.settings.jobs, fail_fast=place.settings.fail_fast)
-    toolchain = make_toolchain(place)
-    views = make_views(place.settings, options)
-    place.control.attend(_Children(place))
+    options = context.options
+    words = _words(options, jobs=context.settings.jobs, fail_fast=context.settings.fail_fast)
+    toolchain = make_toolchain(context)
+    views = make_views(context.settings, options)
+    context.control.attend(_Children(context))
     result = run_go_test(toolchain, words, views)
-    place.last_run.save(result.recorder)
+    context.last_run.save(result.recorder)
     return result.exit_code
 
 
 class _Children:
     """The one child, which a signal can cancel."""
 
-    def __init__(self, place: Workplace) -> None:
-        self._place = place
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
 
     def cancel(self, reason: Cancelled) -> None:
         del reason
-        self._place.children.terminate_all()
+        self._context.children.terminate_all()
 
     def describe_waits(self) -> list[str]:
         """Return the command of the child while it runs."""
-        return [child.command for child in self._place.children.running()]
+        return [child.command for child in self._context.children.running()]
 
 
 def _words(options: TestOptions, *, jobs: int | None, fail_fast: bool) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from envy.cli.test_setup import (
-    Workplace,
+    RunContext,
     check_writable,
     make_driver,
     make_flags,
@@ -18,14 +18,14 @@ from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.session import SessionResult, SessionSettings, TestSession, View
 
 
-def run_once(place: Workplace) -> SessionResult:
+def run_once(context: RunContext) -> SessionResult:
     """Run one session with the views and the selection of the command's options."""
-    settings = session_settings(place)
-    return run_session(place, settings, make_views(place.settings, place.options))
+    settings = session_settings(context)
+    return run_session(context, settings, make_views(context.settings, context.options))
 
 
 def run_session(
-    place: Workplace,
+    context: RunContext,
     settings: SessionSettings,
     views: Sequence[View],
     *,
@@ -34,19 +34,19 @@ def run_session(
     on_session: Callable[[TestSession], None] | None = None,
 ) -> SessionResult:
     """Run one session with these views, for the command's patterns unless others are given."""
-    flags = make_flags(place.options, place.directory)
-    toolchain = toolchain or make_toolchain(place)
-    check_writable(flags.profile_path(place.directory))
-    with place.store.workshop() as scratch:
-        driver = make_driver(place, toolchain, flags, scratch)
+    flags = make_flags(context.options, context.directory)
+    toolchain = toolchain or make_toolchain(context)
+    check_writable(flags.profile_path(context.directory))
+    with context.store.build_dir() as scratch:
+        driver = make_driver(context, toolchain, flags, scratch)
         session = TestSession(
-            driver, settings, events=place.events, children=place.children, views=views
+            driver, settings, events=context.events, children=context.children, views=views
         )
-        place.control.attend(session)
+        context.control.attend(session)
         if on_session is not None:
             on_session(session)
-        result = session.run(patterns or patterns_of(place.options.patterns))
+        result = session.run(patterns or patterns_of(context.options.patterns))
         driver.finish()
     if not result.built_only:
-        place.last_run.save(result.recorder)
+        context.last_run.save(result.recorder)
     return result

@@ -79,7 +79,7 @@ class TestOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workplace:
+class RunContext:
     """The objects that all runs of one command share."""
 
     settings: Settings
@@ -95,7 +95,7 @@ class Workplace:
 
 
 @contextlib.contextmanager
-def open_workplace(settings: Settings, options: TestOptions) -> Iterator[Workplace]:
+def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContext]:
     """Set up signals, traces and the cache for the duration of the command."""
     directory = _directory(options)
     streams = Streams(output=sys.stdout, errors=sys.stderr)
@@ -109,7 +109,7 @@ def open_workplace(settings: Settings, options: TestOptions) -> Iterator[Workpla
         closing.callback(traces.close)
         closing.callback(bus.close)
         closing.enter_context(control.running())
-        yield Workplace(
+        yield RunContext(
             settings=settings,
             options=options,
             directory=directory,
@@ -134,14 +134,14 @@ def _directory(options: TestOptions) -> Path:
 # -- the toolchain ---------------------------------------------------------------------------------
 
 
-def go_of_project(place: Workplace) -> tuple[Path, dict[str, str]] | None:
+def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
     """Return the `go` of the manifest and its exported variables; install it if it is missing.
 
     None if there is no manifest, or it lists no Go.
     """
-    settings = place.settings
+    settings = context.settings
     try:
-        path = find_manifest(place.directory, named=settings.manifest)
+        path = find_manifest(context.directory, named=settings.manifest)
     except ManifestError:
         if settings.manifest is not None:
             raise
@@ -152,7 +152,7 @@ def go_of_project(place: Workplace) -> tuple[Path, dict[str, str]] | None:
     quiet = dataclasses.replace(
         settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
     )
-    observers = [Relay(place.traces)] if place.traces.listening else []
+    observers = [Relay(context.traces)] if context.traces.listening else []
     with open_session(quiet, owns_stdout=True, observers=observers) as session:
         packages = session.manifest.packages
         specs = [spec for spec in packages if "go" in {spec.key.name, spec.alias}]
@@ -178,19 +178,19 @@ def go_of_project(place: Workplace) -> tuple[Path, dict[str, str]] | None:
         return Path(recipe.work.products["go"]), dict(exports)
 
 
-def make_toolchain(place: Workplace) -> GoToolchain:
+def make_toolchain(context: RunContext) -> GoToolchain:
     """Return the manifest's Go, or else the Go on PATH.
 
     Raises:
         NoToolchain: There is neither.
     """
-    found = go_of_project(place)
-    program, exports = found or (find_go(place.environment), {})
+    found = go_of_project(context)
+    program, exports = found or (find_go(context.environment), {})
     return open_toolchain(
         program,
-        directory=place.directory,
-        environment={**place.environment, **exports},
-        children=place.children,
+        directory=context.directory,
+        environment={**context.environment, **exports},
+        children=context.children,
     )
 
 
@@ -198,22 +198,22 @@ def make_flags(options: TestOptions, directory: Path) -> GoFlags:
     """Return Go's flags, sorted by where they go."""
     flags = GoFlags(arguments=options.arguments)
     for name, value in options.go_flags:
-        flags.take(name, value, where=directory)
+        flags.add(name, value, where=directory)
     if options.coverage and "-cover" not in flags.build:
         flags.build.append("-cover")
     return flags
 
 
 def make_driver(
-    place: Workplace, toolchain: GoToolchain, flags: GoFlags, scratch: Path
+    context: RunContext, toolchain: GoToolchain, flags: GoFlags, scratch: Path
 ) -> GoDriver:
     """Return the Go driver for one run."""
-    options = place.options
+    options = context.options
     return GoDriver(
         toolchain,
         flags,
-        run_settings(place.settings, options),
-        store=place.store,
+        run_settings(context.settings, options),
+        store=context.store,
         scratch=scratch,
         build_jobs=options.build_jobs or available_cores(),
         count=options.count,
@@ -234,13 +234,13 @@ def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
     )
 
 
-def session_settings(place: Workplace, *, selector: Selector | None = None) -> SessionSettings:
+def session_settings(context: RunContext, *, selector: Selector | None = None) -> SessionSettings:
     """Return the settings of a session."""
-    options = place.options
+    options = context.options
     return SessionSettings(
-        selector=selector or make_selector(options, place.last_run),
-        run=run_settings(place.settings, options),
-        jobs=place.settings.jobs or 1,
+        selector=selector or make_selector(options, context.last_run),
+        run=run_settings(context.settings, options),
+        jobs=context.settings.jobs or 1,
         build_only=options.build_only,
         stop_on_build_error=options.stop_on_build_error,
     )

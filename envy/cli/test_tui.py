@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from envy.cli.test_run import run_session
-from envy.cli.test_setup import Workplace, make_toolchain, make_views, session_settings
+from envy.cli.test_setup import RunContext, make_toolchain, make_views, session_settings
 from envy.console.text import safe_lines, write_line
 from envy.errors import Cancelled, EnvyError
 from envy.host.children import Children
@@ -18,13 +18,13 @@ from envy.testing.selection import Selector
 from envy.testing.session import SessionResult, TestSession, View
 from envy.testing.views.plain import summary_line
 from envy.testing.views.tui.app import TestApp
-from envy.testing.views.tui.view import QueueView, clearing
+from envy.testing.views.tui.view import QueueView, start_run
 
 
-def run_in_tui(place: Workplace) -> int:
+def run_in_tui(context: RunContext) -> int:
     """Run the tests, and rerun what the user requests, until the user leaves."""
     # Installing a toolchain handles signals, which only the main thread may do.
-    runs = _Runs(place, make_toolchain(place))
+    runs = _Sessions(context, make_toolchain(context))
     app = TestApp(runs)
     runs.app = app
     runs.start()
@@ -45,13 +45,13 @@ def show_in_tui(path: Path) -> int:
     """Show a saved run."""
     from envy.testing.replay import replay
 
-    app = TestApp(_Nothing())
+    app = TestApp(_NoSessions())
     result = replay(read_run(path), [QueueView(app.messages)])
     app.run()
     return result.exit_code
 
 
-class _Nothing:
+class _NoSessions:
     """The controller of a saved run, which cannot start anything."""
 
     def start(self, *, failed: bool = False, package: str = "", test: str = "") -> bool:
@@ -65,11 +65,11 @@ class _Nothing:
         return False
 
 
-class _Runs:
+class _Sessions:
     """Runs one session after another, each in its own thread with its own children."""
 
-    def __init__(self, place: Workplace, toolchain: GoToolchain) -> None:
-        self._place = place
+    def __init__(self, context: RunContext, toolchain: GoToolchain) -> None:
+        self._context = context
         self._toolchain = toolchain
         self._thread: threading.Thread | None = None
         self._session: TestSession | None = None
@@ -83,7 +83,7 @@ class _Runs:
             return False
         selector: Selector | None = None
         if failed:
-            names = self._place.last_run.failed()
+            names = self._context.last_run.failed()
             if not names:
                 return False
             selector = Selector(failed=names)
@@ -91,7 +91,7 @@ class _Runs:
             top, _, sub = test.partition("/")
             pattern = "/".join(f"^{_quoted(part)}$" for part in test.split("/")) if sub else ""
             selector = Selector(failed={package: (top,) if top else ()}, run=pattern)
-        clearing(self.app.messages, everything=selector is None)
+        start_run(self.app.messages, everything=selector is None)
         patterns = [package] if package else None
         self._stopped = False
         self._thread = threading.Thread(target=self._run, args=(selector, patterns), daemon=True)
@@ -115,19 +115,19 @@ class _Runs:
 
     def _run(self, selector: Selector | None, patterns: list[str] | None) -> None:
         assert self.app is not None
-        place = dataclasses.replace(self._place, children=Children())
+        context = dataclasses.replace(self._context, children=Children())
         views: list[View] = [QueueView(self.app.messages)]
-        views += make_views(place.settings, place.options, plain=False)
+        views += make_views(context.settings, context.options, plain=False)
         self.error = None
         try:
-            settings = session_settings(place, selector=selector)
+            settings = session_settings(context, selector=selector)
             self.result = run_session(
-                place,
+                context,
                 settings,
                 views,
                 patterns=patterns,
-                toolchain=dataclasses.replace(self._toolchain, children=place.children),
-                on_session=self._note,
+                toolchain=dataclasses.replace(self._toolchain, children=context.children),
+                on_session=self._on_session,
             )
         except EnvyError as error:
             self.error = error
@@ -141,7 +141,7 @@ class _Runs:
         if self.app is not None:
             self.app.notice(text)
 
-    def _note(self, session: TestSession) -> None:
+    def _on_session(self, session: TestSession) -> None:
         self._session = session
         if self._stopped:
             session.cancel(Cancelled("stopped"))

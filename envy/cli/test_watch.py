@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable
 
 from envy.cli.exit_codes import CANCELLED
-from envy.cli.test_setup import Workplace
+from envy.cli.test_setup import RunContext
 from envy.console.text import safe_lines, write_line
 from envy.errors import Cancelled, EnvyError
 from envy.testing.session import SessionResult
 from envy.testing.watching import Watcher
 
 
-class _Wait:
+class _CancellableWait:
     """The wait between two runs, which a signal can cancel."""
 
     def __init__(self, watcher: Watcher) -> None:
@@ -31,21 +31,21 @@ class _Wait:
         return []
 
 
-def watch(place: Workplace, run_once: Callable[[Workplace], SessionResult]) -> int:
+def watch(context: RunContext, run_once: Callable[[RunContext], SessionResult]) -> int:
     """Run whenever a file changes; return when the user interrupts."""
-    watcher = Watcher(place.directory)
+    watcher = Watcher(context.directory)
     try:
         while True:
             try:
-                if run_once(place).cancelled:
+                if run_once(context).cancelled:
                     return CANCELLED
             except EnvyError as error:
                 if isinstance(error, Cancelled):
                     return CANCELLED
                 for line in safe_lines(f"error: {error}"):
                     write_line(sys.stderr, line)
-            waiting = _Wait(watcher)
-            place.control.attend(waiting)
+            waiting = _CancellableWait(watcher)
+            context.control.attend(waiting)
             write_line(sys.stderr, "waiting for a change; press Ctrl-C to exit")
             if waiting.cancelled or not watcher.wait():
                 return CANCELLED

@@ -135,14 +135,14 @@ class PackageKind(_Kind):
         if run.failed_build:
             run.verdict = PackageVerdict.BUILD_FAILED
             line = f"FAIL\t{name} [build failed]\n"
-            _tell_end(emit, name, now, line, "fail", failed_build=run.failed_build)
+            _emit_end(emit, name, now, line, "fail", failed_build=run.failed_build)
         elif not run.package.has_tests:
             run.verdict = PackageVerdict.NO_TESTS
-            _tell_end(emit, name, now, f"?   \t{name}\t[no test files]\n", "skip")
+            _emit_end(emit, name, now, f"?   \t{name}\t[no test files]\n", "skip")
         self._session.package_ended(run)
 
 
-def _tell_end(
+def _emit_end(
     emit: Any, name: str, now: float, line: str, action: str, *, failed_build: str = ""
 ) -> None:
     emit(StreamEvent(action="start", time=now, package=name))

@@ -61,14 +61,14 @@ class _Lines:
         *lines, rest = (self._rest[stream] + chunk).split(b"\n")
         self._rest[stream] = rest
         for line in lines:
-            self._take(line.decode("utf-8", "replace"))
+            self._on_line(line.decode("utf-8", "replace"))
 
     def close(self) -> None:
         for rest in self._rest.values():
             if rest:
-                self._take(rest.decode("utf-8", "replace"))
+                self._on_line(rest.decode("utf-8", "replace"))
 
-    def _take(self, line: str) -> None:
+    def _on_line(self, line: str) -> None:
         if line.startswith("{"):
             event = parse_event(line, where="go test -json")
         else:

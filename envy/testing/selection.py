@@ -34,11 +34,6 @@ class Selector:
     failed: Mapping[str, tuple[str, ...]] | None = None  # by package; () is all of it
 
     @property
-    def narrows(self) -> bool:
-        """Whether the selector may leave out any test."""
-        return bool(self.run or self.skip) or self.picks_names
-
-    @property
     def picks_names(self) -> bool:
         """Whether tests are selected one by one, by name."""
         return any(what is not None for what in (self.filter, self.partition, self.failed))
@@ -49,12 +44,12 @@ class Selector:
             return Selection(run=self.run, skip=self.skip)
         if self.failed is not None and package.name not in self.failed:
             return None
-        names = tuple(name for name in package.tests if self._takes(package.name, name))
+        names = tuple(name for name in package.tests if self._selects(package.name, name))
         if not names and not (self.failed is not None and not self.failed[package.name]):
             return None
         return Selection(names=names, run=self.run, skip=self.skip)
 
-    def _takes(self, package: str, test: str) -> bool:
+    def _selects(self, package: str, test: str) -> bool:
         if self.failed is not None and self.failed[package] and test not in self.failed[package]:
             return False
         if self.filter is not None and not self.filter(package, test):
@@ -103,41 +98,41 @@ class _FilterParser:
         while text[position:].strip():
             found = _TOKEN.match(text, position)
             if found is None:
-                raise self._wrong(f"cannot read {text[position:].strip()!r}")
+                raise self._error(f"cannot read {text[position:].strip()!r}")
             word = found[3] or found[1]
             self._tokens.append((_WORDS.get(word, word), found[2] or ""))
             position = found.end()
         self._at = 0
 
     def parse(self) -> Predicate:
-        predicate = self._either()
+        predicate = self._or_expression()
         if self._at < len(self._tokens):
-            raise self._wrong(f"unexpected {self._tokens[self._at][0]!r}")
+            raise self._error(f"unexpected {self._tokens[self._at][0]!r}")
         return predicate
 
-    def _either(self) -> Predicate:
-        left = self._both()
-        while self._take("|"):
-            left = _or(left, self._both())
+    def _or_expression(self) -> Predicate:
+        left = self._and_expression()
+        while self._accept("|"):
+            left = _or(left, self._and_expression())
         return left
 
-    def _both(self) -> Predicate:
-        left = self._one()
-        while self._take("&"):
-            left = _and(left, self._one())
+    def _and_expression(self) -> Predicate:
+        left = self._operand()
+        while self._accept("&"):
+            left = _and(left, self._operand())
         return left
 
-    def _one(self) -> Predicate:
-        if self._take("!"):
-            inner = self._one()
+    def _operand(self) -> Predicate:
+        if self._accept("!"):
+            inner = self._operand()
             return lambda package, test: not inner(package, test)
-        if self._take("("):
-            inner = self._either()
-            if not self._take(")"):
-                raise self._wrong("missing closing parenthesis")
+        if self._accept("("):
+            inner = self._or_expression()
+            if not self._accept(")"):
+                raise self._error("missing closing parenthesis")
             return inner
         if self._at >= len(self._tokens):
-            raise self._wrong("unexpected end")
+            raise self._error("unexpected end")
         word, glob = self._tokens[self._at]
         self._at += 1
         if word == "package":
@@ -146,14 +141,14 @@ class _FilterParser:
             return lambda _package, test: fnmatchcase(test, glob)
         if word == "all":
             return lambda _package, _test: True
-        raise self._wrong(f"unexpected {word!r}")
+        raise self._error(f"unexpected {word!r}")
 
-    def _take(self, token: str) -> bool:
+    def _accept(self, token: str) -> bool:
         found = self._at < len(self._tokens) and self._tokens[self._at][0] == token
         self._at += found
         return found
 
-    def _wrong(self, why: str) -> UsageError:
+    def _error(self, why: str) -> UsageError:
         return UsageError(
             f"--filter {self._text!r}: {why}",
             hint="such as 'package(*/store) & !test(TestSlow*)'",

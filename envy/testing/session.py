@@ -111,7 +111,7 @@ class TestSession:
         self._bus = events
         self._children = children
         self._views = views
-        self._telling = threading.RLock()
+        self._views_lock = threading.RLock()
         self.coordinator = Coordinator()
         self._build_pool = self.coordinator.new_pool("build", driver.build_width)
         self._run_pool = self.coordinator.new_pool("run", settings.jobs)
@@ -150,7 +150,7 @@ class TestSession:
             self._result.cancelled = True
         finally:
             self._result.seconds = time.monotonic() - started
-        self._tell(lambda view: view.on_end(self._result))
+        self._notify(lambda view: view.on_end(self._result))
         return self._result
 
     # -- the phases ----------------------------------------------------------------------------
@@ -215,7 +215,7 @@ class TestSession:
     def _run_all(self, nodes: Sequence[Coordination]) -> None:
         started = time.monotonic()
         runs: list[PackageRun] = [node.subject for node in nodes]
-        self._tell_build_failures(runs)
+        self._emit_build_failures(runs)
         self._check_selection(runs)
         if self._settings.stop_on_build_error and any(run.failed_build for run in runs):
             self._result.stopped = "a package failed to build (--stop-on-build-error)"
@@ -292,26 +292,26 @@ class TestSession:
         if ends_at is not None and time.monotonic() >= ends_at:
             self._result.stopped = "the time limit was reached (--total-timeout)"
 
-    def _tell_build_failures(self, runs: Sequence[PackageRun]) -> None:
-        told: set[str] = set()
+    def _emit_build_failures(self, runs: Sequence[PackageRun]) -> None:
+        emitted: set[str] = set()
         for run in runs:
             paths = {event.import_path for event in run.build_events}
             for event in run.build_events:
-                if event.import_path not in told:
+                if event.import_path not in emitted:
                     self._emit(event)
-            told |= paths
+            emitted |= paths
 
     def _on_built(self, count: int) -> None:
         self._on_phase("building", min(self._built + count, self._to_build), self._to_build)
 
     def _on_phase(self, phase: str, done: int, total: int) -> None:
-        self._tell(lambda view: view.on_phase(phase, done, total))
+        self._notify(lambda view: view.on_phase(phase, done, total))
 
     def _emit(self, event: StreamEvent) -> None:
         self._result.recorder.on_event(event)
-        self._tell(lambda view: view.on_event(event))
+        self._notify(lambda view: view.on_event(event))
 
-    def _tell(self, call: Callable[[View], None]) -> None:
-        with self._telling:
+    def _notify(self, call: Callable[[View], None]) -> None:
+        with self._views_lock:
             for view in self._views:
                 call(view)

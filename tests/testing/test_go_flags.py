@@ -53,9 +53,9 @@ def test_every_flag_goes_to_build_or_run_or_is_refused(name):
     flags = GoFlags()
     if flag.route is Route.REFUSED:
         with pytest.raises(UsageError, match=f"does not support -{name}"):
-            flags.take(name, value, where=Path("/project"))
+            flags.add(name, value, where=Path("/project"))
         return
-    flags.take(name, value, where=Path("/project"))
+    flags.add(name, value, where=Path("/project"))
     took = [flags.build, flags.run, flags.directory, flags.cover_profile, flags.execute_with]
     assert any(took)
     if flag.route is Route.BUILD:
@@ -67,11 +67,11 @@ def test_every_flag_goes_to_build_or_run_or_is_refused(name):
 def test_files_are_relative_to_where_the_command_was_given():
     """A profile is written to the working directory, or to -outputdir relative to it."""
     flags = GoFlags()
-    flags.take("cpuprofile", "cpu.out", where=Path("/project"))
-    flags.take("coverprofile", "cover.out", where=Path("/project"))
+    flags.add("cpuprofile", "cpu.out", where=Path("/project"))
+    flags.add("coverprofile", "cover.out", where=Path("/project"))
     assert flags.run == ["-test.cpuprofile=cpu.out"]  # the binary puts it into -outputdir
     assert flags.profile_path(Path("/project")) == Path("/project/cover.out")
-    flags.take("outputdir", "there", where=Path("/project"))
+    flags.add("outputdir", "there", where=Path("/project"))
     assert flags.run[-1] == "-test.outputdir=/project/there"
     assert flags.profile_path(Path("/project")) == Path("/project/there/cover.out")
 

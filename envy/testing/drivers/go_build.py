@@ -49,7 +49,7 @@ class BinaryStore:
         return Path(found) if found else None
 
     @contextlib.contextmanager
-    def workshop(self) -> Iterator[Path]:
+    def build_dir(self) -> Iterator[Path]:
         """Create a build folder for this process; remove the folders of dead processes."""
         top = self.root / "building"
         try:
@@ -58,18 +58,18 @@ class BinaryStore:
                 owner = folder.name.partition("-")[0]
                 if owner.isdecimal() and not is_alive(int(owner)):
                     shutil.rmtree(folder, ignore_errors=True)
-            workshop = top / f"{os.getpid()}-{time.monotonic_ns()}"
-            workshop.mkdir()
+            build_dir = top / f"{os.getpid()}-{time.monotonic_ns()}"
+            build_dir.mkdir()
         except OSError as error:
             raise EnvyError(
                 f"cannot build in {top}: {error.strerror}",
                 hint="choose another cache with --cache-root",
             ) from error
         try:
-            yield workshop
+            yield build_dir
         finally:
             with released():
-                shutil.rmtree(workshop, ignore_errors=True)
+                shutil.rmtree(build_dir, ignore_errors=True)
 
     def keep(self, binary: Path, key: str) -> Path:
         """Move a finished binary into the store, or use that of a process that was faster."""
@@ -149,21 +149,21 @@ def build_batch(
 ) -> None:
     """Build the binaries of a batch with one call; report their number to `on_built` meanwhile."""
     timeout = None if ends_at is None else max(0.0, ends_at - time.monotonic())
-    with store.workshop() as workshop:
+    with store.build_dir() as build_dir:
         # A Go that builds many packages takes a folder here; an older Go takes the binary's path.
-        place = f"{workshop}{os.sep}"
+        output = f"{build_dir}{os.sep}"
         if not toolchain.builds_many:
-            place += _binary_name(toolchain, batch[0])
-        words = ["test", "-c", "-o", place, f"-p={jobs}"]
+            output += _binary_name(toolchain, batch[0])
+        words = ["test", "-c", "-o", output, f"-p={jobs}"]
         if toolchain.version >= (1, 24):
             words.append("-json")
         words += [*flags, *(run.package.name for run in batch)]
-        with _watching(workshop, on_built):
+        with _counting_binaries(build_dir, on_built):
             completed = toolchain.call(words, timeout=timeout)
         events = _events(completed.stdout, completed.stderr)
         cause = ""
         for run in batch:
-            binary = workshop / _binary_name(toolchain, run)
+            binary = build_dir / _binary_name(toolchain, run)
             if binary.exists():
                 run.binary = store.keep(binary, run.key)
             elif (
@@ -178,7 +178,7 @@ def build_batch(
 
 
 @contextlib.contextmanager
-def _watching(workshop: Path, on_built: Callable[[int], None] | None) -> Iterator[None]:
+def _counting_binaries(build_dir: Path, on_built: Callable[[int], None] | None) -> Iterator[None]:
     """Report the number of binaries from time to time; Go does not report successful builds."""
     if on_built is None:
         yield
@@ -187,7 +187,7 @@ def _watching(workshop: Path, on_built: Callable[[int], None] | None) -> Iterato
 
     def watch() -> None:
         while not done.wait(_LOOK_EVERY):
-            on_built(len(os.listdir(workshop)))  # noqa: PTH208
+            on_built(len(os.listdir(build_dir)))  # noqa: PTH208
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -103,7 +103,7 @@ class GoFlags:
     changes_set: bool = False  # benchmarks or fuzzing run, not only tests
     arguments: tuple[str, ...] = ()
 
-    def take(self, name: str, value: str | None, *, where: Path) -> None:
+    def add(self, name: str, value: str | None, *, where: Path) -> None:
         """Add one flag; its file names are relative to `where`."""
         flag = FLAGS[name]
         text = f"-{name}" if value is None else f"-{name}={value}"
@@ -121,11 +121,11 @@ class GoFlags:
         elif flag.route is Route.RUN:
             self.run.append(f"-test.{text[1:]}")
         elif flag.route is Route.FILE:
-            self._take_file(name, value or "", where)
+            self._add_file(name, value or "", where)
         else:
-            self._take_special(name, value or "")
+            self._add_special(name, value or "")
 
-    def _take_file(self, name: str, value: str, where: Path) -> None:
+    def _add_file(self, name: str, value: str, where: Path) -> None:
         """Add a file flag; the binary puts relative files into its -outputdir, or `where`."""
         if name == "outputdir":
             value = self.output_directory = str(where / value)
@@ -137,7 +137,7 @@ class GoFlags:
             return None
         return where / self.output_directory / self.cover_profile
 
-    def _take_special(self, name: str, value: str) -> None:
+    def _add_special(self, name: str, value: str) -> None:
         if name == "coverprofile":
             self.cover_profile = value
             self.build.append("-cover")
@@ -185,7 +185,7 @@ def split_words(
         name = name.removeprefix("test.")
         flag = FLAGS.get(name) if word.startswith("-") else None
         option = word.partition("=")[0]
-        if flag is None or (option in own and not _is_gos(option, value)):
+        if flag is None or (option in own and not _is_go_flag(option, value)):
             rest.append(word)
             if word in own_with_value and position < len(words):
                 rest.append(words[position])
@@ -209,7 +209,7 @@ def split_words(
     return rest, flags, ()
 
 
-def _is_gos(option: str, value: str) -> bool:
+def _is_go_flag(option: str, value: str) -> bool:
     """Return whether `--trace=VALUE` is Go's; envy has `--trace[=stderr|file:…|timeline:…]`."""
     if option != "--trace" or not value or value == "stderr":
         return False

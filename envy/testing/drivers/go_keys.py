@@ -67,14 +67,14 @@ class KeyMaker:
     def _digest(self, row: Mapping[str, Any], names: Sequence[str]) -> bytes:
         digest = blake3(row["ImportPath"].encode())
         module = row.get("Module") or {}
-        settled = row.get("Standard") or (module.get("Version") and not module.get("Replace"))
+        is_fixed = row.get("Standard") or (module.get("Version") and not module.get("Replace"))
         folder = row.get("Dir", "")
         digest.update(f"\0{folder}\0{row.get('Error')}\0".encode())
         if not row["ImportPath"].endswith(".test"):  # its only file is generated from the others
             for file in own_files(row):
                 digest.update(f"{file}\0".encode())
                 path = os.path.join(folder, file)  # noqa: PTH118  thousands of them
-                digest.update(_status(path) if settled else _content(path))
+                digest.update(_status(path) if is_fixed else _content(path))
         if row.get("Name") == "main":
             digest.update(_content(f"{folder}/default.pgo"))
         if module.get("GoMod"):

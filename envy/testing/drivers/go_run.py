@@ -36,7 +36,7 @@ _LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _ProcessResult:
     """The result of one process."""
 
     completed: Completed
@@ -132,11 +132,11 @@ class PackageRunner:
         names = group
         while True:
             left_before = len(tally.remaining)
-            one = self._process(names, tally.carried_over, attempt=0)
-            if one is None:
+            process = self._run_process(names, tally.carried_over, attempt=0)
+            if process is None:
                 tally.reason = tally.reason or "could not be started"
                 return
-            crashed = self._account(one, tally)
+            crashed = self._account(process, tally)
             if not crashed or not tally.remaining or self._must_stop(tally):
                 break
             if len(tally.remaining) == left_before:
@@ -164,9 +164,9 @@ class PackageRunner:
 
     # -- one process ---------------------------------------------------------------------------
 
-    def _process(
+    def _run_process(
         self, names: Sequence[str] | None, carried_over: frozenset[str], *, attempt: int
-    ) -> _Run | None:
+    ) -> _ProcessResult | None:
         converter = OutputConverter(
             self._name,
             self._emit_to,
@@ -210,8 +210,8 @@ class PackageRunner:
             raise
         limited = limits.exceeded() if completed.timed_out else frozenset()
         converter.finish()
-        self._tell_leftovers(completed)
-        return _Run(completed, converter, limited)
+        self._report_leftovers(completed)
+        return _ProcessResult(completed, converter, limited)
 
     def _argv(self, names: Sequence[str] | None) -> list[str]:
         assert self._run.binary is not None
@@ -250,33 +250,33 @@ class PackageRunner:
 
     # -- results -------------------------------------------------------------------------------
 
-    def _account(self, one: _Run, tally: Tally) -> bool:
+    def _account(self, process: _ProcessResult, tally: Tally) -> bool:
         """Record how a process ended; return whether it ended before its tests did."""
-        progress = one.converter.progress
-        code = one.completed.exit_code
+        progress = process.converter.progress
+        code = process.completed.exit_code
         if self._toolchain.version < _MARKS and not code and progress.summary == "PASS":
-            self._settle_open(one.converter)
-        tally.wrote = tally.wrote or one.converter.saw_output
+            self._settle_open(process.converter)
+        tally.wrote = tally.wrote or process.converter.saw_output
         # Tests that run tests of their own report those too; the summary, which only the testing
         # package writes, then decides about the listed tests.
-        is_passed = not (code or progress.open or one.completed.timed_out)
+        is_passed = not (code or progress.open or process.completed.timed_out)
         if not is_passed or progress.summary != "PASS":
             note_ends(tally, progress.ended)
         ended = {name for name in progress.ended if "/" not in name}
         tally.remaining = [name for name in tally.remaining if name not in ended]
-        if not progress.open and progress.summary and not one.completed.timed_out:
+        if not progress.open and progress.summary and not process.completed.timed_out:
             if code and not tally.failed:
                 tally.failed_outside = True
-                self._tell_exit(one)
+                self._report_exit(process)
             return False
-        reason = self._reason(one)
-        culprits = self._culprits(one)
-        if culprits or code or one.completed.timed_out:
-            self._tell_exit(one)
-        if one.completed.timed_out and not culprits:
+        reason = self._reason(process)
+        culprits = self._culprits(process)
+        if culprits or code or process.completed.timed_out:
+            self._report_exit(process)
+        if process.completed.timed_out and not culprits:
             tally.reason = reason
             self._say("no test was running")
-        self._end_open(one.converter, culprits, reason)
+        self._end_open(process.converter, culprits, reason)
         tops = {name.partition("/")[0] for name in culprits}
         tally.failed |= dict.fromkeys(name for name in tally.remaining if name in tops)
         tally.failed |= dict.fromkeys(sorted(tops))
@@ -286,7 +286,7 @@ class PackageRunner:
         )
         if code and not tally.failed:
             tally.failed_outside = True
-        return bool(code or culprits or one.completed.timed_out)
+        return bool(code or culprits or process.completed.timed_out)
 
     def _settle_open(self, converter: OutputConverter) -> None:
         """Pass open tests of an old Go, whose unmarked end may follow other text on a line."""
@@ -298,21 +298,21 @@ class PackageRunner:
         progress.open.clear()
         progress.active.clear()
 
-    def _reason(self, one: _Run) -> str:
-        if one.completed.timed_out:
-            return "timeout" if one.limited or self._ends_at is None else "total-timeout"
-        if one.completed.signal is not None:
-            return f"signal {signal_name(one.completed.signal)}"
-        if one.completed.exit_code == 2:
+    def _reason(self, process: _ProcessResult) -> str:
+        if process.completed.timed_out:
+            return "timeout" if process.limited or self._ends_at is None else "total-timeout"
+        if process.completed.signal is not None:
+            return f"signal {signal_name(process.completed.signal)}"
+        if process.completed.exit_code == 2:
             return "panic"
-        return f"exit {one.completed.exit_code}"
+        return f"exit {process.completed.exit_code}"
 
-    def _culprits(self, one: _Run) -> frozenset[str]:
+    def _culprits(self, process: _ProcessResult) -> frozenset[str]:
         """Return the open tests that caused the end of the process."""
-        progress = one.converter.progress
-        if one.completed.timed_out:
+        progress = process.converter.progress
+        if process.completed.timed_out:
             return frozenset(
-                name for name in progress.open if name.partition("/")[0] in one.limited
+                name for name in progress.open if name.partition("/")[0] in process.limited
             )
         if progress.died_in:  # a panic, which the testing package has just reported as a failure
             return frozenset(
@@ -331,19 +331,21 @@ class PackageRunner:
             )
             self._emit("fail", test=name, elapsed=round(now - begun, 2), reason=reason)
 
-    def _tell_exit(self, one: _Run) -> None:
-        completed = one.completed
+    def _report_exit(self, process: _ProcessResult) -> None:
+        completed = process.completed
         if completed.timed_out:
-            tests = ", ".join(sorted(one.limited)) or "the package"
+            tests = ", ".join(sorted(process.limited)) or "the package"
             limit = go_duration(self._settings.timeout)
-            over = f"{tests} ran longer than {limit}" if one.limited else "the run took too long"
+            over = (
+                f"{tests} ran longer than {limit}" if process.limited else "the run took too long"
+            )
             self._say(f"terminated, because {over}")
         elif completed.signal is not None:
             self._emit("output", output=f"signal: {signal_name(completed.signal)}\n")
         else:
             self._emit("output", output=f"exit status {completed.exit_code}\n")
 
-    def _tell_leftovers(self, completed: Completed) -> None:
+    def _report_leftovers(self, completed: Completed) -> None:
         if completed.left_behind and not completed.timed_out:
             names = ", ".join(f"{name} ({pid})" for pid, name in completed.left_behind)
             self._emit(
@@ -358,11 +360,11 @@ class PackageRunner:
             if not failed or self._must_stop(Tally(remaining=[])):
                 return
             for name in failed:
-                one = self._process([name], frozenset(), attempt=attempt)
-                if one is None:
+                process = self._run_process([name], frozenset(), attempt=attempt)
+                if process is None:
                     continue
                 again = Tally(remaining=[name])
-                self._account(one, again)
+                self._account(process, again)
                 if again.failed or again.remaining or again.failed_outside:
                     continue
                 self._say(f"{name} is flaky: it passed in attempt {attempt}")

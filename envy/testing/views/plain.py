@@ -128,13 +128,13 @@ class PlainView:
         """Write the summary, preceded by the requested lists."""
         self._erase()
         if result.built_only:
-            self._tell_builds(result)
+            self._write_builds(result)
         if self._slowest:
             self._write(f"slowest tests ({self._slowest}):")
             for seconds, package, test in result.recorder.slowest(self._slowest):
                 self._write(f"  {seconds:7.2f}s  {package}.{test}")
         if self._profile:
-            self._tell_profile(result)
+            self._write_profile(result)
         if self._coverage:
             for tally in result.recorder.packages.values():
                 if tally.coverage:
@@ -146,7 +146,7 @@ class PlainView:
                 self._write(f"  {line}")
         self._write(summary_line(result))
 
-    def _tell_builds(self, result: SessionResult) -> None:
+    def _write_builds(self, result: SessionResult) -> None:
         for run in result.runs:
             if run.binary is not None and run.package.has_tests and not self._quiet:
                 how = "kept" if run.kept else "built"
@@ -154,7 +154,7 @@ class PlainView:
                     f"{how:5} {run.package.name}  {counted(len(run.package.tests), 'test')}"
                 )
 
-    def _tell_profile(self, result: SessionResult) -> None:
+    def _write_profile(self, result: SessionResult) -> None:
         phases = "  ".join(f"{name} {seconds:.2f}s" for name, seconds in result.phases.items())
         self._write(f"where time went: {phases}")
         for run in sorted(result.runs, key=lambda run: -sum(run.seconds.values())):

@@ -31,6 +31,6 @@ class QueueView:
         self._messages.append(lambda model: model.on_end(summary, seconds))
 
 
-def clearing(messages: deque[Message], *, everything: bool) -> None:
+def start_run(messages: deque[Message], *, everything: bool) -> None:
     """Tell the model that a run starts; `everything` clears the results of earlier runs."""
     messages.append(RunModel.clear if everything else RunModel.begin)
