@@ -248,11 +248,11 @@ def test_waits_can_be_described():
     coordinator.add_gate(b, 0, [a])
     with coordinator.interpreter.held():
         coordinator.raise_target(b, 0)
-        [wait] = coordinator.waits()
-        assert (wait.node, wait.phase, wait.behind) == (b, 0, [a])
+        [wait] = coordinator.activity()
+        assert (wait.node, wait.phase, wait.blocked_by) == (b, 0, [a])
         coordinator.raise_target(a, 3)
         coordinator.wait([a, b], 0)
-    assert coordinator.waits() == []
+    assert coordinator.activity() == []
     assert c.current_phase == -1
 
 
