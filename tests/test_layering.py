@@ -4,6 +4,8 @@ docs/architecture.md has the map. A module that lies in no room fails here.
 """
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import networkx as nx
@@ -131,3 +133,29 @@ def test_modules_do_not_import_each_other_in_a_circle():
         graph.add_edges_from((module_name(path), name) for name in imported_modules(path, KNOWN))
     circles = [part for part in nx.strongly_connected_components(graph) if len(part) > 1]
     assert [sorted(part) for part in circles if not part & IN_CIRCLES] == []
+
+
+# Imports modules, and prints the modules of envy that are loaded then.
+LOADED = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(*(name for name in sys.modules if name.startswith("envy.")), sep="\\n")
+"""
+RECIPE_TESTS = "envy.testing.drivers.recipe"  # this driver may know recipes
+
+
+@pytest.mark.parametrize("room", ["scheduler", "testing"])
+def test_a_room_for_any_kind_of_work_loads_nothing_about_recipes(room):
+    """Neither the scheduler nor the test runner loads a module of lua, graph or engine."""
+    modules = [
+        name
+        for name in sorted(KNOWN)
+        if name.startswith(f"envy.{room}") and not name.startswith(RECIPE_TESTS)
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", LOADED, *modules], capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[1] for name in run.stdout.split()}
+    assert room in loaded
+    assert loaded & {"lua", "graph", "engine"} == set()
