@@ -201,7 +201,7 @@ class Workers:
         """The body of a thread: carry a node until it rests, then the next one with a slot."""
         node: Coordination | None = first
         observer = self._run.observer
-        with self._run.interpreter.held():
+        with self._run.interpreter.running():
             try:
                 while node is not None:
                     if observer.is_listening():
