@@ -1,11 +1,11 @@
 """The interpreter slot: one section of Python or Lua runs at a time.
 
-Two runnable Python threads cost more than one, because they fight over the interpreter lock.
-A worker therefore holds this slot while it computes, and lets it go around anything that waits:
-a child process, a transfer, a file lock, a flush.
+Two runnable Python threads cost more than one, because they compete for the interpreter lock. A
+worker therefore holds this slot while it computes, and releases it around anything that waits: a
+child process, a transfer, a file lock, a flush.
 
 Guarantees
-  A thread that never took the slot may call `released()`; it then does nothing.
+  A thread that never took the slot may call `released()`, which then does nothing.
   The slot is innermost: nothing else is acquired while waiting for it.
 """
 
@@ -15,82 +15,82 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-_held = threading.local()
-_BETWEEN_LOOKS = 32  # waits without the slot, between two that keep it
+_thread_local = threading.local()  # .lock: the lock of the slot that this thread holds, or None
+_WAITS_PER_SAMPLE = 32  # waits that release the slot, between two that keep it to be measured
 _BRIEF = 0.0003  # seconds; two handovers with their wake-ups cost about half of that
 
 
 class Lock(Protocol):
-    """What `threading.Lock` can do, as far as it is needed."""
+    """The methods of `threading.Lock` that the slot needs."""
 
     def acquire(self) -> bool:
-        """Wait until nobody has it, and take it."""
+        """Block until the lock is free, and take it."""
 
     def release(self) -> None:
-        """Let it go."""
+        """Release the lock."""
 
 
 class InterpreterSlot:
-    """One per engine. Taken by a worker for as long as it computes.
+    """The slot of one engine. A worker holds it for as long as it computes.
 
-    Who gets a slot that was let go is the choice of the lock; by default, of the system's.
+    The lock decides which thread gets a released slot; by default, the operating system does.
     """
 
     def __init__(self, lock: Lock | None = None) -> None:
         self._lock: Lock = lock or threading.Lock()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the slot in this thread, so that `released()` finds it."""
+    def running(self) -> Iterator[None]:
+        """Hold the slot in this thread, so that `released()` can release it."""
         self._lock.acquire()
-        _held.lock = self._lock
+        _thread_local.lock = self._lock
         try:
             yield
         finally:
-            _held.lock = None
+            _thread_local.lock = None
             self._lock.release()
 
 
 @contextlib.contextmanager
 def released() -> Iterator[None]:
-    """Let others compute while this thread waits for something outside Python."""
-    lock: Lock | None = getattr(_held, "lock", None)
+    """Let other threads compute while this thread waits for something outside Python."""
+    lock: Lock | None = getattr(_thread_local, "lock", None)
     if lock is None:
         yield
         return
-    _held.lock = None
+    _thread_local.lock = None
     lock.release()
     try:
         yield
     finally:
         lock.acquire()
-        _held.lock = lock
+        _thread_local.lock = lock
 
 
 class BriefWaits:
-    """Waits of one sort that may be too short to give way for: a handover costs more than they do.
+    """Waits of one sort that may be so short that releasing the slot costs more than they take.
 
-    The latest decide. While they were brief the slot is kept, and let go again after a long one: a
-    flush is nothing in memory, and milliseconds on a disk. How long they are shows only while the
-    slot is kept, for without it much of the time goes into getting the interpreter back; so one
-    wait in many keeps it in any case.
+    The last waits decide: while they were brief, the slot is kept; after a long one it is released
+    again. A flush takes no time in memory, and milliseconds on a disk. A wait can only be measured
+    while the slot is kept, because without it much of the time goes into getting the interpreter
+    back. One wait in many therefore keeps the slot in any case.
     """
 
-    __slots__ = ("_average", "_left_out")
+    __slots__ = ("_average", "_unmeasured")
 
     def __init__(self) -> None:
-        self._average = 0.0  # seconds, of those that kept the slot
-        self._left_out = 0  # waits since the last of those
+        self._average = 0.0  # seconds, of the waits that kept the slot
+        self._unmeasured = 0  # waits since the last of those
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Wait in here, with the slot or without."""
-        if self._average >= _BRIEF and self._left_out < _BETWEEN_LOOKS:
-            self._left_out += 1
+        """Run the wait in the body of this context, with or without the slot."""
+        if self._average >= _BRIEF and self._unmeasured < _WAITS_PER_SAMPLE:
+            self._unmeasured += 1
             with released():
                 yield
             return
-        self._left_out = 0
+        self._unmeasured = 0
         started = time.perf_counter()
         try:
             yield

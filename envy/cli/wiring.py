@@ -117,7 +117,7 @@ def open_session(
         )
         control.attend(engine)
         closing.callback(engine.lease.release)
-        closing.enter_context(engine.coordinator.interpreter.held())
+        closing.enter_context(engine.coordinator.interpreter.running())
         yield Session(
             settings=settings,
             manifest=manifest,

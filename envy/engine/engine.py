@@ -101,7 +101,7 @@ class Engine:
         self._fail_fast = fail_fast
         self.lease = Lease(services.layout)
         self.coordinator = coordinator or Coordinator()
-        self.coordinator.observer = SchedulerEvents(services.events)
+        self.coordinator.observe(SchedulerEvents(services.events))
         self.work_pool = self.coordinator.new_pool("work", jobs, budget=services.jobserver)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
         self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)

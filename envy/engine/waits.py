@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
+from envy.scheduler.activity import NodeActivity
 from envy.scheduler.coordination import Coordination, NodeState
-from envy.scheduler.waiting import Waiting
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -23,7 +23,7 @@ _MOST = 5  # dependencies, or holders of slots, that are named
 
 def describe_waits(engine: Engine) -> list[str]:
     """A line for each recipe that is not at rest: first who works, then who waits, in key order."""
-    rows = engine.coordinator.waits()
+    rows = engine.coordinator.activity()
     children = engine.services.children.running()
     rows.sort(key=lambda row: (row.state is not NodeState.RUNNING, row.node.name))
     lines = [f"{row.node.name}: {_sentence(engine, row, rows, children)}" for row in rows]
@@ -37,7 +37,10 @@ def describe_waits(engine: Engine) -> list[str]:
 
 
 def _sentence(
-    engine: Engine, row: Waiting, rows: Sequence[Waiting], children: Sequence[RunningChild]
+    engine: Engine,
+    row: NodeActivity,
+    rows: Sequence[NodeActivity],
+    children: Sequence[RunningChild],
 ) -> str:
     phase = RecipePhase(row.phase).label
     took = f"for {row.seconds:.0f} s"
@@ -63,7 +66,7 @@ def _recipe_of(child: RunningChild) -> str:
     return child.label.rpartition(": ")[0]
 
 
-def _slots(row: Waiting, rows: Sequence[Waiting]) -> str:
+def _slots(row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
     """Who has the slots of the pool that a recipe waits for."""
     pool = row.pool
     if pool is None:
@@ -76,13 +79,13 @@ def _slots(row: Waiting, rows: Sequence[Waiting]) -> str:
     return f"{taken}, by {_listed(holders)}" if holders else taken
 
 
-def _dependencies(engine: Engine, row: Waiting, rows: Sequence[Waiting]) -> str:
+def _dependencies(engine: Engine, row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
     """What a closed gate waits for, where that was declared, and what it is doing."""
     doing = {other.node.name: other for other in rows}
     return _listed(
         [
             node.name + _declared(engine, row.node, node) + _doing(node, doing.get(node.name))
-            for node in row.behind
+            for node in row.blocked_by
         ]
     )
 
@@ -97,7 +100,7 @@ def _declared(engine: Engine, owner: Coordination, node: Coordination) -> str:
     return f" ({edge.kind}, {edge.origin})" if edge else ""
 
 
-def _doing(node: Coordination, row: Waiting | None) -> str:
+def _doing(node: Coordination, row: NodeActivity | None) -> str:
     if row is None:
         done = RecipePhase(node.current_phase).label
         return f", which rests after {done}" if node.current_phase >= 0 else ", which has not begun"

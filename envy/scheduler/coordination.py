@@ -1,11 +1,10 @@
-"""What the coordination core keeps for each node, and what a sort of node has to provide.
+"""The record that the scheduler keeps for each node, and what a kind of node has to provide.
 
-Plain records; the coordinator (envy.scheduler.coordinator) is the only one that changes them.
+Plain records. Only the coordinator and its two parts, Workers and Waiters, change them.
 """
 
 from __future__ import annotations
 
-import _thread
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from envy.scheduler.pool import Pool
 
 
 class NodeState(Enum):
-    """What a node is doing; with `since`, `waiting_for` and its gates, why it waits."""
+    """What a node is doing. The coordinator draws the transitions above `Coordinator._carry`."""
 
     RESTING = "resting"
     MOVING = "about to go on"
@@ -25,20 +24,20 @@ class NodeState(Enum):
 
 
 class Gate:
-    """What a phase still waits for."""
+    """What a phase still waits for: a counter that wakes the node once, at zero."""
 
-    __slots__ = ("closed_at", "count", "dependencies")
+    __slots__ = ("dependencies", "reached_at", "unfinished")
 
     def __init__(self) -> None:
         self.dependencies: list[Coordination] = []  # in declaration order
-        self.count = 0
-        self.closed_at = 0.0
+        self.unfinished = 0
+        self.reached_at = 0.0  # when the node was blocked here; 0.0: not yet
 
 
 class Coordination:
-    """One node: its worker's progress, its gates, its failure.
+    """The progress of one node, its gates and its failure.
 
-    The subject is the business of the kind alone.
+    Only the kind knows what `subject` is.
     """
 
     __slots__ = (
@@ -69,91 +68,61 @@ class Coordination:
         self.thread: int | None = None  # the worker thread that carries it now
         self.current_phase = -1  # the last one completed
         self.target_phase = -1  # run until here, inclusive
-        self.state = NodeState.RESTING
-        self.since = 0.0
-        self.waiting_for = ""
-        self.path_after = 0.0  # what others need that wait for it, one after another
-        self.work_from: Sequence[float] = ()  # by phase: what is left of its own; () is nothing
-        self.gates: dict[int, Gate] | None = None
+        self.gates: dict[int, Gate] | None = None  # by phase; None until there is one
         self.failure: Exception | None = None
+        self.state = NodeState.RESTING
+        self.since = 0.0  # when it entered its state
+        self.waiting_for = ""  # what it waits for in LOCKED_OUT, in words
+        self.path_after = 0.0  # seconds of the longest chain of nodes that wait for it
+        self.work_from: Sequence[float] = ()  # by phase, its own seconds from there on; (): none
         self.pool: Pool[Coordination] | None = None
         self.granted_at = 0.0
         self.dependents: list[tuple[Coordination, Gate]] | None = None
-        self.waiters: list[tuple[int, Waiter]] | None = None
+        self.waiters: list[tuple[int, Any]] | None = None
         self.parked: Any = None  # the lock that a thread without a slot waits at
 
     @property
     def priority(self) -> float:
-        """How long the path is that begins with its next phase."""
+        """The seconds of the path that begins with its next phase."""
         return self.path_from(self.current_phase + 1)
 
     def path_from(self, phase: int) -> float:
-        """How long the path is that begins with one of its phases."""
+        """Return the seconds of the path that begins with one of its phases."""
         return self.path_after + (self.work_from[phase] if self.work_from else 0.0)
 
     @property
     def complete(self) -> bool:
-        """Whether the last phase is done."""
+        """Whether the last phase is completed."""
         return self.current_phase >= self.kind.last_phase
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether it is complete or has failed."""
         return self.failure is not None or self.current_phase >= self.kind.last_phase
 
 
 class NodeKind(Protocol):
-    """The table for one sort of node. Called by the node's worker, under no lock of the core's."""
+    """What the phases of one kind of node are.
+
+    Called by the node's worker, under none of the scheduler's locks.
+    """
 
     last_phase: int
 
     def pool(self, node: Coordination, phase: int) -> Pool[Coordination]:
-        """Whose slot this phase runs under."""
+        """Return the pool whose slot the phase runs under."""
 
     def skips(self, node: Coordination, phase: int) -> bool:
-        """Whether the phase has nothing to do: it then needs no slot and emits nothing."""
+        """Return whether the phase has nothing to do: it then needs no slot and emits nothing."""
 
     def run(self, node: Coordination, phase: int) -> None:
-        """Do the phase, with its events; whatever it raises is the node's failure."""
+        """Run the phase and emit its events; an exception becomes the node's failure."""
 
     def rest(self, node: Coordination) -> None:
-        """The worker is about to rest or to be blocked: let go of locks."""
+        """Release the node's locks: its worker is about to rest or to be blocked."""
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
-        """The failure to keep for an error of a phase; also the place to tell of it."""
+        """Report an error of a phase; returns the failure to keep."""
 
     def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:
-        """The failure to keep when a gate opens on a dependency that failed."""
-
-
-class Waiter:
-    """Someone outside who waits for several nodes to get somewhere."""
-
-    __slots__ = ("_told", "count", "wake")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._told = False
-        self.wake = _thread.allocate_lock()
-        self.wake.acquire()
-
-    def tell(self) -> None:
-        """Wake who waits, once; called under the coordinator's lock."""
-        if not self._told:
-            self._told = True
-            self.wake.release()
-
-
-def tell_waiters(node: Coordination) -> None:
-    """Count down those who wait for what a node has got to; called under the coordinator's lock."""
-    if not node.waiters:
-        return
-    kept = []
-    for phase, waiter in node.waiters:
-        if node.failure is None and node.current_phase < phase:
-            kept.append((phase, waiter))
-            continue
-        waiter.count -= 1
-        if waiter.count == 0:
-            waiter.tell()
-    node.waiters = kept
+        """Report that a gate opened on a failed dependency; returns the failure to keep."""

@@ -1,48 +1,51 @@
 """The coordination core: nodes that go through numbered phases, gates, slots and workers.
 
-It knows nothing of recipes. A NodeKind says what the phases of a sort of node are; recipes are one
-kind, and test packages can be another.
+It knows nothing of recipes. A NodeKind defines the phases of a kind of node; recipes are one kind,
+and test packages are another.
 
 Guarantees
-  One worker per node at any time. A thread exists only while its node has a slot, or waits for a
-  file lock; a thread whose node rests takes the next node that is granted a slot of its pool.
+  One worker carries a node at any time.
   `current_phase` (last one completed) and `target_phase` (run until here, inclusive) only grow.
-  A gate is a counter with one wake, when it reaches zero. A completed or failed node counts down
-  the gates that wait for it, once each.
+  A gate is a counter with one wake-up, when it reaches zero. A completed or failed node counts down
+  each gate that waits for it, once.
   A failed node stays failed. Its dependents look at failures only at their gate, when everything
-  the gate waits for has ended, and name the first in declaration order.
+  that the gate waits for has ended, and name the first in declaration order.
   `phase_complete` and `slot_released` are emitted before the change is visible to others;
   `phase_start` and `slot_acquired` after.
-  When nothing runs and nothing is queued, whoever waits is told so; nobody waits for ever.
+  When nothing runs and nothing is queued, every waiting thread is woken; no thread waits forever.
 
 Lock order: an entry lock, then a slot, then the interpreter slot, then the coordinator's lock. The
 last is held for moments only, never while a phase runs and never while an event is emitted. One
-lock for all nodes, and not one each, because workers compute one at a time (envy.interpreter):
-there is nobody to contend with, and one lock cannot be taken in two orders.
+lock serves all nodes, because workers compute one at a time (envy.interpreter): there is nothing to
+gain from a lock for each node, and one lock cannot be taken in two orders.
+
+The coordinator moves nodes. Its Workers own slots and threads, its Waiters own the threads that
+wait for nodes; each documents the fields that it changes.
 """
 
 from __future__ import annotations
 
-import _thread
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from envy.errors import Cancelled, InternalError
-from envy.interpreter import InterpreterSlot, released
-from envy.scheduler.coordination import Coordination, Gate, NodeState, Waiter, tell_waiters
-from envy.scheduler.gates import close_gate, open_dependencies, open_gates
+from envy.interpreter import InterpreterSlot
+from envy.scheduler.activity import NodeActivity, snapshot
+from envy.scheduler.coordination import Coordination, Gate, NodeState
+from envy.scheduler.gates import close_gate, open_gates, unfinished_dependencies
 from envy.scheduler.observer import SchedulerObserver, SilentObserver
 from envy.scheduler.pool import Budget, Pool
-from envy.scheduler.waiting import Waiting, look_at, standstill
+from envy.scheduler.run_state import RunState
+from envy.scheduler.waiting import Waiters
+from envy.scheduler.workers import Workers
 
-# A thread that waits for a lock cannot be woken; its node ends all the same, without it.
-_WAITING = frozenset({NodeState.BLOCKED, NodeState.LOCKED_OUT})
+# A cancellation ends these. A thread that waits for a lock cannot be woken: its node fails now, and
+# the thread finds out when it has the lock.
+_ENDED_BY_CANCEL = frozenset({NodeState.BLOCKED, NodeState.LOCKED_OUT})
 
 
 class Coordinator:
-    """Schedules the workers of all nodes."""
+    """Schedules the workers of all nodes. Methods may be called from any thread."""
 
     def __init__(
         self,
@@ -52,32 +55,33 @@ class Coordinator:
         observer: SchedulerObserver | None = None,
     ) -> None:
         self.interpreter = interpreter or InterpreterSlot()
-        self.observer = observer or SilentObserver()
-        self._make_pool = make_pool
-        self._lock = threading.Lock()
         self._nodes: list[Coordination] = []
-        self._active = 0  # nodes that are queued, running or waiting for a lock
-        self._idle_waiter: Waiter | None = None
-        self._waiting: list[Waiter] = []
-        self._pools: list[Pool[Coordination]] = []
-        self._refused: list[tuple[Coordination, Budget]] = []  # of which nobody was told yet
-        self._threads = 0
-        self.peak_threads = 0
-        self.cancelled: Exception | None = None
-        self._crash: BaseException | None = None  # a bug that ended a worker
-        # With 256 kB a nested Lua callback ends the process.
-        threading.stack_size(1 << 20)
+        self._run = RunState(self.interpreter, observer or SilentObserver())
+        self._lock = self._run.lock
+        self._waiters = Waiters(self._run, self._nodes)
+        self._workers = Workers(
+            self._run, carry=self._carry, on_crash=self._waiters.give_up, make_pool=make_pool
+        )
 
     # -- what an engine calls ------------------------------------------------------------------
 
+    @property
+    def cancelled(self) -> Exception | None:
+        """Why the run was cancelled, if it was."""
+        return self._run.cancelled
+
+    @property
+    def peak_threads(self) -> int:
+        """The most worker threads that there were at one time."""
+        return self._workers.peak_threads
+
+    def observe(self, observer: SchedulerObserver) -> None:
+        """Report to this observer from now on; called before any target is raised."""
+        self._run.observer = observer
+
     def new_pool(self, name: str, size: int, *, budget: Budget | None = None) -> Pool[Coordination]:
-        """Make a pool of slots."""
-        pool = self._make_pool(name, size)
-        pool.budget = budget
-        if budget is not None:
-            budget.on_freed(lambda: self.give_back(pool, 0))
-        self._pools.append(pool)
-        return pool
+        """Create a pool of slots."""
+        return self._workers.new_pool(name, size, budget=budget)
 
     def add(self, node: Coordination) -> None:
         """Take charge of a new node; it rests until its target is raised."""
@@ -87,7 +91,7 @@ class Coordinator:
     def add_gate(
         self, node: Coordination, phase: int, dependencies: Iterable[Coordination]
     ) -> None:
-        """Let `phase` of a node wait for the completion of others.
+        """Make `phase` of a node wait until all dependencies have completed.
 
         Called before the target is raised past `phase`; dependencies are in declaration order.
         """
@@ -109,8 +113,8 @@ class Coordinator:
                 if node.state is NodeState.RESTING and node.failure is None:
                     node.state = NodeState.MOVING
                     moved.append(node)
-            if self.observer.is_listening():
-                self.observer.target_raised(node, old)
+            if self._run.observer.is_listening():
+                self._run.observer.target_raised(node, old)
         if moved:
             self._advance(moved)
 
@@ -122,27 +126,9 @@ class Coordinator:
         """Block until each node has completed `phase` or failed.
 
         Raises:
-            InternalError: nothing runs any more and a node is still short of the phase.
+            InternalError: nothing runs any more and a node has not completed the phase.
         """
-        waiter = Waiter()
-        with self._lock:
-            for node in nodes:
-                if node.failure is None and node.current_phase < phase:
-                    waiter.count += 1
-                    if node.waiters is None:
-                        node.waiters = []
-                    node.waiters.append((phase, waiter))
-            if waiter.count == 0:
-                return
-            if self._active == 0 or self._crash:
-                raise self._stuck() from self._crash
-            self._waiting.append(waiter)
-        with released():
-            waiter.wake.acquire()
-        with self._lock:
-            self._waiting.remove(waiter)
-            if waiter.count:
-                raise self._stuck() from self._crash
+        self._waiters.wait(nodes, phase)
 
     def wait_until_idle(self) -> None:
         """Block until every node rests at its target, is blocked, or has failed.
@@ -150,123 +136,91 @@ class Coordinator:
         Raises:
             InternalError: a worker was ended by a bug.
         """
-        waiter = Waiter()
-        with self._lock:
-            if self._active == 0:
-                return
-            if self._crash is None:
-                self._idle_waiter = waiter
-            else:
-                waiter.tell()
-        with released():
-            waiter.wake.acquire()
-        if self._crash is not None:
-            raise self._stuck() from self._crash
+        self._waiters.wait_until_idle()
 
     def cancel(self, reason: Exception) -> None:
-        """Start nothing more; what is not running ends now, with `reason` as its failure."""
+        """Start nothing more. Nodes that do not run fail now, with `reason`; running ones after."""
+        run = self._run
         with self._lock:
-            if self.cancelled is not None:
+            if run.cancelled is not None:
                 return
-            self.cancelled = reason
-            self._active += 1  # until all that waits has ended, nothing is stuck
+            run.cancelled = reason
+            run.active += 1  # until every waiting node has failed, this is no standstill
             nodes = [
-                node for node in self._nodes if node.state in _WAITING and node.failure is None
+                node
+                for node in self._nodes
+                if node.state in _ENDED_BY_CANCEL and node.failure is None
             ]
-            if self._idle_waiter is not None:
-                self._idle_waiter.tell()
-                self._idle_waiter = None
-            for pool in self._pools:
-                for node in pool.drain():
-                    if node.parked is not None:
-                        pool.take()
-                        node.parked.release()
-                    else:
-                        nodes.append(node)
-                        node.state = NodeState.RESTING
-                        self._active -= 1
+            self._waiters.wake_idle()
+            for node in self._workers.drain():
+                node.state = NodeState.RESTING
+                run.active -= 1
+                nodes.append(node)
         for node in nodes:
             self._advance(self._end(node, reason))
         with self._lock:
-            self._active -= 1
-            self._wake_if_idle()
+            run.active -= 1
+            self._waiters.wake_if_idle()
 
     def borrow(self, pool: Pool[Coordination], *, at_most: int) -> int:
-        """Take up to so many free slots for helpers of a running phase; give them back after."""
-        with self._lock:
-            count = max(0, min(at_most, pool.size - pool.busy - len(pool)))
-            for _ in range(count):
-                pool.take()
-            return count
+        """Take up to `at_most` free slots for helpers of a running phase; returns their number."""
+        return self._workers.borrow(pool, at_most=at_most)
 
     def give_back(self, pool: Pool[Coordination], count: int) -> None:
         """Return borrowed slots."""
-        with self._lock:
-            for _ in range(count):
-                pool.release()
-            started = self._dispatch(pool)
-        self._start(started)
+        self._workers.give_back(pool, count)
 
     def without_slot(self, node: Coordination, waiting_for: str, wait: Callable[[], None]) -> None:
         """Run `wait` in the node's thread without its slot, then queue for a slot again.
 
-        Nobody waits for an entry lock while holding a slot: two processes with one slot each
+        No thread waits for an entry lock while it has a slot: two processes with one slot each
         could otherwise hold what the other needs.
-        """
-        pool = node.pool
-        assert pool is not None
-        self._note_released(node)
-        with self._lock:
-            node.state = NodeState.LOCKED_OUT
-            node.waiting_for = waiting_for
-            node.since = time.monotonic()
-            pool.release()
-            started = self._dispatch(pool)
-        self._start(started)
-        try:
-            with released():
-                wait()
-        finally:
-            self._reacquire(node, pool)
 
-    def waits(self) -> list[Waiting]:
-        """Every node that is not at rest: what it does or waits for, and for how long."""
+        Raises:
+            Cancelled: the run was cancelled.
+        """
+        self._workers.without_slot(node, waiting_for, wait)
+
+    def activity(self) -> list[NodeActivity]:
+        """Return what every node that does not rest does or waits for, and for how long."""
         with self._lock:
-            return look_at(self._nodes, time.monotonic())
+            return snapshot(self._nodes, time.monotonic())
 
     # -- how nodes move ------------------------------------------------------------------------
 
     def _advance(self, nodes: Iterable[Coordination]) -> None:
-        """Move nodes that nobody works on, and start threads for those that may work."""
-        self._start(self._move(nodes))
+        """Move nodes that no thread carries, and start threads for those that may run."""
+        self._workers.start(self._move(nodes))
 
     def _move(self, nodes: Iterable[Coordination]) -> list[Coordination]:
-        """Block nodes that nobody works on, queue them, or let them rest; returns who was granted
-        a slot, maybe others: the caller starts these, or goes on with one itself.
+        """Block, queue or rest each of some MOVING nodes, then grant free slots.
+
+        Returns the nodes that were granted a slot, which may be others: the caller starts them,
+        or carries one of them itself.
 
         A loop and not a recursion: a chain of thousands may fall through to its end at once. All
-        are in the queues before the first slot is granted, which goes to the first among them.
+        nodes are queued before the first slot is granted, which goes to the first of the queue.
         """
         pending = deque(nodes)
         while pending:
             node = pending.popleft()
-            following = self._next_step(node, pending)
+            following = self._next_pool(node, pending)
             if following is not None:
                 with self._lock:
-                    self._active += 1
-                    self._enqueue(node, following)
+                    self._run.active += 1
+                    self._workers.enqueue(node, following)
         with self._lock:
-            return [node for pool in self._pools for node in self._dispatch(pool)]
+            return [n for pool in self._workers.pools for n in self._workers.dispatch(pool)]
 
-    def _next_step(
+    def _next_pool(
         self, node: Coordination, opened: deque[Coordination]
     ) -> Pool[Coordination] | None:
-        """The pool of the node's next phase, or None when it rests, is blocked or has ended.
+        """Return the pool of the node's next phase, or None when it rests, is blocked or has ended.
 
-        Called for a node that nobody else moves: by its worker, or while it rests. Nodes whose
+        Called for a node that no other thread moves: by its worker, or while it rests. Nodes whose
         gate opened on the way are added to `opened`.
         """
-        kind = node.kind
+        kind, run = node.kind, self._run
         while True:
             phase = node.current_phase + 1
             with self._lock:
@@ -274,248 +228,172 @@ class Coordinator:
                     node.state = NodeState.RESTING
                     return None
                 gate = node.gates.get(phase) if node.gates else None
-                blocked = gate is not None and gate.count > 0 and self.cancelled is None
+                blocked = gate is not None and gate.unfinished > 0 and run.cancelled is None
                 if blocked:
                     assert gate is not None
                     node.state = NodeState.BLOCKED
-                    node.since = gate.closed_at = time.monotonic()
-                    waiting_for = open_dependencies(node) if self.observer.is_listening() else []
-            if self.cancelled is not None:
-                opened += self._end(node, self.cancelled)
+                    node.since = gate.reached_at = time.monotonic()
+                    listening = run.observer.is_listening()
+                    waiting_for = _names(unfinished_dependencies(node)) if listening else []
+            if run.cancelled is not None:
+                opened += self._end(node, run.cancelled)
                 return None
             if blocked:
-                if self.observer.is_listening():
-                    self.observer.phase_blocked(node, phase, waiting_for)
+                if run.observer.is_listening():
+                    run.observer.phase_blocked(node, phase, waiting_for)
                 return None
-            if gate is not None and not self._pass(node, phase, gate, opened):
+            if gate is not None and not self._pass_gate(node, phase, gate, opened):
                 return None
             try:
                 if not kind.skips(node, phase):
                     return kind.pool(node, phase)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this node's
+            except Exception as error:  # noqa: BLE001 - any error is the node's failure
                 opened += self._end(node, kind.failed(node, phase, error))
                 return None
-            opened += self._publish(node, phase)
+            opened += self._complete_phase(node, phase)
 
-    def _pass(
+    def _pass_gate(
         self, node: Coordination, phase: int, gate: Gate, opened: deque[Coordination]
     ) -> bool:
-        """Go through an open gate: False, and a failure, if a dependency behind it failed."""
+        """Go through an open gate; returns False, and fails the node, if a dependency failed."""
         assert node.gates is not None
         del node.gates[phase]
-        if gate.closed_at and self.observer.is_listening():
-            names = [dependency.name for dependency in gate.dependencies]
-            waited = time.monotonic() - gate.closed_at
-            self.observer.phase_unblocked(node, phase, names, waited)
+        if gate.reached_at and self._run.observer.is_listening():
+            waited = time.monotonic() - gate.reached_at
+            self._run.observer.phase_unblocked(node, phase, _names(gate.dependencies), waited)
         for dependency in gate.dependencies:
             if dependency.failure is not None:
                 opened += self._end(node, node.kind.aborted(node, phase, dependency))
                 return False
         return True
 
-    def _work(self, node: Coordination | None) -> None:
-        """A thread: carries a node until it rests, then the next one that gets a slot."""
-        with self.interpreter.held():
-            try:
-                while node is not None:
-                    if self.observer.is_listening():
-                        self.observer.worker_started(node)
-                    following = self._carry(node)
-                    if self.observer.is_listening():
-                        self.observer.worker_rested(node)
-                    node = following
-            except BaseException as error:  # noqa: BLE001 - a bug; nobody may wait for ever for it
-                self._give_up(error)
-            with self._lock:
-                self._threads -= 1
+    # The states of a node, and the events that lead from one to the next:
+    #
+    #              target raised                gate closed
+    #   RESTING ───────────────────▶ MOVING ─────────────────▶ BLOCKED
+    #     ▲ ▲                         │ │ ▲                      │ ▲
+    #     │ └─ target reached, failed ┘ │ └─ dependencies ended ─┘ │
+    #     │                             │ slot needed              │
+    #     │                             ▼                          │
+    #     │                           QUEUED ◀─────────────────────┼──┐
+    #     │                             │ ▲                        │  │
+    #     │                slot granted │ │ next phase: other pool │  │ lock obtained
+    #     │                             ▼ │                        │  │
+    #     └── target reached, failed ── RUNNING ── gate closed ────┘  │
+    #                                     │                           │
+    #                                     └── entry lock taken ──▶ LOCKED_OUT
+    #
+    # RUNNING covers further phases under the same pool. A cancellation fails BLOCKED and QUEUED
+    # nodes at once (to RESTING), RUNNING and LOCKED_OUT ones in their threads.
 
     def _carry(self, node: Coordination) -> Coordination | None:
         """Run a node that has just been granted a slot; returns the next node for this thread."""
-        self._note_granted(node)
+        workers = self._workers
+        workers.acquired(node)
         while True:
             pool = node.pool
             assert pool is not None
             opened = self._run_phase(node)
-            if not self._may_go_on(node):
-                opened += self._let_go(node)
-            following = self._next_step(node, opened)
+            if not self._can_continue(node):
+                opened += self._release_locks(node)
+            following = self._next_pool(node, opened)
             if following is None and node.failure is not None:
-                opened += self._let_go(node)  # it ended between two phases
+                opened += self._release_locks(node)  # it ended between two phases
             if following is not None and following is not pool and not following.has_room():
                 # Hundreds may queue for a slot; each would keep a lock, and its file, open.
-                opened += self._let_go(node)
+                opened += self._release_locks(node)
                 following = None if node.failure else following
             granted = self._move(opened) if opened else []
             if following is pool:
-                self._start(granted)
+                workers.start(granted)
                 continue
-            self._note_released(node)
-            with self._lock:
-                node.thread = None
-                pool.release()
-                if following is None:
-                    node.pool = None
-                    self._active -= 1
-                    self._wake_if_idle()
-                else:
-                    self._enqueue(node, following)
-                    granted += self._dispatch(following)
-                granted += self._dispatch(pool)
+            granted += self._leave(node, pool, following)
             if node in granted:  # its new slot was free at once: this thread goes on with it
                 granted.remove(node)
-                self._start(granted)
-                self._note_granted(node)
+                workers.start(granted)
+                workers.acquired(node)
                 continue
-            ours = next((other for other in granted if other.parked is None), None)
-            if ours is not None:
-                granted.remove(ours)
-            self._start(granted)
-            return ours
+            return workers.start_all_but_one(granted)
+
+    def _leave(
+        self, node: Coordination, pool: Pool[Coordination], following: Pool[Coordination] | None
+    ) -> list[Coordination]:
+        """Release the node's slot and queue it for one of `following`, if it has more to do.
+
+        Returns the nodes that were granted a slot.
+        """
+        granted: list[Coordination] = []
+        self._workers.report_released(node)
+        with self._lock:
+            node.thread = None
+            pool.release()
+            if following is None:
+                node.pool = None
+                self._run.active -= 1
+                self._waiters.wake_if_idle()
+            else:
+                self._workers.enqueue(node, following)
+                granted += self._workers.dispatch(following)
+            granted += self._workers.dispatch(pool)
+        return granted
 
     def _run_phase(self, node: Coordination) -> deque[Coordination]:
+        """Run the node's next phase; returns the nodes whose gate opened."""
         phase = node.current_phase + 1
-        if self.cancelled is not None:
-            return deque(self._end(node, self.cancelled))
+        if self._run.cancelled is not None:
+            return deque(self._end(node, self._run.cancelled))
         try:
             node.kind.run(node, phase)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this node's
+        except Exception as error:  # noqa: BLE001 - any error is the node's failure
             return deque(self._end(node, node.kind.failed(node, phase, error)))
-        return deque(self._publish(node, phase))
+        return deque(self._complete_phase(node, phase))
 
-    def _may_go_on(self, node: Coordination) -> bool:
-        """Whether nothing keeps the node from its next phase, past those that it skips."""
+    def _can_continue(self, node: Coordination) -> bool:
+        """Return whether no gate or target stops the node before its next phase with work."""
         phase = node.current_phase + 1
         while True:
             with self._lock:
                 if node.failure is not None or phase > node.target_phase:
                     return False
                 gate = node.gates.get(phase) if node.gates else None
-                if gate is not None and gate.count > 0:
+                if gate is not None and gate.unfinished > 0:
                     return False
             try:
                 if not node.kind.skips(node, phase):
                     return True
-            except Exception:  # noqa: BLE001 - it is met again, and told, at that phase
+            except Exception:  # noqa: BLE001 - raised again, and reported, at that phase
                 return False
             phase += 1
 
-    def _let_go(self, node: Coordination) -> list[Coordination]:
-        """Release what the node holds, while it still counts as running: nobody else moves it."""
+    def _release_locks(self, node: Coordination) -> list[Coordination]:
+        """Release what the node holds while it is still RUNNING, so that no other thread moves it.
+
+        Returns the nodes whose gate opened, if that failed.
+        """
         try:
             node.kind.rest(node)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this node's
+        except Exception as error:  # noqa: BLE001 - any error is the node's failure
             return self._end(node, node.kind.failed(node, node.current_phase + 1, error))
         return []
 
-    def _publish(self, node: Coordination, phase: int) -> list[Coordination]:
-        """Make a completed phase visible, wake who waited for it; returns whose gate opened."""
+    def _complete_phase(self, node: Coordination, phase: int) -> list[Coordination]:
+        """Publish a completed phase and wake its waiters; returns the nodes whose gate opened."""
         with self._lock:
             node.current_phase = phase
-            tell_waiters(node)
+            self._waiters.progressed(node)
             return open_gates(node) if phase >= node.kind.last_phase else []
 
     def _end(self, node: Coordination, error: Exception) -> list[Coordination]:
-        """Keep a failure, wake who waited for the node; returns whose gate opened."""
+        """Keep a failure and wake the node's waiters; returns the nodes whose gate opened."""
         with self._lock:
             if node.failure is not None:
                 return []
             node.failure = error
-            if node.state is not NodeState.LOCKED_OUT:  # its thread is still there
+            if node.state is not NodeState.LOCKED_OUT:  # its thread still waits
                 node.state = NodeState.RESTING
-            tell_waiters(node)
+            self._waiters.progressed(node)
             return open_gates(node)
 
-    # -- under the lock ------------------------------------------------------------------------
 
-    def _give_up(self, error: BaseException) -> None:
-        with self._lock:
-            self._crash = error
-            self._wake_everybody()
-
-    def _wake_if_idle(self) -> None:
-        if self._active == 0:
-            self._wake_everybody()
-
-    def _wake_everybody(self) -> None:
-        if self._idle_waiter is not None:
-            self._idle_waiter.tell()
-            self._idle_waiter = None
-        for waiter in self._waiting:
-            if waiter.count:
-                waiter.tell()
-
-    def _enqueue(self, node: Coordination, pool: Pool[Coordination]) -> None:
-        node.state = NodeState.QUEUED
-        node.since = time.monotonic()
-        node.pool = pool
-        pool.enqueue(node)
-
-    def _dispatch(self, pool: Pool[Coordination]) -> list[Coordination]:
-        """Grant what can be granted; the caller starts these, outside the lock."""
-        granted = []
-        while (node := pool.grant()) is not None:
-            granted.append(node)
-        refused = pool.settle()
-        if refused is not None and pool.budget is not None:
-            self._refused.append((refused, pool.budget))
-        return granted
-
-    def _stuck(self) -> InternalError:
-        return standstill(self._nodes, self._crash)
-
-    # -- threads -------------------------------------------------------------------------------
-
-    def _start(self, granted: Iterable[Coordination]) -> None:
-        if self._refused:
-            self._tell_refused()
-        for node in granted:
-            if node.parked is not None:
-                node.parked.release()
-                continue
-            with self._lock:
-                self._threads += 1
-                self.peak_threads = max(self.peak_threads, self._threads)
-            _thread.start_new_thread(self._work, (node,))
-
-    def _tell_refused(self) -> None:
-        with self._lock:
-            refused, self._refused = self._refused, []
-        if self.observer.is_listening():
-            for node, budget in refused:
-                self.observer.slot_refused(node, budget.reason())
-
-    def _reacquire(self, node: Coordination, pool: Pool[Coordination]) -> None:
-        node.parked = _thread.allocate_lock()
-        node.parked.acquire()
-        with self._lock:
-            if self.cancelled is None:
-                self._enqueue(node, pool)
-                started = self._dispatch(pool)
-            else:
-                pool.take()
-                node.parked.release()
-                started = []
-        self._start(started)
-        with released():
-            node.parked.acquire()
-        node.parked = None
-        if self.cancelled is not None:
-            with self._lock:
-                node.state = NodeState.RUNNING
-            raise Cancelled(str(self.cancelled))
-        self._note_granted(node)
-
-    def _note_granted(self, node: Coordination) -> None:
-        now = time.monotonic()
-        waited = now - node.since
-        with self._lock:
-            node.state = NodeState.RUNNING
-            node.thread = _thread.get_ident()
-            node.since = node.granted_at = now
-        if self.observer.is_listening():
-            self.observer.slot_acquired(node, waited)
-
-    def _note_released(self, node: Coordination) -> None:
-        if self.observer.is_listening():
-            held = time.monotonic() - node.granted_at
-            self.observer.slot_released(node, held)
+def _names(nodes: Iterable[Coordination]) -> list[str]:
+    return [node.name for node in nodes]

@@ -1,4 +1,4 @@
-"""Gates: what a phase of a node still waits for, as counters.
+"""Gates: counters of what a phase of a node still waits for.
 
 Every function is called under the coordinator's lock.
 """
@@ -11,40 +11,38 @@ from envy.scheduler.coordination import Coordination, Gate, NodeState
 
 
 def close_gate(node: Coordination, phase: int, dependencies: Iterable[Coordination]) -> None:
-    """Let `phase` of a node wait for the end of others, in declaration order."""
+    """Make `phase` of a node wait until all dependencies, in declaration order, have ended."""
     if node.gates is None:
         node.gates = {}
     gate = node.gates.setdefault(phase, Gate())
     for dependency in dependencies:
         gate.dependencies.append(dependency)
         if not dependency.ended:
-            gate.count += 1
+            gate.unfinished += 1
             if dependency.dependents is None:
                 dependency.dependents = []
             dependency.dependents.append((node, gate))
 
 
 def open_gates(node: Coordination) -> list[Coordination]:
-    """Count down the gates that wait for a node that has ended; returns whose gate opened."""
+    """Count down the gates that wait for a node that has ended.
+
+    Returns the nodes that were blocked at a gate that is open now; they are MOVING.
+    """
     dependents, node.dependents = node.dependents, None
     opened = []
     for dependent, gate in dependents or ():
-        gate.count -= 1
-        # A gate that the dependent has not come to yet is just open when it does.
-        if gate.count == 0 and dependent.state is NodeState.BLOCKED and gate.closed_at:
+        gate.unfinished -= 1
+        # A gate that the dependent has not reached yet needs no wake-up.
+        if gate.unfinished == 0 and dependent.state is NodeState.BLOCKED and gate.reached_at:
             dependent.state = NodeState.MOVING
             opened.append(dependent)
     return opened
 
 
-def behind(node: Coordination) -> list[Coordination]:
-    """What the gate of a node's next phase still waits for."""
+def unfinished_dependencies(node: Coordination) -> list[Coordination]:
+    """Return what the gate of the node's next phase still waits for, in declaration order."""
     gate = (node.gates or {}).get(node.current_phase + 1)
     if gate is None:
         return []
     return [dependency for dependency in gate.dependencies if not dependency.ended]
-
-
-def open_dependencies(node: Coordination) -> list[str]:
-    """The names of those."""
-    return [dependency.name for dependency in behind(node)]

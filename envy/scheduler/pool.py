@@ -1,9 +1,9 @@
-"""How many may work at once, and who goes first.
+"""How many nodes may work at once, and which goes first.
 
-A Pool is a number of slots and a queue of those who wait for one, longest remaining path first. It
-may have a Budget: then a slot that is free is granted only if the budget allows it.
-Pure bookkeeping: every method is called under the coordinator's lock, and granting (which is also
-the wake-up) is the coordinator's doing.
+A Pool is a number of slots and a queue of nodes that wait for one, longest remaining path first. It
+may have a Budget: then a free slot is granted only if the budget allows it.
+Pure bookkeeping: every method is called under the coordinator's lock. Granting a slot is also the
+wake-up, which is the coordinator's task.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Queued(Protocol):
-    """What a pool needs to know of a node that waits for a slot."""
+    """What a pool needs to know about a node that waits for a slot."""
 
     @property
     def priority(self) -> float:
-        """How long the path is that begins with its next phase."""
+        """The length of the path that begins with its next phase."""
 
 
 Node = TypeVar("Node", bound=Queued)
 
 
 class Budget(Protocol):
-    """What a pool shares with others, who are none of its slots. Must not wait in any method."""
+    """What a pool shares with processes that use none of its slots. No method may block."""
 
     def cover(self, running: int) -> bool:
-        """Have what so many slots need; False if the rest is with others."""
+        """Obtain what `running` slots need; returns False if others hold the rest."""
 
     def could_cover(self, running: int) -> bool:
-        """Whether `cover` would say yes at this moment."""
+        """Return whether `cover` would succeed at this moment."""
 
     def settle(self, running: int) -> None:
-        """So many slots are taken, and no more will be now: give the rest back."""
+        """Return what is not needed: `running` slots are taken, and no more will be now."""
 
     def reason(self) -> str:
-        """Why one is refused, for people."""
+        """Return a sentence for users that explains a refusal."""
 
     def on_freed(self, ask_again: Callable[[], None]) -> None:
-        """Whom to call, under no lock, when more may be had after a refusal."""
+        """Set the function to call, under no lock, when a refused slot may be covered."""
 
 
 class Pool(Generic[Node]):
-    """Slots of one sort: work (`--jobs`) or transfer (`--fetch-jobs`)."""
+    """Slots of one sort, such as work (`--jobs`) or transfer (`--fetch-jobs`)."""
 
     __slots__ = ("_order", "_queue", "_refused", "budget", "busy", "name", "peak", "size")
 
@@ -56,15 +56,15 @@ class Pool(Generic[Node]):
         self._queue: list[tuple[float, int, Node]] = []
         self._order = 0
         self.budget: Budget | None = None
-        self._refused: Node | None = None  # first in the queue, and known to wait for it
+        self._refused: Node | None = None  # first in the queue, and reported as refused
 
     def enqueue(self, node: Node) -> None:
-        """Let a node wait for a slot; equal priorities are served in order of arrival."""
+        """Queue a node for a slot; equal priorities are served in order of arrival."""
         self._order += 1
         heapq.heappush(self._queue, (-node.priority, self._order, node))
 
     def has_room(self) -> bool:
-        """Whether who asks now is granted a slot at once."""
+        """Return whether a node that is queued now would be granted a slot at once."""
         return (
             self.busy < self.size
             and not self._queue
@@ -72,7 +72,7 @@ class Pool(Generic[Node]):
         )
 
     def grant(self) -> Node | None:
-        """Give a free slot to the first in the queue, if there are both."""
+        """Grant a free slot to the first node in the queue; returns None if either is missing."""
         if self.busy >= self.size or not self._queue:
             return None
         if self.budget is not None and not self.budget.cover(self.busy + 1):
@@ -81,7 +81,7 @@ class Pool(Generic[Node]):
         return heapq.heappop(self._queue)[2]
 
     def settle(self) -> Node | None:
-        """All is granted that can be; the first in the queue, if the budget newly refuses it."""
+        """Note that no more can be granted; returns the first node if it is newly refused."""
         if self.budget is None:
             return None
         self.budget.settle(self.busy)
@@ -95,11 +95,11 @@ class Pool(Generic[Node]):
         self.peak = max(self.peak, self.busy)
 
     def release(self) -> None:
-        """Give a slot back."""
+        """Count one slot as free again."""
         self.busy -= 1
 
     def drain(self) -> list[Node]:
-        """Empty the queue, when the run is cancelled."""
+        """Empty the queue; returns its nodes in the order in which they would be served."""
         nodes = [node for _, _, node in sorted(self._queue, key=lambda row: row[:2])]
         self._queue.clear()
         return nodes

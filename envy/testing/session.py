@@ -144,7 +144,7 @@ class TestSession:
         total = self._settings.run.total_timeout
         self._driver.ends_at = started + total if total else None
         try:
-            with self.coordinator.interpreter.held():
+            with self.coordinator.interpreter.running():
                 self._drive(patterns)
         except Cancelled:
             self._result.cancelled = True

@@ -381,7 +381,7 @@ def test_slot_is_free_while_waiting(path):
     lock.acquire()
 
     def wait():
-        with slot.held():
+        with slot.running():
             began.set()
             other = FileLock(path)
             other.acquire()
@@ -390,7 +390,7 @@ def test_slot_is_free_while_waiting(path):
     thread = threading.Thread(target=wait)
     thread.start()
     began.wait()
-    with slot.held():
+    with slot.running():
         lock.release()
     thread.join()
 

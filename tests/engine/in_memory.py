@@ -1,8 +1,8 @@
 """The real engine on a world of the tests: its phases happen in memory, its threads are real.
 
-Who runs next is drawn from a seed: who gets the interpreter slot when it is let go, and in which
-order nodes are granted slots of the pools. The phases let it go often. For every other seed the
-slots of work have a budget that refuses some of them for a while.
+The schedule is drawn from a seed: which thread gets the interpreter slot when it is released, and
+in which order nodes are granted slots of the pools. The phases release it often. For every other
+seed the work pool has a budget that refuses some of its slots for a while.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CACHE = CacheLayout(Path("/dev/null/cache"))  # where nothing can be written
 
 
 class SeededLock:
-    """A lock that goes to one of those who wait for it by lot."""
+    """A lock whose next holder is drawn among the threads that wait for it."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -53,7 +53,7 @@ class SeededLock:
         self._waiting: list[threading.Lock] = []
 
     def acquire(self) -> bool:
-        """Wait for one's lot."""
+        """Take the lock, or wait until this thread is drawn."""
         with self._guard:
             if not self._taken:
                 self._taken = True
@@ -65,7 +65,7 @@ class SeededLock:
         return True
 
     def release(self) -> None:
-        """Hand it to somebody who waits, if anybody does."""
+        """Hand the lock to a waiting thread, or free it."""
         with self._guard:
             if self._waiting:
                 self._waiting.pop(self._dice.randrange(len(self._waiting))).release()
@@ -74,7 +74,7 @@ class SeededLock:
 
 
 class SeededPool(Pool):
-    """A pool whose queue is served by lot."""
+    """A pool whose queue is served in an order drawn at random."""
 
     __slots__ = ("_dice",)
 
@@ -83,7 +83,7 @@ class SeededPool(Pool):
         self._dice = dice
 
     def enqueue(self, node) -> None:
-        """Put a node anywhere in the queue."""
+        """Put a node at a random position of the queue."""
         after = node.path_after
         node.path_after += self._dice.random() - node.priority
         super().enqueue(node)
@@ -91,7 +91,7 @@ class SeededPool(Pool):
 
 
 class FickleBudget:
-    """A budget that refuses by lot, and lets the refused ask again from a thread of its own."""
+    """A budget that refuses at random, and asks to try again from a thread of its own."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -241,7 +241,7 @@ class InMemory:
     def run(self) -> None:
         """Resolve the world and complete its goals."""
         engine = self.engine
-        with engine.coordinator.interpreter.held():
+        with engine.coordinator.interpreter.running():
             engine.resolve_graph([self.specs.of(key) for key in self.world.roots])
             goals = engine.roots
             if self.world.goals is not None:

@@ -45,7 +45,7 @@ def ended(memory):
     assert all(result.outcome or result.failure for result in memory.results)
     coordinator = memory.engine.coordinator
     coordinator.wait_until_idle()
-    assert coordinator.waits() == []
+    assert coordinator.activity() == []
     assert memory.engine.work_pool.busy == memory.engine.transfer_pool.busy == 0
     for node in memory.engine.coordination.values():
         cause = getattr(node.failure, "cause", None)

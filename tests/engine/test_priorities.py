@@ -171,7 +171,7 @@ def test_what_is_needed_late_is_walked_through_once():
         walked += 1
         return [(edge, edge.needed_by) for edge in recipe.edges]
 
-    with engine.coordinator.interpreter.held():
+    with engine.coordinator.interpreter.running():
         engine.resolve_graph([timed.specs.of(key) for key in timed.world.roots])
         engine.prepare(engine.roots)
         for number in range(count):

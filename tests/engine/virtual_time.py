@@ -1,7 +1,7 @@
-"""Runs of the real engine in which time is made up: phases sleep on a clock that jumps.
+"""Runs of the real engine on a virtual clock: phases sleep, and the clock jumps.
 
-The clock goes on when every node that has a slot sleeps and nobody computes; then it wakes the one
-whose time comes first. Everything in between happens at one moment.
+The clock advances when every node that has a slot sleeps and no thread computes; then it wakes the
+node whose time comes first. Everything in between happens at one moment.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Seconds = Mapping[RecipePhase, float]
 
 
 class VirtualClock:
-    """A clock that is also the lock of the interpreter slot: so it sees when nobody computes."""
+    """A clock that is also the interpreter slot's lock, and so sees when no thread computes."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -44,7 +44,7 @@ class VirtualClock:
         self._order = 0
 
     def sleep(self, seconds: float) -> None:
-        """Let so much time go by; called with the interpreter slot held, which is let go."""
+        """Let `seconds` pass; called with the interpreter slot held, which is released."""
         wake = threading.Lock()
         wake.acquire()
         with self._guard:
@@ -66,7 +66,7 @@ class VirtualClock:
         return True
 
     def release(self) -> None:
-        """Let the next one compute; if all that could sleeps, let time go by."""
+        """Let the next thread compute; if every node with a slot sleeps, advance the clock."""
         with self._guard:
             if self._turns:
                 self._turns.pop(0).release()
@@ -79,7 +79,7 @@ class VirtualClock:
 
 
 class TimedRun(InMemory):
-    """A run of a world whose phases take the seconds that are given, as is remembered of them."""
+    """A run of a world whose phases take the given seconds, which the durations remember."""
 
     def __init__(self, world: World, seconds: Mapping[str, Seconds], *, jobs: int) -> None:
         self.clock = VirtualClock()
@@ -108,7 +108,7 @@ class TimedRun(InMemory):
 
 
 def remembered(seconds: Mapping[str, Seconds]) -> Durations:
-    """A memory of just these durations; entry keys are those of runs in memory."""
+    """Return Durations that know only these; entry keys are those of runs in memory."""
     durations = Durations()
     durations.learn(
         (

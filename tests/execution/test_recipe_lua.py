@@ -55,7 +55,7 @@ def loaded(folder, text, *, limit, environment=None):
 
 
 def test_a_function_is_had_again(tmp_path):
-    """Beyond the limit, the state is closed after loading; its functions still run in their phase."""
+    """Beyond the limit, the state is closed after loading and opened for its phases."""
     recipe, engine = loaded(tmp_path, FUNCTIONS, limit=0)
     assert recipe.functions.state is None
     assert needs_functions(recipe, RecipePhase.INSTALL)

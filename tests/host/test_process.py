@@ -340,12 +340,12 @@ def test_the_slot_is_free_while_waiting_for_a_child(children):
 
     def compute():
         started.wait()
-        with slot.held():
+        with slot.running():
             other_had_it.set()
         os.write(pipe[1], b"\n")
 
     threading.Thread(target=compute, daemon=True).start()
-    with slot.held():
+    with slot.running():
         started.set()
         sh(children, f"read line < /proc/{os.getpid()}/fd/{pipe[0]}", timeout=FAST)
     assert other_had_it.is_set()
@@ -359,7 +359,7 @@ def test_the_slot_is_held_while_output_is_passed_on(children):
         free.append(slot._lock.acquire(blocking=False))
 
     hooked = children.hooked(on_start=note, on_end=note)
-    with slot.held():
+    with slot.running():
         sh(hooked, "echo", on_output=note)
     assert free == [False, False, False]
 

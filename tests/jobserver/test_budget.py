@@ -489,7 +489,7 @@ def run_all(folder, *, jobs, nodes, seed, deaths=0.0):
     work = coordinator.new_pool("work", jobs, budget=jobserver)
     kind = Work(work, coordinator.new_pool("transfer", 4), jobserver, seed, deaths)
     made = [Coordination(f"n{number}", kind, None) for number in range(nodes)]
-    with coordinator.interpreter.held():
+    with coordinator.interpreter.running():
         for node in made:
             coordinator.add(node)
             coordinator.raise_target(node, 1)

@@ -103,12 +103,12 @@ def test_long_code_yields_the_interpreter(bench):
 
     def wait_for_turn():
         holding.wait()
-        with slot.held():
+        with slot.running():
             had_turn.set()
 
     waiter = threading.Thread(target=wait_for_turn)
     waiter.start()
-    with slot.held():
+    with slot.running():
         holding.set()
         with pytest.raises(Cancelled):
             state.call(state.user_globals()["f"])

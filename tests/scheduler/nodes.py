@@ -53,7 +53,7 @@ def make(count, *, observer=None, **options):
 
 
 def drive(coordinator, nodes, phase):
-    with coordinator.interpreter.held():
+    with coordinator.interpreter.running():
         for node in nodes:
             coordinator.raise_target(node, phase)
         coordinator.wait(nodes, phase)

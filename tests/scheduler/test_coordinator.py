@@ -1,4 +1,4 @@
-"""The coordination core, driven by a kind of node that only takes notes."""
+"""The coordination core, driven by a kind of node that only records what it runs."""
 
 import itertools
 import threading
@@ -14,7 +14,7 @@ from envy.interpreter import released
 from envy.scheduler.observer import SchedulerObserver
 
 
-def test_a_node_rests_at_its_target_and_goes_on_when_it_is_raised():
+def test_a_node_rests_at_its_target_and_continues_when_it_is_raised():
     """A target stops the worker after that phase; raising it resumes where it stopped."""
     coordinator, kind, [node] = make(1)
     drive(coordinator, [node], 1)
@@ -42,7 +42,7 @@ def test_a_gate_holds_its_phase_until_the_dependency_is_complete(phase):
 
 
 def test_a_chain_is_carried_by_the_thread_that_it_began_with():
-    """Whom a completed node lets work is taken on by the same thread; none is started for it."""
+    """A node that a completed one unblocks runs in the same thread; none is started for it."""
     seen, threads = threading.local(), []
 
     def work(node, phase):
@@ -139,8 +139,8 @@ def test_a_chain_of_five_thousand_needs_no_deep_stack(skipped):
     assert coordinator.peak_threads <= 5
 
 
-def test_waiting_for_what_can_never_come_is_an_error():
-    """Two nodes that wait for each other: whoever waits for them is told, with the reasons."""
+def test_waiting_for_a_phase_that_cannot_come_is_an_error():
+    """Two nodes that wait for each other: the waiting thread gets an error with the reasons."""
     coordinator, _kind, [a, b] = make(2)
     coordinator.add_gate(a, 1, [b])
     coordinator.add_gate(b, 1, [a])
@@ -149,7 +149,7 @@ def test_waiting_for_what_can_never_come_is_an_error():
 
 
 def test_cancelling_ends_the_blocked_the_queued_and_the_running():
-    """After a cancellation every node has ended and nobody waits any more."""
+    """After a cancellation every node has ended and no thread waits any more."""
     gate = threading.Event()
 
     def work(node, phase):
@@ -170,8 +170,8 @@ def test_cancelling_ends_the_blocked_the_queued_and_the_running():
     assert all(str(node.failure) == "stop" for node in nodes)
 
 
-def test_a_worker_that_waits_for_a_lock_gives_its_slot_away():
-    """With one slot, a node that waits for a lock lets the others run, and then goes on."""
+def test_a_worker_that_waits_for_a_lock_releases_its_slot():
+    """With one slot, a node that waits for a lock lets the others run, and then continues."""
     others_done = threading.Semaphore(0)
 
     def work(node, phase):
@@ -189,8 +189,8 @@ def test_a_worker_that_waits_for_a_lock_gives_its_slot_away():
     assert kind.work_pool.busy == 0
 
 
-def test_a_node_that_ends_between_two_phases_lets_go():
-    """What a failed dependency ends at an open gate keeps no lock."""
+def test_a_node_that_ends_between_two_phases_releases_its_locks():
+    """A node that a failed dependency ends at an open gate keeps no lock."""
 
     def work(node, phase):
         if node.name == "n0":
@@ -203,8 +203,8 @@ def test_a_node_that_ends_between_two_phases_lets_go():
     assert kind.log[-1] == ("rest", "n1", 1)
 
 
-def test_a_node_lets_go_before_a_gate_behind_phases_that_it_skips():
-    """No lock is held across a closed gate, however the node comes to it."""
+def test_a_node_releases_its_locks_before_a_gate_behind_phases_that_it_skips():
+    """No lock is held at a closed gate, whichever way the node reaches it."""
     coordinator, kind, [below, above] = make(2, jobs=1, transfers=1, skipped=(1, 2))
     coordinator.add_gate(above, 3, [below])
     drive(coordinator, [above, below], 3)
@@ -212,8 +212,8 @@ def test_a_node_lets_go_before_a_gate_behind_phases_that_it_skips():
 
 
 @pytest.mark.parametrize("method", ["skips", "pool"])
-def test_a_kind_that_cannot_say_what_is_next_fails_its_node(method):
-    """An error outside a phase is the node's failure, and not the end of a worker in silence."""
+def test_an_error_of_the_kind_between_phases_fails_the_node(method):
+    """An error outside a phase becomes the node's failure, and does not end the worker."""
     coordinator, kind, [node] = make(1)
     answer = getattr(kind, method)
 
@@ -228,8 +228,8 @@ def test_a_kind_that_cannot_say_what_is_next_fails_its_node(method):
     assert kind.work_pool.busy == kind.transfer_pool.busy == 0
 
 
-def test_a_bug_that_ends_a_worker_is_told_to_who_waits():
-    """Nobody waits for ever for a thread that is gone."""
+def test_a_bug_that_ends_a_worker_is_raised_in_waiting_threads():
+    """No thread waits forever for a worker that has crashed."""
 
     class Broken(SchedulerObserver):
         def slot_released(self, node, hold):
@@ -242,17 +242,17 @@ def test_a_bug_that_ends_a_worker_is_told_to_who_waits():
         coordinator.wait_until_idle()
 
 
-def test_waits_can_be_described():
-    """Each node that is not at rest says what it waits for."""
+def test_the_activity_of_nodes_can_be_listed():
+    """The activity of each node that does not rest names what it waits for."""
     coordinator, _kind, [a, b, c] = make(3, jobs=1, work=lambda node, phase: None)
     coordinator.add_gate(b, 0, [a])
-    with coordinator.interpreter.held():
+    with coordinator.interpreter.running():
         coordinator.raise_target(b, 0)
-        [wait] = coordinator.waits()
-        assert (wait.node, wait.phase, wait.behind) == (b, 0, [a])
+        [row] = coordinator.activity()
+        assert (row.node, row.phase, row.blocked_by) == (b, 0, [a])
         coordinator.raise_target(a, 3)
         coordinator.wait([a, b], 0)
-    assert coordinator.waits() == []
+    assert coordinator.activity() == []
     assert c.current_phase == -1
 
 

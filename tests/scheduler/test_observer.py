@@ -120,7 +120,7 @@ def test_a_refused_slot_is_reported_once_with_its_reason():
     journal, budget = Journal(), Stingy()
     coordinator, kind, nodes = make(2, last_phase=0, observer=journal)
     kind.work_pool.budget = budget
-    with coordinator.interpreter.held():
+    with coordinator.interpreter.running():
         coordinator.raise_targets(nodes, 0)
         coordinator.wait(nodes, 0)
     assert [row for row in journal.rows if row[0] == "slot_refused"] == [
