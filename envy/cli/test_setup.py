@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from envy.cache.names import TEST_BINARIES_FOLDER, TEST_RESULTS_FOLDER, TESTS_FOLDER
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
@@ -105,7 +106,7 @@ def open_workplace(settings: Settings, options: TestOptions) -> Iterator[Workpla
     bus = EventBus([console, *([Relay(traces)] if writers else [])])
     children = Children()
     control = Control(bus, children)
-    root = cache_root(settings) / "test"
+    root = cache_root(settings) / TESTS_FOLDER
     with contextlib.ExitStack() as closing:
         closing.callback(traces.close)
         closing.callback(bus.close)
@@ -119,8 +120,8 @@ def open_workplace(settings: Settings, options: TestOptions) -> Iterator[Workpla
             children=children,
             control=control,
             environment=environment(),
-            store=BinaryStore(root / "go"),
-            last_run=LastRun(root / "last", directory),
+            store=BinaryStore(root / TEST_BINARIES_FOLDER),
+            last_run=LastRun(root / TEST_RESULTS_FOLDER, directory),
         )
 
 

@@ -15,6 +15,7 @@ from typing import cast
 
 from blake3 import blake3
 
+from envy.cache.names import DIGITS, RECIPE_FILE
 from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
 from envy.declarations.spec import CustomSource
@@ -28,8 +29,6 @@ from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaValue
 from envy.phase import RecipePhase
-
-RECIPE_FILE = "recipe.lua"
 
 
 def custom_folder(recipe: Recipe, engine: Engine) -> Path:
@@ -45,7 +44,7 @@ def custom_folder(recipe: Recipe, engine: Engine) -> Path:
             *tools,
         ]
     )
-    name = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    name = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
     return engine.services.layout.recipes_dir(recipe.key.identity, name)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from envy import events as ev
 from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
+from envy.cache.names import DIGITS
 from envy.cache.write import prune_logs
 from envy.execution.secrets import masked, masked_text, secrets_of
 from envy.execution.services import Services
@@ -161,7 +162,7 @@ def log_dir_of(recipe: Recipe, services: Services) -> Path:
 
 def log_key(recipe: Recipe) -> str:
     """The 16 digits under which the logs of a recipe's attempts are kept."""
-    return (recipe.entry_key or canonical_identity_hash(recipe.key.canonical))[:16]
+    return (recipe.entry_key or canonical_identity_hash(recipe.key.canonical))[:DIGITS]
 
 
 def log_tail(path: Path | None, *, lines: int) -> list[str]:
@@ -185,5 +186,6 @@ def _clipped(line: str) -> str:
 
 def _is_for_entry(recipe: Recipe) -> bool:
     return (
-        recipe.work.log_dir is not None and recipe.work.log_dir.parent.name == recipe.entry_key[:16]
+        recipe.work.log_dir is not None
+        and recipe.work.log_dir.parent.name == recipe.entry_key[:DIGITS]
     )
