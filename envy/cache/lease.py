@@ -54,7 +54,7 @@ class Lease:
         if names <= self._names:
             return
         with contextlib.suppress(CacheError, OSError), gate(self._layout):
-            if self._alive.held or self._alive.try_acquire():
+            if self._alive.is_locked or self._alive.try_acquire():
                 new = f"{self._stem}{TEMPORARY}"
                 with open(new, "w", encoding="ascii") as file:
                     json.dump(sorted(self._names | names), file)
@@ -64,7 +64,7 @@ class Lease:
 
     def release(self) -> None:
         """Rely upon nothing any more."""
-        if self._alive.held:
+        if self._alive.is_locked:
             _forget(self._stem)
             self._alive.release()
             self._names.clear()

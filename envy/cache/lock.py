@@ -78,7 +78,7 @@ class FileLock:
         self._changing = threading.Lock()
 
     @property
-    def held(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether this object holds the lock."""
         return self._descriptor is not None
 
@@ -133,7 +133,7 @@ class FileLock:
         Whoever waits for it starts over on a new file. The name goes before the lock: the other way
         round, it could be that of somebody who holds the lock by then.
         """
-        if self.held:
+        if self.is_locked:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
             self.release()
