@@ -45,7 +45,7 @@ from envy.interpreter import released
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500
 MARK = "ENVY_ATTEMPT"
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -182,7 +182,7 @@ class FileLock:
                         os.close(descriptor)
                         return False
                     here = os.fstat(descriptor)
-                    if _is_at(here, self.path):
+                    if _is_file_at(here, self.path):
                         self._take_over(descriptor, here.st_size)
                         return True
                 except BaseException:
@@ -217,7 +217,8 @@ class FileLock:
         if self._descriptor is None:
             return
         groups = json.dumps(self._groups) if self._groups else "{}"
-        data = f'{{{_who()}, "since": {self._since!r}, "groups": {groups}}}\n'.encode("ascii")
+        row = f'{{{_owner_fields()}, "since": {self._since!r}, "groups": {groups}}}\n'
+        data = row.encode("ascii")
         try:
             # Over what is there, then cut: a process that dies in between leaves its record whole.
             os.pwrite(self._descriptor, data, 0)
@@ -240,7 +241,7 @@ def _open(path: str) -> int:
     while True:
         try:
             # No link is followed: the file that has the name is what everybody locks.
-            return os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
+            return os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o666)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
 
@@ -253,7 +254,7 @@ def _lock(descriptor: int, how: int) -> bool:
     return True
 
 
-def _is_at(here: os.stat_result, path: str) -> bool:
+def _is_file_at(here: os.stat_result, path: str) -> bool:
     """Whether the locked file is the one that has the name, which a newcomer would lock."""
     try:
         there = os.stat(path)
@@ -274,13 +275,13 @@ def _this_process() -> dict[str, object]:
 
 
 @functools.cache
-def _who() -> str:
+def _owner_fields() -> str:
     """The same as the first fields of a record: thousands of locks are taken by one process."""
     return json.dumps(_this_process())[1:-1]
 
 
 os.register_at_fork(after_in_child=_this_process.cache_clear)
-os.register_at_fork(after_in_child=_who.cache_clear)
+os.register_at_fork(after_in_child=_owner_fields.cache_clear)
 
 
 def _read_record(descriptor: int) -> LockOwner | None:
@@ -341,14 +342,14 @@ else:
 
     def _wait_for_end_of(group: int) -> None:
         for pid in filter(str.isdigit, os.listdir("/proc")):
-            if not _works_in(pid, group):
+            if not _is_in_group(pid, group):
                 continue
             try:
                 watch = os.pidfd_open(int(pid))
             except ProcessLookupError:
                 continue
             try:
-                if _works_in(pid, group):  # else the number was given to another process
+                if _is_in_group(pid, group):  # else the number was given to another process
                     ended = select.poll()
                     ended.register(watch, select.POLLIN)
                     ended.poll()
@@ -357,14 +358,16 @@ else:
 
     def _end_marked(mark: bytes) -> None:
         # Until there is none: what is not ended yet may have started another.
-        while found := [pid for pid in filter(str.isdigit, os.listdir("/proc")) if _has(pid, mark)]:
+        while found := [
+            pid for pid in filter(str.isdigit, os.listdir("/proc")) if _has_mark(pid, mark)
+        ]:
             for pid in found:
                 try:
                     watch = os.pidfd_open(int(pid))
                 except ProcessLookupError:
                     continue
                 try:
-                    if _has(pid, mark):
+                    if _has_mark(pid, mark):
                         signal.pidfd_send_signal(watch, signal.SIGKILL)
                         ended = select.poll()
                         ended.register(watch, select.POLLIN)
@@ -375,7 +378,7 @@ else:
                     os.close(watch)
 
 
-def _has(pid: str, mark: bytes) -> bool:
+def _has_mark(pid: str, mark: bytes) -> bool:
     """Whether a process was started with this in its environment; not if it may not be read."""
     if int(pid) == os.getpid():
         return False
@@ -386,7 +389,7 @@ def _has(pid: str, mark: bytes) -> bool:
         return False
 
 
-def _works_in(pid: str, group: int) -> bool:
+def _is_in_group(pid: str, group: int) -> bool:
     """Whether a process is of a group and has not ended; one that was not waited for has."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
