@@ -23,15 +23,16 @@ from blake3 import blake3
 
 from envy.cache.bundle import FORMAT, INDEX
 from envy.cache.collect import collecting
-from envy.cache.explanation import parse_kept
+from envy.cache.explanation import parse_key_record
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, MARKER, CacheLayout, EntryPaths
+from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.marker import Marker, encode_marker
+from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, MARKER, entry_folder
 from envy.cache.read import lookup
 from envy.cache.relocate import relocate
 from envy.cache.verify import compare, parse_fingerprint
-from envy.cache.write import discard, forget_payload, seal
+from envy.cache.write import discard, seal, unpublish
 from envy.content.archive import tar_members
 from envy.content.atomic import temporary_name
 from envy.declarations.key import validate_identity
@@ -44,7 +45,7 @@ _TEXT_LIMIT = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportedEntry:
     """What became of one entry of a bundle; `problem` is "" if it is there now."""
 
     name: str
@@ -71,7 +72,7 @@ def import_bundle(
     *,
     files: FileSystem = REAL,
     wait: Callable[[FileLock], None] = FileLock.acquire,
-) -> Iterator[Imported]:
+) -> Iterator[ImportedEntry]:
     """Bring the entries of a bundle into the cache, one after the other; `wait` takes locks.
 
     Raises:
@@ -85,7 +86,7 @@ def import_bundle(
 
 def _import(
     layout: CacheLayout, bundle: Path, files: FileSystem, wait: Callable[[FileLock], None]
-) -> Iterator[Imported]:
+) -> Iterator[ImportedEntry]:
     scratch = os.path.join(layout.trash_root, f"import-{os.urandom(6).hex()}")
     try:
         files.make_dir(scratch)
@@ -95,7 +96,7 @@ def _import(
             wait(lock)
             try:
                 if lookup(entry, unpacked.key_hex).hit:
-                    imported = Imported(name=entry.name, key=key, was_there=True)
+                    imported = ImportedEntry(name=entry.name, key=key, was_there=True)
                 else:
                     imported = _put_in_place(entry, key, kept, unpacked, files)
             finally:
@@ -201,7 +202,7 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
     """The entry that something unpacked is, once it is known to be what it says."""
     name, texts = unpacked.name, unpacked.texts
     text = texts.get(INGREDIENTS, b"").decode("utf-8", "surrogateescape")
-    kept = parse_kept(text)
+    kept = parse_key_record(text)
     recorded = parse_fingerprint(texts.get(FINGERPRINT, b"").decode("ascii", "replace"))
     if kept is None or recorded is None or ASSET not in unpacked.made:
         raise _refusal(bundle, name, "is not whole")
@@ -214,7 +215,7 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
     except EnvyError as error:
         raise _refusal(bundle, name, "has a name that no entry has") from error
     is_itself = kept.ingredients.get("identity") == identity and folder.endswith(
-        f"-blake3-{key_hex[:16]}"
+        entry_folder("", key_hex)
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
         raise _refusal(bundle, name, "has another key than its ingredients give")
@@ -230,9 +231,9 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
 
 def _put_in_place(
     entry: EntryPaths, key: str, kept: str, unpacked: _Unpacked, files: FileSystem
-) -> Imported:
+) -> ImportedEntry:
     if not files.make_dir(entry.location):
-        forget_payload(entry, files)
+        unpublish(entry, files)
         with released():
             files.remove_tree(entry.at(ASSET))
     recorded = parse_fingerprint(unpacked.texts[FINGERPRINT].decode("ascii", "replace"))
@@ -240,7 +241,7 @@ def _put_in_place(
     files.rename(os.path.join(unpacked.directory, ASSET), entry.at(ASSET))
     if unpacked.root == entry.root or not any(row.holds for row in recorded.rows.values()):
         seal(entry, unpacked.key_hex, kept, writable=recorded.writable, files=files)
-        return Imported(name=entry.name, key=key)
+        return ImportedEntry(name=entry.name, key=key)
     # As it would be found after the cache was moved: a miss that says so, unless it can be
     # rewritten.
     marker = Marker(key_hex=unpacked.key_hex, root=unpacked.root, holds_root=True)
@@ -253,5 +254,5 @@ def _put_in_place(
     if obstacle:
         discard(entry, files=files)
         problem = f"it was made under {unpacked.root}, and {obstacle}"
-        return Imported(name=entry.name, key=key, problem=problem)
-    return Imported(name=entry.name, key=key)
+        return ImportedEntry(name=entry.name, key=key, problem=problem)
+    return ImportedEntry(name=entry.name, key=key)

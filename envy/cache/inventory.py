@@ -12,13 +12,14 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from envy.cache.explanation import read_kept
+from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import explained
-from envy.cache.layout import ASSET, FINGERPRINT, MARKER, CacheLayout, EntryPaths
-from envy.cache.read import at_once, read_marker
+from envy.cache.layout import CacheLayout, EntryPaths
+from envy.cache.names import ASSET, ENTRY_PATTERN, FINGERPRINT, IDENTITY_PATTERN, MARKER
+from envy.cache.read import open_nonblocking, read_marker
 
-_FOLDER = re.compile(r"[\w.+-]+-blake3-[0-9a-f]{16}", re.ASCII)
-IDENTITY = re.compile(r"[\w+-]+\.[\w.+-]+@[\w.+-]+", re.ASCII)
+IDENTITY = re.compile(IDENTITY_PATTERN, re.ASCII)
+_FOLDER = re.compile(ENTRY_PATTERN, re.ASCII)
 _HEADER_LIMIT = 4096
 
 
@@ -59,10 +60,10 @@ def take_inventory(layout: CacheLayout) -> Inventory:
     return inventory
 
 
-def sizes_of_the_rest(layout: CacheLayout) -> dict[str, int]:
+def other_sizes(layout: CacheLayout) -> dict[str, int]:
     """How much the cache holds beside its entries, by folder."""
     folders = (layout.recipes_root, layout.logs_root, layout.answers_root, layout.trash_root)
-    return {folder.name: walked(str(folder))[0] for folder in folders}
+    return {folder.name: measure_tree(str(folder))[0] for folder in folders}
 
 
 def _entries(layout: CacheLayout, foreign: list[str]) -> Iterator[EntryPaths]:
@@ -91,7 +92,7 @@ def _report(paths: EntryPaths) -> EntryReport:
     changed_at = 0.0
     with contextlib.suppress(FileNotFoundError):
         changed_at = os.lstat(paths.at(MARKER)).st_mtime
-    kept = read_kept(paths) if marker is not None else None
+    kept = read_key_record(paths) if marker is not None else None
     size, newest = _size(paths, recorded=marker is not None)
     return EntryReport(
         paths=paths,
@@ -114,7 +115,7 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
         if not stat.S_ISDIR(status.st_mode):
             total += status.st_size
         elif entry.name != ASSET or payload is None:
-            size, below = walked(entry.path)
+            size, below = measure_tree(entry.path)
             total, newest = total + size, max(newest, below)
     return total, newest
 
@@ -122,13 +123,13 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
 def _recorded_size(paths: EntryPaths) -> int | None:
     """What the fingerprint says, which saves looking at every file."""
     try:
-        with open(paths.at(FINGERPRINT), "rb", opener=at_once) as file:
+        with open(paths.at(FINGERPRINT), "rb", opener=open_nonblocking) as file:
             return int(json.loads(file.readline(_HEADER_LIMIT))["size"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def walked(top: str) -> tuple[int, float]:
+def measure_tree(top: str) -> tuple[int, float]:
     """The bytes of all files below a folder, and when a folder of it changed last."""
     total, newest = 0, 0.0
     for directory, _, names in os.walk(top):

@@ -11,8 +11,9 @@ import stat
 import time
 from pathlib import Path
 
-from envy.cache.layout import RECIPES, CacheLayout
+from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate
+from envy.cache.names import RECIPES_FOLDER
 from envy.cache.usage import FRESH
 from envy.errors import CacheError
 
@@ -37,10 +38,10 @@ def find_kept(layout: CacheLayout, folder: Path) -> bool:
     return True
 
 
-def name_of(layout: CacheLayout, path: Path) -> str:
+def lease_name(layout: CacheLayout, path: Path) -> str:
     """What leases call the folder that a recipe file is kept in; "" for one that is not."""
     try:
         identity, folder, *_ = path.relative_to(layout.recipes_root).parts
     except ValueError:
         return ""
-    return f"{RECIPES}/{identity}/{folder}"
+    return f"{RECIPES_FOLDER}/{identity}/{folder}"

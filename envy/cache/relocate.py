@@ -9,18 +9,21 @@ import os
 import stat
 from collections.abc import Sequence
 
-from envy.cache.explanation import read_kept
+from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.layout import ASSET, EntryPaths
+from envy.cache.layout import EntryPaths
+from envy.cache.names import ASSET, ASSETS_FOLDER
 from envy.cache.read import read_marker
 from envy.cache.trees import LINK
-from envy.cache.verify import Recorded, Row, read_fingerprint
-from envy.cache.write import forget_payload, seal
+from envy.cache.verify import RecordedFingerprint, Row, read_fingerprint
+from envy.cache.write import seal, unpublish
+
+_ASSETS = ASSETS_FOLDER.encode("ascii")
 
 
-def obstacle(recorded: Recorded, patterns: Sequence[str], asset: str) -> str:
+def obstacle(recorded: RecordedFingerprint, patterns: Sequence[str], asset: str) -> str:
     """Why a payload cannot be rewritten; "" if it can."""
-    root = os.fsencode(recorded.root)
+    prefix = _assets_prefix(os.fsencode(recorded.root))
     for path, row in recorded.rows.items():
         if not row.holds:
             continue
@@ -30,7 +33,7 @@ def obstacle(recorded: Recorded, patterns: Sequence[str], asset: str) -> str:
         if row.kind != LINK and b"\0" in data:
             return f"{path} holds that path and is no text file"
         for name in map(os.fsencode, row.holds):
-            if data.count(os.path.join(b"/assets", name)) != data.count(_folder(root) + name):
+            if data.count(os.path.join(b"/" + _ASSETS, name)) != data.count(prefix + name):
                 return f"{path} holds that path, spelled in another way"
     return ""
 
@@ -52,7 +55,7 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
     """
     marker = read_marker(entry)
     recorded = read_fingerprint(entry)
-    kept = read_kept(entry)
+    kept = read_key_record(entry)
     if marker is None or marker.key_hex != key_hex or recorded is None or kept is None:
         return "it is damaged"
     asset = entry.at(ASSET)
@@ -62,7 +65,7 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
             return reason
         with open(entry.ingredients, encoding="utf-8", errors="surrogateescape") as file:
             ingredients = file.read()
-        forget_payload(entry, files)
+        unpublish(entry, files)
         for path, row in recorded.rows.items():
             if row.holds:
                 _rewrite(os.path.join(asset, path), row, marker.root, entry.root, files)
@@ -76,7 +79,9 @@ def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None
     above = os.path.dirname(path)
     closed = stat.S_IMODE(os.lstat(above).st_mode)
     files.set_mode(above, closed | stat.S_IRWXU)
-    data = _content(path, row.kind).replace(_folder(os.fsencode(old)), _folder(os.fsencode(new)))
+    data = _content(path, row.kind).replace(
+        _assets_prefix(os.fsencode(old)), _assets_prefix(os.fsencode(new))
+    )
     files.remove(path)
     if row.kind == LINK:
         os.symlink(data, os.fsencode(path))
@@ -86,6 +91,6 @@ def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None
     files.set_mode(above, closed)
 
 
-def _folder(root: bytes) -> bytes:
+def _assets_prefix(root: bytes) -> bytes:
     # With what follows it, so that a longer name which begins alike is left alone.
-    return os.path.join(root, b"assets", b"")
+    return os.path.join(root, _ASSETS, b"")

@@ -22,7 +22,9 @@ from types import MappingProxyType
 
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.fingerprint import take_fingerprint
-from envy.cache.layout import (
+from envy.cache.layout import EntryPaths
+from envy.cache.marker import Marker, encode_marker
+from envy.cache.names import (
     ASSET,
     ATTEMPT,
     DEPLOYED,
@@ -33,9 +35,7 @@ from envy.cache.layout import (
     STAGE,
     TMP,
     WORK,
-    EntryPaths,
 )
-from envy.cache.marker import Marker, encode_marker
 from envy.content.atomic import temporary_name
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released
@@ -54,7 +54,7 @@ class Attempt:
     token: bytes
     files: FileSystem
 
-    def still_ours(self) -> bool:
+    def is_current(self) -> bool:
         """Whether nobody else began an attempt, or published, since this one began.
 
         Asked after the lock was let go at a closed gate and taken again.
@@ -84,7 +84,7 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
     attempt = Attempt(entry, key_hex, os.urandom(16), files)
     try:
         if not files.make_dir(entry.location):
-            forget_payload(entry, files)
+            unpublish(entry, files)
             with released():
                 for name in (ASSET, WORK):
                     files.remove_tree(entry.at(name))
@@ -116,7 +116,7 @@ def publish(
             no longer ours. Nothing is visible then, and the next attempt begins anew.
     """
     entry, files = attempt.entry, attempt.files
-    if not attempt.still_ours():
+    if not attempt.is_current():
         raise CacheError(
             f"cannot publish {entry.location}: another attempt at it was begun meanwhile",
             path=entry.directory,
@@ -218,7 +218,7 @@ def discard(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
     """
     try:
         if os.path.lexists(entry.location):
-            forget_payload(entry, files)
+            unpublish(entry, files)
             with released():
                 files.remove_tree(entry.location)
     except OSError as error:
@@ -250,7 +250,7 @@ def _remove_unless_file(path: str, files: FileSystem) -> None:
             files.remove_tree(path)
 
 
-def forget_payload(entry: EntryPaths, files: FileSystem) -> None:
+def unpublish(entry: EntryPaths, files: FileSystem) -> None:
     """Remove what says that a payload is there, on the disk too, before the payload is touched.
 
     Raises:

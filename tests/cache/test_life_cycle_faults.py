@@ -21,11 +21,11 @@ from envy.cache.bundle import write_bundle
 from envy.cache.bundle_import import import_bundle
 from envy.cache.collect import empty_trash, move_to_trash
 from envy.cache.entry_key import Ingredients, as_json, entry_key
-from envy.cache.explanation import kept_text
+from envy.cache.explanation import format_key_record
 from envy.cache.filesystem import REAL
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.leftovers import find_leftovers, judge_leftovers, remove_leftovers
+from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers
 from envy.cache.lock import FileLock
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.verify import verify
@@ -34,7 +34,7 @@ from envy.errors import EnvyError
 
 INGREDIENTS = Ingredients(identity="local.gn@r0")
 KEY = entry_key(INGREDIENTS)
-KEPT = kept_text(as_json(INGREDIENTS), {"key": "local.gn@r0", "relocate": ["bin/*"]})
+KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0", "relocate": ["bin/*"]})
 DOWNLOAD = b"downloaded and verified"
 
 
@@ -100,10 +100,10 @@ def forget(root, files):
         path.write_text("{}")
         for aged in (path, path.parent, path.parent.parent):
             os.utime(aged, (1, 1))
-    rulings = judge_leftovers(
+    decisions = decide_leftovers(
         find_leftovers(layout, basis_of), set(), unused_for=0, now=time.time()
     )
-    assert remove_leftovers(layout, rulings, files=files) == rulings
+    assert remove_leftovers(layout, decisions, files=files) == decisions
 
 
 LIFE = (make, deploy, collect, bring, throw_away, forget, make, collect)
