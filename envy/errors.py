@@ -6,7 +6,8 @@ The command line prints that message and no traceback; only InternalError, a bug
     EnvyError               .hint, .exit_code
     ├── UsageError          an invalid command line (exit code 2)
     ├── ManifestError       .origin
-    ├── DeclarationError    .origin   an invalid field, option, identity or dependency
+    ├── DeclarationError    .origin   an invalid field, option or dependency
+    │   └── InvalidIdentity .identity
     ├── LuaScriptError      .frames   an error inside Lua code
     ├── FetchError          .uri
     │   └── DigestMismatch  .expected .actual
@@ -82,6 +83,21 @@ class ManifestError(_Located):
 
 class DeclarationError(_Located):
     """An invalid field, option, identity or dependency in a manifest or recipe."""
+
+
+class InvalidIdentity(DeclarationError):
+    """A text that is not `namespace.name@revision`; `problem` says why."""
+
+    def __init__(self, identity: str, problem: str) -> None:
+        super().__init__(
+            f'"{identity}" is not a valid identity: {problem}',
+            hint="an identity is namespace.name@revision, such as local.python@r4",
+        )
+        self.identity = identity
+
+    def suggest(self, identity: str) -> None:
+        """Add a known identity that may have been meant to the message."""
+        self.message += f"; did you mean {identity}?"
 
 
 @dataclass(frozen=True, slots=True)

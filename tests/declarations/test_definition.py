@@ -158,7 +158,7 @@ def test_check_makes_it_user_managed(define):
 )
 def test_user_managed_recipe_makes_no_content(define, verb):
     """Downloads belong into a recipe of their own; the error says so."""
-    with pytest.raises(DeclarationError, match="put what is to be downloaded into a recipe of"):
+    with pytest.raises(DeclarationError, match="move the download to a separate recipe"):
         define(f'check = "true"\ninstall = "x"\n{verb}')
 
 
@@ -197,7 +197,7 @@ def test_misspelt_field_warns_with_its_line(define):
     """A global that nobody reads is told, for it is probably a typo."""
     definition = define('build = "x"\nfunction instal() end')
     (warning,) = definition.warnings
-    assert "gn.lua:3: the global `instal` means nothing to envy" in warning
+    assert "gn.lua:3: envy does not use the global `instal`" in warning
     assert "`install`" in warning
 
 
@@ -209,10 +209,10 @@ def test_own_globals_do_not_warn(define):
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
-        ("", 0, "nothing that makes content"),
-        ("stage = {}", 0, "nothing that makes content"),
+        ("", 0, "creates no content"),
+        ("stage = {}", 0, "creates no content"),
         ("build = 3", 2, "`build` must be a script (a string) or a function, not a number"),
-        ('build = { "a", "b" }', 2, "several lines go into one string"),
+        ('build = { "a", "b" }', 2, "write several lines as one string"),
         ('build = ""', 2, "not an empty string"),
         ("check = true\ninstall = 'x'", 2, "`check` must be a script"),
         ("install = 'x'\ndeploy = 'y'", 3, "`deploy` must be a function"),
@@ -225,13 +225,17 @@ def test_own_globals_do_not_warn(define):
         ("install = 'x'\nproducts = { gn = { path = 'x', platform = {} } }", 3, '"platforms"?'),
         ("install = 'x'\nexports = { paths = {} }", 3, 'did you mean "path"?'),
         ("install = 'x'\nexports = { path = 'bin' }", 3, 'path = { "bin" }'),
-        ("install = 'x'\nexports = { env = { ['A=B'] = 'x' } }", 3, "names no variable: 'A=B'"),
+        (
+            "install = 'x'\nexports = { env = { ['A=B'] = 'x' } }",
+            3,
+            "invalid variable name: 'A=B'",
+        ),
         ("install = 'x'\nexports = { env = { A = 1 } }", 3, "`exports.env.A` must be a string"),
         ("install = 'x'\nabout = { licence = 'MIT' }", 3, 'did you mean "license"?'),
         ("install = 'x'\nabout = { version = 1.0 }", 3, 'version = "1.0"'),
         ("install = 'x'\nhost = 'python3'", 3, "`host` must be a table of programs"),
         ("install = 'x'\nhost = { cc = {} }", 3, "`host.cc` must be"),
-        ("install = 'x'\nalias = 'a.b'", 3, "holds what no alias may"),
+        ("install = 'x'\nalias = 'a.b'", 3, "contains a character that is not allowed"),
         ("install = 'x'\nplatforms = { 'linus' }", 3, "'linus' is not a platform"),
         ("install = 'x'\nportable = 'yes'", 3, "`portable` must be true or false"),
         ("install = 'x'\npass_env = 'CC'", 3, 'pass_env = { "CC" }'),
@@ -253,7 +257,7 @@ def test_mistake_is_an_error_with_its_line(define, text, line, part):
 
 
 def test_identity_is_required(define):
-    """A file that does not say who it is could be anybody's."""
+    """A file that the recipe has no `identity` could be anybody's."""
     with pytest.raises(DeclarationError, match=r'add identity = "local\.gn@r0"'):
         define('build = "x"', head="")
 
@@ -263,7 +267,7 @@ def test_identity_is_the_one_that_was_asked_for(define):
     with pytest.raises(DeclarationError) as caught:
         define('build = "x"', head='identity = "local.gn@r1"\n')
     message = str(caught.value)
-    assert '"local.gn@r1", and "local.gn@r0" was asked for in envy.lua:3' in message
+    assert 'the recipe is "local.gn@r1", and envy.lua:3 requests "local.gn@r0"' in message
     assert caught.value.origin.line == 1
 
 

@@ -36,7 +36,7 @@ def test_identity_is_accepted(identity):
 @pytest.mark.parametrize("identity", BAD)
 def test_identity_that_could_leave_a_directory_is_refused(identity):
     """A whitelist, for identities become names of directories."""
-    with pytest.raises(DeclarationError, match="is no identity"):
+    with pytest.raises(DeclarationError, match="is not a valid identity"):
         validate_identity(identity)
 
 

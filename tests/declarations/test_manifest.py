@@ -204,8 +204,8 @@ def test_doubled_alias_is_an_error_with_both_places(load):
         ("packages = function() end", 1, "not a function"),
         ("\npackages = { recipe = 'local.a@r1' }", 2, "packages = { { recipe"),
         ("packages = { 'local.a@r1', nil, 'local.b@r1' }", 1, "an entry is nil, or has a name"),
-        ("packages = {\n'local.a@r1',\n'local.b' }", 3, "is no identity"),
-        ("packages = {\n{ recipe = 'local.a@r1',\n alias = 'a.b' } }", 3, "what no alias may"),
+        ("packages = {\n'local.a@r1',\n'local.b' }", 3, "is not a valid identity"),
+        ("packages = {\n{ recipe = 'local.a@r1',\n alias = 'a.b' } }", 3, "that is not allowed"),
         (
             "packages = {\n{ recipe = 'local.a@r1', platforms = { 'linus' } } }",
             2,
@@ -214,7 +214,7 @@ def test_doubled_alias_is_an_error_with_both_places(load):
         ("packages = {\n{ recipe = 'local.a@r1',\n needed_by = 'build' } }", 3, "has no field"),
         ("packages = {}\ndefault_shell = 3", 2, "`default_shell` must be"),
         ("packages = {}\nrequires_envy = 0.4", 2, "`requires_envy` must be a string"),
-        ("packages = {}\nrequires_envy = 'new'", 2, "no version specifier"),
+        ("packages = {}\nrequires_envy = 'new'", 2, "invalid version specifier"),
     ],
 )
 def test_mistake_is_an_error_with_its_line(load, text, line, part):
@@ -269,7 +269,7 @@ def test_versions(version, specifiers, fits):
 def test_misspelt_global_warns(load):
     """A typo in an optional field would otherwise go unnoticed."""
     (warning,) = load("packages = {}\ndefalt_shell = ENVY_SHELL.SH").warnings
-    assert "envy.lua:2: the global `defalt_shell` means nothing" in warning
+    assert "envy.lua:2: envy does not use the global `defalt_shell`" in warning
 
 
 def test_what_the_manifest_read_is_known(load, tmp_path):

@@ -138,7 +138,7 @@ CYCLIC["self"] = CYCLIC
         ({"tool": {"version": 3.1}}, "`options.tool.version`"),
         ({"n": math.nan}, "`options.n` is not a number"),
         ({"n": 2**63}, "`options.n` is"),
-        ({"s": "\ud800"}, "`options.s` is no text"),
+        ({"s": "\ud800"}, "`options.s` is not valid text"),
     ],
 )
 def test_what_has_no_text_is_an_error_that_names_the_option(options, part):

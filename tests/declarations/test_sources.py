@@ -64,7 +64,7 @@ def test_unknown_scheme_names_those_that_are_spoken(source):
     """An author learns at once what there is instead."""
     with pytest.raises(DeclarationError) as caught:
         parse(source)
-    assert str(caught.value).startswith("r.lua:7: envy does not speak")
+    assert str(caught.value).startswith("r.lua:7: envy does not support")
     assert "pypi: and npm:" in str(caught.value)
 
 
@@ -115,7 +115,7 @@ def test_fields_of_registries():
         ({1: "x", "strip": 1}, "mixes named fields"),
         ({"source": "x.tgz", "mirrors": ["y"]}, 'no field "mirrors"'),
         ({"source": ["x"]}, "`source` must be a non-empty string, not a table"),
-        ({"source": "x.tgz", "sha256": "abc"}, "64 hexadecimal digits, and is 3"),
+        ({"source": "x.tgz", "sha256": "abc"}, "64 hexadecimal digits, not 3"),
         ({"source": "x.tgz", "sha256": 5}, "`sha256` must be"),
         ({"source": "x.tgz", "strip": -1}, "`strip` must be a whole number"),
         ({"source": "x.tgz", "strip": True}, "`strip` must be a whole number"),
@@ -134,9 +134,9 @@ def test_fields_of_registries():
         ("pypi:ninja>=1", "pypi:NAME==VERSION"),
         ("npm:esbuild", "npm:NAME@VERSION"),
         ("https:///x", "https://HOST/PATH"),
-        (["https://host/"], "does not end in the name of a file"),
-        ("https://host", "does not end in the name of a file"),
-        ("https://host/x%2f..", "does not end in the name of a file"),
+        (["https://host/"], "does not end in a file name"),
+        ("https://host", "does not end in a file name"),
+        ("https://host/x%2f..", "does not end in a file name"),
         (["a/x.tgz", "b/x.tgz"], 'two sources have the file name "x.tgz"'),
         (["a/x.tgz", {"source": "y", "dest": "x.tgz"}], 'two sources have the file name "x.tgz"'),
         ({"source": "a\0b"}, "NUL"),
