@@ -19,7 +19,7 @@ LINUX = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_ver
 
 @pytest.fixture
 def load(tmp_path):
-    """Loads a manifest of the given text."""
+    """Loads a manifest with the given text."""
     states = []
 
     def make_state(base_dir):
@@ -57,7 +57,7 @@ def test_found_in_the_directory_itself(tmp_path):
 
 
 def test_found_above(tmp_path):
-    """From anywhere in a project its manifest is found, also when that is the repository's root."""
+    """The manifest is found from every folder of the project, up to the repository's root."""
     manifest = touch(tmp_path / "envy.lua")
     (tmp_path / ".git").mkdir()
     (tmp_path / "a" / "b").mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_found_above(tmp_path):
 
 @pytest.mark.parametrize("as_file", [True, False])
 def test_search_ends_at_the_root_of_a_repository(tmp_path, as_file):
-    """What stands above belongs to somebody else; the error tells of it."""
+    """A manifest above the root is not used, but the error names it."""
     above = touch(tmp_path / "envy.lua")
     root = tmp_path / "repo"
     (root / "a").mkdir(parents=True)
@@ -78,15 +78,15 @@ def test_search_ends_at_the_root_of_a_repository(tmp_path, as_file):
     assert f"--manifest {above}" in message
 
 
-def test_not_found_says_where_it_looked(tmp_path):
-    """Without a manifest anywhere the hint is to create one."""
+def test_not_found_lists_the_searched_folders(tmp_path):
+    """Without any manifest, the hint is to create one."""
     (tmp_path / ".git").mkdir()
     with pytest.raises(ManifestError, match=r"hint: create .*envy\.lua, or name one"):
         find_manifest(tmp_path)
 
 
 def test_named_manifest_wins(tmp_path):
-    """A path that was given is relative to where one stands."""
+    """A named path is relative to the current folder."""
     touch(tmp_path / "envy.lua")
     other = touch(tmp_path / "sub" / "other.lua")
     assert find_manifest(tmp_path, named=Path("sub/other.lua")) == other
@@ -102,7 +102,7 @@ def test_named_manifest_must_be_a_file(tmp_path, name, part):
 
 
 def test_packages(load, tmp_path):
-    """Entries become specs, in order, each with its line and its source."""
+    """Entries become specs in order, each with its line and source."""
     manifest = load(
         """packages = {
           "local.tools@r2",
@@ -122,7 +122,7 @@ def test_packages(load, tmp_path):
 
 
 def test_computed_packages(load):
-    """Lua may make the list; the line is then that of nothing in particular."""
+    """The list may be computed in Lua; then entries have the line of the list."""
     manifest = load(
         'local list = {} for i = 1, 3 do list[i] = "local.p" .. i .. "@v1" end packages = list'
     )
@@ -131,12 +131,12 @@ def test_computed_packages(load):
 
 
 def test_no_packages_at_all(load):
-    """An empty list is a list."""
+    """An empty list is valid."""
     assert load("packages = {}").packages == ()
 
 
 def test_default_shell_may_be_a_function_or_a_table(load):
-    """Both are kept for later."""
+    """Both are kept, and evaluated later."""
     assert isinstance(
         load("packages = {} default_shell = function() end").default_shell, LuaFunction
     )
@@ -145,7 +145,7 @@ def test_default_shell_may_be_a_function_or_a_table(load):
 
 
 def test_entries_for_other_platforms_are_left_out(load):
-    """They do not exist here, neither by name nor by alias, and collide with nothing."""
+    """Such entries have no name and no alias here, and conflict with nothing."""
     manifest = load(
         """packages = {
           { recipe = "local.a@r1", source = "mac.lua", platforms = { "darwin" }, alias = "a" },
@@ -158,7 +158,7 @@ def test_entries_for_other_platforms_are_left_out(load):
 
 
 def test_duplicates_of_one_source_collapse(load):
-    """The same package twice is once, and keeps every alias."""
+    """The same package twice is one package, with every alias."""
     manifest = load(
         """packages = {
           { recipe = "local.a@r1", source = "recipes/local.a@r1.lua", alias = "x" },
@@ -169,8 +169,8 @@ def test_duplicates_of_one_source_collapse(load):
     assert set(manifest.aliases) == {"x", "y"}
 
 
-def test_one_key_from_two_sources_is_an_error_with_both_places(load):
-    """Which of the two is meant nobody could tell."""
+def test_one_key_from_two_sources_is_an_error_with_both_locations(load):
+    """Either of the two could be meant."""
     with pytest.raises(ManifestError) as caught:
         load(
             'packages = {\n  { recipe = "local.a@r1", source = "x.lua" },\n'
@@ -182,7 +182,7 @@ def test_one_key_from_two_sources_is_an_error_with_both_places(load):
     assert "envy.lua:3: local.a@r1 comes from two sources" in message
 
 
-def test_doubled_alias_is_an_error_with_both_places(load):
+def test_duplicate_alias_is_an_error_with_both_locations(load):
     """An alias is exact, so it has one meaning."""
     with pytest.raises(ManifestError) as caught:
         load(
@@ -218,7 +218,7 @@ def test_doubled_alias_is_an_error_with_both_places(load):
     ],
 )
 def test_mistake_is_an_error_with_its_line(load, text, line, part):
-    """Each says what is wrong, and where."""
+    """Each error says what is wrong, and where."""
     with pytest.raises(EnvyError) as caught:
         load(text)
     assert isinstance(caught.value, ManifestError | DeclarationError)
@@ -231,7 +231,7 @@ def test_mistake_is_an_error_with_its_line(load, text, line, part):
     "rest", ["packages = 3", "packages = { 'nonsense' }", "envy.feature_of_tomorrow{}", "x = = 1"]
 )
 def test_too_old_is_the_only_error(load, rest):
-    """A manifest for a newer envy is judged by nothing else, even if it cannot be run here."""
+    """For a manifest of a newer envy, the version is the only error, even if its Lua fails."""
     with pytest.raises(ManifestError) as caught:
         load(f'requires_envy = ">=99.1"\n{rest}')
     message = str(caught.value)
@@ -240,7 +240,7 @@ def test_too_old_is_the_only_error(load, rest):
 
 
 def test_error_in_lua_is_that_error(load):
-    """With a version that fits, a mistake in the Lua is what is wrong."""
+    """If the version is satisfied, the Lua error is reported."""
     with pytest.raises(LuaScriptError):
         load(f'requires_envy = ">={__version__}"\nenvy.feature_of_tomorrow()')
 
@@ -262,7 +262,7 @@ def test_error_in_lua_is_that_error(load):
     ],
 )
 def test_versions(version, specifiers, fits):
-    """Numbers are compared part by part; all specifiers must hold."""
+    """Numbers are compared part by part; all specifiers must be satisfied."""
     assert satisfies(version, specifiers) is fits
 
 
@@ -272,8 +272,8 @@ def test_misspelt_global_warns(load):
     assert "envy.lua:2: envy does not use the global `defalt_shell`" in warning
 
 
-def test_what_the_manifest_read_is_known(load, tmp_path):
-    """Files it loads are part of what it depends on."""
+def test_files_that_the_manifest_reads_are_known(load, tmp_path):
+    """The manifest depends on the files that it loads."""
     (tmp_path / "more.lua").write_text("list = { 'local.a@r1' }", encoding="utf-8")
     manifest = load("packages = envy.loadenv('more').list")
     assert [spec.identity for spec in manifest.packages] == ["local.a@r1"]
