@@ -7,7 +7,7 @@ The command line prints that message and no traceback; only InternalError, a bug
     ├── UsageError          an invalid command line (exit code 2)
     ├── ManifestError       .origin
     ├── DeclarationError    .origin   an invalid field, option or dependency
-    │   └── InvalidIdentity .identity
+    │   └── InvalidIdentity .identity .suggestion
     ├── LuaScriptError      .frames   an error inside Lua code
     ├── FetchError          .uri
     │   └── DigestMismatch  .expected .actual
@@ -86,7 +86,7 @@ class DeclarationError(_Located):
 
 
 class InvalidIdentity(DeclarationError):
-    """A text that is not `namespace.name@revision`; `problem` says why."""
+    """A text that is not `namespace.name@revision`."""
 
     def __init__(self, identity: str, problem: str) -> None:
         super().__init__(
@@ -94,10 +94,13 @@ class InvalidIdentity(DeclarationError):
             hint="an identity is namespace.name@revision, such as local.python@r4",
         )
         self.identity = identity
+        self.suggestion = ""
 
     def suggest(self, identity: str) -> None:
-        """Add a known identity that may have been meant to the message."""
-        self.message += f"; did you mean {identity}?"
+        """Add a known identity to the message; only the first suggestion counts."""
+        if not self.suggestion:
+            self.suggestion = identity
+            self.message += f"; did you mean {identity}?"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from envy.declarations.entries import parse_spec
+from envy.declarations.entries import parse_dependency, parse_spec
 from envy.declarations.identity_suggestion import similar_identity
 from envy.errors import InvalidIdentity, SourceLocation
 
@@ -47,6 +47,14 @@ def test_the_message_suggests_a_recipe_of_the_project(tmp_path):
     (tmp_path / "local.gears@r3.lua").touch()
     message = error_for({"recipe": "local.gears", "options": {}}, tmp_path)
     assert "it has no revision; did you mean local.gears@r3?" in message
+
+
+def test_an_inner_entry_gets_one_suggestion(tmp_path):
+    """An error that passes through several entries is not extended by each of them."""
+    entry = {"recipe": "ninja", "weak": {"recipe": "envy.ninja"}}
+    with pytest.raises(InvalidIdentity) as caught:
+        parse_dependency(entry, origin=SourceLocation(Path("r.lua"), 2), base_dir=tmp_path)
+    assert str(caught.value).count("did you mean envy.ninja@r1?") == 1
 
 
 def test_nothing_similar_is_not_suggested(tmp_path):
