@@ -20,7 +20,8 @@ from io import BytesIO
 from typing import IO, cast
 
 from envy.cache.filesystem import explained
-from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, EntryPaths
+from envy.cache.layout import EntryPaths
+from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
 from envy.cache.read import read_marker
 from envy.cache.trees import DIRECTORY, LINK, Member, members
 from envy.content.atomic import written_file

@@ -25,9 +25,10 @@ from envy.cache.bundle import FORMAT, INDEX
 from envy.cache.collect import collecting
 from envy.cache.explanation import parse_kept
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, MARKER, CacheLayout, EntryPaths
+from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.marker import Marker, encode_marker
+from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, MARKER, entry_folder
 from envy.cache.read import lookup
 from envy.cache.relocate import relocate
 from envy.cache.verify import compare, parse_fingerprint
@@ -214,7 +215,7 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
     except EnvyError as error:
         raise _refusal(bundle, name, "has a name that no entry has") from error
     is_itself = kept.ingredients.get("identity") == identity and folder.endswith(
-        f"-blake3-{key_hex[:16]}"
+        entry_folder("", key_hex)
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
         raise _refusal(bundle, name, "has another key than its ingredients give")

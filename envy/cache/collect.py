@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.inventory import EntryReport, Inventory
-from envy.cache.layout import MARKER, CacheLayout, EntryPaths
+from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
+from envy.cache.names import COLLECT_LOCK, MARKER, short_key
 from envy.cache.usage import DAY, RUN, Use, Uses, used_since
 from envy.errors import CacheError
 from envy.interpreter import released
@@ -142,7 +143,7 @@ def collecting(
     Raises:
         CacheError: the lock cannot be taken.
     """
-    lock = FileLock(layout.shared_lock_path("collect"))
+    lock = FileLock(layout.shared_lock_path(COLLECT_LOCK))
     wait(lock)
     try:
         yield
@@ -251,4 +252,4 @@ def _changed(entry: EntryReport) -> bool:
 def _remove_logs(layout: CacheLayout, entry: EntryPaths, files: FileSystem) -> None:
     identity, _, folder = entry.name.partition("/")
     with contextlib.suppress(OSError, CacheError):
-        files.remove_tree(str(layout.log_root(identity, folder[-16:])))
+        files.remove_tree(str(layout.log_root(identity, short_key(folder))))

@@ -22,6 +22,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from envy.cache.names import DIGITS, RECORD
 from envy.content.atomic import atomic_write
 
 FORMAT = 1
@@ -30,7 +31,6 @@ KEYS_KEPT = 3  # for each package: it may go back and forth between branches
 OTHERS_KEPT = 500  # packages that are not in the graph any more
 PROJECTS_KEPT = 200
 _LONGEST = 1e7  # seconds; what is longer was not measured but damaged
-_DIGITS = 16
 
 Seconds = Sequence[float]  # from fetch on, a number for each phase; what is left out took none
 
@@ -70,7 +70,7 @@ class Durations:
             found = self._valid(self._variants(rows).get(identity, ""))
         if not found:
             return None
-        same = [seconds for digits, _, seconds in found if digits == entry_key[:_DIGITS]]
+        same = [seconds for digits, _, seconds in found if digits == entry_key[:DIGITS]]
         seconds: Seconds = (same or [found[0][2]])[0]
         return seconds
 
@@ -110,7 +110,7 @@ class Durations:
 
     def _add(self, one: Measured) -> None:
         assert self._rows is not None
-        digits = one.entry_key[:_DIGITS]
+        digits = one.entry_key[:DIGITS]
         rows = self._valid(one.package)
         before = next((row[2] for row in rows if row[0] == digits), None)
         seconds = one.seconds if before is None else _mixed(before, one.seconds)
@@ -130,8 +130,8 @@ class Durations:
 
 def durations_path(folder: str, project: str) -> str:
     """Where the durations of a project are kept, below the folder of all of them."""
-    name = blake3(project.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
-    return os.path.join(folder, f"{name}.json")
+    name = blake3(project.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
+    return os.path.join(folder, f"{name}{RECORD}")
 
 
 def _is_row(row: object) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from envy.cache.layout import INGREDIENTS, CacheLayout, EntryPaths
+from envy.cache.layout import CacheLayout, EntryPaths
+from envy.cache.names import INGREDIENTS
 from envy.cache.read import at_once
 from envy.declarations.option_text import parse_options
 from envy.errors import EnvyError

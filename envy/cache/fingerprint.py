@@ -21,6 +21,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from envy.cache.names import ASSETS_FOLDER, ENTRY_PATTERN
 from envy.cache.trees import DIRECTORY, FILE, LARGE, LINK, Member, chunks, members
 from envy.errors import CacheError
 from envy.interpreter import released
@@ -33,7 +34,7 @@ _READERS = 4
 _WRITE_BITS = 0o222
 
 # `<identity>/<platform>-blake3-<16 digits>`, after the path of the entries.
-_ENTRY_NAME = rb"([\w@.+-]+[/\\][\w.+-]+-blake3-[0-9a-f]{16})"
+_ENTRY_NAME = rb"([\w@.+-]+[/\\]" + ENTRY_PATTERN.encode("ascii") + rb")"
 _LONGEST_ENTRY_NAME = 600
 
 
@@ -191,7 +192,7 @@ def _wanted(root: str, forbidden: Mapping[bytes, str]) -> _Wanted:
 @functools.lru_cache(maxsize=8)
 def _entry_prefixes(root: str) -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
     names = dict.fromkeys(
-        os.path.join(base, "assets", "") for base in (root, os.path.realpath(root))
+        os.path.join(base, ASSETS_FOLDER, "") for base in (root, os.path.realpath(root))
     )
     prefixes = tuple(map(os.fsencode, names))
     return prefixes, re.compile(b"(?:" + b"|".join(map(re.escape, prefixes)) + b")" + _ENTRY_NAME)

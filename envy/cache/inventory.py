@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 
 from envy.cache.explanation import read_kept
 from envy.cache.filesystem import explained
-from envy.cache.layout import ASSET, FINGERPRINT, MARKER, CacheLayout, EntryPaths
+from envy.cache.layout import CacheLayout, EntryPaths
+from envy.cache.names import ASSET, ENTRY_PATTERN, FINGERPRINT, IDENTITY_PATTERN, MARKER
 from envy.cache.read import at_once, read_marker
 
-_FOLDER = re.compile(r"[\w.+-]+-blake3-[0-9a-f]{16}", re.ASCII)
-IDENTITY = re.compile(r"[\w+-]+\.[\w.+-]+@[\w.+-]+", re.ASCII)
+IDENTITY = re.compile(IDENTITY_PATTERN, re.ASCII)
+_FOLDER = re.compile(ENTRY_PATTERN, re.ASCII)
 _HEADER_LIMIT = 4096
 
 

@@ -10,6 +10,8 @@
       projects/<project>/<set>.json                            what the syncs of a project used
       resolved/<manifest>.answer                               what a manifest came to
       durations/<project>.json                                 how long its packages took
+      shims/<programs>/                                        links for products run by their names
+      test/                                                    what `envy test` keeps
       leases/<process>.json, .lock                             what running commands rely upon
       jobservers/<command>                                     FIFOs of commands that run scripts
       trash/                                                   what is being removed
@@ -25,20 +27,35 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from envy.cache.names import (
+    ANSWERS_FOLDER,
+    ASSET,
+    ASSETS_FOLDER,
+    ATTEMPT,
+    DEPLOYED,
+    DURATIONS_FOLDER,
+    EXCLUSIVE_FOLDER,
+    FETCH,
+    FINGERPRINT,
+    INGREDIENTS,
+    JOBSERVERS_FOLDER,
+    LEASES_FOLDER,
+    LOCK,
+    LOCKS_FOLDER,
+    LOGS_FOLDER,
+    MARKER,
+    PROJECTS_FOLDER,
+    RECIPES_FOLDER,
+    SHARED_FOLDER,
+    STAGE,
+    TMP,
+    TRASH_FOLDER,
+    WORK,
+    entry_folder,
+    lock_file,
+    short_key,
+)
 from envy.errors import InternalError
-
-RECIPES = "recipes"
-MARKER = "envy-complete"
-FINGERPRINT = "envy-fingerprint.blake3"
-INGREDIENTS = "envy-ingredients.json"
-DEPLOYED = "envy-deployed"
-ASSET = "asset"
-FETCH = "fetch"
-WORK = "work"
-STAGE = f"work{os.sep}stage"
-TMP = f"work{os.sep}tmp"
-# Inside work/, so that whatever wipes or removes the work of an attempt ends the attempt too.
-ATTEMPT = f"work{os.sep}attempt"
 
 _PART = re.compile(r"[A-Za-z0-9_+@-][A-Za-z0-9_+@.-]*")
 
@@ -120,22 +137,22 @@ class CacheLayout:
 
     def recipes_dir(self, identity: str, source_hash: str) -> Path:
         """Where the recipe file fetched from one source is kept."""
-        return Path(f"{self.root}", RECIPES, _part(identity), _part(source_hash))
+        return Path(f"{self.root}", RECIPES_FOLDER, _part(identity), _part(source_hash))
 
     @property
     def recipes_root(self) -> Path:
         """Where the recipe files that were fetched are."""
-        return Path(f"{self.root}", RECIPES)
+        return Path(f"{self.root}", RECIPES_FOLDER)
 
     def entry(self, identity: str, platform_arch: str, key_hex: str) -> EntryPaths:
         """The entry of a key; `platform_arch` is such as `linux-x86_64`."""
         root = str(self.root)
-        name = _part(f"{platform_arch}-blake3-{key_hex[:16]}")
-        return EntryPaths(root, os.path.join(root, "assets", _part(identity), name))
+        name = _part(entry_folder(platform_arch, key_hex))
+        return EntryPaths(root, os.path.join(root, ASSETS_FOLDER, _part(identity), name))
 
     def log_root(self, identity: str, key16: str) -> Path:
         """Where the logs of all attempts at one key are."""
-        return Path(f"{self.root}", "logs", _part(identity), _part(key16))
+        return Path(f"{self.root}", LOGS_FOLDER, _part(identity), _part(key16))
 
     def log_dir(self, identity: str, key16: str, stamp: str) -> Path:
         """Where the logs of one attempt are; stamps sort as the attempts did."""
@@ -143,74 +160,75 @@ class CacheLayout:
 
     def lock_path(self, identity: str, key16: str) -> Path:
         """The lock of an entry, or of a recipe that is being fetched."""
-        return Path(f"{self.root}", "locks", f"{_part(identity)}-{_part(key16)}.lock")
+        name = lock_file(_part(identity), _part(key16))
+        return Path(f"{self.root}", LOCKS_FOLDER, name)
 
     def exclusive_lock_path(self, name: str) -> Path:
         """The lock behind `exclusive = name`, a name that a recipe author chose freely."""
         if not _PART.fullmatch(name) or len(name) > 100 or name != name.lower():
             # Upper case too: two names may be one on file systems that do not tell case apart.
             name = f"+{blake3(name.encode('utf-8', 'surrogateescape')).hexdigest()}"
-        return Path(f"{self.root}", "locks", "exclusive", f"{name}.lock")
+        return Path(f"{self.root}", LOCKS_FOLDER, EXCLUSIVE_FOLDER, f"{name}{LOCK}")
 
     def shared_lock_path(self, name: str) -> Path:
         """The lock of something that concerns the whole cache."""
-        return Path(f"{self.root}", "locks", "cache", f"{_part(name)}.lock")
+        return Path(f"{self.root}", LOCKS_FOLDER, SHARED_FOLDER, f"{_part(name)}{LOCK}")
 
     @property
     def locks_root(self) -> Path:
         """Where all locks are."""
-        return Path(f"{self.root}", "locks")
+        return Path(f"{self.root}", LOCKS_FOLDER)
 
     @property
     def logs_root(self) -> Path:
         """Where the logs of all attempts are."""
-        return Path(f"{self.root}", "logs")
+        return Path(f"{self.root}", LOGS_FOLDER)
 
     @property
     def assets_root(self) -> Path:
         """Where all entries are."""
-        return Path(f"{self.root}", "assets")
+        return Path(f"{self.root}", ASSETS_FOLDER)
 
     @property
     def projects_root(self) -> Path:
         """Where it is recorded which project used what."""
-        return Path(f"{self.root}", "projects")
+        return Path(f"{self.root}", PROJECTS_FOLDER)
 
     @property
     def answers_root(self) -> Path:
         """Where it is kept what manifests came to."""
-        return Path(f"{self.root}", "resolved")
+        return Path(f"{self.root}", ANSWERS_FOLDER)
 
     @property
     def durations_root(self) -> Path:
         """Where it is remembered how long packages took."""
-        return Path(f"{self.root}", "durations")
+        return Path(f"{self.root}", DURATIONS_FOLDER)
 
     @property
     def leases_root(self) -> Path:
         """Where running commands say what they rely upon."""
-        return Path(f"{self.root}", "leases")
+        return Path(f"{self.root}", LEASES_FOLDER)
 
     @property
     def jobservers_root(self) -> Path:
         """Where commands have the FIFOs through which their scripts share jobs."""
-        return Path(f"{self.root}", "jobservers")
+        return Path(f"{self.root}", JOBSERVERS_FOLDER)
 
     @property
     def trash_root(self) -> Path:
         """Where things go that are being removed: nothing in it is of any use."""
-        return Path(f"{self.root}", "trash")
+        return Path(f"{self.root}", TRASH_FOLDER)
 
     def entry_called(self, name: str) -> EntryPaths:
         """The entry of a name such as EntryPaths.name gives."""
         identity, _, folder = name.partition("/")
         root = str(self.root)
-        return EntryPaths(root, os.path.join(root, "assets", _part(identity), _part(folder)))
+        return EntryPaths(root, os.path.join(root, ASSETS_FOLDER, _part(identity), _part(folder)))
 
     def lock_of(self, entry: EntryPaths) -> Path:
         """The lock of an entry, found by its place."""
         identity, _, folder = entry.name.partition("/")
-        return self.lock_path(identity, folder[-16:])
+        return self.lock_path(identity, short_key(folder))
 
 
 def _part(text: str) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.lock import FileLock
+from envy.cache.names import LEASES_LOCK, LOCK, RECORD
 from envy.content.atomic import atomic_write, temporary_name
 from envy.errors import CacheError
 
@@ -29,7 +30,7 @@ def gate(layout: CacheLayout) -> Iterator[None]:
     Raises:
         CacheError: its lock cannot be taken.
     """
-    lock = FileLock(layout.shared_lock_path("leases"))
+    lock = FileLock(layout.shared_lock_path(LEASES_LOCK))
     lock.acquire()
     try:
         yield
@@ -45,7 +46,7 @@ class Lease:
     def __init__(self, layout: CacheLayout) -> None:
         self._layout = layout
         self._stem = os.path.join(layout.leases_root, f"{os.getpid()}-{os.urandom(6).hex()}")
-        self._alive = FileLock(f"{self._stem}.lock")
+        self._alive = FileLock(f"{self._stem}{LOCK}")
         self._names: set[str] = set()
 
     def hold(self, entries: Iterable[str]) -> None:
@@ -57,7 +58,7 @@ class Lease:
             if self._alive.held or self._alive.try_acquire():
                 # In its place as a whole: a full disk does not end what was relied upon before.
                 text = json.dumps(sorted(self._names | names))
-                atomic_write(f"{self._stem}.json", text.encode("ascii"), sole_writer=True)
+                atomic_write(f"{self._stem}{RECORD}", text.encode("ascii"), sole_writer=True)
                 self._names |= names
 
     def release(self) -> None:
@@ -84,12 +85,12 @@ def leased_names(layout: CacheLayout) -> set[str]:
         raise explained(error, doing="read the leases of the cache", path=top) from error
     # A process may have died with any of its files alone.
     for stem in sorted({os.path.join(top, name.partition(".")[0]) for name in names}):
-        alive = FileLock(f"{stem}.lock")
+        alive = FileLock(f"{stem}{LOCK}")
         if alive.try_acquire():
             _forget(stem)
             alive.release()
             continue
-        found |= _named_by(f"{stem}.json")
+        found |= _named_by(f"{stem}{RECORD}")
     return found
 
 
@@ -105,6 +106,6 @@ def _named_by(path: str) -> set[str]:
 
 
 def _forget(stem: str) -> None:
-    for suffix in (".json", temporary_name(".json"), ".lock"):
+    for suffix in (RECORD, temporary_name(RECORD), LOCK):
         with contextlib.suppress(OSError):
             os.unlink(stem + suffix)

@@ -21,9 +21,25 @@ from pathlib import Path
 
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.inventory import IDENTITY, walked
-from envy.cache.layout import RECIPES, CacheLayout
+from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
+from envy.cache.names import (
+    ANSWER_PATTERN,
+    BEFORE_KEY,
+    DIGITS,
+    EXCLUSIVE_FOLDER,
+    EXCLUSIVE_LOCK_PATTERN,
+    LOCK_PATTERN,
+    LOGS_FOLDER,
+    LOGS_PATTERN,
+    PROJECT_PATTERN,
+    RECIPES_FOLDER,
+    RECIPES_PATTERN,
+    UNFINISHED_RECORD_PATTERN,
+    lock_file,
+    short_key,
+)
 from envy.cache.usage import DAY
 from envy.content.atomic import SUFFIX
 from envy.errors import CacheError
@@ -31,16 +47,14 @@ from envy.errors import CacheError
 BasisOf = Callable[[str], tuple[str, Sequence[str]]]  # of an answer file: manifest and files
 
 RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
-_KEY = 16  # digits that tell one folder, or entry, of an identity from another
-_RECIPE_FOLDER = re.compile(rf"[0-9a-f]{{16}}(-[0-9a-f]{{16}})?({re.escape(SUFFIX)})?")
-_LOGS_FOLDER = re.compile(r"[0-9a-f]{16}")
-# .json, and numbers at the end: of an earlier envy.
-_ANSWER = re.compile(rf"[0-9a-f]{{16}}\.(answer(\..+{re.escape(SUFFIX)}|\.\d+)?|json)")
-_HALF_RECORD = re.compile(rf"[0-9a-f]{{16}}\.json\..+{re.escape(SUFFIX)}")
+_RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
+_LOGS_FOLDER = re.compile(LOGS_PATTERN)
+_ANSWER = re.compile(ANSWER_PATTERN)
+_HALF_RECORD = re.compile(UNFINISHED_RECORD_PATTERN)
 _ANYTHING = re.compile(r".*")
-_PROJECT = re.compile(r"[0-9a-f]{16}")
-_LOCK = re.compile(rf"{IDENTITY.pattern}-[0-9a-f]{{16}}\.lock", re.ASCII)
-_EXCLUSIVE = re.compile(r".+\.lock")
+_PROJECT = re.compile(PROJECT_PATTERN)
+_LOCK = re.compile(LOCK_PATTERN, re.ASCII)
+_EXCLUSIVE = re.compile(EXCLUSIVE_LOCK_PATTERN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +140,7 @@ def _remove(layout: CacheLayout, one: Leftover, files: FileSystem) -> bool:
 
 def _move_away(layout: CacheLayout, one: Leftover, files: FileSystem) -> bool:
     identity, folder = one.name.split("/")[1:]
-    lock = FileLock(layout.lock_path(identity, folder[:_KEY]))
+    lock = FileLock(layout.lock_path(identity, folder[:DIGITS]))
     if not lock.try_acquire():
         return False
     try:
@@ -196,7 +210,7 @@ def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> It
             yield Leftover(
                 kind=RECIPE,
                 path=path,
-                name=f"{RECIPES}/{below}",
+                name=f"{RECIPES_FOLDER}/{below}",
                 size=walked(path)[0],
                 time=at,
                 used_at=max([at, *(answer.used_at for answer in answers)]),
@@ -216,7 +230,7 @@ def _logs(layout: CacheLayout) -> Iterator[Leftover]:
                 yield Leftover(
                     kind=LOGS,
                     path=path,
-                    name=f"logs/{identity}/{key}",
+                    name=f"{LOGS_FOLDER}/{identity}/{key}",
                     size=walked(path)[0],
                     time=at,
                     used_at=at,
@@ -227,7 +241,7 @@ def _keys(top: str) -> Iterator[tuple[str, str]]:
     """The identity and the digits of everything two levels below."""
     for path in _folders(top, _ANYTHING):
         identity, folder = Path(path).parts[-2:]
-        yield identity, folder[-_KEY:] if "-blake3-" in folder else folder[:_KEY]
+        yield identity, short_key(folder) if BEFORE_KEY in folder else folder[:DIGITS]
 
 
 def _time(path: str) -> float:
@@ -278,9 +292,9 @@ def tidy(layout: CacheLayout, *, now: float) -> int:
         *_keys(str(layout.assets_root)),
         *_keys(str(layout.recipes_root)),
     }
-    names = {f"{identity}-{key}.lock" for identity, key in kept}
+    names = {lock_file(identity, key) for identity, key in kept}
     removed = 0
-    exclusive = layout.locks_root / "exclusive"
+    exclusive = layout.locks_root / EXCLUSIVE_FOLDER
     for folder, pattern in ((layout.locks_root, _LOCK), (exclusive, _EXCLUSIVE)):
         for path in _below(str(folder), pattern):
             if os.path.basename(path) not in names:

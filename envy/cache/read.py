@@ -10,8 +10,9 @@ import stat
 from dataclasses import dataclass
 
 from envy.cache.filesystem import explained
-from envy.cache.layout import ASSET, DEPLOYED, MARKER, EntryPaths
+from envy.cache.layout import EntryPaths
 from envy.cache.marker import Marker, decode_marker
+from envy.cache.names import ASSET, DEPLOYED, MARKER
 
 _MARKER_LIMIT = 65536
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)

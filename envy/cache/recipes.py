@@ -11,8 +11,9 @@ import stat
 import time
 from pathlib import Path
 
-from envy.cache.layout import RECIPES, CacheLayout
+from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate
+from envy.cache.names import RECIPES_FOLDER
 from envy.cache.usage import FRESH
 from envy.errors import CacheError
 
@@ -43,4 +44,4 @@ def name_of(layout: CacheLayout, path: Path) -> str:
         identity, folder, *_ = path.relative_to(layout.recipes_root).parts
     except ValueError:
         return ""
-    return f"{RECIPES}/{identity}/{folder}"
+    return f"{RECIPES_FOLDER}/{identity}/{folder}"

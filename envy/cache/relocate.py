@@ -11,11 +11,14 @@ from collections.abc import Sequence
 
 from envy.cache.explanation import read_kept
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.layout import ASSET, EntryPaths
+from envy.cache.layout import EntryPaths
+from envy.cache.names import ASSET, ASSETS_FOLDER
 from envy.cache.read import read_marker
 from envy.cache.trees import LINK
 from envy.cache.verify import Recorded, Row, read_fingerprint
 from envy.cache.write import forget_payload, seal
+
+_ASSETS = ASSETS_FOLDER.encode("ascii")
 
 
 def obstacle(recorded: Recorded, patterns: Sequence[str], asset: str) -> str:
@@ -30,7 +33,7 @@ def obstacle(recorded: Recorded, patterns: Sequence[str], asset: str) -> str:
         if row.kind != LINK and b"\0" in data:
             return f"{path} holds that path and is no text file"
         for name in map(os.fsencode, row.holds):
-            if data.count(os.path.join(b"/assets", name)) != data.count(_folder(root) + name):
+            if data.count(os.path.join(b"/" + _ASSETS, name)) != data.count(_folder(root) + name):
                 return f"{path} holds that path, spelled in another way"
     return ""
 
@@ -88,4 +91,4 @@ def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None
 
 def _folder(root: bytes) -> bytes:
     # With what follows it, so that a longer name which begins alike is left alone.
-    return os.path.join(root, b"assets", b"")
+    return os.path.join(root, _ASSETS, b"")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from envy.cache.names import DIGITS, SHIMS_FOLDER
 from envy.content.atomic import temporary_beside
 from envy.errors import CacheError
 
@@ -21,8 +22,8 @@ def shim_folder(root: Path, programs: Mapping[str, str]) -> Path:
         CacheError: it cannot be made.
     """
     text = "\0".join(f"{name}\0{path}" for name, path in sorted(programs.items()))
-    digest = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    folder = root / "shims" / digest
+    digest = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
+    folder = root / SHIMS_FOLDER / digest
     if folder.is_dir():
         return folder
     try:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
+from envy.cache.names import RECORD
 from envy.cache.read import at_once
 from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
 from envy.content.atomic import atomic_write
@@ -141,7 +142,7 @@ def _names(directory: str) -> list[str]:
 def _records_in(directory: str) -> Iterable[tuple[str, float]]:
     for name in _names(directory):
         path = os.path.join(directory, name)
-        if name.endswith(".json"):
+        if name.endswith(RECORD):
             try:
                 yield path, os.stat(path).st_mtime
             except FileNotFoundError:

@@ -10,6 +10,8 @@ import time
 
 from blake3 import blake3
 
+from envy.cache.names import DIGITS, PROJECTS_FOLDER, RECORD
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +28,7 @@ def record_path(root: str, project: str, entries: Iterable[tuple[str, str]], *, 
     # The names of entries hold nothing that JSON would have to escape.
     rows = ", ".join([f'["{name}", "{purpose}"]' for name, purpose in sorted(entries)])
     name = _short(f"[{'true' if whole else 'false'}, [{rows}]]")
-    return f"{root}/projects/{_short(project)}/{name}.json"
+    return f"{root}/{PROJECTS_FOLDER}/{_short(project)}/{name}{RECORD}"
 
 
 def is_recent(record: str) -> bool:
@@ -39,4 +41,4 @@ def is_recent(record: str) -> bool:
 
 
 def _short(text: str) -> str:
-    return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]

@@ -10,7 +10,8 @@ from blake3 import blake3
 
 from envy.cache.filesystem import explained
 from envy.cache.fingerprint import FORMAT
-from envy.cache.layout import ASSET, FINGERPRINT, EntryPaths
+from envy.cache.layout import EntryPaths
+from envy.cache.names import ASSET, FINGERPRINT
 from envy.cache.read import at_once
 from envy.cache.trees import DIRECTORY, LINK, Member, chunks, members
 from envy.errors import CacheError

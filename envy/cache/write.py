@@ -22,7 +22,9 @@ from types import MappingProxyType
 
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.fingerprint import take_fingerprint
-from envy.cache.layout import (
+from envy.cache.layout import EntryPaths
+from envy.cache.marker import Marker, encode_marker
+from envy.cache.names import (
     ASSET,
     ATTEMPT,
     DEPLOYED,
@@ -33,9 +35,7 @@ from envy.cache.layout import (
     STAGE,
     TMP,
     WORK,
-    EntryPaths,
 )
-from envy.cache.marker import Marker, encode_marker
 from envy.content.atomic import temporary_name
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released

@@ -13,6 +13,7 @@ from typing import cast
 
 from blake3 import blake3
 
+from envy.cache.names import DIGITS, RECIPE_FILE
 from envy.cache.recipes import find_kept
 from envy.cache.trees import digest_file
 from envy.content.atomic import temporary_beside
@@ -29,8 +30,6 @@ from envy.lua.values import LuaFunction, LuaValue
 from envy.phase import RecipePhase
 from envy.transport.digests import ExpectedDigest, verify_content
 
-RECIPE_FILE = "recipe.lua"
-
 
 def custom_folder(recipe: Recipe, engine: PhaseServices) -> Path:
     """Where the recipe that a custom source brings is kept, by all that decides what it brings."""
@@ -45,7 +44,7 @@ def custom_folder(recipe: Recipe, engine: PhaseServices) -> Path:
             *tools,
         ]
     )
-    name = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    name = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
     return engine.services.layout.recipes_dir(recipe.key.identity, name)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy import events as ev
+from envy.cache.names import DIGITS, RECIPE_FILE
 from envy.cache.recipes import find_kept
 from envy.cache.trees import read_file
 from envy.content.atomic import temporary_beside
@@ -121,7 +122,7 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
         pinned = _pin(item, recipe, engine)
         # A branch may have moved by the next run.
         recipe.evidence.lasting = pinned.ref == item.ref
-    name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
     folder = layout.recipes_dir(recipe.key.identity, name)
     if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
         recipe.evidence.lasting = False  # what is there may be another by the next run
@@ -159,9 +160,9 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
                 content = fetched.path
             else:
                 content = making
-                fetched.path.rename(making / "recipe.lua")
+                fetched.path.rename(making / RECIPE_FILE)
                 if not (item.sha256 or item.blake3):
-                    folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
+                    folder = folder.with_name(f"{folder.name}-{fetched.sha256[:DIGITS]}")
             if not find_kept(layout, folder):
                 os.utime(content)  # an archive may say that it is old
                 content.rename(folder)
@@ -176,7 +177,7 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
 
 def _inside(folder: Path, recipe: Recipe) -> Path:
     """The recipe file in a folder: `recipe.lua`, or one named after its identity."""
-    names = ("recipe.lua", f"{recipe.key.identity}.lua")
+    names = (RECIPE_FILE, f"{recipe.key.identity}.lua")
     for name in names:
         if (folder / name).is_file():
             return folder / name
