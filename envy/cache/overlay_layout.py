@@ -10,7 +10,7 @@ from envy.cache.layout import CacheLayout
 
 
 @dataclass(frozen=True, slots=True)
-class ScratchLayout(CacheLayout):
+class OverlayLayout(CacheLayout):
     """The names of a cache, with recipe files, locks and logs below `scratch`.
 
     Entries keep their places: they are looked up there, and whoever plans makes none.

@@ -3,7 +3,7 @@
 import pytest
 
 from envy.cache.layout import CacheLayout
-from envy.cache.overlay_layout import ScratchLayout
+from envy.cache.overlay_layout import OverlayLayout
 
 IDENTITY = "local.gn@r1"
 
@@ -12,7 +12,7 @@ IDENTITY = "local.gn@r1"
 def layouts(tmp_path):
     """A cache, and the same for who may not write to it."""
     root = tmp_path / "cache"
-    return CacheLayout(root), ScratchLayout(root, scratch=tmp_path / "scratch")
+    return CacheLayout(root), OverlayLayout(root, scratch=tmp_path / "scratch")
 
 
 def test_entries_keep_their_places(layouts):
