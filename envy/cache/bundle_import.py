@@ -23,7 +23,7 @@ from blake3 import blake3
 
 from envy.cache.bundle import FORMAT, INDEX
 from envy.cache.collect import collecting
-from envy.cache.explanation import parse_kept
+from envy.cache.explanation import parse_key_record
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
@@ -202,7 +202,7 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
     """The entry that something unpacked is, once it is known to be what it says."""
     name, texts = unpacked.name, unpacked.texts
     text = texts.get(INGREDIENTS, b"").decode("utf-8", "surrogateescape")
-    kept = parse_kept(text)
+    kept = parse_key_record(text)
     recorded = parse_fingerprint(texts.get(FINGERPRINT, b"").decode("ascii", "replace"))
     if kept is None or recorded is None or ASSET not in unpacked.made:
         raise _refusal(bundle, name, "is not whole")

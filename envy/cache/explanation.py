@@ -27,7 +27,7 @@ Deeper = Callable[[str, str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeyRecord:
     """The ingredients of one entry, and the notes beside them."""
 
     ingredients: Mapping[str, Any]
@@ -46,12 +46,12 @@ class Kept:
         return {str(names.get(key, key)): key for key in self.ingredients.get("dependencies", ())}
 
 
-def kept_text(ingredients_json: str, notes: Mapping[str, object]) -> str:
+def format_key_record(ingredients_json: str, notes: Mapping[str, object]) -> str:
     """What is written beside an entry."""
     return f"{ingredients_json}\n{_encode(notes)}\n"
 
 
-def parse_kept(text: str, *, at: float = 0.0) -> Kept | None:
+def parse_key_record(text: str, *, at: float = 0.0) -> KeyRecord | None:
     """What such a text says; None if it is damaged."""
     first, _, second = text.partition("\n")
     try:
@@ -60,20 +60,20 @@ def parse_kept(text: str, *, at: float = 0.0) -> Kept | None:
         return None
     if not isinstance(ingredients, dict) or not isinstance(notes, dict):
         return None
-    return Kept(ingredients=ingredients, notes=notes, at=at)
+    return KeyRecord(ingredients=ingredients, notes=notes, at=at)
 
 
-def read_kept(entry: EntryPaths) -> Kept | None:
+def read_key_record(entry: EntryPaths) -> KeyRecord | None:
     """What is kept beside an entry; None if there is nothing that can be read."""
     try:
         path = entry.at(INGREDIENTS)
         with open(path, encoding="utf-8", errors="surrogateescape", opener=at_once) as file:
-            return parse_kept(file.read(), at=os.fstat(file.fileno()).st_mtime)
+            return parse_key_record(file.read(), at=os.fstat(file.fileno()).st_mtime)
     except OSError:
         return None
 
 
-def nearest_earlier(layout: CacheLayout, new: Kept) -> Kept | None:
+def nearest_earlier(layout: CacheLayout, new: KeyRecord) -> KeyRecord | None:
     """The earlier entry of this package that differs in the least; of equals, the latest.
 
     Another revision of the package counts only if there is no entry of this one.
@@ -86,7 +86,9 @@ def nearest_earlier(layout: CacheLayout, new: Kept) -> Kept | None:
     return min(found, key=lambda old: (len(changes(old, new)), -old.at), default=None)
 
 
-def changes(old: Kept, new: Kept, *, deeper: Deeper = lambda _key, _entry_key: ()) -> list[str]:
+def changes(
+    old: KeyRecord, new: KeyRecord, *, deeper: Deeper = lambda _key, _entry_key: ()
+) -> list[str]:
     """What differs, a line each, in the words of somebody who wrote the recipe."""
     before, after = old.ingredients, new.ingredients
     lines = _plain("identity", before, after)
@@ -112,8 +114,8 @@ _MAPPINGS = {
 _HOLDS_DIGESTS = frozenset({"modules", "reads_files", "inputs"})
 
 
-def _entries_of(layout: CacheLayout, identities: Iterable[str]) -> list[Kept]:
-    found: list[Kept] = []
+def _entries_of(layout: CacheLayout, identities: Iterable[str]) -> list[KeyRecord]:
+    found: list[KeyRecord] = []
     for identity in identities:
         try:
             names = os.listdir(os.path.join(layout.assets_root, identity))
@@ -121,7 +123,7 @@ def _entries_of(layout: CacheLayout, identities: Iterable[str]) -> list[Kept]:
             continue
         for name in names[:_MOST_SIBLINGS]:
             location = os.path.join(layout.assets_root, identity, name)
-            kept = read_kept(EntryPaths(str(layout.root), location))
+            kept = read_key_record(EntryPaths(str(layout.root), location))
             if kept is not None:
                 found.append(kept)
     return found

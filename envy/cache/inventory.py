@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from envy.cache.explanation import read_kept
+from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, ENTRY_PATTERN, FINGERPRINT, IDENTITY_PATTERN, MARKER
@@ -92,7 +92,7 @@ def _report(paths: EntryPaths) -> EntryReport:
     changed_at = 0.0
     with contextlib.suppress(FileNotFoundError):
         changed_at = os.lstat(paths.at(MARKER)).st_mtime
-    kept = read_kept(paths) if marker is not None else None
+    kept = read_key_record(paths) if marker is not None else None
     size, newest = _size(paths, recorded=marker is not None)
     return EntryReport(
         paths=paths,

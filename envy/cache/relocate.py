@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Sequence
 
-from envy.cache.explanation import read_kept
+from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, ASSETS_FOLDER
@@ -55,7 +55,7 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
     """
     marker = read_marker(entry)
     recorded = read_fingerprint(entry)
-    kept = read_kept(entry)
+    kept = read_key_record(entry)
     if marker is None or marker.key_hex != key_hex or recorded is None or kept is None:
         return "it is damaged"
     asset = entry.at(ASSET)

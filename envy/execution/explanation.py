@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 
-from envy.cache.explanation import Kept, changes, kept_text, nearest_earlier, read_kept
+from envy.cache.explanation import (
+    KeyRecord,
+    changes,
+    format_key_record,
+    nearest_earlier,
+    read_key_record,
+)
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 
@@ -13,11 +19,13 @@ _DEEPEST = 8
 
 def text_to_keep(recipe: Recipe, engine: PhaseServices) -> str:
     """The ingredients of the recipe's key, with the notes that make them readable."""
-    return kept_text(recipe.placement.ingredients, _notes(recipe, engine))
+    return format_key_record(recipe.placement.ingredients, _notes(recipe, engine))
 
 
-def _kept_now(recipe: Recipe, engine: PhaseServices) -> Kept:
-    return Kept(ingredients=json.loads(recipe.placement.ingredients), notes=_notes(recipe, engine))
+def _current_key_record(recipe: Recipe, engine: PhaseServices) -> KeyRecord:
+    return KeyRecord(
+        ingredients=json.loads(recipe.placement.ingredients), notes=_notes(recipe, engine)
+    )
 
 
 def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
@@ -43,14 +51,14 @@ def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:
     """What changed since the nearest earlier entry of the package; nothing if there is none."""
     if recipe.placement_or_none is None or not recipe.placement.ingredients:
         return []
-    new = _kept_now(recipe, engine)
+    new = _current_key_record(recipe, engine)
     old = nearest_earlier(engine.services.layout, new)
     if old is None or json.loads(recipe.placement.ingredients) == old.ingredients:
         return []
     return _compared(old, new, engine, depth=0)
 
 
-def _compared(old: Kept, new: Kept, engine: PhaseServices, *, depth: int) -> list[str]:
+def _compared(old: KeyRecord, new: KeyRecord, engine: PhaseServices, *, depth: int) -> list[str]:
     by_name = {other.key.canonical: other for other in engine_recipes(engine, new)}
 
     def deeper(name: str, entry_key: str) -> list[str]:
@@ -63,17 +71,17 @@ def _compared(old: Kept, new: Kept, engine: PhaseServices, *, depth: int) -> lis
         ):
             return []
         services = engine.services
-        before = read_kept(
+        before = read_key_record(
             services.layout.entry(other.key.identity, services.platform.tag, entry_key)
         )
         if before is None:
             return []
-        return _compared(before, _kept_now(other, engine), engine, depth=depth + 1)
+        return _compared(before, _current_key_record(other, engine), engine, depth=depth + 1)
 
     return changes(old, new, deeper=deeper)
 
 
-def engine_recipes(engine: PhaseServices, kept: Kept) -> list[Recipe]:
+def engine_recipes(engine: PhaseServices, kept: KeyRecord) -> list[Recipe]:
     """The recipes of the graph that these ingredients name as dependencies."""
     from envy.declarations.key import RecipeKey
 

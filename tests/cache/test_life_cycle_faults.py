@@ -21,7 +21,7 @@ from envy.cache.bundle import write_bundle
 from envy.cache.bundle_import import import_bundle
 from envy.cache.collect import empty_trash, move_to_trash
 from envy.cache.entry_key import Ingredients, as_json, entry_key
-from envy.cache.explanation import kept_text
+from envy.cache.explanation import format_key_record
 from envy.cache.filesystem import REAL
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
@@ -34,7 +34,7 @@ from envy.errors import EnvyError
 
 INGREDIENTS = Ingredients(identity="local.gn@r0")
 KEY = entry_key(INGREDIENTS)
-KEPT = kept_text(as_json(INGREDIENTS), {"key": "local.gn@r0", "relocate": ["bin/*"]})
+KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0", "relocate": ["bin/*"]})
 DOWNLOAD = b"downloaded and verified"
 
 
