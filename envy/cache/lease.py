@@ -55,7 +55,7 @@ class Lease:
         if names <= self._names:
             return
         with contextlib.suppress(CacheError, OSError), gate(self._layout):
-            if self._alive.held or self._alive.try_acquire():
+            if self._alive.is_locked or self._alive.try_acquire():
                 # In its place as a whole: a full disk does not end what was relied upon before.
                 text = json.dumps(sorted(self._names | names))
                 atomic_write(f"{self._stem}{RECORD}", text.encode("ascii"), sole_writer=True)
@@ -63,7 +63,7 @@ class Lease:
 
     def release(self) -> None:
         """Rely upon nothing any more."""
-        if self._alive.held:
+        if self._alive.is_locked:
             _forget(self._stem)
             self._alive.release()
             self._names.clear()

@@ -77,7 +77,7 @@ class FileLock:
         self._changing = threading.Lock()
 
     @property
-    def held(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether this object holds the lock."""
         return self._descriptor is not None
 
@@ -132,7 +132,7 @@ class FileLock:
         Whoever waits for it starts over on a new file. The name goes before the lock: the other way
         round, it could be that of somebody who holds the lock by then.
         """
-        if self.held:
+        if self.is_locked:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
             self.release()

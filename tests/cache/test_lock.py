@@ -71,7 +71,7 @@ def test_excludes_other_processes(path):
         other.stdin.close()
         lock = FileLock(path)
         lock.acquire()
-        assert lock.held
+        assert lock.is_locked
         lock.release()
 
 
@@ -300,7 +300,7 @@ def test_waiter_on_a_removed_file(path):
 
     def wait():
         waiter.acquire()
-        with_newcomer.append(newcomer.held)
+        with_newcomer.append(newcomer.is_locked)
         waiter.release()
 
     thread = threading.Thread(target=wait)
@@ -341,7 +341,7 @@ def test_waiter_on_a_file_that_its_holder_removed(path):
     keep.close()
     assert had[0] != removed
     assert had[1] is False
-    assert not holder.held
+    assert not holder.is_locked
 
 
 def test_excludes_while_the_file_is_removed_again_and_again(path, tmp_path):
@@ -410,7 +410,7 @@ def test_cancelled_while_waiting(path):
         other = FileLock(path)
         with pytest.raises(Cancelled):
             other.acquire(was_cancelled)
-        ended.append(other.held)
+        ended.append(other.is_locked)
 
     thread = threading.Thread(target=wait)
     thread.start()
