@@ -13,7 +13,7 @@ from typing import Any
 
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import INGREDIENTS
-from envy.cache.read import at_once
+from envy.cache.read import open_nonblocking
 from envy.declarations.option_text import parse_options
 from envy.errors import EnvyError
 
@@ -67,7 +67,9 @@ def read_key_record(entry: EntryPaths) -> KeyRecord | None:
     """What is kept beside an entry; None if there is nothing that can be read."""
     try:
         path = entry.at(INGREDIENTS)
-        with open(path, encoding="utf-8", errors="surrogateescape", opener=at_once) as file:
+        with open(
+            path, encoding="utf-8", errors="surrogateescape", opener=open_nonblocking
+        ) as file:
             return parse_key_record(file.read(), at=os.fstat(file.fileno()).st_mtime)
     except OSError:
         return None

@@ -16,7 +16,7 @@ from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, ENTRY_PATTERN, FINGERPRINT, IDENTITY_PATTERN, MARKER
-from envy.cache.read import at_once, read_marker
+from envy.cache.read import open_nonblocking, read_marker
 
 IDENTITY = re.compile(IDENTITY_PATTERN, re.ASCII)
 _FOLDER = re.compile(ENTRY_PATTERN, re.ASCII)
@@ -123,7 +123,7 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
 def _recorded_size(paths: EntryPaths) -> int | None:
     """What the fingerprint says, which saves looking at every file."""
     try:
-        with open(paths.at(FINGERPRINT), "rb", opener=at_once) as file:
+        with open(paths.at(FINGERPRINT), "rb", opener=open_nonblocking) as file:
             return int(json.loads(file.readline(_HEADER_LIMIT))["size"])
     except (OSError, ValueError, TypeError, KeyError):
         return None

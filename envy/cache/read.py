@@ -15,7 +15,7 @@ from envy.cache.marker import Marker, decode_marker
 from envy.cache.names import ASSET, DEPLOYED, MARKER
 
 _MARKER_LIMIT = 65536
-_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+_NONBLOCKING = getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ def payload_is_empty(entry: EntryPaths) -> bool:
         raise explained(error, doing="read the cache", path=entry.at(ASSET)) from error
 
 
-def at_once(path: str, flags: int) -> int:
+def open_nonblocking(path: str, flags: int) -> int:
     """An opener for files of the cache: a pipe that somebody put in their place says nothing."""
-    return os.open(path, flags | _AT_ONCE)
+    return os.open(path, flags | _NONBLOCKING)
 
 
 def names_in(directory: str) -> list[str]:
@@ -110,7 +110,7 @@ def names_in(directory: str) -> list[str]:
 
 def _read(path: str) -> bytes | None:
     try:
-        descriptor = at_once(path, os.O_RDONLY)
+        descriptor = open_nonblocking(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:

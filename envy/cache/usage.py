@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.names import RECORD
-from envy.cache.read import at_once
+from envy.cache.read import open_nonblocking
 from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
 from envy.content.atomic import atomic_write
 
@@ -153,7 +153,7 @@ def _records_in(directory: str) -> Iterable[tuple[str, float]]:
 
 def _read(path: str) -> UseSet | None:
     try:
-        with open(path, encoding="ascii", opener=at_once) as file:
+        with open(path, encoding="ascii", opener=open_nonblocking) as file:
             row = json.load(file)
         if row["format"] != FORMAT:
             return None

@@ -12,7 +12,7 @@ from envy.cache.filesystem import explained
 from envy.cache.fingerprint import FORMAT
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT
-from envy.cache.read import at_once
+from envy.cache.read import open_nonblocking
 from envy.cache.trees import DIRECTORY, LINK, Member, chunks, members
 from envy.errors import CacheError
 
@@ -56,7 +56,7 @@ def read_fingerprint(entry: EntryPaths) -> Recorded | None:
     """
     path = entry.at(FINGERPRINT)
     try:
-        with open(path, encoding="ascii", errors="replace", opener=at_once) as file:
+        with open(path, encoding="ascii", errors="replace", opener=open_nonblocking) as file:
             return parse_fingerprint(file.read())
     except FileNotFoundError:
         return None
