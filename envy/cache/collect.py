@@ -25,7 +25,7 @@ from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
 from envy.cache.names import COLLECT_LOCK, MARKER, short_key
-from envy.cache.usage import DAY, RUN, Use, Uses, used_since
+from envy.cache.usage import DAY, RUN, RecordedUse, Uses, used_since
 from envy.errors import CacheError
 from envy.interpreter import released
 
@@ -77,14 +77,21 @@ def plan(inventory: Inventory, uses: Uses, leased: set[str], rules: Rules) -> li
     return judged if rules.max_size is None else _down_to(rules.max_size, judged, uses, rules)
 
 
-def _judge(entry: EntryReport, recorded: Sequence[Use], leased: set[str], rules: Rules) -> Verdict:
+def _judge(
+    entry: EntryReport, recorded: Sequence[RecordedUse], leased: set[str], rules: Rules
+) -> Verdict:
     last = max([entry.changed_at, *(use.at for use in recorded)])
     goes, reason = _ruling(entry, recorded, leased, rules, idle=rules.now - last)
     return Verdict(entry=entry, goes=goes, reason=reason, used_at=last)
 
 
 def _ruling(
-    entry: EntryReport, recorded: Sequence[Use], leased: set[str], rules: Rules, *, idle: float
+    entry: EntryReport,
+    recorded: Sequence[RecordedUse],
+    leased: set[str],
+    rules: Rules,
+    *,
+    idle: float,
 ) -> tuple[bool, str]:
     projects = ", ".join(sorted({use.project for use in recorded})[:3])
     rulings = [

@@ -21,7 +21,17 @@ from envy.cache.read import open_nonblocking
 from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
 from envy.content.atomic import atomic_write
 
-__all__ = ["BUILD", "FRESH", "RUN", "Use", "UseSet", "Uses", "is_fresh", "read_uses", "record_use"]
+__all__ = [
+    "BUILD",
+    "FRESH",
+    "RUN",
+    "RecordedUse",
+    "UseSet",
+    "Uses",
+    "is_fresh",
+    "read_uses",
+    "record_use",
+]
 
 FORMAT = 1
 DAY = 86400.0
@@ -37,7 +47,7 @@ class UseSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class RecordedUse:
     """One record of an entry: who used it, what for, when last."""
 
     project: str
@@ -50,7 +60,7 @@ class Use:
 class Uses:
     """Everything that is recorded, by entry name."""
 
-    by_entry: dict[str, list[Use]] = field(default_factory=dict)
+    by_entry: dict[str, list[RecordedUse]] = field(default_factory=dict)
     files: dict[str, float] = field(default_factory=dict)  # record files, with their times
     kept: set[str] = field(default_factory=set)  # those that say what is current
 
@@ -107,7 +117,7 @@ def read_uses(layout: CacheLayout) -> Uses:
             if current:
                 uses.kept.add(path)
             for name, purpose in used.entries.items():
-                use = Use(project=used.project, purpose=purpose, at=at, current=current)
+                use = RecordedUse(project=used.project, purpose=purpose, at=at, current=current)
                 uses.by_entry.setdefault(name, []).append(use)
     return uses
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from envy.cache.collect import DAY, Rules, plan
 from envy.cache.inventory import EntryReport, Inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.usage import BUILD, RUN, Use, Uses
+from envy.cache.usage import BUILD, RUN, RecordedUse, Uses
 
 NOW = 1_000 * DAY
 LAYOUT = CacheLayout(Path("/cache"))
@@ -32,7 +32,7 @@ def uses(*rows):
     """Rows of (entry, purpose, age in days, current)."""
     found = Uses()
     for one, purpose, age, current in rows:
-        use = Use(project="/p", purpose=purpose, at=NOW - age * DAY, current=current)
+        use = RecordedUse(project="/p", purpose=purpose, at=NOW - age * DAY, current=current)
         found.by_entry.setdefault(one.paths.name, []).append(use)
     return found
 
