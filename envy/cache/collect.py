@@ -44,11 +44,11 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class EntryDecision:
     """Whether an entry goes, and why."""
 
     entry: EntryReport
-    goes: bool
+    remove: bool
     reason: str
     used_at: float
 
@@ -57,8 +57,8 @@ class Verdict:
 class Collected:
     """What a collection came to."""
 
-    removed: list[Verdict] = field(default_factory=list)
-    spared: list[Verdict] = field(default_factory=list)  # planned, and in use after all
+    removed: list[EntryDecision] = field(default_factory=list)
+    spared: list[EntryDecision] = field(default_factory=list)  # planned, and in use after all
     freed: int = 0
 
 
@@ -67,25 +67,25 @@ def used_at(entry: EntryReport, uses: Uses) -> float:
     return max([entry.changed_at, *(use.at for use in uses.by_entry.get(entry.paths.name, ()))])
 
 
-def plan(inventory: Inventory, uses: Uses, leased: set[str], rules: Rules) -> list[Verdict]:
-    """A verdict for each entry, the oldest use first."""
-    judged = [
-        _judge(entry, uses.by_entry.get(entry.paths.name, ()), leased, rules)
+def plan(inventory: Inventory, uses: Uses, leased: set[str], rules: Rules) -> list[EntryDecision]:
+    """A decision for each entry, the oldest use first."""
+    decisions = [
+        _decide(entry, uses.by_entry.get(entry.paths.name, ()), leased, rules)
         for entry in inventory.entries
     ]
-    judged.sort(key=lambda verdict: (verdict.used_at, verdict.entry.paths.name))
-    return judged if rules.max_size is None else _down_to(rules.max_size, judged, uses, rules)
+    decisions.sort(key=lambda decision: (decision.used_at, decision.entry.paths.name))
+    return decisions if rules.max_size is None else _down_to(rules.max_size, decisions, uses, rules)
 
 
-def _judge(
+def _decide(
     entry: EntryReport, recorded: Sequence[RecordedUse], leased: set[str], rules: Rules
-) -> Verdict:
+) -> EntryDecision:
     last = max([entry.changed_at, *(use.at for use in recorded)])
-    goes, reason = _ruling(entry, recorded, leased, rules, idle=rules.now - last)
-    return Verdict(entry=entry, goes=goes, reason=reason, used_at=last)
+    remove, reason = _rule(entry, recorded, leased, rules, idle=rules.now - last)
+    return EntryDecision(entry=entry, remove=remove, reason=reason, used_at=last)
 
 
-def _ruling(
+def _rule(
     entry: EntryReport,
     recorded: Sequence[RecordedUse],
     leased: set[str],
@@ -94,7 +94,7 @@ def _ruling(
     idle: float,
 ) -> tuple[bool, str]:
     projects = ", ".join(sorted({use.project for use in recorded})[:3])
-    rulings = [
+    decisions = [
         (entry.paths.name in leased, False, _RELIED_UPON),
         (idle < DAY, False, "used within a day"),
         (not entry.complete, True, f"an attempt that did not complete, {_days(idle)} ago"),
@@ -110,28 +110,30 @@ def _ruling(
         ),
         (bool(projects), False, f"used by {projects} {_days(idle)} ago"),
     ]
-    found = ((goes, reason) for applies, goes, reason in rulings if applies)
+    found = ((remove, reason) for applies, remove, reason in decisions if applies)
     return next(found, (False, f"made {_days(idle)} ago"))
 
 
-def _down_to(size: int, judged: list[Verdict], uses: Uses, rules: Rules) -> list[Verdict]:
+def _down_to(
+    size: int, decisions: list[EntryDecision], uses: Uses, rules: Rules
+) -> list[EntryDecision]:
     """Let more go, oldest use first, until the rest fits; never what a project needs to run."""
-    rest = sum(verdict.entry.size for verdict in judged if not verdict.goes)
-    result: list[Verdict] = []
-    for verdict in judged:
-        if rest > size and not verdict.goes and _may_go(verdict, uses, rules):
-            reason = f"{verdict.reason}, and the cache is to be smaller"
-            result.append(dataclasses.replace(verdict, goes=True, reason=reason))
-            rest -= verdict.entry.size
+    rest = sum(decision.entry.size for decision in decisions if not decision.remove)
+    result: list[EntryDecision] = []
+    for decision in decisions:
+        if rest > size and not decision.remove and _may_go(decision, uses, rules):
+            reason = f"{decision.reason}, and the cache is to be smaller"
+            result.append(dataclasses.replace(decision, remove=True, reason=reason))
+            rest -= decision.entry.size
         else:
-            result.append(verdict)
+            result.append(decision)
     return result
 
 
-def _may_go(verdict: Verdict, uses: Uses, rules: Rules) -> bool:
-    recorded = uses.by_entry.get(verdict.entry.paths.name, ())
+def _may_go(decision: EntryDecision, uses: Uses, rules: Rules) -> bool:
+    recorded = uses.by_entry.get(decision.entry.paths.name, ())
     is_live = any(use.purpose == RUN and rules.now - use.at <= rules.unused_for for use in recorded)
-    spared = rules.now - verdict.used_at < DAY or verdict.reason == _RELIED_UPON
+    spared = rules.now - decision.used_at < DAY or decision.reason == _RELIED_UPON
     return not is_live and not spared
 
 
@@ -159,24 +161,28 @@ def collecting(
 
 
 def collect(
-    layout: CacheLayout, verdicts: Iterable[Verdict], known: Uses, *, files: FileSystem = REAL
+    layout: CacheLayout,
+    decisions: Iterable[EntryDecision],
+    known: Uses,
+    *,
+    files: FileSystem = REAL,
 ) -> Collected:
-    """Remove what the verdicts let go.
+    """Remove what the decisions let go.
 
     Raises:
         CacheError: something cannot be removed; what went before it is gone.
     """
     done = Collected()
-    for verdict in verdicts:
-        if not verdict.goes:
+    for decision in decisions:
+        if not decision.remove:
             continue
-        if _move_away(layout, verdict, known, files):
-            done.removed.append(verdict)
-            done.freed += verdict.entry.size
+        if _move_away(layout, decision, known, files):
+            done.removed.append(decision)
+            done.freed += decision.entry.size
             empty_trash(layout, files=files)
-            _remove_logs(layout, verdict.entry.paths, files)
+            _remove_logs(layout, decision.entry.paths, files)
         else:
-            done.spared.append(verdict)
+            done.spared.append(decision)
     return done
 
 
@@ -229,8 +235,10 @@ def move_to_trash(layout: CacheLayout, entry: EntryPaths, *, files: FileSystem =
         raise explained(error, doing="remove an entry of the cache", path=entry.location) from error
 
 
-def _move_away(layout: CacheLayout, verdict: Verdict, known: Uses, files: FileSystem) -> bool:
-    entry = verdict.entry.paths
+def _move_away(
+    layout: CacheLayout, decision: EntryDecision, known: Uses, files: FileSystem
+) -> bool:
+    entry = decision.entry.paths
     lock = FileLock(layout.lock_of(entry))
     if not lock.try_acquire():
         return False
@@ -238,7 +246,7 @@ def _move_away(layout: CacheLayout, verdict: Verdict, known: Uses, files: FileSy
         with gate(layout):
             if entry.name in leased_names(layout) or entry.name in used_since(layout, known):
                 return False
-            if not os.path.isdir(entry.location) or _changed(verdict.entry):
+            if not os.path.isdir(entry.location) or _changed(decision.entry):
                 return False
             move_to_trash(layout, entry, files=files)
         lock.remove()

@@ -73,11 +73,11 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class LeftoverDecision:
     """Whether it goes, and why."""
 
     leftover: Leftover
-    goes: bool
+    remove: bool
     reason: str
 
 
@@ -95,37 +95,41 @@ def find_leftovers(layout: CacheLayout, basis_of: BasisOf) -> list[Leftover]:
     return sorted(found, key=lambda one: (one.used_at, one.path))
 
 
-def judge_leftovers(
+def decide_leftovers(
     found: Iterable[Leftover], leased: set[str], *, unused_for: float, now: float
-) -> list[Ruling]:
+) -> list[LeftoverDecision]:
     """What goes, in the order given; a pure function."""
-    return [_judge(one, leased, unused_for=unused_for, now=now) for one in found]
+    return [_decide(one, leased, unused_for=unused_for, now=now) for one in found]
 
 
-def _judge(one: Leftover, leased: set[str], *, unused_for: float, now: float) -> Ruling:
+def _decide(one: Leftover, leased: set[str], *, unused_for: float, now: float) -> LeftoverDecision:
     idle = now - one.used_at
     days = f"{idle / DAY:.0f} days" if idle >= 2 * DAY else f"{idle / 3600:.0f} hours"
-    rulings = [
+    decisions = [
         (one.name in leased, False, "a command that runs relies upon it"),
         (idle < DAY, False, "used within a day"),
         (one.partial, True, f"never completed, {days} ago"),
         (one.lost, True, "its manifest is gone"),
         (idle > unused_for, True, f"not used for {days}"),
     ]
-    matching = ((goes, reason) for applies, goes, reason in rulings if applies)
-    goes, reason = next(matching, (False, f"used {days} ago"))
-    return Ruling(leftover=one, goes=goes, reason=reason)
+    matching = ((remove, reason) for applies, remove, reason in decisions if applies)
+    remove, reason = next(matching, (False, f"used {days} ago"))
+    return LeftoverDecision(leftover=one, remove=remove, reason=reason)
 
 
 def remove_leftovers(
-    layout: CacheLayout, rulings: Iterable[Ruling], *, files: FileSystem = REAL
-) -> list[Ruling]:
+    layout: CacheLayout, decisions: Iterable[LeftoverDecision], *, files: FileSystem = REAL
+) -> list[LeftoverDecision]:
     """Remove what goes; returns what has gone. What is in use after all stays.
 
     Raises:
         CacheError: something cannot be removed.
     """
-    return [one for one in rulings if one.goes and _remove(layout, one.leftover, files)]
+    return [
+        decision
+        for decision in decisions
+        if decision.remove and _remove(layout, decision.leftover, files)
+    ]
 
 
 def _remove(layout: CacheLayout, one: Leftover, files: FileSystem) -> bool:

@@ -38,10 +38,10 @@ def uses(*rows):
 
 
 def gone(entries, recorded=None, leased=(), **rules):
-    verdicts = plan(
+    decisions = plan(
         Inventory(entries=list(entries)), recorded or Uses(), set(leased), Rules(now=NOW, **rules)
     )
-    return [verdict.entry for verdict in verdicts if verdict.goes]
+    return [decision.entry for decision in decisions if decision.remove]
 
 
 def test_oldest_use_goes_first():
@@ -102,13 +102,13 @@ def test_a_size_spares_what_projects_run():
     st.floats(0, 60),
 )
 def test_a_size_is_reached_or_nothing_more_may_go(rows, size, unused_for):
-    """What is left fits, or was used within a day; and each entry has one verdict and a reason."""
+    """What is left fits, or was used within a day; and each entry has one decision and a reason."""
     entries = [entry(number, age=age, size=size) for number, (age, size) in enumerate(rows)]
     rules = Rules(now=NOW, max_size=size, unused_for=unused_for * DAY)
-    verdicts = plan(Inventory(entries=entries), Uses(), set(), rules)
-    left = [verdict.entry for verdict in verdicts if not verdict.goes]
-    assert len(verdicts) == len(entries)
-    assert all(verdict.reason for verdict in verdicts)
+    decisions = plan(Inventory(entries=entries), Uses(), set(), rules)
+    left = [decision.entry for decision in decisions if not decision.remove]
+    assert len(decisions) == len(entries)
+    assert all(decision.reason for decision in decisions)
     assert sum(one.size for one in left) <= size or all(
         NOW - one.changed_at < DAY for one in left if one.size
     )

@@ -15,8 +15,8 @@ from envy.cache.leftovers import (
     LOGS,
     RECIPE,
     Leftover,
+    decide_leftovers,
     find_leftovers,
-    judge_leftovers,
     remove_leftovers,
     tidy,
 )
@@ -38,9 +38,9 @@ def one(age, **details):
     )
 
 
-def ruling(*found, leased=(), unused_for=MONTH):
-    rulings = judge_leftovers(found, set(leased), unused_for=unused_for, now=NOW)
-    return [(row.goes, row.reason) for row in rulings]
+def decided(*found, leased=(), unused_for=MONTH):
+    decisions = decide_leftovers(found, set(leased), unused_for=unused_for, now=NOW)
+    return [(row.remove, row.reason) for row in decisions]
 
 
 @pytest.mark.parametrize(
@@ -55,18 +55,18 @@ def ruling(*found, leased=(), unused_for=MONTH):
         (one(1.5, partial=True), (True, "never completed, 36 hours ago")),
     ],
 )
-def test_ruling(leftover, expected):
+def test_decision(leftover, expected):
     """What decides is the time of the last use, and whether it can be of any use."""
-    assert ruling(leftover) == [expected]
+    assert decided(leftover) == [expected]
 
 
 @given(st.floats(-10, 1000), st.booleans(), st.booleans(), st.floats(0, 100))
 def test_what_is_leased_or_of_today_stays(age, lost, partial, unused_for):
     """Nothing goes that a lease names or that was used within a day, whatever is asked for."""
     leftover = one(age, lost=lost, partial=partial)
-    assert ruling(leftover, leased=[leftover.name], unused_for=unused_for * DAY)[0][0] is False
+    assert decided(leftover, leased=[leftover.name], unused_for=unused_for * DAY)[0][0] is False
     if age < 1:
-        assert ruling(leftover, unused_for=unused_for * DAY)[0][0] is False
+        assert decided(leftover, unused_for=unused_for * DAY)[0][0] is False
 
 
 @pytest.fixture
@@ -87,22 +87,22 @@ def folder(layout):
 
 def planned(layout):
     found = find_leftovers(layout, basis_of)
-    return judge_leftovers(found, set(), unused_for=MONTH, now=time.time())
+    return decide_leftovers(found, set(), unused_for=MONTH, now=time.time())
 
 
 def test_what_is_found_after_the_plan_was_made_stays(layout, folder):
     """Whoever finds recipe files keeps a gc that has planned to remove them from doing so."""
-    rulings = planned(layout)
-    assert [row.goes for row in rulings] == [True]
+    decisions = planned(layout)
+    assert [row.remove for row in decisions] == [True]
     assert find_kept(layout, folder)
-    assert remove_leftovers(layout, rulings) == []
+    assert remove_leftovers(layout, decisions) == []
     assert (folder / "recipe.lua").exists()
 
 
 def test_what_is_removed_first_is_not_found(layout, folder):
     """And the other way round, they are not found; their lock file has gone with them."""
-    rulings = planned(layout)
-    assert remove_leftovers(layout, rulings) == rulings
+    decisions = planned(layout)
+    assert remove_leftovers(layout, decisions) == decisions
     assert not find_kept(layout, folder)
     assert not layout.lock_path("vendor.tool@r1", "0" * 16).exists()
     assert list(layout.trash_root.iterdir()) == []
@@ -125,7 +125,7 @@ def test_logs_that_were_written_since_stay(layout):
     for path in (log, log.parent, log.parent.parent):
         os.utime(path, (1, 1))
     (found,) = planned(layout)
-    assert (found.leftover.kind, found.goes) == (LOGS, True)
+    assert (found.leftover.kind, found.remove) == (LOGS, True)
     log.write_text("more")
     assert remove_leftovers(layout, [found]) == []
     assert log.exists()
@@ -137,7 +137,7 @@ def test_damaged_answer(layout, text):
     layout.answers_root.mkdir(parents=True)
     (layout.answers_root / "0123456789abcdef.answer").write_bytes(text)
     (found,) = planned(layout)
-    assert (found.leftover.name, found.goes) == ("resolved/0123456789abcdef.answer", False)
+    assert (found.leftover.name, found.remove) == ("resolved/0123456789abcdef.answer", False)
 
 
 def test_links_are_not_followed(layout, tmp_path):

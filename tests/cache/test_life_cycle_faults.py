@@ -25,7 +25,7 @@ from envy.cache.explanation import format_key_record
 from envy.cache.filesystem import REAL
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.leftovers import find_leftovers, judge_leftovers, remove_leftovers
+from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers
 from envy.cache.lock import FileLock
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.verify import verify
@@ -100,10 +100,10 @@ def forget(root, files):
         path.write_text("{}")
         for aged in (path, path.parent, path.parent.parent):
             os.utime(aged, (1, 1))
-    rulings = judge_leftovers(
+    decisions = decide_leftovers(
         find_leftovers(layout, basis_of), set(), unused_for=0, now=time.time()
     )
-    assert remove_leftovers(layout, rulings, files=files) == rulings
+    assert remove_leftovers(layout, decisions, files=files) == decisions
 
 
 LIFE = (make, deploy, collect, bring, throw_away, forget, make, collect)

@@ -17,7 +17,7 @@ from envy.cache.durations import Durations, Measured, durations_path
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
-from envy.cache.leftovers import find_leftovers, judge_leftovers, remove_leftovers, tidy
+from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers, tidy
 from envy.cache.lock import FileLock
 from envy.cache.shims import shim_folder
 from envy.cache.usage import DAY, RUN, UseSet, read_uses, record_use
@@ -101,7 +101,7 @@ def run_gc(layout):
         found = find_leftovers(layout, basis_of)
         unused_for = rules.unused_for
         remove_leftovers(
-            layout, judge_leftovers(found, leased, unused_for=unused_for, now=rules.now)
+            layout, decide_leftovers(found, leased, unused_for=unused_for, now=rules.now)
         )
         forget_old_uses(uses, rules)
         tidy(layout, now=rules.now)
