@@ -32,7 +32,7 @@ from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, MARKER, entry_fold
 from envy.cache.read import lookup
 from envy.cache.relocate import relocate
 from envy.cache.verify import compare, parse_fingerprint
-from envy.cache.write import discard, forget_payload, seal
+from envy.cache.write import discard, seal, unpublish
 from envy.content.archive import tar_members
 from envy.content.atomic import temporary_name
 from envy.declarations.key import validate_identity
@@ -233,7 +233,7 @@ def _put_in_place(
     entry: EntryPaths, key: str, kept: str, unpacked: _Unpacked, files: FileSystem
 ) -> Imported:
     if not files.make_dir(entry.location):
-        forget_payload(entry, files)
+        unpublish(entry, files)
         with released():
             files.remove_tree(entry.at(ASSET))
     recorded = parse_fingerprint(unpacked.texts[FINGERPRINT].decode("ascii", "replace"))

@@ -16,7 +16,7 @@ from envy.cache.names import ASSET, ASSETS_FOLDER
 from envy.cache.read import read_marker
 from envy.cache.trees import LINK
 from envy.cache.verify import Recorded, Row, read_fingerprint
-from envy.cache.write import forget_payload, seal
+from envy.cache.write import seal, unpublish
 
 _ASSETS = ASSETS_FOLDER.encode("ascii")
 
@@ -65,7 +65,7 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
             return reason
         with open(entry.ingredients, encoding="utf-8", errors="surrogateescape") as file:
             ingredients = file.read()
-        forget_payload(entry, files)
+        unpublish(entry, files)
         for path, row in recorded.rows.items():
             if row.holds:
                 _rewrite(os.path.join(asset, path), row, marker.root, entry.root, files)

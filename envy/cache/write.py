@@ -84,7 +84,7 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
     attempt = Attempt(entry, key_hex, os.urandom(16), files)
     try:
         if not files.make_dir(entry.location):
-            forget_payload(entry, files)
+            unpublish(entry, files)
             with released():
                 for name in (ASSET, WORK):
                     files.remove_tree(entry.at(name))
@@ -218,7 +218,7 @@ def discard(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
     """
     try:
         if os.path.lexists(entry.location):
-            forget_payload(entry, files)
+            unpublish(entry, files)
             with released():
                 files.remove_tree(entry.location)
     except OSError as error:
@@ -250,7 +250,7 @@ def _remove_unless_file(path: str, files: FileSystem) -> None:
             files.remove_tree(path)
 
 
-def forget_payload(entry: EntryPaths, files: FileSystem) -> None:
+def unpublish(entry: EntryPaths, files: FileSystem) -> None:
     """Remove what says that a payload is there, on the disk too, before the payload is touched.
 
     Raises:
