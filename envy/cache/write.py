@@ -54,7 +54,7 @@ class Attempt:
     token: bytes
     files: FileSystem
 
-    def still_ours(self) -> bool:
+    def is_current(self) -> bool:
         """Whether nobody else began an attempt, or published, since this one began.
 
         Asked after the lock was let go at a closed gate and taken again.
@@ -116,7 +116,7 @@ def publish(
             no longer ours. Nothing is visible then, and the next attempt begins anew.
     """
     entry, files = attempt.entry, attempt.files
-    if not attempt.still_ours():
+    if not attempt.is_current():
         raise CacheError(
             f"cannot publish {entry.location}: another attempt at it was begun meanwhile",
             path=entry.directory,

@@ -109,14 +109,14 @@ def test_link_in_place_of_a_directory(entry, tmp_path):
 def test_attempt_that_was_followed_up(entry):
     """An attempt that another one replaced notices, and does not publish the other's payload."""
     first = begin_attempt(entry, KEY)
-    assert first.still_ours()
+    assert first.is_current()
     second = begin_attempt(entry, KEY)
-    assert not first.still_ours()
+    assert not first.is_current()
     with pytest.raises(CacheError, match="another attempt"):
         publish(first, INGREDIENTS)
-    assert second.still_ours()
+    assert second.is_current()
     publish(second, INGREDIENTS)
-    assert not second.still_ours()
+    assert not second.is_current()
 
 
 def test_discard(entry):
@@ -155,7 +155,7 @@ def test_attempt_that_cannot_be_read(tmp_path):
     entry = CacheLayout(tmp_path).entry("local.gn@r0", "linux-x86_64", "0" * 64)
     attempt = begin_attempt(entry, "0" * 64)
     entry.attempt.unlink()
-    assert not attempt.still_ours()
+    assert not attempt.is_current()
     entry.attempt.symlink_to(entry.attempt)
     with pytest.raises(CacheError, match="cannot look after an attempt"):
-        attempt.still_ours()
+        attempt.is_current()
