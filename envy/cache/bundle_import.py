@@ -45,7 +45,7 @@ _TEXT_LIMIT = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportedEntry:
     """What became of one entry of a bundle; `problem` is "" if it is there now."""
 
     name: str
@@ -72,7 +72,7 @@ def import_bundle(
     *,
     files: FileSystem = REAL,
     wait: Callable[[FileLock], None] = FileLock.acquire,
-) -> Iterator[Imported]:
+) -> Iterator[ImportedEntry]:
     """Bring the entries of a bundle into the cache, one after the other; `wait` takes locks.
 
     Raises:
@@ -86,7 +86,7 @@ def import_bundle(
 
 def _import(
     layout: CacheLayout, bundle: Path, files: FileSystem, wait: Callable[[FileLock], None]
-) -> Iterator[Imported]:
+) -> Iterator[ImportedEntry]:
     scratch = os.path.join(layout.trash_root, f"import-{os.urandom(6).hex()}")
     try:
         files.make_dir(scratch)
@@ -96,7 +96,7 @@ def _import(
             wait(lock)
             try:
                 if lookup(entry, unpacked.key_hex).hit:
-                    imported = Imported(name=entry.name, key=key, was_there=True)
+                    imported = ImportedEntry(name=entry.name, key=key, was_there=True)
                 else:
                     imported = _put_in_place(entry, key, kept, unpacked, files)
             finally:
@@ -231,7 +231,7 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
 
 def _put_in_place(
     entry: EntryPaths, key: str, kept: str, unpacked: _Unpacked, files: FileSystem
-) -> Imported:
+) -> ImportedEntry:
     if not files.make_dir(entry.location):
         unpublish(entry, files)
         with released():
@@ -241,7 +241,7 @@ def _put_in_place(
     files.rename(os.path.join(unpacked.directory, ASSET), entry.at(ASSET))
     if unpacked.root == entry.root or not any(row.holds for row in recorded.rows.values()):
         seal(entry, unpacked.key_hex, kept, writable=recorded.writable, files=files)
-        return Imported(name=entry.name, key=key)
+        return ImportedEntry(name=entry.name, key=key)
     # As it would be found after the cache was moved: a miss that says so, unless it can be
     # rewritten.
     marker = Marker(key_hex=unpacked.key_hex, root=unpacked.root, holds_root=True)
@@ -254,5 +254,5 @@ def _put_in_place(
     if obstacle:
         discard(entry, files=files)
         problem = f"it was made under {unpacked.root}, and {obstacle}"
-        return Imported(name=entry.name, key=key, problem=problem)
-    return Imported(name=entry.name, key=key)
+        return ImportedEntry(name=entry.name, key=key, problem=problem)
+    return ImportedEntry(name=entry.name, key=key)

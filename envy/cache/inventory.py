@@ -60,10 +60,10 @@ def take_inventory(layout: CacheLayout) -> Inventory:
     return inventory
 
 
-def sizes_of_the_rest(layout: CacheLayout) -> dict[str, int]:
+def other_sizes(layout: CacheLayout) -> dict[str, int]:
     """How much the cache holds beside its entries, by folder."""
     folders = (layout.recipes_root, layout.logs_root, layout.answers_root, layout.trash_root)
-    return {folder.name: walked(str(folder))[0] for folder in folders}
+    return {folder.name: measure_tree(str(folder))[0] for folder in folders}
 
 
 def _entries(layout: CacheLayout, foreign: list[str]) -> Iterator[EntryPaths]:
@@ -115,7 +115,7 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
         if not stat.S_ISDIR(status.st_mode):
             total += status.st_size
         elif entry.name != ASSET or payload is None:
-            size, below = walked(entry.path)
+            size, below = measure_tree(entry.path)
             total, newest = total + size, max(newest, below)
     return total, newest
 
@@ -129,7 +129,7 @@ def _recorded_size(paths: EntryPaths) -> int | None:
         return None
 
 
-def walked(top: str) -> tuple[int, float]:
+def measure_tree(top: str) -> tuple[int, float]:
     """The bytes of all files below a folder, and when a folder of it changed last."""
     total, newest = 0, 0.0
     for directory, _, names in os.walk(top):

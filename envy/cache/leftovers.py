@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.inventory import IDENTITY, walked
+from envy.cache.inventory import IDENTITY, measure_tree
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
@@ -215,7 +215,7 @@ def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> It
                 kind=RECIPE,
                 path=path,
                 name=f"{RECIPES_FOLDER}/{below}",
-                size=walked(path)[0],
+                size=measure_tree(path)[0],
                 time=at,
                 used_at=max([at, *(answer.used_at for answer in answers)]),
                 answers=tuple(answer.path for answer in answers),
@@ -235,7 +235,7 @@ def _logs(layout: CacheLayout) -> Iterator[Leftover]:
                     kind=LOGS,
                     path=path,
                     name=f"{LOGS_FOLDER}/{identity}/{key}",
-                    size=walked(path)[0],
+                    size=measure_tree(path)[0],
                     time=at,
                     used_at=at,
                 )
@@ -253,7 +253,7 @@ def _time(path: str) -> float:
 
 
 def _newest(path: str) -> float:
-    return max(walked(path)[1], *(map(_time, _files(path))), _time(path))
+    return max(measure_tree(path)[1], *(map(_time, _files(path))), _time(path))
 
 
 def _files(top: str) -> Sequence[str]:

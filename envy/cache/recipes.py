@@ -38,7 +38,7 @@ def find_kept(layout: CacheLayout, folder: Path) -> bool:
     return True
 
 
-def name_of(layout: CacheLayout, path: Path) -> str:
+def lease_name(layout: CacheLayout, path: Path) -> str:
     """What leases call the folder that a recipe file is kept in; "" for one that is not."""
     try:
         identity, folder, *_ = path.relative_to(layout.recipes_root).parts

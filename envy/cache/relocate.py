@@ -15,13 +15,13 @@ from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, ASSETS_FOLDER
 from envy.cache.read import read_marker
 from envy.cache.trees import LINK
-from envy.cache.verify import Recorded, Row, read_fingerprint
+from envy.cache.verify import RecordedFingerprint, Row, read_fingerprint
 from envy.cache.write import seal, unpublish
 
 _ASSETS = ASSETS_FOLDER.encode("ascii")
 
 
-def obstacle(recorded: Recorded, patterns: Sequence[str], asset: str) -> str:
+def obstacle(recorded: RecordedFingerprint, patterns: Sequence[str], asset: str) -> str:
     """Why a payload cannot be rewritten; "" if it can."""
     root = os.fsencode(recorded.root)
     for path, row in recorded.rows.items():

@@ -29,7 +29,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedFingerprint:
     """A fingerprint, read back."""
 
     root: str
@@ -48,7 +48,7 @@ class Damage:
         return f"{self.path}: {self.what}" if self.path else self.what
 
 
-def read_fingerprint(entry: EntryPaths) -> Recorded | None:
+def read_fingerprint(entry: EntryPaths) -> RecordedFingerprint | None:
     """The fingerprint beside a payload; None if it is damaged or missing.
 
     Raises:
@@ -64,7 +64,7 @@ def read_fingerprint(entry: EntryPaths) -> Recorded | None:
         raise explained(error, doing="read the cache", path=path) from error
 
 
-def parse_fingerprint(text: str) -> Recorded | None:
+def parse_fingerprint(text: str) -> RecordedFingerprint | None:
     """What the text of a fingerprint says; None if it is damaged or of another format."""
     first, _, rest = text.partition("\n")
     try:
@@ -77,7 +77,7 @@ def parse_fingerprint(text: str) -> Recorded | None:
             for path, kind, mode, size, digest, holds in parsed
         }
         writable = bool(header.get("writable", False))
-        return Recorded(root=str(header["root"]), writable=writable, rows=rows)
+        return RecordedFingerprint(root=str(header["root"]), writable=writable, rows=rows)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -94,7 +94,7 @@ def verify(entry: EntryPaths) -> Sequence[Damage]:
     return compare(entry.at(ASSET), recorded)
 
 
-def compare(asset: str, recorded: Recorded) -> Sequence[Damage]:
+def compare(asset: str, recorded: RecordedFingerprint) -> Sequence[Damage]:
     """How a payload differs from what is recorded of it.
 
     Raises:
@@ -110,7 +110,7 @@ def compare(asset: str, recorded: Recorded) -> Sequence[Damage]:
         raise explained(error, doing="verify an entry of the cache", path=asset) from error
 
 
-def _differences(asset: str, recorded: Recorded) -> Iterator[Damage]:
+def _differences(asset: str, recorded: RecordedFingerprint) -> Iterator[Damage]:
     missing = dict(recorded.rows)
     for member in members(asset):
         row = missing.pop(member.relative, None)

@@ -21,7 +21,7 @@ from envy.cache.leftovers import (
     tidy,
 )
 from envy.cache.lock import FileLock
-from envy.cache.recipes import find_kept, name_of
+from envy.cache.recipes import find_kept, lease_name
 from envy.cache.usage import DAY
 from envy.errors import CacheError
 
@@ -191,5 +191,5 @@ def test_found_where_nothing_can_be_written(layout, folder, tmp_path):
 def test_name_for_leases(layout, folder):
     """A lease calls recipe files by identity and folder; those of projects have no name."""
     name = "recipes/vendor.tool@r1/" + "0" * 16
-    assert name_of(layout, folder / "sub" / "recipe.lua") == name
-    assert name_of(layout, Path("/project/recipes/local.tool@r1.lua")) == ""
+    assert lease_name(layout, folder / "sub" / "recipe.lua") == name
+    assert lease_name(layout, Path("/project/recipes/local.tool@r1.lua")) == ""
