@@ -93,16 +93,18 @@ def changes(
 ) -> list[str]:
     """What differs, a line each, in the words of somebody who wrote the recipe."""
     before, after = old.ingredients, new.ingredients
-    lines = _plain("identity", before, after)
-    lines += _options(str(before.get("options_text", "")), str(after.get("options_text", "")))
+    lines = _value_change("identity", before, after)
+    lines += _option_changes(
+        str(before.get("options_text", "")), str(after.get("options_text", ""))
+    )
     if before.get("recipe_digest") != after.get("recipe_digest"):
-        lines += _recipe(old.notes.get("recipe"), new.notes.get("recipe"))
+        lines += _recipe_changes(old.notes.get("recipe"), new.notes.get("recipe"))
     for name, label in _MAPPINGS.items():
-        lines += _mapping(label, before.get(name) or {}, after.get(name) or {})
-    lines += _listed("source", before.get("sources") or (), after.get("sources") or ())
+        lines += _mapping_changes(label, before.get(name) or {}, after.get(name) or {})
+    lines += _list_changes("source", before.get("sources") or (), after.get("sources") or ())
     for name in ("platform", "abi", "shell"):
-        lines += _plain(name, before, after)
-    return lines + _dependencies(old.dependencies, new.dependencies, deeper)
+        lines += _value_change(name, before, after)
+    return lines + _dependency_changes(old.dependencies, new.dependencies, deeper)
 
 
 _MAPPINGS = {
@@ -138,7 +140,7 @@ def _names(layout: CacheLayout) -> list[str]:
         return []
 
 
-def _plain(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _value_change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     if before.get(name) == after.get(name):
         return []
     return [f"{name}: {_shown(before.get(name))} → {_shown(after.get(name))}"]
@@ -149,7 +151,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _options(before: str, after: str) -> list[str]:
+def _option_changes(before: str, after: str) -> list[str]:
     if before == after:
         return []
     try:
@@ -157,17 +159,17 @@ def _options(before: str, after: str) -> list[str]:
     except EnvyError:
         return [f"options: {_shown(before)} → {_shown(after)}"]
     return [
-        f"option {name}: {_shown(_written(old, name))} → {_shown(_written(new, name))}"
+        f"option {name}: {_shown(_option(old, name))} → {_shown(_option(new, name))}"
         for name in sorted({*old, *new})
-        if _written(old, name) != _written(new, name)
+        if _option(old, name) != _option(new, name)
     ]
 
 
-def _written(options: Mapping[str, object], name: str) -> str:
+def _option(options: Mapping[str, object], name: str) -> str:
     return json.dumps(options[name], sort_keys=True) if name in options else ""
 
 
-def _recipe(before: object, after: object) -> list[str]:
+def _recipe_changes(before: object, after: object) -> list[str]:
     if not isinstance(before, str) or not isinstance(after, str):
         return ["the recipe file changed"]
     old, new = before.splitlines(), after.splitlines()
@@ -187,7 +189,7 @@ def _recipe(before: object, after: object) -> list[str]:
     return rows or ["the line ends of the recipe file changed"]
 
 
-def _mapping(label: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _mapping_changes(label: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
@@ -199,19 +201,19 @@ def _mapping(label: str, before: Mapping[str, Any], after: Mapping[str, Any]) ->
         elif name not in after:
             lines.append(f"{what} counts no more")
         elif label in {_MAPPINGS[field] for field in _HOLDS_DIGESTS}:
-            lines.append(f"{what} {_fate(old, new)}")
+            lines.append(f"{what} {_change(old, new)}")
         else:
             lines.append(f"{what}: {_shown(old)} → {_shown(new)}")
     return lines
 
 
-def _fate(old: object, new: object) -> str:
+def _change(old: object, new: object) -> str:
     if old is None:
         return "appeared"
     return "is gone" if new is None else "changed"
 
 
-def _listed(label: str, before: Sequence[object], after: Sequence[object]) -> list[str]:
+def _list_changes(label: str, before: Sequence[object], after: Sequence[object]) -> list[str]:
     if list(before) == list(after):
         return []
     gone = [str(row) for row in before if row not in after]
@@ -224,7 +226,9 @@ def _listed(label: str, before: Sequence[object], after: Sequence[object]) -> li
     return [f"{label}: {_shown(old)} → {_shown(new)}" for old, new in zip(gone, came, strict=True)]
 
 
-def _dependencies(before: Mapping[str, str], after: Mapping[str, str], deeper: Deeper) -> list[str]:
+def _dependency_changes(
+    before: Mapping[str, str], after: Mapping[str, str], deeper: Deeper
+) -> list[str]:
     lines: list[str] = []
     gone = {key for key in before if key not in after}
     for key in sorted(after):

@@ -50,7 +50,7 @@ _TO_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _PARALLEL_FROM = 64
 _FLUSHERS = 4
 # Those that all threads of the process may have beside themselves, however many publish at once.
-_helpers = threading.BoundedSemaphore(_FLUSHERS)
+_extra_threads = threading.BoundedSemaphore(_FLUSHERS)
 _MOST_ROUNDS = 5
 
 
@@ -144,7 +144,7 @@ class FileSystem:
             except OSError as error:
                 rounds += 1
                 if error.errno == errno.ENAMETOOLONG:
-                    _lift(path, error)
+                    _move_up(path, error)
                 elif error.errno in {errno.EACCES, errno.EPERM} and not opened:
                     opened = True
                     _make_writable(path)
@@ -230,7 +230,7 @@ def _start_writing(paths: Sequence[str]) -> None:
 
 def _flush_in_parallel(paths: Sequence[str]) -> None:
     failures: list[Exception] = []
-    count = sum(_helpers.acquire(blocking=False) for _ in range(_FLUSHERS - 1))
+    count = sum(_extra_threads.acquire(blocking=False) for _ in range(_FLUSHERS - 1))
 
     def flush_part(first: int) -> None:
         try:
@@ -251,7 +251,7 @@ def _flush_in_parallel(paths: Sequence[str]) -> None:
             thread.join()
     finally:
         for _ in range(count):
-            _helpers.release()
+            _extra_threads.release()
     if failures:
         raise failures[0]
 
@@ -305,7 +305,7 @@ def _make_writable(top: str) -> None:
                 found += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
-def _lift(top: str, error: OSError) -> None:
+def _move_up(top: str, error: OSError) -> None:
     """Move a directory whose members have too long a path up to `top`, where they have not.
 
     An interrupted `configure` can leave a chain of directories longer than any path.

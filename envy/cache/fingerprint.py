@@ -50,7 +50,7 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _SearchTerms:
     """What to look for in the payload of an entry."""
 
     entries: re.Pattern[bytes]
@@ -75,8 +75,8 @@ def take_fingerprint(
         CacheError: a file holds a forbidden path, or is no file; names it and the dependency.
     """
     payload = list(members(asset))
-    wanted = _wanted(root, forbidden) if payload else None
-    found = _read_all(payload, wanted) if wanted else []
+    terms = _search_terms(root, forbidden) if payload else None
+    found = _read_all(payload, terms) if terms else []
     for member, (_digest, names) in zip(payload, found, strict=True):
         if names.forbidden:
             raise _forbidden(member, names.forbidden)
@@ -98,12 +98,12 @@ def take_fingerprint(
         text="\n".join([json.dumps(header), *rows]) + "\n",
         files=[member.path for member in payload if member.kind == FILE],
         dirs=dirs,
-        modes=[] if writable else list(_to_close(asset, payload)),
+        modes=[] if writable else list(_modes_to_set(asset, payload)),
         holds_root=any(names.entries for _digest, names in found),
     )
 
 
-def _to_close(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, int]]:
+def _modes_to_set(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, int]]:
     """What can be written now, with the mode it gets; files first, the payload itself last."""
     kinds = {FILE: 0, DIRECTORY: 1}
     closing = sorted((m for m in payload if m.kind in kinds), key=lambda m: kinds[m.kind])
@@ -114,17 +114,17 @@ def _to_close(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, int]
             yield path, mode & ~_WRITE_BITS
 
 
-def _read_all(payload: Sequence[Member], wanted: _Wanted) -> list[tuple[str, _Found]]:
+def _read_all(payload: Sequence[Member], terms: _SearchTerms) -> list[tuple[str, _Found]]:
     """Digest and finds of each member, in order."""
     if sum(member.status.st_size for member in payload if member.kind == FILE) < _PARALLEL_FROM:
-        return [_read(member, wanted) for member in payload]
+        return [_read(member, terms) for member in payload]
     from concurrent.futures import ThreadPoolExecutor
 
     # Reading and hashing let go of the interpreter, so a few files at once are a gain even where
     # searching them takes turns. The largest first, so that none is left over at the end.
     order = sorted(range(len(payload)), key=lambda index: -payload[index].status.st_size)
     with released(), ThreadPoolExecutor(max_workers=_READERS) as pool:
-        read = dict(zip(order, pool.map(lambda i: _read(payload[i], wanted), order), strict=True))
+        read = dict(zip(order, pool.map(lambda i: _read(payload[i], terms), order), strict=True))
     return [read[index] for index in range(len(payload))]
 
 
@@ -143,7 +143,7 @@ def _forbidden(member: Member, dependency: str) -> CacheError:
     )
 
 
-def _read(member: Member, wanted: _Wanted) -> tuple[str, _Found]:
+def _read(member: Member, terms: _SearchTerms) -> tuple[str, _Found]:
     """The digest of a file or of what a link says, and the paths found in it."""
     found = _Found()
     if member.kind == DIRECTORY:
@@ -152,9 +152,9 @@ def _read(member: Member, wanted: _Wanted) -> tuple[str, _Found]:
     tail = b""
     for chunk in _content(member):
         hasher.update(chunk)
-        _search(tail + chunk if tail else chunk, wanted, found)
+        _search(tail + chunk if tail else chunk, terms, found)
         # A path may begin in one piece and end in the next.
-        tail = chunk[-wanted.overlap :] if member.status.st_size >= LARGE else b""
+        tail = chunk[-terms.overlap :] if member.status.st_size >= LARGE else b""
     return hasher.hexdigest(), found
 
 
@@ -164,18 +164,18 @@ def _content(member: Member) -> Iterator[bytes]:
     return chunks(member.path, member.status.st_size)
 
 
-def _search(data: bytes, wanted: _Wanted, found: _Found) -> None:
-    suspects: list[Mapping[bytes, str]] = [wanted.elsewhere]
-    if any(prefix in data for prefix in wanted.prefixes):
-        found.entries.update(name.decode("ascii") for name in wanted.entries.findall(data))
-        suspects.append(wanted.within)
+def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
+    suspects: list[Mapping[bytes, str]] = [terms.elsewhere]
+    if any(prefix in data for prefix in terms.prefixes):
+        found.entries.update(name.decode("ascii") for name in terms.entries.findall(data))
+        suspects.append(terms.within)
     for suspect in suspects:
         for path, dependency in suspect.items():
             if path in data and not found.forbidden:
                 found.forbidden = dependency
 
 
-def _wanted(root: str, forbidden: Mapping[bytes, str]) -> _Wanted:
+def _search_terms(root: str, forbidden: Mapping[bytes, str]) -> _SearchTerms:
     prefixes, entries = _entry_prefixes(root)
     within: dict[bytes, str] = {}
     elsewhere: dict[bytes, str] = {}
@@ -186,7 +186,7 @@ def _wanted(root: str, forbidden: Mapping[bytes, str]) -> _Wanted:
         # Tools record what they were given, or that with its links resolved.
         within.update({prefix + path[len(prefixes[0]) :]: dependency for prefix in prefixes})
     overlap = max(len(max(prefixes, key=len)) + _LONGEST_ENTRY_NAME, *map(len, forbidden), 0)
-    return _Wanted(entries, prefixes, within, elsewhere, overlap)
+    return _SearchTerms(entries, prefixes, within, elsewhere, overlap)
 
 
 @functools.lru_cache(maxsize=8)

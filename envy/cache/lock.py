@@ -44,7 +44,7 @@ from envy.interpreter import released
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500
 MARK = "ENVY_ATTEMPT"
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -181,7 +181,7 @@ class FileLock:
                         os.close(descriptor)
                         return False
                     here = os.fstat(descriptor)
-                    if _is_at(here, self.path):
+                    if _is_file_at(here, self.path):
                         self._take_over(descriptor, here.st_size)
                         return True
                 except BaseException:
@@ -216,7 +216,8 @@ class FileLock:
         if self._descriptor is None:
             return
         groups = json.dumps(self._groups) if self._groups else "{}"
-        data = f'{{{_who()}, "since": {self._since!r}, "groups": {groups}}}\n'.encode("ascii")
+        row = f'{{{_owner_fields()}, "since": {self._since!r}, "groups": {groups}}}\n'
+        data = row.encode("ascii")
         try:
             # Over what is there, then cut: a process that dies in between leaves its record whole.
             os.pwrite(self._descriptor, data, 0)
@@ -239,7 +240,7 @@ def _open(path: str) -> int:
     while True:
         try:
             # No link is followed: the file that has the name is what everybody locks.
-            return os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
+            return os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o666)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
 
@@ -252,7 +253,7 @@ def _lock(descriptor: int, how: int) -> bool:
     return True
 
 
-def _is_at(here: os.stat_result, path: str) -> bool:
+def _is_file_at(here: os.stat_result, path: str) -> bool:
     """Whether the locked file is the one that has the name, which a newcomer would lock."""
     try:
         there = os.stat(path)
@@ -273,13 +274,13 @@ def _this_process() -> dict[str, object]:
 
 
 @functools.cache
-def _who() -> str:
+def _owner_fields() -> str:
     """The same as the first fields of a record: thousands of locks are taken by one process."""
     return json.dumps(_this_process())[1:-1]
 
 
 os.register_at_fork(after_in_child=_this_process.cache_clear)
-os.register_at_fork(after_in_child=_who.cache_clear)
+os.register_at_fork(after_in_child=_owner_fields.cache_clear)
 
 
 def _read_record(descriptor: int) -> LockOwner | None:

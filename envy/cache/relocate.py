@@ -23,7 +23,7 @@ _ASSETS = ASSETS_FOLDER.encode("ascii")
 
 def obstacle(recorded: RecordedFingerprint, patterns: Sequence[str], asset: str) -> str:
     """Why a payload cannot be rewritten; "" if it can."""
-    root = os.fsencode(recorded.root)
+    prefix = _assets_prefix(os.fsencode(recorded.root))
     for path, row in recorded.rows.items():
         if not row.holds:
             continue
@@ -33,7 +33,7 @@ def obstacle(recorded: RecordedFingerprint, patterns: Sequence[str], asset: str)
         if row.kind != LINK and b"\0" in data:
             return f"{path} holds that path and is no text file"
         for name in map(os.fsencode, row.holds):
-            if data.count(os.path.join(b"/" + _ASSETS, name)) != data.count(_folder(root) + name):
+            if data.count(os.path.join(b"/" + _ASSETS, name)) != data.count(prefix + name):
                 return f"{path} holds that path, spelled in another way"
     return ""
 
@@ -79,7 +79,9 @@ def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None
     above = os.path.dirname(path)
     closed = stat.S_IMODE(os.lstat(above).st_mode)
     files.set_mode(above, closed | stat.S_IRWXU)
-    data = _content(path, row.kind).replace(_folder(os.fsencode(old)), _folder(os.fsencode(new)))
+    data = _content(path, row.kind).replace(
+        _assets_prefix(os.fsencode(old)), _assets_prefix(os.fsencode(new))
+    )
     files.remove(path)
     if row.kind == LINK:
         os.symlink(data, os.fsencode(path))
@@ -89,6 +91,6 @@ def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None
     files.set_mode(above, closed)
 
 
-def _folder(root: bytes) -> bytes:
+def _assets_prefix(root: bytes) -> bytes:
     # With what follows it, so that a longer name which begins alike is left alone.
     return os.path.join(root, _ASSETS, b"")

@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 
 FILE, DIRECTORY, LINK = "file", "dir", "link"
 
-_known: dict[str, tuple[tuple[int, ...], str]] = {}
+_digests: dict[str, tuple[tuple[int, ...], str]] = {}
 
 
 class Member(NamedTuple):
@@ -115,14 +115,14 @@ def _kind(mode: int, path: str) -> str:
 
 def _digest_file(path: str, status: os.stat_result) -> str:
     seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-    known = _known.get(path)
+    known = _digests.get(path)
     if known is not None and known[0] == seen:
         return known[1]
     hasher = blake3()
     for chunk in chunks(path, status.st_size):
         hasher.update(chunk)
     digest = hasher.hexdigest()
-    _known[path] = (seen, digest)
+    _digests[path] = (seen, digest)
     return digest
 
 
