@@ -157,5 +157,5 @@ def test_attempt_that_cannot_be_read(tmp_path):
     entry.attempt.unlink()
     assert not attempt.is_current()
     entry.attempt.symlink_to(entry.attempt)
-    with pytest.raises(CacheError, match="cannot look after an attempt"):
+    with pytest.raises(CacheError, match="cannot read an attempt"):
         attempt.is_current()
