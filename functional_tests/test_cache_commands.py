@@ -110,9 +110,9 @@ def test_verify_finds_damage(project, hello):
     assert "verified 1 package: 0 damaged" in project.envy("cache", "verify").out
     damage(hello)
     told = project.envy("cache", "verify", "hello", code=1).out
-    assert "local.hello@r1: small: changed: its content is another" in told
+    assert "local.hello@r1: small: changed: its content differs" in told
     assert "local.hello@r1: bin/hello: is missing" in told
-    assert "local.hello@r1: bin/extra: was not published (extra)" in told
+    assert "local.hello@r1: bin/extra: was added after publishing" in told
     assert "1 damaged" in told
 
 
@@ -121,7 +121,7 @@ def test_verify_tells_all_that_is_wrong_with_a_file(project, hello):
     (hello / "small").chmod(0o644)
     (hello / "small").write_text("smaller")
     told = project.envy("cache", "verify", code=1).out
-    assert "small: changed: it had 6 bytes and has 7; its mode was 444 and is 644" in told
+    assert "small: changed: its size was 6 bytes and is 7; its mode was 444 and is 644" in told
 
 
 def test_verify_repairs(project, hello):
@@ -154,7 +154,7 @@ def test_marker_without_asset(project, hello):
     aside = hello.parent / "aside"
     hello.rename(aside)
     run = project.envy("sync", "-v")
-    assert "its marker is there, but" in run.err
+    assert "it has a marker, but" in run.err
     assert "1 installed" in run.err
 
 
@@ -207,7 +207,7 @@ def test_gc_down_to_a_size(project, hello):
         record.unlink()
     os.utime(hello.parent / "envy-complete", (LONG_AGO + 86400 * 15, LONG_AGO + 86400 * 15))
     told = project.envy("cache", "gc", "--max-size", "1200").out
-    assert "local.hello@r1: made 25 days ago, and the cache is to be smaller" in told
+    assert "local.hello@r1: built 25 days ago; the cache exceeds --max-size" in told
     assert project.markers() == ["local.other@r1"]
     project.envy("sync", "other")
     age(project, time.time() - 10 * 86400)
@@ -265,7 +265,7 @@ def test_gc_spares_what_a_running_sync_relies_upon(project, hello):
     beat.read_text()
     age(project)
     told = project.envy("cache", "gc", "-v").out
-    assert "local.hello@r1: a command that runs relies upon it" in told
+    assert "local.hello@r1: a running command uses it" in told
     beat.write_text("go on\n")
     assert sync.wait(timeout=60) == 0
     assert hello.exists()

@@ -107,7 +107,8 @@ def test_own_path_is_a_miss_that_says_so(project):
     """A package that holds its old path is left out, and says which file does."""
     old, here = package(project)
     told = here.envy("import", here.bundle).out
-    assert f"left out local.self@r1: it was made under {old}, and bin/self holds that path" in told
+    reason = f"it was built under {old}, and bin/self contains that path"
+    assert f"left out local.self@r1: {reason}" in told
     assert here.markers() == []
     assert "1 installed" in here.envy("sync").err
 
@@ -137,7 +138,7 @@ def test_a_cache_that_was_moved_without_relocate(project):
     old, here = package(project)
     (project.root.parent / "project-cache").rename(here.cache)
     told = here.envy("sync", "-v").err
-    assert f"it was made under {old} and holds that path" in told
+    assert f"it was built under {old} and contains that path" in told
     assert "1 installed" in told
 
 
@@ -199,7 +200,7 @@ def test_changed_content(there):
         there.bundle,
         lambda member, data: [(member.name, b"BASE" if data == b"base" else data)],
     )
-    assert "its content is another" in refuse(there, changed)
+    assert "its content differs" in refuse(there, changed)
 
 
 def test_changed_ingredients(there):
@@ -211,7 +212,7 @@ def test_changed_ingredients(there):
         return [(member.name, data)]
 
     told = refuse(there, rewritten(there.bundle, change))
-    assert "has another key than its ingredients give" in told
+    assert "has a key that does not match its ingredients" in told
 
 
 @pytest.mark.parametrize("name", ["asset/../../x", "asset/bin/../../../../x", "asset/link/x", "x"])

@@ -75,7 +75,7 @@ def test_root_through_a_link(tmp_path, asset):
     (asset / "file").write_text(f"{tmp_path.resolve()}/assets/{NAME}/asset")
     assert take_fingerprint(str(root), str(asset), forbidden={}).holds_root
     forbidden = {f"{root}/assets/{NAME}/asset".encode(): "local.gcc@r1"}
-    with pytest.raises(CacheError, match=r"holds the path of local\.gcc@r1"):
+    with pytest.raises(CacheError, match=r"contains the path of local\.gcc@r1"):
         take_fingerprint(str(root), str(asset), forbidden=forbidden)
 
 
@@ -87,14 +87,14 @@ def test_forbidden_path(tmp_path, asset):
     with pytest.raises(CacheError) as caught:
         fingerprint(tmp_path, asset, forbidden)
     assert caught.value.path == asset / "lib" / "gn.la"
-    assert "holds the path of local.gcc@r1" in str(caught.value)
+    assert "contains the path of local.gcc@r1" in str(caught.value)
     assert 'use = "run"' in caught.value.hint
 
 
 def test_forbidden_path_outside_the_cache(tmp_path, asset):
     """Any bytes can be forbidden, in links too."""
     (asset / "link").symlink_to("/build/tool")
-    with pytest.raises(CacheError, match=r"link holds the path of local\.tool@r1"):
+    with pytest.raises(CacheError, match=r"link contains the path of local\.tool@r1"):
         fingerprint(tmp_path, asset, {b"/build/tool": "local.tool@r1"})
 
 

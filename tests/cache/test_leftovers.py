@@ -48,11 +48,11 @@ def decided(*found, leased=(), unused_for=MONTH):
     [
         (one(29), (False, "used 29 days ago")),
         (one(31), (True, "not used for 31 days")),
-        (one(0.9), (False, "used within a day")),
-        (one(-5), (False, "used within a day")),
-        (one(3, kind=ANSWER, lost=True), (True, "its manifest is gone")),
-        (one(0.5, kind=ANSWER, lost=True), (False, "used within a day")),
-        (one(1.5, partial=True), (True, "never completed, 36 hours ago")),
+        (one(0.9), (False, "used within the last day")),
+        (one(-5), (False, "used within the last day")),
+        (one(3, kind=ANSWER, lost=True), (True, "its manifest was removed")),
+        (one(0.5, kind=ANSWER, lost=True), (False, "used within the last day")),
+        (one(1.5, partial=True), (True, "unfinished for 36 hours")),
     ],
 )
 def test_decision(leftover, expected):

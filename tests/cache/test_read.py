@@ -36,7 +36,7 @@ def test_hit(tmp_path):
 def test_nothing_there(tmp_path):
     """An entry that was never made is a miss, and looking makes nothing."""
     answer = lookup(entry_under(tmp_path / "cache"), KEY)
-    assert (answer.hit, answer.reason) == (False, "it was not made yet")
+    assert (answer.hit, answer.reason) == (False, "it has not been built yet")
     assert not (tmp_path / "cache").exists()
 
 
@@ -62,7 +62,7 @@ def test_marker_without_asset(tmp_path):
     entry.asset_dir.rename(tmp_path / "elsewhere")
     answer = lookup(entry, KEY)
     assert not answer.hit
-    assert f"{entry.asset_dir} is not" in answer.reason
+    assert f"{entry.asset_dir} is missing" in answer.reason
     entry.asset_dir.symlink_to(tmp_path / "elsewhere")
     assert not lookup(entry, KEY).hit
 
@@ -94,7 +94,7 @@ def test_moved_root_with_its_path_inside(tmp_path):
     old.rename(tmp_path / "new")
     answer = lookup(entry_under(tmp_path / "new"), KEY)
     assert not answer.hit
-    assert answer.reason == f"it was made under {old} and holds that path"
+    assert answer.reason == f"it was built under {old} and contains that path"
 
 
 def test_moved_root_without_its_path_inside(tmp_path):
