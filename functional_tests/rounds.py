@@ -117,7 +117,7 @@ class Workplace:
         finally:
             os._exit(code)
 
-    def anew(self):
+    def reset(self):
         """Forget everything that was made."""
         discard = self.root / "old"
         with contextlib.suppress(FileNotFoundError):
@@ -255,7 +255,7 @@ def resume(place, rounds, random_source):
     assert wait_for(place.start(), 60) == 0, (place.root / "output.log").read_text()
     usual = time.monotonic() - started
     place.check_whole()
-    place.anew()
+    place.reset()
     counts = collections.Counter()
     killed, known = set(), 0
     while counts["rounds"] < rounds:
@@ -278,7 +278,7 @@ def resume(place, rounds, random_source):
             assert place.served() == before, "a verified download was made again"
             counts["kept downloads"] += 1
         if status == 0:
-            place.anew()
+            place.reset()
             killed = set()
     assert wait_for(place.start(), 60) == 0
     place.check_whole()
@@ -292,7 +292,7 @@ def crowd(place, rounds, random_source):
     usual = time.monotonic() - started
     counts = collections.Counter()
     for _ in range(rounds):
-        place.anew()
+        place.reset()
         killed = set()
         children = {place.start() for _ in range(PROCESSES)}
         for pause in [random_source.uniform(0, usual / 3) for _ in range(PROCESSES // 2)]:

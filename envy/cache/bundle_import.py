@@ -119,7 +119,9 @@ def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
         raise ArchiveError(
             f"{bundle} was not written by envy export", archive=bundle, hint="see envy export"
         )
-    expected = {one.name: one for one in _parse_index(bundle, first[1].read(_TEXT_LIMIT), scratch)}
+    expected = {
+        entry.name: entry for entry in _parse_index(bundle, first[1].read(_TEXT_LIMIT), scratch)
+    }
     current: _Unpacked | None = None
     for member, content in stream:
         identity, folder, rest = [*member.name.split("/", 2), "", ""][:3]
@@ -148,12 +150,12 @@ def _parse_index(bundle: Path, data: bytes, scratch: str) -> list[_Unpacked]:
             )
         return [
             _Unpacked(
-                str(one["name"]),
-                str(one["key"]),
-                str(one["root"]),
+                str(entry["name"]),
+                str(entry["key"]),
+                str(entry["root"]),
                 os.path.join(scratch, str(number)),
             )
-            for number, one in enumerate(row["entries"])
+            for number, entry in enumerate(row["entries"])
         ]
     except (ValueError, TypeError, KeyError) as error:
         raise _refusal(bundle, INDEX, "is damaged") from error

@@ -79,8 +79,8 @@ class Durations:
         self._read()
         assert self._rows is not None
         self._run += 1
-        for one in measured:
-            self._add(one)
+        for measurement in measured:
+            self._add(measurement)
         self._by_identity = None
         self._forget(set(packages))
         if self._path is not None:
@@ -108,18 +108,18 @@ class Durations:
             self._by_identity = {package.partition("{")[0]: package for package in rows}
         return self._by_identity
 
-    def _add(self, one: Measured) -> None:
+    def _add(self, measurement: Measured) -> None:
         assert self._rows is not None
-        digits = one.entry_key[:DIGITS]
-        rows = self._valid(one.package)
+        digits = measurement.entry_key[:DIGITS]
+        rows = self._valid(measurement.package)
         before = next((row[2] for row in rows if row[0] == digits), None)
-        seconds = one.seconds if before is None else _mixed(before, one.seconds)
+        seconds = measurement.seconds if before is None else _mixed(before, measurement.seconds)
         short = [round(second, 3) for second in seconds]
         while short and not short[-1]:
             short.pop()
         others = [row for row in rows if row[0] != digits]
-        self._rows.pop(one.package, None)  # to the end: rows are in order of measurement
-        self._rows[one.package] = [[digits, self._run, short], *others[: KEYS_KEPT - 1]]
+        self._rows.pop(measurement.package, None)  # to the end: rows are in order of measurement
+        self._rows[measurement.package] = [[digits, self._run, short], *others[: KEYS_KEPT - 1]]
 
     def _forget(self, packages: set[str]) -> None:
         assert self._rows is not None

@@ -38,7 +38,7 @@ class Ingredients:
     dependencies: tuple[str, ...] = ()  # entry keys, in any order
 
 
-_FIELDS = tuple(one.name for one in fields(Ingredients))
+_FIELDS = tuple(each.name for each in fields(Ingredients))
 _PLAIN = frozenset({str, tuple, dict})
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 

@@ -178,11 +178,12 @@ def _recipe_changes(before: object, after: object) -> list[str]:
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag == "equal":
             continue
-        gone = _shown(old[old_from].strip()) if old_to > old_from else "nothing"
-        came = _shown(new[new_from].strip()) if new_to > new_from else "nothing"
+        removed = _shown(old[old_from].strip()) if old_to > old_from else "nothing"
+        added = _shown(new[new_from].strip()) if new_to > new_from else "nothing"
         more = max(old_to - old_from, new_to - new_from) - 1
         rows.append(
-            f"recipe line {new_from + 1}: {gone} → {came}" + (f" and {more} more" if more else "")
+            f"recipe line {new_from + 1}: {removed} → {added}"
+            + (f" and {more} more" if more else "")
         )
     if len(rows) > _MOST_LINES:
         rows[_MOST_LINES:] = [f"recipe: {len(rows) - _MOST_LINES} more changes"]
@@ -216,21 +217,23 @@ def _change(old: object, new: object) -> str:
 def _list_changes(label: str, before: Sequence[object], after: Sequence[object]) -> list[str]:
     if list(before) == list(after):
         return []
-    gone = [str(row) for row in before if row not in after]
-    came = [str(row) for row in after if row not in before]
-    if not gone and not came:
+    removed = [str(row) for row in before if row not in after]
+    added = [str(row) for row in after if row not in before]
+    if not removed and not added:
         return [f"{label}s are in a different order"]
-    pairs = max(len(gone), len(came))
-    gone += [""] * (pairs - len(gone))
-    came += [""] * (pairs - len(came))
-    return [f"{label}: {_shown(old)} → {_shown(new)}" for old, new in zip(gone, came, strict=True)]
+    pairs = max(len(removed), len(added))
+    removed += [""] * (pairs - len(removed))
+    added += [""] * (pairs - len(added))
+    return [
+        f"{label}: {_shown(old)} → {_shown(new)}" for old, new in zip(removed, added, strict=True)
+    ]
 
 
 def _dependency_changes(
     before: Mapping[str, str], after: Mapping[str, str], deeper: Deeper
 ) -> list[str]:
     lines: list[str] = []
-    gone = {key for key in before if key not in after}
+    removed = {key for key in before if key not in after}
     for key in sorted(after):
         if key in before:
             if before[key] != after[key]:
@@ -238,10 +241,10 @@ def _dependency_changes(
                 lines += [f"  {line}" for line in deeper(key, before[key])]
             continue
         name = key.partition("@")[0]
-        former = next((old for old in sorted(gone) if old.partition("@")[0] == name), None)
+        former = next((old for old in sorted(removed) if old.partition("@")[0] == name), None)
         if former is None:
             lines.append(f"dependency {key} is new")
         else:
-            gone.discard(former)
+            removed.discard(former)
             lines.append(f"dependency {former} → {key}")
-    return lines + [f"dependency {key} was removed" for key in sorted(gone)]
+    return lines + [f"dependency {key} was removed" for key in sorted(removed)]

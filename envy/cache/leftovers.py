@@ -94,29 +94,31 @@ def find_leftovers(layout: CacheLayout, basis_of: BasisOf) -> list[Leftover]:
         found = [*answers, *_recipes(layout, named), *_logs(layout)]
     except OSError as error:
         raise explained(error, doing="read the cache", path=str(layout.root)) from error
-    return sorted(found, key=lambda one: (one.used_at, one.path))
+    return sorted(found, key=lambda leftover: (leftover.used_at, leftover.path))
 
 
 def decide_leftovers(
     found: Iterable[Leftover], leased: set[str], *, unused_for: float, now: float
 ) -> list[LeftoverDecision]:
     """Return a decision for each leftover, in the given order; a pure function."""
-    return [_decide(one, leased, unused_for=unused_for, now=now) for one in found]
+    return [_decide(leftover, leased, unused_for=unused_for, now=now) for leftover in found]
 
 
-def _decide(one: Leftover, leased: set[str], *, unused_for: float, now: float) -> LeftoverDecision:
-    idle = now - one.used_at
+def _decide(
+    leftover: Leftover, leased: set[str], *, unused_for: float, now: float
+) -> LeftoverDecision:
+    idle = now - leftover.used_at
     days = f"{idle / DAY:.0f} days" if idle >= 2 * DAY else f"{idle / 3600:.0f} hours"
     decisions = [
-        (one.name in leased, False, "a running command uses it"),
+        (leftover.name in leased, False, "a running command uses it"),
         (idle < DAY, False, "used within the last day"),
-        (one.partial, True, f"unfinished for {days}"),
-        (one.lost, True, "its manifest was removed"),
+        (leftover.partial, True, f"unfinished for {days}"),
+        (leftover.lost, True, "its manifest was removed"),
         (idle > unused_for, True, f"not used for {days}"),
     ]
     matching = ((remove, reason) for applies, remove, reason in decisions if applies)
     remove, reason = next(matching, (False, f"used {days} ago"))
-    return LeftoverDecision(leftover=one, remove=remove, reason=reason)
+    return LeftoverDecision(leftover=leftover, remove=remove, reason=reason)
 
 
 def remove_leftovers(
@@ -134,40 +136,42 @@ def remove_leftovers(
     ]
 
 
-def _remove(layout: CacheLayout, one: Leftover, files: FileSystem) -> bool:
+def _remove(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bool:
     try:
-        if one.kind == ANSWER:
+        if leftover.kind == ANSWER:
             # A concurrent reader has the file open already, or resolves the manifest in full.
-            return not _changed(one) and files.remove(one.path)
-        return _move_away(layout, one, files)
+            return not _changed(leftover) and files.remove(leftover.path)
+        return _move_away(layout, leftover, files)
     except OSError as error:
-        raise explained(error, doing="remove a file of the cache", path=one.path) from error
+        raise explained(error, doing="remove a file of the cache", path=leftover.path) from error
 
 
-def _move_away(layout: CacheLayout, one: Leftover, files: FileSystem) -> bool:
-    identity, folder = one.name.split("/")[1:]
+def _move_away(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bool:
+    identity, folder = leftover.name.split("/")[1:]
     lock = FileLock(layout.lock_path(identity, folder[:DIGITS]))
     if not lock.try_acquire():
         return False
     try:
         trash = str(layout.trash_root)
         with gate(layout):
-            if one.name in leased_names(layout) or _changed(one):
+            if leftover.name in leased_names(layout) or _changed(leftover):
                 return False
             files.make_dir(trash)
             target = os.path.join(trash, f"{folder}-{os.urandom(6).hex()}")
-            files.rename(one.path, target)
+            files.rename(leftover.path, target)
         files.remove_tree(target)
     finally:
         lock.remove()
     return True
 
 
-def _changed(one: Leftover) -> bool:
+def _changed(leftover: Leftover) -> bool:
     """Whether a leftover was used or removed since it was found."""
     try:
-        at = _newest(one.path) if one.kind == LOGS else _time(one.path)
-        return at != one.time or any(_time(path) > one.used_at for path in one.answers)
+        at = _newest(leftover.path) if leftover.kind == LOGS else _time(leftover.path)
+        return at != leftover.time or any(
+            _time(path) > leftover.used_at for path in leftover.answers
+        )
     except OSError:
         return True
 

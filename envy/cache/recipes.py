@@ -18,7 +18,7 @@ from envy.cache.usage import FRESH
 from envy.errors import CacheError
 
 
-def find_kept(layout: CacheLayout, folder: Path) -> bool:
+def find_recipe_files(layout: CacheLayout, folder: Path) -> bool:
     """Whether a recipe's files are in this folder; if so, note that they are used now."""
     try:
         status = os.stat(folder)

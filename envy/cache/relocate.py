@@ -29,7 +29,7 @@ def obstacle(recorded: RecordedFingerprint, patterns: Sequence[str], asset: str)
         if not row.holds:
             continue
         data = _content(os.path.join(asset, path), row.kind)
-        if row.kind != LINK and not any(fnmatch.fnmatchcase(path, one) for one in patterns):
+        if row.kind != LINK and not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
             return f"{path} contains that path, and `relocate` of its recipe does not name it"
         if row.kind != LINK and b"\0" in data:
             return f"{path} contains that path and is not a text file"

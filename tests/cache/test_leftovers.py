@@ -21,7 +21,7 @@ from envy.cache.leftovers import (
     tidy,
 )
 from envy.cache.lock import FileLock
-from envy.cache.recipes import find_kept, lease_name
+from envy.cache.recipes import find_recipe_files, lease_name
 from envy.cache.usage import DAY
 from envy.errors import CacheError
 
@@ -94,7 +94,7 @@ def test_what_is_found_after_the_plan_was_made_stays(layout, folder):
     """Recipe files that a command finds after the plan was made stay."""
     decisions = planned(layout)
     assert [row.remove for row in decisions] == [True]
-    assert find_kept(layout, folder)
+    assert find_recipe_files(layout, folder)
     assert remove_leftovers(layout, decisions) == []
     assert (folder / "recipe.lua").exists()
 
@@ -103,7 +103,7 @@ def test_what_is_removed_first_is_not_found(layout, folder):
     """Removed recipe files are not found; their lock file is removed, too."""
     decisions = planned(layout)
     assert remove_leftovers(layout, decisions) == decisions
-    assert not find_kept(layout, folder)
+    assert not find_recipe_files(layout, folder)
     assert not layout.lock_path("vendor.tool@r1", "0" * 16).exists()
     assert list(layout.trash_root.iterdir()) == []
 
@@ -185,7 +185,7 @@ def test_folder_that_cannot_be_read(layout):
 def test_found_where_nothing_can_be_written(layout, folder, tmp_path):
     """Recipe files in a cache that cannot be written to are found."""
     layout.locks_root.write_text("in the way")
-    assert find_kept(layout, folder)
+    assert find_recipe_files(layout, folder)
 
 
 def test_name_for_leases(layout, folder):
