@@ -61,7 +61,7 @@ def test_remove_tree_of_read_only_directories(tmp_path_factory):
         from pathlib import Path
         from envy.cache.filesystem import REAL
         with tempfile.TemporaryDirectory() as folder:
-            if os.getuid() == 0:  # to whom permissions mean nothing
+            if os.getuid() == 0:  # permissions do not apply to root
                 os.chown(folder, 65534, 65534)
                 os.setgid(65534)
                 os.setuid(65534)

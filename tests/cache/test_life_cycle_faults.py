@@ -1,9 +1,9 @@
 """The life of an entry with a fault at each step: an entry with a marker is complete.
 
-An entry is made, deployed, moved to the trash, made again, exported, imported elsewhere, rewritten
-for its new place and thrown away; and what lies beside it is tidied up. Every step that changes the
-file system is made to fail with each error, or to be the last thing the process does. Then all of
-it is done again, and succeeds.
+An entry is built, deployed, moved to the trash, rebuilt, exported, imported into another cache,
+relocated and discarded, and gc removes its leftovers. Every step that changes the file system is
+made to fail with each error, or to be the last step of the process. Then everything is repeated,
+and succeeds.
 """
 
 import errno

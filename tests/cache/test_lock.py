@@ -163,7 +163,7 @@ def test_orphans_have_ended(path):
         lock = FileLock(path)
         assert lock.try_acquire()
         os.set_blocking(other.stdout.fileno(), False)
-        # The end of the file: nobody has the other end of the pipe any more.
+        # The end of the file: no process has the other end of the pipe open.
         assert os.read(other.stdout.fileno(), 1) == b""
         lock.release()
 
@@ -212,7 +212,7 @@ def test_other_process_of_the_same_number(path):
         assert lock.try_acquire()
         lock.release()
         os.set_blocking(other.stdout.fileno(), False)
-        with pytest.raises(BlockingIOError):  # not the end: somebody still has the other end
+        with pytest.raises(BlockingIOError):  # not the end: the other end is still open
             os.read(other.stdout.fileno(), 1)
         os.killpg(group, signal.SIGKILL)
 

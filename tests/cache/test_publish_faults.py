@@ -1,7 +1,7 @@
 """Publishing with a fault at each step: no marker without its payload, and a retry succeeds.
 
-Every step that changes the file system is made to fail, with each error, or to be the last thing
-the process does; before it, or when half of it is done.
+Every step that changes the file system is made to fail with each error, or to be the last step of
+the process, where the process ends before the step or in the middle of it.
 """
 
 import contextlib
@@ -97,7 +97,7 @@ def test_error_at_every_step(tmp_path, state, halfway, number, record_property):
             attempt_with(entry, KEY, PAYLOAD, files)
         except CacheError as error:
             told.append(error)
-        # Removing what is left over may fail, and the entry is there for all that.
+        # If only the removal of leftovers failed, the entry is published nonetheless.
         assert told or lookup(entry, KEY).hit
         assert all(files.met and "the path" in str(error) and error.hint for error in told)
         check(entry)
