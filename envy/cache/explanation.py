@@ -1,7 +1,7 @@
-"""Why an entry key is another than before: what is kept beside each entry, and its comparison.
+"""Why an entry key changed: the record of a key beside each entry, and the comparison of two.
 
-`envy-ingredients.json` has two lines: what the key is the digest of, and notes that make it
-readable: the canonical key, the names of dependencies, the text of the recipe.
+The record, `envy-ingredients.json`, has two lines: the ingredients, whose digest is the key, and
+notes that explain them (the canonical key, the names of dependencies, the text of the recipe).
 """
 
 import difflib
@@ -22,13 +22,13 @@ _MOST_LINES = 3
 _MOST_SIBLINGS = 50
 _LONGEST = 100
 
-# What became of a dependency: (its canonical key, the entry key it had) -> why that changed.
+# (canonical key of a dependency, its former entry key) -> lines that say why that key changed.
 Deeper = Callable[[str, str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """The ingredients of one entry, and the notes beside them."""
+    """The ingredients of one entry, with their notes; `at` is when they were written."""
 
     ingredients: Mapping[str, Any]
     notes: Mapping[str, Any]
@@ -41,18 +41,18 @@ class KeyRecord:
 
     @property
     def dependencies(self) -> dict[str, str]:
-        """Canonical key of each dependency, with its entry key."""
+        """The entry key of each dependency, by canonical key."""
         names = self.notes.get("dependencies", {})
         return {str(names.get(key, key)): key for key in self.ingredients.get("dependencies", ())}
 
 
 def format_key_record(ingredients_json: str, notes: Mapping[str, object]) -> str:
-    """What is written beside an entry."""
+    """Return the content of the record for an entry."""
     return f"{ingredients_json}\n{_encode(notes)}\n"
 
 
 def parse_key_record(text: str, *, at: float = 0.0) -> KeyRecord | None:
-    """What such a text says; None if it is damaged."""
+    """Parse the content of a record; None if it is damaged."""
     first, _, second = text.partition("\n")
     try:
         ingredients, notes = json.loads(first), json.loads(second or "{}")
@@ -64,7 +64,7 @@ def parse_key_record(text: str, *, at: float = 0.0) -> KeyRecord | None:
 
 
 def read_key_record(entry: EntryPaths) -> KeyRecord | None:
-    """What is kept beside an entry; None if there is nothing that can be read."""
+    """Read the record of an entry; None if it is missing, damaged or unreadable."""
     try:
         path = entry.at(INGREDIENTS)
         with open(
@@ -76,9 +76,9 @@ def read_key_record(entry: EntryPaths) -> KeyRecord | None:
 
 
 def nearest_earlier(layout: CacheLayout, new: KeyRecord) -> KeyRecord | None:
-    """The earlier entry of this package that differs in the least; of equals, the latest.
+    """Return the earlier entry of the package with the fewest changes; of equals, the latest.
 
-    Another revision of the package counts only if there is no entry of this one.
+    Entries of another revision are considered only if this revision has none.
     """
     identity = str(new.ingredients["identity"])
     found = _entries_of(layout, [identity])
@@ -91,7 +91,7 @@ def nearest_earlier(layout: CacheLayout, new: KeyRecord) -> KeyRecord | None:
 def changes(
     old: KeyRecord, new: KeyRecord, *, deeper: Deeper = lambda _key, _entry_key: ()
 ) -> list[str]:
-    """What differs, a line each, in the words of somebody who wrote the recipe."""
+    """Return the differences, one line each, in the terms that a recipe author uses."""
     before, after = old.ingredients, new.ingredients
     lines = _value_change("identity", before, after)
     lines += _option_changes(
@@ -109,8 +109,8 @@ def changes(
 
 _MAPPINGS = {
     "modules": "module {}",
-    "reads_files": "file {}, which it reads,",
-    "reads_variables": "variable {}, which it reads,",
+    "reads_files": "file {}, which the recipe reads,",
+    "reads_variables": "variable {}, which the recipe reads,",
     "inputs": "input {}",
     "host": "program {} of this machine",
     "pass_env": "variable {} (pass_env)",
@@ -178,15 +178,16 @@ def _recipe_changes(before: object, after: object) -> list[str]:
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag == "equal":
             continue
-        gone = _shown(old[old_from].strip()) if old_to > old_from else "nothing"
-        came = _shown(new[new_from].strip()) if new_to > new_from else "nothing"
+        removed = _shown(old[old_from].strip()) if old_to > old_from else "nothing"
+        added = _shown(new[new_from].strip()) if new_to > new_from else "nothing"
         more = max(old_to - old_from, new_to - new_from) - 1
         rows.append(
-            f"recipe line {new_from + 1}: {gone} → {came}" + (f" and {more} more" if more else "")
+            f"recipe line {new_from + 1}: {removed} → {added}"
+            + (f" and {more} more" if more else "")
         )
     if len(rows) > _MOST_LINES:
         rows[_MOST_LINES:] = [f"recipe: {len(rows) - _MOST_LINES} more changes"]
-    return rows or ["the line ends of the recipe file changed"]
+    return rows or ["the line endings of the recipe file changed"]
 
 
 def _mapping_changes(label: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -199,7 +200,7 @@ def _mapping_changes(label: str, before: Mapping[str, Any], after: Mapping[str, 
         if name not in before:
             lines.append(f"{what} is new")
         elif name not in after:
-            lines.append(f"{what} counts no more")
+            lines.append(f"{what} is no longer used")
         elif label in {_MAPPINGS[field] for field in _HOLDS_DIGESTS}:
             lines.append(f"{what} {_change(old, new)}")
         else:
@@ -210,27 +211,29 @@ def _mapping_changes(label: str, before: Mapping[str, Any], after: Mapping[str, 
 def _change(old: object, new: object) -> str:
     if old is None:
         return "appeared"
-    return "is gone" if new is None else "changed"
+    return "was removed" if new is None else "changed"
 
 
 def _list_changes(label: str, before: Sequence[object], after: Sequence[object]) -> list[str]:
     if list(before) == list(after):
         return []
-    gone = [str(row) for row in before if row not in after]
-    came = [str(row) for row in after if row not in before]
-    if not gone and not came:
-        return [f"{label}s are in another order"]
-    pairs = max(len(gone), len(came))
-    gone += [""] * (pairs - len(gone))
-    came += [""] * (pairs - len(came))
-    return [f"{label}: {_shown(old)} → {_shown(new)}" for old, new in zip(gone, came, strict=True)]
+    removed = [str(row) for row in before if row not in after]
+    added = [str(row) for row in after if row not in before]
+    if not removed and not added:
+        return [f"{label}s are in a different order"]
+    pairs = max(len(removed), len(added))
+    removed += [""] * (pairs - len(removed))
+    added += [""] * (pairs - len(added))
+    return [
+        f"{label}: {_shown(old)} → {_shown(new)}" for old, new in zip(removed, added, strict=True)
+    ]
 
 
 def _dependency_changes(
     before: Mapping[str, str], after: Mapping[str, str], deeper: Deeper
 ) -> list[str]:
     lines: list[str] = []
-    gone = {key for key in before if key not in after}
+    removed = {key for key in before if key not in after}
     for key in sorted(after):
         if key in before:
             if before[key] != after[key]:
@@ -238,10 +241,10 @@ def _dependency_changes(
                 lines += [f"  {line}" for line in deeper(key, before[key])]
             continue
         name = key.partition("@")[0]
-        former = next((old for old in sorted(gone) if old.partition("@")[0] == name), None)
+        former = next((old for old in sorted(removed) if old.partition("@")[0] == name), None)
         if former is None:
             lines.append(f"dependency {key} is new")
         else:
-            gone.discard(former)
+            removed.discard(former)
             lines.append(f"dependency {former} → {key}")
-    return lines + [f"dependency {key} is no more" for key in sorted(gone)]
+    return lines + [f"dependency {key} was removed" for key in sorted(removed)]

@@ -1,7 +1,8 @@
-"""What is in the cache: every entry with its size and its times, read without a lock.
+"""The inventory of the cache: every entry with its size and its times, read without a lock.
 
-Entries may come and go meanwhile; what goes while it is looked at is left out. What is no entry (a
-file or a link in its place, a name that envy never gives) is reported as foreign and never touched.
+Other processes may add and remove entries at the same time; an entry that disappears while it is
+read is left out. Anything else below `assets` (a file or a link instead of a folder, a name that
+envy does not use) is reported as foreign and never touched.
 """
 
 import contextlib
@@ -25,27 +26,27 @@ _HEADER_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryReport:
-    """An entry as it was found; times are seconds since the epoch."""
+    """An entry as it was found. Times are seconds since the epoch, sizes are bytes."""
 
     paths: EntryPaths
     identity: str
-    key: str  # canonical; the identity alone where it is not known
+    key: str  # canonical; only the identity if the key is unknown
     entry_key: str  # "" without a marker
     complete: bool
     size: int
-    changed_at: float  # published, or worked on last
+    changed_at: float  # when it was published, or last worked on
 
 
 @dataclass(slots=True)
 class Inventory:
-    """All that is in `assets`."""
+    """The content of `assets`: entries, and paths that envy did not create."""
 
     entries: list[EntryReport] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
 
 def take_inventory(layout: CacheLayout) -> Inventory:
-    """Look at every entry.
+    """Read every entry.
 
     Raises:
         CacheError: the cache cannot be read.
@@ -61,7 +62,7 @@ def take_inventory(layout: CacheLayout) -> Inventory:
 
 
 def other_sizes(layout: CacheLayout) -> dict[str, int]:
-    """How much the cache holds beside its entries, by folder."""
+    """Return the bytes that the cache contains besides its entries, by folder."""
     folders = (layout.recipes_root, layout.logs_root, layout.answers_root, layout.trash_root)
     return {folder.name: measure_tree(str(folder))[0] for folder in folders}
 
@@ -106,7 +107,7 @@ def _report(paths: EntryPaths) -> EntryReport:
 
 
 def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
-    """The bytes of an entry, and when a file directly in it or a folder below changed last."""
+    """Return the bytes of an entry, and the last change of a file in it or a folder below it."""
     payload = _recorded_size(paths) if recorded else None
     total, newest = payload or 0, os.lstat(paths.location).st_mtime
     for entry in _listing(paths.location):
@@ -121,7 +122,7 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
 
 
 def _recorded_size(paths: EntryPaths) -> int | None:
-    """What the fingerprint says, which saves looking at every file."""
+    """Return the size in the fingerprint, which saves a look at every file."""
     try:
         with open(paths.at(FINGERPRINT), "rb", opener=open_nonblocking) as file:
             return int(json.loads(file.readline(_HEADER_LIMIT))["size"])
@@ -130,7 +131,7 @@ def _recorded_size(paths: EntryPaths) -> int | None:
 
 
 def measure_tree(top: str) -> tuple[int, float]:
-    """The bytes of all files below a folder, and when a folder of it changed last."""
+    """Return the bytes of all files below a folder, and when one of its folders last changed."""
     total, newest = 0, 0.0
     for directory, _, names in os.walk(top):
         with contextlib.suppress(FileNotFoundError):

@@ -50,7 +50,6 @@ RECIPE_FILE = "recipe.lua"  # in a folder of recipe files
 COLLECT_LOCK = "collect"  # held by the command that works in the trash
 LEASES_LOCK = "leases"  # the gate of `lease`
 
-TEMPORARY = ".new"  # ends the name of what is still being written
 RECORD = ".json"
 LOCK = ".lock"
 ANSWER = ".answer"
@@ -80,6 +79,7 @@ _HEX = f"[0-9a-f]{{{DIGITS}}}"
 
 IDENTITY_PATTERN = r"[\w+-]+\.[\w.+-]+@[\w.+-]+"
 ENTRY_PATTERN = rf"[\w.+-]+{BEFORE_KEY}{_HEX}"
+# `.new` is the suffix of what is still being written: `content.atomic.SUFFIX`.
 # By the digest of the source, and of the content where no digest was declared.
 RECIPES_PATTERN = rf"{_HEX}(-{_HEX})?(\.new)?"
 LOGS_PATTERN = _HEX

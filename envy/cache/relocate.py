@@ -1,7 +1,8 @@
-"""Rewriting of an entry that holds paths into the cache it was made in, for the one it is in now.
+"""Relocation: rewriting an entry that contains paths of the cache that it was built in.
 
-A recipe names the text files that may be rewritten (`relocate`); links are always rewritten. If a
-path stands anywhere else, in a program say, the entry is of no use here and nothing is touched.
+A recipe names the text files that may be rewritten (`relocate`); links are always rewritten. If any
+other file contains such a path, a program for instance, the entry is useless here and is not
+changed.
 """
 
 import fnmatch
@@ -22,19 +23,19 @@ _ASSETS = ASSETS_FOLDER.encode("ascii")
 
 
 def obstacle(recorded: RecordedFingerprint, patterns: Sequence[str], asset: str) -> str:
-    """Why a payload cannot be rewritten; "" if it can."""
+    """Return why a payload cannot be rewritten; "" if it can."""
     prefix = _assets_prefix(os.fsencode(recorded.root))
     for path, row in recorded.rows.items():
         if not row.holds:
             continue
         data = _content(os.path.join(asset, path), row.kind)
-        if row.kind != LINK and not any(fnmatch.fnmatchcase(path, one) for one in patterns):
-            return f"{path} holds that path, and `relocate` of its recipe does not name it"
+        if row.kind != LINK and not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
+            return f"{path} contains that path, and `relocate` of its recipe does not name it"
         if row.kind != LINK and b"\0" in data:
-            return f"{path} holds that path and is no text file"
+            return f"{path} contains that path and is not a text file"
         for name in map(os.fsencode, row.holds):
             if data.count(os.path.join(b"/" + _ASSETS, name)) != data.count(prefix + name):
-                return f"{path} holds that path, spelled in another way"
+                return f"{path} contains that path in another spelling"
     return ""
 
 
@@ -46,12 +47,12 @@ def _content(path: str, kind: str) -> bytes:
 
 
 def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> str:
-    """Rewrite a complete entry for the root it is in; returns what stood in the way, or "".
+    """Rewrite a complete entry for its current root; return why that is impossible, or "".
 
-    The entry's lock is held. A crash leaves no marker, so that the entry is made anew.
+    The caller holds the entry's lock. After a crash the entry has no marker, so it is rebuilt.
 
     Raises:
-        CacheError: something cannot be read or written.
+        CacheError: a file cannot be read or written.
     """
     marker = read_marker(entry)
     recorded = read_fingerprint(entry)
@@ -92,5 +93,5 @@ def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None
 
 
 def _assets_prefix(root: bytes) -> bytes:
-    # With what follows it, so that a longer name which begins alike is left alone.
+    # With the separator after it, so that a longer name with the same beginning does not match.
     return os.path.join(root, _ASSETS, b"")

@@ -1,4 +1,4 @@
-"""Whether payloads are still what was published: compared with their fingerprints, file by file."""
+"""Verification: comparison of payloads with their fingerprints, file by file."""
 
 import json
 import os
@@ -19,18 +19,18 @@ from envy.errors import CacheError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One member of a payload, as it was published."""
+    """One member of a payload, as published."""
 
     kind: str
     mode: int
     size: int
     digest: str
-    holds: tuple[str, ...]  # names of entries whose paths are in it
+    holds: tuple[str, ...]  # names of the entries whose paths it contains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedFingerprint:
-    """A fingerprint, read back."""
+    """A fingerprint that was read from its file."""
 
     root: str
     writable: bool
@@ -39,9 +39,9 @@ class RecordedFingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One thing that is not as it was published."""
+    """One difference between a payload and its fingerprint."""
 
-    path: str  # relative to the payload; "" for all of it
+    path: str  # relative to the payload; "" for the whole payload
     what: str
 
     def __str__(self) -> str:
@@ -49,10 +49,10 @@ class Damage:
 
 
 def read_fingerprint(entry: EntryPaths) -> RecordedFingerprint | None:
-    """The fingerprint beside a payload; None if it is damaged or missing.
+    """Read the fingerprint of an entry; None if it is missing or damaged.
 
     Raises:
-        CacheError: it is there and cannot be read.
+        CacheError: the fingerprint exists but cannot be read.
     """
     path = entry.at(FINGERPRINT)
     try:
@@ -65,7 +65,7 @@ def read_fingerprint(entry: EntryPaths) -> RecordedFingerprint | None:
 
 
 def parse_fingerprint(text: str) -> RecordedFingerprint | None:
-    """What the text of a fingerprint says; None if it is damaged or of another format."""
+    """Parse the text of a fingerprint; None if it is damaged or has another format."""
     first, _, rest = text.partition("\n")
     try:
         header = json.loads(first)
@@ -83,7 +83,7 @@ def parse_fingerprint(text: str) -> RecordedFingerprint | None:
 
 
 def verify(entry: EntryPaths) -> Sequence[Damage]:
-    """Everything that is not as it was published; nothing if the entry is sound.
+    """Return all differences between an entry and its fingerprint; none if it is sound.
 
     Raises:
         CacheError: the entry cannot be read.
@@ -95,10 +95,10 @@ def verify(entry: EntryPaths) -> Sequence[Damage]:
 
 
 def compare(asset: str, recorded: RecordedFingerprint) -> Sequence[Damage]:
-    """How a payload differs from what is recorded of it.
+    """Return the differences between a payload and a fingerprint.
 
     Raises:
-        CacheError: it cannot be read.
+        CacheError: the payload cannot be read.
     """
     try:
         return list(_differences(asset, recorded))
@@ -115,9 +115,9 @@ def _differences(asset: str, recorded: RecordedFingerprint) -> Iterator[Damage]:
     for member in members(asset):
         row = missing.pop(member.relative, None)
         if row is None:
-            # Whoever insists on writing into a package may add to it.
+            # A `writable` package may contain new files.
             if not recorded.writable:
-                yield Damage(member.relative, "was not published (extra)")
+                yield Damage(member.relative, "was added after publishing")
             continue
         what = _difference(member, row, writable=recorded.writable)
         if what:
@@ -133,16 +133,16 @@ def _difference(member: Member, row: Row, *, writable: bool) -> str:
     found = []
     if member.kind != DIRECTORY:
         if member.kind != LINK and member.status.st_size != row.size:
-            found.append(f"changed: it had {row.size} bytes and has {member.status.st_size}")
+            found.append(f"changed: its size was {row.size} bytes and is {member.status.st_size}")
         elif digest_of(member) != row.digest:
-            found.append("changed: its content is another")
+            found.append("changed: its content differs")
     if member.kind != LINK and mode != row.mode and not writable:
         found.append(f"its mode was {row.mode:o} and is {mode:o}")
     return "; ".join(found)
 
 
 def digest_of(member: Member) -> str:
-    """BLAKE3 of a file, or of what a link says; read anew, whatever was remembered."""
+    """Return the BLAKE3 digest of a file or of a link's target, without any cached digest."""
     hasher = blake3()
     if member.kind == LINK:
         hasher.update(os.fsencode(os.readlink(member.path)))

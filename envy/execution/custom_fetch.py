@@ -14,7 +14,7 @@ from typing import cast
 from blake3 import blake3
 
 from envy.cache.names import DIGITS, RECIPE_FILE
-from envy.cache.recipes import find_kept
+from envy.cache.recipes import find_recipe_files
 from envy.cache.trees import digest_file
 from envy.content.atomic import temporary_beside
 from envy.declarations.spec import CustomSource
@@ -54,7 +54,7 @@ def is_brought(recipe: Recipe, engine: PhaseServices) -> bool:
 
 
 def _is_fetched(folder: Path, engine: PhaseServices) -> bool:
-    return find_kept(engine.services.layout, folder) and (folder / RECIPE_FILE).is_file()
+    return find_recipe_files(engine.services.layout, folder) and (folder / RECIPE_FILE).is_file()
 
 
 def fetch_custom(recipe: Recipe, engine: PhaseServices) -> Path:

@@ -69,7 +69,7 @@ def make_entries(layout):
 def make_leftovers(layout, project):
     """Whatever else the code puts into a cache, finished and unfinished."""
     write(layout.log_dir("local.managed@r1", "2" * names.DIGITS, "stamp") / "install.log")
-    for folder in ("1" * 16, f"{'1' * 16}-{'2' * 16}", "3" * 16 + names.TEMPORARY):
+    for folder in ("1" * 16, f"{'1' * 16}-{'2' * 16}", "3" * 16 + SUFFIX):
         write(layout.recipes_dir("vendor.tool@r1", folder) / names.RECIPE_FILE)
     for path in (layout.lock_path("vendor.tool@r1", "1" * 16), layout.exclusive_lock_path("a b")):
         lock = FileLock(path)
@@ -77,15 +77,16 @@ def make_leftovers(layout, project):
         lock.release()
     save_answer(layout.root, project / "gone.lua", Evidence(), recipes=[], roots=[], aliases={})
     (answer,) = layout.answers_root.iterdir()
-    write(answer.with_name(f"{answer.name}.4711"))
+    for suffix in (f"4711-01234567{SUFFIX}", "4711"):  # the second is of an earlier envy
+        write(answer.with_name(f"{answer.name}.{suffix}"))
     record_use(layout, UseSet(project=str(project), whole=True, entries={"a/b": RUN}))
     (record,) = layout.projects_root.glob("*/*")
-    write(record.with_name(f"{record.name}.4711-01234567{names.TEMPORARY}"))
+    write(record.with_name(f"{record.name}.4711-01234567{SUFFIX}"))
     path = durations_path(str(layout.durations_root), str(project))
     Durations(path).learn([Measured(IDENTITY, KEY, [1.0])], [IDENTITY])
     shim_folder(layout.root, {"tool": "/bin/true"})
     write(layout.trash_root / "anything" / "file")
-    for suffix in (names.RECORD, names.RECORD + names.TEMPORARY, names.LOCK):
+    for suffix in (names.RECORD, names.RECORD + SUFFIX, names.LOCK):
         write(layout.leases_root / f"4711-0123456789ab{suffix}")  # of a process that died
 
 
@@ -183,8 +184,3 @@ def test_names_are_spelled_once():
     others = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "cache" / "names.py"]
     spelled = {str(path): DISTINCTIVE.intersection(texts_of(path)) for path in others}
     assert {path: found for path, found in spelled.items() if found} == {}
-
-
-def test_temporary_names_end_as_atomic_writes_name_them():
-    """gc recognises what an atomic write of a killed process leaves."""
-    assert names.TEMPORARY == SUFFIX
