@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envy.answers.evidence import Evidence
-from envy.answers.write import Known, save_answer
+from envy.answers.write import StoredRecipe, save_answer
 from envy.cli.wiring import Session
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
@@ -38,13 +38,13 @@ def keep_answer(session: Session) -> None:
     )
 
 
-def _known(recipe: Recipe, positions: dict[RecipeKey, int]) -> Known:
+def _known(recipe: Recipe, positions: dict[RecipeKey, int]) -> StoredRecipe:
     loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     is_known = placement is not None and not recipe.user_managed
-    return Known(
+    return StoredRecipe(
         key=recipe.key.canonical,
         alias=recipe.alias,
-        place=placement.entry.name if placement is not None else "",
+        entry_name=placement.entry.name if placement is not None else "",
         entry_key=recipe.entry_key if is_known else "",
         user_managed=recipe.user_managed,
         excluded=recipe.excluded,

@@ -14,7 +14,7 @@ import sys
 import time
 
 from envy import __version__
-from envy.answers.lookup import Found, installed
+from envy.answers.lookup import Answer, installed
 from envy.declarations.manifest_search import nearest_manifest
 from envy.environment import environment
 
@@ -62,7 +62,7 @@ def answer(arguments: Sequence[str]) -> int | None:
     return _print(folder) if folder.isascii() else None
 
 
-def _find(words: Words) -> Found | None:
+def _find(words: Words) -> Answer | None:
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
         return None  # the next file to be opened would take its place
     variables = environment()

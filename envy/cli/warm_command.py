@@ -11,7 +11,7 @@ from envy.declarations.manifest_search import find_manifest
 from envy.environment import environment
 
 
-def installed(settings: Settings, queries: Sequence[str]) -> lookup.Found | None:
+def installed(settings: Settings, queries: Sequence[str]) -> lookup.Answer | None:
     """What the queries mean, if it is known and all there.
 
     Raises:
