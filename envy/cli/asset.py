@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from envy.cli.fast_path import warm_answer
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
-from envy.cli.warm_command import installed
 
 
 @envy_command(short_help="Print where a package is installed.")
@@ -22,7 +22,7 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
     assignment, so that a failure is noticed: dir=$(envy asset python) || exit
     """
     started = time.monotonic()
-    found = installed(settings, [query])
+    found = warm_answer(settings, [query])
     if found is not None:
         click.echo(found.folders[0])
         return

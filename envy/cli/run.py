@@ -19,7 +19,6 @@ from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.settings import Settings
 from envy.cli.wiring import Session, open_session
 from envy.engine.resolution import checked_goals
-from envy.environment import environment as environment_of_user
 from envy.errors import EnvyError, UsageError
 from envy.execution.script_environment import exported_environment
 from envy.graph.recipe import Recipe
@@ -73,7 +72,7 @@ def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[
         for recipe in recipes:
             recipe.work.products = products_of(recipe, engine)
     # As it was, with the jobserver of a make that may have started envy: the program has its place.
-    base = dict(environment_of_user())
+    base = dict(session.settings.environment)
     environment = {**base, **exported_environment(recipes, base)}
     folders = product_folders(recipes, session.services.layout.root)
     environment["PATH"] = os.pathsep.join([*folders, environment.get("PATH", "")])

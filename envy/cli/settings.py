@@ -6,7 +6,7 @@ Reads no environment itself; it is handed one.
 
 import os.path
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Settings:
     trace_stderr: bool = False
     trace_file: Path | None = None
     trace_timeline: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def traces(self) -> bool:
@@ -50,7 +51,7 @@ def merge_settings(given: Mapping[str, Any], environment: Mapping[str, str]) -> 
     Raises:
         UsageError: a variable of the environment says what cannot be.
     """
-    return Settings(**{**_from_environment(environment), **given})
+    return Settings(**{**_from_environment(environment), **given}, environment=environment)
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

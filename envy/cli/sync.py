@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import click
 
 from envy.cli.exit_codes import exit_code_of
+from envy.cli.fast_path import warm_answer
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
-from envy.cli.warm_command import installed
 from envy.console.summary import SyncResult, final_line
 from envy.console.text import say
 from envy.events import Listener
@@ -55,7 +55,7 @@ def _tell(result: SyncResult, settings: Settings) -> int:
 
 
 def _warm_result(settings: Settings, queries: Sequence[str], started: float) -> SyncResult | None:
-    found = installed(settings, queries)
+    found = warm_answer(settings, queries)
     if found is None:
         return None
     seconds = time.monotonic() - started

@@ -17,7 +17,6 @@ from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import Streams
 from envy.declarations.manifest_search import find_manifest
-from envy.environment import environment
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
@@ -117,7 +116,7 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
             traces=traces,
             children=children,
             control=control,
-            environment=environment(),
+            environment=settings.environment,
             store=BinaryStore(root / "go"),
             last_run=LastRun(root / "last", directory),
         )
@@ -288,7 +287,7 @@ def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) 
 def _plain_view(settings: Settings, options: TestOptions, *, to_stdout: bool) -> PlainView:
     show = ShowOutput.ALL if settings.verbose else ShowOutput(options.show_output)
     output = sys.stderr if to_stdout else sys.stdout
-    draws = settings.progress and can_draw(sys.stderr, environment())
+    draws = settings.progress and can_draw(sys.stderr, settings.environment)
     return PlainView(
         Streams(output=output, errors=sys.stderr),
         show=ShowOutput.NONE if to_stdout else show,

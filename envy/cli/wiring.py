@@ -10,7 +10,7 @@ import functools
 import gc
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
 from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
 from envy.engine.engine import Engine
-from envy.environment import environment
 from envy.events import EventBus, Listener
 from envy.execution.services import Services
 from envy.host.children import Children
@@ -68,11 +67,11 @@ def open_session(
         ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
     """
     _collect_rarely()
-    surroundings = environment()
+    variables = dict(settings.environment)
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
     listeners = make_listeners(
-        settings, is_terminal=can_draw(sys.stderr, surroundings), streams=streams
+        settings, is_terminal=can_draw(sys.stderr, variables), streams=streams
     )
     bus = EventBus([*listeners, *observers])
     children = Children()
@@ -83,14 +82,14 @@ def open_session(
         layout = _layout(settings, closing, writes=writes)
         stamp = _stamp()
         # Who says --jobs has a budget of their own, under a make, too.
-        outer = take_outer_jobserver(surroundings, wanted=settings.jobs is None)
+        outer = take_outer_jobserver(variables, wanted=settings.jobs is None)
         jobserver = make_jobserver(
             bus, jobs=jobs, folder=layout.jobservers_root, name=stamp, outer=outer
         )
         closing.callback(jobserver.close)
         services = Services(
             platform=host_platform(),
-            environment=surroundings,
+            environment=variables,
             project_dir=path.parent,
             layout=layout,
             events=bus,
@@ -183,8 +182,3 @@ def _stamp() -> str:
     now = time.time()
     fraction = int(now % 1 * 1_000_000)
     return time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"-{fraction:06d}-{os.getpid()}"
-
-
-def variables(session: Session) -> Mapping[str, str]:
-    """The environment that the command was started with."""
-    return session.services.environment

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from envy.cli import asset, sync
 from envy.cli.cache_root import cache_root
-from envy.cli.fast_path import all_cached, answer, find_places, understand
+from envy.cli.fast_path import all_cached, answer, find_paths, parse_plain
 from envy.cli.main import CommandEntry, run_command_line
 from envy.cli.options import EnvyCommand, Invocation
 from envy.cli.settings import current_directory, merge_settings
@@ -96,10 +96,10 @@ def test_what_is_understood_is_what_is_meant(project, words, variables, place):
     """Command, queries, quietness, manifest and cache are those of the full command line."""
     variables = {"HOME": os.environ.get("HOME", "/"), **variables}
     with contextlib.chdir(project / place):
-        understood = understand(words)
+        understood = parse_plain(words)
         if understood is None:
             return
-        places = find_places(understood, variables)
+        places = find_paths(understood, variables)
         if places is None:
             return
         command, parameters, full = taken_by_click(words, variables)
@@ -126,15 +126,15 @@ LINES = [
 def test_plain_lines_are_understood(project, line):
     """These are the ones that people and scripts write."""
     with contextlib.chdir(project):
-        assert find_places(understand(line.split()), {"HOME": "/home/someone"}) is not None
+        assert find_paths(parse_plain(line.split()), {"HOME": "/home/someone"}) is not None
 
 
 ROOT = """
 import os, sys
-from envy.cli.fast_path import Words, find_places
+from envy.cli.fast_path import CommandLine, find_paths
 from envy.cli.cache_root import cache_root
 from envy.cli.settings import Settings
-places = find_places(Words(), dict(os.environ))
+places = find_paths(CommandLine(), dict(os.environ))
 print(places[0] if places else "", cache_root(Settings()))
 """
 
