@@ -33,7 +33,7 @@ from envy.cache.verify import verify
 from envy.cli.main import run_command_line
 
 # Commands import what they need when they need it; here they all find it done.
-for module in ("sync", "answers", "outcome", "wiring"):
+for module in ("sync", "outcome", "wiring"):
     importlib.import_module(f"envy.cli.{module}")
 importlib.import_module("envy.transport.http")
 

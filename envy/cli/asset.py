@@ -33,19 +33,16 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
 def _locate_and_install(
     settings: Settings, query: str, *, no_install: bool, started: float
 ) -> Path | None:
-    # Imported here, because a warm answer needs none of it.
-    from envy.cli.answers import keep_answer
-    from envy.cli.locate import locate, require_installed
-    from envy.cli.outcome import end_unless_done, telling_failures
+    # Imported here, because a warm answer needs none of these.
+    from envy.cli.outcome import install, printing_failures
     from envy.cli.wiring import open_session
 
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        with telling_failures(session.engine):
-            recipe = locate(session, query)
+        with printing_failures(session):
+            recipe = session.locate(query)
         if no_install:
-            require_installed(session.engine, [recipe])
+            session.require_installed([recipe.key])
         else:
-            results = session.engine.run_full([recipe.key])
-            end_unless_done(results, session.engine, command="asset", started=started)
-        keep_answer(session)
+            install(session, [recipe.key], command="asset", started=started)
+        session.store_answer()
         return recipe.asset_dir

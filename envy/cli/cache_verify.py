@@ -18,7 +18,7 @@ from envy.cache.verify import verify
 from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
-from envy.cli.outcome import end_unless_done
+from envy.cli.outcome import install
 from envy.cli.settings import Settings, current_directory
 from envy.cli.waiting import wait_for
 from envy.cli.wiring import open_session
@@ -111,14 +111,12 @@ def _make_anew(settings: Settings, removed: Sequence[EntryReport]) -> None:
     started = time.monotonic()
     if manifest is not None and keys:
         with open_session(replace(settings, manifest=manifest)) as session:
-            engine = session.engine
-            engine.resolve_graph(session.manifest.packages)
-            engine.prepare([key for key in engine.roots if not engine.recipes[key].excluded])
-            goals = [key for key, recipe in engine.recipes.items() if recipe.entry_key in keys]
-            results = engine.run_full(goals)
-            end_unless_done(results, engine, command="cache verify", started=started)
-            for key in goals:
-                keys.pop(engine.recipes[key].entry_key)
-                write_line(sys.stdout, f"{key}: made anew")
+            session.prepare(session.resolved())
+            damaged = [recipe for recipe in session.recipes() if recipe.entry_key in keys]
+            goals = [recipe.key for recipe in damaged]
+            install(session, goals, command="cache verify", started=started)
+            for recipe in damaged:
+                keys.pop(recipe.entry_key)
+                write_line(sys.stdout, f"{recipe.key}: made anew")
     for name in keys.values():
         write_line(sys.stdout, f"{name}: removed; the next sync that needs it makes it anew")

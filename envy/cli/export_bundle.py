@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from envy.cache.bundle import write_bundle
 from envy.cache.verify import verify
-from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings, absolute_path
-from envy.cli.wiring import Session, open_session
+from envy.cli.wiring import open_session
 from envy.console.text import format_size, write_line
-from envy.engine.resolution import checked_goals
+from envy.declarations.key import RecipeKey
+from envy.engine.session import Session
 from envy.errors import CacheError, GraphError
 from envy.graph.recipe import Recipe
 
@@ -36,24 +37,22 @@ def command(settings: Settings, queries: tuple[str, ...], output: Path) -> None:
     same recipes finds them.
     """
     with open_session(settings) as session:
-        session.engine.resolve_graph(session.manifest.packages)
-        goals = checked_goals(session.engine, queries)
-        recipes = [session.engine.recipes[key] for key in goals]
-        require_installed(session.engine, recipes)
-        packages = _with_entries(session, recipes)
+        goals = session.resolved(queries)
+        session.require_installed(goals)
+        packages = _with_entries(session, goals)
         entries = [
             recipe.placement.entry for recipe in packages if recipe.placement_or_none is not None
         ]
-        session.engine.lease.hold(entry.name for entry in entries)
+        session.hold_leases(entries)
         for recipe in packages:
             _check(recipe)
-        size = write_bundle(str(output), entries, workers=session.services.cores)
+        size = write_bundle(str(output), entries, workers=session.cores)
         for recipe in packages:
             write_line(sys.stderr, f"exported {recipe.key}")
     write_line(sys.stdout, f"{output} ({format_size(size)})")
 
 
-def _with_entries(session: Session, asked: list[Recipe]) -> list[Recipe]:
+def _with_entries(session: Session, goals: Sequence[RecipeKey]) -> list[Recipe]:
     """What is to be exported; a user-managed package has nothing that could be.
 
     Raises:
@@ -61,11 +60,11 @@ def _with_entries(session: Session, asked: list[Recipe]) -> list[Recipe]:
     """
     found = [
         recipe
-        for recipe in session.engine.wanted()
+        for recipe in session.wanted()
         if recipe.loaded_or_none is not None and not recipe.user_managed
     ]
     if not found:
-        names = ", ".join(recipe.key.canonical for recipe in asked)
+        names = ", ".join(key.canonical for key in goals)
         raise GraphError(f"{names}: user-managed packages have nothing in the cache to export")
     return found
 

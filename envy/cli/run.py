@@ -13,16 +13,13 @@ from pathlib import Path
 import click
 
 from envy.cache.shims import shim_folder
-from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
-from envy.cli.outcome import end_unless_done, telling_failures
+from envy.cli.outcome import install, resolved
 from envy.cli.settings import Settings
-from envy.cli.wiring import Session, open_session
-from envy.engine.resolution import checked_goals
+from envy.cli.wiring import open_session
+from envy.declarations.key import RecipeKey
+from envy.engine.session import Session
 from envy.errors import EnvyError, UsageError
-from envy.execution.script_environment import exported_environment
-from envy.graph.recipe import Recipe
-from envy.phases.completion import products_of
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -53,52 +50,52 @@ def command(
     are used. The exit code and signals are those of CMD; what follows CMD is passed on untouched.
     """
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        environment = prepare(session, queries, install=not no_install)
+        environment = prepare(session, settings.environment, queries, installs=not no_install)
     execute(words, environment)
 
 
-def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[str, str]:
-    """Install what is asked for, and return the environment to run a program in."""
+def prepare(
+    session: Session, base: Mapping[str, str], queries: Sequence[str], *, installs: bool
+) -> dict[str, str]:
+    """Install the packages that queries mean, and return the environment to run a program in.
+
+    `base` is the environment of envy itself, in which MAKEFLAGS still has the jobserver of a make
+    that started envy: the program takes part in that one.
+    """
     started = time.monotonic()
-    engine = session.engine
-    with telling_failures(engine):
-        engine.resolve_graph(session.manifest.packages)
-        goals = checked_goals(engine, queries)
-    recipes = [engine.recipes[key] for key in goals]
-    if install:
-        end_unless_done(engine.run_full(goals), engine, command="run", started=started)
+    goals = resolved(session, queries)
+    if installs:
+        install(session, goals, command="run", started=started)
     else:
-        require_installed(engine, recipes)
-        for recipe in recipes:
-            recipe.work.products = products_of(recipe, engine)
-    # As it was, with the jobserver of a make that may have started envy: the program has its place.
-    base = dict(session.settings.environment)
-    environment = {**base, **exported_environment(recipes, base)}
-    folders = product_folders(recipes, session.services.layout.root)
+        session.require_installed(goals)
+    recipes = [session.recipe(key) for key in goals]
+    environment = {**base, **session.exported_environment(recipes, base)}
+    products = {recipe.key: session.products_of(recipe) for recipe in recipes}
+    folders = product_folders(products, session.layout.root)
     environment["PATH"] = os.pathsep.join([*folders, environment.get("PATH", "")])
     return environment
 
 
-def product_folders(recipes: Sequence[Recipe], root: Path) -> list[str]:
-    """Folders in which each product can be run by its name.
+def product_folders(products: Mapping[RecipeKey, Mapping[str, str]], root: Path) -> list[str]:
+    """Return folders in which each product can be run by its name.
 
     Raises:
         EnvyError: two packages provide one product.
     """
-    providers: dict[str, Recipe] = {}
+    providers: dict[str, RecipeKey] = {}
     renamed: dict[str, str] = {}
     folders: dict[str, None] = {}
-    for recipe in recipes:
-        for name, path in recipe.work.products.items():
-            other = providers.setdefault(name, recipe)
-            if other is not recipe:
+    for key, paths in products.items():
+        for name, path in paths.items():
+            other = providers.setdefault(name, key)
+            if other is not key:
                 raise EnvyError(
-                    f"both {other.key} and {recipe.key} provide the product {name!r}",
-                    hint="say which packages to use, with --with QUERY",
+                    f"both {other} and {key} provide the product {name!r}",
+                    hint="choose the packages to use with --with QUERY",
                 )
             file = Path(path)
             if not file.is_absolute():
-                continue  # a user-managed product that is a name: it is on the PATH already
+                continue  # a user-managed product that is a name: it is on PATH already
             if file.name == name:
                 folders[str(file.parent)] = None
             else:

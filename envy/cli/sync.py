@@ -68,17 +68,11 @@ def _sync(
     started: float,
     observers: Sequence[Listener] = (),
 ) -> SyncResult:
-    # Imported here, because a warm answer needs none of it.
-    from envy.cli.answers import keep_answer
-    from envy.cli.outcome import summarise, telling_failures
+    # Imported here, because a warm answer needs none of these.
+    from envy.cli.outcome import resolved, summarise
     from envy.cli.wiring import open_session
-    from envy.engine.resolution import checked_goals
 
     with open_session(settings, observers=observers) as session:
-        engine = session.engine
-        with telling_failures(engine):
-            engine.resolve_graph(session.manifest.packages)
-            goals = checked_goals(engine, queries)
-        results = engine.run_full(goals)
-        keep_answer(session)
-        return summarise(results, engine, seconds=time.monotonic() - started)
+        results = session.install(resolved(session, queries))
+        session.store_answer()
+        return summarise(results, session, seconds=time.monotonic() - started)

@@ -145,8 +145,7 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
         if settings.manifest is not None:
             raise
         return None
-    from envy.cli.outcome import print_failures, summarise, telling_failures
-    from envy.execution.script_environment import exported_environment
+    from envy.cli.outcome import print_failures, resolved, summarise
 
     quiet = dataclasses.replace(
         settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
@@ -157,24 +156,23 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
         specs = [spec for spec in packages if "go" in {spec.key.name, spec.alias}]
         if not specs:
             return None
-        engine = session.engine
         key = specs[0].key
-        with telling_failures(engine):
-            engine.resolve_graph(packages)
-        result = summarise(engine.run_full([key]), engine, seconds=0)
-        if engine.cancellation is not None:
-            raise engine.cancellation
+        resolved(session)
+        result = summarise(session.install([key]), session, seconds=0)
+        if session.cancellation is not None:
+            raise session.cancellation
         if result.failures:
             print_failures(result.failures)
             raise NoToolchain(f"cannot install {key}, the manifest's Go")
-        recipe = engine.recipes[key]
-        if "go" not in recipe.work.products:
+        recipe = session.recipe(key)
+        products = session.products_of(recipe)
+        if "go" not in products:
             raise EnvyError(
                 f"{key} does not provide the product `go`",
                 hint="add it to its recipe's `products`",
             )
-        exports = exported_environment([recipe], dict(session.services.environment))
-        return Path(recipe.work.products["go"]), dict(exports)
+        exports = session.exported_environment([recipe], settings.environment)
+        return Path(products["go"]), exports
 
 
 def make_toolchain(context: RunContext) -> GoToolchain:

@@ -7,12 +7,11 @@ import sys
 import click
 
 from envy.cache.read import lookup
-from envy.cli.locate import locate
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
-from envy.cli.wiring import Session, open_session
+from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
-from envy.execution.explanation import why_missing
+from envy.engine.session import Session
 from envy.graph.recipe import Recipe
 
 
@@ -25,9 +24,9 @@ def command(settings: Settings, query: str) -> None:
     option, a source, an input, a dependency, the platform, a program of this machine.
     """
     with open_session(settings) as session:
-        recipe = locate(session, query)
-        session.engine.prepare([recipe.key])
-        failure = session.engine.failure_of(recipe.key)
+        recipe = session.locate(query)
+        session.prepare([recipe.key])
+        failure = session.failure_of(recipe.key)
         if failure is not None:
             raise failure
         lines = explain(session, recipe)
@@ -41,7 +40,7 @@ def explain(session: Session, recipe: Recipe) -> list[str]:
     found = lookup(entry, recipe.entry_key)
     if found.hit:
         return [f"{recipe.key} would not be built: it is in the cache, {entry.directory}"]
-    reasons = why_missing(recipe, session.engine)
+    reasons = session.why_missing(recipe)
     lines = [f"{recipe.key} would be built: {found.reason}"]
     if reasons:
         lines += ["since it was built last, this changed:", *(f"  {line}" for line in reasons)]

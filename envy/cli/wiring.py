@@ -11,7 +11,6 @@ import gc
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envy.cache.durations import Durations, durations_path
@@ -26,6 +25,7 @@ from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
 from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
 from envy.engine.engine import Engine
+from envy.engine.session import Session
 from envy.events import EventBus, Listener
 from envy.execution.services import Services
 from envy.host.children import Children
@@ -35,17 +35,6 @@ from envy.lua.sandbox import SandboxSettings
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """What a command works with."""
-
-    settings: Settings
-    manifest: Manifest
-    engine: Engine
-    services: Services
-    control: Control
 
 
 @contextlib.contextmanager
@@ -117,13 +106,7 @@ def open_session(
         control.attend(engine)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
-        yield Session(
-            settings=settings,
-            manifest=manifest,
-            engine=engine,
-            services=services,
-            control=control,
-        )
+        yield Session(engine, manifest)
 
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:

@@ -20,7 +20,7 @@ from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
-    from envy.engine.engine import Engine
+    from envy.engine.session import Session
 
 
 class State(Enum):
@@ -142,50 +142,50 @@ class GraphView:
         return package.key in self.critical.amounts
 
 
-def view_graph(engine: Engine, roots: Iterable[RecipeKey], *, manifest: str) -> GraphView:
+def view_graph(session: Session, roots: Iterable[RecipeKey], *, manifest: str) -> GraphView:
     """Return the packages reachable from the roots; call after resolution and `compute_keys`."""
     roots = sorted(set(roots))
-    closure = dependencies_first(roots, lambda key: [e.key for e in engine.all_edges(key)])
+    closure = dependencies_first(roots, lambda key: [e.key for e in session.all_edges(key)])
     return GraphView(
-        platform=engine.services.platform.tag,
+        platform=session.platform_tag,
         manifest=manifest,
         roots=tuple(key.canonical for key in roots),
-        packages={key.canonical: _package(engine, engine.recipes[key]) for key in sorted(closure)},
+        packages={key.canonical: _package(session, session.recipe(key)) for key in sorted(closure)},
     )
 
 
-def _package(engine: Engine, recipe: Recipe) -> PackageView:
-    node = engine.coordination[recipe.key]
+def _package(session: Session, recipe: Recipe) -> PackageView:
+    failure = session.failure_of(recipe.key)
     own_alias = [recipe.alias] if recipe.alias else []
     return PackageView(
         key=recipe.key.canonical,
         identity=recipe.key.identity,
         options=dict(recipe.key.options),
-        aliases=tuple(dict.fromkeys([*engine.aliases_of(recipe.key), *own_alias])),
-        state=state_of(engine, recipe),
-        phase=RecipePhase(node.current_phase).label,
+        aliases=tuple(dict.fromkeys([*session.aliases_of(recipe.key), *own_alias])),
+        state=state_of(session, recipe),
+        phase=session.phase_of(recipe.key).label,
         user_managed=recipe.user_managed,
         custom_source=isinstance(recipe.spec.source, CustomSource),
-        is_root=recipe.key in engine.roots,
+        is_root=recipe.key in session.roots,
         entry_key=recipe.entry_key,
         asset_dir=str(recipe.asset_dir or ""),
         products=tuple(sorted(recipe.provides)),
         origin=str(recipe.spec.origin),
-        reason=why_not(recipe.key.canonical, node.failure) if node.failure else "",
+        reason=why_not(recipe.key.canonical, failure) if failure else "",
         edges=tuple(edges_of(recipe)),
     )
 
 
-def state_of(engine: Engine, recipe: Recipe) -> State:
+def state_of(session: Session, recipe: Recipe) -> State:
     """Return the state of a package."""
-    failure = engine.coordination[recipe.key].failure
+    failure = session.failure_of(recipe.key)
     if failure is not None:
         return State.HELD if is_left_out(failure) else State.FAILED
     if recipe.excluded:
         return State.EXCLUDED
     if recipe.user_managed:
         return State.USER_MANAGED
-    is_there = recipe.work.cached or engine.is_complete(recipe.key)
+    is_there = recipe.work.cached or session.is_complete(recipe.key)
     return State.CACHED if is_there else State.MISSING
 
 
