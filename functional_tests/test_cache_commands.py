@@ -125,10 +125,10 @@ def test_verify_tells_all_that_is_wrong_with_a_file(project, hello):
 
 
 def test_verify_repairs(project, hello):
-    """Repaired, a package of the project is made anew and is as it was."""
+    """A repaired package of the project is rebuilt with its original content."""
     damage(hello)
     told = project.envy("cache", "verify", "--repair").out
-    assert "local.hello@r1: made anew" in told
+    assert "local.hello@r1: rebuilt" in told
     assert (hello / "small").read_text() == "small\n"
     assert "0 damaged" in project.envy("cache", "verify").out
 
@@ -137,7 +137,7 @@ def test_verify_repairs_outside_of_a_project(project, hello, tmp_path):
     """Without a manifest the damaged package is removed, and the next sync makes it."""
     damage(hello)
     told = project.envy("cache", "verify", "--repair", cwd=tmp_path).out
-    assert "the next sync that needs it makes it anew" in told
+    assert "the next sync that needs it rebuilds it" in told
     assert not hello.exists()
     assert "1 installed" in project.envy("sync").err
 
@@ -292,7 +292,7 @@ def test_foreign_files_are_left_alone(project, hello, tmp_path):
     assert "1 entry)" in told.out
     assert (assets / "notes.txt").exists()
     assert elsewhere.exists()
-    assert project.envy("cache").err.count("is not envy's, and is left alone") == 3
+    assert project.envy("cache").err.count("was not created by envy, and is left alone") == 3
 
 
 @pytest.mark.parametrize(

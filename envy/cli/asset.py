@@ -1,4 +1,4 @@
-"""`envy asset`: print where a package is, installing it first if it is missing."""
+"""`envy asset`: print the path of a package, installing the package first if it is missing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 
 
-@envy_command(short_help="Print where a package is installed.")
+@envy_command(
+    short_help="Print the path of a package.",
+    examples=[
+        ("envy asset python", "install Python if it is missing, and print its path"),
+        ("envy asset python --no-install", "fail if Python is not installed"),
+        ("envy asset 'python{version=3.13}'", "choose by an option"),
+    ],
+)
 @click.argument("query")
-@click.option("--no-install", is_flag=True, help="Fail if the package is not there yet.")
+@click.option("--no-install", is_flag=True, help="Fail if the package is not installed.")
 def command(settings: Settings, query: str, *, no_install: bool) -> None:
-    """Print the absolute path of the package that QUERY names, also if it is a dependency only.
+    """Print the absolute path of the package that QUERY names, which may be only a dependency.
 
-    It is installed first, with what it needs, if it is missing. In a script, take the path by an
-    assignment, so that a failure is noticed: dir=$(envy asset python) || exit
+    If the package is missing, it is installed first, with its dependencies. In a script, assign the
+    path to a variable, so that a failure is noticed: dir=$(envy asset python) || exit
     """
     started = time.monotonic()
     found = warm_answer(settings, [query])

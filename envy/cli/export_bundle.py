@@ -1,4 +1,4 @@
-"""`envy export`: packages of the project as one file, for the cache of another machine."""
+"""`envy export`: write packages of the project into one file, for another machine's cache."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ from envy.errors import CacheError, GraphError
 from envy.graph.recipe import Recipe
 
 
-@envy_command(short_help="Write packages into a file.")
+@envy_command(
+    short_help="Write packages into a file.",
+    examples=[
+        ("envy export python --output tools.tar.zst", "Python and what it needs to run"),
+        ("envy export python cmake -o tools.tar.zst", "several packages"),
+    ],
+)
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY...")
 @click.option(
     "-o",
@@ -31,10 +37,10 @@ from envy.graph.recipe import Recipe
     help="The file to write, such as tools.tar.zst.",
 )
 def command(settings: Settings, queries: tuple[str, ...], output: Path) -> None:
-    """Write the packages that QUERY names, and what they need to run, into one file.
+    """Write the packages that QUERY names, and everything they need to run, into one file.
 
-    They must be installed. `envy import` brings them into another cache, where a project with the
-    same recipes finds them.
+    The packages must be installed. `envy import` adds them to another cache, where a project with
+    the same recipes finds them.
     """
     with open_session(settings) as session:
         goals = session.resolved(queries)
@@ -53,10 +59,10 @@ def command(settings: Settings, queries: tuple[str, ...], output: Path) -> None:
 
 
 def _with_entries(session: Session, goals: Sequence[RecipeKey]) -> list[Recipe]:
-    """What is to be exported; a user-managed package has nothing that could be.
+    """Return the packages to export, which are those with an entry in the cache.
 
     Raises:
-        GraphError: nothing of what was asked for has an entry.
+        GraphError: none of the packages has an entry.
     """
     found = [
         recipe
@@ -65,7 +71,7 @@ def _with_entries(session: Session, goals: Sequence[RecipeKey]) -> list[Recipe]:
     ]
     if not found:
         names = ", ".join(key.canonical for key in goals)
-        raise GraphError(f"{names}: user-managed packages have nothing in the cache to export")
+        raise GraphError(f"{names}: user-managed packages have no files in the cache to export")
     return found
 
 
@@ -73,7 +79,7 @@ def _check(recipe: Recipe) -> None:
     damage = verify(recipe.placement.entry)
     if damage:
         raise CacheError(
-            f"cannot export {recipe.key}, it is damaged: {damage[0]}",
+            f"cannot export {recipe.key}: it is damaged: {damage[0]}",
             path=recipe.placement.entry.directory,
-            hint=f"make it anew: envy cache verify --repair '{recipe.key}'",
+            hint=f"rebuild it: envy cache verify --repair '{recipe.key}'",
         )

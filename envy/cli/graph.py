@@ -42,7 +42,14 @@ _SUFFIXES = {
 _FORMATS_OF_OTHERS = {".eps", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".ps", ".webp"}
 
 
-@envy_command(short_help="Show the dependency graph, as text or as a picture.")
+@envy_command(
+    short_help="Show the dependency graph, as text or as a picture.",
+    examples=[
+        ("envy graph cmake", "what cmake needs, as a tree"),
+        ("envy graph --reduce --critical", "the essential edges, and what takes longest"),
+        ("envy graph --output graph.graphml", "the graph for networkx or Gephi"),
+    ],
+)
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option(
     "--format",
@@ -78,13 +85,7 @@ def command(
 
     If a recipe comes from a custom source, the tools that fetch it are installed first. With
     --no-install they are not, and the packages behind that source stay unknown.
-
-    \b
-    Examples:
-      envy graph cmake                       what cmake needs, as a tree
-      envy graph --reduce --critical         the essential edges, and what takes longest
-      envy graph --output graph.graphml      the graph for networkx or Gephi
-    """  # noqa: D301 - click keeps the lines below \b as they are
+    """
     path = absolute_path(output, what="--output") if output else None
     write = FORMATS[_format(form, path)]
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:

@@ -17,7 +17,14 @@ from envy.console.text import safe_line
 from envy.explain.plan import PlannedStep, make_plan, plan_lines
 
 
-@envy_command(short_help="Show what sync would do, without doing it.")
+@envy_command(
+    short_help="Show what sync would do, without doing it.",
+    examples=[
+        ("envy plan", "the whole project"),
+        ("envy plan cmake", "only cmake and its dependencies"),
+        ("envy plan --json", "for scripts"),
+    ],
+)
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> int:
@@ -27,13 +34,7 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
     temporary folder. Checks of user-managed packages are not run. A package whose recipe comes from
     a custom source cannot be planned until the tools of that source are installed: the package and
     everything that depends on it are shown as unknown.
-
-    \b
-    Examples:
-      envy plan               the whole project
-      envy plan cmake         only cmake and its dependencies
-      envy plan --json        for scripts
-    """  # noqa: D301 - click keeps the lines below \b as they are
+    """
     return show_plan(settings, queries, as_json=as_json)
 
 

@@ -28,7 +28,14 @@ from envy.explain.products import (
 )
 
 
-@envy_command(short_help="Print the path of a product, or list all products.")
+@envy_command(
+    short_help="Print the path of a product, or list all products.",
+    examples=[
+        ("envy product", "every product of the project"),
+        ("envy product python", "the path of one product"),
+        ("envy product cc --recipe acme.gcc", "the product of this package"),
+    ],
+)
 @click.argument("name", required=False)
 @click.option("--recipe", "query", metavar="QUERY", help="Use the package that matches QUERY.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -41,13 +48,7 @@ def command(
     The package is installed first if it is missing. For a user-managed package, the value that its
     recipe declares is printed unchanged. Without NAME, every product is listed with its package,
     and nothing is installed. --recipe chooses among several packages that provide NAME.
-
-    \b
-    Examples:
-      envy product                           every product of the project
-      envy product python                    its path
-      envy product cc --recipe acme.gcc      the one of this package
-    """  # noqa: D301 - click keeps the lines below \b as they are
+    """
     if query and not name:
         raise UsageError("--recipe requires NAME, the product to print")
     started = time.monotonic()

@@ -26,28 +26,43 @@ NOT_EXECUTABLE = 126
 
 
 class CommandNotFound(EnvyError):
-    """There is no such program, in the packages or on the PATH."""
+    """The program is neither in the packages nor on PATH."""
 
     exit_code = NOT_FOUND
 
 
 class CommandNotExecutable(EnvyError):
-    """The program is there and cannot be run."""
+    """The program exists but cannot be run."""
 
     exit_code = NOT_EXECUTABLE
 
 
-@envy_command(short_help="Run a program with the project's packages.", passes_arguments=True)
-@click.option("--with", "queries", multiple=True, metavar="QUERY", help="Use only this package.")
-@click.option("--no-install", is_flag=True, help="Fail if a package is not there yet.")
+@envy_command(
+    short_help="Run a program with the project's packages.",
+    examples=[
+        ("envy run -- cmake --version", "run a program of a package"),
+        ("envy run --with python -- python -m venv env", "use only one package"),
+        ("envy run make -j4", "pass options to the program"),
+    ],
+    passes_arguments=True,
+)
+@click.option(
+    "--with",
+    "queries",
+    multiple=True,
+    metavar="QUERY",
+    help="Use only this package; may be repeated.",
+)
+@click.option("--no-install", is_flag=True, help="Fail if a package is not installed.")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="CMD [ARGS]...")
 def command(
     settings: Settings, queries: tuple[str, ...], words: tuple[str, ...], *, no_install: bool
 ) -> None:
-    """Run CMD with what the manifest's packages provide: their products and exports.
+    """Run CMD with the products and exported variables of the manifest's packages.
 
-    What is missing is installed first. --with may be given several times; then only those packages
-    are used. The exit code and signals are those of CMD; what follows CMD is passed on untouched.
+    Missing packages are installed first. With --with, which may be repeated, only those packages
+    are used. The exit code is that of CMD, which receives signals directly. All words after CMD are
+    passed to it unchanged.
     """
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         environment = prepare(session, settings.environment, queries, installs=not no_install)
@@ -105,7 +120,7 @@ def product_folders(products: Mapping[RecipeKey, Mapping[str, str]], root: Path)
 
 
 def execute(words: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Become the program; only errors return.
+    """Replace this process with the program; return only by an error.
 
     Raises:
         CommandNotFound, CommandNotExecutable: it cannot be run.
@@ -113,20 +128,20 @@ def execute(words: Sequence[str], environment: Mapping[str, str]) -> None:
     if words and words[0] == "--":
         words = words[1:]
     if not words:
-        raise UsageError("envy run: say what to run", hint="envy run -- python --version")
+        raise UsageError("envy run: no program is given", hint="envy run -- python --version")
     program = shutil.which(words[0], path=environment.get("PATH"))
     if program is None:
         raise CommandNotFound(
-            f"there is no program {words[0]!r}, in the packages or on the PATH",
-            hint="see which products there are in the manifest's recipes",
+            f"there is no program {words[0]!r} in the packages or on PATH",
+            hint="list the products of the packages with `envy product`",
         )
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python ignores these, and a program would inherit that.
+    # Python ignores these signals, and the program would inherit that.
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
-        os.execve(program, list(words), dict(environment))  # noqa: S606  no shell is meant
+        os.execve(program, list(words), dict(environment))  # noqa: S606  no shell is intended
     except OSError as error:
         raise CommandNotExecutable(f"cannot run {program}: {error.strerror}") from error

@@ -18,7 +18,13 @@ from envy.explain.why import explain, unused_fallbacks
 _PATHS = 10
 
 
-@envy_command(short_help="Show why a package is needed.")
+@envy_command(
+    short_help="Show why a package is needed.",
+    examples=[
+        ("envy why zlib", "every path that leads to zlib"),
+        ("envy why cmake --limit 1", "only the shortest path"),
+    ],
+)
 @click.argument("query")
 @click.option(
     "--limit",
@@ -36,12 +42,7 @@ def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> 
     Each step shows the kind of the dependency and where it is declared. If a weak or required
     reference chose the package, the output says which one and why: the package was the only match,
     or the fallback. If several packages match QUERY, each is explained.
-
-    \b
-    Examples:
-      envy why zlib
-      envy why cmake --limit 1     only the shortest path
-    """  # noqa: D301 - click keeps the lines below \b as they are
+    """
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         lines = _explained(session, query, limit)
         code = print_gaps(session)

@@ -1,4 +1,4 @@
-"""`envy why-rebuild`: which ingredient of a package's entry key is another than before."""
+"""`envy why-rebuild`: explain which ingredient of a package's entry key has changed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from envy.engine.session import Session
 from envy.graph.recipe import Recipe
 
 
-@envy_command(short_help="Say why a package would be built again.")
+@envy_command(
+    short_help="Explain why a package would be rebuilt.",
+    examples=[
+        ("envy why-rebuild python", "what changed since the last build"),
+        ("envy why-rebuild 'cmake{debug=true}'", "of one variant"),
+    ],
+)
 @click.argument("query")
 def command(settings: Settings, query: str) -> None:
-    """Say what changed since the package that QUERY names was built last, without building.
+    """Explain what changed since the package that QUERY names was last built; build nothing.
 
-    It is compared with the entry of the cache that differs the least: a line of the recipe, an
-    option, a source, an input, a dependency, the platform, a program of this machine.
+    The package is compared with the most similar entry of the cache. The difference may be a line
+    of the recipe, an option, a source, an input, a dependency, the platform, or a program of this
+    machine.
     """
     with open_session(settings) as session:
         recipe = session.locate(query)
@@ -35,7 +42,7 @@ def command(settings: Settings, query: str) -> None:
 
 
 def explain(session: Session, recipe: Recipe) -> list[str]:
-    """What there is to say about one package."""
+    """Return the lines that explain one package."""
     entry = recipe.placement.entry
     found = lookup(entry, recipe.entry_key)
     if found.hit:

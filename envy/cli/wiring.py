@@ -1,6 +1,6 @@
-"""Builds the collaborators of a command: manifest, cache, events, engine. The only place that does.
+"""The wiring of a command: creates manifest, cache, events and engine, and opens a Session.
 
-A Session is a command's whole world. While it is open, its thread holds the interpreter slot.
+No other module creates these. While a session is open, its thread holds the interpreter slot.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ def open_session(
     writes: bool = True,
     observers: Sequence[Listener] = (),
 ) -> Iterator[Session]:
-    """Everything a command needs, from the manifest on; closed in order, however it ends.
+    """Open a session for the manifest, and close everything in order at the end of the block.
 
-    With `owns_stdout`, standard output is the command's alone, and recipes print to stderr. Without
-    `installs`, not even the tools that a custom source needs are installed; without `writes`, the
-    cache is only read. `observers` hear of events beside the consoles and traces of the settings.
+    With `owns_stdout`, only the command prints to stdout, and recipes print to stderr. Without
+    `installs`, not even the tools that a custom source needs are installed. Without `writes`, the
+    cache is only read. `observers` receive events beside the consoles and traces of the settings.
 
     Raises:
-        ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
+        ManifestError: the manifest is missing or not valid; UsageError: an option is not valid.
     """
     _collect_rarely()
     variables = dict(settings.environment)
@@ -70,7 +70,7 @@ def open_session(
     with contextlib.ExitStack() as closing:
         layout = _layout(settings, closing, writes=writes)
         stamp = _stamp()
-        # Who says --jobs has a budget of their own, under a make, too.
+        # With --jobs, the command has a budget of its own, even under a make.
         outer = take_outer_jobserver(variables, wanted=settings.jobs is None)
         jobserver = make_jobserver(
             bus, jobs=jobs, folder=layout.jobservers_root, name=stamp, outer=outer
@@ -115,10 +115,10 @@ def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
 
 @functools.cache
 def _collect_rarely() -> None:
-    """Look for cycles seldom: a graph of thousands lives until the end, and makes next to none.
+    """Collect garbage rarely: a graph of thousands of recipes lives long and has few cycles.
 
-    Once in a process: what one session has left is not to be kept for good when the next one opens.
-    By the interpreter's own measure a tenth of a large sync went into walking it again and again.
+    Walking it again and again took a tenth of a large sync. This runs once in a process, because
+    freezing again would keep the remains of an earlier session forever.
     """
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 10, 10)
@@ -159,7 +159,7 @@ def _load_manifest(path: Path, services: Services, control: Control) -> Manifest
 
 
 def _stamp() -> str:
-    """A name for this run's logs: sorts by time, and no two runs of a machine share it."""
+    """Return a name for this run's logs, which sorts by time and is unique on this machine."""
     import os
 
     now = time.time()

@@ -148,8 +148,8 @@ def test_what_follows_a_program_is_passed_on_untouched(envy, before, rest):
     [
         (("act", "--jobs", "0"), "0 is not in the range"),
         (("act", "--jobs", "many"), "'many' is not a valid integer"),
-        (("act", "--trace=timeline:"), "nor --trace=timeline:PATH"),
-        (("act", "--trace=file:"), "neither --trace=stderr nor --trace=file:PATH"),
+        (("act", "--trace=timeline:"), "or --trace=timeline:PATH"),
+        (("act", "--trace=file:"), "is not valid; use --trace=stderr, --trace=file:PATH"),
         (("act", "--tarce"), "--tarce"),
         (("atc",), "there is no command 'atc'; did you mean \"act\"?"),
     ],
