@@ -38,7 +38,7 @@ def test_list_is_largest_first(project, hello):
     assert rows[0].endswith("local.large@r1")
     assert rows[1].endswith("local.hello@r1")
     assert f"in 2 entries of {project.cache}" in rows[2]
-    assert "besides: " in rows[3]
+    assert "other files: " in rows[3]
     assert "resolved " in rows[3]
 
 

@@ -78,7 +78,7 @@ def _print(settings: Settings, layout: CacheLayout, inventory: Inventory, uses: 
     rest = {name: size for name, size in sizes_of_the_rest(layout).items() if size}
     if rest:
         listed = ", ".join(f"{name} {format_size(size)}" for name, size in rest.items())
-        write_line(sys.stdout, f"{format_size(sum(rest.values())):>11}  besides: {listed}")
+        write_line(sys.stdout, f"{format_size(sum(rest.values())):>11}  other files: {listed}")
     for path in inventory.foreign:
         write_line(sys.stderr, f"warning: {path} was not created by envy and is ignored")
 

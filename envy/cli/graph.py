@@ -104,7 +104,7 @@ def command(
 
 
 def _format(form: str | None, path: Path | None) -> str:
-    """The format to write: the one given, or the one that the file is named for.
+    """Return the format to write: as given, or as the name of the file says.
 
     Raises:
         UsageError: the two contradict each other, or envy cannot write what the name says.

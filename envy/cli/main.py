@@ -46,7 +46,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "envy.cli.product:command", "Print the path of a product, or list all products."
     ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
-    "test": CommandEntry("envy.cli.test:command", "Build tests in parallel, run them in order."),
+    "test": CommandEntry(
+        "envy.cli.test:command", "Build tests in parallel, then run them in order."
+    ),
     "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do, without doing it."),
     "graph": CommandEntry(
         "envy.cli.graph:command", "Show the dependency graph, as text or as a picture."

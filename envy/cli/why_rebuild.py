@@ -50,7 +50,7 @@ def explain(session: Session, recipe: Recipe) -> list[str]:
     reasons = session.why_missing(recipe)
     lines = [f"{recipe.key} would be built: {found.reason}"]
     if reasons:
-        lines += ["since it was built last, this changed:", *(f"  {line}" for line in reasons)]
+        lines += ["changes since the last build:", *(f"  {line}" for line in reasons)]
     else:
-        lines.append("there is no earlier entry of it that differs")
+        lines.append("there is no earlier entry that differs from it")
     return lines
