@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
     from envy.engine.engine import Engine, Result
     from envy.errors import Cancelled, NotPlanned
-    from envy.graph.recipe import Edge, Recipe
+    from envy.graph.recipe import Edge, Recipe, Reference
 
 
 class Session:
@@ -117,9 +117,26 @@ class Session:
         """Return the aliases that the manifest gives a package, sorted."""
         return self._engine.aliases_of(key)
 
+    def edges(self, key: RecipeKey) -> tuple[Edge, ...]:
+        """Return the edges to what a recipe needs."""
+        return self.recipe(key).edges
+
+    def source_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
+        """Return the edges to what must be complete before a recipe can be fetched."""
+        return self.recipe(key).source_edges
+
     def all_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
         """Return the edges of a recipe, and those of its source."""
         return self._engine.all_edges(key)
+
+    def references(self, key: RecipeKey) -> Sequence[Reference]:
+        """Return the weak and required references of a recipe and its source."""
+        return self.recipe(key).references
+
+    def all_references(self) -> list[Reference]:
+        """Return the references of every recipe, by owner, the recipe's own before its source's."""
+        found = [row for recipe in self.recipes() for row in recipe.references]
+        return sorted(found, key=lambda row: (row.owner, row.of_source, row.index))
 
     # -- state and failures ----------------------------------------------------------------------
 
@@ -271,7 +288,7 @@ class Session:
             self.layout.root,
             self.manifest.path,
             evidence,
-            recipes=[_stored(recipe, positions) for recipe in recipes],
+            recipes=[_stored(recipe, self.edges(recipe.key), positions) for recipe in recipes],
             roots=[positions[key] for key in engine.roots],
             aliases={alias: positions[key] for alias, key in self.manifest.aliases.items()},
         )
@@ -287,7 +304,9 @@ class Session:
         return evidence
 
 
-def _stored(recipe: Recipe, positions: Mapping[RecipeKey, int]) -> StoredRecipe:
+def _stored(
+    recipe: Recipe, edges: Iterable[Edge], positions: Mapping[RecipeKey, int]
+) -> StoredRecipe:
     loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     has_entry = placement is not None and not recipe.user_managed
     return StoredRecipe(
@@ -298,5 +317,5 @@ def _stored(recipe: Recipe, positions: Mapping[RecipeKey, int]) -> StoredRecipe:
         user_managed=recipe.user_managed,
         excluded=recipe.excluded,
         deploys=bool(loaded and loaded.definition.deploy),
-        needs=tuple(positions[edge.key] for edge in recipe.edges if edge.use is DependencyUse.RUN),
+        needs=tuple(positions[edge.key] for edge in edges if edge.use is DependencyUse.RUN),
     )

@@ -5,7 +5,7 @@ Owns what is shown about a package and an edge, and the words for it. Everything
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -172,7 +172,7 @@ def _package(session: Session, recipe: Recipe) -> PackageView:
         products=tuple(sorted(recipe.provides)),
         origin=str(recipe.spec.origin),
         reason=why_not(recipe.key.canonical, failure) if failure else "",
-        edges=tuple(edges_of(recipe)),
+        edges=tuple(edges_of(session, recipe.key)),
     )
 
 
@@ -196,15 +196,15 @@ def why_not(key: str, failure: Exception) -> str:
     return str(failure.args[0]).partition("\n")[0].removeprefix(f"{key}: ")
 
 
-def edges_of(recipe: Recipe) -> Iterator[EdgeView]:
+def edges_of(session: Session, key: RecipeKey) -> Iterator[EdgeView]:
     """Yield the edges of a recipe, those of its source first, each part in key order."""
-    for edges, of_source in ((recipe.source_edges, True), (recipe.edges, False)):
+    for edges, of_source in ((session.source_edges(key), True), (session.edges(key), False)):
         for edge in sorted(edges, key=lambda edge: edge.key):
-            yield _edge(recipe, edge, of_source=of_source)
+            yield _edge(edge, session.references(key), of_source=of_source)
 
 
-def _edge(recipe: Recipe, edge: Edge, *, of_source: bool) -> EdgeView:
-    reference = _reference(recipe, edge, of_source=of_source)
+def _edge(edge: Edge, references: Sequence[Reference], *, of_source: bool) -> EdgeView:
+    reference = _reference(edge, references, of_source=of_source)
     kind = "strong" if edge.kind == "source" else edge.kind
     return EdgeView(
         target=edge.key.canonical,
@@ -219,10 +219,8 @@ def _edge(recipe: Recipe, edge: Edge, *, of_source: bool) -> EdgeView:
     )
 
 
-def _reference(recipe: Recipe, edge: Edge, *, of_source: bool) -> Reference | None:
+def _reference(edge: Edge, references: Sequence[Reference], *, of_source: bool) -> Reference | None:
     """Return the reference that an edge was created for, if any."""
-    rows = [
-        row for row in recipe.references if row.provider == edge.key and row.of_source == of_source
-    ]
+    rows = [row for row in references if row.provider == edge.key and row.of_source == of_source]
     exact = [row for row in rows if row.dependency.origin == edge.origin]
     return next(iter(exact or rows), None)

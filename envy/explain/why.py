@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from envy.declarations.key import Query
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 from envy.graph.algorithms import dependencies_first
-from envy.graph.recipe import Reference
 
 if TYPE_CHECKING:
     from envy.engine.session import Session
@@ -114,7 +113,7 @@ def _path_lines(graph: GraphView, target: str, path: Sequence[Step]) -> Iterator
 
 def _choices(session: Session, target: str) -> Iterator[str]:
     """Yield, for each reference bound to the package, why it was bound to it."""
-    for reference in _references(session):
+    for reference in session.all_references():
         if reference.provider is None or reference.provider.canonical != target:
             continue
         fallback = reference.dependency.spec
@@ -132,7 +131,7 @@ def _choices(session: Session, target: str) -> Iterator[str]:
 
 def _refusals(session: Session, target: str) -> Iterator[str]:
     """Yield the weak references whose fallback is the package, but which chose another one."""
-    for reference in _references(session):
+    for reference in session.all_references():
         fallback = reference.dependency.spec
         provider = reference.provider
         if fallback is None or provider is None or fallback.key.canonical != target:
@@ -149,7 +148,7 @@ def unused_fallbacks(session: Session, query: str) -> list[str]:
     asked = Query.parse(query)
     present = {recipe.key for recipe in session.recipes()}
     rows = []
-    for reference in _references(session):
+    for reference in session.all_references():
         fallback = reference.dependency.spec
         if fallback is None or fallback.key in present or reference.provider is None:
             continue
@@ -160,8 +159,3 @@ def unused_fallbacks(session: Session, query: str) -> list[str]:
                 f"but {reference.provider} matches"
             )
     return rows
-
-
-def _references(session: Session) -> list[Reference]:
-    found = [row for recipe in session.recipes() for row in recipe.references]
-    return sorted(found, key=lambda row: (row.owner, row.of_source, row.index))
