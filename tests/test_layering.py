@@ -23,7 +23,7 @@ ORDER = (
 IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py",)
-ENVIRONMENT_CALLERS = ("cli/main.py", "cli/fast_path.py", "cli/wiring.py")
+ENVIRONMENT_CALLERS = ("cli/main.py", "cli/fast_path.py")
 # Commands and explain/ see these only through engine/session.
 BEHIND_THE_SESSION = {"phases", "execution", "scheduler"}
 

@@ -65,9 +65,9 @@ def open_session(
     bus = EventBus([*listeners, *observers])
     children = Children()
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
-    jobs = settings.jobs or available_cores()
     control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
+        jobs = settings.jobs or available_cores()
         layout = _layout(settings, closing, writes=writes)
         stamp = _stamp()
         # With --jobs, the command has a budget of its own, even under a make.
@@ -92,21 +92,27 @@ def open_session(
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest = _load_manifest(path, services, control)
-        engine = Engine(
-            services,
-            jobs=jobs,
-            fail_fast=settings.fail_fast,
-            aliases=manifest.aliases,
-            default_shell=manifest.default_shell,
-            shell_origin=manifest.shell_origin,
-            manifest_state=manifest.state,
-            durations=_durations(services.layout, path.parent),
-            installs=installs,
-        )
+        engine = _engine(settings, services, manifest, installs=installs)
         control.attend(engine)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
         yield Session(engine, manifest)
+
+
+def _engine(
+    settings: Settings, services: Services, manifest: Manifest, *, installs: bool
+) -> Engine:
+    return Engine(
+        services,
+        jobs=services.cores,
+        fail_fast=settings.fail_fast,
+        aliases=manifest.aliases,
+        default_shell=manifest.default_shell,
+        shell_origin=manifest.shell_origin,
+        manifest_state=manifest.state,
+        durations=_durations(services.layout, services.project_dir),
+        installs=installs,
+    )
 
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:

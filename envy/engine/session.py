@@ -219,7 +219,7 @@ class Session:
         if missing:
             raise EnvyError(
                 f"not installed: {', '.join(missing)}",
-                hint="install with `envy sync`, or leave out --no-install",
+                hint="install with `envy sync`",
             )
 
     def hold_leases(self, entries: Iterable[EntryPaths]) -> None:
