@@ -22,7 +22,10 @@ ORDER = (
 # What every room uses. Nothing else lies flat.
 IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
 SPEAKERS = ("console", "cli")
-ENVIRONMENT_READERS = ("environment.py", "cli/wiring.py")
+ENVIRONMENT_READERS = ("environment.py",)
+ENVIRONMENT_CALLERS = ("cli/main.py", "cli/fast_path.py")
+# Commands and explain/ see these only through engine/session.
+BEHIND_THE_SESSION = {"phases", "execution", "scheduler"}
 
 
 def name_of(path):
@@ -101,11 +104,29 @@ def test_only_the_console_and_the_commands_speak(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_platform_and_the_wiring_read_the_environment(path):
+def test_only_one_module_reads_the_environment(path):
     """Everything else is handed the variables that it may see."""
     reads = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"}
     found = [f"{name_of(path)}:{line} {name}" for line, name in used_names(path) if name in reads]
     assert found == [] or name_of(path) in ENVIRONMENT_READERS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_environment_is_taken_once_where_a_command_starts(path):
+    """`environment()` is called where a command starts, and handed on from there."""
+    taken = "envy.environment.environment"
+    found = [f"{name_of(path)}:{line}" for line, name in used_names(path) if name == taken]
+    assert found == [] or name_of(path) in ENVIRONMENT_CALLERS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_commands_use_the_session_only(path):
+    """cli/ and explain/ import no phase, nothing of execution/ or scheduler/; the wiring may."""
+    own = module_name(path).removeprefix("envy.")
+    if room_of(own) not in {"cli", "explain"} or own == "cli.wiring":
+        return
+    rooms = {name: room_of(name.removeprefix("envy.")) for name in imported_modules(path, KNOWN)}
+    assert [name for name, room in rooms.items() if room in BEHIND_THE_SESSION] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
