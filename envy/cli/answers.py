@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from envy.answers.evidence import Evidence
 from envy.answers.write import Known, save_answer
 from envy.cli.wiring import Session
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
-from envy.graph.recipe import Recipe
+from envy.graph.recipe import Edge, Recipe
 
 
 def keep_answer(session: Session) -> None:
@@ -22,9 +24,9 @@ def keep_answer(session: Session) -> None:
     evidence.note_variables(manifest.reads.variables)
     evidence.files.update({str(path): digest for path, digest in manifest.reads.files.items()})
     evidence.lasting = manifest.reads.lasting and not manifest.warnings
-    keys = sorted(engine.recipes)
+    keys = sorted(engine.graph.recipes)
     for key in keys:
-        evidence.add(engine.recipes[key].evidence)
+        evidence.add(engine.graph.recipes[key].evidence)
     if not evidence.lasting:
         return
     positions = {key: position for position, key in enumerate(keys)}
@@ -32,13 +34,15 @@ def keep_answer(session: Session) -> None:
         session.services.layout.root,
         manifest.path,
         evidence,
-        recipes=[_known(engine.recipes[key], positions) for key in keys],
-        roots=[positions[key] for key in engine.roots],
+        recipes=[
+            _known(engine.graph.recipes[key], engine.graph.edges(key), positions) for key in keys
+        ],
+        roots=[positions[key] for key in engine.graph.roots],
         aliases={alias: positions[key] for alias, key in manifest.aliases.items()},
     )
 
 
-def _known(recipe: Recipe, positions: dict[RecipeKey, int]) -> Known:
+def _known(recipe: Recipe, edges: Sequence[Edge], positions: dict[RecipeKey, int]) -> Known:
     loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     is_known = placement is not None and not recipe.user_managed
     return Known(
@@ -49,5 +53,5 @@ def _known(recipe: Recipe, positions: dict[RecipeKey, int]) -> Known:
         user_managed=recipe.user_managed,
         excluded=recipe.excluded,
         deploys=bool(loaded and loaded.definition.deploy),
-        needs=tuple(positions[edge.key] for edge in recipe.edges if edge.use is DependencyUse.RUN),
+        needs=tuple(positions[edge.key] for edge in edges if edge.use is DependencyUse.RUN),
     )

@@ -118,12 +118,16 @@ def _make_anew(settings: Settings, removed: Sequence[EntryReport]) -> None:
         with open_session(replace(settings, manifest=manifest)) as session:
             engine = session.engine
             engine.resolve_graph(session.manifest.packages)
-            engine.prepare([key for key in engine.roots if not engine.recipes[key].excluded])
-            goals = [key for key, recipe in engine.recipes.items() if recipe.entry_key in keys]
+            engine.prepare(
+                [key for key in engine.graph.roots if not engine.graph.recipes[key].excluded]
+            )
+            goals = [
+                key for key, recipe in engine.graph.recipes.items() if recipe.entry_key in keys
+            ]
             results = engine.run_full(goals)
             end_unless_done(results, engine, command="cache verify", started=started)
             for key in goals:
-                keys.pop(engine.recipes[key].entry_key)
+                keys.pop(engine.graph.recipes[key].entry_key)
                 write_line(sys.stdout, f"{key}: made anew")
     for name in keys.values():
         write_line(sys.stdout, f"{name}: removed; the next sync that needs it makes it anew")

@@ -38,7 +38,7 @@ def command(settings: Settings, queries: tuple[str, ...], output: Path) -> None:
     with open_session(settings) as session:
         session.engine.resolve_graph(session.manifest.packages)
         goals = checked_goals(session.engine, queries)
-        recipes = [session.engine.recipes[key] for key in goals]
+        recipes = [session.engine.graph.recipes[key] for key in goals]
         require_installed(session.engine, recipes)
         packages = _with_entries(session, recipes)
         entries = [

@@ -22,7 +22,7 @@ def resolve(session: Session, queries: Sequence[str] = ()) -> list[RecipeKey]:
     with telling_failures(engine):
         engine.resolve_graph(session.manifest.packages)
         goals = checked_goals(engine, queries)
-    engine.compute_keys(sorted(engine.recipes))
+    engine.compute_keys(sorted(engine.graph.recipes))
     return goals
 
 

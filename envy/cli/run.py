@@ -65,7 +65,7 @@ def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[
     with telling_failures(engine):
         engine.resolve_graph(session.manifest.packages)
         goals = checked_goals(engine, queries)
-    recipes = [engine.recipes[key] for key in goals]
+    recipes = [engine.graph.recipes[key] for key in goals]
     if install:
         end_unless_done(engine.run_full(goals), engine, command="run", started=started)
     else:

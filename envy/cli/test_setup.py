@@ -168,7 +168,7 @@ def go_of_project(place: Workplace) -> tuple[Path, dict[str, str]] | None:
         if result.failures:
             print_failures(result.failures)
             raise NoToolchain(f"cannot install {key}, the manifest's Go")
-        recipe = engine.recipes[key]
+        recipe = engine.graph.recipes[key]
         if "go" not in recipe.work.products:
             raise EnvyError(
                 f"{key} does not provide the product `go`",

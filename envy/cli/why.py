@@ -56,13 +56,13 @@ def _explained(session: Session, query: str, limit: int) -> list[str]:
     """
     engine = session.engine
     resolve(session)
-    found = [recipe for recipe in engine.find_matches(query) if not recipe.excluded]
+    found = [recipe for recipe in engine.graph.find_matches(query) if not recipe.excluded]
     if not found:
         unused = unused_fallbacks(engine, query)
         if unused:
             raise GraphError("\n".join(unused))
         engine.find_one(query)
-    graph = view_graph(engine, engine.roots, manifest=session.manifest.path.name)
+    graph = view_graph(engine, engine.graph.roots, manifest=session.manifest.path.name)
     lines: list[str] = []
     for recipe in found:
         lines += ["", *explain(engine, graph, recipe.key.canonical, limit=limit)]

@@ -11,7 +11,7 @@ graph is not all there: then nothing is decided by looking, and whoever needs a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from envy import events as ev
@@ -23,12 +23,6 @@ from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
-
-
-def open_references(recipes: Iterable[Recipe]) -> list[Reference]:
-    """The references that still wait to be bound, in an order that depends on keys alone."""
-    found = [reference for recipe in recipes for reference in recipe.references if reference.open]
-    return sorted(found, key=lambda row: (row.owner.canonical, row.of_source, row.index))
 
 
 def bind_round(engine: Engine, references: Sequence[Reference]) -> bool:
@@ -71,8 +65,8 @@ class _Index:
         self._engine = engine
         self._by_name: dict[str, list[Recipe]] = defaultdict(list)
         self._by_product: dict[str, list[Recipe]] = defaultdict(list)
-        for key in sorted(engine.recipes):
-            recipe = engine.recipes[key]
+        for key in sorted(engine.graph.recipes):
+            recipe = engine.graph.recipes[key]
             if recipe.excluded:
                 continue
             names = {key.name, f"{key.namespace}.{key.name}"}
@@ -101,7 +95,7 @@ class _Index:
 
     def named(self, query: str) -> list[Recipe]:
         """Who answers to a query."""
-        aliased = self._engine.aliased(query)
+        aliased = self._engine.graph.aliased(query)
         if aliased is not None:
             return [aliased]
         asked = Query.parse(query)
@@ -140,7 +134,7 @@ def _fall_back(engine: Engine, reference: Reference) -> None:
 
 def _bind(engine: Engine, reference: Reference, provider: Recipe, *, by_fallback: bool) -> None:
     """Make the edge that a reference stands for."""
-    owner = engine.recipes[reference.owner]
+    owner = engine.graph.recipes[reference.owner]
     dependency = reference.dependency
     try:
         check_local_rule(owner.key, provider.key, dependency.origin)
@@ -158,10 +152,6 @@ def _bind(engine: Engine, reference: Reference, provider: Recipe, *, by_fallback
         dependency.origin,
         dependency.product,
     )
-    if reference.of_source:
-        owner.source_edges = merged(owner.source_edges, edge)
-    else:
-        owner.edges = merged(owner.edges, edge)
     events = engine.services.events
     if events.listening:
         events.emit(
@@ -173,32 +163,7 @@ def _bind(engine: Engine, reference: Reference, provider: Recipe, *, by_fallback
                 by_fallback=by_fallback,
             )
         )
-        events.emit(
-            ev.DependencyAdded(
-                parent=owner.key.canonical,
-                dependency=provider.key.canonical,
-                kind=edge.kind,
-                needed_by=edge.needed_by,
-            )
-        )
-
-
-def merged(edges: tuple[Edge, ...], edge: Edge) -> tuple[Edge, ...]:
-    """The edges with one more; two to one key make one, the stricter of both."""
-    for position, known in enumerate(edges):
-        if known.key == edge.key:
-            both = Edge(
-                edge.key,
-                RecipePhase(min(known.needed_by, edge.needed_by)),
-                DependencyUse.RUN
-                if DependencyUse.RUN in {known.use, edge.use}
-                else DependencyUse.BUILD,
-                known.kind,
-                known.origin,
-                known.product or edge.product,
-            )
-            return (*edges[:position], both, *edges[position + 1 :])
-    return (*edges, edge)
+    engine.graph.add_edge(owner.key, edge, of_source=reference.of_source)
 
 
 # -- what cannot be decided ----------------------------------------------------------------------
@@ -208,7 +173,7 @@ def _first_missing(engine: Engine) -> Recipe | None:
     """The first recipe, in key order, that could not be fetched."""
     missing = [
         recipe
-        for key, recipe in engine.recipes.items()
+        for key, recipe in engine.graph.recipes.items()
         if (node := engine.coordination[key]).failure is not None
         and node.current_phase < RecipePhase.RECIPE_FETCH
     ]
@@ -220,8 +185,8 @@ def _is_exact(engine: Engine, reference: Reference) -> bool:
     dependency = reference.dependency
     if dependency.product:
         return False
-    aliased = engine.aliased(dependency.query) is not None
-    return aliased or any(key.canonical == dependency.query for key in engine.recipes)
+    aliased = engine.graph.aliased(dependency.query) is not None
+    return aliased or any(key.canonical == dependency.query for key in engine.graph.recipes)
 
 
 def _give_up(engine: Engine, reference: Reference, missing: Recipe) -> None:

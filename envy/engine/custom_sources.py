@@ -6,16 +6,14 @@ fetches whose closure is bound and holds no other held recipe are run, all of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from envy import events as ev
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import CustomSource, DependencyKind, DependencyUse
-from envy.engine.binding import merged, missing_text, open_references
+from envy.engine.binding import missing_text
 from envy.errors import EnvyError, MissingReferences, NotPlanned
 from envy.execution.entry_lock import needs_deploy
-from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe, Reference
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
@@ -38,7 +36,7 @@ def hold(engine: Engine, recipe: Recipe) -> None:
         return
     for position, dependency in here:
         if dependency.kind is not DependencyKind.STRONG:
-            recipe.references.append(Reference(recipe.key, position, dependency, of_source=True))
+            engine.graph.add_reference(Reference(recipe.key, position, dependency, of_source=True))
             continue
         assert dependency.spec is not None
         edge = Edge(
@@ -49,27 +47,17 @@ def hold(engine: Engine, recipe: Recipe) -> None:
             dependency.origin,
             dependency.product,
         )
-        recipe.source_edges = merged(recipe.source_edges, edge)
         engine.start_recipe(engine.ensure_recipe(dependency.spec, parent=recipe.key))
-        if engine.services.events.detailed:
-            engine.services.events.emit(
-                ev.DependencyAdded(
-                    parent=recipe.key.canonical,
-                    dependency=edge.key.canonical,
-                    kind=edge.kind,
-                    needed_by=edge.needed_by,
-                )
-            )
+        engine.graph.add_edge(recipe.key, edge, of_source=True)
 
 
 def early_references(engine: Engine) -> list[Reference]:
     """The open references in the closures of held sources' dependencies, and only those."""
-    keys = _closure(engine, list(engine.held))
-    return open_references(
-        recipe
-        for recipe in (engine.recipes[key] for key in keys)
+    return engine.graph.open_references(
+        key
+        for key in engine.graph.closure(list(engine.held))
         # A held recipe's own references are all its source's.
-        if recipe.key in engine.held or recipe.loaded_or_none is not None
+        if key in engine.held or engine.graph.recipes[key].loaded_or_none is not None
     )
 
 
@@ -89,7 +77,7 @@ def run_custom_fetches(engine: Engine) -> None:
     for recipe in ready:
         del engine.held[recipe.key]
     # Of all, before anything runs: what a key cannot be had for must not depend on who was first.
-    engine.compute_keys(key for recipe in ready for key in _tools(recipe))
+    engine.compute_keys(key for recipe in ready for key in _tools(engine, recipe))
     waiting = [recipe for recipe in ready if not _is_brought(engine, recipe)]
     if not engine.installs:
         unplanned = [recipe for recipe in waiting if _set_aside(engine, recipe)]
@@ -99,27 +87,27 @@ def run_custom_fetches(engine: Engine) -> None:
         engine.coordinator.add_gate(
             engine.coordination[recipe.key],
             RecipePhase.RECIPE_FETCH,
-            [engine.coordination[key] for key in _tools(recipe)],
+            [engine.coordination[key] for key in _tools(engine, recipe)],
         )
-    engine.complete(key for recipe in waiting for key in _tools(recipe))
+    engine.complete(key for recipe in waiting for key in _tools(engine, recipe))
     for recipe in ready:
         engine.coordinator.raise_target(engine.coordination[recipe.key], RecipePhase.RECIPE_FETCH)
     engine.wait_for_resolution_phase()
 
 
-def _tools(recipe: Recipe) -> list[RecipeKey]:
-    return [edge.key for edge in recipe.source_edges]
+def _tools(engine: Engine, recipe: Recipe) -> list[RecipeKey]:
+    return [edge.key for edge in engine.graph.source_edges(recipe.key)]
 
 
 def _is_brought(engine: Engine, recipe: Recipe) -> bool:
     """Whether the answer of a custom fetch is in the cache, so that it needs no tools."""
-    known = all(engine.recipes[key].entry_key for key in _tools(recipe))
+    known = all(engine.graph.recipes[key].entry_key for key in _tools(engine, recipe))
     return known and engine.steps.is_brought(recipe, engine)
 
 
 def _set_aside(engine: Engine, recipe: Recipe) -> bool:
     """Leave a recipe out of a plan, if its source needs what would have to be installed first."""
-    lacking = _not_there(engine, _tools(recipe))
+    lacking = _not_there(engine, _tools(engine, recipe))
     if lacking:
         engine.set_aside(
             recipe.key, f"its source needs {', '.join(lacking)} before it can be fetched"
@@ -130,14 +118,12 @@ def _set_aside(engine: Engine, recipe: Recipe) -> bool:
 def _not_there(engine: Engine, tools: Sequence[RecipeKey]) -> list[str]:
     """What would have to be installed, or asked of the machine, for these to be complete."""
     engine.prepare(tools)
-    needed = dependencies_first(
-        tools, lambda key: [e.key for e in engine.recipes[key].edges if e.use is DependencyUse.RUN]
-    )
+    needed = engine.graph.run_closure(tools)
     return [str(key) for key in sorted(needed) if not _is_there(engine, key)]
 
 
 def _is_there(engine: Engine, key: RecipeKey) -> bool:
-    recipe, failure = engine.recipes[key], engine.coordination[key].failure
+    recipe, failure = engine.graph.recipes[key], engine.coordination[key].failure
     if failure is not None:
         return not isinstance(failure, NotPlanned)  # a failure is told as one, by whoever needs it
     return recipe.work.cached and not needs_deploy(recipe)
@@ -154,17 +140,10 @@ def _in_order(engine: Engine) -> list[Recipe]:
 
 def _is_ready(engine: Engine, recipe: Recipe) -> bool:
     """Whether the closure of a source is bound, and holds nothing that is held itself."""
-    if any(reference.open for reference in recipe.references):
+    if engine.graph.open_references([recipe.key]):
         return False
-    keys = _closure(engine, _tools(recipe))
-    return not any(
-        key in engine.held or any(row.open for row in engine.recipes[key].references)
-        for key in keys
-    )
-
-
-def _closure(engine: Engine, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
-    return dependencies_first(keys, lambda key: [edge.key for edge in engine.all_edges(key)])
+    keys = engine.graph.closure(_tools(engine, recipe))
+    return not any(key in engine.held for key in keys) and not engine.graph.open_references(keys)
 
 
 def _exempt_from_shell(engine: Engine, ready: Sequence[Recipe]) -> None:
@@ -174,14 +153,14 @@ def _exempt_from_shell(engine: Engine, ready: Sequence[Recipe]) -> None:
     """
     if isinstance(engine.default_shell, LuaFunction):
         for recipe in ready:
-            engine.shell_exempt.update(_closure(engine, _tools(recipe)))
+            engine.shell_exempt.update(engine.graph.closure(_tools(engine, recipe)))
 
 
 def _stuck(engine: Engine) -> MissingReferences:
     rows = []
     for recipe in _in_order(engine):
-        keys = _closure(engine, [recipe.key])
-        lacking = open_references(engine.recipes[key] for key in keys)
+        keys = engine.graph.closure([recipe.key])
+        lacking = engine.graph.open_references(keys)
         waits = [key for key in keys if key in engine.held and key != recipe.key]
         rows += [
             f"{recipe.key} cannot be fetched: nothing answers to {text}"

@@ -13,6 +13,7 @@ wanted at once, build dependencies of later phases only when the check fails.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def want(engine: Engine, goals: Iterable[RecipeKey]) -> list[Recipe]:
     """Mark the closure of `goals` as wanted and close its gates; returns what is newly wanted."""
     fresh: list[Recipe] = []
-    pending = [engine.recipes[key] for key in reversed(list(goals))]
+    pending = [engine.graph.recipes[key] for key in reversed(list(goals))]
     while pending:
         recipe = pending.pop()
         if recipe.work.wanted:
@@ -37,12 +38,14 @@ def want(engine: Engine, goals: Iterable[RecipeKey]) -> list[Recipe]:
         recipe.work.wanted = True
         fresh.append(recipe)
         pending += [
-            engine.recipes[edge.key] for edge in recipe.edges if _is_wanted_for(recipe, edge)
+            engine.graph.recipes[edge.key]
+            for edge in engine.graph.edges(recipe.key)
+            if _is_wanted_for(recipe, edge)
         ]
-    prioritise(engine, fresh, _gates)
+    prioritise(engine, fresh, partial(_gates, engine))
     for recipe in fresh:
         node = engine.coordination[recipe.key]
-        for edge, phase in _gates(recipe):
+        for edge, phase in _gates(engine, recipe):
             engine.coordinator.add_gate(node, phase, [engine.coordination[edge.key]])
     return fresh
 
@@ -52,18 +55,20 @@ def wanted_closure(engine: Engine, goals: Iterable[RecipeKey]) -> list[RecipeKey
     return dependencies_first(
         goals,
         lambda key: [
-            edge.key for edge in engine.recipes[key].edges if engine.recipes[edge.key].work.wanted
+            edge.key
+            for edge in engine.graph.edges(key)
+            if engine.graph.recipes[edge.key].work.wanted
         ],
     )
 
 
 def want_for_work(engine: Engine, recipe: Recipe) -> None:
     """A recipe in its check phase needs work after all: want what only its work needs."""
-    late = [edge for edge in recipe.edges if _is_late(engine, recipe, edge)]
+    late = [edge for edge in engine.graph.edges(recipe.key) if _is_late(engine, recipe, edge)]
     recipe.work.cached = False
     # Its check is running now, so the earliest phase that can still wait is fetch.
     gates = [(edge, max(edge.needed_by, RecipePhase.FETCH)) for edge in late]
-    put_before(engine, recipe, gates, _gates)
+    put_before(engine, recipe, gates, partial(_gates, engine))
     fresh = want(engine, [edge.key for edge in late])
     engine.coordinator.raise_targets(
         [engine.coordination[one.key] for one in fresh], RecipePhase.COMPLETION
@@ -88,11 +93,11 @@ def _is_wanted_for(recipe: Recipe, edge: Edge) -> bool:
     return not recipe.work.cached or recipe.work.undeployed
 
 
-def _gates(recipe: Recipe) -> Iterator[tuple[Edge, RecipePhase]]:
+def _gates(engine: Engine, recipe: Recipe) -> Iterator[tuple[Edge, RecipePhase]]:
     """What a recipe waits for, and before which phase; what is cached has only its last ones."""
     earliest = RecipePhase.RECIPE_FETCH
     if recipe.work.cached:
         earliest = RecipePhase.DEPLOY if recipe.work.undeployed else RecipePhase.COMPLETION
-    for edge in recipe.edges:
+    for edge in engine.graph.edges(recipe.key):
         if _is_wanted_for(recipe, edge):
             yield edge, max(edge.needed_by, earliest)

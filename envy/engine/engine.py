@@ -12,29 +12,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy import events as ev
 from envy.cache.durations import Durations
 from envy.cache.lease import Lease
-from envy.declarations.key import Query, RecipeKey
+from envy.declarations.key import RecipeKey
 from envy.declarations.spec import CustomSource, RecipeSpec
 from envy.engine import custom_sources, demand, entry_keys, priorities, resolution, usage, waits
 from envy.engine.recipe_kind import RecipeKind
 from envy.engine.scheduler_events import SchedulerEvents
 from envy.errors import (
-    AmbiguousQuery,
     Cancelled,
     DependencyFailed,
     EnvyError,
-    GraphError,
     NotPlanned,
     PhaseFailed,
-    QueryNotFound,
     RecipeError,
     SourceLocation,
     StoppedEarly,
 )
 from envy.execution.services import Services
-from envy.graph.recipe import Edge, Outcome, Recipe
+from envy.graph.recipe import Outcome, Recipe
+from envy.graph.recipe_graph import RecipeGraph
 from envy.host.shell import Shell
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaValue
@@ -42,7 +39,6 @@ from envy.phase import RecipePhase
 from envy.phases.table import STEPS, Steps
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
-from envy.suggest import nearest
 
 
 def is_left_out(failure: Exception | None) -> bool:
@@ -83,9 +79,8 @@ class Engine:
         self.services = services
         self.steps = steps
         self.durations = durations or Durations()
-        self.recipes: dict[RecipeKey, Recipe] = {}
+        self.graph = RecipeGraph(services.events, aliases=aliases)
         self.coordination: dict[RecipeKey, Coordination] = {}
-        self.roots: list[RecipeKey] = []
         self.held: dict[RecipeKey, Recipe] = {}  # whose source is a function, not yet run
         self.cancellation: Cancelled | None = None
         self.default_shell = default_shell
@@ -96,7 +91,6 @@ class Engine:
         self.resolved = False
         self.installs = installs  # False: a custom source whose tools are missing stays unknown
         self._held_before: set[RecipeKey] = set()
-        self._aliases: dict[str, RecipeKey] = dict(aliases or {})
         self._fail_fast = fail_fast
         self.lease = Lease(services.layout)
         self.coordinator = coordinator or Coordinator()
@@ -109,59 +103,14 @@ class Engine:
 
     def ensure_recipe(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
         """The one recipe for this key, made now if nobody asked for it before."""
-        recipe = self.recipes.get(spec.key)
+        recipe = self.graph.find_exact(spec.key)
         if recipe is None:
-            recipe = Recipe(key=spec.key, spec=spec)
+            recipe = self.graph.add(spec)
             node = Coordination(spec.key.canonical, self._kind, recipe)
             self.coordinator.add(node)
-            self.recipes[spec.key] = recipe
             self.coordination[spec.key] = node
-            if self.services.events.detailed:
-                self.services.events.emit(
-                    ev.RecipeRegistered(recipe=spec.identity, key=spec.key.canonical)
-                )
         recipe.declarations.append((parent, spec))
         return recipe
-
-    def register_alias(self, alias: str, key: RecipeKey) -> None:
-        """Let `alias` mean exactly this key.
-
-        Raises:
-            GraphError: it means another one already.
-        """
-        known = self._aliases.setdefault(alias, key)
-        if known != key:
-            raise GraphError(f"alias {alias!r} is both {known} and {key}")
-
-    def recipe(self, key: RecipeKey) -> Recipe:
-        """The recipe of a key that is in the graph."""
-        return self.recipes[key]
-
-    def find_exact(self, key: RecipeKey) -> Recipe | None:
-        """The recipe of exactly this key, if it is in the graph."""
-        return self.recipes.get(key)
-
-    def aliases_of(self, key: RecipeKey) -> list[str]:
-        """What the manifest calls a package, in order."""
-        return sorted(alias for alias, named in self._aliases.items() if named == key)
-
-    def aliased(self, name: str) -> Recipe | None:
-        """The package that an alias of the manifest stands for."""
-        key = self._aliases.get(name)
-        return self.recipes.get(key) if key is not None else None
-
-    def find_matches(self, query: str) -> list[Recipe]:
-        """Every package that answers to a query, in key order. A manifest alias is exact."""
-        aliased = self.aliased(query)
-        if aliased is not None:
-            return [aliased]
-        asked = Query.parse(query)
-        found = [
-            recipe
-            for key, recipe in self.recipes.items()
-            if not recipe.excluded and (asked.matches(key) or recipe.alias == query)
-        ]
-        return sorted(found, key=lambda recipe: recipe.key)
 
     def find_one(self, query: str) -> Recipe:
         """The one package that answers to a query.
@@ -169,29 +118,10 @@ class Engine:
         Raises:
             AmbiguousQuery: several do; QueryNotFound: none does.
         """
-        found = self.find_matches(query)
-        if len(found) == 1:
-            return found[0]
-        # A name given in full means that one, though its option variants match it, too.
-        exact = [recipe for recipe in found if recipe.key.canonical == query]
-        if len(exact) == 1:
-            return exact[0]
-        if found:
-            raise AmbiguousQuery(query, candidates=[recipe.key.canonical for recipe in found])
-        raise self._not_found(query)
+        return self.graph.find_one(query, failed=self._failed)
 
-    def _not_found(self, query: str) -> QueryNotFound:
-        # In key order: recipes came into the graph in that of their fetches.
-        names = sorted({key.name for key in self.recipes})
-        known = [*self._aliases, *names, *sorted({key.identity for key in self.recipes})]
-        near = nearest(query, known)
-        failed = [key.canonical for key, node in self.coordination.items() if node.failure]
-        hint = ""
-        if failed:
-            hint = f"not all recipes could be read ({', '.join(sorted(failed)[:3])})"
-        elif near is None:
-            hint = "packages here: " + (", ".join(names[:12]) or "none")
-        return QueryNotFound(query, nearest=[near] if near else [], hint=hint)
+    def _failed(self) -> list[RecipeKey]:
+        return [key for key, node in self.coordination.items() if node.failure]
 
     # -- driving ---------------------------------------------------------------------------------
 
@@ -274,7 +204,7 @@ class Engine:
 
     def wanted(self) -> list[Recipe]:
         """Every wanted recipe, in key order."""
-        found = [recipe for recipe in self.recipes.values() if recipe.work.wanted]
+        found = [recipe for recipe in self.graph.recipes.values() if recipe.work.wanted]
         return sorted(found, key=lambda recipe: recipe.key)
 
     def results(self) -> list[Result]:
@@ -287,7 +217,7 @@ class Engine:
                 asset_dir=recipe.asset_dir,
                 failure=self.coordination[recipe.key].failure,
             )
-            for recipe in sorted(self.recipes.values(), key=lambda recipe: recipe.key)
+            for recipe in sorted(self.graph.recipes.values(), key=lambda recipe: recipe.key)
             if recipe.work.wanted
         ]
 
@@ -311,7 +241,7 @@ class Engine:
 
     def is_usable(self, key: RecipeKey) -> bool:
         """Whether a package is there: it was found, or has been completed."""
-        return self.recipes[key].work.cached or self.is_complete(key)
+        return self.graph.recipes[key].work.cached or self.is_complete(key)
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""
@@ -354,11 +284,6 @@ class Engine:
 
     # -- telling ---------------------------------------------------------------------------------
 
-    def all_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
-        """What a recipe needs, and what its source needs before."""
-        recipe = self.recipes[key]
-        return recipe.edges + recipe.source_edges if recipe.source_edges else recipe.edges
-
     def describe_waits(self) -> list[str]:
         """A line for each recipe that is not at rest; may be asked from any thread."""
         return waits.describe_waits(self)
@@ -380,7 +305,7 @@ class Engine:
 
     def failures(self) -> list[RecipeError]:
         """Everything that has failed until now, wanted or not, in key order."""
-        found = [self.failure_of(key) for key in sorted(self.recipes)]
+        found = [self.failure_of(key) for key in sorted(self.graph.recipes)]
         return [
             failure
             for failure in found
@@ -401,7 +326,7 @@ class Engine:
 
     def left_out(self) -> list[NotPlanned]:
         """What was set aside because nothing may be installed, in key order."""
-        nodes = [self.coordination[key] for key in sorted(self.recipes)]
+        nodes = [self.coordination[key] for key in sorted(self.graph.recipes)]
         return [node.failure for node in nodes if isinstance(node.failure, NotPlanned)]
 
     def fail(self, key: RecipeKey, error: EnvyError, *, phase: RecipePhase) -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from envy import events as ev
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import location_of_function
 from envy.declarations.spec import DependencyUse
 from envy.errors import DependencyFailed, EnvyError, GraphError
-from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe
 from envy.host.shell import Shell, builtin_shell, shell_from_value
 from envy.lua.values import CtxTable, LuaFunction
@@ -35,7 +33,7 @@ def compute_keys(engine: Engine, goals: Iterable[RecipeKey]) -> None:
     ):
         engine.shell = _default_shell(engine)
     for key in _closure(engine, goals):
-        recipe = engine.recipes[key]
+        recipe = engine.graph.recipes[key]
         if not recipe.entry_key and engine.coordination[key].failure is None:
             _compute_key(engine, recipe)
 
@@ -48,17 +46,17 @@ def shell_for(engine: Engine, recipe: Recipe) -> Shell:
 
 
 def _closure(engine: Engine, goals: Iterable[RecipeKey]) -> list[RecipeKey]:
-    return dependencies_first(goals, lambda key: [edge.key for edge in engine.recipes[key].edges])
+    return engine.graph.build_closure(goals)
 
 
 def _compute_key(engine: Engine, recipe: Recipe) -> None:
     node = engine.coordination[recipe.key]
-    for edge in recipe.edges:
+    for edge in engine.graph.edges(recipe.key):
         dependency = engine.coordination[edge.key]
         if dependency.failure is not None:
             engine.coordinator.fail(node, node.kind.aborted(node, RecipePhase.CHECK, dependency))
             return
-    keys = [engine.recipes[edge.key].entry_key for edge in recipe.edges]
+    keys = [engine.graph.recipes[edge.key].entry_key for edge in engine.graph.edges(recipe.key)]
     try:
         engine.steps.find_entry(recipe, engine, keys)
     except EnvyError as error:
@@ -89,8 +87,8 @@ def _default_shell(engine: Engine) -> Shell:
         engine.shell_exempt.update(_closure(engine, [recipe.key]))
         compute = _closure(engine, [recipe.key])
         for key in compute:
-            if not engine.recipes[key].entry_key and not engine.coordination[key].failure:
-                _compute_key(engine, engine.recipes[key])
+            if not engine.graph.recipes[key].entry_key and not engine.coordination[key].failure:
+                _compute_key(engine, engine.graph.recipes[key])
         failure = engine.failure_of(recipe.key)
         if failure is not None or recipe.asset_dir is None:
             root = failure.root if isinstance(failure, DependencyFailed) else failure
@@ -107,22 +105,13 @@ def _default_shell(engine: Engine) -> Shell:
 
 
 def _let_all_depend_on(engine: Engine, packages: list[RecipeKey]) -> None:
-    for key, recipe in engine.recipes.items():
+    for key, recipe in engine.graph.recipes.items():
         if key in engine.shell_exempt:
             continue
-        known = {edge.key for edge in recipe.edges}
-        added = [package for package in packages if package not in known]
-        recipe.edges += tuple(
-            Edge(package, RecipePhase.CHECK, DependencyUse.BUILD, "shell", recipe.spec.origin)
-            for package in added
-        )
-        if engine.services.events.detailed:
-            for package in added:
-                engine.services.events.emit(
-                    ev.DependencyAdded(
-                        parent=key.canonical,
-                        dependency=package.canonical,
-                        kind="shell",
-                        needed_by=RecipePhase.CHECK,
-                    )
+        known = {edge.key for edge in engine.graph.edges(key)}
+        for package in packages:
+            if package not in known:
+                edge = Edge(
+                    package, RecipePhase.CHECK, DependencyUse.BUILD, "shell", recipe.spec.origin
                 )
+                engine.graph.add_edge(key, edge)

@@ -70,11 +70,11 @@ def remember(engine: Engine) -> None:
     """Keep how long the packages took that this run has made."""
     measured = [
         Measured(recipe.key.canonical, recipe.entry_key, recipe.work.took or ())
-        for recipe in engine.recipes.values()
+        for recipe in engine.graph.recipes.values()
         if recipe.work.outcome in _MADE
     ]
     if measured:
-        engine.durations.learn(measured, (key.canonical for key in engine.recipes))
+        engine.durations.learn(measured, (key.canonical for key in engine.graph.recipes))
 
 
 def note_duration(recipe: Recipe, phase: int, seconds: float) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec, are_written_alike, source_text
 from envy.engine import custom_sources
-from envy.engine.binding import bind_round, missing_text, open_references
+from envy.engine.binding import bind_round, missing_text
 from envy.errors import CycleError, DeclarationError, GraphError, MissingReferences, SourceLocation
 from envy.graph.algorithms import path_from_roots, shortest_cycle
 from envy.graph.recipe import Edge, Recipe
@@ -35,16 +35,16 @@ def resolve_graph(engine: Engine, roots: Sequence[RecipeSpec]) -> None:
     """
     for spec in roots:
         recipe = engine.ensure_recipe(spec)
-        engine.roots.append(recipe.key)
-    for key in engine.roots:
-        engine.start_recipe(engine.recipes[key])
+        engine.graph.roots.append(recipe.key)
+    for key in engine.graph.roots:
+        engine.start_recipe(engine.graph.recipes[key])
     _settle(engine)
     while True:
         if engine.held:
             if not bind_round(engine, custom_sources.early_references(engine)):
                 custom_sources.run_custom_fetches(engine)
         else:
-            references = open_references(engine.recipes.values())
+            references = engine.graph.open_references()
             if not references:
                 break
             if not bind_round(engine, references):
@@ -64,8 +64,8 @@ def _settle(engine: Engine) -> None:
 
 def _check_sources(engine: Engine) -> None:
     """One key must come from one source, whoever names it."""
-    for key in sorted(engine.recipes):
-        recipe = engine.recipes[key]
+    for key in sorted(engine.graph.recipes):
+        recipe = engine.graph.recipes[key]
         if len(recipe.declarations) == 1:
             continue
         # Lines are looked for only when there is something to say: that reads the file again.
@@ -84,22 +84,22 @@ def _check_sources(engine: Engine) -> None:
 
 
 def _check_cycles(engine: Engine) -> None:
-    graph = {key: [edge.key for edge in engine.all_edges(key)] for key in engine.recipes}
-    cycle = shortest_cycle(graph)
+    graph = engine.graph
+    cycle = shortest_cycle({key: graph.needs(key) for key in graph.recipes})
     if cycle is None:
         return
     steps = []
     for key, following in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
-        edge = next(edge for edge in engine.all_edges(key) if edge.key == following)
+        edge = next(edge for edge in engine.graph.all_edges(key) if edge.key == following)
         steps.append((key.canonical, edge.needed_by.label, str(edge.origin)))
     raise CycleError(steps)
 
 
 def _check_platforms(engine: Engine) -> None:
     """A strong edge to a recipe that is left out on this platform fails whoever has it."""
-    for key in sorted(engine.recipes):
-        for edge in engine.all_edges(key):
-            if engine.recipes[edge.key].excluded:
+    for key in sorted(engine.graph.recipes):
+        for edge in engine.graph.all_edges(key):
+            if engine.graph.recipes[edge.key].excluded:
                 error = DeclarationError(
                     f"{edge.key} is not for {engine.services.platform.tag}",
                     origin=edge.origin,
@@ -110,9 +110,9 @@ def _check_platforms(engine: Engine) -> None:
 
 def _check_products(engine: Engine) -> None:
     """A dependency on a product must be met by the recipe it was bound to."""
-    for key in sorted(engine.recipes):
-        for edge in engine.all_edges(key):
-            provider = engine.recipes[edge.key]
+    for key in sorted(engine.graph.recipes):
+        for edge in engine.graph.all_edges(key):
+            provider = engine.graph.recipes[edge.key]
             if (
                 not edge.product
                 or edge.product in provider.provides
@@ -136,11 +136,11 @@ def _phase_of(engine: Engine, key: RecipeKey) -> RecipePhase:
 
 def declared_by(engine: Engine, key: RecipeKey) -> tuple[str, ...]:
     """Who declared a recipe and who needed it: the shortest way from the manifest."""
-    recipe = engine.recipes[key]
+    recipe = engine.graph.recipes[key]
     path = path_from_roots(
         key,
-        sorted(engine.roots),
-        lambda parent: [edge.key for edge in engine.all_edges(parent)],
+        sorted(engine.graph.roots),
+        engine.graph.needs,
     )
     origin = _origin_of(engine, recipe, path[-2] if len(path) > 1 else None)
     line = f"declared in {origin}"
@@ -152,7 +152,7 @@ def declared_by(engine: Engine, key: RecipeKey) -> tuple[str, ...]:
 def _origin_of(engine: Engine, recipe: Recipe, parent: RecipeKey | None) -> SourceLocation:
     if parent is not None:
         edge: Edge | None = next(
-            (edge for edge in engine.all_edges(parent) if edge.key == recipe.key), None
+            (edge for edge in engine.graph.all_edges(parent) if edge.key == recipe.key), None
         )
         if edge is not None:
             return edge.origin
@@ -166,9 +166,9 @@ def checked_goals(engine: Engine, queries: Sequence[str]) -> list[RecipeKey]:
         GraphError: a query means no package, or several.
     """
     if not queries:
-        return [key for key in engine.roots if not engine.recipes[key].excluded]
+        return [key for key in engine.graph.roots if not engine.graph.recipes[key].excluded]
     goals = [engine.find_one(query).key for query in queries]
     for key in goals:
-        if engine.recipes[key].excluded:
+        if engine.graph.recipes[key].excluded:
             raise GraphError(f"{key} is not for {engine.services.platform.tag}")
     return goals

@@ -7,13 +7,12 @@ check phase looks again), so that what a check finds is still there when it is u
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from envy.cache.recipes import name_of
 from envy.cache.usage import BUILD, RUN, UseSet, is_fresh, record_use
 from envy.declarations.key import RecipeKey
-from envy.declarations.spec import DependencyUse
 from envy.graph.recipe import Recipe
 from envy.interpreter import released
 
@@ -41,7 +40,7 @@ def rely_upon(engine: Engine) -> None:
 
     Those may be loaded again later.
     """
-    layout, recipes = engine.services.layout, engine.recipes.values()
+    layout, recipes = engine.services.layout, engine.graph.recipes.values()
     names = [
         recipe.placement.entry.name for recipe in recipes if recipe.placement_or_none is not None
     ]
@@ -56,20 +55,20 @@ def rely_upon(engine: Engine) -> None:
 
 
 def _all_cached(engine: Engine) -> bool:
-    return all(recipe.work.cached for recipe in engine.recipes.values() if recipe.work.wanted)
+    return all(recipe.work.cached for recipe in engine.graph.recipes.values() if recipe.work.wanted)
 
 
 def _use_of(engine: Engine, goals: Sequence[RecipeKey]) -> UseSet:
     """What the goals need to run, and what else was there to build them."""
-    to_run = _run_closure(engine, goals)
+    to_run = set(engine.graph.run_closure(goals))
     entries = {
         recipe.placement.entry.name: RUN if recipe.key in to_run else BUILD
-        for recipe in engine.recipes.values()
+        for recipe in engine.graph.recipes.values()
         if recipe.work.wanted
         and recipe.placement_or_none is not None
         and _is_usable(engine, recipe)
     }
-    everything = {key for key in engine.roots if not engine.recipes[key].excluded}
+    everything = {key for key in engine.graph.roots if not engine.graph.recipes[key].excluded}
     return UseSet(
         project=str(engine.services.project_dir),
         whole=everything.issubset(goals) and all(map(engine.is_usable, to_run)),
@@ -80,16 +79,3 @@ def _use_of(engine: Engine, goals: Sequence[RecipeKey]) -> UseSet:
 def _is_usable(engine: Engine, recipe: Recipe) -> bool:
     user_managed = recipe.user_managed
     return not user_managed and engine.is_usable(recipe.key)
-
-
-def _run_closure(engine: Engine, goals: Iterable[RecipeKey]) -> set[RecipeKey]:
-    found: set[RecipeKey] = set()
-    pending = list(goals)
-    while pending:
-        key = pending.pop()
-        if key not in found:
-            found.add(key)
-            pending += [
-                edge.key for edge in engine.recipes[key].edges if edge.use is DependencyUse.RUN
-            ]
-    return found

@@ -92,7 +92,7 @@ def _declared(engine: Engine, owner: Coordination, node: Coordination) -> str:
     if not isinstance(recipe, Recipe) or not isinstance(needed, Recipe):
         return ""
     edge: Edge | None = next(
-        (edge for edge in engine.all_edges(recipe.key) if edge.key == needed.key), None
+        (edge for edge in engine.graph.all_edges(recipe.key) if edge.key == needed.key), None
     )
     return f" ({edge.kind}, {edge.origin})" if edge else ""
 

@@ -25,7 +25,9 @@ _START = ""  # not a key: the node before every package
 def with_critical_path(graph: GraphView, engine: Engine) -> GraphView:
     """Return the graph with its critical path, as if none of its packages were installed."""
     recipes = [
-        recipe for key, recipe in sorted(engine.recipes.items()) if key.canonical in graph.packages
+        recipe
+        for key, recipe in sorted(engine.graph.recipes.items())
+        if key.canonical in graph.packages
     ]
     expected = forecast(engine.durations, recipes)
     work_from = {key.canonical: work for key, work in expected.work_from.items()}

@@ -51,9 +51,9 @@ def make_plan(engine: Engine, goals: Sequence[RecipeKey]) -> list[PlannedStep]:
     wanted = {recipe.key for recipe in engine.wanted()}
     order = dependencies_first(
         sorted(wanted),
-        lambda key: sorted(edge.key for edge in engine.all_edges(key) if edge.key in wanted),
+        lambda key: sorted(edge.key for edge in engine.graph.all_edges(key) if edge.key in wanted),
     )
-    return [_step(engine, engine.recipes[key]) for key in order]
+    return [_step(engine, engine.graph.recipes[key]) for key in order]
 
 
 def _step(engine: Engine, recipe: Recipe) -> PlannedStep:

@@ -46,7 +46,7 @@ def provider_of(engine: Engine, name: str, *, query: str = "") -> Recipe | None:
     Raises:
         GraphError: several packages provide the product.
     """
-    answering = {recipe.key for recipe in engine.find_matches(query)} if query else None
+    answering = {recipe.key for recipe in engine.graph.find_matches(query)} if query else None
     found = [
         recipe
         for recipe in _usable(engine)
@@ -99,8 +99,8 @@ def not_provided(
 
 
 def _usable(engine: Engine) -> Iterator[Recipe]:
-    for key in sorted(engine.recipes):
-        recipe = engine.recipes[key]
+    for key in sorted(engine.graph.recipes):
+        recipe = engine.graph.recipes[key]
         if recipe.loaded_or_none is not None and not recipe.excluded:
             yield recipe
 

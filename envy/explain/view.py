@@ -5,7 +5,7 @@ Owns what is shown about a package and an edge, and the words for it. Everything
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -14,13 +14,13 @@ from envy.console.text import format_seconds
 from envy.declarations.spec import CustomSource, DependencyUse
 from envy.engine.engine import is_left_out
 from envy.errors import DependencyFailed
-from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe, Reference
 from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
     from envy.engine.engine import Engine
+    from envy.graph.recipe_graph import RecipeGraph
 
 
 class State(Enum):
@@ -145,12 +145,14 @@ class GraphView:
 def view_graph(engine: Engine, roots: Iterable[RecipeKey], *, manifest: str) -> GraphView:
     """Return the packages reachable from the roots; call after resolution and `compute_keys`."""
     roots = sorted(set(roots))
-    closure = dependencies_first(roots, lambda key: [e.key for e in engine.all_edges(key)])
+    closure = engine.graph.closure(roots)
     return GraphView(
         platform=engine.services.platform.tag,
         manifest=manifest,
         roots=tuple(key.canonical for key in roots),
-        packages={key.canonical: _package(engine, engine.recipes[key]) for key in sorted(closure)},
+        packages={
+            key.canonical: _package(engine, engine.graph.recipes[key]) for key in sorted(closure)
+        },
     )
 
 
@@ -161,18 +163,18 @@ def _package(engine: Engine, recipe: Recipe) -> PackageView:
         key=recipe.key.canonical,
         identity=recipe.key.identity,
         options=dict(recipe.key.options),
-        aliases=tuple(dict.fromkeys([*engine.aliases_of(recipe.key), *own_alias])),
+        aliases=tuple(dict.fromkeys([*engine.graph.aliases_of(recipe.key), *own_alias])),
         state=state_of(engine, recipe),
         phase=RecipePhase(node.current_phase).label,
         user_managed=recipe.user_managed,
         custom_source=isinstance(recipe.spec.source, CustomSource),
-        is_root=recipe.key in engine.roots,
+        is_root=recipe.key in engine.graph.roots,
         entry_key=recipe.entry_key,
         asset_dir=str(recipe.asset_dir or ""),
         products=tuple(sorted(recipe.provides)),
         origin=str(recipe.spec.origin),
         reason=why_not(recipe.key.canonical, node.failure) if node.failure else "",
-        edges=tuple(edges_of(recipe)),
+        edges=tuple(edges_of(engine.graph, recipe.key)),
     )
 
 
@@ -196,15 +198,15 @@ def why_not(key: str, failure: Exception) -> str:
     return str(failure.args[0]).partition("\n")[0].removeprefix(f"{key}: ")
 
 
-def edges_of(recipe: Recipe) -> Iterator[EdgeView]:
+def edges_of(graph: RecipeGraph, key: RecipeKey) -> Iterator[EdgeView]:
     """Yield the edges of a recipe, those of its source first, each part in key order."""
-    for edges, of_source in ((recipe.source_edges, True), (recipe.edges, False)):
+    for edges, of_source in ((graph.source_edges(key), True), (graph.edges(key), False)):
         for edge in sorted(edges, key=lambda edge: edge.key):
-            yield _edge(recipe, edge, of_source=of_source)
+            yield _edge(edge, graph.references(key), of_source=of_source)
 
 
-def _edge(recipe: Recipe, edge: Edge, *, of_source: bool) -> EdgeView:
-    reference = _reference(recipe, edge, of_source=of_source)
+def _edge(edge: Edge, references: Sequence[Reference], *, of_source: bool) -> EdgeView:
+    reference = _reference(edge, references, of_source=of_source)
     kind = "strong" if edge.kind == "source" else edge.kind
     return EdgeView(
         target=edge.key.canonical,
@@ -219,10 +221,8 @@ def _edge(recipe: Recipe, edge: Edge, *, of_source: bool) -> EdgeView:
     )
 
 
-def _reference(recipe: Recipe, edge: Edge, *, of_source: bool) -> Reference | None:
+def _reference(edge: Edge, references: Sequence[Reference], *, of_source: bool) -> Reference | None:
     """Return the reference that an edge was created for, if any."""
-    rows = [
-        row for row in recipe.references if row.provider == edge.key and row.of_source == of_source
-    ]
+    rows = [row for row in references if row.provider == edge.key and row.of_source == of_source]
     exact = [row for row in rows if row.dependency.origin == edge.origin]
     return next(iter(exact or rows), None)

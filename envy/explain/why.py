@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from envy.declarations.key import Query
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 from envy.graph.algorithms import dependencies_first
-from envy.graph.recipe import Reference
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -114,7 +113,7 @@ def _path_lines(graph: GraphView, target: str, path: Sequence[Step]) -> Iterator
 
 def _choices(engine: Engine, target: str) -> Iterator[str]:
     """Yield, for each reference bound to the package, why it was bound to it."""
-    for reference in _references(engine):
+    for reference in engine.graph.all_references():
         if reference.provider is None or reference.provider.canonical != target:
             continue
         fallback = reference.dependency.spec
@@ -132,7 +131,7 @@ def _choices(engine: Engine, target: str) -> Iterator[str]:
 
 def _refusals(engine: Engine, target: str) -> Iterator[str]:
     """Yield the weak references whose fallback is the package, but which chose another one."""
-    for reference in _references(engine):
+    for reference in engine.graph.all_references():
         fallback = reference.dependency.spec
         provider = reference.provider
         if fallback is None or provider is None or fallback.key.canonical != target:
@@ -148,9 +147,9 @@ def unused_fallbacks(engine: Engine, query: str) -> list[str]:
     """Return a line for each unused fallback that matches a query which no package matches."""
     asked = Query.parse(query)
     rows = []
-    for reference in _references(engine):
+    for reference in engine.graph.all_references():
         fallback = reference.dependency.spec
-        if fallback is None or fallback.key in engine.recipes or reference.provider is None:
+        if fallback is None or fallback.key in engine.graph.recipes or reference.provider is None:
             continue
         if asked.matches(fallback.key, alias=fallback.alias) or fallback.key.canonical == query:
             rows.append(
@@ -159,8 +158,3 @@ def unused_fallbacks(engine: Engine, query: str) -> list[str]:
                 f"but {reference.provider} matches"
             )
     return rows
-
-
-def _references(engine: Engine) -> list[Reference]:
-    found = [row for recipe in engine.recipes.values() for row in recipe.references]
-    return sorted(found, key=lambda row: (row.owner, row.of_source, row.index))

@@ -9,22 +9,14 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy import events as ev
 from envy.cache.recipes import find_kept
 from envy.cache.trees import read_file
 from envy.content.atomic import temporary_beside
 from envy.content.file_digest import file_digest
 from envy.declarations.definition import RecipeDefinition, parse_definition
-from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText, location_of_function
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
-from envy.declarations.spec import (
-    CustomSource,
-    Dependency,
-    DependencyKind,
-    DependencyUse,
-    check_local_rule,
-)
+from envy.declarations.spec import CustomSource, Dependency, DependencyKind, check_local_rule
 from envy.declarations.tables import Exports, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
@@ -36,7 +28,6 @@ from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.keying.declared_sources import ask_for_sources
 from envy.lua.values import LuaFunction
-from envy.phase import RecipePhase
 from envy.transport.digests import expected_digests, verify_content
 
 
@@ -279,14 +270,13 @@ def dependencies_here(
 
 
 def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]) -> None:
-    """Make an edge for each dependency; two entries for one key make one, the stricter of both."""
-    edges: dict[RecipeKey, Edge] = {}
-    here = dependencies_here(recipe, engine, dependencies)
-    for position, dependency in here:
+    """Add an edge or a reference for each dependency, and let what they lead to be fetched."""
+    for position, dependency in dependencies_here(recipe, engine, dependencies):
         spec = dependency.spec
         if dependency.kind is not DependencyKind.STRONG or spec is None:
-            recipe.references.append(Reference(recipe.key, position, dependency, of_source=False))
+            engine.graph.add_reference(Reference(recipe.key, position, dependency, of_source=False))
             continue
+        engine.start_recipe(engine.ensure_recipe(spec, parent=recipe.key))
         edge = Edge(
             spec.key,
             dependency.needed_by,
@@ -295,26 +285,4 @@ def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Depend
             spec.origin,
             dependency.product,
         )
-        known = edges.get(spec.key)
-        if known is not None:
-            use = (
-                DependencyUse.RUN
-                if DependencyUse.RUN in {known.use, edge.use}
-                else DependencyUse.BUILD
-            )
-            needed_by = RecipePhase(min(known.needed_by, edge.needed_by))
-            product = known.product or edge.product
-            edge = Edge(spec.key, needed_by, use, known.kind, known.origin, product)
-        edges[spec.key] = edge
-        child = engine.ensure_recipe(spec, parent=recipe.key)
-        engine.start_recipe(child)
-        if engine.services.events.detailed:
-            engine.services.events.emit(
-                ev.DependencyAdded(
-                    parent=recipe.key.canonical,
-                    dependency=spec.key.canonical,
-                    kind=dependency.kind.value,
-                    needed_by=dependency.needed_by,
-                )
-            )
-    recipe.edges = tuple(edges.values())
+        engine.graph.add_edge(recipe.key, edge)

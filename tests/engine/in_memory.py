@@ -243,11 +243,11 @@ class InMemory:
         engine = self.engine
         with engine.coordinator.interpreter.held():
             engine.resolve_graph([self.specs.of(key) for key in self.world.roots])
-            goals = engine.roots
+            goals = engine.graph.roots
             if self.world.goals is not None:
                 goals = [RecipeKey.parse(key) for key in self.world.goals]
             self.results = engine.run_full(
-                [key for key in goals if not engine.recipes[key].excluded]
+                [key for key in goals if not engine.graph.recipes[key].excluded]
             )
 
     def _blueprint(self, recipe: Recipe):

@@ -169,18 +169,18 @@ def test_what_is_needed_late_is_walked_through_once():
     def gates(recipe):
         nonlocal walked
         walked += 1
-        return [(edge, edge.needed_by) for edge in recipe.edges]
+        return [(edge, edge.needed_by) for edge in engine.graph.edges(recipe.key)]
 
     with engine.coordinator.interpreter.held():
         engine.resolve_graph([timed.specs.of(key) for key in timed.world.roots])
-        engine.prepare(engine.roots)
+        engine.prepare(engine.graph.roots)
         for number in range(count):
             late = RecipeKey.parse(f"local.u{number}@r1")
             engine.coordination[late].path_after = 1000 + number / 10
             edge = Edge(
                 top, RecipePhase.FETCH, DependencyUse.BUILD, "strong", SourceLocation(Path("/x"))
             )
-            put_before(engine, engine.recipes[late], [(edge, edge.needed_by)], gates)
+            put_before(engine, engine.graph.recipes[late], [(edge, edge.needed_by)], gates)
     assert engine.coordination[RecipeKey.parse("local.c0@r1")].path_after > 1000
     assert walked == count
 
@@ -213,7 +213,7 @@ def forecast_of(durations):
     tasks = {key: {RecipePhase.INSTALL: 1.0} for key in recipes}
     timed = TimedRun(World(recipes, roots=tuple(recipes)), tasks, jobs=1)
     timed.run()
-    expected = forecast(durations, timed.engine.recipes.values())
+    expected = forecast(durations, timed.engine.graph.recipes.values())
     by_name = {key.identity[6:-3]: work for key, work in expected.work_from.items()}
     return by_name, expected.is_measured
 
