@@ -14,7 +14,6 @@ from envy.cli.options import envy_command
 from envy.cli.settings import Settings, absolute_path
 from envy.cli.wiring import Session, open_session
 from envy.console.text import format_size, write_line
-from envy.engine.resolution import checked_goals
 from envy.errors import CacheError, GraphError
 from envy.graph.recipe import Recipe
 
@@ -37,7 +36,7 @@ def command(settings: Settings, queries: tuple[str, ...], output: Path) -> None:
     """
     with open_session(settings) as session:
         session.engine.resolve_graph(session.manifest.packages)
-        goals = checked_goals(session.engine, queries)
+        goals = session.engine.checked_goals(queries)
         recipes = [session.engine.graph.recipes[key] for key in goals]
         require_installed(session.engine, recipes)
         packages = _with_entries(session, recipes)

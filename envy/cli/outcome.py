@@ -12,7 +12,8 @@ import click
 from envy.cli.exit_codes import exit_code_of
 from envy.console.summary import SyncResult, failure_lines, final_line
 from envy.console.text import say
-from envy.engine.engine import Engine, Result
+from envy.engine.engine import Engine
+from envy.engine.goals import Result
 from envy.errors import Cancelled, EnvyError, RecipeError, StoppedEarly
 from envy.graph.recipe import Outcome
 

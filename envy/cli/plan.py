@@ -14,7 +14,6 @@ from envy.cli.output import print_result
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line
-from envy.engine.resolution import checked_goals
 from envy.explain.plan import PlannedStep, make_plan, plan_lines
 
 
@@ -44,7 +43,7 @@ def show_plan(settings: Settings, queries: Sequence[str], *, as_json: bool = Fal
         engine = session.engine
         with telling_failures(engine):
             engine.resolve_graph(session.manifest.packages)
-            goals = checked_goals(engine, queries)
+            goals = engine.checked_goals(queries)
         steps = make_plan(engine, goals)
         failures = engine.failures()
     if as_json:

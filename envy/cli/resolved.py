@@ -9,7 +9,6 @@ from envy.cli.outcome import print_failures, telling_failures
 from envy.cli.wiring import Session
 from envy.console.text import safe_lines, write_line
 from envy.declarations.key import RecipeKey
-from envy.engine.resolution import checked_goals
 
 
 def resolve(session: Session, queries: Sequence[str] = ()) -> list[RecipeKey]:
@@ -21,7 +20,7 @@ def resolve(session: Session, queries: Sequence[str] = ()) -> list[RecipeKey]:
     engine = session.engine
     with telling_failures(engine):
         engine.resolve_graph(session.manifest.packages)
-        goals = checked_goals(engine, queries)
+        goals = engine.checked_goals(queries)
     engine.compute_keys(sorted(engine.graph.recipes))
     return goals
 

@@ -18,7 +18,6 @@ from envy.cli.options import envy_command
 from envy.cli.outcome import end_unless_done, telling_failures
 from envy.cli.settings import Settings
 from envy.cli.wiring import Session, open_session
-from envy.engine.resolution import checked_goals
 from envy.environment import environment as environment_of_user
 from envy.errors import EnvyError, UsageError
 from envy.execution.script_environment import exported_environment
@@ -64,7 +63,7 @@ def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[
     engine = session.engine
     with telling_failures(engine):
         engine.resolve_graph(session.manifest.packages)
-        goals = checked_goals(engine, queries)
+        goals = engine.checked_goals(queries)
     recipes = [engine.graph.recipes[key] for key in goals]
     if install:
         end_unless_done(engine.run_full(goals), engine, command="run", started=started)

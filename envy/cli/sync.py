@@ -72,13 +72,12 @@ def _sync(
     from envy.cli.answers import keep_answer
     from envy.cli.outcome import summarise, telling_failures
     from envy.cli.wiring import open_session
-    from envy.engine.resolution import checked_goals
 
     with open_session(settings, observers=observers) as session:
         engine = session.engine
         with telling_failures(engine):
             engine.resolve_graph(session.manifest.packages)
-            goals = checked_goals(engine, queries)
+            goals = engine.checked_goals(queries)
         results = engine.run_full(goals)
         keep_answer(session)
         return summarise(results, engine, seconds=time.monotonic() - started)

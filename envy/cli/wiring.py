@@ -26,6 +26,7 @@ from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
 from envy.declarations.manifest_search import find_manifest
 from envy.engine.engine import Engine
+from envy.engine.project import Project
 from envy.environment import environment
 from envy.events import EventBus, Listener
 from envy.execution.services import Services
@@ -107,12 +108,13 @@ def open_session(
         manifest = _load_manifest(path, services, control)
         engine = Engine(
             services,
+            Project(
+                aliases=manifest.aliases,
+                default_shell=manifest.default_shell,
+                shell_origin=manifest.shell_origin,
+            ),
             jobs=jobs,
             fail_fast=settings.fail_fast,
-            aliases=manifest.aliases,
-            default_shell=manifest.default_shell,
-            shell_origin=manifest.shell_origin,
-            manifest_state=manifest.state,
             durations=_durations(services.layout, path.parent),
             installs=installs,
         )

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec
-from envy.errors import SourceLocation
 from envy.events import EventBus
 from envy.graph.recipe import Recipe
 from envy.graph.recipe_graph import RecipeGraph
@@ -72,14 +71,8 @@ class PhaseServices(Protocol):
     services: Services
     graph: RecipeGraph
 
-    def ensure_recipe(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
-        """The one recipe for this key, made now if nobody asked for it before."""
-
-    def start_recipe(self, recipe: Recipe) -> None:
-        """Let a recipe that was just declared be fetched."""
-
-    def is_here(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
-        """Whether something with these `platforms` exists on this one."""
+    def declare_recipe(self, spec: RecipeSpec, *, parent: RecipeKey) -> None:
+        """Add a dependency of `parent` to the graph, unless it is there, and let it be fetched."""
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from envy.console.text import format_seconds
 from envy.declarations.spec import CustomSource, DependencyUse
-from envy.engine.engine import is_left_out
+from envy.engine.failures import is_left_out
 from envy.errors import DependencyFailed
 from envy.graph.recipe import Edge, Recipe, Reference
 from envy.phase import RecipePhase
@@ -187,7 +187,7 @@ def state_of(engine: Engine, recipe: Recipe) -> State:
         return State.EXCLUDED
     if recipe.user_managed:
         return State.USER_MANAGED
-    is_there = recipe.work.cached or engine.is_complete(recipe.key)
+    is_there = recipe.work.cached or engine.coordination.is_complete(recipe.key)
     return State.CACHED if is_there else State.MISSING
 
 

@@ -14,10 +14,11 @@ from envy.cache.trees import read_file
 from envy.content.atomic import temporary_beside
 from envy.content.file_digest import file_digest
 from envy.declarations.definition import RecipeDefinition, parse_definition
+from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText, location_of_function
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, check_local_rule
-from envy.declarations.tables import Exports, parse_exports, parse_products
+from envy.declarations.tables import Exports, is_included, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import release_lock, take_lock
@@ -26,6 +27,7 @@ from envy.execution.recipe_lua import close_lua, function_names, functions_of, n
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
+from envy.host.platform import Platform
 from envy.keying.declared_sources import ask_for_sources
 from envy.lua.values import LuaFunction
 from envy.transport.digests import expected_digests, verify_content
@@ -251,7 +253,7 @@ def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, 
 
 
 def dependencies_here(
-    recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]
+    owner: RecipeKey, platform: Platform, dependencies: Iterable[Dependency]
 ) -> list[tuple[int, Dependency]]:
     """The dependencies that exist on this platform, each with its position in the list.
 
@@ -262,21 +264,23 @@ def dependencies_here(
     """
     here = []
     for position, dependency in enumerate(dependencies):
-        if engine.is_here(dependency.platforms, dependency.origin):
+        if is_included(dependency.platforms, platform, dependency.origin):
             if dependency.spec is not None:
-                check_local_rule(recipe.key, dependency.spec.key, dependency.origin)
+                check_local_rule(owner, dependency.spec.key, dependency.origin)
             here.append((position, dependency))
     return here
 
 
 def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]) -> None:
     """Add an edge or a reference for each dependency, and let what they lead to be fetched."""
-    for position, dependency in dependencies_here(recipe, engine, dependencies):
+    for position, dependency in dependencies_here(
+        recipe.key, engine.services.platform, dependencies
+    ):
         spec = dependency.spec
         if dependency.kind is not DependencyKind.STRONG or spec is None:
             engine.graph.add_reference(Reference(recipe.key, position, dependency, of_source=False))
             continue
-        engine.start_recipe(engine.ensure_recipe(spec, parent=recipe.key))
+        engine.declare_recipe(spec, parent=recipe.key)
         edge = Edge(
             spec.key,
             dependency.needed_by,

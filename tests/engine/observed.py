@@ -101,7 +101,7 @@ def observed(memory: InMemory, error: EnvyError | None) -> Observed:
         outcomes={
             recipe.key.canonical: recipe.work.outcome.value
             for recipe in recipes
-            if recipe.work.outcome and engine.is_complete(recipe.key)
+            if recipe.work.outcome and engine.coordination.is_complete(recipe.key)
         },
         wanted={recipe.key.canonical for recipe in engine.wanted()},
     )
