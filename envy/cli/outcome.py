@@ -18,7 +18,7 @@ from envy.graph.recipe import Outcome
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
-    from envy.engine.engine import Result
+    from envy.engine.goals import Result
     from envy.engine.session import Session
 
 

@@ -25,6 +25,7 @@ from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
 from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
 from envy.engine.engine import Engine
+from envy.engine.project import Project
 from envy.engine.session import Session
 from envy.events import EventBus, Listener
 from envy.execution.services import Services
@@ -102,14 +103,16 @@ def open_session(
 def _engine(
     settings: Settings, services: Services, manifest: Manifest, *, installs: bool
 ) -> Engine:
-    return Engine(
-        services,
-        jobs=services.cores,
-        fail_fast=settings.fail_fast,
+    project = Project(
         aliases=manifest.aliases,
         default_shell=manifest.default_shell,
         shell_origin=manifest.shell_origin,
-        manifest_state=manifest.state,
+    )
+    return Engine(
+        services,
+        project,
+        jobs=services.cores,
+        fail_fast=settings.fail_fast,
         durations=_durations(services.layout, services.project_dir),
         installs=installs,
     )

@@ -13,7 +13,6 @@ from envy.answers.evidence import Evidence
 from envy.answers.write import StoredRecipe, save_answer
 from envy.declarations.spec import DependencyUse
 from envy.engine.priorities import Forecast, forecast
-from envy.engine.resolution import checked_goals
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
 from envy.execution.script_environment import exported_environment
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from envy.cache.layout import CacheLayout, EntryPaths
     from envy.declarations.key import RecipeKey
     from envy.declarations.manifest import Manifest
-    from envy.engine.engine import Engine, Result
+    from envy.engine.engine import Engine
+    from envy.engine.goals import Result
     from envy.errors import Cancelled, NotPlanned
     from envy.graph.recipe import Edge, Recipe, Reference
 
@@ -35,6 +35,7 @@ class Session:
 
     def __init__(self, engine: Engine, manifest: Manifest) -> None:
         self._engine = engine
+        self._graph = engine.graph
         self.manifest = manifest
         # Products of packages that completed in an earlier run.
         self._products: dict[RecipeKey, Mapping[str, str]] = {}
@@ -63,26 +64,26 @@ class Session:
             GraphError: the graph has a cycle or an unmet reference, or a query does not match
             exactly one package of this platform; DeclarationError: one key has two sources.
         """
-        if not self._engine.resolved:
+        if not self._engine.is_resolved:
             self._engine.resolve_graph(self.manifest.packages)
-        return checked_goals(self._engine, queries)
+        return self._engine.checked_goals(queries)
 
     @property
     def roots(self) -> Sequence[RecipeKey]:
         """The packages that the manifest lists."""
-        return self._engine.roots
+        return self._graph.roots
 
     def recipe(self, key: RecipeKey) -> Recipe:
         """Return the recipe of a key that is in the graph."""
-        return self._engine.recipe(key)
+        return self._graph.recipes[key]
 
     def recipes(self) -> list[Recipe]:
         """Return every recipe of the graph, in key order."""
-        return [self._engine.recipes[key] for key in sorted(self._engine.recipes)]
+        return [self._graph.recipes[key] for key in sorted(self._graph.recipes)]
 
     def find_matches(self, query: str) -> list[Recipe]:
         """Return every package that matches a query, in key order."""
-        return self._engine.find_matches(query)
+        return self._graph.find_matches(query)
 
     def find_one(self, query: str) -> Recipe:
         """Return the only package that matches a query.
@@ -115,34 +116,33 @@ class Session:
 
     def aliases_of(self, key: RecipeKey) -> list[str]:
         """Return the aliases that the manifest gives a package, sorted."""
-        return self._engine.aliases_of(key)
+        return self._graph.aliases_of(key)
 
     def edges(self, key: RecipeKey) -> tuple[Edge, ...]:
         """Return the edges to what a recipe needs."""
-        return self.recipe(key).edges
+        return self._graph.edges(key)
 
     def source_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
         """Return the edges to what must be complete before a recipe can be fetched."""
-        return self.recipe(key).source_edges
+        return self._graph.source_edges(key)
 
     def all_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
         """Return the edges of a recipe, and those of its source."""
-        return self._engine.all_edges(key)
+        return self._graph.all_edges(key)
 
     def references(self, key: RecipeKey) -> Sequence[Reference]:
         """Return the weak and required references of a recipe and its source."""
-        return self.recipe(key).references
+        return self._graph.references(key)
 
     def all_references(self) -> list[Reference]:
         """Return the references of every recipe, by owner, the recipe's own before its source's."""
-        found = [row for recipe in self.recipes() for row in recipe.references]
-        return sorted(found, key=lambda row: (row.owner, row.of_source, row.index))
+        return self._graph.all_references()
 
     # -- state and failures ----------------------------------------------------------------------
 
     def compute_keys(self) -> None:
         """Compute the entry key of every package, and look its entry up in the cache."""
-        self._engine.compute_keys(sorted(self._engine.recipes))
+        self._engine.compute_keys(sorted(self._graph.recipes))
 
     def phase_of(self, key: RecipeKey) -> RecipePhase:
         """Return the last phase that a package has completed."""
@@ -150,7 +150,7 @@ class Session:
 
     def is_complete(self, key: RecipeKey) -> bool:
         """Whether a package has completed its last phase in this run."""
-        return self._engine.is_complete(key)
+        return self._engine.coordination.is_complete(key)
 
     def needs_deploy(self, recipe: Recipe) -> bool:
         """Whether a package has a deploy phase that has not run for its entry."""
@@ -289,7 +289,7 @@ class Session:
             self.manifest.path,
             evidence,
             recipes=[_stored(recipe, self.edges(recipe.key), positions) for recipe in recipes],
-            roots=[positions[key] for key in engine.roots],
+            roots=[positions[key] for key in self._graph.roots],
             aliases={alias: positions[key] for alias, key in self.manifest.aliases.items()},
         )
 

@@ -29,9 +29,10 @@ class Reachable:
     needed_by: RecipePhase
 
 
-def edges_for(recipe: Recipe, phase: RecipePhase) -> tuple[Edge, ...]:
+def edges_for(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> tuple[Edge, ...]:
     """What a phase may use: in recipe_fetch, a custom source has dependencies of its own."""
-    return recipe.source_edges if phase is RecipePhase.RECIPE_FETCH else recipe.edges
+    graph, key = engine.graph, recipe.key
+    return graph.source_edges(key) if phase is RecipePhase.RECIPE_FETCH else graph.edges(key)
 
 
 def reachable(
@@ -53,12 +54,14 @@ def reachable(
             known = found.get(key)
             if known is not None and known.needed_by <= needed_by:
                 continue
-            dependency = engine.recipe(key)
+            dependency = engine.graph.recipes[key]
             if not worth(dependency):
                 continue
             found[key] = Reachable(dependency, needed_by)
             following += [
-                (edge.key, needed_by) for edge in dependency.edges if edge.use is DependencyUse.RUN
+                (edge.key, needed_by)
+                for edge in engine.graph.edges(key)
+                if edge.use is DependencyUse.RUN
             ]
         level = following
     return list(found.values())
@@ -70,7 +73,7 @@ def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list
     The closure is walked only where something is exported: a script in a chain of thousands would
     else cost as much as the chain is long.
     """
-    rows = reachable(edges_for(recipe, phase), engine, worth=_exports_within)
+    rows = reachable(edges_for(recipe, engine, phase), engine, worth=_exports_within)
     return [row.recipe for row in rows if row.needed_by <= phase]
 
 
@@ -83,8 +86,8 @@ def exports_within(recipe: Recipe, engine: PhaseServices) -> bool:
     if recipe.loaded.exports is not NO_EXPORTS and recipe.loaded.exports != NO_EXPORTS:
         return True
     return any(
-        edge.use is DependencyUse.RUN and _exports_within(engine.recipe(edge.key))
-        for edge in recipe.edges
+        edge.use is DependencyUse.RUN and _exports_within(engine.graph.recipes[edge.key])
+        for edge in engine.graph.edges(recipe.key)
     )
 
 
@@ -131,10 +134,10 @@ def product_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, name: 
 def _find_provider(
     recipe: Recipe, engine: PhaseServices, phase: RecipePhase, name: str
 ) -> Reachable:
-    edges = edges_for(recipe, phase)
+    edges = edges_for(recipe, engine, phase)
     for edge in edges:
         if edge.product == name:
-            return Reachable(engine.recipe(edge.key), edge.needed_by)
+            return Reachable(engine.graph.recipes[edge.key], edge.needed_by)
     rows = reachable(edges, engine)
     providers = [
         row for row in rows if name in row.recipe.work.products or name in row.recipe.provides
@@ -167,8 +170,8 @@ def _too_early(row: Reachable, phase: RecipePhase, call: str) -> DeclarationErro
 
 def _find(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str) -> Reachable:
     asked = Query.parse(query)
-    rows = reachable(edges_for(recipe, phase), engine)
-    named = _named(recipe, phase, query)
+    rows = reachable(edges_for(recipe, engine, phase), engine)
+    named = _named(recipe, engine, phase, query)
     if named is not None:
         for row in rows:
             if row.recipe.key == named:
@@ -192,7 +195,9 @@ def _find(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str)
     )
 
 
-def _named(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey | None:
+def _named(
+    recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str
+) -> RecipeKey | None:
     """What the recipe itself calls by that name: by an alias of an entry, or by a reference.
 
     A reference may have been bound by an alias of the manifest, which is none of the recipe's
@@ -206,7 +211,7 @@ def _named(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey | None:
             and dependency.spec.alias == query
         ):
             return dependency.spec.key
-    for reference in recipe.references:
+    for reference in engine.graph.references(recipe.key):
         if reference.dependency.query == query and reference.of_source == of_source:
             return reference.provider
     return None
@@ -246,12 +251,13 @@ def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
 
 def build_only(recipe: Recipe, engine: PhaseServices) -> list[Recipe]:
     """Dependencies that are there to build it and need not be there afterwards."""
-    if all(edge.use is DependencyUse.RUN for edge in recipe.edges):
+    edges = engine.graph.edges(recipe.key)
+    if all(edge.use is DependencyUse.RUN for edge in edges):
         return []
-    run_edges = [edge for edge in recipe.edges if edge.use is DependencyUse.RUN]
+    run_edges = [edge for edge in edges if edge.use is DependencyUse.RUN]
     kept = {row.recipe.key for row in reachable(run_edges, engine)}
     return [
         row.recipe
-        for row in reachable(recipe.edges, engine)
+        for row in reachable(edges, engine)
         if row.recipe.key not in kept and row.recipe.asset_dir is not None
     ]

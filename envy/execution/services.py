@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec
-from envy.errors import SourceLocation
 from envy.events import EventBus
 from envy.graph.recipe import Recipe
+from envy.graph.recipe_graph import RecipeGraph
 from envy.host.platform import Platform
 from envy.lua.open_states import OpenStates
 from envy.transport.context import Memo
@@ -69,21 +69,10 @@ class PhaseServices(Protocol):
     """What a phase may ask of the engine."""
 
     services: Services
+    graph: RecipeGraph
 
-    def ensure_recipe(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
-        """The one recipe for this key, made now if nobody asked for it before."""
-
-    def start_recipe(self, recipe: Recipe) -> None:
-        """Let a recipe that was just declared be fetched."""
-
-    def recipe(self, key: RecipeKey) -> Recipe:
-        """The recipe of a key that is in the graph."""
-
-    def is_complete(self, key: RecipeKey) -> bool:
-        """Whether a recipe has completed its last phase."""
-
-    def is_here(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
-        """Whether something with these `platforms` exists on this one."""
+    def declare_recipe(self, spec: RecipeSpec, *, parent: RecipeKey) -> None:
+        """Add a dependency of `parent` to the graph, unless it is there, and let it be fetched."""
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from envy.console.text import format_seconds
 from envy.declarations.spec import CustomSource, DependencyUse
-from envy.engine.engine import is_left_out
+from envy.engine.failures import is_left_out
 from envy.errors import DependencyFailed
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe, Reference
