@@ -27,7 +27,7 @@ from envy.explain.products import (
     products_here,
     provider_of,
 )
-from envy.phases.completion import products_of
+from envy.phases.completion import find_products
 
 
 @envy_command(short_help="Print the path of a product, or list all products.")
@@ -91,7 +91,7 @@ def _locate(
         end_unless_done(results, engine, command="product", started=started)
     else:
         require_installed(engine, [provider])
-        provider.work.products = products_of(provider, engine)
+        find_products(provider, engine)
     user_managed = provider.user_managed
     return ProductView(
         product=name,

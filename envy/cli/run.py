@@ -22,7 +22,7 @@ from envy.environment import environment as environment_of_user
 from envy.errors import EnvyError, UsageError
 from envy.execution.script_environment import exported_environment
 from envy.graph.recipe import Recipe
-from envy.phases.completion import products_of
+from envy.phases.completion import find_products
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -70,7 +70,7 @@ def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[
     else:
         require_installed(engine, recipes)
         for recipe in recipes:
-            recipe.work.products = products_of(recipe, engine)
+            find_products(recipe, engine)
     # As it was, with the jobserver of a make that may have started envy: the program has its place.
     base = dict(environment_of_user())
     environment = {**base, **exported_environment(recipes, base)}

@@ -11,7 +11,7 @@ from envy.execution.user_managed import is_satisfied
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.completion import products_of
+from envy.phases.completion import find_products
 from envy.suggest import nearest
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def ask_machine(engine: Engine) -> list[Recipe]:
     for recipe in asked_at_run_time(engine):
         try:
             holds = is_satisfied(recipe, engine, RecipePhase.CHECK)
-            recipe.work.products = products_of(recipe, engine) if holds else {}
+            if holds:
+                find_products(recipe, engine)
         except EnvyError:
             holds = False
         if not holds:

@@ -16,14 +16,19 @@ from envy.phase import RecipePhase
 def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Fix the outcome and the products."""
     definition = recipe.loaded.definition
-    recipe.work.products = products_of(recipe, engine)
+    find_products(recipe, engine)
     if recipe.work.outcome is None:
         recipe.work.outcome = Outcome.SATISFIED if definition.user_managed else Outcome.CACHED
     events = RecipeEvents(recipe, engine.services.events)
     events.complete(recipe.work.outcome.value, recipe.asset_dir)
 
 
-def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
+def find_products(recipe: Recipe, engine: PhaseServices) -> None:
+    """Set the products of a package that is installed, also where no phase runs in this run."""
+    recipe.work.products = _products_of(recipe, engine)
+
+
+def _products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
     """The products by name: absolute paths in the asset; of a user-managed one, as they are."""
     definition = recipe.loaded.definition
     if not definition.user_managed:
