@@ -20,7 +20,7 @@ from envy.errors import (
     SourceLocation,
     wrap_unknown_error,
 )
-from envy.execution.entry_lock import let_go_of_entry, needs_deploy, resume_entry
+from envy.execution.entry_lock import needs_deploy, release_entry, resume_entry
 from envy.execution.log import log_tail
 from envy.execution.recipe_lua import drop_lua, have_functions, needs_functions
 from envy.execution.secrets import mask_error, secrets_of
@@ -114,7 +114,7 @@ class RecipeKind:
 
     def rest(self, node: Coordination) -> None:
         """No entry lock is held while a recipe waits, rests or has failed."""
-        let_go_of_entry(node.subject, self._engine)
+        release_entry(node.subject, self._engine)
         if node.ended or self._engine.services.open_states.is_exceeded:
             drop_lua(node.subject, self._engine)
 

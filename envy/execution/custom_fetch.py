@@ -18,7 +18,7 @@ from envy.cache.trees import digest_file
 from envy.content.atomic import temporary_beside
 from envy.declarations.spec import CustomSource
 from envy.errors import DeclarationError, FetchError, InternalError
-from envy.execution.entry_lock import release_lock, take_lock
+from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import new_state
 from envy.execution.services import PhaseServices
@@ -67,7 +67,7 @@ def fetch_custom(recipe: Recipe, engine: PhaseServices) -> Path:
     folder = custom_folder(recipe, engine)
     if not _is_fetched(folder, engine):
         layout = engine.services.layout
-        lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
+        lock = acquire_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
         since = time.monotonic()
         try:
             if not _is_fetched(folder, engine):

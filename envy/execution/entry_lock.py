@@ -31,7 +31,7 @@ from envy.host.process_table import process_start_time
 from envy.phase import RecipePhase
 
 
-def take_lock(recipe: Recipe, engine: PhaseServices, path: Path) -> FileLock:
+def acquire_lock(recipe: Recipe, engine: PhaseServices, path: Path) -> FileLock:
     """Take a lock of the cache in a recipe's worker; the slot is given away while waiting."""
     lock = FileLock(path)
     started = time.monotonic()
@@ -80,15 +80,15 @@ def noted_children(recipe: Recipe, services: Services) -> Children:
     return services.children.hooked(on_start=note, on_end=forget)
 
 
-def take_entry(recipe: Recipe, engine: PhaseServices) -> None:
+def acquire_entry(recipe: Recipe, engine: PhaseServices) -> None:
     """Take the lock of the recipe's entry, if its worker does not have it."""
     if recipe.work.entry_lock is None:
         path = engine.services.layout.lock_path(recipe.key.identity, log_key(recipe))
-        recipe.work.entry_lock = take_lock(recipe, engine, path)
+        recipe.work.entry_lock = acquire_lock(recipe, engine, path)
         recipe.work.locked_at = time.monotonic()
 
 
-def let_go_of_entry(recipe: Recipe, engine: PhaseServices) -> None:
+def release_entry(recipe: Recipe, engine: PhaseServices) -> None:
     """Let the lock of the recipe's entry go, if its worker has it."""
     lock, recipe.work.entry_lock = recipe.work.entry_lock, None
     if lock is not None:
@@ -100,12 +100,12 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
 
     Returns why it is missing, for those who listen to reasons; "" where nobody does.
     """
-    take_entry(recipe, engine)
+    acquire_entry(recipe, engine)
     explaining = engine.services.events.explaining
     found = lookup(recipe.placement.entry, recipe.entry_key, explain=explaining)
     if found.hit or (found.elsewhere and _relocated(recipe)):
         recipe.work.cached = True
-        let_go_of_entry(recipe, engine)
+        release_entry(recipe, engine)
         return ""
     reason = ""
     if explaining:
@@ -139,7 +139,7 @@ def resume_entry(
         return not recipe.work.cached  # a user-managed one makes no attempt
     if recipe.work.entry_lock is not None:
         return True
-    take_entry(recipe, engine)
+    acquire_entry(recipe, engine)
     if recipe.work.attempt.still_ours():
         return True
     begin_work(recipe, engine)

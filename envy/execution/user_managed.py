@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from envy.cache.lock import FileLock
 from envy.cache.write import discard
 from envy.errors import DeclarationError, EnvyError, ScriptFailed
-from envy.execution.entry_lock import release_lock, take_entry, take_lock
+from envy.execution.entry_lock import acquire_entry, acquire_lock, release_lock
 from envy.execution.log import log_key
 from envy.execution.phase_run import PhaseRun, RunOptions
 from envy.execution.services import PhaseServices
@@ -67,7 +67,7 @@ def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
     """
     entry = recipe.placement.entry
     engine.services.terminal.consent(engine.unsatisfied)
-    take_entry(recipe, engine)
+    acquire_entry(recipe, engine)
     with _exclusively(recipe, engine):
         if is_satisfied(recipe, engine, RecipePhase.INSTALL):
             discard(entry)
@@ -115,7 +115,7 @@ def _exclusively(recipe: Recipe, engine: PhaseServices) -> Iterator[None]:
         yield
         return
     path = engine.services.layout.exclusive_lock_path(definition.exclusive)
-    lock = take_lock(recipe, engine, path)
+    lock = acquire_lock(recipe, engine, path)
     since = time.monotonic()
     try:
         yield

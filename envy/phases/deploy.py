@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envy.cache.read import deploy_recorded
 from envy.cache.write import record_deploy
-from envy.execution.entry_lock import take_entry
+from envy.execution.entry_lock import acquire_entry
 from envy.execution.phase_run import PhaseRun
 from envy.execution.services import PhaseServices
 from envy.execution.verbs import carry_out
@@ -24,7 +24,7 @@ def run_deploy_phase(recipe: Recipe, engine: PhaseServices) -> None:
         return
     user_managed = recipe.user_managed
     if not user_managed:
-        take_entry(recipe, engine)
+        acquire_entry(recipe, engine)
         if deploy_recorded(entry):
             return
     run_dir = engine.services.project_dir if user_managed else entry.asset_dir

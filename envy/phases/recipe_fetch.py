@@ -28,7 +28,7 @@ from envy.declarations.spec import (
 from envy.declarations.tables import Exports, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
-from envy.execution.entry_lock import release_lock, take_lock
+from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import close_lua, function_names, functions_of, new_state
 from envy.execution.services import PhaseServices
@@ -148,7 +148,7 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
     from envy.execution.transfer import fetch_batch
 
     layout = engine.services.layout
-    lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
+    lock = acquire_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
     since = time.monotonic()
     try:
         if find_kept(layout, folder):
