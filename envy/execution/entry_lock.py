@@ -57,12 +57,12 @@ def release_lock(recipe: Recipe, engine: PhaseServices, lock: FileLock, since: f
     lock.release()
 
 
-def marks(recipe: Recipe) -> dict[str, str]:
+def lock_marks(recipe: Recipe) -> dict[str, str]:
     """Variables by which a program is found, should envy die before it has noted the program."""
     return {name: mark for lock in recipe.work.locks for name, mark in lock.mark().items()}
 
 
-def noted_children(recipe: Recipe, services: Services) -> Children:
+def recorded_children(recipe: Recipe, services: Services) -> Children:
     """The registry of children for a recipe's programs; their groups are noted in its locks."""
     locks = tuple(recipe.work.locks)
     if not locks:

@@ -16,7 +16,7 @@ from pathlib import Path
 from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.access import may_read
-from envy.execution.entry_lock import marks, noted_children
+from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.log import PhaseLog
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
@@ -125,7 +125,7 @@ class PhaseRun:
         events = RecipeEvents(self.recipe, self.engine.services.events)
         started = time.monotonic()
         events.run_start(shown, cwd)
-        variables = {**self.environment, **(options.env or {}), **marks(self.recipe)}
+        variables = {**self.environment, **(options.env or {}), **lock_marks(self.recipe)}
         with (
             self._terminal(interactive=options.interactive),
             self._admission(variables) as admission,
@@ -134,7 +134,7 @@ class PhaseRun:
                 cwd=cwd,
                 environment={**variables, **admission.variables},
                 descriptors=admission.descriptors,
-                children=noted_children(self.recipe, self.engine.services),
+                children=recorded_children(self.recipe, self.engine.services),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
                 shown=shown,
                 on_output=self._on_output(quiet=options.quiet),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
-from envy.execution.entry_lock import marks, noted_children
+from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.secrets import masked_text, secrets_of
 from envy.execution.services import PhaseServices
@@ -48,8 +48,8 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         completed = run_argv(
             argv,
             cwd=cwd or services.project_dir,
-            environment={**(services.environment if env is None else env), **marks(recipe)},
-            children=noted_children(recipe, services),
+            environment={**(services.environment if env is None else env), **lock_marks(recipe)},
+            children=recorded_children(recipe, services),
             label=f"{recipe.key.canonical}: fetch",
             capture=True,
             timeout=timeout,
