@@ -22,7 +22,7 @@ from envy.errors import (
 )
 from envy.execution.entry_lock import needs_deploy, release_entry, resume_entry
 from envy.execution.log import log_tail
-from envy.execution.recipe_lua import drop_lua, have_functions, needs_functions
+from envy.execution.recipe_lua import ensure_functions, needs_functions, release_lua_state
 from envy.execution.secrets import mask_error, secrets_of
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
@@ -95,7 +95,7 @@ class RecipeKind:
                 ev.PhaseStart(recipe=recipe.key.identity, key=recipe.key.canonical, phase=step)
             )
         if recipe.functions.state is None and needs_functions(recipe, step):
-            have_functions(recipe, self._engine)
+            ensure_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
             recipe, self._engine, step, self._phases
         ):
@@ -116,7 +116,7 @@ class RecipeKind:
         """No entry lock is held while a recipe waits, rests or has failed."""
         release_entry(node.subject, self._engine)
         if node.ended or self._engine.services.open_states.is_exceeded:
-            drop_lua(node.subject, self._engine)
+            release_lua_state(node.subject, self._engine)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Wrap the error with where it happened, and tell of it."""
@@ -161,7 +161,7 @@ class RecipeKind:
                     dependency=dependency.name,
                 )
             )
-        drop_lua(recipe, self._engine)
+        release_lua_state(recipe, self._engine)
         return DependencyFailed(
             key=recipe.key.canonical,
             phase=RecipePhase(phase).label,

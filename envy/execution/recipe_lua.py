@@ -46,7 +46,7 @@ def needs_functions(recipe: Recipe, phase: RecipePhase) -> bool:
     return RecipePhase.FETCH <= phase <= RecipePhase.DEPLOY
 
 
-def have_functions(recipe: Recipe, engine: PhaseServices) -> None:
+def ensure_functions(recipe: Recipe, engine: PhaseServices) -> None:
     """Have the functions of a recipe back for a phase, if its Lua state was closed since.
 
     The same text is loaded once more, and nothing but its functions is taken: the data is known.
@@ -100,14 +100,14 @@ def functions_of(definition: RecipeDefinition, names: Sequence[str]) -> dict[str
     return {name: getattr(definition, name) for name in names}
 
 
-def drop_lua(recipe: Recipe, engine: PhaseServices) -> None:
+def release_lua_state(recipe: Recipe, engine: PhaseServices) -> None:
     """Close a recipe's Lua state, which it needs no more, or not for long."""
     if recipe.functions.state is not None:
-        close_lua(recipe)
+        close_lua_state(recipe)
         engine.services.open_states.remove()
 
 
-def close_lua(recipe: Recipe) -> None:
+def close_lua_state(recipe: Recipe) -> None:
     """Close a recipe's Lua state, if it is open; its functions end with it."""
     state = recipe.functions.state
     if state is not None:

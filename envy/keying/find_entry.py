@@ -8,7 +8,7 @@ from envy.cache.entry_key import as_json, key_of_json
 from envy.cache.read import lookup
 from envy.execution.access import exports_within
 from envy.execution.entry_lock import needs_deploy
-from envy.execution.recipe_lua import drop_lua
+from envy.execution.recipe_lua import release_lua_state
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Placement, Recipe
 from envy.keying.declared_sources import declared_sources
@@ -28,7 +28,7 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
     recipe.work.cached = lookup(placement.entry, placement.entry_key, explain=False).hit
     recipe.work.undeployed = recipe.work.cached and needs_deploy(recipe)
     if recipe.work.cached and recipe.loaded.definition.deploy is None:
-        drop_lua(recipe, engine)  # loaded again, should the entry go before its turn comes
+        release_lua_state(recipe, engine)  # loaded again, should the entry go before its turn comes
 
 
 def _outside_of_the_cache(recipe: Recipe, engine: PhaseServices) -> Placement:

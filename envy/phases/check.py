@@ -9,7 +9,7 @@ from __future__ import annotations
 from envy.cache.read import lookup
 from envy.execution.entry_lock import begin_work
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.recipe_lua import have_functions
+from envy.execution.recipe_lua import ensure_functions
 from envy.execution.services import PhaseServices
 from envy.execution.user_managed import clear_workspace, is_satisfied
 from envy.graph.recipe import Recipe
@@ -31,7 +31,7 @@ def run_check_phase(recipe: Recipe, engine: PhaseServices) -> None:
             events.cache_hit(recipe.placement, fast_path=True)
             return
         # It was there when the graph was resolved, and has gone since.
-        have_functions(recipe, engine)
+        ensure_functions(recipe, engine)
         engine.want_what_it_needs(recipe)
     # Else it was missing a moment ago, and is looked up once more under its lock.
     reason = begin_work(recipe, engine)

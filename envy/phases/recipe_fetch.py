@@ -30,7 +30,7 @@ from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.recipe_lua import close_lua, function_names, functions_of, new_state
+from envy.execution.recipe_lua import close_lua_state, function_names, functions_of, new_state
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
@@ -57,7 +57,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
         answer = ask_for_sources(recipe, engine, definition.fetch)
         recipe.loaded_or_none = replace(loaded, fetch_answer=answer)
     if not loaded.function_names or not engine.services.open_states.try_add():
-        close_lua(recipe)
+        close_lua_state(recipe)
     if not definition.excluded:
         declare(recipe, engine, definition.dependencies)
 

@@ -10,10 +10,10 @@ from envy.declarations.spec import RecipeSpec
 from envy.errors import DeclarationError, SourceLocation
 from envy.events import EventBus
 from envy.execution.recipe_lua import (
-    drop_lua,
-    have_functions,
+    ensure_functions,
     live_function,
     needs_functions,
+    release_lua_state,
 )
 from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
@@ -59,11 +59,11 @@ def test_a_function_is_had_again(tmp_path):
     recipe, engine = loaded(tmp_path, FUNCTIONS, limit=0)
     assert recipe.functions.state is None
     assert needs_functions(recipe, RecipePhase.INSTALL)
-    have_functions(recipe, engine)
+    ensure_functions(recipe, engine)
     install = live_function(recipe, "install")
     assert install.state.call(install, {}, dict(recipe.loaded.definition.options)) == 3
     assert engine.services.open_states.is_exceeded
-    drop_lua(recipe, engine)
+    release_lua_state(recipe, engine)
     assert not engine.services.open_states.is_exceeded
 
 
@@ -71,7 +71,7 @@ def test_within_the_limit_nothing_is_loaded_twice(tmp_path):
     """A state that could stay open is the one whose functions are called."""
     recipe, engine = loaded(tmp_path, FUNCTIONS, limit=1)
     state = recipe.functions.state
-    have_functions(recipe, engine)
+    ensure_functions(recipe, engine)
     assert recipe.functions.state is state
     assert engine.services.open_states.reopened == 0
 
@@ -89,6 +89,6 @@ def test_the_file_must_define_the_same_again(tmp_path):
     recipe, engine = loaded(tmp_path, SOMETIMES, limit=0, environment=environment)
     environment.clear()
     with pytest.raises(DeclarationError) as caught:
-        have_functions(recipe, engine)
+        ensure_functions(recipe, engine)
     assert "`install` was a function when the recipe was loaded" in str(caught.value)
     assert caught.value.origin.line == 4
