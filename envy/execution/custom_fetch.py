@@ -22,7 +22,7 @@ from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import new_state
 from envy.execution.services import PhaseServices
-from envy.execution.verbs import call_verb
+from envy.execution.verbs import call_function
 from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaValue
@@ -95,7 +95,7 @@ def _run(recipe: Recipe, engine: PhaseServices, folder: Path) -> None:
                 base_dir=source.fetch.file.parent,
                 fetch_dir=fetch_dir,
             ) as run:
-                call_verb(run, function)
+                call_function(run, function)
         finally:
             recipe.work.fetched = {}
             state.close()

@@ -18,7 +18,7 @@ from envy.execution.entry_lock import acquire_entry, acquire_lock, release_lock
 from envy.execution.log import log_key
 from envy.execution.phase_run import PhaseRun, RunOptions
 from envy.execution.services import PhaseServices
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 
@@ -41,7 +41,7 @@ def is_satisfied(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> b
             run.log.say("debug", f"checking again, in {phase.label}")
         if isinstance(definition.check, str):
             return _script_holds(run, definition.check)
-        answer = carry_out(run, "check")
+        answer = run_verb(run, "check")
         if isinstance(answer, bool):
             return answer
         if isinstance(answer, str):
@@ -79,7 +79,7 @@ def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
             entry.tmp_dir.mkdir(parents=True, exist_ok=True)
             run_dir = engine.services.project_dir
             with PhaseRun(recipe, engine, RecipePhase.INSTALL, run_dir=run_dir) as run:
-                carry_out(run, "install")
+                run_verb(run, "install")
         finally:
             discard(entry)
         if not is_satisfied(recipe, engine, RecipePhase.INSTALL):

@@ -9,7 +9,7 @@ from envy.lua.sandbox import PhaseAccess
 from envy.lua.values import LuaFunction, LuaValue
 
 
-def carry_out(run: PhaseRun, verb: str) -> LuaValue:
+def run_verb(run: PhaseRun, verb: str) -> LuaValue:
     """Run the script, or call the function, that a recipe has for `verb` (`build`, say).
 
     Returns what the function returned.
@@ -18,10 +18,10 @@ def carry_out(run: PhaseRun, verb: str) -> LuaValue:
     if isinstance(said, str):
         run.run_script(said, RunOptions())
         return None
-    return call_verb(run, live_function(run.recipe, verb))
+    return call_function(run, live_function(run.recipe, verb))
 
 
-def call_verb(run: PhaseRun, function: LuaFunction) -> LuaValue:
+def call_function(run: PhaseRun, function: LuaFunction) -> LuaValue:
     """Call a recipe's function with `(ctx, opts)`, the ctx being that of its phase."""
     state = function.state
     access = PhaseAccess(

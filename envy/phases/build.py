@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envy.execution.phase_run import PhaseRun
 from envy.execution.services import PhaseServices
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
@@ -20,4 +20,4 @@ def run_build_phase(recipe: Recipe, engine: PhaseServices) -> None:
     if definition.build is None:
         return
     with PhaseRun(recipe, engine, RecipePhase.BUILD, run_dir=entry.stage_dir) as run:
-        carry_out(run, "build")
+        run_verb(run, "build")

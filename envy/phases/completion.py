@@ -7,7 +7,7 @@ from envy.declarations.tables import parse_products
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Outcome, Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
@@ -33,7 +33,7 @@ def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
         return dict(definition.products)
     run_dir = engine.services.project_dir
     with PhaseRun(recipe, engine, RecipePhase.COMPLETION, run_dir=run_dir) as run:
-        answer = carry_out(run, "products")
+        answer = run_verb(run, "products")
     return dict(
         parse_products(
             answer,

@@ -7,7 +7,7 @@ from envy.cache.write import record_deploy
 from envy.execution.entry_lock import acquire_entry
 from envy.execution.phase_run import PhaseRun
 from envy.execution.services import PhaseServices
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
@@ -29,6 +29,6 @@ def run_deploy_phase(recipe: Recipe, engine: PhaseServices) -> None:
             return
     run_dir = engine.services.project_dir if user_managed else entry.asset_dir
     with PhaseRun(recipe, engine, RecipePhase.DEPLOY, run_dir=run_dir) as run:
-        carry_out(run, "deploy")
+        run_verb(run, "deploy")
     if not user_managed:
         record_deploy(entry)

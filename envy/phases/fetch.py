@@ -17,7 +17,7 @@ from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import live_function
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_batch
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
@@ -33,7 +33,7 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     recipe.work.fetched = {}
     if recipe.placement.sources is None:
         with PhaseRun(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as run:
-            answer = carry_out(run, "fetch")
+            answer = run_verb(run, "fetch")
             if answer is not None:
                 items = parse_source_items(
                     answer,

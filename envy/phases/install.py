@@ -11,7 +11,7 @@ from envy.execution.explanation import text_to_keep
 from envy.execution.phase_run import PhaseRun
 from envy.execution.services import PhaseServices
 from envy.execution.user_managed import install_user_managed
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 
@@ -31,7 +31,7 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
     entry = recipe.placement.entry
     with PhaseRun(recipe, engine, RecipePhase.INSTALL, run_dir=entry.asset_dir) as run:
         if definition.install is not None:
-            carry_out(run, "install")
+            run_verb(run, "install")
         elif payload_is_empty(entry):
             _publish_stage_tree(run)
         if not run.marked_complete and payload_is_empty(entry):

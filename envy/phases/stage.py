@@ -11,7 +11,7 @@ from envy.errors import DeclarationError
 from envy.execution.phase_run import PhaseRun
 from envy.execution.services import PhaseServices
 from envy.execution.unpack import unpack_all
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
@@ -41,7 +41,7 @@ def run_stage_phase(recipe: Recipe, engine: PhaseServices) -> None:
         if isinstance(verb, StageTable):
             strip = verb.strip
         elif verb is not None:
-            answer = carry_out(run, "stage")
+            answer = run_verb(run, "stage")
             strip = _answered_strip(answer, verb)
         if strip is not None:
             unpack_all(run, destination, strip=strip)
