@@ -17,7 +17,7 @@ from envy.cache.usage import FRESH
 from envy.errors import CacheError
 
 
-def find_kept(layout: CacheLayout, folder: Path) -> bool:
+def use_recipe_files(layout: CacheLayout, folder: Path) -> bool:
     """Whether the files of a recipe are in this folder; if so, they are in use from now on."""
     try:
         status = os.stat(folder)

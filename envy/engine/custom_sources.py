@@ -114,7 +114,7 @@ def _tools(recipe: Recipe) -> list[RecipeKey]:
 def _is_brought(engine: Engine, recipe: Recipe) -> bool:
     """Whether the answer of a custom fetch is in the cache, so that it needs no tools."""
     known = all(engine.recipes[key].entry_key for key in _tools(recipe))
-    return known and engine.steps.is_brought(recipe, engine)
+    return known and engine.steps.is_source_fetched(recipe, engine)
 
 
 def _set_aside(engine: Engine, recipe: Recipe) -> bool:

@@ -13,7 +13,7 @@ from typing import cast
 
 from blake3 import blake3
 
-from envy.cache.recipes import find_kept
+from envy.cache.recipes import use_recipe_files
 from envy.cache.trees import digest_file
 from envy.content.atomic import temporary_beside
 from envy.declarations.spec import CustomSource
@@ -49,13 +49,13 @@ def custom_folder(recipe: Recipe, engine: PhaseServices) -> Path:
     return engine.services.layout.recipes_dir(recipe.key.identity, name)
 
 
-def is_brought(recipe: Recipe, engine: PhaseServices) -> bool:
+def is_source_fetched(recipe: Recipe, engine: PhaseServices) -> bool:
     """Whether what the source brings is there already; its tools have their entry keys."""
-    return _is_fetched(custom_folder(recipe, engine), engine)
+    return _is_kept(custom_folder(recipe, engine), engine)
 
 
-def _is_fetched(folder: Path, engine: PhaseServices) -> bool:
-    return find_kept(engine.services.layout, folder) and (folder / RECIPE_FILE).is_file()
+def _is_kept(folder: Path, engine: PhaseServices) -> bool:
+    return use_recipe_files(engine.services.layout, folder) and (folder / RECIPE_FILE).is_file()
 
 
 def fetch_custom(recipe: Recipe, engine: PhaseServices) -> Path:
@@ -65,12 +65,12 @@ def fetch_custom(recipe: Recipe, engine: PhaseServices) -> Path:
         FetchError: it left no recipe.lua; whatever the function raises.
     """
     folder = custom_folder(recipe, engine)
-    if not _is_fetched(folder, engine):
+    if not _is_kept(folder, engine):
         layout = engine.services.layout
         lock = acquire_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
         since = time.monotonic()
         try:
-            if not _is_fetched(folder, engine):
+            if not _is_kept(folder, engine):
                 _run(recipe, engine, folder)
         finally:
             release_lock(recipe, engine, lock, since)

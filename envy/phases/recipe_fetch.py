@@ -10,7 +10,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy import events as ev
-from envy.cache.recipes import find_kept
+from envy.cache.recipes import use_recipe_files
 from envy.cache.trees import read_file
 from envy.content.atomic import temporary_beside
 from envy.content.file_digest import file_digest
@@ -125,7 +125,7 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     folder = layout.recipes_dir(recipe.key.identity, name)
     if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
         recipe.evidence.lasting = False  # what is there may be another by the next run
-    if not find_kept(layout, folder):
+    if not use_recipe_files(layout, folder):
         folder = _fetch_recipe(recipe, engine, pinned, folder)
     return _inside(folder, recipe)
 
@@ -151,7 +151,7 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
     lock = acquire_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
     since = time.monotonic()
     try:
-        if find_kept(layout, folder):
+        if use_recipe_files(layout, folder):
             return folder
         with temporary_beside(folder) as making:
             [fetched] = fetch_batch(recipe, engine, [item], making)
@@ -162,7 +162,7 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
                 fetched.path.rename(making / "recipe.lua")
                 if not (item.sha256 or item.blake3):
                     folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
-            if not find_kept(layout, folder):
+            if not use_recipe_files(layout, folder):
                 os.utime(content)  # an archive may say that it is old
                 content.rename(folder)
             return folder

@@ -6,7 +6,7 @@ A phase touches its own recipe and reads completed dependencies; never another's
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from envy.execution.custom_fetch import is_brought
+from envy.execution.custom_fetch import is_source_fetched
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.keying.find_entry import find_entry
@@ -37,12 +37,12 @@ class Steps:
     """What is done for a recipe; when, and after what, is for the engine to say.
 
     `find_entry` gives a recipe its entry key, from those of its dependencies, and looks its entry
-    up. `is_brought` says whether what a custom source brings is there already.
+    up. `is_source_fetched` says whether what a custom source brings is there already.
     """
 
     phases: Mapping[int, Callable[[Recipe, PhaseServices], None]]
     find_entry: Callable[[Recipe, PhaseServices, Sequence[str]], None]
-    is_brought: Callable[[Recipe, PhaseServices], bool]
+    is_source_fetched: Callable[[Recipe, PhaseServices], bool]
 
 
-STEPS = Steps(phases=PHASES, find_entry=find_entry, is_brought=is_brought)
+STEPS = Steps(phases=PHASES, find_entry=find_entry, is_source_fetched=is_source_fetched)

@@ -21,7 +21,7 @@ from envy.cache.leftovers import (
     tidy,
 )
 from envy.cache.lock import FileLock
-from envy.cache.recipes import find_kept, name_of
+from envy.cache.recipes import name_of, use_recipe_files
 from envy.cache.usage import DAY
 from envy.errors import CacheError
 
@@ -94,7 +94,7 @@ def test_what_is_found_after_the_plan_was_made_stays(layout, folder):
     """Whoever finds recipe files keeps a gc that has planned to remove them from doing so."""
     rulings = planned(layout)
     assert [row.goes for row in rulings] == [True]
-    assert find_kept(layout, folder)
+    assert use_recipe_files(layout, folder)
     assert remove_leftovers(layout, rulings) == []
     assert (folder / "recipe.lua").exists()
 
@@ -103,7 +103,7 @@ def test_what_is_removed_first_is_not_found(layout, folder):
     """And the other way round, they are not found; their lock file has gone with them."""
     rulings = planned(layout)
     assert remove_leftovers(layout, rulings) == rulings
-    assert not find_kept(layout, folder)
+    assert not use_recipe_files(layout, folder)
     assert not layout.lock_path("vendor.tool@r1", "0" * 16).exists()
     assert list(layout.trash_root.iterdir()) == []
 
@@ -185,7 +185,7 @@ def test_folder_that_cannot_be_read(layout):
 def test_found_where_nothing_can_be_written(layout, folder, tmp_path):
     """Recipe files of a cache that cannot be written to are found."""
     layout.locks_root.write_text("in the way")
-    assert find_kept(layout, folder)
+    assert use_recipe_files(layout, folder)
 
 
 def test_name_for_leases(layout, folder):

@@ -232,7 +232,7 @@ class InMemory:
             steps=Steps(
                 phases={phase: self._phase(phase) for phase in RecipePhase if phase >= 0},
                 find_entry=self._find_entry,
-                is_brought=lambda recipe, _engine: self._blueprint(recipe).brought,
+                is_source_fetched=lambda recipe, _engine: self._blueprint(recipe).brought,
             ),
             durations=durations,
             coordinator=coordinator,
