@@ -329,7 +329,7 @@ class Engine:
         finally:
             self.coordinator.give_back(self.transfer_pool, count)
 
-    def want_what_it_needs(self, recipe: Recipe) -> None:
+    def require_build_dependencies(self, recipe: Recipe) -> None:
         """A recipe turned out to need work: its build dependencies are wanted now, too."""
         demand.want_for_work(self, recipe)
 

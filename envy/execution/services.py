@@ -94,7 +94,7 @@ class PhaseServices(Protocol):
     def transfer_helpers(self, wanted: int) -> AbstractContextManager[int]:
         """Transfer slots for a batch, beside the recipe's own: up to so many, maybe none."""
 
-    def want_what_it_needs(self, recipe: Recipe) -> None:
+    def require_build_dependencies(self, recipe: Recipe) -> None:
         """A recipe turned out to need work: its build dependencies are wanted now, too."""
 
     def shell_for(self, recipe: Recipe) -> Shell:

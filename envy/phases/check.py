@@ -23,7 +23,7 @@ def run_check_phase(recipe: Recipe, engine: PhaseServices) -> None:
         if recipe.work.satisfied:
             clear_workspace(recipe, engine)
         else:
-            engine.want_what_it_needs(recipe)
+            engine.require_build_dependencies(recipe)
         return
     events = RecipeEvents(recipe, engine.services.events)
     if recipe.work.cached:
@@ -32,7 +32,7 @@ def run_check_phase(recipe: Recipe, engine: PhaseServices) -> None:
             return
         # It was there when the graph was resolved, and has gone since.
         ensure_functions(recipe, engine)
-        engine.want_what_it_needs(recipe)
+        engine.require_build_dependencies(recipe)
     # Else it was missing a moment ago, and is looked up once more under its lock.
     reason = begin_work(recipe, engine)
     if recipe.work.cached:

@@ -324,9 +324,9 @@ class InMemory:
         if blueprint.user_managed:
             recipe.work.satisfied = blueprint.satisfied
             if not recipe.work.satisfied:
-                self.engine.want_what_it_needs(recipe)
+                self.engine.require_build_dependencies(recipe)
         elif recipe.work.cached and blueprint.gone:
-            self.engine.want_what_it_needs(recipe)
+            self.engine.require_build_dependencies(recipe)
 
     def _install(self, recipe: Recipe, blueprint) -> None:
         recipe.work.satisfied = blueprint.user_managed
