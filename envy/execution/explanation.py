@@ -11,7 +11,7 @@ from envy.graph.recipe import Recipe
 _DEEPEST = 8
 
 
-def text_to_keep(recipe: Recipe, engine: PhaseServices) -> str:
+def key_record_text(recipe: Recipe, engine: PhaseServices) -> str:
     """The ingredients of the recipe's key, with the notes that make them readable."""
     return kept_text(recipe.placement.ingredients, _notes(recipe, engine))
 

@@ -114,7 +114,7 @@ class PhaseLog:
             raise explained(error, doing="write a log", path=str(path)) from error
 
 
-def tell(recipe: Recipe, services: Services, level: str, message: str) -> None:
+def report(recipe: Recipe, services: Services, level: str, message: str) -> None:
     """Tell the listeners what a recipe says; the level `stdout` is for results."""
     text = masked_text(message, secrets_of(recipe, services))
     events = RecipeEvents(recipe, services.events)

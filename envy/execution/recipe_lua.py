@@ -10,7 +10,7 @@ from typing import cast
 from envy.declarations.definition import VERBS, RecipeDefinition
 from envy.declarations.locations import SourceText
 from envy.errors import DeclarationError, InternalError
-from envy.execution.log import tell
+from envy.execution.log import report
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
@@ -27,8 +27,8 @@ def new_state(recipe: Recipe, engine: PhaseServices, base_dir: Path) -> LuaState
             platform=services.platform,
             environment=services.environment,
             should_stop=engine.stopped,
-            on_log=functools.partial(tell, recipe, services),
-            on_stdout=functools.partial(tell, recipe, services, "stdout"),
+            on_log=functools.partial(report, recipe, services),
+            on_stdout=functools.partial(report, recipe, services, "stdout"),
         ),
         base_dir=base_dir,
     )

@@ -19,7 +19,7 @@ from envy.declarations.sources import SourceItem, parse_source_items
 from envy.errors import Cancelled, DeclarationError
 from envy.execution.access import may_read
 from envy.execution.ctx import fetch_names
-from envy.execution.log import tell
+from envy.execution.log import report
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import FetchAnswer, Recipe
 from envy.lua.sandbox import PhaseAccess
@@ -41,7 +41,7 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
     if answer is None:  # it is left out on this platform, and was not asked
         return None
     for level, message in answer.said:
-        tell(recipe, engine.services, level, message)
+        report(recipe, engine.services, level, message)
     if answer.error is not None:
         raise answer.error
     if answer.acts:
@@ -53,7 +53,7 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
     )
 
 
-def ask_for_sources(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -> FetchAnswer:
+def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -> FetchAnswer:
     """Call a fetch function for what it declares.
 
     Nothing may come of the call but the answer: a function that acts is stopped, and what it said

@@ -12,7 +12,7 @@ from envy.execution.recipe_lua import release_lua_state
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Placement, Recipe
 from envy.keying.declared_sources import declared_sources
-from envy.keying.ingredients import ingredients_of, input_digests, key_of_user_managed
+from envy.keying.ingredients import ingredients_of, input_digests, user_managed_key
 
 
 def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
 
 def _outside_of_the_cache(recipe: Recipe, engine: PhaseServices) -> Placement:
     """Of a user-managed recipe: its entry is only the workspace of its install."""
-    services, key = engine.services, key_of_user_managed(recipe)
+    services, key = engine.services, user_managed_key(recipe)
     return Placement(
         entry_key=key,
         entry=services.layout.entry(recipe.key.identity, services.platform.tag, key),

@@ -86,7 +86,7 @@ def _note_evidence(
         evidence.lasting = False  # only asking these programs again tells their versions
 
 
-def key_of_user_managed(recipe: Recipe) -> str:
+def user_managed_key(recipe: Recipe) -> str:
     """What stands for a user-managed recipe in the keys of others: not the machine's state."""
     text = f"{recipe.key.canonical}\n{recipe.loaded.digest}"
     return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()

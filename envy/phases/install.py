@@ -7,7 +7,7 @@ from envy.cache.write import publish
 from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.execution.access import build_only
-from envy.execution.explanation import text_to_keep
+from envy.execution.explanation import key_record_text
 from envy.execution.phase_run import PhaseRun
 from envy.execution.services import PhaseServices
 from envy.execution.user_managed import install_user_managed
@@ -39,7 +39,7 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
         _warn_of_missing_products(run)
     publish(
         recipe.work.open_attempt,
-        text_to_keep(recipe, engine),
+        key_record_text(recipe, engine),
         forbidden=_build_only_paths(recipe, engine),
         writable=definition.writable,
     )

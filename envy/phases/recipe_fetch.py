@@ -34,7 +34,7 @@ from envy.execution.recipe_lua import close_lua_state, function_names, functions
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
-from envy.keying.declared_sources import ask_for_sources
+from envy.keying.declared_sources import evaluate_fetch
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 from envy.transport.digests import expected_digests, verify_content
@@ -54,7 +54,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
         RecipeEvents(recipe, engine.services.events).log("warn", warning)
     _note_evidence(recipe, loaded)
     if isinstance(definition.fetch, LuaFunction) and not definition.excluded:
-        answer = ask_for_sources(recipe, engine, definition.fetch)
+        answer = evaluate_fetch(recipe, engine, definition.fetch)
         recipe.loaded_or_none = replace(loaded, fetch_answer=answer)
     if not loaded.function_names or not engine.services.open_states.try_add():
         close_lua_state(recipe)
