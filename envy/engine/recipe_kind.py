@@ -205,5 +205,5 @@ def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocatio
         return None
     # What a phase works on without words of its own was asked for by an earlier one.
     verbs = [RecipePhase(number).label for number in range(step, RecipePhase.RECIPE_FETCH, -1)]
-    said = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
-    return location_in_file(definition.path, said) if said else None
+    declared = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
+    return location_in_file(definition.path, declared) if declared else None

@@ -14,9 +14,9 @@ def run_verb(run: PhaseRun, verb: str) -> LuaValue:
 
     Returns what the function returned.
     """
-    said = getattr(run.recipe.loaded.definition, verb)
-    if isinstance(said, str):
-        run.run_script(said, RunOptions())
+    declared = getattr(run.recipe.loaded.definition, verb)
+    if isinstance(declared, str):
+        run.run_script(declared, RunOptions())
         return None
     return call_function(run, live_function(run.recipe, verb))
 

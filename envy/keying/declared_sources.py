@@ -40,7 +40,7 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
     answer = recipe.loaded.fetch_answer
     if answer is None:  # it is left out on this platform, and was not asked
         return None
-    for level, message in answer.said:
+    for level, message in answer.messages:
         report(recipe, engine.services, level, message)
     if answer.error is not None:
         raise answer.error
@@ -81,7 +81,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
         functions=dict.fromkeys(fetch_names(), refuse),
         missing=_Refused(refuse),
     )
-    said: list[tuple[str, str]] = []
+    messages: list[tuple[str, str]] = []
     inputs = _Inputs(recipe)
 
     def judge(path: Path) -> bool:
@@ -96,7 +96,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
         recipe_dir=Path(recipe.loaded.recipe_dir.anchor),
         may_read=judge,
         on_write=refuse,
-        on_output=lambda level, message: said.append((level, message)),
+        on_output=lambda level, message: messages.append((level, message)),
         on_clock=note_clock,
     )
     try:
@@ -105,13 +105,13 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001 - raised again when the answer is used
-        return _ACTS if imperative else FetchAnswer(error=error, said=tuple(said))
+        return _ACTS if imperative else FetchAnswer(error=error, messages=tuple(messages))
     if imperative:
         return _ACTS
-    if said or asks_the_time:
+    if messages or asks_the_time:
         # It may answer otherwise in the next run, and what it says is said in each.
         recipe.evidence.lasting = False
-    return FetchAnswer(value=value, said=tuple(said))
+    return FetchAnswer(value=value, messages=tuple(messages))
 
 
 class _Inputs:
