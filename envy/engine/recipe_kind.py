@@ -62,7 +62,7 @@ class RecipeKind:
         The check before one goes with it: work that takes long must not hold up what it is for.
         """
         if phase == RecipePhase.RECIPE_FETCH:
-            transfers = _comes_from_afar(node.subject)
+            transfers = _is_remote(node.subject)
         else:
             transfers = phase in _AROUND_TRANSFERS and _transfers(node.subject)
         return self._transfer if transfers else self._work
@@ -170,7 +170,7 @@ class RecipeKind:
         )
 
 
-def _comes_from_afar(recipe: Recipe) -> bool:
+def _is_remote(recipe: Recipe) -> bool:
     """Whether its file has to be brought here by a transport, as far as its source says."""
     source = recipe.spec.source
     if not isinstance(source, SourceItem) or ":" not in source.source:
