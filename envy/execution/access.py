@@ -38,12 +38,12 @@ def reachable(
     edges: Iterable[Edge],
     engine: PhaseServices,
     *,
-    worth: Callable[[Recipe], bool] = lambda _recipe: True,
+    include: Callable[[Recipe], bool] = lambda _recipe: True,
 ) -> list[Reachable]:
     """The dependencies behind some edges with their run closures, nearest first, each once.
 
     What a dependency needs only to be built is not among them: it may not be there. Nor is what
-    lies behind a recipe that is not `worth` looking at.
+    lies behind a recipe that is not `include` looking at.
     """
     found: dict[RecipeKey, Reachable] = {}
     level = [(edge.key, edge.needed_by) for edge in edges]
@@ -54,7 +54,7 @@ def reachable(
             if known is not None and known.needed_by <= needed_by:
                 continue
             dependency = engine.recipe(key)
-            if not worth(dependency):
+            if not include(dependency):
                 continue
             found[key] = Reachable(dependency, needed_by)
             following += [
@@ -70,7 +70,7 @@ def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list
     The closure is walked only where something is exported: a script in a chain of thousands would
     else cost as much as the chain is long.
     """
-    rows = reachable(edges_for(recipe, phase), engine, worth=_exports_within)
+    rows = reachable(edges_for(recipe, phase), engine, include=_exports_within)
     return [row.recipe for row in rows if row.needed_by <= phase]
 
 

@@ -24,15 +24,15 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
     services = engine.services
     events = RecipeEvents(recipe, services.events)
     secrets = secrets_of(recipe, services)
-    told: dict[str, float] = {}
+    reported: dict[str, float] = {}
 
     def progress(uri: str, count: int, total: int) -> None:
         now = time.monotonic()
         if not services.events.listening or (
-            count != total and now - told.get(uri, 0.0) < _PROGRESS_INTERVAL
+            count != total and now - reported.get(uri, 0.0) < _PROGRESS_INTERVAL
         ):
             return
-        told[uri] = now
+        reported[uri] = now
         events.download_progress(masked_text(uri, secrets), count, total)
 
     def warn(message: str) -> None:
@@ -70,22 +70,22 @@ def fetch_batch(
     recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem], into: Path
 ) -> list[Fetched]:
     """Bring a batch here, in parallel as far as transfer slots are free; all of it or an error."""
-    teller = _Teller(recipe, engine, into)
+    reporter = _TransferReporter(recipe, engine, into)
     with engine.transfer_helpers(len(items) - 1) as helpers:
         fetched = fetch_all(
             items,
             into,
             fetch_context(recipe, engine),
             parallel=1 + helpers,
-            on_start=teller.started,
-            on_end=teller.ended,
+            on_start=reporter.started,
+            on_end=reporter.ended,
         )
     for item, result in zip(items, fetched, strict=True):
         _warn_without_digest(engine, recipe, item, result)
     return fetched
 
 
-class _Teller:
+class _TransferReporter:
     """Tells of the transfers of one batch."""
 
     def __init__(self, recipe: Recipe, engine: PhaseServices, into: Path) -> None:
