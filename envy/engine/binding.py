@@ -116,7 +116,7 @@ class _Index:
 
 def _has_fallback(engine: Engine, reference: Reference) -> bool:
     spec = reference.dependency.spec
-    return spec is not None and engine.is_here(spec.platforms, spec.origin)
+    return spec is not None and engine.matches_platform(spec.platforms, spec.origin)
 
 
 def _fallback_order(reference: Reference) -> tuple[str, str, bool, int]:

@@ -19,7 +19,7 @@ from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe, Reference
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
-from envy.phases.recipe_fetch import dependencies_here
+from envy.phases.recipe_fetch import dependencies_on_platform
 
 if TYPE_CHECKING:
     from envy.engine.engine import Engine
@@ -31,7 +31,7 @@ def hold(engine: Engine, recipe: Recipe) -> None:
     assert isinstance(source, CustomSource)
     engine.held[recipe.key] = recipe
     try:
-        here = dependencies_here(recipe, engine, source.dependencies)
+        here = dependencies_on_platform(recipe, engine, source.dependencies)
     except EnvyError as error:
         # Its own mistake, and not that of whoever happens to be the first to need it.
         engine.fail(recipe.key, error, phase=RecipePhase.RECIPE_FETCH)

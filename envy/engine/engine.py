@@ -360,7 +360,7 @@ class Engine:
         """A line for each recipe that is not at rest; may be asked from any thread."""
         return waits.describe_waits(self)
 
-    def is_here(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
+    def matches_platform(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
         """Whether something with these `platforms` exists on this one."""
         platform = self.services.platform
         matches = [platform.matches(name, origin=origin) for name in platforms]

@@ -82,7 +82,7 @@ class PhaseServices(Protocol):
     def is_complete(self, key: RecipeKey) -> bool:
         """Whether a recipe has completed its last phase."""
 
-    def is_here(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
+    def matches_platform(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
         """Whether something with these `platforms` exists on this one."""
 
     def stopped(self) -> bool:

@@ -259,7 +259,7 @@ def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, 
     )
 
 
-def dependencies_here(
+def dependencies_on_platform(
     recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]
 ) -> list[tuple[int, Dependency]]:
     """The dependencies that exist on this platform, each with its position in the list.
@@ -271,7 +271,7 @@ def dependencies_here(
     """
     here = []
     for position, dependency in enumerate(dependencies):
-        if engine.is_here(dependency.platforms, dependency.origin):
+        if engine.matches_platform(dependency.platforms, dependency.origin):
             if dependency.spec is not None:
                 check_local_rule(recipe.key, dependency.spec.key, dependency.origin)
             here.append((position, dependency))
@@ -281,7 +281,7 @@ def dependencies_here(
 def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]) -> None:
     """Make an edge for each dependency; two entries for one key make one, the stricter of both."""
     edges: dict[RecipeKey, Edge] = {}
-    here = dependencies_here(recipe, engine, dependencies)
+    here = dependencies_on_platform(recipe, engine, dependencies)
     for position, dependency in here:
         spec = dependency.spec
         if dependency.kind is not DependencyKind.STRONG or spec is None:
