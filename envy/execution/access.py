@@ -94,7 +94,7 @@ def asset_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: s
     Raises:
         DeclarationError: not declared, declared for a later phase, user-managed, or ambiguous.
     """
-    row = _find(recipe, engine, phase, query)
+    row = _find_dependency(recipe, engine, phase, query)
     provider = row.recipe
     refusal = _too_early(row, phase, f"ctx.asset({query!r})")
     if refusal is None and provider.user_managed:
@@ -165,15 +165,17 @@ def _too_early(row: Reachable, phase: RecipePhase, call: str) -> DeclarationErro
     )
 
 
-def _find(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str) -> Reachable:
-    asked = Query.parse(query)
+def _find_dependency(
+    recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str
+) -> Reachable:
+    parsed = Query.parse(query)
     rows = reachable(edges_for(recipe, phase), engine)
-    named = _named(recipe, phase, query)
+    named = _locally_named(recipe, phase, query)
     if named is not None:
         for row in rows:
             if row.recipe.key == named:
                 return row
-    found = [row for row in rows if asked.matches(row.recipe.key, alias=_alias(row.recipe))]
+    found = [row for row in rows if parsed.matches(row.recipe.key, alias=_alias(row.recipe))]
     found = prefer_exact(query, found, lambda row: row.recipe.key.canonical)
     if len(found) == 1:
         return found[0]
@@ -192,7 +194,7 @@ def _find(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str)
     )
 
 
-def _named(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey | None:
+def _locally_named(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey | None:
     """What the recipe itself calls by that name: by an alias of an entry, or by a reference.
 
     A reference may have been bound by an alias of the manifest, which is none of the recipe's

@@ -79,8 +79,8 @@ def fetch_custom(recipe: Recipe, engine: PhaseServices) -> Path:
 
 def _run(recipe: Recipe, engine: PhaseServices, folder: Path) -> None:
     source = _source(recipe)
-    with temporary_beside(folder) as making:
-        fetch_dir, tmp_dir = making / "fetch", making / "tmp"
+    with temporary_beside(folder) as temporary:
+        fetch_dir, tmp_dir = temporary / "fetch", temporary / "tmp"
         fetch_dir.mkdir(parents=True)
         tmp_dir.mkdir()
         state = new_state(recipe, engine, source.fetch.file.parent)

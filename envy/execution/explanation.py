@@ -8,7 +8,7 @@ from envy.cache.explanation import Kept, changes, kept_text, nearest_earlier, re
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 
-_DEEPEST = 8
+_MAX_DEPTH = 8
 
 
 def key_record_text(recipe: Recipe, engine: PhaseServices) -> str:
@@ -16,7 +16,7 @@ def key_record_text(recipe: Recipe, engine: PhaseServices) -> str:
     return kept_text(recipe.placement.ingredients, _notes(recipe, engine))
 
 
-def _kept_now(recipe: Recipe, engine: PhaseServices) -> Kept:
+def _current_record(recipe: Recipe, engine: PhaseServices) -> Kept:
     return Kept(ingredients=json.loads(recipe.placement.ingredients), notes=_notes(recipe, engine))
 
 
@@ -43,20 +43,20 @@ def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:
     """What changed since the nearest earlier entry of the package; nothing if there is none."""
     if recipe.placement_or_none is None or not recipe.placement.ingredients:
         return []
-    new = _kept_now(recipe, engine)
+    new = _current_record(recipe, engine)
     old = nearest_earlier(engine.services.layout, new)
     if old is None or json.loads(recipe.placement.ingredients) == old.ingredients:
         return []
-    return _compared(old, new, engine, depth=0)
+    return _compare(old, new, engine, depth=0)
 
 
-def _compared(old: Kept, new: Kept, engine: PhaseServices, *, depth: int) -> list[str]:
-    by_name = {other.key.canonical: other for other in engine_recipes(engine, new)}
+def _compare(old: Kept, new: Kept, engine: PhaseServices, *, depth: int) -> list[str]:
+    by_name = {other.key.canonical: other for other in _dependencies_of(engine, new)}
 
     def deeper(name: str, entry_key: str) -> list[str]:
         other = by_name.get(name)
         if (
-            depth >= _DEEPEST
+            depth >= _MAX_DEPTH
             or other is None
             or other.placement_or_none is None
             or not other.placement.ingredients
@@ -68,12 +68,12 @@ def _compared(old: Kept, new: Kept, engine: PhaseServices, *, depth: int) -> lis
         )
         if before is None:
             return []
-        return _compared(before, _kept_now(other, engine), engine, depth=depth + 1)
+        return _compare(before, _current_record(other, engine), engine, depth=depth + 1)
 
     return changes(old, new, deeper=deeper)
 
 
-def engine_recipes(engine: PhaseServices, kept: Kept) -> list[Recipe]:
+def _dependencies_of(engine: PhaseServices, kept: Kept) -> list[Recipe]:
     """The recipes of the graph that these ingredients name as dependencies."""
     from envy.declarations.key import RecipeKey
 

@@ -24,7 +24,7 @@ from envy.phase import RecipePhase
 _TAIL_BYTES = 16384
 _LONGEST_SHOWN = 1000
 _QUOTED_LINES = 10
-_WIDEST_IN_TAIL = 400
+_LONGEST_TAIL_LINE = 400
 _COMMAND = "$ "
 
 
@@ -52,14 +52,14 @@ class PhaseLog:
         """Take some bytes that a child wrote; whole lines are masked, kept and shown."""
         lines = self._splitters[stream].feed(chunk)
         if lines:
-            self._take(stream, lines, quiet=quiet)
+            self._write_lines(stream, lines, quiet=quiet)
 
     def end_of_output(self, *, quiet: bool = False) -> None:
         """A child has ended: what it left without a newline is a line."""
         for stream, splitter in self._splitters.items():
             rest = splitter.finish()
             if rest:
-                self._take(stream, rest, quiet=quiet)
+                self._write_lines(stream, rest, quiet=quiet)
 
     def command(self, command: str) -> None:
         """Write down what is being run."""
@@ -88,7 +88,7 @@ class PhaseLog:
         """A text as it may be shown."""
         return self._mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
 
-    def _take(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
+    def _write_lines(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
         masked = [self._mask(line) for line in lines]
         self._recent.extend(masked)
         self._write(masked)
@@ -105,7 +105,7 @@ class PhaseLog:
         path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"
         try:
             if self._file is None:
-                self._file = _opened(path)
+                self._file = _open_log(path)
                 self._recipe.work.log_path = path
             view = memoryview(b"".join(line + b"\n" for line in lines))
             while view:
@@ -124,7 +124,7 @@ def report(recipe: Recipe, services: Services, level: str, message: str) -> None
         events.log(level, text)
 
 
-def _opened(path: Path) -> FileIO:
+def _open_log(path: Path) -> FileIO:
     # Unbuffered: whole chunks come, and what could not be written must not come again.
     while True:
         if not path.parent.is_dir():
@@ -169,7 +169,7 @@ def log_tail(path: Path | None, *, lines: int) -> list[str]:
 
 
 def _clipped(line: str) -> str:
-    return line if len(line) <= _WIDEST_IN_TAIL else line[: _WIDEST_IN_TAIL - 1] + "…"
+    return line if len(line) <= _LONGEST_TAIL_LINE else line[: _LONGEST_TAIL_LINE - 1] + "…"
 
 
 def _is_for_entry(recipe: Recipe) -> bool:

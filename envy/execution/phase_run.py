@@ -119,12 +119,14 @@ class PhaseRun:
         """Run a program without a shell."""
         return self._run(self.log.mask(" ".join(argv)), functools.partial(run_argv, argv), options)
 
-    def _run(self, shown: str, run: Callable[..., Completed], options: RunOptions) -> Completed:
+    def _run(
+        self, description: str, run: Callable[..., Completed], options: RunOptions
+    ) -> Completed:
         cwd = options.cwd or self.run_dir
-        self.log.command(shown)
+        self.log.command(description)
         events = RecipeEvents(self.recipe, self.engine.services.events)
         started = time.monotonic()
-        events.run_start(shown, cwd)
+        events.run_start(description, cwd)
         variables = {**self.environment, **(options.env or {}), **lock_marks(self.recipe)}
         with (
             self._terminal(interactive=options.interactive),
@@ -136,16 +138,16 @@ class PhaseRun:
                 descriptors=admission.descriptors,
                 children=recorded_children(self.recipe, self.engine.services),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
-                shown=shown,
+                shown=description,
                 on_output=self._on_output(quiet=options.quiet),
                 capture=options.capture,
                 timeout=options.timeout,
                 interactive=options.interactive,
             )
         self.log.end_of_output(quiet=options.quiet)
-        events.run_complete(shown, cwd, completed.exit_code, time.monotonic() - started)
+        events.run_complete(description, cwd, completed.exit_code, time.monotonic() - started)
         if options.check and (completed.exit_code or completed.timed_out):
-            raise _failure(shown, completed, options, tail=self.log.recent_output())
+            raise _failure(description, completed, options, tail=self.log.recent_output())
         return completed
 
     def _on_output(self, *, quiet: bool) -> OnOutput:

@@ -62,7 +62,7 @@ def ensure_functions(recipe: Recipe, engine: PhaseServices) -> None:
     state = recipe.functions.state = new_state(recipe, engine, loaded.recipe_dir)
     engine.services.open_states.add()
     state.load_file(loaded.path, loaded.text.encode("utf-8", "surrogateescape"))
-    _check_same(recipe, loaded.reads, state.reads)
+    _check_unchanged(recipe, loaded.reads, state.reads)
     found = state.user_globals(loaded.function_names)
     for name in loaded.function_names:
         if not isinstance(found.get(name), LuaFunction):
@@ -115,7 +115,7 @@ def close_lua_state(recipe: Recipe) -> None:
         state.close()
 
 
-def _check_same(recipe: Recipe, before: ReadLog, now: ReadLog) -> None:
+def _check_unchanged(recipe: Recipe, before: ReadLog, now: ReadLog) -> None:
     """What is built goes by a key of what was read first; it must not be of anything else."""
     for path, digest in now.files.items():
         if before.files.get(path, digest) != digest:

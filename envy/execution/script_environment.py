@@ -15,8 +15,8 @@ from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
-_KEPT = ("PATH", "HOME", "USER", "TERM", "LOGNAME")
-_KEPT_ON_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "TEMP", "WINDIR")
+_PASSED = ("PATH", "HOME", "USER", "TERM", "LOGNAME")
+_PASSED_ON_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "TEMP", "WINDIR")
 # How to reach the network and whom to trust there; any case, as programs disagree about it.
 _NETWORK = frozenset(
     {
@@ -45,23 +45,25 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
     Raises:
         DeclarationError: two dependencies export different values for one variable.
     """
-    outer = engine.services.environment
+    inherited = engine.services.environment
     if phase in _ISOLATED and not recipe.user_managed:
         definition = recipe.loaded.definition
-        variables = _isolated(outer, (*definition.pass_env, *definition.secret_env))
+        variables = _isolated(inherited, (*definition.pass_env, *definition.secret_env))
         variables["TMPDIR"] = str(recipe.placement.entry.tmp_dir)
     else:
-        variables = dict(outer)
+        variables = dict(inherited)
     exported = exported_environment(exporting(recipe, engine, phase), variables)
     variables.update(exported)
     variables.update(_own_variables(recipe, engine))
     return variables
 
 
-def _isolated(outer: Mapping[str, str], passed: Iterable[str]) -> dict[str, str]:
-    wanted = {*_KEPT, *_KEPT_ON_WINDOWS, *passed}
+def _isolated(inherited: Mapping[str, str], passed: Iterable[str]) -> dict[str, str]:
+    names = {*_PASSED, *_PASSED_ON_WINDOWS, *passed}
     variables = {
-        name: value for name, value in outer.items() if name in wanted or name.upper() in _NETWORK
+        name: value
+        for name, value in inherited.items()
+        if name in names or name.upper() in _NETWORK
     }
     variables["LANG"] = "C.UTF-8"
     return variables
@@ -103,9 +105,9 @@ def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -
         if provider.loaded_or_none is None:
             continue
         asset, exports = str(provider.asset_dir or ""), provider.loaded_or_none.exports
-        lists["PATH"] += _below(asset, exports.path)
-        lists["CMAKE_PREFIX_PATH"] += _below(asset, exports.cmake_prefix)
-        lists["PKG_CONFIG_PATH"] += _below(asset, exports.pkg_config)
+        lists["PATH"] += _asset_paths(asset, exports.path)
+        lists["CMAKE_PREFIX_PATH"] += _asset_paths(asset, exports.cmake_prefix)
+        lists["PKG_CONFIG_PATH"] += _asset_paths(asset, exports.pkg_config)
         for name, template in exports.env.items():
             value = template.replace("{{asset}}", asset)
             if variables.setdefault(name, value) != value:
@@ -122,7 +124,7 @@ def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -
     return variables
 
 
-def _below(asset: str, paths: Iterable[str]) -> list[str]:
+def _asset_paths(asset: str, paths: Iterable[str]) -> list[str]:
     # ruff: noqa: PTH118 - normalised as text: a Path would keep `..` and cost more
     return [
         os.path.normpath(os.path.join(asset, path.replace("{{asset}}", asset))) for path in paths

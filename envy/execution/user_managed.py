@@ -40,19 +40,19 @@ def is_satisfied(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> b
         if phase is not RecipePhase.CHECK:
             run.log.say("debug", f"checking again, in {phase.label}")
         if isinstance(definition.check, str):
-            return _script_holds(run, definition.check)
+            return _script_succeeds(run, definition.check)
         answer = run_verb(run, "check")
         if isinstance(answer, bool):
             return answer
         if isinstance(answer, str):
-            return _script_holds(run, answer)
+            return _script_succeeds(run, answer)
         raise DeclarationError(
             f"`check` must return true, false, or a script, not {answer!r}",
             hint='for example return ctx.run("dpkg -s zlib1g-dev").exit_code == 0',
         )
 
 
-def _script_holds(run: PhaseRun, script: str) -> bool:
+def _script_succeeds(run: PhaseRun, script: str) -> bool:
     try:
         return run.run_script(script, RunOptions(check=False)).exit_code == 0
     except ScriptFailed as error:
@@ -68,7 +68,7 @@ def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
     entry = recipe.placement.entry
     engine.services.terminal.consent(engine.unsatisfied)
     acquire_entry(recipe, engine)
-    with _exclusively(recipe, engine):
+    with _exclusive_lock(recipe, engine):
         if is_satisfied(recipe, engine, RecipePhase.INSTALL):
             discard(entry)
             recipe.work.satisfied = True
@@ -108,7 +108,7 @@ def clear_workspace(recipe: Recipe, engine: PhaseServices) -> None:
 
 
 @contextlib.contextmanager
-def _exclusively(recipe: Recipe, engine: PhaseServices) -> Iterator[None]:
+def _exclusive_lock(recipe: Recipe, engine: PhaseServices) -> Iterator[None]:
     """One at a time for each name of `exclusive`, across processes."""
     definition = recipe.loaded.definition
     if not definition.exclusive:

@@ -61,11 +61,11 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
     answer is used.
     """
     definition = recipe.loaded.definition
-    imperative = asks_the_time = False
+    imperative = reads_clock = False
 
     def note_clock() -> None:
-        nonlocal asks_the_time
-        asks_the_time = True
+        nonlocal reads_clock
+        reads_clock = True
 
     def refuse(*_arguments: object) -> None:
         nonlocal imperative
@@ -79,22 +79,22 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
             "recipe_dir": str(recipe.loaded.recipe_dir),
         },
         functions=dict.fromkeys(fetch_names(), refuse),
-        missing=_Refused(refuse),
+        missing=_RefusedFields(refuse),
     )
     messages: list[tuple[str, str]] = []
     inputs = _Inputs(recipe)
 
-    def judge(path: Path) -> bool:
+    def note_read(path: Path) -> bool:
         # What decides which sources there are is evidence, wherever it lies.
-        if not inputs.have(path):
+        if not inputs.contains(path):
             recipe.evidence.files[str(path)] = file_digest(str(path))
-        return may_read(recipe, engine, path) or inputs.have(path)
+        return may_read(recipe, engine, path) or inputs.contains(path)
 
     access = PhaseAccess(
         run_dir=recipe.loaded.recipe_dir,
-        environment=_NotedVariables(engine.services.environment, recipe.evidence),
+        environment=_RecordingVariables(engine.services.environment, recipe.evidence),
         recipe_dir=Path(recipe.loaded.recipe_dir.anchor),
-        may_read=judge,
+        may_read=note_read,
         on_write=refuse,
         on_output=lambda level, message: messages.append((level, message)),
         on_clock=note_clock,
@@ -108,7 +108,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
         return _ACTS if imperative else FetchAnswer(error=error, messages=tuple(messages))
     if imperative:
         return _ACTS
-    if messages or asks_the_time:
+    if messages or reads_clock:
         # It may answer otherwise in the next run, and what it says is said in each.
         recipe.evidence.lasting = False
     return FetchAnswer(value=value, messages=tuple(messages))
@@ -121,7 +121,7 @@ class _Inputs:
         self._recipe = recipe
         self._found: frozenset[Path] | None = None
 
-    def have(self, path: Path) -> bool:
+    def contains(self, path: Path) -> bool:
         """Whether a file is an input, or within a folder that is one."""
         if self._found is None:
             definition, folder = self._recipe.loaded.definition, self._recipe.loaded.recipe_dir
@@ -133,7 +133,7 @@ class _Inputs:
         return path in self._found or any(parent in self._found for parent in path.parents)
 
 
-class _Refused(Mapping[str, str]):
+class _RefusedFields(Mapping[str, str]):
     """The folder that there is only in the fetch phase; whoever asks for it acts."""
 
     def __init__(self, refuse: Callable[[], None]) -> None:
@@ -155,7 +155,7 @@ class _Refused(Mapping[str, str]):
         return 1
 
 
-class _NotedVariables(Mapping[str, str]):
+class _RecordingVariables(Mapping[str, str]):
     """An environment that notes what is asked of it."""
 
     def __init__(self, variables: Mapping[str, str], evidence: Evidence) -> None:

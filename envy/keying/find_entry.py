@@ -22,16 +22,16 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
         EnvyError: something that the key is made of cannot be had.
     """
     if recipe.user_managed:
-        recipe.placement_or_none = _outside_of_the_cache(recipe, engine)
+        recipe.placement_or_none = _user_managed_placement(recipe, engine)
         return
-    placement = recipe.placement_or_none = _in_the_cache(recipe, engine, dependency_keys)
+    placement = recipe.placement_or_none = _cache_managed_placement(recipe, engine, dependency_keys)
     recipe.work.cached = lookup(placement.entry, placement.entry_key, explain=False).hit
     recipe.work.undeployed = recipe.work.cached and needs_deploy(recipe)
     if recipe.work.cached and recipe.loaded.definition.deploy is None:
         release_lua_state(recipe, engine)  # loaded again, should the entry go before its turn comes
 
 
-def _outside_of_the_cache(recipe: Recipe, engine: PhaseServices) -> Placement:
+def _user_managed_placement(recipe: Recipe, engine: PhaseServices) -> Placement:
     """Of a user-managed recipe: its entry is only the workspace of its install."""
     services, key = engine.services, user_managed_key(recipe)
     return Placement(
@@ -41,7 +41,7 @@ def _outside_of_the_cache(recipe: Recipe, engine: PhaseServices) -> Placement:
     )
 
 
-def _in_the_cache(
+def _cache_managed_placement(
     recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]
 ) -> Placement:
     services = engine.services

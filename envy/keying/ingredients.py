@@ -60,7 +60,7 @@ def ingredients_of(
         recipe_digest=recipe.loaded.digest,
         reads_files=_reads(recipe, engine),
         reads_variables=_read_variables(recipe),
-        inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
+        inputs={_portable_name(path, recipe, engine): digest for path, digest in inputs.items()},
         sources=sources,
         platform=platform.tag,
         abi=abi,
@@ -111,7 +111,11 @@ def _uses_shell(recipe: Recipe) -> bool:
 def _reads(recipe: Recipe, engine: PhaseServices) -> dict[str, str | None]:
     reads = recipe.loaded.reads.files
     own = recipe.loaded.path
-    return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
+    return {
+        _portable_name(path, recipe, engine): digest
+        for path, digest in reads.items()
+        if path != own
+    }
 
 
 def _read_variables(recipe: Recipe) -> dict[str, str | None]:
@@ -119,7 +123,7 @@ def _read_variables(recipe: Recipe) -> dict[str, str | None]:
     return {name: value for name, value in read.items() if name not in secret}
 
 
-def _named(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
+def _portable_name(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
     for folder in (recipe.loaded.recipe_dir, engine.services.project_dir):
         if path.is_relative_to(folder):
             return Path(os.path.relpath(path, recipe.loaded.recipe_dir)).as_posix()
@@ -165,7 +169,7 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
                 hint=f"a relative source is relative to {item.base_dir}",
             )
         digest = recipe.evidence.trees[str(path)] = digest_tree(path)
-        return f"{_named(path, recipe, engine)} {digest} {sorted(pins.items())}"
+        return f"{_portable_name(path, recipe, engine)} {digest} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
         from envy.transport import resolve_ref
 

@@ -127,7 +127,7 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
         recipe.evidence.lasting = False  # what is there may be another by the next run
     if not use_recipe_files(layout, folder):
         folder = _fetch_recipe(recipe, engine, pinned, folder)
-    return _inside(folder, recipe)
+    return _find_recipe_file(folder, recipe)
 
 
 def _pin(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceItem:
@@ -153,13 +153,13 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
     try:
         if use_recipe_files(layout, folder):
             return folder
-        with temporary_beside(folder) as making:
-            [fetched] = fetch_batch(recipe, engine, [item], making)
+        with temporary_beside(folder) as temporary:
+            [fetched] = fetch_batch(recipe, engine, [item], temporary)
             if fetched.path.is_dir():
                 content = fetched.path
             else:
-                content = making
-                fetched.path.rename(making / "recipe.lua")
+                content = temporary
+                fetched.path.rename(temporary / "recipe.lua")
                 if not (item.sha256 or item.blake3):
                     folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
             if not use_recipe_files(layout, folder):
@@ -174,7 +174,7 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
         release_lock(recipe, engine, lock, since)
 
 
-def _inside(folder: Path, recipe: Recipe) -> Path:
+def _find_recipe_file(folder: Path, recipe: Recipe) -> Path:
     """The recipe file in a folder: `recipe.lua`, or one named after its identity."""
     names = ("recipe.lua", f"{recipe.key.identity}.lua")
     for name in names:
@@ -194,7 +194,7 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            path = _inside(path, recipe)
+            path = _find_recipe_file(path, recipe)
             status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             # A pipe would be waited for.

@@ -42,12 +42,12 @@ def run_stage_phase(recipe: Recipe, engine: PhaseServices) -> None:
             strip = verb.strip
         elif verb is not None:
             answer = run_verb(run, "stage")
-            strip = _answered_strip(answer, verb)
+            strip = _strip_from_answer(answer, verb)
         if strip is not None:
             unpack_all(run, destination, strip=strip)
 
 
-def _answered_strip(answer: object, verb: str | LuaFunction) -> int | None:
+def _strip_from_answer(answer: object, verb: str | LuaFunction) -> int | None:
     """A stage function may return the table form, and leave the unpacking to envy."""
     if answer is None or isinstance(verb, str):
         return None
