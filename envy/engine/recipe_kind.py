@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from envy import events as ev
 from envy.declarations.locations import location_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.engine.priorities import fetches_briefly, note_duration
@@ -22,6 +21,7 @@ from envy.errors import (
 )
 from envy.execution.entry_lock import needs_deploy, release_entry, resume_entry
 from envy.execution.log import log_tail
+from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import ensure_functions, needs_functions, release_lua_state
 from envy.execution.secrets import mask_error, secrets_of
 from envy.graph.recipe import Outcome, Recipe
@@ -86,14 +86,11 @@ class RecipeKind:
         """One phase, between its events."""
         recipe: Recipe = node.subject
         step = RecipePhase(phase)
-        events = self._events
+        events = RecipeEvents(recipe, self._events)
         started = time.monotonic()
         recipe.work.away = 0.0
         recipe.work.log_path = None
-        if events.hears(ev.PhaseStart):
-            self._events.emit(
-                ev.PhaseStart(recipe=recipe.key.identity, key=recipe.key.canonical, phase=step)
-            )
+        events.phase_start(step)
         if recipe.functions.state is None and needs_functions(recipe, step):
             ensure_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
@@ -102,15 +99,7 @@ class RecipeKind:
             self._phases[step](recipe, self._engine)
         took = time.monotonic() - started
         note_duration(recipe, phase, took - recipe.work.away)
-        if events.hears(ev.PhaseComplete):
-            self._events.emit(
-                ev.PhaseComplete(
-                    recipe=recipe.key.identity,
-                    key=recipe.key.canonical,
-                    phase=step,
-                    duration_ms=round(took * 1000),
-                )
-            )
+        events.phase_complete(step, took)
 
     def rest(self, node: Coordination) -> None:
         """No entry lock is held while a recipe waits, rests or has failed."""
@@ -134,15 +123,7 @@ class RecipeKind:
             log_path=recipe.work.log_path,
             log_tail=log_tail(recipe.work.log_path, lines=20),
         )
-        if self._events.listening:
-            self._events.emit(
-                ev.PhaseFailure(
-                    recipe=recipe.key.identity,
-                    key=recipe.key.canonical,
-                    phase=step,
-                    error=str(error),
-                )
-            )
+        RecipeEvents(recipe, self._events).phase_failed(step, error)
         self._engine.on_failure(failure)
         return failure
 
@@ -153,14 +134,7 @@ class RecipeKind:
         assert cause is not None
         if isinstance(cause, Cancelled):
             return cause
-        if self._events.listening:
-            self._events.emit(
-                ev.RecipeAborted(
-                    recipe=recipe.key.identity,
-                    key=recipe.key.canonical,
-                    dependency=dependency.name,
-                )
-            )
+        RecipeEvents(recipe, self._events).aborted(dependency.name)
         release_lua_state(recipe, self._engine)
         return DependencyFailed(
             key=recipe.key.canonical,
