@@ -89,7 +89,9 @@ def test_what_is_there(probed, phase):
 def test_what_is_not_there_says_why(probed, phase):
     """A name of another phase is an error that tells where it is, or why it never is."""
     _, rows = probed
-    reason = "is user-managed" if phase in {"check", "managed"} else f"is not there in {phase}, but"
+    reason = (
+        "is user-managed" if phase in {"check", "managed"} else f"is not available in {phase}, but"
+    )
     for name, (there, message) in rows[phase].items():
         assert there or (f"ctx.{name}" in message and reason in message), message
 

@@ -119,7 +119,7 @@ def test_a_late_deploy_has_its_build_dependencies(project, tmp_path):
 def test_deploy_has_no_functions_that_change_the_asset(project, tmp_path, call):
     """What is published stays what it was."""
     run = project.sync_one(counted(project, tmp_path, deploy=f"ctx.{call}"), code=1)
-    assert "is not there in deploy" in run.err
+    assert "is not available in deploy" in run.err
 
 
 def test_an_edited_recipe_is_deployed_anew(project, tmp_path):

@@ -168,7 +168,7 @@ def test_files_of_a_fetched_recipe_must_be_inputs(project, git_repository):
     )
     project.manifest(entry(git_repository.url, ref="main"))
     run = project.envy("sync", code=1)
-    assert "not among its `inputs`" in run.err
+    assert "not in its `inputs`" in run.err
 
 
 def test_a_repository_without_recipe_says_where_to_look(project, git_repository):

@@ -1,7 +1,7 @@
-"""`ctx`: what the functions of a recipe are given, phase by phase.
+"""`ctx`: the table that the functions of a recipe receive, phase by phase.
 
-Which fields and functions there are in a phase is one table below; what each does is a short
-function over the modules that do the work. Relative paths are relative to the run directory.
+The tables below list the fields and functions of each phase; each function is short and calls the
+module that does the work. Relative paths are relative to the run directory.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _WITH_CORES = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTA
 
 
 def make_ctx(run: PhaseRun) -> CtxTable:
-    """The ctx of a phase: its fields, its functions, and why others are not there."""
+    """Return the ctx of a phase: its fields, its functions, and why other names are missing."""
     user_managed = run.user_managed
     names = _FUNCTIONS[run.phase]
     if user_managed and run.phase is RecipePhase.INSTALL:
@@ -88,7 +88,7 @@ def make_ctx(run: PhaseRun) -> CtxTable:
 
 
 class _BoundFunctions(Mapping[str, Callable[..., object]]):
-    """The functions of a ctx by name, bound when one is called: few of them ever are."""
+    """The functions of a ctx by name, each bound on first use, since few are ever called."""
 
     __slots__ = ("_functions", "_names")
 
@@ -127,7 +127,7 @@ def _fields(run: PhaseRun, *, user_managed: bool) -> dict[str, LuaValue]:
 
 
 def _directory_of(run: PhaseRun, name: str) -> str:
-    """The folder that a field of ctx names."""
+    """Return the folder that a field of ctx names."""
     if name == "recipe_dir":
         return str(run.base_dir)
     if name == "tmp_dir" and run.phase is RecipePhase.RECIPE_FETCH:
@@ -140,7 +140,7 @@ def _directory_of(run: PhaseRun, name: str) -> str:
 def _missing(
     phase: RecipePhase, functions: tuple[str, ...], fields: tuple[str, ...], *, user_managed: bool
 ) -> Mapping[str, str]:
-    """For each name that other phases have: why this one has not."""
+    """Return, for each name that only other phases have, why this phase lacks it."""
     available = {*functions, *fields}
     all_names = {name for names in _FUNCTIONS.values() for name in names}
     all_names |= {name for names in _DIRECTORIES.values() for name in names} | {"cores"}
@@ -148,9 +148,9 @@ def _missing(
     for name in all_names - available:
         if user_managed:
             reasons[name] = (
-                f"ctx.{name} is not there: the recipe is user-managed (it has a check), so it has "
-                "no folder in the cache; put what is to be downloaded or built into a recipe of "
-                "its own and depend on it"
+                f"ctx.{name} is not available: the recipe is user-managed (it has a check), so it "
+                "has no folder in the cache; move what is downloaded or built into another recipe "
+                "and depend on it"
             )
         else:
             phases = [
@@ -159,12 +159,14 @@ def _missing(
                 if name in _FUNCTIONS.get(other, ()) + _DIRECTORIES.get(other, ())
                 or (name == "cores" and other in _WITH_CORES)
             ]
-            reasons[name] = f"ctx.{name} is not there in {phase.label}, but in {', '.join(phases)}"
+            reasons[name] = (
+                f"ctx.{name} is not available in {phase.label}, but in {', '.join(phases)}"
+            )
     return reasons
 
 
 class CtxFunctions:
-    """The functions of ctx. Their names are what recipe authors write."""
+    """The functions of ctx. Recipes call its public methods by their names."""
 
     def __init__(self, run: PhaseRun) -> None:
         self._phase_run = run
@@ -226,7 +228,7 @@ class CtxFunctions:
         return unpack_all(self._phase_run, self._phase_run.run_dir / dest, strip=strip)
 
     def _fetched(self, name: str) -> Path:
-        """A file to extract: in the run directory, else among what was fetched."""
+        """Return the file to extract: in the run directory, else among the fetched files."""
         run = self._phase_run
         here = self._readable(name)
         fetching = run.phase in {RecipePhase.RECIPE_FETCH, RecipePhase.FETCH}
@@ -235,8 +237,8 @@ class CtxFunctions:
         fetched = run.fetch_dir / name
         if not fetched.exists():
             raise DeclarationError(
-                f"there is no {name} in {run.run_dir}, and none among what was fetched",
-                hint=f"fetched was: {', '.join(run.recipe.work.fetched) or 'nothing'}",
+                f"there is no {name} in {run.run_dir} or among the fetched files",
+                hint=f"fetched files: {', '.join(run.recipe.work.fetched) or 'none'}",
             )
         return fetched
 
@@ -274,7 +276,7 @@ class CtxFunctions:
         )
 
     def chmod(self, path: object = None, mode: object = None) -> None:
-        # A number is meant as it is written: chmod(f, 755), and 0755 does not exist in Lua.
+        # A number stands for its decimal digits, as in chmod(f, 755): Lua has no octal literals.
         text = str(mode) if isinstance(mode, int) else _require_text("ctx.chmod", mode)
         file_operations.chmod(self._path(_require_text("ctx.chmod", path)), text)
 
@@ -321,7 +323,7 @@ class CtxFunctions:
         return file_operations.resolve(self._phase_run.run_dir, text)
 
     def _patch_file(self, name: str) -> Path:
-        """A file here, among what was fetched, or in the recipe's folder."""
+        """Return a file of the run directory, the fetched files or the recipe's folder."""
         loaded = self._phase_run.recipe.loaded_or_none
         own = loaded.recipe_dir / name if loaded is not None else None
         if own is not None and own.exists() and not self._readable(name).exists():
@@ -339,15 +341,15 @@ class CtxFunctions:
         if not run.may_read(path):
             name = path.relative_to(run.recipe.loaded.recipe_dir)
             raise DeclarationError(
-                f"{name} lies in the recipe's own folder and is not among its `inputs`, so a "
-                "change of it would go unnoticed",
+                f"{name} is in the recipe's folder but not in its `inputs`, so envy would not "
+                "notice a change to it",
                 hint=f'add it: inputs = {{ "{name}" }}',
             )
         return path
 
 
 def _checks(run: PhaseRun) -> bool:
-    """Whether a failing command is an error: not in `check`, where it means not satisfied."""
+    """Return whether a failing command is an error; in `check`, it means not satisfied."""
     return run.phase is not RecipePhase.CHECK
 
 
@@ -366,7 +368,7 @@ def _run_quietly(run: PhaseRun, argv: Sequence[str], cwd: Path) -> Completed:
 
 def _require_text(what: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise DeclarationError(f"{what}: a string was expected, not {fields.describe(value)}")
+        raise DeclarationError(f"{what}: expected a string, not {fields.describe(value)}")
     return value
 
 
@@ -375,7 +377,7 @@ def _strip(options: object) -> int | None:
         return None
     strip = options.get("strip") if isinstance(options, dict) else None
     if not isinstance(options, dict) or isinstance(strip, bool) or not isinstance(strip or 0, int):
-        raise DeclarationError("the options are a table such as { strip = 1 }")
+        raise DeclarationError("the options must be a table such as { strip = 1 }")
     return strip
 
 
@@ -388,5 +390,5 @@ def _extract_options(options: object) -> tuple[int, str]:
 
 
 def fetch_names() -> tuple[str, ...]:
-    """The names of the functions of ctx in the fetch phase."""
+    """Return the names of the functions of ctx in the fetch phase."""
     return _FUNCTIONS[RecipePhase.FETCH]
