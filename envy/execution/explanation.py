@@ -1,4 +1,4 @@
-"""What is kept beside an entry for later explanations, and why an entry is missing now."""
+"""The record of a key that is stored beside an entry, and why an entry is missing now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_DEPTH = 8
 
 
 def key_record_text(recipe: Recipe, engine: PhaseServices) -> str:
-    """The ingredients of the recipe's key, with the notes that make them readable."""
+    """Return the record to store: the ingredients of the key, and notes that explain them."""
     return kept_text(recipe.placement.ingredients, _notes(recipe, engine))
 
 
@@ -40,7 +40,7 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
 
 
 def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:
-    """What changed since the nearest earlier entry of the package; nothing if there is none."""
+    """Return what changed since the nearest earlier entry of the package; [] if none exists."""
     if recipe.placement_or_none is None or not recipe.placement.ingredients:
         return []
     new = _current_record(recipe, engine)
@@ -74,7 +74,7 @@ def _compare(old: Kept, new: Kept, engine: PhaseServices, *, depth: int) -> list
 
 
 def _dependencies_of(engine: PhaseServices, kept: Kept) -> list[Recipe]:
-    """The recipes of the graph that these ingredients name as dependencies."""
+    """Return the recipes of the graph that a record names as dependencies."""
     from envy.declarations.key import RecipeKey
 
     return [

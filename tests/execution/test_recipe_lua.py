@@ -84,7 +84,7 @@ def test_a_cached_package_needs_no_functions(tmp_path):
 
 
 def test_the_file_must_define_the_same_again(tmp_path):
-    """A function that is gone when the file is loaded again is an error that says so."""
+    """A function that is missing when the file is loaded again is an error that says so."""
     environment = {"FIRST": "yes"}
     recipe, engine = loaded(tmp_path, SOMETIMES, limit=0, environment=environment)
     environment.clear()
