@@ -228,7 +228,7 @@ def test_extraction_is_told_in_the_trace(project):
         ('fetch = "files/broken.tar.gz"', "broken.tar.gz"),
         (
             'fetch = { source = "files/plain.txt", extract = true }',
-            "is not an archive that envy knows",
+            "is not an archive that envy unpacks",
         ),
         ('fetch = { source = "files/tools.tar.gz", strip = 9 }', "tools.tar.gz"),
         ('fetch = { source = "files/tools.tar.gz", subdir = "none" }', "none"),

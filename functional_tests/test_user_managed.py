@@ -79,7 +79,7 @@ def test_a_check_that_fails_after_the_install_is_an_error(project, machine):
     project.packages("local.driver@r1")
     project.recipe("local.driver@r1", 'check = "false"\ninstall = "true"')
     run = project.envy("sync", "--yes", code=1)
-    assert "install ended well, but check still says that it is not satisfied" in run.err
+    assert "install succeeded, but check still reports that the package is not satisfied" in run.err
 
 
 def test_an_edited_dependency_forces_no_install(project, machine):

@@ -1,7 +1,7 @@
 """The environment of a recipe's scripts, and of `os.getenv` in its phases.
 
 fetch, check and user-managed scripts inherit the user's environment. stage, build and install
-start from a short list, so that what is built does not depend on what happens to be set.
+start from a short list, so that a build does not depend on the variables of whoever runs it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from envy.phase import RecipePhase
 
 _PASSED = ("PATH", "HOME", "USER", "TERM", "LOGNAME")
 _PASSED_ON_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "TEMP", "WINDIR")
-# How to reach the network and whom to trust there; any case, as programs disagree about it.
+# Proxies and certificates; in any case of letters, since programs differ.
 _NETWORK = frozenset(
     {
         "HTTP_PROXY",
@@ -40,7 +40,7 @@ _LIST_SEPARATOR = os.path.pathsep
 
 
 def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> dict[str, str]:
-    """All variables that a script of this phase gets.
+    """Return all variables of a script in this phase.
 
     Raises:
         DeclarationError: two dependencies export different values for one variable.
@@ -88,12 +88,12 @@ def _own_variables(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
 
 
 def option_variable(name: str) -> str:
-    """The variable that tells scripts an option: `ENVY_OPTION_<NAME>`."""
+    """Return the name of the variable that holds an option: `ENVY_OPTION_<NAME>`."""
     return "ENVY_OPTION_" + "".join(c if c.isalnum() else "_" for c in name).upper()
 
 
 def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -> dict[str, str]:
-    """What the exports of packages make of an environment; the nearest package comes first.
+    """Return the variables that packages export on top of `base`; the nearest package comes first.
 
     Raises:
         DeclarationError: two packages export different values for one variable.
@@ -114,7 +114,7 @@ def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -
                 raise DeclarationError(
                     f"{sources[name].key} and {provider.key} export different values for {name}: "
                     f"{variables[name]!r} and {value!r}",
-                    hint="depend on one of them only, or let one stop exporting it",
+                    hint="depend on only one of them, or drop the variable from the exports of one",
                 )
             sources.setdefault(name, provider)
     for name, folders in lists.items():

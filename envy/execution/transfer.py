@@ -1,4 +1,4 @@
-"""Transfers on behalf of a recipe: the context of its fetches, their events, and batches."""
+"""Transfers for a recipe: the context of its fetches, their events, and batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROGRESS_INTERVAL = 0.1  # seconds between two progress events of one download
 
 
 def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
-    """What a transport gets to work with for this recipe."""
+    """Return what a transport needs to fetch for this recipe."""
     services = engine.services
     events = RecipeEvents(recipe, services.events)
     secrets = secrets_of(recipe, services)
@@ -69,7 +69,7 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
 def fetch_batch(
     recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem], into: Path
 ) -> list[Fetched]:
-    """Bring a batch here, in parallel as far as transfer slots are free; all of it or an error."""
+    """Fetch a batch, in parallel while transfer slots are free; return all results, or raise."""
     reporter = _TransferReporter(recipe, engine, into)
     with engine.transfer_helpers(len(items) - 1) as helpers:
         fetched = fetch_all(
@@ -86,7 +86,7 @@ def fetch_batch(
 
 
 class _TransferReporter:
-    """Tells of the transfers of one batch."""
+    """Emits the events of one batch of transfers."""
 
     def __init__(self, recipe: Recipe, engine: PhaseServices, into: Path) -> None:
         self._listening = engine.services.events.listening
@@ -111,7 +111,7 @@ class _TransferReporter:
         self._events.fetch_complete(self._shown(item), fetched.path, fetched.bytes, took)
 
     def _shown(self, item: SourceItem) -> str:
-        """The source without credentials: it goes into events, logs and onto the screen."""
+        """Return the source without credentials, for events, logs and the screen."""
         from envy.transport.connection import redacted
 
         source = redacted(item.source) if "@" in item.source else item.source
@@ -121,7 +121,7 @@ class _TransferReporter:
 def _warn_without_digest(
     engine: PhaseServices, recipe: Recipe, item: SourceItem, fetched: Fetched
 ) -> None:
-    """A remote file that nothing vouches for: say so, with the line to paste."""
+    """Warn about a remote file without a digest, with the line to add."""
     if scheme_of(item.source) is not Scheme.HTTP or item.sha256 or item.blake3:
         return
     uri = masked_text(fetched.uri, secrets_of(recipe, engine.services))

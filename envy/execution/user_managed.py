@@ -1,7 +1,7 @@
 """User-managed packages: they change the machine, and their own `check` decides.
 
-Checked before the lock, again under it, and once more after the install. The workspace is thrown
-away, whatever happens.
+The check runs before the lock, again under the lock, and once more after the install. The workspace
+is always removed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from envy.phase import RecipePhase
 
 
 def is_user_managed(recipe: Recipe) -> bool:
-    """Whether the recipe has a check of its own; decided when it was parsed."""
+    """Return whether the recipe has a check of its own, as its file declares."""
     return recipe.user_managed
 
 
 def is_satisfied(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> bool:
-    """Ask the recipe's `check`: a script that exits 0, or a function that says so.
+    """Run the recipe's `check`, and return whether its script exits 0 or its function agrees.
 
     Raises:
-        DeclarationError: the function returned something else.
+        DeclarationError: the function returned neither a boolean nor a script.
     """
     definition = recipe.loaded.definition
     run_dir = engine.services.project_dir
@@ -60,10 +60,10 @@ def _script_succeeds(run: PhaseRun, script: str) -> bool:
 
 
 def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
-    """Bring the machine to where the check holds, unless somebody else just did.
+    """Install a package on the machine, unless its check succeeds by now.
 
     Raises:
-        EnvyError: the user does not want it, or the check does not hold after the install.
+        EnvyError: the user refused, or the check fails after the install.
     """
     entry = recipe.placement.entry
     engine.services.terminal.consent(engine.unsatisfied)
@@ -74,7 +74,7 @@ def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
             recipe.work.satisfied = True
             recipe.work.outcome = Outcome.SATISFIED
             return
-        discard(entry)  # what an install that was killed has left
+        discard(entry)  # left by an install that was killed
         try:
             entry.tmp_dir.mkdir(parents=True, exist_ok=True)
             run_dir = engine.services.project_dir
@@ -84,17 +84,17 @@ def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
             discard(entry)
         if not is_satisfied(recipe, engine, RecipePhase.INSTALL):
             raise DeclarationError(
-                "install ended well, but check still says that it is not satisfied",
-                hint="let check ask for just what install brings about",
+                "install succeeded, but check still reports that the package is not satisfied",
+                hint="make check test exactly what install does",
             )
     recipe.work.satisfied = True
     recipe.work.outcome = Outcome.CHANGED
 
 
 def clear_workspace(recipe: Recipe, engine: PhaseServices) -> None:
-    """Remove what an install that was killed has left, though its package turned out to be there.
+    """Remove what a killed install has left behind for a package that is satisfied now.
 
-    Whoever has the lock is at work in it, and will remove it.
+    A workspace whose lock is taken is in use, and its owner will remove it.
     """
     entry = recipe.placement.entry
     if not os.path.lexists(entry.location):
@@ -109,7 +109,7 @@ def clear_workspace(recipe: Recipe, engine: PhaseServices) -> None:
 
 @contextlib.contextmanager
 def _exclusive_lock(recipe: Recipe, engine: PhaseServices) -> Iterator[None]:
-    """One at a time for each name of `exclusive`, across processes."""
+    """Hold the lock of the recipe's `exclusive` name, across processes."""
     definition = recipe.loaded.definition
     if not definition.exclusive:
         yield

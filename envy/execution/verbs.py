@@ -1,4 +1,4 @@
-"""A verb of a recipe, a script or a function, carried out in its phase."""
+"""Run the verbs of a recipe, which are scripts or functions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from envy.lua.values import LuaFunction, LuaValue
 
 
 def run_verb(run: PhaseRun, verb: str) -> LuaValue:
-    """Run the script, or call the function, that a recipe has for `verb` (`build`, say).
+    """Run the script or call the function that a recipe declares for a verb, such as `build`.
 
-    Returns what the function returned.
+    Returns the value of the function; None for a script.
     """
     declared = getattr(run.recipe.loaded.definition, verb)
     if isinstance(declared, str):
@@ -22,7 +22,7 @@ def run_verb(run: PhaseRun, verb: str) -> LuaValue:
 
 
 def call_function(run: PhaseRun, function: LuaFunction) -> LuaValue:
-    """Call a recipe's function with `(ctx, opts)`, the ctx being that of its phase."""
+    """Call a recipe's function with `(ctx, opts)`, where ctx is that of the phase."""
     state = function.state
     access = PhaseAccess(
         run_dir=run.run_dir,
