@@ -6,7 +6,8 @@ The command line prints that message and no traceback; only InternalError, a bug
     EnvyError               .hint, .exit_code
     ├── UsageError          an invalid command line (exit code 2)
     ├── ManifestError       .origin
-    ├── DeclarationError    .origin   an invalid field, option, identity or dependency
+    ├── DeclarationError    .origin   an invalid field, option or dependency
+    │   └── InvalidIdentity .identity .suggestion
     ├── LuaScriptError      .frames   an error inside Lua code
     ├── FetchError          .uri
     │   └── DigestMismatch  .expected .actual
@@ -82,6 +83,24 @@ class ManifestError(_Located):
 
 class DeclarationError(_Located):
     """An invalid field, option, identity or dependency in a manifest or recipe."""
+
+
+class InvalidIdentity(DeclarationError):
+    """A text that is not `namespace.name@revision`."""
+
+    def __init__(self, identity: str, problem: str) -> None:
+        super().__init__(
+            f'"{identity}" is not a valid identity: {problem}',
+            hint="an identity is namespace.name@revision, such as local.python@r4",
+        )
+        self.identity = identity
+        self.suggestion = ""
+
+    def suggest(self, identity: str) -> None:
+        """Add a known identity to the message; only the first suggestion counts."""
+        if not self.suggestion:
+            self.suggestion = identity
+            self.message += f"; did you mean {identity}?"
 
 
 @dataclass(frozen=True, slots=True)

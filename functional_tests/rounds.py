@@ -1,13 +1,12 @@
 """Real syncs, killed at random times: a program, run by test_rounds.py and by `make soak`.
 
-    python rounds.py resume FOLDER ROUNDS SEED    one sync at a time, killed and taken up again
+    python rounds.py resume FOLDER ROUNDS SEED    one sync at a time, killed and resumed
     python rounds.py crowd FOLDER ROUNDS SEED     sixteen at once, some of them killed
 
 Each sync is a process of its own that runs the command line of `envy sync`. It is forked from this
-one, which has imported envy already: what is killed is then the sync, not the start of Python.
+process, which has already imported envy, so that the sync is killed and not the start of Python.
 
-What scripts did is known from logs that they write outside the cache, a line at a time, in the
-order in which things happened.
+The install scripts write logs outside the cache, one line at a time, in the order of events.
 """
 
 import collections
@@ -32,7 +31,7 @@ from envy.cache.lock import FileLock
 from envy.cache.verify import verify
 from envy.cli.main import run_command_line
 
-# Commands import what they need when they need it; here they all find it done.
+# Commands import their modules on demand; imported here, they are ready in every child.
 for module in ("sync", "answers", "outcome", "wiring"):
     importlib.import_module(f"envy.cli.{module}")
 importlib.import_module("envy.transport.http")
@@ -41,7 +40,7 @@ PROCESSES = 16
 PAYLOAD = bytes(range(256)) * 2000
 DIGEST = hashlib.sha256(PAYLOAD).hexdigest()
 
-# What an install script does that is watched: it says who it is, works for a while, and ends.
+# An install script that logs its start, its work and its end.
 WATCHED = """
 echo "start $$ $PPID {name}" >> {log}
 echo >> {beat}
@@ -101,7 +100,7 @@ class Workplace:
         (self.root / "envy.lua").write_text("packages = {\n" + rows + "}\n")
 
     def start(self):
-        """A sync, as a process; its number."""
+        """Start a sync in a process; return its number."""
         child = os.fork()
         if child:
             return child
@@ -117,8 +116,8 @@ class Workplace:
         finally:
             os._exit(code)
 
-    def anew(self):
-        """Forget everything that was made."""
+    def reset(self):
+        """Remove the cache and everything that was installed."""
         discard = self.root / "old"
         with contextlib.suppress(FileNotFoundError):
             self.cache.rename(discard)
@@ -129,7 +128,7 @@ class Workplace:
             log.unlink(missing_ok=True)
 
     def check_whole(self):
-        """Every entry that has a marker is what its fingerprint says."""
+        """Assert that every entry with a marker matches its fingerprint; return their number."""
         marked = 0
         for entry in take_inventory(CacheLayout(self.cache)).entries:
             if entry.complete:
@@ -139,12 +138,12 @@ class Workplace:
         return marked
 
     def wait_for_an_install(self, seconds):
-        """Until some script has begun since this was asked before; not for ever."""
+        """Wait until a script has begun since the last call, for a limited time."""
         if select.select([self.beat], [], [], seconds)[0]:
             os.read(self.beat, 1 << 16)
 
     def victim(self, children, random_source):
-        """Somebody to kill: often one that holds a lock just now."""
+        """Choose a process to kill, often one that holds a lock."""
         owners = [FileLock(path).owner() for path in sorted(self.cache.glob("locks/*.lock"))]
         working = sorted({owner.pid for owner in owners if owner} & children)
         if working and random_source.random() < 0.7:
@@ -152,7 +151,7 @@ class Workplace:
         return random_source.choice(sorted(children))
 
     def verified_downloads(self):
-        """Downloads in entries that are not complete, under their final name."""
+        """Return the downloads in incomplete entries that have their final name."""
         return [
             path
             for path in self.cache.glob("assets/*/*/fetch/data.bin")
@@ -165,9 +164,9 @@ class Workplace:
 
 
 def serve(log, texts=MappingProxyType({})):
-    """A web server in a process of its own, of some texts and the payload; its port.
+    """Serve some texts and the payload from a process of its own; return the port.
 
-    Each request for the payload is noted.
+    Each complete download of the payload is counted in `log`.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -189,7 +188,7 @@ def serve(log, texts=MappingProxyType({})):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     parent = os.getppid(), os.getpid()
     if os.fork() == 0:
-        # It ends with the program that needs it, however that ended.
+        # The server ends with this program, however that ends.
         with contextlib.suppress(Exception):
             server.timeout = 1
             sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
@@ -202,7 +201,7 @@ def serve(log, texts=MappingProxyType({})):
 
 
 def wait_for(child, seconds):
-    """The status of a child that ended within so many seconds, or None."""
+    """Return the status of a child that ended within so many seconds, or None."""
     watch = os.pidfd_open(child)
     try:
         if not select.select([watch], [], [], seconds)[0]:
@@ -213,16 +212,16 @@ def wait_for(child, seconds):
 
 
 def attempts_of(log):
-    """The attempts in a log, in order: [script, the sync it worked for, for what, ended].
+    """Return the attempts in a log, in order: [script, its sync, its package, whether it ended].
 
-    None overlap.
+    No two attempts overlap.
     """
     attempts = []
     if not log.exists():
         return attempts
     for line in log.read_text().splitlines():
         word, script, *rest = line.split()
-        assert word != "late", f"{script} started after the marker was there"
+        assert word != "late", f"{script} started after the marker was written"
         if word == "start":
             attempts.append([script, int(rest[0]), rest[1], False])
             continue
@@ -233,14 +232,14 @@ def attempts_of(log):
 
 
 def check_attempts(place, killed):
-    """No two installs overlapped, and every one but the last was of a sync that was killed."""
+    """Assert that no installs overlapped, and that only installs of killed syncs were repeated."""
     total = 0
     for log in place.logs.values():
         rows = attempts_of(log)
         total += len(rows)
         for name in {name for _, _, name, _ in rows}:
             attempts = [row for row in rows if row[2] == name]
-            # A script whose sync died before it looked has been given to another parent.
+            # A script has another parent if its sync died before it logged its start.
             survivors = [row for row in attempts[:-1] if row[1] not in killed | {1, os.getpid()}]
             assert survivors == [], (log.name, rows, sorted(killed))
             assert attempts[-1][3], rows
@@ -250,12 +249,12 @@ def check_attempts(place, killed):
 
 
 def resume(place, rounds, random_source):
-    """Kill a sync at a random time and start it again, until it comes to its end; then anew."""
+    """Kill a sync at a random time and restart it until it completes; then reset and repeat."""
     started = time.monotonic()
     assert wait_for(place.start(), 60) == 0, (place.root / "output.log").read_text()
     usual = time.monotonic() - started
     place.check_whole()
-    place.anew()
+    place.reset()
     counts = collections.Counter()
     killed, known = set(), 0
     while counts["rounds"] < rounds:
@@ -275,10 +274,10 @@ def resume(place, rounds, random_source):
             counts["completed"] += 1
             counts["installs"] += check_attempts(place, killed)
         if known:
-            assert place.served() == before, "a verified download was made again"
+            assert place.served() == before, "a verified download was repeated"
             counts["kept downloads"] += 1
         if status == 0:
-            place.anew()
+            place.reset()
             killed = set()
     assert wait_for(place.start(), 60) == 0
     place.check_whole()
@@ -292,7 +291,7 @@ def crowd(place, rounds, random_source):
     usual = time.monotonic() - started
     counts = collections.Counter()
     for _ in range(rounds):
-        place.anew()
+        place.reset()
         killed = set()
         children = {place.start() for _ in range(PROCESSES)}
         for pause in [random_source.uniform(0, usual / 3) for _ in range(PROCESSES // 2)]:

@@ -1,4 +1,4 @@
-"""Caches that cannot be written, are full, vanish, or hold what nobody expects there."""
+"""Caches that are read-only, full, removed during a run, or have unexpected content."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ def hello(project):
 
 
 def in_own_mounts(project, prepare, *words):
-    """Run envy after shell commands that mount something, which nobody else sees."""
+    """Run envy after shell commands that mount something, in a mount namespace of its own."""
     script = f'{prepare} || exit 99; exec "$@"'
     run = subprocess.run(
         ["unshare", "-m", "sh", "-c", script, "sh", envy_command(), *words],
@@ -39,7 +39,7 @@ def in_own_mounts(project, prepare, *words):
 
 @pytest.fixture
 def mounts():
-    """Skips where mounts of one's own cannot be had."""
+    """Skip where a private mount namespace is not available."""
     if shutil.which("unshare") is None or os.geteuid() != 0:
         pytest.skip("nothing can be mounted here")
 
@@ -50,7 +50,7 @@ def read_only(project):
 
 
 def test_read_only_cache_that_has_everything(hello, mounts):
-    """What is in a cache that cannot be written to can be used."""
+    """The content of a read-only cache can be used."""
     hello.envy("sync")
     for record in hello.cache.glob("projects/*/*"):
         record.unlink()
@@ -60,7 +60,7 @@ def test_read_only_cache_that_has_everything(hello, mounts):
 
 
 def test_read_only_cache_that_lacks_something(hello, mounts):
-    """What is missing is an error with the path and a remedy, once, without a traceback."""
+    """In a read-only cache, a missing package is one error with the path and a remedy."""
     hello.cache.mkdir()
     run = in_own_mounts(hello, read_only(hello), "sync")
     assert run.returncode == 1
@@ -71,7 +71,7 @@ def test_read_only_cache_that_lacks_something(hello, mounts):
 
 
 def test_full_cache(hello, mounts):
-    """A cache that is full says so, leaves no marker, and there is a remedy."""
+    """A full cache is an error with a remedy, and leaves no marker."""
     hello.recipe("local.hello@r1", 'install = "head -c 3000000 /dev/zero > large"')
     hello.cache.mkdir()
     run = in_own_mounts(
@@ -85,7 +85,7 @@ def test_full_cache(hello, mounts):
 
 
 def test_cache_that_vanishes(hello):
-    """A cache that is removed while a package is made is an error, and the next sync succeeds."""
+    """Removing the cache during a build is an error, and the next sync succeeds."""
     hello.recipe("local.hello@r1", f'install = "cd / && rm -rf {hello.cache}; echo gone"')
     told = hello.envy("sync", code=1).err
     assert "Traceback" not in told
@@ -94,7 +94,7 @@ def test_cache_that_vanishes(hello):
 
 
 def test_cache_root_is_a_file(hello):
-    """A file in the place of the cache is named, with a remedy."""
+    """If the cache root is a file, the error names it, with a remedy."""
     hello.cache.write_text("a file")
     told = hello.envy("sync", code=1).err
     assert str(hello.cache) in told
@@ -105,7 +105,7 @@ def test_cache_root_is_a_file(hello):
 
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_entry_that_is_no_directory(hello, tmp_path, kind):
-    """A file or a link in the place of an entry is named and not touched."""
+    """A file or a link instead of an entry is named and not touched."""
     hello.envy("sync")
     ((_, entry),) = hello.entries()
     elsewhere = tmp_path / "elsewhere"
@@ -126,7 +126,7 @@ def test_entry_that_is_no_directory(hello, tmp_path, kind):
 
 @pytest.mark.parametrize("name", ["envy-complete", "envy-ingredients.json"])
 def test_damaged_files_of_an_entry(hello, name):
-    """Whatever stands in the files of an entry, every command ends with a plain word."""
+    """Whatever the files of an entry contain, no command ends with a traceback."""
     hello.envy("sync")
     ((_, entry),) = hello.entries()
     (entry / name).write_bytes(b"\xff\x00 no json")
@@ -136,7 +136,7 @@ def test_damaged_files_of_an_entry(hello, name):
 
 
 def test_damaged_fingerprint(hello):
-    """A package without its fingerprint is damaged, and can be repaired."""
+    """A package without a fingerprint counts as damaged, and can be repaired."""
     hello.envy("sync")
     ((_, entry),) = hello.entries()
     (entry / "envy-fingerprint.blake3").write_bytes(b"{}\n")
@@ -147,7 +147,7 @@ def test_damaged_fingerprint(hello):
 
 
 def test_damaged_records(hello):
-    """Records and leases that say nothing are passed over."""
+    """Damaged records and leases are ignored."""
     hello.envy("sync")
     (record,) = hello.cache.glob("projects/*/*.json")
     record.write_bytes(b"[1, 2")
@@ -158,7 +158,7 @@ def test_damaged_records(hello):
 
 
 def test_waiting_for_a_lock_says_who_has_it(hello):
-    """After two seconds, a waiting process says who holds the lock: pid, since when, command."""
+    """After two seconds, a waiting process reports the holder's pid, time and command."""
     hello.envy("sync")
     (lock,) = hello.cache.glob("locks/local.hello*.lock")
     shutil.rmtree(hello.cache / "assets")
@@ -179,7 +179,7 @@ def test_waiting_for_a_lock_says_who_has_it(hello):
 
 
 def unprivileged(*words):
-    """A command that permissions apply to, as they do not to root."""
+    """A command prefix under which permissions apply, as they do not for root."""
     if os.geteuid() != 0:
         return words
     return ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", *words)
@@ -187,7 +187,7 @@ def unprivileged(*words):
 
 @pytest.fixture
 def permissions(tmp_path):
-    """Skips where permissions do not apply: to root, who cannot give that up here."""
+    """Skip where permissions do not apply: for root without a way to drop privileges."""
     probe = unprivileged("sh", "-c", f"! touch {tmp_path}/locked/x")
     (tmp_path / "locked").mkdir(mode=0o555)
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
@@ -211,7 +211,7 @@ def run_plain(project, *words, code=0):
 
 
 def test_user_cannot_write_to_what_is_published(hello, permissions):
-    """The files and folders of a package refuse to be written to; gc and repair remove them."""
+    """Files and folders of a package are read-only; gc and repair remove them nonetheless."""
     run_plain(hello, "sync")
     folder = Path(run_plain(hello, "asset", "hello").stdout.strip())
     script = f"echo x >> {folder}/hello; touch {folder}/new; rm -f {folder}/hello; true"
@@ -227,7 +227,7 @@ def test_user_cannot_write_to_what_is_published(hello, permissions):
 
 
 def test_locks_without_permission(hello, permissions):
-    """A lock directory that may not be written to is named, with a remedy."""
+    """If the lock directory is not writable, the error names it, with a remedy."""
     (hello.cache / "locks").mkdir(parents=True)
     (hello.cache / "locks").chmod(0o555)
     told = run_plain(hello, "sync", code=1).stderr
@@ -238,7 +238,7 @@ def test_locks_without_permission(hello, permissions):
 
 
 def test_cache_that_may_only_be_read(hello, permissions):
-    """A cache that has everything can be used by somebody who may only read it."""
+    """A complete cache can be used by a user without write permission."""
     run_plain(hello, "sync")
     for record in hello.cache.glob("projects/*/*"):
         os.utime(record, (1, 1))
@@ -248,7 +248,7 @@ def test_cache_that_may_only_be_read(hello, permissions):
 
 
 def test_relocation_as_a_user(project, permissions):
-    """What is closed to writing can be moved, rewritten and imported by its owner."""
+    """Read-only packages can be moved, rewritten and imported by their owner."""
     project.packages("local.self@r1")
     project.recipe(
         "local.self@r1",

@@ -98,7 +98,7 @@ BODIES = [
     ('ctx.patch("nowhere.patch")', "FILE:3: there is no nowhere.patch in ", "fetched files: none"),
     ('ctx.remove("/")', "FILE:3: cannot remove /", "it is the root of the file system"),
     ('ctx.template("{{x}}", {})', "FILE:3: {{x}} has no value"),
-    ('ctx.asset("a@@")', "FILE:3: 'a@@' does not name a package", "ask with a name"),
+    ('ctx.asset("a@@")', "FILE:3: 'a@@' does not name a package", "use a name"),
     (
         'ctx.run("cat", { interactive = true })',
         "FILE:3: interactive = true needs a terminal, and there is none",

@@ -19,7 +19,7 @@ def test_a_manifest_above_the_repository_is_offered_not_taken(project):
     fails(
         project,
         "is the root of a repository",
-        f"say --manifest {project.root}/envy.lua",
+        f"add --manifest {project.root}/envy.lua",
         cwd=project.root / "repository",
     )
 
@@ -87,7 +87,7 @@ def test_a_removed_current_directory(project):
         (
             '\npackage = { "local.a@r1" }',
             "envy.lua: the manifest has no `packages`",
-            "did you mean `packages` by `package`, in line 2?",
+            "did you mean `packages` instead of `package`, on line 2?",
         ),
         (
             'packages = "x"',
@@ -97,7 +97,7 @@ def test_a_removed_current_directory(project):
         ("packages = function() end", "must be an array of entries, not a function", "it lists"),
         (
             "local t = {} t.t = t packages = { { options = t } }",
-            "not what is no data (packages[1].options.t is a table that contains itself)",
+            "not a value that is not data (packages[1].options.t is a table that contains itself)",
             "it lists",
         ),
         (
@@ -115,10 +115,14 @@ def test_a_removed_current_directory(project):
         ("packages = { {} }", "must be a string or a table with `recipe`, not an empty table", ""),
         (
             'packages = { "local.a" }',
-            '"local.a" is no identity: the revision is missing',
+            '"local.a" is not a valid identity: it has no revision',
             "local.python@r4",
         ),
-        ('packages = { "local.../../evil@v1" }', "is no identity: it holds '/'", "local.python@r4"),
+        (
+            'packages = { "local.../../evil@v1" }',
+            "is not a valid identity: it contains '/'",
+            "local.python@r4",
+        ),
         (
             'packages = { "vendor.a@r1" }',
             "envy.lua:1: the source of vendor.a@r1 is missing",
@@ -136,12 +140,12 @@ def test_a_removed_current_directory(project):
         ),
         (
             'packages = { { recipe = "local.a@r1", sha256 = "ab" } }',
-            "`sha256` says something about a source",
+            "`sha256` is about a source",
             "",
         ),
         (
             'packages = { { recipe = "local.a@r1", source = "ftp://x/y.lua" } }',
-            'envy does not speak "ftp:"',
+            'envy does not support "ftp:"',
             "sources are",
         ),
         (
@@ -161,8 +165,8 @@ def test_a_removed_current_directory(project):
         ),
         (
             'packages = { { recipe = "local.a@r1", alias = "x.y" } }',
-            'the alias "x.y" holds what no alias may',
-            "no dot",
+            'the alias "x.y" contains a character that is not allowed',
+            "dots, @, braces",
         ),
         (
             (
@@ -195,7 +199,7 @@ def test_a_removed_current_directory(project):
         ),
         (
             'requires_envy = "new"\npackages = {}',
-            'holds "new", which is no version specifier',
+            'has an invalid version specifier "new"',
             '">=0.4"',
         ),
         (

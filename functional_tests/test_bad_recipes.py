@@ -10,13 +10,13 @@ from project import Project
 DECLARATIONS = [
     (
         'instal = "true"',
-        "FILE:2: the recipe has nothing that makes content",
-        "did you mean `install` by `instal`?",
+        "FILE:2: the recipe creates no content",
+        "did you mean `install` instead of `instal`?",
     ),
     (
         "about = {}",
-        "FILE: the recipe has nothing that makes content",
-        "give it `fetch`, `build` or `install`",
+        "FILE: the recipe creates no content",
+        "add `fetch`, `build` or `install`",
     ),
     ("install = 3", "FILE:2: `install` must be a script (a string) or a function, not a number"),
     (
@@ -31,12 +31,12 @@ DECLARATIONS = [
     (
         'check = "true"',
         "FILE:2: a recipe with `check` is user-managed, and needs `install`",
-        "where `check` holds",
+        "so that `check` succeeds",
     ),
     (
         'check = "true"\nfetch = "x"\ninstall = "true"',
-        "FILE:3: a recipe with `check` is user-managed, and may not have `fetch`",
-        "put what is to be downloaded into a recipe of its own and depend on it",
+        "FILE:3: a recipe with `check` is user-managed, and must not have `fetch`",
+        "move the download to a separate recipe, and depend on that",
     ),
     (
         'deploy = "true"\ninstall = "true"',
@@ -68,7 +68,7 @@ DECLARATIONS = [
         'fetch = { source = "https://x/y", sha256 = "xyz" }',
         "FILE:2: `sha256` must be 64 hexadecimal digits",
     ),
-    ('fetch = "s3://b/x"', 'FILE:2: envy does not speak "s3:"', "sources are"),
+    ('fetch = "s3://b/x"', 'FILE:2: envy does not support "s3:"', "sources are"),
     (
         "fetch = function() return 3 end",
         "FILE:2: a source must be a string or a table with `source`, not a number\n",
@@ -107,7 +107,10 @@ DECLARATIONS = [
         "FILE:2: `pass_env` must be an array of non-empty strings",
         'pass_env = { "X" }',
     ),
-    ('alias = "a.b"\ninstall = "true"', 'FILE:2: the alias "a.b" holds what no alias may'),
+    (
+        'alias = "a.b"\ninstall = "true"',
+        'FILE:2: the alias "a.b" contains a character that is not allowed',
+    ),
     (
         'inputs = { "no/*.txt" }\ninstall = "true"',
         "FILE:2: `inputs` names 'no/*.txt', and there is no such file",
@@ -140,7 +143,7 @@ DECLARATIONS = [
             'dependencies = {\n  { recipe = "local.b@r1",\n    needed_by = "bild" } }\n'
             'install = "true"'
         ),
-        'FILE:4: `needed_by` names no phase: "bild"',
+        'FILE:4: `needed_by` is not a phase: "bild"',
         'did you mean "build"?',
     ),
     (
@@ -195,8 +198,7 @@ def test_a_recipe_of_another_identity(project):
     project.write("recipes/local.a@r1.lua", 'identity = "local.b@r1"\ninstall = "true"')
     fails(
         project,
-        'recipes/local.a@r1.lua:1: the recipe says it is "local.b@r1", and "local.a@r1" was asked '
-        "for in envy.lua:2",
+        'local.a@r1.lua:1: the recipe is "local.b@r1", and envy.lua:2 requests "local.a@r1"',
         "make the two the same",
     )
 
@@ -205,7 +207,7 @@ def test_a_recipe_without_identity(project):
     """The line to add is said."""
     project.packages("local.a@r1")
     project.write("recipes/local.a@r1.lua", 'install = "true"')
-    fails(project, "does not say who it is", 'add identity = "local.a@r1"')
+    fails(project, "the recipe has no `identity`", 'add identity = "local.a@r1"')
 
 
 def test_a_recipe_file_that_is_not_there(project):

@@ -1,4 +1,4 @@
-"""`envy cache`, `cache verify`, `cache gc`: what its owner sees of the cache, and does about it."""
+"""`envy cache`, `envy cache verify` and `envy cache gc`."""
 
 import json
 import os
@@ -14,7 +14,7 @@ HELLO = 'install = "mkdir bin; echo hello > bin/hello; echo small > small"'
 
 @pytest.fixture
 def hello(project):
-    """A project with one package, installed; its folder."""
+    """The folder of a package that is installed in a project."""
     project.packages("local.hello@r1")
     project.recipe("local.hello@r1", HELLO)
     project.envy("sync")
@@ -22,14 +22,14 @@ def hello(project):
 
 
 def age(project, at=LONG_AGO):
-    """Let everything have been made and used at this time."""
+    """Set the times of all entries and records."""
     for pattern in ("projects/*/*.json", "assets/*/*/*", "assets/*/*"):
         for path in project.cache.glob(pattern):
             os.utime(path, (at, at))
 
 
 def test_list_is_largest_first(project, hello):
-    """Each entry has its size, when it was used and its key; the largest is first."""
+    """Each entry is listed with its size, last use and key, the largest first."""
     project.packages("local.hello@r1", "local.large@r1")
     project.recipe("local.large@r1", 'install = "head -c 3000000 /dev/zero > large"')
     project.envy("sync")
@@ -58,19 +58,19 @@ def test_list_as_json(project, hello):
 
 
 def test_list_of_no_cache(project):
-    """A cache that is not there yet is empty, and is not made by looking."""
+    """A cache that does not exist is listed as empty, and is not created."""
     assert "in 0 entries" in project.envy("cache").out
     assert not project.cache.exists()
 
 
 def test_published_files_are_read_only(hello):
-    """Nothing of a package may be written, and nothing added, by its mode."""
+    """By their modes, the files and folders of a package are read-only."""
     paths = [hello, hello / "bin", hello / "bin" / "hello", hello / "small"]
     assert [path.stat().st_mode & 0o222 for path in paths] == [0, 0, 0, 0]
 
 
 def test_writable_package(project):
-    """A recipe that says `writable` keeps its modes, and may grow."""
+    """A `writable` package keeps its modes, and may get new files."""
     project.packages("local.grows@r1")
     project.recipe("local.grows@r1", 'writable = true\ninstall = "echo x > x"')
     project.envy("sync")
@@ -81,7 +81,7 @@ def test_writable_package(project):
 
 
 def test_copy_of_a_published_file_can_be_changed(project):
-    """What ctx.copy takes out of another package is the recipe's to write to."""
+    """Files that ctx.copy copies out of a package are writable."""
     project.packages("local.user@r1")
     project.recipe("local.base@r1", 'install = "mkdir d; echo old > d/f"')
     project.recipe(
@@ -110,22 +110,22 @@ def test_verify_finds_damage(project, hello):
     assert "verified 1 package: 0 damaged" in project.envy("cache", "verify").out
     damage(hello)
     told = project.envy("cache", "verify", "hello", code=1).out
-    assert "local.hello@r1: small: changed: its content is another" in told
+    assert "local.hello@r1: small: changed: its content differs" in told
     assert "local.hello@r1: bin/hello: is missing" in told
-    assert "local.hello@r1: bin/extra: was not published (extra)" in told
+    assert "local.hello@r1: bin/extra: was added after publishing" in told
     assert "1 damaged" in told
 
 
 def test_verify_tells_all_that_is_wrong_with_a_file(project, hello):
-    """A file that may be written to again is told to be another, too."""
+    """A changed mode is reported together with the changed content."""
     (hello / "small").chmod(0o644)
     (hello / "small").write_text("smaller")
     told = project.envy("cache", "verify", code=1).out
-    assert "small: changed: it had 6 bytes and has 7; its mode was 444 and is 644" in told
+    assert "small: changed: its size was 6 bytes and is 7; its mode was 444 and is 644" in told
 
 
 def test_verify_repairs(project, hello):
-    """Repaired, a package of the project is made anew and is as it was."""
+    """A repair rebuilds a package of the project."""
     damage(hello)
     told = project.envy("cache", "verify", "--repair").out
     assert "local.hello@r1: made anew" in told
@@ -134,7 +134,7 @@ def test_verify_repairs(project, hello):
 
 
 def test_verify_repairs_outside_of_a_project(project, hello, tmp_path):
-    """Without a manifest the damaged package is removed, and the next sync makes it."""
+    """Without a manifest, the damaged package is removed, and the next sync builds it."""
     damage(hello)
     told = project.envy("cache", "verify", "--repair", cwd=tmp_path).out
     assert "the next sync that needs it makes it anew" in told
@@ -143,30 +143,30 @@ def test_verify_repairs_outside_of_a_project(project, hello, tmp_path):
 
 
 def test_verify_of_an_unknown_package(project, hello):
-    """A query that no entry answers is an error."""
+    """A query that matches no entry is an error."""
     assert (
         "no package answers to 'nothing'" in project.envy("cache", "verify", "nothing", code=1).err
     )
 
 
 def test_marker_without_asset(project, hello):
-    """An entry whose asset somebody removed is a miss that says so, and is made again."""
+    """An entry without its asset is a miss that says so, and is rebuilt."""
     aside = hello.parent / "aside"
     hello.rename(aside)
     run = project.envy("sync", "-v")
-    assert "its marker is there, but" in run.err
+    assert "it has a marker, but" in run.err
     assert "1 installed" in run.err
 
 
 def test_gc_spares_what_was_used_within_a_day(project, hello):
-    """A fresh cache is left as it is, whatever is asked for."""
+    """Nothing is removed from a cache that was just used, whatever the options."""
     told = project.envy("cache", "gc", "--unused-for", "0m", "--max-size", "0").out
     assert "freed 0 B (0 bytes, 0 entries)" in told
     assert hello.exists()
 
 
 def test_gc_removes_what_no_project_uses(project, hello):
-    """What was not used for thirty days goes, with its reason and its size."""
+    """An entry unused for thirty days is removed, with a reason and a size."""
     size = json.loads(project.envy("cache", "--json").out)["size"]
     age(project)
     dry = project.envy("cache", "gc", "--dry-run").out
@@ -182,7 +182,7 @@ def test_gc_removes_what_no_project_uses(project, hello):
 
 @pytest.mark.parametrize("words", [("sync",), ("asset", "hello"), ("run", "true")])
 def test_gc_goes_by_use_not_by_age(project, hello, words):
-    """An old entry that a command used again stays, though that command was a warm one."""
+    """An old entry that a command used again stays, also if that was a warm command."""
     project.envy("sync", trace=False)
     age(project)
     project.envy(*words, trace=False)
@@ -191,14 +191,14 @@ def test_gc_goes_by_use_not_by_age(project, hello, words):
 
 
 def test_gc_of_no_cache(project):
-    """A cache that is not there is tidy, and is not made by tidying up."""
+    """gc of a cache that does not exist removes nothing, and does not create it."""
     assert "freed 0 B (0 bytes, 0 entries)" in project.envy("cache", "gc").out
     assert "would free 0 B" in project.envy("cache", "gc", "--dry-run").out
     assert not project.cache.exists()
 
 
 def test_gc_down_to_a_size(project, hello):
-    """The oldest use goes first, and what a project needs to run never does."""
+    """The least recently used is removed first, and never what a project needs to run."""
     project.packages("local.hello@r1", "local.other@r1")
     project.recipe("local.other@r1", 'install = "echo other > other"')
     project.envy("sync")
@@ -207,7 +207,7 @@ def test_gc_down_to_a_size(project, hello):
         record.unlink()
     os.utime(hello.parent / "envy-complete", (LONG_AGO + 86400 * 15, LONG_AGO + 86400 * 15))
     told = project.envy("cache", "gc", "--max-size", "1200").out
-    assert "local.hello@r1: made 25 days ago, and the cache is to be smaller" in told
+    assert "local.hello@r1: built 25 days ago; the cache exceeds --max-size" in told
     assert project.markers() == ["local.other@r1"]
     project.envy("sync", "other")
     age(project, time.time() - 10 * 86400)
@@ -215,7 +215,7 @@ def test_gc_down_to_a_size(project, hello):
 
 
 def test_gc_only_current(project, hello):
-    """With --only-current, what the last whole sync used stays, however old; the rest goes."""
+    """With --only-current, only what the last whole sync used stays, however old."""
     project.recipe("local.hello@r1", HELLO.replace("small", "SMALL"))
     project.envy("sync")
     for number, record in enumerate(
@@ -232,7 +232,7 @@ def test_gc_only_current(project, hello):
 
 
 def test_gc_removes_attempts_that_failed_long_ago(project):
-    """A failed attempt is kept for a day to be looked at, then it goes."""
+    """A failed attempt is kept for a day, for inspection, and then removed."""
     project.packages("local.broken@r1")
     project.recipe("local.broken@r1", 'install = "echo here > here; exit 1"')
     project.envy("sync", code=1)
@@ -246,7 +246,7 @@ def test_gc_removes_attempts_that_failed_long_ago(project):
 
 
 def test_gc_empties_the_trash_of_an_interrupted_one(project, hello):
-    """What an interrupted gc had moved away is deleted by the next."""
+    """The next gc deletes what an interrupted one left in the trash."""
     trash = project.cache / "trash" / "left-over"
     trash.mkdir(parents=True)
     (trash / "file").write_text("x")
@@ -256,7 +256,7 @@ def test_gc_empties_the_trash_of_an_interrupted_one(project, hello):
 
 
 def test_gc_spares_what_a_running_sync_relies_upon(project, hello):
-    """The lease of a sync that is at work keeps even what was not used for long."""
+    """The lease of a running sync protects even what was unused for long."""
     beat = project.root / "beat"
     os.mkfifo(beat)
     project.packages("local.hello@r1", "local.slow@r1")
@@ -265,14 +265,14 @@ def test_gc_spares_what_a_running_sync_relies_upon(project, hello):
     beat.read_text()
     age(project)
     told = project.envy("cache", "gc", "-v").out
-    assert "local.hello@r1: a command that runs relies upon it" in told
+    assert "local.hello@r1: a running command uses it" in told
     beat.write_text("go on\n")
     assert sync.wait(timeout=60) == 0
     assert hello.exists()
 
 
 def test_gc_with_a_clock_set_back(project, hello):
-    """What seems to be used in the future is spared."""
+    """Entries that seem to be used in the future stay."""
     age(project, time.time() + 400 * 86400)
     assert "0 entries" in project.envy("cache", "gc", "--max-size", "0").out
     assert "just now" in project.envy("cache").out
@@ -280,7 +280,7 @@ def test_gc_with_a_clock_set_back(project, hello):
 
 
 def test_foreign_files_are_left_alone(project, hello, tmp_path):
-    """Files and links that envy did not put into the cache are named and not touched."""
+    """Files and links that envy did not create are named and not touched."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assets = project.cache / "assets"
@@ -299,7 +299,7 @@ def test_foreign_files_are_left_alone(project, hello, tmp_path):
     "words", [("--unused-for", "30"), ("--max-size", "much"), ("--unused-for", "-1d")]
 )
 def test_gc_options_that_cannot_be(project, words):
-    """A span or size that is none is told with an example, and nothing is removed."""
+    """An invalid span or size is an error with an example."""
     assert "write " in project.envy("cache", "gc", *words, code=2).err
 
 
@@ -310,7 +310,7 @@ def test_help(project):
 
 
 def test_logs_of_failed_attempts(project):
-    """A failed build stays to be looked at, and its log is one of the last five."""
+    """A failed build is kept for inspection, with the logs of the last five attempts."""
     project.packages("local.broken@r1")
     project.recipe("local.broken@r1", 'install = "echo again >> $ENVY_STAGE_DIR/made; exit 1"')
     for _ in range(7):

@@ -61,7 +61,7 @@ def test_a_build_dependency_in_the_payload(project):
     app = needs('{ recipe = "local.b@r1", use = "build" }')
     app += 'install = function(ctx) ctx.write("out", ctx.asset("b")) end'
     said = failure(project, app, b=TOOL)
-    assert "asset/out holds the path of local.b@r1, which is only there while building" in said
+    assert "asset/out contains the path of local.b@r1, which is only available while" in said
     assert 'declare local.b@r1 with use = "run"' in said
     assert project.markers() == ["local.b@r1"]
 

@@ -37,7 +37,7 @@ def elsewhere(project):
 
 
 def test_another_cache_finds_what_was_imported(there):
-    """Packages and what they need to run come along, and a sync finds them complete."""
+    """Packages are exported with what they need to run, and a sync finds them complete."""
     here = elsewhere(there)
     told = here.envy("import", here.bundle).out
     assert told.splitlines() == ["imported local.base@r1", "imported local.user@r1"]
@@ -49,7 +49,7 @@ def test_another_cache_finds_what_was_imported(there):
 
 
 def test_import_and_gc_wait_for_each_other(there):
-    """What an import unpacks is not deleted by a gc meanwhile; who waits says for whom."""
+    """A concurrent gc waits for an import, reports this, and deletes none of its files."""
     (name,) = [path.name for path in there.cache.glob("locks/local.user*.lock")]
     here = elsewhere(there)
     (here.cache / "locks").mkdir(parents=True)
@@ -74,12 +74,12 @@ def test_import_and_gc_wait_for_each_other(there):
 
 
 def test_what_is_there_is_left_alone(there):
-    """Importing what the cache has already changes nothing."""
+    """Importing packages that the cache already has changes nothing."""
     assert "was there local.base@r1" in there.envy("import", there.bundle).out
 
 
 def test_export_of_what_is_not_installed(project):
-    """A package that is missing is not built by an export, and is named."""
+    """A missing package is not built by an export, and is named."""
     project.packages("local.base@r1")
     project.recipe("local.base@r1", BASE)
     told = project.envy("export", "base", "-o", "x.tar.zst", code=1).err
@@ -88,7 +88,7 @@ def test_export_of_what_is_not_installed(project):
 
 
 def test_export_of_what_is_damaged(there):
-    """A package that is not as it was published is not exported."""
+    """A damaged package is not exported."""
     folder = Path(there.envy("asset", "base").out.strip())
     (folder / "bin" / "base").chmod(0o755)
     assert "it is damaged: bin/base" in there.envy("export", "base", "-o", "x", code=1).err
@@ -104,16 +104,17 @@ def package(project, extra=""):
 
 
 def test_own_path_is_a_miss_that_says_so(project):
-    """A package that holds its old path is left out, and says which file does."""
+    """A package that contains its old path is left out; the message names the file."""
     old, here = package(project)
     told = here.envy("import", here.bundle).out
-    assert f"left out local.self@r1: it was made under {old}, and bin/self holds that path" in told
+    reason = f"it was built under {old}, and bin/self contains that path"
+    assert f"left out local.self@r1: {reason}" in told
     assert here.markers() == []
     assert "1 installed" in here.envy("sync").err
 
 
 def test_own_path_is_rewritten_where_the_recipe_says_how(project):
-    """With `relocate`, files and links hold the new path after an import."""
+    """With `relocate`, files and links contain the new path after an import."""
     _, here = package(project, 'relocate = { "bin/*" }\n')
     assert here.envy("import", here.bundle).out == "imported local.self@r1\n"
     assert "1 cached" in here.envy("sync").err
@@ -124,7 +125,7 @@ def test_own_path_is_rewritten_where_the_recipe_says_how(project):
 
 
 def test_a_cache_that_was_moved(project):
-    """The same holds for a whole cache that was moved: rewritten, or a miss that says so."""
+    """With `relocate`, a package in a moved cache is rewritten."""
     _, here = package(project, 'relocate = { "bin/*" }\n')
     (project.root.parent / "project-cache").rename(here.cache)
     assert "1 cached" in here.envy("sync").err
@@ -133,11 +134,11 @@ def test_a_cache_that_was_moved(project):
 
 
 def test_a_cache_that_was_moved_without_relocate(project):
-    """Without `relocate` the entry is made again, and the reason is told."""
+    """Without `relocate`, a package in a moved cache is rebuilt, with the reason."""
     old, here = package(project)
     (project.root.parent / "project-cache").rename(here.cache)
     told = here.envy("sync", "-v").err
-    assert f"it was made under {old} and holds that path" in told
+    assert f"it was built under {old} and contains that path" in told
     assert "1 installed" in told
 
 
@@ -168,7 +169,7 @@ def refuse(there, bundle):
 
 
 def test_damaged_file(there):
-    """A bundle that was cut short brings no entry that is not whole."""
+    """A truncated bundle imports no incomplete entry."""
     data = there.bundle.read_bytes()
     cut = there.write("cut.tar.zst", data[: len(data) // 2])
     assert "is damaged" in refuse(there, cut)
@@ -176,12 +177,12 @@ def test_damaged_file(there):
 
 @pytest.mark.parametrize("data", [b"", b"not an archive at all", b"\x28\xb5\x2f\xfd" + b"x" * 99])
 def test_file_that_is_no_bundle(there, data):
-    """Some other file is told to be no bundle."""
+    """A file that is not an archive is refused as a bundle."""
     assert "error: " in refuse(there, there.write("foreign", data))
 
 
 def test_archive_that_is_no_bundle(there):
-    """A tar that envy did not write is told to be that."""
+    """A tar archive that envy did not write is refused."""
     with tarfile.open(there.root / "foreign.tar", "w") as tar:
         tar.add(there.root / "envy.lua", "envy.lua")
     told = refuse(there, there.root / "foreign.tar")
@@ -189,21 +190,21 @@ def test_archive_that_is_no_bundle(there):
 
 
 def test_missing_file(there):
-    """A file that is not there is a mistake on the command line."""
+    """A missing file is a usage error."""
     assert "there is no file" in there.envy("import", "nothing.tar.zst", code=2).err
 
 
 def test_changed_content(there):
-    """Content that is not what its fingerprint says is refused."""
+    """Content that does not match its fingerprint is refused."""
     changed = rewritten(
         there.bundle,
         lambda member, data: [(member.name, b"BASE" if data == b"base" else data)],
     )
-    assert "its content is another" in refuse(there, changed)
+    assert "its content differs" in refuse(there, changed)
 
 
 def test_changed_ingredients(there):
-    """Ingredients that do not give the key are refused."""
+    """Ingredients that do not match the key are refused."""
 
     def change(member, data):
         if member.name.endswith("envy-ingredients.json"):
@@ -211,7 +212,7 @@ def test_changed_ingredients(there):
         return [(member.name, data)]
 
     told = refuse(there, rewritten(there.bundle, change))
-    assert "has another key than its ingredients give" in told
+    assert "has a key that does not match its ingredients" in told
 
 
 @pytest.mark.parametrize("name", ["asset/../../x", "asset/bin/../../../../x", "asset/link/x", "x"])
@@ -229,7 +230,7 @@ def test_member_that_would_land_elsewhere(there, name):
 
 
 def test_entry_whose_name_leads_elsewhere(there):
-    """An index with a name that is no entry's is refused."""
+    """An index with an invalid name of an entry is refused."""
 
     def change(member, data):
         if member.name == "envy-export.json":
@@ -243,7 +244,7 @@ def test_entry_whose_name_leads_elsewhere(there):
 
 
 def test_bundle_of_a_newer_format(there):
-    """A format that this envy does not know is told."""
+    """A bundle of an unknown format is refused, and the error names the format."""
 
     def change(member, data):
         if member.name == "envy-export.json":

@@ -1,4 +1,4 @@
-"""gc in a loop beside syncs in a loop: no sync fails, and no file is missing while it is used."""
+"""gc and syncs run in loops side by side: no sync fails, and no file in use is missing."""
 
 import contextlib
 import hashlib
@@ -24,7 +24,7 @@ end
 
 
 def make_old(cache):
-    """Let everything seem to have been used long ago."""
+    """Make everything appear last used long ago."""
     everything = ("assets/*/*/envy-complete", "assets/*/*", "recipes/*/*", "resolved/*", "locks/*")
     for pattern in ("projects/*/*.json", *everything):
         for path in cache.glob(pattern):
@@ -33,7 +33,7 @@ def make_old(cache):
 
 
 def test_gc_beside_syncs(project, http_server, record_property):
-    """What a sync has found stays until it is done with it, however old it is."""
+    """What a sync has found stays until the sync ends, however old it is."""
     http_server.routes["/base.lua"] = Reply(BASE.encode())
     digest = hashlib.sha256(BASE.encode()).hexdigest()
     project.packages("local.user@r1")

@@ -29,7 +29,7 @@ def test_a_plan_leaves_nothing_behind(project):
     assert {row["phase"] for row in run.named("phase_start")} == {"recipe_fetch"}
     assert (before, everything(project)) == (None, None)
     assert sorted(path.name for path in project.root.iterdir()) == ["envy.lua", "recipes"]
-    assert run.out.splitlines()[0] == "install  local.lib@r1  it was not made yet"
+    assert run.out.splitlines()[0] == "install  local.lib@r1  it has not been built yet"
     assert run.out.endswith("nothing was done; 2 to install (0 to fetch), 1 to check\n")
 
 

@@ -1,4 +1,4 @@
-"""Syncs killed at random, again and again: whatever the moment, the next one carries on.
+"""Syncs killed at random moments, many times: the next one always continues.
 
 A hundred rounds here; `make soak` makes thousands (ENVY_SOAK_ROUNDS, ENVY_SOAK_CROWDS).
 """
@@ -40,7 +40,7 @@ def told(counts):
 
 
 def test_a_killed_sync_is_taken_up_again(tmp_path, record_property):
-    """What is marked is whole, verified downloads are kept, and installs never overlap."""
+    """Entries with a marker are complete, verified downloads stay, installs never overlap."""
     counts = run_rounds("resume", tmp_path / "place", RESUMED)
     assert counts["rounds"] == RESUMED
     assert counts["killed"] > 0
@@ -48,7 +48,7 @@ def test_a_killed_sync_is_taken_up_again(tmp_path, record_property):
 
 
 def test_sixteen_at_once_and_some_are_killed(tmp_path, record_property):
-    """One install at a time, none after the marker, and only for killed ones another try."""
+    """Installs run one at a time, never after the marker, and again only after a kill."""
     counts = run_rounds("crowd", tmp_path / "place", CROWDS)
     assert counts["rounds"] == CROWDS
     record_property("shown", f"sixteen syncs on one cache: {told(counts)}")

@@ -22,8 +22,8 @@ HEAVY = {
     "pathlib", "platformdirs", "rich", "subprocess", "tarfile", "threading", "typing", "urllib3",
 }  # fmt: skip
 WARM = {
-    "answers", "answers.facts", "answers.lookup", "answers.read", "cache", "cache.use_record",
-    "cli", "cli.fast_path", "content", "content.file_digest", "declarations",
+    "answers", "answers.facts", "answers.lookup", "answers.read", "cache", "cache.names",
+    "cache.use_record", "cli", "cli.fast_path", "content", "content.file_digest", "declarations",
     "declarations.manifest_search", "declarations.query_match", "environment",
 }  # fmt: skip
 
@@ -70,7 +70,7 @@ def test_a_warm_command_loads_neither_lua_nor_the_engine(built, words):
     code, _out, modules = loaded_by(built, *words)
     assert code == 0
     own = {name.removeprefix("envy.") for name in modules if name.startswith("envy.")}
-    assert own <= WARM | {"cache.evidence_now"}
+    assert own <= WARM
     assert modules & (HEAVY - {"contextlib"}) == set()  # glob loads that
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from envy.answers.read import EXCLUDED, Answer, closure_is_there, is_installed, load_answer
+from envy.cache.names import ASSET, ASSETS_FOLDER
 from envy.cache.use_record import RUN, is_recent, record_path
 from envy.declarations.query_match import find_answering, prefer_exact
 
@@ -44,7 +45,7 @@ def installed(
     whole = set(_all(answer)).issubset(goals)
     if not _noted(root, manifest, answer, closure, whole=whole):
         return None
-    folders = [f"{root}/assets/{answer.places[goal]}/asset" for goal in goals]
+    folders = [f"{root}/{ASSETS_FOLDER}/{answer.places[goal]}/{ASSET}" for goal in goals]
     return Found(folders, len(closure))
 
 

@@ -16,6 +16,7 @@ from itertools import islice
 from blake3 import blake3
 
 from envy.answers.facts import engine_facts, host_facts, match_digest, tree_digest
+from envy.cache.names import ANSWER, ANSWERS_FOLDER, ASSET, ASSETS_FOLDER, DEPLOYED, DIGITS, MARKER
 from envy.content.file_digest import combined_digest, file_digest, variable_digest
 
 TYPE_CHECKING = False
@@ -66,7 +67,8 @@ class Answer:
 
 def answer_path(root: str, manifest: str) -> str:
     """Where the answer for a manifest is kept."""
-    return f"{root}/resolved/{blake3(os.fsencode(manifest)).hexdigest()[:16]}.answer"
+    name = blake3(os.fsencode(manifest)).hexdigest()[:DIGITS]
+    return f"{root}/{ANSWERS_FOLDER}/{name}{ANSWER}"
 
 
 def facts(root: str, manifest: str) -> list[str]:
@@ -157,13 +159,13 @@ def is_installed(answer: Answer, position: int, root: str) -> bool:
     flags = answer.flags[position]
     if not key or USER_MANAGED in flags or EXCLUDED in flags:
         return False
-    entry = f"{root}/assets/{answer.places[position]}"
+    entry = f"{root}/{ASSETS_FOLDER}/{answer.places[position]}"
     try:
-        marker = _read(f"{entry}/envy-complete")
-        if not stat.S_ISDIR(os.lstat(f"{entry}/asset").st_mode):
+        marker = _read(f"{entry}/{MARKER}")
+        if not stat.S_ISDIR(os.lstat(f"{entry}/{ASSET}").st_mode):
             return False
         if DEPLOYS in flags:
-            os.stat(f"{entry}/envy-deployed")
+            os.stat(f"{entry}/{DEPLOYED}")
     except OSError:
         return False
     before, *after = answer.marker

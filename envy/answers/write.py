@@ -25,7 +25,7 @@ from envy.answers.read import (
     facts,
 )
 from envy.cache.marker import Marker, encode_marker
-from envy.cache.read import at_once
+from envy.cache.read import open_nonblocking
 from envy.content.atomic import atomic_write
 from envy.content.file_digest import combined_digest
 
@@ -83,7 +83,7 @@ def save_answer(
 def basis_of(path: str) -> tuple[str, Sequence[str]]:
     """The manifest that an answer is for, and the files it rests on; nothing if it is damaged."""
     try:
-        with open(path, "rb", 0, opener=at_once) as file:
+        with open(path, "rb", 0, opener=open_nonblocking) as file:
             rows = columns_of(file.read())
         if rows is None:
             return "", ()

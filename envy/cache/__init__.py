@@ -1,1 +1,1 @@
-"""The cache that all projects share: where things are, how they are read, and how they are made."""
+"""The cache that all projects of a user share: its layout, and how entries are built and read."""

@@ -1,12 +1,12 @@
-"""Bundles: entries of the cache as one file, a tar compressed with zstd.
+"""Bundles: entries of the cache in one file, a tar archive compressed with zstd.
 
-    envy-export.json                              the format, the entries, the root they are from
+    envy-export.json                              the format, and each entry with its key and root
     <identity>/<folder>/envy-ingredients.json     as in the cache, for each entry
     <identity>/<folder>/envy-fingerprint.blake3
     <identity>/<folder>/asset/…
 
-Only names, kinds, the permissions in the fingerprint and content are of interest; owners are left
-out. A bundle is verified when it is imported, file by file, against its fingerprints.
+A bundle records names, kinds, permissions and content; it omits owners. The import verifies it
+against its fingerprints, file by file.
 """
 
 import contextlib
@@ -20,7 +20,8 @@ from io import BytesIO
 from typing import IO, cast
 
 from envy.cache.filesystem import explained
-from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, EntryPaths
+from envy.cache.layout import EntryPaths
+from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
 from envy.cache.read import read_marker
 from envy.cache.trees import DIRECTORY, LINK, Member, members
 from envy.content.atomic import written_file
@@ -33,10 +34,10 @@ _LEVEL = 6
 
 
 def write_bundle(target: str, entries: Sequence[EntryPaths], *, workers: int) -> int:
-    """Write complete entries into one file, which is there whole or not at all; returns its size.
+    """Write complete entries into one file, whole or not at all; return its size in bytes.
 
     Raises:
-        CacheError: an entry is not complete, or something cannot be read or written.
+        CacheError: an entry is incomplete, or a file cannot be read or written.
     """
     try:
         with written_file(target) as new:
@@ -80,7 +81,7 @@ def _index(entries: Sequence[EntryPaths]) -> bytes:
         marker = read_marker(entry)
         if marker is None:
             raise CacheError(
-                f"cannot export {entry.location}: it is not complete", path=entry.directory
+                f"cannot export {entry.location}: the entry is incomplete", path=entry.directory
             )
         rows.append({"name": entry.name, "key": marker.key_hex, "root": marker.root})
     return json.dumps({"format": FORMAT, "entries": rows}, indent=1).encode("ascii")

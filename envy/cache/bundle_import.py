@@ -1,11 +1,11 @@
-"""Entries from a bundle into the cache: unpacked aside, verified, then put in place under a lock.
+"""Import of bundles: each entry is unpacked aside, verified, then moved into place under its lock.
 
-Nothing of a bundle is believed. Names are looked at before anything is written, nothing is written
+A bundle is untrusted input. Every name is checked before anything is written, nothing is written
 through a link, each payload is compared with its fingerprint, and each key with its ingredients.
 
 Guarantees
-  An entry becomes visible only when it was verified, and then as any other that is published.
-  A bundle that is damaged in the middle leaves the entries before it, and nothing else.
+  An entry becomes visible only after it was verified, in the same way as an entry that is built.
+  A damaged bundle imports the entries before the damage, and leaves nothing else behind.
 """
 
 import contextlib
@@ -23,15 +23,16 @@ from blake3 import blake3
 
 from envy.cache.bundle import FORMAT, INDEX
 from envy.cache.collect import collecting
-from envy.cache.explanation import parse_kept
+from envy.cache.explanation import parse_key_record
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.layout import ASSET, FINGERPRINT, INGREDIENTS, MARKER, CacheLayout, EntryPaths
+from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.marker import Marker, encode_marker
+from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, MARKER, entry_folder
 from envy.cache.read import lookup
 from envy.cache.relocate import relocate
 from envy.cache.verify import compare, parse_fingerprint
-from envy.cache.write import discard, forget_payload, seal
+from envy.cache.write import discard, seal, unpublish
 from envy.content.archive import tar_members
 from envy.content.atomic import temporary_name
 from envy.declarations.key import validate_identity
@@ -44,8 +45,8 @@ _TEXT_LIMIT = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
-    """What became of one entry of a bundle; `problem` is "" if it is there now."""
+class ImportedEntry:
+    """The result for one entry of a bundle; `problem` says why it was left out, or is ""."""
 
     name: str
     key: str
@@ -55,14 +56,14 @@ class Imported:
 
 @dataclass(slots=True)
 class _Unpacked:
-    """One entry as far as it has been read."""
+    """One entry, as far as the bundle has been read."""
 
     name: str
     key_hex: str
     root: str
     directory: str
     texts: dict[str, bytes] = field(default_factory=dict)
-    made: set[str] = field(default_factory=set)  # directories, by their path in the payload
+    made: set[str] = field(default_factory=set)  # created directories, relative to the entry
 
 
 def import_bundle(
@@ -71,21 +72,23 @@ def import_bundle(
     *,
     files: FileSystem = REAL,
     wait: Callable[[FileLock], None] = FileLock.acquire,
-) -> Iterator[Imported]:
-    """Bring the entries of a bundle into the cache, one after the other; `wait` takes locks.
+) -> Iterator[ImportedEntry]:
+    """Import the entries of a bundle, one by one, and yield the result for each.
+
+    `wait` acquires the locks.
 
     Raises:
-        ArchiveError: the file is no bundle, is damaged, or holds what it should not.
-        CacheError: something cannot be written.
+        ArchiveError: the file is not a bundle, is damaged, or has content that is not allowed.
+        CacheError: a file cannot be written.
     """
-    # What is being unpacked is not trash yet, but lies there, so that a crash leaves it to gc.
+    # Entries are unpacked inside the trash, so that gc removes them after a crash.
     with collecting(layout, wait=wait):
         yield from _import(layout, bundle, files, wait)
 
 
 def _import(
     layout: CacheLayout, bundle: Path, files: FileSystem, wait: Callable[[FileLock], None]
-) -> Iterator[Imported]:
+) -> Iterator[ImportedEntry]:
     scratch = os.path.join(layout.trash_root, f"import-{os.urandom(6).hex()}")
     try:
         files.make_dir(scratch)
@@ -95,7 +98,7 @@ def _import(
             wait(lock)
             try:
                 if lookup(entry, unpacked.key_hex).hit:
-                    imported = Imported(name=entry.name, key=key, was_there=True)
+                    imported = ImportedEntry(name=entry.name, key=key, was_there=True)
                 else:
                     imported = _put_in_place(entry, key, kept, unpacked, files)
             finally:
@@ -116,7 +119,9 @@ def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
         raise ArchiveError(
             f"{bundle} was not written by envy export", archive=bundle, hint="see envy export"
         )
-    expected = {one.name: one for one in _parse_index(bundle, first[1].read(_TEXT_LIMIT), scratch)}
+    expected = {
+        entry.name: entry for entry in _parse_index(bundle, first[1].read(_TEXT_LIMIT), scratch)
+    }
     current: _Unpacked | None = None
     for member, content in stream:
         identity, folder, rest = [*member.name.split("/", 2), "", ""][:3]
@@ -126,12 +131,12 @@ def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
                 yield current
             current = expected.pop(name, None)
             if current is None:
-                raise _refusal(bundle, member.name, "belongs to no entry of it")
+                raise _refusal(bundle, member.name, "does not belong to an entry in its index")
         _unpack(bundle, current, rest, member, content)
     if current is not None:
         yield current
     if expected:
-        raise _refusal(bundle, min(expected), "is not in it")
+        raise _refusal(bundle, min(expected), "is in its index, but has no files")
 
 
 def _parse_index(bundle: Path, data: bytes, scratch: str) -> list[_Unpacked]:
@@ -139,18 +144,18 @@ def _parse_index(bundle: Path, data: bytes, scratch: str) -> list[_Unpacked]:
         row = json.loads(data)
         if row["format"] != FORMAT:
             raise ArchiveError(
-                f"{bundle} has format {row['format']}, and this envy reads {FORMAT}",
+                f"{bundle} has format {row['format']}, but this envy reads format {FORMAT}",
                 archive=bundle,
                 hint="import it with the version of envy that wrote it, or a newer one",
             )
         return [
             _Unpacked(
-                str(one["name"]),
-                str(one["key"]),
-                str(one["root"]),
+                str(entry["name"]),
+                str(entry["key"]),
+                str(entry["root"]),
                 os.path.join(scratch, str(number)),
             )
-            for number, one in enumerate(row["entries"])
+            for number, entry in enumerate(row["entries"])
         ]
     except (ValueError, TypeError, KeyError) as error:
         raise _refusal(bundle, INDEX, "is damaged") from error
@@ -171,9 +176,9 @@ def _unpack(
         os.makedirs(os.path.join(entry.directory, ASSET))
         entry.made.add(ASSET)
         return
-    # Only directories that were made here are written into, so no link can lead elsewhere.
+    # Files are only created in directories that this import created, so no link leads elsewhere.
     if above not in entry.made or last in {"", ".", ".."} or "\0" in path or "\\" in last:
-        raise _refusal(bundle, member.name, "would land outside of its entry")
+        raise _refusal(bundle, member.name, "is outside of its entry")
     target = os.path.join(entry.directory, path)
     if member.isdir():
         os.mkdir(target)
@@ -185,7 +190,7 @@ def _unpack(
             shutil.copyfileobj(content, file, _CHUNK)
         os.utime(target, (member.mtime, member.mtime))
     else:
-        raise _refusal(bundle, member.name, "is no file, directory or link")
+        raise _refusal(bundle, member.name, "is not a file, directory or link")
 
 
 def _refusal(bundle: Path, member: str, what: str) -> ArchiveError:
@@ -198,13 +203,13 @@ def _refusal(bundle: Path, member: str, what: str) -> ArchiveError:
 
 
 def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[EntryPaths, str, str]:
-    """The entry that something unpacked is, once it is known to be what it says."""
+    """Verify an unpacked entry; return its paths, its canonical key and its ingredients text."""
     name, texts = unpacked.name, unpacked.texts
     text = texts.get(INGREDIENTS, b"").decode("utf-8", "surrogateescape")
-    kept = parse_kept(text)
+    kept = parse_key_record(text)
     recorded = parse_fingerprint(texts.get(FINGERPRINT, b"").decode("ascii", "replace"))
     if kept is None or recorded is None or ASSET not in unpacked.made:
-        raise _refusal(bundle, name, "is not whole")
+        raise _refusal(bundle, name, "is incomplete")
     identity, _, folder = name.partition("/")
     key_hex = unpacked.key_hex
     digest = blake3(text.partition("\n")[0].encode("utf-8", "surrogateescape")).hexdigest()
@@ -212,12 +217,12 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
         validate_identity(identity)
         entry = layout.entry_called(name)
     except EnvyError as error:
-        raise _refusal(bundle, name, "has a name that no entry has") from error
+        raise _refusal(bundle, name, "is not a valid name of an entry") from error
     is_itself = kept.ingredients.get("identity") == identity and folder.endswith(
-        f"-blake3-{key_hex[:16]}"
+        entry_folder("", key_hex)
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
-        raise _refusal(bundle, name, "has another key than its ingredients give")
+        raise _refusal(bundle, name, "has a key that does not match its ingredients")
     for path, row in sorted(recorded.rows.items(), reverse=True):
         target = os.path.join(unpacked.directory, ASSET, path)
         if row.kind != "link" and os.path.lexists(target) and not os.path.islink(target):
@@ -230,9 +235,9 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
 
 def _put_in_place(
     entry: EntryPaths, key: str, kept: str, unpacked: _Unpacked, files: FileSystem
-) -> Imported:
+) -> ImportedEntry:
     if not files.make_dir(entry.location):
-        forget_payload(entry, files)
+        unpublish(entry, files)
         with released():
             files.remove_tree(entry.at(ASSET))
     recorded = parse_fingerprint(unpacked.texts[FINGERPRINT].decode("ascii", "replace"))
@@ -240,8 +245,8 @@ def _put_in_place(
     files.rename(os.path.join(unpacked.directory, ASSET), entry.at(ASSET))
     if unpacked.root == entry.root or not any(row.holds for row in recorded.rows.values()):
         seal(entry, unpacked.key_hex, kept, writable=recorded.writable, files=files)
-        return Imported(name=entry.name, key=key)
-    # As it would be found after the cache was moved: a miss that says so, unless it can be
+        return ImportedEntry(name=entry.name, key=key)
+    # The same state as after the cache was moved: a miss that says so, unless the payload can be
     # rewritten.
     marker = Marker(key_hex=unpacked.key_hex, root=unpacked.root, holds_root=True)
     files.write_file(entry.at(FINGERPRINT), unpacked.texts[FINGERPRINT])
@@ -252,6 +257,6 @@ def _put_in_place(
     obstacle = relocate(entry, unpacked.key_hex, files=files)
     if obstacle:
         discard(entry, files=files)
-        problem = f"it was made under {unpacked.root}, and {obstacle}"
-        return Imported(name=entry.name, key=key, problem=problem)
-    return Imported(name=entry.name, key=key)
+        problem = f"it was built under {unpacked.root}, and {obstacle}"
+        return ImportedEntry(name=entry.name, key=key, problem=problem)
+    return ImportedEntry(name=entry.name, key=key)

@@ -1,13 +1,13 @@
-"""Garbage collection: what may go and why, and its removal, which can end at any moment.
+"""Garbage collection of entries: which are removed and why, and their interruptible removal.
 
-Planning is a pure function of what was found. Nothing is asked but records, leases and times: no
-manifest is ever read. Removal moves an entry to the trash in one step, under its lock, and deletes
-there; what an interrupted removal left in the trash goes with the next.
+The plan is a pure function of the inventory, the records of use, the leases and the time; manifests
+are never read. Removal moves an entry to the trash in one step, under its lock, and deletes it
+there. The next gc deletes what an interrupted one left in the trash.
 
 Guarantees
-  An entry that a lease names, that somebody is making, or that was used within a day, stays.
-  So does one that was used after the plan was made.
-  At every moment an entry is there as a whole, or not at all.
+  An entry stays if a lease names it, if it is being built, if it was used within the last day, or
+  if it was used after the plan was made.
+  At every moment an entry exists as a whole, or not at all.
 """
 
 import contextlib
@@ -21,20 +21,21 @@ from dataclasses import dataclass, field
 
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.inventory import EntryReport, Inventory
-from envy.cache.layout import MARKER, CacheLayout, EntryPaths
+from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
-from envy.cache.usage import DAY, RUN, Use, Uses, used_since
+from envy.cache.names import COLLECT_LOCK, MARKER, short_key
+from envy.cache.usage import DAY, RUN, RecordedUse, Uses, used_since
 from envy.errors import CacheError
 from envy.interpreter import released
 
 DEFAULT_UNUSED_FOR = 30 * DAY
-_RELIED_UPON = "a command that runs relies upon it"
+_IN_USE = "a running command uses it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the user asked of gc."""
+    """The options of a gc; times in seconds, sizes in bytes."""
 
     unused_for: float = DEFAULT_UNUSED_FOR
     max_size: int | None = None
@@ -43,52 +44,59 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Whether an entry goes, and why."""
+class EntryDecision:
+    """Whether an entry is removed, and why."""
 
     entry: EntryReport
-    goes: bool
+    remove: bool
     reason: str
     used_at: float
 
 
 @dataclass(slots=True)
 class Collected:
-    """What a collection came to."""
+    """The result of a collection; `freed` is in bytes."""
 
-    removed: list[Verdict] = field(default_factory=list)
-    spared: list[Verdict] = field(default_factory=list)  # planned, and in use after all
+    removed: list[EntryDecision] = field(default_factory=list)
+    spared: list[EntryDecision] = field(default_factory=list)  # planned, but in use by now
     freed: int = 0
 
 
 def used_at(entry: EntryReport, uses: Uses) -> float:
-    """When an entry was used last, or made."""
+    """Return when an entry was last used or built, in seconds since the epoch."""
     return max([entry.changed_at, *(use.at for use in uses.by_entry.get(entry.paths.name, ()))])
 
 
-def plan(inventory: Inventory, uses: Uses, leased: set[str], rules: Rules) -> list[Verdict]:
-    """A verdict for each entry, the oldest use first."""
-    judged = [
-        _judge(entry, uses.by_entry.get(entry.paths.name, ()), leased, rules)
+def plan(inventory: Inventory, uses: Uses, leased: set[str], rules: Rules) -> list[EntryDecision]:
+    """Return a decision for each entry, the least recently used first."""
+    decisions = [
+        _decide(entry, uses.by_entry.get(entry.paths.name, ()), leased, rules)
         for entry in inventory.entries
     ]
-    judged.sort(key=lambda verdict: (verdict.used_at, verdict.entry.paths.name))
-    return judged if rules.max_size is None else _down_to(rules.max_size, judged, uses, rules)
+    decisions.sort(key=lambda decision: (decision.used_at, decision.entry.paths.name))
+    return decisions if rules.max_size is None else _down_to(rules.max_size, decisions, uses, rules)
 
 
-def _judge(entry: EntryReport, recorded: Sequence[Use], leased: set[str], rules: Rules) -> Verdict:
+def _decide(
+    entry: EntryReport, recorded: Sequence[RecordedUse], leased: set[str], rules: Rules
+) -> EntryDecision:
     last = max([entry.changed_at, *(use.at for use in recorded)])
-    goes, reason = _ruling(entry, recorded, leased, rules, idle=rules.now - last)
-    return Verdict(entry=entry, goes=goes, reason=reason, used_at=last)
+    remove, reason = _rule(entry, recorded, leased, rules, idle=rules.now - last)
+    return EntryDecision(entry=entry, remove=remove, reason=reason, used_at=last)
 
 
-def _ruling(
-    entry: EntryReport, recorded: Sequence[Use], leased: set[str], rules: Rules, *, idle: float
+def _rule(
+    entry: EntryReport,
+    recorded: Sequence[RecordedUse],
+    leased: set[str],
+    rules: Rules,
+    *,
+    idle: float,
 ) -> tuple[bool, str]:
     projects = ", ".join(sorted({use.project for use in recorded})[:3])
-    rulings = [
-        (entry.paths.name in leased, False, _RELIED_UPON),
-        (idle < DAY, False, "used within a day"),
+    decisions = [
+        (entry.paths.name in leased, False, _IN_USE),
+        (idle < DAY, False, "used within the last day"),
         (not entry.complete, True, f"an attempt that did not complete, {_days(idle)} ago"),
         (
             rules.only_current and not any(use.current for use in recorded),
@@ -102,28 +110,30 @@ def _ruling(
         ),
         (bool(projects), False, f"used by {projects} {_days(idle)} ago"),
     ]
-    found = ((goes, reason) for applies, goes, reason in rulings if applies)
-    return next(found, (False, f"made {_days(idle)} ago"))
+    found = ((remove, reason) for applies, remove, reason in decisions if applies)
+    return next(found, (False, f"built {_days(idle)} ago"))
 
 
-def _down_to(size: int, judged: list[Verdict], uses: Uses, rules: Rules) -> list[Verdict]:
-    """Let more go, oldest use first, until the rest fits; never what a project needs to run."""
-    rest = sum(verdict.entry.size for verdict in judged if not verdict.goes)
-    result: list[Verdict] = []
-    for verdict in judged:
-        if rest > size and not verdict.goes and _may_go(verdict, uses, rules):
-            reason = f"{verdict.reason}, and the cache is to be smaller"
-            result.append(dataclasses.replace(verdict, goes=True, reason=reason))
-            rest -= verdict.entry.size
+def _down_to(
+    size: int, decisions: list[EntryDecision], uses: Uses, rules: Rules
+) -> list[EntryDecision]:
+    """Remove more, least recently used first, until the rest fits; never what a project runs."""
+    rest = sum(decision.entry.size for decision in decisions if not decision.remove)
+    result: list[EntryDecision] = []
+    for decision in decisions:
+        if rest > size and not decision.remove and _may_go(decision, uses, rules):
+            reason = f"{decision.reason}; the cache exceeds --max-size"
+            result.append(dataclasses.replace(decision, remove=True, reason=reason))
+            rest -= decision.entry.size
         else:
-            result.append(verdict)
+            result.append(decision)
     return result
 
 
-def _may_go(verdict: Verdict, uses: Uses, rules: Rules) -> bool:
-    recorded = uses.by_entry.get(verdict.entry.paths.name, ())
+def _may_go(decision: EntryDecision, uses: Uses, rules: Rules) -> bool:
+    recorded = uses.by_entry.get(decision.entry.paths.name, ())
     is_live = any(use.purpose == RUN and rules.now - use.at <= rules.unused_for for use in recorded)
-    spared = rules.now - verdict.used_at < DAY or verdict.reason == _RELIED_UPON
+    spared = rules.now - decision.used_at < DAY or decision.reason == _IN_USE
     return not is_live and not spared
 
 
@@ -137,12 +147,12 @@ def _days(seconds: float) -> str:
 def collecting(
     layout: CacheLayout, *, wait: Callable[[FileLock], None] = FileLock.acquire
 ) -> Iterator[None]:
-    """One at a time works in the trash; `wait` takes the lock for it.
+    """Hold the lock for work in the trash, which `wait` acquires.
 
     Raises:
-        CacheError: the lock cannot be taken.
+        CacheError: the lock cannot be acquired.
     """
-    lock = FileLock(layout.shared_lock_path("collect"))
+    lock = FileLock(layout.shared_lock_path(COLLECT_LOCK))
     wait(lock)
     try:
         yield
@@ -151,29 +161,33 @@ def collecting(
 
 
 def collect(
-    layout: CacheLayout, verdicts: Iterable[Verdict], known: Uses, *, files: FileSystem = REAL
+    layout: CacheLayout,
+    decisions: Iterable[EntryDecision],
+    known: Uses,
+    *,
+    files: FileSystem = REAL,
 ) -> Collected:
-    """Remove what the verdicts let go.
+    """Remove the entries that the plan decided to remove.
 
     Raises:
-        CacheError: something cannot be removed; what went before it is gone.
+        CacheError: an entry cannot be removed; those before it have been.
     """
     done = Collected()
-    for verdict in verdicts:
-        if not verdict.goes:
+    for decision in decisions:
+        if not decision.remove:
             continue
-        if _move_away(layout, verdict, known, files):
-            done.removed.append(verdict)
-            done.freed += verdict.entry.size
+        if _move_away(layout, decision, known, files):
+            done.removed.append(decision)
+            done.freed += decision.entry.size
             empty_trash(layout, files=files)
-            _remove_logs(layout, verdict.entry.paths, files)
+            _remove_logs(layout, decision.entry.paths, files)
         else:
-            done.spared.append(verdict)
+            done.spared.append(decision)
     return done
 
 
 def forget_old_uses(uses: Uses, rules: Rules) -> None:
-    """Remove records that decide nothing any more; the last whole sync of a project stays."""
+    """Remove records that no longer matter; the record of a project's last whole sync stays."""
     for path, at in uses.files.items():
         if rules.now - at > max(rules.unused_for, DEFAULT_UNUSED_FOR) and path not in uses.kept:
             with contextlib.suppress(OSError):
@@ -181,16 +195,16 @@ def forget_old_uses(uses: Uses, rules: Rules) -> None:
 
 
 def empty_trash(layout: CacheLayout, *, files: FileSystem = REAL) -> int:
-    """Delete whatever was moved away, by this run or by one that was interrupted.
+    """Delete the content of the trash; return the number of items.
 
     Raises:
-        CacheError: something cannot be removed.
+        CacheError: an item cannot be removed.
     """
     trash = str(layout.trash_root)
     try:
         if not stat.S_ISDIR(os.lstat(trash).st_mode):
-            # Through a link, something that is nobody's trash would go.
-            raise FileExistsError(errno.EEXIST, "is no folder", trash)
+            # A link could lead to files that are not trash.
+            raise FileExistsError(errno.EEXIST, "not a folder", trash)
         names = os.listdir(trash)
         for name in names:
             with released():
@@ -203,26 +217,28 @@ def empty_trash(layout: CacheLayout, *, files: FileSystem = REAL) -> int:
 
 
 def move_to_trash(layout: CacheLayout, entry: EntryPaths, *, files: FileSystem = REAL) -> None:
-    """Take an entry out of the cache in one step; its lock is held, nobody relies upon it.
+    """Move an entry to the trash in one step. The caller holds its lock; no lease names it.
 
     Raises:
-        CacheError: it cannot be moved.
+        CacheError: the entry cannot be moved.
     """
     trash = str(layout.trash_root)
     target = os.path.join(trash, f"{os.path.basename(entry.location)}-{os.urandom(6).hex()}")
     try:
         files.make_dir(trash)
         files.rename(entry.location, target)
-        # Before anything of it is deleted: else a crash could bring back a marker without its
-        # payload.
+        # Before any of its files is deleted: otherwise a crash could bring back a marker without
+        # its payload.
         with released():
             files.flush_dirs([os.path.dirname(entry.location), trash])
     except OSError as error:
         raise explained(error, doing="remove an entry of the cache", path=entry.location) from error
 
 
-def _move_away(layout: CacheLayout, verdict: Verdict, known: Uses, files: FileSystem) -> bool:
-    entry = verdict.entry.paths
+def _move_away(
+    layout: CacheLayout, decision: EntryDecision, known: Uses, files: FileSystem
+) -> bool:
+    entry = decision.entry.paths
     lock = FileLock(layout.lock_of(entry))
     if not lock.try_acquire():
         return False
@@ -230,7 +246,7 @@ def _move_away(layout: CacheLayout, verdict: Verdict, known: Uses, files: FileSy
         with gate(layout):
             if entry.name in leased_names(layout) or entry.name in used_since(layout, known):
                 return False
-            if not os.path.isdir(entry.location) or _changed(verdict.entry):
+            if not os.path.isdir(entry.location) or _changed(decision.entry):
                 return False
             move_to_trash(layout, entry, files=files)
         lock.remove()
@@ -240,7 +256,7 @@ def _move_away(layout: CacheLayout, verdict: Verdict, known: Uses, files: FileSy
 
 
 def _changed(entry: EntryReport) -> bool:
-    """Whether it was completed, or worked on, since it was looked at."""
+    """Whether an entry was completed or worked on since the inventory was taken."""
     try:
         at = os.stat(entry.paths.at(MARKER)).st_mtime
     except FileNotFoundError:
@@ -251,4 +267,4 @@ def _changed(entry: EntryReport) -> bool:
 def _remove_logs(layout: CacheLayout, entry: EntryPaths, files: FileSystem) -> None:
     identity, _, folder = entry.name.partition("/")
     with contextlib.suppress(OSError, CacheError):
-        files.remove_tree(str(layout.log_root(identity, folder[-16:])))
+        files.remove_tree(str(layout.log_root(identity, short_key(folder))))

@@ -1,14 +1,14 @@
-"""How long the phases of packages took, remembered from run to run: what schedules go by.
+"""The durations of packages in earlier runs, by which later runs are scheduled.
 
-One small file for each project, below `durations/`. All of it is estimates, so nothing here is ever
-a reason to fail: a file that is missing, damaged or of another version says nothing, and one that
-cannot be written is not.
+There is one small file for each project, below `durations/`. Durations are only estimates, so they
+never cause a failure: a file that is missing, damaged or of another version is ignored, as is a
+failure to write one.
 
 Guarantees
-  A file is there whole, or not at all. Of two runs that end at once, one may forget what the other
-  has learnt.
-  A file holds a few rows for each package of the project's graph, and a bounded number of others;
-  there is a bounded number of files.
+  A file exists as a whole, or not at all. If two runs end at the same time, the measurements of one
+  may be lost.
+  A file has a few rows for each package of the project's graph, and a bounded number of others. The
+  number of files is bounded.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ from typing import Any
 
 from blake3 import blake3
 
+from envy.cache.names import DIGITS, RECORD
 from envy.content.atomic import atomic_write
 
 FORMAT = 1
-WEIGHT = 0.5  # of what is measured now, against all that was measured before
-KEYS_KEPT = 3  # for each package: it may go back and forth between branches
-OTHERS_KEPT = 500  # packages that are not in the graph any more
+WEIGHT = 0.5  # of the new measurement, against all former ones
+KEYS_KEPT = 3  # for each package: its key may alternate between branches
+OTHERS_KEPT = 500  # packages that are no longer in the graph
 PROJECTS_KEPT = 200
-_LONGEST = 1e7  # seconds; what is longer was not measured but damaged
-_DIGITS = 16
+_LONGEST = 1e7  # seconds; a longer duration is damage, not a measurement
 
-Seconds = Sequence[float]  # from fetch on, a number for each phase; what is left out took none
+Seconds = Sequence[float]  # one number for each phase from fetch on; missing ones are 0
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one run found out about one package."""
+    """The measurement of one package in one run."""
 
-    package: str  # its canonical key
+    package: str  # the canonical key
     entry_key: str
     seconds: Seconds
 
 
 class Durations:
-    """What is remembered for one project; without a path, nothing is kept.
+    """The durations of one project; without a path, they are not stored.
 
-    The file is read when the first question is asked.
+    The file is read at the first call.
     """
 
     def __init__(self, path: str | None = None) -> None:
         self._path = path
-        # By package, newest first: digits of the entry key, the run it was measured in, seconds.
+        # For each package, newest first: digits of the entry key, number of the run, seconds.
         self._rows: dict[str, Any] | None = None
         self._run = 0
         self._by_identity: dict[str, str] | None = None
 
     def recall(self, package: str, entry_key: str) -> Seconds | None:
-        """How long the package will probably take; None if nothing like it was ever made.
+        """Return how long the package will probably take; None if there is no basis.
 
-        Goes by the entry key, else by the last one of the package, else by the last variant of it
-        with other options.
+        The basis is the entry key, else the package's last key, else the last variant of the
+        package with other options.
         """
         rows = self._read()
         found = self._valid(package)
@@ -70,17 +70,17 @@ class Durations:
             found = self._valid(self._variants(rows).get(identity, ""))
         if not found:
             return None
-        same = [seconds for digits, _, seconds in found if digits == entry_key[:_DIGITS]]
+        same = [seconds for digits, _, seconds in found if digits == entry_key[:DIGITS]]
         seconds: Seconds = (same or [found[0][2]])[0]
         return seconds
 
     def learn(self, measured: Iterable[Measured], packages: Iterable[str]) -> None:
-        """Remember what a run has measured; `packages` are all of its graph."""
+        """Store the measurements of a run; `packages` are all packages of its graph."""
         self._read()
         assert self._rows is not None
         self._run += 1
-        for one in measured:
-            self._add(one)
+        for measurement in measured:
+            self._add(measurement)
         self._by_identity = None
         self._forget(set(packages))
         if self._path is not None:
@@ -97,29 +97,29 @@ class Durations:
         return self._rows
 
     def _valid(self, package: str) -> list[Any]:
-        """The rows of a package, without what only damage can have written."""
+        """Return the rows of a package, without damaged ones."""
         assert self._rows is not None
         rows = self._rows.get(package)
         return [row for row in rows if _is_row(row)] if isinstance(rows, list) else []
 
     def _variants(self, rows: Mapping[str, Any]) -> dict[str, str]:
-        """Of each identity, the package that was remembered last."""
+        """Return the last measured package of each identity."""
         if self._by_identity is None:
             self._by_identity = {package.partition("{")[0]: package for package in rows}
         return self._by_identity
 
-    def _add(self, one: Measured) -> None:
+    def _add(self, measurement: Measured) -> None:
         assert self._rows is not None
-        digits = one.entry_key[:_DIGITS]
-        rows = self._valid(one.package)
+        digits = measurement.entry_key[:DIGITS]
+        rows = self._valid(measurement.package)
         before = next((row[2] for row in rows if row[0] == digits), None)
-        seconds = one.seconds if before is None else _mixed(before, one.seconds)
+        seconds = measurement.seconds if before is None else _mixed(before, measurement.seconds)
         short = [round(second, 3) for second in seconds]
         while short and not short[-1]:
             short.pop()
         others = [row for row in rows if row[0] != digits]
-        self._rows.pop(one.package, None)  # to the end: the order is that of the last measurement
-        self._rows[one.package] = [[digits, self._run, short], *others[: KEYS_KEPT - 1]]
+        self._rows.pop(measurement.package, None)  # to the end: rows are in order of measurement
+        self._rows[measurement.package] = [[digits, self._run, short], *others[: KEYS_KEPT - 1]]
 
     def _forget(self, packages: set[str]) -> None:
         assert self._rows is not None
@@ -129,9 +129,9 @@ class Durations:
 
 
 def durations_path(folder: str, project: str) -> str:
-    """Where the durations of a project are kept, below the folder of all of them."""
-    name = blake3(project.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
-    return os.path.join(folder, f"{name}.json")
+    """Return the path of a project's file in the folder of durations."""
+    name = blake3(project.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
+    return os.path.join(folder, f"{name}{RECORD}")
 
 
 def _is_row(row: object) -> bool:
@@ -144,7 +144,7 @@ def _is_row(row: object) -> bool:
 
 
 def _mixed(before: Seconds, now: Seconds) -> list[float]:
-    """Old and new in one: what lies back counts less with each run."""
+    """Return the weighted mean; an old measurement counts less with each run."""
     length = max(len(before), len(now))
     old = [*before, *[0.0] * (length - len(before))]
     new = [*now, *[0.0] * (length - len(now))]
@@ -165,13 +165,13 @@ def _load(path: str) -> tuple[dict[str, Any], int]:
 def _write(path: str, record: object) -> None:
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
-    # Whole at once: to write piece by piece takes the slow encoder.
+    # In one piece: json.dump would use the slow encoder.
     atomic_write(path, json.dumps(record, separators=(",", ":")).encode("ascii"))
     _remove_oldest(folder)
 
 
 def _remove_oldest(folder: str) -> None:
-    """Keep the files of the projects that were worked on last, and no half-written ones."""
+    """Keep the files of the most recent projects; unfinished files age and go like others."""
     names = os.listdir(folder)
     if len(names) <= PROJECTS_KEPT:
         return

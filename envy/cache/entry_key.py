@@ -1,12 +1,12 @@
-"""The entry key: BLAKE3 over everything that decides what an entry will hold.
+"""The entry key: BLAKE3 over everything that decides the content of an entry.
 
-Same ingredients, same key, on any machine; so callers name files as the recipe names them, never by
-where they are on this machine.
+The same ingredients give the same key on any machine, so callers name files as the recipe does,
+never by their path on this machine.
 
 Guarantees
-  The encoding is injective: two different sets of ingredients never have one text.
-  The first line of `envy-ingredients.json` is that very text, so that a changed key can always be
-  explained from it.
+  The encoding is injective: two different sets of ingredients never have the same text.
+  The first line of `envy-ingredients.json` is exactly this text, so a changed key can always be
+  explained.
 """
 
 import json
@@ -20,7 +20,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingredients:
-    """What goes into a key. Digests say what a file holds; None, that it was looked for in vain."""
+    """The input of a key. A file is given by the digest of its content, None if it is missing."""
 
     identity: str
     options_text: str = ""  # canonical, with defaults filled in
@@ -38,13 +38,13 @@ class Ingredients:
     dependencies: tuple[str, ...] = ()  # entry keys, in any order
 
 
-_FIELDS = tuple(one.name for one in fields(Ingredients))
+_FIELDS = tuple(each.name for each in fields(Ingredients))
 _PLAIN = frozenset({str, tuple, dict})
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def as_json(ingredients: Ingredients) -> str:
-    """The ingredients as JSON, in ASCII, the same text for the same ingredients."""
+    """Return the ingredients as JSON, in ASCII; equal ingredients give equal text."""
     row: dict[str, object] = {"format": FORMAT}
     for name in _FIELDS:
         value = getattr(ingredients, name)
@@ -54,15 +54,15 @@ def as_json(ingredients: Ingredients) -> str:
 
 
 def entry_key(ingredients: Ingredients) -> str:
-    """The 64 hexadecimal digits that name the entry."""
+    """Return the key of an entry: 64 hexadecimal digits."""
     return key_of_json(as_json(ingredients))
 
 
 def key_of_json(text: str) -> str:
-    """The same of what `as_json` gave, for who keeps that text."""
+    """Return the key for a text that `as_json` returned."""
     return blake3(text.encode("ascii")).hexdigest()
 
 
 def canonical_identity_hash(key_text: str) -> str:
-    """The digest of a canonical key alone, whatever its recipe says."""
+    """Return the digest of a canonical key alone, independent of the recipe's content."""
     return blake3(key_text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,7 +1,7 @@
-"""Why an entry key is another than before: what is kept beside each entry, and its comparison.
+"""Why an entry key changed: the record of a key beside each entry, and the comparison of two.
 
-`envy-ingredients.json` has two lines: what the key is the digest of, and notes that make it
-readable: the canonical key, the names of dependencies, the text of the recipe.
+The record, `envy-ingredients.json`, has two lines: the ingredients, whose digest is the key, and
+notes that explain them (the canonical key, the names of dependencies, the text of the recipe).
 """
 
 import difflib
@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from envy.cache.layout import INGREDIENTS, CacheLayout, EntryPaths
-from envy.cache.read import at_once
+from envy.cache.layout import CacheLayout, EntryPaths
+from envy.cache.names import INGREDIENTS
+from envy.cache.read import open_nonblocking
 from envy.declarations.option_text import parse_options
 from envy.errors import EnvyError
 
@@ -21,13 +22,13 @@ _MOST_LINES = 3
 _MOST_SIBLINGS = 50
 _LONGEST = 100
 
-# What became of a dependency: (its canonical key, the entry key it had) -> why that changed.
+# (canonical key of a dependency, its former entry key) -> lines that say why that key changed.
 Deeper = Callable[[str, str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """The ingredients of one entry, and the notes beside them."""
+class KeyRecord:
+    """The ingredients of one entry, with their notes; `at` is when they were written."""
 
     ingredients: Mapping[str, Any]
     notes: Mapping[str, Any]
@@ -40,18 +41,18 @@ class Kept:
 
     @property
     def dependencies(self) -> dict[str, str]:
-        """Canonical key of each dependency, with its entry key."""
+        """The entry key of each dependency, by canonical key."""
         names = self.notes.get("dependencies", {})
         return {str(names.get(key, key)): key for key in self.ingredients.get("dependencies", ())}
 
 
-def kept_text(ingredients_json: str, notes: Mapping[str, object]) -> str:
-    """What is written beside an entry."""
+def format_key_record(ingredients_json: str, notes: Mapping[str, object]) -> str:
+    """Return the content of the record for an entry."""
     return f"{ingredients_json}\n{_encode(notes)}\n"
 
 
-def parse_kept(text: str, *, at: float = 0.0) -> Kept | None:
-    """What such a text says; None if it is damaged."""
+def parse_key_record(text: str, *, at: float = 0.0) -> KeyRecord | None:
+    """Parse the content of a record; None if it is damaged."""
     first, _, second = text.partition("\n")
     try:
         ingredients, notes = json.loads(first), json.loads(second or "{}")
@@ -59,23 +60,25 @@ def parse_kept(text: str, *, at: float = 0.0) -> Kept | None:
         return None
     if not isinstance(ingredients, dict) or not isinstance(notes, dict):
         return None
-    return Kept(ingredients=ingredients, notes=notes, at=at)
+    return KeyRecord(ingredients=ingredients, notes=notes, at=at)
 
 
-def read_kept(entry: EntryPaths) -> Kept | None:
-    """What is kept beside an entry; None if there is nothing that can be read."""
+def read_key_record(entry: EntryPaths) -> KeyRecord | None:
+    """Read the record of an entry; None if it is missing, damaged or unreadable."""
     try:
         path = entry.at(INGREDIENTS)
-        with open(path, encoding="utf-8", errors="surrogateescape", opener=at_once) as file:
-            return parse_kept(file.read(), at=os.fstat(file.fileno()).st_mtime)
+        with open(
+            path, encoding="utf-8", errors="surrogateescape", opener=open_nonblocking
+        ) as file:
+            return parse_key_record(file.read(), at=os.fstat(file.fileno()).st_mtime)
     except OSError:
         return None
 
 
-def nearest_earlier(layout: CacheLayout, new: Kept) -> Kept | None:
-    """The earlier entry of this package that differs in the least; of equals, the latest.
+def nearest_earlier(layout: CacheLayout, new: KeyRecord) -> KeyRecord | None:
+    """Return the earlier entry of the package with the fewest changes; of equals, the latest.
 
-    Another revision of the package counts only if there is no entry of this one.
+    Entries of another revision are considered only if this revision has none.
     """
     identity = str(new.ingredients["identity"])
     found = _entries_of(layout, [identity])
@@ -85,25 +88,29 @@ def nearest_earlier(layout: CacheLayout, new: Kept) -> Kept | None:
     return min(found, key=lambda old: (len(changes(old, new)), -old.at), default=None)
 
 
-def changes(old: Kept, new: Kept, *, deeper: Deeper = lambda _key, _entry_key: ()) -> list[str]:
-    """What differs, a line each, in the words of somebody who wrote the recipe."""
+def changes(
+    old: KeyRecord, new: KeyRecord, *, deeper: Deeper = lambda _key, _entry_key: ()
+) -> list[str]:
+    """Return the differences, one line each, in the terms that a recipe author uses."""
     before, after = old.ingredients, new.ingredients
-    lines = _plain("identity", before, after)
-    lines += _options(str(before.get("options_text", "")), str(after.get("options_text", "")))
+    lines = _value_change("identity", before, after)
+    lines += _option_changes(
+        str(before.get("options_text", "")), str(after.get("options_text", ""))
+    )
     if before.get("recipe_digest") != after.get("recipe_digest"):
-        lines += _recipe(old.notes.get("recipe"), new.notes.get("recipe"))
+        lines += _recipe_changes(old.notes.get("recipe"), new.notes.get("recipe"))
     for name, label in _MAPPINGS.items():
-        lines += _mapping(label, before.get(name) or {}, after.get(name) or {})
-    lines += _listed("source", before.get("sources") or (), after.get("sources") or ())
+        lines += _mapping_changes(label, before.get(name) or {}, after.get(name) or {})
+    lines += _list_changes("source", before.get("sources") or (), after.get("sources") or ())
     for name in ("platform", "abi", "shell"):
-        lines += _plain(name, before, after)
-    return lines + _dependencies(old.dependencies, new.dependencies, deeper)
+        lines += _value_change(name, before, after)
+    return lines + _dependency_changes(old.dependencies, new.dependencies, deeper)
 
 
 _MAPPINGS = {
     "modules": "module {}",
-    "reads_files": "file {}, which it reads,",
-    "reads_variables": "variable {}, which it reads,",
+    "reads_files": "file {}, which the recipe reads,",
+    "reads_variables": "variable {}, which the recipe reads,",
     "inputs": "input {}",
     "host": "program {} of this machine",
     "pass_env": "variable {} (pass_env)",
@@ -111,8 +118,8 @@ _MAPPINGS = {
 _HOLDS_DIGESTS = frozenset({"modules", "reads_files", "inputs"})
 
 
-def _entries_of(layout: CacheLayout, identities: Iterable[str]) -> list[Kept]:
-    found: list[Kept] = []
+def _entries_of(layout: CacheLayout, identities: Iterable[str]) -> list[KeyRecord]:
+    found: list[KeyRecord] = []
     for identity in identities:
         try:
             names = os.listdir(os.path.join(layout.assets_root, identity))
@@ -120,7 +127,7 @@ def _entries_of(layout: CacheLayout, identities: Iterable[str]) -> list[Kept]:
             continue
         for name in names[:_MOST_SIBLINGS]:
             location = os.path.join(layout.assets_root, identity, name)
-            kept = read_kept(EntryPaths(str(layout.root), location))
+            kept = read_key_record(EntryPaths(str(layout.root), location))
             if kept is not None:
                 found.append(kept)
     return found
@@ -133,7 +140,7 @@ def _names(layout: CacheLayout) -> list[str]:
         return []
 
 
-def _plain(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _value_change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     if before.get(name) == after.get(name):
         return []
     return [f"{name}: {_shown(before.get(name))} → {_shown(after.get(name))}"]
@@ -144,7 +151,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _options(before: str, after: str) -> list[str]:
+def _option_changes(before: str, after: str) -> list[str]:
     if before == after:
         return []
     try:
@@ -152,17 +159,17 @@ def _options(before: str, after: str) -> list[str]:
     except EnvyError:
         return [f"options: {_shown(before)} → {_shown(after)}"]
     return [
-        f"option {name}: {_shown(_written(old, name))} → {_shown(_written(new, name))}"
+        f"option {name}: {_shown(_option(old, name))} → {_shown(_option(new, name))}"
         for name in sorted({*old, *new})
-        if _written(old, name) != _written(new, name)
+        if _option(old, name) != _option(new, name)
     ]
 
 
-def _written(options: Mapping[str, object], name: str) -> str:
+def _option(options: Mapping[str, object], name: str) -> str:
     return json.dumps(options[name], sort_keys=True) if name in options else ""
 
 
-def _recipe(before: object, after: object) -> list[str]:
+def _recipe_changes(before: object, after: object) -> list[str]:
     if not isinstance(before, str) or not isinstance(after, str):
         return ["the recipe file changed"]
     old, new = before.splitlines(), after.splitlines()
@@ -171,18 +178,19 @@ def _recipe(before: object, after: object) -> list[str]:
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag == "equal":
             continue
-        gone = _shown(old[old_from].strip()) if old_to > old_from else "nothing"
-        came = _shown(new[new_from].strip()) if new_to > new_from else "nothing"
+        removed = _shown(old[old_from].strip()) if old_to > old_from else "nothing"
+        added = _shown(new[new_from].strip()) if new_to > new_from else "nothing"
         more = max(old_to - old_from, new_to - new_from) - 1
         rows.append(
-            f"recipe line {new_from + 1}: {gone} → {came}" + (f" and {more} more" if more else "")
+            f"recipe line {new_from + 1}: {removed} → {added}"
+            + (f" and {more} more" if more else "")
         )
     if len(rows) > _MOST_LINES:
         rows[_MOST_LINES:] = [f"recipe: {len(rows) - _MOST_LINES} more changes"]
-    return rows or ["the line ends of the recipe file changed"]
+    return rows or ["the line endings of the recipe file changed"]
 
 
-def _mapping(label: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _mapping_changes(label: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
@@ -192,36 +200,40 @@ def _mapping(label: str, before: Mapping[str, Any], after: Mapping[str, Any]) ->
         if name not in before:
             lines.append(f"{what} is new")
         elif name not in after:
-            lines.append(f"{what} counts no more")
+            lines.append(f"{what} is no longer used")
         elif label in {_MAPPINGS[field] for field in _HOLDS_DIGESTS}:
-            lines.append(f"{what} {_fate(old, new)}")
+            lines.append(f"{what} {_change(old, new)}")
         else:
             lines.append(f"{what}: {_shown(old)} → {_shown(new)}")
     return lines
 
 
-def _fate(old: object, new: object) -> str:
+def _change(old: object, new: object) -> str:
     if old is None:
         return "appeared"
-    return "is gone" if new is None else "changed"
+    return "was removed" if new is None else "changed"
 
 
-def _listed(label: str, before: Sequence[object], after: Sequence[object]) -> list[str]:
+def _list_changes(label: str, before: Sequence[object], after: Sequence[object]) -> list[str]:
     if list(before) == list(after):
         return []
-    gone = [str(row) for row in before if row not in after]
-    came = [str(row) for row in after if row not in before]
-    if not gone and not came:
-        return [f"{label}s are in another order"]
-    pairs = max(len(gone), len(came))
-    gone += [""] * (pairs - len(gone))
-    came += [""] * (pairs - len(came))
-    return [f"{label}: {_shown(old)} → {_shown(new)}" for old, new in zip(gone, came, strict=True)]
+    removed = [str(row) for row in before if row not in after]
+    added = [str(row) for row in after if row not in before]
+    if not removed and not added:
+        return [f"{label}s are in a different order"]
+    pairs = max(len(removed), len(added))
+    removed += [""] * (pairs - len(removed))
+    added += [""] * (pairs - len(added))
+    return [
+        f"{label}: {_shown(old)} → {_shown(new)}" for old, new in zip(removed, added, strict=True)
+    ]
 
 
-def _dependencies(before: Mapping[str, str], after: Mapping[str, str], deeper: Deeper) -> list[str]:
+def _dependency_changes(
+    before: Mapping[str, str], after: Mapping[str, str], deeper: Deeper
+) -> list[str]:
     lines: list[str] = []
-    gone = {key for key in before if key not in after}
+    removed = {key for key in before if key not in after}
     for key in sorted(after):
         if key in before:
             if before[key] != after[key]:
@@ -229,10 +241,10 @@ def _dependencies(before: Mapping[str, str], after: Mapping[str, str], deeper: D
                 lines += [f"  {line}" for line in deeper(key, before[key])]
             continue
         name = key.partition("@")[0]
-        former = next((old for old in sorted(gone) if old.partition("@")[0] == name), None)
+        former = next((old for old in sorted(removed) if old.partition("@")[0] == name), None)
         if former is None:
             lines.append(f"dependency {key} is new")
         else:
-            gone.discard(former)
+            removed.discard(former)
             lines.append(f"dependency {former} → {key}")
-    return lines + [f"dependency {key} is no more" for key in sorted(gone)]
+    return lines + [f"dependency {key} was removed" for key in sorted(removed)]

@@ -1,12 +1,12 @@
-"""The steps of the operating system that change the cache, each under a name of its own.
+"""The operations of the operating system that change the cache, each a method with a name.
 
-Writers of the cache go through a FileSystem, so that a test can make any one step fail or be the
-last thing the process did.
+All writers of the cache use a FileSystem, so that a test can make any single step fail, or end the
+process after it.
 
 Guarantees
-  Every OSError that leaves a step names a path.
-  Trees are removed without following a symbolic link, also when they hold read-only directories.
-  What `flush` returned for is on the disk.
+  Every OSError that a step raises names a path.
+  Trees are removed without following symbolic links, even if they contain read-only directories.
+  When `flush` returns, the content is on the disk.
 """
 
 import contextlib
@@ -21,60 +21,59 @@ from envy.errors import CacheError
 
 _HINTS = {
     errno.ENOSPC: "free some space, or name another cache with --cache-root or ENVY_CACHE_ROOT",
-    errno.EROFS: "name a cache that can be written with --cache-root or ENVY_CACHE_ROOT",
-    errno.EIO: "the disk reports an error; look at the system's log, and name another cache with "
+    errno.EROFS: "name a writable cache with --cache-root or ENVY_CACHE_ROOT",
+    errno.EIO: "the disk reports an error; see the system's log, and name another cache with "
     "--cache-root or ENVY_CACHE_ROOT",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
     errno.ENAMETOOLONG: "name a cache with a shorter path with --cache-root or ENVY_CACHE_ROOT",
-    errno.ENOTDIR: "a file is in the place of a directory: move it away, or name a directory for "
-    "the cache with --cache-root or ENVY_CACHE_ROOT",
-    errno.ENOENT: "was it removed during the run, or is a link in its place that leads nowhere? "
-    "then move it away",
+    errno.ENOTDIR: "a file has the name of a directory: move it away, or name a directory for the "
+    "cache with --cache-root or ENVY_CACHE_ROOT",
+    errno.ENOENT: "was it removed during the run? if it is a link that leads nowhere, move it away",
     errno.EXDEV: "keep the whole cache on one file system: move all of it, and name it with "
     "--cache-root or ENVY_CACHE_ROOT",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
-    errno.ENOTEMPTY: "something is still writing there; end it and try again",
+    errno.ENOTEMPTY: "a process is still writing there; end it and try again",
 }
 for _number in (errno.EEXIST, errno.EISDIR, errno.ELOOP):
-    _HINTS[_number] = "something that is not envy's is in its place: look at it, and move it away"
+    _HINTS[_number] = "envy did not create what has this name: look at it, and move it away"
 _HINTS[errno.EDQUOT] = _HINTS[errno.ENOSPC]
 _HINTS[errno.ENFILE] = _HINTS[errno.EMFILE]
 
-# Directories cannot be opened on every system, and where they cannot, a file must be open for
-# writing before it can be flushed.
+# Not every system can open directories; those that cannot only flush a file that is open for
+# writing.
 _DIRECTORIES_OPEN = hasattr(os, "O_DIRECTORY")
 _TO_FLUSH = os.O_RDONLY if _DIRECTORIES_OPEN else os.O_RDWR
 _TO_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
-# Below this many files a thread costs more than it saves; each of them waits for the disk alone.
+# Below this many files a thread costs more than it saves. A thread only waits for the disk.
 _PARALLEL_FROM = 64
 _FLUSHERS = 4
-# Those that all threads of the process may have beside themselves, however many publish at once.
-_helpers = threading.BoundedSemaphore(_FLUSHERS)
+# The limit on additional threads in the process, however many recipes publish at the same time.
+_extra_threads = threading.BoundedSemaphore(_FLUSHERS)
 _MOST_ROUNDS = 5
 
 
 def explained(error: OSError, *, doing: str, path: str) -> CacheError:
-    """The error a user sees for one of the operating system's; `doing` as in `cannot <doing>`."""
+    """Return the CacheError `cannot <doing>: <path>: <reason>` for an OSError, with a hint."""
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else path
     reason = error.strerror or str(error)
     hint = _HINTS.get(error.errno or 0, "")
     if error.errno in {errno.EACCES, errno.EPERM}:
         hint = (
-            f"see who owns {where} and its permissions (was envy once run as another user?), or "
+            f"check the owner and the permissions of {where} (was envy run as another user?), or "
             "name another cache with --cache-root or ENVY_CACHE_ROOT"
         )
     shown = where
     if isinstance(error.filename2, str | bytes):
-        shown = f"{where} → {os.fsdecode(error.filename2)}"  # either may be at fault
+        shown = f"{where} → {os.fsdecode(error.filename2)}"  # either may be the cause
     return CacheError(f"cannot {doing}: {shown}: {reason}", path=Path(where), hint=hint)
 
 
 class FileSystem:
-    """The real thing."""
+    """The real file system; tests derive theirs from it."""
 
     def make_dir(self, path: str) -> bool:
-        """Make a directory and those above it; False if it was there."""
+        """Create a directory and its parents; False if it exists."""
         try:
             os.mkdir(path)
         except FileExistsError:
@@ -90,7 +89,7 @@ class FileSystem:
         return True
 
     def write_file(self, path: str, data: bytes) -> None:
-        """Write a whole file, in place of any that was there."""
+        """Write a whole file, replacing the content of an existing one."""
         descriptor = os.open(path, _TO_WRITE, 0o666)
         try:
             _write(descriptor, path, data)
@@ -98,10 +97,9 @@ class FileSystem:
             os.close(descriptor)
 
     def write_flushed(self, texts: Mapping[str, bytes]) -> None:
-        """Write a few whole files, and return once all of them are on the disk.
+        """Write a few whole files, and return when all of them are on the disk.
 
-        All are written before the first is flushed: the disk then has one thing to do, and not as
-        many as there are files.
+        All files are written before the first is flushed, so the disk can flush them together.
         """
         with contextlib.ExitStack() as closing:
             opened: list[tuple[int, str]] = []
@@ -114,11 +112,11 @@ class FileSystem:
                 _fsync(descriptor, path)
 
     def rename(self, source: str, target: str) -> None:
-        """Put `source` in the place of `target`, in one instant."""
+        """Rename `source` to `target`, atomically; an existing `target` is replaced."""
         os.replace(source, target)
 
     def remove(self, path: str) -> bool:
-        """Remove a file; False if there was none."""
+        """Remove a file; False if it does not exist."""
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -126,7 +124,7 @@ class FileSystem:
         return True
 
     def remove_empty_dir(self, path: str) -> bool:
-        """Remove a directory if nothing is in it; False if it is not empty, or no directory."""
+        """Remove a directory if it is empty; False if it is not, or is not a directory."""
         try:
             os.rmdir(path)
         except FileNotFoundError:
@@ -136,7 +134,7 @@ class FileSystem:
         return True
 
     def remove_tree(self, path: str) -> None:
-        """Remove whatever is at `path`, if anything is."""
+        """Remove the file, link or tree at `path`; do nothing if it does not exist."""
         rounds, opened = 0, False
         while True:
             try:
@@ -144,26 +142,26 @@ class FileSystem:
             except OSError as error:
                 rounds += 1
                 if error.errno == errno.ENAMETOOLONG:
-                    _lift(path, error)
+                    _move_up(path, error)
                 elif error.errno in {errno.EACCES, errno.EPERM} and not opened:
                     opened = True
                     _make_writable(path)
                 elif error.errno not in {errno.ENOTEMPTY, errno.EEXIST} or rounds > _MOST_ROUNDS:
-                    # Not empty means that somebody wrote into a directory after it was emptied.
+                    # Not empty: another process wrote into a directory after it was emptied.
                     raise
 
     def set_mode(self, path: str, mode: int) -> None:
-        """Give a file or directory these permissions."""
+        """Set the permissions of a file or directory."""
         os.chmod(path, mode)
 
     def start_flushing(self, paths: Sequence[str]) -> None:
-        """Have these files written while something else is done; a hint, never an error."""
+        """Start writing these files to the disk, without waiting; a hint that never fails."""
         if paths:
             with contextlib.suppress(OSError):
                 _start_writing(paths)
 
     def flush(self, paths: Sequence[str]) -> None:
-        """Return once the content of all these files is on the disk."""
+        """Return when the content of all these files is on the disk."""
         if len(paths) < _PARALLEL_FROM:
             for path in paths:
                 _flush(path)
@@ -172,7 +170,7 @@ class FileSystem:
             _flush_in_parallel(paths)
 
     def flush_dirs(self, paths: Sequence[str]) -> None:
-        """Return once the names in all these directories are on the disk."""
+        """Return when the names in all these directories are on the disk."""
         if _DIRECTORIES_OPEN:
             for path in paths:
                 _flush(path)
@@ -193,7 +191,7 @@ def _fsync(descriptor: int, path: str) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network and user-space file systems cannot flush a directory, and say so.
+        # Some network and user-space file systems cannot flush a directory.
         if error.errno != errno.EINVAL:
             error.filename = path
             raise
@@ -210,17 +208,17 @@ def _write(descriptor: int, path: str, data: bytes) -> None:
 
 
 def _start_writing(paths: Sequence[str]) -> None:
-    """Have all files written at once, without waiting, so that each flush finds its work done.
+    """Start writing all files at once, without waiting, so that each later flush is short.
 
-    Measured on ext4, 2,000 files: half the time and half the processor of flushing one by one.
-    `syncfs` is faster still, but flushes what everybody else on that file system is writing too.
+    Measured on ext4 with 2,000 files: half the time, and half the processor time, of flushing one
+    by one. `syncfs` is even faster, but also flushes the writes of all other processes.
     """
     try:
         import ctypes
 
         sync_file_range = ctypes.CDLL(None).sync_file_range
     except (ImportError, OSError, AttributeError, TypeError):
-        return  # only ever a hint, and only Linux takes it
+        return  # only Linux has this hint
     everything, start = ctypes.c_int64(0), ctypes.c_uint(2)
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
@@ -230,7 +228,7 @@ def _start_writing(paths: Sequence[str]) -> None:
 
 def _flush_in_parallel(paths: Sequence[str]) -> None:
     failures: list[Exception] = []
-    count = sum(_helpers.acquire(blocking=False) for _ in range(_FLUSHERS - 1))
+    count = sum(_extra_threads.acquire(blocking=False) for _ in range(_FLUSHERS - 1))
 
     def flush_part(first: int) -> None:
         try:
@@ -251,14 +249,14 @@ def _flush_in_parallel(paths: Sequence[str]) -> None:
             thread.join()
     finally:
         for _ in range(count):
-            _helpers.release()
+            _extra_threads.release()
     if failures:
         raise failures[0]
 
 
 def _remove_tree(path: str) -> None:
-    # rmdir first: it settles an empty directory with one call, and tells a directory from a link
-    # to one, into which nobody may descend.
+    # rmdir first: one call removes an empty directory, and it fails for a link to a directory,
+    # which must not be followed.
     try:
         os.rmdir(path)
     except FileNotFoundError:
@@ -276,7 +274,7 @@ def _remove_tree(path: str) -> None:
 
 
 def _empty(top: str) -> None:
-    """Remove everything in a directory, without recursion: trees may be of any depth."""
+    """Remove everything in a directory, without recursion: a tree can have any depth."""
     found = [top]
     for directory in found:
         with os.scandir(directory) as entries:
@@ -292,10 +290,10 @@ def _empty(top: str) -> None:
 
 
 def _make_writable(top: str) -> None:
-    """Let the directories of a tree be emptied: module caches of some languages are read-only."""
+    """Make the directories of a tree writable: some module caches are read-only."""
     found = [top]
     for directory in found:
-        # What cannot be helped is met again, and told, when the tree is removed once more.
+        # An error here occurs again when the removal is repeated, and is reported then.
         with contextlib.suppress(OSError):
             mode = os.lstat(directory).st_mode
             if not stat.S_ISDIR(mode):
@@ -305,10 +303,10 @@ def _make_writable(top: str) -> None:
                 found += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
-def _lift(top: str, error: OSError) -> None:
-    """Move a directory whose members have too long a path up to `top`, where they have not.
+def _move_up(top: str, error: OSError) -> None:
+    """Move a directory up to `top`, because the paths of its members are too long.
 
-    An interrupted `configure` can leave a chain of directories longer than any path.
+    An interrupted `configure` can leave a chain of directories that is longer than any valid path.
     """
     deep = os.path.dirname(os.fsdecode(error.filename or top))
     if len(deep) <= len(top):

@@ -1,13 +1,14 @@
-"""What a payload is: each file with its digest, and which of them hold paths into the cache.
+"""The fingerprint of a payload: each file with its digest and the paths of entries it contains.
 
-Every file is read once, for its digest, for the paths of entries (of no use under another root)
-and for what it may not hold: the path of a dependency that is only there while building.
+Every file is read once. The same pass computes its digest, finds the paths of entries (which are
+useless under another root), and finds forbidden paths: those of dependencies that are only
+available while building.
 
-Only plain bytes are seen: a path inside something compressed is not found.
+The search sees plain bytes. It does not find a path inside compressed data.
 
-The first line says the format, the root and the totals; each other line is one member: relative
-path, kind, mode, size, digest, and the entries whose paths it holds. What is written down is how
-the payload will be once it is published: without permission to write, unless it is `writable`.
+The first line contains the format, the root and the totals. Each further line describes one member:
+relative path, kind, mode, size, digest, and the entries whose paths it contains. Modes are recorded
+as they will be after publishing: without write permission, unless the package is `writable`.
 """
 
 import functools
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from envy.cache.names import ASSETS_FOLDER, ENTRY_PATTERN
 from envy.cache.trees import DIRECTORY, FILE, LARGE, LINK, Member, chunks, members
 from envy.errors import CacheError
 from envy.interpreter import released
@@ -33,28 +35,28 @@ _READERS = 4
 _WRITE_BITS = 0o222
 
 # `<identity>/<platform>-blake3-<16 digits>`, after the path of the entries.
-_ENTRY_NAME = rb"([\w@.+-]+[/\\][\w.+-]+-blake3-[0-9a-f]{16})"
+_ENTRY_NAME = rb"([\w@.+-]+[/\\]" + ENTRY_PATTERN.encode("ascii") + rb")"
 _LONGEST_ENTRY_NAME = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """A payload as it was: `text` is what is kept, the lists are what must reach the disk."""
+    """The fingerprint of a payload: its text, and the paths that must be flushed or closed."""
 
     text: str
     files: Sequence[str]
     dirs: Sequence[str]
-    modes: Sequence[tuple[str, int]]  # what is to lose its permission to be written, files first
+    modes: Sequence[tuple[str, int]]  # paths that lose write permission, files first
     holds_root: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What to look for in the payload of an entry."""
+class _SearchTerms:
+    """What to search for in the payload of an entry."""
 
     entries: re.Pattern[bytes]
-    prefixes: tuple[bytes, ...]  # of the paths of entries, as written and with links resolved
-    within: Mapping[bytes, str]  # forbidden, and begin with such a prefix
+    prefixes: tuple[bytes, ...]  # of paths of entries, as given and with links resolved
+    within: Mapping[bytes, str]  # forbidden paths that begin with such a prefix
     elsewhere: Mapping[bytes, str]
     overlap: int
 
@@ -68,14 +70,17 @@ class _Found:
 def take_fingerprint(
     root: str, asset: str, *, forbidden: Mapping[bytes, str], writable: bool = False
 ) -> Fingerprint:
-    """Read a whole payload.
+    """Read a whole payload and return its fingerprint.
+
+    `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
 
     Raises:
-        CacheError: a file holds a forbidden path, or is no file; names it and the dependency.
+        CacheError: a file contains a forbidden path (the message names both), or a member is not a
+            file, a directory or a link.
     """
     payload = list(members(asset))
-    wanted = _wanted(root, forbidden) if payload else None
-    found = _read_all(payload, wanted) if wanted else []
+    terms = _search_terms(root, forbidden) if payload else None
+    found = _read_all(payload, terms) if terms else []
     for member, (_digest, names) in zip(payload, found, strict=True):
         if names.forbidden:
             raise _forbidden(member, names.forbidden)
@@ -97,13 +102,13 @@ def take_fingerprint(
         text="\n".join([json.dumps(header), *rows]) + "\n",
         files=[member.path for member in payload if member.kind == FILE],
         dirs=dirs,
-        modes=[] if writable else list(_to_close(asset, payload)),
+        modes=[] if writable else list(_modes_to_set(asset, payload)),
         holds_root=any(names.entries for _digest, names in found),
     )
 
 
-def _to_close(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, int]]:
-    """What can be written now, with the mode it gets; files first, the payload itself last."""
+def _modes_to_set(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, int]]:
+    """Yield each writable path with its mode after publishing; files first, `asset` last."""
     kinds = {FILE: 0, DIRECTORY: 1}
     closing = sorted((m for m in payload if m.kind in kinds), key=lambda m: kinds[m.kind])
     modes = [(member.path, stat.S_IMODE(member.status.st_mode)) for member in closing]
@@ -113,17 +118,17 @@ def _to_close(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, int]
             yield path, mode & ~_WRITE_BITS
 
 
-def _read_all(payload: Sequence[Member], wanted: _Wanted) -> list[tuple[str, _Found]]:
-    """Digest and finds of each member, in order."""
+def _read_all(payload: Sequence[Member], terms: _SearchTerms) -> list[tuple[str, _Found]]:
+    """Return the digest of each member and the paths found in it, in order."""
     if sum(member.status.st_size for member in payload if member.kind == FILE) < _PARALLEL_FROM:
-        return [_read(member, wanted) for member in payload]
+        return [_read(member, terms) for member in payload]
     from concurrent.futures import ThreadPoolExecutor
 
-    # Reading and hashing let go of the interpreter, so a few files at once are a gain even where
-    # searching them takes turns. The largest first, so that none is left over at the end.
+    # Reading and hashing release the interpreter, so a few threads help even though only one can
+    # search at a time. The largest file is first, so that it is not the last to end.
     order = sorted(range(len(payload)), key=lambda index: -payload[index].status.st_size)
     with released(), ThreadPoolExecutor(max_workers=_READERS) as pool:
-        read = dict(zip(order, pool.map(lambda i: _read(payload[i], wanted), order), strict=True))
+        read = dict(zip(order, pool.map(lambda i: _read(payload[i], terms), order), strict=True))
     return [read[index] for index in range(len(payload))]
 
 
@@ -136,14 +141,14 @@ def _line(member: Member, keep: int, digest: str, entries: list[str]) -> str:
 
 def _forbidden(member: Member, dependency: str) -> CacheError:
     return CacheError(
-        f"{member.path} holds the path of {dependency}, which is only there while building",
+        f"{member.path} contains the path of {dependency}, which is only available while building",
         path=Path(member.path),
-        hint=f'declare {dependency} with use = "run", or keep its path out of what is installed',
+        hint=f'declare {dependency} with use = "run", or keep its path out of the installed files',
     )
 
 
-def _read(member: Member, wanted: _Wanted) -> tuple[str, _Found]:
-    """The digest of a file or of what a link says, and the paths found in it."""
+def _read(member: Member, terms: _SearchTerms) -> tuple[str, _Found]:
+    """Return the digest of a file's content or a link's target, and the paths found in it."""
     found = _Found()
     if member.kind == DIRECTORY:
         return "", found
@@ -151,9 +156,9 @@ def _read(member: Member, wanted: _Wanted) -> tuple[str, _Found]:
     tail = b""
     for chunk in _content(member):
         hasher.update(chunk)
-        _search(tail + chunk if tail else chunk, wanted, found)
-        # A path may begin in one piece and end in the next.
-        tail = chunk[-wanted.overlap :] if member.status.st_size >= LARGE else b""
+        _search(tail + chunk if tail else chunk, terms, found)
+        # A path can begin in one chunk and end in the next.
+        tail = chunk[-terms.overlap :] if member.status.st_size >= LARGE else b""
     return hasher.hexdigest(), found
 
 
@@ -163,18 +168,18 @@ def _content(member: Member) -> Iterator[bytes]:
     return chunks(member.path, member.status.st_size)
 
 
-def _search(data: bytes, wanted: _Wanted, found: _Found) -> None:
-    suspects: list[Mapping[bytes, str]] = [wanted.elsewhere]
-    if any(prefix in data for prefix in wanted.prefixes):
-        found.entries.update(name.decode("ascii") for name in wanted.entries.findall(data))
-        suspects.append(wanted.within)
+def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
+    suspects: list[Mapping[bytes, str]] = [terms.elsewhere]
+    if any(prefix in data for prefix in terms.prefixes):
+        found.entries.update(name.decode("ascii") for name in terms.entries.findall(data))
+        suspects.append(terms.within)
     for suspect in suspects:
         for path, dependency in suspect.items():
             if path in data and not found.forbidden:
                 found.forbidden = dependency
 
 
-def _wanted(root: str, forbidden: Mapping[bytes, str]) -> _Wanted:
+def _search_terms(root: str, forbidden: Mapping[bytes, str]) -> _SearchTerms:
     prefixes, entries = _entry_prefixes(root)
     within: dict[bytes, str] = {}
     elsewhere: dict[bytes, str] = {}
@@ -182,16 +187,16 @@ def _wanted(root: str, forbidden: Mapping[bytes, str]) -> _Wanted:
         if not path.startswith(prefixes[0]):
             elsewhere[path] = dependency
             continue
-        # Tools record what they were given, or that with its links resolved.
+        # Tools record the path that they were given, or that path with its links resolved.
         within.update({prefix + path[len(prefixes[0]) :]: dependency for prefix in prefixes})
     overlap = max(len(max(prefixes, key=len)) + _LONGEST_ENTRY_NAME, *map(len, forbidden), 0)
-    return _Wanted(entries, prefixes, within, elsewhere, overlap)
+    return _SearchTerms(entries, prefixes, within, elsewhere, overlap)
 
 
 @functools.lru_cache(maxsize=8)
 def _entry_prefixes(root: str) -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
     names = dict.fromkeys(
-        os.path.join(base, "assets", "") for base in (root, os.path.realpath(root))
+        os.path.join(base, ASSETS_FOLDER, "") for base in (root, os.path.realpath(root))
     )
     prefixes = tuple(map(os.fsencode, names))
     return prefixes, re.compile(b"(?:" + b"|".join(map(re.escape, prefixes)) + b")" + _ENTRY_NAME)

@@ -1,7 +1,8 @@
-"""What is in the cache: every entry with its size and its times, read without a lock.
+"""The inventory of the cache: every entry with its size and its times, read without a lock.
 
-Entries may come and go meanwhile; what goes while it is looked at is left out. What is no entry (a
-file or a link in its place, a name that envy never gives) is reported as foreign and never touched.
+Other processes may add and remove entries at the same time; an entry that disappears while it is
+read is left out. Anything else below `assets` (a file or a link instead of a folder, a name that
+envy does not use) is reported as foreign and never touched.
 """
 
 import contextlib
@@ -12,39 +13,40 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from envy.cache.explanation import read_kept
+from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import explained
-from envy.cache.layout import ASSET, FINGERPRINT, MARKER, CacheLayout, EntryPaths
-from envy.cache.read import at_once, read_marker
+from envy.cache.layout import CacheLayout, EntryPaths
+from envy.cache.names import ASSET, ENTRY_PATTERN, FINGERPRINT, IDENTITY_PATTERN, MARKER
+from envy.cache.read import open_nonblocking, read_marker
 
-_FOLDER = re.compile(r"[\w.+-]+-blake3-[0-9a-f]{16}", re.ASCII)
-IDENTITY = re.compile(r"[\w+-]+\.[\w.+-]+@[\w.+-]+", re.ASCII)
+IDENTITY = re.compile(IDENTITY_PATTERN, re.ASCII)
+_FOLDER = re.compile(ENTRY_PATTERN, re.ASCII)
 _HEADER_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryReport:
-    """An entry as it was found; times are seconds since the epoch."""
+    """An entry as it was found. Times are seconds since the epoch, sizes are bytes."""
 
     paths: EntryPaths
     identity: str
-    key: str  # canonical; the identity alone where it is not known
+    key: str  # canonical; only the identity if the key is unknown
     entry_key: str  # "" without a marker
     complete: bool
     size: int
-    changed_at: float  # published, or worked on last
+    changed_at: float  # when it was published, or last worked on
 
 
 @dataclass(slots=True)
 class Inventory:
-    """All that is in `assets`."""
+    """The content of `assets`: entries, and paths that envy did not create."""
 
     entries: list[EntryReport] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
 
 def take_inventory(layout: CacheLayout) -> Inventory:
-    """Look at every entry.
+    """Read every entry.
 
     Raises:
         CacheError: the cache cannot be read.
@@ -59,10 +61,10 @@ def take_inventory(layout: CacheLayout) -> Inventory:
     return inventory
 
 
-def sizes_of_the_rest(layout: CacheLayout) -> dict[str, int]:
-    """How much the cache holds beside its entries, by folder."""
+def other_sizes(layout: CacheLayout) -> dict[str, int]:
+    """Return the bytes that the cache contains besides its entries, by folder."""
     folders = (layout.recipes_root, layout.logs_root, layout.answers_root, layout.trash_root)
-    return {folder.name: walked(str(folder))[0] for folder in folders}
+    return {folder.name: measure_tree(str(folder))[0] for folder in folders}
 
 
 def _entries(layout: CacheLayout, foreign: list[str]) -> Iterator[EntryPaths]:
@@ -91,7 +93,7 @@ def _report(paths: EntryPaths) -> EntryReport:
     changed_at = 0.0
     with contextlib.suppress(FileNotFoundError):
         changed_at = os.lstat(paths.at(MARKER)).st_mtime
-    kept = read_kept(paths) if marker is not None else None
+    kept = read_key_record(paths) if marker is not None else None
     size, newest = _size(paths, recorded=marker is not None)
     return EntryReport(
         paths=paths,
@@ -105,7 +107,7 @@ def _report(paths: EntryPaths) -> EntryReport:
 
 
 def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
-    """The bytes of an entry, and when a file directly in it or a folder below changed last."""
+    """Return the bytes of an entry, and the last change of a file in it or a folder below it."""
     payload = _recorded_size(paths) if recorded else None
     total, newest = payload or 0, os.lstat(paths.location).st_mtime
     for entry in _listing(paths.location):
@@ -114,22 +116,22 @@ def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
         if not stat.S_ISDIR(status.st_mode):
             total += status.st_size
         elif entry.name != ASSET or payload is None:
-            size, below = walked(entry.path)
+            size, below = measure_tree(entry.path)
             total, newest = total + size, max(newest, below)
     return total, newest
 
 
 def _recorded_size(paths: EntryPaths) -> int | None:
-    """What the fingerprint says, which saves looking at every file."""
+    """Return the size in the fingerprint, which saves a look at every file."""
     try:
-        with open(paths.at(FINGERPRINT), "rb", opener=at_once) as file:
+        with open(paths.at(FINGERPRINT), "rb", opener=open_nonblocking) as file:
             return int(json.loads(file.readline(_HEADER_LIMIT))["size"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def walked(top: str) -> tuple[int, float]:
-    """The bytes of all files below a folder, and when a folder of it changed last."""
+def measure_tree(top: str) -> tuple[int, float]:
+    """Return the bytes of all files below a folder, and when one of its folders last changed."""
     total, newest = 0, 0.0
     for directory, _, names in os.walk(top):
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Where everything in the cache is: pure names, no input or output.
+"""The paths of everything in the cache, computed without input or output.
 
     <root>/
       recipes/<identity>/<source hash>/
@@ -6,16 +6,18 @@
       logs/<identity>/<key16>/<stamp>/
       locks/<identity>-<key16>.lock
       locks/exclusive/<name>.lock
-      locks/cache/<name>.lock                                  what the whole cache is locked for
-      projects/<project>/<set>.json                            what the syncs of a project used
-      resolved/<manifest>.answer                               what a manifest came to
-      durations/<project>.json                                 how long its packages took
-      leases/<process>.json, .lock                             what running commands rely upon
+      locks/cache/<name>.lock                                  locks of the whole cache
+      projects/<project>/<set>.json                            entries that a project's syncs used
+      resolved/<manifest>.answer                               the resolved graph of a manifest
+      durations/<project>.json                                 durations of a project's packages
+      shims/<programs>/                                        links that run products by name
+      test/                                                    binaries and results of `envy test`
+      leases/<process>.json, .lock                             entries that running commands use
       jobservers/<command>                                     FIFOs of commands that run scripts
-      trash/                                                   what is being removed
+      trash/                                                   files that are being removed
 
-This is the one place where an identity becomes part of a path, so it is also where one that could
-leave its directory is stopped, whoever let it through.
+Only this module makes an identity part of a path. It therefore rejects any identity that could
+leave its directory, even one that an earlier check let through.
 """
 
 import os
@@ -25,33 +27,48 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from envy.cache.names import (
+    ANSWERS_FOLDER,
+    ASSET,
+    ASSETS_FOLDER,
+    ATTEMPT,
+    DEPLOYED,
+    DURATIONS_FOLDER,
+    EXCLUSIVE_FOLDER,
+    FETCH,
+    FINGERPRINT,
+    INGREDIENTS,
+    JOBSERVERS_FOLDER,
+    LEASES_FOLDER,
+    LOCK,
+    LOCKS_FOLDER,
+    LOGS_FOLDER,
+    MARKER,
+    PROJECTS_FOLDER,
+    RECIPES_FOLDER,
+    SHARED_FOLDER,
+    STAGE,
+    TMP,
+    TRASH_FOLDER,
+    WORK,
+    entry_folder,
+    lock_file,
+    short_key,
+)
 from envy.errors import InternalError
-
-RECIPES = "recipes"
-MARKER = "envy-complete"
-FINGERPRINT = "envy-fingerprint.blake3"
-INGREDIENTS = "envy-ingredients.json"
-DEPLOYED = "envy-deployed"
-ASSET = "asset"
-FETCH = "fetch"
-WORK = "work"
-STAGE = f"work{os.sep}stage"
-TMP = f"work{os.sep}tmp"
-# Inside work/, so that whatever wipes or removes the work of an attempt ends the attempt too.
-ATTEMPT = f"work{os.sep}attempt"
 
 _PART = re.compile(r"[A-Za-z0-9_+@-][A-Za-z0-9_+@.-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class EntryPaths:
-    """An entry of the cache. Only text is held: thousands are made, and few of the paths asked."""
+    """The paths of an entry, computed on demand: thousands are created, and few paths are used."""
 
     root: str
     location: str
 
     def at(self, name: str) -> str:
-        """Where `name`, one of the constants of this module, is in this entry."""
+        """The path of `name`, a constant of `names`, in this entry."""
         return f"{self.location}{os.sep}{name}"
 
     @property
@@ -60,13 +77,13 @@ class EntryPaths:
 
     @property
     def name(self) -> str:
-        """`<identity>/<folder>`: what the entry is called in records, under whatever root."""
+        """`<identity>/<folder>`: the entry's name in records, independent of the root."""
         above, folder = os.path.split(self.location)
         return f"{os.path.basename(above)}/{folder}"
 
     @property
     def marker(self) -> Path:
-        """Written last: while it is missing, nothing here may be relied upon."""
+        """The marker, written last: without it, nothing in the entry is valid."""
         return Path(self.at(MARKER))
 
     @property
@@ -83,12 +100,12 @@ class EntryPaths:
 
     @property
     def asset_dir(self) -> Path:
-        """The payload, made at its final path."""
+        """The payload, built at its final path."""
         return Path(self.at(ASSET))
 
     @property
     def fetch_dir(self) -> Path:
-        """Downloads: they survive a failed attempt."""
+        """Downloads, which survive a failed attempt."""
         return Path(self.at(FETCH))
 
     @property
@@ -110,7 +127,7 @@ class EntryPaths:
 
 @dataclass(frozen=True, slots=True)
 class CacheLayout:
-    """Names below one cache root, which is always absolute."""
+    """The paths below a cache root, which is always absolute."""
 
     root: Path
 
@@ -119,98 +136,99 @@ class CacheLayout:
             raise InternalError(f"the cache root {self.root} is not absolute")
 
     def recipes_dir(self, identity: str, source_hash: str) -> Path:
-        """Where the recipe file fetched from one source is kept."""
-        return Path(f"{self.root}", RECIPES, _part(identity), _part(source_hash))
+        """The folder of the recipe files from one source."""
+        return Path(f"{self.root}", RECIPES_FOLDER, _part(identity), _part(source_hash))
 
     @property
     def recipes_root(self) -> Path:
-        """Where the recipe files that were fetched are."""
-        return Path(f"{self.root}", RECIPES)
+        """The folder of all fetched recipe files."""
+        return Path(f"{self.root}", RECIPES_FOLDER)
 
     def entry(self, identity: str, platform_arch: str, key_hex: str) -> EntryPaths:
-        """The entry of a key; `platform_arch` is such as `linux-x86_64`."""
+        """The entry of a key; an example of `platform_arch` is `linux-x86_64`."""
         root = str(self.root)
-        name = _part(f"{platform_arch}-blake3-{key_hex[:16]}")
-        return EntryPaths(root, os.path.join(root, "assets", _part(identity), name))
+        name = _part(entry_folder(platform_arch, key_hex))
+        return EntryPaths(root, os.path.join(root, ASSETS_FOLDER, _part(identity), name))
 
     def log_root(self, identity: str, key16: str) -> Path:
-        """Where the logs of all attempts at one key are."""
-        return Path(f"{self.root}", "logs", _part(identity), _part(key16))
+        """The folder of the logs of all attempts at a key."""
+        return Path(f"{self.root}", LOGS_FOLDER, _part(identity), _part(key16))
 
     def log_dir(self, identity: str, key16: str, stamp: str) -> Path:
-        """Where the logs of one attempt are; stamps sort as the attempts did."""
+        """The folder of the logs of one attempt; stamps sort by time."""
         return self.log_root(identity, key16) / _part(stamp)
 
     def lock_path(self, identity: str, key16: str) -> Path:
-        """The lock of an entry, or of a recipe that is being fetched."""
-        return Path(f"{self.root}", "locks", f"{_part(identity)}-{_part(key16)}.lock")
+        """The lock file of an entry, or of a recipe that is being fetched."""
+        name = lock_file(_part(identity), _part(key16))
+        return Path(f"{self.root}", LOCKS_FOLDER, name)
 
     def exclusive_lock_path(self, name: str) -> Path:
-        """The lock behind `exclusive = name`, a name that a recipe author chose freely."""
+        """The lock file for `exclusive = name`, where the name is any text."""
         if not _PART.fullmatch(name) or len(name) > 100 or name != name.lower():
-            # Upper case too: two names may be one on file systems that do not tell case apart.
+            # Upper case too: some file systems ignore case, and would make two names one.
             name = f"+{blake3(name.encode('utf-8', 'surrogateescape')).hexdigest()}"
-        return Path(f"{self.root}", "locks", "exclusive", f"{name}.lock")
+        return Path(f"{self.root}", LOCKS_FOLDER, EXCLUSIVE_FOLDER, f"{name}{LOCK}")
 
     def shared_lock_path(self, name: str) -> Path:
-        """The lock of something that concerns the whole cache."""
-        return Path(f"{self.root}", "locks", "cache", f"{_part(name)}.lock")
+        """The lock file of an operation on the whole cache."""
+        return Path(f"{self.root}", LOCKS_FOLDER, SHARED_FOLDER, f"{_part(name)}{LOCK}")
 
     @property
     def locks_root(self) -> Path:
-        """Where all locks are."""
-        return Path(f"{self.root}", "locks")
+        """The folder of all lock files."""
+        return Path(f"{self.root}", LOCKS_FOLDER)
 
     @property
     def logs_root(self) -> Path:
-        """Where the logs of all attempts are."""
-        return Path(f"{self.root}", "logs")
+        """The folder of all logs."""
+        return Path(f"{self.root}", LOGS_FOLDER)
 
     @property
     def assets_root(self) -> Path:
-        """Where all entries are."""
-        return Path(f"{self.root}", "assets")
+        """The folder of all entries."""
+        return Path(f"{self.root}", ASSETS_FOLDER)
 
     @property
     def projects_root(self) -> Path:
-        """Where it is recorded which project used what."""
-        return Path(f"{self.root}", "projects")
+        """The folder of the records of which project used which entries."""
+        return Path(f"{self.root}", PROJECTS_FOLDER)
 
     @property
     def answers_root(self) -> Path:
-        """Where it is kept what manifests came to."""
-        return Path(f"{self.root}", "resolved")
+        """The folder of the answers: the resolved graphs of manifests."""
+        return Path(f"{self.root}", ANSWERS_FOLDER)
 
     @property
     def durations_root(self) -> Path:
-        """Where it is remembered how long packages took."""
-        return Path(f"{self.root}", "durations")
+        """The folder of the durations of packages."""
+        return Path(f"{self.root}", DURATIONS_FOLDER)
 
     @property
     def leases_root(self) -> Path:
-        """Where running commands say what they rely upon."""
-        return Path(f"{self.root}", "leases")
+        """The folder of the leases of running commands."""
+        return Path(f"{self.root}", LEASES_FOLDER)
 
     @property
     def jobservers_root(self) -> Path:
-        """Where commands have the FIFOs through which their scripts share jobs."""
-        return Path(f"{self.root}", "jobservers")
+        """The folder of the FIFOs through which scripts share jobs."""
+        return Path(f"{self.root}", JOBSERVERS_FOLDER)
 
     @property
     def trash_root(self) -> Path:
-        """Where things go that are being removed: nothing in it is of any use."""
-        return Path(f"{self.root}", "trash")
+        """The folder that removed files are moved to; nothing in it is needed."""
+        return Path(f"{self.root}", TRASH_FOLDER)
 
     def entry_called(self, name: str) -> EntryPaths:
-        """The entry of a name such as EntryPaths.name gives."""
+        """The entry with a name as EntryPaths.name returns it."""
         identity, _, folder = name.partition("/")
         root = str(self.root)
-        return EntryPaths(root, os.path.join(root, "assets", _part(identity), _part(folder)))
+        return EntryPaths(root, os.path.join(root, ASSETS_FOLDER, _part(identity), _part(folder)))
 
     def lock_of(self, entry: EntryPaths) -> Path:
-        """The lock of an entry, found by its place."""
+        """The lock file of an entry."""
         identity, _, folder = entry.name.partition("/")
-        return self.lock_path(identity, folder[-16:])
+        return self.lock_path(identity, short_key(folder))
 
 
 def _part(text: str) -> str:

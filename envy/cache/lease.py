@@ -1,12 +1,13 @@
-"""Leases: what running commands rely upon, so that gc leaves it alone.
+"""Leases: what running commands use, so that gc does not remove it.
 
-Entries are called by their names, and folders of recipe files as `recipes/<identity>/<folder>`.
+A lease names entries by `EntryPaths.name`, and folders of recipe files as
+`recipes/<identity>/<folder>`.
 
 Guarantees
-  An entry that is found complete after its lease was written stays until the lease ends: leases are
-  written, and entries moved away, under one lock, which is held for moments only.
-  The lease of a process that died counts no more; gc clears it away.
-  A cache that cannot be written to can be used without.
+  An entry that is complete after its lease was written stays until the lease ends: one lock, the
+  gate, is held for each write of a lease and each removal of an entry, and only for moments.
+  The lease of a process that died has no effect; gc removes it.
+  A cache that cannot be written to can be used without leases.
 Lock order: an entry lock, then the gate, then the lock of a lease.
 """
 
@@ -18,18 +19,19 @@ from collections.abc import Iterable, Iterator
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.lock import FileLock
+from envy.cache.names import LEASES_LOCK, LOCK, RECORD
 from envy.content.atomic import atomic_write, temporary_name
 from envy.errors import CacheError
 
 
 @contextlib.contextmanager
 def gate(layout: CacheLayout) -> Iterator[None]:
-    """Nobody writes a lease, or moves an entry away, meanwhile.
+    """Hold the gate: no other process writes a lease or removes an entry.
 
     Raises:
-        CacheError: its lock cannot be taken.
+        CacheError: its lock cannot be acquired.
     """
-    lock = FileLock(layout.shared_lock_path("leases"))
+    lock = FileLock(layout.shared_lock_path(LEASES_LOCK))
     lock.acquire()
     try:
         yield
@@ -38,41 +40,43 @@ def gate(layout: CacheLayout) -> Iterator[None]:
 
 
 class Lease:
-    """What one command relies upon; it may come to rely upon more as it goes."""
+    """The lease of one command; it grows as the command uses more."""
 
     __slots__ = ("_alive", "_layout", "_names", "_stem")
 
     def __init__(self, layout: CacheLayout) -> None:
         self._layout = layout
         self._stem = os.path.join(layout.leases_root, f"{os.getpid()}-{os.urandom(6).hex()}")
-        self._alive = FileLock(f"{self._stem}.lock")
+        self._alive = FileLock(f"{self._stem}{LOCK}")
         self._names: set[str] = set()
 
     def hold(self, entries: Iterable[str]) -> None:
-        """Rely upon these, given by name, from now on."""
+        """Add these names to the lease."""
         names = set(entries)
         if names <= self._names:
             return
         with contextlib.suppress(CacheError, OSError), gate(self._layout):
-            if self._alive.held or self._alive.try_acquire():
-                # In its place as a whole: a full disk does not end what was relied upon before.
+            if self._alive.is_locked or self._alive.try_acquire():
+                # Replaced as a whole: on a full disk, the former lease stays valid.
                 text = json.dumps(sorted(self._names | names))
-                atomic_write(f"{self._stem}.json", text.encode("ascii"), sole_writer=True)
+                atomic_write(f"{self._stem}{RECORD}", text.encode("ascii"), sole_writer=True)
                 self._names |= names
 
     def release(self) -> None:
-        """Rely upon nothing any more."""
-        if self._alive.held:
+        """End the lease."""
+        if self._alive.is_locked:
             _forget(self._stem)
             self._alive.release()
             self._names.clear()
 
 
 def leased_names(layout: CacheLayout) -> set[str]:
-    """What all leases that are held name; the gate must be held. Clears dead ones away.
+    """Return the names in all current leases, and remove those of dead processes.
+
+    The caller holds the gate.
 
     Raises:
-        CacheError: whether a lease is held cannot be told.
+        CacheError: it cannot be determined whether a lease is current, or what it names.
     """
     found: set[str] = set()
     top = str(layout.leases_root)
@@ -82,14 +86,14 @@ def leased_names(layout: CacheLayout) -> set[str]:
         return found
     except OSError as error:
         raise explained(error, doing="read the leases of the cache", path=top) from error
-    # A process may have died with any of its files alone.
+    # A process may have died and left any one of its files.
     for stem in sorted({os.path.join(top, name.partition(".")[0]) for name in names}):
-        alive = FileLock(f"{stem}.lock")
+        alive = FileLock(f"{stem}{LOCK}")
         if alive.try_acquire():
             _forget(stem)
             alive.release()
             continue
-        found |= _named_by(f"{stem}.json")
+        found |= _named_by(f"{stem}{RECORD}")
     return found
 
 
@@ -100,11 +104,11 @@ def _named_by(path: str) -> set[str]:
     except (FileNotFoundError, ValueError, TypeError):
         return set()
     except OSError as error:
-        # What somebody relies upon must not seem to be free.
+        # What a command uses must not seem unused.
         raise explained(error, doing="read a lease of the cache", path=path) from error
 
 
 def _forget(stem: str) -> None:
-    for suffix in (".json", temporary_name(".json"), ".lock"):
+    for suffix in (RECORD, temporary_name(RECORD), LOCK):
         with contextlib.suppress(OSError):
             os.unlink(stem + suffix)

@@ -1,15 +1,15 @@
-"""What grows in the cache beside its entries, and how it is kept small.
+"""Garbage collection of what the cache contains besides entries: recipe files, answers and logs.
 
-Recipe files, answers and logs go by the time of their last use. All of them can be had again, but
-for logs; so nothing else is asked. What is empty, or was left half-written by a process that died,
-goes without a word.
+The time of the last use alone decides. Except for logs, everything here can be fetched or computed
+again. Empty folders, lock files with nothing to lock, and unfinished files of dead processes are
+removed without a report.
 
 Guarantees
-  Nothing goes that was used within a day, or that a lease names.
-  A recipe's files, and logs, go in one step, under their lock and the gate; what was found under
-  the gate before (envy.cache.recipes) stays.
-  A lock file goes while its lock is held, and only by `FileLock.remove`.
-  What has a name that envy never gives is not envy's, and is let alone.
+  Nothing is removed that was used within the last day, or that a lease names.
+  A recipe's files, and logs, are removed in one step, under their lock and the gate. Files that
+  another command found under the gate before (see `recipes`) stay.
+  A lock file is removed only while its lock is held, and only by `FileLock.remove`.
+  A file with a name that envy does not use is not envy's, and is left alone.
 """
 
 import contextlib
@@ -20,55 +20,71 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.inventory import IDENTITY, walked
-from envy.cache.layout import RECIPES, CacheLayout
+from envy.cache.inventory import IDENTITY, measure_tree
+from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
+from envy.cache.names import (
+    ANSWER_PATTERN,
+    BEFORE_KEY,
+    DIGITS,
+    EXCLUSIVE_FOLDER,
+    EXCLUSIVE_LOCK_PATTERN,
+    LOCK_PATTERN,
+    LOGS_FOLDER,
+    LOGS_PATTERN,
+    PROJECT_PATTERN,
+    RECIPES_FOLDER,
+    RECIPES_PATTERN,
+    UNFINISHED_RECORD_PATTERN,
+    lock_file,
+    short_key,
+)
 from envy.cache.usage import DAY
 from envy.content.atomic import SUFFIX
 from envy.errors import CacheError
 
-BasisOf = Callable[[str], tuple[str, Sequence[str]]]  # of an answer file: manifest and files
+BasisOf = Callable[[str], tuple[str, Sequence[str]]]  # answer file -> manifest, files it depends on
 
 RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
-_KEY = 16  # digits that tell one folder, or entry, of an identity from another
-_RECIPE_FOLDER = re.compile(rf"[0-9a-f]{{16}}(-[0-9a-f]{{16}})?({re.escape(SUFFIX)})?")
-_LOGS_FOLDER = re.compile(r"[0-9a-f]{16}")
-# .json, and numbers at the end: of an earlier envy.
-_ANSWER = re.compile(rf"[0-9a-f]{{16}}\.(answer(\..+{re.escape(SUFFIX)}|\.\d+)?|json)")
-_HALF_RECORD = re.compile(rf"[0-9a-f]{{16}}\.json\..+{re.escape(SUFFIX)}")
+_RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
+_LOGS_FOLDER = re.compile(LOGS_PATTERN)
+_ANSWER = re.compile(ANSWER_PATTERN)
+_HALF_RECORD = re.compile(UNFINISHED_RECORD_PATTERN)
 _ANYTHING = re.compile(r".*")
-_PROJECT = re.compile(r"[0-9a-f]{16}")
-_LOCK = re.compile(rf"{IDENTITY.pattern}-[0-9a-f]{{16}}\.lock", re.ASCII)
-_EXCLUSIVE = re.compile(r".+\.lock")
+_PROJECT = re.compile(PROJECT_PATTERN)
+_LOCK = re.compile(LOCK_PATTERN, re.ASCII)
+_EXCLUSIVE = re.compile(EXCLUSIVE_LOCK_PATTERN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """One of them, as it was found; `time` is that of its change, `used_at` when it was of use."""
+    """A recipe folder, an answer or a folder of logs; `time` is when it changed."""
 
     kind: str
     path: str
-    name: str  # below the root; of an answer, the manifest it is for
+    name: str  # path below the root; for an answer, its manifest
     size: int
     time: float
     used_at: float
-    answers: tuple[str, ...] = ()  # those that rest on it: they are used, and not it
-    lost: bool = False  # the manifest is gone
-    partial: bool = False  # never completed
+    answers: tuple[str, ...] = ()  # that depend on it: using one of them uses this
+    lost: bool = False  # the manifest was removed
+    partial: bool = False  # an unfinished file of a dead process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
-    """Whether it goes, and why."""
+class LeftoverDecision:
+    """Whether a leftover is removed, and why."""
 
     leftover: Leftover
-    goes: bool
+    remove: bool
     reason: str
 
 
 def find_leftovers(layout: CacheLayout, basis_of: BasisOf) -> list[Leftover]:
-    """Everything of that sort, the oldest use first; `basis_of` says what an answer rests on.
+    """Return all leftovers, the least recently used first.
+
+    `basis_of` returns the manifest of an answer and the files that the answer depends on.
 
     Raises:
         CacheError: the cache cannot be read.
@@ -78,87 +94,95 @@ def find_leftovers(layout: CacheLayout, basis_of: BasisOf) -> list[Leftover]:
         found = [*answers, *_recipes(layout, named), *_logs(layout)]
     except OSError as error:
         raise explained(error, doing="read the cache", path=str(layout.root)) from error
-    return sorted(found, key=lambda one: (one.used_at, one.path))
+    return sorted(found, key=lambda leftover: (leftover.used_at, leftover.path))
 
 
-def judge_leftovers(
+def decide_leftovers(
     found: Iterable[Leftover], leased: set[str], *, unused_for: float, now: float
-) -> list[Ruling]:
-    """What goes, in the order given; a pure function."""
-    return [_judge(one, leased, unused_for=unused_for, now=now) for one in found]
+) -> list[LeftoverDecision]:
+    """Return a decision for each leftover, in the given order; a pure function."""
+    return [_decide(leftover, leased, unused_for=unused_for, now=now) for leftover in found]
 
 
-def _judge(one: Leftover, leased: set[str], *, unused_for: float, now: float) -> Ruling:
-    idle = now - one.used_at
+def _decide(
+    leftover: Leftover, leased: set[str], *, unused_for: float, now: float
+) -> LeftoverDecision:
+    idle = now - leftover.used_at
     days = f"{idle / DAY:.0f} days" if idle >= 2 * DAY else f"{idle / 3600:.0f} hours"
-    rulings = [
-        (one.name in leased, False, "a command that runs relies upon it"),
-        (idle < DAY, False, "used within a day"),
-        (one.partial, True, f"never completed, {days} ago"),
-        (one.lost, True, "its manifest is gone"),
+    decisions = [
+        (leftover.name in leased, False, "a running command uses it"),
+        (idle < DAY, False, "used within the last day"),
+        (leftover.partial, True, f"unfinished for {days}"),
+        (leftover.lost, True, "its manifest was removed"),
         (idle > unused_for, True, f"not used for {days}"),
     ]
-    matching = ((goes, reason) for applies, goes, reason in rulings if applies)
-    goes, reason = next(matching, (False, f"used {days} ago"))
-    return Ruling(leftover=one, goes=goes, reason=reason)
+    matching = ((remove, reason) for applies, remove, reason in decisions if applies)
+    remove, reason = next(matching, (False, f"used {days} ago"))
+    return LeftoverDecision(leftover=leftover, remove=remove, reason=reason)
 
 
 def remove_leftovers(
-    layout: CacheLayout, rulings: Iterable[Ruling], *, files: FileSystem = REAL
-) -> list[Ruling]:
-    """Remove what goes; returns what has gone. What is in use after all stays.
+    layout: CacheLayout, decisions: Iterable[LeftoverDecision], *, files: FileSystem = REAL
+) -> list[LeftoverDecision]:
+    """Carry out the decisions; return those that led to a removal. What is in use by now stays.
 
     Raises:
-        CacheError: something cannot be removed.
+        CacheError: a leftover cannot be removed.
     """
-    return [one for one in rulings if one.goes and _remove(layout, one.leftover, files)]
+    return [
+        decision
+        for decision in decisions
+        if decision.remove and _remove(layout, decision.leftover, files)
+    ]
 
 
-def _remove(layout: CacheLayout, one: Leftover, files: FileSystem) -> bool:
+def _remove(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bool:
     try:
-        if one.kind == ANSWER:
-            # Whoever reads it has it open, or finds none and goes the full way.
-            return not _changed(one) and files.remove(one.path)
-        return _move_away(layout, one, files)
+        if leftover.kind == ANSWER:
+            # A concurrent reader has the file open already, or resolves the manifest in full.
+            return not _changed(leftover) and files.remove(leftover.path)
+        return _move_away(layout, leftover, files)
     except OSError as error:
-        raise explained(error, doing="remove a file of the cache", path=one.path) from error
+        raise explained(error, doing="remove a file of the cache", path=leftover.path) from error
 
 
-def _move_away(layout: CacheLayout, one: Leftover, files: FileSystem) -> bool:
-    identity, folder = one.name.split("/")[1:]
-    lock = FileLock(layout.lock_path(identity, folder[:_KEY]))
+def _move_away(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bool:
+    identity, folder = leftover.name.split("/")[1:]
+    lock = FileLock(layout.lock_path(identity, folder[:DIGITS]))
     if not lock.try_acquire():
         return False
     try:
         trash = str(layout.trash_root)
         with gate(layout):
-            if one.name in leased_names(layout) or _changed(one):
+            if leftover.name in leased_names(layout) or _changed(leftover):
                 return False
             files.make_dir(trash)
             target = os.path.join(trash, f"{folder}-{os.urandom(6).hex()}")
-            files.rename(one.path, target)
+            files.rename(leftover.path, target)
         files.remove_tree(target)
     finally:
         lock.remove()
     return True
 
 
-def _changed(one: Leftover) -> bool:
-    """Whether it was used, or removed, since it was found."""
+def _changed(leftover: Leftover) -> bool:
+    """Whether a leftover was used or removed since it was found."""
     try:
-        at = _newest(one.path) if one.kind == LOGS else _time(one.path)
-        return at != one.time or any(_time(path) > one.used_at for path in one.answers)
+        at = _newest(leftover.path) if leftover.kind == LOGS else _time(leftover.path)
+        return at != leftover.time or any(
+            _time(path) > leftover.used_at for path in leftover.answers
+        )
     except OSError:
         return True
 
 
-# -- what is there ------------------------------------------------------------------------------
+# -- finding leftovers --------------------------------------------------------------------------
 
 
 def _answers(
     layout: CacheLayout, basis_of: BasisOf
 ) -> tuple[list[Leftover], dict[str, list[Leftover]]]:
-    """The answers, and for each recipe folder those that rest on it."""
+    """Return all answers, and for each recipe folder the answers that depend on it."""
     found: list[Leftover] = []
     named: dict[str, list[Leftover]] = {}
     above = os.path.join(str(layout.recipes_root), "")
@@ -196,8 +220,8 @@ def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> It
             yield Leftover(
                 kind=RECIPE,
                 path=path,
-                name=f"{RECIPES}/{below}",
-                size=walked(path)[0],
+                name=f"{RECIPES_FOLDER}/{below}",
+                size=measure_tree(path)[0],
                 time=at,
                 used_at=max([at, *(answer.used_at for answer in answers)]),
                 answers=tuple(answer.path for answer in answers),
@@ -206,7 +230,7 @@ def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> It
 
 
 def _logs(layout: CacheLayout) -> Iterator[Leftover]:
-    """Those that no entry has: its own go with it."""
+    """Yield the folders of logs without an entry; the logs of an entry are removed with it."""
     with_entry = set(_keys(str(layout.assets_root)))
     for path in _folders(str(layout.logs_root), _LOGS_FOLDER):
         identity, key = Path(path).parts[-2:]
@@ -216,18 +240,18 @@ def _logs(layout: CacheLayout) -> Iterator[Leftover]:
                 yield Leftover(
                     kind=LOGS,
                     path=path,
-                    name=f"logs/{identity}/{key}",
-                    size=walked(path)[0],
+                    name=f"{LOGS_FOLDER}/{identity}/{key}",
+                    size=measure_tree(path)[0],
                     time=at,
                     used_at=at,
                 )
 
 
 def _keys(top: str) -> Iterator[tuple[str, str]]:
-    """The identity and the digits of everything two levels below."""
+    """Yield the identity and the key digits of each folder two levels below."""
     for path in _folders(top, _ANYTHING):
         identity, folder = Path(path).parts[-2:]
-        yield identity, folder[-_KEY:] if "-blake3-" in folder else folder[:_KEY]
+        yield identity, short_key(folder) if BEFORE_KEY in folder else folder[:DIGITS]
 
 
 def _time(path: str) -> float:
@@ -235,7 +259,7 @@ def _time(path: str) -> float:
 
 
 def _newest(path: str) -> float:
-    return max(walked(path)[1], *(map(_time, _files(path))), _time(path))
+    return max(measure_tree(path)[1], *(map(_time, _files(path))), _time(path))
 
 
 def _files(top: str) -> Sequence[str]:
@@ -253,7 +277,7 @@ def _below(directory: str, pattern: re.Pattern[str]) -> list[str]:
 
 
 def _folders(top: str, pattern: re.Pattern[str]) -> Iterator[str]:
-    """The folders of such a name below those of identities; links are not followed."""
+    """Yield the folders with matching names below those of identities; links are not followed."""
     for above in _below(top, IDENTITY):
         if not os.path.islink(above):
             for path in _below(above, pattern):
@@ -261,13 +285,13 @@ def _folders(top: str, pattern: re.Pattern[str]) -> Iterator[str]:
                     yield path
 
 
-# -- what nobody misses -------------------------------------------------------------------------
+# -- locks and empty folders --------------------------------------------------------------------
 
 
 def tidy(layout: CacheLayout, *, now: float) -> int:
-    """Remove lock files without anything to lock, and what is empty; returns how many locks went.
+    """Remove lock files with nothing to lock, and empty folders; return the number of lock files.
 
-    Each of them was left alone for a day. What cannot be removed stays.
+    Only files that were not used for a day are removed. A file that cannot be removed stays.
 
     Raises:
         CacheError: the cache cannot be read.
@@ -278,9 +302,9 @@ def tidy(layout: CacheLayout, *, now: float) -> int:
         *_keys(str(layout.assets_root)),
         *_keys(str(layout.recipes_root)),
     }
-    names = {f"{identity}-{key}.lock" for identity, key in kept}
+    names = {lock_file(identity, key) for identity, key in kept}
     removed = 0
-    exclusive = layout.locks_root / "exclusive"
+    exclusive = layout.locks_root / EXCLUSIVE_FOLDER
     for folder, pattern in ((layout.locks_root, _LOCK), (exclusive, _EXCLUSIVE)):
         for path in _below(str(folder), pattern):
             if os.path.basename(path) not in names:
@@ -290,7 +314,7 @@ def tidy(layout: CacheLayout, *, now: float) -> int:
 
 
 def _remove_lock(path: str, *, now: float) -> bool:
-    # Taking a lock, and letting it go, write to its file.
+    # Acquiring and releasing a lock write to its file, so its time is that of the last use.
     if now - _time(path) < DAY:
         return False
     lock = FileLock(path)

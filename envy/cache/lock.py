@@ -1,22 +1,23 @@
-"""Locks between processes and threads, as files; and the end of what a dead owner left running.
+"""File locks between processes and threads, and cleanup of the processes of a dead owner.
 
 Guarantees
-  At most one FileLock of a path is held, in whatever thread of whatever process.
-  A lock ends with its process, however that ended; a child that was being started then does not
-  keep it.
-  The lock file is removed by its holder alone, before it lets go, if at all. A waiter on the
-  removed file and a newcomer on a new one do not both hold "the" lock: that takes the lock of the
-  file that has the name, which whoever acquires looks for once the lock is granted, and starts over
-  if the name is gone or another file's. So it is, too, should anybody else remove the file.
-  An owner writes who it is and which process groups it runs, and empties the file before it lets
-  go. A record that is found on acquiring is therefore that of an owner who died; groups in it that
-  are still the same have ended, to the last process, before acquiring returns.
-  So has whatever else carries the owner's mark in its environment: a child works before its owner
-  gets to write its group down, and the owner may die in between.
+  At most one FileLock of a path is locked at any time, across all threads of all processes.
+  A lock ends with its process, however the process ends. A child that is just being started does
+  not keep the lock.
+  Only the holder of a lock removes its file, and does so before it releases the lock. A process
+  that waits for the removed file and a process that creates a new file never both hold the lock:
+  after `flock` succeeds, `acquire` checks that the path still names the locked file, and otherwise
+  starts over. This also holds if another program removes the file.
+  The owner writes its identity and the process groups that it runs into the file, and empties the
+  file before it releases the lock. A record that is found while acquiring thus belongs to an owner
+  that died. Before `acquire` returns, every process of the recorded groups has ended, except where
+  the number of a group was reused.
+  Every other process that has the owner's mark in its environment has ended, too: a child runs
+  before its owner records its group, and the owner may die in between.
 Lock order: an entry lock is outermost. `_changing` is held for one small write and nothing else.
 
-`flock`, not `fcntl` record locks: those belong to the process, so that two threads would both have
-them, and vanish when any descriptor of the file is closed.
+The locks use `flock`, not `fcntl` record locks. Those belong to the process, so two threads could
+hold the same lock, and they end when any descriptor of the file is closed.
 """
 
 import contextlib
@@ -44,13 +45,13 @@ from envy.interpreter import released
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500
 MARK = "ENVY_ATTEMPT"
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockOwner:
-    """Who holds a lock, for whoever waits for it."""
+    """The process that holds a lock, as its record describes it."""
 
     pid: int
     start_time: str
@@ -64,7 +65,7 @@ class LockOwner:
 
 
 class FileLock:
-    """One lock; not reentrant. It has a descriptor only while it is held or being acquired."""
+    """A lock on a path; not reentrant. It has a descriptor only while locked or being acquired."""
 
     __slots__ = ("_changing", "_descriptor", "_groups", "_since", "_size", "path")
 
@@ -77,27 +78,27 @@ class FileLock:
         self._changing = threading.Lock()
 
     @property
-    def held(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether this object holds the lock."""
         return self._descriptor is not None
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody has it.
+        """Acquire the lock if it is free; return whether it was.
 
         Raises:
-            CacheError: the lock file cannot be used, or what its dead owner runs cannot be ended.
+            CacheError: the lock file cannot be used, or a process of a dead owner cannot be ended.
         """
         return self._acquire(fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def acquire(self, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Wait for the lock, without the interpreter slot.
+        """Acquire the lock, waiting for it without the interpreter slot.
 
-        A thread that waits here cannot be woken; it is left behind when the run is cancelled,
-        because the process ends then. Should it get the lock after all, it lets go again.
+        A waiting thread cannot be woken. When the run is cancelled it stays behind until the
+        process ends; if it does get the lock, it releases it again.
 
         Raises:
-            Cancelled: the run was cancelled meanwhile.
-            CacheError: as try_acquire.
+            Cancelled: the run was cancelled while waiting.
+            CacheError: as for try_acquire.
         """
         if self.try_acquire():
             return
@@ -107,10 +108,10 @@ class FileLock:
             if not cancelled():
                 return
             self.release()
-        raise Cancelled(f"gave up waiting for {self.path}")
+        raise Cancelled(f"stopped waiting for {self.path}")
 
     def release(self) -> None:
-        """Let go, if it is held. The file stays, empty."""
+        """Release the lock if this object holds it. The file stays, empty."""
         with self._changing:
             descriptor, self._descriptor = self._descriptor, None
             self._groups = {}
@@ -119,33 +120,34 @@ class FileLock:
         try:
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, 0)
-            # Closing alone would not do: a child that is just being started has a copy until it
-            # executes its program.
+            # Closing is not enough: a child that is just being started has a copy of the descriptor
+            # until it executes its program.
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
     def remove(self) -> None:
-        """Let go and take the file away, which nobody is likely to want again.
+        """Remove the file and release the lock, if this object holds it.
 
-        Whoever waits for it starts over on a new file. The name goes before the lock: the other way
-        round, it could be that of somebody who holds the lock by then.
+        Waiting processes start over with a new file. The file is removed before the release: after
+        it, the file could already be the one that another process holds.
         """
-        if self.held:
+        if self.is_locked:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
             self.release()
 
     def mark(self) -> dict[str, str]:
-        """The variable for what works under this lock, by which it is found should its owner die.
+        """Return the environment variable that marks the processes working under this lock.
 
-        Each lock has a name of its own for it: programs may work under several.
+        If the owner dies, they are found by it. Each lock has its own variable, since a process can
+        work under several locks.
         """
         return {_mark_name(self.path): _mark_of(_this_process())}
 
     def owner(self) -> LockOwner | None:
-        """Who holds the lock, or held it when it died; None if nobody does."""
+        """Return the process that holds the lock, or held it when it died; None if it is free."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
         except OSError:
@@ -158,21 +160,21 @@ class FileLock:
             os.close(descriptor)
 
     def record_group(self, group: int, start_time: str | None) -> None:
-        """Note a process group that works under this lock; None is one that ended already."""
+        """Record a process group that works under this lock; without a start time, it has ended."""
         if start_time is not None:
             with self._changing:
                 self._groups[group] = start_time
                 self._write_record()
 
     def forget_group(self, group: int) -> None:
-        """Note that a process group has ended."""
+        """Remove a process group that has ended from the record."""
         with self._changing:
             if self._groups.pop(group, None) is not None:
                 self._write_record()
 
     def _acquire(self, how: int) -> bool:
         if self._descriptor is not None:
-            raise InternalError(f"the lock {self.path} is held already")
+            raise InternalError(f"the lock {self.path} is already held")
         try:
             while True:
                 descriptor = _open(self.path)
@@ -181,7 +183,7 @@ class FileLock:
                         os.close(descriptor)
                         return False
                     here = os.fstat(descriptor)
-                    if _is_at(here, self.path):
+                    if _is_file_at(here, self.path):
                         self._take_over(descriptor, here.st_size)
                         return True
                 except BaseException:
@@ -216,9 +218,10 @@ class FileLock:
         if self._descriptor is None:
             return
         groups = json.dumps(self._groups) if self._groups else "{}"
-        data = f'{{{_who()}, "since": {self._since!r}, "groups": {groups}}}\n'.encode("ascii")
+        row = f'{{{_owner_fields()}, "since": {self._since!r}, "groups": {groups}}}\n'
+        data = row.encode("ascii")
         try:
-            # Over what is there, then cut: a process that dies in between leaves its record whole.
+            # Overwrite, then truncate: a process that dies in between leaves a complete record.
             os.pwrite(self._descriptor, data, 0)
             if self._size > len(data):
                 os.ftruncate(self._descriptor, len(data))
@@ -238,8 +241,8 @@ def _mark_of(process: Mapping[str, object]) -> str:
 def _open(path: str) -> int:
     while True:
         try:
-            # No link is followed: the file that has the name is what everybody locks.
-            return os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
+            # Links are not followed: all processes must lock the file at this very path.
+            return os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o666)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
 
@@ -252,14 +255,14 @@ def _lock(descriptor: int, how: int) -> bool:
     return True
 
 
-def _is_at(here: os.stat_result, path: str) -> bool:
-    """Whether the locked file is the one that has the name, which a newcomer would lock."""
+def _is_file_at(here: os.stat_result, path: str) -> bool:
+    """Whether the path still names the locked file, which other processes would lock."""
     try:
         there = os.stat(path)
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(there.st_mode):
-        raise FileExistsError(errno.EEXIST, "is no file", path)
+        raise FileExistsError(errno.EEXIST, "not a regular file", path)
     return os.path.samestat(here, there)
 
 
@@ -273,13 +276,13 @@ def _this_process() -> dict[str, object]:
 
 
 @functools.cache
-def _who() -> str:
-    """The same as the first fields of a record: thousands of locks are taken by one process."""
+def _owner_fields() -> str:
+    """The first fields of every record; cached, since a process acquires thousands of locks."""
     return json.dumps(_this_process())[1:-1]
 
 
 os.register_at_fork(after_in_child=_this_process.cache_clear)
-os.register_at_fork(after_in_child=_who.cache_clear)
+os.register_at_fork(after_in_child=_owner_fields.cache_clear)
 
 
 def _read_record(descriptor: int) -> LockOwner | None:
@@ -298,25 +301,25 @@ def _read_record(descriptor: int) -> LockOwner | None:
 
 
 def end_orphans(groups: Mapping[int, str], *, path: str) -> None:
-    """Kill those groups whose leader is still the same process, and wait until they have ended.
+    """Kill the groups whose leader is still the same process, and wait until they have ended.
 
     Raises:
-        CacheError: one may not be killed.
+        CacheError: there is no permission to kill a group.
     """
     for group, start_time in groups.items():
         if group in {0, 1, os.getpgrp()} or process_start_time(group) != start_time:
-            continue  # it ended, or the number is another process's now
+            continue  # the group has ended, or its number was reused
         try:
             os.killpg(group, signal.SIGKILL)
         except ProcessLookupError:
             continue
         except PermissionError as error:
             raise CacheError(
-                f"process group {group}, left by an envy that died, still works under the lock "
-                f"{path} and may not be ended",
+                f"process group {group}, started by an envy that died, still works under the lock "
+                f"{path}, and there is no permission to end it",
                 path=Path(path),
                 hint=f"end it as the user it belongs to: kill -KILL -- -{group}",
             ) from error
-        # The kill reached every member at once, and none of them can start another any more.
+        # The signal reached all members at once, so none of them can start another process.
         with released():
             wait_for_group(group)

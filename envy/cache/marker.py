@@ -1,7 +1,7 @@
-"""The marker of a complete entry: the full key, the format, and the root it was made under.
+"""The marker of a complete entry: the full key, the format, and the root it was built under.
 
-Readers look at nothing else, so it says all that decides about a hit. An entry that holds the
-root's path, in a script or a link for instance, is of no use under another root.
+Readers open no other file, so the marker contains everything that decides about a hit. An entry
+that contains the path of its root, in a script or a link for instance, is useless under another.
 """
 
 import json
@@ -12,7 +12,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """What a marker says."""
+    """The content of a marker; `holds_root` says whether the payload contains the root's path."""
 
     key_hex: str
     root: str
@@ -20,7 +20,7 @@ class Marker:
 
 
 def encode_marker(marker: Marker) -> bytes:
-    """The content of the file."""
+    """Return the content of a marker file."""
     row = {
         "format": FORMAT,
         "key": marker.key_hex,
@@ -31,7 +31,7 @@ def encode_marker(marker: Marker) -> bytes:
 
 
 def decode_marker(data: bytes) -> Marker | None:
-    """What a file says; None if it is damaged or of another format."""
+    """Parse the content of a marker file; None if it is damaged or has another format."""
     try:
         row = json.loads(data)
         if row["format"] != FORMAT:

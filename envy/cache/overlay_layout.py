@@ -1,4 +1,4 @@
-"""A cache that is read and never written: what a plan must fetch to be made goes elsewhere."""
+"""A layout for reading a cache without writing to it: a plan fetches recipes to another folder."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from envy.cache.layout import CacheLayout
 
 
 @dataclass(frozen=True, slots=True)
-class ScratchLayout(CacheLayout):
-    """The names of a cache, with recipe files, locks and logs below `scratch`.
+class OverlayLayout(CacheLayout):
+    """The paths of a cache, with recipe files, locks and logs below `scratch`.
 
-    Entries keep their places: they are looked up there, and whoever plans makes none.
+    Entries keep their paths: a plan looks them up and builds none.
     """
 
     scratch: Path
 
     def recipes_dir(self, identity: str, source_hash: str) -> Path:
-        """A recipe file of the cache is copied when it is asked for: it may be fetched anew."""
+        """The folder of the recipe files from one source, copied from the cache if it is there."""
         own = CacheLayout(self.scratch).recipes_dir(identity, source_hash)
         known = CacheLayout.recipes_dir(self, identity, source_hash)
         if known.is_dir() and not own.exists():
             try:
                 shutil.copytree(known, own, symlinks=True)
             except (OSError, shutil.Error):
-                # A gc may remove it meanwhile; then it is fetched.
+                # A concurrent gc may remove the folder; then the recipe is fetched.
                 shutil.rmtree(own, ignore_errors=True)
         return own
 
     def log_root(self, identity: str, key16: str) -> Path:
-        """Where the logs of all attempts at one key are."""
+        """The folder of the logs of all attempts at a key."""
         return CacheLayout(self.scratch).log_root(identity, key16)
 
     def lock_path(self, identity: str, key16: str) -> Path:
-        """The lock of a recipe that is being fetched."""
+        """The lock file of a recipe that is being fetched."""
         return CacheLayout(self.scratch).lock_path(identity, key16)
 
     def exclusive_lock_path(self, name: str) -> Path:
-        """The lock behind `exclusive = name`."""
+        """The lock file for `exclusive = name`."""
         return CacheLayout(self.scratch).exclusive_lock_path(name)
 
     def shared_lock_path(self, name: str) -> Path:
-        """The lock of something that concerns the whole cache, which nobody else looks at."""
+        """The lock file of an operation on the whole cache; no other process uses it."""
         return CacheLayout(self.scratch).shared_lock_path(name)
 
     @property
     def leases_root(self) -> Path:
-        """Nothing is relied upon: whoever plans uses no package."""
+        """The folder of leases; a plan uses no package, so they protect nothing."""
         return CacheLayout(self.scratch).leases_root

@@ -1,8 +1,8 @@
-"""Looking an entry up, without a lock.
+"""Lookup of entries, without a lock.
 
 Guarantees
   A hit means that the payload was complete and on the disk when its marker was written.
-  A lookup opens one file. It changes nothing, and never waits for anybody.
+  A lookup opens one file. It changes nothing and never waits.
 """
 
 import os
@@ -10,11 +10,12 @@ import stat
 from dataclasses import dataclass
 
 from envy.cache.filesystem import explained
-from envy.cache.layout import ASSET, DEPLOYED, MARKER, EntryPaths
+from envy.cache.layout import EntryPaths
 from envy.cache.marker import Marker, decode_marker
+from envy.cache.names import ASSET, DEPLOYED, MARKER
 
 _MARKER_LIMIT = 65536
-_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+_NONBLOCKING = getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +24,20 @@ class Lookup:
 
     hit: bool
     reason: str = ""
-    elsewhere: bool = False  # complete, but made under another root, whose path it holds
+    elsewhere: bool = False  # complete, but built under another root, whose path it contains
 
 
 _HIT = Lookup(hit=True)
-_NO_MARKER = Lookup(hit=False, reason="it is not complete")
+_NO_MARKER = Lookup(hit=False, reason="it is incomplete")
 
 
 def lookup(entry: EntryPaths, key_hex: str, *, explain: bool = True) -> Lookup:
-    """Look whether the entry is complete, and was made for this very key.
+    """Check whether the entry is complete and was built for exactly this key.
 
-    Why there is no marker costs another look, for who does not tell anybody to do without.
+    With `explain`, a missing marker costs one more system call to find out the reason.
 
     Raises:
-        CacheError: there is a marker, and it cannot be read.
+        CacheError: the marker exists but cannot be read.
     """
     try:
         data = _read(entry.at(MARKER))
@@ -46,14 +47,14 @@ def lookup(entry: EntryPaths, key_hex: str, *, explain: bool = True) -> Lookup:
             return Lookup(hit=False, reason=_why_without_marker(entry))
         marker = decode_marker(data)
         if marker is None:
-            reason = "its marker is damaged, or of another version of envy"
+            reason = "its marker is damaged, or was written by another version of envy"
         elif marker.key_hex != key_hex:
-            reason = f"what is there was made for another key ({marker.key_hex})"
+            reason = f"the entry there was built for another key ({marker.key_hex})"
         elif marker.holds_root and marker.root != entry.root:
-            reason = f"it was made under {marker.root} and holds that path"
+            reason = f"it was built under {marker.root} and contains that path"
             return Lookup(hit=False, reason=reason, elsewhere=True)
         elif not _is_directory(entry.at(ASSET)):
-            reason = f"its marker is there, but {entry.at(ASSET)} is not"
+            reason = f"it has a marker, but {entry.at(ASSET)} is missing"
         else:
             return _HIT
         return Lookup(hit=False, reason=reason)
@@ -62,10 +63,10 @@ def lookup(entry: EntryPaths, key_hex: str, *, explain: bool = True) -> Lookup:
 
 
 def read_marker(entry: EntryPaths) -> Marker | None:
-    """What the marker of an entry says; None if there is none, or a damaged one.
+    """Read the marker of an entry; None if it is missing or damaged.
 
     Raises:
-        CacheError: there is a marker, and it cannot be read.
+        CacheError: the marker exists but cannot be read.
     """
     try:
         data = _read(entry.at(MARKER))
@@ -75,12 +76,12 @@ def read_marker(entry: EntryPaths) -> Marker | None:
 
 
 def deploy_recorded(entry: EntryPaths) -> bool:
-    """Whether the deploy of what is in the entry succeeded once."""
+    """Whether a deploy of the published payload has succeeded."""
     return os.path.exists(entry.at(DEPLOYED))
 
 
 def payload_is_empty(entry: EntryPaths) -> bool:
-    """Whether there is nothing to publish."""
+    """Whether the payload is empty or missing."""
     try:
         with os.scandir(entry.at(ASSET)) as entries:
             return next(entries, None) is None
@@ -90,9 +91,9 @@ def payload_is_empty(entry: EntryPaths) -> bool:
         raise explained(error, doing="read the cache", path=entry.at(ASSET)) from error
 
 
-def at_once(path: str, flags: int) -> int:
-    """An opener for files of the cache: a pipe that somebody put in their place says nothing."""
-    return os.open(path, flags | _AT_ONCE)
+def open_nonblocking(path: str, flags: int) -> int:
+    """An opener that does not wait if the file is a pipe: it then reads as empty."""
+    return os.open(path, flags | _NONBLOCKING)
 
 
 def names_in(directory: str) -> list[str]:
@@ -109,13 +110,13 @@ def names_in(directory: str) -> list[str]:
 
 def _read(path: str) -> bytes | None:
     try:
-        descriptor = at_once(path, os.O_RDONLY)
+        descriptor = open_nonblocking(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         return os.read(descriptor, _MARKER_LIMIT)
     except IsADirectoryError:
-        return b""  # what has the name says nothing
+        return b""  # a directory has the marker's name, which counts as a damaged marker
     finally:
         os.close(descriptor)
 
@@ -123,7 +124,7 @@ def _read(path: str) -> bytes | None:
 def _why_without_marker(entry: EntryPaths) -> str:
     if os.path.isdir(entry.location):
         return "an earlier attempt did not complete"
-    return "it was not made yet"
+    return "it has not been built yet"
 
 
 def _is_directory(path: str) -> bool:

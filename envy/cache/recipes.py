@@ -1,9 +1,9 @@
-"""Recipe files that were fetched: whether they are there, and that they stay while they are used.
+"""Fetched recipe files: whether they exist, and protection from gc while they are used.
 
 Guarantees
-  Files that were found stay for a day at least: gc goes by the time of their folder, which is set
-  anew, under the gate that gc takes too, whenever it is older than an hour.
-  A cache that cannot be written to can be used all the same.
+  Files that were found stay for at least a day: gc decides by the time of their folder, which is
+  renewed whenever it is older than an hour, under the gate that gc holds, too.
+  A cache that cannot be written to can still be used.
 """
 
 import os
@@ -11,14 +11,15 @@ import stat
 import time
 from pathlib import Path
 
-from envy.cache.layout import RECIPES, CacheLayout
+from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate
+from envy.cache.names import RECIPES_FOLDER
 from envy.cache.usage import FRESH
 from envy.errors import CacheError
 
 
-def use_recipe_files(layout: CacheLayout, folder: Path) -> bool:
-    """Whether the files of a recipe are in this folder; if so, they are in use from now on."""
+def find_recipe_files(layout: CacheLayout, folder: Path) -> bool:
+    """Whether a recipe's files are in this folder; if so, note that they are used now."""
     try:
         status = os.stat(folder)
     except OSError:
@@ -31,16 +32,16 @@ def use_recipe_files(layout: CacheLayout, folder: Path) -> bool:
         with gate(layout):
             os.utime(folder)
     except FileNotFoundError:
-        return False  # gc was quicker
+        return False  # gc has just removed it
     except (OSError, CacheError):
         return folder.is_dir()
     return True
 
 
-def name_of(layout: CacheLayout, path: Path) -> str:
-    """What leases call the folder that a recipe file is kept in; "" for one that is not."""
+def lease_name(layout: CacheLayout, path: Path) -> str:
+    """Return the name that leases give to a recipe file's folder; "" outside of the cache."""
     try:
         identity, folder, *_ = path.relative_to(layout.recipes_root).parts
     except ValueError:
         return ""
-    return f"{RECIPES}/{identity}/{folder}"
+    return f"{RECIPES_FOLDER}/{identity}/{folder}"

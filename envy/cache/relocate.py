@@ -1,7 +1,8 @@
-"""Rewriting of an entry that holds paths into the cache it was made in, for the one it is in now.
+"""Relocation: rewriting an entry that contains paths of the cache that it was built in.
 
-A recipe names the text files that may be rewritten (`relocate`); links are always rewritten. If a
-path stands anywhere else, in a program say, the entry is of no use here and nothing is touched.
+A recipe names the text files that may be rewritten (`relocate`); links are always rewritten. If any
+other file contains such a path, a program for instance, the entry is useless here and is not
+changed.
 """
 
 import fnmatch
@@ -9,29 +10,32 @@ import os
 import stat
 from collections.abc import Sequence
 
-from envy.cache.explanation import read_kept
+from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.layout import ASSET, EntryPaths
+from envy.cache.layout import EntryPaths
+from envy.cache.names import ASSET, ASSETS_FOLDER
 from envy.cache.read import read_marker
 from envy.cache.trees import LINK
-from envy.cache.verify import Recorded, Row, read_fingerprint
-from envy.cache.write import forget_payload, seal
+from envy.cache.verify import RecordedFingerprint, Row, read_fingerprint
+from envy.cache.write import seal, unpublish
+
+_ASSETS = ASSETS_FOLDER.encode("ascii")
 
 
-def obstacle(recorded: Recorded, patterns: Sequence[str], asset: str) -> str:
-    """Why a payload cannot be rewritten; "" if it can."""
-    root = os.fsencode(recorded.root)
+def obstacle(recorded: RecordedFingerprint, patterns: Sequence[str], asset: str) -> str:
+    """Return why a payload cannot be rewritten; "" if it can."""
+    prefix = _assets_prefix(os.fsencode(recorded.root))
     for path, row in recorded.rows.items():
         if not row.holds:
             continue
         data = _content(os.path.join(asset, path), row.kind)
-        if row.kind != LINK and not any(fnmatch.fnmatchcase(path, one) for one in patterns):
-            return f"{path} holds that path, and `relocate` of its recipe does not name it"
+        if row.kind != LINK and not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
+            return f"{path} contains that path, and `relocate` of its recipe does not name it"
         if row.kind != LINK and b"\0" in data:
-            return f"{path} holds that path and is no text file"
+            return f"{path} contains that path and is not a text file"
         for name in map(os.fsencode, row.holds):
-            if data.count(os.path.join(b"/assets", name)) != data.count(_folder(root) + name):
-                return f"{path} holds that path, spelled in another way"
+            if data.count(os.path.join(b"/" + _ASSETS, name)) != data.count(prefix + name):
+                return f"{path} contains that path in another spelling"
     return ""
 
 
@@ -43,16 +47,16 @@ def _content(path: str, kind: str) -> bytes:
 
 
 def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> str:
-    """Rewrite a complete entry for the root it is in; returns what stood in the way, or "".
+    """Rewrite a complete entry for its current root; return why that is impossible, or "".
 
-    The entry's lock is held. A crash leaves no marker, so that the entry is made anew.
+    The caller holds the entry's lock. After a crash the entry has no marker, so it is rebuilt.
 
     Raises:
-        CacheError: something cannot be read or written.
+        CacheError: a file cannot be read or written.
     """
     marker = read_marker(entry)
     recorded = read_fingerprint(entry)
-    kept = read_kept(entry)
+    kept = read_key_record(entry)
     if marker is None or marker.key_hex != key_hex or recorded is None or kept is None:
         return "it is damaged"
     asset = entry.at(ASSET)
@@ -62,7 +66,7 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
             return reason
         with open(entry.ingredients, encoding="utf-8", errors="surrogateescape") as file:
             ingredients = file.read()
-        forget_payload(entry, files)
+        unpublish(entry, files)
         for path, row in recorded.rows.items():
             if row.holds:
                 _rewrite(os.path.join(asset, path), row, marker.root, entry.root, files)
@@ -76,7 +80,9 @@ def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None
     above = os.path.dirname(path)
     closed = stat.S_IMODE(os.lstat(above).st_mode)
     files.set_mode(above, closed | stat.S_IRWXU)
-    data = _content(path, row.kind).replace(_folder(os.fsencode(old)), _folder(os.fsencode(new)))
+    data = _content(path, row.kind).replace(
+        _assets_prefix(os.fsencode(old)), _assets_prefix(os.fsencode(new))
+    )
     files.remove(path)
     if row.kind == LINK:
         os.symlink(data, os.fsencode(path))
@@ -86,6 +92,6 @@ def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None
     files.set_mode(above, closed)
 
 
-def _folder(root: bytes) -> bytes:
-    # With what follows it, so that a longer name which begins alike is left alone.
-    return os.path.join(root, b"assets", b"")
+def _assets_prefix(root: bytes) -> bytes:
+    # With the separator after it, so that a longer name with the same beginning does not match.
+    return os.path.join(root, _ASSETS, b"")

@@ -1,6 +1,6 @@
-"""Folders of links that let products be run by their names, where the files are named otherwise.
+"""Folders of links that run products by name, for products whose files have other names.
 
-A folder is named after what it holds, so it is made once, and whoever finds it finds all of it.
+A folder is named after its content, so it is created once and is always complete.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from envy.cache.names import DIGITS, SHIMS_FOLDER
 from envy.content.atomic import temporary_beside
 from envy.errors import CacheError
 
 
 def shim_folder(root: Path, programs: Mapping[str, str]) -> Path:
-    """A folder below the cache root in which each name is a link to its program.
+    """Return a folder below the cache root in which each name is a link to its program.
 
     Raises:
-        CacheError: it cannot be made.
+        CacheError: the folder cannot be created.
     """
     text = "\0".join(f"{name}\0{path}" for name, path in sorted(programs.items()))
-    digest = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    folder = root / "shims" / digest
+    digest = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
+    folder = root / SHIMS_FOLDER / digest
     if folder.is_dir():
         return folder
     try:
@@ -33,9 +34,9 @@ def shim_folder(root: Path, programs: Mapping[str, str]) -> Path:
             try:
                 making.rename(folder)
             except OSError:
-                # Another process made the same folder meanwhile.
+                # Another process created the same folder at the same time.
                 if not folder.is_dir():
                     raise
     except OSError as error:
-        raise CacheError(f"cannot make {folder}: {error.strerror}", path=folder) from error
+        raise CacheError(f"cannot create {folder}: {error.strerror}", path=folder) from error
     return folder

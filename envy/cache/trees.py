@@ -1,9 +1,9 @@
-"""Digests of files and trees: what a recipe reads, and what a payload is made of.
+"""Digests of files and trees, for the inputs of recipes and for payloads.
 
 Guarantees
-  A digest depends on relative paths, kinds, the executable bit and the bytes; not on times, owners,
-  the umask of a checkout, nor on the order in which a directory lists its names.
-  Symbolic links below the top are not followed; what they say counts.
+  A digest depends on relative paths, kinds, the executable bit and the bytes. It does not depend on
+  times, owners, the umask of a checkout, or the order in which a directory lists its names.
+  Symbolic links below the top are not followed; their targets count as text.
 """
 
 import os
@@ -18,17 +18,17 @@ from envy.cache.filesystem import explained
 from envy.errors import CacheError
 from envy.interpreter import released
 
-# Above this size reading takes long enough that others should compute meanwhile.
+# From this size on, reading takes so long that other threads should run in the meantime.
 LARGE = 1 << 20
 _CHUNK = 1 << 20
 
 FILE, DIRECTORY, LINK = "file", "dir", "link"
 
-_known: dict[str, tuple[tuple[int, ...], str]] = {}
+_digests: dict[str, tuple[tuple[int, ...], str]] = {}
 
 
 class Member(NamedTuple):
-    """One thing in a tree; `relative` is written with `/` on every system."""
+    """A file, directory or link in a tree; `relative` uses `/` on every system."""
 
     relative: str
     path: str
@@ -37,10 +37,10 @@ class Member(NamedTuple):
 
 
 def members(top: str) -> Iterator[Member]:
-    """Everything below a directory, in an order that depends on the names alone.
+    """Yield everything below a directory, in an order that depends on the names alone.
 
     Raises:
-        CacheError: there is something that is neither file, directory nor link.
+        CacheError: a member is neither a file, a directory nor a link.
     """
     waiting = [(top, "")]
     while waiting:
@@ -59,10 +59,10 @@ def members(top: str) -> Iterator[Member]:
 
 
 def digest_file(path: str | Path) -> str:
-    """BLAKE3 of a file's bytes, remembered in this process for as long as the file is the same.
+    """Return the BLAKE3 digest of a file, remembered until the file's status changes.
 
     Raises:
-        CacheError: it cannot be read.
+        CacheError: the file cannot be read.
     """
     text = os.fspath(path)
     try:
@@ -72,10 +72,10 @@ def digest_file(path: str | Path) -> str:
 
 
 def digest_tree(path: str | Path) -> str:
-    """BLAKE3 of a directory and all that is in it, or of a single file with its executable bit.
+    """Return the BLAKE3 digest of a directory tree, or of a file with its executable bit.
 
     Raises:
-        CacheError: something cannot be read, or is no file, directory or link.
+        CacheError: a member cannot be read, or is neither a file, a directory nor a link.
     """
     top = os.fspath(path)
     try:
@@ -89,7 +89,7 @@ def digest_tree(path: str | Path) -> str:
 
 
 def _row(member: Member) -> bytes:
-    # A name holds no NUL and a digest is of one length, so no two trees have the same rows.
+    # Names contain no NUL and all digests have the same length, so the encoding is unambiguous.
     name = os.fsencode(member.relative) + b"\0"
     if member.kind == DIRECTORY:
         return name + b"d\n"
@@ -115,32 +115,33 @@ def _kind(mode: int, path: str) -> str:
 
 def _digest_file(path: str, status: os.stat_result) -> str:
     seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-    known = _known.get(path)
+    known = _digests.get(path)
     if known is not None and known[0] == seen:
         return known[1]
     hasher = blake3()
     for chunk in chunks(path, status.st_size):
         hasher.update(chunk)
     digest = hasher.hexdigest()
-    _known[path] = (seen, digest)
+    _digests[path] = (seen, digest)
     return digest
 
 
 def read_file(path: str, size: int) -> bytes:
-    """All of a file that is about `size` bytes, in as few calls as there may be."""
+    """Return the content of a file of about `size` bytes, with as few calls as possible."""
     return b"".join(chunks(path, size))
 
 
 def chunks(path: str, size: int) -> Iterator[bytes]:
-    """The bytes of a file.
+    """Yield the bytes of a file.
 
-    Read, not mapped: a mapped file that somebody truncates meanwhile ends the process.
+    The file is read, not mapped: if another process truncates a mapped file, a read of it kills
+    this process.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         while True:
             if size < LARGE:
-                # One byte more than there should be: a buffer of a whole piece is mapped memory.
+                # One byte more than expected. A whole chunk would need a buffer of mapped memory.
                 chunk = os.read(descriptor, size + 1 if size else _CHUNK)
             else:
                 with released():
@@ -149,6 +150,6 @@ def chunks(path: str, size: int) -> Iterator[bytes]:
                 return
             yield chunk
             if 0 < size <= len(chunk):
-                return  # all there was; saves a small file a read
+                return  # the end of a small file, without another read
     finally:
         os.close(descriptor)

@@ -1,11 +1,11 @@
-"""Which entries the syncs of each project used, and when: what gc goes by.
+"""Records of use: which entries the syncs of each project used, and when. gc decides by them.
 
-One small file for each set of entries that a project used together; its time of change is when it
-was used last, so that using it again costs no writing, at most a new time.
+There is one small file for each set of entries that a project used together. Its modification time
+is the time of the last use, so a repeated use at most sets a new time.
 
 Guarantees
-  A record is there whole, or not at all.
-  To record is never a reason to fail: a cache that cannot be written to can be used all the same.
+  A record exists as a whole, or not at all.
+  A failure to record never fails a command: a cache that cannot be written to can still be used.
 """
 
 import contextlib
@@ -16,11 +16,22 @@ from dataclasses import dataclass, field
 
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
-from envy.cache.read import at_once
+from envy.cache.names import RECORD
+from envy.cache.read import open_nonblocking
 from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
 from envy.content.atomic import atomic_write
 
-__all__ = ["BUILD", "FRESH", "RUN", "Use", "UseSet", "Uses", "is_fresh", "read_uses", "record_use"]
+__all__ = [
+    "BUILD",
+    "FRESH",
+    "RUN",
+    "RecordedUse",
+    "UseSet",
+    "Uses",
+    "is_fresh",
+    "read_uses",
+    "record_use",
+]
 
 FORMAT = 1
 DAY = 86400.0
@@ -28,39 +39,39 @@ DAY = 86400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseSet:
-    """What a project used together: entry names, each with what for."""
+    """The entries that a project used together, by name, each with its purpose."""
 
     project: str
-    whole: bool  # everything that the project's manifest asks for
+    whole: bool  # includes everything that the project's manifest lists
     entries: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """One record of an entry: who used it, what for, when last."""
+class RecordedUse:
+    """One recorded use of an entry: the project, the purpose and the last time."""
 
     project: str
     purpose: str
     at: float
-    current: bool  # among what the project's last whole sync used
+    current: bool  # used by the project's last whole sync
 
 
 @dataclass(slots=True)
 class Uses:
-    """Everything that is recorded, by entry name."""
+    """All recorded uses, by entry name."""
 
-    by_entry: dict[str, list[Use]] = field(default_factory=dict)
-    files: dict[str, float] = field(default_factory=dict)  # record files, with their times
-    kept: set[str] = field(default_factory=set)  # those that say what is current
+    by_entry: dict[str, list[RecordedUse]] = field(default_factory=dict)
+    files: dict[str, float] = field(default_factory=dict)  # record files with their times
+    kept: set[str] = field(default_factory=set)  # record files that define what is current
 
 
 def is_fresh(layout: CacheLayout, used: UseSet) -> bool:
-    """Whether this very use was recorded within the hour."""
+    """Whether this same use was recorded within the last hour."""
     return is_recent(_path_of(layout, used))
 
 
 def record_use(layout: CacheLayout, used: UseSet) -> None:
-    """Write down that these entries are used now."""
+    """Record that these entries are used now."""
     path = _path_of(layout, used)
     with contextlib.suppress(OSError):
         try:
@@ -81,14 +92,14 @@ def _write_whole(path: str, text: str) -> None:
         try:
             return atomic_write(path, text.encode("ascii"))
         except FileNotFoundError:
-            continue  # gc removed the folder, which had been empty
+            continue  # gc removed the folder while it was empty
 
 
 def read_uses(layout: CacheLayout) -> Uses:
-    """All records; what is damaged says nothing.
+    """Read all records; damaged ones are ignored.
 
     Raises:
-        CacheError: a record cannot be read: what it names must not seem to be unused.
+        CacheError: a record cannot be read: the entries it names must not seem unused.
     """
     uses = Uses()
     for folder in _names(str(layout.projects_root)):
@@ -101,18 +112,18 @@ def read_uses(layout: CacheLayout) -> Uses:
         newest = max((row for row in found if row[2].whole), key=lambda row: row[1], default=None)
         for path, at, used in found:
             uses.files[path] = at
-            # Without a whole sync, whatever is recorded may be current.
+            # Without a whole sync, every record may be current.
             current = (newest is None or path == newest[0]) and os.path.isdir(used.project)
             if current:
                 uses.kept.add(path)
             for name, purpose in used.entries.items():
-                use = Use(project=used.project, purpose=purpose, at=at, current=current)
+                use = RecordedUse(project=used.project, purpose=purpose, at=at, current=current)
                 uses.by_entry.setdefault(name, []).append(use)
     return uses
 
 
 def used_since(layout: CacheLayout, known: Uses) -> set[str]:
-    """Entries of records that are newer than what was read before.
+    """Return the entries in records that changed since `known` was read.
 
     Raises:
         CacheError: a record cannot be read.
@@ -141,7 +152,7 @@ def _names(directory: str) -> list[str]:
 def _records_in(directory: str) -> Iterable[tuple[str, float]]:
     for name in _names(directory):
         path = os.path.join(directory, name)
-        if name.endswith(".json"):
+        if name.endswith(RECORD):
             try:
                 yield path, os.stat(path).st_mtime
             except FileNotFoundError:
@@ -152,7 +163,7 @@ def _records_in(directory: str) -> Iterable[tuple[str, float]]:
 
 def _read(path: str) -> UseSet | None:
     try:
-        with open(path, encoding="ascii", opener=at_once) as file:
+        with open(path, encoding="ascii", opener=open_nonblocking) as file:
             row = json.load(file)
         if row["format"] != FORMAT:
             return None

@@ -1,4 +1,4 @@
-"""Whether payloads are still what was published: compared with their fingerprints, file by file."""
+"""Verification: comparison of payloads with their fingerprints, file by file."""
 
 import json
 import os
@@ -10,26 +10,27 @@ from blake3 import blake3
 
 from envy.cache.filesystem import explained
 from envy.cache.fingerprint import FORMAT
-from envy.cache.layout import ASSET, FINGERPRINT, EntryPaths
-from envy.cache.read import at_once
+from envy.cache.layout import EntryPaths
+from envy.cache.names import ASSET, FINGERPRINT
+from envy.cache.read import open_nonblocking
 from envy.cache.trees import DIRECTORY, LINK, Member, chunks, members
 from envy.errors import CacheError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One member of a payload, as it was published."""
+    """One member of a payload, as published."""
 
     kind: str
     mode: int
     size: int
     digest: str
-    holds: tuple[str, ...]  # names of entries whose paths are in it
+    holds: tuple[str, ...]  # names of the entries whose paths it contains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """A fingerprint, read back."""
+class RecordedFingerprint:
+    """A fingerprint that was read from its file."""
 
     root: str
     writable: bool
@@ -38,24 +39,24 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One thing that is not as it was published."""
+    """One difference between a payload and its fingerprint."""
 
-    path: str  # relative to the payload; "" for all of it
+    path: str  # relative to the payload; "" for the whole payload
     what: str
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}" if self.path else self.what
 
 
-def read_fingerprint(entry: EntryPaths) -> Recorded | None:
-    """The fingerprint beside a payload; None if it is damaged or missing.
+def read_fingerprint(entry: EntryPaths) -> RecordedFingerprint | None:
+    """Read the fingerprint of an entry; None if it is missing or damaged.
 
     Raises:
-        CacheError: it is there and cannot be read.
+        CacheError: the fingerprint exists but cannot be read.
     """
     path = entry.at(FINGERPRINT)
     try:
-        with open(path, encoding="ascii", errors="replace", opener=at_once) as file:
+        with open(path, encoding="ascii", errors="replace", opener=open_nonblocking) as file:
             return parse_fingerprint(file.read())
     except FileNotFoundError:
         return None
@@ -63,8 +64,8 @@ def read_fingerprint(entry: EntryPaths) -> Recorded | None:
         raise explained(error, doing="read the cache", path=path) from error
 
 
-def parse_fingerprint(text: str) -> Recorded | None:
-    """What the text of a fingerprint says; None if it is damaged or of another format."""
+def parse_fingerprint(text: str) -> RecordedFingerprint | None:
+    """Parse the text of a fingerprint; None if it is damaged or has another format."""
     first, _, rest = text.partition("\n")
     try:
         header = json.loads(first)
@@ -76,13 +77,13 @@ def parse_fingerprint(text: str) -> Recorded | None:
             for path, kind, mode, size, digest, holds in parsed
         }
         writable = bool(header.get("writable", False))
-        return Recorded(root=str(header["root"]), writable=writable, rows=rows)
+        return RecordedFingerprint(root=str(header["root"]), writable=writable, rows=rows)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def verify(entry: EntryPaths) -> Sequence[Damage]:
-    """Everything that is not as it was published; nothing if the entry is sound.
+    """Return all differences between an entry and its fingerprint; none if it is sound.
 
     Raises:
         CacheError: the entry cannot be read.
@@ -93,11 +94,11 @@ def verify(entry: EntryPaths) -> Sequence[Damage]:
     return compare(entry.at(ASSET), recorded)
 
 
-def compare(asset: str, recorded: Recorded) -> Sequence[Damage]:
-    """How a payload differs from what is recorded of it.
+def compare(asset: str, recorded: RecordedFingerprint) -> Sequence[Damage]:
+    """Return the differences between a payload and a fingerprint.
 
     Raises:
-        CacheError: it cannot be read.
+        CacheError: the payload cannot be read.
     """
     try:
         return list(_differences(asset, recorded))
@@ -109,14 +110,14 @@ def compare(asset: str, recorded: Recorded) -> Sequence[Damage]:
         raise explained(error, doing="verify an entry of the cache", path=asset) from error
 
 
-def _differences(asset: str, recorded: Recorded) -> Iterator[Damage]:
+def _differences(asset: str, recorded: RecordedFingerprint) -> Iterator[Damage]:
     missing = dict(recorded.rows)
     for member in members(asset):
         row = missing.pop(member.relative, None)
         if row is None:
-            # Whoever insists on writing into a package may add to it.
+            # A `writable` package may contain new files.
             if not recorded.writable:
-                yield Damage(member.relative, "was not published (extra)")
+                yield Damage(member.relative, "was added after publishing")
             continue
         what = _difference(member, row, writable=recorded.writable)
         if what:
@@ -132,16 +133,16 @@ def _difference(member: Member, row: Row, *, writable: bool) -> str:
     found = []
     if member.kind != DIRECTORY:
         if member.kind != LINK and member.status.st_size != row.size:
-            found.append(f"changed: it had {row.size} bytes and has {member.status.st_size}")
+            found.append(f"changed: its size was {row.size} bytes and is {member.status.st_size}")
         elif digest_of(member) != row.digest:
-            found.append("changed: its content is another")
+            found.append("changed: its content differs")
     if member.kind != LINK and mode != row.mode and not writable:
         found.append(f"its mode was {row.mode:o} and is {mode:o}")
     return "; ".join(found)
 
 
 def digest_of(member: Member) -> str:
-    """BLAKE3 of a file, or of what a link says; read anew, whatever was remembered."""
+    """Return the BLAKE3 digest of a file or of a link's target, without any cached digest."""
     hasher = blake3()
     if member.kind == LINK:
         hasher.update(os.fsencode(os.readlink(member.path)))

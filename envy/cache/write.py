@@ -1,15 +1,15 @@
-"""Making an entry: begin an attempt, publish it, record its deploy, throw it away.
+"""Creation of entries: begin an attempt, publish it, record its deploy, or discard it.
 
-All of it happens under the entry's lock, which the caller holds.
+The caller holds the entry's lock throughout.
 
 Guarantees
-  The marker is put in place last, when payload, fingerprint, ingredients and the directories that
-  name them are on the disk; so whenever it is there, all of the payload is, whatever happened and
-  wherever the process ended. For the same reason it is the first to go, on the disk, before
-  anything of a payload is removed.
-  Downloads outlive a failed attempt, and are removed only once the marker is on the disk.
-  An attempt that somebody else has followed up notices, and never publishes.
-  What is published cannot be written any more, files and directories, unless it is `writable`.
+  The marker is written last, when the payload, the fingerprint, the ingredients and the directories
+  that name them are on the disk. Wherever the process ends, a marker therefore implies a complete
+  payload. For the same reason the marker is removed first, and its removal reaches the disk before
+  any part of the payload is removed.
+  Downloads survive a failed attempt, and are removed only when the marker is on the disk.
+  An attempt that another process has superseded detects this, and never publishes.
+  Published files and directories are read-only, unless the package is `writable`.
 """
 
 import contextlib
@@ -22,7 +22,9 @@ from types import MappingProxyType
 
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.fingerprint import take_fingerprint
-from envy.cache.layout import (
+from envy.cache.layout import EntryPaths
+from envy.cache.marker import Marker, encode_marker
+from envy.cache.names import (
     ASSET,
     ATTEMPT,
     DEPLOYED,
@@ -33,34 +35,32 @@ from envy.cache.layout import (
     STAGE,
     TMP,
     WORK,
-    EntryPaths,
 )
-from envy.cache.marker import Marker, encode_marker
 from envy.content.atomic import temporary_name
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released
 
 _NOTHING: Mapping[bytes, str] = MappingProxyType({})
-_MANY = 16  # files whose flushes take long anywhere
+_MANY = 16  # files; flushing so many takes long on any disk
 _flushes = BriefWaits()
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at making an entry; `token` tells it from every other."""
+    """One attempt at building an entry; `token` distinguishes it from all others."""
 
     entry: EntryPaths
     key_hex: str
     token: bytes
     files: FileSystem
 
-    def still_ours(self) -> bool:
-        """Whether nobody else began an attempt, or published, since this one began.
+    def is_current(self) -> bool:
+        """Whether no other process began an attempt or published since this attempt began.
 
-        Asked after the lock was let go at a closed gate and taken again.
+        This must be checked after the lock was released at a closed gate and acquired again.
 
         Raises:
-            CacheError: that cannot be told, for want of descriptors say.
+            CacheError: the attempt's file cannot be read.
         """
         path = self.entry.at(ATTEMPT)
         try:
@@ -72,19 +72,19 @@ class Attempt:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise explained(error, doing="look after an attempt in the cache", path=path) from error
+            raise explained(error, doing="read an attempt in the cache", path=path) from error
 
 
 def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> Attempt:
-    """Make the entry's directories, empty but for what was downloaded.
+    """Create the entry's directories, empty except for earlier downloads.
 
     Raises:
-        CacheError: something cannot be removed or made.
+        CacheError: a file or directory cannot be removed or created.
     """
     attempt = Attempt(entry, key_hex, os.urandom(16), files)
     try:
         if not files.make_dir(entry.location):
-            forget_payload(entry, files)
+            unpublish(entry, files)
             with released():
                 for name in (ASSET, WORK):
                     files.remove_tree(entry.at(name))
@@ -107,18 +107,18 @@ def publish(
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
 ) -> None:
-    """Make the payload visible, for good. An empty one is published too.
+    """Make the payload visible, permanently, even if it is empty.
 
-    `forbidden` are paths that the payload may not hold, each with the dependency it belongs to.
+    `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
 
     Raises:
-        CacheError: a file holds such a path; something cannot be read or written; or the attempt is
-            no longer ours. Nothing is visible then, and the next attempt begins anew.
+        CacheError: a file contains such a path, a file cannot be read or written, or the attempt
+            was superseded. Then nothing becomes visible, and the next attempt starts over.
     """
     entry, files = attempt.entry, attempt.files
-    if not attempt.still_ours():
+    if not attempt.is_current():
         raise CacheError(
-            f"cannot publish {entry.location}: another attempt at it was begun meanwhile",
+            f"cannot publish {entry.location}: another attempt has begun since",
             path=entry.directory,
             hint="was the cache, or its locks folder, removed during the run? run envy again",
         )
@@ -133,7 +133,7 @@ def publish(
         )
     except OSError as error:
         raise explained(error, doing="publish to the cache", path=entry.location) from error
-    # What is left beside a marker is harmless, and is removed later; so this may fail.
+    # This may fail: leftovers beside a marker are harmless, and gc removes them with the entry.
     with contextlib.suppress(OSError):
         _clear_away(entry, files)
 
@@ -147,16 +147,17 @@ def seal(
     writable: bool = False,
     files: FileSystem = REAL,
 ) -> None:
-    """Write down what the payload is, close it, and put the marker in place, all on the disk.
+    """Write the fingerprint, make the payload read-only, and write the marker, all on the disk.
 
     Raises:
-        CacheError: a file holds a forbidden path; OSError: a step failed.
+        CacheError: a file contains a forbidden path.
+        OSError: a step failed.
     """
     if os.path.islink(entry.at(ASSET)):
         raise CacheError(
-            f"cannot publish {entry.at(ASSET)}: a link was put in its place",
+            f"cannot publish {entry.at(ASSET)}: it was replaced by a link",
             path=entry.asset_dir,
-            hint="put links, or what they lead to, inside the install directory",
+            hint="put links, or the files they lead to, inside the install directory",
         )
     fingerprint = take_fingerprint(
         entry.root, entry.at(ASSET), forbidden=forbidden, writable=writable
@@ -183,7 +184,7 @@ def seal(
 
 
 def _clear_away(entry: EntryPaths, files: FileSystem) -> None:
-    """Remove what an attempt worked in; most of the time it is empty by now."""
+    """Remove the working directories of an attempt, which are usually empty by now."""
     files.remove(entry.at(ATTEMPT))
     left = [
         name for name in (STAGE, TMP, WORK, FETCH) if not files.remove_empty_dir(entry.at(name))
@@ -195,10 +196,10 @@ def _clear_away(entry: EntryPaths, files: FileSystem) -> None:
 
 
 def record_deploy(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
-    """Note that the deploy of what is published succeeded.
+    """Record that the deploy of the published payload succeeded.
 
     Raises:
-        CacheError: it cannot be written.
+        CacheError: the record cannot be written.
     """
     path = entry.at(DEPLOYED)
     try:
@@ -211,14 +212,14 @@ def record_deploy(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
 
 
 def discard(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
-    """Remove the whole entry, as the workspace of a user-managed package is.
+    """Remove the whole entry; the workspace of a user-managed package ends this way.
 
     Raises:
-        CacheError: something cannot be removed.
+        CacheError: a file cannot be removed.
     """
     try:
         if os.path.lexists(entry.location):
-            forget_payload(entry, files)
+            unpublish(entry, files)
             with released():
                 files.remove_tree(entry.location)
     except OSError as error:
@@ -226,10 +227,10 @@ def discard(entry: EntryPaths, *, files: FileSystem = REAL) -> None:
 
 
 def prune_logs(log_root: Path, *, keep: int = 5, files: FileSystem = REAL) -> None:
-    """Keep the logs of the last attempts at a key; what cannot be removed stays until later."""
+    """Keep only the logs of the last attempts at a key; a failure to remove one is ignored."""
     with contextlib.suppress(OSError):
         if os.path.islink(log_root):
-            return  # what it leads to is not envy's
+            return  # the link's target is not envy's
         for name in sorted(os.listdir(log_root))[: -keep or None]:
             files.remove_tree(os.path.join(log_root, name))
 
@@ -238,20 +239,20 @@ def _make_real_dir(path: str, files: FileSystem) -> None:
     try:
         files.make_dir(path)
     except FileExistsError:
-        # A script put a file or a link there, through which downloads would land elsewhere.
+        # A script created a file there, or a link that would lead downloads elsewhere.
         files.remove_tree(path)
         files.make_dir(path)
 
 
 def _remove_unless_file(path: str, files: FileSystem) -> None:
-    """Remove what is no plain file from a place where one will be written."""
+    """Remove whatever is at a path unless it is a regular file, which can be overwritten."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(os.lstat(path).st_mode):
             files.remove_tree(path)
 
 
-def forget_payload(entry: EntryPaths, files: FileSystem) -> None:
-    """Remove what says that a payload is there, on the disk too, before the payload is touched.
+def unpublish(entry: EntryPaths, files: FileSystem) -> None:
+    """Remove the marker and the deploy record, on the disk, before the payload is changed.
 
     Raises:
         OSError: a step failed.

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import click
 
 from envy.cache.collect import used_at
-from envy.cache.inventory import EntryReport, Inventory, sizes_of_the_rest, take_inventory
+from envy.cache.inventory import EntryReport, Inventory, other_sizes, take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cache.usage import Uses, read_uses
 from envy.cli.cache_gc import command as gc_command
@@ -71,7 +71,7 @@ def _print(settings: Settings, layout: CacheLayout, inventory: Inventory, uses: 
     count = len(inventory.entries)
     noun = "entry" if count == 1 else "entries"
     write_line(sys.stdout, f"{format_size(total):>11}  in {count} {noun} of {layout.root}")
-    rest = {name: size for name, size in sizes_of_the_rest(layout).items() if size}
+    rest = {name: size for name, size in other_sizes(layout).items() if size}
     if rest:
         listed = ", ".join(f"{name} {format_size(size)}" for name, size in rest.items())
         write_line(sys.stdout, f"{format_size(sum(rest.values())):>11}  besides: {listed}")
@@ -84,7 +84,7 @@ def _as_json(layout: CacheLayout, inventory: Inventory, uses: Uses) -> dict[str,
         "root": str(layout.root),
         "size": sum(entry.size for entry in inventory.entries),
         "entries": [_row(entry, uses) for entry in inventory.entries],
-        "rest": sizes_of_the_rest(layout),
+        "rest": other_sizes(layout),
         "foreign": inventory.foreign,
     }
 

@@ -14,8 +14,8 @@ from envy.answers.write import basis_of
 from envy.cache.collect import (
     DEFAULT_UNUSED_FOR,
     Collected,
+    EntryDecision,
     Rules,
-    Verdict,
     collect,
     collecting,
     empty_trash,
@@ -30,9 +30,9 @@ from envy.cache.leftovers import (
     LOGS,
     RECIPE,
     Leftover,
-    Ruling,
+    LeftoverDecision,
+    decide_leftovers,
     find_leftovers,
-    judge_leftovers,
     remove_leftovers,
     tidy,
 )
@@ -119,8 +119,8 @@ def command(
         empty_trash(layout)
         uses = read_uses(layout)
         planned = _plan(layout, uses, rules)
-        done = collect(layout, planned.verdicts, uses)
-        gone = remove_leftovers(layout, planned.rulings)
+        done = collect(layout, planned.entries, uses)
+        gone = remove_leftovers(layout, planned.leftovers)
         forget_old_uses(uses, rules)
         locks = tidy(layout, now=rules.now)
     _tell(settings, planned, _Done(done, gone, locks))
@@ -128,48 +128,48 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    verdicts: Sequence[Verdict]
-    rulings: Sequence[Ruling]
+    entries: Sequence[EntryDecision]
+    leftovers: Sequence[LeftoverDecision]
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
     entries: Collected
-    leftovers: Sequence[Ruling]
+    leftovers: Sequence[LeftoverDecision]
     locks: int
 
 
 def _plan(layout: CacheLayout, uses: Uses, rules: Rules) -> _Plan:
-    inventory, leftovers = take_inventory(layout), find_leftovers(layout, basis_of)
+    inventory, found = take_inventory(layout), find_leftovers(layout, basis_of)
     leased: set[str] = set()
-    if inventory.entries or leftovers:
+    if inventory.entries or found:
         # Where nothing can be written nothing can be leased; only the removal insists.
         with contextlib.suppress(CacheError), gate(layout):
             leased = leased_names(layout)
-    rulings = judge_leftovers(leftovers, leased, unused_for=rules.unused_for, now=rules.now)
-    return _Plan(plan(inventory, uses, leased, rules), rulings)
+    leftovers = decide_leftovers(found, leased, unused_for=rules.unused_for, now=rules.now)
+    return _Plan(plan(inventory, uses, leased, rules), leftovers)
 
 
 def _tell(settings: Settings, planned: _Plan, done: _Done | None = None) -> None:
-    entries, others = planned.verdicts, planned.rulings
-    going = [verdict for verdict in entries if verdict.goes]
-    going_too = [ruling for ruling in others if ruling.goes]
+    entries, others = planned.entries, planned.leftovers
+    going = [decision for decision in entries if decision.remove]
+    going_too = [decision for decision in others if decision.remove]
     gone = going if done is None else done.entries.removed
     gone_too = going_too if done is None else done.leftovers
     word = "goes" if done is None else "removed"
-    for verdict in entries:
-        row = f"{format_size(verdict.entry.size):>11}  {verdict.entry.key}"
-        _tell_one(settings, word, row, verdict.reason, goes=verdict.goes, gone=verdict in gone)
-    for ruling in others:
-        one = ruling.leftover
+    for decision in entries:
+        row = f"{format_size(decision.entry.size):>11}  {decision.entry.key}"
+        _tell_one(settings, word, row, decision.reason, goes=decision.remove, gone=decision in gone)
+    for other in others:
+        one = other.leftover
         row = f"{format_size(one.size):>11}  {_NOUNS[one.kind][0]} {_shown(one)}"
-        _tell_one(settings, word, row, ruling.reason, goes=ruling.goes, gone=ruling in gone_too)
+        _tell_one(settings, word, row, other.reason, goes=other.remove, gone=other in gone_too)
     if done is not None and done.locks and settings.verbose:
         write_line(sys.stdout, f"removed  {_count(done.locks, 'lock file')} without an entry")
     freed = sum(v.entry.size for v in gone) + sum(r.leftover.size for r in gone_too)
     counted = [_count(len(gone), "entry", "entries")]
     for kind, nouns in _NOUNS.items():
-        number = sum(ruling.leftover.kind == kind for ruling in gone_too)
+        number = sum(decision.leftover.kind == kind for decision in gone_too)
         counted += [_count(number, *nouns)] if number else []
     rest = sum(v.entry.size for v in entries) - sum(v.entry.size for v in gone)
     write_line(

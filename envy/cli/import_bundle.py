@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from envy.cache.bundle_import import Imported, import_bundle
+from envy.cache.bundle_import import ImportedEntry, import_bundle
 from envy.cache.layout import CacheLayout
 from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
@@ -37,7 +37,7 @@ def command(settings: Settings, file: Path) -> None:
         write_line(sys.stdout, safe_line(_told(imported)))
 
 
-def _told(imported: Imported) -> str:
+def _told(imported: ImportedEntry) -> str:
     if imported.problem:
         return f"left out {imported.key}: {imported.problem}; it will be built when it is needed"
     if imported.was_there:

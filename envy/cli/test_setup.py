@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from envy.cache.names import TEST_BINARIES_FOLDER, TEST_RESULTS_FOLDER, TESTS_FOLDER
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
@@ -104,7 +105,7 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
     bus = EventBus([console, *([Relay(traces)] if writers else [])])
     children = Children()
     control = Control(bus, children)
-    root = cache_root(settings) / "test"
+    root = cache_root(settings) / TESTS_FOLDER
     with contextlib.ExitStack() as closing:
         closing.callback(traces.close)
         closing.callback(bus.close)
@@ -118,8 +119,8 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
             children=children,
             control=control,
             environment=environment(),
-            store=BinaryStore(root / "go"),
-            last_run=LastRun(root / "last", directory),
+            store=BinaryStore(root / TEST_BINARIES_FOLDER),
+            last_run=LastRun(root / TEST_RESULTS_FOLDER, directory),
         )
 
 

@@ -148,10 +148,10 @@ def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) 
         return CacheLayout(root)
     import tempfile
 
-    from envy.cache.overlay_layout import ScratchLayout
+    from envy.cache.overlay_layout import OverlayLayout
 
     folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="envy-plan-"))
-    return ScratchLayout(root, scratch=Path(folder).resolve())
+    return OverlayLayout(root, scratch=Path(folder).resolve())
 
 
 def _load_manifest(path: Path, services: Services, control: Control) -> Manifest:

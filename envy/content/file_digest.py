@@ -24,7 +24,7 @@ _TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 
 def file_digest(path: str) -> str | None:
     """Return the BLAKE3 digest of a file's bytes, None if it is missing, or a text for the rest.
 
-    The text tells an unreadable file or a folder from a missing file, as a recipe can do, too.
+    The text distinguishes an unreadable file or a folder from a missing file, as a recipe can.
     """
     try:
         descriptor = os.open(path, _TO_READ)

@@ -1,8 +1,8 @@
-"""What a recipe file says, strictly parsed into one frozen record.
+"""The content of a recipe file, strictly parsed into one frozen record.
 
-Owns which globals a recipe may define, of which types, and the rules between them; among these
-whether a recipe is user-managed, which is decided here and nowhere else. Of the record's functions
-only `dependencies` is called here; the rest is for the phases.
+Owns the globals that a recipe may define, their types, and the rules between them. Whether a recipe
+is user-managed is decided here and nowhere else. Of the functions of a recipe only `dependencies`
+and `alias` are called here; phases call the others.
 """
 
 from collections.abc import Mapping
@@ -41,11 +41,11 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeDefinition:
-    """Everything a recipe file says.
+    """Everything that a recipe file declares.
 
-    `options` are the effective ones, defaults filled in; `declarations` is None where the recipe
-    declares none and takes anything. `user_managed`: it has a `check`, changes the machine and
-    lives outside the cache. `excluded`: its `platforms` leave it out here.
+    `options` are the effective options, with defaults; `declarations` is None if the recipe
+    declares no options and accepts any. `user_managed`: the recipe has a `check`, changes the
+    machine and has no entry in the cache. `excluded`: its `platforms` exclude this one.
     """
 
     identity: str
@@ -91,19 +91,19 @@ def parse_definition(
     text: str,
     platform: Platform | None = None,
 ) -> RecipeDefinition:
-    """The definition in the globals that a recipe file left behind.
+    """Return the definition in the globals of a loaded recipe file.
 
-    `text` is what the file holds; lines are found in it when a message needs one. `platform` is
-    the one to build for, by default the host.
+    `text` is the content of the file; a line is searched in it when a message needs one. `platform`
+    is the platform to build for, by default the host.
 
     Raises:
-        DeclarationError: the file and what was asked for do not agree, or it breaks a rule.
+        DeclarationError: the file does not fit the request, or breaks a rule.
     """
     return _Parser(values, spec, path, SourceText(path, text), platform).definition()
 
 
 class _Parser:
-    """What the parsing of one recipe file needs at every step."""
+    """The state of parsing one recipe file."""
 
     def __init__(
         self,
@@ -171,26 +171,26 @@ class _Parser:
         )
 
     def _check_identity(self) -> None:
-        said = self.values.get("identity")
-        asked = self.spec.identity
-        if said == asked:
+        declared = self.values.get("identity")
+        requested = self.spec.identity
+        if declared == requested:
             return
-        if said is None:
+        if declared is None:
             raise DeclarationError(
-                "the recipe does not say who it is",
+                "the recipe has no `identity`",
                 origin=SourceLocation(self.source.path),
-                hint=f'add identity = "{asked}"',
+                hint=f'add identity = "{requested}"',
             )
-        if not isinstance(said, str):
-            raise fields.wrong_type("identity", said, "a string", origin=self.at("identity"))
+        if not isinstance(declared, str):
+            raise fields.wrong_type("identity", declared, "a string", origin=self.at("identity"))
         raise DeclarationError(
-            f'the recipe says it is "{said}", and "{asked}" was asked for in {self.spec.origin}',
+            f'the recipe is "{declared}", and {self.spec.origin} requests "{requested}"',
             origin=self.at("identity"),
-            hint="make the two the same: name the other identity, or another source",
+            hint="make the two the same: change an identity or the source",
         )
 
     def _alias(self, options: Mapping[str, OptionValue]) -> str:
-        """What the recipe calls itself: a text, or a function of its options that returns one."""
+        """Return the alias: a string, or the result of a function of the options."""
         value = self.values.get("alias")
         if value is None:
             return ""
@@ -220,7 +220,7 @@ class _Parser:
         )
 
     def _verbs(self) -> dict[str, Verb]:
-        """The verbs of a script or function, after the rules about which verbs go together."""
+        """Check which verbs are defined, and return those that are scripts or functions."""
         present = [verb for verb in VERBS if verb in self.values]
         self._check_verbs(present)
         return {verb: self._script(verb) for verb in ("check", "build", "install")}
@@ -230,33 +230,33 @@ class _Parser:
             if not {"fetch", "build", "install"}.intersection(present):
                 near = [pair for pair in misspelt(self.values, FIELDS) if pair[1] in VERBS]
                 raise DeclarationError(
-                    "the recipe has nothing that makes content",
+                    "the recipe creates no content",
                     origin=self.at(near[0][0]) if near else SourceLocation(self.source.path),
-                    hint=f"did you mean `{near[0][1]}` by `{near[0][0]}`?"
+                    hint=f"did you mean `{near[0][1]}` instead of `{near[0][0]}`?"
                     if near
-                    else "give it `fetch`, `build` or `install`; or `check` and `install`, if it "
-                    "changes the machine",
+                    else "add `fetch`, `build` or `install`; or `check` and `install`, if the "
+                    "recipe changes the machine",
                 )
             return
         for verb in ("fetch", "stage", "build"):
             if verb in present:
                 raise DeclarationError(
-                    f"a recipe with `check` is user-managed, and may not have `{verb}`",
+                    f"a recipe with `check` is user-managed, and must not have `{verb}`",
                     origin=self.at(verb),
-                    hint="put what is to be downloaded into a recipe of its own and depend on it",
+                    hint="move the download to a separate recipe, and depend on that",
                 )
         if "install" not in present:
             raise DeclarationError(
                 "a recipe with `check` is user-managed, and needs `install`",
                 origin=self.at("check"),
-                hint="`install` says how to bring the machine to where `check` holds",
+                hint="`install` must change the machine so that `check` succeeds",
             )
 
     def _script(self, verb: str) -> Verb:
         value = self.values.get(verb)
         if value is None or isinstance(value, LuaFunction) or (isinstance(value, str) and value):
             return value
-        hint = f"several lines go into one string, {verb} = [[ … ]]"
+        hint = f"write several lines as one string: {verb} = [[ … ]]"
         raise fields.wrong_type(
             verb,
             value,
@@ -312,6 +312,6 @@ class _Parser:
 
     def _warnings(self) -> tuple[str, ...]:
         return tuple(
-            f"{self.at(name)}: the global `{name}` means nothing to envy; did you mean `{meant}`?"
+            f"{self.at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
             for name, meant in misspelt(self.values, FIELDS)
         )

@@ -1,7 +1,7 @@
 """Entries of `packages` and of `dependencies`, strictly parsed.
 
-Owns the fields of an entry, what makes a dependency strong, weak or required, and where a recipe
-comes from when no source is written. Opens no recipe file.
+Owns the fields of an entry, the rule that makes a dependency strong, weak or required, and the
+default source of a recipe. Opens no recipe file.
 """
 
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from envy.declarations import fields
+from envy.declarations.identity_suggestion import suggest_identity
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped import shipped_recipes_dir, shipped_source
@@ -22,7 +23,7 @@ from envy.declarations.spec import (
     DependencyUse,
     RecipeSpec,
 )
-from envy.errors import DeclarationError, SourceLocation
+from envy.errors import DeclarationError, InvalidIdentity, SourceLocation
 from envy.lua.values import LuaFunction
 from envy.phase import NEEDED_BY, RecipePhase
 from envy.suggest import did_you_mean
@@ -43,13 +44,13 @@ def parse_spec(
     recipes_dir: Path | None = None,
     address: Address | None = None,
 ) -> RecipeSpec:
-    """An entry of `packages`.
+    """Return the recipe of an entry of `packages`.
 
-    `base_dir` is the folder of the file that has the entry; a `local` recipe without a source is
-    looked for in `recipes_dir`, by default the same folder.
+    `base_dir` is the folder of the file with the entry; a `local` recipe without a source is
+    expected in `recipes_dir`, by default the same folder.
 
     Raises:
-        DeclarationError: a field, an identity or an option that cannot be.
+        DeclarationError: a field, an identity or an option is invalid.
     """
     context = _Context(origin, base_dir, recipes_dir or base_dir, address)
     return _parse_entry(value, ENTRY_FIELDS, context)
@@ -63,11 +64,11 @@ def parse_dependency(
     recipes_dir: Path | None = None,
     address: Address | None = None,
 ) -> Dependency:
-    """An entry of `dependencies`; raises as `parse_spec` does."""
+    """Return the dependency of an entry of `dependencies`; raises like `parse_spec`."""
     context = _Context(origin, base_dir, recipes_dir or base_dir, address)
     if not isinstance(value, dict) or not value:
         return Dependency(spec=_parse_entry(value, DEPENDENCY_FIELDS, context), origin=origin)
-    with _LocatedErrors(origin):
+    with _LocatedErrors(context):
         fields.check_known(value, DEPENDENCY_FIELDS, what="an entry", origin=origin)
         needed_by = _parse_needed_by(value, origin) if "needed_by" in value else RecipePhase.CHECK
         use = _parse_use(value, origin) if "use" in value else DependencyUse.RUN
@@ -86,7 +87,7 @@ def parse_dependency(
 
 
 def _is_strong(table: Mapping[str, object]) -> bool:
-    """Whether an entry says, or implies, where its recipe comes from."""
+    """Return whether an entry has a source, or implies one."""
     if "source" in table or not _PINS.isdisjoint(table):
         return True
     recipe = table.get("recipe")
@@ -104,21 +105,21 @@ def _parse_reference(
     use: DependencyUse,
     product: str,
 ) -> Dependency:
-    """A weak or required entry: what to look for, and what to fall back to."""
+    """Return a weak or required dependency: a query or product, and perhaps a fallback."""
     origin = context.origin
     query = fields.text(table, "recipe", origin=origin) if "recipe" in table else ""
     if not query and not product:
         raise DeclarationError(
-            "a reference needs `recipe`, `product`, or both: what to look for", origin=origin
+            "a reference needs `recipe`, `product`, or both: what to search for", origin=origin
         )
     if query:
         Query.parse(query)
     for name in ("options", "alias", "source", *sorted(_PINS)):
         if name in table:
             raise DeclarationError(
-                f"`{name}` does not go with a reference, which only looks for a package",
+                f"`{name}` cannot be used in a reference, which only searches for a package",
                 origin=fields.field_origin(origin, name),
-                hint="options go into the query, recipe = 'python{version=\"3.13\"}', or `weak`",
+                hint="write options in the query, recipe = 'python{version=\"3.13\"}', or `weak`",
             )
     fallback = None
     if "weak" in table:
@@ -147,7 +148,7 @@ def parse_dependencies(
     recipes_dir: Path | None = None,
     address: Address | None = None,
 ) -> tuple[Dependency, ...]:
-    """The array `dependencies`; raises as `parse_spec` does."""
+    """Return the dependencies of the array `dependencies`; raises like `parse_spec`."""
     if value is None or value == {}:
         return ()
     if not isinstance(value, list):
@@ -172,19 +173,19 @@ def parse_dependencies(
 
 
 def parse_alias(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
-    """The field `alias`; "" when it is not there."""
+    """Return the field `alias`; "" if it is missing."""
     alias = fields.text(table, "alias", origin=origin)
     if alias and not _ALIAS.fullmatch(alias):
         raise DeclarationError(
-            f'the alias "{alias}" holds what no alias may',
+            f'the alias "{alias}" contains a character that is not allowed',
             origin=fields.field_origin(origin, "alias"),
-            hint="an alias has no dot, @, brace or space, so that it is never taken for a query",
+            hint="dots, @, braces and spaces would make an alias look like another query",
         )
     return alias
 
 
 class _Context(NamedTuple):
-    """Where an entry stands, and what its relative paths are relative to."""
+    """The location of an entry, and the folders that its relative paths start from."""
 
     origin: SourceLocation
     base_dir: Path
@@ -193,27 +194,29 @@ class _Context(NamedTuple):
 
 
 class _LocatedErrors:
-    """Gives an error its place: identities and options are judged where nobody knows of files.
+    """Adds what the code that checks identities and options does not know: where, and a suggestion.
 
-    A class and no generator, which takes three times as long: every entry passes here twice.
+    A class, not a generator, which takes three times as long: every entry passes here twice.
     """
 
-    __slots__ = ("_origin",)
+    __slots__ = ("_context",)
 
-    def __init__(self, origin: SourceLocation) -> None:
-        self._origin = origin
+    def __init__(self, context: _Context) -> None:
+        self._context = context
 
     def __enter__(self) -> None:
-        """Nothing is to be done."""
+        """Do nothing."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, DeclarationError):
-            error.origin = error.origin or self._origin
+            error.origin = error.origin or self._context.origin
+        if isinstance(error, InvalidIdentity):
+            suggest_identity(error, self._context.recipes_dir)
 
 
 def _parse_entry(value: object, known: frozenset[str], context: _Context) -> RecipeSpec:
     origin = context.origin
-    with _LocatedErrors(origin):
+    with _LocatedErrors(context):
         if isinstance(value, str) and value:
             source = _default_source(RecipeKey.of(value), origin, context.recipes_dir)
             return RecipeSpec(identity=value, source=source, origin=origin)
@@ -232,7 +235,7 @@ def _entry_of_table(table: dict[str, object], context: _Context) -> RecipeSpec:
         if identity is None:
             raise DeclarationError(
                 "an entry needs the field `recipe`",
-                hint='it names an identity, such as recipe = "local.python@r4"',
+                hint='`recipe` is an identity, such as recipe = "local.python@r4"',
             )
         raise fields.wrong_type("recipe", identity, "an identity", origin=origin)
     return RecipeSpec(
@@ -272,7 +275,7 @@ def _parse_source(
         return parse_source_item(written, origin=origin, base_dir=base_dir)
     if pins:
         raise DeclarationError(
-            f"`{pins[0]}` says something about a source, and there is no `source`",
+            f"`{pins[0]}` is about a source, and there is no `source`",
             origin=fields.field_origin(origin, pins[0]),
         )
     return _default_source(RecipeKey.of(identity), origin, context.recipes_dir)
@@ -287,9 +290,9 @@ def _parse_custom_source(table: dict[str, object], context: _Context) -> CustomS
         raise fields.wrong_type(
             "fetch",
             table.get("fetch"),
-            "a function that brings recipe.lua",
+            "a function that fetches recipe.lua",
             origin=origin,
-            hint="source = { fetch = function(ctx, opts) … ctx.commit_fetch(name) end }; a place "
+            hint="source = { fetch = function(ctx, opts) … ctx.commit_fetch(name) end }; a path "
             'is a string: source = "recipes/x.lua"',
         )
     address = context.address.at("source")
@@ -303,7 +306,7 @@ def _parse_custom_source(table: dict[str, object], context: _Context) -> CustomS
     for dependency in dependencies:
         if dependency.needed_by is not RecipePhase.CHECK:
             raise DeclarationError(
-                "`needed_by` does not go with a source's dependency, which is always complete "
+                "`needed_by` cannot be used in a dependency of a source, which is always complete "
                 "before the recipe is fetched",
                 origin=dependency.origin,
             )
@@ -316,7 +319,7 @@ def _parse_custom_source(table: dict[str, object], context: _Context) -> CustomS
 
 
 def _default_source(key: RecipeKey, origin: SourceLocation, recipes_dir: Path) -> SourceItem:
-    """Where a recipe comes from when its entry does not say."""
+    """Return the source of a recipe whose entry has none."""
     if key.namespace == "envy":
         return shipped_source(key.identity, directory=shipped_recipes_dir(), origin=origin)
     if key.namespace == "local":
@@ -325,7 +328,7 @@ def _default_source(key: RecipeKey, origin: SourceLocation, recipes_dir: Path) -
         f"the source of {key.identity} is missing",
         origin=origin,
         hint=f'write {{ recipe = "{key.identity}", source = "…" }}; only recipes of the '
-        "namespaces envy and local have a place of their own",
+        "namespaces envy and local have a default source",
     )
 
 
@@ -334,7 +337,7 @@ def _parse_needed_by(table: Mapping[str, object], origin: SourceLocation) -> Rec
     phase = NEEDED_BY.get(name) if name else RecipePhase.CHECK
     if phase is None:
         raise DeclarationError(
-            f'`needed_by` names no phase: "{name}"',
+            f'`needed_by` is not a phase: "{name}"',
             origin=fields.field_origin(origin, "needed_by"),
             hint=did_you_mean(name, NEEDED_BY),
         )

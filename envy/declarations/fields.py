@@ -1,7 +1,7 @@
 """Strict reading of the fields of a table that an author wrote.
 
-Owns the wording of `unknown field` and `wrong type`, so that every table in the manifest and in
-recipes is judged the same way. Values are those that came out of Lua, already plain Python.
+Owns the messages about unknown fields and wrong types, so that they are the same for every table
+of the manifest and of recipes. Values have been converted from Lua to plain Python.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from envy.suggest import did_you_mean
 
 
 def describe(value: object) -> str:
-    """What a value is, in the words of somebody who writes Lua."""
+    """Return what kind of value it is, in Lua's terms."""
     if value is None:
         return "nil"
     if isinstance(value, bool):
@@ -22,19 +22,19 @@ def describe(value: object) -> str:
         return "a string" if value else "an empty string"
     if isinstance(value, dict | list | tuple):
         return "a table" if value else "an empty table"
-    # What Lua has and data does not: a function, or a value that says itself what is wrong with it.
+    # A Lua value that is not data: a function, or a value that describes what is wrong with it.
     what = getattr(value, "what", "")
-    return f"what is no data ({what})" if what else "a function"
+    return f"a value that is not data ({what})" if what else "a function"
 
 
 def field_origin(origin: SourceLocation | None, name: str) -> SourceLocation | None:
-    """Where the field of that name stands, if `origin` knows the lines of its table."""
+    """Return the location of a field, if `origin` knows the lines of its table."""
     at_field: Callable[[str], SourceLocation] | None = getattr(origin, "at_field", None)
     return at_field(name) if at_field is not None else origin
 
 
 def element_origin(origin: SourceLocation | None, index: int) -> SourceLocation | None:
-    """Where the element of that index (from 0) stands, if `origin` knows the lines of its array."""
+    """Return the location of an element (from 0), if `origin` knows the lines of its array."""
     at_element: Callable[[int], SourceLocation] | None = getattr(origin, "at_element", None)
     return at_element(index) if at_element is not None else origin
 
@@ -42,7 +42,7 @@ def element_origin(origin: SourceLocation | None, index: int) -> SourceLocation 
 def wrong_type(
     name: str, value: object, expected: str, *, origin: SourceLocation | None, hint: str = ""
 ) -> DeclarationError:
-    """The error that a field is not of the type it must be."""
+    """Return the error that a field does not have the expected type."""
     return DeclarationError(
         f"`{name}` must be {expected}, not {describe(value)}",
         origin=field_origin(origin, name),
@@ -53,7 +53,7 @@ def wrong_type(
 def check_known(
     table: Mapping[str, object], known: frozenset[str], *, what: str, origin: SourceLocation | None
 ) -> None:
-    """Raise for the first field that `what` does not have."""
+    """Raise for the first unknown field."""
     if known.issuperset(table):
         return
     names: list[str | int] = list(table)
@@ -73,14 +73,14 @@ def check_known(
 
 
 def text(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
-    """A field that is a non-empty string; "" when it is not there."""
+    """Return a field that is a non-empty string; "" if it is missing."""
     value = table.get(name)
     if value is None:
         return ""
     if isinstance(value, str) and value:
         if "\0" in value:
             raise DeclarationError(
-                f"`{name}` holds a NUL character", origin=field_origin(origin, name)
+                f"`{name}` contains a NUL character", origin=field_origin(origin, name)
             )
         return value
     hint = f'write it in quotes: {name} = "{value}"' if type(value) in {int, float} else ""
@@ -88,7 +88,7 @@ def text(table: Mapping[str, object], name: str, *, origin: SourceLocation | Non
 
 
 def flag(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> bool:
-    """A field that is true or false; False when it is not there."""
+    """Return a field that is true or false; False if it is missing."""
     value = table.get(name, False)
     if not isinstance(value, bool):
         raise wrong_type(name, value, "true or false", origin=origin)
@@ -96,7 +96,7 @@ def flag(table: Mapping[str, object], name: str, *, origin: SourceLocation | Non
 
 
 def count(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> int:
-    """A field that is a whole number from 0 up; 0 when it is not there."""
+    """Return a field that is a whole number, 0 or more; 0 if it is missing."""
     value = table.get(name, 0)
     if type(value) is not int or value < 0:
         given = str(value) if isinstance(value, float) or type(value) is int else describe(value)
@@ -110,7 +110,7 @@ def count(table: Mapping[str, object], name: str, *, origin: SourceLocation | No
 def texts(
     table: Mapping[str, object], name: str, *, origin: SourceLocation | None
 ) -> tuple[str, ...]:
-    """A field that is an array of non-empty strings; () when it is not there."""
+    """Return a field that is an array of non-empty strings; () if it is missing."""
     value = table.get(name)
     if value is None or value == {}:
         return ()

@@ -1,6 +1,6 @@
-"""Who a recipe is: its identity and the options it was asked for, in one canonical text.
+"""The key of a recipe: its identity and the requested options, as one canonical text.
 
-Owns identities, keys and queries. Pure: knows nothing of files, of Lua or of what a recipe says.
+Owns identities, keys and queries. Pure: uses neither files nor Lua nor the content of recipes.
 """
 
 import functools
@@ -17,9 +17,9 @@ from envy.declarations.option_text import (
     serialise_options,
 )
 from envy.declarations.query_match import matches_identity, split_query
-from envy.errors import DeclarationError
+from envy.errors import DeclarationError, InvalidIdentity
 
-# Identities become names of directories, so a dot stands only between other characters.
+# Identities become names of directories, so a dot is allowed only between other characters.
 _IDENTITY = re.compile(
     r"([A-Za-z0-9_+-]+)\.([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)"
     r"@([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)",
@@ -33,7 +33,7 @@ def validate_identity(text: str) -> None:
     """Raise unless `text` is `namespace.name@revision`.
 
     Raises:
-        DeclarationError: a part is missing, or holds what no directory may be called.
+        InvalidIdentity: a part is missing, or could not be the name of a directory.
     """
     _parts_of(text)
 
@@ -41,10 +41,7 @@ def validate_identity(text: str) -> None:
 def _parts_of(identity: str) -> tuple[str, str, str]:
     found = _IDENTITY.fullmatch(identity)
     if found is None or len(identity) > LONGEST_IDENTITY:
-        raise DeclarationError(
-            f'"{identity}" is no identity: {_what_is_wrong(identity)}',
-            hint="an identity is namespace.name@revision, such as local.python@r4",
-        )
+        raise InvalidIdentity(identity, _what_is_wrong(identity))
     return found[1], found[2], found[3]
 
 
@@ -54,22 +51,22 @@ def _what_is_wrong(identity: str) -> str:
     strange = re.search(r"[^A-Za-z0-9_+.@-]", identity) or re.search(r"@", revision)
     verdicts = {
         f"it is longer than {LONGEST_IDENTITY} characters": len(identity) > LONGEST_IDENTITY,
-        "options do not belong in it": "{" in identity,
-        "the namespace is missing": "@" in namespace or identity.startswith("."),
-        "the revision is missing": not at or not revision,
-        "the name is missing": not name,
-        f"it holds {strange[0]!r}; only letters, digits, _, -, + and . may be" if strange else "": (
-            strange is not None
-        ),
+        "options are not part of an identity": "{" in identity,
+        "it has no namespace": "@" in namespace or identity.startswith("."),
+        "it has no revision": not at or not revision,
+        "it has no name": not name,
+        f"it contains {strange[0]!r}; only letters, digits, _, -, + and . are allowed"
+        if strange
+        else "": (strange is not None),
     }
     found = (verdict for verdict, holds in verdicts.items() if holds)
-    return next(found, "a dot stands where it could leave a directory")
+    return next(found, "a dot must be between two other characters")
 
 
 class RecipeKey:
-    """The identity of a recipe together with its options, as asked for. Immutable.
+    """The identity of a recipe and its requested options. Immutable.
 
-    Equal, ordered and hashed by the canonical text.
+    Compared, ordered and hashed by the canonical text.
     """
 
     __slots__ = (
@@ -91,21 +88,21 @@ class RecipeKey:
     options_text: str
 
     def __init__(self, identity: str, options: Mapping[str, OptionValue], text: str) -> None:
-        place = object.__setattr__
+        assign = object.__setattr__
         namespace, name, revision = _parts_of(identity)
         canonical = identity + text
-        place(self, "identity", identity)
-        place(self, "namespace", namespace)
-        place(self, "name", name)
-        place(self, "revision", revision)
-        place(self, "options", options)
-        place(self, "options_text", text)
-        place(self, "canonical", canonical)
-        place(self, "_hash", hash(canonical))
+        assign(self, "identity", identity)
+        assign(self, "namespace", namespace)
+        assign(self, "name", name)
+        assign(self, "revision", revision)
+        assign(self, "options", options)
+        assign(self, "options_text", text)
+        assign(self, "canonical", canonical)
+        assign(self, "_hash", hash(canonical))
 
     @staticmethod
     def of(identity: str, options: Mapping[str, OptionValue] = _NO_OPTIONS) -> "RecipeKey":
-        """The key of an identity with the options it was asked for."""
+        """Return the key of an identity with the requested options."""
         if not options:
             return _plain_key(identity)
         frozen = MappingProxyType(dict(options))
@@ -113,7 +110,7 @@ class RecipeKey:
 
     @staticmethod
     def parse(canonical: str) -> "RecipeKey":
-        """The key whose canonical text this is."""
+        """Return the key with this canonical text."""
         brace = canonical.find("{")
         if brace < 0:
             return _plain_key(canonical)
@@ -148,15 +145,15 @@ class RecipeKey:
 
 @functools.cache
 def _plain_key(identity: str) -> RecipeKey:
-    """One object for each identity without options: most keys of a run, asked for by every edge."""
+    """One object per identity without options: these are most keys, and every edge needs one."""
     return RecipeKey(identity, _NO_OPTIONS, "")
 
 
 class Query:
-    """What somebody typed to name a package: part of an identity, perhaps with some options.
+    """A text that names packages: part of an identity, perhaps with some options.
 
-    `python`, `local.python`, `python@r4`, `local.python@r4`, and any of them with `{k=v,…}`.
-    Aliases of the manifest are no concern of a query: they are exact, and looked up before.
+    `python`, `local.python`, `python@r4`, `local.python@r4`, and each of them with `{k=v,…}`.
+    Aliases of the manifest are not queries: they are exact, and looked up before.
     """
 
     __slots__ = ("_options", "_revision", "name", "text")
@@ -171,17 +168,17 @@ class Query:
 
     @staticmethod
     def parse(text: str) -> "Query":
-        """The query that a text stands for.
+        """Return the query of a text.
 
         Raises:
-            DeclarationError: it is none.
+            DeclarationError: the text does not name a package.
         """
         parts = split_query(text)
         if parts is None:
             raise DeclarationError(
                 f"{text!r} does not name a package",
-                hint="ask with a name, namespace.name, name@revision, namespace.name@revision or "
-                "an alias; options may follow, as in python{version=3.13}",
+                hint="use a name, namespace.name, name@revision, namespace.name@revision or an "
+                "alias; options may follow, as in python{version=3.13}",
             )
         name, revision = parts
         brace = text.find("{")
@@ -190,11 +187,11 @@ class Query:
 
     @property
     def has_options(self) -> bool:
-        """Whether it asks for options."""
+        """Whether the query has options."""
         return bool(self._options)
 
     def matches(self, key: RecipeKey, *, alias: str = "") -> bool:
-        """Whether `key` answers; `alias` is what its recipe file calls itself, like a name."""
+        """Return whether a key answers; `alias`, that of its recipe file, counts as a name."""
         return matches_identity(self.name, self._revision, key.identity, alias) and options_match(
             self._options, key.options
         )

@@ -1,7 +1,7 @@
-"""Where the entries of a Lua file stand, worked out only when a message asks.
+"""The lines of entries in a Lua file, computed only when a message needs one.
 
-A manifest names thousands of packages, and a line is wanted for the one that is wrong. So an origin
-remembers which entry it is for, and its `line` scans the text the first time somebody reads it.
+A manifest may have thousands of packages, and only the wrong ones need a line. So a location
+remembers its entry, and scans the text when its `line` is read for the first time.
 """
 
 import os
@@ -14,7 +14,7 @@ from envy.lua.values import LuaFunction
 
 
 def shown_path(path: Path) -> Path:
-    """A path as messages show it: relative when it lies below the current directory."""
+    """Return a path as messages show it: relative if it is below the current directory."""
     text = str(path)
     try:
         here = os.getcwd() + os.sep  # noqa: PTH109  as text: messages alone need it
@@ -24,23 +24,23 @@ def shown_path(path: Path) -> Path:
 
 
 def location_in_file(path: Path, variable: str) -> SourceLocation:
-    """Where a global is assigned in a file whose text nobody has kept."""
+    """Return where a global is assigned in a file, whose text is read again."""
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return SourceLocation(shown_path(path))
-    origin = SourceText(path, text).at(variable)
-    return SourceLocation(origin.path, origin.line)
+    location = SourceText(path, text).at(variable)
+    return SourceLocation(location.path, location.line)
 
 
 def location_of_function(function: LuaFunction) -> SourceLocation:
-    """Where a function of a Lua file is written."""
+    """Return where a function of a Lua file is defined."""
     path, _, line = function.where.rpartition(":")
     return SourceLocation(Path(path), int(line)) if path else SourceLocation(Path(function.where))
 
 
 class SourceText:
-    """The text of one Lua file, scanned at most once for each global that is asked about."""
+    """The text of one Lua file, scanned at most once for each global."""
 
     __slots__ = ("_path", "_positions", "_text")
 
@@ -55,24 +55,24 @@ class SourceText:
         return shown_path(self._path)
 
     def at(self, variable: str, *, length: int = 0) -> "EntryLocation":
-        """Where a global is assigned, a table that turned out to have `length` elements."""
+        """Return where a global is assigned; `length` is the number of elements it has now."""
         return EntryLocation(self, variable, length)
 
-    def line_of(self, origin: "EntryLocation") -> int:
-        """The line an origin stands for; 0 when the text does not show it."""
-        variable = origin.variable
+    def line_of(self, location: "EntryLocation") -> int:
+        """Return the line of a location; 0 if it cannot be found in the text."""
+        variable = location.variable
         if variable not in self._positions:
             self._positions[variable] = locate_table(self._text, variable)
         table = self._positions[variable]
         if table is None:
             return self._line_of_assignment(variable)
-        if origin.index < 0:
-            return table.fields.get(origin.field, table.line)
-        # Elements that were computed cannot be told apart in the text.
-        if len(table.elements) != origin.length:
+        if location.index < 0:
+            return table.fields.get(location.field, table.line)
+        # Elements that were computed have no entry of their own in the text.
+        if len(table.elements) != location.length:
             return table.line
-        element = table.elements[origin.index]
-        return (element.fields or {}).get(origin.field, element.line)
+        element = table.elements[location.index]
+        return (element.fields or {}).get(location.field, element.line)
 
     def _line_of_assignment(self, variable: str) -> int:
         name = re.escape(variable)
@@ -82,7 +82,7 @@ class SourceText:
 
 
 class EntryLocation(SourceLocation):
-    """An origin whose path and line are worked out when they are read."""
+    """A location whose path and line are computed when they are read."""
 
     __slots__ = ("_source", "field", "index", "length", "variable")
     variable: str
@@ -93,13 +93,13 @@ class EntryLocation(SourceLocation):
     def __init__(
         self, source: SourceText, variable: str, length: int, index: int = -1, field: str = ""
     ) -> None:
-        # The base is frozen, and what it holds itself is replaced by the properties below.
-        place = object.__setattr__
-        place(self, "_source", source)
-        place(self, "variable", variable)
-        place(self, "length", length)
-        place(self, "index", index)
-        place(self, "field", field)
+        # The base is frozen, and its own fields are replaced by the properties below.
+        assign = object.__setattr__
+        assign(self, "_source", source)
+        assign(self, "variable", variable)
+        assign(self, "length", length)
+        assign(self, "index", index)
+        assign(self, "field", field)
 
     @property
     def path(self) -> Path:
@@ -108,18 +108,18 @@ class EntryLocation(SourceLocation):
 
     @property
     def line(self) -> int:
-        """The line, 0 when unknown."""
+        """The line, 0 if unknown."""
         return self._source.line_of(self)  # type: ignore[attr-defined,no-any-return]
 
     def at_element(self, index: int) -> "EntryLocation":
-        """Where the element of that index (from 0) stands; of an inner table, where that stands."""
+        """Return the location of the element with this index (from 0)."""
         if self.index >= 0 or self.field:
             return self
         source: SourceText = self._source  # type: ignore[attr-defined]
         return EntryLocation(source, self.variable, self.length, index)
 
     def at_field(self, name: str) -> "EntryLocation":
-        """Where the field of that name stands; of an inner table, where that stands."""
+        """Return the location of the field with this name."""
         if self.field:
             return self
         source: SourceText = self._source  # type: ignore[attr-defined]
@@ -134,4 +134,4 @@ class EntryLocation(SourceLocation):
         return hash((self.path, self.line))
 
     def __repr__(self) -> str:
-        return f"SourceLocation({str(self)!r})"
+        return f"EntryLocation({str(self)!r})"

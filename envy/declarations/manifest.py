@@ -1,7 +1,7 @@
-"""Finding and loading `envy.lua`: which packages a project wants.
+"""Loading `envy.lua`, the manifest: the packages that a project needs.
 
-Owns the search for the manifest, its fields, and the rules between its entries: versions of envy,
-duplicates, aliases, and entries for other platforms, which do not exist here at all.
+Owns the fields of the manifest and the rules between its entries: versions of envy, duplicates,
+aliases, and entries for other platforms, which are left out.
 """
 
 import io
@@ -41,7 +41,7 @@ _REQUIRES = re.compile(r"""^[ \t]*requires_envy[ \t]*=[ \t]*(["'])([^"'\n]*)\1""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A loaded manifest. `reads` is what its Lua read while loading."""
+    """A loaded manifest; `reads` lists the files and variables that its Lua read while loading."""
 
     path: Path
     packages: tuple[RecipeSpec, ...]
@@ -57,22 +57,22 @@ class Manifest:
 def load_manifest(
     path: Path, *, platform: Platform, make_state: Callable[[Path], LuaState]
 ) -> Manifest:
-    """Run a manifest and judge what it says. `make_state` gets the folder of the manifest.
+    """Run a manifest and check its fields; `make_state` is called with the manifest's folder.
 
     Raises:
-        ManifestError: it needs another envy, or a field of it cannot be.
-        DeclarationError: an entry of it cannot be.
-        LuaScriptError: its Lua cannot be run.
+        ManifestError: the manifest needs another version of envy, or a field is invalid.
+        DeclarationError: an entry is invalid.
+        LuaScriptError: its Lua code fails.
     """
     state = make_state(path.parent)
     content = _read(path)
-    # As a text file is read: its lines may end in \r\n.
+    # Decoded like a text file: its lines may end in \r\n.
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8", "surrogateescape").read()
     source = SourceText(path, text)
     try:
         state.load_file(path, content)
     except LuaScriptError:
-        # It may use what only a newer envy has; then that is what is wrong.
+        # It may use features of a newer envy; then the version is the error to report.
         found = _REQUIRES.search(text)
         if found:
             _check_requires(found[2], source)
@@ -90,7 +90,7 @@ def load_manifest(
         reads=state.reads,
         digest=blake3(content).hexdigest(),
         warnings=tuple(
-            f"{source.at(name)}: the global `{name}` means nothing to envy; did you mean `{meant}`?"
+            f"{source.at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
             for name, meant in misspelt(values, FIELDS)
         ),
     )
@@ -116,33 +116,33 @@ def _check_requires(value: object, source: SourceText) -> None:
         raise ManifestError(
             f"this project needs envy {value.strip()}, and this is envy {__version__}",
             origin=source.at("requires_envy"),
-            hint="install a version of envy that fits",
+            hint="install a version of envy that satisfies this",
         )
 
 
 def satisfies(version: str, specifiers: str, *, origin: SourceLocation | None = None) -> bool:
-    """Whether a version fits specifiers such as `>=0.4,<2`.
+    """Return whether a version satisfies specifiers such as `>=0.4,<2`.
 
     Raises:
-        ManifestError: a specifier is none.
+        ManifestError: a specifier is invalid.
     """
-    # Not by the `packaging` library: it would be a third of the time of a warm query.
+    # Not with the `packaging` library, which would be a third of the time of a warm query.
     own = _release(version)
     verdicts = []
     for specifier in specifiers.split(","):
         found = _SPECIFIER.fullmatch(specifier)
         if found is None:
             raise ManifestError(
-                f'`requires_envy` holds "{specifier.strip()}", which is no version specifier',
+                f'`requires_envy` has an invalid version specifier "{specifier.strip()}"',
                 origin=origin,
-                hint='write for example ">=0.4", "==1.2.3" or ">=0.4,<2"',
+                hint='write, for example, ">=0.4", "==1.2.3" or ">=0.4,<2"',
             )
         verdicts.append(_COMPARISONS[found[1]](own, _release(found[2])))
     return all(verdicts)
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """The numbers of a version; 1.0 and 1 are the same."""
+    """Return the numbers of a version, without zeros at the end: 1.0 and 1 are the same."""
     leading = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
     numbers = [int(part) for part in leading[0].split(".")] if leading else []
     while numbers and numbers[-1] == 0:
@@ -180,12 +180,12 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
         return value
     if value == {}:
         return ()
-    hint = 'it lists what the project needs, such as packages = { "envy.ninja@r1" }'
+    hint = 'it lists the packages of the project, such as packages = { "envy.ninja@r1" }'
     if value is None:
         meant = {meant: name for name, meant in misspelt(values, FIELDS)}
         if "packages" in meant:
-            place = source.at(meant["packages"]).line
-            hint = f"did you mean `packages` by `{meant['packages']}`, in line {place}?"
+            line = source.at(meant["packages"]).line
+            hint = f"did you mean `packages` instead of `{meant['packages']}`, on line {line}?"
         raise ManifestError(
             "the manifest has no `packages`", origin=SourceLocation(source.path), hint=hint
         )
@@ -197,7 +197,7 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
             hint=hint,
         )
     if "recipe" in value:
-        hint = "one entry is an array too: packages = { { recipe = … } }"
+        hint = "a single entry needs an array, too: packages = { { recipe = … } }"
     elif any(isinstance(key, int) for key in value):
         hint = "an entry is nil, or has a name"
     raise ManifestError(
@@ -208,11 +208,11 @@ def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[objec
 def _check_duplicate(first: RecipeSpec, spec: RecipeSpec) -> None:
     if first is spec or first.source is None or spec.source is None:
         return
-    places = source_text(first.source), source_text(spec.source)
-    if places[0] != places[1]:
+    sources = source_text(first.source), source_text(spec.source)
+    if sources[0] != sources[1]:
         raise ManifestError(
             f"{spec.key} comes from two sources:\n"
-            f"    {places[0]}, in {first.origin}\n    {places[1]}, in {spec.origin}",
+            f"    {sources[0]}, in {first.origin}\n    {sources[1]}, in {spec.origin}",
             origin=spec.origin,
             hint="keep one of them, or give one recipe another identity",
         )

@@ -72,9 +72,10 @@ def _named_manifest(path: Path) -> Path:
             f"{path} is a directory, not a manifest", hint=f"name the file: {path / MANIFEST_NAME}"
         )
     if path.exists():
-        raise ManifestError(f"{path} is not a plain file", hint="name the manifest itself")
+        raise ManifestError(f"{path} is not a plain file", hint="name the manifest file itself")
     raise ManifestError(
-        f"there is no manifest {path}", hint="--manifest and ENVY_MANIFEST name an existing file"
+        f"there is no manifest {path}",
+        hint="--manifest and ENVY_MANIFEST must name an existing file",
     )
 
 
@@ -89,5 +90,5 @@ def _not_found(searched: Sequence[str]) -> ManifestError:
         above = (os.path.join(parent, MANIFEST_NAME) for parent in _upwards(last)[1:])
         beyond = next(filter(os.path.isfile, above), "")
         if beyond:
-            hint = f"one stands above that root; to use it, say --manifest {beyond}"
+            hint = f"there is one above that root; to use it, add --manifest {beyond}"
     return ManifestError(f"no {MANIFEST_NAME} in {', '.join(searched)}{stopped}", hint=hint)

@@ -1,9 +1,9 @@
-"""Options as text: the one spelling of a table of options, and reading it back.
+"""The canonical text of a table of options, and parsing it.
 
 Guarantees
-  Injective: two tables have one text only if Lua cannot tell them apart.
-  Evaluated by Lua 5.4, the text gives the table back; so does `parse_options`.
-  The text is one line of valid UTF-8 with nothing in it that a terminal would obey.
+  Injective: two tables have the same text only if Lua cannot distinguish them.
+  Lua 5.4 evaluates the text to the same table, and `parse_options` returns it.
+  The text is one line of valid UTF-8 without characters that control a terminal.
 """
 
 import math
@@ -22,8 +22,8 @@ _RESERVED = frozenset(
 )
 _LEAST_INTEGER = -(2**63)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Controls, separators and bidirectional overrides: they would change how a line is shown.
-# Surrogates stand for bytes that are no UTF-8.
+# Controls, separators and bidirectional overrides would change how a line is shown.
+# Surrogates stand for bytes that are not UTF-8.
 _UNSAFE = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 
 
@@ -36,10 +36,10 @@ class BareWord(str):
 def serialise_options(
     options: Mapping[str, OptionValue], *, origin: SourceLocation | None = None
 ) -> str:
-    """The canonical text of a table of options, `{}` when there are none.
+    """Return the canonical text of a table of options, `{}` for an empty one.
 
     Raises:
-        DeclarationError: a value that has no such text; the message names the option.
+        DeclarationError: a value is not an option; the message names it.
     """
     return _write_table(options, "options", 0, origin)
 
@@ -112,10 +112,10 @@ def _write_text(value: str, path: str, origin: SourceLocation | None) -> str:
     if not _UNSAFE.search(value):
         return f'"{value}"'
     try:
-        # Surrogates that together are UTF-8 after all are the characters that Lua will see.
+        # Surrogates that form valid UTF-8 together are the characters that Lua will see.
         value = value.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise DeclarationError(f"`{path}` is no text: {value!r}", origin=origin) from None
+        raise DeclarationError(f"`{path}` is not valid text: {value!r}", origin=origin) from None
     return f'"{_UNSAFE.sub(_escape, value)}"'
 
 
@@ -125,31 +125,31 @@ def _escape(found: re.Match[str]) -> str:
         return "\\" + found[0]
     if code < 0x80:
         return f"\\{code:03}"
-    # Three digits always, so that a digit which follows is not taken for part of the escape.
+    # Always three digits, so that a digit that follows is not part of the escape.
     return f"\\{code - 0xDC00:03}" if code >= 0xD800 and code <= 0xDFFF else f"\\u{{{code:x}}}"
 
 
 def _write_integer(value: int, path: str, origin: SourceLocation | None) -> str:
     if not _LEAST_INTEGER <= value < 2**63:
         raise DeclarationError(f"`{path}` is {value}, too large for an integer", origin=origin)
-    # Lua reads the decimal digits of the least integer as a float, before it negates them.
+    # Lua reads the decimal digits of the least integer as a float before negating it.
     return str(value) if value != _LEAST_INTEGER else "0x8000000000000000"
 
 
 def _write_float(value: float, path: str, origin: SourceLocation | None) -> str:
     if math.isnan(value):
         raise DeclarationError(f"`{path}` is not a number (nan)", origin=origin)
-    # Lua has no literal for infinity, but reads what is too large as one.
+    # Lua has no literal for infinity, but reads a number that is too large as infinity.
     return repr(value) if math.isfinite(value) else ("1e999" if value > 0 else "-1e999")
 
 
 def parse_options(text: str) -> dict[str, OptionValue]:
-    """The table that a canonical text stands for."""
+    """Return the table of a canonical text."""
     return _table_of(text, bare_words=False)
 
 
 def parse_query_options(text: str) -> dict[str, OptionValue]:
-    """The table of a query as typed on a command line, where words need no quotes."""
+    """Return the options of a query as typed on a command line, where words need no quotes."""
     return _table_of(text, bare_words=True)
 
 
@@ -212,13 +212,13 @@ class _Reader:
 
     def expect_end(self) -> None:
         if self._text[self._at :].strip():
-            raise self.error(f"something after the last brace: {self._text[self._at :].strip()}")
+            raise self.error(f"text after the last brace: {self._text[self._at :].strip()}")
 
     def _next(self) -> tuple[str, str]:
         found = _TOKEN.match(self._text, self._at)
         if found is None:
             rest = self._text[self._at :].strip()
-            raise self.error(f"a quote that never ends: {rest}," if rest else "a missing brace")
+            raise self.error(f"a quote that is not closed: {rest}," if rest else "a missing brace")
         self._at = found.end()
         return cast("str", found.lastgroup), found[cast("str", found.lastgroup)]
 
@@ -268,12 +268,12 @@ class _Reader:
             return BareWord(word)
         value = literal_of(word)
         if value is None:
-            raise self.error(f"{word}, which is no value,")
+            raise self.error(f"{word}, which is not a value,")
         return value
 
 
 def literal_of(word: str) -> bool | int | float | None:
-    """The boolean or number that a word is written like, or None."""
+    """Return the boolean or number that a word spells, or None."""
     if word in {"true", "false"}:
         return word == "true"
     if not _NUMBER.fullmatch(word):
@@ -298,12 +298,12 @@ def _unescape(found: re.Match[bytes]) -> bytes:
     decimal, hexadecimal, code, letter = found.groups()
     if decimal is not None:
         if int(decimal) > 255:
-            raise DeclarationError(f"\\{decimal.decode()} is no character of a string")
+            raise DeclarationError(f"\\{decimal.decode()} is not a character of a string")
         return bytes([int(decimal)])
     if hexadecimal is not None:
         return bytes([int(hexadecimal, 16)])
     if code is not None:
         if int(code, 16) > 0x10FFFF:
-            raise DeclarationError(f"\\u{{{code.decode()}}} is no character")
+            raise DeclarationError(f"\\u{{{code.decode()}}} is not a character")
         return chr(int(code, 16)).encode("utf-8", "surrogatepass")
     return bytes([_LETTERS.get(letter[0], letter[0])])

@@ -1,6 +1,7 @@
-"""What a recipe declares that it takes, and judging what it is given by that.
+"""The options that a recipe declares, and checking the given options against them.
 
-Owns option declarations. The text of options is `envy.declarations.option_text`, offered here too.
+Owns option declarations. The text of options is in `envy.declarations.option_text`, and is also
+exported from here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ __all__ = [
     "serialise_options",
 ]
 
-# What a value of each declared type is in Python. An empty table is an empty array as well.
+# The Python types of each declared type. An empty table is also an empty array.
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -35,7 +36,7 @@ _FIELDS = frozenset({"type", "required", "default", "choices"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionDeclaration:
-    """One option that a recipe takes. `default` is None and `choices` is () where it has none."""
+    """One option of a recipe, without a default if that is None, and without choices if ()."""
 
     name: str
     type: str
@@ -47,10 +48,10 @@ class OptionDeclaration:
 def parse_declarations(
     value: object, origin: SourceLocation | None
 ) -> tuple[OptionDeclaration, ...]:
-    """The table `options` of a recipe file.
+    """Return the declarations in the table `options` of a recipe file.
 
     Raises:
-        DeclarationError: it contradicts itself, or is no such table.
+        DeclarationError: the table is invalid, or contradicts itself.
     """
     if not isinstance(value, dict):
         raise fields.wrong_type(
@@ -136,9 +137,9 @@ def apply_declarations(
     *,
     origin: SourceLocation | None = None,
 ) -> dict[str, OptionValue]:
-    """The options a recipe gets: what it was given, with its defaults filled in.
+    """Return the given options with the defaults of the recipe.
 
-    A recipe without declarations (None) takes anything. `origin` is where it was asked for.
+    A recipe without declarations (None) accepts any options. `origin` is the location of the entry.
 
     Raises:
         DeclarationError: an option is unknown, missing, of the wrong type or not a choice.
@@ -169,7 +170,7 @@ def apply_declarations(
 
 
 def _options_hint(name: str, known: Mapping[str, OptionDeclaration]) -> str:
-    return did_you_mean(name, known) if known else "it takes no options"
+    return did_you_mean(name, known) if known else "the recipe takes no options"
 
 
 def _check_value(
@@ -198,7 +199,7 @@ def _check_type(
             origin=origin,
             hint=_type_hint(declaration, value),
         )
-    # Finds whatever no option may hold: functions inside a table, infinities of nesting, nan.
+    # Raises for values that no option can have: functions inside a table, endless nesting, nan.
     serialise_options({declaration.name: value}, origin=origin)
 
 

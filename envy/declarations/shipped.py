@@ -1,4 +1,4 @@
-"""The recipes that ship with envy, in namespace `envy`: where they are, and which there are."""
+"""The recipes that ship with envy, in the namespace `envy`."""
 
 import functools
 from pathlib import Path
@@ -10,28 +10,29 @@ from envy.suggest import did_you_mean
 
 @functools.cache
 def shipped_recipes_dir() -> Path:
-    """Where the recipes of namespace `envy` are: in the installed package, or in a checkout."""
+    """Return the folder of the shipped recipes: in the installed package, or in a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "shipped_recipes"
     return installed if installed.is_dir() else package.parent / "recipes"
 
 
 @functools.cache
-def _shipped_identities(directory: Path) -> frozenset[str]:
+def shipped_identities(directory: Path) -> frozenset[str]:
+    """Return the identities of all recipes in the folder of the shipped ones."""
     return frozenset(path.stem for path in directory.glob("envy.*@*.lua"))
 
 
 def shipped_source(identity: str, *, directory: Path, origin: SourceLocation) -> SourceItem:
-    """The source of a recipe that ships with envy.
+    """Return the source of a recipe that ships with envy.
 
     Raises:
-        DeclarationError: there is none of that identity.
+        DeclarationError: no shipped recipe has this identity.
     """
-    known = _shipped_identities(directory)
+    known = shipped_identities(directory)
     if identity not in known:
         raise DeclarationError(
             f"no recipe {identity} ships with envy",
             origin=origin,
-            hint=did_you_mean(identity, known) or "write a `source` to take it from elsewhere",
+            hint=did_you_mean(identity, known) or "add a `source` to fetch it from elsewhere",
         )
     return SourceItem(source=f"{identity}.lua", origin=origin, base_dir=directory)

@@ -1,7 +1,7 @@
-"""What can be fetched, as data: the forms that `source` and `fetch` may take.
+"""Sources as data: the forms that `source` and `fetch` may have.
 
-Owns the schemes that envy speaks and the strict parsing of source tables. Opens no file and no
-connection; what a scheme does is in `envy.transport`.
+Owns the supported schemes and the strict parsing of source tables. Opens neither files nor
+connections; the schemes are implemented in `envy.transport`.
 """
 
 import os.path
@@ -17,7 +17,7 @@ from envy.errors import DeclarationError, SourceLocation
 
 
 class Scheme(Enum):
-    """How a source is brought here."""
+    """How a source is fetched."""
 
     LOCAL = "local"
     FILE = "file"
@@ -29,10 +29,10 @@ class Scheme(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceItem:
-    """One thing to fetch, as its author wrote it.
+    """One source to fetch, as written.
 
-    A relative local source is relative to `base_dir`, the folder of the file that names it.
-    `extract` is None where the default (archives are unpacked) holds.
+    A relative path starts from `base_dir`, the folder of the file that names the source. `extract`
+    is None for the default, which is to unpack archives.
     """
 
     source: str
@@ -76,10 +76,10 @@ _SCHEMES = {
 
 
 def scheme_of(source: str, *, origin: SourceLocation | None = None) -> Scheme:
-    """Which transport a source is for.
+    """Return the scheme of a source.
 
     Raises:
-        DeclarationError: a scheme that envy does not speak.
+        DeclarationError: envy does not support the scheme.
     """
     is_repository = source.endswith((".git", ".git/"))
     if ":" not in source and not is_repository:
@@ -93,7 +93,7 @@ def scheme_of(source: str, *, origin: SourceLocation | None = None) -> Scheme:
     scheme = Scheme.GIT if name.startswith("git+") else _SCHEMES.get(name)
     if scheme is None:
         raise DeclarationError(
-            f'envy does not speak "{name}:", the scheme of {source}',
+            f'envy does not support "{name}:", the scheme of {source}',
             origin=origin,
             hint=f"sources are {SUPPORTED}",
         )
@@ -101,12 +101,12 @@ def scheme_of(source: str, *, origin: SourceLocation | None = None) -> Scheme:
 
 
 def local_path(item: SourceItem) -> Path:
-    """The absolute path that a local or `file:` source means."""
+    """Return the absolute path of a local or `file:` source."""
     return Path(local_name(item))
 
 
 def local_name(item: SourceItem) -> str:
-    """The same as text: thousands of sources are compared, and few opened."""
+    """Return the absolute path as text: thousands of sources are compared, and few opened."""
     source = item.source
     if source[:5].lower() == "file:":
         from urllib.parse import unquote
@@ -115,12 +115,12 @@ def local_name(item: SourceItem) -> str:
         if source.startswith("//"):
             # file://localhost/x and file:///x are both /x.
             source = source[2:].removeprefix("localhost")
-    # normpath: one place gets one spelling, whoever names it and from wherever.
+    # normpath: the same path always has the same text, relative to any folder.
     return os.path.normpath(os.path.join(str(item.base_dir), source))  # noqa: PTH118
 
 
 def git_address(item: SourceItem) -> str:
-    """What the git program is to be given for a git source."""
+    """Return the address of a git source that is passed to the git program."""
     source = item.source.removeprefix("git+")
     if source.startswith("git:") and not source.startswith("git://"):
         source = source[4:]
@@ -130,21 +130,21 @@ def git_address(item: SourceItem) -> str:
 
 
 def location(item: SourceItem) -> str:
-    """One text for one place and pin, to tell whether two sources are the same."""
+    """Return one text for a source and its pins; the same text means the same source."""
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
-        place = local_name(item)
+        address = local_name(item)
     else:
-        place = git_address(item) if scheme is Scheme.GIT else item.source
+        address = git_address(item) if scheme is Scheme.GIT else item.source
     pins = (item.ref, item.subdir, item.sha256, item.blake3)
-    return " ".join([place, *(pin for pin in pins if pin)])
+    return " ".join([address, *(pin for pin in pins if pin)])
 
 
 def file_name(item: SourceItem) -> str:
-    """The name an item gets in fetch_dir; "" where the registry decides it.
+    """Return the name of an item in fetch_dir; "" if the registry decides it.
 
     Raises:
-        DeclarationError: the source does not end in a name.
+        DeclarationError: the source does not end in a file name.
     """
     if item.dest:
         return item.dest
@@ -157,13 +157,13 @@ def file_name(item: SourceItem) -> str:
         from urllib.parse import unquote
 
         path = re.split(r"[?#]", item.source, maxsplit=1)[0].rstrip("/")
-        has_place = scheme is not Scheme.HTTP or path.count("/") > 2
-        name = unquote(re.split(r"[/:]", path)[-1]) if has_place else ""
+        has_path = scheme is not Scheme.HTTP or path.count("/") > 2
+        name = unquote(re.split(r"[/:]", path)[-1]) if has_path else ""
         name = name.removesuffix(".git") if scheme is Scheme.GIT else name
-    # Decoding may have brought in what a name may not hold.
+    # Decoding may have added characters that a name must not contain.
     if name in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f\x7f]", name):
         raise DeclarationError(
-            f"{item.source} does not end in the name of a file",
+            f"{item.source} does not end in a file name",
             origin=item.origin,
             hint='give it one: dest = "NAME"',
         )
@@ -173,10 +173,10 @@ def file_name(item: SourceItem) -> str:
 def parse_source_items(
     value: object, *, origin: SourceLocation | None, base_dir: Path
 ) -> tuple[SourceItem, ...]:
-    """A string, a table, or an array of either, as items.
+    """Return the items of a string, a table, or an array of these.
 
     Raises:
-        DeclarationError: a field, type or scheme that cannot be; two items of one file name.
+        DeclarationError: a field, type or scheme is invalid, or two items have one file name.
     """
     elements = value if isinstance(value, list) else [value]
     items = [
@@ -192,7 +192,7 @@ def parse_source_items(
 
 
 def check_file_names(items: Sequence[SourceItem]) -> None:
-    """Raise if two items would be the same file of fetch_dir."""
+    """Raise if two items have the same file name in fetch_dir."""
     taken: dict[str, SourceItem] = {}
     for item in items:
         name = file_name(item)
@@ -208,7 +208,7 @@ def check_file_names(items: Sequence[SourceItem]) -> None:
 def parse_source_item(
     value: object, *, origin: SourceLocation | None, base_dir: Path
 ) -> SourceItem:
-    """One source, from a string or a table."""
+    """Return the item of a string or a table."""
     if isinstance(value, str) and value:
         return plain_source(value, origin=origin, base_dir=base_dir)
     if not isinstance(value, dict) or not value:
@@ -221,13 +221,13 @@ def parse_source_item(
         raise DeclarationError(
             "a source table needs the field `source`",
             origin=origin,
-            hint=f"it says where from: {SUPPORTED}",
+            hint=f"`source` is one of {SUPPORTED}",
         )
     return _item_of_table(cast("Mapping[str, object]", value), origin=origin, base_dir=base_dir)
 
 
 def plain_source(source: str, *, origin: SourceLocation | None, base_dir: Path) -> SourceItem:
-    """A source that is nothing but a path or a URI."""
+    """Return the item of a path or URI without other fields."""
     item = SourceItem(source=source, origin=origin, base_dir=base_dir)
     _check_form(item)
     return item
@@ -259,18 +259,18 @@ def _item_of_table(
 
 
 def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
-    """A field that is 64 hex digits, in lower case."""
+    """Return a field that is 64 hexadecimal digits, in lower case; "" if it is missing."""
     given = fields.text(table, name, origin=origin).strip().lower()
     if given and not _DIGEST.fullmatch(given):
         raise DeclarationError(
-            f"`{name}` must be 64 hexadecimal digits, and is {len(given)} characters: {given}",
+            f"`{name}` must be 64 hexadecimal digits, not {len(given)} characters: {given}",
             origin=fields.field_origin(origin, name),
         )
     return given
 
 
 def inner_path(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
-    """A field that is a path which stays inside the folder it is for."""
+    """Return a field that is a relative path without `..`; "" if it is missing."""
     given = fields.text(table, name, origin=origin)
     if not given:
         return ""
@@ -316,7 +316,7 @@ def _check_form(item: SourceItem) -> None:
 
 
 def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
-    """Refuse a field that this scheme would ignore: a pin that nobody checks is worse than none."""
+    """Raise for a field that the scheme would ignore: an unchecked pin is worse than none."""
     scheme = scheme_of(item.source)
     for name in table:
         if name in _GIT_ONLY and scheme is not Scheme.GIT:
@@ -328,6 +328,6 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
         else:
             continue
         raise DeclarationError(
-            f"`{name}` {reason}, and {item.source} is none",
+            f"`{name}` {reason}, and cannot be used with {item.source}",
             origin=fields.field_origin(item.origin, name),
         )

@@ -1,7 +1,6 @@
-"""What was asked for, as data: a recipe with its source, and a dependency on one.
+"""Requested recipes with their sources, and dependencies on recipes, as data.
 
-Owns what tells two sources apart, and the rule about `local` recipes. How it is written is the
-business of recipe_entries.
+Owns the comparison of sources, and the rule about `local` recipes. The syntax is in `entries`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from envy.phase import RecipePhase
 
 
 class DependencyUse(Enum):
-    """What a dependency is for: present whenever the dependent is, or only to build it."""
+    """When a dependency is needed: whenever the dependent is used, or only to build it."""
 
     RUN = "run"
     BUILD = "build"
@@ -25,22 +24,22 @@ class DependencyUse(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a value stands in a Lua file: a global, then fields and indices (from 1)."""
+    """The path to a value in a Lua file: a global, then fields and indices (from 1)."""
 
     file: Path
     keys: tuple[str | int, ...]
 
     def at(self, *keys: str | int) -> "Address":
-        """The address of something inside."""
+        """Return the address of a value inside this one."""
         return Address(self.file, (*self.keys, *keys))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomSource:
-    """A source that is a function: it fetches the recipe, with tools that it depends on.
+    """A source that is a function, which fetches the recipe with the tools it depends on.
 
-    The function itself is not kept: it runs in a Lua state of its own, loaded from the declaring
-    file again, where `fetch` says how to find it.
+    The function itself is not kept: it runs in a separate Lua state, into which the declaring file
+    is loaded again; `fetch` is its address there.
     """
 
     dependencies: "tuple[Dependency, ...]"
@@ -51,7 +50,7 @@ class CustomSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeSpec:
-    """One recipe as asked for, and where it is to come from."""
+    """One requested recipe and its source."""
 
     identity: str
     options: Mapping[str, OptionValue] = field(default_factory=dict, hash=False)
@@ -66,7 +65,7 @@ class RecipeSpec:
 
 
 class DependencyKind(Enum):
-    """How a dependency is bound: to a recipe of its own, or to one that is found in the graph."""
+    """How a dependency is bound: to the recipe it names, or to one that is found in the graph."""
 
     STRONG = "strong"
     WEAK = "weak"
@@ -77,9 +76,9 @@ class DependencyKind(Enum):
 class Dependency:
     """One entry of a recipe's `dependencies`.
 
-    A strong one has a `spec`; a weak one a `spec` to fall back to and something to look for; a
-    required one only that. What is looked for is a `query`, a `product`, or a product whose
-    provider answers to the query. A strong dependency on a product has a `spec` and a `product`.
+    A strong dependency has a `spec`, and a `product` if it needs one. A weak or required dependency
+    searches for a `query`, a `product`, or a product of a provider that answers to the query; a
+    weak one has a `spec` as its fallback.
     """
 
     spec: RecipeSpec | None
@@ -93,7 +92,7 @@ class Dependency:
 
 
 def source_text(source: SourceItem | CustomSource | None) -> str:
-    """One text for where a recipe comes from, to tell whether two sources are the same."""
+    """Return one text for a source; two sources are the same if their texts are equal."""
     if isinstance(source, CustomSource):
         return f"the function in {source.origin}"
     return location(source) if source else ""
@@ -102,7 +101,7 @@ def source_text(source: SourceItem | CustomSource | None) -> str:
 def are_written_alike(
     one: SourceItem | CustomSource | None, other: SourceItem | CustomSource | None
 ) -> bool:
-    """Whether two sources are one place by their very words; most that are the same are."""
+    """Return whether two sources are written the same way, as most equal sources are."""
     if not isinstance(one, SourceItem) or not isinstance(other, SourceItem):
         return False
     same = one.source == other.source and one.ref == other.ref and one.subdir == other.subdir
@@ -112,7 +111,7 @@ def are_written_alike(
 
 
 def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: SourceLocation) -> None:
-    """Raise if a recipe that others share would depend on one that only this project has."""
+    """Raise if a recipe of another namespace depends on a `local` one, which is not shared."""
     if child.namespace == "local" and parent.namespace != "local":
         raise DeclarationError(
             f"{parent} depends on {child}: a recipe outside namespace local may not depend on a "

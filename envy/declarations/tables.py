@@ -1,7 +1,7 @@
-"""What a recipe offers and relies on: the smaller tables of a recipe file, strictly parsed.
+"""The smaller tables of a recipe file, strictly parsed.
 
-Owns the forms of `products`, `exports`, `stage`, `host` and `about`. Recipes may give the first
-three by a function too, so what such a function returned is judged by the same code.
+Owns the forms of `products`, `exports`, `stage`, `host` and `about`. The first three may also be
+functions of a recipe, whose results are parsed by the same code.
 """
 
 import re
@@ -28,7 +28,7 @@ class StageTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exports:
-    """What dependents and `envy run` get; `{{asset}}` and relative paths are filled in later."""
+    """What dependents and `envy run` get; `{{asset}}` and relative paths are expanded later."""
 
     path: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -41,24 +41,24 @@ _EXPORT_FIELDS = frozenset(Exports.__dataclass_fields__)
 
 
 def is_included(filters: Sequence[str], platform: Platform, origin: SourceLocation | None) -> bool:
-    """Whether `platforms` lets something exist here.
+    """Return whether one of the filters includes the platform, or there are no filters.
 
     Raises:
-        DeclarationError: a filter names no platform.
+        DeclarationError: a filter is not a platform.
     """
-    # All filters are judged, also after a match: a misspelt one shows on every platform.
+    # All filters are checked, even after a match: a misspelt one is an error on every platform.
     verdicts = [platform.matches(name, origin=origin) for name in filters]
     return any(verdicts) or not verdicts
 
 
 def parse_stage_table(value: Mapping[str, object], origin: SourceLocation | None) -> StageTable:
-    """The table form of `stage`."""
+    """Return the table form of `stage`."""
     fields.check_known(value, _STAGE_FIELDS, what="a stage table", origin=origin)
     return StageTable(strip=fields.count(value, "strip", origin=origin))
 
 
 def parse_about(value: object, origin: SourceLocation | None) -> Mapping[str, str]:
-    """The table `about`: what is shown of a recipe."""
+    """Return the table `about`: what is shown to users of a recipe."""
     if not isinstance(value, dict):
         raise fields.wrong_type("about", value, "a table", origin=origin)
     fields.check_known(value, _ABOUT_FIELDS, what="`about`", origin=origin)
@@ -66,9 +66,9 @@ def parse_about(value: object, origin: SourceLocation | None) -> Mapping[str, st
 
 
 def parse_host(value: object, origin: SourceLocation | None) -> tuple[tuple[str, str], ...]:
-    """The table `host`: each program of the machine, and the command that prints its version.
+    """Return the table `host`: each program of the machine, and a command that prints its version.
 
-    A program that comes without a command is asked with `--version`.
+    The default command is the program with `--version`.
     """
     if isinstance(value, list):
         value = dict(enumerate(value, start=1))
@@ -90,10 +90,10 @@ def parse_host(value: object, origin: SourceLocation | None) -> tuple[tuple[str,
 def parse_products(
     value: object, *, platform: Platform, user_managed: bool, origin: SourceLocation | None
 ) -> Mapping[str, str]:
-    """The table `products`, without what its `platforms` leave out here.
+    """Return the table `products`, without the products for other platforms.
 
     Raises:
-        DeclarationError: no such table, or a path that leaves the asset.
+        DeclarationError: the table is invalid, or a path leads out of the asset.
     """
     if value is None:
         return {}
@@ -110,8 +110,8 @@ def parse_products(
             raise DeclarationError(
                 f'the product {name} is "{path}", which is not inside the asset',
                 origin=fields.field_origin(origin, str(name)),
-                hint="paths of products are relative to the asset, such as bin/gn; what the "
-                "machine has is the product of a user-managed package",
+                hint="paths of products are relative to the asset, such as bin/gn; a program of "
+                "the machine can be a product of a user-managed package",
             )
         products[str(name)] = path
     return products
@@ -120,7 +120,7 @@ def parse_products(
 def _product_path(
     name: str, value: object, platform: Platform, origin: SourceLocation | None
 ) -> str | None:
-    """The path of a product; None where its `platforms` leave it out."""
+    """Return the path of a product; None if it is for other platforms."""
     if isinstance(value, str) and value and not name.isdigit():
         return value
     at_product = fields.field_origin(origin, name)
@@ -143,7 +143,7 @@ def _leaves(path: str) -> bool:
 
 
 def parse_exports(value: object, origin: SourceLocation | None) -> Exports:
-    """The table `exports`."""
+    """Return the table `exports`."""
     if value is None:
         return NO_EXPORTS
     if not isinstance(value, dict):
@@ -163,7 +163,7 @@ def _parse_env(value: object, origin: SourceLocation | None) -> Mapping[str, str
     for name, text in value.items():
         if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
             raise DeclarationError(
-                f"`exports.env` names no variable: {name!r}",
+                f"`exports.env` has an invalid variable name: {name!r}",
                 origin=fields.field_origin(origin, "env"),
             )
         if not isinstance(text, str) or "\0" in text:

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from envy.cache.recipes import name_of
+from envy.cache.recipes import lease_name
 from envy.cache.usage import BUILD, RUN, UseSet, is_fresh, record_use
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
@@ -46,7 +46,7 @@ def rely_upon(engine: Engine) -> None:
         recipe.placement.entry.name for recipe in recipes if recipe.placement_or_none is not None
     ]
     kept = {
-        name_of(layout, recipe.loaded.path)
+        lease_name(layout, recipe.loaded.path)
         for recipe in recipes
         if recipe.loaded_or_none is not None
     }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from envy.cache.layout import ASSET, FETCH, STAGE, TMP
+from envy.cache.names import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
 from envy.declarations import fields
 from envy.errors import DeclarationError

@@ -13,7 +13,8 @@ from typing import cast
 
 from blake3 import blake3
 
-from envy.cache.recipes import use_recipe_files
+from envy.cache.names import DIGITS, RECIPE_FILE
+from envy.cache.recipes import find_recipe_files
 from envy.cache.trees import digest_file
 from envy.content.atomic import temporary_beside
 from envy.declarations.spec import CustomSource
@@ -29,8 +30,6 @@ from envy.lua.values import LuaFunction, LuaValue
 from envy.phase import RecipePhase
 from envy.transport.digests import ExpectedDigest, verify_content
 
-RECIPE_FILE = "recipe.lua"
-
 
 def custom_folder(recipe: Recipe, engine: PhaseServices) -> Path:
     """Return the folder of a custom source's recipe, named after everything that decides it."""
@@ -45,7 +44,7 @@ def custom_folder(recipe: Recipe, engine: PhaseServices) -> Path:
             *tools,
         ]
     )
-    name = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    name = blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
     return engine.services.layout.recipes_dir(recipe.key.identity, name)
 
 
@@ -55,7 +54,7 @@ def is_source_fetched(recipe: Recipe, engine: PhaseServices) -> bool:
 
 
 def _is_kept(folder: Path, engine: PhaseServices) -> bool:
-    return use_recipe_files(engine.services.layout, folder) and (folder / RECIPE_FILE).is_file()
+    return find_recipe_files(engine.services.layout, folder) and (folder / RECIPE_FILE).is_file()
 
 
 def fetch_custom(recipe: Recipe, engine: PhaseServices) -> Path:

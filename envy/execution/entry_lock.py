@@ -140,7 +140,7 @@ def resume_entry(
     if recipe.work.entry_lock is not None:
         return True
     acquire_entry(recipe, engine)
-    if recipe.work.attempt.still_ours():
+    if recipe.work.attempt.is_current():
         return True
     begin_work(recipe, engine)
     if recipe.work.cached:

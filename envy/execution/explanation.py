@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 
-from envy.cache.explanation import Kept, changes, kept_text, nearest_earlier, read_kept
+from envy.cache.explanation import (
+    KeyRecord,
+    changes,
+    format_key_record,
+    nearest_earlier,
+    read_key_record,
+)
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 
@@ -13,11 +19,13 @@ _MAX_DEPTH = 8
 
 def key_record_text(recipe: Recipe, engine: PhaseServices) -> str:
     """Return the record to store: the ingredients of the key, and notes that explain them."""
-    return kept_text(recipe.placement.ingredients, _notes(recipe, engine))
+    return format_key_record(recipe.placement.ingredients, _notes(recipe, engine))
 
 
-def _current_record(recipe: Recipe, engine: PhaseServices) -> Kept:
-    return Kept(ingredients=json.loads(recipe.placement.ingredients), notes=_notes(recipe, engine))
+def _current_key_record(recipe: Recipe, engine: PhaseServices) -> KeyRecord:
+    return KeyRecord(
+        ingredients=json.loads(recipe.placement.ingredients), notes=_notes(recipe, engine)
+    )
 
 
 def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
@@ -43,14 +51,14 @@ def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:
     """Return what changed since the nearest earlier entry of the package; [] if none exists."""
     if recipe.placement_or_none is None or not recipe.placement.ingredients:
         return []
-    new = _current_record(recipe, engine)
+    new = _current_key_record(recipe, engine)
     old = nearest_earlier(engine.services.layout, new)
     if old is None or json.loads(recipe.placement.ingredients) == old.ingredients:
         return []
     return _compare(old, new, engine, depth=0)
 
 
-def _compare(old: Kept, new: Kept, engine: PhaseServices, *, depth: int) -> list[str]:
+def _compare(old: KeyRecord, new: KeyRecord, engine: PhaseServices, *, depth: int) -> list[str]:
     by_name = {other.key.canonical: other for other in _dependencies_of(engine, new)}
 
     def deeper(name: str, entry_key: str) -> list[str]:
@@ -63,17 +71,17 @@ def _compare(old: Kept, new: Kept, engine: PhaseServices, *, depth: int) -> list
         ):
             return []
         services = engine.services
-        before = read_kept(
+        before = read_key_record(
             services.layout.entry(other.key.identity, services.platform.tag, entry_key)
         )
         if before is None:
             return []
-        return _compare(before, _current_record(other, engine), engine, depth=depth + 1)
+        return _compare(before, _current_key_record(other, engine), engine, depth=depth + 1)
 
     return changes(old, new, deeper=deeper)
 
 
-def _dependencies_of(engine: PhaseServices, kept: Kept) -> list[Recipe]:
+def _dependencies_of(engine: PhaseServices, kept: KeyRecord) -> list[Recipe]:
     """Return the recipes of the graph that a record names as dependencies."""
     from envy.declarations.key import RecipeKey
 

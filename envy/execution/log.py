@@ -13,6 +13,7 @@ from pathlib import Path
 
 from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
+from envy.cache.names import DIGITS
 from envy.cache.write import prune_logs
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.secrets import masked, masked_text, secrets_of
@@ -150,7 +151,7 @@ def log_dir_of(recipe: Recipe, services: Services) -> Path:
 
 def log_key(recipe: Recipe) -> str:
     """Return the 16 digits that name the folder of a recipe's logs."""
-    return (recipe.entry_key or canonical_identity_hash(recipe.key.canonical))[:16]
+    return (recipe.entry_key or canonical_identity_hash(recipe.key.canonical))[:DIGITS]
 
 
 def log_tail(path: Path | None, *, lines: int) -> list[str]:
@@ -174,5 +175,6 @@ def _clipped(line: str) -> str:
 
 def _is_for_entry(recipe: Recipe) -> bool:
     return (
-        recipe.work.log_dir is not None and recipe.work.log_dir.parent.name == recipe.entry_key[:16]
+        recipe.work.log_dir is not None
+        and recipe.work.log_dir.parent.name == recipe.entry_key[:DIGITS]
     )

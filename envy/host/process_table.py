@@ -3,7 +3,7 @@
 Owns every question about a process that is not a child of this one, and the waits for such
 processes. Children are in `envy.host.children`.
 
-A process number is reused by the system. A number with its start time names one process for ever;
+A process number is reused by the system. A number with its start time names one process forever;
 where a process is signalled, a descriptor of it (pidfd) is opened before it is looked at again.
 """
 

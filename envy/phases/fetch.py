@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envy.cache.layout import FETCH
+from envy.cache.names import FETCH
 from envy.cache.read import names_in
 from envy.content import file_operations
 from envy.declarations.locations import location_of_function

@@ -10,7 +10,8 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy import events as ev
-from envy.cache.recipes import use_recipe_files
+from envy.cache.names import DIGITS, RECIPE_FILE
+from envy.cache.recipes import find_recipe_files
 from envy.cache.trees import read_file
 from envy.content.atomic import temporary_beside
 from envy.content.file_digest import file_digest
@@ -121,11 +122,11 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
         pinned = _pin(item, recipe, engine)
         # A branch may have moved by the next run.
         recipe.evidence.lasting = pinned.ref == item.ref
-    name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
     folder = layout.recipes_dir(recipe.key.identity, name)
     if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
         recipe.evidence.lasting = False  # what is there may be another by the next run
-    if not use_recipe_files(layout, folder):
+    if not find_recipe_files(layout, folder):
         folder = _fetch_recipe(recipe, engine, pinned, folder)
     return _find_recipe_file(folder, recipe)
 
@@ -151,7 +152,7 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
     lock = acquire_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
     since = time.monotonic()
     try:
-        if use_recipe_files(layout, folder):
+        if find_recipe_files(layout, folder):
             return folder
         with temporary_beside(folder) as temporary:
             [fetched] = fetch_batch(recipe, engine, [item], temporary)
@@ -159,10 +160,10 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
                 content = fetched.path
             else:
                 content = temporary
-                fetched.path.rename(temporary / "recipe.lua")
+                fetched.path.rename(temporary / RECIPE_FILE)
                 if not (item.sha256 or item.blake3):
-                    folder = folder.with_name(f"{folder.name}-{fetched.sha256[:16]}")
-            if not use_recipe_files(layout, folder):
+                    folder = folder.with_name(f"{folder.name}-{fetched.sha256[:DIGITS]}")
+            if not find_recipe_files(layout, folder):
                 os.utime(content)  # an archive may say that it is old
                 content.rename(folder)
             return folder
@@ -176,7 +177,7 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
 
 def _find_recipe_file(folder: Path, recipe: Recipe) -> Path:
     """The recipe file in a folder: `recipe.lua`, or one named after its identity."""
-    names = ("recipe.lua", f"{recipe.key.identity}.lua")
+    names = (RECIPE_FILE, f"{recipe.key.identity}.lua")
     for name in names:
         if (folder / name).is_file():
             return folder / name

@@ -5,11 +5,14 @@ Plain records. Only the coordinator and its two parts, Workers and Waiters, chan
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Protocol
 
 from envy.scheduler.pool import Pool
+
+NOT_AWAITED = 1 << 30  # greater than any phase
 
 
 class NodeState(Enum):
@@ -41,6 +44,8 @@ class Coordination:
     """
 
     __slots__ = (
+        "awaited",
+        "changed",
         "current_phase",
         "dependents",
         "failure",
@@ -56,7 +61,6 @@ class Coordination:
         "subject",
         "target_phase",
         "thread",
-        "waiters",
         "waiting_for",
         "work_from",
     )
@@ -66,6 +70,8 @@ class Coordination:
         self.kind = kind
         self.subject = subject
         self.thread: int | None = None  # the worker thread that carries it now
+        self.changed: threading.Condition | None = None  # None until a thread waits for the node
+        self.awaited = NOT_AWAITED  # the lowest phase that a thread waits for
         self.current_phase = -1  # the last one completed
         self.target_phase = -1  # run until here, inclusive
         self.gates: dict[int, Gate] | None = None  # by phase; None until there is one
@@ -78,7 +84,6 @@ class Coordination:
         self.pool: Pool[Coordination] | None = None
         self.granted_at = 0.0
         self.dependents: list[tuple[Coordination, Gate]] | None = None
-        self.waiters: list[tuple[int, Any]] | None = None
         self.parked: Any = None  # the lock that a thread without a slot waits at
 
     @property

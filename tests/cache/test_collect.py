@@ -1,4 +1,4 @@
-"""What gc lets go, and in which order: a pure function of what was found."""
+"""Which entries gc removes, and in which order: a pure function."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from envy.cache.collect import DAY, Rules, plan
 from envy.cache.inventory import EntryReport, Inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.usage import BUILD, RUN, Use, Uses
+from envy.cache.usage import BUILD, RUN, RecordedUse, Uses
 
 NOW = 1_000 * DAY
 LAYOUT = CacheLayout(Path("/cache"))
@@ -32,65 +32,65 @@ def uses(*rows):
     """Rows of (entry, purpose, age in days, current)."""
     found = Uses()
     for one, purpose, age, current in rows:
-        use = Use(project="/p", purpose=purpose, at=NOW - age * DAY, current=current)
+        use = RecordedUse(project="/p", purpose=purpose, at=NOW - age * DAY, current=current)
         found.by_entry.setdefault(one.paths.name, []).append(use)
     return found
 
 
 def gone(entries, recorded=None, leased=(), **rules):
-    verdicts = plan(
+    decisions = plan(
         Inventory(entries=list(entries)), recorded or Uses(), set(leased), Rules(now=NOW, **rules)
     )
-    return [verdict.entry for verdict in verdicts if verdict.goes]
+    return [decision.entry for decision in decisions if decision.remove]
 
 
 def test_oldest_use_goes_first():
-    """Entries that nobody used for long go, those with the oldest use first."""
+    """Entries unused for long are removed, the least recently used first."""
     one, two, three = entry(1, age=40), entry(2, age=90), entry(3, age=20)
     assert gone([one, two, three]) == [two, one]
 
 
 def test_a_recorded_use_counts():
-    """The last use decides, not when an entry was made."""
+    """The last use decides, not the time of the build."""
     one = entry(1, age=400)
     assert gone([one], uses((one, RUN, 29, True))) == []
     assert gone([one], uses((one, RUN, 31, True))) == [one]
 
 
 def test_leased_names_stay():
-    """What a command relies upon stays under every rule."""
+    """An entry that a running command uses stays under every rule."""
     one = entry(1, age=400)
     leased = [one.paths.name]
     assert gone([one], leased=leased, max_size=0, unused_for=0, only_current=True) == []
 
 
 def test_what_was_used_within_a_day_stays():
-    """A day is spared under every rule, also for attempts that failed."""
+    """An entry used within the last day stays under every rule, and so does a failed attempt."""
     entries = [entry(1, age=0.9), entry(2, age=0.5, complete=False), entry(3, age=-9)]
     assert gone(entries, max_size=0, unused_for=0, only_current=True) == []
 
 
 def test_failed_attempts_go_after_a_day():
-    """An attempt that did not complete is not kept as long as a package."""
+    """An incomplete attempt is not kept as long as a package."""
     failed = entry(1, age=2, complete=False)
     assert gone([failed, entry(2, age=2)]) == [failed]
 
 
 def test_only_current():
-    """What no last whole sync used goes, however young; what one did stays, however old."""
+    """With --only-current, use by a project's last whole sync decides, whatever the age."""
     current, former = entry(1, age=100), entry(2, age=2)
     recorded = uses((current, RUN, 100, True), (former, RUN, 2, False))
     assert gone([current, former], recorded, only_current=True) == [former]
 
 
 def test_down_to_a_size():
-    """As much goes, oldest use first, as is needed; no more."""
+    """No more is removed than needed, the least recently used first."""
     entries = [entry(number, age=number + 2) for number in range(5)]
     assert gone(entries, max_size=250) == [entries[4], entries[3], entries[2]]
 
 
 def test_a_size_spares_what_projects_run():
-    """What a project needs to run stays; what it only needed to build may go."""
+    """What a project needs to run stays; what it only needed to build is removed."""
     run, build = entry(1, age=20), entry(2, age=10)
     recorded = uses((run, RUN, 20, True), (build, BUILD, 10, True))
     assert gone([run, build], recorded, max_size=0) == [build]
@@ -102,13 +102,13 @@ def test_a_size_spares_what_projects_run():
     st.floats(0, 60),
 )
 def test_a_size_is_reached_or_nothing_more_may_go(rows, size, unused_for):
-    """What is left fits, or was used within a day; and each entry has one verdict and a reason."""
+    """The rest fits, or was used within the last day; each entry has a decision and a reason."""
     entries = [entry(number, age=age, size=size) for number, (age, size) in enumerate(rows)]
     rules = Rules(now=NOW, max_size=size, unused_for=unused_for * DAY)
-    verdicts = plan(Inventory(entries=entries), Uses(), set(), rules)
-    left = [verdict.entry for verdict in verdicts if not verdict.goes]
-    assert len(verdicts) == len(entries)
-    assert all(verdict.reason for verdict in verdicts)
+    decisions = plan(Inventory(entries=entries), Uses(), set(), rules)
+    left = [decision.entry for decision in decisions if not decision.remove]
+    assert len(decisions) == len(entries)
+    assert all(decision.reason for decision in decisions)
     assert sum(one.size for one in left) <= size or all(
         NOW - one.changed_at < DAY for one in left if one.size
     )
@@ -116,5 +116,5 @@ def test_a_size_is_reached_or_nothing_more_may_go(rows, size, unused_for):
 
 @pytest.mark.parametrize("rules", [{}, {"max_size": 0}, {"only_current": True}])
 def test_nothing_to_collect(rules):
-    """An empty cache has nothing that could go."""
+    """In an empty cache there is nothing to remove."""
     assert gone([], **rules) == []

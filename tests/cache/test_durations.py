@@ -1,4 +1,4 @@
-"""What is remembered of how long packages took."""
+"""The stored durations of packages."""
 
 import json
 import os
@@ -27,13 +27,13 @@ def learnt(path, *rows, packages=()):
 
 
 def test_what_was_measured_is_recalled_by_the_next_run(tmp_path):
-    """Seconds for each phase, from fetch on, to the millisecond."""
+    """A package has seconds for each phase from fetch on, to the millisecond."""
     learnt(tmp_path / "d" / "p.json", Measured(TOOL, OLD, [1.0004, 0, 2.5]))
     assert Durations(str(tmp_path / "d" / "p.json")).recall(TOOL, OLD) == [1.0, 0, 2.5]
 
 
 def test_nothing_is_known_of_what_was_never_made(tmp_path):
-    """None is not the same as no time at all."""
+    """A package without a measurement has None, not a duration of zero."""
     path = tmp_path / "p.json"
     assert Durations(str(path)).recall(TOOL, OLD) is None
     learnt(path, Measured("local.brief@r1", OLD, [0, 0, 0.0001]))
@@ -42,7 +42,7 @@ def test_nothing_is_known_of_what_was_never_made(tmp_path):
 
 
 def test_a_new_key_falls_back_to_the_last_one_of_the_package(tmp_path):
-    """An edited recipe probably takes as long as it did before."""
+    """Without a measurement of the key, the package's last one counts."""
     path = tmp_path / "p.json"
     learnt(path, Measured(TOOL, OLD, [1]))
     learnt(path, Measured(TOOL, NEW, [3]))
@@ -51,14 +51,14 @@ def test_a_new_key_falls_back_to_the_last_one_of_the_package(tmp_path):
 
 
 def test_a_new_variant_falls_back_to_another_one(tmp_path):
-    """Of those with other options, the one that was measured last."""
+    """A new variant gets the last measurement among the package's other variants."""
     path = tmp_path / "p.json"
     learnt(path, Measured(TOOL + '{a="1"}', OLD, [1]), Measured(TOOL + '{a="2"}', NEW, [2]))
     assert Durations(str(path)).recall(TOOL + '{a="3"}', "c" * 64) == [2]
 
 
 def test_a_key_that_is_made_again_counts_for_half(tmp_path):
-    """What lies back counts less with each run, and one slow run does not decide."""
+    """Old measurements count less with each run, and a single slow run does not decide."""
     path = tmp_path / "p.json"
     for seconds in ([8], [4], [0, 2]):
         learnt(path, Measured(TOOL, OLD, seconds))
@@ -66,7 +66,7 @@ def test_a_key_that_is_made_again_counts_for_half(tmp_path):
 
 
 def test_a_package_keeps_a_few_keys(tmp_path):
-    """The last ones."""
+    """Of a package's keys, only the last ones are kept."""
     path = tmp_path / "p.json"
     for number in range(10):
         learnt(path, Measured(TOOL, f"{number:064d}"[::-1], [number]))
@@ -75,7 +75,7 @@ def test_a_package_keeps_a_few_keys(tmp_path):
 
 
 def test_packages_that_left_the_graph_are_forgotten_some_day(tmp_path):
-    """Those of the graph stay, and of the others the ones that were measured last."""
+    """Packages of the graph are kept, and of the others those measured last."""
     path = tmp_path / "p.json"
     many = [Measured(f"local.n{number}@r1", OLD, [1]) for number in range(OTHERS_KEPT + 100)]
     learnt(path, *many, packages=[TOOL])
@@ -86,7 +86,7 @@ def test_packages_that_left_the_graph_are_forgotten_some_day(tmp_path):
 
 
 def test_projects_that_were_not_worked_on_are_forgotten_some_day(tmp_path):
-    """The number of files is bounded, half-written ones of killed processes included."""
+    """The number of files is bounded, including unfinished ones of killed processes."""
     for number in range(PROJECTS_KEPT + 10):
         path = tmp_path / f"{number}.json"
         path.write_text("{}")
@@ -100,7 +100,7 @@ def test_projects_that_were_not_worked_on_are_forgotten_some_day(tmp_path):
 
 
 def test_each_project_has_a_file():
-    """Named by the project's folder, whatever characters are in that."""
+    """The file is named after the project's folder, whatever characters that contains."""
     names = {durations_path("/c", project) for project in ("/a", "/b", "/\udcff")}
     assert len(names) == 3
     assert all(name.startswith("/c/") for name in names)
@@ -142,7 +142,7 @@ WRONG = [
 
 @pytest.mark.parametrize("content", WRONG)
 def test_a_damaged_file_says_nothing_and_is_replaced(tmp_path, content):
-    """Whatever is in it, a run goes on, and the next one knows what this one measured."""
+    """A damaged file is ignored, and the next run finds what this one measured."""
     path = tmp_path / "p.json"
     path.write_bytes(content)
     assert Durations(str(path)).recall(TOOL, OLD) is None
@@ -151,7 +151,7 @@ def test_a_damaged_file_says_nothing_and_is_replaced(tmp_path, content):
 
 
 def test_what_cannot_be_written_is_not(tmp_path):
-    """A cache that is closed to writing, or a file where the folder should be, is no error."""
+    """A read-only cache, or a file instead of the folder, is not an error."""
     (tmp_path / "file").write_text("")
     durations = learnt(tmp_path / "file" / "p.json", Measured(TOOL, OLD, [1]))
     assert durations.recall(TOOL, OLD) == [1]
@@ -161,7 +161,7 @@ def test_what_cannot_be_written_is_not(tmp_path):
 
 
 def test_many_writers_leave_a_whole_file(tmp_path):
-    """Whoever is last is right, and nothing else is left behind."""
+    """Of two runs that end together, the last write counts, and no other file is left."""
     path = tmp_path / "d" / "p.json"
     threads = [
         threading.Thread(target=learnt, args=(path, Measured(TOOL, OLD, [number])))

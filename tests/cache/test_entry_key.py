@@ -1,4 +1,4 @@
-"""The entry key and the ingredients it is made of."""
+"""The entry key and its ingredients."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ INGREDIENTS = st.builds(
 @settings(deadline=None, max_examples=50)
 @given(INGREDIENTS, INGREDIENTS)
 def test_injective(one, other):
-    """Two sets of ingredients have one key only if they are the same."""
+    """Two sets of ingredients have the same key only if they are equal."""
     assert (entry_key(one) == entry_key(other)) == (one == other)
 
 
@@ -61,7 +61,7 @@ def test_every_ingredient_counts(ingredients):
 @settings(deadline=None, max_examples=50)
 @given(INGREDIENTS)
 def test_json_holds_everything(ingredients):
-    """The JSON says every ingredient, so that a changed key can be explained."""
+    """The JSON contains every ingredient, so that a changed key can be explained."""
     row = json.loads(as_json(ingredients))
     for field in dataclasses.fields(Ingredients):
         value = getattr(ingredients, field.name)
@@ -69,7 +69,7 @@ def test_json_holds_everything(ingredients):
 
 
 def test_order_does_not_matter():
-    """Dependencies and mappings count as sets: the order in which they came does not."""
+    """Dependencies and mappings count as sets: their order does not matter."""
     one = Ingredients(identity="a.b@1", dependencies=("k1", "k2"), host={"cc": "1", "ld": "2"})
     other = Ingredients(identity="a.b@1", dependencies=("k2", "k1"), host={"ld": "2", "cc": "1"})
     assert entry_key(one) == entry_key(other)
@@ -90,7 +90,7 @@ def test_unset_is_not_empty():
 
 
 def test_stays_the_same():
-    """A release of envy that changes every key does so knowingly, by changing this line."""
+    """A release that changes every key does so deliberately, by changing this line."""
     assert entry_key(Ingredients(identity="local.gn@r0")) == (
         "fc08067047d66cce06b0ec9864fc8759c46d52d8f836b716f68b5d3bf8891ffc"
     )

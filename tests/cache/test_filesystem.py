@@ -1,4 +1,4 @@
-"""The steps that change the cache."""
+"""The file system operations of the cache."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions are of POSIX"
 
 
 def test_remove_tree_spares_what_links_lead_to(tmp_path):
-    """A link in a tree is removed, never what it leads to; the top may be a link as well."""
+    """A link is removed, never its target, also at the top of a tree."""
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "file").write_text("x")
@@ -30,7 +30,7 @@ def test_remove_tree_spares_what_links_lead_to(tmp_path):
 
 
 def test_remove_tree_of_anything(tmp_path):
-    """A file, and nothing at all, can be removed as trees."""
+    """A file, or a missing path, can be removed as a tree."""
     (tmp_path / "file").write_text("x")
     REAL.remove_tree(str(tmp_path / "file"))
     REAL.remove_tree(str(tmp_path / "nothing"))
@@ -38,7 +38,7 @@ def test_remove_tree_of_anything(tmp_path):
 
 
 def test_remove_tree_deeper_than_any_path(tmp_path):
-    """A chain of directories longer than a path can be is removed."""
+    """A chain of directories longer than any path is removed."""
     top = tmp_path / "top"
     top.mkdir()
     descriptor = os.open(top, os.O_RDONLY)
@@ -55,13 +55,13 @@ def test_remove_tree_deeper_than_any_path(tmp_path):
 
 @POSIX
 def test_remove_tree_of_read_only_directories(tmp_path_factory):
-    """Read-only directories, such as those of module caches, are removed by their owner."""
+    """Read-only directories, such as those of module caches, are removed."""
     program = """if True:
         import os, sys, tempfile
         from pathlib import Path
         from envy.cache.filesystem import REAL
         with tempfile.TemporaryDirectory() as folder:
-            if os.getuid() == 0:  # to whom permissions mean nothing
+            if os.getuid() == 0:  # permissions do not apply to root
                 os.chown(folder, 65534, 65534)
                 os.setgid(65534)
                 os.setuid(65534)
@@ -78,7 +78,7 @@ def test_remove_tree_of_read_only_directories(tmp_path_factory):
 
 
 def test_write_replaces(tmp_path):
-    """Writing a file leaves nothing of a longer one that was there."""
+    """Writing a file replaces a longer one completely."""
     path = tmp_path / "file"
     path.write_bytes(b"x" * 100)
     REAL.write_file(str(path), b"short")
@@ -86,7 +86,7 @@ def test_write_replaces(tmp_path):
 
 
 def test_flush_of_many_files(tmp_path):
-    """Many files are flushed by several threads; one that is missing is an error."""
+    """Many files are flushed by several threads; a missing one is an error."""
     paths = [str(tmp_path / str(number)) for number in range(300)]
     for path in paths:
         REAL.write_file(path, b"x")
@@ -97,7 +97,7 @@ def test_flush_of_many_files(tmp_path):
 
 
 def test_make_dir(tmp_path):
-    """Directories above are made too; whether there was one already is told."""
+    """Parents are created, too; the result says whether the directory is new."""
     path = str(tmp_path / "a" / "b" / "c")
     assert REAL.make_dir(path)
     assert not REAL.make_dir(path)
@@ -115,7 +115,7 @@ def test_make_dir(tmp_path):
     ],
 )
 def test_errors_say_what_to_do(number, hint):
-    """An error of the operating system becomes one that names the path and a remedy."""
+    """An OSError becomes an error with the path and a remedy."""
     error = explained(OSError(number, os.strerror(number), "/c/x"), doing="do it", path="/c")
     assert str(error).startswith("cannot do it: /c/x: ")
     assert hint in error.hint

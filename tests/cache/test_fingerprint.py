@@ -1,4 +1,4 @@
-"""What a payload is, and what it may not hold."""
+"""Fingerprints of payloads, and forbidden paths in them."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_rows(tmp_path, asset):
 
 
 def test_paths_of_entries(tmp_path, asset):
-    """A file that holds its own or another entry's path is noted with the entries it names."""
+    """A file that contains paths of entries is recorded with the names of those entries."""
     own = asset.parent.relative_to(tmp_path / "assets")
     (asset / "own").write_bytes(b"\0prefix=%b\0" % os.fsencode(asset))
     (asset / "other").write_text(f"{tmp_path}/assets/{NAME}/asset/bin:{tmp_path}/assets/{NAME}/x")
@@ -63,45 +63,45 @@ def test_paths_of_entries(tmp_path, asset):
 
 
 def test_link_into_the_cache(tmp_path, asset):
-    """An absolute link into the cache counts as holding its path."""
+    """An absolute link into the cache counts as containing its path."""
     (asset / "link").symlink_to(asset / "bin")
     assert fingerprint(tmp_path, asset).holds_root
 
 
 def test_root_through_a_link(tmp_path, asset):
-    """A tool may have recorded the root with its links resolved."""
+    """The root's path is found with its links resolved, too."""
     (tmp_path / "shortcut").symlink_to(tmp_path)
     root = tmp_path / "shortcut"
     (asset / "file").write_text(f"{tmp_path.resolve()}/assets/{NAME}/asset")
     assert take_fingerprint(str(root), str(asset), forbidden={}).holds_root
     forbidden = {f"{root}/assets/{NAME}/asset".encode(): "local.gcc@r1"}
-    with pytest.raises(CacheError, match=r"holds the path of local\.gcc@r1"):
+    with pytest.raises(CacheError, match=r"contains the path of local\.gcc@r1"):
         take_fingerprint(str(root), str(asset), forbidden=forbidden)
 
 
 def test_forbidden_path(tmp_path, asset):
-    """A mention of a dependency that is there only while building names the file and it."""
+    """A path of a build-only dependency is an error that names the file and the dependency."""
     (asset / "lib").mkdir()
     (asset / "lib" / "gn.la").write_text(f"libdir={tmp_path}/assets/{NAME}/asset/lib\n")
     forbidden = {f"{tmp_path}/assets/{NAME}/asset".encode(): "local.gcc@r1"}
     with pytest.raises(CacheError) as caught:
         fingerprint(tmp_path, asset, forbidden)
     assert caught.value.path == asset / "lib" / "gn.la"
-    assert "holds the path of local.gcc@r1" in str(caught.value)
+    assert "contains the path of local.gcc@r1" in str(caught.value)
     assert 'use = "run"' in caught.value.hint
 
 
 def test_forbidden_path_outside_the_cache(tmp_path, asset):
-    """Any bytes can be forbidden, in links too."""
+    """A forbidden path can have any bytes, and is found in links, too."""
     (asset / "link").symlink_to("/build/tool")
-    with pytest.raises(CacheError, match=r"link holds the path of local\.tool@r1"):
+    with pytest.raises(CacheError, match=r"link contains the path of local\.tool@r1"):
         fingerprint(tmp_path, asset, {b"/build/tool": "local.tool@r1"})
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(-80, 80), st.sampled_from([LARGE, 2 * LARGE]))
 def test_path_across_pieces(tmp_path_factory, shift, border):
-    """A path is found wherever in a large file it is, also where two pieces of it meet."""
+    """A path is found anywhere in a large file, also across two chunks."""
     root = tmp_path_factory.getbasetemp() / "pieces"
     (root / "payload").mkdir(parents=True, exist_ok=True)
     path = f"{root}/assets/{NAME}/asset".encode()
@@ -117,7 +117,7 @@ def test_path_across_pieces(tmp_path_factory, shift, border):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_named_pipe(tmp_path, asset):
-    """What is neither file, directory nor link cannot be published, and is not opened."""
+    """Anything but a file, directory or link is refused without being opened."""
     os.mkfifo(asset / "pipe")
     assert stat.S_ISFIFO((asset / "pipe").stat().st_mode)
     with pytest.raises(CacheError, match="pipe is neither"):

@@ -1,4 +1,4 @@
-"""Where things are in the cache."""
+"""Paths in the cache."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_entry_paths():
 
 
 def test_other_paths():
-    """Recipes, logs and locks have places of their own beside the assets."""
+    """Recipes, logs and locks have folders of their own beside the assets."""
     assert LAYOUT.recipes_dir("a.b@1", "beef") == Path("/cache/recipes/a.b@1/beef")
     assert LAYOUT.log_dir("a.b@1", "beef", "20250101T000000") == Path(
         "/cache/logs/a.b@1/beef/20250101T000000"
@@ -55,7 +55,7 @@ def test_identity_that_leaves_its_directory(identity):
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "a b", "x" * 300, "APT", ".", "a/b"])
 def test_exclusive_name_of_any_text(name):
-    """Whatever an author writes as `exclusive`, its lock stays among the locks."""
+    """Whatever text `exclusive` is, its lock file is in the folder of locks."""
     path = LAYOUT.exclusive_lock_path(name)
     assert path.parent == Path("/cache/locks/exclusive")
     assert len(path.name) < 100

@@ -25,7 +25,7 @@ def leased(layout):
 
 
 def test_lease(layout):
-    """What is held is leased, with what comes later, until it is released."""
+    """A lease protects its names, including later ones, until it is released."""
     lease, other = Lease(layout), Lease(layout)
     lease.hold(["a", "b"])
     lease.hold(["c"])
@@ -39,7 +39,7 @@ def test_lease(layout):
 
 
 def test_lease_of_a_process_that_died(layout):
-    """A lease ends with its process, and what is left of it is cleared away."""
+    """A lease ends with its process, and its files are removed."""
     program = (
         "import os, sys\nfrom pathlib import Path\n"
         "from envy.cache.layout import CacheLayout\nfrom envy.cache.lease import Lease\n"
@@ -57,7 +57,7 @@ def test_lease_of_a_process_that_died(layout):
 
 @pytest.mark.parametrize("name", ["1-x.lock", "1-x.json", "1-x.json.new"])
 def test_what_a_process_left_that_died_while_leasing(layout, name):
-    """A lease of which only a part was written is cleared away as well."""
+    """A partly written lease is removed, too."""
     layout.leases_root.mkdir(parents=True)
     (layout.leases_root / name).write_text("")
     assert leased(layout) == set()
@@ -65,7 +65,7 @@ def test_what_a_process_left_that_died_while_leasing(layout, name):
 
 
 def test_lease_that_cannot_be_extended(layout):
-    """What was relied upon stays so when more cannot be written down, on a full disk say."""
+    """If a lease cannot be extended, on a full disk for instance, it stays valid."""
     lease = Lease(layout)
     lease.hold(["a"])
     (name,) = layout.leases_root.glob("*.json")
@@ -79,7 +79,7 @@ def test_lease_that_cannot_be_extended(layout):
 
 
 def test_lease_that_cannot_be_read(layout):
-    """What somebody may rely upon does not seem to be free."""
+    """A lease that cannot be read is an error: what it names must not seem unused."""
     lease = Lease(layout)
     lease.hold(["a"])
     (name,) = layout.leases_root.glob("*.json")
@@ -91,7 +91,7 @@ def test_lease_that_cannot_be_read(layout):
 
 
 def test_record_that_cannot_be_read(layout):
-    """What it names does not seem to be unused."""
+    """A record that cannot be read is an error: what it names must not seem unused."""
     record_use(layout, UseSet(project="/p", whole=True, entries={"a": RUN}))
     (record,) = layout.projects_root.glob("*/*.json")
     record.unlink()
@@ -113,7 +113,7 @@ def used(*names, whole=True, project="/project"):
 
 
 def test_use_is_recorded_once(layout, tmp_path):
-    """The same use has one record, whose time is when it was used last."""
+    """A repeated use has one record, whose time is that of the last use."""
     record_use(layout, used("a", "b"))
     record_use(layout, used("b", "a"))
     (path,) = read_uses(layout).files
@@ -126,7 +126,7 @@ def test_use_is_recorded_once(layout, tmp_path):
 
 
 def test_current_is_what_the_last_whole_sync_used(layout, tmp_path):
-    """Records of parts, and of earlier syncs, are not current; nor those of a project that went."""
+    """Only a project's last whole sync is current, and only while its folder exists."""
     project = str(tmp_path)
     for age, row in ((3, used("old", project=project)), (2, used("new", project=project))):
         before = set(read_uses(layout).files)
@@ -141,7 +141,7 @@ def test_current_is_what_the_last_whole_sync_used(layout, tmp_path):
 
 
 def test_uses_since(layout):
-    """What was recorded, or used again, since records were read is told."""
+    """Uses recorded or renewed since the records were read are found."""
     record_use(layout, used("a"))
     known = read_uses(layout)
     assert used_since(layout, known) == set()

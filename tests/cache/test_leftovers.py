@@ -1,4 +1,4 @@
-"""What gc lets go beside entries: a pure function of what was found."""
+"""What gc removes besides entries."""
 
 import os
 import time
@@ -15,13 +15,13 @@ from envy.cache.leftovers import (
     LOGS,
     RECIPE,
     Leftover,
+    decide_leftovers,
     find_leftovers,
-    judge_leftovers,
     remove_leftovers,
     tidy,
 )
 from envy.cache.lock import FileLock
-from envy.cache.recipes import name_of, use_recipe_files
+from envy.cache.recipes import find_recipe_files, lease_name
 from envy.cache.usage import DAY
 from envy.errors import CacheError
 
@@ -38,9 +38,9 @@ def one(age, **details):
     )
 
 
-def ruling(*found, leased=(), unused_for=MONTH):
-    rulings = judge_leftovers(found, set(leased), unused_for=unused_for, now=NOW)
-    return [(row.goes, row.reason) for row in rulings]
+def decided(*found, leased=(), unused_for=MONTH):
+    decisions = decide_leftovers(found, set(leased), unused_for=unused_for, now=NOW)
+    return [(row.remove, row.reason) for row in decisions]
 
 
 @pytest.mark.parametrize(
@@ -48,25 +48,25 @@ def ruling(*found, leased=(), unused_for=MONTH):
     [
         (one(29), (False, "used 29 days ago")),
         (one(31), (True, "not used for 31 days")),
-        (one(0.9), (False, "used within a day")),
-        (one(-5), (False, "used within a day")),
-        (one(3, kind=ANSWER, lost=True), (True, "its manifest is gone")),
-        (one(0.5, kind=ANSWER, lost=True), (False, "used within a day")),
-        (one(1.5, partial=True), (True, "never completed, 36 hours ago")),
+        (one(0.9), (False, "used within the last day")),
+        (one(-5), (False, "used within the last day")),
+        (one(3, kind=ANSWER, lost=True), (True, "its manifest was removed")),
+        (one(0.5, kind=ANSWER, lost=True), (False, "used within the last day")),
+        (one(1.5, partial=True), (True, "unfinished for 36 hours")),
     ],
 )
-def test_ruling(leftover, expected):
-    """What decides is the time of the last use, and whether it can be of any use."""
-    assert ruling(leftover) == [expected]
+def test_decision(leftover, expected):
+    """The time of the last use decides, and whether the file can still be used."""
+    assert decided(leftover) == [expected]
 
 
 @given(st.floats(-10, 1000), st.booleans(), st.booleans(), st.floats(0, 100))
 def test_what_is_leased_or_of_today_stays(age, lost, partial, unused_for):
-    """Nothing goes that a lease names or that was used within a day, whatever is asked for."""
+    """Nothing is removed that a lease names or that was used within the last day."""
     leftover = one(age, lost=lost, partial=partial)
-    assert ruling(leftover, leased=[leftover.name], unused_for=unused_for * DAY)[0][0] is False
+    assert decided(leftover, leased=[leftover.name], unused_for=unused_for * DAY)[0][0] is False
     if age < 1:
-        assert ruling(leftover, unused_for=unused_for * DAY)[0][0] is False
+        assert decided(leftover, unused_for=unused_for * DAY)[0][0] is False
 
 
 @pytest.fixture
@@ -87,29 +87,29 @@ def folder(layout):
 
 def planned(layout):
     found = find_leftovers(layout, basis_of)
-    return judge_leftovers(found, set(), unused_for=MONTH, now=time.time())
+    return decide_leftovers(found, set(), unused_for=MONTH, now=time.time())
 
 
 def test_what_is_found_after_the_plan_was_made_stays(layout, folder):
-    """Whoever finds recipe files keeps a gc that has planned to remove them from doing so."""
-    rulings = planned(layout)
-    assert [row.goes for row in rulings] == [True]
-    assert use_recipe_files(layout, folder)
-    assert remove_leftovers(layout, rulings) == []
+    """Recipe files that a command finds after the plan was made stay."""
+    decisions = planned(layout)
+    assert [row.remove for row in decisions] == [True]
+    assert find_recipe_files(layout, folder)
+    assert remove_leftovers(layout, decisions) == []
     assert (folder / "recipe.lua").exists()
 
 
 def test_what_is_removed_first_is_not_found(layout, folder):
-    """And the other way round, they are not found; their lock file has gone with them."""
-    rulings = planned(layout)
-    assert remove_leftovers(layout, rulings) == rulings
-    assert not use_recipe_files(layout, folder)
+    """Removed recipe files are not found; their lock file is removed, too."""
+    decisions = planned(layout)
+    assert remove_leftovers(layout, decisions) == decisions
+    assert not find_recipe_files(layout, folder)
     assert not layout.lock_path("vendor.tool@r1", "0" * 16).exists()
     assert list(layout.trash_root.iterdir()) == []
 
 
 def test_what_is_being_fetched_stays(layout, folder):
-    """A folder whose lock somebody has is let alone."""
+    """A folder whose lock is held stays."""
     lock = FileLock(layout.lock_path("vendor.tool@r1", "0" * 16))
     lock.acquire()
     assert remove_leftovers(layout, planned(layout)) == []
@@ -118,14 +118,14 @@ def test_what_is_being_fetched_stays(layout, folder):
 
 
 def test_logs_that_were_written_since_stay(layout):
-    """Logs that are written to after the plan was made stay."""
+    """Logs that change after the plan was made stay."""
     log = layout.log_dir("local.driver@r1", "0" * 16, "stamp") / "install.log"
     log.parent.mkdir(parents=True)
     log.write_text("x")
     for path in (log, log.parent, log.parent.parent):
         os.utime(path, (1, 1))
     (found,) = planned(layout)
-    assert (found.leftover.kind, found.goes) == (LOGS, True)
+    assert (found.leftover.kind, found.remove) == (LOGS, True)
     log.write_text("more")
     assert remove_leftovers(layout, [found]) == []
     assert log.exists()
@@ -133,15 +133,15 @@ def test_logs_that_were_written_since_stay(layout):
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"host": 1, "files": 2}', b"\xff"])
 def test_damaged_answer(layout, text):
-    """An answer that says nothing goes by its time as others do."""
+    """A damaged answer is kept or removed by its time, like others."""
     layout.answers_root.mkdir(parents=True)
     (layout.answers_root / "0123456789abcdef.answer").write_bytes(text)
     (found,) = planned(layout)
-    assert (found.leftover.name, found.goes) == ("resolved/0123456789abcdef.answer", False)
+    assert (found.leftover.name, found.remove) == ("resolved/0123456789abcdef.answer", False)
 
 
 def test_links_are_not_followed(layout, tmp_path):
-    """What lies behind a link that somebody put among the recipes is none of gc's business."""
+    """gc does not follow links among the recipes."""
     (tmp_path / "elsewhere" / ("0" * 16)).mkdir(parents=True)
     layout.recipes_root.mkdir(parents=True)
     (layout.recipes_root / "vendor.tool@r1").symlink_to(tmp_path / "elsewhere")
@@ -161,7 +161,7 @@ def test_links_are_not_followed(layout, tmp_path):
     ],
 )
 def test_what_is_not_of_envy_stays(layout, name):
-    """A name that envy never gives is of something that is not envy's."""
+    """A file or folder with a name that envy does not use stays."""
     path = layout.root / name
     path.parent.mkdir(parents=True)
     path.write_text("mine") if name.endswith(".lock") else path.mkdir()
@@ -172,7 +172,7 @@ def test_what_is_not_of_envy_stays(layout, name):
 
 
 def test_folder_that_cannot_be_read(layout):
-    """A cache that cannot be listed is an error with its path, in every part of a collection."""
+    """A folder that cannot be listed is an error with its path, in every part of gc."""
     layout.assets_root.parent.mkdir(parents=True)
     layout.assets_root.symlink_to(layout.assets_root)
     with pytest.raises(CacheError, match="cannot read the cache"):
@@ -183,13 +183,13 @@ def test_folder_that_cannot_be_read(layout):
 
 
 def test_found_where_nothing_can_be_written(layout, folder, tmp_path):
-    """Recipe files of a cache that cannot be written to are found."""
+    """Recipe files in a cache that cannot be written to are found."""
     layout.locks_root.write_text("in the way")
-    assert use_recipe_files(layout, folder)
+    assert find_recipe_files(layout, folder)
 
 
 def test_name_for_leases(layout, folder):
-    """A lease calls recipe files by identity and folder; those of projects have no name."""
+    """Leases name recipe files by identity and folder; those of projects have no name."""
     name = "recipes/vendor.tool@r1/" + "0" * 16
-    assert name_of(layout, folder / "sub" / "recipe.lua") == name
-    assert name_of(layout, Path("/project/recipes/local.tool@r1.lua")) == ""
+    assert lease_name(layout, folder / "sub" / "recipe.lua") == name
+    assert lease_name(layout, Path("/project/recipes/local.tool@r1.lua")) == ""

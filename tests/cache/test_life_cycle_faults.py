@@ -1,9 +1,9 @@
-"""Whatever step of an entry's whole life fails, or is the last: what is marked is whole.
+"""The life of an entry with a fault at each step: an entry with a marker is complete.
 
-An entry is made, deployed, moved to the trash, made again, exported, imported elsewhere, rewritten
-for its new place and thrown away; and what lies beside it is tidied up. Every step that changes the
-file system is made to fail with each error, or to be the last thing the process does. Then all of
-it is done again, and succeeds.
+An entry is built, deployed, moved to the trash, rebuilt, exported, imported into another cache,
+relocated and discarded, and gc removes its leftovers. Every step that changes the file system is
+made to fail with each error, or to be the last step of the process. Then everything is repeated,
+and succeeds.
 """
 
 import errno
@@ -21,11 +21,11 @@ from envy.cache.bundle import write_bundle
 from envy.cache.bundle_import import import_bundle
 from envy.cache.collect import empty_trash, move_to_trash
 from envy.cache.entry_key import Ingredients, as_json, entry_key
-from envy.cache.explanation import kept_text
+from envy.cache.explanation import format_key_record
 from envy.cache.filesystem import REAL
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.leftovers import find_leftovers, judge_leftovers, remove_leftovers
+from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers
 from envy.cache.lock import FileLock
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.verify import verify
@@ -34,13 +34,13 @@ from envy.errors import EnvyError
 
 INGREDIENTS = Ingredients(identity="local.gn@r0")
 KEY = entry_key(INGREDIENTS)
-KEPT = kept_text(as_json(INGREDIENTS), {"key": "local.gn@r0", "relocate": ["bin/*"]})
+KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0", "relocate": ["bin/*"]})
 DOWNLOAD = b"downloaded and verified"
 
 
 @pytest.fixture
 def tmp_path():
-    """In memory: what is tested here is the order of steps, not the disk."""
+    """A folder in memory: these tests concern the order of steps, not the disk."""
     with memory_dir() as folder:
         yield Path(folder)
 
@@ -76,7 +76,7 @@ def collect(root, files):
 
 
 def bring(root, files):
-    """Import what was made elsewhere; it holds that place's path."""
+    """Import an entry that contains the path of another root."""
     bundle = root.parent / "bundle.tar.zst"
     for imported in import_bundle(CacheLayout(root), bundle, files=files):
         assert imported.problem == ""
@@ -90,7 +90,7 @@ def throw_away(root, files):
 
 
 def forget(root, files):
-    """Let gc take recipe files, an answer and logs that nobody uses."""
+    """Let gc remove unused recipe files, an answer and logs."""
     layout = CacheLayout(root)
     recipe = layout.recipes_dir("vendor.gn@r0", "0" * 16) / "recipe.lua"
     log = layout.log_dir("local.driver@r0", "0" * 16, "stamp") / "install.log"
@@ -100,10 +100,10 @@ def forget(root, files):
         path.write_text("{}")
         for aged in (path, path.parent, path.parent.parent):
             os.utime(aged, (1, 1))
-    rulings = judge_leftovers(
+    decisions = decide_leftovers(
         find_leftovers(layout, basis_of), set(), unused_for=0, now=time.time()
     )
-    assert remove_leftovers(layout, rulings, files=files) == rulings
+    assert remove_leftovers(layout, decisions, files=files) == decisions
 
 
 LIFE = (make, deploy, collect, bring, throw_away, forget, make, collect)
@@ -125,7 +125,7 @@ def prepare(folder):
 
 
 def check(root):
-    """What is marked is whole, to the byte; what was downloaded for the rest is still there."""
+    """Entries with a marker are complete, to the byte; the downloads of the others exist."""
     for report in take_inventory(CacheLayout(root)).entries:
         hit = lookup(report.paths, KEY)
         assert report.complete == (hit.hit or hit.elsewhere)
@@ -150,7 +150,7 @@ def again(root):
 @pytest.mark.parametrize("halfway", [False, True])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE])
 def test_error_at_every_step_of_a_life(tmp_path, halfway, number, record_property):
-    """An error at any step is told, with its path, or does not matter; the next run succeeds."""
+    """An error at any step is reported with its path, or ignored; the next run succeeds."""
 
     def fail():
         raise OSError(number, os.strerror(number), "the path")
@@ -174,7 +174,7 @@ def test_error_at_every_step_of_a_life(tmp_path, halfway, number, record_propert
 @pytest.mark.parametrize("halfway", [False, True])
 @pytest.mark.parametrize("how", ["exit", "kill"])
 def test_crash_at_every_step_of_a_life(tmp_path, halfway, how, record_property):
-    """A process that ends at any step, by itself or killed, leaves what the next continues from."""
+    """After a process ends at any step, the next one succeeds."""
 
     def run(step):
         root = prepare(tmp_path)
@@ -210,5 +210,5 @@ def test_crash_at_every_step_of_a_life(tmp_path, halfway, how, record_property):
 
 
 def test_the_marker_key_is_that_of_the_ingredients():
-    """The first line of what is kept is what the key is the digest of."""
+    """The key is the digest of the record's first line."""
     assert blake3(KEPT.partition("\n")[0].encode()).hexdigest() == KEY

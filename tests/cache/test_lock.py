@@ -1,4 +1,4 @@
-"""Locks between processes and threads. The processes, and what kills them, are real."""
+"""Locks between processes and threads. The processes and the signals are real."""
 
 import contextlib
 import json
@@ -64,14 +64,14 @@ def path(tmp_path):
 
 
 def test_excludes_other_processes(path):
-    """While a process has the lock, no other gets it; when it let go, the next one does."""
+    """While a process has the lock, no other gets it; after the release, the next one does."""
     with process(HOLD + UNTIL_TOLD, path) as other:
         assert other.stdout.readline() == "held\n"
         assert not FileLock(path).try_acquire()
         other.stdin.close()
         lock = FileLock(path)
         lock.acquire()
-        assert lock.held
+        assert lock.is_locked
         lock.release()
 
 
@@ -86,7 +86,7 @@ def test_excludes_within_a_process(path):
 
 
 def test_excludes_threads(path):
-    """Threads that wait for a lock get it one after the other."""
+    """Waiting threads get the lock one after the other."""
     inside, most = [], []
 
     def work():
@@ -108,7 +108,7 @@ def test_excludes_threads(path):
 
 
 def test_excludes_many_processes(path, tmp_path):
-    """Processes that change a file under the lock lose none of the changes."""
+    """Processes that change a file under the lock lose no change."""
     program = """if True:
         import sys
         from pathlib import Path
@@ -154,7 +154,7 @@ def test_children_do_not_keep_it(path):
 
 
 def test_orphans_have_ended(path):
-    """Who takes the lock of a dead owner gets it when the groups it ran have ended."""
+    """The lock of a dead owner is acquired when the groups that it ran have ended."""
     with process(HOLD + RUN_GROUP + UNTIL_TOLD, path, WORKER) as other:
         assert other.stdout.readline() == "held\n"
         assert int(other.stdout.readline())
@@ -163,14 +163,14 @@ def test_orphans_have_ended(path):
         lock = FileLock(path)
         assert lock.try_acquire()
         os.set_blocking(other.stdout.fileno(), False)
-        # The end of the file: nobody has the other end of the pipe any more.
+        # The end of the file: no process has the other end of the pipe open.
         assert os.read(other.stdout.fileno(), 1) == b""
         lock.release()
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_orphans_that_were_not_recorded(path):
-    """What an owner started and died before it wrote it down has ended, too, by its mark."""
+    """A process that its owner had not recorded before it died is ended by its mark."""
     program = """if True:
         import os, subprocess, sys
         from envy.cache.lock import FileLock
@@ -202,7 +202,7 @@ def test_orphans_that_were_not_recorded(path):
 
 
 def test_other_process_of_the_same_number(path):
-    """A group whose number now belongs to another process is let alone."""
+    """A group whose number was reused is left alone."""
     with process(HOLD + RUN_GROUP + UNTIL_TOLD, path, WORKER, "long ago") as other:
         assert other.stdout.readline() == "held\n"
         group = int(other.stdout.readline())
@@ -212,13 +212,13 @@ def test_other_process_of_the_same_number(path):
         assert lock.try_acquire()
         lock.release()
         os.set_blocking(other.stdout.fileno(), False)
-        with pytest.raises(BlockingIOError):  # not the end: somebody still has the other end
+        with pytest.raises(BlockingIOError):  # not the end: the other end is still open
             os.read(other.stdout.fileno(), 1)
         os.killpg(group, signal.SIGKILL)
 
 
 def test_group_that_ended_is_forgotten(path):
-    """A group that its owner saw end is in the record no more."""
+    """A group that has ended is removed from the record."""
     lock = FileLock(path)
     lock.acquire()
     lock.record_group(1234, "then")
@@ -231,7 +231,7 @@ def test_group_that_ended_is_forgotten(path):
 
 
 def test_own_group_is_never_ended(path):
-    """A record that names our own group, or init, ends nobody."""
+    """A record that names our own group, or init, ends no process."""
     path.parent.mkdir()
     own = os.getpgrp()
     groups = {str(group): process_start_time(group) for group in (0, 1, own)}
@@ -243,7 +243,7 @@ def test_own_group_is_never_ended(path):
 
 
 def test_owner(path):
-    """A lock that is held says by whom, since when and for what command."""
+    """A held lock records its owner's process, start of holding and command."""
     with process(HOLD + UNTIL_TOLD, path) as other:
         other.stdout.readline()
         owner = FileLock(path).owner()
@@ -254,7 +254,7 @@ def test_owner(path):
 
 
 def test_no_owner(path):
-    """A lock that was never taken, or was let go, has no owner; its file stays."""
+    """A lock that was never acquired, or was released, has no owner; its file stays."""
     lock = FileLock(path)
     assert lock.owner() is None
     lock.acquire()
@@ -265,7 +265,7 @@ def test_no_owner(path):
 
 @pytest.mark.parametrize("content", [b"\0" * 50, b"{", b"[]\n", b'{"pid": "x"}\n', b"\xff\xff"])
 def test_damaged_record(path, content):
-    """A record that is damaged does not keep anybody from the lock."""
+    """A damaged record does not prevent acquiring the lock."""
     path.parent.mkdir()
     path.write_bytes(content)
     lock = FileLock(path)
@@ -276,7 +276,7 @@ def test_damaged_record(path, content):
 
 
 def test_longer_record_of_a_dead_owner(path):
-    """A shorter record leaves nothing of a longer one."""
+    """A shorter record replaces a longer one completely."""
     path.parent.mkdir()
     path.write_bytes(b"x" * 10_000)
     lock = FileLock(path)
@@ -293,14 +293,14 @@ def is_waited_for(path):
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="waiters cannot be seen here")
 def test_waiter_on_a_removed_file(path):
-    """A waiter does not share the lock with a newcomer, when the file was removed meanwhile."""
+    """If the file is removed, a waiting process and a new one do not both get the lock."""
     first, newcomer, waiter = FileLock(path), FileLock(path), FileLock(path)
     first.acquire()
     with_newcomer = []
 
     def wait():
         waiter.acquire()
-        with_newcomer.append(newcomer.held)
+        with_newcomer.append(newcomer.is_locked)
         waiter.release()
 
     thread = threading.Thread(target=wait)
@@ -319,7 +319,7 @@ def test_waiter_on_a_removed_file(path):
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="waiters cannot be seen here")
 def test_waiter_on_a_file_that_its_holder_removed(path):
-    """Whoever waits when a holder removes the file gets the lock of a new one, alone."""
+    """If the holder removes the file, a waiting process gets the lock of a new file, alone."""
     holder, waiter, newcomer = FileLock(path), FileLock(path), FileLock(path)
     holder.acquire()
     had = []
@@ -341,11 +341,11 @@ def test_waiter_on_a_file_that_its_holder_removed(path):
     keep.close()
     assert had[0] != removed
     assert had[1] is False
-    assert not holder.held
+    assert not holder.is_locked
 
 
 def test_excludes_while_the_file_is_removed_again_and_again(path, tmp_path):
-    """Processes of which each third removes the lock file lose no change of what it guards."""
+    """Processes lose no change under the lock, even if a third of them remove its file."""
     program = """if True:
         import sys
         from pathlib import Path
@@ -376,7 +376,7 @@ def test_removing_what_is_not_held(path):
 
 
 def test_slot_is_free_while_waiting(path):
-    """Whoever waits for a lock does not keep others from computing."""
+    """Waiting for a lock does not keep other threads from running."""
     slot, lock, began = InterpreterSlot(), FileLock(path), threading.Event()
     lock.acquire()
 
@@ -396,7 +396,7 @@ def test_slot_is_free_while_waiting(path):
 
 
 def test_cancelled_while_waiting(path):
-    """Who gets the lock after the run was cancelled lets go of it at once."""
+    """A lock that is granted after the run was cancelled is released at once."""
     lock, asked, cancelled = FileLock(path), threading.Event(), threading.Event()
     lock.acquire()
     ended = []
@@ -410,7 +410,7 @@ def test_cancelled_while_waiting(path):
         other = FileLock(path)
         with pytest.raises(Cancelled):
             other.acquire(was_cancelled)
-        ended.append(other.held)
+        ended.append(other.is_locked)
 
     thread = threading.Thread(target=wait)
     thread.start()
@@ -424,7 +424,7 @@ def test_cancelled_while_waiting(path):
 
 
 def test_cancelled_before_waiting(path):
-    """Nobody begins to wait in a run that was cancelled."""
+    """No wait begins in a cancelled run."""
     lock = FileLock(path)
     lock.acquire()
     with pytest.raises(Cancelled):
@@ -433,7 +433,7 @@ def test_cancelled_before_waiting(path):
 
 
 def test_thousands_are_not_open_at_once(tmp_path):
-    """A lock that was let go has no descriptor."""
+    """A released lock has no descriptor."""
     before = len(list(Path("/dev/fd").iterdir()))
     locks = [FileLock(tmp_path / str(number)) for number in range(2000)]
     for lock in locks:
@@ -443,7 +443,7 @@ def test_thousands_are_not_open_at_once(tmp_path):
 
 
 def test_not_reentrant(path):
-    """Taking one lock twice is a bug, and is told instead of waited for."""
+    """Acquiring a lock twice is a bug, which is reported instead of waited for."""
     lock = FileLock(path)
     lock.acquire()
     with pytest.raises(InternalError):
@@ -453,7 +453,7 @@ def test_not_reentrant(path):
 
 
 def test_locks_folder_that_cannot_be(tmp_path):
-    """A lock whose file cannot be made is an error that names it."""
+    """If a lock file cannot be created, the error names it."""
     (tmp_path / "locks").write_text("x")
     with pytest.raises(CacheError, match="cannot take a lock"):
         FileLock(tmp_path / "locks" / "lock").try_acquire()

@@ -1,22 +1,22 @@
-"""A cache that is read and never written."""
+"""A layout for reading a cache without writing to it."""
 
 import pytest
 
 from envy.cache.layout import CacheLayout
-from envy.cache.overlay_layout import ScratchLayout
+from envy.cache.overlay_layout import OverlayLayout
 
 IDENTITY = "local.gn@r1"
 
 
 @pytest.fixture
 def layouts(tmp_path):
-    """A cache, and the same for who may not write to it."""
+    """The layout of a cache, and its overlay."""
     root = tmp_path / "cache"
-    return CacheLayout(root), ScratchLayout(root, scratch=tmp_path / "scratch")
+    return CacheLayout(root), OverlayLayout(root, scratch=tmp_path / "scratch")
 
 
 def test_entries_keep_their_places(layouts):
-    """What is installed is found where it is."""
+    """Entries keep their paths."""
     cache, scratch = layouts
     key = "0" * 64
     assert scratch.entry(IDENTITY, "linux-x86_64", key) == cache.entry(
@@ -25,7 +25,7 @@ def test_entries_keep_their_places(layouts):
 
 
 def test_nothing_that_is_written_is_in_the_cache(layouts):
-    """Locks, logs and recipes are elsewhere."""
+    """Locks, logs and recipes are below the scratch folder."""
     cache, scratch = layouts
     paths = [
         scratch.lock_path(IDENTITY, "0" * 16),
@@ -39,7 +39,7 @@ def test_nothing_that_is_written_is_in_the_cache(layouts):
 
 
 def test_a_recipe_of_the_cache_is_copied(layouts):
-    """A recipe that is there need not be fetched, and may be replaced in the copy."""
+    """A cached recipe is copied, and replacing the copy does not change the cache."""
     cache, scratch = layouts
     folder = cache.recipes_dir(IDENTITY, "0" * 16)
     folder.mkdir(parents=True)

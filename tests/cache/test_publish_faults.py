@@ -1,7 +1,7 @@
-"""Whatever step fails, or is the last: no marker without its payload, and the next one succeeds.
+"""Publishing with a fault at each step: no marker without its payload, and a retry succeeds.
 
-Every step that changes the file system is made to fail, with each error, or to be the last thing
-the process does; before it, or when half of it is done.
+Every step that changes the file system is made to fail with each error, or to be the last step of
+the process, where the process ends before the step or in the middle of it.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ OLD_PAYLOAD = {"bin/tool": "old tool", "old/file": "old"}
 
 @pytest.fixture
 def tmp_path():
-    """In memory: durability is what the order of steps is tested for, below."""
+    """A folder in memory; durability is tested below, by the order of steps."""
     with memory_dir() as folder:
         yield Path(folder)
 
@@ -53,7 +53,7 @@ def content_of(entry):
 
 
 def check(entry):
-    """No marker without all of what it stands for; no marker, no download lost."""
+    """A marker implies a complete payload; without a marker, no download is lost."""
     old, new = lookup(entry, OLD_KEY).hit, lookup(entry, KEY).hit
     assert (old or new) == entry.marker.exists()
     if new or old:
@@ -66,7 +66,7 @@ def check(entry):
 
 
 def prepared(root, state):
-    """An entry that was never begun, or failed, or is complete for another key."""
+    """An entry that was never begun, that failed, or that is complete for another key."""
     entry = CacheLayout(root).entry("local.gn@r0", "linux-x86_64", KEY)
     if state == "complete":
         attempt_with(entry, OLD_KEY, OLD_PAYLOAD)
@@ -97,7 +97,7 @@ def test_error_at_every_step(tmp_path, state, halfway, number, record_property):
             attempt_with(entry, KEY, PAYLOAD, files)
         except CacheError as error:
             told.append(error)
-        # Removing what is left over may fail, and the entry is there for all that.
+        # If only the removal of leftovers failed, the entry is published nonetheless.
         assert told or lookup(entry, KEY).hit
         assert all(files.met and "the path" in str(error) and error.hint for error in told)
         check(entry)
@@ -115,7 +115,7 @@ def test_error_at_every_step(tmp_path, state, halfway, number, record_property):
 @pytest.mark.parametrize("halfway", [False, True])
 @pytest.mark.parametrize("how", ["exit", "kill"])
 def test_crash_at_every_step(tmp_path, state, halfway, how, record_property):
-    """A process that ends at any step leaves no marker over a partial payload, as above."""
+    """A process that ends at any step leaves no marker over a partial payload."""
 
     def run(step):
         entry = prepared(tmp_path / str(step), state)
@@ -151,7 +151,7 @@ def test_crash_at_every_step(tmp_path, state, halfway, how, record_property):
 
 @pytest.mark.parametrize("halfway", [False, True])
 def test_error_at_every_step_of_discard(tmp_path, halfway):
-    """An entry whose removal was interrupted has no marker over what is left of it."""
+    """An entry whose removal was interrupted has no marker."""
 
     def fail():
         raise OSError(errno.EIO, os.strerror(errno.EIO), "the path")
@@ -173,7 +173,7 @@ def test_error_at_every_step_of_discard(tmp_path, halfway):
 
 
 class RecordingFileSystem(FileSystem):
-    """The real one, which notes what was flushed, renamed and removed, in order."""
+    """The real file system, which records what was flushed, renamed and removed, in order."""
 
     def __init__(self):
         self.steps = []
@@ -210,7 +210,7 @@ class RecordingFileSystem(FileSystem):
 
 
 def test_order_of_publishing(tmp_path):
-    """All of the payload is flushed, then the marker put in place and flushed, then fetch goes."""
+    """The payload is flushed, then the marker is renamed and flushed, then fetch is removed."""
     entry = prepared(tmp_path, "none")
     files = RecordingFileSystem()
     attempt_with(entry, KEY, PAYLOAD, files)
@@ -225,7 +225,7 @@ def test_order_of_publishing(tmp_path):
 
 
 def test_order_of_beginning_anew(tmp_path):
-    """That the marker is gone is on the disk before anything of the payload is removed."""
+    """The removal of the marker is on the disk before any part of the payload is removed."""
     entry = prepared(tmp_path, "complete")
     files = RecordingFileSystem()
     begin_attempt(entry, KEY, files=files)
@@ -234,7 +234,7 @@ def test_order_of_beginning_anew(tmp_path):
 
 
 def test_killed_at_any_time(tmp_path):
-    """Of entries made by a process that is killed, those with a marker are whole."""
+    """Entries with a marker are complete after their process is killed."""
     program = """if True:
         import sys
         from pathlib import Path

@@ -1,4 +1,4 @@
-"""Looking entries up."""
+"""Lookup of entries."""
 
 from pathlib import Path
 
@@ -34,14 +34,14 @@ def test_hit(tmp_path):
 
 
 def test_nothing_there(tmp_path):
-    """An entry that was never made is a miss, and looking makes nothing."""
+    """An entry that was never built is a miss, and the lookup creates nothing."""
     answer = lookup(entry_under(tmp_path / "cache"), KEY)
-    assert (answer.hit, answer.reason) == (False, "it was not made yet")
+    assert (answer.hit, answer.reason) == (False, "it has not been built yet")
     assert not (tmp_path / "cache").exists()
 
 
 def test_attempt_is_no_hit(tmp_path):
-    """What an attempt made so far is not found."""
+    """The unpublished payload of an attempt is a miss."""
     entry = entry_under(tmp_path)
     begin_attempt(entry, KEY)
     (entry.asset_dir / "file").write_text("x")
@@ -49,7 +49,7 @@ def test_attempt_is_no_hit(tmp_path):
 
 
 def test_full_key_is_compared(tmp_path):
-    """Sixteen digits of a key are not the key."""
+    """An entry of another key with the same sixteen digits is a miss."""
     published(tmp_path)
     answer = lookup(entry_under(tmp_path, SAME_DIGITS), SAME_DIGITS)
     assert not answer.hit
@@ -57,12 +57,12 @@ def test_full_key_is_compared(tmp_path):
 
 
 def test_marker_without_asset(tmp_path):
-    """A marker beside which the payload is missing is a miss that says so."""
+    """A marker without a payload is a miss that says so."""
     entry = published(tmp_path)
     entry.asset_dir.rename(tmp_path / "elsewhere")
     answer = lookup(entry, KEY)
     assert not answer.hit
-    assert f"{entry.asset_dir} is not" in answer.reason
+    assert f"{entry.asset_dir} is missing" in answer.reason
     entry.asset_dir.symlink_to(tmp_path / "elsewhere")
     assert not lookup(entry, KEY).hit
 
@@ -72,14 +72,14 @@ def test_marker_without_asset(tmp_path):
     [b"", b"\0" * 100, b"{", b"[]", b"null", b'{"format": 1}', b"\xff", b'{"format": 999}'],
 )
 def test_damaged_marker(tmp_path, content):
-    """A marker that is damaged, or of another format, is a miss that says so."""
+    """A damaged marker, or one of another format, is a miss that says so."""
     entry = published(tmp_path)
     entry.marker.write_bytes(content)
     assert "damaged" in lookup(entry, KEY).reason
 
 
 def test_unreadable_marker(tmp_path):
-    """A marker that cannot be read is an error, for a miss would build in vain."""
+    """A marker that cannot be read is an error: after a miss, the build would fail anyway."""
     entry = entry_under(tmp_path)
     entry.directory.mkdir(parents=True)
     entry.marker.symlink_to(entry.marker)
@@ -88,24 +88,24 @@ def test_unreadable_marker(tmp_path):
 
 
 def test_moved_root_with_its_path_inside(tmp_path):
-    """An entry that holds the path it was made under is of no use under another root."""
+    """An entry that contains its root's path is a miss under another root."""
     old = tmp_path / "old"
     published(old, f"#!{entry_under(old).asset_dir}/bin/sh\n")
     old.rename(tmp_path / "new")
     answer = lookup(entry_under(tmp_path / "new"), KEY)
     assert not answer.hit
-    assert answer.reason == f"it was made under {old} and holds that path"
+    assert answer.reason == f"it was built under {old} and contains that path"
 
 
 def test_moved_root_without_its_path_inside(tmp_path):
-    """An entry that holds no path of the cache is found under another root too."""
+    """An entry that contains no path of the cache is found under another root, too."""
     published(tmp_path / "old")
     (tmp_path / "old").rename(tmp_path / "new")
     assert lookup(entry_under(tmp_path / "new"), KEY).hit
 
 
 def test_marker_round_trip():
-    """What is written in a marker is read from it, with any bytes in the root's path."""
+    """A marker is read back as it was written, with any bytes in the root's path."""
     marker = Marker(key_hex=KEY, root='/c\udcff\n"', holds_root=True)
     assert decode_marker(encode_marker(marker)) == marker
     other = encode_marker(marker).replace(b'"format": %d' % FORMAT, b'"format": %d' % (FORMAT + 1))
@@ -113,7 +113,7 @@ def test_marker_round_trip():
 
 
 def test_deploy_record(tmp_path):
-    """A deploy counts once it was recorded, and no longer when the entry is made anew."""
+    """A deploy counts from its record on, until the entry is built again."""
     entry = published(tmp_path)
     assert not deploy_recorded(entry)
     record_deploy(entry)
@@ -123,7 +123,7 @@ def test_deploy_record(tmp_path):
 
 
 def test_empty_payload(tmp_path):
-    """A payload is empty until there is something in it, be it an empty directory."""
+    """A payload is empty until it contains anything, even an empty directory."""
     entry = entry_under(tmp_path)
     assert payload_is_empty(entry)
     begin_attempt(entry, KEY)

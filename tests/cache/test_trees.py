@@ -33,7 +33,7 @@ def plant(path, tree):
 @settings(deadline=None, max_examples=50)
 @given(TREES, TREES)
 def test_injective(tmp_path_factory, one, other):
-    """Two trees have one digest only if they hold the same."""
+    """Two trees have the same digest only if their content is equal."""
     top = tmp_path_factory.mktemp("trees")
     plant(top / "one", one)
     plant(top / "other", other)
@@ -42,7 +42,7 @@ def test_injective(tmp_path_factory, one, other):
 
 
 def test_file_is_its_blake3(tmp_path):
-    """The digest of a file is BLAKE3 of its bytes, however large it is."""
+    """The digest of a file is BLAKE3 of its bytes, for any size."""
     for size in (0, 1, LARGE - 1, LARGE, 2 * LARGE + 17):
         content = os.urandom(size)
         path = tmp_path / str(size)
@@ -61,7 +61,7 @@ def test_memory_of_a_changed_file(tmp_path):
 
 
 def test_group_permissions_do_not_count(tmp_path):
-    """Two checkouts under different umasks have one digest."""
+    """Two checkouts under different umasks have the same digest."""
     for name, mode in (("one", 0o644), ("other", 0o664)):
         plant(tmp_path / name, {"f": (False, b"x")})
         (tmp_path / name / "f").chmod(mode)
@@ -69,7 +69,7 @@ def test_group_permissions_do_not_count(tmp_path):
 
 
 def test_links_count_and_are_not_followed(tmp_path):
-    """A link counts by what it says, also when it leads nowhere, or round in a circle."""
+    """A link counts by its target's text, also if it is dangling or circular."""
     digests = set()
     for name, target in (("one", "."), ("two", "nowhere"), ("three", "f")):
         plant(tmp_path / name, {"f": (False, b"x")})
@@ -79,7 +79,7 @@ def test_links_count_and_are_not_followed(tmp_path):
 
 
 def test_name_that_is_no_text(tmp_path):
-    """Names of any bytes are digested."""
+    """Names can consist of any bytes."""
     top = tmp_path / "top"
     top.mkdir()
     os.close(os.open(os.fsencode(top) + b"/\xff\n", os.O_CREAT | os.O_WRONLY))
@@ -87,7 +87,7 @@ def test_name_that_is_no_text(tmp_path):
 
 
 def test_order_of_members(tmp_path):
-    """Members come in an order that depends on their names alone."""
+    """The order of members depends on their names alone."""
     for name in ("b", "a", "c"):
         plant(tmp_path / name, {"z": (False, b""), "y": {}})
     assert [member.relative for member in members(str(tmp_path))] == [
@@ -97,7 +97,7 @@ def test_order_of_members(tmp_path):
 
 
 def test_missing(tmp_path):
-    """What is not there is an error that names it."""
+    """A missing path is an error that names it."""
     for digest in (digest_file, digest_tree):
         with pytest.raises(CacheError, match="no-such-thing") as caught:
             digest(tmp_path / "no-such-thing")
@@ -106,7 +106,7 @@ def test_missing(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_named_pipe(tmp_path):
-    """A named pipe is refused, instead of being read for ever."""
+    """A named pipe is refused instead of read forever."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CacheError, match="pipe is neither"):
         digest_tree(tmp_path)

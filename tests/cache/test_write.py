@@ -1,4 +1,4 @@
-"""Making entries."""
+"""Creation of entries."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def entry(tmp_path):
 
 
 def test_attempt_begins_with_empty_directories(entry):
-    """An attempt finds its directories empty, whatever an earlier one left, but for downloads."""
+    """An attempt starts with empty directories, except for the downloads of earlier attempts."""
     begin_attempt(entry, KEY)
     directories = [entry.asset_dir, entry.stage_dir, entry.tmp_dir, entry.fetch_dir]
     for directory in directories:
@@ -37,7 +37,7 @@ def test_attempt_begins_with_empty_directories(entry):
 
 
 def test_published(entry):
-    """A published entry is its payload, marker, fingerprint and ingredients, and nothing else."""
+    """A published entry has its payload, marker, fingerprint and ingredients, and nothing else."""
     attempt = begin_attempt(entry, KEY)
     (entry.asset_dir / "file").write_text("x")
     (entry.fetch_dir / "download").write_text("x")
@@ -56,13 +56,13 @@ def test_published(entry):
 
 
 def test_empty_payload_can_be_published(entry):
-    """An empty payload is published too: whether it may be is for the caller to say."""
+    """An empty payload is published, too: the caller decides whether that is allowed."""
     publish(begin_attempt(entry, KEY), INGREDIENTS)
     assert lookup(entry, KEY).hit
 
 
 def test_forbidden_path_is_not_published(entry):
-    """A payload with a forbidden path in it is not visible, and is left for whoever looks."""
+    """A payload with a forbidden path does not become visible, and is kept for inspection."""
     attempt = begin_attempt(entry, KEY)
     (entry.asset_dir / "file").write_text("uses /build/gcc/bin/cc")
     with pytest.raises(CacheError, match=r"local\.gcc@r1"):
@@ -72,7 +72,7 @@ def test_forbidden_path_is_not_published(entry):
 
 
 def test_payload_that_was_removed(entry):
-    """A script that removed its install directory is told so, and nothing is published."""
+    """If a script removed its install directory, the error says so and nothing is published."""
     attempt = begin_attempt(entry, KEY)
     entry.asset_dir.rmdir()
     with pytest.raises(CacheError, match="asset"):
@@ -81,7 +81,7 @@ def test_payload_that_was_removed(entry):
 
 
 def test_payload_that_became_a_link(entry, tmp_path):
-    """A script that put a link in the place of its install directory cannot publish it."""
+    """If a script replaced its install directory by a link, nothing is published."""
     attempt = begin_attempt(entry, KEY)
     entry.asset_dir.rmdir()
     (tmp_path / "elsewhere").mkdir()
@@ -92,7 +92,7 @@ def test_payload_that_became_a_link(entry, tmp_path):
 
 
 def test_link_in_place_of_a_directory(entry, tmp_path):
-    """A link left in the place of a directory is replaced; what it leads to is not touched."""
+    """A link where a directory belongs is replaced; its target is not touched."""
     begin_attempt(entry, KEY)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -107,20 +107,20 @@ def test_link_in_place_of_a_directory(entry, tmp_path):
 
 
 def test_attempt_that_was_followed_up(entry):
-    """An attempt that another one replaced notices, and does not publish the other's payload."""
+    """A superseded attempt notices this, and does not publish the payload of the other."""
     first = begin_attempt(entry, KEY)
-    assert first.still_ours()
+    assert first.is_current()
     second = begin_attempt(entry, KEY)
-    assert not first.still_ours()
+    assert not first.is_current()
     with pytest.raises(CacheError, match="another attempt"):
         publish(first, INGREDIENTS)
-    assert second.still_ours()
+    assert second.is_current()
     publish(second, INGREDIENTS)
-    assert not second.still_ours()
+    assert not second.is_current()
 
 
 def test_discard(entry):
-    """Discarding removes the whole entry, and an entry that is not there too."""
+    """Discarding removes the whole entry; an entry that does not exist is no error."""
     discard(entry)
     publish(begin_attempt(entry, KEY), INGREDIENTS)
     discard(entry)
@@ -129,7 +129,7 @@ def test_discard(entry):
 
 
 def test_logs_of_the_last_attempts(tmp_path):
-    """The logs of the last five attempts are kept, or as many as there are."""
+    """The logs of the last five attempts are kept."""
     for number in range(8):
         (tmp_path / "logs" / f"2025-0{number}").mkdir(parents=True)
         (tmp_path / "logs" / f"2025-0{number}" / "build.log").write_text("x")
@@ -142,7 +142,7 @@ def test_logs_of_the_last_attempts(tmp_path):
 
 
 def test_cache_that_cannot_be_made(tmp_path):
-    """A file in the place of the cache is an error that names it."""
+    """If the cache root is a file, the error names it."""
     (tmp_path / "cache").write_text("x")
     entry = CacheLayout(tmp_path / "cache").entry("local.gn@r0", "linux-x86_64", KEY)
     with pytest.raises(CacheError, match="cannot prepare an entry") as caught:
@@ -151,11 +151,11 @@ def test_cache_that_cannot_be_made(tmp_path):
 
 
 def test_attempt_that_cannot_be_read(tmp_path):
-    """That an attempt cannot be looked after is told as what it is, not as somebody else's work."""
+    """An attempt that cannot be read is an error; it does not count as superseded."""
     entry = CacheLayout(tmp_path).entry("local.gn@r0", "linux-x86_64", "0" * 64)
     attempt = begin_attempt(entry, "0" * 64)
     entry.attempt.unlink()
-    assert not attempt.still_ours()
+    assert not attempt.is_current()
     entry.attempt.symlink_to(entry.attempt)
-    with pytest.raises(CacheError, match="cannot look after an attempt"):
-        attempt.still_ours()
+    with pytest.raises(CacheError, match="cannot read an attempt"):
+        attempt.is_current()

@@ -21,7 +21,7 @@ HEAD = 'identity = "local.gn@r0"\n'
 
 @pytest.fixture
 def define(tmp_path):
-    """Parses the text of a recipe, as asked for with some options."""
+    """Parses the text of a recipe that is requested with some options."""
     states = []
 
     def parse(text, options=None, *, head=HEAD):
@@ -53,7 +53,7 @@ def define(tmp_path):
 
 
 def test_smallest_recipe(define):
-    """An identity and something that makes content."""
+    """An identity and a verb that creates content are enough."""
     definition = define('install = "touch x"')
     assert definition.identity == "local.gn@r0"
     assert definition.install == "touch x"
@@ -63,8 +63,8 @@ def test_smallest_recipe(define):
     assert definition.warnings == ()
 
 
-def test_everything_a_recipe_may_say(define, tmp_path):
-    """Each field arrives, in the form that the phases use."""
+def test_all_fields_of_a_recipe(define, tmp_path):
+    """Each field is read, in the form that the phases use."""
     definition = define(
         """
         about = { version = "1.0", license = "MIT" }
@@ -113,7 +113,7 @@ def test_everything_a_recipe_may_say(define, tmp_path):
 
 
 def test_functions_stay_functions(define):
-    """What only a phase can answer is kept for it."""
+    """Functions are kept, and called by the phases."""
     definition = define(
         "fetch = function() end products = function() end exports = function() end"
         " stage = function() end"
@@ -123,7 +123,7 @@ def test_functions_stay_functions(define):
 
 
 def test_dependencies_may_be_a_function_of_the_options(define):
-    """It sees the defaults that were filled in."""
+    """The function gets the options with their defaults."""
     definition = define(
         """options = { with = { type = "string", default = "zlib" }, n = { type = "integer" } }
         dependencies = function(opts)
@@ -136,19 +136,19 @@ def test_dependencies_may_be_a_function_of_the_options(define):
 
 
 def test_error_in_a_dependencies_function_has_its_line(define):
-    """It is an error of Lua, in the recipe's file."""
+    """The error is a Lua error with the line in the recipe file."""
     with pytest.raises(LuaScriptError, match=r"gn\.lua:2: no luck"):
         define('dependencies = function(opts) error("no luck") end build = "make"')
 
 
 def test_lines_of_dependencies(define):
-    """A dependency remembers where it was declared."""
+    """A dependency has the location of its declaration."""
     definition = define('dependencies = {\n  "local.a@r1",\n  "local.b@r1",\n}\nbuild = "x"')
     assert [item.spec.origin.line for item in definition.dependencies] == [3, 4]
 
 
 def test_check_makes_it_user_managed(define):
-    """Declaring `check` decides, whatever form it has."""
+    """A `check` makes a recipe user-managed, whatever its form."""
     assert define('check = "true" install = "x"').user_managed
     assert define("check = function() end install = function() end").user_managed
 
@@ -156,20 +156,20 @@ def test_check_makes_it_user_managed(define):
 @pytest.mark.parametrize(
     "verb", ['fetch = "x.tgz"', "fetch = function() end", "stage = {}", 'build = "x"']
 )
-def test_user_managed_recipe_makes_no_content(define, verb):
-    """Downloads belong into a recipe of their own; the error says so."""
-    with pytest.raises(DeclarationError, match="put what is to be downloaded into a recipe of"):
+def test_user_managed_recipe_creates_no_content(define, verb):
+    """The error says that a download needs a separate recipe."""
+    with pytest.raises(DeclarationError, match="move the download to a separate recipe"):
         define(f'check = "true"\ninstall = "x"\n{verb}')
 
 
 def test_user_managed_recipe_needs_install(define):
-    """A check alone could never be made to hold."""
+    """A check alone has no way to change the machine."""
     with pytest.raises(DeclarationError, match=r"gn.lua:2: .* needs `install`"):
         define('check = "true"')
 
 
-def test_recipe_left_out_here_makes_no_dependencies(define):
-    """Where a recipe does not exist its functions are not asked."""
+def test_recipe_for_other_platforms_has_no_dependencies(define):
+    """Functions of a recipe that is excluded here are not called."""
     definition = define(
         'platforms = { "darwin" } build = "x" dependencies = function() error("no") end'
     )
@@ -178,7 +178,7 @@ def test_recipe_left_out_here_makes_no_dependencies(define):
 
 
 def test_products_of_other_platforms_are_left_out(define):
-    """A product may be filtered like an entry."""
+    """A product may have `platforms`, like an entry."""
     definition = define(
         """build = "x"
         products = { a = { path = "bin/a", platforms = { "linux" } },
@@ -187,32 +187,32 @@ def test_products_of_other_platforms_are_left_out(define):
     assert definition.products == {"a": "bin/a"}
 
 
-def test_products_of_the_machine_are_used_as_they_are(define):
-    """A user-managed recipe installs nothing into an asset."""
+def test_products_of_the_machine_are_not_checked(define):
+    """A user-managed recipe has no asset that its products could be outside of."""
     definition = define('check = "x" install = "x" products = { cc = "/usr/bin/cc" }')
     assert definition.products == {"cc": "/usr/bin/cc"}
 
 
 def test_misspelt_field_warns_with_its_line(define):
-    """A global that nobody reads is told, for it is probably a typo."""
+    """A global that envy does not use is reported if it looks like a typo."""
     definition = define('build = "x"\nfunction instal() end')
     (warning,) = definition.warnings
-    assert "gn.lua:3: the global `instal` means nothing to envy" in warning
+    assert "gn.lua:3: envy does not use the global `instal`" in warning
     assert "`install`" in warning
 
 
 def test_own_globals_do_not_warn(define):
-    """Helpers may have any other name."""
+    """Globals with other names are not reported."""
     assert define('build = "x" function compile_everything() end sizes = {1}').warnings == ()
 
 
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
-        ("", 0, "nothing that makes content"),
-        ("stage = {}", 0, "nothing that makes content"),
+        ("", 0, "creates no content"),
+        ("stage = {}", 0, "creates no content"),
         ("build = 3", 2, "`build` must be a script (a string) or a function, not a number"),
-        ('build = { "a", "b" }', 2, "several lines go into one string"),
+        ('build = { "a", "b" }', 2, "write several lines as one string"),
         ('build = ""', 2, "not an empty string"),
         ("check = true\ninstall = 'x'", 2, "`check` must be a script"),
         ("install = 'x'\ndeploy = 'y'", 3, "`deploy` must be a function"),
@@ -225,13 +225,17 @@ def test_own_globals_do_not_warn(define):
         ("install = 'x'\nproducts = { gn = { path = 'x', platform = {} } }", 3, '"platforms"?'),
         ("install = 'x'\nexports = { paths = {} }", 3, 'did you mean "path"?'),
         ("install = 'x'\nexports = { path = 'bin' }", 3, 'path = { "bin" }'),
-        ("install = 'x'\nexports = { env = { ['A=B'] = 'x' } }", 3, "names no variable: 'A=B'"),
+        (
+            "install = 'x'\nexports = { env = { ['A=B'] = 'x' } }",
+            3,
+            "invalid variable name: 'A=B'",
+        ),
         ("install = 'x'\nexports = { env = { A = 1 } }", 3, "`exports.env.A` must be a string"),
         ("install = 'x'\nabout = { licence = 'MIT' }", 3, 'did you mean "license"?'),
         ("install = 'x'\nabout = { version = 1.0 }", 3, 'version = "1.0"'),
         ("install = 'x'\nhost = 'python3'", 3, "`host` must be a table of programs"),
         ("install = 'x'\nhost = { cc = {} }", 3, "`host.cc` must be"),
-        ("install = 'x'\nalias = 'a.b'", 3, "holds what no alias may"),
+        ("install = 'x'\nalias = 'a.b'", 3, "contains a character that is not allowed"),
         ("install = 'x'\nplatforms = { 'linus' }", 3, "'linus' is not a platform"),
         ("install = 'x'\nportable = 'yes'", 3, "`portable` must be true or false"),
         ("install = 'x'\npass_env = 'CC'", 3, 'pass_env = { "CC" }'),
@@ -244,7 +248,7 @@ def test_own_globals_do_not_warn(define):
     ],
 )
 def test_mistake_is_an_error_with_its_line(define, text, line, part):
-    """Each says what is wrong, in which file and on which line."""
+    """Each error says what is wrong, in which file and on which line."""
     with pytest.raises(DeclarationError) as caught:
         define(text)
     assert part in str(caught.value)
@@ -253,21 +257,21 @@ def test_mistake_is_an_error_with_its_line(define, text, line, part):
 
 
 def test_identity_is_required(define):
-    """A file that does not say who it is could be anybody's."""
+    """A recipe file without an identity could be the file of any recipe."""
     with pytest.raises(DeclarationError, match=r'add identity = "local\.gn@r0"'):
         define('build = "x"', head="")
 
 
-def test_identity_is_the_one_that_was_asked_for(define):
-    """The error shows both, and both places."""
+def test_identity_must_be_the_requested_one(define):
+    """The error shows both identities and both locations."""
     with pytest.raises(DeclarationError) as caught:
         define('build = "x"', head='identity = "local.gn@r1"\n')
     message = str(caught.value)
-    assert '"local.gn@r1", and "local.gn@r0" was asked for in envy.lua:3' in message
+    assert 'the recipe is "local.gn@r1", and envy.lua:3 requests "local.gn@r0"' in message
     assert caught.value.origin.line == 1
 
 
-def test_wrong_option_is_an_error_where_it_was_asked_for(define):
-    """The mistake is in the entry, not in the recipe."""
+def test_wrong_option_is_an_error_in_the_entry(define):
+    """The location of the error is the entry, not the recipe."""
     with pytest.raises(DeclarationError, match=r"^envy.lua:3: .*no option \"verison\""):
         define('build = "x" options = { version = { type = "string" } }', {"verison": "1"})

@@ -25,7 +25,7 @@ def depend(value):
 
 
 def test_table_has_all_fields():
-    """Every field of an entry arrives."""
+    """Every field of an entry is read."""
     spec = parse(
         {
             "recipe": "vendor.openocd@v3",
@@ -53,19 +53,19 @@ def test_local_recipe_without_source_is_in_the_folder_of_recipes():
 
 
 def test_local_dependency_without_source_is_beside_its_dependent():
-    """In a recipe file there is no folder of recipes but its own."""
+    """For a dependency, the folder of recipes is that of the recipe file."""
     expected = SourceItem(source="local.tools@r2.lua", base_dir=BASE)
     assert depend("local.tools@r2").spec.source == expected
 
 
 def test_shipped_recipe(tmp_path):
-    """A recipe of namespace envy comes from the folder that ships."""
+    """A recipe of the namespace envy comes from the folder of shipped recipes."""
     (tmp_path / "envy.ninja@r1.lua").touch()
     source = shipped_source("envy.ninja@r1", directory=tmp_path, origin=ORIGIN)
     assert source == SourceItem(source="envy.ninja@r1.lua", base_dir=tmp_path)
 
 
-def test_unknown_shipped_recipe_names_the_nearest(tmp_path):
+def test_unknown_shipped_recipe_suggests_a_known_one(tmp_path):
     """A typo in a shipped recipe's identity is found before anything is fetched."""
     (tmp_path / "envy.ninja@r1.lua").touch()
     with pytest.raises(DeclarationError, match=r'did you mean "envy.ninja@r1"\?'):
@@ -73,25 +73,25 @@ def test_unknown_shipped_recipe_names_the_nearest(tmp_path):
 
 
 def test_shipped_recipe_may_be_replaced_by_a_source():
-    """A written source wins over the shipped one."""
+    """A declared source wins over the shipped one."""
     spec = parse({"recipe": "envy.none@r1", "source": "mine.lua"})
     assert spec.source == SourceItem(source="mine.lua", base_dir=BASE)
 
 
-def test_shipped_recipes_are_there():
-    """The folder belongs to the package."""
+def test_shipped_recipes_exist():
+    """The folder is part of the package."""
     assert shipped_recipes_dir().is_dir()
 
 
 def test_dependency_defaults():
-    """Needed from the check on, and at run time."""
+    """A dependency is needed from the check phase on, and at run time."""
     dependency = depend({"recipe": "local.a@r1", "source": "a.lua"})
     assert (dependency.needed_by, dependency.use) == (RecipePhase.CHECK, DependencyUse.RUN)
     assert dependency.kind is DependencyKind.STRONG
 
 
-def test_dependency_says_what_it_is_for():
-    """`needed_by` and `use` arrive."""
+def test_dependency_has_a_phase_and_a_use():
+    """`needed_by` and `use` are read."""
     dependency = depend({"recipe": "local.a@r1", "needed_by": "build", "use": "build"})
     assert (dependency.needed_by, dependency.use) == (RecipePhase.BUILD, DependencyUse.BUILD)
 
@@ -102,31 +102,31 @@ def test_dependency_says_what_it_is_for():
         (3, "not a number"),
         ({}, "not an empty table"),
         ("", "not an empty string"),
-        ("python", '"python" is no identity'),
+        ("python", '"python" is not a valid identity'),
         ("arm.gcc@v2", "the source of arm.gcc@v2 is missing"),
         ({"recipe": "arm.gcc@v2"}, "the source of arm.gcc@v2 is missing"),
         ({"source": "x.lua"}, "needs the field `recipe`"),
         ({"recipe": 3}, "`recipe` must be an identity, not a number"),
-        ({"recipe": "../a.b@c", "source": "x"}, "is no identity"),
+        ({"recipe": "../a.b@c", "source": "x"}, "is not a valid identity"),
         ({"recipe": "local.a@r1", "sorce": "x"}, 'did you mean "source"?'),
         ({"recipe": "local.a@r1", "needed_by": "build"}, 'no field "needed_by"'),
         ({"recipe": "local.a@r1", "source": {"fetch": print}}, "`source` must be a path or a URI"),
-        ({"recipe": "local.a@r1", "source": "s3://x"}, "does not speak"),
+        ({"recipe": "local.a@r1", "source": "s3://x"}, "does not support"),
         ({"recipe": "local.a@r1", "sha256": "a" * 64}, "there is no `source`"),
         ({"recipe": "local.a@r1", "source": "a.lua", "ref": "x"}, "is for git"),
         ({"recipe": "local.a@r1", "options": ["x"]}, "`options` must be a table"),
         ({"recipe": "local.a@r1", "options": {"f": print}}, "`options.f` is a function"),
         ({"recipe": "local.a@r1", "options": {"version": 3.1}}, "in quotes"),
         ({"recipe": "local.a@r1", "platforms": "linux"}, 'platforms = { "linux" }'),
-        ({"recipe": "local.a@r1", "alias": "a.b"}, "holds what no alias may"),
-        ({"recipe": "local.a@r1", "alias": "a{b"}, "holds what no alias may"),
-        ({"recipe": "local.a@r1", "alias": "@"}, "holds what no alias may"),
+        ({"recipe": "local.a@r1", "alias": "a.b"}, "contains a character that is not allowed"),
+        ({"recipe": "local.a@r1", "alias": "a{b"}, "contains a character that is not allowed"),
+        ({"recipe": "local.a@r1", "alias": "@"}, "contains a character that is not allowed"),
         ({"recipe": "local.a@r1", "alias": 1}, "`alias` must be"),
         (["local.a@r1"], "not a table"),
     ],
 )
-def test_what_cannot_be_is_an_error_with_its_place(value, part):
-    """Each mistake says what is wrong and where it stands."""
+def test_invalid_entry_is_an_error_with_its_location(value, part):
+    """Each error says what is wrong, and where."""
     with pytest.raises(DeclarationError) as caught:
         parse(value)
     assert part in str(caught.value)
@@ -137,16 +137,19 @@ def test_what_cannot_be_is_an_error_with_its_place(value, part):
     ("value", "part"),
     [
         ({"recipe": "local.a@r1", "needed_by": "bild"}, 'did you mean "build"?'),
-        ({"recipe": "local.a@r1", "needed_by": "recipe_fetch"}, "`needed_by` names no phase"),
+        ({"recipe": "local.a@r1", "needed_by": "recipe_fetch"}, "`needed_by` is not a phase"),
         ({"recipe": "local.a@r1", "needed_by": 3}, "`needed_by` must be"),
         ({"recipe": "local.a@r1", "use": "biuld"}, 'did you mean "build"?'),
-        ({"recipe": "ninja", "weak": {"recipe": "ninja"}}, "is no identity"),
-        ({"product": "x", "weak": {"recipe": "local.a@r1"}, "options": {}}, "does not go with"),
+        ({"recipe": "ninja", "weak": {"recipe": "ninja"}}, "is not a valid identity"),
+        (
+            {"product": "x", "weak": {"recipe": "local.a@r1"}, "options": {}},
+            "cannot be used in a reference",
+        ),
         ({"recipe": "no such", "use": "run"}, "does not name a package"),
     ],
 )
-def test_dependency_that_cannot_be_is_an_error(value, part):
-    """The fields of a dependency are judged as strictly."""
+def test_invalid_dependency_is_an_error(value, part):
+    """The fields of a dependency are checked as strictly."""
     with pytest.raises(DeclarationError) as caught:
         depend(value)
     assert part in str(caught.value)
@@ -154,26 +157,26 @@ def test_dependency_that_cannot_be_is_an_error(value, part):
 
 @pytest.mark.parametrize("value", ["local.a@r1", {"recipe": "local.a@r1"}, 3])
 def test_dependencies_are_an_array(value):
-    """One entry alone is still written as an array."""
+    """A single entry needs an array, too."""
     with pytest.raises(DeclarationError, match="must be an array of entries"):
         parse_dependencies(value, origin=ORIGIN, base_dir=BASE)
 
 
 @pytest.mark.parametrize("value", [None, {}])
 def test_no_dependencies(value):
-    """None and an empty table are no dependencies."""
+    """A missing field and an empty table mean no dependencies."""
     assert parse_dependencies(value, origin=ORIGIN, base_dir=BASE) == ()
 
 
 def test_variants_of_one_recipe_are_different_dependencies():
-    """Two sets of options make two keys."""
+    """Two sets of options are two keys."""
     entries = [{"recipe": "local.a@r1", "options": {"v": v}} for v in ("1", "2")]
     parsed = parse_dependencies(entries, origin=ORIGIN, base_dir=BASE)
     assert len({dependency.spec.key for dependency in parsed}) == 2
 
 
 def test_local_rule():
-    """What is shared may not depend on what only this project has; the rest may."""
+    """Only a local recipe may depend on a local one."""
     local, shared = RecipeKey.of("local.a@r1"), RecipeKey.of("arm.gcc@v2")
     check_local_rule(local, local, ORIGIN)
     check_local_rule(local, shared, ORIGIN)

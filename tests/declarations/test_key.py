@@ -29,20 +29,20 @@ BAD = [
 
 @pytest.mark.parametrize("identity", GOOD)
 def test_identity_is_accepted(identity):
-    """Letters, digits, `_`, `-`, `+`, and single dots in name and revision."""
+    """Letters, digits, `_`, `-`, `+`, and single dots in name and revision are allowed."""
     validate_identity(identity)
 
 
 @pytest.mark.parametrize("identity", BAD)
-def test_identity_that_could_leave_a_directory_is_refused(identity):
-    """A whitelist, for identities become names of directories."""
-    with pytest.raises(DeclarationError, match="is no identity"):
+def test_invalid_identity_is_refused(identity):
+    """An identity becomes the name of a directory, so only safe characters are allowed."""
+    with pytest.raises(DeclarationError, match="is not a valid identity"):
         validate_identity(identity)
 
 
 @given(st.text(st.characters() | st.sampled_from("./\\@~"), max_size=12))
 def test_no_accepted_identity_leaves_its_directory(text):
-    """Whatever is accepted is one plain component of a path."""
+    """Every accepted text is one plain component of a path."""
     try:
         validate_identity(text)
     except DeclarationError:
@@ -62,14 +62,14 @@ def test_parts():
 
 
 def test_no_options_leave_no_text():
-    """An empty table of options is none at all."""
+    """An empty table of options is the same as no options."""
     assert RecipeKey.of("local.a@r1", {}).canonical == "local.a@r1"
     assert RecipeKey.of("local.a@r1", {}) == RecipeKey.parse("local.a@r1{}")
 
 
 @given(KEYS)
-def test_key_parses_back(key):
-    """The canonical text is the whole key."""
+def test_key_can_be_parsed(key):
+    """Parsing the canonical text returns an equal key."""
     again = RecipeKey.parse(key.canonical)
     assert again == key
     assert hash(again) == hash(key)
@@ -84,7 +84,7 @@ def test_keys_compare_by_canonical_text(one, other):
 
 
 def test_key_is_immutable():
-    """A key that is in a table must stay what it is."""
+    """A key that is in a table must not change."""
     key = RecipeKey.of("local.a@r1")
     with pytest.raises(AttributeError):
         key.identity = "local.b@r1"
@@ -92,8 +92,8 @@ def test_key_is_immutable():
         key.options["a"] = 1
 
 
-def test_key_does_not_follow_later_changes_of_its_options():
-    """A key keeps the options as they were."""
+def test_key_does_not_change_with_its_options():
+    """Later changes of the table of options do not affect the key."""
     options = {"a": 1}
     key = RecipeKey.of("local.a@r1", options)
     options["b"] = 2
@@ -101,13 +101,13 @@ def test_key_does_not_follow_later_changes_of_its_options():
 
 
 def test_key_can_be_copied():
-    """Copies of records that hold keys are equal to them."""
+    """Copies of records with keys are equal to the records."""
     key = RecipeKey.of("local.a@r1", {"a": [1]})
     assert copy.deepcopy(key) == key
 
 
 def test_float_version_is_refused():
-    """`version = 3.10` says what to write instead."""
+    """The error about `version = 3.10` says what to write instead."""
     with pytest.raises(DeclarationError, match="in quotes"):
         RecipeKey.of("local.a@r1", {"version": 3.1})
 
@@ -131,7 +131,7 @@ KEY = RecipeKey.of(
     ],
 )
 def test_query_matches(text):
-    """Every part that is asked for must be there; what is not asked for may be anything."""
+    """Every part of the query must match; other parts of the key may be anything."""
     assert Query.parse(text).matches(KEY)
 
 
@@ -151,12 +151,12 @@ def test_query_matches(text):
     ],
 )
 def test_query_does_not_match(text):
-    """A part of a name is not the name, and a quoted number is a string."""
+    """Part of a name is not the name, and a quoted number is a string."""
     assert not Query.parse(text).matches(KEY)
 
 
 def test_word_of_a_query_matches_strings_and_numbers():
-    """`{version=3.13}` finds the string, and a number where there is one."""
+    """`{version=3.13}` matches the string and the number."""
     query = Query.parse("a{v=3.13}")
     assert query.matches(RecipeKey.of("l.a@1", {"v": "3.13"}))
     assert query.matches(RecipeKey.of("l.a@1", {"v": 3.13}))
@@ -164,7 +164,7 @@ def test_word_of_a_query_matches_strings_and_numbers():
 
 
 def test_alias_of_a_recipe_file_matches_like_a_name():
-    """It takes the place of the name, with revision and options as usual."""
+    """The alias replaces the name, and a revision and options may follow."""
     key = RecipeKey.of("local.python@r4", {"v": "1"})
     assert Query.parse("py{v=1}").matches(key, alias="py")
     assert Query.parse("py@r4").matches(key, alias="py")
@@ -173,14 +173,14 @@ def test_alias_of_a_recipe_file_matches_like_a_name():
 
 @given(KEYS)
 def test_key_answers_to_all_its_own_queries(key):
-    """Canonical text, identity and every shorter form find the key."""
+    """Canonical text, identity and every shorter form match the key."""
     forms = [key.canonical, key.identity, f"{key.namespace}.{key.name}", key.name]
     forms += [f"{key.name}@{key.revision}", key.name + key.options_text]
     assert all(Query.parse(form).matches(key) for form in forms)
 
 
 def test_query_says_whether_it_has_options():
-    """An error may then suggest to add some."""
+    """An error may suggest to add options."""
     assert Query.parse("a{v=1}").has_options
     assert not Query.parse("a").has_options
     assert Query.parse("a{v=1}").text == "a{v=1}"
@@ -188,13 +188,13 @@ def test_query_says_whether_it_has_options():
 
 @pytest.mark.parametrize("text", ["", "@r1", "a@", "{v=1}", "a b", "a{", "a{v=1", "a{v=1}b", "a/b"])
 def test_broken_query_is_an_error(text):
-    """What names no package is refused, with the forms that do."""
+    """A text that is not a query is refused."""
     with pytest.raises(DeclarationError):
         Query.parse(text)
 
 
 def test_import_is_light():
-    """Keys are on the path of every query, so importing them loads nothing of weight."""
+    """Every query needs keys, so importing them loads no large module."""
     script = "import sys, envy.declarations.key; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", script], text=True)
     heavy = {

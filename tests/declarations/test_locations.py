@@ -23,7 +23,7 @@ SOURCE = SourceText(Path("/x/a.lua"), TEXT)
 
 
 def test_element_and_its_fields():
-    """An element stands on its line, and so do the fields of its table."""
+    """An element has its line, and so have the fields of its table."""
     packages = SOURCE.at("packages", length=2)
     assert packages.line == 2
     assert [packages.at_element(i).line for i in range(2)] == [3, 4]
@@ -33,31 +33,31 @@ def test_element_and_its_fields():
 
 
 def test_fields_of_a_table():
-    """A table with names has a line for each; what is inside of one stands with it."""
+    """Each field of a table has a line, which is also that of inner values."""
     options = SOURCE.at("options")
     assert options.at_field("jobs").line == 8
     assert options.at_field("jobs").at_field("type").line == 8
     assert options.at_field("jobs").at_element(0).line == 8
 
 
-def test_elements_that_were_computed_stand_with_their_table():
-    """Where the text shows another number of elements, none is taken for another."""
+def test_computed_elements_have_the_line_of_their_table():
+    """If the text has another number of elements, none is mistaken for another."""
     assert SOURCE.at("packages", length=3).at_element(2).line == 2
 
 
 @pytest.mark.parametrize(("name", "line"), [("identity", 1), ("computed", 9), ("build", 10)])
-def test_other_globals_stand_where_they_are_assigned(name, line):
-    """A value that is no table still has a line."""
+def test_other_globals_have_the_line_of_their_assignment(name, line):
+    """A value that is not a table has a line, too."""
     assert SOURCE.at(name).line == line
 
 
-def test_what_is_not_in_the_text_has_no_line():
-    """A global that another file defined is shown with the file alone."""
+def test_global_of_another_file_has_no_line():
+    """A global that is not in the text is shown with the file only."""
     assert str(SOURCE.at("missing")) == "/x/a.lua"
 
 
-def test_equals_a_plain_origin():
-    """It is an origin like any other."""
+def test_equals_a_plain_location():
+    """A lazy location equals a plain one with the same file and line."""
     origin = SOURCE.at("identity")
     assert origin == SourceLocation(Path("/x/a.lua"), 1)
     assert SourceLocation(Path("/x/a.lua"), 1) == origin

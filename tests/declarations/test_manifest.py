@@ -1,13 +1,10 @@
-"""Finding and loading envy.lua."""
-
-from pathlib import Path
+"""Loading envy.lua."""
 
 import pytest
 
 from envy import __version__
 from envy.declarations.key import RecipeKey
 from envy.declarations.manifest import load_manifest, satisfies
-from envy.declarations.manifest_search import find_manifest
 from envy.declarations.sources import local_path
 from envy.errors import DeclarationError, EnvyError, LuaScriptError, ManifestError
 from envy.host.platform import Platform
@@ -19,7 +16,7 @@ LINUX = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_ver
 
 @pytest.fixture
 def load(tmp_path):
-    """Loads a manifest of the given text."""
+    """Loads a manifest with the given text."""
     states = []
 
     def make_state(base_dir):
@@ -43,66 +40,8 @@ def load(tmp_path):
         state.close()
 
 
-def touch(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
-
-
-def test_found_in_the_directory_itself(tmp_path):
-    """The nearest manifest is taken."""
-    touch(tmp_path / "envy.lua")
-    inner = touch(tmp_path / "a" / "envy.lua")
-    assert find_manifest(tmp_path / "a") == inner
-
-
-def test_found_above(tmp_path):
-    """From anywhere in a project its manifest is found, also when that is the repository's root."""
-    manifest = touch(tmp_path / "envy.lua")
-    (tmp_path / ".git").mkdir()
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    assert find_manifest(tmp_path / "a" / "b") == manifest
-
-
-@pytest.mark.parametrize("as_file", [True, False])
-def test_search_ends_at_the_root_of_a_repository(tmp_path, as_file):
-    """What stands above belongs to somebody else; the error tells of it."""
-    above = touch(tmp_path / "envy.lua")
-    root = tmp_path / "repo"
-    (root / "a").mkdir(parents=True)
-    touch(root / ".git") if as_file else (root / ".git").mkdir()
-    with pytest.raises(ManifestError) as caught:
-        find_manifest(root / "a")
-    message = str(caught.value)
-    assert f"no envy.lua in {root / 'a'}, {root} ({root} is the root of a repository" in message
-    assert f"--manifest {above}" in message
-
-
-def test_not_found_says_where_it_looked(tmp_path):
-    """Without a manifest anywhere the hint is to create one."""
-    (tmp_path / ".git").mkdir()
-    with pytest.raises(ManifestError, match=r"hint: create .*envy\.lua, or name one"):
-        find_manifest(tmp_path)
-
-
-def test_named_manifest_wins(tmp_path):
-    """A path that was given is relative to where one stands."""
-    touch(tmp_path / "envy.lua")
-    other = touch(tmp_path / "sub" / "other.lua")
-    assert find_manifest(tmp_path, named=Path("sub/other.lua")) == other
-    assert find_manifest(tmp_path / "sub", named=other) == other
-
-
-@pytest.mark.parametrize(("name", "part"), [("none.lua", "no manifest"), ("", "is a directory")])
-def test_named_manifest_must_be_a_file(tmp_path, name, part):
-    """A wrong path is an error, not a reason to search."""
-    touch(tmp_path / "envy.lua")
-    with pytest.raises(ManifestError, match=part):
-        find_manifest(tmp_path, named=tmp_path / name)
-
-
 def test_packages(load, tmp_path):
-    """Entries become specs, in order, each with its line and its source."""
+    """Entries become specs in order, each with its line and source."""
     manifest = load(
         """packages = {
           "local.tools@r2",
@@ -122,7 +61,7 @@ def test_packages(load, tmp_path):
 
 
 def test_computed_packages(load):
-    """Lua may make the list; the line is then that of nothing in particular."""
+    """The list may be computed in Lua; then entries have the line of the list."""
     manifest = load(
         'local list = {} for i = 1, 3 do list[i] = "local.p" .. i .. "@v1" end packages = list'
     )
@@ -131,12 +70,12 @@ def test_computed_packages(load):
 
 
 def test_no_packages_at_all(load):
-    """An empty list is a list."""
+    """An empty list is valid."""
     assert load("packages = {}").packages == ()
 
 
 def test_default_shell_may_be_a_function_or_a_table(load):
-    """Both are kept for later."""
+    """Both are kept, and evaluated later."""
     assert isinstance(
         load("packages = {} default_shell = function() end").default_shell, LuaFunction
     )
@@ -145,7 +84,7 @@ def test_default_shell_may_be_a_function_or_a_table(load):
 
 
 def test_entries_for_other_platforms_are_left_out(load):
-    """They do not exist here, neither by name nor by alias, and collide with nothing."""
+    """Such entries have no name and no alias here, and conflict with nothing."""
     manifest = load(
         """packages = {
           { recipe = "local.a@r1", source = "mac.lua", platforms = { "darwin" }, alias = "a" },
@@ -158,7 +97,7 @@ def test_entries_for_other_platforms_are_left_out(load):
 
 
 def test_duplicates_of_one_source_collapse(load):
-    """The same package twice is once, and keeps every alias."""
+    """The same package twice is one package, with every alias."""
     manifest = load(
         """packages = {
           { recipe = "local.a@r1", source = "recipes/local.a@r1.lua", alias = "x" },
@@ -169,8 +108,8 @@ def test_duplicates_of_one_source_collapse(load):
     assert set(manifest.aliases) == {"x", "y"}
 
 
-def test_one_key_from_two_sources_is_an_error_with_both_places(load):
-    """Which of the two is meant nobody could tell."""
+def test_one_key_from_two_sources_is_an_error_with_both_locations(load):
+    """Either of the two could be meant."""
     with pytest.raises(ManifestError) as caught:
         load(
             'packages = {\n  { recipe = "local.a@r1", source = "x.lua" },\n'
@@ -182,7 +121,7 @@ def test_one_key_from_two_sources_is_an_error_with_both_places(load):
     assert "envy.lua:3: local.a@r1 comes from two sources" in message
 
 
-def test_doubled_alias_is_an_error_with_both_places(load):
+def test_duplicate_alias_is_an_error_with_both_locations(load):
     """An alias is exact, so it has one meaning."""
     with pytest.raises(ManifestError) as caught:
         load(
@@ -204,8 +143,8 @@ def test_doubled_alias_is_an_error_with_both_places(load):
         ("packages = function() end", 1, "not a function"),
         ("\npackages = { recipe = 'local.a@r1' }", 2, "packages = { { recipe"),
         ("packages = { 'local.a@r1', nil, 'local.b@r1' }", 1, "an entry is nil, or has a name"),
-        ("packages = {\n'local.a@r1',\n'local.b' }", 3, "is no identity"),
-        ("packages = {\n{ recipe = 'local.a@r1',\n alias = 'a.b' } }", 3, "what no alias may"),
+        ("packages = {\n'local.a@r1',\n'local.b' }", 3, "is not a valid identity"),
+        ("packages = {\n{ recipe = 'local.a@r1',\n alias = 'a.b' } }", 3, "that is not allowed"),
         (
             "packages = {\n{ recipe = 'local.a@r1', platforms = { 'linus' } } }",
             2,
@@ -214,11 +153,11 @@ def test_doubled_alias_is_an_error_with_both_places(load):
         ("packages = {\n{ recipe = 'local.a@r1',\n needed_by = 'build' } }", 3, "has no field"),
         ("packages = {}\ndefault_shell = 3", 2, "`default_shell` must be"),
         ("packages = {}\nrequires_envy = 0.4", 2, "`requires_envy` must be a string"),
-        ("packages = {}\nrequires_envy = 'new'", 2, "no version specifier"),
+        ("packages = {}\nrequires_envy = 'new'", 2, "invalid version specifier"),
     ],
 )
 def test_mistake_is_an_error_with_its_line(load, text, line, part):
-    """Each says what is wrong, and where."""
+    """Each error says what is wrong, and where."""
     with pytest.raises(EnvyError) as caught:
         load(text)
     assert isinstance(caught.value, ManifestError | DeclarationError)
@@ -231,7 +170,7 @@ def test_mistake_is_an_error_with_its_line(load, text, line, part):
     "rest", ["packages = 3", "packages = { 'nonsense' }", "envy.feature_of_tomorrow{}", "x = = 1"]
 )
 def test_too_old_is_the_only_error(load, rest):
-    """A manifest for a newer envy is judged by nothing else, even if it cannot be run here."""
+    """For a manifest of a newer envy, the version is the only error, even if its Lua fails."""
     with pytest.raises(ManifestError) as caught:
         load(f'requires_envy = ">=99.1"\n{rest}')
     message = str(caught.value)
@@ -240,7 +179,7 @@ def test_too_old_is_the_only_error(load, rest):
 
 
 def test_error_in_lua_is_that_error(load):
-    """With a version that fits, a mistake in the Lua is what is wrong."""
+    """If the version is satisfied, the Lua error is reported."""
     with pytest.raises(LuaScriptError):
         load(f'requires_envy = ">={__version__}"\nenvy.feature_of_tomorrow()')
 
@@ -262,18 +201,18 @@ def test_error_in_lua_is_that_error(load):
     ],
 )
 def test_versions(version, specifiers, fits):
-    """Numbers are compared part by part; all specifiers must hold."""
+    """Numbers are compared part by part; all specifiers must be satisfied."""
     assert satisfies(version, specifiers) is fits
 
 
 def test_misspelt_global_warns(load):
     """A typo in an optional field would otherwise go unnoticed."""
     (warning,) = load("packages = {}\ndefalt_shell = ENVY_SHELL.SH").warnings
-    assert "envy.lua:2: the global `defalt_shell` means nothing" in warning
+    assert "envy.lua:2: envy does not use the global `defalt_shell`" in warning
 
 
-def test_what_the_manifest_read_is_known(load, tmp_path):
-    """Files it loads are part of what it depends on."""
+def test_files_that_the_manifest_reads_are_known(load, tmp_path):
+    """The manifest depends on the files that it loads."""
     (tmp_path / "more.lua").write_text("list = { 'local.a@r1' }", encoding="utf-8")
     manifest = load("packages = envy.loadenv('more').list")
     assert [spec.identity for spec in manifest.packages] == ["local.a@r1"]

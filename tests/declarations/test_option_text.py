@@ -35,7 +35,7 @@ VALUES = st.recursive(
 
 
 def is_allowed(value):
-    """Not a float called version, which is refused at every depth."""
+    """Leaves out a float called version, which is refused at every depth."""
     if isinstance(value, list):
         return all(map(is_allowed, value))
     if isinstance(value, dict):
@@ -47,7 +47,7 @@ OPTIONS = st.dictionaries(TEXTS, VALUES, max_size=4).filter(is_allowed)
 
 
 def exact(value):
-    """A value with what == overlooks: types, and the sign of zero."""
+    """A value with what == ignores: types, and the sign of zero."""
     if isinstance(value, dict):
         return {key: exact(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -56,7 +56,7 @@ def exact(value):
 
 
 def from_lua(value):
-    """A value of Lua as plain Python, told apart as finely as Lua does."""
+    """A Lua value as plain Python, with all distinctions that Lua makes."""
     if lua54.lua_type(value) == "table":
         pairs = [(from_lua(key), from_lua(inner)) for key, inner in value.items()]
         if pairs and all(isinstance(key, int) for key, _ in pairs):
@@ -72,15 +72,15 @@ LUA = lua54.LuaRuntime(encoding=None)
 
 @given(OPTIONS)
 def test_text_evaluates_in_lua_to_the_same_table(options):
-    """Lua 5.4 reads the text back as the table it was written from."""
+    """Lua 5.4 evaluates the text to the original table."""
     text = serialise_options(options)
     value = LUA.execute(b"return " + text.encode())
     assert exact(from_lua(value)) == exact(options)
 
 
 @given(OPTIONS)
-def test_text_parses_back_to_the_same_options(options):
-    """What is written is read back, types included."""
+def test_text_is_parsed_to_the_same_options(options):
+    """Parsing returns the original values, types included."""
     assert exact(parse_options(serialise_options(options))) == exact(options)
 
 
@@ -93,7 +93,7 @@ def test_text_is_canonical(options):
 
 @given(OPTIONS)
 def test_text_is_one_printable_line(options):
-    """Nothing in the text breaks a line, or is obeyed by a terminal."""
+    """The text has no line break, and no character that controls a terminal."""
     text = serialise_options(options)
     assert len(text.splitlines()) == 1
     assert not any(c < " " or "\x7f" <= c <= "\x9f" or "\u202a" <= c <= "\u202e" for c in text)
@@ -101,7 +101,7 @@ def test_text_is_one_printable_line(options):
 
 @given(OPTIONS, OPTIONS)
 def test_different_options_have_different_texts(one, other):
-    """Two tables that Lua tells apart are told apart by their texts."""
+    """Two tables that Lua distinguishes have different texts."""
     same = exact(one) == exact(other)
     assert (serialise_options(one) == serialise_options(other)) == same
 
@@ -118,8 +118,8 @@ def test_different_options_have_different_texts(one, other):
         ({"bytes": "\udcff9"}, '{bytes="\\2559"}'),
     ],
 )
-def test_spelling(options, expected):
-    """The canonical spelling, on which stored keys depend."""
+def test_canonical_text(options, expected):
+    """Stored keys depend on the canonical text."""
     assert serialise_options(options) == expected
 
 
@@ -138,11 +138,11 @@ CYCLIC["self"] = CYCLIC
         ({"tool": {"version": 3.1}}, "`options.tool.version`"),
         ({"n": math.nan}, "`options.n` is not a number"),
         ({"n": 2**63}, "`options.n` is"),
-        ({"s": "\ud800"}, "`options.s` is no text"),
+        ({"s": "\ud800"}, "`options.s` is not valid text"),
     ],
 )
-def test_what_has_no_text_is_an_error_that_names_the_option(options, part):
-    """Functions, cycles, mixed tables and what Lua cannot hold are refused, by name."""
+def test_value_without_a_text_is_an_error_that_names_the_option(options, part):
+    """Functions, cycles, mixed tables and values that Lua cannot have are refused."""
     with pytest.raises(DeclarationError) as caught:
         serialise_options(options)
     assert part in str(caught.value)
@@ -161,7 +161,7 @@ def test_whole_number_may_be_called_version():
         ("{n=0xff, m=-0x1, f=-1e3}", {"n": 255, "m": -1, "f": -1000.0}),
     ],
 )
-def test_other_spellings_of_lua_are_read(text, expected):
+def test_other_texts_of_lua_are_parsed(text, expected):
     """Text typed by hand need not be canonical."""
     assert parse_options(text) == expected
 
@@ -174,7 +174,7 @@ def test_other_spellings_of_lua_are_read(text, expected):
     ],
 )
 def test_broken_text_is_an_error(text):
-    """What is no table of options is refused, and never guessed at."""
+    """A text that is not a table of options is refused, not guessed."""
     with pytest.raises(DeclarationError):
         parse_options(text)
 
@@ -187,8 +187,8 @@ def test_words_of_a_query_need_no_quotes():
 
 
 @given(st.text("{}[]=,\"'\\ ab1.-xu\n", max_size=12))
-def test_any_text_is_read_or_refused(text):
-    """No text makes the reader fail in another way than by saying what is wrong."""
+def test_any_text_is_parsed_or_refused(text):
+    """No text raises anything except a DeclarationError."""
     try:
         options = parse_query_options(text)
     except DeclarationError:

@@ -16,7 +16,7 @@ def apply(table, given):
 
 
 def test_defaults_are_filled_in():
-    """What is given wins, what is not takes its default, what has none stays away."""
+    """A given value wins, then the default; an option without either is left out."""
     table = {
         "version": {"type": "string", "default": "1.0"},
         "jobs": {"type": "integer", "default": 2},
@@ -26,17 +26,17 @@ def test_defaults_are_filled_in():
 
 
 def test_false_is_a_default():
-    """A default that is false is one."""
+    """`default = false` is a default."""
     assert apply({"debug": {"type": "boolean", "default": False}}, {}) == {"debug": False}
 
 
-def test_no_declarations_take_anything():
+def test_without_declarations_any_option_is_accepted():
     """Only a recipe that declares options is strict about them."""
     assert apply_declarations(None, {"x": 1}) == {"x": 1}
 
 
-def test_empty_declarations_take_nothing():
-    """`options = {}` says that there are none."""
+def test_empty_declarations_accept_no_option():
+    """`options = {}` declares that there are no options."""
     with pytest.raises(DeclarationError, match="takes no options"):
         apply({}, {"x": 1})
 
@@ -53,7 +53,7 @@ def test_empty_declarations_take_nothing():
     ],
 )
 def test_types(kind, good, bad):
-    """A value is of the declared type or an error before anything is fetched."""
+    """A value of another type than the declared one is an error."""
     for value in good:
         assert apply({"x": {"type": kind}}, {"x": value}) == {"x": value}
     for value in bad:
@@ -71,8 +71,8 @@ def test_types(kind, good, bad):
         ({"x": {"type": "array"}}, {"x": "a"}, 'x = { "a" }'),
     ],
 )
-def test_what_does_not_fit_is_an_error_where_it_was_asked_for(table, given, part):
-    """The error stands at the entry that asks, and says what to write."""
+def test_invalid_option_is_an_error_in_the_entry(table, given, part):
+    """The location of the error is the entry, and the hint says what to write."""
     with pytest.raises(DeclarationError) as caught:
         apply(table, given)
     assert part in str(caught.value)
@@ -104,8 +104,8 @@ def test_number_matches_a_choice_by_value():
         ({"x": {"type": "table", "default": {"f": print}}}, "`options.x.f` is a function"),
     ],
 )
-def test_declaration_that_cannot_be_is_an_error(table, part):
-    """Mistakes in the declarations stand in the recipe's file."""
+def test_invalid_declaration_is_an_error(table, part):
+    """The location of the error is the recipe file."""
     with pytest.raises(DeclarationError) as caught:
         parse_declarations(table, ORIGIN)
     assert part in str(caught.value)

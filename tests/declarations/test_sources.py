@@ -55,26 +55,26 @@ def item(source, **fields):
     ],
 )
 def test_scheme(source, scheme):
-    """The scheme follows from the text alone."""
+    """The scheme depends only on the text."""
     assert scheme_of(source) is scheme
 
 
 @pytest.mark.parametrize("source", ["ftp://host/x", "s3://bucket/x", "htps://host/x", "foo:bar"])
-def test_unknown_scheme_names_those_that_are_spoken(source):
-    """An author learns at once what there is instead."""
+def test_unknown_scheme_lists_the_supported_ones(source):
+    """The hint lists the supported schemes."""
     with pytest.raises(DeclarationError) as caught:
         parse(source)
-    assert str(caught.value).startswith("r.lua:7: envy does not speak")
+    assert str(caught.value).startswith("r.lua:7: envy does not support")
     assert "pypi: and npm:" in str(caught.value)
 
 
 def test_string_is_a_source():
-    """The shortest form."""
+    """A string is the shortest form of a source."""
     assert parse("gn.tar.gz") == (item("gn.tar.gz"),)
 
 
 def test_table_has_all_fields():
-    """Every field of a table arrives in the item."""
+    """Every field of a table is read."""
     fields = {
         "source": "https://host/x.tgz",
         "sha256": DIGEST.upper(),
@@ -92,7 +92,7 @@ def test_table_has_all_fields():
 
 
 def test_array_mixes_both_forms():
-    """Strings and tables stand side by side."""
+    """An array may have strings and tables."""
     sources = parse(["a.tgz", {"source": "b.git", "ref": "v1", "submodules": True}])
     assert sources == (item("a.tgz"), item("b.git", ref="v1", submodules=True))
 
@@ -115,7 +115,7 @@ def test_fields_of_registries():
         ({1: "x", "strip": 1}, "mixes named fields"),
         ({"source": "x.tgz", "mirrors": ["y"]}, 'no field "mirrors"'),
         ({"source": ["x"]}, "`source` must be a non-empty string, not a table"),
-        ({"source": "x.tgz", "sha256": "abc"}, "64 hexadecimal digits, and is 3"),
+        ({"source": "x.tgz", "sha256": "abc"}, "64 hexadecimal digits, not 3"),
         ({"source": "x.tgz", "sha256": 5}, "`sha256` must be"),
         ({"source": "x.tgz", "strip": -1}, "`strip` must be a whole number"),
         ({"source": "x.tgz", "strip": True}, "`strip` must be a whole number"),
@@ -134,16 +134,16 @@ def test_fields_of_registries():
         ("pypi:ninja>=1", "pypi:NAME==VERSION"),
         ("npm:esbuild", "npm:NAME@VERSION"),
         ("https:///x", "https://HOST/PATH"),
-        (["https://host/"], "does not end in the name of a file"),
-        ("https://host", "does not end in the name of a file"),
-        ("https://host/x%2f..", "does not end in the name of a file"),
+        (["https://host/"], "does not end in a file name"),
+        ("https://host", "does not end in a file name"),
+        ("https://host/x%2f..", "does not end in a file name"),
         (["a/x.tgz", "b/x.tgz"], 'two sources have the file name "x.tgz"'),
         (["a/x.tgz", {"source": "y", "dest": "x.tgz"}], 'two sources have the file name "x.tgz"'),
         ({"source": "a\0b"}, "NUL"),
     ],
 )
-def test_what_cannot_be_is_an_error(value, part):
-    """Each mistake says what is wrong and where it stands."""
+def test_invalid_source_is_an_error(value, part):
+    """Each error says what is wrong, and where."""
     with pytest.raises(DeclarationError) as caught:
         parse(value)
     assert part in str(caught.value)
@@ -164,18 +164,18 @@ def test_what_cannot_be_is_an_error(value, part):
     ],
 )
 def test_file_name(source, name):
-    """The last part of the place; registries say it themselves."""
+    """The name is the last part of the address; a registry decides its names itself."""
     assert file_name(item(source)) == name
 
 
 def test_dest_renames():
-    """Two files of one name live side by side under names of their own."""
+    """`dest` gives files with the same name different names."""
     sources = parse(["a/x.tgz", {"source": "b/x.tgz", "dest": "y.tgz"}])
     assert [file_name(source) for source in sources] == ["x.tgz", "y.tgz"]
 
 
 def test_two_releases_of_a_registry_have_no_name_yet():
-    """Names that are unknown cannot collide."""
+    """Unknown names cannot conflict."""
     assert len(parse(["pypi:x==1", "pypi:y==1"])) == 2
 
 
@@ -192,7 +192,7 @@ def test_two_releases_of_a_registry_have_no_name_yet():
     ],
 )
 def test_local_path(source, path):
-    """Relative to the file that names it; only URIs are decoded."""
+    """A path is relative to the file that names it; only URIs are decoded."""
     assert local_path(item(source)) == Path(path)
 
 
@@ -209,17 +209,17 @@ def test_local_path(source, path):
     ],
 )
 def test_git_address(source, address):
-    """What the git program understands."""
+    """The address is one that the git program understands."""
     assert git_address(item(source)) == address
 
 
-def test_one_place_has_one_location():
-    """However it is spelled, one file is one source."""
+def test_one_file_has_one_location():
+    """One file is one source, however its path is written."""
     other = SourceItem(source="../recipes/gn.lua", base_dir=BASE)
     assert location(item("gn.lua")) == location(other)
     assert location(item("gn.lua")) == location(item("file:///project/recipes/gn.lua"))
 
 
-def test_pins_tell_sources_apart():
-    """Another commit of one repository is another source."""
+def test_pins_distinguish_sources():
+    """Two commits of one repository are two sources."""
     assert location(item("x.git", ref="v1")) != location(item("x.git", ref="v2"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pty
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ textual = pytest.importorskip("textual", reason="the extra envy[tui] is not inst
 
 from envy.testing.views.tui.app import HelpScreen, TestApp  # noqa: E402
 from envy.testing.views.tui.model import RunModel  # noqa: E402
+from envy.testing.views.tui.terminal import LossyOutput  # noqa: E402
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SIZES = {"small": (40, 12), "usual": (80, 24), "large": (120, 40)}
@@ -271,6 +273,20 @@ def test_messages_of_a_session_are_applied():
 
     _, rows = drive([], then=feed)
     assert rows == ["m/new"]
+
+
+def test_output_to_a_closed_terminal_is_dropped():
+    """Writing after the terminal was closed raises nothing, and other attributes are passed on."""
+    primary, secondary = pty.openpty()
+    stream = os.fdopen(secondary, "w", encoding="utf-8")
+    os.close(primary)
+    output = LossyOutput(stream)
+    for _ in range(100):
+        output.write("text")
+        output.flush()
+    assert output.fileno() == secondary
+    with pytest.raises(OSError, match="Input/output error"):
+        stream.close()
 
 
 def building(done=3):

@@ -17,11 +17,12 @@ from typing import Any, ClassVar, Protocol
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from envy.testing.views.tui.model import RunModel, header_text
-from envy.testing.views.tui.terminal import watch_terminal
+from envy.testing.views.tui.terminal import lossy_driver, watch_terminal
 from envy.testing.views.tui.widgets import Log, TestTree
 
 _EVENTS_AT_ONCE = 5000
@@ -126,6 +127,10 @@ class TestApp(App[int]):
         self._seen = -1
         self._header: Static | None = None
         self._header_text = ""
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return a driver that survives a closed terminal."""
+        return lossy_driver(super().get_driver_class())
 
     def compose(self) -> ComposeResult:
         """Create the parts of the main page."""

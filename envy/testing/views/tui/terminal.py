@@ -1,13 +1,17 @@
-"""Detecting that the terminal of the view was closed.
+"""Surviving that the terminal of the view is closed.
 
 A closed window sends SIGHUP, but only to the session that the terminal controls, and a broken `ssh`
 connection may send nothing; the process then keeps a descriptor with no terminal behind it.
 """
 
+import contextlib
 import os
 import select
 import sys
 from collections.abc import Callable
+from typing import Any, TextIO
+
+from textual.driver import Driver
 
 
 def watch_terminal() -> Callable[[], bool]:
@@ -25,3 +29,41 @@ def watch_terminal() -> Callable[[], bool]:
     poller = select.poll()
     poller.register(descriptor, 0)  # poll always reports these three
     return lambda: any(events & closed for _, events in poller.poll(0))
+
+
+class LossyOutput:
+    """A text stream that drops what cannot be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text, or drop it."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream if it can be written."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def lossy_driver(driver_class: type[Driver]) -> type[Driver]:
+    """Return a Textual driver that writes through LossyOutput.
+
+    Textual's writer thread dies of a failed write, and the application then blocks for ever when
+    the thread's queue is full: a closed terminal would leave the process behind.
+    """
+
+    class LossyDriver(driver_class):  # type: ignore[misc,valid-type]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            stream: TextIO | None = getattr(self, "_file", None)
+            if stream is not None:  # only drivers that draw on a terminal have it
+                self._file = LossyOutput(stream)
+
+    return LossyDriver

@@ -1,0 +1,91 @@
+"""The names of the files and folders of the cache, and the patterns that gc recognises them by.
+
+Each of these names is spelled here and nowhere else; `layout` says where they are. This module
+imports nothing, because warm commands load it. Patterns are text: a module that needs one compiles
+it and matches whole names with it, with `re.ASCII`.
+
+What lies below `TESTS_FOLDER` belongs to `envy.testing`, which names and removes it itself.
+"""
+
+# -- folders of the cache root ---------------------------------------------------------------------
+
+ASSETS_FOLDER = "assets"
+RECIPES_FOLDER = "recipes"
+LOGS_FOLDER = "logs"
+LOCKS_FOLDER = "locks"
+PROJECTS_FOLDER = "projects"
+ANSWERS_FOLDER = "resolved"
+DURATIONS_FOLDER = "durations"
+LEASES_FOLDER = "leases"
+JOBSERVERS_FOLDER = "jobservers"
+SHIMS_FOLDER = "shims"
+TESTS_FOLDER = "test"
+TRASH_FOLDER = "trash"
+
+# Below the folder of locks.
+EXCLUSIVE_FOLDER = "exclusive"
+SHARED_FOLDER = "cache"
+
+# Below the folder of tests.
+TEST_BINARIES_FOLDER = "go"
+TEST_RESULTS_FOLDER = "last"
+
+# -- in an entry -----------------------------------------------------------------------------------
+
+MARKER = "envy-complete"
+FINGERPRINT = "envy-fingerprint.blake3"
+INGREDIENTS = "envy-ingredients.json"
+DEPLOYED = "envy-deployed"
+ASSET = "asset"
+FETCH = "fetch"
+WORK = "work"
+STAGE = f"{WORK}/stage"
+TMP = f"{WORK}/tmp"  # noqa: S108 - a folder of the entry
+# Inside work/, so that removing the work of an attempt also ends the attempt.
+ATTEMPT = f"{WORK}/attempt"
+
+# -- names that are composed -----------------------------------------------------------------------
+
+RECIPE_FILE = "recipe.lua"  # in a folder of recipe files
+COLLECT_LOCK = "collect"  # held by the command that works in the trash
+LEASES_LOCK = "leases"  # the gate of `lease`
+
+RECORD = ".json"
+LOCK = ".lock"
+ANSWER = ".answer"
+
+DIGITS = 16  # hexadecimal digits of a digest that are part of a name
+BEFORE_KEY = "-blake3-"  # in the name of an entry's folder
+
+
+def entry_folder(platform_arch: str, key_hex: str) -> str:
+    """The folder of an entry, below that of its identity."""
+    return f"{platform_arch}{BEFORE_KEY}{key_hex[:DIGITS]}"
+
+
+def short_key(folder: str) -> str:
+    """The digits of the key in the name of an entry's folder."""
+    return folder[-DIGITS:]
+
+
+def lock_file(identity: str, key16: str) -> str:
+    """The lock file of an entry, or of a folder of recipe files."""
+    return f"{identity}-{key16}{LOCK}"
+
+
+# -- patterns --------------------------------------------------------------------------------------
+
+_HEX = f"[0-9a-f]{{{DIGITS}}}"
+
+IDENTITY_PATTERN = r"[\w+-]+\.[\w.+-]+@[\w.+-]+"
+ENTRY_PATTERN = rf"[\w.+-]+{BEFORE_KEY}{_HEX}"
+# `.new` is the suffix of what is still being written: `content.atomic.SUFFIX`.
+# By the digest of the source, and of the content where no digest was declared.
+RECIPES_PATTERN = rf"{_HEX}(-{_HEX})?(\.new)?"
+LOGS_PATTERN = _HEX
+# An earlier envy wrote .json, and the number of a process behind what it had not finished.
+ANSWER_PATTERN = rf"{_HEX}\.(answer(\..+\.new|\.\d+)?|json)"
+PROJECT_PATTERN = _HEX
+UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"
+LOCK_PATTERN = rf"{IDENTITY_PATTERN}-{_HEX}\.lock"
+EXCLUSIVE_LOCK_PATTERN = r".+\.lock"

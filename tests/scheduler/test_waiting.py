@@ -1,0 +1,307 @@
+"""Threads that wait for nodes: which progress wakes them, and that nothing leaves them asleep."""
+
+import random
+import threading
+
+import pytest
+from scheduler.nodes import drive, make
+
+from envy.errors import EnvyError, InternalError
+from envy.interpreter import InterpreterSlot, released
+from envy.scheduler.coordination import Coordination, NodeState
+from envy.scheduler.observer import SchedulerObserver, SilentObserver
+from envy.scheduler.run_state import RunState
+from envy.scheduler.waiting import Waiters
+
+LONG = 60  # seconds after which a thread is taken to sleep forever
+
+
+class CountingCondition(threading.Condition):
+    """A condition that says when a thread begins to wait, and counts its waits."""
+
+    def __init__(self, lock):
+        super().__init__(lock)
+        self.waits = 0
+        self.begun = threading.Semaphore(0)
+
+    def wait(self, timeout=None):
+        self.waits += 1
+        self.begun.release()
+        return super().wait(timeout)
+
+
+class SignallingLock:
+    """A lock that says when it is released, as a thread does that begins to wait."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self.releases = threading.Semaphore(0)
+
+    def acquire(self, *arguments):
+        return self._lock.acquire(*arguments)
+
+    def release(self):
+        self._lock.release()
+        self.releases.release()
+
+    def __enter__(self):
+        self.acquire()
+
+    def __exit__(self, *_error):
+        self.release()
+
+
+class Board:
+    """Waiters without a coordinator: the test makes the progress itself."""
+
+    def __init__(self, count):
+        self.run = RunState(InterpreterSlot(), SilentObserver())
+        self.run.lock = SignallingLock()
+        self.run.active = 1
+        self.nodes = [Coordination(f"n{i}", None, None) for i in range(count)]
+        self.waiters = Waiters(self.run, self.nodes)
+
+    def count_waits(self, node):
+        """Give a node a condition that counts."""
+        node.changed = CountingCondition(self.run.lock)
+        return node.changed
+
+    def complete(self, node, phase):
+        with self.run.lock:
+            node.current_phase = phase
+            self.waiters.progressed(node)
+
+    def fail(self, node):
+        with self.run.lock:
+            node.failure = EnvyError("broken")
+            self.waiters.progressed(node)
+
+    def end(self):
+        """Nothing is active any more."""
+        with self.run.lock:
+            self.run.active = 0
+            self.waiters.wake_if_idle()
+
+
+class Waiting(threading.Thread):
+    """A thread that calls a function, and keeps the error that ends it."""
+
+    def __init__(self, call, *arguments):
+        super().__init__(daemon=True)
+        self.call, self.arguments, self.error = call, arguments, None
+        self.start()
+
+    def run(self):
+        try:
+            self.call(*self.arguments)
+        except InternalError as error:
+            self.error = error
+
+    def ended(self):
+        self.join(LONG)
+        assert not self.is_alive(), "a wake-up was lost"
+        return self.error
+
+
+def test_a_thread_is_woken_only_by_the_phase_that_it_waits_for():
+    """Phases before the awaited one wake no thread: one wait, one wake-up."""
+    board = Board(1)
+    [node] = board.nodes
+    changed = board.count_waits(node)
+    thread = Waiting(board.waiters.wait, [node], 3)
+    changed.begun.acquire()
+    for phase in range(4):
+        board.complete(node, phase)
+    assert thread.ended() is None
+    assert changed.waits == 1
+
+
+def test_two_threads_that_wait_for_different_phases_of_a_node_are_both_woken():
+    """The lower phase wakes both threads; the one that needs more waits again."""
+    board = Board(1)
+    [node] = board.nodes
+    changed = board.count_waits(node)
+    late = Waiting(board.waiters.wait, [node], 5)
+    changed.begun.acquire()
+    early = Waiting(board.waiters.wait, [node], 2)
+    changed.begun.acquire()
+    board.complete(node, 2)
+    assert early.ended() is None
+    changed.begun.acquire()  # `late` waits again
+    assert node.awaited == 5
+    board.complete(node, 4)
+    assert late.is_alive()
+    board.complete(node, 5)
+    assert late.ended() is None
+    assert changed.waits == 3
+
+
+def test_the_node_that_was_started_last_is_waited_for_first():
+    """When the last of many nodes ends last, a thread wakes once for all of them."""
+    board = Board(100)
+    changed = board.count_waits(board.nodes[-1])
+    thread = Waiting(board.waiters.wait, board.nodes, 0)
+    changed.begun.acquire()
+    for node in board.nodes:
+        board.complete(node, 0)
+    assert thread.ended() is None
+    assert [node.name for node in board.nodes if node.changed] == ["n99"]
+
+
+def test_a_node_that_is_not_waited_for_has_no_condition():
+    """Conditions are created by the first thread that has to wait."""
+    coordinator, _kind, nodes = make(5)
+    drive(coordinator, nodes, 3)
+    coordinator.wait(nodes, 3)
+    coordinator.wait_until_idle()
+    assert sum(node.changed is not None for node in nodes) <= 5
+    board = Board(1)
+    board.complete(board.nodes[0], 3)
+    board.waiters.wait(board.nodes, 3)
+    assert board.nodes[0].changed is None
+
+
+def test_a_failure_wakes_threads_that_wait_for_any_phase():
+    """A node that fails in its first phase ends a wait for its last."""
+    board = Board(1)
+    [node] = board.nodes
+    changed = board.count_waits(node)
+    threads = [Waiting(board.waiters.wait, [node], phase) for phase in (1, 7)]
+    for _ in threads:
+        changed.begun.acquire()
+    board.fail(node)
+    assert [thread.ended() for thread in threads] == [None, None]
+
+
+def test_a_standstill_wakes_threads_that_already_wait():
+    """When the last active node rests, the thread that waits for more gets the reasons."""
+    board = Board(2)
+    waiting, other = board.nodes
+    waiting.state = NodeState.BLOCKED
+    changed = [board.count_waits(node) for node in board.nodes]
+    threads = [Waiting(board.waiters.wait, [node], 3) for node in (waiting, other)]
+    for condition in changed:
+        condition.begun.acquire()
+    board.end()
+    for thread in threads:
+        assert "no node can run" in str(thread.ended())
+
+
+def test_an_idle_moment_that_has_passed_is_no_standstill():
+    """A thread that wakes after work has begun again continues to wait."""
+    board = Board(1)
+    [node] = board.nodes
+    changed = board.count_waits(node)
+    thread = Waiting(board.waiters.wait, [node], 0)
+    changed.begun.acquire()
+    with board.run.lock:
+        board.run.active = 0
+        board.waiters.wake_if_idle()
+        board.run.active = 1
+    changed.begun.acquire()
+    board.complete(node, 0)
+    assert thread.ended() is None
+
+
+def test_a_crash_wakes_every_thread():
+    """Waits for nodes and for an idle run all end with the bug that ended a worker."""
+    board = Board(2)
+    changed = [board.count_waits(node) for node in board.nodes]
+    threads = [Waiting(board.waiters.wait, [node], 3) for node in board.nodes]
+    threads.append(Waiting(board.waiters.wait_until_idle))
+    for condition in changed:
+        condition.begun.acquire()
+    board.waiters.give_up(AssertionError("a bug"))
+    for thread in threads:
+        assert "a worker was ended by AssertionError: a bug" in str(thread.ended())
+
+
+def test_a_crash_of_a_worker_wakes_threads_with_the_interpreter_slot():
+    """With a coordinator: two threads that wait for different nodes both get the error."""
+    reached = threading.Event()
+
+    class Broken(SchedulerObserver):
+        def slot_released(self, node, hold):
+            raise AssertionError("a bug")
+
+    def work(node, phase):
+        with released():
+            reached.wait(LONG)
+
+    coordinator, _kind, nodes = make(2, jobs=1, observer=Broken(), work=work)
+
+    def wait_for(node):
+        with coordinator.interpreter.running():
+            coordinator.wait([node], 3)
+
+    coordinator.raise_targets(nodes, 3)
+    threads = [Waiting(wait_for, node) for node in nodes]
+    reached.set()
+    for thread in threads:
+        assert "a bug" in str(thread.ended())
+
+
+def test_a_cancellation_ends_waits_for_every_node():
+    """Blocked, queued and running nodes fail, and with each the wait for it ends."""
+    running, may_end = threading.Event(), threading.Event()
+
+    def work(node, phase):
+        running.set()
+        with released():
+            may_end.wait(LONG)
+
+    coordinator, _kind, nodes = make(3, jobs=1, work=work)
+    coordinator.add_gate(nodes[2], 0, nodes[:1])
+    coordinator.raise_targets(nodes, 3)
+    assert running.wait(LONG)
+    threads = [Waiting(coordinator.wait, [node], 3) for node in nodes]
+    coordinator.cancel(EnvyError("stop"))
+    assert [threads[1].ended(), threads[2].ended()] == [None, None]
+    may_end.set()
+    assert threads[0].ended() is None
+    assert [str(node.failure) for node in nodes] == ["stop"] * 3
+
+
+def test_a_cancellation_ends_only_the_wait_for_idleness_that_it_interrupts():
+    """A wait that begins after the cancellation lasts until nothing is active."""
+    board = Board(0)
+    lock = board.run.lock
+    first = Waiting(board.waiters.wait_until_idle)
+    lock.releases.acquire()
+    with lock:
+        board.run.cancelled = EnvyError("stop")
+        board.waiters.wake_idle()
+    assert first.ended() is None
+    lock.releases = threading.Semaphore(0)
+    second = Waiting(board.waiters.wait_until_idle)
+    lock.releases.acquire()
+    assert second.is_alive()
+    board.end()
+    assert second.ended() is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_wake_up_is_lost(seed):
+    """Many threads wait for random nodes and phases of a run that is as fast as it can be."""
+    dice = random.Random(seed)
+    started = threading.Event()
+
+    def work(node, phase):
+        if node is nodes[0]:
+            with released():
+                started.wait(LONG)
+
+    coordinator, _kind, nodes = make(60, jobs=4, work=work)
+    for number, node in enumerate(nodes[1:], 1):
+        coordinator.add_gate(node, dice.randrange(4), dice.sample(nodes[:number], 1))
+
+    def wait_often(dice):
+        with coordinator.interpreter.running():
+            for _ in range(30):
+                coordinator.wait(dice.sample(nodes, dice.randint(1, 5)), dice.randrange(4))
+
+    coordinator.raise_targets(nodes, 3)
+    threads = [Waiting(wait_often, random.Random(seed * 100 + i)) for i in range(8)]
+    started.set()
+    assert [thread.ended() for thread in threads] == [None] * 8
+    assert all(node.complete for node in nodes)
