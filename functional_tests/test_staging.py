@@ -207,7 +207,7 @@ def test_an_archive_may_be_kept_as_it_is(project):
 def test_publishing_the_stage_folder_is_told(project):
     """Without an install, a line says what of the build is published."""
     run = project.sync_one('build = "echo made > made"', "--verbose")
-    assert "the stage folder is published as it is (made)" in run.err
+    assert "the stage folder is published unchanged (made)" in run.err
 
 
 def test_extraction_is_told_in_the_trace(project):
@@ -222,7 +222,7 @@ def test_extraction_is_told_in_the_trace(project):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ('install = "true"', "there is nothing to publish: install put nothing there"),
+        ('install = "true"', "there is nothing to publish: install left its folder empty"),
         ('build = "true"', "there is nothing to publish"),
         ("fetch = function() end", "there is nothing to publish: nothing was fetched or built"),
         ('fetch = "files/broken.tar.gz"', "broken.tar.gz"),
@@ -243,13 +243,13 @@ def test_extraction_is_told_in_the_trace(project):
                 'fetch = function(ctx) ctx.write("x", "") '
                 f'ctx.commit_fetch({{ filename = "x", sha256 = "{"0" * 64}" }}) end'
             ),
-            "sha256 of x is not",
+            "sha256 of x does not match",
         ),
         ('fetch = function(ctx) ctx.fetch("files/plain.txt") end', "inputs"),
         ('fetch = "files/plain.txt"\nstage = function() return { srtip = 1 } end', "strip"),
         (
             'fetch = "files/plain.txt"\nstage = function() return 1 end',
-            "`stage` may return nothing",
+            "`stage` must return nothing",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""build: make something of what was staged, in the stage folder."""
+"""build: run the recipe's `build` in the stage folder."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from envy.phase import RecipePhase
 
 
 def run_build_phase(recipe: Recipe, engine: PhaseServices) -> None:
-    """Do what `build` says, if it says anything.
+    """Run `build`, if the recipe has it.
 
     Raises:
-        ScriptFailed: a command failed; LuaScriptError: the function did.
+        ScriptFailed: a command failed; LuaScriptError: the function failed.
     """
     definition = recipe.loaded.definition
     entry = recipe.placement.entry

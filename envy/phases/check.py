@@ -1,7 +1,7 @@
-"""check: is there anything to do?
+"""check: find out whether a recipe needs work.
 
-For a cache-managed recipe, whether its entry is there; if not, the entry is locked and the work on
-it begins. For a user-managed one, whether its own `check` holds, before any lock.
+A cache-managed recipe is looked up in the cache; a missing entry is locked and an attempt at it
+begins. The `check` of a user-managed recipe runs before any lock.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def run_check_phase(recipe: Recipe, engine: PhaseServices) -> None:
         if lookup(recipe.placement.entry, recipe.entry_key).hit:
             events.cache_hit(recipe.placement, fast_path=True)
             return
-        # It was there when the graph was resolved, and has gone since.
+        # The entry existed when the graph was resolved, and was removed since.
         ensure_functions(recipe, engine)
         engine.require_build_dependencies(recipe)
-    # Else it was missing a moment ago, and is looked up once more under its lock.
+    # Otherwise the entry was missing a moment ago, and is looked up again under its lock.
     reason = begin_work(recipe, engine)
     if recipe.work.cached:
         events.cache_hit(recipe.placement, fast_path=False)

@@ -1,4 +1,4 @@
-"""completion: what dependents and the user may now rely on."""
+"""completion: fix what dependents and the user may rely on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from envy.phase import RecipePhase
 
 
 def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
-    """Fix the outcome and the products."""
+    """Set the outcome and the products of the recipe."""
     definition = recipe.loaded.definition
     recipe.work.products = products_of(recipe, engine)
     if recipe.work.outcome is None:
@@ -24,7 +24,7 @@ def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
 
 
 def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
-    """The products by name: absolute paths in the asset; of a user-managed one, as they are."""
+    """Return the products by name: absolute paths; for a user-managed recipe, unchanged values."""
     definition = recipe.loaded.definition
     if not definition.user_managed:
         asset = recipe.placement.entry.asset_dir

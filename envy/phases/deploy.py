@@ -1,4 +1,4 @@
-"""deploy: repeatable registration work after publishing; its success is kept beside the entry."""
+"""deploy: repeatable registration after publishing; success is recorded beside the entry."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from envy.phase import RecipePhase
 
 
 def run_deploy_phase(recipe: Recipe, engine: PhaseServices) -> None:
-    """Call `deploy`, once for each published entry.
+    """Run `deploy` once for each published entry.
 
     Raises:
-        ScriptFailed, LuaScriptError: the recipe's own deploy failed; it is tried again next time.
+        ScriptFailed, LuaScriptError: the recipe's `deploy` failed; the next run repeats it.
     """
     definition = recipe.loaded.definition
     entry = recipe.placement.entry

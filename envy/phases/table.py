@@ -1,6 +1,6 @@
-"""The dispatch table of the phases: what the engine runs for a recipe, step by step.
+"""The table of the phases: what the engine runs for a recipe, phase by phase.
 
-A phase touches its own recipe and reads completed dependencies; never another's worker.
+A phase changes its own recipe, reads completed dependencies, and never touches another worker.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,10 +34,10 @@ PHASES: Mapping[int, Callable[[Recipe, PhaseServices], None]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What is done for a recipe; when, and after what, is for the engine to say.
+    """What the engine runs for a recipe; the engine decides when, and in which order.
 
-    `find_entry` gives a recipe its entry key, from those of its dependencies, and looks its entry
-    up. `is_source_fetched` says whether what a custom source brings is there already.
+    `find_entry` computes a recipe's entry key from the keys of its dependencies, and looks its
+    entry up. `is_source_fetched` returns whether a custom source's recipe is in the cache.
     """
 
     phases: Mapping[int, Callable[[Recipe, PhaseServices], None]]
