@@ -60,8 +60,8 @@ DECLARATIONS = [
     ),
     (
         'fetch = "nowhere.txt"',
-        "FILE:2: there is no ",
-        "recipes/nowhere.txt to fetch",
+        "FILE:2: the source ",
+        "recipes/nowhere.txt does not exist",
         "is relative to",
     ),
     (
@@ -113,7 +113,7 @@ DECLARATIONS = [
     ),
     (
         'inputs = { "no/*.txt" }\ninstall = "true"',
-        "FILE:2: `inputs` names 'no/*.txt', and there is no such file",
+        "FILE:2: `inputs` names 'no/*.txt', but there is no such file",
         "beside the recipe",
     ),
     (

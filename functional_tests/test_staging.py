@@ -232,7 +232,7 @@ def test_extraction_is_told_in_the_trace(project):
         ),
         ('fetch = { source = "files/tools.tar.gz", strip = 9 }', "tools.tar.gz"),
         ('fetch = { source = "files/tools.tar.gz", subdir = "none" }', "none"),
-        ('fetch = "files/missing.txt"', "there is no"),
+        ('fetch = "files/missing.txt"', "missing.txt does not exist"),
         (
             'fetch = { "files/plain.txt", { source = "files/tree/a/b.txt", dest = "plain.txt" } }',
             'two sources have the file name "plain.txt"',

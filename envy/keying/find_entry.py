@@ -1,4 +1,4 @@
-"""Which entry of the cache a recipe has, and whether it is there: decided before any work of it."""
+"""Compute the entry key of a recipe and look its entry up, before any phase works on it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from envy.keying.ingredients import ingredients_of, input_digests, user_managed_
 
 
 def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]) -> None:
-    """Give a recipe its entry key, and look its entry up; its dependencies have theirs.
+    """Compute a recipe's entry key from those of its dependencies, and look its entry up.
 
     Raises:
-        EnvyError: something that the key is made of cannot be had.
+        EnvyError: an ingredient of the key cannot be read or resolved.
     """
     if recipe.user_managed:
         recipe.placement_or_none = _user_managed_placement(recipe, engine)
@@ -28,11 +28,12 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
     recipe.work.cached = lookup(placement.entry, placement.entry_key, explain=False).hit
     recipe.work.undeployed = recipe.work.cached and needs_deploy(recipe)
     if recipe.work.cached and recipe.loaded.definition.deploy is None:
-        release_lua_state(recipe, engine)  # loaded again, should the entry go before its turn comes
+        # Opened again if the entry is removed before the recipe runs.
+        release_lua_state(recipe, engine)
 
 
 def _user_managed_placement(recipe: Recipe, engine: PhaseServices) -> Placement:
-    """Of a user-managed recipe: its entry is only the workspace of its install."""
+    """Return the placement of a user-managed recipe: a workspace for its install."""
     services, key = engine.services, user_managed_key(recipe)
     return Placement(
         entry_key=key,
