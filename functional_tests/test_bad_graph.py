@@ -100,14 +100,14 @@ ACCESS = [
     (
         'build = function(ctx)\n  ctx.asset("stranger")\nend',
         "FILE:3: ctx.asset('stranger'): NAME declares no such dependency",
-        'add { recipe = "stranger" } to its `dependencies`; declared are: none',
+        'add { recipe = "stranger" } to its `dependencies`; declared: none',
     ),
     (
         (
             'dependencies = { { recipe = "local.plain@r1", needed_by = "install" } }\n'
             'build = function(ctx)\n  ctx.asset("plain")\nend'
         ),
-        "FILE:4: ctx.asset('plain'): local.plain@r1 is there only from install on",
+        "FILE:4: ctx.asset('plain'): local.plain@r1 is available only from install on",
         'declare it with needed_by = "build" (or an earlier phase)',
     ),
     (
@@ -121,9 +121,9 @@ ACCESS = [
             '  { recipe = "local.variant@r1", options = { n = 2 } } }\n'
             'build = function(ctx)\n  ctx.asset("variant")\nend'
         ),
-        "FILE:5: ctx.asset('variant') could be any of\n",
+        "FILE:5: ctx.asset('variant') matches several dependencies:\n",
         "local.variant@r1{n=1}\n",
-        "ask with the whole key, options included",
+        "use the full key, with its options",
     ),
     (
         'dependencies = { "local.one@r1", "local.two@r1" }\ninstall = "echo > x"',

@@ -60,8 +60,8 @@ DECLARATIONS = [
     ),
     (
         'fetch = "nowhere.txt"',
-        "FILE:2: there is no ",
-        "recipes/nowhere.txt to fetch",
+        "FILE:2: the source ",
+        "recipes/nowhere.txt does not exist",
         "is relative to",
     ),
     (
@@ -113,7 +113,7 @@ DECLARATIONS = [
     ),
     (
         'inputs = { "no/*.txt" }\ninstall = "true"',
-        "FILE:2: `inputs` names 'no/*.txt', and there is no such file",
+        "FILE:2: `inputs` names 'no/*.txt', but there is no such file",
         "beside the recipe",
     ),
     (
@@ -163,12 +163,12 @@ DECLARATIONS = [
     ),
     (
         'install = "true"',
-        "FILE:2: there is nothing to publish: install put nothing there",
+        "FILE:2: there is nothing to publish: install left its folder empty",
         "ctx.mark_install_complete()",
     ),
     (
         "install = function() return 3 end",
-        "FILE:2: there is nothing to publish: install put nothing there",
+        "FILE:2: there is nothing to publish: install left its folder empty",
     ),
 ]
 
@@ -226,7 +226,7 @@ def test_a_pipe_in_the_place_of_a_recipe(project):
     project.packages("local.a@r1")
     (project.root / "recipes").mkdir()
     os.mkfifo(project.root / "recipes/local.a@r1.lua")
-    fails(project, "local.a@r1.lua is not a plain file", "declared in envy.lua:2")
+    fails(project, "local.a@r1.lua is not a regular file", "declared in envy.lua:2")
 
 
 def test_a_dependency_whose_file_is_not_there(project):

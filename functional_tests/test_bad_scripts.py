@@ -73,23 +73,23 @@ SCRIPTS = [
 
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory):
-    """One run over all of them."""
+    """Run all of the scripts in one sync."""
     return Mistakes(Project(tmp_path_factory.mktemp("scripts") / "project"), SCRIPTS)
 
 
 @pytest.mark.parametrize("number", range(len(SCRIPTS)))
 def test_a_script_that_fails(scripts, number):
-    """How it ended is said with its line, the log's path, and the last lines of its output."""
+    """The error has the script's end, its line, the log's path, and the last lines of output."""
     scripts.check(number, *SCRIPTS[number][1:])
 
 
 def test_failed_scripts_leave_nothing(scripts):
-    """No marker, lock or process, also of those that would not end."""
+    """No marker, lock or process remains, even of scripts that ignore requests to end."""
     assert_clean(scripts.project, scripts.outcome.err)
 
 
 def test_an_error_that_is_caught_quotes_the_output(project):
-    """Who catches a failed command learns how it ended and what it last wrote."""
+    """A caught error says how the command ended and quotes its last output."""
     outcome = project.sync_one(
         "install = function(ctx)\n"
         '  local ok, problem = pcall(ctx.run, "seq 20; exit 3")\n'
@@ -100,7 +100,7 @@ def test_an_error_that_is_caught_quotes_the_output(project):
 
 
 def test_ten_megabytes_on_one_line(project):
-    """They are all in the log, and no more of them on the terminal than can be read."""
+    """The log contains all of them, and the terminal only a readable part."""
     outcome = one_fails(
         project,
         "install = \"head -c 10000000 /dev/zero | tr '\\\\0' x; exit 3\"",
@@ -112,29 +112,29 @@ def test_ten_megabytes_on_one_line(project):
 
 
 def test_ten_megabytes_on_one_line_do_not_stop_a_build(project):
-    """Output without a line end is no failure."""
+    """Output without a line end is not a failure."""
     project.make("install = \"head -c 10000000 /dev/zero | tr '\\\\0' x; echo > x\"")
 
 
 def test_a_child_left_in_the_background_is_ended(project):
-    """A script that leaves something running neither hangs the sync nor leaves it behind."""
+    """A script that leaves a process running neither blocks the sync nor leaves the process."""
     project.make(f'install = "{ENDLESS} & echo > x"')
     assert left_running(project) == []
 
 
 def test_a_child_left_by_a_failing_script_is_ended(project):
-    """The same when it fails."""
+    """The same holds if the script fails."""
     one_fails(project, f'install = "{ENDLESS} & exit 3"', "script exited 3")
 
 
 def test_input_is_empty(project):
-    """A script that asks gets an end, and does not wait for an answer."""
+    """A script that reads input gets end of file and does not wait."""
     folder = project.make('install = "cat > said; echo end >> said"')
     assert (folder / "said").read_text() == "end\n"
 
 
 def slow(project, script=f"echo begun; {ENDLESS}; echo > x"):
-    """A package whose install says that it has begun and then takes long."""
+    """Write a package whose install reports that it has begun and then runs for long."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", f"install = [[{script}]]")
 
@@ -142,7 +142,7 @@ def slow(project, script=f"echo begun; {ENDLESS}; echo > x"):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("words", ["sync", "asset one", "run true"])
 def test_a_running_script_is_interrupted(project, number, words):
-    """It ends with what it started, the code is 130, and no path is printed."""
+    """It ends with all its children, the code is 130, and no path is printed."""
     slow(project)
     ended = interrupt(project, *words.split(), once="local.one@r1 | begun", number=number)
     assert ended.out == b""
@@ -153,14 +153,14 @@ def test_a_running_script_is_interrupted(project, number, words):
     assert "error" not in ended.err
 
 
-def test_a_terminal_that_goes_away_ends_the_run(project):
-    """Scripts have sessions of their own, and would not notice."""
+def test_a_closed_terminal_ends_the_run(project):
+    """Scripts have sessions of their own, and would not notice the hangup."""
     slow(project)
     interrupt(project, once="local.one@r1 | begun", number=signal.SIGHUP)
 
 
-def test_a_run_in_the_background_does_not_hear_interrupts(project):
-    """What was told to ignore Ctrl-C, as shells tell what runs in the background, does."""
+def test_a_run_in_the_background_ignores_interrupts(project):
+    """A run that was started to ignore Ctrl-C, as shells start background jobs, ignores it."""
     slow(project, f"echo begun; test -e {project.root}/go || {ENDLESS}; echo > x")
     ended = Interrupted(
         project,
@@ -169,7 +169,7 @@ def test_a_run_in_the_background_does_not_hear_interrupts(project):
         then=lambda process: process.terminate(),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
-    # The first signal that it heard was the second: it took its time to end.
+    # The first signal that it received was the second: it ended slowly.
     assert (ended.code, "1 not built" in ended.err) == (130, True)
 
 
@@ -186,13 +186,13 @@ main()
 
 
 def test_an_interrupt_before_there_is_anything_to_interrupt():
-    """While envy is still being imported it ends as any program does, without a traceback."""
+    """While envy is being imported, an interrupt ends it without a traceback."""
     ended = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, check=False)
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
 
 
 def test_a_sync_after_an_interrupted_one_succeeds(project):
-    """What was interrupted is begun anew."""
+    """The next sync repeats the interrupted work."""
     slow(project, f"echo begun; test -e {project.root}/go || {ENDLESS}; echo > x")
     interrupt(project, once="local.one@r1 | begun")
     project.write("go", "")
@@ -200,19 +200,19 @@ def test_a_sync_after_an_interrupted_one_succeeds(project):
 
 
 def test_a_script_that_will_not_end_is_ended(project):
-    """One that ignores every request is killed, with its children."""
+    """A script that ignores every request is killed with its children."""
     slow(project, f"trap '' INT TERM; echo begun; while true; do {ENDLESS}; done")
     interrupt(project, once="local.one@r1 | begun")
 
 
 def test_a_stopped_script_is_ended(project):
-    """One that has stopped itself cannot hear a request, and is killed."""
+    """A script that has stopped itself cannot receive a request, and is killed."""
     slow(project, "echo begun; kill -STOP $$; echo > x")
     interrupt(project, once="local.one@r1 | begun")
 
 
 def test_a_second_interrupt_ends_at_once(project):
-    """Who is in a hurry waits for no script."""
+    """After a second interrupt, envy waits for no script."""
     slow(project, f"trap '' INT TERM; echo begun; while true; do {ENDLESS}; done")
     ended = interrupt(
         project,
@@ -223,7 +223,7 @@ def test_a_second_interrupt_ends_at_once(project):
 
 
 def test_an_interrupt_ends_all_that_runs(project):
-    """Of many packages at work none goes on, and none that waits begins."""
+    """All running packages end, and no waiting package begins."""
     names = [f"local.n{number}@r1" for number in range(6)]
     for name in names:
         project.recipe(name, f"install = [[echo begun; {ENDLESS}; echo > x]]")
@@ -232,8 +232,8 @@ def test_an_interrupt_ends_all_that_runs(project):
     assert "0 failed, 6 not built" in ended.err
 
 
-def test_who_waits_for_the_lock_of_another_is_interrupted(project):
-    """A run that waits for another process says for which, and ends without it."""
+def test_a_run_that_waits_for_a_lock_is_interrupted(project):
+    """A run that waits for another process names the process, and ends without it."""
     slow(project, f"echo begun; test -e {project.root}/go || {ENDLESS}; echo > x")
     first = project.popen("sync", "--verbose")
     try:

@@ -1,4 +1,4 @@
-"""The file functions of ctx: each does what its name says, relative to the run directory."""
+"""The file functions of ctx, which work relative to the run directory."""
 
 import pytest
 from project import Project, tree
@@ -105,13 +105,13 @@ CASES = {
 
 
 def identity_of(case):
-    """The recipe of a case."""
+    """Return the identity of a case's recipe."""
     return f"local.{case.replace(' ', '-')}@r1"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """One sync of a recipe for each case."""
+    """Sync one recipe for each case."""
     project = Project(tmp_path_factory.mktemp("cases") / "project")
     project.packages(*map(identity_of, CASES))
     for case, (body, _) in CASES.items():
@@ -121,20 +121,20 @@ def made(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES)
 def test_file_functions(made, case):
-    """What the functions leave behind is what their documentation says."""
+    """The files after a call are those that the documentation promises."""
     assert tree(made.folder(identity_of(case))) == CASES[case][1]
 
 
 @pytest.mark.parametrize(("mode", "wanted"), [("755", 0o555), ('"750"', 0o550), ('"u+x"', 0o544)])
 def test_chmod(project, mode, wanted):
-    """Permissions are octal digits, as a number or text, or letters; publishing closes them."""
+    """A mode is octal digits, as a number or text, or letters; publishing removes write access."""
     body = f'ctx.write("a", "") ctx.chmod("a", "644") ctx.chmod("a", {mode})'
     folder = project.make(f"install = function(ctx) {body} end")
     assert (folder / "a").stat().st_mode & 0o777 == wanted & ~0o222
 
 
 def test_copies_keep_their_mode(project):
-    """An executable file stays one."""
+    """A copy of an executable file is executable."""
     body = 'ctx.write("a", "") ctx.chmod("a", "755") ctx.copy("a", "d/")'
     folder = project.make(f"install = function(ctx) {body} end")
     assert (folder / "d/a").stat().st_mode & 0o777 == 0o555
@@ -153,7 +153,7 @@ def test_copies_keep_their_mode(project):
     ],
 )
 def test_mistakes_say_where_they_are(project, body, message):
-    """A function that cannot do its work says why, at the author's line."""
+    """A function that fails says why, with the author's line."""
     run = project.sync_one(f"install = function(ctx)\n  {body}\nend", code=1)
     assert message in run.err
     assert "recipes/local.one@r1.lua:3" in run.err
@@ -170,7 +170,7 @@ READERS = {
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_file_that_is_not_in_the_key_may_not_be_read(project, reader):
-    """A file of the recipe's folder that nobody declared is refused, with the line to add."""
+    """An undeclared file of the recipe's folder cannot be read; the error shows the line to add."""
     project.write("recipes/own/file.txt", "own")
     run = project.sync_one(f"install = function(ctx) {READERS[reader]} end", code=1)
     assert "own/file.txt" in run.err
@@ -187,7 +187,7 @@ def test_a_file_that_is_not_in_the_key_may_not_be_read(project, reader):
     ],
 )
 def test_a_file_that_is_in_the_key_may_be_read(project, reader, declared):
-    """What `inputs` lists, alone or in a folder, and what was read while loading may be read."""
+    """Files that `inputs` lists, alone or in a folder, and files read while loading can be read."""
     project.write("recipes/own/file.txt", "own")
     folder = project.make(f"{declared}\ninstall = function(ctx) {READERS[reader]} end")
     assert tree(folder) == {"file.txt": "own"}

@@ -1,4 +1,4 @@
-"""What ctx holds in each phase, and what envy and Lua offer to recipes everywhere."""
+"""The fields and functions of ctx in each phase, and what envy and Lua offer everywhere."""
 
 import json
 
@@ -25,7 +25,7 @@ THERE = {
 }
 EVERYTHING = sorted(set().union(*THERE.values()))
 
-# Writes into a file which of all names are there, and what the errors for the others say.
+# Writes into a file which of all names exist, and the errors for the other names.
 PROBE = """
 local names = {{ {names} }}
 local function probe(phase)
@@ -46,7 +46,7 @@ end
 
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory):
-    """What was there in each phase: phase to name to (there, value or message)."""
+    """Probe each phase: return phase to name to (available, value or message)."""
     folder = tmp_path_factory.mktemp("probed")
     project = Project(folder / "project")
     found = folder / "found"
@@ -79,23 +79,25 @@ def probed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("phase", THERE)
-def test_what_is_there(probed, phase):
+def test_fields_and_functions_of_a_phase(probed, phase):
     """Each phase has the fields and functions of its row, and no others."""
     _, rows = probed
     assert {name for name, (there, _) in rows[phase].items() if there} == THERE[phase]
 
 
 @pytest.mark.parametrize("phase", THERE)
-def test_what_is_not_there_says_why(probed, phase):
-    """A name of another phase is an error that tells where it is, or why it never is."""
+def test_a_missing_name_says_why(probed, phase):
+    """A name of another phase is an error that lists its phases, or says why no phase has it."""
     _, rows = probed
-    reason = "is user-managed" if phase in {"check", "managed"} else f"is not there in {phase}, but"
+    reason = (
+        "is user-managed" if phase in {"check", "managed"} else f"is not available in {phase}, but"
+    )
     for name, (there, message) in rows[phase].items():
         assert there or (f"ctx.{name}" in message and reason in message), message
 
 
 def test_folders_are_those_of_the_entry(probed):
-    """Each folder is an absolute path in the entry; the recipe's is where its file is."""
+    """Each folder is an absolute path in the entry; recipe_dir is the folder of the recipe file."""
     run, rows = probed
     entry = run.folder("local.one@r1").parent
     install = {name: value for name, (there, value) in rows["install"].items() if there}
@@ -124,11 +126,11 @@ def test_run_directories(project, tmp_path):
     assert (tmp_path / "where").read_text().split() == [str(entry / name) for name in wanted]
 
 
-# -- a fetch function is asked for its sources before there is a phase ---------------------------
+# -- a fetch function is called for its sources before its phase -----------------------------------
 
 
 def test_a_fetch_function_that_acts_has_no_effect_before_its_phase(project, tmp_path):
-    """What it writes, says and fetches happens once, and not at all when nothing is to be done."""
+    """Its writes, messages and fetches happen once, and never for a cached package."""
     body = f"""fetch = function(ctx)
       envy.warn("fetching now")
       local file = io.open("{tmp_path}/made", "a")
@@ -146,7 +148,7 @@ def test_a_fetch_function_that_acts_has_no_effect_before_its_phase(project, tmp_
 
 
 def test_a_fetch_function_that_looks_at_its_folder_acts(project):
-    """tmp_dir is there in the fetch phase alone, so a function that uses it runs there."""
+    """Only the fetch phase has tmp_dir, so a function that uses it runs there."""
     body = """fetch = function(ctx)
       local file = io.open(ctx.tmp_dir .. "/data", "w")
       file:write("data")
@@ -156,14 +158,14 @@ def test_a_fetch_function_that_looks_at_its_folder_acts(project):
     assert tree(project.make(body)) == {"data": "data"}
 
 
-def test_a_fetch_function_that_only_returns_may_say_something(project):
-    """A declarative function is called once, and what it says is shown once."""
+def test_messages_of_a_declarative_fetch_are_shown_once(project):
+    """A function that only returns data is called once, and its messages are shown once."""
     project.write("recipes/data", "data")
     run = project.sync_one('fetch = function() envy.warn("chosen") return "data" end')
     assert run.err.count("chosen") == 1
 
 
-# -- what is there everywhere -------------------------------------------------------------------
+# -- what every recipe has ------------------------------------------------------------------------
 
 LANGUAGE = {
     "join": ('table.concat(envy.join({ "a" }, {}, { "b", "c" }), "")', "abc"),
@@ -192,7 +194,7 @@ LANGUAGE = {
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
-    """One sync of a recipe for each expression, evaluated while the recipe loads."""
+    """Sync one recipe for each expression, which is evaluated while the recipe loads."""
     project = Project(tmp_path_factory.mktemp("language") / "project")
     project.write("recipes/settings.lua", "answer = 42")
     project.write("recipes/lib/module.lua", "return { answer = 43 }")
@@ -210,7 +212,7 @@ def loaded(tmp_path_factory):
 
 @pytest.mark.parametrize("case", LANGUAGE)
 def test_the_language(loaded, case):
-    """What envy.* and the reading functions of Lua give while a recipe loads."""
+    """envy.* and the reading functions of Lua work while a recipe loads."""
     folder = loaded.folder(f"local.{case.replace(' ', '-')}@r1")
     assert tree(folder) == {"value": LANGUAGE[case][1]}
 
@@ -223,22 +225,22 @@ def test_the_language(loaded, case):
         ('warn("of Lua")', "of Lua"),
     ],
 )
-def test_what_a_recipe_says_is_shown(project, statement, shown):
-    """Warnings and errors that a recipe tells are seen with its name."""
+def test_messages_of_a_recipe_are_shown(project, statement, shown):
+    """Warnings and errors that a recipe logs appear with its name."""
     run = project.sync_one(f'{statement}\ninstall = "touch x"')
     [row] = [row for row in run.err.splitlines() if shown in row]
     assert "local.one@r1" in row
 
 
 def test_stdout_is_for_results(project):
-    """envy.stdout of a recipe or a manifest goes to the standard output of sync."""
+    """envy.stdout of a recipe or a manifest writes to the standard output of sync."""
     project.recipe("local.one@r1", 'envy.stdout("from the recipe")\ninstall = "touch x"')
     project.manifest('envy.stdout("from the manifest")\npackages = { "local.one@r1" }')
     assert project.envy("sync").out.splitlines() == ["from the manifest", "from the recipe"]
 
 
 def test_effective_options_reach_the_phases(project):
-    """Defaults are filled in, and what was asked for is kept with its type."""
+    """Defaults are filled in, and given options keep their types."""
     project.manifest(
         """packages = { { recipe = "local.one@r1",
           options = { list = { 1, 2 }, deep = { a = { b = true } }, ratio = 1.5 } } }"""

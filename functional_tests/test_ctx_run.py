@@ -1,4 +1,4 @@
-"""ctx.run and ctx.exec: what is run where, what comes back, and when it is an error."""
+"""ctx.run and ctx.exec: where programs run, what the calls return, and what is an error."""
 
 import pytest
 from project import Project, is_running, tree
@@ -80,13 +80,13 @@ CASES = {
 
 
 def identity_of(case):
-    """The recipe of a case."""
+    """Return the identity of a case's recipe."""
     return f"local.{case.replace(' ', '-')}@r1"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """One sync of a recipe for each case."""
+    """Sync one recipe for each case."""
     project = Project(tmp_path_factory.mktemp("cases") / "project")
     project.packages(*map(identity_of, CASES))
     for case, (body, _) in CASES.items():
@@ -100,7 +100,7 @@ def made(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES)
 def test_running(made, case):
-    """What comes back is what the documentation says."""
+    """The result of a call is what the documentation promises."""
     assert tree(made.folder(identity_of(case)))["result"] == CASES[case][1]
 
 
@@ -123,8 +123,8 @@ def test_running(made, case):
         ('"touch $0; exit 6"', "exited 6"),
     ],
 )
-def test_what_goes_wrong_ends_the_phase(project, install, message):
-    """A failing command, in the middle of a script or a pipe too, is an error unless caught."""
+def test_a_failing_command_ends_the_phase(project, install, message):
+    """A failing command is an error unless caught, also in the middle of a script or a pipe."""
     run = project.sync_one(f"install = {install}", code=1)
     assert "local.one@r1" in run.err
     assert "install failed" in run.err
@@ -132,7 +132,7 @@ def test_what_goes_wrong_ends_the_phase(project, install, message):
 
 
 def test_the_end_of_the_output_is_shown_with_the_error(project):
-    """Where a script failed is seen without opening the log, which is named too."""
+    """The error shows the last lines of output and the path of the log."""
     run = project.sync_one('install = "echo first; echo what went wrong >&2; exit 3"', code=1)
     assert "what went wrong" in run.err
     [log] = project.cache.rglob("install.log")
@@ -141,7 +141,7 @@ def test_the_end_of_the_output_is_shown_with_the_error(project):
 
 
 def test_output_goes_to_the_log(project):
-    """Both streams are kept, quiet runs and captured ones included."""
+    """The log contains both streams, also of quiet and captured runs."""
     project.sync_one(
         """install = function(ctx)
           ctx.run("echo loud")
@@ -160,7 +160,7 @@ def test_output_goes_to_the_log(project):
 
 
 def test_quiet_keeps_output_off_the_display(project):
-    """What a quiet command prints is not shown, what others print is."""
+    """The output of a quiet command is not displayed; that of other commands is."""
     run = project.sync_one(
         """install = function(ctx)
           ctx.run("echo loud; touch x")
@@ -172,8 +172,8 @@ def test_quiet_keeps_output_off_the_display(project):
     assert "| hushed" not in run.err
 
 
-def test_what_a_script_left_running_is_ended(project, tmp_path):
-    """A process left in the background does not outlive its script."""
+def test_a_background_process_is_ended(project, tmp_path):
+    """A process that a script left in the background does not outlive the script."""
     project.sync_one(f'install = "sleep 600 & echo $! > {tmp_path}/pid; touch x"')
     pid = (tmp_path / "pid").read_text().strip()
     assert not is_running(int(pid))

@@ -70,7 +70,7 @@ def test_an_asset_that_is_not_declared(project):
     """A package of the project that the recipe does not declare is refused with what to add."""
     said = failure(project, 'install = function(ctx) ctx.asset("b") end', b=TOOL)
     assert "recipes/local.app@r1.lua:2: ctx.asset('b'): local.app@r1 declares no such" in said
-    assert 'add { recipe = "b" } to its `dependencies`; declared are: none' in said
+    assert 'add { recipe = "b" } to its `dependencies`; declared: none' in said
 
 
 def test_an_asset_that_is_declared_for_a_later_phase(project):
@@ -78,7 +78,7 @@ def test_an_asset_that_is_declared_for_a_later_phase(project):
     app = needs('{ recipe = "local.b@r1", needed_by = "install" }')
     app += 'build = function(ctx) ctx.asset("b") end\n' + TOOL
     said = failure(project, app, b=TOOL)
-    assert "local.b@r1 is there only from install on, and this is build" in said
+    assert "local.b@r1 is available only from install on, and this is build" in said
     assert 'declare it with needed_by = "build" (or an earlier phase)' in said
 
 

@@ -5,7 +5,7 @@ from project import tree
 
 
 def counted(project, tmp_path, body="", deploy=""):
-    """A recipe that notes each build and each deploy."""
+    """Write a recipe that records each build and each deploy."""
     return f"""build = "echo built >> {tmp_path}/builds; echo made > made"
     deploy = function(ctx, opts)
       ctx.run("echo deployed >> {tmp_path}/deploys")
@@ -15,12 +15,12 @@ def counted(project, tmp_path, body="", deploy=""):
 
 
 def lines(path):
-    """How often something was noted."""
+    """Return how many runs were recorded."""
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def test_deploy_runs_once_for_an_entry(project, tmp_path):
-    """It follows the install, and a found entry with its record is left alone."""
+    """It follows the install; an entry with a record is not deployed again."""
     body = counted(project, tmp_path)
     run = project.sync_one(body)
     [installed] = run.named("phase_complete", phase="install")
@@ -31,7 +31,7 @@ def test_deploy_runs_once_for_an_entry(project, tmp_path):
 
 
 def test_a_failed_deploy_is_tried_again_alone(project, tmp_path):
-    """The published entry stays; the next sync deploys it, and builds nothing."""
+    """The published entry stays; the next sync deploys it and builds nothing."""
     body = counted(
         project, tmp_path, deploy=f'ctx.run("test -e {tmp_path}/ready || {{ echo why; exit 3; }}")'
     )
@@ -57,7 +57,7 @@ def test_dependents_wait_for_the_deploy(project, tmp_path):
 
 
 def test_deploy_knows_its_asset_and_its_dependencies(project, tmp_path):
-    """It runs in the asset, and finds it in ctx; products and assets of dependencies are there."""
+    """It runs in the asset, which ctx names; products and assets of dependencies are available."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "touch t"\nproducts = { t = "t" }')
     project.recipe(
@@ -75,7 +75,7 @@ def test_deploy_knows_its_asset_and_its_dependencies(project, tmp_path):
 
 
 def test_a_late_deploy_waits_for_its_dependencies(project, tmp_path):
-    """An entry that lacks only its deploy has what the deploy uses, made anew if it is gone."""
+    """A deploy that is still missing gets its dependencies, rebuilt if they were removed."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > t"')
     project.recipe(
@@ -97,7 +97,7 @@ def test_a_late_deploy_waits_for_its_dependencies(project, tmp_path):
 
 
 def test_a_late_deploy_has_its_build_dependencies(project, tmp_path):
-    """A deploy that is retried may use what was there only to build."""
+    """A repeated deploy may use build dependencies."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > t"')
     project.recipe(
@@ -117,13 +117,13 @@ def test_a_late_deploy_has_its_build_dependencies(project, tmp_path):
 
 @pytest.mark.parametrize("call", ['write("x", "y")', 'copy("a", "b")', 'remove("made")'])
 def test_deploy_has_no_functions_that_change_the_asset(project, tmp_path, call):
-    """What is published stays what it was."""
+    """A published asset does not change."""
     run = project.sync_one(counted(project, tmp_path, deploy=f"ctx.{call}"), code=1)
-    assert "is not there in deploy" in run.err
+    assert "is not available in deploy" in run.err
 
 
-def test_an_edited_recipe_is_deployed_anew(project, tmp_path):
-    """Another entry has a record of its own."""
+def test_an_edited_recipe_is_deployed_again(project, tmp_path):
+    """A new entry has its own record."""
     body = counted(project, tmp_path)
     project.sync_one(body)
     folder = project.make(body + "\n-- edited")
@@ -131,8 +131,8 @@ def test_an_edited_recipe_is_deployed_anew(project, tmp_path):
     assert lines(tmp_path / "deploys") == 2
 
 
-def test_what_lacks_its_deploy_is_not_installed(project, tmp_path):
-    """asset --no-install gives no path of a package whose deploy failed."""
+def test_a_package_without_its_deploy_is_not_installed(project, tmp_path):
+    """asset --no-install prints no path of a package whose deploy failed."""
     project.sync_one(counted(project, tmp_path, deploy='ctx.run("exit 3")'), code=1)
     run = project.envy("asset", "one", "--no-install", code=1)
     assert "not installed: local.one@r1" in run.err

@@ -349,7 +349,7 @@ def test_a_recipe_that_waits_for_a_job_says_so_and_gets_one(busy):
     paths["begun1"].read_text()
     paths["begun2"].read_text()
     paths["arrive"].write_text("x\n")
-    [*_, refused] = lines_until(process.stderr, "waits for a job of the work slots")
+    [*_, refused] = lines_until(process.stderr, "waiting for a job of the work slots")
     assert "local.late@r1: " in refused
     assert "1 of 2 jobs (--jobs) are in use by tools, such as make" in refused
     process.send_signal(signal.SIGUSR1)

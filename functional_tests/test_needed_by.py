@@ -109,5 +109,5 @@ def test_an_asset_is_refused_before_its_phase(project, asked_in):
         + f'\n{asked_in} = function(ctx) ctx.asset("tool") end',
     )
     run = project.envy("sync", code=1)
-    assert "local.tool@r1 is there only from deploy on, and this is " + asked_in in run.err
+    assert "local.tool@r1 is available only from deploy on, and this is " + asked_in in run.err
     assert f'needed_by = "{asked_in}"' in run.err

@@ -1,4 +1,4 @@
-"""Recipes that come from elsewhere: by HTTP with a digest, and from git repositories."""
+"""Remote recipes: by HTTP with a digest, and from git repositories."""
 
 import hashlib
 import os
@@ -15,18 +15,18 @@ RECIPE = 'identity = "vendor.tool@v3"\ninstall = "echo {} > tool.txt"\n'
 
 
 def entry(source, **fields):
-    """A manifest with one remote recipe."""
+    """Return a manifest with one remote recipe."""
     rows = "".join(f', {name} = "{value}"' for name, value in fields.items())
     return f'packages = {{ {{ recipe = "vendor.tool@v3", source = "{source}"{rows} }} }}'
 
 
 def digest_of(content):
-    """What pins a text or some bytes."""
+    """Return the sha256 of a text or bytes."""
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def test_a_pinned_recipe_is_fetched_once(project, http_server):
-    """With its sha256 a recipe is fetched the first time, and kept."""
+    """A recipe with a sha256 is fetched once and kept in the cache."""
     text = RECIPE.format("one")
     http_server.routes["/tool.lua"] = Reply(text.encode())
     project.manifest(entry(f"{http_server.url}/tool.lua", sha256=digest_of(text)))
@@ -36,8 +36,8 @@ def test_a_pinned_recipe_is_fetched_once(project, http_server):
     assert http_server.paths() == ["/tool.lua"]
 
 
-def test_remote_recipes_are_fetched_beside_each_other(project, http_server):
-    """However few jobs there are: it is downloads that they wait for."""
+def test_remote_recipes_are_fetched_in_parallel(project, http_server):
+    """Fetches overlap however few jobs there are, since they only wait for downloads."""
     both = threading.Barrier(2, timeout=30)
     rows = []
     for name in ("one", "two"):
@@ -55,8 +55,8 @@ def test_remote_recipes_are_fetched_beside_each_other(project, http_server):
     assert len(run.named("recipe_complete", outcome="installed")) == 2
 
 
-def test_a_recipe_that_is_not_what_was_pinned_is_refused(project, http_server):
-    """Another content than the sha256 promises is an error that shows both digests."""
+def test_a_recipe_with_a_wrong_digest_is_refused(project, http_server):
+    """Content that does not match the sha256 is an error that shows both digests."""
     text = RECIPE.format("one")
     http_server.routes["/tool.lua"] = Reply(text.replace("one", "two").encode())
     project.manifest(entry(f"{http_server.url}/tool.lua", sha256=digest_of(text)))
@@ -67,7 +67,7 @@ def test_a_recipe_that_is_not_what_was_pinned_is_refused(project, http_server):
 
 
 def test_a_recipe_without_digest_follows_its_source(project, http_server):
-    """It is fetched each time, with a warning that holds the line to paste."""
+    """It is fetched each time, with a warning that contains the line to add."""
     http_server.routes["/tool.lua"] = Reply(RECIPE.format("one").encode())
     project.manifest(entry(f"{http_server.url}/tool.lua"))
     first = project.envy("sync")
@@ -80,7 +80,7 @@ def test_a_recipe_without_digest_follows_its_source(project, http_server):
 
 
 def test_two_sources_of_one_identity_are_two_recipes(project, second_project, http_server):
-    """A recipe file is kept by where it comes from, and never taken for that of another source."""
+    """A recipe file is stored by its source, and not confused with that of another source."""
     for number, each in enumerate((project, second_project)):
         text = RECIPE.format(number)
         http_server.routes[f"/{number}/tool.lua"] = Reply(text.encode())
@@ -90,7 +90,7 @@ def test_two_sources_of_one_identity_are_two_recipes(project, second_project, ht
 
 
 def test_many_processes_fetch_a_pinned_recipe_once(project, http_server):
-    """Whoever waited for another process to fetch a recipe takes that one's."""
+    """A process that waited for another process's fetch uses the fetched file."""
     text = RECIPE.format("one")
     http_server.routes["/tool.lua"] = Reply(text.encode())
     project.manifest(entry(f"{http_server.url}/tool.lua", sha256=digest_of(text)))
@@ -102,7 +102,7 @@ def test_many_processes_fetch_a_pinned_recipe_once(project, http_server):
 
 
 def test_a_missing_recipe_names_its_address(project, http_server):
-    """What the server said, of which address, declared where."""
+    """The error has the server's answer, the address, and where it is declared."""
     project.manifest(entry(f"{http_server.url}/none.lua"))
     run = project.envy("sync", code=1)
     assert f"{http_server.url}/none.lua" in run.err
@@ -115,7 +115,7 @@ def test_a_missing_recipe_names_its_address(project, http_server):
 
 @pytest.fixture
 def repository(git_repository):
-    """A repository with a recipe in a subfolder, and a patch beside it."""
+    """A repository with a recipe in a subfolder and a patch beside the recipe."""
     git_repository.commit(
         {
             "README": "not the recipe",
@@ -129,7 +129,7 @@ def repository(git_repository):
 
 @pytest.mark.parametrize("kind", ["commit", "branch", "tag"])
 def test_a_recipe_in_a_git_repository(project, repository, kind):
-    """A commit, a branch or a tag is checked out, and the subfolder holds recipe and inputs."""
+    """A commit, a branch or a tag is checked out; recipe and inputs are in the subfolder."""
     commit = repository.git("rev-parse", "HEAD")
     repository.tag("v3.0", annotated=True)
     ref = {"commit": commit, "branch": "main", "tag": "v3.0"}[kind]
@@ -138,7 +138,7 @@ def test_a_recipe_in_a_git_repository(project, repository, kind):
 
 
 def test_a_branch_that_moved_is_followed(project, repository):
-    """The branch's commit decides, each time; a commit in the manifest stays what it is."""
+    """Each run resolves the branch; a commit in the manifest stays fixed."""
     commit = repository.git("rev-parse", "HEAD")
     project.manifest(entry(repository.url, ref="main", subdir="recipe"))
     project.envy("sync")
@@ -149,7 +149,7 @@ def test_a_branch_that_moved_is_followed(project, repository):
 
 
 def test_a_pinned_commit_needs_no_repository(project, repository):
-    """Once fetched, a recipe of a full commit is there without its repository."""
+    """A recipe of a full commit is used from the cache without its repository."""
     commit = repository.git("rev-parse", "HEAD")
     project.manifest(entry(repository.url, ref=commit, subdir="recipe"))
     project.envy("sync")
@@ -158,7 +158,7 @@ def test_a_pinned_commit_needs_no_repository(project, repository):
 
 
 def test_files_of_a_fetched_recipe_must_be_inputs(project, git_repository):
-    """What lies beside a fetched recipe is not in its key unless it is declared."""
+    """Files beside a fetched recipe are in its key only if they are declared."""
     git_repository.commit(
         {
             "recipe.lua": 'identity = "vendor.tool@v3"\n'
@@ -168,11 +168,11 @@ def test_files_of_a_fetched_recipe_must_be_inputs(project, git_repository):
     )
     project.manifest(entry(git_repository.url, ref="main"))
     run = project.envy("sync", code=1)
-    assert "not among its `inputs`" in run.err
+    assert "not in its `inputs`" in run.err
 
 
 def test_a_repository_without_recipe_says_where_to_look(project, git_repository):
-    """A folder without recipe file is told with the names it could have."""
+    """The error for a folder without recipe lists the file names that are searched for."""
     git_repository.commit({"README": "nothing here"})
     project.manifest(entry(git_repository.url, ref="main"))
     run = project.envy("sync", code=1)
@@ -181,8 +181,8 @@ def test_a_repository_without_recipe_says_where_to_look(project, git_repository)
     assert "subdir" in run.err
 
 
-def test_a_ref_that_is_not_there_is_named(project, repository):
-    """An unknown branch is told with its repository."""
+def test_an_unknown_ref_is_named(project, repository):
+    """An unknown branch is an error that names the branch and its repository."""
     project.manifest(entry(repository.url, ref="no-such-branch", subdir="recipe"))
     run = project.envy("sync", code=1)
     assert "no-such-branch" in run.err
@@ -190,7 +190,7 @@ def test_a_ref_that_is_not_there_is_named(project, repository):
 
 
 def test_a_remote_recipe_brings_its_own_dependencies(project, http_server):
-    """Relative sources of a fetched recipe are its own, and absolute ones are fetched in turn."""
+    """Relative sources of a fetched recipe are its own; absolute sources are fetched in turn."""
     archive = make_tar({"tool.txt": "tool\n"})
     library = 'identity = "vendor.lib@v1"\ninstall = "echo lib > lib.txt"\n'
     http_server.routes["/lib.lua"] = Reply(library.encode())
@@ -209,7 +209,7 @@ def test_a_remote_recipe_brings_its_own_dependencies(project, http_server):
     assert "warn" not in run.err
 
 
-# -- what a killed envy has left running ---------------------------------------------------------
+# -- processes that a killed envy left -----------------------------------------------------------
 
 CUSTOM = """
 packages = {{
@@ -223,7 +223,7 @@ packages = {{
 
 
 def ended(orphan):
-    """Whether an orphan has ended; it is, after this, in any case."""
+    """Return whether an orphan has ended; end it in any case."""
     running = is_running(orphan)
     if running:
         os.kill(orphan, signal.SIGKILL)
@@ -231,7 +231,7 @@ def ended(orphan):
 
 
 def test_an_orphan_of_a_custom_source_ends_before_it_runs_again(project, tmp_path):
-    """What a killed envy left running for a recipe file is ended before another one fetches it."""
+    """A process that a killed envy left is ended before another envy fetches the recipe."""
     reached, armed = tmp_path / "reached.fifo", tmp_path / "armed"
     os.mkfifo(reached)
     armed.touch()
@@ -248,7 +248,7 @@ def test_an_orphan_of_a_custom_source_ends_before_it_runs_again(project, tmp_pat
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_an_orphaned_git_ends_before_the_source_is_fetched_again(project, tmp_path, git_repository):
-    """So is a git that was checking a source out, into the folder that the next one uses."""
+    """A git that was checking out the source is ended before the next fetch uses its folder."""
     commit = git_repository.commit({"file": "content"})
     reached, armed = tmp_path / "reached.fifo", tmp_path / "armed"
     os.mkfifo(reached)

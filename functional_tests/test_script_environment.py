@@ -1,4 +1,4 @@
-"""The environment of scripts, and of os.getenv in a phase: what is there, and what is not."""
+"""The environment of scripts, and of os.getenv in a phase."""
 
 import re
 from pathlib import Path
@@ -21,14 +21,14 @@ PRINT = 'function(ctx) ctx.run("env > " .. ctx.options.folder .. "/{}.txt") end'
 
 
 def variables(path):
-    """What `env` printed into a file."""
+    """Return the variables that `env` printed into a file."""
     rows = [row.partition("=") for row in path.read_text().splitlines()]
     return {name: value for name, _, value in rows}
 
 
 @pytest.fixture
 def phases(project, tmp_path):
-    """The environment of each phase of a recipe: phase to variables."""
+    """Return the environment of each phase of a recipe: phase to variables."""
     project.manifest(
         f"""packages = {{ {{ recipe = "local.one@r1",
           options = {{ folder = "{tmp_path}", ["deep-name"] = true, level = 3 }} }} }}"""
@@ -50,8 +50,8 @@ def phases(project, tmp_path):
     return run
 
 
-def test_making_content_is_isolated(phases):
-    """stage, build and install see a short list, whatever is set outside."""
+def test_building_is_isolated(phases):
+    """stage, build and install get a short list of variables, whatever is set outside."""
     for phase in ("stage", "build", "install"):
         found = phases.variables[phase]
         assert "UNRELATED" not in found
@@ -66,12 +66,12 @@ def test_making_content_is_isolated(phases):
 
 @pytest.mark.parametrize("phase", ["fetch", "deploy"])
 def test_other_phases_inherit(phases, phase):
-    """fetch, which may need credentials, and deploy see the user's environment."""
+    """fetch, which may need credentials, and deploy get the user's environment."""
     assert phases.variables[phase].items() >= OUTSIDE.items()
 
 
-def test_nothing_else_is_there(phases):
-    """What is in an isolated environment is on the list, or set by the shell or by envy."""
+def test_an_isolated_environment_has_no_other_variables(phases):
+    """Each variable in isolation is on the list, or set by the shell or by envy."""
     listed = {"PATH", "HOME", "USER", "TERM", "LOGNAME", "LANG", "TMPDIR", "PASSED", "SECRET"}
     listed.add("MAKEFLAGS")  # with the jobserver, and nothing else
     proxies_and_certificates = re.compile(r".*_(PROXY|proxy|FILE|DIR|CERT|BUNDLE|CERTS|CAINFO)")
@@ -81,7 +81,7 @@ def test_nothing_else_is_there(phases):
 
 
 def test_the_variables_of_envy(phases):
-    """Folders, cores and options are there for scripts."""
+    """Scripts get folders, cores and options as variables."""
     entry = phases.folder("local.one@r1").parent
     for phase in ("stage", "build", "install"):
         found = phases.variables[phase]
@@ -95,7 +95,7 @@ def test_the_variables_of_envy(phases):
 
 
 def test_lua_sees_the_same_environment(project):
-    """os.getenv in a phase gives what the phase's scripts get."""
+    """os.getenv in a phase returns what the phase's scripts get."""
     body = """pass_env = { "PASSED" }
     install = function(ctx)
       local seen = { tostring(os.getenv("UNRELATED")), os.getenv("PASSED"), os.getenv("LANG") }
@@ -127,7 +127,7 @@ def test_a_secret_is_shown_nowhere(project, tmp_path):
 
 
 def test_each_line_of_a_long_secret_is_masked(project):
-    """A key of several lines is printed line by line, and masked so."""
+    """A secret of several lines is masked line by line."""
     key = "-----BEGIN-----\nabcdefgh\n-----END-----\n"
     run = project.sync_one(
         'secret_env = { "KEY" }\ninstall = [[ echo "$KEY"; echo end; touch x ]]',
@@ -138,8 +138,8 @@ def test_each_line_of_a_long_secret_is_masked(project):
     assert "| end" in run.err
 
 
-def test_an_error_does_not_tell_a_secret(project):
-    """What Lua code fails with is masked too."""
+def test_an_error_does_not_show_a_secret(project):
+    """Errors of Lua code are masked too."""
     run = project.sync_one(
         'secret_env = { "SECRET" }\ninstall = function() error("no " .. os.getenv("SECRET")) end',
         env=OUTSIDE,
@@ -149,7 +149,7 @@ def test_an_error_does_not_tell_a_secret(project):
 
 
 def test_another_secret_rebuilds_nothing(project):
-    """A secret is never part of the key, even when it is read while loading."""
+    """A secret is never part of the key, even if it is read while loading."""
     body = 'secret_env = { "SECRET" }\nlocal read = os.getenv("SECRET")\ninstall = "touch x"'
     project.make(body, env=OUTSIDE)
     again = project.sync_one(body, env=OUTSIDE | {"SECRET": "another"})
@@ -166,7 +166,7 @@ exports = {{ path = {{ "bin" }}, env = {{ {1}_ROOT = "{{{{asset}}}}/share" }},
 
 
 def test_exports_of_dependencies_come_nearest_first(project, tmp_path):
-    """A direct dependency's folders stand before those of what it depends on in turn."""
+    """A direct dependency's folders precede those of indirect dependencies."""
     project.packages("local.app@r1")
     project.recipe("local.far@r1", TOOL.format("far", "FAR"))
     project.recipe(
@@ -187,8 +187,8 @@ def test_exports_of_dependencies_come_nearest_first(project, tmp_path):
     assert (found["NEAR_ROOT"], found["FAR_ROOT"]) == (f"{near}/share", f"{far}/share")
 
 
-def test_exports_of_what_a_dependency_was_built_with_are_not_there(project, tmp_path):
-    """Only what is present at run time reaches dependents."""
+def test_exports_of_build_dependencies_do_not_propagate(project, tmp_path):
+    """Only run dependencies of a dependency export to dependents."""
     project.packages("local.app@r1")
     project.recipe("local.compiler@r1", TOOL.format("compiler", "COMPILER"))
     project.recipe(
@@ -205,8 +205,8 @@ def test_exports_of_what_a_dependency_was_built_with_are_not_there(project, tmp_
     assert "COMPILER_ROOT" not in variables(tmp_path / "app.txt")
 
 
-def test_exports_are_there_from_the_phase_that_needs_them(project):
-    """A dependency that is needed by install does not show in build."""
+def test_exports_begin_in_the_phase_that_needs_them(project):
+    """A dependency that is needed by install exports nothing to build."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", TOOL.format("tool", "TOOL"))
     project.recipe(

@@ -1,4 +1,4 @@
-"""From what was fetched to what is published: archives, files, trees; stage, build and install."""
+"""From fetched files to a published asset: archives, files, trees; stage, build and install."""
 
 import gzip
 
@@ -150,7 +150,7 @@ CASES = {
 
 
 def write_files(project):
-    """The files that the recipes fetch."""
+    """Write the files that the recipes fetch."""
     for sort in SORTS:
         project.write(f"recipes/files/tools.{sort}", make_archive(f"x.{sort}", FILES))
     for ending, compress in COMPRESSIONS.items():
@@ -161,13 +161,13 @@ def write_files(project):
 
 
 def identity_of(case):
-    """The recipe of a case."""
+    """Return the identity of a case's recipe."""
     return f"local.{case.replace(' ', '-')}@r1"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """One sync of a recipe for each case."""
+    """Sync one recipe for each case."""
     project = Project(tmp_path_factory.mktemp("cases") / "project")
     write_files(project)
     project.packages(*map(identity_of, CASES))
@@ -178,40 +178,40 @@ def made(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_published(made, case):
-    """The asset holds what the recipe's forms of fetch, stage, build and install say."""
+    """The asset contains what the recipe's fetch, stage, build and install produce."""
     assert tree(made.folder(identity_of(case))) == CASES[case][1]
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_archives_keep_what_is_executable(made, sort):
-    """A program in an archive can be run after."""
+def test_archives_keep_executable_files(made, sort):
+    """A program from an archive can be run."""
     folder = made.folder(identity_of(f"a {sort}"))
     assert (folder / "top/bin/tool").stat().st_mode & 0o111
     assert not (folder / "top/doc.txt").stat().st_mode & 0o111
 
 
 def test_a_file_is_made_executable(project):
-    """executable = true makes a fetched file a program."""
+    """executable = true makes a fetched file executable."""
     write_files(project)
     folder = project.make('fetch = { source = "files/plain.txt", executable = true }')
     assert (folder / "plain.txt").stat().st_mode & 0o111
 
 
-def test_an_archive_may_be_kept_as_it_is(project):
+def test_an_archive_may_be_published_unchanged(project):
     """extract = false publishes the archive itself."""
     write_files(project)
     folder = project.make('fetch = { source = "files/tools.zip", extract = false }')
     assert [path.name for path in folder.iterdir()] == ["tools.zip"]
 
 
-def test_publishing_the_stage_folder_is_told(project):
-    """Without an install, a line says what of the build is published."""
+def test_publishing_the_stage_folder_is_reported(project):
+    """Without an install, a message lists what is published."""
     run = project.sync_one('build = "echo made > made"', "--verbose")
-    assert "the stage folder is published as it is (made)" in run.err
+    assert "the stage folder is published unchanged (made)" in run.err
 
 
-def test_extraction_is_told_in_the_trace(project):
-    """The trace tells each archive with its destination and its files."""
+def test_extraction_is_in_the_trace(project):
+    """The trace contains each archive with its destination and number of files."""
     write_files(project)
     run = project.sync_one('fetch = "files/tools.tar.gz"')
     [done] = run.named("lua_ctx_extract_complete")
@@ -222,17 +222,17 @@ def test_extraction_is_told_in_the_trace(project):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ('install = "true"', "there is nothing to publish: install put nothing there"),
+        ('install = "true"', "there is nothing to publish: install left its folder empty"),
         ('build = "true"', "there is nothing to publish"),
         ("fetch = function() end", "there is nothing to publish: nothing was fetched or built"),
         ('fetch = "files/broken.tar.gz"', "broken.tar.gz"),
         (
             'fetch = { source = "files/plain.txt", extract = true }',
-            "is not an archive that envy knows",
+            "is not an archive that envy unpacks",
         ),
         ('fetch = { source = "files/tools.tar.gz", strip = 9 }', "tools.tar.gz"),
         ('fetch = { source = "files/tools.tar.gz", subdir = "none" }', "none"),
-        ('fetch = "files/missing.txt"', "there is no"),
+        ('fetch = "files/missing.txt"', "missing.txt does not exist"),
         (
             'fetch = { "files/plain.txt", { source = "files/tree/a/b.txt", dest = "plain.txt" } }',
             'two sources have the file name "plain.txt"',
@@ -243,13 +243,13 @@ def test_extraction_is_told_in_the_trace(project):
                 'fetch = function(ctx) ctx.write("x", "") '
                 f'ctx.commit_fetch({{ filename = "x", sha256 = "{"0" * 64}" }}) end'
             ),
-            "sha256 of x is not",
+            "sha256 of x does not match",
         ),
         ('fetch = function(ctx) ctx.fetch("files/plain.txt") end', "inputs"),
         ('fetch = "files/plain.txt"\nstage = function() return { srtip = 1 } end', "strip"),
         (
             'fetch = "files/plain.txt"\nstage = function() return 1 end',
-            "`stage` may return nothing",
+            "`stage` must return nothing",
         ),
     ],
 )
@@ -263,7 +263,7 @@ def test_what_cannot_be_published_is_an_error(project, body, message):
 
 
 def test_all_committed_files_or_none(project):
-    """When one of several files to commit is wrong, none is."""
+    """If one of several files to commit is wrong, none is committed."""
     project.sync_one(
         """fetch = function(ctx)
           ctx.write("a", "a") ctx.write("b", "b")

@@ -11,14 +11,14 @@ from project import Project, is_running, report_of_lock
 
 @pytest.fixture
 def machine(tmp_path):
-    """A folder that stands for the machine outside of cache and project."""
+    """A folder that represents the machine, outside cache and project."""
     folder = tmp_path / "machine"
     folder.mkdir()
     return folder
 
 
 def managed(machine, name, extra="", install="true"):
-    """A recipe that is satisfied by a file of the machine, and records each install."""
+    """Return a recipe that a file of the machine satisfies, and that records each install."""
     return (
         f'check = "echo {name} >> {machine}/checks; test -e {machine}/{name}"\n'
         f'install = "{install}; echo {name} >> {machine}/installs; touch {machine}/{name}"\n'
@@ -27,13 +27,13 @@ def managed(machine, name, extra="", install="true"):
 
 
 def noted(machine, what):
-    """What the scripts wrote down."""
+    """Return what the scripts recorded."""
     path = machine / what
     return path.read_text().split() if path.exists() else []
 
 
 def plan(project, machine, *names, **details):
-    """A manifest of such recipes."""
+    """Write a manifest of such recipes."""
     project.packages(*[f"local.{name}@r1" for name in names])
     for name in names:
         project.recipe(f"local.{name}@r1", managed(machine, name, **details))
@@ -42,8 +42,8 @@ def plan(project, machine, *names, **details):
 # -- the check decides --------------------------------------------------------------------------
 
 
-def test_what_is_satisfied_is_left_alone(project, machine):
-    """A check that holds is the end of it: no question, no install."""
+def test_a_satisfied_package_is_left_alone(project, machine):
+    """If the check succeeds, there is no question and no install."""
     plan(project, machine, "driver")
     (machine / "driver").touch()
     run = project.envy("sync")
@@ -53,7 +53,7 @@ def test_what_is_satisfied_is_left_alone(project, machine):
 
 
 def test_it_is_installed_once_and_only_checked_after(project, machine):
-    """The second sync asks the check, and does nothing else."""
+    """The second sync runs only the check."""
     plan(project, machine, "driver")
     first = project.envy("sync", "--yes")
     assert first.named("recipe_complete", outcome="changed")
@@ -65,8 +65,8 @@ def test_it_is_installed_once_and_only_checked_after(project, machine):
     assert noted(machine, "installs") == ["driver"]
 
 
-def test_it_is_installed_again_when_its_check_no_longer_holds(project, machine):
-    """Nothing is remembered about the machine."""
+def test_it_is_installed_again_when_its_check_fails(project, machine):
+    """envy stores nothing about the machine."""
     plan(project, machine, "driver")
     project.envy("sync", "--yes")
     (machine / "driver").unlink()
@@ -75,15 +75,15 @@ def test_it_is_installed_again_when_its_check_no_longer_holds(project, machine):
 
 
 def test_a_check_that_fails_after_the_install_is_an_error(project, machine):
-    """An install that ends well and brings nothing about is told apart from a success."""
+    """An install that exits 0 but does not satisfy the check is an error."""
     project.packages("local.driver@r1")
     project.recipe("local.driver@r1", 'check = "false"\ninstall = "true"')
     run = project.envy("sync", "--yes", code=1)
-    assert "install ended well, but check still says that it is not satisfied" in run.err
+    assert "install succeeded, but check still reports that the package is not satisfied" in run.err
 
 
 def test_an_edited_dependency_forces_no_install(project, machine):
-    """Check alone decides: a rebuilt dependency does not install it again."""
+    """Only the check decides: a rebuilt dependency causes no new install."""
     project.packages("local.driver@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
     needs = 'dependencies = { "local.tool@r1" }'
@@ -111,7 +111,7 @@ def test_an_edited_dependency_forces_no_install(project, machine):
     ],
 )
 def test_the_forms_of_check(project, check, satisfied):
-    """A script, or a function that returns a boolean or a script; run in the project's root."""
+    """A check is a script, or a function that returns a boolean or a script."""
     project.manifest('packages = { { recipe = "local.driver@r1", options = { kind = "a" } } }')
     project.recipe("local.driver@r1", f'check = {check}\ninstall = "true"')
     run = project.envy("sync", code=0 if satisfied else 1)
@@ -119,7 +119,7 @@ def test_the_forms_of_check(project, check, satisfied):
 
 
 def test_a_check_that_returns_nothing_is_an_error(project):
-    """Forgetting to return is a mistake, not an answer."""
+    """A check function without a return value is an error, and not an answer."""
     project.packages("local.driver@r1")
     project.recipe("local.driver@r1", 'check = function() end\ninstall = "true"')
     run = project.envy("sync", "--yes", code=1)
@@ -130,7 +130,7 @@ def test_a_check_that_returns_nothing_is_an_error(project):
 
 
 def test_without_a_terminal_all_are_listed_and_none_installed(project, machine):
-    """Nobody can be asked: an error lists what would change the machine, and how to permit it."""
+    """Without a terminal, an error lists the packages and says how to allow the installs."""
     plan(project, machine, "driver", "group")
     run = project.envy("sync", code=1)
     for hint in ("local.driver@r1", "local.group@r1", "--yes", "ENVY_YES=1"):
@@ -150,14 +150,14 @@ def test_consent_can_be_given_beforehand(project, machine, words, variables):
 
 
 def test_a_variable_can_say_no(project, machine):
-    """ENVY_YES=0 is no consent."""
+    """ENVY_YES=0 does not allow an install."""
     plan(project, machine, "driver")
     project.envy("sync", env={"ENVY_YES": "0"}, code=1)
     assert noted(machine, "installs") == []
 
 
 def sync_on_terminal(project, answer):
-    """Sync, and type an answer to each question; returns what was shown, and the exit code."""
+    """Sync, type an answer to each question, and return the output and the exit code."""
     terminal, end = pty.openpty()
     process = project.popen("sync", stdin=end, stderr=end, env={"TERM": "dumb"})
     os.close(end)
@@ -176,7 +176,7 @@ def sync_on_terminal(project, answer):
 
 
 def test_on_a_terminal_one_yes_installs_all(project, machine):
-    """The question lists every package, comes once, and `y` permits them."""
+    """The question lists every package and is asked once; `y` allows all of them."""
     plan(project, machine, "driver", "group")
     shown, code = sync_on_terminal(project, b"y")
     assert code == 0, shown
@@ -189,7 +189,7 @@ def test_on_a_terminal_one_yes_installs_all(project, machine):
 
 @pytest.mark.parametrize("answer", [b"n", b""])
 def test_on_a_terminal_anything_but_yes_installs_nothing(project, machine, answer):
-    """`n` and an empty line decline; what needed no consent is installed all the same."""
+    """`n` and an empty line decline; packages that need no consent are installed nevertheless."""
     plan(project, machine, "driver", "group")
     project.packages("local.driver@r1", "local.group@r1", "local.plain@r1")
     project.recipe("local.plain@r1", 'install = "echo plain > plain.txt"')
@@ -203,8 +203,8 @@ def test_on_a_terminal_anything_but_yes_installs_nothing(project, machine, answe
 # -- its workspace ------------------------------------------------------------------------------
 
 
-def test_its_workspace_is_thrown_away(project, machine):
-    """tmp_dir is there during the install; after it the cache holds no entry."""
+def test_its_workspace_is_removed(project, machine):
+    """tmp_dir exists during the install; afterwards the cache has no entry."""
     project.packages("local.driver@r1")
     project.recipe(
         "local.driver@r1",
@@ -217,7 +217,7 @@ def test_its_workspace_is_thrown_away(project, machine):
     assert project.entries() == []
 
 
-def test_its_workspace_is_thrown_away_after_a_failure_too(project, machine):
+def test_its_workspace_is_removed_after_a_failure(project, machine):
     """A failing install leaves no entry either."""
     plan(project, machine, "driver", install="exit 3")
     run = project.envy("sync", "--yes", code=1)
@@ -227,7 +227,7 @@ def test_its_workspace_is_thrown_away_after_a_failure_too(project, machine):
 
 
 def test_its_install_runs_in_the_project_with_the_users_environment(project, machine):
-    """It inherits all variables, and its run directory is the project's root."""
+    """The install inherits all variables, and runs in the project's root."""
     project.packages("local.driver@r1")
     project.recipe(
         "local.driver@r1",
@@ -238,7 +238,7 @@ def test_its_install_runs_in_the_project_with_the_users_environment(project, mac
 
 
 @pytest.mark.parametrize("call", ['fetch("x")', 'extract("x")', 'copy("a", "b")', "install_dir"])
-def test_what_belongs_to_the_cache_is_refused(project, machine, call):
+def test_functions_of_the_cache_are_refused(project, machine, call):
     """Functions and folders of cache-managed packages are errors that say why."""
     project.packages("local.driver@r1")
     project.recipe(
@@ -254,7 +254,7 @@ def test_what_belongs_to_the_cache_is_refused(project, machine, call):
 
 
 def test_build_dependencies_are_installed_only_when_its_check_fails(project, machine):
-    """A satisfied package needs no tools; one that is not gets them before its install."""
+    """A satisfied package needs no build dependencies; an unsatisfied package gets them first."""
     project.packages("local.driver@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
     needs = 'dependencies = { { recipe = "local.tool@r1", use = "build", needed_by = "install" } }'
@@ -275,8 +275,8 @@ def test_build_dependencies_are_installed_only_when_its_check_fails(project, mac
     assert (machine / "driver").read_text() == "tool\n"
 
 
-def test_run_dependencies_are_installed_whenever_it_is_there(project, machine):
-    """What it needs at run time is installed although its check holds."""
+def test_run_dependencies_of_a_satisfied_package_are_installed(project, machine):
+    """Run dependencies are installed although the check succeeds."""
     project.packages("local.driver@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
     needs = 'dependencies = { "local.tool@r1" }'
@@ -287,7 +287,7 @@ def test_run_dependencies_are_installed_whenever_it_is_there(project, machine):
 
 
 def test_products_may_be_found_by_running_programs(project, machine):
-    """A products function runs once the check holds, and dependents get what it found as it is."""
+    """A products function runs once the check succeeds; dependents get its values unchanged."""
     project.packages("local.app@r1")
     project.recipe(
         "local.driver@r1",
@@ -311,7 +311,7 @@ def test_products_may_be_found_by_running_programs(project, machine):
 
 
 def test_deploy_follows_an_install(project, machine):
-    """A deploy runs after an install, and not where the check held from the start."""
+    """A deploy runs after an install, and not if the check succeeded from the start."""
     deploy = f'deploy = function(ctx) ctx.run("echo deployed >> {machine}/deploys") end'
     plan(project, machine, "driver", extra=deploy)
     project.envy("sync", "--yes")
@@ -323,7 +323,7 @@ def test_deploy_follows_an_install(project, machine):
 
 
 def test_two_processes_install_it_once(project, machine, tmp_path):
-    """Whoever gets the lock second checks again under it, and finds the work done."""
+    """The process that gets the lock second checks again and finds the package installed."""
     reached, go = tmp_path / "reached.fifo", tmp_path / "go.fifo"
     os.mkfifo(reached)
     os.mkfifo(go)
@@ -341,7 +341,7 @@ def test_two_processes_install_it_once(project, machine, tmp_path):
 
 
 def test_exclusive_lets_one_install_at_a_time(project, machine, tmp_path):
-    """Two packages of one `exclusive` name, of two projects, wait for each other."""
+    """Packages of two projects with the same `exclusive` name wait for each other."""
     reached, go = tmp_path / "reached.fifo", tmp_path / "go.fifo"
     os.mkfifo(reached)
     os.mkfifo(go)
@@ -362,13 +362,13 @@ def test_exclusive_lets_one_install_at_a_time(project, machine, tmp_path):
 
 
 def test_an_orphan_ends_before_the_next_install_of_an_exclusive_name(project, machine, tmp_path):
-    """What a killed envy has left running under a name is ended before another install begins."""
+    """Processes that a killed envy left under a name are ended before another install begins."""
     if not Path("/proc/self/environ").exists():
         pytest.skip("processes that left their group cannot be found here")
     reached = tmp_path / "reached.fifo"
     os.mkfifo(reached)
     exclusive = 'exclusive = "apt"'
-    # One that stays in the group of its script, and one that leaves it, as daemons do.
+    # A process that stays in the group of its script, and a daemon, which leaves the group.
     stays = f"setsid sh -c 'echo $$ > {reached}; exec sleep 600' & echo $$ > {reached}; sleep 600"
     plan(project, machine, "driver", extra=exclusive, install=stays)
     first = project.popen("sync", "--yes")
@@ -393,7 +393,7 @@ def test_an_orphan_ends_before_the_next_install_of_an_exclusive_name(project, ma
 
 
 def test_different_exclusive_names_do_not_wait(project, machine, tmp_path):
-    """Installs under two names meet each other."""
+    """Installs under two names run at the same time."""
     here, there = tmp_path / "here.fifo", tmp_path / "there.fifo"
     os.mkfifo(here)
     os.mkfifo(there)
@@ -408,13 +408,13 @@ def test_different_exclusive_names_do_not_wait(project, machine, tmp_path):
 
 
 def test_waiting_for_an_exclusive_name_takes_no_slot(project, machine, tmp_path):
-    """While one package waits for the name, another one gets its slot."""
+    """While a package waits for the name, another package gets its slot."""
     here, there = tmp_path / "here.fifo", tmp_path / "there.fifo"
     os.mkfifo(here)
     os.mkfifo(there)
     project.packages("local.driver@r1", "local.group@r1", "local.plain@r1")
     exclusive = 'exclusive = "apt"'
-    # Only one of the two meets `plain`, while the other one waits; so `plain` had its slot.
+    # Only one of the two overlaps with `plain` while the other waits, so `plain` had its slot.
     meeting = f"if mkdir {machine}/first; then echo x > {here}; read x < {there}; fi 2>/dev/null"
     for name in ("driver", "group"):
         body = managed(machine, name, extra=exclusive, install=meeting)

@@ -12,6 +12,8 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
+from envy import events
+
 ROOT = Path(__file__).parent.parent / "envy"
 
 # A room imports itself and those before it.
@@ -176,6 +178,26 @@ for name in sys.argv[1:]:
 print(*(name for name in sys.modules if name.startswith("envy.")), sep="\\n")
 """
 RECIPE_TESTS = "envy.testing.drivers.recipe"  # this driver may know recipes
+
+
+EVENT_CLASSES = {
+    name
+    for name, value in vars(events).items()
+    if isinstance(value, type) and issubclass(value, events.Event) and value is not events.Event
+}
+# Events that are still constructed in several places; this set only shrinks.
+CONSTRUCTED_TWICE = {"DependencyAdded"}
+
+
+def test_each_event_class_is_constructed_in_one_place():
+    """Whoever looks for what emits an event finds one function, so its fields cannot differ."""
+    found = {}
+    for path in MODULES:
+        for node in nodes_of(path):
+            name = dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+            if name in EVENT_CLASSES - CONSTRUCTED_TWICE:
+                found.setdefault(name, []).append(f"{name_of(path)}:{node.lineno}")
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
 @pytest.mark.parametrize("room", ["scheduler", "testing"])

@@ -52,14 +52,14 @@ class CustomSources:
         maker: RecipeMaker,
         tools: ToolBuilder,
         *,
-        is_brought: Callable[[Recipe], bool],
+        is_source_fetched: Callable[[Recipe], bool],
         installs: bool = True,
     ) -> None:
         self._graph = graph
         self._coordination = coordination
         self._held = maker.held
         self._tools = tools
-        self._is_brought = is_brought
+        self._is_source_fetched = is_source_fetched
         self._installs = installs
 
     @property
@@ -114,7 +114,7 @@ class CustomSources:
         """Whether the cache has what a custom fetch brings, so that it needs no tools."""
         recipes = self._graph.recipes
         known = all(recipes[key].entry_key for key in self._tools_of(recipe))
-        return known and self._is_brought(recipe)
+        return known and self._is_source_fetched(recipe)
 
     def _set_aside(self, recipe: Recipe) -> bool:
         """Leave a recipe out of a plan, if its source needs what would have to be installed."""

@@ -127,7 +127,7 @@ class Engine:
             coordination,
             self._maker,
             self._goals,
-            is_brought=lambda recipe: steps.is_brought(recipe, self),
+            is_source_fetched=lambda recipe: steps.is_source_fetched(recipe, self),
             installs=installs,
         )
         return Resolution(
@@ -253,7 +253,7 @@ class Engine:
         finally:
             self.coordinator.give_back(self.transfer_pool, count)
 
-    def want_what_it_needs(self, recipe: Recipe) -> None:
+    def require_build_dependencies(self, recipe: Recipe) -> None:
         """A recipe turned out to need work: its build dependencies are wanted now, too."""
         self._demand.want_for_work(recipe)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from envy import events as ev
 from envy.declarations.locations import location_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.engine.cancellation import Cancellation
@@ -22,9 +21,10 @@ from envy.errors import (
     SourceLocation,
     wrap_unknown_error,
 )
-from envy.execution.entry_lock import let_go_of_entry, needs_deploy, resume_entry
+from envy.execution.entry_lock import needs_deploy, release_entry, resume_entry
 from envy.execution.log import log_tail
-from envy.execution.recipe_lua import drop_lua, have_functions, needs_functions
+from envy.execution.recipe_events import RecipeEvents
+from envy.execution.recipe_lua import ensure_functions, needs_functions, release_lua_state
 from envy.execution.secrets import mask_error, secrets_of
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Outcome, Recipe
@@ -69,7 +69,7 @@ class RecipeKind:
         The check before one goes with it: work that takes long must not hold up what it is for.
         """
         if phase == RecipePhase.RECIPE_FETCH:
-            transfers = _comes_from_afar(node.subject)
+            transfers = _is_remote(node.subject)
         else:
             transfers = phase in _AROUND_TRANSFERS and _transfers(node.subject)
         return self._transfer if transfers else self._work
@@ -93,36 +93,25 @@ class RecipeKind:
         """One phase, between its events."""
         recipe: Recipe = node.subject
         step = RecipePhase(phase)
-        events = self._events
+        events = RecipeEvents(recipe, self._events)
         started = time.monotonic()
         begin_phase(recipe)
-        if events.hears(ev.PhaseStart):
-            self._events.emit(
-                ev.PhaseStart(recipe=recipe.key.identity, key=recipe.key.canonical, phase=step)
-            )
+        events.phase_start(step)
         if recipe.functions.state is None and needs_functions(recipe, step):
-            have_functions(recipe, self._engine)
+            ensure_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
             recipe, self._engine, step, self._phases
         ):
             self._phases[step](recipe, self._engine)
         took = time.monotonic() - started
         note_duration(recipe, phase, took - recipe.work.away)
-        if events.hears(ev.PhaseComplete):
-            self._events.emit(
-                ev.PhaseComplete(
-                    recipe=recipe.key.identity,
-                    key=recipe.key.canonical,
-                    phase=step,
-                    duration_ms=round(took * 1000),
-                )
-            )
+        events.phase_complete(step, took)
 
     def rest(self, node: Coordination) -> None:
         """No entry lock is held while a recipe waits, rests or has failed."""
-        let_go_of_entry(node.subject, self._engine)
+        release_entry(node.subject, self._engine)
         if node.ended or self._engine.services.open_states.is_exceeded:
-            drop_lua(node.subject, self._engine)
+            release_lua_state(node.subject, self._engine)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Wrap the error with where it happened, and tell of it."""
@@ -140,15 +129,7 @@ class RecipeKind:
             log_path=recipe.work.log_path,
             log_tail=log_tail(recipe.work.log_path, lines=20),
         )
-        if self._events.listening:
-            self._events.emit(
-                ev.PhaseFailure(
-                    recipe=recipe.key.identity,
-                    key=recipe.key.canonical,
-                    phase=step,
-                    error=str(error),
-                )
-            )
+        RecipeEvents(recipe, self._events).phase_failed(step, error)
         self._cancellation.on_failure(failure)
         return failure
 
@@ -159,15 +140,8 @@ class RecipeKind:
         assert cause is not None
         if isinstance(cause, Cancelled):
             return cause
-        if self._events.listening:
-            self._events.emit(
-                ev.RecipeAborted(
-                    recipe=recipe.key.identity,
-                    key=recipe.key.canonical,
-                    dependency=dependency.name,
-                )
-            )
-        drop_lua(recipe, self._engine)
+        RecipeEvents(recipe, self._events).aborted(dependency.name)
+        release_lua_state(recipe, self._engine)
         return DependencyFailed(
             key=recipe.key.canonical,
             phase=RecipePhase(phase).label,
@@ -176,7 +150,7 @@ class RecipeKind:
         )
 
 
-def _comes_from_afar(recipe: Recipe) -> bool:
+def _is_remote(recipe: Recipe) -> bool:
     """Whether its file has to be brought here by a transport, as far as its source says."""
     source = recipe.spec.source
     if not isinstance(source, SourceItem) or ":" not in source.source:
@@ -211,5 +185,5 @@ def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocatio
         return None
     # What a phase works on without words of its own was asked for by an earlier one.
     verbs = [RecipePhase(number).label for number in range(step, RecipePhase.RECIPE_FETCH, -1)]
-    said = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
-    return location_in_file(definition.path, said) if said else None
+    declared = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
+    return location_in_file(definition.path, declared) if declared else None

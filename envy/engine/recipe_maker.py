@@ -14,7 +14,7 @@ from envy.graph.recipe import Edge, Recipe, Reference
 from envy.graph.recipe_graph import RecipeGraph
 from envy.host.platform import Platform
 from envy.phase import RecipePhase
-from envy.phases.recipe_fetch import dependencies_here
+from envy.phases.recipe_fetch import dependencies_on_platform
 
 
 class RecipeMaker:
@@ -56,7 +56,7 @@ class RecipeMaker:
         """Declare what the source of a recipe depends on; its fetch comes in a later stage."""
         self.held[recipe.key] = recipe
         try:
-            here = dependencies_here(recipe.key, self._platform, source.dependencies)
+            here = dependencies_on_platform(recipe.key, self._platform, source.dependencies)
         except EnvyError as error:
             # The recipe's own mistake, not that of the first one that needs it.
             self._coordination.fail(recipe.key, error, phase=RecipePhase.RECIPE_FETCH)

@@ -1,8 +1,8 @@
-"""Typed events: the engine's only voice. This package exports all of them, and the bus.
+"""Typed events: everything that the engine reports. This package exports all of them, and the bus.
 
-Each class is one row of the contract: its name is the event's name in snake case, its fields
-are the fields of the JSON, and `text` is the human line. JSON, human text and the printed schema
-are all read from these classes, so they cannot drift.
+Each class is one row of the contract: its name in snake case is the name of the event, its fields
+are the fields of the JSON, and `text` is the line for people. JSON, text and the printed schema are
+all derived from these classes, so they always agree.
 """
 
 from envy.events.base import Event, fields_of
@@ -56,7 +56,7 @@ __all__ = [
 
 
 def event_classes() -> list[type[Event]]:
-    """Every event of the contract, topic by topic."""
-    # A slotted dataclass is made twice; the later of the two is the one in use.
+    """Return every event class of the contract, topic by topic."""
+    # A slotted dataclass is created twice; the second class is the one in use.
     classes = {cls.__name__: cls for cls in Event.__subclasses__()}
     return sorted(classes.values(), key=lambda cls: cls.__module__)

@@ -1,16 +1,16 @@
-"""What an event is: a frozen record whose fields are the contract of traces and listeners."""
+"""The base of events: frozen records whose fields are the contract of traces and listeners."""
 
 import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
-# A field that listeners see and that is no part of the contract of traces.
+# Metadata of a field that listeners see but traces do not contain.
 WITHIN = {"within": True}
 
 
 class Event:
-    """Something that happened. Subclasses are dataclasses that nobody may change."""
+    """Something that happened. Subclasses are dataclasses that are never changed."""
 
     __slots__ = ()
     name: ClassVar[str]
@@ -29,16 +29,16 @@ _E = TypeVar("_E", bound=Event)
     frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,)
 )
 def event(cls: type[_E]) -> type[_E]:
-    """A dataclass of an event, frozen to the type checker.
+    """Make a class a dataclass of an event, frozen for the type checker only.
 
-    Without what nobody asks of an event (to be compared, to be shown, to refuse a change): for some
-    forty classes, that took a fifth of the start of every command that is not warm.
+    It has no comparison, no repr and no guard against changes, which no caller needs: for some
+    forty classes, generating them took a fifth of the start of every command that is not warm.
     """
-    cls.__doc__ = cls.__doc__ or cls.name  # else one is put together from the signature
+    cls.__doc__ = cls.__doc__ or cls.name  # otherwise dataclass builds one from the signature
     return dataclass(slots=True, kw_only=True, eq=False, repr=False)(cls)
 
 
 def fields_of(event_class: type[Event]) -> tuple[dataclasses.Field[Any], ...]:
-    """The fields of an event that traces write."""
+    """Return the fields of an event class that traces write."""
     fields = dataclasses.fields(event_class)  # type: ignore[arg-type]
     return tuple(field for field in fields if not field.metadata.get("within"))

@@ -1,11 +1,11 @@
-"""The bus: it numbers events and hands them to the listeners.
+"""The bus, which numbers events and delivers them to the listeners.
 
 Guarantees
-  `seq` counts 1, 2, … in the order of delivery; `seq`, not `ts`, is the order of events. Events
-  that are not written to files carry the number of the event before.
-  Listeners are called one at a time, under no lock of the engine's, and may not call the engine.
-  With no listener, an event costs the test of `bus.listening` (or of `bus.detailed`, for events
-  that only a trace wants) and nothing else.
+  `seq` counts 1, 2, … in the order of delivery; `seq`, not `ts`, is the order of events. An event
+  that is not written to files has the number of the event before it.
+  Listeners are called one at a time, outside all locks of the engine, and may not call the engine.
+  Without a listener, an event costs only the test of `bus.listening` (or of `bus.detailed`, for
+  events that only a trace wants).
 """
 
 import dataclasses
@@ -23,14 +23,14 @@ from envy.phase import RecipePhase
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """An event as it was delivered: `ts` is seconds since the epoch."""
+    """A delivered event; `ts` is in seconds since the epoch."""
 
     seq: int
     ts: float
     event: Event
 
     def as_json(self) -> dict[str, Any]:
-        """The object that a line of `--trace=file:…` holds."""
+        """Return the object that a line of `--trace=file:…` contains."""
         moment = datetime.fromtimestamp(self.ts, tz=UTC)
         row: dict[str, Any] = {
             "ts": moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z",
@@ -48,7 +48,7 @@ class Stamped:
         return row
 
     def as_text(self) -> str:
-        """The human line."""
+        """Return the line for people."""
         values = {
             field.name: value.label if isinstance(value, RecipePhase) else value
             for field in dataclasses.fields(self.event)  # type: ignore[arg-type]
@@ -58,35 +58,35 @@ class Stamped:
 
 
 class Listener(Protocol):
-    """Whoever wants to hear. Called for each event, in order, one at a time.
+    """Receives events, in order and one at a time.
 
-    One that has an attribute `detailed` that is false does not want to hear of slots, threads,
-    targets, gates, locks and edges; they are then not even made. One whose attribute `explaining`
-    is false does not show why a package is missing from the cache, which takes a search. One that
-    has an attribute `heard` hears of events of those classes, and maybe of others.
+    Three optional attributes save work. `detailed` is false if the listener ignores slots, threads,
+    targets, gates, locks and edges, whose events may then not be constructed. `explaining` is false
+    if it does not show why a package is missing from the cache, which takes a search. `heard` is
+    the set of event classes that it needs; it may receive others too.
     """
 
     def on_event(self, stamped: Stamped) -> None:
-        """Take note of one event; quickly, and without calling the engine."""
+        """Receive one event; return quickly, and do not call the engine."""
 
     def close(self) -> None:
-        """No more will come."""
+        """Finish: no more events will follow."""
 
 
 class EventBus:
-    """Stamps events and hands them to the listeners."""
+    """Stamps events and delivers them to the listeners."""
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._lock = threading.Lock()
         self._listeners = tuple(listeners)
         self._seq = 0
         self.listening = bool(self._listeners)
-        self.detailed = any(getattr(one, "detailed", True) for one in self._listeners)
+        self.detailed = any(getattr(listener, "detailed", True) for listener in self._listeners)
         self._heard = _heard_by(self._listeners)
-        self.explaining = any(getattr(one, "explaining", True) for one in self._listeners)
+        self.explaining = any(getattr(listener, "explaining", True) for listener in self._listeners)
 
     def hears(self, kind: type[Event]) -> bool:
-        """Whether any listener wants events of this class; to be asked before one is made."""
+        """Return whether any listener wants events of this class; call before constructing one."""
         return self.listening and (self._heard is None or kind in self._heard)
 
     def emit(self, event: Event) -> None:
@@ -94,7 +94,7 @@ class EventBus:
         if not self.hears(type(event)):
             return
         with self._lock:
-            # Without gaps in a trace file, so that a reader sees whether it has all lines.
+            # No gaps in a trace file, so that a reader can tell whether lines are missing.
             self._seq += event.in_files
             stamped = Stamped(self._seq, time.time(), event)
             for listener in self._listeners:
@@ -118,7 +118,7 @@ class EventBus:
 
 
 def _heard_by(listeners: Sequence[Listener]) -> frozenset[type[Event]] | None:
-    """The classes that any of them hears; None: all."""
+    """Return the event classes that any of the listeners needs; None for all."""
     heard: set[type[Event]] = set()
     for listener in listeners:
         classes = getattr(listener, "heard", None)

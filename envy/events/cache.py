@@ -1,4 +1,4 @@
-"""Look-ups in the cache, and its locks."""
+"""Lookups in the cache, and the locks of the cache."""
 
 import dataclasses
 from typing import ClassVar
@@ -26,9 +26,9 @@ class CacheMiss(Event):
 
 @event
 class LockBlocked(Event):
-    """Somebody else has the lock; `held_by` is "" where that is not known."""
+    """Another process holds the lock; `held_by` is "" if the process is unknown."""
 
-    text: ClassVar[str] = "{recipe}: waits for the lock {lock_path}, held by {held_by}"
+    text: ClassVar[str] = "{recipe}: waiting for the lock {lock_path}, held by {held_by}"
     recipe: str
     key: str = dataclasses.field(default="", metadata=WITHIN)
     lock_path: str

@@ -1,4 +1,4 @@
-"""What is known of the graph: recipes, edges, and what references were bound to."""
+"""The growth of the graph: recipes, edges, and the providers of references."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Text: what children print, what recipes log, and what envy reports about them."""
+"""Text: output of children, messages of recipes, and messages of envy about recipes."""
 
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ class OutputLine(Event):
 
 @event
 class LogMessage(Event):
-    """What a recipe says with envy.info and its kin, and what envy says about a recipe."""
+    """A message that a recipe logs with envy.info and the like, or envy about a recipe."""
 
     text: ClassVar[str] = "{recipe}: {level}: {message}"
     recipe: str

@@ -1,4 +1,4 @@
-"""The phases of a recipe, and how it ended."""
+"""The phases of a recipe, and its end."""
 
 from typing import ClassVar
 
@@ -35,7 +35,7 @@ class PhaseFailure(Event):
 
 @event
 class PhaseSilent(Event):
-    """A phase that has said nothing for a minute."""
+    """A phase whose program has printed nothing for a minute."""
 
     text: ClassVar[str] = "{recipe}: {phase} silent for {seconds} s (pid {pid}: {command})"
     recipe: str
@@ -47,7 +47,7 @@ class PhaseSilent(Event):
 
 @event
 class RecipeComplete(Event):
-    """A recipe at its completion: `outcome` is cached, installed, satisfied or changed."""
+    """A recipe is complete: `outcome` is cached, installed, satisfied or changed."""
 
     text: ClassVar[str] = "{recipe}: {outcome}"
     recipe: str

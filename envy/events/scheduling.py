@@ -1,4 +1,4 @@
-"""The scheduler at work: workers, targets, gates and slots."""
+"""The scheduler: its workers, targets, gates and slots."""
 
 import dataclasses
 from typing import ClassVar
@@ -16,7 +16,7 @@ class ThreadStart(Event):
 
 @event
 class ThreadComplete(Event):
-    text: ClassVar[str] = "{recipe}: worker rests after {final_phase}"
+    text: ClassVar[str] = "{recipe}: worker stopped after {final_phase}"
     recipe: str
     final_phase: RecipePhase
 
@@ -31,7 +31,7 @@ class TargetExtended(Event):
 
 @event
 class PhaseBlocked(Event):
-    text: ClassVar[str] = "{recipe}: {phase} waits for {waiting_for}"
+    text: ClassVar[str] = "{recipe}: {phase} waiting for {waiting_for}"
     recipe: str
     key: str = dataclasses.field(default="", metadata=WITHIN)
     phase: RecipePhase
@@ -61,7 +61,7 @@ class SlotAcquired(Event):
 
 @event
 class SlotRefused(Event):
-    text: ClassVar[str] = "{recipe}: waits for a job of the {pool} slots: {reason}"
+    text: ClassVar[str] = "{recipe}: waiting for a job of the {pool} slots: {reason}"
     recipe: str
     pool: str
     reason: str

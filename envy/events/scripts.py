@@ -98,4 +98,4 @@ class DownloadProgress(Event):
     recipe: str
     url: str
     bytes: int
-    total: int  # 0 when the server did not say
+    total: int  # 0 if the server sent no size

@@ -7,18 +7,18 @@ from envy.events.base import Event, event
 
 @event
 class TestBuildStart(Event):
-    """`envy test` calls a compiler, for these packages."""
+    """`envy test` starts a compiler for these packages."""
 
     __test__: ClassVar[bool] = False
     text: ClassVar[str] = "building the tests of {packages}"
-    packages: str  # their names, spaces between
+    packages: str  # their names, separated by spaces
 
 
 @event
 class TestBuildComplete(Event):
     __test__: ClassVar[bool] = False
     text: ClassVar[str] = "built in {duration_ms} ms: {packages}"
-    packages: str  # their names, spaces between
+    packages: str  # their names, separated by spaces
     duration_ms: int
 
 

@@ -1,7 +1,7 @@
-"""What a recipe may use: which assets and products of others, from which phase on; which own files.
+"""What a recipe may use: assets and products of its dependencies by phase, and its own files.
 
-Nothing here waits: a dependency that may be used is complete, because the gate of the phase has
-seen to it.
+Nothing here waits: a dependency that may be used is complete, because the gate of the phase waited
+for it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from envy.phase import RecipePhase
 
 @dataclass(frozen=True, slots=True)
 class Reachable:
-    """A dependency, direct or reached through declared ones, and when it is there."""
+    """A direct or indirect dependency, and the phase from which it is available."""
 
     recipe: Recipe
     needed_by: RecipePhase
 
 
 def edges_for(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> tuple[Edge, ...]:
-    """What a phase may use: in recipe_fetch, a custom source has dependencies of its own."""
+    """Return the edges that a phase may use; in recipe_fetch, those of the custom source."""
     graph, key = engine.graph, recipe.key
     return graph.source_edges(key) if phase is RecipePhase.RECIPE_FETCH else graph.edges(key)
 
@@ -39,12 +39,12 @@ def reachable(
     edges: Iterable[Edge],
     engine: PhaseServices,
     *,
-    worth: Callable[[Recipe], bool] = lambda _recipe: True,
+    include: Callable[[Recipe], bool] = lambda _recipe: True,
 ) -> list[Reachable]:
-    """The dependencies behind some edges with their run closures, nearest first, each once.
+    """Return the dependencies behind some edges with their run closures, nearest first, each once.
 
-    What a dependency needs only to be built is not among them: it may not be there. Nor is what
-    lies behind a recipe that is not `worth` looking at.
+    The build dependencies of a dependency are left out, since they may be missing. So is a recipe
+    for which `include` is false, with everything behind it.
     """
     found: dict[RecipeKey, Reachable] = {}
     level = [(edge.key, edge.needed_by) for edge in edges]
@@ -55,7 +55,7 @@ def reachable(
             if known is not None and known.needed_by <= needed_by:
                 continue
             dependency = engine.graph.recipes[key]
-            if not worth(dependency):
+            if not include(dependency):
                 continue
             found[key] = Reachable(dependency, needed_by)
             following += [
@@ -68,12 +68,12 @@ def reachable(
 
 
 def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list[Recipe]:
-    """The dependencies that are there in `phase` and may export something, nearest first.
+    """Return the dependencies available in `phase` that may export something, nearest first.
 
-    The closure is walked only where something is exported: a script in a chain of thousands would
-    else cost as much as the chain is long.
+    The closure is walked only where something is exported; otherwise each script in a chain of
+    thousands of recipes would cost a walk of the whole chain.
     """
-    rows = reachable(edges_for(recipe, engine, phase), engine, worth=_exports_within)
+    rows = reachable(edges_for(recipe, engine, phase), engine, include=_exports_within)
     return [row.recipe for row in rows if row.needed_by <= phase]
 
 
@@ -82,7 +82,7 @@ def _exports_within(recipe: Recipe) -> bool:
 
 
 def exports_within(recipe: Recipe, engine: PhaseServices) -> bool:
-    """Whether a recipe, or anything that it needs to run, exports something; those know."""
+    """Return whether a recipe, or anything that it needs to run, exports something."""
     if recipe.loaded.exports is not NO_EXPORTS and recipe.loaded.exports != NO_EXPORTS:
         return True
     return any(
@@ -92,12 +92,12 @@ def exports_within(recipe: Recipe, engine: PhaseServices) -> bool:
 
 
 def asset_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str) -> Path:
-    """The path that `ctx.asset(query)` gives.
+    """Return the path that `ctx.asset(query)` gives.
 
     Raises:
         DeclarationError: not declared, declared for a later phase, user-managed, or ambiguous.
     """
-    row = _find(recipe, engine, phase, query)
+    row = _find_dependency(recipe, engine, phase, query)
     provider = row.recipe
     refusal = _too_early(row, phase, f"ctx.asset({query!r})")
     if refusal is None and provider.user_managed:
@@ -114,13 +114,13 @@ def asset_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: s
 
 
 def product_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, name: str) -> str:
-    """The value that `ctx.product(name)` gives.
+    """Return the value that `ctx.product(name)` gives.
 
-    The provider is the one that a dependency on the product was bound to, or else the only
-    dependency that has it.
+    The provider is the recipe that a dependency on the product was bound to, or else the only
+    dependency that provides it.
 
     Raises:
-        DeclarationError: no dependency has it, several have, or it is there only later.
+        DeclarationError: no dependency provides it, several do, or it is available only later.
     """
     row = _find_provider(recipe, engine, phase, name)
     refusal = _too_early(row, phase, f"ctx.product({name!r})")
@@ -148,13 +148,13 @@ def _find_provider(
         known = sorted({product for row in rows for product in row.recipe.provides})
         raise DeclarationError(
             f"ctx.product({name!r}): no dependency of {recipe.key} provides it",
-            hint=f'declare it: {{ product = "{name}" }}; provided are: '
+            hint=f'declare it: {{ product = "{name}" }}; provided products: '
             f"{', '.join(known) or 'none'}",
         )
     names = ", ".join(sorted(row.recipe.key.canonical for row in providers))
     raise DeclarationError(
         f"ctx.product({name!r}): several dependencies provide it: {names}",
-        hint=f'say which: {{ product = "{name}", recipe = "…" }} among the dependencies',
+        hint=f'say which: {{ product = "{name}", recipe = "…" }} in `dependencies`',
     )
 
 
@@ -162,21 +162,23 @@ def _too_early(row: Reachable, phase: RecipePhase, call: str) -> DeclarationErro
     if row.needed_by <= phase:
         return None
     return DeclarationError(
-        f"{call}: {row.recipe.key} is there only from {row.needed_by.label} on, and this is "
-        f"{phase.label}",
+        f"{call}: {row.recipe.key} is available only from {row.needed_by.label} on, and this "
+        f"is {phase.label}",
         hint=f'declare it with needed_by = "{phase.label}" (or an earlier phase)',
     )
 
 
-def _find(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str) -> Reachable:
-    asked = Query.parse(query)
+def _find_dependency(
+    recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str
+) -> Reachable:
+    parsed = Query.parse(query)
     rows = reachable(edges_for(recipe, engine, phase), engine)
-    named = _named(recipe, engine, phase, query)
+    named = _locally_named(recipe, engine, phase, query)
     if named is not None:
         for row in rows:
             if row.recipe.key == named:
                 return row
-    found = [row for row in rows if asked.matches(row.recipe.key, alias=_alias(row.recipe))]
+    found = [row for row in rows if parsed.matches(row.recipe.key, alias=_alias(row.recipe))]
     found = prefer_exact(query, found, lambda row: row.recipe.key.canonical)
     if len(found) == 1:
         return found[0]
@@ -184,24 +186,24 @@ def _find(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str)
         known = sorted(row.recipe.key.canonical for row in rows)
         raise DeclarationError(
             f"ctx.asset({query!r}): {recipe.key} declares no such dependency",
-            hint=f'add {{ recipe = "{query}" }} to its `dependencies`; declared are: '
+            hint=f'add {{ recipe = "{query}" }} to its `dependencies`; declared: '
             f"{', '.join(known) or 'none'}",
         )
     keys = sorted(row.recipe.key.canonical for row in found)
     candidates = "\n".join(f"    {key}" for key in keys)
     raise DeclarationError(
-        f"ctx.asset({query!r}) could be any of\n{candidates}",
-        hint=f"ask with the whole key, options included: ctx.asset([[{keys[0]}]])",
+        f"ctx.asset({query!r}) matches several dependencies:\n{candidates}",
+        hint=f"use the full key, with its options: ctx.asset([[{keys[0]}]])",
     )
 
 
-def _named(
+def _locally_named(
     recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str
 ) -> RecipeKey | None:
-    """What the recipe itself calls by that name: by an alias of an entry, or by a reference.
+    """Return the dependency that the recipe itself gave this name, by an alias or a reference.
 
-    A reference may have been bound by an alias of the manifest, which is none of the recipe's
-    business: in the words that it is written in, it means what it was bound to.
+    A reference may have been bound through an alias of the manifest, which the recipe does not
+    know: its text means whatever it was bound to.
     """
     of_source = phase is RecipePhase.RECIPE_FETCH
     for dependency in _declared(recipe, of_source=of_source):
@@ -231,7 +233,7 @@ def _alias(recipe: Recipe) -> str:
 
 
 def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
-    """Whether a phase may read a file: one of the recipe's own folder only if it is in the key."""
+    """Return whether a phase may read a file; in the recipe's folder, only what is in the key."""
     loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     if loaded is None:
         return True
@@ -240,7 +242,7 @@ def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
         return True
     root = engine.services.layout.root
     if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
-        return True  # a cache within the project
+        return True  # a cache inside the project
     inputs = placement.input_files if placement is not None else frozenset()
     return (
         path in inputs
@@ -250,7 +252,7 @@ def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
 
 
 def build_only(recipe: Recipe, engine: PhaseServices) -> list[Recipe]:
-    """Dependencies that are there to build it and need not be there afterwards."""
+    """Return the dependencies that are needed only for the build, and may be missing afterwards."""
     edges = engine.graph.edges(recipe.key)
     if all(edge.use is DependencyUse.RUN for edge in edges):
         return []

@@ -1,7 +1,7 @@
-"""`ctx`: what the functions of a recipe are given, phase by phase.
+"""`ctx`: the table that the functions of a recipe receive, phase by phase.
 
-Which fields and functions there are in a phase is one table below; what each does is a short
-function over the modules that do the work. Relative paths are relative to the run directory.
+The tables below list the fields and functions of each phase; each function is short and calls the
+module that does the work. Relative paths are relative to the run directory.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _DIRECTORIES: Mapping[RecipePhase, tuple[str, ...]] = {
     RecipePhase.INSTALL: ("recipe_dir", "fetch_dir", "stage_dir", "install_dir"),
     RecipePhase.DEPLOY: ("asset_dir",),
 }
-_IN_ENTRY = {
+_ENTRY_FOLDERS = {
     "asset_dir": ASSET,
     "install_dir": ASSET,
     "fetch_dir": FETCH,
@@ -74,7 +74,7 @@ _WITH_CORES = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTA
 
 
 def make_ctx(run: PhaseRun) -> CtxTable:
-    """The ctx of a phase: its fields, its functions, and why others are not there."""
+    """Return the ctx of a phase: its fields, its functions, and why other names are missing."""
     user_managed = run.user_managed
     names = _FUNCTIONS[run.phase]
     if user_managed and run.phase is RecipePhase.INSTALL:
@@ -88,7 +88,7 @@ def make_ctx(run: PhaseRun) -> CtxTable:
 
 
 class _BoundFunctions(Mapping[str, Callable[..., object]]):
-    """The functions of a ctx by name, bound when one is called: few of them ever are."""
+    """The functions of a ctx by name, each bound on first use, since few are ever called."""
 
     __slots__ = ("_functions", "_names")
 
@@ -127,30 +127,30 @@ def _fields(run: PhaseRun, *, user_managed: bool) -> dict[str, LuaValue]:
 
 
 def _directory_of(run: PhaseRun, name: str) -> str:
-    """The folder that a field of ctx names."""
+    """Return the folder that a field of ctx names."""
     if name == "recipe_dir":
         return str(run.base_dir)
     if name == "tmp_dir" and run.phase is RecipePhase.RECIPE_FETCH:
         return str(run.run_dir)
     entry = run.recipe.placement.entry
-    return entry.at(_IN_ENTRY[name])
+    return entry.at(_ENTRY_FOLDERS[name])
 
 
 @functools.cache
 def _missing(
     phase: RecipePhase, functions: tuple[str, ...], fields: tuple[str, ...], *, user_managed: bool
 ) -> Mapping[str, str]:
-    """For each name that other phases have: why this one has not."""
-    there = {*functions, *fields}
+    """Return, for each name that only other phases have, why this phase lacks it."""
+    available = {*functions, *fields}
     all_names = {name for names in _FUNCTIONS.values() for name in names}
     all_names |= {name for names in _DIRECTORIES.values() for name in names} | {"cores"}
     reasons = {}
-    for name in all_names - there:
+    for name in all_names - available:
         if user_managed:
             reasons[name] = (
-                f"ctx.{name} is not there: the recipe is user-managed (it has a check), so it has "
-                "no folder in the cache; put what is to be downloaded or built into a recipe of "
-                "its own and depend on it"
+                f"ctx.{name} is not available: the recipe is user-managed (it has a check), so it "
+                "has no folder in the cache; move what is downloaded or built into another recipe "
+                "and depend on it"
             )
         else:
             phases = [
@@ -159,12 +159,14 @@ def _missing(
                 if name in _FUNCTIONS.get(other, ()) + _DIRECTORIES.get(other, ())
                 or (name == "cores" and other in _WITH_CORES)
             ]
-            reasons[name] = f"ctx.{name} is not there in {phase.label}, but in {', '.join(phases)}"
+            reasons[name] = (
+                f"ctx.{name} is not available in {phase.label}, but in {', '.join(phases)}"
+            )
     return reasons
 
 
 class CtxFunctions:
-    """The functions of ctx. Their names are what recipe authors write."""
+    """The functions of ctx. Recipes call its public methods by their names."""
 
     def __init__(self, run: PhaseRun) -> None:
         self._phase_run = run
@@ -178,31 +180,31 @@ class CtxFunctions:
         ):
             raise DeclarationError("ctx.run: the script must be a string, or an array of lines")
         parsed = parse_run_options(options, run, what="ctx.run", check=_checks(run))
-        return _as_table(run.run_script(script, parsed))
+        return _completed_table(run.run_script(script, parsed))
 
     def exec(self, argv: object = None, options: object = None) -> LuaValue:
         run = self._phase_run
         if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
             raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
         parsed = parse_run_options(options, run, what="ctx.exec", check=_checks(run))
-        return _as_table(run.run_program(argv, parsed))
+        return _completed_table(run.run_program(argv, parsed))
 
     def quote(self, text: object = None) -> LuaValue:
-        return file_operations.quote(_text("ctx.quote", text))
+        return file_operations.quote(_require_text("ctx.quote", text))
 
     def asset(self, query: object = None) -> LuaValue:
         run = self._phase_run
-        query = _text("ctx.asset", query)
+        query = _require_text("ctx.asset", query)
         return str(asset_of(run.recipe, run.engine, run.phase, query))
 
     def product(self, name: object = None) -> LuaValue:
         run = self._phase_run
-        return product_of(run.recipe, run.engine, run.phase, _text("ctx.product", name))
+        return product_of(run.recipe, run.engine, run.phase, _require_text("ctx.product", name))
 
     def template(self, text: object = None, values: object = None) -> LuaValue:
         if not isinstance(values, dict):
             raise DeclarationError("ctx.template(text, values): values must be a table")
-        return fill_template(_text("ctx.template", text), values)
+        return fill_template(_require_text("ctx.template", text), values)
 
     def mark_install_complete(self) -> None:
         self._phase_run.marked_complete = True
@@ -217,7 +219,7 @@ class CtxFunctions:
 
     def extract(self, name: object = None, options: object = None) -> LuaValue:
         run = self._phase_run
-        archive = self._fetched(_text("ctx.extract", name))
+        archive = self._fetched(_require_text("ctx.extract", name))
         strip, dest = _extract_options(options)
         return unpack_one(run, archive, run.run_dir / dest, strip=strip)
 
@@ -226,7 +228,7 @@ class CtxFunctions:
         return unpack_all(self._phase_run, self._phase_run.run_dir / dest, strip=strip)
 
     def _fetched(self, name: str) -> Path:
-        """A file to extract: in the run directory, else among what was fetched."""
+        """Return the file to extract: in the run directory, else among the fetched files."""
         run = self._phase_run
         here = self._readable(name)
         fetching = run.phase in {RecipePhase.RECIPE_FETCH, RecipePhase.FETCH}
@@ -235,15 +237,15 @@ class CtxFunctions:
         fetched = run.fetch_dir / name
         if not fetched.exists():
             raise DeclarationError(
-                f"there is no {name} in {run.run_dir}, and none among what was fetched",
-                hint=f"fetched was: {', '.join(run.recipe.work.fetched) or 'nothing'}",
+                f"there is no {name} in {run.run_dir} or among the fetched files",
+                hint=f"fetched files: {', '.join(run.recipe.work.fetched) or 'none'}",
             )
         return fetched
 
     # -- files -----------------------------------------------------------------------------------
 
     def copy(self, source: object = None, destination: object = None) -> None:
-        name, target = _text("ctx.copy", source), _text("ctx.copy", destination)
+        name, target = _require_text("ctx.copy", source), _require_text("ctx.copy", destination)
         file_operations.copy(
             self._readable(name),
             self._path(target),
@@ -252,102 +254,106 @@ class CtxFunctions:
         )
 
     def move(self, source: object = None, destination: object = None) -> None:
-        target = _text("ctx.move", destination)
+        target = _require_text("ctx.move", destination)
         file_operations.move(
-            self._path(_text("ctx.move", source)),
+            self._path(_require_text("ctx.move", source)),
             self._path(target),
             into_directory=target.endswith("/"),
         )
 
     def remove(self, path: object = None) -> LuaValue:
-        return file_operations.remove(self._path(_text("ctx.remove", path)))
+        return file_operations.remove(self._path(_require_text("ctx.remove", path)))
 
     def exists(self, path: object = None) -> LuaValue:
-        return file_operations.exists(self._path(_text("ctx.exists", path)))
+        return file_operations.exists(self._path(_require_text("ctx.exists", path)))
 
     def mkdir(self, path: object = None) -> None:
-        file_operations.mkdir(self._path(_text("ctx.mkdir", path)))
+        file_operations.mkdir(self._path(_require_text("ctx.mkdir", path)))
 
     def symlink(self, target: object = None, link: object = None) -> None:
         file_operations.symlink(
-            _text("ctx.symlink", target), self._path(_text("ctx.symlink", link))
+            _require_text("ctx.symlink", target), self._path(_require_text("ctx.symlink", link))
         )
 
     def chmod(self, path: object = None, mode: object = None) -> None:
-        # A number is meant as it is written: chmod(f, 755), and 0755 does not exist in Lua.
-        text = str(mode) if isinstance(mode, int) else _text("ctx.chmod", mode)
-        file_operations.chmod(self._path(_text("ctx.chmod", path)), text)
+        # A number stands for its decimal digits, as in chmod(f, 755): Lua has no octal literals.
+        text = str(mode) if isinstance(mode, int) else _require_text("ctx.chmod", mode)
+        file_operations.chmod(self._path(_require_text("ctx.chmod", path)), text)
 
     def write(self, path: object = None, text: object = None) -> None:
         if not isinstance(text, str):
             raise DeclarationError("ctx.write(path, text): text must be a string")
-        file_operations.write(self._path(_text("ctx.write", path)), text)
+        file_operations.write(self._path(_require_text("ctx.write", path)), text)
 
     def read(self, path: object = None) -> LuaValue:
-        return file_operations.read(self._readable(_text("ctx.read", path)))
+        return file_operations.read(self._readable(_require_text("ctx.read", path)))
 
     def glob(self, pattern: object = None) -> LuaValue:
-        return list(file_operations.glob(self._phase_run.run_dir, _text("ctx.glob", pattern)))
+        return list(
+            file_operations.glob(self._phase_run.run_dir, _require_text("ctx.glob", pattern))
+        )
 
     def replace(self, path: object = None, old: object = None, new: object = None) -> LuaValue:
         if not isinstance(new, str):
             raise DeclarationError("ctx.replace(path, old, new): new must be a string")
         return file_operations.replace(
-            self._path(_text("ctx.replace", path)), _text("ctx.replace", old), new
+            self._path(_require_text("ctx.replace", path)), _require_text("ctx.replace", old), new
         )
 
     def patch(self, patch: object = None, options: object = None) -> None:
         run = self._phase_run
-        given = _text("ctx.patch", patch)
+        text_or_name = _require_text("ctx.patch", patch)
         strip = _strip(options)
-        inline = "\n" in given
+        inline = "\n" in text_or_name
         runner: file_operations.ProgramRunner = functools.partial(_run_quietly, run)
         file_operations.patch(
             run.run_dir,
             run=runner,
-            file=None if inline else self._fetched_or_own(given),
-            text=given if inline else "",
+            file=None if inline else self._patch_file(text_or_name),
+            text=text_or_name if inline else "",
             strip=1 if strip is None else strip,
         )
 
     def ls(self, path: object = None) -> LuaValue:
-        return list(file_operations.ls(self._path("." if path is None else _text("ctx.ls", path))))
+        return list(
+            file_operations.ls(self._path("." if path is None else _require_text("ctx.ls", path)))
+        )
 
     def _path(self, text: str) -> Path:
         return file_operations.resolve(self._phase_run.run_dir, text)
 
-    def _fetched_or_own(self, name: str) -> Path:
-        """A file here, among what was fetched, or in the recipe's folder."""
+    def _patch_file(self, name: str) -> Path:
+        """Return a file of the run directory, the fetched files or the recipe's folder."""
         loaded = self._phase_run.recipe.loaded_or_none
         own = loaded.recipe_dir / name if loaded is not None else None
         if own is not None and own.exists() and not self._readable(name).exists():
             fetch_dir = self._phase_run.fetch_dir
             if fetch_dir is None or not (fetch_dir / name).exists():
-                return self._checked(own)
+                return self._check_readable(own)
         return self._fetched(name)
 
     def _readable(self, text: str) -> Path:
-        return self._checked(self._path(text))
+        return self._check_readable(self._path(text))
 
-    def _checked(self, path: Path) -> Path:
+    def _check_readable(self, path: Path) -> Path:
         run = self._phase_run
         path = Path(os.path.normpath(path))
         if not run.may_read(path):
             name = path.relative_to(run.recipe.loaded.recipe_dir)
             raise DeclarationError(
-                f"{name} lies in the recipe's own folder and is not among its `inputs`, so a "
-                "change of it would go unnoticed",
+                f"{name} is in the recipe's folder but not in its `inputs`, so envy would not "
+                "notice a change to it",
                 hint=f'add it: inputs = {{ "{name}" }}',
             )
         return path
 
 
 def _checks(run: PhaseRun) -> bool:
-    """Whether a failing command is an error: not in `check`, where it means not satisfied."""
+    """Return whether a failing command is an error; in `check`, it means not satisfied."""
     return run.phase is not RecipePhase.CHECK
 
 
-def _as_table(completed: Completed) -> LuaValue:
+def _completed_table(completed: Completed) -> LuaValue:
     return {
         "exit_code": completed.exit_code,
         "stdout": completed.stdout.decode("utf-8", "surrogateescape"),
@@ -360,9 +366,9 @@ def _run_quietly(run: PhaseRun, argv: Sequence[str], cwd: Path) -> Completed:
     return run.run_program(list(argv), options)
 
 
-def _text(what: str, value: object) -> str:
+def _require_text(what: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise DeclarationError(f"{what}: a string was expected, not {fields.describe(value)}")
+        raise DeclarationError(f"{what}: expected a string, not {fields.describe(value)}")
     return value
 
 
@@ -371,7 +377,7 @@ def _strip(options: object) -> int | None:
         return None
     strip = options.get("strip") if isinstance(options, dict) else None
     if not isinstance(options, dict) or isinstance(strip, bool) or not isinstance(strip or 0, int):
-        raise DeclarationError("the options are a table such as { strip = 1 }")
+        raise DeclarationError("the options must be a table such as { strip = 1 }")
     return strip
 
 
@@ -384,5 +390,5 @@ def _extract_options(options: object) -> tuple[int, str]:
 
 
 def fetch_names() -> tuple[str, ...]:
-    """The names of the functions of ctx in the fetch phase."""
+    """Return the names of the functions of ctx in the fetch phase."""
     return _FUNCTIONS[RecipePhase.FETCH]

@@ -1,4 +1,4 @@
-"""`ctx.fetch` and `ctx.commit_fetch`: files that a recipe's function brings, and keeps."""
+"""`ctx.fetch` and `ctx.commit_fetch`: files that a recipe's function downloads and keeps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from envy.transport.digests import ExpectedDigest, verify_digest
 
 
 def fetch_for_ctx(run: PhaseRun, spec: object) -> LuaValue:
-    """`ctx.fetch`: bring files into the run directory; returns their names as `spec` is shaped."""
+    """`ctx.fetch`: fetch files into the run directory; return one name, or a list for a list."""
     items = parse_source_items(spec, origin=None, base_dir=run.base_dir)
     for item in items:
         _check_local(run, item)
@@ -32,25 +32,27 @@ def fetch_for_ctx(run: PhaseRun, spec: object) -> LuaValue:
 
 
 def _check_local(run: PhaseRun, item: SourceItem) -> None:
-    """A local file that a function fetches must be in the key, like any other it reads."""
+    """Check that a local file is in the key, like every file that a function reads."""
     if scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE} and not run.may_read(local_path(item)):
         raise DeclarationError(
-            f"ctx.fetch: {item.source} lies in the recipe's own folder and is not among its "
-            "`inputs`, so a change of it would go unnoticed",
+            f"ctx.fetch: {item.source} is in the recipe's folder but not in its `inputs`, so envy "
+            "would not notice a change to it",
             hint=f'add it: inputs = {{ "{item.source}" }}',
         )
 
 
 def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
-    """`ctx.commit_fetch`: verify files of the run directory, then move all of them, or none."""
+    """`ctx.commit_fetch`: verify files of the run directory, then move all of them or none."""
     fetch_dir = run.fetch_dir
     if fetch_dir is None:
-        raise InternalError("ctx.commit_fetch is called without a folder to commit to")
+        raise InternalError("ctx.commit_fetch was called without a folder to commit to")
     wanted: list[object] = []
     for argument in arguments:
         wanted += argument if isinstance(argument, list) else [argument]
     if not wanted:
-        raise DeclarationError("ctx.commit_fetch: say which files", hint="ctx.commit_fetch(name)")
+        raise DeclarationError(
+            "ctx.commit_fetch: no file is named", hint="write ctx.commit_fetch(name)"
+        )
     checked = [_check_commit(run, row) for row in wanted]
     for name, path in checked:
         target = fetch_dir / path.name

@@ -1,8 +1,8 @@
-"""Custom sources: a function of the declaring file that brings the recipe, with tools of its own.
+"""Custom sources: a function of the declaring file fetches the recipe, with its own tools.
 
-It runs in a Lua state of its own, loaded from the declaring file again: lupa holds a state's lock
-during a Python callback, and the parent's state may be in use. What it brings is kept in the cache
-under everything that it depends on, so that it runs once.
+The function runs in a Lua state of its own, which loads the declaring file again: lupa holds a
+state's lock during a Python callback, and the parent's state may be in use. The fetched recipe is
+kept in the cache under a name made from everything it depends on, so that the function runs once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from envy.cache.trees import digest_file
 from envy.content.atomic import temporary_beside
 from envy.declarations.spec import CustomSource
 from envy.errors import DeclarationError, FetchError, InternalError
-from envy.execution.entry_lock import release_lock, take_lock
+from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import new_state
 from envy.execution.services import PhaseServices
-from envy.execution.verbs import call_verb
+from envy.execution.verbs import call_function
 from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaValue
@@ -32,7 +32,7 @@ from envy.transport.digests import ExpectedDigest, verify_content
 
 
 def custom_folder(recipe: Recipe, engine: PhaseServices) -> Path:
-    """Where the recipe that a custom source brings is kept, by all that decides what it brings."""
+    """Return the folder of a custom source's recipe, named after everything that decides it."""
     source = _source(recipe)
     graph = engine.graph
     tools = sorted(graph.recipes[edge.key].entry_key for edge in graph.source_edges(recipe.key))
@@ -49,28 +49,28 @@ def custom_folder(recipe: Recipe, engine: PhaseServices) -> Path:
     return engine.services.layout.recipes_dir(recipe.key.identity, name)
 
 
-def is_brought(recipe: Recipe, engine: PhaseServices) -> bool:
-    """Whether what the source brings is there already; its tools have their entry keys."""
-    return _is_fetched(custom_folder(recipe, engine), engine)
+def is_source_fetched(recipe: Recipe, engine: PhaseServices) -> bool:
+    """Return whether the source's recipe is in the cache; its tools must have their entry keys."""
+    return _is_kept(custom_folder(recipe, engine), engine)
 
 
-def _is_fetched(folder: Path, engine: PhaseServices) -> bool:
+def _is_kept(folder: Path, engine: PhaseServices) -> bool:
     return find_recipe_files(engine.services.layout, folder) and (folder / RECIPE_FILE).is_file()
 
 
 def fetch_custom(recipe: Recipe, engine: PhaseServices) -> Path:
-    """Run the function, unless what it brings is there; returns the recipe file.
+    """Run the function unless its recipe is in the cache, and return the recipe file.
 
     Raises:
-        FetchError: it left no recipe.lua; whatever the function raises.
+        FetchError: the function committed no recipe.lua. Errors of the function propagate.
     """
     folder = custom_folder(recipe, engine)
-    if not _is_fetched(folder, engine):
+    if not _is_kept(folder, engine):
         layout = engine.services.layout
-        lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
+        lock = acquire_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
         since = time.monotonic()
         try:
-            if not _is_fetched(folder, engine):
+            if not _is_kept(folder, engine):
                 _run(recipe, engine, folder)
         finally:
             release_lock(recipe, engine, lock, since)
@@ -79,8 +79,8 @@ def fetch_custom(recipe: Recipe, engine: PhaseServices) -> Path:
 
 def _run(recipe: Recipe, engine: PhaseServices, folder: Path) -> None:
     source = _source(recipe)
-    with temporary_beside(folder) as making:
-        fetch_dir, tmp_dir = making / "fetch", making / "tmp"
+    with temporary_beside(folder) as temporary:
+        fetch_dir, tmp_dir = temporary / "fetch", temporary / "tmp"
         fetch_dir.mkdir(parents=True)
         tmp_dir.mkdir()
         state = new_state(recipe, engine, source.fetch.file.parent)
@@ -95,7 +95,7 @@ def _run(recipe: Recipe, engine: PhaseServices, folder: Path) -> None:
                 base_dir=source.fetch.file.parent,
                 fetch_dir=fetch_dir,
             ) as run:
-                call_verb(run, function)
+                call_function(run, function)
         finally:
             recipe.work.fetched = {}
             state.close()
@@ -106,7 +106,7 @@ def _run(recipe: Recipe, engine: PhaseServices, folder: Path) -> None:
 def _verify(path: Path, source: CustomSource) -> None:
     if not path.is_file():
         raise FetchError(
-            f"the custom source left no {RECIPE_FILE}",
+            f"the custom source committed no {RECIPE_FILE}",
             uri=str(source.origin),
             hint=f'commit it under that name: ctx.commit_fetch("{RECIPE_FILE}")',
         )
@@ -116,7 +116,7 @@ def _verify(path: Path, source: CustomSource) -> None:
 
 
 def _function(recipe: Recipe, engine: PhaseServices, state: LuaState) -> LuaFunction:
-    """The fetch function in a state that has loaded the declaring file again."""
+    """Return the fetch function, from a state that has loaded the declaring file again."""
     address = _source(recipe).fetch
     value: object = state.user_globals()
     for position, key in enumerate(address.keys):
@@ -130,15 +130,15 @@ def _function(recipe: Recipe, engine: PhaseServices, state: LuaState) -> LuaFunc
             value = state.call(value, _options_of_declarer(recipe, engine))
     if not isinstance(value, LuaFunction):
         raise DeclarationError(
-            "the custom source is not there when its file is loaded a second time",
+            "the custom source is missing when its file is loaded a second time",
             origin=_source(recipe).origin,
-            hint="let the file define the same, each time it is loaded",
+            hint="the file must define the same values each time it is loaded",
         )
     return value
 
 
 def _options_of_declarer(recipe: Recipe, engine: PhaseServices) -> LuaValue:
-    """The options of the recipe whose `dependencies` function declared this one."""
+    """Return the options of the recipe whose `dependencies` function declared this recipe."""
     for parent, spec in recipe.declarations:
         if spec is recipe.spec and parent is not None:
             return cast("LuaValue", dict(engine.graph.recipes[parent].options))

@@ -1,15 +1,15 @@
-"""The right to work on an entry: its lock, and the attempt that is made under it.
+"""The right to work on an entry: its lock, and the attempt made under the lock.
 
-And the right to work on a recipe file or, for `exclusive`, on the machine: those have locks of the
-same kind, and whatever is started while a recipe has any of them is noted in each.
+Recipe files and, for `exclusive`, the machine have locks of the same kind. Every program that a
+recipe starts is recorded in each lock that the recipe holds.
 
 Guarantees
-  An entry lock is tried without blocking; if somebody has it, the slot is given away while waiting.
-  No entry lock is held while a recipe waits for a dependency: it is let go at a closed gate and
-  taken again after. If the attempt is no longer ours then, the recipe starts over at fetch,
-  reusing verified downloads; if somebody else completed it, there is nothing left to do.
-  Every program that a recipe starts is known from each lock that the recipe has then: whoever takes
-  one of them from a dead envy ends the program first.
+  An entry lock is first tried without blocking; the slot is released during a longer wait.
+  No recipe holds its entry lock while it waits for a dependency: it releases the lock at a closed
+  gate and acquires it again afterwards. If another process has begun an attempt since, the recipe
+  restarts at fetch and reuses verified downloads; if that attempt completed, no work is left.
+  Every program that a recipe starts can be found from each lock that the recipe holds at that time:
+  a process that takes such a lock over from a dead envy ends the program first.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from envy.host.process_table import process_start_time
 from envy.phase import RecipePhase
 
 
-def take_lock(recipe: Recipe, engine: PhaseServices, path: Path) -> FileLock:
-    """Take a lock of the cache in a recipe's worker; the slot is given away while waiting."""
+def acquire_lock(recipe: Recipe, engine: PhaseServices, path: Path) -> FileLock:
+    """Acquire a lock of the cache in a recipe's worker; the slot is released during the wait."""
     lock = FileLock(path)
     started = time.monotonic()
     events = RecipeEvents(recipe, engine.services.events)
@@ -51,24 +51,24 @@ def take_lock(recipe: Recipe, engine: PhaseServices, path: Path) -> FileLock:
 
 
 def release_lock(recipe: Recipe, engine: PhaseServices, lock: FileLock, since: float) -> None:
-    """Let a lock go, and tell how long it was held."""
+    """Release a lock, and report how long it was held: from the monotonic time `since`."""
     RecipeEvents(recipe, engine.services.events).lock_released(lock.path, time.monotonic() - since)
     recipe.work.locks.remove(lock)
     lock.release()
 
 
-def marks(recipe: Recipe) -> dict[str, str]:
-    """Variables by which a program is found, should envy die before it has noted the program."""
+def lock_marks(recipe: Recipe) -> dict[str, str]:
+    """Return variables that identify a program if envy dies before it has recorded the program."""
     return {name: mark for lock in recipe.work.locks for name, mark in lock.mark().items()}
 
 
-def noted_children(recipe: Recipe, services: Services) -> Children:
-    """The registry of children for a recipe's programs; their groups are noted in its locks."""
+def recorded_children(recipe: Recipe, services: Services) -> Children:
+    """Return the registry for a recipe's programs, which records their groups in its locks."""
     locks = tuple(recipe.work.locks)
     if not locks:
         return services.children
 
-    def note(group: int) -> None:
+    def record(group: int) -> None:
         start_time = process_start_time(group)
         for lock in locks:
             lock.record_group(group, start_time)
@@ -77,35 +77,35 @@ def noted_children(recipe: Recipe, services: Services) -> Children:
         for lock in locks:
             lock.forget_group(group)
 
-    return services.children.hooked(on_start=note, on_end=forget)
+    return services.children.hooked(on_start=record, on_end=forget)
 
 
-def take_entry(recipe: Recipe, engine: PhaseServices) -> None:
-    """Take the lock of the recipe's entry, if its worker does not have it."""
+def acquire_entry(recipe: Recipe, engine: PhaseServices) -> None:
+    """Acquire the lock of the recipe's entry, unless the recipe holds it."""
     if recipe.work.entry_lock is None:
         path = engine.services.layout.lock_path(recipe.key.identity, log_key(recipe))
-        recipe.work.entry_lock = take_lock(recipe, engine, path)
+        recipe.work.entry_lock = acquire_lock(recipe, engine, path)
         recipe.work.locked_at = time.monotonic()
 
 
-def let_go_of_entry(recipe: Recipe, engine: PhaseServices) -> None:
-    """Let the lock of the recipe's entry go, if its worker has it."""
+def release_entry(recipe: Recipe, engine: PhaseServices) -> None:
+    """Release the lock of the recipe's entry, if the recipe holds it."""
     lock, recipe.work.entry_lock = recipe.work.entry_lock, None
     if lock is not None:
         release_lock(recipe, engine, lock, recipe.work.locked_at)
 
 
 def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
-    """Lock the entry, look again, and begin an attempt if it is still missing.
+    """Lock the entry, look it up again, and begin an attempt if it is still missing.
 
-    Returns why it is missing, for those who listen to reasons; "" where nobody does.
+    Returns why the entry is missing, or "" if it exists or no listener wants reasons.
     """
-    take_entry(recipe, engine)
+    acquire_entry(recipe, engine)
     explaining = engine.services.events.explaining
     found = lookup(recipe.placement.entry, recipe.entry_key, explain=explaining)
     if found.hit or (found.elsewhere and _relocated(recipe)):
         recipe.work.cached = True
-        let_go_of_entry(recipe, engine)
+        release_entry(recipe, engine)
         return ""
     reason = ""
     if explaining:
@@ -115,14 +115,14 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
 
 
 def needs_deploy(recipe: Recipe) -> bool:
-    """Whether a recipe's entry has not been deployed, and ought to be."""
+    """Return whether a recipe has a deploy phase that has not run for its entry."""
     if recipe.loaded_or_none is None or recipe.loaded_or_none.definition.deploy is None:
         return False
     return not deploy_recorded(recipe.placement.entry)
 
 
 def _relocated(recipe: Recipe) -> bool:
-    """Whether an entry made under another root could be rewritten for this one."""
+    """Rewrite an entry made under another cache root for this root; return whether it worked."""
     from envy.cache.relocate import relocate
 
     return not relocate(recipe.placement.entry, recipe.entry_key)
@@ -134,12 +134,12 @@ def resume_entry(
     phase: RecipePhase,
     phases: Mapping[int, Callable[[Recipe, PhaseServices], None]],
 ) -> bool:
-    """Take an entry up again before a phase; False when nothing is left to do in it."""
+    """Acquire the entry again before a phase; return whether the phase has work left."""
     if recipe.work.attempt is None:
-        return not recipe.work.cached  # a user-managed one makes no attempt
+        return not recipe.work.cached  # a user-managed recipe makes no attempt
     if recipe.work.entry_lock is not None:
         return True
-    take_entry(recipe, engine)
+    acquire_entry(recipe, engine)
     if recipe.work.attempt.is_current():
         return True
     begin_work(recipe, engine)

@@ -1,4 +1,4 @@
-"""What is kept beside an entry for later explanations, and why an entry is missing now."""
+"""The record of a key that is stored beside an entry, and why an entry is missing now."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from envy.cache.explanation import (
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 
-_DEEPEST = 8
+_MAX_DEPTH = 8
 
 
-def text_to_keep(recipe: Recipe, engine: PhaseServices) -> str:
-    """The ingredients of the recipe's key, with the notes that make them readable."""
+def key_record_text(recipe: Recipe, engine: PhaseServices) -> str:
+    """Return the record to store: the ingredients of the key, and notes that explain them."""
     return format_key_record(recipe.placement.ingredients, _notes(recipe, engine))
 
 
@@ -48,23 +48,23 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
 
 
 def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:
-    """What changed since the nearest earlier entry of the package; nothing if there is none."""
+    """Return what changed since the nearest earlier entry of the package; [] if none exists."""
     if recipe.placement_or_none is None or not recipe.placement.ingredients:
         return []
     new = _current_key_record(recipe, engine)
     old = nearest_earlier(engine.services.layout, new)
     if old is None or json.loads(recipe.placement.ingredients) == old.ingredients:
         return []
-    return _compared(old, new, engine, depth=0)
+    return _compare(old, new, engine, depth=0)
 
 
-def _compared(old: KeyRecord, new: KeyRecord, engine: PhaseServices, *, depth: int) -> list[str]:
-    by_name = {other.key.canonical: other for other in engine_recipes(engine, new)}
+def _compare(old: KeyRecord, new: KeyRecord, engine: PhaseServices, *, depth: int) -> list[str]:
+    by_name = {other.key.canonical: other for other in _dependencies_of(engine, new)}
 
     def deeper(name: str, entry_key: str) -> list[str]:
         other = by_name.get(name)
         if (
-            depth >= _DEEPEST
+            depth >= _MAX_DEPTH
             or other is None
             or other.placement_or_none is None
             or not other.placement.ingredients
@@ -76,13 +76,13 @@ def _compared(old: KeyRecord, new: KeyRecord, engine: PhaseServices, *, depth: i
         )
         if before is None:
             return []
-        return _compared(before, _current_key_record(other, engine), engine, depth=depth + 1)
+        return _compare(before, _current_key_record(other, engine), engine, depth=depth + 1)
 
     return changes(old, new, deeper=deeper)
 
 
-def engine_recipes(engine: PhaseServices, kept: KeyRecord) -> list[Recipe]:
-    """The recipes of the graph that these ingredients name as dependencies."""
+def _dependencies_of(engine: PhaseServices, kept: KeyRecord) -> list[Recipe]:
+    """Return the recipes of the graph that a record names as dependencies."""
     from envy.declarations.key import RecipeKey
 
     return [

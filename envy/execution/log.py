@@ -1,7 +1,7 @@
-"""The log of one phase of one recipe: everything its scripts print, and what recipes say.
+"""The log of one phase of one recipe: the output of its scripts, and the recipe's messages.
 
-A log file is made when there is something to write, in the folder of this attempt. Values of
-`secret_env` are masked before anything is written or told.
+A log file is created in the folder of this attempt at the first write. Values of `secret_env` are
+masked before anything is written or emitted.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from envy.phase import RecipePhase
 _TAIL_BYTES = 16384
 _LONGEST_SHOWN = 1000
 _QUOTED_LINES = 10
-_WIDEST_IN_TAIL = 400
+_LONGEST_TAIL_LINE = 400
 _COMMAND = "$ "
 
 
 class PhaseLog:
-    """Where the output of a phase goes: its file, and the listeners."""
+    """Writes the output of a phase to its log file and to the listeners."""
 
     def __init__(
         self,
@@ -50,46 +50,46 @@ class PhaseLog:
         self._recent: deque[bytes] = deque(maxlen=_QUOTED_LINES)
 
     def output(self, stream: str, chunk: bytes, *, quiet: bool = False) -> None:
-        """Take some bytes that a child wrote; whole lines are masked, kept and shown."""
+        """Add bytes that a child wrote; whole lines are masked, written and emitted."""
         lines = self._splitters[stream].feed(chunk)
         if lines:
-            self._take(stream, lines, quiet=quiet)
+            self._write_lines(stream, lines, quiet=quiet)
 
     def end_of_output(self, *, quiet: bool = False) -> None:
-        """A child has ended: what it left without a newline is a line."""
+        """Treat what an ended child left without a newline as a line."""
         for stream, splitter in self._splitters.items():
             rest = splitter.finish()
             if rest:
-                self._take(stream, rest, quiet=quiet)
+                self._write_lines(stream, rest, quiet=quiet)
 
     def command(self, command: str) -> None:
-        """Write down what is being run."""
+        """Write the command that is about to run."""
         self._recent.clear()
         self._write([f"{_COMMAND}{line}".encode() for line in command.splitlines()])
 
     def recent_output(self) -> str:
-        """The last lines that the last command wrote, for an error that quotes them."""
+        """Return the last lines of the last command's output, for an error that quotes them."""
         lines = (line.decode("utf-8", "replace") for line in self._recent)
         return "\n".join(_clipped(line) for line in lines)
 
     def say(self, level: str, message: str) -> None:
-        """What a recipe, or envy about it, has to say."""
+        """Write and emit a message of the recipe, or of envy about the recipe."""
         text = self._mask(message.encode("utf-8", "surrogateescape"))
         self._write([f"[{level}] ".encode() + text])
         self._events.log(level, text.decode("utf-8", "replace"))
 
     def close(self) -> None:
-        """No more comes."""
+        """Write unfinished lines and close the file."""
         self.end_of_output()
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def mask(self, text: str) -> str:
-        """A text as it may be shown."""
+        """Return a text with its secrets masked."""
         return self._mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
 
-    def _take(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
+    def _write_lines(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
         masked = [self._mask(line) for line in lines]
         self._recent.extend(masked)
         self._write(masked)
@@ -106,7 +106,7 @@ class PhaseLog:
         path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"
         try:
             if self._file is None:
-                self._file = _opened(path)
+                self._file = _open_log(path)
                 self._recipe.work.log_path = path
             view = memoryview(b"".join(line + b"\n" for line in lines))
             while view:
@@ -115,8 +115,8 @@ class PhaseLog:
             raise explained(error, doing="write a log", path=str(path)) from error
 
 
-def tell(recipe: Recipe, services: Services, level: str, message: str) -> None:
-    """Tell the listeners what a recipe says; the level `stdout` is for results."""
+def report(recipe: Recipe, services: Services, level: str, message: str) -> None:
+    """Emit a message of a recipe; the level `stdout` is for results."""
     text = masked_text(message, secrets_of(recipe, services))
     events = RecipeEvents(recipe, services.events)
     if level == "stdout":
@@ -125,23 +125,23 @@ def tell(recipe: Recipe, services: Services, level: str, message: str) -> None:
         events.log(level, text)
 
 
-def _opened(path: Path) -> FileIO:
-    # Unbuffered: whole chunks come, and what could not be written must not come again.
+def _open_log(path: Path) -> FileIO:
+    # Unbuffered: writes are whole chunks, and a chunk that failed must not be written again.
     while True:
         if not path.parent.is_dir():
-            # With those of the attempt that begins now, keep five, however they ended.
+            # Keep the logs of five attempts, this one included, whatever their outcomes.
             prune_logs(path.parent.parent, keep=4)
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
             return path.open("ab", buffering=0)
         except FileNotFoundError:
-            # Another process may clear old attempts away, of which this one is by now.
+            # Another process may have pruned this attempt as an old one.
             if path.parent.is_dir():
                 raise
 
 
 def log_dir_of(recipe: Recipe, services: Services) -> Path:
-    """The folder of this attempt's logs; without an entry key, the canonical key names it."""
+    """Return the folder of this attempt's logs, named after the entry key or the canonical key."""
     if recipe.work.log_dir is None or (recipe.entry_key and not _is_for_entry(recipe)):
         recipe.work.log_dir = services.layout.log_dir(
             recipe.key.identity, log_key(recipe), services.stamp
@@ -150,12 +150,12 @@ def log_dir_of(recipe: Recipe, services: Services) -> Path:
 
 
 def log_key(recipe: Recipe) -> str:
-    """The 16 digits under which the logs of a recipe's attempts are kept."""
+    """Return the 16 digits that name the folder of a recipe's logs."""
     return (recipe.entry_key or canonical_identity_hash(recipe.key.canonical))[:DIGITS]
 
 
 def log_tail(path: Path | None, *, lines: int) -> list[str]:
-    """The end of a log, for people; nothing if there is no log, or no more than commands in it."""
+    """Return the last lines of a log; [] if there is no log or it holds only commands."""
     if path is None:
         return []
     try:
@@ -170,7 +170,7 @@ def log_tail(path: Path | None, *, lines: int) -> list[str]:
 
 
 def _clipped(line: str) -> str:
-    return line if len(line) <= _WIDEST_IN_TAIL else line[: _WIDEST_IN_TAIL - 1] + "…"
+    return line if len(line) <= _LONGEST_TAIL_LINE else line[: _LONGEST_TAIL_LINE - 1] + "…"
 
 
 def _is_for_entry(recipe: Recipe) -> bool:

@@ -1,7 +1,7 @@
-"""Where a phase of one recipe takes run: its folder, log, environment, shell; and its scripts.
+"""What one phase of one recipe runs with: its folder, log, environment and shell.
 
-One PhaseRun serves one phase. It runs scripts and programs for the phase and for `ctx`, so that
-both go through the same log, events, environment and process registry.
+A PhaseRun serves one phase. It runs scripts and programs for the phase and for `ctx`, so that both
+use the same log, events, environment and process registry.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.access import may_read
-from envy.execution.entry_lock import marks, noted_children
+from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.log import PhaseLog
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
@@ -28,7 +28,7 @@ from envy.host.shell import Shell, describe_script, run_script, script_text, she
 from envy.jobserver.budget import NOT_ADMITTED, Admission
 from envy.phase import RecipePhase
 
-# Phases that build, under a slot of work that one job of their tools stands for.
+# Phases that build: their work slot counts as one job of their tools.
 _ADMITTED = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
 
 
@@ -63,7 +63,7 @@ class PhaseRun:
         self.engine = engine
         self.phase = phase
         self.run_dir = run_dir
-        # A custom source runs before its recipe is here, for the file that declares it.
+        # A custom source runs before its recipe is loaded, on behalf of the declaring file.
         self.base_dir = base_dir or (
             recipe.loaded_or_none.recipe_dir if recipe.loaded_or_none is not None else run_dir
         )
@@ -72,7 +72,7 @@ class PhaseRun:
         self.user_managed = recipe.user_managed
         services = engine.services
         self.marked_complete = False  # ctx.mark_install_complete was called
-        self.sources: dict[str, SourceItem] = {}  # what ctx.fetch brought, by name
+        self.sources: dict[str, SourceItem] = {}  # what ctx.fetch fetched, by name
         self.log = PhaseLog(recipe, services, phase, secrets=secrets_of(recipe, services))
 
     def __enter__(self) -> PhaseRun:
@@ -83,49 +83,51 @@ class PhaseRun:
 
     @functools.cached_property
     def environment(self) -> dict[str, str]:
-        """All variables of this phase's scripts."""
+        """The variables of this phase's scripts."""
         return script_environment(self.recipe, self.engine, self.phase)
 
     @property
     def fetch_dir(self) -> Path | None:
-        """Where fetched files are kept, if there is an entry for them."""
+        """The folder of fetched files, if the recipe has an entry or was given a folder."""
         placement = self.recipe.placement_or_none
         return self._fetch_dir or (placement.entry.fetch_dir if placement is not None else None)
 
     @property
     def scratch_dir(self) -> Path | None:
-        """Where a long script may be put for its shell to read."""
+        """The folder for a script that is too long for a command line, if there is an attempt."""
         if self.recipe.work.attempt is None:
             return None
         return self.recipe.placement.entry.tmp_dir
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The same, put together only when somebody looks: most Lua code never does."""
+        """The same variables, computed on first use, since most Lua code reads none."""
         return _LazyVariables(lambda: self.environment)
 
     def may_read(self, path: Path) -> bool:
-        """Whether a file may be read: one of the recipe's own folder only if it is in the key."""
+        """Return whether a file may be read; in the recipe's folder, only what is in the key."""
         return may_read(self.recipe, self.engine, path)
 
     def run_script(self, script: str | Sequence[str], options: RunOptions) -> Completed:
         """Run a script in the phase's shell."""
         shell = options.shell or self.engine.shell_for(self.recipe)
         run = functools.partial(run_script, script, shell=shell, scratch_dir=self.scratch_dir)
-        # Masked first: what is shown may end in the middle of a secret.
+        # Masked first, since shortening could cut a secret in two.
         return self._run(describe_script(self.log.mask(script_text(script))), run, options)
 
     def run_program(self, argv: Sequence[str], options: RunOptions) -> Completed:
         """Run a program without a shell."""
         return self._run(self.log.mask(" ".join(argv)), functools.partial(run_argv, argv), options)
 
-    def _run(self, shown: str, run: Callable[..., Completed], options: RunOptions) -> Completed:
+    def _run(
+        self, description: str, run: Callable[..., Completed], options: RunOptions
+    ) -> Completed:
         cwd = options.cwd or self.run_dir
-        self.log.command(shown)
+        self.log.command(description)
         events = RecipeEvents(self.recipe, self.engine.services.events)
         started = time.monotonic()
-        events.run_start(shown, cwd)
-        variables = {**self.environment, **(options.env or {}), **marks(self.recipe)}
+        events.run_start(description, cwd)
+        variables = {**self.environment, **(options.env or {}), **lock_marks(self.recipe)}
         with (
             self._terminal(interactive=options.interactive),
             self._admission(variables) as admission,
@@ -134,18 +136,18 @@ class PhaseRun:
                 cwd=cwd,
                 environment={**variables, **admission.variables},
                 descriptors=admission.descriptors,
-                children=noted_children(self.recipe, self.engine.services),
+                children=recorded_children(self.recipe, self.engine.services),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
-                shown=shown,
+                shown=description,
                 on_output=self._on_output(quiet=options.quiet),
                 capture=options.capture,
                 timeout=options.timeout,
                 interactive=options.interactive,
             )
         self.log.end_of_output(quiet=options.quiet)
-        events.run_complete(shown, cwd, completed.exit_code, time.monotonic() - started)
+        events.run_complete(description, cwd, completed.exit_code, time.monotonic() - started)
         if options.check and (completed.exit_code or completed.timed_out):
-            raise _failure(shown, completed, options, tail=self.log.recent_output())
+            raise _failure(description, completed, options, tail=self.log.recent_output())
         return completed
 
     def _on_output(self, *, quiet: bool) -> OnOutput:
@@ -154,7 +156,7 @@ class PhaseRun:
     def _admission(
         self, variables: Mapping[str, str]
     ) -> contextlib.AbstractContextManager[Admission]:
-        """A share of `--jobs` for the tools of a script, unless they were told something else."""
+        """Return a share of `--jobs` for a script's tools, unless MAKEFLAGS gives them another."""
         jobserver = self.engine.services.jobserver
         if jobserver is None or self.phase not in _ADMITTED or "MAKEFLAGS" in variables:
             return contextlib.nullcontext(NOT_ADMITTED)
@@ -167,7 +169,7 @@ class PhaseRun:
 
 
 class _LazyVariables(Mapping[str, str]):
-    """An environment that is made when it is first looked at."""
+    """An environment that is computed when it is first read."""
 
     def __init__(self, make: Callable[[], Mapping[str, str]]) -> None:
         self._make = make
@@ -183,17 +185,19 @@ class _LazyVariables(Mapping[str, str]):
 
 
 def parse_run_options(value: object, run: PhaseRun, *, what: str, check: bool) -> RunOptions:
-    """The options of `ctx.run` and `ctx.exec`.
+    """Parse the options of `ctx.run` and `ctx.exec`.
 
     Raises:
-        DeclarationError: an unknown option, or one of the wrong type.
+        DeclarationError: an option is unknown or has the wrong type.
     """
     from envy.declarations import fields
 
     if value is None:
         return RunOptions(check=check)
     if not isinstance(value, dict):
-        raise DeclarationError(f"the options of {what} are a table, not {fields.describe(value)}")
+        raise DeclarationError(
+            f"the options of {what} must be a table, not {fields.describe(value)}"
+        )
     known = frozenset(RunOptions.__dataclass_fields__)
     fields.check_known(value, known, what=what, origin=None)
     cwd = value.get("cwd")

@@ -34,7 +34,7 @@ from envy.events import (
 from envy.graph.recipe import Placement, Recipe
 from envy.phase import RecipePhase
 
-_LONGEST_COMMAND = 100  # characters of a command that its events hold
+_LONGEST_COMMAND = 100  # characters of a command in its events
 
 
 class RecipeEvents:
@@ -71,7 +71,7 @@ class RecipeEvents:
             )
 
     def complete(self, outcome: str, asset_dir: Path | None) -> None:
-        """The recipe is at its completion."""
+        """The recipe is complete."""
         if self._bus.listening:
             self._bus.emit(
                 RecipeComplete(
@@ -92,7 +92,7 @@ class RecipeEvents:
     # -- the cache -------------------------------------------------------------------------------
 
     def cache_hit(self, placement: Placement, *, fast_path: bool) -> None:
-        """The entry is in the cache; `fast_path` says that no lock was taken to see that."""
+        """The entry is in the cache; `fast_path` means that no lock was needed to find out."""
         if self._bus.listening:
             self._bus.emit(
                 CacheHit(
@@ -116,13 +116,13 @@ class RecipeEvents:
             )
 
     def lock_blocked(self, path: Path, owner: str) -> None:
-        """Another process has a lock that the recipe needs."""
+        """Another process holds a lock that the recipe needs."""
         self._bus.emit(
             LockBlocked(recipe=self._identity, key=self._key, lock_path=str(path), held_by=owner)
         )
 
     def lock_acquired(self, path: Path, seconds: float, *, waited: bool) -> None:
-        """The recipe has a lock; one that was waited for is reported to every listener."""
+        """The recipe has acquired a lock; after a wait, every listener hears of it."""
         if waited or self._bus.detailed:
             self._bus.emit(
                 LockAcquired(
@@ -194,7 +194,7 @@ class RecipeEvents:
             )
 
     def download_progress(self, url: str, count: int, total: int) -> None:
-        """So many bytes of a transfer are here; `total` is 0 if the server did not say."""
+        """`count` bytes of a transfer have arrived; `total` is 0 if the server sent no size."""
         if self._bus.listening:
             self._bus.emit(
                 DownloadProgress(recipe=self._identity, url=url, bytes=count, total=total)
@@ -235,7 +235,7 @@ class RecipeEvents:
         phases: tuple[RecipePhase, RecipePhase],
         refusal: DeclarationError | None,
     ) -> None:
-        """`ctx.asset` was called; `phases` are the current one and the one it is needed by."""
+        """`ctx.asset` was called; `phases` are the current phase and the `needed_by` phase."""
         if self._bus.detailed:
             self._bus.emit(
                 LuaCtxAssetAccess(
@@ -256,7 +256,7 @@ class RecipeEvents:
         phases: tuple[RecipePhase, RecipePhase],
         refusal: DeclarationError | None,
     ) -> None:
-        """`ctx.product` was called; `phases` are the current one and the one it is needed by."""
+        """`ctx.product` was called; `phases` are the current phase and the `needed_by` phase."""
         if self._bus.detailed:
             self._bus.emit(
                 LuaCtxProductAccess(
@@ -273,18 +273,18 @@ class RecipeEvents:
     # -- output ----------------------------------------------------------------------------------
 
     def output_line(self, phase: RecipePhase, stream: str, text: str) -> None:
-        """A line that a child printed; masked already."""
+        """A child has printed a line, which is masked already."""
         if self._bus.listening:
             self._bus.emit(
                 OutputLine(recipe=self._identity, phase=phase, stream=stream, text_=text)
             )
 
     def log(self, level: str, message: str) -> None:
-        """A message of the recipe, or of envy about it; masked already."""
+        """The recipe, or envy about the recipe, has a message, which is masked already."""
         self._bus.log(level, message, recipe=self._identity)
 
     def standard_output(self, message: str) -> None:
-        """A line that the recipe printed with `envy.stdout`; masked already."""
+        """The recipe has printed a line with `envy.stdout`, which is masked already."""
         self._bus.standard_output(message, recipe=self._identity)
 
 

@@ -1,7 +1,7 @@
 """The environment of a recipe's scripts, and of `os.getenv` in its phases.
 
 fetch, check and user-managed scripts inherit the user's environment. stage, build and install
-start from a short list, so that what is built does not depend on what happens to be set.
+start from a short list, so that a build does not depend on the variables of whoever runs it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
-_KEPT = ("PATH", "HOME", "USER", "TERM", "LOGNAME")
-_KEPT_ON_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "TEMP", "WINDIR")
-# How to reach the network and whom to trust there; any case, as programs disagree about it.
+_PASSED = ("PATH", "HOME", "USER", "TERM", "LOGNAME")
+_PASSED_ON_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "TEMP", "WINDIR")
+# Proxies and certificates; in any case of letters, since programs differ.
 _NETWORK = frozenset(
     {
         "HTTP_PROXY",
@@ -40,28 +40,30 @@ _LIST_SEPARATOR = os.path.pathsep
 
 
 def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> dict[str, str]:
-    """All variables that a script of this phase gets.
+    """Return all variables of a script in this phase.
 
     Raises:
         DeclarationError: two dependencies export different values for one variable.
     """
-    outer = engine.services.environment
+    inherited = engine.services.environment
     if phase in _ISOLATED and not recipe.user_managed:
         definition = recipe.loaded.definition
-        variables = _isolated(outer, (*definition.pass_env, *definition.secret_env))
+        variables = _isolated(inherited, (*definition.pass_env, *definition.secret_env))
         variables["TMPDIR"] = str(recipe.placement.entry.tmp_dir)
     else:
-        variables = dict(outer)
+        variables = dict(inherited)
     exported = exported_environment(exporting(recipe, engine, phase), variables)
     variables.update(exported)
     variables.update(_own_variables(recipe, engine))
     return variables
 
 
-def _isolated(outer: Mapping[str, str], passed: Iterable[str]) -> dict[str, str]:
-    wanted = {*_KEPT, *_KEPT_ON_WINDOWS, *passed}
+def _isolated(inherited: Mapping[str, str], passed: Iterable[str]) -> dict[str, str]:
+    names = {*_PASSED, *_PASSED_ON_WINDOWS, *passed}
     variables = {
-        name: value for name, value in outer.items() if name in wanted or name.upper() in _NETWORK
+        name: value
+        for name, value in inherited.items()
+        if name in names or name.upper() in _NETWORK
     }
     variables["LANG"] = "C.UTF-8"
     return variables
@@ -86,12 +88,12 @@ def _own_variables(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
 
 
 def option_variable(name: str) -> str:
-    """The variable that tells scripts an option: `ENVY_OPTION_<NAME>`."""
+    """Return the name of the variable that holds an option: `ENVY_OPTION_<NAME>`."""
     return "ENVY_OPTION_" + "".join(c if c.isalnum() else "_" for c in name).upper()
 
 
 def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -> dict[str, str]:
-    """What the exports of packages make of an environment; the nearest package comes first.
+    """Return the variables that packages export on top of `base`; the nearest package comes first.
 
     Raises:
         DeclarationError: two packages export different values for one variable.
@@ -103,16 +105,16 @@ def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -
         if provider.loaded_or_none is None:
             continue
         asset, exports = str(provider.asset_dir or ""), provider.loaded_or_none.exports
-        lists["PATH"] += _below(asset, exports.path)
-        lists["CMAKE_PREFIX_PATH"] += _below(asset, exports.cmake_prefix)
-        lists["PKG_CONFIG_PATH"] += _below(asset, exports.pkg_config)
+        lists["PATH"] += _asset_paths(asset, exports.path)
+        lists["CMAKE_PREFIX_PATH"] += _asset_paths(asset, exports.cmake_prefix)
+        lists["PKG_CONFIG_PATH"] += _asset_paths(asset, exports.pkg_config)
         for name, template in exports.env.items():
             value = template.replace("{{asset}}", asset)
             if variables.setdefault(name, value) != value:
                 raise DeclarationError(
                     f"{sources[name].key} and {provider.key} export different values for {name}: "
                     f"{variables[name]!r} and {value!r}",
-                    hint="depend on one of them only, or let one stop exporting it",
+                    hint="depend on only one of them, or drop the variable from the exports of one",
                 )
             sources.setdefault(name, provider)
     for name, folders in lists.items():
@@ -122,7 +124,7 @@ def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -
     return variables
 
 
-def _below(asset: str, paths: Iterable[str]) -> list[str]:
+def _asset_paths(asset: str, paths: Iterable[str]) -> list[str]:
     # ruff: noqa: PTH118 - normalised as text: a Path would keep `..` and cost more
     return [
         os.path.normpath(os.path.join(asset, path.replace("{{asset}}", asset))) for path in paths

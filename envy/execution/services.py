@@ -1,7 +1,7 @@
-"""What phases see of the world: the collaborators, and the few things the engine does for them.
+"""What phases may use: the collaborators of a command, and what the engine does for them.
 
-Phases import everything to their left and nothing of the engine; this is the whole of what they
-may ask of it.
+Phases import the rooms below them and nothing of the engine; the protocol here is all that they
+know of it.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 
 class Terminal(Protocol):
-    """The user, if there is one: asked questions, and lent to interactive runs."""
+    """The user's terminal, if there is one: for questions and for interactive runs."""
 
     def consent(self, list_packages: Callable[[], Sequence[str]]) -> None:
-        """Ask whether user-managed packages may be installed: those listed, should it be asked.
+        """Ask whether the listed user-managed packages may be installed, unless already answered.
 
         Raises:
-            EnvyError: the answer is no, or nobody can be asked.
+            EnvyError: the answer is no, or there is no terminal to ask on.
         """
 
     def lent(self) -> AbstractContextManager[None]:
-        """The terminal, for one program at a time.
+        """Lend the terminal to one program at a time.
 
         Raises:
             EnvyError: there is no terminal.
@@ -48,7 +48,7 @@ class Terminal(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The collaborators that the wiring builds, one of each for a command."""
+    """The collaborators of one command, built by the wiring."""
 
     platform: Platform
     environment: Mapping[str, str]
@@ -59,9 +59,9 @@ class Services:
     terminal: Terminal
     cores: int
     fetch_jobs: int
-    stamp: str  # names this run's log folders, and sorts by time
-    jobserver: Jobserver | None = None  # None: tools in scripts are on their own
-    memo: Memo = field(default_factory=Memo)  # what was asked of repositories and registries
+    stamp: str  # names this run's log folders; sorts by time
+    jobserver: Jobserver | None = None  # None: the tools of scripts choose their own jobs
+    memo: Memo = field(default_factory=Memo)  # answers of repositories and registries
     open_states: OpenStates = field(default_factory=OpenStates)
 
 
@@ -75,19 +75,19 @@ class PhaseServices(Protocol):
         """Add a dependency of `parent` to the graph, unless it is there, and let it be fetched."""
 
     def stopped(self) -> bool:
-        """Whether the run has been cancelled."""
+        """Return whether the run has been cancelled."""
 
     def wait_without_slot(self, recipe: Recipe, waiting_for: str, wait: Callable[[], None]) -> None:
-        """Wait for a lock in this recipe's worker, with its slot given to somebody else."""
+        """Wait in this recipe's worker for a lock, with its slot released."""
 
     def transfer_helpers(self, wanted: int) -> AbstractContextManager[int]:
-        """Transfer slots for a batch, beside the recipe's own: up to so many, maybe none."""
+        """Acquire up to `wanted` more transfer slots for a batch; yields how many, maybe 0."""
 
-    def want_what_it_needs(self, recipe: Recipe) -> None:
-        """A recipe turned out to need work: its build dependencies are wanted now, too."""
+    def require_build_dependencies(self, recipe: Recipe) -> None:
+        """Also want the build dependencies of a recipe that turned out to need work."""
 
     def shell_for(self, recipe: Recipe) -> Shell:
-        """The shell that the scripts of this recipe are written for."""
+        """Return the shell that the scripts of this recipe are written for."""
 
     def unsatisfied(self) -> list[str]:
-        """Keys of the wanted user-managed packages that are not known to be satisfied."""
+        """Return the keys of wanted user-managed packages that are not known to be satisfied."""

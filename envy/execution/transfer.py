@@ -1,4 +1,4 @@
-"""Transfers on behalf of a recipe: the context of its fetches, their events, and batches."""
+"""Transfers for a recipe: the context of its fetches, their events, and batches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
-from envy.execution.entry_lock import marks, noted_children
+from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.secrets import masked_text, secrets_of
 from envy.execution.services import PhaseServices
@@ -20,19 +20,19 @@ _PROGRESS_INTERVAL = 0.1  # seconds between two progress events of one download
 
 
 def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
-    """What a transport gets to work with for this recipe."""
+    """Return what a transport needs to fetch for this recipe."""
     services = engine.services
     events = RecipeEvents(recipe, services.events)
     secrets = secrets_of(recipe, services)
-    told: dict[str, float] = {}
+    reported: dict[str, float] = {}
 
     def progress(uri: str, count: int, total: int) -> None:
         now = time.monotonic()
         if not services.events.listening or (
-            count != total and now - told.get(uri, 0.0) < _PROGRESS_INTERVAL
+            count != total and now - reported.get(uri, 0.0) < _PROGRESS_INTERVAL
         ):
             return
-        told[uri] = now
+        reported[uri] = now
         events.download_progress(masked_text(uri, secrets), count, total)
 
     def warn(message: str) -> None:
@@ -48,8 +48,8 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         completed = run_argv(
             argv,
             cwd=cwd or services.project_dir,
-            environment={**(services.environment if env is None else env), **marks(recipe)},
-            children=noted_children(recipe, services),
+            environment={**(services.environment if env is None else env), **lock_marks(recipe)},
+            children=recorded_children(recipe, services),
             label=f"{recipe.key.canonical}: fetch",
             capture=True,
             timeout=timeout,
@@ -69,24 +69,24 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
 def fetch_batch(
     recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem], into: Path
 ) -> list[Fetched]:
-    """Bring a batch here, in parallel as far as transfer slots are free; all of it or an error."""
-    teller = _Teller(recipe, engine, into)
+    """Fetch a batch, in parallel while transfer slots are free; return all results, or raise."""
+    reporter = _TransferReporter(recipe, engine, into)
     with engine.transfer_helpers(len(items) - 1) as helpers:
         fetched = fetch_all(
             items,
             into,
             fetch_context(recipe, engine),
             parallel=1 + helpers,
-            on_start=teller.started,
-            on_end=teller.ended,
+            on_start=reporter.started,
+            on_end=reporter.ended,
         )
     for item, result in zip(items, fetched, strict=True):
         _warn_without_digest(engine, recipe, item, result)
     return fetched
 
 
-class _Teller:
-    """Tells of the transfers of one batch."""
+class _TransferReporter:
+    """Emits the events of one batch of transfers."""
 
     def __init__(self, recipe: Recipe, engine: PhaseServices, into: Path) -> None:
         self._listening = engine.services.events.listening
@@ -111,7 +111,7 @@ class _Teller:
         self._events.fetch_complete(self._shown(item), fetched.path, fetched.bytes, took)
 
     def _shown(self, item: SourceItem) -> str:
-        """The source without credentials: it goes into events, logs and onto the screen."""
+        """Return the source without credentials, for events, logs and the screen."""
         from envy.transport.connection import redacted
 
         source = redacted(item.source) if "@" in item.source else item.source
@@ -121,7 +121,7 @@ class _Teller:
 def _warn_without_digest(
     engine: PhaseServices, recipe: Recipe, item: SourceItem, fetched: Fetched
 ) -> None:
-    """A remote file that nothing vouches for: say so, with the line to paste."""
+    """Warn about a remote file without a digest, with the line to add."""
     if scheme_of(item.source) is not Scheme.HTTP or item.sha256 or item.blake3:
         return
     uri = masked_text(fetched.uri, secrets_of(recipe, engine.services))

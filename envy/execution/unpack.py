@@ -1,4 +1,4 @@
-"""Putting what was fetched where it is worked on: archives, wheels, trees, single files."""
+"""Unpacking fetched files: archives, wheels, trees and single files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SINGLE_SUFFIXES = (".gz", ".xz", ".zst", ".bz2")
 
 
 def unpack_all(run: PhaseRun, dest: Path, *, strip: int) -> int:
-    """Extract every archive that was fetched and copy the rest; returns how many files came."""
+    """Extract every fetched archive and copy other files; return the number of files."""
     return sum(
         _unpack_item(run, name, item, dest, strip=strip)
         for name, item in run.recipe.work.fetched.items()
@@ -23,7 +23,7 @@ def unpack_all(run: PhaseRun, dest: Path, *, strip: int) -> int:
 
 
 def unpack_one(run: PhaseRun, archive: Path, dest: Path, *, strip: int) -> int:
-    """Extract one archive, whatever its sort; returns how many files came."""
+    """Extract one archive of any supported format; return the number of files."""
     return _extract(run, archive, dest, strip=strip, subdir="")
 
 
@@ -49,9 +49,9 @@ def _unpack_item(run: PhaseRun, name: str, item: SourceItem, dest: Path, *, stri
         return _decompress(path, dest)
     if item.extract:
         raise ArchiveError(
-            f"{name} is to be extracted, and is no archive that envy knows",
+            f"{name} is not an archive that envy unpacks, but its `extract` is true",
             archive=path,
-            hint="archives are tar (plain, gz, xz, bz2, zst), zip and wheels",
+            hint="supported are tar (plain, gz, xz, bz2, zst), zip and wheels",
         )
     file_operations.copy(path, dest / name)
     if item.executable:

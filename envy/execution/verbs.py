@@ -1,4 +1,4 @@
-"""A verb of a recipe, a script or a function, carried out in its phase."""
+"""Run the verbs of a recipe, which are scripts or functions."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from envy.lua.sandbox import PhaseAccess
 from envy.lua.values import LuaFunction, LuaValue
 
 
-def carry_out(run: PhaseRun, verb: str) -> LuaValue:
-    """Run the script, or call the function, that a recipe has for `verb` (`build`, say).
+def run_verb(run: PhaseRun, verb: str) -> LuaValue:
+    """Run the script or call the function that a recipe declares for a verb, such as `build`.
 
-    Returns what the function returned.
+    Returns the value of the function; None for a script.
     """
-    said = getattr(run.recipe.loaded.definition, verb)
-    if isinstance(said, str):
-        run.run_script(said, RunOptions())
+    declared = getattr(run.recipe.loaded.definition, verb)
+    if isinstance(declared, str):
+        run.run_script(declared, RunOptions())
         return None
-    return call_verb(run, live_function(run.recipe, verb))
+    return call_function(run, live_function(run.recipe, verb))
 
 
-def call_verb(run: PhaseRun, function: LuaFunction) -> LuaValue:
-    """Call a recipe's function with `(ctx, opts)`, the ctx being that of its phase."""
+def call_function(run: PhaseRun, function: LuaFunction) -> LuaValue:
+    """Call a recipe's function with `(ctx, opts)`, where ctx is that of the phase."""
     state = function.state
     access = PhaseAccess(
         run_dir=run.run_dir,

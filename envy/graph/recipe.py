@@ -94,7 +94,7 @@ class FetchAnswer:
     acts: bool = False
     value: LuaValue = None
     error: Exception | None = None
-    said: tuple[tuple[str, str], ...] = ()  # level and message
+    messages: tuple[tuple[str, str], ...] = ()  # level and message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""What `fetch` declares: the sources that a recipe names before anything of it is fetched.
+"""The sources that `fetch` declares, known before anything is fetched.
 
-A function that only returns data is asked when its recipe is loaded, while its Lua state is open;
-what it answered is used when the entry key is computed, if it ever is. One that acts, that is, uses
-ctx, declares nothing: its text stands for it in the key.
+A fetch function is called when its recipe is loaded, while its Lua state is open; its answer is
+used if the entry key is computed. A function that acts, which means that it calls a function of
+ctx, declares no sources: the text of the recipe covers it in the key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from envy.declarations.sources import SourceItem, parse_source_items
 from envy.errors import Cancelled, DeclarationError
 from envy.execution.access import may_read
 from envy.execution.ctx import fetch_names
-from envy.execution.log import tell
+from envy.execution.log import report
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import FetchAnswer, Recipe
 from envy.lua.sandbox import PhaseAccess
@@ -29,19 +29,19 @@ _ACTS = FetchAnswer(acts=True)
 
 
 def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem, ...] | None:
-    """What is to be fetched, as data; None for a function that uses ctx.
+    """Return the declared sources; None for a function that acts.
 
     Raises:
-        EnvyError: the function failed, or what it returned is no source.
+        EnvyError: the function failed, or returned something that is not a source.
     """
     definition = recipe.loaded.definition
     if not isinstance(definition.fetch, LuaFunction):
         return definition.fetch or ()
     answer = recipe.loaded.fetch_answer
-    if answer is None:  # it is left out on this platform, and was not asked
+    if answer is None:  # excluded on this platform, so never called
         return None
-    for level, message in answer.said:
-        tell(recipe, engine.services, level, message)
+    for level, message in answer.messages:
+        report(recipe, engine.services, level, message)
     if answer.error is not None:
         raise answer.error
     if answer.acts:
@@ -53,24 +53,24 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
     )
 
 
-def ask_for_sources(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -> FetchAnswer:
-    """Call a fetch function for what it declares.
+def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -> FetchAnswer:
+    """Call a fetch function to learn which sources it declares.
 
-    Nothing may come of the call but the answer: a function that acts is stopped, and what it said
-    is forgotten, since it is called again in the fetch phase. Its mistakes are kept for when the
-    answer is used.
+    The call has no effect but the answer: a function that acts is stopped and its messages are
+    dropped, since the fetch phase calls it again. An error of the function is kept in the answer,
+    and is raised when the answer is used.
     """
     definition = recipe.loaded.definition
-    imperative = asks_the_time = False
+    imperative = reads_clock = False
 
     def note_clock() -> None:
-        nonlocal asks_the_time
-        asks_the_time = True
+        nonlocal reads_clock
+        reads_clock = True
 
     def refuse(*_arguments: object) -> None:
         nonlocal imperative
         imperative = True
-        raise DeclarationError("this function of ctx works in the fetch phase only")
+        raise DeclarationError("this function of ctx works only in the fetch phase")
 
     ctx = CtxTable(
         fields={
@@ -79,24 +79,24 @@ def ask_for_sources(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -
             "recipe_dir": str(recipe.loaded.recipe_dir),
         },
         functions=dict.fromkeys(fetch_names(), refuse),
-        missing=_Refused(refuse),
+        missing=_RefusedFields(refuse),
     )
-    said: list[tuple[str, str]] = []
+    messages: list[tuple[str, str]] = []
     inputs = _Inputs(recipe)
 
-    def judge(path: Path) -> bool:
-        # What decides which sources there are is evidence, wherever it lies.
-        if not inputs.have(path):
+    def note_read(path: Path) -> bool:
+        # A file that decides about the sources is evidence, wherever it lies.
+        if not inputs.contains(path):
             recipe.evidence.files[str(path)] = file_digest(str(path))
-        return may_read(recipe, engine, path) or inputs.have(path)
+        return may_read(recipe, engine, path) or inputs.contains(path)
 
     access = PhaseAccess(
         run_dir=recipe.loaded.recipe_dir,
-        environment=_NotedVariables(engine.services.environment, recipe.evidence),
+        environment=_RecordingVariables(engine.services.environment, recipe.evidence),
         recipe_dir=Path(recipe.loaded.recipe_dir.anchor),
-        may_read=judge,
+        may_read=note_read,
         on_write=refuse,
-        on_output=lambda level, message: said.append((level, message)),
+        on_output=lambda level, message: messages.append((level, message)),
         on_clock=note_clock,
     )
     try:
@@ -105,24 +105,24 @@ def ask_for_sources(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001 - raised again when the answer is used
-        return _ACTS if imperative else FetchAnswer(error=error, said=tuple(said))
+        return _ACTS if imperative else FetchAnswer(error=error, messages=tuple(messages))
     if imperative:
         return _ACTS
-    if said or asks_the_time:
-        # It may answer otherwise in the next run, and what it says is said in each.
+    if messages or reads_clock:
+        # The next run may answer differently, and must repeat the messages.
         recipe.evidence.lasting = False
-    return FetchAnswer(value=value, said=tuple(said))
+    return FetchAnswer(value=value, messages=tuple(messages))
 
 
 class _Inputs:
-    """The declared inputs of a recipe, looked for when the function first reads a file."""
+    """The declared inputs of a recipe, searched for when the function first reads a file."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._found: frozenset[Path] | None = None
 
-    def have(self, path: Path) -> bool:
-        """Whether a file is an input, or within a folder that is one."""
+    def contains(self, path: Path) -> bool:
+        """Return whether a file is an input, or lies in a folder that is an input."""
         if self._found is None:
             definition, folder = self._recipe.loaded.definition, self._recipe.loaded.recipe_dir
             self._found = frozenset(
@@ -133,8 +133,8 @@ class _Inputs:
         return path in self._found or any(parent in self._found for parent in path.parents)
 
 
-class _Refused(Mapping[str, str]):
-    """The folder that there is only in the fetch phase; whoever asks for it acts."""
+class _RefusedFields(Mapping[str, str]):
+    """The fields of ctx that only the fetch phase has; reading one counts as acting."""
 
     def __init__(self, refuse: Callable[[], None]) -> None:
         self._refuse = refuse
@@ -155,8 +155,8 @@ class _Refused(Mapping[str, str]):
         return 1
 
 
-class _NotedVariables(Mapping[str, str]):
-    """An environment that notes what is asked of it."""
+class _RecordingVariables(Mapping[str, str]):
+    """An environment that records in the evidence which variables are read."""
 
     def __init__(self, variables: Mapping[str, str], evidence: Evidence) -> None:
         self._variables = variables

@@ -1,4 +1,4 @@
-"""Which entry of the cache a recipe has, and whether it is there: decided before any work of it."""
+"""Compute the entry key of a recipe and look its entry up, before any phase works on it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from envy.cache.entry_key import as_json, key_of_json
 from envy.cache.read import lookup
 from envy.execution.access import exports_within
 from envy.execution.entry_lock import needs_deploy
-from envy.execution.recipe_lua import drop_lua
+from envy.execution.recipe_lua import release_lua_state
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Placement, Recipe
 from envy.keying.declared_sources import declared_sources
-from envy.keying.ingredients import ingredients_of, input_digests, key_of_user_managed
+from envy.keying.ingredients import ingredients_of, input_digests, user_managed_key
 
 
 def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]) -> None:
-    """Give a recipe its entry key, and look its entry up; its dependencies have theirs.
+    """Compute a recipe's entry key from those of its dependencies, and look its entry up.
 
     Raises:
-        EnvyError: something that the key is made of cannot be had.
+        EnvyError: an ingredient of the key cannot be read or resolved.
     """
     if recipe.user_managed:
-        recipe.placement_or_none = _outside_of_the_cache(recipe, engine)
+        recipe.placement_or_none = _user_managed_placement(recipe, engine)
         return
-    placement = recipe.placement_or_none = _in_the_cache(recipe, engine, dependency_keys)
+    placement = recipe.placement_or_none = _cache_managed_placement(recipe, engine, dependency_keys)
     recipe.work.cached = lookup(placement.entry, placement.entry_key, explain=False).hit
     recipe.work.undeployed = recipe.work.cached and needs_deploy(recipe)
     if recipe.work.cached and recipe.loaded.definition.deploy is None:
-        drop_lua(recipe, engine)  # loaded again, should the entry go before its turn comes
+        # Opened again if the entry is removed before the recipe runs.
+        release_lua_state(recipe, engine)
 
 
-def _outside_of_the_cache(recipe: Recipe, engine: PhaseServices) -> Placement:
-    """Of a user-managed recipe: its entry is only the workspace of its install."""
-    services, key = engine.services, key_of_user_managed(recipe)
+def _user_managed_placement(recipe: Recipe, engine: PhaseServices) -> Placement:
+    """Return the placement of a user-managed recipe: a workspace for its install."""
+    services, key = engine.services, user_managed_key(recipe)
     return Placement(
         entry_key=key,
         entry=services.layout.entry(recipe.key.identity, services.platform.tag, key),
@@ -41,7 +42,7 @@ def _outside_of_the_cache(recipe: Recipe, engine: PhaseServices) -> Placement:
     )
 
 
-def _in_the_cache(
+def _cache_managed_placement(
     recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]
 ) -> Placement:
     services = engine.services

@@ -1,4 +1,4 @@
-"""`host`: the programs of the machine that a recipe relies on, as ingredients of its key."""
+"""`host`: the programs of the machine that a recipe uses, as ingredients of its key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from envy.host.shell import builtin_shell, run_script
 
 
 def host_versions(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
-    """Each program with its path and what its version command printed; asked once in a run.
+    """Return the path and version output of each program; each command runs once in a run.
 
     Raises:
         DeclarationError: a program is not on the PATH; ScriptFailed: its version command fails.
@@ -32,7 +32,7 @@ def _version(recipe: Recipe, engine: PhaseServices, program: str, command: str) 
     path = shutil.which(program, path=services.environment.get("PATH"))
     if path is None:
         raise DeclarationError(
-            f"`host` names {program}, and there is no such program on the PATH",
+            f"`host` names {program}, which is not on the PATH",
             origin=location_in_file(recipe.loaded.path, "host"),
             hint=f"install {program} on this machine",
         )
@@ -51,6 +51,6 @@ def _version(recipe: Recipe, engine: PhaseServices, program: str, command: str) 
             exit_code=completed.exit_code,
             signal=completed.signal,
             tail=completed.stderr.decode("utf-8", "replace")[-1000:],
-            hint=f'say how {program} tells its version: host = {{ {program} = "…" }}',
+            hint=f'set a command that prints its version: host = {{ {program} = "…" }}',
         )
     return f"{path} {completed.stdout.decode('utf-8', 'replace').strip()}"

@@ -1,7 +1,7 @@
-"""What goes into the entry key of a recipe, gathered when its graph is resolved.
+"""The ingredients of a recipe's entry key, gathered when its graph is resolved.
 
-Files of the recipe's folder and of the project are named relative to the recipe, so that the same
-recipe gives the same key on another machine, and in a project that was moved.
+Files of the recipe's folder and of the project are named relative to the recipe, so that a recipe
+has the same key on another machine and after its project is moved.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def ingredients_of(
     shell: Shell,
     dependency_keys: Sequence[str],
 ) -> Ingredients:
-    """Everything that decides what the entry will hold.
+    """Return everything that decides the content of the entry.
 
-    `inputs` are the declared files with their digests, `declared` the sources that fetch names.
+    `inputs` are the declared files with their digests; `declared` are the sources of `fetch`.
 
     Raises:
-        DeclarationError: a local source is not there; FetchError: a git ref cannot be resolved;
+        DeclarationError: a local source does not exist; FetchError: a git ref cannot be resolved;
         ScriptFailed: a program of `host` is missing.
     """
     definition = recipe.loaded.definition
@@ -60,7 +60,7 @@ def ingredients_of(
         recipe_digest=recipe.loaded.digest,
         reads_files=_reads(recipe, engine),
         reads_variables=_read_variables(recipe),
-        inputs={_named(path, recipe, engine): digest for path, digest in inputs.items()},
+        inputs={_portable_name(path, recipe, engine): digest for path, digest in inputs.items()},
         sources=sources,
         platform=platform.tag,
         abi=abi,
@@ -74,7 +74,7 @@ def ingredients_of(
 def _note_evidence(
     recipe: Recipe, inputs: Mapping[Path, str], passed: Mapping[str, str | None]
 ) -> None:
-    """What the key was worked out from, beside what loading the recipe read."""
+    """Add what the key was computed from, besides what loading the recipe read."""
     definition = recipe.loaded.definition
     evidence = recipe.evidence
     evidence.trees.update({str(path): digest for path, digest in inputs.items()})
@@ -83,11 +83,11 @@ def _note_evidence(
         evidence.globs[top, pattern] = match_digest(top, pattern)
     evidence.note_variables(passed)
     if definition.host:
-        evidence.lasting = False  # only asking these programs again tells their versions
+        evidence.lasting = False  # versions are known only by running these programs again
 
 
-def key_of_user_managed(recipe: Recipe) -> str:
-    """What stands for a user-managed recipe in the keys of others: not the machine's state."""
+def user_managed_key(recipe: Recipe) -> str:
+    """Return the key of a user-managed recipe, which does not depend on the machine's state."""
     text = f"{recipe.key.canonical}\n{recipe.loaded.digest}"
     return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -101,7 +101,7 @@ def _abi(engine: PhaseServices) -> str:
 
 def _uses_shell(recipe: Recipe) -> bool:
     definition = recipe.loaded.definition
-    # A function may run scripts, too; data alone never does.
+    # A function may run scripts too; data never does.
     return any(
         isinstance(verb, str | LuaFunction)
         for verb in (definition.fetch, definition.stage, definition.build, definition.install)
@@ -111,7 +111,11 @@ def _uses_shell(recipe: Recipe) -> bool:
 def _reads(recipe: Recipe, engine: PhaseServices) -> dict[str, str | None]:
     reads = recipe.loaded.reads.files
     own = recipe.loaded.path
-    return {_named(path, recipe, engine): digest for path, digest in reads.items() if path != own}
+    return {
+        _portable_name(path, recipe, engine): digest
+        for path, digest in reads.items()
+        if path != own
+    }
 
 
 def _read_variables(recipe: Recipe) -> dict[str, str | None]:
@@ -119,7 +123,7 @@ def _read_variables(recipe: Recipe) -> dict[str, str | None]:
     return {name: value for name, value in read.items() if name not in secret}
 
 
-def _named(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
+def _portable_name(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
     for folder in (recipe.loaded.recipe_dir, engine.services.project_dir):
         if path.is_relative_to(folder):
             return Path(os.path.relpath(path, recipe.loaded.recipe_dir)).as_posix()
@@ -127,7 +131,7 @@ def _named(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
 
 
 def input_digests(recipe: Recipe) -> dict[Path, str]:
-    """The declared local files and folders, with the digests of what is in them.
+    """Return the declared local files and folders with the digests of their content.
 
     Raises:
         DeclarationError: a pattern matches nothing.
@@ -138,9 +142,9 @@ def input_digests(recipe: Recipe) -> dict[Path, str]:
         names = file_operations.glob(folder, pattern)
         if not names:
             raise DeclarationError(
-                f"`inputs` names {pattern!r}, and there is no such file in {folder}",
+                f"`inputs` names {pattern!r}, but there is no such file in {folder}",
                 origin=location_in_file(definition.path, "inputs"),
-                hint="name files or folders beside the recipe; patterns such as patches/*.patch",
+                hint="name files or folders beside the recipe, or patterns such as patches/*.patch",
             )
         for name in names:
             path = folder / name
@@ -149,7 +153,7 @@ def input_digests(recipe: Recipe) -> dict[Path, str]:
 
 
 def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
-    """One declared source, pinned: its digest, its commit, or what the local file holds."""
+    """Return a declared source as pinned text: with its digest, commit or file content."""
     pins: Mapping[str, object] = {
         name: value
         for name in ("dest", "executable", "extract", "strip", "subdir", "into", "python", "kind")
@@ -160,12 +164,12 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
         path = local_path(item)
         if not path.exists():
             raise DeclarationError(
-                f"there is no {path} to fetch",
+                f"the source {path} does not exist",
                 origin=item.origin,
                 hint=f"a relative source is relative to {item.base_dir}",
             )
         digest = recipe.evidence.trees[str(path)] = digest_tree(path)
-        return f"{_named(path, recipe, engine)} {digest} {sorted(pins.items())}"
+        return f"{_portable_name(path, recipe, engine)} {digest} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
         from envy.transport import resolve_ref
 
@@ -175,6 +179,6 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
         item = pinned
         return f"{location(item)} submodules={item.submodules} {sorted(pins.items())}"
     if scheme is Scheme.PYPI and item.kind == "wheel":
-        # It decides which wheel of the release is taken.
+        # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}
     return f"{location(item)} {sorted(pins.items())}"

@@ -1,7 +1,7 @@
-"""check: is there anything to do?
+"""check: find out whether a recipe needs work.
 
-For a cache-managed recipe, whether its entry is there; if not, the entry is locked and the work on
-it begins. For a user-managed one, whether its own `check` holds, before any lock.
+A cache-managed recipe is looked up in the cache; a missing entry is locked and an attempt at it
+begins. The `check` of a user-managed recipe runs before any lock.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from envy.cache.read import lookup
 from envy.execution.entry_lock import begin_work
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.recipe_lua import have_functions
+from envy.execution.recipe_lua import ensure_functions
 from envy.execution.services import PhaseServices
 from envy.execution.user_managed import clear_workspace, is_satisfied
 from envy.graph.recipe import Recipe
@@ -23,17 +23,17 @@ def run_check_phase(recipe: Recipe, engine: PhaseServices) -> None:
         if recipe.work.satisfied:
             clear_workspace(recipe, engine)
         else:
-            engine.want_what_it_needs(recipe)
+            engine.require_build_dependencies(recipe)
         return
     events = RecipeEvents(recipe, engine.services.events)
     if recipe.work.cached:
         if lookup(recipe.placement.entry, recipe.entry_key).hit:
             events.cache_hit(recipe.placement, fast_path=True)
             return
-        # It was there when the graph was resolved, and has gone since.
-        have_functions(recipe, engine)
-        engine.want_what_it_needs(recipe)
-    # Else it was missing a moment ago, and is looked up once more under its lock.
+        # The entry existed when the graph was resolved, and was removed since.
+        ensure_functions(recipe, engine)
+        engine.require_build_dependencies(recipe)
+    # Otherwise the entry was missing a moment ago, and is looked up again under its lock.
     reason = begin_work(recipe, engine)
     if recipe.work.cached:
         events.cache_hit(recipe.placement, fast_path=False)

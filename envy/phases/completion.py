@@ -1,4 +1,4 @@
-"""completion: what dependents and the user may now rely on."""
+"""completion: fix what dependents and the user may rely on."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from envy.declarations.tables import parse_products
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Outcome, Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 
 
 def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
-    """Fix the outcome and the products."""
+    """Set the outcome and the products of the recipe."""
     definition = recipe.loaded.definition
     recipe.work.products = products_of(recipe, engine)
     if recipe.work.outcome is None:
@@ -24,7 +24,7 @@ def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
 
 
 def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
-    """The products by name: absolute paths in the asset; of a user-managed one, as they are."""
+    """Return the products by name: absolute paths; for a user-managed recipe, unchanged values."""
     definition = recipe.loaded.definition
     if not definition.user_managed:
         asset = recipe.placement.entry.asset_dir
@@ -33,7 +33,7 @@ def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
         return dict(definition.products)
     run_dir = engine.services.project_dir
     with PhaseRun(recipe, engine, RecipePhase.COMPLETION, run_dir=run_dir) as run:
-        answer = carry_out(run, "products")
+        answer = run_verb(run, "products")
     return dict(
         parse_products(
             answer,

@@ -1,7 +1,7 @@
-"""fetch: bring what the recipe needs into its fetch folder, verified.
+"""fetch: fetch and verify the sources of a recipe into its fetch folder.
 
-What is there already with a matching digest is used again, so a failed attempt loses no download.
-Only what this attempt fetched counts for staging; anything else in the folder is removed.
+A file of an earlier attempt with a matching digest is reused, so no download is lost by a failure.
+Files that this attempt did not fetch are removed, and are not staged.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import live_function
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_batch
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
 
 def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
-    """Fetch what `fetch` says: data, or a function that fetches, returns data, or both.
+    """Fetch what `fetch` declares: data, or a function that fetches, returns data, or both.
 
     Raises:
-        FetchError: something could not be brought here, or is not what was promised.
+        FetchError: a source could not be fetched, or does not match its digest.
     """
     definition = recipe.loaded.definition
     entry = recipe.placement.entry
     recipe.work.fetched = {}
     if recipe.placement.sources is None:
         with PhaseRun(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as run:
-            answer = carry_out(run, "fetch")
+            answer = run_verb(run, "fetch")
             if answer is not None:
                 items = parse_source_items(
                     answer,

@@ -1,4 +1,4 @@
-"""install: fill the asset and publish it; or bring the machine to where a check holds."""
+"""install: fill the asset and publish it, or install a user-managed package."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from envy.cache.write import publish
 from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.execution.access import build_only
-from envy.execution.explanation import text_to_keep
+from envy.execution.explanation import key_record_text
 from envy.execution.phase_run import PhaseRun
 from envy.execution.services import PhaseServices
 from envy.execution.user_managed import install_user_managed
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 
 
 def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
-    """Do what `install` says, and publish the asset.
+    """Run `install`, and publish the asset.
 
     Raises:
-        ScriptFailed, LuaScriptError: the recipe's own install failed.
+        ScriptFailed, LuaScriptError: the recipe's `install` failed.
         DeclarationError: there is nothing to publish.
         CacheError: the payload could not be published.
     """
@@ -31,7 +31,7 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
     entry = recipe.placement.entry
     with PhaseRun(recipe, engine, RecipePhase.INSTALL, run_dir=entry.asset_dir) as run:
         if definition.install is not None:
-            carry_out(run, "install")
+            run_verb(run, "install")
         elif payload_is_empty(entry):
             _publish_stage_tree(run)
         if not run.marked_complete and payload_is_empty(entry):
@@ -39,7 +39,7 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
         _warn_of_missing_products(run)
     publish(
         recipe.work.open_attempt,
-        text_to_keep(recipe, engine),
+        key_record_text(recipe, engine),
         forbidden=_build_only_paths(recipe, engine),
         writable=definition.writable,
     )
@@ -48,37 +48,35 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
 
 
 def _publish_stage_tree(run: PhaseRun) -> None:
-    """Without an install of its own, what was staged or built is the asset."""
+    """Move the stage folder into the asset, for a recipe without `install`."""
     entry = run.recipe.placement.entry
     names = file_operations.ls(entry.stage_dir) if file_operations.exists(entry.stage_dir) else []
     for name in names:
         file_operations.move(entry.stage_dir / name, entry.asset_dir / name)
     if names:
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-        run.log.say("info", f"no install: the stage folder is published as it is ({shown})")
+        run.log.say("info", f"no install: the stage folder is published unchanged ({shown})")
 
 
 def _warn_of_missing_products(run: PhaseRun) -> None:
     entry = run.recipe.placement.entry
     for name, path in run.recipe.loaded.provides.items():
         if not (entry.asset_dir / path).exists():
-            run.log.say(
-                "warn", f"the product {name} is {path}, and there is no such file in the asset"
-            )
+            run.log.say("warn", f"the product {name} is {path}, which does not exist in the asset")
 
 
 def _nothing_to_publish(recipe: Recipe) -> DeclarationError:
     definition = recipe.loaded.definition
-    what = "install put nothing there" if definition.install else "nothing was fetched or built"
+    what = "install left its folder empty" if definition.install else "nothing was fetched or built"
     return DeclarationError(
         f"there is nothing to publish: {what}",
-        hint="put files into ctx.install_dir (the folder that install runs in), or say that an "
-        "empty package is meant: ctx.mark_install_complete()",
+        hint="put files into ctx.install_dir (the folder that install runs in), or call "
+        "ctx.mark_install_complete() if the package is meant to be empty",
     )
 
 
 def _build_only_paths(recipe: Recipe, engine: PhaseServices) -> dict[bytes, str]:
-    """Paths of what is there only to build: they may be gone when the package is used."""
+    """Return the paths of build dependencies, which may be missing when the package is used."""
     return {
         str(other.asset_dir).encode("utf-8", "surrogateescape"): other.key.canonical
         for other in build_only(recipe, engine)

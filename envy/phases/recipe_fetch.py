@@ -1,4 +1,4 @@
-"""recipe_fetch: get the recipe file, load it, and declare what it depends on."""
+"""recipe_fetch: get the recipe file, load it, and declare its dependencies."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from envy.declarations.spec import CustomSource, Dependency, DependencyKind, che
 from envy.declarations.tables import Exports, is_included, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
-from envy.execution.entry_lock import release_lock, take_lock
+from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.recipe_lua import close_lua, function_names, functions_of, new_state
+from envy.execution.recipe_lua import close_lua_state, function_names, functions_of, new_state
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.host.platform import Platform
-from envy.keying.declared_sources import ask_for_sources
+from envy.keying.declared_sources import evaluate_fetch
 from envy.lua.values import LuaFunction
 from envy.transport.digests import expected_digests, verify_content
 
@@ -38,7 +38,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Load the recipe file and declare its dependencies.
 
     Raises:
-        FetchError: the file could not be brought here; DeclarationError: it breaks a rule.
+        FetchError: the file could not be fetched; DeclarationError: it breaks a rule.
         LuaScriptError: it could not be run.
     """
     path, content = _read(recipe, _recipe_file(recipe, engine))
@@ -48,16 +48,16 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
         RecipeEvents(recipe, engine.services.events).log("warn", warning)
     _note_evidence(recipe, loaded)
     if isinstance(definition.fetch, LuaFunction) and not definition.excluded:
-        answer = ask_for_sources(recipe, engine, definition.fetch)
+        answer = evaluate_fetch(recipe, engine, definition.fetch)
         recipe.loaded_or_none = replace(loaded, fetch_answer=answer)
     if not loaded.function_names or not engine.services.open_states.try_add():
-        close_lua(recipe)
+        close_lua_state(recipe)
     if not definition.excluded:
         declare(recipe, engine, definition.dependencies)
 
 
 def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> LoadedRecipe:
-    """Load the file in a Lua state of its own, and keep what it says and its functions."""
+    """Load the file in a Lua state of its own; set the recipe's `loaded` record and functions."""
     state = recipe.functions.state = new_state(recipe, engine, path.parent)
     state.load_file(path, content)
     text = content.decode("utf-8", "surrogateescape")
@@ -84,10 +84,10 @@ def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> 
 
 
 def _note_evidence(recipe: Recipe, loaded: LoadedRecipe) -> None:
-    """What was read to load the recipe: while it stays the same, so does the recipe."""
+    """Record what loading the recipe read: the recipe stays the same while that does."""
     evidence, reads = recipe.evidence, loaded.reads
     evidence.files[str(loaded.path)] = loaded.digest
-    # What it says while it loads, it says in each run.
+    # Messages of a load must appear in every run, so the file must be loaded in every run.
     evidence.lasting = evidence.lasting and reads.lasting and not loaded.definition.warnings
     evidence.files.update({str(path): digest for path, digest in reads.files.items()})
     evidence.note_variables(reads.variables)
@@ -97,13 +97,13 @@ def _note_evidence(recipe: Recipe, loaded: LoadedRecipe) -> None:
 
 
 def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
-    """The recipe's file on this machine, or a folder that holds it, if it is local.
+    """Return the recipe's file, or the folder that contains it if its source is local.
 
-    A remote one is kept in the cache by its source.
+    A remote recipe is stored in the cache under a name made from its source.
     """
     item = recipe.spec.source
     if item is None:
-        raise InternalError(f"{recipe.key} is to be fetched and has no source")
+        raise InternalError(f"{recipe.key} is to be fetched, but has no source")
     if isinstance(item, CustomSource):
         return fetch_custom(recipe, engine)
     scheme = scheme_of(item.source)
@@ -118,10 +118,10 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
     folder = layout.recipes_dir(recipe.key.identity, name)
     if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
-        recipe.evidence.lasting = False  # what is there may be another by the next run
+        recipe.evidence.lasting = False  # the file at the URL may have changed by the next run
     if not find_recipe_files(layout, folder):
         folder = _fetch_recipe(recipe, engine, pinned, folder)
-    return _inside(folder, recipe)
+    return _find_recipe_file(folder, recipe)
 
 
 def _pin(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceItem:
@@ -131,10 +131,10 @@ def _pin(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceItem:
 
 
 def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folder: Path) -> Path:
-    """Bring a remote recipe to `folder`, whole or not at all, once for all processes.
+    """Fetch a remote recipe into `folder`, whole or not at all, once for all processes.
 
-    What is there is never replaced, since another process may be reading it: a file without digest
-    is fetched each time, and kept in a folder of its own for each content.
+    Files in the cache are never replaced, since another process may be reading them: a recipe
+    without a digest is fetched each time, into a folder named after its content.
     """
     import os
     import time
@@ -142,58 +142,58 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
     from envy.execution.transfer import fetch_batch
 
     layout = engine.services.layout
-    lock = take_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
+    lock = acquire_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
     since = time.monotonic()
     try:
         if find_recipe_files(layout, folder):
             return folder
-        with temporary_beside(folder) as making:
-            [fetched] = fetch_batch(recipe, engine, [item], making)
+        with temporary_beside(folder) as temporary:
+            [fetched] = fetch_batch(recipe, engine, [item], temporary)
             if fetched.path.is_dir():
                 content = fetched.path
             else:
-                content = making
-                fetched.path.rename(making / RECIPE_FILE)
+                content = temporary
+                fetched.path.rename(temporary / RECIPE_FILE)
                 if not (item.sha256 or item.blake3):
                     folder = folder.with_name(f"{folder.name}-{fetched.sha256[:DIGITS]}")
             if not find_recipe_files(layout, folder):
-                os.utime(content)  # an archive may say that it is old
+                os.utime(content)  # an archive may set an old time
                 content.rename(folder)
             return folder
     except OSError as error:
         raise FetchError(
-            f"cannot keep the recipe in the cache: {error}", uri=item.source
+            f"cannot store the recipe in the cache: {error}", uri=item.source
         ) from error
     finally:
         release_lock(recipe, engine, lock, since)
 
 
-def _inside(folder: Path, recipe: Recipe) -> Path:
-    """The recipe file in a folder: `recipe.lua`, or one named after its identity."""
+def _find_recipe_file(folder: Path, recipe: Recipe) -> Path:
+    """Return the recipe file in a folder: `recipe.lua`, or a file named after its identity."""
     names = (RECIPE_FILE, f"{recipe.key.identity}.lua")
     for name in names:
         if (folder / name).is_file():
             return folder / name
-        # Should it come to be there, it is the one.
+        # A file that appears later would be used instead.
         recipe.evidence.files[str(folder / name)] = file_digest(str(folder / name))
     raise DeclarationError(
-        f"{folder} holds neither {names[0]} nor {names[1]}",
+        f"{folder} contains neither {names[0]} nor {names[1]}",
         origin=recipe.spec.origin,
-        hint='name the folder within the source that does: subdir = "…"',
+        hint='name the folder of the source that contains the recipe: subdir = "…"',
     )
 
 
 def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
-    """The recipe file that a path leads to, and what it holds."""
+    """Return the recipe file at a path, or in the folder at the path, and its content."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            path = _inside(path, recipe)
+            path = _find_recipe_file(path, recipe)
             status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            # A pipe would be waited for.
+            # Reading a pipe would block.
             raise DeclarationError(
-                f"the recipe file {path} is not a plain file", origin=recipe.spec.origin
+                f"the recipe file {path} is not a regular file", origin=recipe.spec.origin
             )
         text = read_file(str(path), status.st_size)
     except FileNotFoundError:
@@ -217,14 +217,14 @@ def _hint(path: Path, recipe: Recipe) -> str:
     near = nearest(path.name, names)
     if near:
         return f"did you mean {near}?"
-    return f"write it, or change the source of {recipe.key.identity}"
+    return f"create it, or change the source of {recipe.key.identity}"
 
 
 # -- its content ---------------------------------------------------------------------------------
 
 
 def _exports(definition: RecipeDefinition, path: Path, text: str) -> Exports:
-    """The exports; a function of the options is asked now, since it depends on nothing else."""
+    """Return the exports; a function is called now, since it depends only on the options."""
     exports = definition.exports
     if not isinstance(exports, LuaFunction):
         return exports
@@ -233,9 +233,9 @@ def _exports(definition: RecipeDefinition, path: Path, text: str) -> Exports:
 
 
 def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, str]:
-    """The products by name, relative to the asset; of a function of the options, asked now.
+    """Return the products by name, relative to the asset; a function of the options is called now.
 
-    What a user-managed package's function says is known only when its check holds.
+    The products function of a user-managed package is called only once its check succeeds.
     """
     products = definition.products
     if not isinstance(products, LuaFunction):
@@ -253,15 +253,15 @@ def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, 
     )
 
 
-def dependencies_here(
+def dependencies_on_platform(
     owner: RecipeKey, platform: Platform, dependencies: Iterable[Dependency]
 ) -> list[tuple[int, Dependency]]:
-    """The dependencies that exist on this platform, each with its position in the list.
+    """Return the dependencies for this platform, each with its position in the list.
 
-    Judged before the first one is declared, so that a mistake leaves no half of them behind.
+    All are checked before the first is declared, so that an error leaves none declared.
 
     Raises:
-        DeclarationError: one of them may not be.
+        DeclarationError: a dependency breaks the rule for local recipes.
     """
     here = []
     for position, dependency in enumerate(dependencies):
@@ -274,7 +274,7 @@ def dependencies_here(
 
 def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]) -> None:
     """Add an edge or a reference for each dependency, and let what they lead to be fetched."""
-    for position, dependency in dependencies_here(
+    for position, dependency in dependencies_on_platform(
         recipe.key, engine.services.platform, dependencies
     ):
         spec = dependency.spec

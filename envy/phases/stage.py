@@ -1,4 +1,4 @@
-"""stage: unpack what was fetched, into the stage folder, or straight into the asset."""
+"""stage: unpack the fetched files into the stage folder, or directly into the asset."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from envy.errors import DeclarationError
 from envy.execution.phase_run import PhaseRun
 from envy.execution.services import PhaseServices
 from envy.execution.unpack import unpack_all
-from envy.execution.verbs import carry_out
+from envy.execution.verbs import run_verb
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 
 
 def stage_destination(recipe: Recipe) -> Path:
-    """Where staging happens: a recipe without build and install is staged into its asset."""
+    """Return the folder to stage into: the asset, if the recipe has no build and no install."""
     definition = recipe.loaded.definition
     entry = recipe.placement.entry
     direct = definition.build is None and definition.install is None
@@ -26,10 +26,10 @@ def stage_destination(recipe: Recipe) -> Path:
 
 
 def run_stage_phase(recipe: Recipe, engine: PhaseServices) -> None:
-    """Do what `stage` says; by default extract every archive and copy the rest.
+    """Run `stage`; by default, extract every archive and copy other files.
 
     Raises:
-        ArchiveError: an archive is damaged, or an entry would land outside.
+        ArchiveError: an archive is damaged, or a member would be extracted outside the folder.
     """
     definition = recipe.loaded.definition
     verb = definition.stage
@@ -41,19 +41,19 @@ def run_stage_phase(recipe: Recipe, engine: PhaseServices) -> None:
         if isinstance(verb, StageTable):
             strip = verb.strip
         elif verb is not None:
-            answer = carry_out(run, "stage")
-            strip = _answered_strip(answer, verb)
+            answer = run_verb(run, "stage")
+            strip = _strip_from_answer(answer, verb)
         if strip is not None:
             unpack_all(run, destination, strip=strip)
 
 
-def _answered_strip(answer: object, verb: str | LuaFunction) -> int | None:
-    """A stage function may return the table form, and leave the unpacking to envy."""
+def _strip_from_answer(answer: object, verb: str | LuaFunction) -> int | None:
+    """Return the `strip` that a stage function returned; None if it unpacked the files itself."""
     if answer is None or isinstance(verb, str):
         return None
     if not isinstance(answer, dict):
         raise DeclarationError(
-            f"`stage` may return nothing, or a table such as {{ strip = 1 }}, not "
+            f"`stage` must return nothing, or a table such as {{ strip = 1 }}, not "
             f"{fields.describe(answer)}",
             origin=location_of_function(verb),
         )

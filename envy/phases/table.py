@@ -1,12 +1,12 @@
-"""The dispatch table of the phases: what the engine runs for a recipe, step by step.
+"""The table of the phases: what the engine runs for a recipe, phase by phase.
 
-A phase touches its own recipe and reads completed dependencies; never another's worker.
+A phase changes its own recipe, reads completed dependencies, and never touches another worker.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from envy.execution.custom_fetch import is_brought
+from envy.execution.custom_fetch import is_source_fetched
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.keying.find_entry import find_entry
@@ -34,15 +34,15 @@ PHASES: Mapping[int, Callable[[Recipe, PhaseServices], None]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What is done for a recipe; when, and after what, is for the engine to say.
+    """What the engine runs for a recipe; the engine decides when, and in which order.
 
-    `find_entry` gives a recipe its entry key, from those of its dependencies, and looks its entry
-    up. `is_brought` says whether what a custom source brings is there already.
+    `find_entry` computes a recipe's entry key from the keys of its dependencies, and looks its
+    entry up. `is_source_fetched` returns whether a custom source's recipe is in the cache.
     """
 
     phases: Mapping[int, Callable[[Recipe, PhaseServices], None]]
     find_entry: Callable[[Recipe, PhaseServices, Sequence[str]], None]
-    is_brought: Callable[[Recipe, PhaseServices], bool]
+    is_source_fetched: Callable[[Recipe, PhaseServices], bool]
 
 
-STEPS = Steps(phases=PHASES, find_entry=find_entry, is_brought=is_brought)
+STEPS = Steps(phases=PHASES, find_entry=find_entry, is_source_fetched=is_source_fetched)

@@ -234,7 +234,7 @@ class InMemory:
             steps=Steps(
                 phases={phase: self._phase(phase) for phase in RecipePhase if phase >= 0},
                 find_entry=self._find_entry,
-                is_brought=lambda recipe, _engine: self._blueprint(recipe).brought,
+                is_source_fetched=lambda recipe, _engine: self._blueprint(recipe).brought,
             ),
             durations=durations,
             coordinator=coordinator,
@@ -326,9 +326,9 @@ class InMemory:
         if blueprint.user_managed:
             recipe.work.satisfied = blueprint.satisfied
             if not recipe.work.satisfied:
-                self.engine.want_what_it_needs(recipe)
+                self.engine.require_build_dependencies(recipe)
         elif recipe.work.cached and blueprint.gone:
-            self.engine.want_what_it_needs(recipe)
+            self.engine.require_build_dependencies(recipe)
 
     def _install(self, recipe: Recipe, blueprint) -> None:
         recipe.work.satisfied = blueprint.user_managed

@@ -51,7 +51,7 @@ class Stages:
             self.coordination,
             self.maker,
             self.builder,
-            is_brought=lambda recipe: recipe.key.name in brought,
+            is_source_fetched=lambda recipe: recipe.key.name in brought,
             installs=installs,
         )
 

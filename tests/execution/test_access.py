@@ -1,4 +1,4 @@
-"""What a phase may use of its dependencies, and how much is looked at to find that out."""
+"""What a phase may use of its dependencies, and how many recipes are read to find out."""
 
 from pathlib import Path
 
@@ -66,18 +66,18 @@ def exporters_for_last(engine):
 
 
 def test_exports_are_found_through_those_that_export_nothing():
-    """What exports far behind is found, nearest first."""
+    """Exports of distant dependencies are found, nearest first."""
     names = exporters_for_last(ChainEngine(10, {3, 7}))
     assert [name for name in names if name in {"p3", "p7"}] == ["p7", "p3"]
 
 
-def test_what_was_only_needed_to_build_a_dependency_exports_nothing():
-    """The build dependencies of a dependency may not be there."""
+def test_build_dependencies_of_a_dependency_export_nothing():
+    """The build dependencies of a dependency may be missing, so they export nothing."""
     assert exporters_for_last(ChainEngine(3, {0}, use=DependencyUse.BUILD)) == []
 
 
 def test_a_chain_without_exports_is_not_walked():
-    """A script in a chain of any length looks at its direct dependency only."""
+    """A script in a chain of any length reads only its direct dependency."""
     looked_at = []
     for length in (10, 1000):
         engine = ChainEngine(length, set())

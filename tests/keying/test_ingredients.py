@@ -1,4 +1,4 @@
-"""What decides the entry key of a recipe."""
+"""The ingredients of a recipe's entry key."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ MUSL = replace(GNU, libc="musl", libc_version="1.2.5")
 
 
 def sources_on(platform, source, tmp_path):
-    """What a recipe that only fetches has for its sources, on a machine of some platform."""
+    """Return the source ingredients of a recipe that only fetches, on a platform."""
     path = tmp_path / "local.tool@r1.lua"
     spec = RecipeSpec(
         identity="local.tool@r1",
@@ -56,5 +56,5 @@ def sources_on(platform, source, tmp_path):
     ],
 )
 def test_the_c_library_chooses_a_wheel(source, differs, tmp_path):
-    """Machines that would take different wheels of one release do not share an entry."""
+    """Machines that would choose different wheels of one release do not share an entry."""
     assert (sources_on(GNU, source, tmp_path) != sources_on(MUSL, source, tmp_path)) is differs
