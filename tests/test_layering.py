@@ -26,6 +26,10 @@ ENVIRONMENT_READERS = ("environment.py",)
 ENVIRONMENT_CALLERS = ("cli/main.py", "cli/fast_path.py")
 # Commands and explain/ see these only through engine/session.
 BEHIND_THE_SESSION = {"phases", "execution", "scheduler"}
+# What may write to the records of a recipe; the scheduler and the test runner know no recipe.
+RECORD_WRITERS = ("phases/", "execution/", "keying/", "engine/record.py")
+RECORDS = {"Recipe", "RecipeFunctions", "Work"}
+KNOW_NO_RECIPE = {*ORDER[: ORDER.index("graph")], "scheduler", "testing"}
 
 
 def name_of(path):
@@ -186,3 +190,39 @@ def test_a_room_for_any_kind_of_work_loads_nothing_about_recipes(room):
     loaded = {name.split(".")[1] for name in run.stdout.split()}
     assert room in loaded
     assert loaded & {"lua", "graph", "engine"} == set()
+
+
+def fields_of_records():
+    """The names of the fields of a recipe's records that can be assigned; the others are frozen."""
+    tree = ast.parse((ROOT / "graph" / "recipe.py").read_text(encoding="utf-8"))
+    found = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in RECORDS]
+    assert {record.name for record in found} == RECORDS
+    rows = [row for record in found for row in record.body if isinstance(row, ast.AnnAssign)]
+    return {dotted(row.target) for row in rows}
+
+
+def assigned_attributes(path):
+    """Every attribute that a module assigns or deletes, but for those of `self`, with its line."""
+    for node in nodes_of(path):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store | ast.Del)
+            and dotted(node.value) not in {"self", "cls"}
+        ):
+            yield node.lineno, node.attr
+
+
+FIELDS = fields_of_records()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_few_modules_write_to_the_records_of_a_recipe(path):
+    """Only phases, and one module of the engine, assign to the fields of a recipe's records."""
+    if room_of(module_name(path).removeprefix("envy.")) in KNOW_NO_RECIPE:
+        return
+    written = [
+        f"{name_of(path)}:{line} {name}"
+        for line, name in assigned_attributes(path)
+        if name in FIELDS
+    ]
+    assert written == [] or name_of(path).startswith(RECORD_WRITERS)
