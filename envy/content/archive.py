@@ -88,7 +88,7 @@ def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> i
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
         raise ArchiveError(
-            f"no file of {archive} is left" + (f" with {asked}" if asked else ": it is empty"),
+            f"no file of {archive} is left with {asked}" if asked else f"{archive} is empty",
             archive=archive,
             hint="list the archive, and adapt `strip` and `subdir` to its folders" if asked else "",
         )
