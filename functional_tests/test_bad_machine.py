@@ -169,7 +169,7 @@ def test_few_files_may_be_open(project):
             "sync --trace=file:/nowhere/x",
             {},
             "cannot write the trace to /nowhere/x",
-            "a folder that exists",
+            "an existing, writable folder",
         ),
         (
             "sync",

@@ -292,7 +292,7 @@ def test_foreign_files_are_left_alone(project, hello, tmp_path):
     assert "1 entry)" in told.out
     assert (assets / "notes.txt").exists()
     assert elsewhere.exists()
-    assert project.envy("cache").err.count("was not created by envy, and is left alone") == 3
+    assert project.envy("cache").err.count("was not created by envy and is ignored") == 3
 
 
 @pytest.mark.parametrize(

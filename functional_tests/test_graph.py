@@ -291,12 +291,3 @@ def test_why_of_an_unknown_package(project):
     assert "no package answers to 'cmaek'; did you mean cmake?" in (
         project.envy("why", "cmaek", code=1).err
     )
-
-
-@pytest.mark.parametrize("name", ["graph", "plan", "product", "why"])
-def test_help_has_examples(project, name):
-    """Each example stands on a line of its own."""
-    lines = project.envy(name, "--help", trace=False).out.splitlines()
-    shown = [line for line in lines if line.startswith(f"    envy {name}")]
-    assert "  Examples:" in lines
-    assert len(shown) >= 2

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from envy import events as ev
 from envy.declarations.key import Query, RecipeKey
+from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import DependencyUse, RecipeSpec
 from envy.errors import AmbiguousQuery, QueryNotFound
 from envy.events import EventBus
@@ -148,7 +149,7 @@ class RecipeGraph:
         found = [
             recipe
             for key, recipe in self.recipes.items()
-            if not recipe.excluded and (asked.matches(key) or recipe.alias == query)
+            if not recipe.excluded and asked.matches(key, alias=recipe.alias)
         ]
         return sorted(found, key=lambda recipe: recipe.key)
 
@@ -161,13 +162,9 @@ class RecipeGraph:
         Raises:
             AmbiguousQuery: several match; QueryNotFound: none does.
         """
-        found = self.find_matches(query)
+        found = prefer_exact(query, self.find_matches(query), lambda recipe: recipe.key.canonical)
         if len(found) == 1:
             return found[0]
-        # A canonical key means that recipe, though its option variants match it, too.
-        exact = [recipe for recipe in found if recipe.key.canonical == query]
-        if len(exact) == 1:
-            return exact[0]
         if found:
             raise AmbiguousQuery(query, candidates=[recipe.key.canonical for recipe in found])
         raise self._not_found(query, sorted(key.canonical for key in failed()))

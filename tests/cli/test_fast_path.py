@@ -143,7 +143,7 @@ HOMES = ["/home/someone", "/", "/home/x/"]
 CACHES = [None, "", "/var/c", "/var/c/", "c", "~/c", " "]
 
 
-@pytest.mark.parametrize(("home", "xdg"), itertools.product(HOMES, CACHES))
+@pytest.mark.parametrize(("home", "xdg"), list(itertools.product(HOMES, CACHES)))
 def test_the_user_cache_is_that_of_platformdirs(project, home, xdg):
     """Without an option or a variable, both command lines use the same cache."""
     variables = {"HOME": home, **({"XDG_CACHE_HOME": xdg} if xdg is not None else {})}

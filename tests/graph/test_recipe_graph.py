@@ -208,6 +208,15 @@ def test_a_recipe_answers_to_the_alias_of_its_own_file():
     assert graph.find_matches("b") == []
 
 
+def test_an_alias_of_a_file_matches_with_its_revision():
+    """The alias counts as a name, so that a query may add the revision."""
+    graph = graph_of({"local.a@r1": []})
+    load(graph, "local.a@r1", alias="tool")
+    assert names_of(graph.find_matches("tool@r1")) == names_of(graph.find_matches("tool"))
+    assert graph.find_matches("tool@r1") != []
+    assert graph.find_matches("tool@r2") == []
+
+
 def test_find_one_takes_a_canonical_key_over_its_option_variants():
     """And refuses a query that several match."""
     graph = graph_of({"local.a@r1": [], 'local.a@r1{x="1"}': []})
