@@ -184,7 +184,7 @@ def check_said(code, said, met, how):
 
 def make(place, at, how):
     """A sync of an empty cache goes wrong; the next one completes it."""
-    place.anew()
+    place.reset()
     code, met, count, said = place.run(SYNC, at, how)
     check_said(code, said, met, how)
     marked, known = place.marked(), place.downloads()
@@ -205,7 +205,7 @@ def make(place, at, how):
 def collect(place, at, how):
     """A gc of a cache that nobody uses goes wrong; the next one ends it, and a sync fills it."""
     if not (place.cache / "assets").exists() or place.marked() != 2:
-        place.anew()
+        place.reset()
         assert place.run(SYNC)[0] == 0
     place.age()
     code, met, count, said = place.run(GC, at, how)

@@ -41,10 +41,10 @@ class ForkServer:
 def serve():
     """Answer requests until there are no more."""
     # As much as a full run loads.
-    import envy.cli.answers
     import envy.cli.asset
     import envy.cli.fast_path
     import envy.cli.main
+    import envy.cli.outcome
     import envy.cli.sync
     import envy.cli.wiring
     import envy.execution.ctx  # noqa: F401

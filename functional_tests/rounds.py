@@ -32,7 +32,7 @@ from envy.cache.verify import verify
 from envy.cli.main import run_command_line
 
 # Commands import their modules on demand; imported here, they are ready in every child.
-for module in ("sync", "answers", "outcome", "wiring"):
+for module in ("sync", "outcome", "wiring"):
     importlib.import_module(f"envy.cli.{module}")
 importlib.import_module("envy.transport.http")
 

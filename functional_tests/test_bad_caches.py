@@ -119,7 +119,7 @@ def test_entry_that_is_no_directory(hello, tmp_path, kind):
     assert str(entry) in run.err
     assert "Traceback" not in run.err
     assert list(elsewhere.iterdir()) == []
-    assert "is not envy's" in hello.envy("cache").err
+    assert "was not created by envy" in hello.envy("cache").err
     entry.unlink()
     assert "1 installed" in hello.envy("sync").err
 
@@ -143,7 +143,7 @@ def test_damaged_fingerprint(hello):
     assert "envy-fingerprint.blake3 is missing or damaged" in (
         hello.envy("cache", "verify", code=1).out
     )
-    assert "made anew" in hello.envy("cache", "verify", "--repair").out
+    assert "rebuilt" in hello.envy("cache", "verify", "--repair").out
 
 
 def test_damaged_records(hello):
@@ -219,7 +219,7 @@ def test_user_cannot_write_to_what_is_published(hello, permissions):
     assert [path.name for path in folder.iterdir()] == ["hello"]
     assert (folder / "hello").read_text() == "hello\n"
     (folder.parent / "envy-fingerprint.blake3").unlink()
-    assert "made anew" in run_plain(hello, "cache", "verify", "--repair").stdout
+    assert "rebuilt" in run_plain(hello, "cache", "verify", "--repair").stdout
     for path in [*hello.cache.glob("projects/*/*.json"), folder.parent / "envy-complete"]:
         os.utime(path, (1, 1))
     assert "1 entry)" in run_plain(hello, "cache", "gc").stdout

@@ -162,7 +162,7 @@ def test_few_files_may_be_open(project):
         (
             "sync --trace=loud",
             {},
-            "--trace=loud is neither --trace=stderr nor --trace=file:PATH",
+            "--trace=loud is not valid; use --trace=stderr, --trace=file:PATH",
             "",
         ),
         (
@@ -269,7 +269,7 @@ def at_terminal(project, once, keys):
     [
         (b"\x03", 130, "[y/N] ^C\r\ncancelled\r\n"),
         (b"\x04", 1, "[y/N] \r\n"),
-        (b"n\n", 1, "not installed, as you said"),
+        (b"n\n", 1, "not installed, because you declined"),
     ],
     ids=["interrupt", "end of input", "no"],
 )

@@ -38,7 +38,7 @@ def test_list_is_largest_first(project, hello):
     assert rows[0].endswith("local.large@r1")
     assert rows[1].endswith("local.hello@r1")
     assert f"in 2 entries of {project.cache}" in rows[2]
-    assert "besides: " in rows[3]
+    assert "other files: " in rows[3]
     assert "resolved " in rows[3]
 
 
@@ -128,7 +128,7 @@ def test_verify_repairs(project, hello):
     """A repair rebuilds a package of the project."""
     damage(hello)
     told = project.envy("cache", "verify", "--repair").out
-    assert "local.hello@r1: made anew" in told
+    assert "local.hello@r1: rebuilt" in told
     assert (hello / "small").read_text() == "small\n"
     assert "0 damaged" in project.envy("cache", "verify").out
 
@@ -137,7 +137,7 @@ def test_verify_repairs_outside_of_a_project(project, hello, tmp_path):
     """Without a manifest, the damaged package is removed, and the next sync builds it."""
     damage(hello)
     told = project.envy("cache", "verify", "--repair", cwd=tmp_path).out
-    assert "the next sync that needs it makes it anew" in told
+    assert "the next sync that needs it rebuilds it" in told
     assert not hello.exists()
     assert "1 installed" in project.envy("sync").err
 
@@ -292,7 +292,7 @@ def test_foreign_files_are_left_alone(project, hello, tmp_path):
     assert "1 entry)" in told.out
     assert (assets / "notes.txt").exists()
     assert elsewhere.exists()
-    assert project.envy("cache").err.count("is not envy's, and is left alone") == 3
+    assert project.envy("cache").err.count("was not created by envy, and is left alone") == 3
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_import_and_gc_wait_for_each_other(there):
 
 def test_what_is_there_is_left_alone(there):
     """Importing packages that the cache already has changes nothing."""
-    assert "was there local.base@r1" in there.envy("import", there.bundle).out
+    assert "already there local.base@r1" in there.envy("import", there.bundle).out
 
 
 def test_export_of_what_is_not_installed(project):

@@ -101,7 +101,7 @@ def test_a_run_that_did_not_begin_has_no_profile(project):
 def test_a_dry_run_has_no_profile(chain):
     """Nothing would run that could be told of."""
     run = chain.envy("sync", "--profile", "--dry-run", code=2, trace=False)
-    assert "--dry-run runs nothing that --profile could tell of" in run.err
+    assert "--dry-run runs nothing, so there is nothing for --profile to measure" in run.err
 
 
 @pytest.fixture

@@ -2,10 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import envy
 
 PROGRAM = """
 import sys
@@ -106,6 +110,38 @@ def test_a_damaged_answer_is_no_answer(built):
     [answer] = built.cache.glob("resolved/*.answer")
     answer.write_text('{"host": 1')
     assert built.envy("asset", "app", trace=False).out.startswith(str(built.cache))
+
+
+def test_another_envy_does_not_use_the_answer(project, tmp_path):
+    """A touched module of envy makes the next command a full run, whose answer is warm again."""
+    package = tmp_path / "copy" / "envy"
+    shutil.copytree(
+        Path(envy.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (package / "shipped_recipes").mkdir()
+    one(project, "")
+    environment = {**project.environment(), "PYTHONPATH": str(package.parent)}
+
+    def run(*command):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=project.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stderr
+
+    def is_answered():
+        return json.loads(run("-c", PROGRAM, "sync").splitlines()[-1])[0] == 0
+
+    run("-m", "envy", "sync")
+    assert is_answered()
+    os.utime(package / "phases" / "build.py", ns=(1, 1))
+    assert not is_answered()
+    run("-m", "envy", "sync")
+    assert is_answered()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")

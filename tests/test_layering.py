@@ -4,6 +4,7 @@ docs/architecture.md has the map. A module that lies in no room fails here.
 """
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,14 @@ ORDER = (
 # What every room uses. Nothing else lies flat.
 IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
 SPEAKERS = ("console", "cli")
-ENVIRONMENT_READERS = ("environment.py", "cli/wiring.py")
+ENVIRONMENT_READERS = ("environment.py",)
+ENVIRONMENT_CALLERS = ("cli/main.py", "cli/fast_path.py")
+# Commands and explain/ see these only through engine/session.
+BEHIND_THE_SESSION = {"phases", "execution", "scheduler"}
+# What may write to the records of a recipe; the scheduler and the test runner know no recipe.
+RECORD_WRITERS = ("phases/", "execution/", "keying/", "engine/record.py")
+RECORDS = {"Recipe", "RecipeFunctions", "Work"}
+KNOW_NO_RECIPE = {*ORDER[: ORDER.index("graph")], "scheduler", "testing"}
 
 
 def name_of(path):
@@ -40,6 +48,7 @@ def room_of(module):
     return "root" if first in IN_ROOT else first
 
 
+@functools.cache
 def nodes_of(path):
     return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
 
@@ -103,11 +112,29 @@ def test_only_the_console_and_the_commands_speak(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_platform_and_the_wiring_read_the_environment(path):
+def test_only_one_module_reads_the_environment(path):
     """Everything else is handed the variables that it may see."""
     reads = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"}
     found = [f"{name_of(path)}:{line} {name}" for line, name in used_names(path) if name in reads]
     assert found == [] or name_of(path) in ENVIRONMENT_READERS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_environment_is_taken_once_where_a_command_starts(path):
+    """`environment()` is called where a command starts, and handed on from there."""
+    taken = "envy.environment.environment"
+    found = [f"{name_of(path)}:{line}" for line, name in used_names(path) if name == taken]
+    assert found == [] or name_of(path) in ENVIRONMENT_CALLERS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_commands_use_the_session_only(path):
+    """cli/ and explain/ import no phase, nothing of execution/ or scheduler/; the wiring may."""
+    own = module_name(path).removeprefix("envy.")
+    if room_of(own) not in {"cli", "explain"} or own == "cli.wiring":
+        return
+    rooms = {name: room_of(name.removeprefix("envy.")) for name in imported_modules(path, KNOWN)}
+    assert [name for name, room in rooms.items() if room in BEHIND_THE_SESSION] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -124,17 +151,13 @@ def test_every_module_says_what_it_owns(path):
     assert ast.get_docstring(tree) or not tree.body
 
 
-# One module of each circle that is still to be cut; this set only shrinks.
-IN_CIRCLES = {"envy.engine.engine"}
-
-
 def test_modules_do_not_import_each_other_in_a_circle():
     """No module is imported by what it imports, in functions and for type checking included."""
     graph = nx.DiGraph()
     for path in MODULES:
         graph.add_edges_from((module_name(path), name) for name in imported_modules(path, KNOWN))
     circles = [part for part in nx.strongly_connected_components(graph) if len(part) > 1]
-    assert [sorted(part) for part in circles if not part & IN_CIRCLES] == []
+    assert [sorted(part) for part in circles] == []
 
 
 def test_no_public_class_name_exists_twice():
@@ -191,3 +214,39 @@ def test_a_room_for_any_kind_of_work_loads_nothing_about_recipes(room):
     loaded = {name.split(".")[1] for name in run.stdout.split()}
     assert room in loaded
     assert loaded & {"lua", "graph", "engine"} == set()
+
+
+def fields_of_records():
+    """The names of the fields of a recipe's records that can be assigned; the others are frozen."""
+    tree = ast.parse((ROOT / "graph" / "recipe.py").read_text(encoding="utf-8"))
+    found = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in RECORDS]
+    assert {record.name for record in found} == RECORDS
+    rows = [row for record in found for row in record.body if isinstance(row, ast.AnnAssign)]
+    return {dotted(row.target) for row in rows}
+
+
+def assigned_attributes(path):
+    """Every attribute that a module assigns or deletes, but for those of `self`, with its line."""
+    for node in nodes_of(path):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store | ast.Del)
+            and dotted(node.value) not in {"self", "cls"}
+        ):
+            yield node.lineno, node.attr
+
+
+FIELDS = fields_of_records()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_few_modules_write_to_the_records_of_a_recipe(path):
+    """Only phases, and one module of the engine, assign to the fields of a recipe's records."""
+    if room_of(module_name(path).removeprefix("envy.")) in KNOW_NO_RECIPE:
+        return
+    written = [
+        f"{name_of(path)}:{line} {name}"
+        for line, name in assigned_attributes(path)
+        if name in FIELDS
+    ]
+    assert written == [] or name_of(path).startswith(RECORD_WRITERS)

@@ -1,8 +1,8 @@
-"""Evidence: what of this machine an answer was worked out from.
+"""Evidence: the files, trees, patterns and variables that an answer depends on.
 
-Content decides, never times: what is touched is still the same, and what was changed and put back
-is the same again. A file that was looked for and not found is evidence, too. `cache.answer` looks
-whether all of it still holds.
+Content decides, never timestamps: a file that was only touched is unchanged, and so is a file that
+was changed and restored. A file that was searched for and not found is evidence, too.
+`answers.read` checks whether all evidence still holds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from envy.content.file_digest import variable_digest
 
 @dataclass(slots=True)
 class Evidence:
-    """Digests of files (None: not there), trees and variables, and of what patterns matched.
+    """Digests of files (None: missing), trees and variables, and of the names that patterns match.
 
-    Of a variable, too, only the digest is kept: it may be a secret.
+    Only the digest of a variable's value is stored, because the value may be a secret.
 
-    `lasting` is false for what may change without leaving a trace here: a branch of a repository,
-    a recipe that is fetched without a digest, one that asks for the time.
+    `lasting` is false if the result may change without a change in this evidence: it depends on a
+    branch of a repository, on a recipe that is fetched without a digest, or on the current time.
     """
 
     files: dict[str, str | None] = field(default_factory=dict)
@@ -31,15 +31,15 @@ class Evidence:
     lasting: bool = True
 
     def note_variables(self, variables: Mapping[str, str | None]) -> None:
-        """Note variables of the environment by name and value; None: not set."""
+        """Record environment variables by name and value; None means not set."""
         for name, value in variables.items():
             self.variables[name] = variable_digest(value)
 
     def add(self, other: Evidence) -> None:
-        """Take in what another answer rests on.
+        """Add the evidence of another recipe.
 
-        What was one thing for the one and another for the other changed meanwhile: no later look
-        could tell that both are right.
+        If the two disagree about a file, it was changed during the run. No later check could
+        confirm both, so the combined evidence is not lasting.
         """
         self.lasting = (
             self.lasting

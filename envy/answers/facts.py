@@ -1,9 +1,8 @@
-"""What trees hold, what patterns match, and which host and envy these are: now, to compare.
+"""The current state of trees, patterns, the host and envy itself, for comparison with an answer.
 
-For warm commands, which ask whether anything is different, and not what it is: `platform` says so.
-
-The digest of a tree is that of `trees`, which loads more than a warm command as a whole; a test
-compares the two.
+Warm commands only need to know whether anything is different, so this module imports little.
+`tree_digest` computes the same digest as `cache.trees`, whose imports would outweigh a whole warm
+command; a test compares the two.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
 def match_digest(top: str, pattern: str) -> str:
-    """One digest of the names that a pattern matches, as `files.glob` has them."""
-    # Loads regular expressions, which most warm commands do without.
+    """Return one digest of the names that a pattern matches, as `file_operations.glob` does."""
+    # Imported here, because it loads regular expressions, which most warm commands do not need.
     from glob import glob
 
     return combined_digest(sorted(glob(pattern, root_dir=top, recursive=True)))
 
 
 def tree_digest(path: str) -> str:
-    """The digest of a directory with all that is in it, or of a file; "" if it cannot be had."""
+    """Return the digest of a directory and its content, or of a file; "" if it cannot be read."""
     try:
         rows = list(_rows("", path, os.stat(path)))
     except OSError:
@@ -60,7 +59,7 @@ def _rows(relative: str, path: str, status: os.stat_result) -> Iterator[bytes]:
 
 
 def host_facts() -> list[str]:
-    """Texts that are the same for as long as `host.platform` would say the same of this machine."""
+    """Return texts that change whenever `host.platform` would describe this machine differently."""
     try:
         libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, ValueError, OSError):
@@ -74,10 +73,10 @@ def host_facts() -> list[str]:
 
 
 def engine_facts() -> list[str]:
-    """Texts that are the same for as long as this envy is: where it is, and its modules.
+    """Return texts that change whenever this envy does: its path, and its modules.
 
-    Of those the times count and not the content: no author works on them, but two checkouts, or
-    an older and a newer envy of one version, may share a cache.
+    The size and modification time of a module count, not its content, which would take longer to
+    read. The modules are found from this file's own path: the package is two folders up.
     """
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     found: list[str] = []
@@ -85,7 +84,7 @@ def engine_facts() -> list[str]:
     while waiting:
         with os.scandir(waiting.pop()) as listing:
             for entry in listing:
-                if entry.name.endswith(".py"):
+                if entry.name.endswith((".py", ".lua")):
                     status = entry.stat()
                     found.append(f"{entry.path} {status.st_size} {status.st_mtime_ns}")
                 elif "." not in entry.name and entry.name != "__pycache__" and entry.is_dir():

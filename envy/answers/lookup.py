@@ -1,15 +1,21 @@
-"""Warm commands: answered from what an earlier run found, without Lua and without the engine.
+"""Warm commands: answer queries from what an earlier run found, without Lua and the engine.
 
-Whatever is not plain here (a query that is ambiguous or unknown, something missing, a package that
-is user-managed) is left to the full way, which has the words for it. Loads little: see
-`quick`, which asks this before it loads the command line.
+A query that is ambiguous or unknown, a missing package and a user-managed package are left to a
+full run, which can report what is wrong. This module imports little: `cli.fast_path` calls it
+before the command line is loaded.
 """
 
 from __future__ import annotations
 
 import os
 
-from envy.answers.read import EXCLUDED, Answer, closure_is_there, is_installed, load_answer
+from envy.answers.read import (
+    EXCLUDED,
+    StoredAnswer,
+    installed_closure,
+    is_installed,
+    load_answer,
+)
 from envy.cache.names import ASSET, ASSETS_FOLDER
 from envy.cache.use_record import RUN, is_recent, record_path
 from envy.declarations.query_match import find_answering, prefer_exact
@@ -19,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Found:
-    """What queries mean: the folder of each, and how many packages they need, all of them there."""
+class Answer:
+    """The asset folder of each query, and the number of packages they need; all are installed."""
 
     __slots__ = ("count", "folders")
 
@@ -31,39 +37,42 @@ class Found:
 
 def installed(
     root: str, manifest: str, queries: Sequence[str], environment: Mapping[str, str]
-) -> Found | None:
-    """What the queries mean (all roots without one), if all of it is installed."""
+) -> Answer | None:
+    """Return the answer to the queries (to all roots if there are none), or None.
+
+    None means that a full run is needed: no stored answer holds, or something is not installed.
+    """
     answer = load_answer(root, manifest, environment)
     if answer is None:
         return None
     goals = _goals(answer, queries)
     if goals is None:
         return None
-    closure = closure_is_there(answer, goals, root)
+    closure = installed_closure(answer, goals, root)
     if closure is None:
         return None
     whole = set(_all(answer)).issubset(goals)
-    if not _noted(root, manifest, answer, closure, whole=whole):
+    if not _record_use(root, manifest, answer, closure, whole=whole):
         return None
-    folders = [f"{root}/{ASSETS_FOLDER}/{answer.places[goal]}/{ASSET}" for goal in goals]
-    return Found(folders, len(closure))
+    folders = [f"{root}/{ASSETS_FOLDER}/{answer.entry_names[goal]}/{ASSET}" for goal in goals]
+    return Answer(folders, len(closure))
 
 
-def _noted(
-    root: str, manifest: str, answer: Answer, closure: Sequence[int], *, whole: bool
+def _record_use(
+    root: str, manifest: str, answer: StoredAnswer, closure: Sequence[int], *, whole: bool
 ) -> bool:
-    """Record that these packages are used, and see that they still are there then.
+    """Record that these packages are used; return whether they are still installed afterwards.
 
-    Within an hour there is nothing to do: gc spares what was used within a day.
+    A record that is less than an hour old is enough: gc keeps everything used within a day.
     """
     project = os.path.dirname(manifest)
-    names = [answer.places[position] for position in closure]
+    names = [answer.entry_names[position] for position in closure]
     if is_recent(record_path(root, project, [(name, RUN) for name in names], whole=whole)):
         return True
     import contextlib
     from pathlib import Path
 
-    from envy.answers.write import note_use
+    from envy.answers.write import mark_as_used
     from envy.cache.layout import CacheLayout
     from envy.cache.lease import gate
     from envy.cache.usage import UseSet, record_use
@@ -71,29 +80,29 @@ def _noted(
 
     layout = CacheLayout(Path(root))
     used = UseSet(project=project, whole=whole, entries=dict.fromkeys(names, RUN))
-    # A gc that is about to remove one of them sees the record, or has done so before it is looked
-    # for again.
+    # A gc that is about to remove one of them either sees the record, or has removed the package
+    # before the check below.
     with contextlib.suppress(CacheError), gate(layout):
         record_use(layout, used)
-        note_use(Path(root), Path(manifest))
+        mark_as_used(Path(root), Path(manifest))
     return all(is_installed(answer, position, root) for position in closure)
 
 
-def _goals(answer: Answer, queries: Sequence[str]) -> list[int] | None:
+def _goals(answer: StoredAnswer, queries: Sequence[str]) -> list[int] | None:
     if not queries:
         return _all(answer)
     found = [_find(answer, query) for query in queries]
     return [position for position in found if position is not None] if None not in found else None
 
 
-def _all(answer: Answer) -> list[int]:
+def _all(answer: StoredAnswer) -> list[int]:
     return [root for root in answer.roots() if EXCLUDED not in answer.flags[root]]
 
 
-def _find(answer: Answer, query: str) -> int | None:
-    """The one recipe that answers a query; None if that is not so."""
-    if query in answer.named:
-        return answer.named[query]
+def _find(answer: StoredAnswer, query: str) -> int | None:
+    """Return the position of the only recipe that matches a query; None if there is none."""
+    if query in answer.manifest_aliases:
+        return answer.manifest_aliases[query]
     packages = zip(answer.keys, answer.aliases, strict=False)
     found = [
         position

@@ -1,10 +1,11 @@
-"""Reading an answer of an earlier run: what a manifest resolved to, if that still holds.
+"""Reading a stored answer: what a manifest resolved to in an earlier run, if that still holds.
 
-One file below `resolved/` for each manifest, written by `resolved`. It counts only while everything
-that it rests on is as it was, by content, and the markers that it names are there; then it is what
-a full run would say. Anything else, a damaged file too, and there is no answer.
+There is one file below `resolved/` for each manifest, written by `answers.write`. It is valid only
+while the content of everything in its evidence is unchanged; then it says what a full run would
+find. In every other case, a damaged file included, there is no answer.
 
-Loads little, for a warm command is mostly its imports: columns of text, and no objects.
+This module imports little and reads columns of text instead of objects, because imports dominate
+the time of a warm command.
 """
 
 from __future__ import annotations
@@ -24,102 +25,111 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 FORMAT = "2"
-# What is known of a recipe in a letter or two.
+# The flags of a recipe, one letter each.
 USER_MANAGED, EXCLUDED, DEPLOYS, PLAIN = "u", "x", "d", "-"
 _MARKER_LIMIT = 65536
 
 
-class Answer:
-    """A resolved graph, column by column: a recipe is a position in each of them."""
+class StoredAnswer:
+    """The resolved graph of a manifest as columns; a recipe is a position in each column."""
 
-    __slots__ = ("_needs", "aliases", "entry_keys", "flags", "keys", "marker", "named", "places")
+    __slots__ = (
+        "_needs",
+        "aliases",
+        "entry_keys",
+        "entry_names",
+        "flags",
+        "keys",
+        "manifest_aliases",
+        "marker_parts",
+    )
 
     def __init__(
         self,
         *,
         keys: Sequence[str],
         aliases: Sequence[str],
-        places: Sequence[str],
+        entry_names: Sequence[str],
         entry_keys: Sequence[str],
         flags: Sequence[str],
         needs: Sequence[str],
-        named: Mapping[str, int],
-        marker: Sequence[str],
+        manifest_aliases: Mapping[str, int],
+        marker_parts: Sequence[str],
     ) -> None:
         self.keys = keys
-        self.aliases = aliases  # what the recipe's own file calls it, or ""
-        self.places = places  # `<identity>/<folder>`, below `assets`
-        self.entry_keys = entry_keys  # "" where it was not asked for
+        self.aliases = aliases  # the alias that the recipe's own file declares, or ""
+        self.entry_names = entry_names  # `<identity>/<folder>`, below `assets`
+        self.entry_keys = entry_keys  # "" where no key was computed
         self.flags = flags
-        self.named = named  # aliases of the manifest
-        self.marker = marker  # what comes before, and what after the key in a marker
+        self.manifest_aliases = manifest_aliases  # positions by alias
+        self.marker_parts = marker_parts  # a marker's text before the key, and texts after it
         self._needs = needs
 
     def needs(self, position: int) -> Iterable[int]:
-        """What a recipe needs to run."""
+        """Return the positions of the recipes that a recipe needs to run."""
         text = self._needs[position]
         return map(int, text.split(",")) if text else ()
 
     def roots(self) -> Iterable[int]:
-        """What the manifest lists."""
+        """Return the positions of the recipes that the manifest lists."""
         return self.needs(len(self.keys))
 
 
 def answer_path(root: str, manifest: str) -> str:
-    """Where the answer for a manifest is kept."""
+    """Return the path of the stored answer for a manifest."""
     name = blake3(os.fsencode(manifest)).hexdigest()[:DIGITS]
     return f"{root}/{ANSWERS_FOLDER}/{name}{ANSWER}"
 
 
-def facts(root: str, manifest: str) -> list[str]:
-    """What has to be the same, whatever the manifest says."""
+def preconditions(root: str, manifest: str) -> list[str]:
+    """Return the texts that must be unchanged for any answer to hold."""
     return [FORMAT, root, manifest, *host_facts(), *engine_facts()]
 
 
-def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Answer | None:
-    """The answer for a manifest, if there is one and everything it rests on is as it was."""
+def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> StoredAnswer | None:
+    """Return the stored answer for a manifest if all its evidence still holds, else None."""
     try:
-        # Not waited for, should a pipe lie in its place; that says nothing, and counts for nothing.
-        with open(answer_path(root, manifest), "rb", 0, opener=_open_at_once) as file:
+        # If the path is a pipe, opening it does not block, and it counts as a damaged answer.
+        with open(answer_path(root, manifest), "rb", 0, opener=_open_without_blocking) as file:
             data = file.read() or b""
         rows = columns_of(data)
-        if rows is None or column(rows) != facts(root, manifest):
+        if rows is None or column(rows) != preconditions(root, manifest):
             return None
         if not _holds(rows, environment):
             return None
-        return Answer(
+        return StoredAnswer(
             keys=column(rows),
             aliases=column(rows),
-            places=column(rows),
+            entry_names=column(rows),
             entry_keys=column(rows),
             flags=column(rows),
             needs=column(rows),
-            named=dict(zip(column(rows), map(int, column(rows)), strict=True)),
-            marker=column(rows),
+            manifest_aliases=dict(zip(column(rows), map(int, column(rows)), strict=True)),
+            marker_parts=column(rows),
         )
     except (OSError, ValueError, StopIteration):
-        # Missing, damaged or of another version: all the same, the full way decides.
+        # Missing, damaged or written by another version: a full run decides.
         return None
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_without_blocking(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def columns_of(data: bytes) -> Iterator[str] | None:
-    """The texts in an answer's file, one after the other; None if it is damaged."""
+    """Return an iterator over the texts in an answer's file; None if the file is damaged."""
     if blake3(data[64:]).hexdigest().encode("ascii") != data[:64]:
         return None
     return iter(data[64:].decode("utf-8", "surrogateescape").split("\0"))
 
 
 def column(rows: Iterator[str]) -> list[str]:
-    """The next list of texts: their number stands before them."""
+    """Read the next list of texts, which is preceded by its length."""
     return list(islice(rows, int(next(rows))))
 
 
 def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
-    """Whether the evidence is as it was: variables, files, patterns and trees, in this order."""
+    """Whether the evidence is unchanged: variables, files, patterns and trees, in this order."""
     names, digest = column(rows), column(rows)
     if [combined_digest([variable_digest(environment.get(name)) for name in names])] != digest:
         return False
@@ -135,10 +145,11 @@ def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
     )
 
 
-def closure_is_there(answer: Answer, goals: Iterable[int], root: str) -> list[int] | None:
-    """The goals with what they need to run, if all of it is installed and nothing is to be asked.
+def installed_closure(answer: StoredAnswer, goals: Iterable[int], root: str) -> list[int] | None:
+    """Return the goals and everything they need to run, or None if something needs work.
 
-    A user-managed package's check has to run, and a deploy that is not recorded, too.
+    A user-managed package always needs work, because its check has to run; so does a package whose
+    deploy is not recorded.
     """
     seen: set[int] = set()
     pending = list(goals)
@@ -153,13 +164,13 @@ def closure_is_there(answer: Answer, goals: Iterable[int], root: str) -> list[in
     return sorted(seen)
 
 
-def is_installed(answer: Answer, position: int, root: str) -> bool:
-    """Whether a package is complete, as a lookup would say, and wants nothing more to be done."""
+def is_installed(answer: StoredAnswer, position: int, root: str) -> bool:
+    """Whether a package's entry is complete and deployed, as a full cache lookup would find."""
     key = answer.entry_keys[position]
     flags = answer.flags[position]
     if not key or USER_MANAGED in flags or EXCLUDED in flags:
         return False
-    entry = f"{root}/{ASSETS_FOLDER}/{answer.places[position]}"
+    entry = f"{root}/{ASSETS_FOLDER}/{answer.entry_names[position]}"
     try:
         marker = _read(f"{entry}/{MARKER}")
         if not stat.S_ISDIR(os.lstat(f"{entry}/{ASSET}").st_mode):
@@ -168,10 +179,10 @@ def is_installed(answer: Answer, position: int, root: str) -> bool:
             os.stat(f"{entry}/{DEPLOYED}")
     except OSError:
         return False
-    before, *after = answer.marker
+    before, *after = answer.marker_parts
     if marker.startswith(before + key) and marker[len(before) + len(key) :] in after:
         return True
-    # Made under another root, or by another version: that takes knowing what markers say.
+    # Written under another root or by another version: the marker has to be parsed.
     from envy.cache.layout import EntryPaths
     from envy.cache.read import lookup
     from envy.errors import CacheError

@@ -1,6 +1,6 @@
-"""Keeping answers: what a manifest resolved to, so that a warm command needs no Lua.
+"""Storing answers: what a manifest resolved to, so that a warm command needs no Lua.
 
-`answer` reads what is written here, and says when it counts.
+`answers.read` reads the files that are written here, and decides whether they still hold.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from envy.answers.read import (
     answer_path,
     column,
     columns_of,
-    facts,
+    preconditions,
 )
 from envy.cache.marker import Marker, encode_marker
 from envy.cache.read import open_nonblocking
@@ -33,13 +33,13 @@ _ANY_KEY = "0" * 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """One recipe of a resolved graph; `needs` are the positions of its run dependencies."""
+class StoredRecipe:
+    """One recipe of a resolved graph; `needs` holds the positions of its run dependencies."""
 
     key: str
     alias: str
-    place: str  # of its entry: `<identity>/<folder>`; "" with no entry key
-    entry_key: str  # "" where it was not asked for
+    entry_name: str  # `<identity>/<folder>`; "" without an entry key
+    entry_key: str  # "" where no key was computed
     user_managed: bool
     excluded: bool
     deploys: bool
@@ -51,28 +51,28 @@ def save_answer(
     manifest: Path,
     evidence: Evidence,
     *,
-    recipes: Sequence[Known],
+    recipes: Sequence[StoredRecipe],
     roots: Sequence[int],
     aliases: Mapping[str, int],
 ) -> None:
-    """Keep an answer for later; what cannot be kept is not, and no harm is done."""
+    """Store an answer for later commands; an answer that cannot be written is not stored."""
     columns = [
-        facts(str(root), str(manifest)),
-        *_of_evidence(evidence),
-        [known.key for known in recipes],
-        [known.alias for known in recipes],
-        [known.place for known in recipes],
-        [known.entry_key for known in recipes],
-        [_flags(known) for known in recipes],
-        [",".join(map(str, row)) for row in [*(known.needs for known in recipes), roots]],
+        preconditions(str(root), str(manifest)),
+        *_evidence_columns(evidence),
+        [recipe.key for recipe in recipes],
+        [recipe.alias for recipe in recipes],
+        [recipe.entry_name for recipe in recipes],
+        [recipe.entry_key for recipe in recipes],
+        [_flags(recipe) for recipe in recipes],
+        [",".join(map(str, row)) for row in [*(recipe.needs for recipe in recipes), roots]],
         list(aliases),
         [str(position) for position in aliases.values()],
-        _around_the_key(root),
+        _marker_parts(root),
     ]
     rows = [text for column in columns for text in [str(len(column)), *column]]
     joined = "\0".join(rows)
     if joined.count("\0") != len(rows) - 1:
-        return  # a text with the separator in it
+        return  # a text contains the separator
     body = joined.encode("utf-8", "surrogateescape")
     path = answer_path(str(root), str(manifest))
     with contextlib.suppress(OSError):
@@ -81,26 +81,26 @@ def save_answer(
 
 
 def basis_of(path: str) -> tuple[str, Sequence[str]]:
-    """The manifest that an answer is for, and the files it rests on; nothing if it is damaged."""
+    """Return the manifest of an answer and the files in its evidence; ("", ()) if it is damaged."""
     try:
         with open(path, "rb", 0, opener=open_nonblocking) as file:
             rows = columns_of(file.read())
         if rows is None:
             return "", ()
         _format, _root, manifest, *_ = column(rows)
-        column(rows), column(rows)  # the variables
+        column(rows), column(rows)  # names and digest of the variables
         return manifest, column(rows)
     except (OSError, ValueError, StopIteration):
         return "", ()
 
 
-def note_use(root: Path, manifest: Path) -> None:
-    """Let gc see that the answer is used, and with it the recipe files that it rests on."""
+def mark_as_used(root: Path, manifest: Path) -> None:
+    """Update the answer's timestamp, so that gc keeps it and the recipe files in its evidence."""
     with contextlib.suppress(OSError):
         os.utime(answer_path(str(root), str(manifest)))
 
 
-def _of_evidence(evidence: Evidence) -> Iterable[list[str]]:
+def _evidence_columns(evidence: Evidence) -> Iterable[list[str]]:
     yield list(evidence.variables)
     yield [combined_digest(list(evidence.variables.values()))]
     yield list(evidence.files)
@@ -112,17 +112,17 @@ def _of_evidence(evidence: Evidence) -> Iterable[list[str]]:
     yield list(evidence.trees.values())
 
 
-def _flags(known: Known) -> str:
+def _flags(recipe: StoredRecipe) -> str:
     letters = {
-        USER_MANAGED: known.user_managed,
-        EXCLUDED: known.excluded,
-        DEPLOYS: known.deploys,
+        USER_MANAGED: recipe.user_managed,
+        EXCLUDED: recipe.excluded,
+        DEPLOYS: recipe.deploys,
     }
     return "".join(letter for letter, holds in letters.items() if holds) or PLAIN
 
 
-def _around_the_key(root: Path) -> list[str]:
-    """What stands before the key in a marker made here, and what may stand after it."""
+def _marker_parts(root: Path) -> list[str]:
+    """Return a marker's text before the key, then the possible texts after the key."""
     texts = [
         encode_marker(Marker(key_hex=_ANY_KEY, root=str(root), holds_root=holds_root))
         for holds_root in (False, True)

@@ -1,1 +1,1 @@
-"""The `envy` command: one module per command, imported when it is the one that was asked for."""
+"""The `envy` command: one module for each command, imported only when that command runs."""

@@ -1,4 +1,4 @@
-"""`envy asset`: print where a package is, installing it first if it is missing."""
+"""`envy asset`: print the path of a package, installing the package first if it is missing."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ from pathlib import Path
 
 import click
 
+from envy.cli.fast_path import warm_answer
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
-from envy.cli.warm_command import installed
 
 
-@envy_command(short_help="Print where a package is installed.")
+@envy_command(
+    short_help="Print the path of a package.",
+    examples=[
+        ("envy asset python", "install Python if it is missing, and print its path"),
+        ("envy asset python --no-install", "fail if Python is not installed"),
+        ("envy asset 'python{version=3.13}'", "choose by an option"),
+    ],
+)
 @click.argument("query")
-@click.option("--no-install", is_flag=True, help="Fail if the package is not there yet.")
+@click.option("--no-install", is_flag=True, help="Fail if the package is not installed.")
 def command(settings: Settings, query: str, *, no_install: bool) -> None:
-    """Print the absolute path of the package that QUERY names, also if it is a dependency only.
+    """Print the absolute path of the package that QUERY names, which may be only a dependency.
 
-    It is installed first, with what it needs, if it is missing. In a script, take the path by an
-    assignment, so that a failure is noticed: dir=$(envy asset python) || exit
+    If the package is missing, it is installed first, with its dependencies. In a script, assign the
+    path to a variable, so that a failure is noticed: dir=$(envy asset python) || exit
     """
     started = time.monotonic()
-    found = installed(settings, [query])
+    found = warm_answer(settings, [query])
     if found is not None:
         click.echo(found.folders[0])
         return
@@ -33,19 +40,16 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
 def _locate_and_install(
     settings: Settings, query: str, *, no_install: bool, started: float
 ) -> Path | None:
-    # Imported here, because a warm answer needs none of it.
-    from envy.cli.answers import keep_answer
-    from envy.cli.locate import locate, require_installed
-    from envy.cli.outcome import end_unless_done, telling_failures
+    # Imported here, because a warm answer needs none of these.
+    from envy.cli.outcome import install, printing_failures
     from envy.cli.wiring import open_session
 
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        with telling_failures(session.engine):
-            recipe = locate(session, query)
+        with printing_failures(session):
+            recipe = session.locate(query)
         if no_install:
-            require_installed(session.engine, [recipe])
+            session.require_installed([recipe.key])
         else:
-            results = session.engine.run_full([recipe.key])
-            end_unless_done(results, session.engine, command="asset", started=started)
-        keep_answer(session)
+            install(session, [recipe.key], command="asset", started=started)
+        session.store_answer()
         return recipe.asset_dir

@@ -1,6 +1,6 @@
-"""`envy cache`: what is in the cache; and the commands below it, each a module of its own.
+"""`envy cache`: show the entries of the cache; each subcommand has a module of its own.
 
-None of them reads a manifest, but `verify --repair`, which makes damaged packages anew.
+Only `verify --repair` reads a manifest, to rebuild damaged packages.
 """
 
 from __future__ import annotations
@@ -25,27 +25,31 @@ from envy.console.text import format_size, write_line
 
 
 class CacheGroup(CommonOptionsMixin, click.Group):
-    """`envy cache`, alone or with one of its commands."""
+    """`envy cache`, alone or with a subcommand."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, then the commands."""
         super().format_options(ctx, formatter)
         with formatter.section("Commands"):
             formatter.write_dl(
-                [(name, one.get_short_help_str(80)) for name, one in sorted(self.commands.items())]
+                [
+                    (name, command.get_short_help_str(80))
+                    for name, command in sorted(self.commands.items())
+                ]
             )
 
 
 def _show(*, as_json: bool) -> int:
-    """Show the entries of the cache: their sizes, and when each was used last; largest first.
+    """Show the entries of the cache with their size and last use, the largest first.
 
-    `envy cache verify` and `envy cache gc` look after it.
+    `envy cache verify` checks the packages, and `envy cache gc` removes unused ones.
     """
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
         if as_json:
             raise click.UsageError(
-                f"--json belongs to `envy cache`, not to {context.invoked_subcommand}"
+                "--json is an option of `envy cache`, not of "
+                f"`envy cache {context.invoked_subcommand}`"
             )
         return 0
     invocation = context.ensure_object(Invocation)
@@ -74,9 +78,9 @@ def _print(settings: Settings, layout: CacheLayout, inventory: Inventory, uses: 
     rest = {name: size for name, size in other_sizes(layout).items() if size}
     if rest:
         listed = ", ".join(f"{name} {format_size(size)}" for name, size in rest.items())
-        write_line(sys.stdout, f"{format_size(sum(rest.values())):>11}  besides: {listed}")
+        write_line(sys.stdout, f"{format_size(sum(rest.values())):>11}  other files: {listed}")
     for path in inventory.foreign:
-        write_line(sys.stderr, f"warning: {path} is not envy's, and is left alone")
+        write_line(sys.stderr, f"warning: {path} was not created by envy and is ignored")
 
 
 def _as_json(layout: CacheLayout, inventory: Inventory, uses: Uses) -> dict[str, object]:
@@ -105,7 +109,7 @@ def _row(entry: EntryReport, uses: Uses) -> dict[str, object]:
 
 
 def _ago(seconds: float) -> str:
-    """How long ago, for a column; a clock that was set back makes it no time at all."""
+    """Return an age for a column; "just now" if the clock was set back."""
     for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * unit:
             return f"{seconds // unit:.0f} {name}"
@@ -115,7 +119,7 @@ def _ago(seconds: float) -> str:
 command = CacheGroup(
     name="cache",
     help=_show.__doc__,
-    short_help="Show, verify or tidy up the cache.",
+    short_help="Show, verify or clean the cache.",
     params=[
         click.Option(["--json", "as_json"], is_flag=True, help="Print everything as JSON."),
         *common_options(),
@@ -125,5 +129,10 @@ command = CacheGroup(
     subcommand_metavar="[COMMAND]",
     callback=_show,
 )
+command.examples = [
+    ("envy cache", "every entry, the largest first"),
+    ("envy cache --json", "for scripts"),
+    ("envy cache gc --dry-run", "what gc would remove"),
+]
 command.add_command(verify_command, "verify")
 command.add_command(gc_command, "gc")

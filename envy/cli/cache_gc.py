@@ -1,4 +1,4 @@
-"""`envy cache gc`: let go of what no project has used for long, or of as much as is asked for."""
+"""`envy cache gc`: remove what no project has used for long, or enough to fit a given size."""
 
 from __future__ import annotations
 
@@ -54,40 +54,53 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def parse_span(_context: object, _parameter: object, text: str | None) -> float | None:
-    """Seconds of a span such as 30d."""
+    """Return the seconds of a time span such as 30d."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", text.strip())
     if found is None:
-        raise click.BadParameter(f"{text!r} is no span of time; write 30d, 12h, 2w or 90m")
+        raise click.BadParameter(f"{text!r} is not a valid time span; write 30d, 12h, 2w or 90m")
     return float(found[1]) * _SPANS[found[2]]
 
 
 def parse_size(_context: object, _parameter: object, text: str | None) -> int | None:
-    """Bytes of a size such as 20G."""
+    """Return the bytes of a size such as 20G."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if found is None:
-        raise click.BadParameter(f"{text!r} is no size; write 20G, 500M or a number of bytes")
+        raise click.BadParameter(
+            f"{text!r} is not a valid size; write 20G, 500M or a number of bytes"
+        )
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
-@envy_command(short_help="Remove what no project has used for long.")
+@envy_command(
+    short_help="Remove what no project has used for long.",
+    examples=[
+        ("envy cache gc", "remove what is unused for 30 days"),
+        ("envy cache gc --unused-for 2w --dry-run", "show what two weeks would remove"),
+        ("envy cache gc --max-size 20G", "also remove packages beyond 20 GB"),
+    ],
+)
 @click.option(
     "--unused-for",
     callback=parse_span,
     metavar="SPAN",
-    help="Remove what was not used for so long (30d, 12h, 2w). [default: 30d]",
+    help="Remove what was not used for this long (30d, 12h, 2w). [default: 30d]",
 )
 @click.option(
     "--max-size",
     callback=parse_size,
     metavar="SIZE",
-    help="Also remove, oldest use first, until packages take no more (20G, 500M).",
+    help="Also remove packages, oldest use first, down to this total size (20G, 500M).",
 )
-@click.option("--only-current", is_flag=True, help="Keep only what projects' last syncs used.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.option(
+    "--only-current", is_flag=True, help="Keep only what the last sync of each project used."
+)
+@click.option(
+    "-n", "--dry-run", is_flag=True, help="Show what would be removed, without removing it."
+)
 def command(
     settings: Settings,
     unused_for: float | None,
@@ -98,9 +111,9 @@ def command(
 ) -> None:
     """Remove packages that no sync of a known project has used for 30 days, oldest use first.
 
-    Recipe files, logs and remembered answers that were not used for so long go, too. What a running
-    command relies upon, what was used within a day, and with --max-size what a project needs to
-    run, is never removed. No manifest is read. A removed package is made anew when it is needed
+    Recipe files, logs and stored answers that were not used for that time are removed, too. gc
+    never removes what a running command uses, what was used within a day, and with --max-size what
+    a project needs to run. No manifest is read. A removed package is rebuilt when it is needed
     again.
     """
     layout = CacheLayout(cache_root(settings))
@@ -110,10 +123,10 @@ def command(
         only_current=only_current,
     )
     if dry_run:
-        _tell(settings, _plan(layout, read_uses(layout), rules))
+        _report(settings, _plan(layout, read_uses(layout), rules))
         return
     if not layout.root.is_dir():
-        _tell(settings, _Plan((), ()), _Done(Collected(), (), 0))
+        _report(settings, _Plan((), ()), _Done(Collected(), (), 0))
         return
     with collecting(layout, wait=wait_for):
         empty_trash(layout)
@@ -123,7 +136,7 @@ def command(
         gone = remove_leftovers(layout, planned.leftovers)
         forget_old_uses(uses, rules)
         locks = tidy(layout, now=rules.now)
-    _tell(settings, planned, _Done(done, gone, locks))
+    _report(settings, planned, _Done(done, gone, locks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +156,14 @@ def _plan(layout: CacheLayout, uses: Uses, rules: Rules) -> _Plan:
     inventory, found = take_inventory(layout), find_leftovers(layout, basis_of)
     leased: set[str] = set()
     if inventory.entries or found:
-        # Where nothing can be written nothing can be leased; only the removal insists.
+        # In a cache that cannot be written nothing is leased; only the removal requires the gate.
         with contextlib.suppress(CacheError), gate(layout):
             leased = leased_names(layout)
     leftovers = decide_leftovers(found, leased, unused_for=rules.unused_for, now=rules.now)
     return _Plan(plan(inventory, uses, leased, rules), leftovers)
 
 
-def _tell(settings: Settings, planned: _Plan, done: _Done | None = None) -> None:
+def _report(settings: Settings, planned: _Plan, done: _Done | None = None) -> None:
     entries, others = planned.entries, planned.leftovers
     going = [decision for decision in entries if decision.remove]
     going_too = [decision for decision in others if decision.remove]
@@ -159,11 +172,13 @@ def _tell(settings: Settings, planned: _Plan, done: _Done | None = None) -> None
     word = "goes" if done is None else "removed"
     for decision in entries:
         row = f"{format_size(decision.entry.size):>11}  {decision.entry.key}"
-        _tell_one(settings, word, row, decision.reason, goes=decision.remove, gone=decision in gone)
+        _report_row(
+            settings, word, row, decision.reason, goes=decision.remove, gone=decision in gone
+        )
     for other in others:
-        one = other.leftover
-        row = f"{format_size(one.size):>11}  {_NOUNS[one.kind][0]} {_shown(one)}"
-        _tell_one(settings, word, row, other.reason, goes=other.remove, gone=other in gone_too)
+        leftover = other.leftover
+        row = f"{format_size(leftover.size):>11}  {_NOUNS[leftover.kind][0]} {_shown(leftover)}"
+        _report_row(settings, word, row, other.reason, goes=other.remove, gone=other in gone_too)
     if done is not None and done.locks and settings.verbose:
         write_line(sys.stdout, f"removed  {_count(done.locks, 'lock file')} without an entry")
     freed = sum(v.entry.size for v in gone) + sum(r.leftover.size for r in gone_too)
@@ -179,19 +194,20 @@ def _tell(settings: Settings, planned: _Plan, done: _Done | None = None) -> None
     )
 
 
-def _tell_one(
+def _report_row(
     settings: Settings, word: str, row: str, reason: str, *, goes: bool, gone: bool
 ) -> None:
     if gone:
         write_line(sys.stdout, f"{word:8} {row}: {reason}")
     elif goes:
-        write_line(sys.stdout, f"{'kept':8} {row}: it is in use after all")
+        write_line(sys.stdout, f"{'kept':8} {row}: it is in use now")
     elif settings.verbose:
         write_line(sys.stdout, f"{'kept':8} {row}: {reason}")
 
 
-def _shown(one: Leftover) -> str:
-    return safe_line(one.name if one.kind == ANSWER else one.name.partition("/")[2])
+def _shown(leftover: Leftover) -> str:
+    name = leftover.name
+    return safe_line(name if leftover.kind == ANSWER else name.partition("/")[2])
 
 
 def _count(number: int, noun: str, plural: str = "") -> str:

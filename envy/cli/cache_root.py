@@ -1,4 +1,4 @@
-"""Where the user-wide cache is."""
+"""The path of the user-wide cache."""
 
 from pathlib import Path
 
@@ -7,7 +7,11 @@ from envy.errors import CacheError
 
 
 def cache_root(settings: Settings) -> Path:
-    """The root of the user-wide cache, absolute; `--cache-root`, else the user's cache folder."""
+    """Return the absolute root of the cache: `--cache-root`, or else the user's cache folder.
+
+    Raises:
+        CacheError: neither gives an absolute path.
+    """
     if settings.cache_root is not None:
         return settings.cache_root
     from platformdirs import user_cache_path
@@ -15,8 +19,8 @@ def cache_root(settings: Settings) -> Path:
     root = user_cache_path("envy", appauthor=False)
     if not root.is_absolute():
         raise CacheError(
-            f"the user's cache folder is {root}, which is not absolute",
+            f"the user's cache folder, {root}, is not an absolute path",
             path=root,
-            hint="set HOME, or say where with --cache-root or ENVY_CACHE_ROOT",
+            hint="set HOME, or choose a folder with --cache-root or ENVY_CACHE_ROOT",
         )
     return root

@@ -1,4 +1,4 @@
-"""`envy cache verify`: compare packages with their fingerprints, and make damaged ones anew."""
+"""`envy cache verify`: compare packages with their fingerprints, and rebuild damaged packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from envy.cache.verify import verify
 from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
-from envy.cli.outcome import end_unless_done
+from envy.cli.outcome import install
 from envy.cli.settings import Settings, current_directory
 from envy.cli.waiting import wait_for
 from envy.cli.wiring import open_session
@@ -31,20 +31,26 @@ from envy.errors import ManifestError, QueryNotFound
 _MOST_ROWS = 20
 
 
-@envy_command(short_help="Compare packages with what was published.")
+@envy_command(
+    short_help="Find packages whose files have changed.",
+    examples=[
+        ("envy cache verify", "check every package"),
+        ("envy cache verify python --repair", "check one package, and rebuild it if damaged"),
+    ],
+)
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
-@click.option("--repair", is_flag=True, help="Remove damaged packages, and make them anew.")
+@click.option("--repair", is_flag=True, help="Remove damaged packages, and rebuild them.")
 def command(settings: Settings, queries: tuple[str, ...], *, repair: bool) -> int:
-    """Look for files of packages that changed, are missing or were added since they were published.
+    """Find files that were changed, removed or added since their package was published.
 
-    All packages in the cache are looked at, or those that QUERY names. With --repair, damaged ones
-    are removed; those that the project here needs are made anew at once, others when a sync needs
-    them. The exit code is 1 if something is damaged and was not repaired.
+    All packages in the cache are checked, or only those that QUERY names. With --repair, damaged
+    packages are removed. Those that the current project needs are rebuilt at once, and the others
+    when a sync needs them. The exit code is 1 if a package is damaged and was not repaired.
     """
     layout = CacheLayout(cache_root(settings))
     entries = [entry for entry in take_inventory(layout).entries if entry.complete]
     chosen = _chosen(entries, queries)
-    damaged = [entry for entry in chosen if not _is_sound(entry, settings)]
+    damaged = [entry for entry in chosen if not _is_undamaged(entry, settings)]
     noun = "package" if len(chosen) == 1 else "packages"
     write_line(sys.stdout, f"verified {len(chosen)} {noun}: {len(damaged)} damaged")
     if not damaged or not repair:
@@ -52,15 +58,15 @@ def command(settings: Settings, queries: tuple[str, ...], *, repair: bool) -> in
     with collecting(layout, wait=wait_for):
         removed = [entry for entry in damaged if _remove(layout, entry)]
         empty_trash(layout)
-    _make_anew(settings, removed)
+    _rebuild(settings, removed)
     return SUCCESS if len(removed) == len(damaged) else FAILURE
 
 
 def _chosen(entries: Sequence[EntryReport], queries: Sequence[str]) -> list[EntryReport]:
-    """The entries that answer to any of the queries; all of them without one.
+    """Return the entries that match any of the queries; all entries if there are no queries.
 
     Raises:
-        QueryNotFound: no entry answers to a query.
+        QueryNotFound: no entry matches a query.
     """
     if not queries:
         return list(entries)
@@ -70,24 +76,24 @@ def _chosen(entries: Sequence[EntryReport], queries: Sequence[str]) -> list[Entr
         positions = find_answering(text, [(entry.key, "") for entry in entries])
         found = {entries[position].paths.name: entries[position] for position in positions}
         if not found:
-            raise QueryNotFound(text, hint="see what is in the cache with `envy cache`")
+            raise QueryNotFound(text, hint="list the cache with `envy cache`")
         chosen.update(found)
     return list(chosen.values())
 
 
-def _is_sound(entry: EntryReport, settings: Settings) -> bool:
+def _is_undamaged(entry: EntryReport, settings: Settings) -> bool:
     damage = verify(entry.paths)
     for row in damage[:_MOST_ROWS]:
         write_line(sys.stdout, safe_line(f"{entry.key}: {row}"))
     if len(damage) > _MOST_ROWS:
         write_line(sys.stdout, f"{entry.key}: and {len(damage) - _MOST_ROWS} more")
     if settings.verbose and not damage:
-        write_line(sys.stdout, f"{entry.key}: sound")
+        write_line(sys.stdout, f"{entry.key}: undamaged")
     return not damage
 
 
 def _remove(layout: CacheLayout, entry: EntryReport) -> bool:
-    """Take a damaged entry away, unless a command relies upon it."""
+    """Remove a damaged entry unless a command uses it; return whether it was removed."""
     lock = FileLock(layout.lock_of(entry.paths))
     if lock.try_acquire():
         try:
@@ -97,12 +103,12 @@ def _remove(layout: CacheLayout, entry: EntryReport) -> bool:
                     return True
         finally:
             lock.release()
-    write_line(sys.stderr, f"{entry.key} is in use; repair it when no other envy runs")
+    write_line(sys.stderr, f"{entry.key} is in use; repair it when no other envy is running")
     return False
 
 
-def _make_anew(settings: Settings, removed: Sequence[EntryReport]) -> None:
-    """Build what the project here needs of what was removed."""
+def _rebuild(settings: Settings, removed: Sequence[EntryReport]) -> None:
+    """Rebuild the removed packages that the current project needs."""
     keys = {entry.entry_key: entry.key for entry in removed}
     try:
         manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
@@ -111,14 +117,12 @@ def _make_anew(settings: Settings, removed: Sequence[EntryReport]) -> None:
     started = time.monotonic()
     if manifest is not None and keys:
         with open_session(replace(settings, manifest=manifest)) as session:
-            engine = session.engine
-            engine.resolve_graph(session.manifest.packages)
-            engine.prepare([key for key in engine.roots if not engine.recipes[key].excluded])
-            goals = [key for key, recipe in engine.recipes.items() if recipe.entry_key in keys]
-            results = engine.run_full(goals)
-            end_unless_done(results, engine, command="cache verify", started=started)
-            for key in goals:
-                keys.pop(engine.recipes[key].entry_key)
-                write_line(sys.stdout, f"{key}: made anew")
+            session.prepare(session.resolved())
+            damaged = [recipe for recipe in session.recipes() if recipe.entry_key in keys]
+            goals = [recipe.key for recipe in damaged]
+            install(session, goals, command="cache verify", started=started)
+            for recipe in damaged:
+                keys.pop(recipe.entry_key)
+                write_line(sys.stdout, f"{recipe.key}: rebuilt")
     for name in keys.values():
-        write_line(sys.stdout, f"{name}: removed; the next sync that needs it makes it anew")
+        write_line(sys.stdout, f"{name}: removed; the next sync that needs it rebuilds it")

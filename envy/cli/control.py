@@ -1,14 +1,15 @@
-"""Signals, and phases that have gone silent: the control thread of a command.
+"""The control thread of a command: handles signals, and reports phases without output.
 
 Signal handlers only let Python write a byte to a pipe (`set_wakeup_fd`); this thread reads it and
-acts. KeyboardInterrupt is never raised: it could strike anywhere, inside a lock's bookkeeping too.
+acts. KeyboardInterrupt is never raised, because it could strike anywhere, even inside the
+bookkeeping of a lock.
 
 Guarantees
-  The first SIGINT, SIGTERM or SIGHUP cancels: nothing more starts, children are ended.
-  What has not ended two seconds later (a C call inside Lua, say), or at the second signal, is left
-  behind: groups killed, events flushed, exit code 130.
-  Nothing here waits for a terminal or a pipe that takes no more.
-  SIGUSR1 prints what waits for what, and so does the first SIGINT of a verbose run.
+  The first SIGINT, SIGTERM or SIGHUP cancels: nothing more starts, and children are terminated.
+  If the command has not ended two seconds later (because of a C call inside Lua, say), or at the
+  second signal, the process exits: process groups killed, events flushed, exit code 130.
+  This thread never blocks on a terminal or a pipe that accepts no more output.
+  SIGUSR1 prints which recipes wait for what, and so does the first SIGINT of a verbose run.
 """
 
 from __future__ import annotations
@@ -31,25 +32,25 @@ from envy.events import EventBus
 from envy.host.children import Children, RunningChild
 from envy.phase import RecipePhase
 
-PATIENCE = 2.0  # seconds between a cancellation and leaving
-FAREWELL = 0.25  # seconds for each of the last words
-SILENCE = 60.0  # seconds after which a phase that says nothing gets a line
+PATIENCE = 2.0  # seconds between a cancellation and the exit
+FAREWELL = 0.25  # seconds for each last output
+SILENCE = 60.0  # seconds after which a phase without output is reported
 CANCELLED = 130
 _PHASES = {phase.label: phase for phase in RecipePhase}
 
 
 class Cancellable(Protocol):
-    """What a signal cancels: an engine, or a session of tests."""
+    """The target of a cancelling signal: an engine, or a session of tests."""
 
     def cancel(self, reason: Cancelled) -> None:
-        """Start nothing more, and end what runs."""
+        """Start nothing more, and terminate running children."""
 
     def describe_waits(self) -> list[str]:
-        """A line for everything that is at work or waits; may be asked from any thread."""
+        """Return a line for everything that works or waits; may be called from any thread."""
 
 
 class Control:
-    """Watches over one command."""
+    """Watches one command."""
 
     def __init__(
         self,
@@ -64,19 +65,19 @@ class Control:
         self._verbose = verbose
         self._asking = asking
         self._engine: Cancellable | None = None
-        self._told: dict[int, float] = {}
+        self._reported: dict[int, float] = {}
         self._leave_at: float | None = None
         self.cancelled = False
 
     def attend(self, engine: Cancellable) -> None:
-        """The engine is there now, and is what a signal cancels."""
+        """Make signals cancel this engine from now on."""
         self._engine = engine
         if self.cancelled:
             engine.cancel(Cancelled("cancelled"))
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Handle signals for the duration; the handlers from before are put back after."""
+        """Handle signals inside the block; the previous handlers are restored afterwards."""
         reading, writing = socket.socketpair()
         writing.settimeout(0)
         handlers = {number: signal.signal(number, lambda *_: None) for number in _handled_signals()}
@@ -104,7 +105,7 @@ class Control:
                 self._on_signal(number)
             if self._leave_at is not None and time.monotonic() >= self._leave_at:
                 self._leave()
-            self._tell_silent()
+            self._report_silence()
 
     def _on_signal(self, number: int) -> None:
         if number == getattr(signal, "SIGUSR1", None):
@@ -112,7 +113,7 @@ class Control:
         elif not self.cancelled:
             self.cancelled = True
             self._leave_at = time.monotonic() + PATIENCE
-            # Children get time to end; a second signal must be heard meanwhile.
+            # Children get time to end, and a second signal must be handled during that time.
             threading.Thread(target=self._cancel, daemon=True).start()
         else:
             self._leave()
@@ -125,7 +126,7 @@ class Control:
         else:
             self._children.terminate_all()
         if self._asking():
-            # Whoever waits for an answer cannot be woken.
+            # The thread that waits for an answer cannot be woken.
             self._leave()
 
     def _leave(self) -> None:
@@ -151,15 +152,15 @@ class Control:
         return max(0.0, min(deadlines, default=now + SILENCE) - now)
 
     def _silent_since(self, child: RunningChild) -> float:
-        return max(child.last_output, self._told.get(child.pid, 0.0))
+        return max(child.last_output, self._reported.get(child.pid, 0.0))
 
-    def _tell_silent(self) -> None:
+    def _report_silence(self) -> None:
         now = time.monotonic()
         for child in self._children.running():
-            # A child without a phase in its label has a time limit of its own: a test.
+            # A child without a phase in its label is a test, which has its own time limit.
             if now - self._silent_since(child) < SILENCE or ": " not in child.label:
                 continue
-            self._told[child.pid] = now
+            self._reported[child.pid] = now
             recipe, _, phase = child.label.rpartition(": ")
             self._bus.emit(
                 ev.PhaseSilent(
@@ -173,7 +174,7 @@ class Control:
 
 
 def _briefly(action: Callable[[], None]) -> None:
-    """Do something that may fail, or block: on a terminal that takes no more, for instance."""
+    """Run an action that may fail or block, on a stopped terminal for instance; wait briefly."""
 
     def attempt() -> None:
         with contextlib.suppress(Exception):
@@ -186,6 +187,6 @@ def _briefly(action: Callable[[], None]) -> None:
 
 def _handled_signals() -> list[signal.Signals]:
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
-    there = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    # Whoever started envy may have it ignore some, as nohup does, and shells for the background.
-    return [number for number in there if signal.getsignal(number) is not signal.SIG_IGN]
+    known = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # The parent process may make envy ignore some, as nohup does, and shells in the background.
+    return [number for number in known if signal.getsignal(number) is not signal.SIG_IGN]

@@ -1,10 +1,10 @@
-"""The plainest `envy sync` and `envy asset`, answered before the command line is loaded.
+"""The fast path: a plain `envy sync` or `envy asset`, answered before the command line is loaded.
 
-Nine tenths of what a warm command costs would be imports: of click, of dataclasses, of what they
-import. So this reads the words by itself, understands few of them, and leaves every other command
-line, and every problem, to `main`. What it does understand it takes as `main` would: a test
-compares the two. It loads nothing but what the answer takes; functional_tests/test_warm.py keeps
-it so.
+Nine tenths of the time of a warm command would be imports: of click, of dataclasses, and of what
+these import. So this module parses the command line itself, understands only a small part of it,
+and leaves every other command line, and every problem, to `cli.main`. It reads what it understands
+exactly as `cli.main` would: a test compares the two. It loads nothing but what the answer needs;
+functional_tests/test_warm.py guards that.
 """
 
 from __future__ import annotations
@@ -14,65 +14,82 @@ import sys
 import time
 
 from envy import __version__
-from envy.answers.lookup import Found, installed
-from envy.declarations.manifest_search import nearest_manifest
+from envy.answers.lookup import Answer, installed
+from envy.declarations.manifest_search import find_manifest, nearest_manifest
 from envy.environment import environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Options that change nothing of what a warm command says; those with a value take a number.
+    from envy.cli.settings import Settings
+
+# Options that do not change the answer of a warm command; those with a value take a number.
 _FLAGS = frozenset({"--fail-fast", "-y", "--yes", "--no-progress"})
 _NUMBERS = frozenset({"-j", "--jobs", "--fetch-jobs"})
 _PATHS = {"--manifest": "ENVY_MANIFEST", "--cache-root": "ENVY_CACHE_ROOT"}
 _WORDS_FOR_YES_AND_NO = frozenset({"", "1", "true", "yes", "on", "0", "false", "no", "off"})
 
 
-class Words:
-    """A command line that was understood."""
+class CommandLine:
+    """A plain command line."""
 
     __slots__ = ("command", "paths", "queries", "quiet")
 
     def __init__(self) -> None:
         self.command = ""
         self.queries: list[str] = []
-        self.paths: dict[str, str] = {}  # what was written, by the variable that it goes before
+        self.paths: dict[str, str] = {}  # values of options, by the variable that each overrides
         self.quiet = False
 
 
 def answer(arguments: Sequence[str]) -> int | None:
-    """Do what the command line says, if that is plain and all is there, and return the exit code.
+    """Run a plain command line if everything it needs is installed, and return the exit code.
 
-    None: nothing was done, and nothing said.
+    None means that nothing was done and nothing was printed.
     """
     if list(arguments) == ["--version"] and sys.stdout is not None:
         return _print(f"envy {__version__}")
     started = time.monotonic()
-    words = understand(arguments)
-    found = _find(words) if words is not None else None
-    if words is None or found is None:
+    line = parse_plain(arguments)
+    found = _find(line) if line is not None else None
+    if line is None or found is None:
         return None
-    if words.command == "sync":
-        if not words.quiet:
+    if line.command == "sync":
+        if not line.quiet:
             _say(all_cached(found.count, time.monotonic() - started))
         return 0
     [folder] = found.folders
-    # How to spell any other is for those to know who know the terminal.
+    # The encoding of any other path depends on the terminal, which the full command line knows.
     return _print(folder) if folder.isascii() else None
 
 
-def _find(words: Words) -> Found | None:
+def warm_answer(settings: Settings, queries: Sequence[str]) -> Answer | None:
+    """Return the warm answer to a command whose options were parsed in full; None if there is none.
+
+    Raises:
+        ManifestError: there is no manifest; CacheError: there is no path for the cache.
+    """
+    if settings.verbose or settings.traces:
+        return None  # these show every step, so the command runs in full
+    from envy.cli.cache_root import cache_root
+    from envy.cli.settings import current_directory
+
+    manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+    return installed(str(cache_root(settings)), str(manifest), queries, settings.environment)
+
+
+def _find(line: CommandLine) -> Answer | None:
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
-        return None  # the next file to be opened would take its place
+        return None  # the next file that is opened would take the descriptor of that stream
     variables = environment()
-    places = find_places(words, variables)
-    return installed(*places, words.queries, variables) if places is not None else None
+    paths = find_paths(line, variables)
+    return installed(*paths, line.queries, variables) if paths is not None else None
 
 
-def _print(line: str) -> int:
+def _print(text: str) -> int:
     try:
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
     except OSError as error:
         from envy.cli.main import report_output
@@ -82,69 +99,69 @@ def _print(line: str) -> int:
 
 
 def all_cached(count: int, seconds: float) -> str:
-    """The final line of a sync that had nothing to do, as `console.summary` has it."""
+    """Return the final line of a sync that had nothing to do, as `console.summary` writes it."""
     packages = "1 package" if count == 1 else f"{count} packages"
     return f"sync complete: {packages}, 0 user-managed, 0 failed ({count} cached) in {seconds:.1f}s"
 
 
-def _say(line: str) -> None:
+def _say(text: str) -> None:
     try:
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
-        pass  # a stream that is gone or full takes nothing; contextlib is not loaded
+        pass  # a closed or full stream is ignored; contextlib is not loaded here
 
 
-def understand(arguments: Sequence[str]) -> Words | None:
-    """The words of a plain command line; None for any other."""
-    words = Words()
-    waiting = list(reversed(arguments))
-    while waiting:
-        word = waiting.pop()
+def parse_plain(arguments: Sequence[str]) -> CommandLine | None:
+    """Parse a plain command line; return None for any other."""
+    line = CommandLine()
+    remaining = list(reversed(arguments))
+    while remaining:
+        word = remaining.pop()
         if word.startswith("-"):
-            if not _take_option(words, word, waiting):
+            if not _take_option(line, word, remaining):
                 return None
-        elif not words.command:
-            words.command = word or "?"  # an empty word is none either
+        elif not line.command:
+            line.command = word or "?"  # an empty word is not a command
         else:
-            words.queries.append(word)
-    if words.command == "sync" or (words.command == "asset" and len(words.queries) == 1):
-        return words
+            line.queries.append(word)
+    if line.command == "sync" or (line.command == "asset" and len(line.queries) == 1):
+        return line
     return None
 
 
-def _take_option(words: Words, word: str, waiting: list[str]) -> bool:
-    """Take one option, with the value after it; False if it is not understood."""
-    if word in _FLAGS or (word == "--no-install" and words.command == "asset"):
+def _take_option(line: CommandLine, word: str, remaining: list[str]) -> bool:
+    """Parse one option and the value after it; return False if the option is not plain."""
+    if word in _FLAGS or (word == "--no-install" and line.command == "asset"):
         return True
     if word in {"-q", "--quiet"}:
-        words.quiet = True
+        line.quiet = True
         return True
     name, equals, value = word.partition("=")
     if name not in _NUMBERS and name not in _PATHS:
         return False
     if not equals:
-        if not waiting:
+        if not remaining:
             return False
-        value = waiting.pop()
+        value = remaining.pop()
     if name in _PATHS:
-        words.paths[_PATHS[name]] = value
+        line.paths[_PATHS[name]] = value
         return value != "" and not value.startswith("-")
-    # `-j=4` is no option with a number: click takes the `=` for a part of the value.
+    # `-j=4` does not set a number: click takes the `=` as part of the value.
     return value.isascii() and value.isdigit() and int(value) > 0 and not (equals and name == "-j")
 
 
-def find_places(words: Words, variables: Mapping[str, str]) -> tuple[str, str] | None:
-    """The root of the cache and the manifest; None where that takes more than looking."""
+def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the root of the cache and the manifest; None if only the full command line can."""
     if variables.get("ENVY_YES", "").strip().lower() not in _WORDS_FOR_YES_AND_NO:
         return None
     if not (variables.get("ENVY_CACHE_ROOT") or "/").startswith("/"):
         return None
     try:
         here = os.getcwd()  # noqa: PTH109  pathlib is not loaded here
-        manifest = _place("ENVY_MANIFEST", words, variables, here)
+        manifest = _path("ENVY_MANIFEST", line, variables, here)
         manifest = nearest_manifest(here)[0] if manifest is None else manifest
-        root = _place("ENVY_CACHE_ROOT", words, variables, here)
+        root = _path("ENVY_CACHE_ROOT", line, variables, here)
         root = _user_cache(variables) if root is None else root
         plain = root and manifest and os.path.isfile(manifest)  # noqa: PTH113
     except (OSError, ValueError):
@@ -152,9 +169,9 @@ def find_places(words: Words, variables: Mapping[str, str]) -> tuple[str, str] |
     return (root, manifest) if plain else None
 
 
-def _place(name: str, words: Words, variables: Mapping[str, str], here: str) -> str | None:
-    """A path that was written, or stands in the environment; None: neither. "": not plain."""
-    text = words.paths.get(name)
+def _path(name: str, line: CommandLine, variables: Mapping[str, str], here: str) -> str | None:
+    """Return the path that an option or a variable gives; None: neither; "": it is not plain."""
+    text = line.paths.get(name)
     if text is None:
         text = variables.get(name) or None
         if text is None:
@@ -166,7 +183,7 @@ def _place(name: str, words: Words, variables: Mapping[str, str], here: str) -> 
 
 
 def _user_cache(variables: Mapping[str, str]) -> str:
-    """Where platformdirs has the caches of a user, on the systems that follow XDG."""
+    """Return the user's cache folder, as platformdirs does on systems that follow XDG."""
     if sys.platform != "linux":
         return ""
     folder = variables.get("XDG_CACHE_HOME", "")
@@ -177,6 +194,6 @@ def _user_cache(variables: Mapping[str, str]) -> str:
 
 
 def _is_plain(path: str) -> bool:
-    """Whether pathlib would leave an absolute path as it is; it takes out what says nothing."""
+    """Whether pathlib would leave an absolute path unchanged; it removes "" and "." parts."""
     parts = path[1:].split("/")
     return "" not in parts and "." not in parts

@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from envy.cli.options import envy_command
+from envy.cli.outcome import print_gaps, resolved
 from envy.cli.output import print_result
-from envy.cli.resolved import resolve, tell_what_lacks
 from envy.cli.settings import Settings, absolute_path
-from envy.cli.wiring import Session, open_session
+from envy.cli.wiring import open_session
 from envy.console.text import write_line
+from envy.engine.session import Session
 from envy.errors import UsageError
 from envy.explain.critical import with_critical_path
 from envy.explain.formats import as_dot, as_json, as_mermaid, as_tree
@@ -41,7 +42,14 @@ _SUFFIXES = {
 _FORMATS_OF_OTHERS = {".eps", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".ps", ".webp"}
 
 
-@envy_command(short_help="Show the dependency graph, as text or as a picture.")
+@envy_command(
+    short_help="Show the dependency graph, as text or as a picture.",
+    examples=[
+        ("envy graph cmake", "what cmake needs, as a tree"),
+        ("envy graph --reduce --critical", "the essential edges, and what takes longest"),
+        ("envy graph --output graph.graphml", "the graph for networkx or Gephi"),
+    ],
+)
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option(
     "--format",
@@ -77,21 +85,16 @@ def command(
 
     If a recipe comes from a custom source, the tools that fetch it are installed first. With
     --no-install they are not, and the packages behind that source stay unknown.
-
-    \b
-    Examples:
-      envy graph cmake                       what cmake needs, as a tree
-      envy graph --reduce --critical         the essential edges, and what takes longest
-      envy graph --output graph.graphml      the graph for networkx or Gephi
-    """  # noqa: D301 - click keeps the lines below \b as they are
+    """
     path = absolute_path(output, what="--output") if output else None
     write = FORMATS[_format(form, path)]
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        goals = resolve(session, queries)
-        graph = view_graph(session.engine, goals, manifest=session.manifest.path.name)
+        goals = resolved(session, queries)
+        session.compute_keys()
+        graph = view_graph(session, goals, manifest=session.manifest.path.name)
         if critical:
             graph = _with_critical_path(graph, session)
-        code = tell_what_lacks(session)
+        code = print_gaps(session)
     text = write(reduced(graph) if reduce else graph)
     if path is None:
         print_result(text)
@@ -101,7 +104,7 @@ def command(
 
 
 def _format(form: str | None, path: Path | None) -> str:
-    """The format to write: the one given, or the one that the file is named for.
+    """Return the format to write: as given, or as the name of the file says.
 
     Raises:
         UsageError: the two contradict each other, or envy cannot write what the name says.
@@ -122,7 +125,7 @@ def _format(form: str | None, path: Path | None) -> str:
 
 
 def _with_critical_path(graph: GraphView, session: Session) -> GraphView:
-    marked = with_critical_path(graph, session.engine)
+    marked = with_critical_path(graph, session)
     if marked.critical and not marked.critical.is_measured:
         write_line(
             sys.stderr,

@@ -1,4 +1,4 @@
-"""`envy import`: packages from a file that `envy export` wrote, verified, into the cache."""
+"""`envy import`: verify the packages in a file of `envy export`, and add them to the cache."""
 
 from __future__ import annotations
 
@@ -17,29 +17,37 @@ from envy.console.text import safe_line, write_line
 from envy.errors import UsageError
 
 
-@envy_command(short_help="Bring packages from a file into the cache.")
+@envy_command(
+    short_help="Add exported packages to the cache.",
+    examples=[
+        ("envy import tools.tar.zst", "add the packages to the user's cache"),
+        ("envy import tools.tar.zst --cache-root /opt/envy", "to another cache"),
+    ],
+)
 @click.argument(
     "file",
     metavar="FILE",
     callback=lambda _context, _parameter, text: absolute_path(text),
 )
 def command(settings: Settings, file: Path) -> None:
-    """Bring the packages of FILE, which `envy export` wrote, into the cache.
+    """Add the packages of FILE, which `envy export` wrote, to the cache.
 
-    Each is verified against its fingerprint first. One that holds the path of the cache it was
-    made in is rewritten where its recipe says how (`relocate`); otherwise it is left out, and built
-    when it is needed.
+    Each package is verified against its fingerprint first. A package that contains the path of the
+    cache it was built in is rewritten if its recipe allows that (`relocate`). Otherwise it is left
+    out, and built when it is needed.
     """
     if not file.is_file():
-        raise UsageError(f"there is no file {file}", hint="envy export QUERY -o FILE writes one")
+        raise UsageError(
+            f"there is no file {file}", hint="create one with: envy export QUERY -o FILE"
+        )
     layout = CacheLayout(cache_root(settings))
     for imported in import_bundle(layout, file, wait=wait_for):
-        write_line(sys.stdout, safe_line(_told(imported)))
+        write_line(sys.stdout, safe_line(_line(imported)))
 
 
-def _told(imported: ImportedEntry) -> str:
+def _line(imported: ImportedEntry) -> str:
     if imported.problem:
         return f"left out {imported.key}: {imported.problem}; it will be built when it is needed"
     if imported.was_there:
-        return f"was there {imported.key}"
+        return f"already there {imported.key}"
     return f"imported {imported.key}"

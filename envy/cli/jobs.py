@@ -1,4 +1,4 @@
-"""How a command shares its jobs with the tools in scripts, and with a make that started it."""
+"""The jobserver of a command, shared with tools in scripts and with a make that started envy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def make_jobserver(
     bus: EventBus, *, jobs: int, folder: Path, name: str, outer: TokenPipe | None
 ) -> Jobserver:
-    """The jobserver of a command; the pipe is made when the first script starts."""
+    """Return the jobserver of a command; its pipe is created when the first script starts."""
 
     def warn(message: str) -> None:
         bus.log("warn", message)
@@ -23,13 +23,13 @@ def make_jobserver(
     return Jobserver(jobs=jobs, folder=folder, name=name, outer=outer, warn=warn)
 
 
-def take_outer_jobserver(surroundings: dict[str, str], *, wanted: bool) -> TokenPipe | None:
-    """That of a make that started envy, to take part in; MAKEFLAGS loses what it says of it.
+def take_outer_jobserver(variables: dict[str, str], *, wanted: bool) -> TokenPipe | None:
+    """Join the jobserver of the make that started envy, and remove it from MAKEFLAGS.
 
-    Scripts are told by envy which jobserver is theirs; and a FIFO or numbers of descriptors that
-    another run will not have must not be part of any key.
+    envy tells scripts which jobserver to use. The name of a FIFO or the numbers of descriptors
+    differ in the next run, so they must not be part of any key.
     """
-    makeflags = surroundings.get("MAKEFLAGS")
+    makeflags = variables.get("MAKEFLAGS")
     if not makeflags:
         return None
     from envy.jobserver.makeflags import jobserver_in, without_jobserver
@@ -38,7 +38,7 @@ def take_outer_jobserver(surroundings: dict[str, str], *, wanted: bool) -> Token
     named = jobserver_in(makeflags)
     kept = without_jobserver(makeflags)
     if kept:
-        surroundings["MAKEFLAGS"] = kept
+        variables["MAKEFLAGS"] = kept
     else:
-        del surroundings["MAKEFLAGS"]
+        del variables["MAKEFLAGS"]
     return join_pipe(named) if named is not None and wanted else None

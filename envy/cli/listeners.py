@@ -1,4 +1,4 @@
-"""Which listeners a run has: the one place that goes from settings and a terminal to consoles."""
+"""The listeners of a run: chooses consoles and traces from the settings and the terminal."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ from envy.events import EventBus, Listener, Stamped
 
 
 def make_listeners(settings: Settings, *, is_terminal: bool, streams: Streams) -> list[Listener]:
-    """The listeners that the settings ask for, one console first.
+    """Return the listeners for these settings, the console first.
 
     Raises:
         UsageError: the trace file cannot be written.
     """
-    # Trace lines go to the same terminal as a picture would, and quiet wants neither.
+    # Trace lines go to the same terminal as the live display, and --quiet excludes both.
     draws = is_terminal and settings.progress and not settings.quiet and not settings.trace_stderr
     console = LiveConsole if draws else PlainConsole
     listeners: list[Listener] = [console(streams, verbosity=settings.verbosity)]
@@ -34,18 +34,18 @@ def make_listeners(settings: Settings, *, is_terminal: bool, streams: Streams) -
 
 
 class Relay:
-    """Hands the events of one bus on to another, which stamps them anew; that one stays open."""
+    """Forwards the events of one bus to another, which stamps them again and stays open."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self.detailed = bus.detailed
 
     def on_event(self, stamped: Stamped) -> None:
-        """Hand it on."""
+        """Forward the event."""
         self._bus.emit(stamped.event)
 
     def close(self) -> None:
-        """Nothing: whoever made the other bus closes it."""
+        """Do nothing: the owner of the other bus closes it."""
 
 
 def can_draw(stream: TextIO, environment: Mapping[str, str]) -> bool:
@@ -56,7 +56,7 @@ def can_draw(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 @contextlib.contextmanager
 def suspended(listeners: Sequence[Listener]) -> Iterator[None]:
-    """Keep the consoles off the terminal, for a question or an interactive program."""
+    """Stop the consoles from drawing during a question or an interactive program."""
     with contextlib.ExitStack() as stack:
         for listener in listeners:
             if isinstance(listener, LiveConsole | PlainConsole):

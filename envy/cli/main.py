@@ -1,7 +1,7 @@
-"""The `envy` command line: which commands there are, and how a run of one ends.
+"""The `envy` command line: the table of commands, and how the run of a command ends.
 
-Owns the table of commands, the printing of errors and the way from an error to an exit code. A
-command's module is imported when it is the command that was asked for, and never for `--help`.
+This module owns the printing of errors and the mapping from an error to an exit code. The module of
+a command is imported only when that command runs, and never for `envy --help`.
 """
 
 import errno
@@ -27,35 +27,39 @@ _OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIP
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """A command that is imported when it is used: `module:attribute`, and its line in the help."""
+    """A command that is imported on first use: `module:attribute`, and its line in the help."""
 
     target: str
     short_help: str
 
     def load(self) -> click.Command:
-        """Import it."""
+        """Import the command."""
         module, _, attribute = self.target.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
 
 COMMANDS: dict[str, CommandEntry] = {
-    "sync": CommandEntry("envy.cli.sync:command", "Bring this machine to what envy.lua says."),
-    "asset": CommandEntry("envy.cli.asset:command", "Print where a package is installed."),
+    "sync": CommandEntry("envy.cli.sync:command", "Install the packages that envy.lua lists."),
+    "asset": CommandEntry("envy.cli.asset:command", "Print the path of a package."),
     "product": CommandEntry(
         "envy.cli.product:command", "Print the path of a product, or list all products."
     ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
-    "test": CommandEntry("envy.cli.test:command", "Build tests in parallel, run them in order."),
+    "test": CommandEntry(
+        "envy.cli.test:command", "Build tests in parallel, then run them in order."
+    ),
     "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do, without doing it."),
     "graph": CommandEntry(
         "envy.cli.graph:command", "Show the dependency graph, as text or as a picture."
     ),
     "why": CommandEntry("envy.cli.why:command", "Show why a package is needed."),
-    "cache": CommandEntry("envy.cli.cache:command", "Show, verify or tidy up the cache."),
-    "why-rebuild": CommandEntry("envy.cli.why_rebuild:command", "Say why a package is missing."),
+    "cache": CommandEntry("envy.cli.cache:command", "Show, verify or clean the cache."),
+    "why-rebuild": CommandEntry(
+        "envy.cli.why_rebuild:command", "Explain why a package would be rebuilt."
+    ),
     "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
-    "import": CommandEntry("envy.cli.import_bundle:command", "Bring packages from such a file."),
+    "import": CommandEntry("envy.cli.import_bundle:command", "Add exported packages to the cache."),
     "version": CommandEntry("envy.cli.version:command", "Print the version of envy."),
     "trace-schema": CommandEntry(
         "envy.cli.trace_schema:command", "Print the JSON Schema of --trace=file:PATH."
@@ -65,6 +69,12 @@ COMMANDS: dict[str, CommandEntry] = {
 
 class LazyGroup(CommonOptionsMixin, click.Group):
     """The `envy` command itself, over a table of commands."""
+
+    examples = (
+        ("envy sync", "install what envy.lua lists"),
+        ("envy run -- cmake --version", "run a program of the project"),
+        ("envy asset python", "print the path of a package"),
+    )
 
     def __init__(self, table: Mapping[str, CommandEntry]) -> None:
         super().__init__(
@@ -79,18 +89,18 @@ class LazyGroup(CommonOptionsMixin, click.Group):
         self._table = table
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
+        """Return the names, in the order of the table."""
         return list(self._table)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command of that name."""
+        """Return the command of that name, imported."""
         entry = self._table.get(cmd_name)
         return entry.load() if entry else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one was probably meant."""
+        """Find the command, or suggest a similar name."""
         if args and args[0] not in self._table and not args[0].startswith("-"):
             from envy.suggest import did_you_mean
 
@@ -100,12 +110,12 @@ class LazyGroup(CommonOptionsMixin, click.Group):
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands before the options: they are what a reader looks for."""
+        """Write the commands before the options, because readers look for those first."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.short_help) for name, entry in self._table.items()])
         super().format_options(ctx, formatter)
         formatter.write_paragraph()
-        formatter.write_text("`envy COMMAND --help` tells about a command.")
+        formatter.write_text("`envy COMMAND --help` describes a command.")
 
 
 def _version_option() -> click.Option:
@@ -132,15 +142,15 @@ def _without_command(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """Run the command line of this process, and end it."""
+    """Run the command line of this process, and exit."""
     open_standard_streams()
     code = run_command_line(sys.argv[1:], environment=host_environment())
     try:
         sys.stdout.flush()
     except OSError as error:
         code = code or report_output(error)
-    # What is left ends with the process. To look through a graph of thousands for cycles before
-    # that, as the interpreter does on its way out, took a tenth of a large sync.
+    # Everything else ends with the process. Without this, the interpreter would search a graph of
+    # thousands for cycles on exit, which took a tenth of a large sync.
     gc.freeze()
     sys.exit(code)
 
@@ -151,7 +161,7 @@ def run_command_line(
     environment: Mapping[str, str],
     commands: Mapping[str, CommandEntry] = COMMANDS,
 ) -> int:
-    """Run one command; errors are printed, and the exit code is returned."""
+    """Run one command, print its error if it fails, and return the exit code."""
     try:
         code = LazyGroup(commands).main(
             list(arguments),
@@ -161,13 +171,13 @@ def run_command_line(
         )
     except (click.Abort, KeyboardInterrupt):
         return CANCELLED
-    except Exception as error:  # noqa: BLE001  whatever it is, it is told and becomes a code
+    except Exception as error:  # noqa: BLE001  every error is printed and becomes a code
         return _code_of(error)
     return code if isinstance(code, int) else SUCCESS
 
 
 def _code_of(error: Exception) -> int:
-    """Tell of an error that ended a command; returns its exit code."""
+    """Print an error that ended a command; return its exit code."""
     match error:
         case EnvyError():
             return _report(error, sys.stderr)
@@ -176,7 +186,7 @@ def _code_of(error: Exception) -> int:
         case click.ClickException():
             _print_error(error.format_message(), sys.stderr)
             return error.exit_code
-        # What a command writes its answer to has no name; any other file has one.
+        # An error of standard output has no file name; an error of any other file has one.
         case OSError(filename=None) if error.errno in _OUTPUT_ERRORS:
             return report_output(error)
     # The traceback is printed before the message, and is not part of it.
@@ -184,7 +194,7 @@ def _code_of(error: Exception) -> int:
 
 
 def report_output(error: OSError) -> int:
-    """The answer could not be written; a reader who has left needs no explanation."""
+    """Report that the result could not be written, unless the reader has closed the pipe."""
     if not isinstance(error, BrokenPipeError):
         _print_error(f"cannot write to standard output: {error.strerror}", sys.stderr)
     discard_output()
@@ -193,7 +203,7 @@ def report_output(error: OSError) -> int:
 
 def _report(error: EnvyError, stream: TextIO, *, bug: BaseException | None = None) -> int:
     if isinstance(error, InternalError):
-        # Only a bug of envy's own is worth its place in the code.
+        # Only a bug in envy needs a traceback.
         import traceback
 
         for line in "".join(traceback.format_exception(bug or error)).splitlines():

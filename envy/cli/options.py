@@ -1,11 +1,11 @@
 """The options that every command takes, before or after its name, and the command decorator.
 
-Owns how the command line is read: what is written later wins, and nothing after the command of
-`envy run` is touched.
+This module owns how the command line is parsed: the later of two options wins, and the words after
+the program of `envy run` are left alone.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,23 +19,31 @@ HELP_OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 @dataclass(slots=True)
 class Invocation:
-    """One use of the command line: the environment, and what options have said up to now."""
+    """One use of the command line: the environment, and the values of the options parsed so far."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
 
 
+# Command lines with what each of them does; a test parses every one.
+Examples = Sequence[tuple[str, str]]
+
+
 class CommonOption(click.Option):
-    """An option that every command takes, and that is no parameter of any."""
+    """An option that every command takes, and that no command gets as a parameter."""
 
 
 def envy_command(
-    *, short_help: str, passes_arguments: bool = False, cls: "type[EnvyCommand] | None" = None
+    *,
+    short_help: str,
+    examples: Examples = (),
+    passes_arguments: bool = False,
+    cls: "type[EnvyCommand] | None" = None,
 ) -> Callable[[Callable[..., int | None]], click.Command]:
-    """Make a function a command; it is called with the merged Settings and its own parameters.
+    """Turn a function into a command; it is called with the Settings and its own parameters.
 
-    What it returns is the exit code, None being success. With `passes_arguments` everything from
-    the first argument on is the command's to pass on, however much it looks like an option.
+    The function returns the exit code; None means success. With `passes_arguments`, everything from
+    the first argument on is passed to the function, even words that look like options.
     """
 
     def decorate(function: Callable[..., int | None]) -> click.Command:
@@ -51,27 +59,37 @@ def envy_command(
             context_settings={**HELP_OPTIONS, "allow_interspersed_args": not passes_arguments},
         )(run)
         command.params += common_options()
+        command.examples = examples
         return command
 
     return decorate
 
 
 class CommonOptionsMixin(click.Command):
-    """Reads `--trace` without a value, and lists the common options apart in the help."""
+    """Parses `--trace` without a value; its help has examples, and lists common options last."""
+
+    examples: Examples = ()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, an option with an optional value never taking the word after it for one."""
+        """Parse; an option with an optional value never takes the following word as its value."""
         interspersed = ctx.allow_interspersed_args
         return super().parse_args(
             ctx, _with_optional_values(args, self.get_params(ctx), interspersed=interspersed)
         )
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the command does, then its examples."""
+        super().format_help_text(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write_dl(self.examples, col_max=_EXAMPLE_WIDTH)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options of this command, then those of every command."""
+        """Write the options of this command, then the common options."""
         own: list[tuple[str, str]] = []
         common: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
-            # Arguments are in the usage line, and explained in the text.
+            # Arguments are in the usage line, and the help text explains them.
             is_option = isinstance(parameter, click.Option)
             record = parameter.get_help_record(ctx) if is_option else None
             if record:
@@ -87,22 +105,32 @@ class EnvyCommand(CommonOptionsMixin):
 
 
 def common_options() -> list[click.Parameter]:
-    """The common options, made anew for each command."""
+    """Return the common options; each command needs objects of its own."""
     path: dict[str, Any] = {"type": click.Path(), "metavar": "PATH"}
     number: dict[str, Any] = {"type": click.IntRange(min=1), "metavar": "N"}
     flag: dict[str, Any] = {"is_flag": True}
     trace: dict[str, Any] = {"multiple": True, "metavar": "[=stderr|=file:PATH|=timeline:PATH]"}
     rows: list[tuple[str, Callable[[Any], dict[str, Any]], str, dict[str, Any]]] = [
-        ("--manifest", _path("manifest"), "Use this manifest, not the nearest envy.lua.", path),
-        ("--cache-root", _path("cache_root"), "Keep packages in this folder.", path),
-        ("-j --jobs", _value("jobs"), "Work at N things at once.", number),
-        ("--fetch-jobs", _value("fetch_jobs"), "Download N things at once.", number),
-        ("--fail-fast", _value("fail_fast"), "Stop everything at the first failure.", flag),
+        (
+            "--manifest",
+            _path("manifest"),
+            "Use this manifest instead of the nearest envy.lua.",
+            path,
+        ),
+        ("--cache-root", _path("cache_root"), "Store packages in this folder.", path),
+        ("-j --jobs", _value("jobs"), "Run up to N jobs at once.", number),
+        ("--fetch-jobs", _value("fetch_jobs"), "Run up to N downloads at once.", number),
+        ("--fail-fast", _value("fail_fast"), "Stop at the first failure.", flag),
         ("-y --yes", _value("assume_yes"), "Answer yes to every question.", flag),
-        ("-v --verbose", _verbose, "Say more: what is cached, what runs.", flag),
-        ("-q --quiet", _quiet, "Say only what went wrong.", flag),
-        ("--trace", _traces, "Write every event; file: JSON lines, timeline: for Perfetto.", trace),
-        ("--no-progress", _no_progress, "Show plain lines, no live display.", flag),
+        ("-v --verbose", _verbose, "Print more: cached packages and running scripts.", flag),
+        ("-q --quiet", _quiet, "Print only errors.", flag),
+        (
+            "--trace",
+            _traces,
+            "Write every event: as JSON lines (file), or for Perfetto (timeline).",
+            trace,
+        ),
+        ("--no-progress", _no_progress, "Print plain lines instead of a live display.", flag),
     ]
     return [
         CommonOption(
@@ -116,8 +144,8 @@ def _recorder(
     meaning: Callable[[Any], dict[str, Any]],
 ) -> Callable[[click.Context, click.Parameter, Any], None]:
     def record(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-        # click parses the words before the command first, and each part in the order written, so
-        # that to overwrite is to let the later word win.
+        # click parses the options before the command first, and each part in the order written, so
+        # overwriting makes the later option win.
         if parameter.name and ctx.get_parameter_source(parameter.name) is _WRITTEN:
             ctx.ensure_object(Invocation).given.update(meaning(value))
 
@@ -158,12 +186,13 @@ def _traces(sinks: Iterable[str]) -> dict[str, Any]:
             found[_TRACE_FILES[kind]] = absolute_path(path)
         else:
             raise click.UsageError(
-                f"--trace={sink} is neither --trace=stderr nor --trace=file:PATH nor "
+                f"--trace={sink} is not valid; use --trace=stderr, --trace=file:PATH or "
                 "--trace=timeline:PATH"
             )
     return found
 
 
+_EXAMPLE_WIDTH = 50  # columns; longer command lines get a line of their own
 _TRACE_SINK = "stderr"
 _TRACE_FILES = {"file": "trace_file", "timeline": "trace_timeline"}
 
@@ -171,9 +200,9 @@ _TRACE_FILES = {"file": "trace_file", "timeline": "trace_timeline"}
 def _with_optional_values(
     args: list[str], parameters: Iterable[click.Parameter], *, interspersed: bool
 ) -> list[str]:
-    """The words with a lone `--trace` as `--trace=stderr`.
+    """Return the words with a lone `--trace` replaced by `--trace=stderr`.
 
-    click would take the word after it, a command or a query, for its value.
+    Otherwise click would take the word after it, a command or a query, as its value.
     """
     takes_value = {
         name
@@ -202,9 +231,9 @@ def _looks_like_option(word: str) -> bool:
 
 
 def _awaits_value(word: str, takes_value: set[str]) -> bool:
-    """Whether the word after this one is its value."""
+    """Whether the next word is the value of this one."""
     if word.startswith("--") or not _looks_like_option(word):
         return word in takes_value
-    # A cluster of short options, such as -vj 4; in -vj4 the value is in the word itself.
+    # A group of short options, such as -vj 4; in -vj4 the value is part of the word.
     first = next((i for i, letter in enumerate(word[1:], 1) if f"-{letter}" in takes_value), None)
     return first == len(word) - 1

@@ -6,20 +6,64 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from envy.cli.exit_codes import exit_code_of
 from envy.console.summary import SyncResult, failure_lines, final_line
-from envy.console.text import say
-from envy.engine.engine import Engine, Result
+from envy.console.text import safe_lines, say, write_line
 from envy.errors import Cancelled, EnvyError, RecipeError, StoppedEarly
 from envy.graph.recipe import Outcome
 
+if TYPE_CHECKING:
+    from envy.declarations.key import RecipeKey
+    from envy.engine.goals import Result
+    from envy.engine.session import Session
 
-def summarise(results: Sequence[Result], engine: Engine, *, seconds: float) -> SyncResult:
-    """Counts and failures of a run."""
+
+def resolved(session: Session, queries: Sequence[str] = ()) -> list[RecipeKey]:
+    """Resolve the graph, and return the keys that queries mean; all roots if there are no queries.
+
+    If that fails, print the failures of recipes first.
+
+    Raises:
+        EnvyError: the graph cannot be resolved, or a query does not match exactly one package.
+    """
+    with printing_failures(session):
+        return session.resolved(queries)
+
+
+@contextlib.contextmanager
+def printing_failures(session: Session) -> Iterator[None]:
+    """If the block raises an error, print every other failure of the session before."""
+    try:
+        yield
+    except EnvyError as error:
+        print_failures([failure for failure in session.failures() if failure is not error])
+        raise
+
+
+def print_failures(failures: Sequence[RecipeError]) -> None:
+    """Print each root failure once, then a line for each package that it stopped."""
+    for line in failure_lines(failures):
+        say(sys.stderr, line)
+
+
+def print_gaps(session: Session) -> int:
+    """Print what failed and what is not known yet to stderr; return the exit code."""
+    for left_out in session.left_out():
+        for line in safe_lines(f"note: {left_out}"):
+            write_line(sys.stderr, line)
+    failures = session.failures()
+    print_failures(failures)
+    return 1 if failures else 0
+
+
+def summarise(results: Sequence[Result], session: Session, *, seconds: float) -> SyncResult:
+    """Return the counts and failures of a run."""
     outcomes = [result.outcome for result in results]
+    cancellation = session.cancellation
     return SyncResult(
         packages=len(results),
         user_managed=sum(1 for result in results if result.user_managed),
@@ -27,38 +71,23 @@ def summarise(results: Sequence[Result], engine: Engine, *, seconds: float) -> S
         installed=sum(1 for o in outcomes if o in {Outcome.INSTALLED, Outcome.CHANGED}),
         failures=[r.failure for r in results if isinstance(r.failure, RecipeError)],
         stopped=sum(1 for result in results if isinstance(result.failure, Cancelled)),
-        cancelled=engine.stopped() and not isinstance(engine.cancellation, StoppedEarly),
+        cancelled=cancellation is not None and not isinstance(cancellation, StoppedEarly),
         seconds=seconds,
     )
 
 
-def print_failures(failures: Sequence[RecipeError]) -> None:
-    """Each root failure once, then a line for each package it stopped."""
-    for line in failure_lines(failures):
-        say(sys.stderr, line)
-
-
-@contextlib.contextmanager
-def telling_failures(engine: Engine) -> Iterator[None]:
-    """If the command ends here, tell what had failed before, which its own error does not say."""
-    try:
-        yield
-    except EnvyError as error:
-        print_failures([failure for failure in engine.failures() if failure is not error])
-        raise
-
-
-def end_unless_done(
-    results: Sequence[Result], engine: Engine, *, command: str, started: float
-) -> None:
-    """Print what failed and end the command, unless all went well. `started` is monotonic time.
+def install(
+    session: Session, goals: Sequence[RecipeKey], *, command: str, started: float
+) -> Sequence[Result]:
+    """Install the goals, and end the command if something failed. `started` is monotonic time.
 
     Raises:
         Cancelled: the user ended the run; click.exceptions.Exit: something failed.
     """
-    result = summarise(results, engine, seconds=time.monotonic() - started)
-    if not result.failures and not engine.stopped():
-        return
-    print_failures(result.failures)
-    say(sys.stderr, final_line(result, command=command))
-    raise click.exceptions.Exit(exit_code_of(result))
+    results = session.install(goals)
+    result = summarise(results, session, seconds=time.monotonic() - started)
+    if result.failures or session.cancellation is not None:
+        print_failures(result.failures)
+        say(sys.stderr, final_line(result, command=command))
+        raise click.exceptions.Exit(exit_code_of(result))
+    return results

@@ -9,10 +9,10 @@ from envy.console.text import write_line
 
 
 def print_result(text: str) -> None:
-    """Write a result; a reader that has gone away (`| head`) has had enough, and is no error."""
+    """Write a result; it is not an error if the reader has closed the pipe (`| head`)."""
     try:
         write_line(sys.stdout, text.removesuffix("\n"))
     except BrokenPipeError:
-        # What is still in the buffer would fail again when the process ends.
+        # Flushing the rest of the buffer would fail again when the process ends.
         with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
             os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -9,16 +9,22 @@ from collections.abc import Sequence
 import click
 
 from envy.cli.options import envy_command
-from envy.cli.outcome import print_failures, telling_failures
+from envy.cli.outcome import print_failures, resolved
 from envy.cli.output import print_result
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line
-from envy.engine.resolution import checked_goals
 from envy.explain.plan import PlannedStep, make_plan, plan_lines
 
 
-@envy_command(short_help="Show what sync would do, without doing it.")
+@envy_command(
+    short_help="Show what sync would do, without doing it.",
+    examples=[
+        ("envy plan", "the whole project"),
+        ("envy plan cmake", "only cmake and its dependencies"),
+        ("envy plan --json", "for scripts"),
+    ],
+)
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> int:
@@ -28,25 +34,15 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
     temporary folder. Checks of user-managed packages are not run. A package whose recipe comes from
     a custom source cannot be planned until the tools of that source are installed: the package and
     everything that depends on it are shown as unknown.
-
-    \b
-    Examples:
-      envy plan               the whole project
-      envy plan cmake         only cmake and its dependencies
-      envy plan --json        for scripts
-    """  # noqa: D301 - click keeps the lines below \b as they are
+    """
     return show_plan(settings, queries, as_json=as_json)
 
 
 def show_plan(settings: Settings, queries: Sequence[str], *, as_json: bool = False) -> int:
     """Print the plan; return the exit code, 1 if a package has already failed."""
     with open_session(settings, owns_stdout=True, installs=False, writes=False) as session:
-        engine = session.engine
-        with telling_failures(engine):
-            engine.resolve_graph(session.manifest.packages)
-            goals = checked_goals(engine, queries)
-        steps = make_plan(engine, goals)
-        failures = engine.failures()
+        steps = make_plan(session, resolved(session, queries))
+        failures = session.failures()
     if as_json:
         print_result(json.dumps([_row(step) for step in steps], indent=2))
     else:

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 
 import click
 
-from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
-from envy.cli.outcome import end_unless_done, telling_failures
+from envy.cli.outcome import install, print_gaps, printing_failures, resolved
 from envy.cli.output import print_result
-from envy.cli.resolved import resolve, tell_what_lacks
 from envy.cli.settings import Settings
-from envy.cli.wiring import Session, open_session
+from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
+from envy.engine.session import Session
 from envy.errors import UsageError
 from envy.explain.products import (
     ProductView,
@@ -27,10 +26,16 @@ from envy.explain.products import (
     products_here,
     provider_of,
 )
-from envy.phases.completion import products_of
 
 
-@envy_command(short_help="Print the path of a product, or list all products.")
+@envy_command(
+    short_help="Print the path of a product, or list all products.",
+    examples=[
+        ("envy product", "every product of the project"),
+        ("envy product python", "the path of one product"),
+        ("envy product cc --recipe acme.gcc", "the product of this package"),
+    ],
+)
 @click.argument("name", required=False)
 @click.option("--recipe", "query", metavar="QUERY", help="Use the package that matches QUERY.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -43,13 +48,7 @@ def command(
     The package is installed first if it is missing. For a user-managed package, the value that its
     recipe declares is printed unchanged. Without NAME, every product is listed with its package,
     and nothing is installed. --recipe chooses among several packages that provide NAME.
-
-    \b
-    Examples:
-      envy product                           every product of the project
-      envy product python                    its path
-      envy product cc --recipe acme.gcc      the one of this package
-    """  # noqa: D301 - click keeps the lines below \b as they are
+    """
     if query and not name:
         raise UsageError("--recipe requires NAME, the product to print")
     started = time.monotonic()
@@ -73,40 +72,37 @@ def _locate(
     Raises:
         EnvyError: no package or several packages provide it, or the provider failed or is missing.
     """
-    engine = session.engine
-    with telling_failures(engine):
-        engine.resolve_graph(session.manifest.packages)
-        provider = provider_of(engine, name, query=query)
+    with printing_failures(session):
+        session.resolved()
+        provider = provider_of(session, name, query=query)
         if provider is None:
             # Some packages know their products only once they are installed.
-            silent = ask_machine(engine)
-            provider = provider_of(engine, name, query=query)
+            silent = ask_machine(session)
+            provider = provider_of(session, name, query=query)
             if provider is None:
-                raise not_provided(engine, name, query=query, silent=silent)
-    failure = engine.failure_of(provider.key)
+                raise not_provided(session, name, query=query, silent=silent)
+    failure = session.failure_of(provider.key)
     if failure is not None:
         raise failure
     if installs:
-        results = engine.run_full([provider.key])
-        end_unless_done(results, engine, command="product", started=started)
+        install(session, [provider.key], command="product", started=started)
     else:
-        require_installed(engine, [provider])
-        provider.work.products = products_of(provider, engine)
+        session.require_installed([provider.key])
     user_managed = provider.user_managed
     return ProductView(
         product=name,
         provider=provider.key.canonical,
-        value=provider.work.products[name],
+        value=session.products_of(provider)[name],
         installed=None if user_managed else True,
         user_managed=user_managed,
     )
 
 
 def _list(session: Session, *, as_json: bool) -> int:
-    resolve(session)
-    engine = session.engine
-    rows = products_here(engine)
-    unknown = [recipe.key.canonical for recipe in asked_at_run_time(engine)]
+    resolved(session)
+    session.compute_keys()
+    rows = products_here(session)
+    unknown = [recipe.key.canonical for recipe in asked_at_run_time(session)]
     if as_json:
         document = {"products": [dataclasses.asdict(row) for row in rows], "unknown": unknown}
         print_result(json.dumps(document, indent=2))
@@ -114,7 +110,7 @@ def _list(session: Session, *, as_json: bool) -> int:
         print_result("\n".join(safe_line(line) for line in _table(rows)) or "(no products)")
     for key in unknown:
         write_line(sys.stderr, f"note: the products of {key} are known once its check succeeds")
-    return tell_what_lacks(session)
+    return print_gaps(session)
 
 
 def _table(rows: Sequence[ProductView]) -> list[str]:

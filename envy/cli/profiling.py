@@ -1,4 +1,4 @@
-"""`--profile`: a run is watched, and when it has been told how it ended, where its time went."""
+"""`--profile`: observe a run, and print how its time was spent after its result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from envy.host.platform import available_cores
 
 @contextlib.contextmanager
 def profiled(settings: Settings, started: float) -> Iterator[Profiler]:
-    """Watch what is done within with the listener that is given; then print, however that ended.
+    """Yield a listener for the run, then print its profile, even if the run failed.
 
     `started` is monotonic time.
     """
@@ -29,7 +29,7 @@ def profiled(settings: Settings, started: float) -> Iterator[Profiler]:
         yield profiler
     except Exception:
         found = profiler.profile(slots)
-        if found.phases:  # what kept the run from beginning says all there is to say
+        if found.phases:  # if no phase ran, the error is all there is to report
             _print(profile_lines(found))
         raise
     _print(profile_lines(profiler.profile(slots)))

@@ -13,93 +13,104 @@ from pathlib import Path
 import click
 
 from envy.cache.shims import shim_folder
-from envy.cli.locate import require_installed
 from envy.cli.options import envy_command
-from envy.cli.outcome import end_unless_done, telling_failures
+from envy.cli.outcome import install, resolved
 from envy.cli.settings import Settings
-from envy.cli.wiring import Session, open_session
-from envy.engine.resolution import checked_goals
-from envy.environment import environment as environment_of_user
+from envy.cli.wiring import open_session
+from envy.declarations.key import RecipeKey
+from envy.engine.session import Session
 from envy.errors import EnvyError, UsageError
-from envy.execution.script_environment import exported_environment
-from envy.graph.recipe import Recipe
-from envy.phases.completion import products_of
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
 
 class CommandNotFound(EnvyError):
-    """There is no such program, in the packages or on the PATH."""
+    """The program is neither in the packages nor on PATH."""
 
     exit_code = NOT_FOUND
 
 
 class CommandNotExecutable(EnvyError):
-    """The program is there and cannot be run."""
+    """The program exists but cannot be run."""
 
     exit_code = NOT_EXECUTABLE
 
 
-@envy_command(short_help="Run a program with the project's packages.", passes_arguments=True)
-@click.option("--with", "queries", multiple=True, metavar="QUERY", help="Use only this package.")
-@click.option("--no-install", is_flag=True, help="Fail if a package is not there yet.")
+@envy_command(
+    short_help="Run a program with the project's packages.",
+    examples=[
+        ("envy run -- cmake --version", "run a program of a package"),
+        ("envy run --with python -- python -m venv env", "use only one package"),
+        ("envy run make -j4", "pass options to the program"),
+    ],
+    passes_arguments=True,
+)
+@click.option(
+    "--with",
+    "queries",
+    multiple=True,
+    metavar="QUERY",
+    help="Use only this package; may be repeated.",
+)
+@click.option("--no-install", is_flag=True, help="Fail if a package is not installed.")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="CMD [ARGS]...")
 def command(
     settings: Settings, queries: tuple[str, ...], words: tuple[str, ...], *, no_install: bool
 ) -> None:
-    """Run CMD with what the manifest's packages provide: their products and exports.
+    """Run CMD with the products and exported variables of the manifest's packages.
 
-    What is missing is installed first. --with may be given several times; then only those packages
-    are used. The exit code and signals are those of CMD; what follows CMD is passed on untouched.
+    Missing packages are installed first. With --with, which may be repeated, only those packages
+    are used. The exit code is that of CMD, which receives signals directly. All words after CMD are
+    passed to it unchanged.
     """
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        environment = prepare(session, queries, install=not no_install)
+        environment = prepare(session, settings.environment, queries, installs=not no_install)
     execute(words, environment)
 
 
-def prepare(session: Session, queries: Sequence[str], *, install: bool) -> dict[str, str]:
-    """Install what is asked for, and return the environment to run a program in."""
+def prepare(
+    session: Session, base: Mapping[str, str], queries: Sequence[str], *, installs: bool
+) -> dict[str, str]:
+    """Install the packages that queries mean, and return the environment to run a program in.
+
+    `base` is the environment of envy itself, in which MAKEFLAGS still has the jobserver of a make
+    that started envy: the program takes part in that one.
+    """
     started = time.monotonic()
-    engine = session.engine
-    with telling_failures(engine):
-        engine.resolve_graph(session.manifest.packages)
-        goals = checked_goals(engine, queries)
-    recipes = [engine.recipes[key] for key in goals]
-    if install:
-        end_unless_done(engine.run_full(goals), engine, command="run", started=started)
+    goals = resolved(session, queries)
+    if installs:
+        install(session, goals, command="run", started=started)
     else:
-        require_installed(engine, recipes)
-        for recipe in recipes:
-            recipe.work.products = products_of(recipe, engine)
-    # As it was, with the jobserver of a make that may have started envy: the program has its place.
-    base = dict(environment_of_user())
-    environment = {**base, **exported_environment(recipes, base)}
-    folders = product_folders(recipes, session.services.layout.root)
+        session.require_installed(goals)
+    recipes = [session.recipe(key) for key in goals]
+    environment = {**base, **session.exported_environment(recipes, base)}
+    products = {recipe.key: session.products_of(recipe) for recipe in recipes}
+    folders = product_folders(products, session.layout.root)
     environment["PATH"] = os.pathsep.join([*folders, environment.get("PATH", "")])
     return environment
 
 
-def product_folders(recipes: Sequence[Recipe], root: Path) -> list[str]:
-    """Folders in which each product can be run by its name.
+def product_folders(products: Mapping[RecipeKey, Mapping[str, str]], root: Path) -> list[str]:
+    """Return folders in which each product can be run by its name.
 
     Raises:
         EnvyError: two packages provide one product.
     """
-    providers: dict[str, Recipe] = {}
+    providers: dict[str, RecipeKey] = {}
     renamed: dict[str, str] = {}
     folders: dict[str, None] = {}
-    for recipe in recipes:
-        for name, path in recipe.work.products.items():
-            other = providers.setdefault(name, recipe)
-            if other is not recipe:
+    for key, paths in products.items():
+        for name, path in paths.items():
+            other = providers.setdefault(name, key)
+            if other is not key:
                 raise EnvyError(
-                    f"both {other.key} and {recipe.key} provide the product {name!r}",
-                    hint="say which packages to use, with --with QUERY",
+                    f"both {other} and {key} provide the product {name!r}",
+                    hint="choose the packages to use with --with QUERY",
                 )
             file = Path(path)
             if not file.is_absolute():
-                continue  # a user-managed product that is a name: it is on the PATH already
+                continue  # a user-managed product that is a name: it is on PATH already
             if file.name == name:
                 folders[str(file.parent)] = None
             else:
@@ -109,7 +120,7 @@ def product_folders(recipes: Sequence[Recipe], root: Path) -> list[str]:
 
 
 def execute(words: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Become the program; only errors return.
+    """Replace this process with the program; return only by an error.
 
     Raises:
         CommandNotFound, CommandNotExecutable: it cannot be run.
@@ -117,20 +128,20 @@ def execute(words: Sequence[str], environment: Mapping[str, str]) -> None:
     if words and words[0] == "--":
         words = words[1:]
     if not words:
-        raise UsageError("envy run: say what to run", hint="envy run -- python --version")
+        raise UsageError("envy run: no program is given", hint="envy run -- python --version")
     program = shutil.which(words[0], path=environment.get("PATH"))
     if program is None:
         raise CommandNotFound(
-            f"there is no program {words[0]!r}, in the packages or on the PATH",
-            hint="see which products there are in the manifest's recipes",
+            f"there is no program {words[0]!r} in the packages or on PATH",
+            hint="list the products of the packages with `envy product`",
         )
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python ignores these, and a program would inherit that.
+    # Python ignores these signals, and the program would inherit that.
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
-        os.execve(program, list(words), dict(environment))  # noqa: S606  no shell is meant
+        os.execve(program, list(words), dict(environment))  # noqa: S606  no shell is intended
     except OSError as error:
         raise CommandNotExecutable(f"cannot run {program}: {error.strerror}") from error

@@ -1,12 +1,12 @@
-"""What the common options of every command come to, once merged with the environment.
+"""The common options of every command, merged with the environment.
 
-Owns the precedence: an option after the command, an option before it, the environment, the default.
-Reads no environment itself; it is handed one.
+This module owns the precedence: an option after the command, an option before it, the environment,
+the default. It is passed the environment, and does not read it.
 """
 
 import os.path
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from envy.errors import EnvyError, UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The common options; None where nobody said anything. Paths are absolute."""
+    """The common options; None where nothing was given. Paths are absolute."""
 
     manifest: Path | None = None
     cache_root: Path | None = None
@@ -30,27 +30,28 @@ class Settings:
     trace_stderr: bool = False
     trace_file: Path | None = None
     trace_timeline: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def traces(self) -> bool:
-        """Whether the user wants to see every event."""
+        """Whether a trace of every event is requested."""
         return self.trace_stderr or bool(self.trace_file or self.trace_timeline)
 
     @property
     def verbosity(self) -> Verbosity:
-        """How much the user wants to hear."""
+        """How much the console prints."""
         if self.quiet:
             return Verbosity.QUIET
         return Verbosity.VERBOSE if self.verbose else Verbosity.NORMAL
 
 
 def merge_settings(given: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
-    """The settings of a command that was given these options.
+    """Return the settings for a command with these options.
 
     Raises:
-        UsageError: a variable of the environment says what cannot be.
+        UsageError: a variable of the environment has an invalid value.
     """
-    return Settings(**{**_from_environment(environment), **given})
+    return Settings(**{**_from_environment(environment), **given}, environment=environment)
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def absolute_path(text: str, *, what: str = "a path") -> Path:
-    """The path that was meant by text, in the current directory where it is relative.
+    """Return the absolute path for a text, which may be relative to the current directory.
 
     Raises:
         UsageError: it is empty; EnvyError: it is relative to a directory that was removed.
@@ -79,7 +80,7 @@ def absolute_path(text: str, *, what: str = "a path") -> Path:
 
 
 def current_directory() -> Path:
-    """Where envy was started.
+    """Return the directory in which envy was started.
 
     Raises:
         EnvyError: it has been removed.
@@ -89,22 +90,22 @@ def current_directory() -> Path:
     except OSError as error:
         raise EnvyError(
             "the current directory has been removed",
-            hint="change to one that is there: cd PATH",
+            hint="change to an existing directory: cd PATH",
         ) from error
 
 
 def _expanded(text: str) -> Path:
-    # Path.expanduser fails for a user that does not exist; a shell leaves such a word as it is.
+    # Path.expanduser fails for an unknown user; a shell leaves such a word unchanged.
     return Path(os.path.expanduser(text))  # noqa: PTH111
 
 
 def _cache_root(text: str) -> Path:
-    # A variable outlives the directory it was set in; relative, it would name many caches.
+    # A variable outlives the directory it was set in, so a relative path would name many caches.
     path = _expanded(text)
     if not path.is_absolute():
         raise UsageError(
             f"ENVY_CACHE_ROOT is {text!r}, which is not an absolute path",
-            hint=f"set ENVY_CACHE_ROOT={current_directory() / path}, or say --cache-root {text}",
+            hint=f"set ENVY_CACHE_ROOT={current_directory() / path}, or use --cache-root {text}",
         )
     return path
 

@@ -1,4 +1,4 @@
-"""`envy sync`: bring this machine to what the manifest says."""
+"""`envy sync`: install the packages of the manifest."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ from collections.abc import Sequence
 import click
 
 from envy.cli.exit_codes import exit_code_of
+from envy.cli.fast_path import warm_answer
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
-from envy.cli.warm_command import installed
 from envy.console.summary import SyncResult, final_line
 from envy.console.text import say
 from envy.events import Listener
 
 
-@envy_command(short_help="Bring this machine to what envy.lua says.")
+@envy_command(
+    short_help="Install the packages that envy.lua lists.",
+    examples=[
+        ("envy sync", "every package of the manifest"),
+        ("envy sync python cmake", "only these and their dependencies"),
+        ("envy sync --yes --jobs 4", "without questions, four jobs at once"),
+    ],
+)
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
-@click.option("--dry-run", is_flag=True, help="Only show what would be done, as envy plan does.")
-@click.option("--profile", is_flag=True, help="Print where the time went, when it is done.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, as envy plan does.")
+@click.option("--profile", is_flag=True, help="Print how the time was spent.")
 def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool, profile: bool) -> int:
-    """Install every package of the manifest that is missing, or only those that QUERY names.
+    """Install every missing package of the manifest, or only the packages that QUERY names.
 
-    A QUERY is a name (python), namespace.name, name@revision, a whole identity, or an alias;
-    options narrow it down: python{version=3.13}.
+    A QUERY is a name (python), namespace.name, name@revision, a full identity, or an alias. Options
+    select among variants: python{version=3.13}.
     """
     if dry_run and profile:
-        raise click.UsageError("--dry-run runs nothing that --profile could tell of")
+        raise click.UsageError(
+            "--dry-run runs nothing, so there is nothing for --profile to measure"
+        )
     if dry_run:
         from envy.cli.plan import show_plan
 
@@ -37,14 +46,14 @@ def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool, prof
     if profile:
         from envy.cli.profiling import profiled
 
-        # The full way, also when the answer is known: what that takes is what was asked for.
+        # A full run even if there is a warm answer: its time is what was requested.
         with profiled(settings, started) as profiler:
-            return _tell(_sync(settings, queries, started, [profiler]), settings)
+            return _report(_sync(settings, queries, started, [profiler]), settings)
     result = _warm_result(settings, queries, started) or _sync(settings, queries, started)
-    return _tell(result, settings)
+    return _report(result, settings)
 
 
-def _tell(result: SyncResult, settings: Settings) -> int:
+def _report(result: SyncResult, settings: Settings) -> int:
     if result.failures:
         from envy.cli.outcome import print_failures
 
@@ -55,7 +64,7 @@ def _tell(result: SyncResult, settings: Settings) -> int:
 
 
 def _warm_result(settings: Settings, queries: Sequence[str], started: float) -> SyncResult | None:
-    found = installed(settings, queries)
+    found = warm_answer(settings, queries)
     if found is None:
         return None
     seconds = time.monotonic() - started
@@ -68,17 +77,11 @@ def _sync(
     started: float,
     observers: Sequence[Listener] = (),
 ) -> SyncResult:
-    # Imported here, because a warm answer needs none of it.
-    from envy.cli.answers import keep_answer
-    from envy.cli.outcome import summarise, telling_failures
+    # Imported here, because a warm answer needs none of these.
+    from envy.cli.outcome import resolved, summarise
     from envy.cli.wiring import open_session
-    from envy.engine.resolution import checked_goals
 
     with open_session(settings, observers=observers) as session:
-        engine = session.engine
-        with telling_failures(engine):
-            engine.resolve_graph(session.manifest.packages)
-            goals = checked_goals(engine, queries)
-        results = engine.run_full(goals)
-        keep_answer(session)
-        return summarise(results, engine, seconds=time.monotonic() - started)
+        results = session.install(resolved(session, queries))
+        session.store_answer()
+        return summarise(results, session, seconds=time.monotonic() - started)

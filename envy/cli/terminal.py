@@ -1,4 +1,4 @@
-"""The user at the terminal: asked for consent, and lent to one interactive program at a time."""
+"""The user's terminal: asks for consent, and is lent to one interactive program at a time."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from envy.interpreter import released
 
 
 class UserTerminal:
-    """Consent is asked for once in a run; the answer holds for all of it."""
+    """Asks for consent at most once in a run; the answer holds for the whole run."""
 
     def __init__(self, listeners: Sequence[Listener], *, assume_yes: bool) -> None:
         self._listeners = listeners
         self._lock = threading.Lock()
         self._consented = assume_yes
-        self._refusal: tuple[str, str] | None = None  # why not, and what to do
-        self.asking = False  # a question stands on the terminal, and nobody has answered
+        self._refusal: tuple[str, str] | None = None  # the message and its hint
+        self.asking = False  # whether a question on the terminal awaits its answer
 
     def consent(self, list_packages: Callable[[], Sequence[str]]) -> None:
-        """Ask whether user-managed packages may be installed: those listed, should it be asked.
+        """Ask whether the listed user-managed packages may be installed, unless already answered.
 
         Raises:
-            EnvyError: the answer is no, or nobody can be asked.
+            EnvyError: the answer is no, or there is no terminal to ask at.
         """
         with self._exclusively():
             if not self._consented and self._refusal is None:
@@ -38,27 +38,27 @@ class UserTerminal:
                 raise EnvyError(message, hint=hint)
 
     def _ask(self, packages: Sequence[str]) -> tuple[str, str] | None:
-        """None when the user agrees, else why not."""
+        """Return None if the user agrees, or else the message and hint of the error."""
         listed = "\n".join(f"    {package}" for package in packages)
         question = f"these packages change this machine, outside envy's cache:\n{listed}"
         if not _is_interactive():
-            return question, "without a terminal, say --yes or set ENVY_YES=1 to install them"
+            return question, "without a terminal, use --yes or set ENVY_YES=1 to install them"
         with suspended(self._listeners), released():
             sys.stderr.write(f"{question}\ninstall them? [y/N] ")
             sys.stderr.flush()
             self.asking = True
             line = sys.stdin.readline()
             self.asking = False
-            if not line:  # the end of input, which leaves the cursor after the question
+            if not line:  # end of input, which leaves the cursor after the question
                 sys.stderr.write("\n")
         answer = line.strip().lower()
         if answer in {"y", "yes"}:
             return None
-        return "not installed, as you said", "--yes installs without asking"
+        return "not installed, because you declined", "--yes installs without asking"
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
-        """The terminal, for one program at a time.
+        """Lend the terminal to one program at a time.
 
         Raises:
             EnvyError: there is no terminal.
@@ -73,7 +73,7 @@ class UserTerminal:
 
     @contextlib.contextmanager
     def _exclusively(self) -> Iterator[None]:
-        # Waited for without the interpreter slot: whoever has the terminal needs that to go on.
+        # Waits without the interpreter slot, which the user of the terminal needs to finish.
         with released():
             self._lock.acquire()
         try:

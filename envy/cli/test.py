@@ -88,7 +88,16 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
     return click.option(*names, **attributes)
 
 
-@envy_command(short_help="Build tests in parallel, then run them in order.", cls=TestCommand)
+@envy_command(
+    short_help="Build tests in parallel, then run them in order.",
+    examples=[
+        ("envy test", "every package below the current folder"),
+        ("envy test ./parser/... -race --run Parse", "some tests, with the race detector"),
+        ("envy test --failed", "the tests that failed in the last run"),
+        ("envy test --junit report.xml --retries 2", "in continuous integration"),
+    ],
+    cls=TestCommand,
+)
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @_option("--run", default="", metavar="RE", help="Run only matching tests.")
 @_option("--skip", default="", metavar="RE", help="Skip matching tests.")

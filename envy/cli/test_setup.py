@@ -18,7 +18,6 @@ from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import Streams
 from envy.declarations.manifest_search import find_manifest
-from envy.environment import environment
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
@@ -118,7 +117,7 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
             traces=traces,
             children=children,
             control=control,
-            environment=environment(),
+            environment=settings.environment,
             store=BinaryStore(root / TEST_BINARIES_FOLDER),
             last_run=LastRun(root / TEST_RESULTS_FOLDER, directory),
         )
@@ -147,8 +146,7 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
         if settings.manifest is not None:
             raise
         return None
-    from envy.cli.outcome import print_failures, summarise, telling_failures
-    from envy.execution.script_environment import exported_environment
+    from envy.cli.outcome import print_failures, resolved, summarise
 
     quiet = dataclasses.replace(
         settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
@@ -159,24 +157,23 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
         specs = [spec for spec in packages if "go" in {spec.key.name, spec.alias}]
         if not specs:
             return None
-        engine = session.engine
         key = specs[0].key
-        with telling_failures(engine):
-            engine.resolve_graph(packages)
-        result = summarise(engine.run_full([key]), engine, seconds=0)
-        if engine.cancellation is not None:
-            raise engine.cancellation
+        resolved(session)
+        result = summarise(session.install([key]), session, seconds=0)
+        if session.cancellation is not None:
+            raise session.cancellation
         if result.failures:
             print_failures(result.failures)
             raise NoToolchain(f"cannot install {key}, the manifest's Go")
-        recipe = engine.recipes[key]
-        if "go" not in recipe.work.products:
+        recipe = session.recipe(key)
+        products = session.products_of(recipe)
+        if "go" not in products:
             raise EnvyError(
                 f"{key} does not provide the product `go`",
                 hint="add it to its recipe's `products`",
             )
-        exports = exported_environment([recipe], dict(session.services.environment))
-        return Path(recipe.work.products["go"]), dict(exports)
+        exports = session.exported_environment([recipe], settings.environment)
+        return Path(products["go"]), exports
 
 
 def make_toolchain(context: RunContext) -> GoToolchain:
@@ -289,7 +286,7 @@ def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) 
 def _plain_view(settings: Settings, options: TestOptions, *, to_stdout: bool) -> PlainView:
     show = ShowOutput.ALL if settings.verbose else ShowOutput(options.show_output)
     output = sys.stderr if to_stdout else sys.stdout
-    draws = settings.progress and can_draw(sys.stderr, environment())
+    draws = settings.progress and can_draw(sys.stderr, settings.environment)
     return PlainView(
         Streams(output=output, errors=sys.stderr),
         show=ShowOutput.NONE if to_stdout else show,

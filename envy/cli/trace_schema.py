@@ -1,4 +1,4 @@
-"""`envy trace-schema`: the contract of `--trace=file:PATH`."""
+"""`envy trace-schema`: print the JSON Schema of the lines that `--trace=file:PATH` writes."""
 
 import json
 
@@ -8,11 +8,17 @@ from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 
 
-@envy_command(short_help="Print the JSON Schema of --trace=file:PATH.")
+@envy_command(
+    short_help="Print the JSON Schema of --trace=file:PATH.",
+    examples=[
+        ("envy trace-schema", "the schema"),
+        ("envy sync --trace=file:trace.jsonl", "a trace whose lines match it"),
+    ],
+)
 def command(_settings: Settings) -> None:
-    """Print the JSON Schema that each line of a trace file satisfies.
+    """Print the JSON Schema that each line of a trace file matches.
 
-    One schema for each event, with the fields it has and the text that --trace=stderr shows for it.
+    There is one schema for each event, with its fields and the text that --trace=stderr shows.
     """
     from envy.console.schema import trace_schema
 

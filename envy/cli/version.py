@@ -1,4 +1,4 @@
-"""`envy version`: which envy this is, and with --verbose what it runs on."""
+"""`envy version`: print the version of envy, and with --verbose the system that it runs on."""
 
 import sys
 
@@ -9,9 +9,15 @@ from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 
 
-@envy_command(short_help="Print the version of envy.")
+@envy_command(
+    short_help="Print the version of envy.",
+    examples=[
+        ("envy version", "the version"),
+        ("envy version --verbose", "the version, Python and the platform"),
+    ],
+)
 def command(settings: Settings) -> None:
-    """Print the version of envy; with --verbose also what a bug report wants to know."""
+    """Print the version of envy; with --verbose also what a bug report should contain."""
     click.echo(f"envy {__version__}")
     if settings.verbose:
         from envy.host.platform import host_platform

@@ -1,4 +1,4 @@
-"""Waiting for a lock of the cache, where there is no engine whose listeners would tell of it."""
+"""Waiting for a lock of the cache in commands that have no engine to report the wait."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ PATIENCE = 2.0  # seconds
 
 
 def wait_for(lock: FileLock) -> None:
-    """Take a lock; if that lasts, say who has it.
+    """Acquire a lock; if that takes long, print which process holds it.
 
     Raises:
         CacheError: the lock file cannot be used.
     """
     if lock.try_acquire():
         return
-    timer = threading.Timer(PATIENCE, _tell, [lock])
+    timer = threading.Timer(PATIENCE, _report, [lock])
     timer.daemon = True
     timer.start()
     try:
@@ -28,6 +28,6 @@ def wait_for(lock: FileLock) -> None:
         timer.cancel()
 
 
-def _tell(lock: FileLock) -> None:
+def _report(lock: FileLock) -> None:
     owner = lock.owner() or "another process"
     write_line(sys.stderr, safe_line(f"waiting: the lock {lock.path} is held by {owner}"))

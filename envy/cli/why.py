@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from envy.cli.options import envy_command
+from envy.cli.outcome import print_gaps, resolved
 from envy.cli.output import print_result
-from envy.cli.resolved import resolve, tell_what_lacks
 from envy.cli.settings import Settings
-from envy.cli.wiring import Session, open_session
+from envy.cli.wiring import open_session
 from envy.console.text import safe_line
+from envy.engine.session import Session
 from envy.errors import GraphError
 from envy.explain.view import view_graph
 from envy.explain.why import explain, unused_fallbacks
@@ -17,7 +18,13 @@ from envy.explain.why import explain, unused_fallbacks
 _PATHS = 10
 
 
-@envy_command(short_help="Show why a package is needed.")
+@envy_command(
+    short_help="Show why a package is needed.",
+    examples=[
+        ("envy why zlib", "every path that leads to zlib"),
+        ("envy why cmake --limit 1", "only the shortest path"),
+    ],
+)
 @click.argument("query")
 @click.option(
     "--limit",
@@ -35,15 +42,10 @@ def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> 
     Each step shows the kind of the dependency and where it is declared. If a weak or required
     reference chose the package, the output says which one and why: the package was the only match,
     or the fallback. If several packages match QUERY, each is explained.
-
-    \b
-    Examples:
-      envy why zlib
-      envy why cmake --limit 1     only the shortest path
-    """  # noqa: D301 - click keeps the lines below \b as they are
+    """
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         lines = _explained(session, query, limit)
-        code = tell_what_lacks(session)
+        code = print_gaps(session)
     print_result("\n".join(safe_line(line) for line in lines))
     return code
 
@@ -54,16 +56,16 @@ def _explained(session: Session, query: str, limit: int) -> list[str]:
     Raises:
         GraphError: no package matches the query.
     """
-    engine = session.engine
-    resolve(session)
-    found = [recipe for recipe in engine.find_matches(query) if not recipe.excluded]
+    resolved(session)
+    session.compute_keys()
+    found = [recipe for recipe in session.find_matches(query) if not recipe.excluded]
     if not found:
-        unused = unused_fallbacks(engine, query)
+        unused = unused_fallbacks(session, query)
         if unused:
             raise GraphError("\n".join(unused))
-        engine.find_one(query)
-    graph = view_graph(engine, engine.roots, manifest=session.manifest.path.name)
+        session.find_one(query)
+    graph = view_graph(session, session.roots, manifest=session.manifest.path.name)
     lines: list[str] = []
     for recipe in found:
-        lines += ["", *explain(engine, graph, recipe.key.canonical, limit=limit)]
+        lines += ["", *explain(session, graph, recipe.key.canonical, limit=limit)]
     return lines[1:]

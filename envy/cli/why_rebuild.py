@@ -1,4 +1,4 @@
-"""`envy why-rebuild`: which ingredient of a package's entry key is another than before."""
+"""`envy why-rebuild`: explain which ingredient of a package's entry key has changed."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ import sys
 import click
 
 from envy.cache.read import lookup
-from envy.cli.locate import locate
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
-from envy.cli.wiring import Session, open_session
+from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
-from envy.execution.explanation import why_missing
+from envy.engine.session import Session
 from envy.graph.recipe import Recipe
 
 
-@envy_command(short_help="Say why a package would be built again.")
+@envy_command(
+    short_help="Explain why a package would be rebuilt.",
+    examples=[
+        ("envy why-rebuild python", "what changed since the last build"),
+        ("envy why-rebuild 'cmake{debug=true}'", "of one variant"),
+    ],
+)
 @click.argument("query")
 def command(settings: Settings, query: str) -> None:
-    """Say what changed since the package that QUERY names was built last, without building.
+    """Explain what changed since the package that QUERY names was last built; build nothing.
 
-    It is compared with the entry of the cache that differs the least: a line of the recipe, an
-    option, a source, an input, a dependency, the platform, a program of this machine.
+    The package is compared with the most similar entry of the cache. The difference may be a line
+    of the recipe, an option, a source, an input, a dependency, the platform, or a program of this
+    machine.
     """
     with open_session(settings) as session:
-        recipe = locate(session, query)
-        session.engine.prepare([recipe.key])
-        failure = session.engine.failure_of(recipe.key)
+        recipe = session.locate(query)
+        session.prepare([recipe.key])
+        failure = session.failure_of(recipe.key)
         if failure is not None:
             raise failure
         lines = explain(session, recipe)
@@ -36,15 +42,15 @@ def command(settings: Settings, query: str) -> None:
 
 
 def explain(session: Session, recipe: Recipe) -> list[str]:
-    """What there is to say about one package."""
+    """Return the lines that explain one package."""
     entry = recipe.placement.entry
     found = lookup(entry, recipe.entry_key)
     if found.hit:
         return [f"{recipe.key} would not be built: it is in the cache, {entry.directory}"]
-    reasons = why_missing(recipe, session.engine)
+    reasons = session.why_missing(recipe)
     lines = [f"{recipe.key} would be built: {found.reason}"]
     if reasons:
-        lines += ["since it was built last, this changed:", *(f"  {line}" for line in reasons)]
+        lines += ["changes since the last build:", *(f"  {line}" for line in reasons)]
     else:
-        lines.append("there is no earlier entry of it that differs")
+        lines.append("there is no earlier entry that differs from it")
     return lines

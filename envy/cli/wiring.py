@@ -1,6 +1,6 @@
-"""Builds the collaborators of a command: manifest, cache, events, engine. The only place that does.
+"""The wiring of a command: creates manifest, cache, events and engine, and opens a Session.
 
-A Session is a command's whole world. While it is open, its thread holds the interpreter slot.
+No other module creates these. While a session is open, its thread holds the interpreter slot.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import functools
 import gc
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from envy.cache.durations import Durations, durations_path
@@ -26,7 +25,8 @@ from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
 from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
 from envy.engine.engine import Engine
-from envy.environment import environment
+from envy.engine.project import Project
+from envy.engine.session import Session
 from envy.events import EventBus, Listener
 from envy.execution.services import Services
 from envy.host.children import Children
@@ -38,17 +38,6 @@ DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """What a command works with."""
-
-    settings: Settings
-    manifest: Manifest
-    engine: Engine
-    services: Services
-    control: Control
-
-
 @contextlib.contextmanager
 def open_session(
     settings: Settings,
@@ -58,39 +47,39 @@ def open_session(
     writes: bool = True,
     observers: Sequence[Listener] = (),
 ) -> Iterator[Session]:
-    """Everything a command needs, from the manifest on; closed in order, however it ends.
+    """Open a session for the manifest, and close everything in order at the end of the block.
 
-    With `owns_stdout`, standard output is the command's alone, and recipes print to stderr. Without
-    `installs`, not even the tools that a custom source needs are installed; without `writes`, the
-    cache is only read. `observers` hear of events beside the consoles and traces of the settings.
+    With `owns_stdout`, only the command prints to stdout, and recipes print to stderr. Without
+    `installs`, not even the tools that a custom source needs are installed. Without `writes`, the
+    cache is only read. `observers` receive events beside the consoles and traces of the settings.
 
     Raises:
-        ManifestError: there is none, or it is wrong; UsageError: an option cannot be.
+        ManifestError: the manifest is missing or not valid; UsageError: an option is not valid.
     """
     _collect_rarely()
-    surroundings = environment()
+    variables = dict(settings.environment)
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
     listeners = make_listeners(
-        settings, is_terminal=can_draw(sys.stderr, surroundings), streams=streams
+        settings, is_terminal=can_draw(sys.stderr, variables), streams=streams
     )
     bus = EventBus([*listeners, *observers])
     children = Children()
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
-    jobs = settings.jobs or available_cores()
     control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
+        jobs = settings.jobs or available_cores()
         layout = _layout(settings, closing, writes=writes)
         stamp = _stamp()
-        # Who says --jobs has a budget of their own, under a make, too.
-        outer = take_outer_jobserver(surroundings, wanted=settings.jobs is None)
+        # With --jobs, the command has a budget of its own, even under a make.
+        outer = take_outer_jobserver(variables, wanted=settings.jobs is None)
         jobserver = make_jobserver(
             bus, jobs=jobs, folder=layout.jobservers_root, name=stamp, outer=outer
         )
         closing.callback(jobserver.close)
         services = Services(
             platform=host_platform(),
-            environment=surroundings,
+            environment=variables,
             project_dir=path.parent,
             layout=layout,
             events=bus,
@@ -104,27 +93,29 @@ def open_session(
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest = _load_manifest(path, services, control)
-        engine = Engine(
-            services,
-            jobs=jobs,
-            fail_fast=settings.fail_fast,
-            aliases=manifest.aliases,
-            default_shell=manifest.default_shell,
-            shell_origin=manifest.shell_origin,
-            manifest_state=manifest.state,
-            durations=_durations(services.layout, path.parent),
-            installs=installs,
-        )
+        engine = _engine(settings, services, manifest, installs=installs)
         control.attend(engine)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
-        yield Session(
-            settings=settings,
-            manifest=manifest,
-            engine=engine,
-            services=services,
-            control=control,
-        )
+        yield Session(engine, manifest)
+
+
+def _engine(
+    settings: Settings, services: Services, manifest: Manifest, *, installs: bool
+) -> Engine:
+    project = Project(
+        aliases=manifest.aliases,
+        default_shell=manifest.default_shell,
+        shell_origin=manifest.shell_origin,
+    )
+    return Engine(
+        services,
+        project,
+        jobs=services.cores,
+        fail_fast=settings.fail_fast,
+        durations=_durations(services.layout, services.project_dir),
+        installs=installs,
+    )
 
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
@@ -133,10 +124,10 @@ def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
 
 @functools.cache
 def _collect_rarely() -> None:
-    """Look for cycles seldom: a graph of thousands lives until the end, and makes next to none.
+    """Collect garbage rarely: a graph of thousands of recipes lives long and has few cycles.
 
-    Once in a process: what one session has left is not to be kept for good when the next one opens.
-    By the interpreter's own measure a tenth of a large sync went into walking it again and again.
+    Walking it again and again took a tenth of a large sync. This runs once in a process, because
+    freezing again would keep the remains of an earlier session forever.
     """
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 10, 10)
@@ -177,14 +168,9 @@ def _load_manifest(path: Path, services: Services, control: Control) -> Manifest
 
 
 def _stamp() -> str:
-    """A name for this run's logs: sorts by time, and no two runs of a machine share it."""
+    """Return a name for this run's logs, which sorts by time and is unique on this machine."""
     import os
 
     now = time.time()
     fraction = int(now % 1 * 1_000_000)
     return time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"-{fraction:06d}-{os.getpid()}"
-
-
-def variables(session: Session) -> Mapping[str, str]:
-    """The environment that the command was started with."""
-    return session.services.environment

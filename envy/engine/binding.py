@@ -11,42 +11,47 @@ graph is not all there: then nothing is decided by looking, and whoever needs a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from envy import events as ev
 from envy.declarations.key import Query
 from envy.declarations.query_match import prefer_exact
-from envy.declarations.spec import DependencyUse, check_local_rule
+from envy.declarations.spec import DependencyUse, RecipeSpec, check_local_rule
+from envy.declarations.tables import is_included
+from envy.engine.recipe_coordination import RecipeCoordination
+from envy.engine.recipe_maker import RecipeMaker
 from envy.errors import AmbiguousReferences, DeclarationError, GraphError, NotPlanned
+from envy.events import EventBus, ReferenceResolved
 from envy.graph.recipe import Edge, Recipe, Reference
+from envy.graph.recipe_graph import RecipeGraph
+from envy.host.platform import Platform
 from envy.phase import RecipePhase
 
-if TYPE_CHECKING:
-    from envy.engine.engine import Engine
 
-
-def open_references(recipes: Iterable[Recipe]) -> list[Reference]:
-    """The references that still wait to be bound, in an order that depends on keys alone."""
-    found = [reference for recipe in recipes for reference in recipe.references if reference.open]
-    return sorted(found, key=lambda row: (row.owner.canonical, row.of_source, row.index))
-
-
-def bind_round(engine: Engine, references: Sequence[Reference]) -> bool:
-    """One round; returns whether anything was bound, started or failed.
+def bind_round(
+    graph: RecipeGraph,
+    references: Sequence[Reference],
+    *,
+    coordination: RecipeCoordination,
+    maker: RecipeMaker,
+    events: EventBus,
+    platform: Platform,
+) -> bool:
+    """One round; returns whether a reference was bound, a recipe started, or one failed.
 
     Raises:
         AmbiguousReferences: some references have several matches.
     """
-    index = _Index(engine)
-    missing = _first_missing(engine)
+    binder = _Binder(graph, coordination, maker, events, platform)
+    index = _Index(graph)
+    missing = binder.first_missing()
     progress = False
     found: list[tuple[Reference, Recipe]] = []
-    falling_back: list[Reference] = []
+    falling_back: list[tuple[Reference, RecipeSpec]] = []
     ambiguous: list[tuple[str, list[str]]] = []
     for reference in references:
-        if missing is not None and not _is_exact(engine, reference):
-            _give_up(engine, reference, missing)
+        if missing is not None and not _is_exact(graph, reference):
+            binder.give_up(reference, missing)
             progress = True
             continue
         matches = index.matches(reference)
@@ -54,26 +59,99 @@ def bind_round(engine: Engine, references: Sequence[Reference]) -> bool:
             found.append((reference, matches[0]))
         elif matches:
             ambiguous.append((_described(reference), [row.key.canonical for row in matches]))
-        elif _has_fallback(engine, reference):
-            falling_back.append(reference)
+        elif (spec := binder.fallback(reference)) is not None:
+            falling_back.append((reference, spec))
     if ambiguous:
         raise AmbiguousReferences(ambiguous)
     for reference, provider in found:
-        _bind(engine, reference, provider, by_fallback=False)
-    for reference in sorted(falling_back, key=_fallback_order):
-        _fall_back(engine, reference)
+        binder.bind(reference, provider, by_fallback=False)
+    for reference, spec in sorted(falling_back, key=_fallback_order):
+        provider = maker.declare(spec, parent=reference.owner)
+        binder.bind(reference, provider, by_fallback=True)
     return progress or bool(found) or bool(falling_back)
+
+
+@dataclass(frozen=True, slots=True)
+class _Binder:
+    """What a round does to one reference."""
+
+    graph: RecipeGraph
+    coordination: RecipeCoordination
+    maker: RecipeMaker
+    events: EventBus
+    platform: Platform
+
+    def first_missing(self) -> Recipe | None:
+        """The first recipe, in key order, that could not be fetched."""
+        coordination = self.coordination
+        missing = [key for key in coordination.failed() if not coordination.is_fetched(key)]
+        return self.graph.recipes[min(missing)] if missing else None
+
+    def fallback(self, reference: Reference) -> RecipeSpec | None:
+        """What a weak reference falls back to, if that exists on this platform."""
+        spec = reference.dependency.spec
+        if spec is None or not is_included(spec.platforms, self.platform, spec.origin):
+            return None
+        return spec
+
+    def bind(self, reference: Reference, provider: Recipe, *, by_fallback: bool) -> None:
+        """Add the edge that a reference stands for."""
+        owner, dependency = self.graph.recipes[reference.owner], reference.dependency
+        try:
+            check_local_rule(owner.key, provider.key, dependency.origin)
+        except DeclarationError as error:
+            reference.undecided = True
+            self.coordination.fail(owner.key, error, phase=_phase_of(reference))
+            return
+        reference.provider = provider.key
+        reference.by_fallback = by_fallback
+        if self.events.listening:
+            self.events.emit(
+                ReferenceResolved(
+                    recipe=owner.key.identity,
+                    query=reference.text,
+                    kind=dependency.kind.value,
+                    provider=provider.key.canonical,
+                    by_fallback=by_fallback,
+                )
+            )
+        edge = Edge(
+            provider.key,
+            RecipePhase.RECIPE_FETCH if reference.of_source else dependency.needed_by,
+            DependencyUse.RUN if reference.of_source else dependency.use,
+            dependency.kind.value,
+            dependency.origin,
+            dependency.product,
+        )
+        self.graph.add_edge(owner.key, edge, of_source=reference.of_source)
+
+    def give_up(self, reference: Reference, missing: Recipe) -> None:
+        """Fail the owner of a reference that cannot be decided without a missing recipe."""
+        reference.undecided = True
+        if isinstance(self.coordination.failure(missing.key), NotPlanned):
+            self.coordination.set_aside(
+                reference.owner,
+                f"what answers to {reference.quoted} is not known before {missing.key} is fetched",
+            )
+            return
+        error = GraphError(
+            f"cannot decide what answers to {reference.quoted}, because {missing.key} could not be "
+            "fetched, and might",
+            hint=f"mend {missing.key}; or name the package exactly, with its whole key or an alias "
+            "of the manifest",
+        )
+        self.coordination.fail(reference.owner, error, phase=_phase_of(reference))
 
 
 class _Index:
     """The graph at the start of a round, by what queries look for."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, graph: RecipeGraph) -> None:
+        self._graph = graph
         self._by_name: dict[str, list[Recipe]] = defaultdict(list)
         self._by_product: dict[str, list[Recipe]] = defaultdict(list)
-        for key in sorted(engine.recipes):
-            recipe = engine.recipes[key]
+        for key in sorted(graph.recipes):
+            recipe = graph.recipes[key]
             if recipe.excluded:
                 continue
             names = {key.name, f"{key.namespace}.{key.name}"}
@@ -85,7 +163,7 @@ class _Index:
                 self._by_product[product].append(recipe)
 
     def matches(self, reference: Reference) -> list[Recipe]:
-        """Who answers a reference, in key order; never the one who asks."""
+        """The recipes that match a reference, in key order; never its owner."""
         dependency = reference.dependency
         if dependency.product:
             candidates = self.providers(dependency.product)
@@ -97,12 +175,12 @@ class _Index:
         return [recipe for recipe in candidates if recipe.key != reference.owner]
 
     def providers(self, product: str) -> list[Recipe]:
-        """Who provides a product."""
+        """The recipes that provide a product."""
         return self._by_product.get(product, [])
 
     def named(self, query: str) -> list[Recipe]:
-        """Who answers to a query."""
-        aliased = self._engine.aliased(query)
+        """The recipes that match a query."""
+        aliased = self._graph.aliased(query)
         if aliased is not None:
             return [aliased]
         asked = Query.parse(query)
@@ -114,14 +192,8 @@ class _Index:
         return prefer_exact(query, found, lambda recipe: recipe.key.canonical)
 
 
-def _has_fallback(engine: Engine, reference: Reference) -> bool:
-    spec = reference.dependency.spec
-    return spec is not None and engine.matches_platform(spec.platforms, spec.origin)
-
-
-def _fallback_order(reference: Reference) -> tuple[str, str, bool, int]:
-    spec = reference.dependency.spec
-    assert spec is not None
+def _fallback_order(row: tuple[Reference, RecipeSpec]) -> tuple[str, str, bool, int]:
+    reference, spec = row
     return (
         spec.key.canonical,
         reference.owner.canonical,
@@ -130,115 +202,13 @@ def _fallback_order(reference: Reference) -> tuple[str, str, bool, int]:
     )
 
 
-def _fall_back(engine: Engine, reference: Reference) -> None:
-    spec = reference.dependency.spec
-    assert spec is not None
-    provider = engine.ensure_recipe(spec, parent=reference.owner)
-    engine.start_recipe(provider)
-    _bind(engine, reference, provider, by_fallback=True)
-
-
-def _bind(engine: Engine, reference: Reference, provider: Recipe, *, by_fallback: bool) -> None:
-    """Make the edge that a reference stands for."""
-    owner = engine.recipes[reference.owner]
-    dependency = reference.dependency
-    try:
-        check_local_rule(owner.key, provider.key, dependency.origin)
-    except DeclarationError as error:
-        reference.undecided = True
-        engine.fail(owner.key, error, phase=_phase_of(reference))
-        return
-    reference.provider = provider.key
-    reference.by_fallback = by_fallback
-    edge = Edge(
-        provider.key,
-        RecipePhase.RECIPE_FETCH if reference.of_source else dependency.needed_by,
-        DependencyUse.RUN if reference.of_source else dependency.use,
-        dependency.kind.value,
-        dependency.origin,
-        dependency.product,
-    )
-    if reference.of_source:
-        owner.source_edges = merged(owner.source_edges, edge)
-    else:
-        owner.edges = merged(owner.edges, edge)
-    events = engine.services.events
-    if events.listening:
-        events.emit(
-            ev.ReferenceResolved(
-                recipe=owner.key.identity,
-                query=reference.text,
-                kind=dependency.kind.value,
-                provider=provider.key.canonical,
-                by_fallback=by_fallback,
-            )
-        )
-        events.emit(
-            ev.DependencyAdded(
-                parent=owner.key.canonical,
-                dependency=provider.key.canonical,
-                kind=edge.kind,
-                needed_by=edge.needed_by,
-            )
-        )
-
-
-def merged(edges: tuple[Edge, ...], edge: Edge) -> tuple[Edge, ...]:
-    """The edges with one more; two to one key make one, the stricter of both."""
-    for position, known in enumerate(edges):
-        if known.key == edge.key:
-            both = Edge(
-                edge.key,
-                RecipePhase(min(known.needed_by, edge.needed_by)),
-                DependencyUse.RUN
-                if DependencyUse.RUN in {known.use, edge.use}
-                else DependencyUse.BUILD,
-                known.kind,
-                known.origin,
-                known.product or edge.product,
-            )
-            return (*edges[:position], both, *edges[position + 1 :])
-    return (*edges, edge)
-
-
-# -- what cannot be decided ----------------------------------------------------------------------
-
-
-def _first_missing(engine: Engine) -> Recipe | None:
-    """The first recipe, in key order, that could not be fetched."""
-    missing = [
-        recipe
-        for key, recipe in engine.recipes.items()
-        if (node := engine.coordination[key]).failure is not None
-        and node.current_phase < RecipePhase.RECIPE_FETCH
-    ]
-    return min(missing, key=lambda recipe: recipe.key, default=None)
-
-
-def _is_exact(engine: Engine, reference: Reference) -> bool:
+def _is_exact(graph: RecipeGraph, reference: Reference) -> bool:
     """Whether a reference names one package, whatever else there may be."""
     dependency = reference.dependency
     if dependency.product:
         return False
-    aliased = engine.aliased(dependency.query) is not None
-    return aliased or any(key.canonical == dependency.query for key in engine.recipes)
-
-
-def _give_up(engine: Engine, reference: Reference, missing: Recipe) -> None:
-    reference.undecided = True
-    if isinstance(engine.coordination[missing.key].failure, NotPlanned):
-        engine.set_aside(
-            reference.owner,
-            f"what answers to {reference.quoted} is not known before {missing.key} is fetched",
-        )
-        return
-    error = GraphError(
-        f"cannot decide what answers to {reference.quoted}, because {missing.key} could not be "
-        "fetched, and might",
-        hint=f"mend {missing.key}; or name the package exactly, with its whole key or an alias of "
-        "the manifest",
-    )
-    engine.fail(reference.owner, error, phase=_phase_of(reference))
+    aliased = graph.aliased(dependency.query) is not None
+    return aliased or any(key.canonical == dependency.query for key in graph.recipes)
 
 
 def _phase_of(reference: Reference) -> RecipePhase:
@@ -249,17 +219,20 @@ def _described(reference: Reference) -> str:
     return f"{reference.quoted}, which {reference.owner} needs ({reference.dependency.origin})"
 
 
-def missing_text(engine: Engine, references: Sequence[Reference]) -> list[str]:
-    """For each reference that nothing answers what it is, who needs it, and what comes near."""
-    return [_described(row) + "".join(_near_misses(engine, row)) for row in references]
+# -- what nothing answers ------------------------------------------------------------------------
 
 
-def _near_misses(engine: Engine, reference: Reference) -> Iterator[str]:
+def missing_text(graph: RecipeGraph, references: Sequence[Reference]) -> list[str]:
+    """For each reference without a match: what it is, its owner, and what comes near."""
+    return [_described(row) + "".join(_near_misses(graph, row)) for row in references]
+
+
+def _near_misses(graph: RecipeGraph, reference: Reference) -> Iterator[str]:
     """What provides the product and is not the recipe asked for, and the other way round."""
     dependency = reference.dependency
     if not dependency.product:
         return
-    index = _Index(engine)
+    index = _Index(graph)
     others = [row for row in index.providers(dependency.product) if row.key != reference.owner]
     if others:
         yield f"; it is provided by {', '.join(row.key.canonical for row in others)}"

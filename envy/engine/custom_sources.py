@@ -1,192 +1,168 @@
-"""Recipes whose source is a function with dependencies: they are held until those are complete.
+"""CustomSources: recipes whose source is a function with dependencies.
 
-A held recipe is in the graph, by its key, but its file is not here. Stage by stage, the custom
-fetches whose closure is bound and holds no other held recipe are run, all of them, and waited for.
+They are held until those dependencies are complete. Stage by stage, the custom fetches whose
+closure is bound and contains no other held recipe are run, all of them, and waited for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
-from envy import events as ev
 from envy.declarations.key import RecipeKey
-from envy.declarations.spec import CustomSource, DependencyKind, DependencyUse
-from envy.engine.binding import merged, missing_text, open_references
-from envy.errors import EnvyError, MissingReferences, NotPlanned
+from envy.engine.binding import missing_text
+from envy.engine.recipe_coordination import RecipeCoordination
+from envy.engine.recipe_maker import RecipeMaker
+from envy.errors import MissingReferences, NotPlanned
 from envy.execution.entry_lock import needs_deploy
-from envy.graph.algorithms import dependencies_first
-from envy.graph.recipe import Edge, Recipe, Reference
-from envy.lua.values import LuaFunction
+from envy.graph.recipe import Recipe, Reference
+from envy.graph.recipe_graph import RecipeGraph
 from envy.phase import RecipePhase
-from envy.phases.recipe_fetch import dependencies_on_platform
-
-if TYPE_CHECKING:
-    from envy.engine.engine import Engine
 
 
-def hold(engine: Engine, recipe: Recipe) -> None:
-    """Declare what the source of a recipe depends on; its fetch comes in a later stage."""
-    source = recipe.spec.source
-    assert isinstance(source, CustomSource)
-    engine.held[recipe.key] = recipe
-    try:
-        here = dependencies_on_platform(recipe, engine, source.dependencies)
-    except EnvyError as error:
-        # Its own mistake, and not that of whoever happens to be the first to need it.
-        engine.fail(recipe.key, error, phase=RecipePhase.RECIPE_FETCH)
-        return
-    for position, dependency in here:
-        if dependency.kind is not DependencyKind.STRONG:
-            recipe.references.append(Reference(recipe.key, position, dependency, of_source=True))
-            continue
-        assert dependency.spec is not None
-        edge = Edge(
-            dependency.spec.key,
-            RecipePhase.RECIPE_FETCH,
-            DependencyUse.RUN,
-            "source",
-            dependency.origin,
-            dependency.product,
-        )
-        recipe.source_edges = merged(recipe.source_edges, edge)
-        engine.start_recipe(engine.ensure_recipe(dependency.spec, parent=recipe.key))
-        if engine.services.events.detailed:
-            engine.services.events.emit(
-                ev.DependencyAdded(
-                    parent=recipe.key.canonical,
-                    dependency=edge.key.canonical,
-                    kind=edge.kind,
-                    needed_by=edge.needed_by,
-                )
-            )
+class ToolBuilder(Protocol):
+    """What builds the tools of custom sources while the graph is resolved."""
+
+    def exempt_tools(self, tools: Iterable[RecipeKey]) -> None:
+        """Let tools use the built-in shell, if the manifest's cannot be known yet."""
+
+    def compute_keys(self, goals: Iterable[RecipeKey]) -> None:
+        """Give the closure of the goals its entry keys, and look its entries up."""
+
+    def prepare(self, goals: Iterable[RecipeKey]) -> None:
+        """Compute entry keys and decide what is wanted; runs no phase."""
+
+    def complete(self, goals: Iterable[RecipeKey]) -> None:
+        """Start bringing the goals, and all that is wanted for them, to completion."""
+
+    def wait_for_fetches(self) -> None:
+        """Block until every declared recipe has been fetched, or has failed."""
 
 
-def early_references(engine: Engine) -> list[Reference]:
-    """The open references in the closures of held sources' dependencies, and only those."""
-    keys = _closure(engine, list(engine.held))
-    return open_references(
-        recipe
-        for recipe in (engine.recipes[key] for key in keys)
-        # A held recipe's own references are all its source's.
-        if recipe.key in engine.held or recipe.loaded_or_none is not None
-    )
+class CustomSources:
+    """Runs the custom fetches of held recipes in stages.
 
-
-def run_custom_fetches(engine: Engine) -> None:
-    """Run every custom fetch that can be run now, and wait for all of them.
-
-    Raises:
-        MissingReferences: none can; each held recipe is named, and what it lacks.
+    Without `installs`, no tool is built: a source whose tools are missing stays unknown.
     """
-    _drop_failed(engine)
-    ready = [recipe for recipe in _in_order(engine) if _is_ready(engine, recipe)]
-    if not engine.held:
-        return
-    if not ready:
-        raise _stuck(engine)
-    _exempt_from_shell(engine, ready)
-    for recipe in ready:
-        del engine.held[recipe.key]
-    # Of all, before anything runs: what a key cannot be had for must not depend on who was first.
-    engine.compute_keys(key for recipe in ready for key in _tools(recipe))
-    waiting = [recipe for recipe in ready if not _is_brought(engine, recipe)]
-    if not engine.installs:
-        unplanned = [recipe for recipe in waiting if _set_aside(engine, recipe)]
-        ready = [recipe for recipe in ready if recipe not in unplanned]
-        waiting = [recipe for recipe in waiting if recipe not in unplanned]
-    for recipe in waiting:
-        engine.coordinator.add_gate(
-            engine.coordination[recipe.key],
-            RecipePhase.RECIPE_FETCH,
-            [engine.coordination[key] for key in _tools(recipe)],
+
+    def __init__(
+        self,
+        graph: RecipeGraph,
+        coordination: RecipeCoordination,
+        maker: RecipeMaker,
+        tools: ToolBuilder,
+        *,
+        is_source_fetched: Callable[[Recipe], bool],
+        installs: bool = True,
+    ) -> None:
+        self._graph = graph
+        self._coordination = coordination
+        self._held = maker.held
+        self._tools = tools
+        self._is_source_fetched = is_source_fetched
+        self._installs = installs
+
+    @property
+    def any_held(self) -> bool:
+        """Whether a custom source has not been run."""
+        return bool(self._held)
+
+    def early_references(self) -> list[Reference]:
+        """The open references in the closures of held sources' dependencies, and only those."""
+        return self._graph.open_references(
+            key
+            for key in self._graph.closure(self._held)
+            # A held recipe's own references are all its source's.
+            if key in self._held or self._graph.recipes[key].loaded_or_none is not None
         )
-    engine.complete(key for recipe in waiting for key in _tools(recipe))
-    for recipe in ready:
-        engine.coordinator.raise_target(engine.coordination[recipe.key], RecipePhase.RECIPE_FETCH)
-    engine.wait_for_resolution_phase()
 
+    def run_stage(self) -> None:
+        """Run every custom fetch that can be run now, and wait for all of them.
 
-def _tools(recipe: Recipe) -> list[RecipeKey]:
-    return [edge.key for edge in recipe.source_edges]
-
-
-def _is_brought(engine: Engine, recipe: Recipe) -> bool:
-    """Whether the answer of a custom fetch is in the cache, so that it needs no tools."""
-    known = all(engine.recipes[key].entry_key for key in _tools(recipe))
-    return known and engine.steps.is_source_fetched(recipe, engine)
-
-
-def _set_aside(engine: Engine, recipe: Recipe) -> bool:
-    """Leave a recipe out of a plan, if its source needs what would have to be installed first."""
-    lacking = _not_there(engine, _tools(recipe))
-    if lacking:
-        engine.set_aside(
-            recipe.key, f"its source needs {', '.join(lacking)} before it can be fetched"
-        )
-    return bool(lacking)
-
-
-def _not_there(engine: Engine, tools: Sequence[RecipeKey]) -> list[str]:
-    """What would have to be installed, or asked of the machine, for these to be complete."""
-    engine.prepare(tools)
-    needed = dependencies_first(
-        tools, lambda key: [e.key for e in engine.recipes[key].edges if e.use is DependencyUse.RUN]
-    )
-    return [str(key) for key in sorted(needed) if not _is_there(engine, key)]
-
-
-def _is_there(engine: Engine, key: RecipeKey) -> bool:
-    recipe, failure = engine.recipes[key], engine.coordination[key].failure
-    if failure is not None:
-        return not isinstance(failure, NotPlanned)  # a failure is told as one, by whoever needs it
-    return recipe.work.cached and not needs_deploy(recipe)
-
-
-def _drop_failed(engine: Engine) -> None:
-    for key in [key for key in engine.held if engine.coordination[key].failure is not None]:
-        del engine.held[key]
-
-
-def _in_order(engine: Engine) -> list[Recipe]:
-    return [engine.held[key] for key in sorted(engine.held)]
-
-
-def _is_ready(engine: Engine, recipe: Recipe) -> bool:
-    """Whether the closure of a source is bound, and holds nothing that is held itself."""
-    if any(reference.open for reference in recipe.references):
-        return False
-    keys = _closure(engine, _tools(recipe))
-    return not any(
-        key in engine.held or any(row.open for row in engine.recipes[key].references)
-        for key in keys
-    )
-
-
-def _closure(engine: Engine, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
-    return dependencies_first(keys, lambda key: [edge.key for edge in engine.all_edges(key)])
-
-
-def _exempt_from_shell(engine: Engine, ready: Sequence[Recipe]) -> None:
-    """What is built while resolving uses the built-in shell, when a function chooses the other.
-
-    That function asks for packages, and can be called only when all of them are known.
-    """
-    if isinstance(engine.default_shell, LuaFunction):
+        Raises:
+            MissingReferences: none can; names each held recipe, and what it lacks.
+        """
+        self._drop_failed()
+        if not self._held:
+            return
+        ready = [recipe for recipe in self._in_order() if self._is_ready(recipe)]
+        if not ready:
+            raise self._stuck()
         for recipe in ready:
-            engine.shell_exempt.update(_closure(engine, _tools(recipe)))
+            del self._held[recipe.key]
+        tools = [key for recipe in ready for key in self._tools_of(recipe)]
+        self._tools.exempt_tools(tools)
+        # Of all, before anything runs: which keys cannot be computed must not depend on order.
+        self._tools.compute_keys(tools)
+        waiting = [recipe for recipe in ready if not self._has_recipe(recipe)]
+        if not self._installs:
+            unplanned = {recipe.key for recipe in waiting if self._set_aside(recipe)}
+            ready = [recipe for recipe in ready if recipe.key not in unplanned]
+            waiting = [recipe for recipe in waiting if recipe.key not in unplanned]
+        for recipe in waiting:
+            self._coordination.add_gate(
+                recipe.key, RecipePhase.RECIPE_FETCH, self._tools_of(recipe)
+            )
+        self._tools.complete([key for recipe in waiting for key in self._tools_of(recipe)])
+        self._coordination.raise_targets([one.key for one in ready], RecipePhase.RECIPE_FETCH)
+        self._tools.wait_for_fetches()
 
+    def _tools_of(self, recipe: Recipe) -> list[RecipeKey]:
+        return [edge.key for edge in self._graph.source_edges(recipe.key)]
 
-def _stuck(engine: Engine) -> MissingReferences:
-    rows = []
-    for recipe in _in_order(engine):
-        keys = _closure(engine, [recipe.key])
-        lacking = open_references(engine.recipes[key] for key in keys)
-        waits = [key for key in keys if key in engine.held and key != recipe.key]
-        rows += [
-            f"{recipe.key} cannot be fetched: nothing answers to {text}"
-            for text in missing_text(engine, lacking)
-        ]
-        if not lacking and waits:
-            rows.append(f"{recipe.key} cannot be fetched: it waits for {waits[0]}")
-    return MissingReferences(rows)
+    def _has_recipe(self, recipe: Recipe) -> bool:
+        """Whether the cache has what a custom fetch brings, so that it needs no tools."""
+        recipes = self._graph.recipes
+        known = all(recipes[key].entry_key for key in self._tools_of(recipe))
+        return known and self._is_source_fetched(recipe)
+
+    def _set_aside(self, recipe: Recipe) -> bool:
+        """Leave a recipe out of a plan, if its source needs what would have to be installed."""
+        lacking = self._missing_tools(self._tools_of(recipe))
+        if lacking:
+            self._coordination.set_aside(
+                recipe.key, f"its source needs {', '.join(lacking)} before it can be fetched"
+            )
+        return bool(lacking)
+
+    def _missing_tools(self, tools: Sequence[RecipeKey]) -> list[str]:
+        """What would have to be installed, or asked of the machine, for these to be complete."""
+        self._tools.prepare(tools)
+        needed = self._graph.run_closure(tools)
+        return [str(key) for key in sorted(needed) if not self._is_there(key)]
+
+    def _is_there(self, key: RecipeKey) -> bool:
+        recipe, failure = self._graph.recipes[key], self._coordination.failure(key)
+        if failure is not None:
+            # The recipe that needs it reports the failure.
+            return not isinstance(failure, NotPlanned)
+        return recipe.work.cached and not needs_deploy(recipe)
+
+    def _drop_failed(self) -> None:
+        for key in list(self._held):
+            if self._coordination.failure(key) is not None:
+                del self._held[key]
+
+    def _in_order(self) -> list[Recipe]:
+        return [self._held[key] for key in sorted(self._held)]
+
+    def _is_ready(self, recipe: Recipe) -> bool:
+        """Whether the closure of a source is bound, and holds nothing that is held itself."""
+        if self._graph.open_references([recipe.key]):
+            return False
+        keys = self._graph.closure(self._tools_of(recipe))
+        return self._held.keys().isdisjoint(keys) and not self._graph.open_references(keys)
+
+    def _stuck(self) -> MissingReferences:
+        rows = []
+        for recipe in self._in_order():
+            keys = self._graph.closure([recipe.key])
+            lacking = self._graph.open_references(keys)
+            waits = [key for key in keys if key in self._held and key != recipe.key]
+            rows += [
+                f"{recipe.key} cannot be fetched: nothing answers to {text}"
+                for text in missing_text(self._graph, lacking)
+            ]
+            if not lacking and waits:
+                rows.append(f"{recipe.key} cannot be fetched: it waits for {waits[0]}")
+        return MissingReferences(rows)

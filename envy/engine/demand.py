@@ -13,70 +13,107 @@ wanted at once, build dependencies of later phases only when the check fails.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
-from envy.engine.priorities import prioritise, put_before
+from envy.engine.priorities import Priorities
+from envy.engine.recipe_coordination import RecipeCoordination
+from envy.engine.record import mark_missing, mark_wanted
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe
+from envy.graph.recipe_graph import RecipeGraph
 from envy.phase import RecipePhase
 
-if TYPE_CHECKING:
-    from envy.engine.engine import Engine
 
+class Demand:
+    """Decides what is wanted, and closes the gates of what is."""
 
-def want(engine: Engine, goals: Iterable[RecipeKey]) -> list[Recipe]:
-    """Mark the closure of `goals` as wanted and close its gates; returns what is newly wanted."""
-    fresh: list[Recipe] = []
-    pending = [engine.recipes[key] for key in reversed(list(goals))]
-    while pending:
-        recipe = pending.pop()
-        if recipe.work.wanted:
-            continue
-        recipe.work.wanted = True
-        fresh.append(recipe)
-        pending += [
-            engine.recipes[edge.key] for edge in recipe.edges if _is_wanted_for(recipe, edge)
-        ]
-    prioritise(engine, fresh, _gates)
-    for recipe in fresh:
-        node = engine.coordination[recipe.key]
-        for edge, phase in _gates(recipe):
-            engine.coordinator.add_gate(node, phase, [engine.coordination[edge.key]])
-    return fresh
+    def __init__(
+        self, graph: RecipeGraph, coordination: RecipeCoordination, priorities: Priorities
+    ) -> None:
+        self._graph = graph
+        self._coordination = coordination
+        self._priorities = priorities
 
+    def want(self, goals: Iterable[RecipeKey]) -> list[Recipe]:
+        """Mark the closure of `goals` as wanted and close its gates; returns the newly wanted."""
+        recipes = self._graph.recipes
+        fresh: list[Recipe] = []
+        pending = [recipes[key] for key in reversed(list(goals))]
+        while pending:
+            recipe = pending.pop()
+            if recipe.work.wanted:
+                continue
+            mark_wanted(recipe)
+            fresh.append(recipe)
+            pending += [
+                recipes[edge.key]
+                for edge in self._graph.edges(recipe.key)
+                if _is_wanted_for(recipe, edge)
+            ]
+        self._priorities.prioritise(fresh, self._gates)
+        for recipe in fresh:
+            for edge, phase in self._gates(recipe):
+                self._coordination.add_gate(recipe.key, phase, [edge.key])
+        return fresh
 
-def wanted_closure(engine: Engine, goals: Iterable[RecipeKey]) -> list[RecipeKey]:
-    """What is wanted of the closure of some goals; others may be wanted for another reason."""
-    return dependencies_first(
-        goals,
-        lambda key: [
-            edge.key for edge in engine.recipes[key].edges if engine.recipes[edge.key].work.wanted
-        ],
-    )
+    def want_for_work(self, recipe: Recipe) -> None:
+        """Want what only the work of a recipe needs: its check found that it needs work."""
+        edges = self._graph.edges(recipe.key)
+        late = [edge for edge in edges if self._is_late(recipe, edge)]
+        mark_missing(recipe)
+        # Its check is running now, so the earliest phase that can still wait is fetch.
+        gates = [(edge, max(edge.needed_by, RecipePhase.FETCH)) for edge in late]
+        self._priorities.put_before(recipe, gates, self._gates)
+        fresh = self.want([edge.key for edge in late])
+        self._coordination.raise_targets([one.key for one in fresh], RecipePhase.COMPLETION)
+        for edge, phase in gates:
+            self._coordination.add_gate(recipe.key, phase, [edge.key])
 
+    def wanted(self) -> list[Recipe]:
+        """Every wanted recipe, in key order."""
+        found = [recipe for recipe in self._graph.recipes.values() if recipe.work.wanted]
+        return sorted(found, key=lambda recipe: recipe.key)
 
-def want_for_work(engine: Engine, recipe: Recipe) -> None:
-    """A recipe in its check phase needs work after all: want what only its work needs."""
-    late = [edge for edge in recipe.edges if _is_late(engine, recipe, edge)]
-    recipe.work.cached = False
-    # Its check is running now, so the earliest phase that can still wait is fetch.
-    gates = [(edge, max(edge.needed_by, RecipePhase.FETCH)) for edge in late]
-    put_before(engine, recipe, gates, _gates)
-    fresh = want(engine, [edge.key for edge in late])
-    engine.coordinator.raise_targets(
-        [engine.coordination[one.key] for one in fresh], RecipePhase.COMPLETION
-    )
-    node = engine.coordination[recipe.key]
-    for edge, phase in gates:
-        engine.coordinator.add_gate(node, phase, [engine.coordination[edge.key]])
+    def wanted_closure(self, goals: Iterable[RecipeKey]) -> list[RecipeKey]:
+        """The goals and what is wanted of their closure, dependencies first.
 
+        Other recipes may be wanted for another reason.
+        """
+        recipes = self._graph.recipes
+        return dependencies_first(
+            goals,
+            lambda key: [
+                edge.key for edge in self._graph.edges(key) if recipes[edge.key].work.wanted
+            ],
+        )
 
-def _is_late(engine: Engine, recipe: Recipe, edge: Edge) -> bool:
-    if recipe.work.cached:
-        return not engine.coordination[edge.key].complete
-    return not _is_wanted_for(recipe, edge)
+    def unsatisfied(self) -> list[str]:
+        """The wanted user-managed packages that are not known to be satisfied, for the user."""
+        found = []
+        for recipe in self.wanted():
+            node = self._coordination[recipe.key]
+            if node.ended or not recipe.user_managed or recipe.work.satisfied:
+                continue
+            has_checked = node.current_phase >= RecipePhase.CHECK
+            found.append(
+                recipe.key.canonical if has_checked else f"{recipe.key} (its check has not run yet)"
+            )
+        return found
+
+    def _is_late(self, recipe: Recipe, edge: Edge) -> bool:
+        if recipe.work.cached:
+            return not self._coordination.is_complete(edge.key)
+        return not _is_wanted_for(recipe, edge)
+
+    def _gates(self, recipe: Recipe) -> Iterator[tuple[Edge, RecipePhase]]:
+        """What a recipe waits for, and before which phase; if cached, only in its last phases."""
+        earliest = RecipePhase.RECIPE_FETCH
+        if recipe.work.cached:
+            earliest = RecipePhase.DEPLOY if recipe.work.undeployed else RecipePhase.COMPLETION
+        for edge in self._graph.edges(recipe.key):
+            if _is_wanted_for(recipe, edge):
+                yield edge, max(edge.needed_by, earliest)
 
 
 def _is_wanted_for(recipe: Recipe, edge: Edge) -> bool:
@@ -86,13 +123,3 @@ def _is_wanted_for(recipe: Recipe, edge: Edge) -> bool:
     if recipe.user_managed:
         return edge.needed_by <= RecipePhase.CHECK
     return not recipe.work.cached or recipe.work.undeployed
-
-
-def _gates(recipe: Recipe) -> Iterator[tuple[Edge, RecipePhase]]:
-    """What a recipe waits for, and before which phase; what is cached has only its last ones."""
-    earliest = RecipePhase.RECIPE_FETCH
-    if recipe.work.cached:
-        earliest = RecipePhase.DEPLOY if recipe.work.undeployed else RecipePhase.COMPLETION
-    for edge in recipe.edges:
-        if _is_wanted_for(recipe, edge):
-            yield edge, max(edge.needed_by, earliest)

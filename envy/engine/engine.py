@@ -1,66 +1,47 @@
-"""Engine: the recipes of one command, their coordination, lookups, and what is driven how far.
+"""Engine: puts together what resolves and completes the recipes of one command.
 
-It owns all concurrency of recipes. The work itself is in the phases, the scheduling in
-`coordination`, what the graph means in `resolution`, `keys` and `demand`.
+The work itself is in the phases, the scheduling in `scheduler`, and each part of what the graph
+means in a satellite of its own, which gets the parts it needs and never the engine.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from envy import events as ev
 from envy.cache.durations import Durations
 from envy.cache.lease import Lease
-from envy.declarations.key import Query, RecipeKey
-from envy.declarations.query_match import prefer_exact
-from envy.declarations.spec import CustomSource, RecipeSpec
-from envy.engine import custom_sources, demand, entry_keys, priorities, resolution, usage, waits
+from envy.declarations.key import RecipeKey
+from envy.declarations.spec import RecipeSpec
+from envy.engine.binding import bind_round
+from envy.engine.cancellation import Cancellation
+from envy.engine.custom_sources import CustomSources
+from envy.engine.default_shell import DefaultShell
+from envy.engine.demand import Demand
+from envy.engine.entry_keys import EntryKeys
+from envy.engine.failures import Failures
+from envy.engine.goals import Goals, Result
+from envy.engine.priorities import Priorities
+from envy.engine.project import Project
+from envy.engine.recipe_coordination import RecipeCoordination
 from envy.engine.recipe_kind import RecipeKind
+from envy.engine.recipe_maker import RecipeMaker
+from envy.engine.record import add_time_away
+from envy.engine.resolution import Resolution
 from envy.engine.scheduler_events import SchedulerEvents
-from envy.errors import (
-    AmbiguousQuery,
-    Cancelled,
-    DependencyFailed,
-    EnvyError,
-    GraphError,
-    NotPlanned,
-    PhaseFailed,
-    QueryNotFound,
-    RecipeError,
-    SourceLocation,
-    StoppedEarly,
-)
+from envy.engine.usage import Usage
+from envy.engine.waits import describe_waits
+from envy.errors import Cancelled, GraphError, NotPlanned, RecipeError
 from envy.execution.services import Services
-from envy.graph.recipe import Edge, Outcome, Recipe
-from envy.host.shell import Shell
-from envy.lua.runtime import LuaState
-from envy.lua.values import LuaValue
-from envy.phase import RecipePhase
+from envy.graph.recipe import Recipe, Reference
+from envy.graph.recipe_graph import RecipeGraph
 from envy.phases.table import STEPS, Steps
-from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
-from envy.suggest import nearest
 
-
-def is_left_out(failure: Exception | None) -> bool:
-    """Whether a recipe did not fail, but is unknown because nothing may be installed."""
-    root = failure.root if isinstance(failure, DependencyFailed) else failure
-    return isinstance(root, NotPlanned)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """How one wanted recipe ended."""
-
-    key: RecipeKey
-    outcome: Outcome | None  # None: failed, aborted or cancelled
-    user_managed: bool
-    asset_dir: Path | None
-    failure: Exception | None
+if TYPE_CHECKING:
+    from envy.host.shell import Shell
 
 
 class Engine:
@@ -69,100 +50,114 @@ class Engine:
     def __init__(
         self,
         services: Services,
+        project: Project | None = None,
         *,
         jobs: int,
         fail_fast: bool = False,
-        aliases: Mapping[str, RecipeKey] | None = None,
-        default_shell: LuaValue = None,
-        shell_origin: SourceLocation | None = None,
-        manifest_state: LuaState | None = None,
         installs: bool = True,
         steps: Steps = STEPS,
         durations: Durations | None = None,
         coordinator: Coordinator | None = None,
     ) -> None:
+        """`installs`: whether tools may be installed that a custom source needs."""
+        project = project or Project()
         self.services = services
-        self.steps = steps
         self.durations = durations or Durations()
-        self.recipes: dict[RecipeKey, Recipe] = {}
-        self.coordination: dict[RecipeKey, Coordination] = {}
-        self.roots: list[RecipeKey] = []
-        self.held: dict[RecipeKey, Recipe] = {}  # whose source is a function, not yet run
-        self.cancellation: Cancelled | None = None
-        self.default_shell = default_shell
-        self.shell_origin = shell_origin
-        self.manifest_state = manifest_state
-        self.shell: Shell | None = None  # for the scripts of most recipes, once resolved
-        self.shell_exempt: set[RecipeKey] = set()
-        self.resolved = False
-        self.installs = installs  # False: a custom source whose tools are missing stays unknown
-        self._held_before: set[RecipeKey] = set()
-        self._aliases: dict[str, RecipeKey] = dict(aliases or {})
-        self._fail_fast = fail_fast
         self.lease = Lease(services.layout)
+        self.graph = RecipeGraph(services.events, aliases=project.aliases)
         self.coordinator = coordinator or Coordinator()
         self.coordinator.observe(SchedulerEvents(services.events))
         self.work_pool = self.coordinator.new_pool("work", jobs, budget=services.jobserver)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
-        self._kind = RecipeKind(self, work=self.work_pool, transfer=self.transfer_pool)
+        self._cancellation = Cancellation(self.coordinator, services.children, fail_fast=fail_fast)
+        self.coordination = self._coordinate(steps)
+        self._maker = RecipeMaker(self.graph, self.coordination, services.platform)
+        self._failures = Failures(self.graph, self.coordination)
+        self._shell, self._demand, self._goals = self._plan(project, steps)
+        self._resolution = self._resolve_with(steps, installs=installs)
 
-    # -- recipes and lookups ---------------------------------------------------------------------
+    def _coordinate(self, steps: Steps) -> RecipeCoordination:
+        kind = RecipeKind(
+            self, steps.phases, self._cancellation, work=self.work_pool, transfer=self.transfer_pool
+        )
+        return RecipeCoordination(self.coordinator, kind)
 
-    def ensure_recipe(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
-        """The one recipe for this key, made now if nobody asked for it before."""
-        recipe = self.recipes.get(spec.key)
-        if recipe is None:
-            recipe = Recipe(key=spec.key, spec=spec)
-            node = Coordination(spec.key.canonical, self._kind, recipe)
-            self.coordinator.add(node)
-            self.recipes[spec.key] = recipe
-            self.coordination[spec.key] = node
-            if self.services.events.detailed:
-                self.services.events.emit(
-                    ev.RecipeRegistered(recipe=spec.identity, key=spec.key.canonical)
-                )
-        recipe.declarations.append((parent, spec))
-        return recipe
+    def _plan(self, project: Project, steps: Steps) -> tuple[DefaultShell, Demand, Goals]:
+        graph, coordination, services = self.graph, self.coordination, self.services
+        priorities = Priorities(graph, coordination, self.durations)
+        demand = Demand(graph, coordination, priorities)
+        keys = EntryKeys(
+            graph, coordination, lambda recipe, needed: steps.find_entry(recipe, self, needed)
+        )
+        shell = DefaultShell(
+            graph,
+            project,
+            services.platform,
+            keys=keys,
+            failures=self._failures,
+            find_one=self.find_one,
+        )
+        goals = Goals(
+            coordination,
+            keys=keys,
+            shell=shell,
+            demand=demand,
+            priorities=priorities,
+            usage=Usage(graph, coordination, self.lease, services.layout, services.project_dir),
+            failures=self._failures,
+            cancellation=self._cancellation,
+        )
+        return shell, demand, goals
 
-    def register_alias(self, alias: str, key: RecipeKey) -> None:
-        """Let `alias` mean exactly this key.
+    def _resolve_with(self, steps: Steps, *, installs: bool) -> Resolution:
+        graph, coordination, services = self.graph, self.coordination, self.services
+
+        def bind(references: Sequence[Reference]) -> bool:
+            return bind_round(
+                graph,
+                references,
+                coordination=coordination,
+                maker=self._maker,
+                events=services.events,
+                platform=services.platform,
+            )
+
+        custom_sources = CustomSources(
+            graph,
+            coordination,
+            self._maker,
+            self._goals,
+            is_source_fetched=lambda recipe: steps.is_source_fetched(recipe, self),
+            installs=installs,
+        )
+        return Resolution(
+            graph,
+            coordination,
+            self._maker,
+            custom_sources,
+            bind_round=bind,
+            wait_for_fetches=self._goals.wait_for_fetches,
+            platform_tag=services.platform.tag,
+        )
+
+    # -- what commands ask -------------------------------------------------------------------------
+
+    def resolve_graph(self, roots: Sequence[RecipeSpec]) -> None:
+        """Fetch every recipe that the roots lead to, and judge the graph as a whole.
+
+        A recipe that cannot be fetched fails itself and its dependents only.
 
         Raises:
-            GraphError: it means another one already.
+            GraphError: a cycle, or references that are ambiguous or that nothing answers.
+            DeclarationError: one key from two sources.
         """
-        known = self._aliases.setdefault(alias, key)
-        if known != key:
-            raise GraphError(f"alias {alias!r} is both {known} and {key}")
+        self._resolution.resolve(roots)
+        self._goals.is_resolved = True
 
-    def recipe(self, key: RecipeKey) -> Recipe:
-        """The recipe of a key that is in the graph."""
-        return self.recipes[key]
-
-    def find_exact(self, key: RecipeKey) -> Recipe | None:
-        """The recipe of exactly this key, if it is in the graph."""
-        return self.recipes.get(key)
-
-    def aliases_of(self, key: RecipeKey) -> list[str]:
-        """What the manifest calls a package, in order."""
-        return sorted(alias for alias, named in self._aliases.items() if named == key)
-
-    def aliased(self, name: str) -> Recipe | None:
-        """The package that an alias of the manifest stands for."""
-        key = self._aliases.get(name)
-        return self.recipes.get(key) if key is not None else None
-
-    def find_matches(self, query: str) -> list[Recipe]:
-        """Every package that answers to a query, in key order. A manifest alias is exact."""
-        aliased = self.aliased(query)
-        if aliased is not None:
-            return [aliased]
-        asked = Query.parse(query)
-        found = [
-            recipe
-            for key, recipe in self.recipes.items()
-            if not recipe.excluded and asked.matches(key, alias=recipe.alias)
-        ]
-        return sorted(found, key=lambda recipe: recipe.key)
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the whole graph is known."""
+        return self._goals.is_resolved
 
     def find_one(self, query: str) -> Recipe:
         """The one package that answers to a query.
@@ -170,159 +165,88 @@ class Engine:
         Raises:
             AmbiguousQuery: several do; QueryNotFound: none does.
         """
-        found = prefer_exact(query, self.find_matches(query), lambda recipe: recipe.key.canonical)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise AmbiguousQuery(query, candidates=[recipe.key.canonical for recipe in found])
-        raise self._not_found(query)
+        return self.graph.find_one(query, failed=self.coordination.failed)
 
-    def _not_found(self, query: str) -> QueryNotFound:
-        # In key order: recipes came into the graph in that of their fetches.
-        names = sorted({key.name for key in self.recipes})
-        known = [*self._aliases, *names, *sorted({key.identity for key in self.recipes})]
-        near = nearest(query, known)
-        failed = [key.canonical for key, node in self.coordination.items() if node.failure]
-        hint = ""
-        if failed:
-            hint = f"not all recipes could be read ({', '.join(sorted(failed)[:3])})"
-        elif near is None:
-            hint = "packages here: " + (", ".join(names[:12]) or "none")
-        return QueryNotFound(query, nearest=[near] if near else [], hint=hint)
-
-    # -- driving ---------------------------------------------------------------------------------
-
-    def resolve_graph(self, roots: Sequence[RecipeSpec]) -> None:
-        """Fetch every recipe that the roots lead to, and judge the graph as a whole.
+    def checked_goals(self, queries: Sequence[str]) -> list[RecipeKey]:
+        """The keys that queries on the command line mean; all roots when there is no query.
 
         Raises:
-            GraphError: a cycle; DeclarationError: one key from two sources, a `local` recipe
-            needed by another. A recipe that cannot be fetched fails itself and its dependents
-            only.
+            GraphError: a query means no package, or several, or one for another platform.
         """
-        resolution.resolve_graph(self, roots)
-        self.resolved = True
-
-    def start_recipe(self, recipe: Recipe) -> None:
-        """Let a recipe that was just declared be fetched, at once or when its source can be."""
-        if isinstance(recipe.spec.source, CustomSource):
-            if recipe.key not in self._held_before:
-                self._held_before.add(recipe.key)
-                custom_sources.hold(self, recipe)
-            return
-        self.coordinator.raise_target(self.coordination[recipe.key], RecipePhase.RECIPE_FETCH)
-
-    def wait_for_resolution_phase(self) -> None:
-        """Block until every recipe that anybody declared has been fetched, or failed to be."""
-        self.coordinator.wait_until_idle()
-        self._raise_if_cancelled()
-
-    def ensure_recipe_at_phase(self, key: RecipeKey, phase: RecipePhase) -> None:
-        """Drive a recipe, and what it needs, until it has completed `phase`, or failed."""
-        node = self.coordination[key]
-        if phase > RecipePhase.RECIPE_FETCH:
-            self.prepare([key])
-            others = [self.coordination[one.key] for one in self.wanted() if one.key != key]
-            self.coordinator.raise_targets(others, RecipePhase.COMPLETION)
-        self.coordinator.raise_target(node, phase)
-        self.coordinator.wait([node], phase)
-        priorities.remember(self)
-        self._raise_if_cancelled()
+        recipes = self.graph.recipes
+        if not queries:
+            return [key for key in self.graph.roots if not recipes[key].excluded]
+        goals = [self.find_one(query).key for query in queries]
+        for key in goals:
+            if recipes[key].excluded:
+                raise GraphError(f"{key} is not for {self.services.platform.tag}")
+        return goals
 
     def compute_keys(self, goals: Iterable[RecipeKey]) -> None:
         """Give the closure of the goals its entry keys, and look its entries up."""
-        entry_keys.compute_keys(self, list(goals))
-
-    def complete(self, goals: Iterable[RecipeKey]) -> None:
-        """Set the goals, and all that is wanted for them, on their way to completion."""
-        goals = list(goals)
-        self.prepare(goals)
-        usage.rely_upon(self)
-        wanted = [self.coordination[key] for key in demand.wanted_closure(self, goals)]
-        self.coordinator.raise_targets(wanted, RecipePhase.COMPLETION)
+        self._goals.compute_keys(goals)
 
     def prepare(self, goals: Iterable[RecipeKey]) -> None:
         """Compute entry keys, look entries up, and decide what is wanted; runs no phase."""
-        goals = list(goals)
-        entry_keys.compute_keys(self, goals)
-        demand.want(self, goals)
+        self._goals.prepare(goals)
 
     def run_full(self, goals: Sequence[RecipeKey]) -> list[Result]:
         """Bring the goals, and all that is wanted for them, to completion.
 
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
-        self.prepare(goals)
-        with usage.recorded(self, goals):
-            wanted = [self.coordination[recipe.key] for recipe in self.wanted()]
-            self.coordinator.raise_targets(wanted, RecipePhase.COMPLETION)
-            try:
-                # What becomes wanted on the way may outlive whoever wanted it.
-                while unfinished := self._unfinished():
-                    self.coordinator.wait(unfinished, RecipePhase.COMPLETION)
-            finally:
-                self._explain_failures()
-                priorities.remember(self)
-        return self.results()
-
-    def _unfinished(self) -> list[Coordination]:
-        wanted = (self.coordination[recipe.key] for recipe in self.wanted())
-        return [node for node in wanted if not node.ended]
+        return self._goals.run(goals)
 
     def wanted(self) -> list[Recipe]:
         """Every wanted recipe, in key order."""
-        found = [recipe for recipe in self.recipes.values() if recipe.work.wanted]
-        return sorted(found, key=lambda recipe: recipe.key)
+        return self._demand.wanted()
 
-    def results(self) -> list[Result]:
-        """How each wanted recipe, and each that failed on the way to the goals, ended."""
-        return [
-            Result(
-                key=recipe.key,
-                outcome=recipe.work.outcome if self.is_complete(recipe.key) else None,
-                user_managed=recipe.user_managed,
-                asset_dir=recipe.asset_dir,
-                failure=self.coordination[recipe.key].failure,
-            )
-            for recipe in sorted(self.recipes.values(), key=lambda recipe: recipe.key)
-            if recipe.work.wanted
-        ]
+    def failures(self) -> list[RecipeError]:
+        """Everything that has failed until now, wanted or not, in key order."""
+        return self._failures.all()
+
+    def failure_of(self, key: RecipeKey) -> Exception | None:
+        """The failure of a recipe, with who declared the recipe and who needed it; or None."""
+        return self._failures.of(key)
+
+    def left_out(self) -> list[NotPlanned]:
+        """What was set aside because nothing may be installed, in key order."""
+        return self._failures.left_out()
+
+    @property
+    def cancellation(self) -> Cancelled | None:
+        """Why the run was ended early; None if it was not."""
+        return self._cancellation.reason
 
     def cancel(self, reason: Cancelled) -> None:
         """End the run: nothing more starts, children are ended. Called from any thread."""
-        if self.cancellation is None:
-            self.cancellation = reason
-            self.coordinator.cancel(reason)
-            self.services.children.terminate_all()
+        self._cancellation.cancel(reason)
 
-    def on_failure(self, failure: PhaseFailed) -> None:
-        """With --fail-fast, the first failure ends the run."""
-        if self._fail_fast and self.cancellation is None:
-            self.cancel(StoppedEarly(f"stopped, because {failure.key} failed (--fail-fast)"))
+    def describe_waits(self) -> list[str]:
+        """A line for each recipe that is not at rest; may be called from any thread."""
+        return describe_waits(
+            self.graph, self.coordinator.activity(), self.services.children.running()
+        )
 
-    # -- what phases ask -------------------------------------------------------------------------
+    # -- what phases ask (envy.execution.services) -------------------------------------------------
 
-    def is_complete(self, key: RecipeKey) -> bool:
-        """Whether a recipe has completed its last phase."""
-        return self.coordination[key].complete
-
-    def is_usable(self, key: RecipeKey) -> bool:
-        """Whether a package is there: it was found, or has been completed."""
-        return self.recipes[key].work.cached or self.is_complete(key)
+    def declare_recipe(self, spec: RecipeSpec, *, parent: RecipeKey) -> None:
+        """Add a dependency of `parent` to the graph, unless it is there, and let it be fetched."""
+        self._maker.declare(spec, parent=parent)
 
     def stopped(self) -> bool:
         """Whether the run has been cancelled."""
-        return self.cancellation is not None
+        return self._cancellation.reason is not None
 
     def wait_without_slot(self, recipe: Recipe, waiting_for: str, wait: Callable[[], None]) -> None:
-        """Wait for a lock in this recipe's worker, with its slot given to somebody else."""
+        """Wait for a lock in this recipe's worker, while another recipe has its slot."""
         started = time.monotonic()
         self.coordinator.without_slot(self.coordination[recipe.key], waiting_for, wait)
-        recipe.work.away += time.monotonic() - started
+        add_time_away(recipe, time.monotonic() - started)
 
     @contextlib.contextmanager
     def transfer_helpers(self, wanted: int) -> Iterator[int]:
-        """Transfer slots for a batch, beside the recipe's own: up to so many, maybe none."""
+        """Transfer slots for a batch, beside the recipe's own: at most `wanted`, perhaps none."""
         count = self.coordinator.borrow(self.transfer_pool, at_most=wanted)
         try:
             yield count
@@ -331,78 +255,12 @@ class Engine:
 
     def require_build_dependencies(self, recipe: Recipe) -> None:
         """A recipe turned out to need work: its build dependencies are wanted now, too."""
-        demand.want_for_work(self, recipe)
+        self._demand.want_for_work(recipe)
 
     def shell_for(self, recipe: Recipe) -> Shell:
         """The shell that the scripts of this recipe are written for."""
-        return entry_keys.shell_for(self, recipe)
+        return self._shell.shell_for(recipe)
 
     def unsatisfied(self) -> list[str]:
         """The wanted user-managed packages that are not known to be satisfied, for the user."""
-        found = []
-        for recipe in self.wanted():
-            node = self.coordination[recipe.key]
-            if recipe.user_managed and not recipe.work.satisfied:
-                if node.current_phase >= RecipePhase.CHECK and not node.ended:
-                    found.append(recipe.key.canonical)
-                elif not node.ended:
-                    found.append(f"{recipe.key} (its check has not run yet)")
-        return found
-
-    # -- telling ---------------------------------------------------------------------------------
-
-    def all_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
-        """What a recipe needs, and what its source needs before."""
-        recipe = self.recipes[key]
-        return recipe.edges + recipe.source_edges if recipe.source_edges else recipe.edges
-
-    def describe_waits(self) -> list[str]:
-        """A line for each recipe that is not at rest; may be asked from any thread."""
-        return waits.describe_waits(self)
-
-    def matches_platform(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
-        """Whether something with these `platforms` exists on this one."""
-        platform = self.services.platform
-        matches = [platform.matches(name, origin=origin) for name in platforms]
-        return any(matches) or not matches
-
-    def _explain_failures(self) -> None:
-        """Add to each root failure who declared the recipe, and who needed it."""
-        for key in self.coordination:
-            self.failure_of(key)
-
-    def _raise_if_cancelled(self) -> None:
-        if self.cancellation is not None:
-            raise self.cancellation
-
-    def failures(self) -> list[RecipeError]:
-        """Everything that has failed until now, wanted or not, in key order."""
-        found = [self.failure_of(key) for key in sorted(self.recipes)]
-        return [
-            failure
-            for failure in found
-            if isinstance(failure, RecipeError) and not is_left_out(failure)
-        ]
-
-    def failure_of(self, key: RecipeKey) -> Exception | None:
-        """What a recipe failed with, if it did."""
-        failure = self.coordination[key].failure
-        if isinstance(failure, PhaseFailed) and not failure.chain:
-            failure.chain = resolution.declared_by(self, key)
-        return failure
-
-    def set_aside(self, key: RecipeKey, reason: str) -> None:
-        """Leave a resting recipe alone, for the reason given, which is nobody's mistake."""
-        error = NotPlanned(f"{key}: {reason}", key=key.canonical, phase=RecipePhase.CHECK.label)
-        self.coordinator.fail(self.coordination[key], error)
-
-    def left_out(self) -> list[NotPlanned]:
-        """What was set aside because nothing may be installed, in key order."""
-        nodes = [self.coordination[key] for key in sorted(self.recipes)]
-        return [node.failure for node in nodes if isinstance(node.failure, NotPlanned)]
-
-    def fail(self, key: RecipeKey, error: EnvyError, *, phase: RecipePhase) -> None:
-        """Fail a resting recipe, for a reason that lies in the graph."""
-        node = self.coordination[key]
-        if node.failure is None:
-            self.coordinator.fail(node, self._kind.failed(node, phase, error))
+        return self._demand.unsatisfied()

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envy.cache.durations import Durations, Measured, Seconds
+from envy.engine.record import add_duration, expect
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Outcome, Recipe
 from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
-    from envy.engine.engine import Engine
+    from envy.graph.recipe_graph import RecipeGraph
     from envy.scheduler.coordination import Coordination
 
 # A phase of less is as soon done as another slot is asked for.
@@ -36,53 +37,89 @@ _NOTABLE = 1.1
 Gates = Callable[[Recipe], Iterable[tuple[Edge, RecipePhase]]]
 
 
-def prioritise(engine: Engine, fresh: Sequence[Recipe], gates: Gates) -> None:
-    """Give what is newly wanted its priorities.
+class Priorities:
+    """Gives the recipes of a run their priorities, and remembers how long they took."""
 
-    `gates` says which edges of a recipe close a gate, and before which phase.
-    """
-    _expect(engine, fresh)
-    wanted = {recipe.key: list(gates(recipe)) for recipe in fresh}
-    order = dependencies_first(
-        sorted(wanted), lambda key: [edge.key for edge, _ in wanted[key] if edge.key in wanted]
-    )
-    for key in reversed(order):
-        above = engine.coordination[key]
-        for edge, phase in wanted[key]:
-            below, path = engine.coordination[edge.key], above.path_from(phase)
-            if edge.key not in wanted:
-                _lengthen(engine, below, path, gates)
-            elif path > below.path_after:
-                below.path_after = path
+    def __init__(
+        self,
+        graph: RecipeGraph,
+        coordination: Mapping[RecipeKey, Coordination],
+        durations: Durations,
+    ) -> None:
+        self._graph = graph
+        self._coordination = coordination
+        self._durations = durations
 
+    def prioritise(self, fresh: Sequence[Recipe], gates: Gates) -> None:
+        """Give what is newly wanted its priorities.
 
-def put_before(
-    engine: Engine, recipe: Recipe, edges: Iterable[tuple[Edge, RecipePhase]], gates: Gates
-) -> None:
-    """A recipe at work turned out to need these: they are on its path from now on."""
-    _expect(engine, [recipe])
-    node = engine.coordination[recipe.key]
-    for edge, phase in edges:
-        _lengthen(engine, engine.coordination[edge.key], node.path_from(phase), gates)
+        `gates` returns which edges of a recipe close a gate, and before which phase.
+        """
+        self._expect(fresh)
+        wanted = {recipe.key: list(gates(recipe)) for recipe in fresh}
+        order = dependencies_first(
+            sorted(wanted), lambda key: [edge.key for edge, _ in wanted[key] if edge.key in wanted]
+        )
+        for key in reversed(order):
+            above = self._coordination[key]
+            for edge, phase in wanted[key]:
+                below, path = self._coordination[edge.key], above.path_from(phase)
+                if edge.key not in wanted:
+                    self._lengthen(below, path, gates)
+                elif path > below.path_after:
+                    below.path_after = path
 
+    def put_before(
+        self, recipe: Recipe, edges: Iterable[tuple[Edge, RecipePhase]], gates: Gates
+    ) -> None:
+        """Put dependencies on the path of a recipe that turned out to need work."""
+        self._expect([recipe])
+        node = self._coordination[recipe.key]
+        for edge, phase in edges:
+            self._lengthen(self._coordination[edge.key], node.path_from(phase), gates)
 
-def remember(engine: Engine) -> None:
-    """Keep how long the packages took that this run has made."""
-    measured = [
-        Measured(recipe.key.canonical, recipe.entry_key, recipe.work.took or ())
-        for recipe in engine.recipes.values()
-        if recipe.work.outcome in _MADE
-    ]
-    if measured:
-        engine.durations.learn(measured, (key.canonical for key in engine.recipes))
+    def remember(self) -> None:
+        """Keep how long the packages took that this run has built."""
+        measured = [
+            Measured(recipe.key.canonical, recipe.entry_key, recipe.work.took or ())
+            for recipe in self._graph.recipes.values()
+            if recipe.work.outcome in _MADE
+        ]
+        if measured:
+            self._durations.learn(measured, (key.canonical for key in self._graph.recipes))
+
+    def _lengthen(self, node: Coordination, path: float, gates: Gates) -> None:
+        """Put more behind a node that may have its priority already, and behind what it needs."""
+        pending = [(node, path)]
+        while pending:
+            node, path = pending.pop()
+            before, node.path_after = node.path_after, max(node.path_after, path)
+            recipe: Recipe = node.subject
+            if path > before * _NOTABLE and recipe.work.wanted and not node.ended:
+                pending += [
+                    (self._coordination[edge.key], node.path_from(phase))
+                    for edge, phase in gates(recipe)
+                ]
+
+    def _expect(self, recipes: Sequence[Recipe]) -> None:
+        """Set on each node how much work it has from each phase on."""
+        at_work = [recipe for recipe in recipes if not recipe.work.cached]
+        for recipe in at_work:
+            expect(recipe, self._durations.recall(recipe.key.canonical, recipe.entry_key))
+        unit = _seconds_of_a_phase((recipe, recipe.work.expected) for recipe in at_work)
+        known: dict[Seconds, tuple[float, ...]] = {}  # thousands have the same
+        for recipe in recipes:
+            seconds = _seconds(recipe, unit)
+            if seconds not in known:
+                known[seconds] = _from_each_phase(seconds)
+            self._coordination[recipe.key].work_from = known[seconds]
 
 
 def note_duration(recipe: Recipe, phase: int, seconds: float) -> None:
     """A phase has taken so long, waits for locks and slots left out."""
     if phase in _REMEMBERED and seconds >= _OWN / 2:
-        if recipe.work.took is None:
-            recipe.work.took = [0.0] * len(_REMEMBERED)
-        recipe.work.took[phase - RecipePhase.FETCH] += seconds
+        position = phase - RecipePhase.FETCH
+        add_duration(recipe, position, seconds, phases=len(_REMEMBERED))
 
 
 def fetches_briefly(recipe: Recipe) -> bool:
@@ -90,35 +127,7 @@ def fetches_briefly(recipe: Recipe) -> bool:
     return recipe.work.expected is not None and sum(recipe.work.expected[:1]) < BRIEF
 
 
-def _lengthen(engine: Engine, node: Coordination, path: float, gates: Gates) -> None:
-    """Put more behind a node that may have its priority already, and behind what it needs."""
-    pending = [(node, path)]
-    while pending:
-        node, path = pending.pop()
-        before, node.path_after = node.path_after, max(node.path_after, path)
-        recipe: Recipe = node.subject
-        if path > before * _NOTABLE and recipe.work.wanted and not node.ended:
-            pending += [
-                (engine.coordination[edge.key], node.path_from(phase))
-                for edge, phase in gates(recipe)
-            ]
-
-
 # -- what the phases of a recipe will take ---------------------------------------------------------
-
-
-def _expect(engine: Engine, recipes: Sequence[Recipe]) -> None:
-    """Say of each node how much work it has from each phase on."""
-    at_work = [recipe for recipe in recipes if not recipe.work.cached]
-    for recipe in at_work:
-        recipe.work.expected = engine.durations.recall(recipe.key.canonical, recipe.entry_key)
-    unit = _seconds_of_a_phase((recipe, recipe.work.expected) for recipe in at_work)
-    known: dict[Seconds, tuple[float, ...]] = {}  # thousands have the same
-    for recipe in recipes:
-        seconds = _seconds(recipe, unit)
-        if seconds not in known:
-            known[seconds] = _from_each_phase(seconds)
-        engine.coordination[recipe.key].work_from = known[seconds]
 
 
 def _seconds(recipe: Recipe, unit: float) -> Seconds:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from envy.declarations.locations import location_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.engine.cancellation import Cancellation
 from envy.engine.priorities import fetches_briefly, note_duration
+from envy.engine.record import begin_phase
 from envy.errors import (
     ArchiveError,
     Cancelled,
@@ -24,13 +26,11 @@ from envy.execution.log import log_tail
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import ensure_functions, needs_functions, release_lua_state
 from envy.execution.secrets import mask_error, secrets_of
+from envy.execution.services import PhaseServices
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool
-
-if TYPE_CHECKING:
-    from envy.engine.engine import Engine
 
 _CACHED_SKIPS = frozenset(
     {RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL}
@@ -48,11 +48,18 @@ class RecipeKind:
     last_phase = int(RecipePhase.COMPLETION)
 
     def __init__(
-        self, engine: Engine, *, work: Pool[Coordination], transfer: Pool[Coordination]
+        self,
+        engine: PhaseServices,
+        phases: Mapping[int, Callable[[Recipe, PhaseServices], None]],
+        cancellation: Cancellation,
+        *,
+        work: Pool[Coordination],
+        transfer: Pool[Coordination],
     ) -> None:
         self._engine = engine
         self._events = engine.services.events
-        self._phases = engine.steps.phases
+        self._phases = phases
+        self._cancellation = cancellation
         self._work = work
         self._transfer = transfer
 
@@ -88,8 +95,7 @@ class RecipeKind:
         step = RecipePhase(phase)
         events = RecipeEvents(recipe, self._events)
         started = time.monotonic()
-        recipe.work.away = 0.0
-        recipe.work.log_path = None
+        begin_phase(recipe)
         events.phase_start(step)
         if recipe.functions.state is None and needs_functions(recipe, step):
             ensure_functions(recipe, self._engine)
@@ -110,8 +116,8 @@ class RecipeKind:
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Wrap the error with where it happened, and tell of it."""
         recipe: Recipe = node.subject
-        if isinstance(error, Cancelled) or self._engine.stopped():
-            return self._engine.cancellation or error
+        if isinstance(error, Cancelled) or self._cancellation.reason is not None:
+            return self._cancellation.reason or error
         step = RecipePhase(phase)
         error = wrap_unknown_error(error)
         mask_error(error, secrets_of(recipe, self._engine.services))
@@ -124,7 +130,7 @@ class RecipeKind:
             log_tail=log_tail(recipe.work.log_path, lines=20),
         )
         RecipeEvents(recipe, self._events).phase_failed(step, error)
-        self._engine.on_failure(failure)
+        self._cancellation.on_failure(failure)
         return failure
 
     def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:

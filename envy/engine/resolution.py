@@ -10,65 +10,125 @@ When nothing is held, the remaining references are bound in the same rounds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec, are_written_alike, source_text
-from envy.engine import custom_sources
-from envy.engine.binding import bind_round, missing_text, open_references
-from envy.errors import CycleError, DeclarationError, GraphError, MissingReferences, SourceLocation
-from envy.graph.algorithms import path_from_roots, shortest_cycle
-from envy.graph.recipe import Edge, Recipe
+from envy.engine.binding import missing_text
+from envy.engine.custom_sources import CustomSources
+from envy.engine.recipe_coordination import RecipeCoordination
+from envy.engine.recipe_maker import RecipeMaker
+from envy.errors import CycleError, DeclarationError, MissingReferences
+from envy.graph.algorithms import shortest_cycle
+from envy.graph.recipe import Reference
+from envy.graph.recipe_graph import RecipeGraph
 from envy.phase import RecipePhase
 
-if TYPE_CHECKING:
-    from envy.engine.engine import Engine
 
+class Resolution:
+    """Grows the graph from the roots of the manifest.
 
-def resolve_graph(engine: Engine, roots: Sequence[RecipeSpec]) -> None:
-    """Fetch every recipe that the roots lead to, and judge the graph as a whole.
-
-    Raises:
-        GraphError: a cycle, or references that are ambiguous or that nothing answers.
-        DeclarationError: one key from two sources.
+    `bind_round` binds what it can of some references, and returns whether anything has changed;
+    `wait_for_fetches` blocks until every declared recipe has been fetched, or has failed.
     """
-    for spec in roots:
-        recipe = engine.ensure_recipe(spec)
-        engine.roots.append(recipe.key)
-    for key in engine.roots:
-        engine.start_recipe(engine.recipes[key])
-    _settle(engine)
-    while True:
-        if engine.held:
-            if not bind_round(engine, custom_sources.early_references(engine)):
-                custom_sources.run_custom_fetches(engine)
-        else:
-            references = open_references(engine.recipes.values())
-            if not references:
-                break
-            if not bind_round(engine, references):
-                rows = missing_text(engine, references)
-                raise MissingReferences([f"nothing answers to {row}" for row in rows])
-        _settle(engine)
+
+    def __init__(
+        self,
+        graph: RecipeGraph,
+        coordination: RecipeCoordination,
+        maker: RecipeMaker,
+        custom_sources: CustomSources,
+        *,
+        bind_round: Callable[[Sequence[Reference]], bool],
+        wait_for_fetches: Callable[[], None],
+        platform_tag: str,
+    ) -> None:
+        self._graph = graph
+        self._coordination = coordination
+        self._maker = maker
+        self._custom_sources = custom_sources
+        self._bind_round = bind_round
+        self._wait_for_fetches = wait_for_fetches
+        self._platform_tag = platform_tag
+
+    def resolve(self, roots: Sequence[RecipeSpec]) -> None:
+        """Fetch every recipe that the roots lead to, and judge the graph as a whole.
+
+        Raises:
+            GraphError: a cycle, or references that are ambiguous or that nothing answers.
+            DeclarationError: one key from two sources.
+        """
+        graph, sources = self._graph, self._custom_sources
+        graph.roots += [self._maker.ensure(spec).key for spec in roots]
+        for key in graph.roots:
+            self._maker.start(graph.recipes[key])
+        self._settle()
+        while True:
+            if sources.any_held:
+                if not self._bind_round(sources.early_references()):
+                    sources.run_stage()
+            else:
+                references = graph.open_references()
+                if not references:
+                    break
+                if not self._bind_round(references):
+                    rows = missing_text(graph, references)
+                    raise MissingReferences([f"nothing answers to {row}" for row in rows])
+            self._settle()
+
+    def _settle(self) -> None:
+        """Wait until everything that can be fetched has been, and judge what is there."""
+        self._wait_for_fetches()
+        _check_sources(self._graph)
+        _check_cycles(self._graph)
+        self._check_platforms()
+        self._check_products()
+
+    def _check_platforms(self) -> None:
+        """Fail every recipe that needs one that is excluded on this platform."""
+        for key in sorted(self._graph.recipes):
+            for edge in self._graph.all_edges(key):
+                if self._graph.recipes[edge.key].excluded:
+                    error = DeclarationError(
+                        f"{edge.key} is not for {self._platform_tag}",
+                        origin=edge.origin,
+                        hint="give the dependency the same `platforms`, so that it is left out too",
+                    )
+                    self._fail(key, error)
+
+    def _check_products(self) -> None:
+        """Fail every recipe that needs a product that the recipe bound to it does not provide."""
+        for key in sorted(self._graph.recipes):
+            for edge in self._graph.all_edges(key):
+                provider = self._graph.recipes[edge.key]
+                if (
+                    not edge.product
+                    or edge.product in provider.provides
+                    or provider.loaded_or_none is None
+                ):
+                    continue
+                known = ", ".join(sorted(provider.provides)) or "nothing"
+                error = DeclarationError(
+                    f"{edge.key} was to provide the product {edge.product!r}, and provides {known}",
+                    origin=edge.origin,
+                    hint=f"add it to the products of {edge.key.identity}, or name another recipe",
+                )
+                self._fail(key, error)
+
+    def _fail(self, key: RecipeKey, error: DeclarationError) -> None:
+        """Fail a recipe in the phase that a mistake in its edges keeps from running."""
+        fetched = self._coordination.is_fetched(key)
+        phase = RecipePhase.CHECK if fetched else RecipePhase.RECIPE_FETCH
+        self._coordination.fail(key, error, phase=phase)
 
 
-def _settle(engine: Engine) -> None:
-    """Wait until everything that can be fetched has been, and judge what is there."""
-    engine.wait_for_resolution_phase()
-    _check_sources(engine)
-    _check_cycles(engine)
-    _check_platforms(engine)
-    _check_products(engine)
-
-
-def _check_sources(engine: Engine) -> None:
-    """One key must come from one source, whoever names it."""
-    for key in sorted(engine.recipes):
-        recipe = engine.recipes[key]
+def _check_sources(graph: RecipeGraph) -> None:
+    """One key must come from one source, whichever recipe names it."""
+    for key in sorted(graph.recipes):
+        recipe = graph.recipes[key]
         if len(recipe.declarations) == 1:
             continue
-        # Lines are looked for only when there is something to say: that reads the file again.
+        # Lines are searched for only when there is something to report: that reads the file again.
         first = recipe.spec.source
         places = {source_text(first): recipe.spec}
         for _parent, spec in recipe.declarations:
@@ -83,92 +143,12 @@ def _check_sources(engine: Engine) -> None:
             )
 
 
-def _check_cycles(engine: Engine) -> None:
-    graph = {key: [edge.key for edge in engine.all_edges(key)] for key in engine.recipes}
-    cycle = shortest_cycle(graph)
+def _check_cycles(graph: RecipeGraph) -> None:
+    cycle = shortest_cycle({key: graph.needs(key) for key in graph.recipes})
     if cycle is None:
         return
     steps = []
     for key, following in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
-        edge = next(edge for edge in engine.all_edges(key) if edge.key == following)
+        edge = next(edge for edge in graph.all_edges(key) if edge.key == following)
         steps.append((key.canonical, edge.needed_by.label, str(edge.origin)))
     raise CycleError(steps)
-
-
-def _check_platforms(engine: Engine) -> None:
-    """A strong edge to a recipe that is left out on this platform fails whoever has it."""
-    for key in sorted(engine.recipes):
-        for edge in engine.all_edges(key):
-            if engine.recipes[edge.key].excluded:
-                error = DeclarationError(
-                    f"{edge.key} is not for {engine.services.platform.tag}",
-                    origin=edge.origin,
-                    hint="give the dependency the same `platforms`, so that it is left out too",
-                )
-                engine.fail(key, error, phase=_phase_of(engine, key))
-
-
-def _check_products(engine: Engine) -> None:
-    """A dependency on a product must be met by the recipe it was bound to."""
-    for key in sorted(engine.recipes):
-        for edge in engine.all_edges(key):
-            provider = engine.recipes[edge.key]
-            if (
-                not edge.product
-                or edge.product in provider.provides
-                or provider.loaded_or_none is None
-            ):
-                continue
-            known = ", ".join(sorted(provider.provides)) or "nothing"
-            error = DeclarationError(
-                f"{edge.key} was to provide the product {edge.product!r}, and provides {known}",
-                origin=edge.origin,
-                hint=f"add it to the products of {edge.key.identity}, or name another recipe",
-            )
-            engine.fail(key, error, phase=_phase_of(engine, key))
-
-
-def _phase_of(engine: Engine, key: RecipeKey) -> RecipePhase:
-    """The phase that a mistake in the edges of a recipe keeps from running."""
-    fetched = engine.coordination[key].current_phase >= RecipePhase.RECIPE_FETCH
-    return RecipePhase.CHECK if fetched else RecipePhase.RECIPE_FETCH
-
-
-def declared_by(engine: Engine, key: RecipeKey) -> tuple[str, ...]:
-    """Who declared a recipe and who needed it: the shortest way from the manifest."""
-    recipe = engine.recipes[key]
-    path = path_from_roots(
-        key,
-        sorted(engine.roots),
-        lambda parent: [edge.key for edge in engine.all_edges(parent)],
-    )
-    origin = _origin_of(engine, recipe, path[-2] if len(path) > 1 else None)
-    line = f"declared in {origin}"
-    if len(path) > 1:
-        line += f", needed by {' → '.join(parent.canonical for parent in path[:-1])}"
-    return (line,)
-
-
-def _origin_of(engine: Engine, recipe: Recipe, parent: RecipeKey | None) -> SourceLocation:
-    if parent is not None:
-        edge: Edge | None = next(
-            (edge for edge in engine.all_edges(parent) if edge.key == recipe.key), None
-        )
-        if edge is not None:
-            return edge.origin
-    return recipe.spec.origin
-
-
-def checked_goals(engine: Engine, queries: Sequence[str]) -> list[RecipeKey]:
-    """The keys that queries on the command line mean; all roots when there is no query.
-
-    Raises:
-        GraphError: a query means no package, or several.
-    """
-    if not queries:
-        return [key for key in engine.roots if not engine.recipes[key].excluded]
-    goals = [engine.find_one(query).key for query in queries]
-    for key in goals:
-        if engine.recipes[key].excluded:
-            raise GraphError(f"{key} is not for {engine.services.platform.tag}")
-    return goals

@@ -7,89 +7,90 @@ check phase looks again), so that what a check finds is still there when it is u
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from envy.cache.layout import CacheLayout
+from envy.cache.lease import Lease
 from envy.cache.recipes import lease_name
 from envy.cache.usage import BUILD, RUN, UseSet, is_fresh, record_use
 from envy.declarations.key import RecipeKey
-from envy.declarations.spec import DependencyUse
+from envy.engine.recipe_coordination import RecipeCoordination
 from envy.graph.recipe import Recipe
+from envy.graph.recipe_graph import RecipeGraph
 from envy.interpreter import released
 
-if TYPE_CHECKING:
-    from envy.engine.engine import Engine
 
+class Usage:
+    """Leases and records the entries that the recipes of a project use."""
 
-@contextlib.contextmanager
-def recorded(engine: Engine, goals: Sequence[RecipeKey]) -> Iterator[None]:
-    """Rely upon the entries of the goals from now on, and record in the end those that were used.
+    def __init__(
+        self,
+        graph: RecipeGraph,
+        coordination: RecipeCoordination,
+        lease: Lease,
+        layout: CacheLayout,
+        project_dir: Path,
+    ) -> None:
+        self._graph = graph
+        self._coordination = coordination
+        self._lease = lease
+        self._layout = layout
+        self._project_dir = project_dir
 
-    What was used within the hour needs neither: gc spares what was used within a day.
-    """
-    layout = engine.services.layout
-    if not (_all_cached(engine) and is_fresh(layout, _use_of(engine, goals))):
-        rely_upon(engine)
-    yield
-    used = _use_of(engine, goals)
-    if used.entries and not is_fresh(layout, used):
-        record_use(layout, used)
+    @contextlib.contextmanager
+    def recorded(self, goals: Sequence[RecipeKey]) -> Iterator[None]:
+        """Rely upon the entries of the goals from now on; in the end record those that were used.
 
+        What was used within the hour needs neither: gc spares what was used within a day.
+        """
+        if not (self._all_cached() and is_fresh(self._layout, self._use_of(goals))):
+            self.rely_upon()
+        yield
+        used = self._use_of(goals)
+        if used.entries and not is_fresh(self._layout, used):
+            record_use(self._layout, used)
 
-def rely_upon(engine: Engine) -> None:
-    """Lease every entry whose key is known, before it is looked up in earnest; and recipe files.
+    def rely_upon(self) -> None:
+        """Lease every entry whose key is known, before it is looked up in earnest.
 
-    Those may be loaded again later.
-    """
-    layout, recipes = engine.services.layout, engine.recipes.values()
-    names = [
-        recipe.placement.entry.name for recipe in recipes if recipe.placement_or_none is not None
-    ]
-    kept = {
-        lease_name(layout, recipe.loaded.path)
-        for recipe in recipes
-        if recipe.loaded_or_none is not None
-    }
-    names += sorted(kept - {""})
-    with released():
-        engine.lease.hold(names)
+        Recipe files are leased too, because they may be loaded again later.
+        """
+        recipes = self._graph.recipes.values()
+        names = [row.placement.entry.name for row in recipes if row.placement_or_none is not None]
+        kept = {
+            lease_name(self._layout, recipe.loaded.path)
+            for recipe in recipes
+            if recipe.loaded_or_none is not None
+        }
+        names += sorted(kept - {""})
+        with released():
+            self._lease.hold(names)
 
+    def _all_cached(self) -> bool:
+        recipes = self._graph.recipes.values()
+        return all(recipe.work.cached for recipe in recipes if recipe.work.wanted)
 
-def _all_cached(engine: Engine) -> bool:
-    return all(recipe.work.cached for recipe in engine.recipes.values() if recipe.work.wanted)
+    def _use_of(self, goals: Sequence[RecipeKey]) -> UseSet:
+        """What the goals need to run, and what else was there to build them."""
+        recipes = self._graph.recipes
+        to_run = set(self._graph.run_closure(goals))
+        entries = {
+            recipe.placement.entry.name: RUN if recipe.key in to_run else BUILD
+            for recipe in recipes.values()
+            if recipe.work.wanted
+            and recipe.placement_or_none is not None
+            and not recipe.user_managed
+            and self._is_usable(recipe)
+        }
+        everything = {key for key in self._graph.roots if not recipes[key].excluded}
+        return UseSet(
+            project=str(self._project_dir),
+            whole=everything.issubset(goals)
+            and all(self._is_usable(recipes[key]) for key in to_run),
+            entries=entries,
+        )
 
-
-def _use_of(engine: Engine, goals: Sequence[RecipeKey]) -> UseSet:
-    """What the goals need to run, and what else was there to build them."""
-    to_run = _run_closure(engine, goals)
-    entries = {
-        recipe.placement.entry.name: RUN if recipe.key in to_run else BUILD
-        for recipe in engine.recipes.values()
-        if recipe.work.wanted
-        and recipe.placement_or_none is not None
-        and _is_usable(engine, recipe)
-    }
-    everything = {key for key in engine.roots if not engine.recipes[key].excluded}
-    return UseSet(
-        project=str(engine.services.project_dir),
-        whole=everything.issubset(goals) and all(map(engine.is_usable, to_run)),
-        entries=entries,
-    )
-
-
-def _is_usable(engine: Engine, recipe: Recipe) -> bool:
-    user_managed = recipe.user_managed
-    return not user_managed and engine.is_usable(recipe.key)
-
-
-def _run_closure(engine: Engine, goals: Iterable[RecipeKey]) -> set[RecipeKey]:
-    found: set[RecipeKey] = set()
-    pending = list(goals)
-    while pending:
-        key = pending.pop()
-        if key not in found:
-            found.add(key)
-            pending += [
-                edge.key for edge in engine.recipes[key].edges if edge.use is DependencyUse.RUN
-            ]
-    return found
+    def _is_usable(self, recipe: Recipe) -> bool:
+        """Whether a package was found in the cache, or has been completed."""
+        return recipe.work.cached or self._coordination.is_complete(recipe.key)

@@ -1,7 +1,6 @@
 """What every recipe that is not at rest does or waits for, and why: for a run that seems stuck.
 
-May be asked from any thread, at any moment; takes the coordinator's lock for as long as it takes to
-look.
+May be asked from any thread, at any moment.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from envy.scheduler.activity import NodeActivity
 from envy.scheduler.coordination import Coordination, NodeState
 
 if TYPE_CHECKING:
-    from envy.engine.engine import Engine
+    from envy.graph.recipe_graph import RecipeGraph
     from envy.host.children import RunningChild
 
 _MOST = 5  # dependencies, or holders of slots, that are named
 
 
-def describe_waits(engine: Engine) -> list[str]:
+def describe_waits(
+    graph: RecipeGraph, rows: Sequence[NodeActivity], children: Sequence[RunningChild]
+) -> list[str]:
     """A line for each recipe that is not at rest: first who works, then who waits, in key order."""
-    rows = engine.coordinator.activity()
-    children = engine.services.children.running()
-    rows.sort(key=lambda row: (row.state is not NodeState.RUNNING, row.node.name))
-    lines = [f"{row.node.name}: {_sentence(engine, row, rows, children)}" for row in rows]
+    rows = sorted(rows, key=lambda row: (row.state is not NodeState.RUNNING, row.node.name))
+    lines = [f"{row.node.name}: {_sentence(graph, row, rows, children)}" for row in rows]
     busy = {row.node.name for row in rows if row.state is NodeState.RUNNING}
     # Programs that are asked for their version, say, before any phase runs.
     return lines + [
@@ -37,7 +36,7 @@ def describe_waits(engine: Engine) -> list[str]:
 
 
 def _sentence(
-    engine: Engine,
+    graph: RecipeGraph,
     row: NodeActivity,
     rows: Sequence[NodeActivity],
     children: Sequence[RunningChild],
@@ -52,7 +51,7 @@ def _sentence(
         case NodeState.LOCKED_OUT:
             return f"waits in {phase} {took} for {row.waiting_for}"
         case NodeState.BLOCKED:
-            return f"waits before {phase} {took} for {_dependencies(engine, row, rows)}"
+            return f"waits before {phase} {took} for {_dependencies(graph, row, rows)}"
     return f"is about to go on with {phase}"
 
 
@@ -79,23 +78,23 @@ def _slots(row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
     return f"{taken}, by {_listed(holders)}" if holders else taken
 
 
-def _dependencies(engine: Engine, row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
+def _dependencies(graph: RecipeGraph, row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
     """What a closed gate waits for, where that was declared, and what it is doing."""
     doing = {other.node.name: other for other in rows}
     return _listed(
         [
-            node.name + _declared(engine, row.node, node) + _doing(node, doing.get(node.name))
+            node.name + _declared(graph, row.node, node) + _doing(node, doing.get(node.name))
             for node in row.blocked_by
         ]
     )
 
 
-def _declared(engine: Engine, owner: Coordination, node: Coordination) -> str:
+def _declared(graph: RecipeGraph, owner: Coordination, node: Coordination) -> str:
     recipe, needed = owner.subject, node.subject
     if not isinstance(recipe, Recipe) or not isinstance(needed, Recipe):
         return ""
     edge: Edge | None = next(
-        (edge for edge in engine.all_edges(recipe.key) if edge.key == needed.key), None
+        (edge for edge in graph.all_edges(recipe.key) if edge.key == needed.key), None
     )
     return f" ({edge.kind}, {edge.origin})" if edge else ""
 

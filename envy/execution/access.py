@@ -29,9 +29,10 @@ class Reachable:
     needed_by: RecipePhase
 
 
-def edges_for(recipe: Recipe, phase: RecipePhase) -> tuple[Edge, ...]:
+def edges_for(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> tuple[Edge, ...]:
     """Return the edges that a phase may use; in recipe_fetch, those of the custom source."""
-    return recipe.source_edges if phase is RecipePhase.RECIPE_FETCH else recipe.edges
+    graph, key = engine.graph, recipe.key
+    return graph.source_edges(key) if phase is RecipePhase.RECIPE_FETCH else graph.edges(key)
 
 
 def reachable(
@@ -53,12 +54,14 @@ def reachable(
             known = found.get(key)
             if known is not None and known.needed_by <= needed_by:
                 continue
-            dependency = engine.recipe(key)
+            dependency = engine.graph.recipes[key]
             if not include(dependency):
                 continue
             found[key] = Reachable(dependency, needed_by)
             following += [
-                (edge.key, needed_by) for edge in dependency.edges if edge.use is DependencyUse.RUN
+                (edge.key, needed_by)
+                for edge in engine.graph.edges(key)
+                if edge.use is DependencyUse.RUN
             ]
         level = following
     return list(found.values())
@@ -70,7 +73,7 @@ def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list
     The closure is walked only where something is exported; otherwise each script in a chain of
     thousands of recipes would cost a walk of the whole chain.
     """
-    rows = reachable(edges_for(recipe, phase), engine, include=_exports_within)
+    rows = reachable(edges_for(recipe, engine, phase), engine, include=_exports_within)
     return [row.recipe for row in rows if row.needed_by <= phase]
 
 
@@ -83,8 +86,8 @@ def exports_within(recipe: Recipe, engine: PhaseServices) -> bool:
     if recipe.loaded.exports is not NO_EXPORTS and recipe.loaded.exports != NO_EXPORTS:
         return True
     return any(
-        edge.use is DependencyUse.RUN and _exports_within(engine.recipe(edge.key))
-        for edge in recipe.edges
+        edge.use is DependencyUse.RUN and _exports_within(engine.graph.recipes[edge.key])
+        for edge in engine.graph.edges(recipe.key)
     )
 
 
@@ -131,10 +134,10 @@ def product_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, name: 
 def _find_provider(
     recipe: Recipe, engine: PhaseServices, phase: RecipePhase, name: str
 ) -> Reachable:
-    edges = edges_for(recipe, phase)
+    edges = edges_for(recipe, engine, phase)
     for edge in edges:
         if edge.product == name:
-            return Reachable(engine.recipe(edge.key), edge.needed_by)
+            return Reachable(engine.graph.recipes[edge.key], edge.needed_by)
     rows = reachable(edges, engine)
     providers = [
         row for row in rows if name in row.recipe.work.products or name in row.recipe.provides
@@ -169,8 +172,8 @@ def _find_dependency(
     recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str
 ) -> Reachable:
     parsed = Query.parse(query)
-    rows = reachable(edges_for(recipe, phase), engine)
-    named = _locally_named(recipe, phase, query)
+    rows = reachable(edges_for(recipe, engine, phase), engine)
+    named = _locally_named(recipe, engine, phase, query)
     if named is not None:
         for row in rows:
             if row.recipe.key == named:
@@ -194,7 +197,9 @@ def _find_dependency(
     )
 
 
-def _locally_named(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey | None:
+def _locally_named(
+    recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str
+) -> RecipeKey | None:
     """Return the dependency that the recipe itself gave this name, by an alias or a reference.
 
     A reference may have been bound through an alias of the manifest, which the recipe does not
@@ -208,7 +213,7 @@ def _locally_named(recipe: Recipe, phase: RecipePhase, query: str) -> RecipeKey 
             and dependency.spec.alias == query
         ):
             return dependency.spec.key
-    for reference in recipe.references:
+    for reference in engine.graph.references(recipe.key):
         if reference.dependency.query == query and reference.of_source == of_source:
             return reference.provider
     return None
@@ -248,12 +253,13 @@ def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
 
 def build_only(recipe: Recipe, engine: PhaseServices) -> list[Recipe]:
     """Return the dependencies that are needed only for the build, and may be missing afterwards."""
-    if all(edge.use is DependencyUse.RUN for edge in recipe.edges):
+    edges = engine.graph.edges(recipe.key)
+    if all(edge.use is DependencyUse.RUN for edge in edges):
         return []
-    run_edges = [edge for edge in recipe.edges if edge.use is DependencyUse.RUN]
+    run_edges = [edge for edge in edges if edge.use is DependencyUse.RUN]
     kept = {row.recipe.key for row in reachable(run_edges, engine)}
     return [
         row.recipe
-        for row in reachable(recipe.edges, engine)
+        for row in reachable(edges, engine)
         if row.recipe.key not in kept and row.recipe.asset_dir is not None
     ]

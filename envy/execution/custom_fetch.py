@@ -34,7 +34,8 @@ from envy.transport.digests import ExpectedDigest, verify_content
 def custom_folder(recipe: Recipe, engine: PhaseServices) -> Path:
     """Return the folder of a custom source's recipe, named after everything that decides it."""
     source = _source(recipe)
-    tools = sorted(engine.recipe(edge.key).entry_key for edge in recipe.source_edges)
+    graph = engine.graph
+    tools = sorted(graph.recipes[edge.key].entry_key for edge in graph.source_edges(recipe.key))
     text = "\0".join(
         [
             digest_file(source.fetch.file),
@@ -140,7 +141,7 @@ def _options_of_declarer(recipe: Recipe, engine: PhaseServices) -> LuaValue:
     """Return the options of the recipe whose `dependencies` function declared this recipe."""
     for parent, spec in recipe.declarations:
         if spec is recipe.spec and parent is not None:
-            return cast("LuaValue", dict(engine.recipe(parent).options))
+            return cast("LuaValue", dict(engine.graph.recipes[parent].options))
     return {}
 
 

@@ -36,8 +36,8 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
         "writable": definition.writable,
         "dependencies": {
             other.entry_key: other.key.canonical
-            for edge in recipe.edges
-            for other in [engine.recipe(edge.key)]
+            for edge in engine.graph.edges(recipe.key)
+            for other in [engine.graph.recipes[edge.key]]
         },
     }
     if recipe.loaded.text:
@@ -86,5 +86,6 @@ def _dependencies_of(engine: PhaseServices, kept: KeyRecord) -> list[Recipe]:
     from envy.declarations.key import RecipeKey
 
     return [
-        engine.recipe(RecipeKey.parse(name)) for name in kept.notes.get("dependencies", {}).values()
+        engine.graph.recipes[RecipeKey.parse(name)]
+        for name in kept.notes.get("dependencies", {}).values()
     ]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec
-from envy.errors import SourceLocation
 from envy.events import EventBus
 from envy.graph.recipe import Recipe
+from envy.graph.recipe_graph import RecipeGraph
 from envy.host.platform import Platform
 from envy.lua.open_states import OpenStates
 from envy.transport.context import Memo
@@ -69,21 +69,10 @@ class PhaseServices(Protocol):
     """What a phase may ask of the engine."""
 
     services: Services
+    graph: RecipeGraph
 
-    def ensure_recipe(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
-        """Return the recipe of a spec's key, added to the graph if it is new."""
-
-    def start_recipe(self, recipe: Recipe) -> None:
-        """Start to fetch a recipe that was just declared."""
-
-    def recipe(self, key: RecipeKey) -> Recipe:
-        """Return the recipe of a key that is in the graph."""
-
-    def is_complete(self, key: RecipeKey) -> bool:
-        """Return whether a recipe has completed its last phase."""
-
-    def matches_platform(self, platforms: Sequence[str], origin: SourceLocation) -> bool:
-        """Return whether a list of `platforms` includes the current platform."""
+    def declare_recipe(self, spec: RecipeSpec, *, parent: RecipeKey) -> None:
+        """Add a dependency of `parent` to the graph, unless it is there, and let it be fetched."""
 
     def stopped(self) -> bool:
         """Return whether the run has been cancelled."""

@@ -12,22 +12,19 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from envy.engine.priorities import forecast
 from envy.explain.view import CriticalPath, GraphView
 from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
-    from envy.engine.engine import Engine
+    from envy.engine.session import Session
 
 _START = ""  # not a key: the node before every package
 
 
-def with_critical_path(graph: GraphView, engine: Engine) -> GraphView:
+def with_critical_path(graph: GraphView, session: Session) -> GraphView:
     """Return the graph with its critical path, as if none of its packages were installed."""
-    recipes = [
-        recipe for key, recipe in sorted(engine.recipes.items()) if key.canonical in graph.packages
-    ]
-    expected = forecast(engine.durations, recipes)
+    recipes = [recipe for recipe in session.recipes() if recipe.key.canonical in graph.packages]
+    expected = session.forecast(recipes)
     work_from = {key.canonical: work for key, work in expected.work_from.items()}
     path = longest_path(graph, work_from, is_measured=expected.is_measured)
     return dataclasses.replace(graph, critical=path)

@@ -9,8 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from envy.cache.read import lookup
-from envy.engine.engine import is_left_out
-from envy.execution.entry_lock import needs_deploy
+from envy.engine.failures import is_left_out
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Recipe
@@ -18,7 +17,7 @@ from envy.transport.connection import redacted
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
-    from envy.engine.engine import Engine
+    from envy.engine.session import Session
 
 _VERBS = ("stage", "build", "install", "deploy")
 
@@ -45,20 +44,20 @@ class PlannedStep:
     runs: tuple[str, ...] = ()  # the verbs of its recipe that would run
 
 
-def make_plan(engine: Engine, goals: Sequence[RecipeKey]) -> list[PlannedStep]:
+def make_plan(session: Session, goals: Sequence[RecipeKey]) -> list[PlannedStep]:
     """Return the steps that complete the goals, dependencies first; runs no phase."""
-    engine.prepare(goals)
-    wanted = {recipe.key for recipe in engine.wanted()}
+    session.prepare(goals)
+    wanted = {recipe.key for recipe in session.wanted()}
     order = dependencies_first(
         sorted(wanted),
-        lambda key: sorted(edge.key for edge in engine.all_edges(key) if edge.key in wanted),
+        lambda key: sorted(edge.key for edge in session.all_edges(key) if edge.key in wanted),
     )
-    return [_step(engine, engine.recipes[key]) for key in order]
+    return [_step(session, session.recipe(key)) for key in order]
 
 
-def _step(engine: Engine, recipe: Recipe) -> PlannedStep:
+def _step(session: Session, recipe: Recipe) -> PlannedStep:
     key = recipe.key.canonical
-    failure = engine.coordination[recipe.key].failure
+    failure = session.failure_of(recipe.key)
     if failure is not None:
         act = Act.UNKNOWN if is_left_out(failure) else Act.FAIL
         return PlannedStep(key=key, act=act, reason=why_not(key, failure))
@@ -66,7 +65,7 @@ def _step(engine: Engine, recipe: Recipe) -> PlannedStep:
         return PlannedStep(
             key=key, act=Act.CHECK, reason="user-managed: installed unless its check succeeds"
         )
-    if recipe.work.cached and needs_deploy(recipe):
+    if recipe.work.cached and session.needs_deploy(recipe):
         return PlannedStep(
             key=key, act=Act.DEPLOY, reason="it is installed but not deployed", runs=("deploy",)
         )

@@ -6,16 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envy.errors import EnvyError, GraphError
-from envy.execution.user_managed import is_satisfied
+from envy.errors import GraphError
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
-from envy.phase import RecipePhase
-from envy.phases.completion import products_of
 from envy.suggest import nearest
 
 if TYPE_CHECKING:
-    from envy.engine.engine import Engine
+    from envy.engine.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +26,28 @@ class ProductView:
     user_managed: bool
 
 
-def products_here(engine: Engine) -> list[ProductView]:
+def products_here(session: Session) -> list[ProductView]:
     """Return every known product, sorted by name and provider; installs and runs nothing."""
-    rows = [row for recipe in _usable(engine) for row in _products_of(recipe)]
+    rows = [row for recipe in _usable(session) for row in _products_of(recipe)]
     return sorted(rows, key=lambda row: (row.product, row.provider))
 
 
-def asked_at_run_time(engine: Engine) -> list[Recipe]:
+def asked_at_run_time(session: Session) -> list[Recipe]:
     """Return the user-managed packages whose products are known only once their check succeeds."""
-    return [recipe for recipe in _usable(engine) if _has_unknown_products(recipe)]
+    return [recipe for recipe in _usable(session) if _has_unknown_products(recipe)]
 
 
-def provider_of(engine: Engine, name: str, *, query: str = "") -> Recipe | None:
+def provider_of(session: Session, name: str, *, query: str = "") -> Recipe | None:
     """Return the only package known to provide a product, or None.
 
     Raises:
         GraphError: several packages provide the product.
     """
-    answering = {recipe.key for recipe in engine.find_matches(query)} if query else None
+    answering = {recipe.key for recipe in session.find_matches(query)} if query else None
     found = [
         recipe
-        for recipe in _usable(engine)
-        if (name in recipe.provides or name in recipe.work.products)
+        for recipe in _usable(session)
+        if (name in recipe.provides or name in session.known_products(recipe))
         and (answering is None or recipe.key in answering)
     ]
     if len(found) > 1:
@@ -62,33 +59,26 @@ def provider_of(engine: Engine, name: str, *, query: str = "") -> Recipe | None:
     return found[0] if found else None
 
 
-def ask_machine(engine: Engine) -> list[Recipe]:
+def ask_machine(session: Session) -> list[Recipe]:
     """Ask user-managed packages whose check succeeds for their products; return the others.
 
     Nothing is installed: otherwise a misspelt product name would change the machine.
     """
-    silent = []
-    for recipe in asked_at_run_time(engine):
-        try:
-            holds = is_satisfied(recipe, engine, RecipePhase.CHECK)
-            recipe.work.products = products_of(recipe, engine) if holds else {}
-        except EnvyError:
-            holds = False
-        if not holds:
-            silent.append(recipe)
-    return silent
+    return [recipe for recipe in asked_at_run_time(session) if not session.learn_products(recipe)]
 
 
 def not_provided(
-    engine: Engine, name: str, *, query: str = "", silent: Sequence[Recipe] = ()
+    session: Session, name: str, *, query: str = "", silent: Sequence[Recipe] = ()
 ) -> GraphError:
     """Return the error for a product that no package provides, listing the known products."""
-    said = {name for recipe in asked_at_run_time(engine) for name in recipe.work.products}
-    known = sorted(said.union(row.product for row in products_here(engine)))
+    said = {
+        name for recipe in asked_at_run_time(session) for name in session.known_products(recipe)
+    }
+    known = sorted(said.union(row.product for row in products_here(session)))
     near = nearest(name, known)
     by = f" of {query!r}" if query else ""
     guess = f"; did you mean {near}?" if near else ""
-    failed = [str(failure.key) for failure in engine.failures()]
+    failed = [str(failure.key) for failure in session.failures()]
     hint = f"products here: {', '.join(known) or 'none'}"
     if silent:
         names = ", ".join(str(recipe.key) for recipe in silent)
@@ -98,9 +88,8 @@ def not_provided(
     return GraphError(f"no package{by} provides the product {name!r}{guess}", hint=hint)
 
 
-def _usable(engine: Engine) -> Iterator[Recipe]:
-    for key in sorted(engine.recipes):
-        recipe = engine.recipes[key]
+def _usable(session: Session) -> Iterator[Recipe]:
+    for recipe in session.recipes():
         if recipe.loaded_or_none is not None and not recipe.excluded:
             yield recipe
 

@@ -5,14 +5,14 @@ Owns what is shown about a package and an edge, and the words for it. Everything
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from envy.console.text import format_seconds
 from envy.declarations.spec import CustomSource, DependencyUse
-from envy.engine.engine import is_left_out
+from envy.engine.failures import is_left_out
 from envy.errors import DependencyFailed
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe, Reference
@@ -20,7 +20,7 @@ from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
-    from envy.engine.engine import Engine
+    from envy.engine.session import Session
 
 
 class State(Enum):
@@ -142,50 +142,50 @@ class GraphView:
         return package.key in self.critical.amounts
 
 
-def view_graph(engine: Engine, roots: Iterable[RecipeKey], *, manifest: str) -> GraphView:
+def view_graph(session: Session, roots: Iterable[RecipeKey], *, manifest: str) -> GraphView:
     """Return the packages reachable from the roots; call after resolution and `compute_keys`."""
     roots = sorted(set(roots))
-    closure = dependencies_first(roots, lambda key: [e.key for e in engine.all_edges(key)])
+    closure = dependencies_first(roots, lambda key: [e.key for e in session.all_edges(key)])
     return GraphView(
-        platform=engine.services.platform.tag,
+        platform=session.platform_tag,
         manifest=manifest,
         roots=tuple(key.canonical for key in roots),
-        packages={key.canonical: _package(engine, engine.recipes[key]) for key in sorted(closure)},
+        packages={key.canonical: _package(session, session.recipe(key)) for key in sorted(closure)},
     )
 
 
-def _package(engine: Engine, recipe: Recipe) -> PackageView:
-    node = engine.coordination[recipe.key]
+def _package(session: Session, recipe: Recipe) -> PackageView:
+    failure = session.failure_of(recipe.key)
     own_alias = [recipe.alias] if recipe.alias else []
     return PackageView(
         key=recipe.key.canonical,
         identity=recipe.key.identity,
         options=dict(recipe.key.options),
-        aliases=tuple(dict.fromkeys([*engine.aliases_of(recipe.key), *own_alias])),
-        state=state_of(engine, recipe),
-        phase=RecipePhase(node.current_phase).label,
+        aliases=tuple(dict.fromkeys([*session.aliases_of(recipe.key), *own_alias])),
+        state=state_of(session, recipe),
+        phase=session.phase_of(recipe.key).label,
         user_managed=recipe.user_managed,
         custom_source=isinstance(recipe.spec.source, CustomSource),
-        is_root=recipe.key in engine.roots,
+        is_root=recipe.key in session.roots,
         entry_key=recipe.entry_key,
         asset_dir=str(recipe.asset_dir or ""),
         products=tuple(sorted(recipe.provides)),
         origin=str(recipe.spec.origin),
-        reason=why_not(recipe.key.canonical, node.failure) if node.failure else "",
-        edges=tuple(edges_of(recipe)),
+        reason=why_not(recipe.key.canonical, failure) if failure else "",
+        edges=tuple(edges_of(session, recipe.key)),
     )
 
 
-def state_of(engine: Engine, recipe: Recipe) -> State:
+def state_of(session: Session, recipe: Recipe) -> State:
     """Return the state of a package."""
-    failure = engine.coordination[recipe.key].failure
+    failure = session.failure_of(recipe.key)
     if failure is not None:
         return State.HELD if is_left_out(failure) else State.FAILED
     if recipe.excluded:
         return State.EXCLUDED
     if recipe.user_managed:
         return State.USER_MANAGED
-    is_there = recipe.work.cached or engine.is_complete(recipe.key)
+    is_there = recipe.work.cached or session.is_complete(recipe.key)
     return State.CACHED if is_there else State.MISSING
 
 
@@ -196,15 +196,15 @@ def why_not(key: str, failure: Exception) -> str:
     return str(failure.args[0]).partition("\n")[0].removeprefix(f"{key}: ")
 
 
-def edges_of(recipe: Recipe) -> Iterator[EdgeView]:
+def edges_of(session: Session, key: RecipeKey) -> Iterator[EdgeView]:
     """Yield the edges of a recipe, those of its source first, each part in key order."""
-    for edges, of_source in ((recipe.source_edges, True), (recipe.edges, False)):
+    for edges, of_source in ((session.source_edges(key), True), (session.edges(key), False)):
         for edge in sorted(edges, key=lambda edge: edge.key):
-            yield _edge(recipe, edge, of_source=of_source)
+            yield _edge(edge, session.references(key), of_source=of_source)
 
 
-def _edge(recipe: Recipe, edge: Edge, *, of_source: bool) -> EdgeView:
-    reference = _reference(recipe, edge, of_source=of_source)
+def _edge(edge: Edge, references: Sequence[Reference], *, of_source: bool) -> EdgeView:
+    reference = _reference(edge, references, of_source=of_source)
     kind = "strong" if edge.kind == "source" else edge.kind
     return EdgeView(
         target=edge.key.canonical,
@@ -219,10 +219,8 @@ def _edge(recipe: Recipe, edge: Edge, *, of_source: bool) -> EdgeView:
     )
 
 
-def _reference(recipe: Recipe, edge: Edge, *, of_source: bool) -> Reference | None:
+def _reference(edge: Edge, references: Sequence[Reference], *, of_source: bool) -> Reference | None:
     """Return the reference that an edge was created for, if any."""
-    rows = [
-        row for row in recipe.references if row.provider == edge.key and row.of_source == of_source
-    ]
+    rows = [row for row in references if row.provider == edge.key and row.of_source == of_source]
     exact = [row for row in rows if row.dependency.origin == edge.origin]
     return next(iter(exact or rows), None)

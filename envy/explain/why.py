@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from envy.declarations.key import Query
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 from envy.graph.algorithms import dependencies_first
-from envy.graph.recipe import Reference
 
 if TYPE_CHECKING:
-    from envy.engine.engine import Engine
+    from envy.engine.session import Session
 
 Step = tuple[PackageView, EdgeView]
 
@@ -85,7 +84,7 @@ def _by_target(package: PackageView) -> Sequence[EdgeView]:
     return sorted(package.edges, key=lambda edge: edge.target)
 
 
-def explain(engine: Engine, graph: GraphView, target: str, *, limit: int) -> list[str]:
+def explain(session: Session, graph: GraphView, target: str, *, limit: int) -> list[str]:
     """Return the explanation of one package, line by line."""
     package = graph.packages[target]
     count = count_paths(graph, target)
@@ -101,7 +100,7 @@ def explain(engine: Engine, graph: GraphView, target: str, *, limit: int) -> lis
     if count > shown:
         more = count - shown
         lines += ["", f"  and {more} more path{'' if more == 1 else 's'}; --limit N shows more"]
-    choices = [*_choices(engine, target), *_refusals(engine, target)]
+    choices = [*_choices(session, target), *_refusals(session, target)]
     return [*lines, "", *choices] if choices else lines
 
 
@@ -112,9 +111,9 @@ def _path_lines(graph: GraphView, target: str, path: Sequence[Step]) -> Iterator
         yield f"    {package.key} needs {edge.target}: {edge.label} ({edge.origin})"
 
 
-def _choices(engine: Engine, target: str) -> Iterator[str]:
+def _choices(session: Session, target: str) -> Iterator[str]:
     """Yield, for each reference bound to the package, why it was bound to it."""
-    for reference in _references(engine):
+    for reference in session.all_references():
         if reference.provider is None or reference.provider.canonical != target:
             continue
         fallback = reference.dependency.spec
@@ -130,9 +129,9 @@ def _choices(engine: Engine, target: str) -> Iterator[str]:
             yield f"{search}: this package matches, so its fallback {fallback.key} was not needed"
 
 
-def _refusals(engine: Engine, target: str) -> Iterator[str]:
+def _refusals(session: Session, target: str) -> Iterator[str]:
     """Yield the weak references whose fallback is the package, but which chose another one."""
-    for reference in _references(engine):
+    for reference in session.all_references():
         fallback = reference.dependency.spec
         provider = reference.provider
         if fallback is None or provider is None or fallback.key.canonical != target:
@@ -144,13 +143,14 @@ def _refusals(engine: Engine, target: str) -> Iterator[str]:
             )
 
 
-def unused_fallbacks(engine: Engine, query: str) -> list[str]:
+def unused_fallbacks(session: Session, query: str) -> list[str]:
     """Return a line for each unused fallback that matches a query which no package matches."""
     asked = Query.parse(query)
+    present = {recipe.key for recipe in session.recipes()}
     rows = []
-    for reference in _references(engine):
+    for reference in session.all_references():
         fallback = reference.dependency.spec
-        if fallback is None or fallback.key in engine.recipes or reference.provider is None:
+        if fallback is None or fallback.key in present or reference.provider is None:
             continue
         if asked.matches(fallback.key, alias=fallback.alias):
             rows.append(
@@ -159,8 +159,3 @@ def unused_fallbacks(engine: Engine, query: str) -> list[str]:
                 f"but {reference.provider} matches"
             )
     return rows
-
-
-def _references(engine: Engine) -> list[Reference]:
-    found = [row for recipe in engine.recipes.values() for row in recipe.references]
-    return sorted(found, key=lambda row: (row.owner, row.of_source, row.index))

@@ -190,9 +190,6 @@ class Recipe:
     functions: RecipeFunctions = field(default_factory=RecipeFunctions)
     placement_or_none: Placement | None = None  # set once the graph is resolved
     work: Work = field(default_factory=Work)
-    edges: tuple[Edge, ...] = ()
-    references: list[Reference] = field(default_factory=list)  # its own, and its source's
-    source_edges: tuple[Edge, ...] = ()  # what must be complete before it can be fetched
 
     @property
     def loaded(self) -> LoadedRecipe:

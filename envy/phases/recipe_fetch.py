@@ -9,7 +9,6 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy import events as ev
 from envy.cache.names import DIGITS, RECIPE_FILE
 from envy.cache.recipes import find_recipe_files
 from envy.cache.trees import read_file
@@ -19,14 +18,8 @@ from envy.declarations.definition import RecipeDefinition, parse_definition
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText, location_of_function
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
-from envy.declarations.spec import (
-    CustomSource,
-    Dependency,
-    DependencyKind,
-    DependencyUse,
-    check_local_rule,
-)
-from envy.declarations.tables import Exports, parse_exports, parse_products
+from envy.declarations.spec import CustomSource, Dependency, DependencyKind, check_local_rule
+from envy.declarations.tables import Exports, is_included, parse_exports, parse_products
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import acquire_lock, release_lock
@@ -35,9 +28,9 @@ from envy.execution.recipe_lua import close_lua_state, function_names, functions
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
+from envy.host.platform import Platform
 from envy.keying.declared_sources import evaluate_fetch
 from envy.lua.values import LuaFunction
-from envy.phase import RecipePhase
 from envy.transport.digests import expected_digests, verify_content
 
 
@@ -261,7 +254,7 @@ def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, 
 
 
 def dependencies_on_platform(
-    recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]
+    owner: RecipeKey, platform: Platform, dependencies: Iterable[Dependency]
 ) -> list[tuple[int, Dependency]]:
     """Return the dependencies for this platform, each with its position in the list.
 
@@ -272,22 +265,23 @@ def dependencies_on_platform(
     """
     here = []
     for position, dependency in enumerate(dependencies):
-        if engine.matches_platform(dependency.platforms, dependency.origin):
+        if is_included(dependency.platforms, platform, dependency.origin):
             if dependency.spec is not None:
-                check_local_rule(recipe.key, dependency.spec.key, dependency.origin)
+                check_local_rule(owner, dependency.spec.key, dependency.origin)
             here.append((position, dependency))
     return here
 
 
 def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]) -> None:
-    """Add an edge for each dependency; entries for the same key become the stricter of both."""
-    edges: dict[RecipeKey, Edge] = {}
-    here = dependencies_on_platform(recipe, engine, dependencies)
-    for position, dependency in here:
+    """Add an edge or a reference for each dependency, and let what they lead to be fetched."""
+    for position, dependency in dependencies_on_platform(
+        recipe.key, engine.services.platform, dependencies
+    ):
         spec = dependency.spec
         if dependency.kind is not DependencyKind.STRONG or spec is None:
-            recipe.references.append(Reference(recipe.key, position, dependency, of_source=False))
+            engine.graph.add_reference(Reference(recipe.key, position, dependency, of_source=False))
             continue
+        engine.declare_recipe(spec, parent=recipe.key)
         edge = Edge(
             spec.key,
             dependency.needed_by,
@@ -296,26 +290,4 @@ def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Depend
             spec.origin,
             dependency.product,
         )
-        known = edges.get(spec.key)
-        if known is not None:
-            use = (
-                DependencyUse.RUN
-                if DependencyUse.RUN in {known.use, edge.use}
-                else DependencyUse.BUILD
-            )
-            needed_by = RecipePhase(min(known.needed_by, edge.needed_by))
-            product = known.product or edge.product
-            edge = Edge(spec.key, needed_by, use, known.kind, known.origin, product)
-        edges[spec.key] = edge
-        child = engine.ensure_recipe(spec, parent=recipe.key)
-        engine.start_recipe(child)
-        if engine.services.events.detailed:
-            engine.services.events.emit(
-                ev.DependencyAdded(
-                    parent=recipe.key.canonical,
-                    dependency=spec.key.canonical,
-                    kind=dependency.kind.value,
-                    needed_by=dependency.needed_by,
-                )
-            )
-    recipe.edges = tuple(edges.values())
+        engine.graph.add_edge(recipe.key, edge)

@@ -1,4 +1,4 @@
-"""Answers that are kept: a change of what they rest on is noticed, and nothing else is one."""
+"""Stored answers: an answer is rejected exactly when something in its evidence has changed."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from envy.answers.evidence import Evidence
 from envy.answers.facts import match_digest
 from envy.answers.read import answer_path, load_answer
-from envy.answers.write import Known, basis_of, save_answer
+from envy.answers.write import StoredRecipe, basis_of, save_answer
 from envy.cache.trees import digest_tree
 from envy.content.file_digest import file_digest
 
@@ -26,15 +26,20 @@ CHANGES = st.lists(
 
 
 def keep(root, manifest, evidence, **details):
-    """Keep an answer of two recipes, the second of which needs the first."""
+    """Store an answer of two recipes, the second of which needs the first."""
     plain = {"user_managed": False, "excluded": False, "deploys": False}
-    lib = Known(
-        key="local.lib@r1", alias="", place="local.lib@r1/x", entry_key="a" * 64, needs=(), **plain
+    lib = StoredRecipe(
+        key="local.lib@r1",
+        alias="",
+        entry_name="local.lib@r1/x",
+        entry_key="a" * 64,
+        needs=(),
+        **plain,
     )
-    app = Known(
+    app = StoredRecipe(
         key='local.app@r1{v="ü\n"}',
         alias="app",
-        place="local.app@r1/x",
+        entry_name="local.app@r1/x",
         entry_key="",
         needs=(0,),
         **plain,
@@ -52,7 +57,7 @@ def load(root, manifest, environment=None):
 
 
 def scene(folder):
-    """Four files, of which one is not there, a tree, a pattern and a variable."""
+    """Create three of four files, a tree, a pattern and a variable."""
     folder.mkdir()
     for i in range(3):
         (folder / f"f{i}").write_text(f"content {i}")
@@ -61,7 +66,7 @@ def scene(folder):
 
 
 def state(folder, environment):
-    """Everything that the evidence of the scene is about, read plainly."""
+    """Return everything that the evidence of the scene covers, read directly."""
     return (
         [
             (folder / f"f{i}").read_bytes() if (folder / f"f{i}").exists() else None
@@ -77,7 +82,7 @@ def state(folder, environment):
 
 
 def apply(folder, environment, what, which):
-    """One change to the scene."""
+    """Apply one change to the scene."""
     path = folder / f"f{which}"
     if what == "change":
         path.write_text("changed")
@@ -103,8 +108,8 @@ def apply(folder, environment, what, which):
 
 @settings(max_examples=150, deadline=None)
 @given(changes=CHANGES)
-def test_an_answer_counts_exactly_while_all_is_the_same(tmp_path_factory, changes):
-    """After any sequence of changes, there is an answer if and only if the content is as it was."""
+def test_an_answer_holds_exactly_while_its_evidence_is_unchanged(tmp_path_factory, changes):
+    """After any changes, the answer loads if and only if all content is the original content."""
     top = tmp_path_factory.mktemp("answer")
     folder = top / "scene"
     scene(folder)
@@ -123,20 +128,20 @@ def test_an_answer_counts_exactly_while_all_is_the_same(tmp_path_factory, change
     assert (found is not None) == (state(folder, environment) == before)
 
 
-def test_an_answer_comes_back_as_it_was_kept(tmp_path):
-    """Keys, aliases, places and what needs what."""
+def test_an_answer_is_loaded_as_it_was_stored(tmp_path):
+    """Keys, aliases, entry names and dependencies survive storing and loading."""
     keep(tmp_path, tmp_path / "envy.lua", Evidence())
     answer = load(tmp_path, tmp_path / "envy.lua")
     assert answer.keys == ["local.lib@r1", 'local.app@r1{v="ü\n"}']
     assert answer.aliases == ["", "app"]
-    assert answer.places == ["local.lib@r1/x", "local.app@r1/x"]
+    assert answer.entry_names == ["local.lib@r1/x", "local.app@r1/x"]
     assert answer.entry_keys == ["a" * 64, ""]
     assert [list(answer.needs(0)), list(answer.needs(1)), list(answer.roots())] == [[], [0], [1]]
-    assert answer.named == {"it": 1}
+    assert answer.manifest_aliases == {"it": 1}
 
 
-def test_an_answer_tells_what_it_rests_on(tmp_path):
-    """gc keeps the recipe files that an answer names; a damaged one names none."""
+def test_the_evidence_of_an_answer_can_be_read(tmp_path):
+    """gc keeps the recipe files that an answer names; a damaged answer names none."""
     keep(tmp_path, tmp_path / "envy.lua", Evidence(files={"/a": "x", "/b": None}))
     path = Path(answer_path(str(tmp_path), str(tmp_path / "envy.lua")))
     assert basis_of(str(path)) == (str(tmp_path / "envy.lua"), ["/a", "/b"])
@@ -144,8 +149,8 @@ def test_an_answer_tells_what_it_rests_on(tmp_path):
     assert basis_of(str(path)) == ("", ())
 
 
-def test_an_unset_variable_is_not_an_empty_one(tmp_path):
-    """Recipes can tell them apart."""
+def test_an_unset_variable_differs_from_an_empty_one(tmp_path):
+    """Setting a variable to "" invalidates an answer that was stored while it was unset."""
     evidence = Evidence()
     evidence.note_variables({"NAME": None})
     keep(tmp_path, tmp_path / "envy.lua", evidence)
@@ -155,7 +160,7 @@ def test_an_unset_variable_is_not_an_empty_one(tmp_path):
 
 @pytest.mark.parametrize("where", ["root", "manifest"])
 def test_an_answer_is_for_one_root_and_one_manifest(tmp_path, where):
-    """A cache that was moved, and a file that took the name of another's, have none."""
+    """A moved cache, and an answer file renamed to another manifest's, have no answer."""
     manifest = tmp_path / "envy.lua"
     keep(tmp_path / "a", manifest, Evidence())
     if where == "root":
@@ -171,8 +176,8 @@ def test_an_answer_is_for_one_root_and_one_manifest(tmp_path, where):
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_a_damaged_answer_is_none(tmp_path_factory, data):
-    """Whatever bit is flipped, wherever the file was cut off: there is no answer, and no error."""
+def test_a_damaged_answer_is_not_loaded(tmp_path_factory, data):
+    """Any flipped bit and any truncation of the file give no answer and no error."""
     top = tmp_path_factory.mktemp("answer")
     keep(top, top / "envy.lua", Evidence(files={str(top / "none"): None}))
     path = Path(answer_path(str(top), str(top / "envy.lua")))
@@ -186,14 +191,14 @@ def test_a_damaged_answer_is_none(tmp_path_factory, data):
     assert load(top, top / "envy.lua") is None
 
 
-def test_a_text_that_cannot_be_kept_is_not(tmp_path):
-    """The columns are separated by NUL: what holds one leaves no answer."""
+def test_an_answer_with_a_separator_in_a_text_is_not_stored(tmp_path):
+    """The columns are separated by NUL, so a text that contains NUL cannot be stored."""
     keep(tmp_path, tmp_path / "envy.lua", Evidence(), aliases={"a\0b": 1})
     assert load(tmp_path, tmp_path / "envy.lua") is None
 
 
-def test_the_same_file_seen_with_two_contents_leaves_nothing_to_rest_on():
-    """It was changed in the middle of the run: one of the two recipes is of the old content."""
+def test_one_file_with_two_contents_makes_evidence_not_lasting():
+    """The file changed during the run, so one of the two recipes saw the old content."""
     evidence = Evidence(files={"/x": "one"})
     evidence.add(Evidence(files={"/x": "one"}))
     assert evidence.lasting

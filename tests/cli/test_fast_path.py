@@ -1,4 +1,4 @@
-"""The quick reading of a command line: whatever it understands, it takes as the full one does."""
+"""The fast path: it parses every command line that it understands like the full command line."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from envy.cli import asset, sync
 from envy.cli.cache_root import cache_root
-from envy.cli.fast_path import all_cached, answer, find_places, understand
+from envy.cli.fast_path import all_cached, answer, find_paths, parse_plain
 from envy.cli.main import CommandEntry, run_command_line
 from envy.cli.options import EnvyCommand, Invocation
 from envy.cli.settings import current_directory, merge_settings
@@ -45,7 +45,7 @@ PLACES = st.sampled_from(["", "sub/deep"])
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project with a manifest, and another one below it."""
+    """A project with a manifest, and a second manifest below it."""
     folder = tmp_path_factory.mktemp("quick") / "project"
     (folder / "sub" / "deep").mkdir(parents=True)
     (folder / "envy.lua").touch()
@@ -54,7 +54,7 @@ def project(tmp_path_factory):
 
 
 def taken_by_click(arguments, variables):
-    """What the full command line takes the words for; None where it does not come to a command."""
+    """Return how the full command line parses the words; None if it runs no command."""
     taken = []
 
     def entry(module, name):
@@ -78,7 +78,7 @@ def taken_by_click(arguments, variables):
 
 
 class Loaded(CommandEntry):
-    """A row of the table of commands whose command is here already."""
+    """A row of the table of commands whose command is already imported."""
 
     def __init__(self, command):
         super().__init__("", "")
@@ -92,14 +92,14 @@ class Loaded(CommandEntry):
 @given(
     words=st.lists(WORDS, max_size=6), variables=VARIABLES, place=st.sampled_from(["", "sub/deep"])
 )
-def test_what_is_understood_is_what_is_meant(project, words, variables, place):
-    """Command, queries, quietness, manifest and cache are those of the full command line."""
+def test_both_command_lines_agree(project, words, variables, place):
+    """Command, queries, --quiet, manifest and cache are those of the full command line."""
     variables = {"HOME": os.environ.get("HOME", "/"), **variables}
     with contextlib.chdir(project / place):
-        understood = understand(words)
+        understood = parse_plain(words)
         if understood is None:
             return
-        places = find_places(understood, variables)
+        places = find_paths(understood, variables)
         if places is None:
             return
         command, parameters, full = taken_by_click(words, variables)
@@ -124,17 +124,17 @@ LINES = [
 
 @pytest.mark.parametrize("line", LINES)
 def test_plain_lines_are_understood(project, line):
-    """These are the ones that people and scripts write."""
+    """The fast path understands the lines that people and scripts usually write."""
     with contextlib.chdir(project):
-        assert find_places(understand(line.split()), {"HOME": "/home/someone"}) is not None
+        assert find_paths(parse_plain(line.split()), {"HOME": "/home/someone"}) is not None
 
 
 ROOT = """
 import os, sys
-from envy.cli.fast_path import Words, find_places
+from envy.cli.fast_path import CommandLine, find_paths
 from envy.cli.cache_root import cache_root
 from envy.cli.settings import Settings
-places = find_places(Words(), dict(os.environ))
+places = find_paths(CommandLine(), dict(os.environ))
 print(places[0] if places else "", cache_root(Settings()))
 """
 
@@ -144,8 +144,8 @@ CACHES = [None, "", "/var/c", "/var/c/", "c", "~/c", " "]
 
 
 @pytest.mark.parametrize(("home", "xdg"), itertools.product(HOMES, CACHES))
-def test_the_cache_of_a_user_is_where_the_library_has_it(project, home, xdg):
-    """Without an option or a variable of envy's own."""
+def test_the_user_cache_is_that_of_platformdirs(project, home, xdg):
+    """Without an option or a variable, both command lines use the same cache."""
     variables = {"HOME": home, **({"XDG_CACHE_HOME": xdg} if xdg is not None else {})}
     run = subprocess.run(
         [sys.executable, "-c", ROOT],
@@ -163,7 +163,7 @@ def test_the_cache_of_a_user_is_where_the_library_has_it(project, home, xdg):
 
 
 def test_the_version_is_what_the_full_command_line_prints(capsys):
-    """It is asked for often, by scripts that only look whether envy is there."""
+    """The fast path prints the version too, because scripts often ask for it."""
     assert answer(["--version"]) == 0
     quick = capsys.readouterr().out
     assert run_command_line(["--version"], environment={}) == 0
@@ -171,8 +171,8 @@ def test_the_version_is_what_the_full_command_line_prints(capsys):
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 1000])
-def test_the_final_line_is_that_of_any_sync(count):
-    """Nobody can tell from it which way was taken."""
+def test_the_final_line_is_that_of_a_full_sync(count):
+    """The final line does not show whether the fast path was used."""
     expected = final_line(SyncResult(packages=count, cached=count, seconds=0.04))
     assert re.fullmatch(r".* in \d+\.\ds", expected)
     assert all_cached(count, 0.04) == expected

@@ -1,4 +1,4 @@
-"""Which listeners a run has."""
+"""The listeners of a run."""
 
 import io
 
@@ -30,14 +30,14 @@ def streams():
         (Settings(trace_stderr=True), True, [PlainConsole, TextTrace]),
     ],
 )
-def test_a_picture_is_drawn_where_it_can_be_and_is_wanted(settings, is_terminal, expected, streams):
-    """The live display needs a terminal to itself; everything else gets plain lines."""
+def test_the_live_display_needs_a_terminal_and_progress(settings, is_terminal, expected, streams):
+    """The live display needs a terminal of its own; otherwise plain lines are printed."""
     listeners = make_listeners(settings, is_terminal=is_terminal, streams=streams)
     assert [type(listener) for listener in listeners] == expected
 
 
 def test_a_trace_file_is_one_more_listener(tmp_path, streams):
-    """A trace in a file leaves the display as it is."""
+    """A trace file does not change the display."""
     settings = Settings(trace_file=tmp_path / "trace")
     listeners = make_listeners(settings, is_terminal=True, streams=streams)
     assert [type(listener) for listener in listeners] == [LiveConsole, JsonTrace]
@@ -45,7 +45,7 @@ def test_a_trace_file_is_one_more_listener(tmp_path, streams):
 
 
 def test_a_timeline_is_one_more_listener_beside_a_trace_file(tmp_path, streams):
-    """Any number of sinks hear of the same events."""
+    """Several sinks receive the same events."""
     settings = Settings(trace_file=tmp_path / "trace", trace_timeline=tmp_path / "timeline")
     _console, *traces = make_listeners(settings, is_terminal=False, streams=streams)
     assert [type(listener) for listener in traces] == [JsonTrace, Timeline]
@@ -54,7 +54,7 @@ def test_a_timeline_is_one_more_listener_beside_a_trace_file(tmp_path, streams):
 
 
 def test_suspension_reaches_the_console(streams):
-    """Nothing is written while a question is asked."""
+    """The console prints nothing during a question."""
     listeners = make_listeners(Settings(), is_terminal=False, streams=streams)
     with suspended(listeners):
         event = LogMessage(recipe="", level="info", message="later")
@@ -64,7 +64,7 @@ def test_suspension_reaches_the_console(streams):
 
 
 class Terminal(io.StringIO):
-    """A stream that says whether it is a terminal, and its encoding."""
+    """A stream with a given encoding that may be a terminal."""
 
     def __init__(self, *, encoding="utf-8", terminal=True):
         super().__init__()
@@ -90,5 +90,5 @@ class Terminal(io.StringIO):
     ],
 )
 def test_only_a_capable_terminal_is_drawn_on(stream, environment, expected):
-    """A pipe, a dumb terminal or one without the characters gets plain lines."""
+    """A pipe, a dumb terminal and a terminal without UTF-8 get plain lines."""
     assert can_draw(stream, environment) is expected

@@ -25,7 +25,7 @@ from envy.errors import (
 
 @dataclass(frozen=True)
 class ReadyEntry(CommandEntry):
-    """A command that needs no import: it notes what it was called with, and ends as told."""
+    """A command that needs no import: it records its calls, and ends with a given outcome."""
 
     calls: list[tuple[Settings, tuple[str, ...]]] = field(default_factory=list)
     outcome: int | BaseException | None = None
@@ -46,7 +46,7 @@ class ReadyEntry(CommandEntry):
 
 @pytest.fixture
 def envy():
-    """Runs a command line with the commands `act` and `run`; gives code, settings and words."""
+    """Run a command line with the commands `act` and `run`; return code, settings and words."""
 
     def run(*words, environment=None, outcome=None):
         calls = []
@@ -72,7 +72,7 @@ def envy():
     ],
 )
 def test_common_options_are_taken_on_both_sides(envy, words):
-    """An option means the same before and after the command, and the later one wins."""
+    """An option has the same meaning before and after the command, and the later option wins."""
     assert envy(*words)[1].jobs == 3
 
 
@@ -101,7 +101,7 @@ def test_common_options_are_taken_on_both_sides(envy, words):
     ],
 )
 def test_each_common_option_is_a_setting(envy, words, expected):
-    """Every common option changes the one setting it is about."""
+    """Each common option changes exactly one setting."""
     assert envy("act", *words) == (0, Settings(**expected), ())
 
 
@@ -110,7 +110,7 @@ def test_each_common_option_is_a_setting(envy, words, expected):
     [(("-q", "act", "-v"), True), (("-v", "act", "-q"), False), (("act", "-q", "-v"), True)],
 )
 def test_the_later_of_verbose_and_quiet_wins(envy, words, verbose):
-    """They contradict each other, so the last word counts."""
+    """They contradict each other, so the later option wins."""
     _, settings, _ = envy(*words)
     assert (settings.verbose, settings.quiet) == (verbose, not verbose)
 
@@ -124,7 +124,7 @@ def test_the_later_of_verbose_and_quiet_wins(envy, words, verbose):
         (("act", "--", "--trace"), ("--trace",)),
     ],
 )
-def test_trace_without_a_value_takes_no_word_for_one(envy, words, rest):
+def test_trace_without_a_value_does_not_take_the_next_word(envy, words, rest):
     """The word after a lone --trace is a command or an argument."""
     assert envy(*words)[2] == rest
 
@@ -138,8 +138,8 @@ def test_trace_without_a_value_takes_no_word_for_one(envy, words, rest):
     ],
 )
 @pytest.mark.parametrize("before", [(), ("--",), ("--quiet",), ("--jobs", "2")])
-def test_what_follows_a_program_is_passed_on_untouched(envy, before, rest):
-    """Options of the program that `run` starts are not read as envy's."""
+def test_words_after_a_program_are_passed_on_unchanged(envy, before, rest):
+    """Options of the program that `run` starts are not parsed as options of envy."""
     assert envy("run", *before, *rest)[2] == rest
 
 
@@ -148,14 +148,14 @@ def test_what_follows_a_program_is_passed_on_untouched(envy, before, rest):
     [
         (("act", "--jobs", "0"), "0 is not in the range"),
         (("act", "--jobs", "many"), "'many' is not a valid integer"),
-        (("act", "--trace=timeline:"), "nor --trace=timeline:PATH"),
-        (("act", "--trace=file:"), "neither --trace=stderr nor --trace=file:PATH"),
+        (("act", "--trace=timeline:"), "or --trace=timeline:PATH"),
+        (("act", "--trace=file:"), "is not valid; use --trace=stderr, --trace=file:PATH"),
         (("act", "--tarce"), "--tarce"),
         (("atc",), "there is no command 'atc'; did you mean \"act\"?"),
     ],
 )
 def test_a_wrong_command_line_is_an_error_with_its_own_code(envy, capsys, words, message):
-    """Words that cannot be end with exit code 2, and standard error says which."""
+    """An invalid command line exits with 2, and stderr names the mistake."""
     assert envy(*words) == (2, None, None)
     output, errors = capsys.readouterr()
     assert output == ""
@@ -181,14 +181,14 @@ def test_a_wrong_command_line_is_an_error_with_its_own_code(envy, capsys, words,
     ids=str,
 )
 def test_how_a_command_ends_is_its_exit_code(envy, capsys, outcome, code, printed):
-    """A mistake of the user is one message on standard error, and never a traceback."""
+    """A user's mistake prints one message to stderr, and never a traceback."""
     assert envy("act", outcome=outcome)[0] == code
     assert capsys.readouterr() == ("", printed)
 
 
 @pytest.mark.parametrize("error", [InternalError("lost the key"), KeyError("lost the key")])
 def test_a_bug_shows_where_it_is(envy, capsys, error):
-    """Only a bug of envy's own shows a traceback, and asks for a report."""
+    """Only a bug in envy prints a traceback, and asks for a report."""
     assert envy("act", outcome=error)[0] == 1
     errors = capsys.readouterr().err
     assert errors.startswith("Traceback (most recent call last):")
@@ -197,20 +197,20 @@ def test_a_bug_shows_where_it_is(envy, capsys, error):
 
 
 def test_an_interrupt_before_the_run_is_a_cancellation(envy, capsys):
-    """Ctrl-C ends with exit code 130 and no traceback."""
+    """Ctrl-C exits with 130 and prints no traceback."""
     assert envy("act", outcome=KeyboardInterrupt())[0] == 130
     assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_wrong_variable_is_an_error_of_the_command_line(envy, capsys):
-    """A variable stands for an option, and fails like one."""
+    """An invalid variable fails like an invalid option."""
     assert envy("act", environment={"ENVY_YES": "maybe"})[0] == 2
     assert "ENVY_YES" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])
 def test_help_lists_every_command_without_importing_one(word, capsys):
-    """Help goes to standard output, ends well, and needs no module of a command."""
+    """Help is printed to stdout, exits with 0, and imports no command."""
     table = {
         name: CommandEntry("absent.module:command", e.short_help) for name, e in COMMANDS.items()
     }
@@ -221,42 +221,42 @@ def test_help_lists_every_command_without_importing_one(word, capsys):
 
 
 def test_without_a_command_the_help_is_an_error(envy, capsys):
-    """A script that leaves the command out is told so by the exit code."""
+    """A script that omits the command gets exit code 2."""
     assert envy()[0] == 2
     output, errors = capsys.readouterr()
     assert (output, errors.splitlines()[0]) == ("", "Usage: envy [OPTIONS] COMMAND [ARGS]...")
 
 
 def test_the_help_of_a_command_lists_the_common_options_apart(envy, capsys):
-    """The options of every command come after those of this one."""
+    """The common options come after the options of the command itself."""
     assert envy("act", "--help")[0] == 0
     output = capsys.readouterr().out
     assert output.index("Do it.") < output.index("Common options:") < output.index("--jobs")
 
 
-def test_the_help_lists_no_argument_as_an_option(envy, capsys):
-    """Arguments stand in the usage line; the list of options holds options."""
+def test_the_help_does_not_list_arguments_as_options(envy, capsys):
+    """Arguments appear in the usage line only."""
     envy("act", "--help")
     usage, _, options = capsys.readouterr().out.partition("Options:")
     assert "WORDS" in usage
     assert "WORDS" not in options
 
 
-@pytest.mark.parametrize("name", ["version", "trace-schema"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_in_the_table_is_that_of_the_command(name):
-    """What `envy --help` says without an import is what the command says of itself."""
+    """`envy --help`, which imports no command, shows the short help that each command declares."""
     assert COMMANDS[name].short_help == COMMANDS[name].load().short_help
 
 
 @pytest.mark.parametrize("words", [["version"], ["--version"]])
 def test_the_version_is_printed(words, capsys):
-    """Both ways of asking give the same line."""
+    """The command and the option print the same line."""
     assert run_command_line(words, environment={}) == 0
     assert capsys.readouterr() == (f"envy {__version__}\n", "")
 
 
 def test_a_verbose_version_says_what_it_runs_on(capsys):
-    """A bug report wants the interpreter and the platform."""
+    """A bug report needs the interpreter and the platform."""
     assert run_command_line(["version", "--verbose"], environment={}) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
         "envy",
@@ -266,20 +266,20 @@ def test_a_verbose_version_says_what_it_runs_on(capsys):
 
 
 def test_the_trace_schema_is_json(capsys):
-    """The schema can be piped into a validator."""
+    """The printed schema is valid JSON."""
     assert run_command_line(["trace-schema"], environment={}) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "envy trace"
 
 
 def test_the_module_is_the_command():
-    """`python -m envy` is `envy`."""
+    """`python -m envy` runs the same command line as `envy`."""
     run = subprocess.run(
         [sys.executable, "-m", "envy", "version"], capture_output=True, text=True, check=True
     )
     assert run.stdout == f"envy {__version__}\n"
 
 
-def test_a_reader_that_goes_away_is_no_bug():
+def test_a_closed_pipe_is_not_a_bug():
     """`envy trace-schema | head -1` prints no traceback."""
     child = subprocess.Popen(
         [sys.executable, "-m", "envy", "trace-schema"],

@@ -1,4 +1,4 @@
-"""How options and the environment come together."""
+"""Merging options with the environment."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from envy.errors import UsageError
 
 
 def test_without_options_or_variables_nothing_is_set():
-    """The defaults are those of Settings."""
+    """Without options and variables, the settings are the defaults."""
     assert merge_settings({}, {}) == Settings()
 
 
-def test_the_environment_is_taken_where_no_option_is_given(tmp_path):
-    """ENVY_MANIFEST, ENVY_CACHE_ROOT and ENVY_YES stand for their options."""
+def test_the_environment_applies_without_an_option(tmp_path):
+    """ENVY_MANIFEST, ENVY_CACHE_ROOT and ENVY_YES replace their options."""
     environment = {
         "ENVY_MANIFEST": "sub/envy.lua",
         "ENVY_CACHE_ROOT": str(tmp_path),
@@ -27,31 +27,31 @@ def test_the_environment_is_taken_where_no_option_is_given(tmp_path):
 
 
 def test_an_option_wins_over_the_environment(tmp_path):
-    """What is written on the command line is nearer than a variable."""
+    """An option overrides its variable."""
     settings = merge_settings({"cache_root": tmp_path}, {"ENVY_CACHE_ROOT": "/elsewhere"})
     assert settings.cache_root == tmp_path
 
 
-def test_empty_variables_are_none():
-    """A variable that is set to nothing says nothing."""
+def test_empty_variables_are_ignored():
+    """A variable with an empty value counts as unset."""
     environment = {"ENVY_MANIFEST": "", "ENVY_CACHE_ROOT": "", "ENVY_YES": ""}
     assert merge_settings({}, environment) == Settings()
 
 
 def test_a_relative_cache_root_in_the_environment_is_an_error():
-    """It would name another cache in each directory."""
+    """A relative path would name another cache in each directory."""
     with pytest.raises(UsageError, match="'cache', which is not an absolute path"):
         merge_settings({}, {"ENVY_CACHE_ROOT": "cache"})
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1", True), ("Yes", True), ("0", False)])
-def test_yes_is_read_as_people_write_it(text, expected):
-    """The usual words for yes and no are understood."""
+def test_the_usual_words_for_yes_are_understood(text, expected):
+    """1, yes, 0 and their variants are parsed in any case."""
     assert merge_settings({}, {"ENVY_YES": text}).assume_yes is expected
 
 
-def test_a_yes_that_is_neither_is_an_error():
-    """A question is not answered by a guess."""
+def test_an_invalid_yes_is_an_error():
+    """Any other value of ENVY_YES is an error."""
     with pytest.raises(UsageError, match="ENVY_YES is 'maybe'"):
         merge_settings({}, {"ENVY_YES": "maybe"})
 
@@ -64,6 +64,6 @@ def test_a_yes_that_is_neither_is_an_error():
         (Settings(quiet=True), Verbosity.QUIET),
     ],
 )
-def test_verbosity_is_what_was_asked_for(settings, expected):
-    """--verbose and --quiet are the two ends of one scale."""
+def test_verbosity_follows_the_options(settings, expected):
+    """--verbose and --quiet set the two ends of one scale."""
     assert settings.verbosity is expected

@@ -24,7 +24,9 @@ from envy.declarations.definition import RecipeDefinition
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import Address, CustomSource, Dependency, DependencyKind, RecipeSpec
-from envy.engine.engine import Engine, Result
+from envy.engine.engine import Engine
+from envy.engine.goals import Result
+from envy.engine.project import Project
 from envy.errors import EnvyError, SourceLocation
 from envy.events import EventBus, Stamped
 from envy.execution.services import Services
@@ -226,9 +228,9 @@ class InMemory:
             _services(
                 self.recording, jobs, FickleBudget(random.Random(seed)) if seed % 2 else None
             ),
+            Project(aliases={name: RecipeKey.parse(key) for name, key in world.aliases.items()}),
             jobs=jobs,
             fail_fast=fail_fast,
-            aliases={name: RecipeKey.parse(key) for name, key in world.aliases.items()},
             steps=Steps(
                 phases={phase: self._phase(phase) for phase in RecipePhase if phase >= 0},
                 find_entry=self._find_entry,
@@ -243,11 +245,11 @@ class InMemory:
         engine = self.engine
         with engine.coordinator.interpreter.running():
             engine.resolve_graph([self.specs.of(key) for key in self.world.roots])
-            goals = engine.roots
+            goals = engine.graph.roots
             if self.world.goals is not None:
                 goals = [RecipeKey.parse(key) for key in self.world.goals]
             self.results = engine.run_full(
-                [key for key in goals if not engine.recipes[key].excluded]
+                [key for key in goals if not engine.graph.recipes[key].excluded]
             )
 
     def _blueprint(self, recipe: Recipe):

@@ -337,14 +337,14 @@ class Model:
             self.graph[key].held = False
         tools = {key: [link.target for link in self.graph[key].source_links] for key in ready}
         self._compute_keys(tool for key in ready for tool in tools[key])
-        waiting = [key for key in ready if not self._is_brought(key, tools[key])]
+        waiting = [key for key in ready if not self._is_source_fetched(key, tools[key])]
         self._bring([tool for key in waiting for tool in tools[key]])
         for key in ready:
             node = self.graph[key]
             if key not in waiting or not self._abort(node, RECIPE_FETCH, tools[key]):
                 self._fetch(node)
 
-    def _is_brought(self, key: str, tools: list[str]) -> bool:
+    def _is_source_fetched(self, key: str, tools: list[str]) -> bool:
         known = all(self.graph[tool].has_key for tool in tools)
         return known and self.graph[key].blueprint.brought
 

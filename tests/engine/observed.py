@@ -9,6 +9,7 @@ from engine.model import Failure, Model, Refused
 from engine.worlds import World
 
 from envy import events as ev
+from envy.declarations.key import RecipeKey
 from envy.errors import (
     AmbiguousReferences,
     Cancelled,
@@ -74,7 +75,8 @@ def observed(memory: InMemory, error: EnvyError | None) -> Observed:
     for row in memory.recording.rows:
         if isinstance(row.event, ev.PhaseStart):
             ran.setdefault(row.event.key, []).append(row.event.phase)
-    recipes = engine.recipes.values()
+    graph = engine.graph
+    recipes = graph.recipes.values()
     failures = {
         key.canonical: failure
         for key, node in engine.coordination.items()
@@ -85,14 +87,13 @@ def observed(memory: InMemory, error: EnvyError | None) -> Observed:
         graph={
             recipe.key.canonical: [
                 [(x.key.canonical, x.needed_by, x.use, x.kind, x.product) for x in edges]
-                for edges in (recipe.edges, recipe.source_edges)
+                for edges in (graph.edges(recipe.key), graph.source_edges(recipe.key))
             ]
             for recipe in recipes
         },
         choices={
             (row.owner.canonical, row.text, row.provider.canonical, row.by_fallback)
-            for recipe in recipes
-            for row in recipe.references
+            for row in graph.all_references()
             if row.provider
         },
         ran=ran,
@@ -100,7 +101,7 @@ def observed(memory: InMemory, error: EnvyError | None) -> Observed:
         outcomes={
             recipe.key.canonical: recipe.work.outcome.value
             for recipe in recipes
-            if recipe.work.outcome and engine.is_complete(recipe.key)
+            if recipe.work.outcome and engine.coordination.is_complete(recipe.key)
         },
         wanted={recipe.key.canonical for recipe in engine.wanted()},
     )
@@ -175,14 +176,14 @@ def check_order(memory: InMemory) -> None:
 
 def _check_gates(memory: InMemory, event: ev.PhaseStart, done: dict[str, set[RecipePhase]]) -> None:
     blueprint = memory.world.recipes[event.key]
-    recipe = next(r for k, r in memory.engine.recipes.items() if k.canonical == event.key)
+    graph, key = memory.engine.graph, RecipeKey.parse(event.key)
     if event.phase is RecipePhase.RECIPE_FETCH:
-        waits_for = () if blueprint.brought else recipe.source_edges
+        waits_for = () if blueprint.brought else graph.source_edges(key)
     elif blueprint.cached and (not blueprint.gone or event.phase is RecipePhase.CHECK):
         is_last = event.phase is RecipePhase.COMPLETION
-        waits_for = [edge for edge in recipe.edges if is_last and edge.use.value == "run"]
+        waits_for = [edge for edge in graph.edges(key) if is_last and edge.use.value == "run"]
     else:
-        waits_for = [edge for edge in recipe.edges if edge.needed_by <= event.phase]
+        waits_for = [edge for edge in graph.edges(key) if edge.needed_by <= event.phase]
     if blueprint.user_managed and event.phase is not RecipePhase.RECIPE_FETCH:
         unneeded = blueprint.satisfied or event.phase is RecipePhase.CHECK
         waits_for = [

@@ -11,7 +11,7 @@ from engine.worlds import Blueprint, Need, World
 from envy.cache.durations import Durations
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
-from envy.engine.priorities import forecast, put_before
+from envy.engine.priorities import Priorities, forecast
 from envy.errors import SourceLocation
 from envy.graph.recipe import Edge
 from envy.phase import RecipePhase
@@ -72,8 +72,8 @@ def test_the_engine_loses_nothing_to_a_list_schedule(shard):
 def order_of(recipes, durations=None, *, phase=RecipePhase.INSTALL):
     """In which order one slot goes to recipes, each of which takes a second to install."""
     tasks = {key: {RecipePhase.INSTALL: 1.0} for key in recipes}
-    timed = TimedRun(World(recipes, roots=tuple(recipes)), tasks, jobs=1)
-    timed.engine.durations = durations or Durations()
+    world = World(recipes, roots=tuple(recipes))
+    timed = TimedRun(world, tasks, jobs=1, durations=durations or Durations())
     timed.run()
     starts = [(at, key) for (key, step), at in timed.starts.items() if step is phase]
     return [key[6:-3] for _, key in sorted(starts)]
@@ -169,18 +169,19 @@ def test_what_is_needed_late_is_walked_through_once():
     def gates(recipe):
         nonlocal walked
         walked += 1
-        return [(edge, edge.needed_by) for edge in recipe.edges]
+        return [(edge, edge.needed_by) for edge in engine.graph.edges(recipe.key)]
 
     with engine.coordinator.interpreter.running():
         engine.resolve_graph([timed.specs.of(key) for key in timed.world.roots])
-        engine.prepare(engine.roots)
+        engine.prepare(engine.graph.roots)
+        priorities = Priorities(engine.graph, engine.coordination, Durations())
         for number in range(count):
             late = RecipeKey.parse(f"local.u{number}@r1")
             engine.coordination[late].path_after = 1000 + number / 10
             edge = Edge(
                 top, RecipePhase.FETCH, DependencyUse.BUILD, "strong", SourceLocation(Path("/x"))
             )
-            put_before(engine, engine.recipes[late], [(edge, edge.needed_by)], gates)
+            priorities.put_before(engine.graph.recipes[late], [(edge, edge.needed_by)], gates)
     assert engine.coordination[RecipeKey.parse("local.c0@r1")].path_after > 1000
     assert walked == count
 
@@ -213,7 +214,7 @@ def forecast_of(durations):
     tasks = {key: {RecipePhase.INSTALL: 1.0} for key in recipes}
     timed = TimedRun(World(recipes, roots=tuple(recipes)), tasks, jobs=1)
     timed.run()
-    expected = forecast(durations, timed.engine.recipes.values())
+    expected = forecast(durations, timed.engine.graph.recipes.values())
     by_name = {key.identity[6:-3]: work for key, work in expected.work_from.items()}
     return by_name, expected.is_measured
 

@@ -81,7 +81,14 @@ class VirtualClock:
 class TimedRun(InMemory):
     """A run of a world whose phases take the given seconds, which the durations remember."""
 
-    def __init__(self, world: World, seconds: Mapping[str, Seconds], *, jobs: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        seconds: Mapping[str, Seconds],
+        *,
+        jobs: int,
+        durations: Durations | None = None,
+    ) -> None:
         self.clock = VirtualClock()
         self.starts: dict[tuple[str, RecipePhase], float] = {}
         self._seconds = seconds
@@ -90,7 +97,7 @@ class TimedRun(InMemory):
             seed=0,
             jobs=jobs,
             coordinator=Coordinator(interpreter=InterpreterSlot(self.clock)),
-            durations=remembered(seconds),
+            durations=remembered(seconds) if durations is None else durations,
         )
         self.clock.pools = [self.engine.work_pool, self.engine.transfer_pool]
 

@@ -17,12 +17,19 @@ LONG = 60  # seconds after which a thread is taken to sleep forever
 
 
 class CountingCondition(threading.Condition):
-    """A condition that says when a thread begins to wait, and counts its waits."""
+    """A condition that says when a thread begins to wait, and counts waits and notifications."""
 
     def __init__(self, lock):
         super().__init__(lock)
-        self.waits = 0
+        self.waits = self.notifications = 0
         self.begun = threading.Semaphore(0)
+
+    def wait_until_begun(self):
+        assert self.begun.acquire(timeout=LONG)
+
+    def notify_all(self):
+        self.notifications += 1
+        super().notify_all()
 
     def wait(self, timeout=None):
         self.waits += 1
@@ -36,11 +43,16 @@ class SignallingLock:
     def __init__(self):
         self._lock = threading.Lock()
         self.releases = threading.Semaphore(0)
+        self.holder = None
 
     def acquire(self, *arguments):
-        return self._lock.acquire(*arguments)
+        acquired = self._lock.acquire(*arguments)
+        if acquired:
+            self.holder = threading.get_ident()
+        return acquired
 
     def release(self):
+        self.holder = None
         self._lock.release()
         self.releases.release()
 
@@ -104,36 +116,38 @@ class Waiting(threading.Thread):
 
 
 def test_a_thread_is_woken_only_by_the_phase_that_it_waits_for():
-    """Phases before the awaited one wake no thread: one wait, one wake-up."""
+    """Phases before the awaited one notify no thread, and neither do later ones."""
     board = Board(1)
     [node] = board.nodes
     changed = board.count_waits(node)
     thread = Waiting(board.waiters.wait, [node], 3)
-    changed.begun.acquire()
-    for phase in range(4):
+    changed.wait_until_begun()
+    for phase in range(8):
         board.complete(node, phase)
     assert thread.ended() is None
-    assert changed.waits == 1
+    assert (changed.waits, changed.notifications) == (1, 1)
 
 
-def test_two_threads_that_wait_for_different_phases_of_a_node_are_both_woken():
+@pytest.mark.parametrize("first", [2, 5])
+def test_two_threads_that_wait_for_different_phases_of_a_node_are_both_woken(first):
     """The lower phase wakes both threads; the one that needs more waits again."""
     board = Board(1)
     [node] = board.nodes
     changed = board.count_waits(node)
-    late = Waiting(board.waiters.wait, [node], 5)
-    changed.begun.acquire()
-    early = Waiting(board.waiters.wait, [node], 2)
-    changed.begun.acquire()
+    threads = {}
+    for phase in (first, 7 - first):
+        threads[phase] = Waiting(board.waiters.wait, [node], phase)
+        changed.wait_until_begun()
+    assert node.awaited == 2
     board.complete(node, 2)
-    assert early.ended() is None
-    changed.begun.acquire()  # `late` waits again
+    assert threads[2].ended() is None
+    changed.wait_until_begun()  # the other one waits again
     assert node.awaited == 5
     board.complete(node, 4)
-    assert late.is_alive()
+    assert threads[5].is_alive()
     board.complete(node, 5)
-    assert late.ended() is None
-    assert changed.waits == 3
+    assert threads[5].ended() is None
+    assert (changed.waits, changed.notifications) == (3, 2)
 
 
 def test_the_node_that_was_started_last_is_waited_for_first():
@@ -141,7 +155,7 @@ def test_the_node_that_was_started_last_is_waited_for_first():
     board = Board(100)
     changed = board.count_waits(board.nodes[-1])
     thread = Waiting(board.waiters.wait, board.nodes, 0)
-    changed.begun.acquire()
+    changed.wait_until_begun()
     for node in board.nodes:
         board.complete(node, 0)
     assert thread.ended() is None
@@ -168,7 +182,7 @@ def test_a_failure_wakes_threads_that_wait_for_any_phase():
     changed = board.count_waits(node)
     threads = [Waiting(board.waiters.wait, [node], phase) for phase in (1, 7)]
     for _ in threads:
-        changed.begun.acquire()
+        changed.wait_until_begun()
     board.fail(node)
     assert [thread.ended() for thread in threads] == [None, None]
 
@@ -181,10 +195,29 @@ def test_a_standstill_wakes_threads_that_already_wait():
     changed = [board.count_waits(node) for node in board.nodes]
     threads = [Waiting(board.waiters.wait, [node], 3) for node in (waiting, other)]
     for condition in changed:
-        condition.begun.acquire()
+        condition.wait_until_begun()
     board.end()
     for thread in threads:
         assert "no node can run" in str(thread.ended())
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_standstill_wakes_a_thread_after_another_has_ended_its_wait(same):
+    """Each waiting thread is accounted for by itself, also when two wait for one node."""
+    board = Board(2)
+    first, second = board.nodes[0], board.nodes[0 if same else 1]
+    changed = [board.count_waits(first)]
+    changed.append(changed[0] if same else board.count_waits(second))
+    early = Waiting(board.waiters.wait, [first], 1)
+    changed[0].wait_until_begun()
+    late = Waiting(board.waiters.wait, [second], 3)
+    changed[1].wait_until_begun()
+    board.complete(first, 1)
+    assert early.ended() is None
+    if same:
+        changed[1].wait_until_begun()  # the other one waits again
+    board.end()
+    assert "no node can run" in str(late.ended())
 
 
 def test_an_idle_moment_that_has_passed_is_no_standstill():
@@ -193,14 +226,51 @@ def test_an_idle_moment_that_has_passed_is_no_standstill():
     [node] = board.nodes
     changed = board.count_waits(node)
     thread = Waiting(board.waiters.wait, [node], 0)
-    changed.begun.acquire()
+    changed.wait_until_begun()
     with board.run.lock:
         board.run.active = 0
         board.waiters.wake_if_idle()
         board.run.active = 1
-    changed.begun.acquire()
+    changed.wait_until_begun()
     board.complete(node, 0)
     assert thread.ended() is None
+
+
+class InnermostLock:
+    """The lock of an interpreter slot; notes which locks a thread holds when it takes it."""
+
+    def __init__(self, other):
+        self._lock = threading.Lock()
+        self._other = other
+        self.taken_under_other = []
+
+    def acquire(self):
+        self.taken_under_other.append(self._other.holder == threading.get_ident())
+        return self._lock.acquire()
+
+    def release(self):
+        self._lock.release()
+
+
+def test_the_interpreter_slot_is_never_taken_under_the_lock():
+    """A worker with the slot may need the lock: a waiting thread takes back the slot without it."""
+    board = Board(1)
+    [node] = board.nodes
+    changed = board.count_waits(node)
+    innermost = InnermostLock(board.run.lock)
+    slot = InterpreterSlot(innermost)
+
+    def wait():
+        with slot.running():
+            board.waiters.wait([node], 0)
+            board.waiters.wait_until_idle()
+
+    thread = Waiting(wait)
+    changed.wait_until_begun()
+    board.complete(node, 0)
+    board.end()
+    assert thread.ended() is None
+    assert innermost.taken_under_other == [False] * 3
 
 
 def test_a_crash_wakes_every_thread():
@@ -210,7 +280,7 @@ def test_a_crash_wakes_every_thread():
     threads = [Waiting(board.waiters.wait, [node], 3) for node in board.nodes]
     threads.append(Waiting(board.waiters.wait_until_idle))
     for condition in changed:
-        condition.begun.acquire()
+        condition.wait_until_begun()
     board.waiters.give_up(AssertionError("a bug"))
     for thread in threads:
         assert "a worker was ended by AssertionError: a bug" in str(thread.ended())
@@ -267,14 +337,14 @@ def test_a_cancellation_ends_only_the_wait_for_idleness_that_it_interrupts():
     board = Board(0)
     lock = board.run.lock
     first = Waiting(board.waiters.wait_until_idle)
-    lock.releases.acquire()
+    assert lock.releases.acquire(timeout=LONG)
     with lock:
         board.run.cancelled = EnvyError("stop")
         board.waiters.wake_idle()
     assert first.ended() is None
     lock.releases = threading.Semaphore(0)
     second = Waiting(board.waiters.wait_until_idle)
-    lock.releases.acquire()
+    assert lock.releases.acquire(timeout=LONG)
     assert second.is_alive()
     board.end()
     assert second.ended() is None

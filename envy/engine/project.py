@@ -1,0 +1,19 @@
+"""What the manifest says to the engine, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from envy.declarations.key import RecipeKey
+from envy.errors import SourceLocation
+from envy.lua.values import LuaValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """The manifest's part of an engine; its packages are given when the graph is resolved."""
+
+    aliases: Mapping[str, RecipeKey] = field(default_factory=dict)
+    default_shell: LuaValue = None  # a shell as Lua says it, or a function that chooses one
+    shell_origin: SourceLocation | None = None

@@ -1,0 +1,80 @@
+"""RecipeMaker: turns what is declared into recipes of the graph, and lets them be fetched.
+
+A recipe with a custom source is held: it is in the graph, by its key, but its file cannot be
+fetched before what its source needs is complete (envy.engine.custom_sources).
+"""
+
+from __future__ import annotations
+
+from envy.declarations.key import RecipeKey
+from envy.declarations.spec import CustomSource, DependencyKind, DependencyUse, RecipeSpec
+from envy.engine.recipe_coordination import RecipeCoordination
+from envy.errors import EnvyError
+from envy.graph.recipe import Edge, Recipe, Reference
+from envy.graph.recipe_graph import RecipeGraph
+from envy.host.platform import Platform
+from envy.phase import RecipePhase
+from envy.phases.recipe_fetch import dependencies_on_platform
+
+
+class RecipeMaker:
+    """Creates one recipe for each key, whoever declares it. Called under the interpreter slot."""
+
+    def __init__(
+        self, graph: RecipeGraph, coordination: RecipeCoordination, platform: Platform
+    ) -> None:
+        self.held: dict[RecipeKey, Recipe] = {}  # whose custom source has not been run
+        self._graph = graph
+        self._coordination = coordination
+        self._platform = platform
+        self._held_before: set[RecipeKey] = set()
+
+    def ensure(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
+        """The one recipe for this key, created now if no caller has asked for it before."""
+        recipe = self._graph.find_exact(spec.key)
+        if recipe is None:
+            recipe = self._graph.add(spec)
+            self._coordination.add(recipe)
+        recipe.declarations.append((parent, spec))
+        return recipe
+
+    def start(self, recipe: Recipe) -> None:
+        """Let a declared recipe be fetched, at once or when its source can be."""
+        if not isinstance(recipe.spec.source, CustomSource):
+            self._coordination.raise_targets([recipe.key], RecipePhase.RECIPE_FETCH)
+        elif recipe.key not in self._held_before:
+            self._held_before.add(recipe.key)
+            self._hold(recipe, recipe.spec.source)
+
+    def declare(self, spec: RecipeSpec, *, parent: RecipeKey) -> Recipe:
+        """The recipe that `parent` depends on, which is started if it is new."""
+        recipe = self.ensure(spec, parent=parent)
+        self.start(recipe)
+        return recipe
+
+    def _hold(self, recipe: Recipe, source: CustomSource) -> None:
+        """Declare what the source of a recipe depends on; its fetch comes in a later stage."""
+        self.held[recipe.key] = recipe
+        try:
+            here = dependencies_on_platform(recipe.key, self._platform, source.dependencies)
+        except EnvyError as error:
+            # The recipe's own mistake, not that of the first one that needs it.
+            self._coordination.fail(recipe.key, error, phase=RecipePhase.RECIPE_FETCH)
+            return
+        for position, dependency in here:
+            spec = dependency.spec
+            if dependency.kind is not DependencyKind.STRONG or spec is None:
+                self._graph.add_reference(
+                    Reference(recipe.key, position, dependency, of_source=True)
+                )
+                continue
+            self.declare(spec, parent=recipe.key)
+            edge = Edge(
+                spec.key,
+                RecipePhase.RECIPE_FETCH,
+                DependencyUse.RUN,
+                "source",
+                dependency.origin,
+                dependency.product,
+            )
+            self._graph.add_edge(recipe.key, edge, of_source=True)

@@ -1,0 +1,321 @@
+"""Session: what a command may ask of the engine, about one manifest.
+
+Commands and `explain/` use a Session and never the Engine, a phase or the scheduler. `cli.wiring`
+opens one for each command. Its methods are called from the command's thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from envy.answers.evidence import Evidence
+from envy.answers.write import StoredRecipe, save_answer
+from envy.declarations.spec import DependencyUse
+from envy.engine.priorities import Forecast, forecast
+from envy.errors import EnvyError, GraphError, RecipeError
+from envy.execution import entry_lock, explanation
+from envy.execution.script_environment import exported_environment
+from envy.execution.user_managed import is_satisfied
+from envy.phase import RecipePhase
+from envy.phases.completion import products_of
+
+if TYPE_CHECKING:
+    from envy.cache.layout import CacheLayout, EntryPaths
+    from envy.declarations.key import RecipeKey
+    from envy.declarations.manifest import Manifest
+    from envy.engine.engine import Engine
+    from envy.engine.goals import Result
+    from envy.errors import Cancelled, NotPlanned
+    from envy.graph.recipe import Edge, Recipe, Reference
+
+
+class Session:
+    """One manifest with its graph: resolve it, ask about it, install from it."""
+
+    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+        self._engine = engine
+        self._graph = engine.graph
+        self.manifest = manifest
+        # Products of packages that completed in an earlier run.
+        self._products: dict[RecipeKey, Mapping[str, str]] = {}
+
+    @property
+    def layout(self) -> CacheLayout:
+        """The cache."""
+        return self._engine.services.layout
+
+    @property
+    def platform_tag(self) -> str:
+        """The platform that the graph is resolved for, such as `linux-x86_64`."""
+        return self._engine.services.platform.tag
+
+    @property
+    def cores(self) -> int:
+        """The number of jobs that may run at once."""
+        return self._engine.services.cores
+
+    # -- the graph -------------------------------------------------------------------------------
+
+    def resolved(self, queries: Sequence[str] = ()) -> list[RecipeKey]:
+        """Resolve the manifest's graph, and return the keys that queries mean; all roots if none.
+
+        Raises:
+            GraphError: the graph has a cycle or an unmet reference, or a query does not match
+            exactly one package of this platform; DeclarationError: one key has two sources.
+        """
+        if not self._engine.is_resolved:
+            self._engine.resolve_graph(self.manifest.packages)
+        return self._engine.checked_goals(queries)
+
+    @property
+    def roots(self) -> Sequence[RecipeKey]:
+        """The packages that the manifest lists."""
+        return self._graph.roots
+
+    def recipe(self, key: RecipeKey) -> Recipe:
+        """Return the recipe of a key that is in the graph."""
+        return self._graph.recipes[key]
+
+    def recipes(self) -> list[Recipe]:
+        """Return every recipe of the graph, in key order."""
+        return [self._graph.recipes[key] for key in sorted(self._graph.recipes)]
+
+    def find_matches(self, query: str) -> list[Recipe]:
+        """Return every package that matches a query, in key order."""
+        return self._graph.find_matches(query)
+
+    def find_one(self, query: str) -> Recipe:
+        """Return the only package that matches a query.
+
+        Raises:
+            AmbiguousQuery: several match; QueryNotFound: none does.
+        """
+        return self._engine.find_one(query)
+
+    def locate(self, query: str) -> Recipe:
+        """Resolve the graph, and return the package with an asset folder that a query means.
+
+        Raises:
+            GraphError: not exactly one package matches, or it has no asset; RecipeError: it failed.
+        """
+        self.resolved()
+        recipe = self.find_one(query)
+        failure = self.failure_of(recipe.key)
+        if failure is not None:
+            raise failure
+        if recipe.user_managed:
+            raise GraphError(
+                f"{recipe.key} is user-managed: it changes the machine and has no folder in the "
+                "cache",
+                hint="run its programs by name, or with `envy run`",
+            )
+        if recipe.excluded:
+            raise GraphError(f"{recipe.key} is not for {self.platform_tag}")
+        return recipe
+
+    def aliases_of(self, key: RecipeKey) -> list[str]:
+        """Return the aliases that the manifest gives a package, sorted."""
+        return self._graph.aliases_of(key)
+
+    def edges(self, key: RecipeKey) -> tuple[Edge, ...]:
+        """Return the edges to what a recipe needs."""
+        return self._graph.edges(key)
+
+    def source_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
+        """Return the edges to what must be complete before a recipe can be fetched."""
+        return self._graph.source_edges(key)
+
+    def all_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
+        """Return the edges of a recipe, and those of its source."""
+        return self._graph.all_edges(key)
+
+    def references(self, key: RecipeKey) -> Sequence[Reference]:
+        """Return the weak and required references of a recipe and its source."""
+        return self._graph.references(key)
+
+    def all_references(self) -> list[Reference]:
+        """Return the references of every recipe, by owner, the recipe's own before its source's."""
+        return self._graph.all_references()
+
+    # -- state and failures ----------------------------------------------------------------------
+
+    def compute_keys(self) -> None:
+        """Compute the entry key of every package, and look its entry up in the cache."""
+        self._engine.compute_keys(sorted(self._graph.recipes))
+
+    def phase_of(self, key: RecipeKey) -> RecipePhase:
+        """Return the last phase that a package has completed."""
+        return RecipePhase(self._engine.coordination[key].current_phase)
+
+    def is_complete(self, key: RecipeKey) -> bool:
+        """Whether a package has completed its last phase in this run."""
+        return self._engine.coordination.is_complete(key)
+
+    def needs_deploy(self, recipe: Recipe) -> bool:
+        """Whether a package has a deploy phase that has not run for its entry."""
+        return entry_lock.needs_deploy(recipe)
+
+    def why_missing(self, recipe: Recipe) -> list[str]:
+        """Return what changed since the nearest earlier entry of a package; [] if there is none."""
+        return explanation.why_missing(recipe, self._engine)
+
+    def failures(self) -> list[RecipeError]:
+        """Return every failure so far, of wanted packages and others, in key order."""
+        return self._engine.failures()
+
+    def failure_of(self, key: RecipeKey) -> Exception | None:
+        """Return the failure of a package, or None."""
+        return self._engine.failure_of(key)
+
+    def left_out(self) -> list[NotPlanned]:
+        """Return what stays unknown because nothing may be installed, in key order."""
+        return self._engine.left_out()
+
+    @property
+    def cancellation(self) -> Cancelled | None:
+        """The reason why the run was cancelled, or None."""
+        return self._engine.cancellation
+
+    def forecast(self, recipes: Sequence[Recipe]) -> Forecast:
+        """Return how long packages are expected to take, from what earlier runs remembered."""
+        return forecast(self._engine.durations, recipes)
+
+    # -- work ------------------------------------------------------------------------------------
+
+    def prepare(self, goals: Iterable[RecipeKey]) -> None:
+        """Compute keys and decide which packages the goals want; run no phase."""
+        self._engine.prepare(goals)
+
+    def wanted(self) -> list[Recipe]:
+        """Return every package that the goals want, in key order."""
+        return self._engine.wanted()
+
+    def install(self, goals: Sequence[RecipeKey]) -> list[Result]:
+        """Install the goals and everything they want; return a result for each, in key order.
+
+        A package that fails raises nothing: its failure is in its result.
+        """
+        return self._engine.run_full(goals)
+
+    def require_installed(self, goals: Sequence[RecipeKey]) -> None:
+        """Check that the goals and everything they need to run are installed; install nothing.
+
+        Raises:
+            EnvyError: something is missing; RecipeError: a goal failed.
+        """
+        self.prepare(goals)
+        failures = [self.failure_of(key) for key in goals]
+        broken = next((failure for failure in failures if isinstance(failure, RecipeError)), None)
+        if broken is not None:
+            raise broken
+        missing = [
+            recipe.key.canonical
+            for recipe in self.wanted()
+            if (recipe.work.undeployed or not recipe.work.cached)
+            and recipe.loaded_or_none is not None
+            and not recipe.user_managed
+        ]
+        if missing:
+            raise EnvyError(
+                f"not installed: {', '.join(missing)}",
+                hint="install with `envy sync`",
+            )
+
+    def hold_leases(self, entries: Iterable[EntryPaths]) -> None:
+        """Keep gc from removing entries until the session is closed."""
+        self._engine.lease.hold(entry.name for entry in entries)
+
+    # -- products and exports --------------------------------------------------------------------
+
+    def products_of(self, recipe: Recipe) -> Mapping[str, str]:
+        """Return the products of an installed package: paths by name.
+
+        The recipe of a user-managed package may compute them, which runs its function once.
+        """
+        if recipe.work.outcome is not None:
+            return recipe.work.products
+        if recipe.key not in self._products:
+            self._products[recipe.key] = products_of(recipe, self._engine)
+        return self._products[recipe.key]
+
+    def known_products(self, recipe: Recipe) -> Mapping[str, str]:
+        """Return the products of a package as far as they are known; run nothing."""
+        return recipe.work.products or self._products.get(recipe.key, {})
+
+    def learn_products(self, recipe: Recipe) -> bool:
+        """Run the check of a user-managed package, and its products if the check succeeds.
+
+        Returns whether its products are known now; nothing is installed.
+        """
+        try:
+            if not is_satisfied(recipe, self._engine, RecipePhase.CHECK):
+                return False
+            self.products_of(recipe)
+        except EnvyError:
+            return False
+        return True
+
+    def exported_environment(
+        self, recipes: Iterable[Recipe], base: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Return the variables that packages export, on top of those of `base`.
+
+        Raises:
+            DeclarationError: two packages export different values for one variable.
+        """
+        return exported_environment(recipes, base)
+
+    # -- the stored answer -----------------------------------------------------------------------
+
+    def store_answer(self) -> None:
+        """Store what the manifest resolved to, so that the next command is warm.
+
+        Nothing is stored if the run failed or was cancelled, or if its result may change without a
+        change in the evidence.
+        """
+        engine = self._engine
+        if engine.cancellation is not None or any(
+            node.failure is not None for node in engine.coordination.values()
+        ):
+            return
+        recipes = self.recipes()
+        evidence = self._evidence(recipes)
+        if not evidence.lasting:
+            return
+        positions = {recipe.key: position for position, recipe in enumerate(recipes)}
+        save_answer(
+            self.layout.root,
+            self.manifest.path,
+            evidence,
+            recipes=[_stored(recipe, self.edges(recipe.key), positions) for recipe in recipes],
+            roots=[positions[key] for key in self._graph.roots],
+            aliases={alias: positions[key] for alias, key in self.manifest.aliases.items()},
+        )
+
+    def _evidence(self, recipes: Iterable[Recipe]) -> Evidence:
+        manifest = self.manifest
+        evidence = Evidence(files={str(manifest.path): manifest.digest})
+        evidence.note_variables(manifest.reads.variables)
+        evidence.files.update({str(path): digest for path, digest in manifest.reads.files.items()})
+        evidence.lasting = manifest.reads.lasting and not manifest.warnings
+        for recipe in recipes:
+            evidence.add(recipe.evidence)
+        return evidence
+
+
+def _stored(
+    recipe: Recipe, edges: Iterable[Edge], positions: Mapping[RecipeKey, int]
+) -> StoredRecipe:
+    loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
+    has_entry = placement is not None and not recipe.user_managed
+    return StoredRecipe(
+        key=recipe.key.canonical,
+        alias=recipe.alias,
+        entry_name=placement.entry.name if placement is not None else "",
+        entry_key=recipe.entry_key if has_entry else "",
+        user_managed=recipe.user_managed,
+        excluded=recipe.excluded,
+        deploys=bool(loaded and loaded.definition.deploy),
+        needs=tuple(positions[edge.key] for edge in edges if edge.use is DependencyUse.RUN),
+    )

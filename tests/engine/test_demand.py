@@ -1,0 +1,138 @@
+"""What is wanted for some goals, and which gates that closes."""
+
+import pytest
+from engine.satellites import NotingCoordinator, coordinated, place, wanted_names
+from small_graphs import edge_to, graph_of, key_of, load, names_of
+
+from envy.cache.durations import Durations
+from envy.declarations.spec import DependencyUse
+from envy.engine.demand import Demand
+from envy.engine.priorities import Priorities
+from envy.errors import EnvyError
+from envy.phase import RecipePhase
+
+BUILD = DependencyUse.BUILD
+
+
+def to_build(name, *, needed_by=RecipePhase.CHECK):
+    return edge_to(name, use=BUILD, needed_by=needed_by)
+
+
+class Wanting:
+    """A graph, what wants its recipes, and the scheduler that takes note of it."""
+
+    def __init__(self, needs, *, cached=(), undeployed=(), user_managed=()):
+        self.graph = graph_of(needs)
+        for name in needs:
+            place(self.graph, name, cached=name in cached)
+            self.graph.recipes[key_of(name)].work.undeployed = name in undeployed
+        for name in user_managed:
+            load(self.graph, name, user_managed=True)
+        self.scheduler = NotingCoordinator()
+        self.coordination = coordinated(self.graph, coordinator=self.scheduler)
+        priorities = Priorities(self.graph, self.coordination, Durations())
+        self.demand = Demand(self.graph, self.coordination, priorities)
+
+    def want(self, *names):
+        self.demand.want([key_of(name) for name in names])
+        return wanted_names(self.demand)
+
+
+def test_a_missing_package_wants_what_builds_and_runs_it():
+    """And the run closures of both; not what builds something that is cached."""
+    world = Wanting(
+        {"app": ["lib", to_build("cc")], "lib": [], "cc": ["as"], "as": [to_build("c0")], "c0": []},
+        cached=["as"],
+    )
+    assert world.want("app") == ["app", "as", "cc", "lib"]
+
+
+def test_a_cached_package_wants_only_what_it_runs_with():
+    """A compiler is not installed for what is there."""
+    world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": []}, cached=["app"])
+    assert world.want("app") == ["app", "lib"]
+
+
+def test_a_package_that_lacks_its_deploy_wants_its_build_dependencies():
+    """Its deploy may use them; its gates are closed before deploy at the earliest."""
+    world = Wanting({"app": [to_build("cc")], "cc": []}, cached=["app"], undeployed=["app"])
+    assert world.want("app") == ["app", "cc"]
+    assert world.scheduler.gates == [("app", RecipePhase.DEPLOY, ["cc"])]
+
+
+def test_gates_are_closed_before_the_phase_of_the_edge():
+    """Those of a cached package only before its completion."""
+    world = Wanting(
+        {
+            "app": [edge_to("lib", needed_by=RecipePhase.INSTALL), "there"],
+            "lib": [],
+            "there": ["lib"],
+        },
+        cached=["there"],
+    )
+    world.want("app")
+    assert sorted(world.scheduler.gates) == [
+        ("app", RecipePhase.CHECK, ["there"]),
+        ("app", RecipePhase.INSTALL, ["lib"]),
+        ("there", RecipePhase.COMPLETION, ["lib"]),
+    ]
+
+
+def test_what_is_wanted_already_is_not_wanted_again():
+    """Its gates are closed once."""
+    world = Wanting({"app": ["lib"], "lib": []})
+    world.want("lib")
+    assert names_of(world.demand.want([key_of("app"), key_of("app")])) == ["app"]
+    assert world.demand.want([key_of("app")]) == []
+    assert world.scheduler.gates == [("app", RecipePhase.CHECK, ["lib"])]
+
+
+@pytest.mark.parametrize(
+    ("needed_by", "wanted"),
+    [(RecipePhase.CHECK, ["app", "tool"]), (RecipePhase.INSTALL, ["app"])],
+)
+def test_a_user_managed_package_wants_what_its_check_needs(needed_by, wanted):
+    """What only its install needs to build is wanted when the check fails."""
+    needs = {"app": [to_build("tool", needed_by=needed_by)], "tool": []}
+    assert Wanting(needs, user_managed=["app"]).want("app") == wanted
+
+
+def test_a_failed_check_wants_the_rest_and_waits_before_fetch():
+    """The check is running, so fetch is the first phase that can wait."""
+    needs = {"app": [to_build("tool", needed_by=RecipePhase.INSTALL), to_build("cc")]}
+    world = Wanting({**needs, "tool": ["lib"], "cc": [], "lib": []}, user_managed=["app"])
+    world.want("app")
+    world.scheduler.gates.clear()
+    world.demand.want_for_work(world.graph.recipes[key_of("app")])
+    assert wanted_names(world.demand) == ["app", "cc", "lib", "tool"]
+    assert ("app", RecipePhase.INSTALL, ["tool"]) in world.scheduler.gates
+    assert world.scheduler.targets == [(RecipePhase.COMPLETION, ["tool", "lib"])]
+
+
+def test_an_entry_that_has_gone_wants_all_that_is_not_complete():
+    """The package is no longer cached."""
+    world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": []}, cached=["app"])
+    world.want("app")
+    world.coordination[key_of("lib")].current_phase = RecipePhase.COMPLETION
+    app = world.graph.recipes[key_of("app")]
+    world.demand.want_for_work(app)
+    assert not app.work.cached
+    assert world.scheduler.targets == [(RecipePhase.COMPLETION, ["cc"])]
+    assert world.scheduler.gates[-1] == ("app", RecipePhase.FETCH, ["cc"])
+
+
+def test_the_wanted_closure_of_goals_leaves_out_what_is_not_wanted():
+    """Dependencies come first; what is wanted for other goals is not in it."""
+    world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": [], "x": []}, cached=["app"])
+    world.want("app", "x")
+    assert names_of(world.demand.wanted_closure([key_of("app")])) == ["lib", "app"]
+
+
+def test_unsatisfied_packages_are_named_until_their_check_holds():
+    """With a note where the check has not run; one that failed is left out."""
+    world = Wanting({name: [] for name in "abcd"}, user_managed="abcd")
+    world.want(*"abcd")
+    world.graph.recipes[key_of("a")].work.satisfied = True
+    world.coordination[key_of("b")].current_phase = RecipePhase.CHECK
+    world.coordination[key_of("c")].failure = EnvyError("no")
+    assert world.demand.unsatisfied() == ["local.b@r1", "local.d@r1 (its check has not run yet)"]

@@ -1,0 +1,115 @@
+"""The priorities of a graph, without an engine: which path each recipe is on."""
+
+import pytest
+from engine.satellites import coordinated, place
+from small_graphs import edge_to, graph_of, key_of, load
+
+from envy.cache.durations import Durations, Measured
+from envy.engine.priorities import Priorities, fetches_briefly, note_duration
+from envy.graph.recipe import Outcome
+from envy.phase import RecipePhase
+
+OWN = 0.001  # what envy itself takes for a package
+
+
+class Paths:
+    """A graph all of which is wanted, with the seconds that installs took before."""
+
+    def __init__(self, needs, seconds=(), *, cached=()):
+        self.graph = graph_of(needs)
+        self.durations = Durations()
+        rows = dict(seconds)
+        measured = [
+            Measured(key_of(name).canonical, name, [0.0, 0.0, 0.0, took, 0.0])
+            for name, took in rows.items()
+        ]
+        self.durations.learn(measured, [key.canonical for key in self.graph.recipes])
+        for name in needs:
+            place(self.graph, name, cached=name in cached).work.wanted = True
+        self.coordination = coordinated(self.graph)
+        self.priorities = Priorities(self.graph, self.coordination, self.durations)
+
+    def gates(self, recipe):
+        return [(edge, edge.needed_by) for edge in self.graph.edges(recipe.key)]
+
+    def prioritise(self, *names):
+        recipes = [self.graph.recipes[key_of(name)] for name in names or self._names()]
+        self.priorities.prioritise(recipes, self.gates)
+        return {name: self.coordination[key_of(name)].path_after for name in self._names()}
+
+    def _names(self):
+        return [key.name for key in self.graph.recipes]
+
+
+def test_a_path_is_what_waits_one_after_another():
+    """The longest of several dependents counts."""
+    after = Paths({"app": ["lib"], "tool": ["lib"], "lib": []}, {"app": 5, "tool": 9, "lib": 1})
+    assert after.prioritise() == pytest.approx({"app": 0, "tool": 0, "lib": 9 + OWN})
+
+
+def test_a_chain_adds_up():
+    """Each recipe has on its path all that waits for it, directly or not."""
+    paths = Paths({"a": ["b"], "b": ["c"], "c": []}, {"a": 1, "b": 2, "c": 4})
+    assert paths.prioritise() == pytest.approx({"a": 0, "b": 1 + OWN, "c": 3 + 2 * OWN})
+
+
+def test_a_late_gate_adds_only_what_comes_after_it():
+    """An install that is waited for in deploy is on the path without that install."""
+    late = edge_to("lib", needed_by=RecipePhase.DEPLOY)
+    paths = Paths({"app": [late], "lib": []}, {"app": 5, "lib": 1})
+    assert paths.prioritise()["lib"] == pytest.approx(OWN)
+
+
+def test_what_was_never_measured_counts_as_its_phases():
+    """Each phase with work as long as those that are remembered took on average."""
+    paths = Paths({"new": ["lib"], "known": [], "lib": []}, {"known": 6, "lib": 0.5})
+    load(paths.graph, "new", build="make")
+    # What is known has a fetch and an install, so a phase is a quarter of 6.5 seconds.
+    assert paths.prioritise()["lib"] == pytest.approx(3 * 6.5 / 4 + OWN)
+
+
+def test_what_is_cached_adds_nothing_but_its_dependents():
+    """It is a link of the path all the same."""
+    paths = Paths({"app": ["lib"], "lib": ["c"], "c": []}, {"app": 5, "c": 1}, cached=["lib"])
+    assert paths.prioritise()["c"] == pytest.approx(5 + 2 * OWN)
+
+
+def test_what_is_wanted_later_lengthens_the_path_of_what_is_wanted():
+    """Down to what that needs in turn."""
+    paths = Paths({"app": ["lib"], "lib": ["c"], "c": []}, {"app": 50, "lib": 1, "c": 1})
+    before = paths.prioritise("lib", "c")
+    after = paths.prioritise("app")
+    assert (before["c"], after["c"]) == pytest.approx((1 + OWN, 51 + 2 * OWN))
+
+
+def test_what_a_recipe_at_work_needs_is_put_before_the_rest_of_it():
+    """From the phase that waits for it."""
+    paths = Paths({"app": [], "tool": []}, {"app": 7, "tool": 1})
+    paths.prioritise()
+    gate = (edge_to("tool"), RecipePhase.FETCH)
+    paths.priorities.put_before(paths.graph.recipes[key_of("app")], [gate], paths.gates)
+    assert paths.coordination[key_of("tool")].path_after == pytest.approx(7 + OWN)
+
+
+def test_only_what_was_built_is_remembered():
+    """With the seconds of its phases, waits left out by the caller."""
+    paths = Paths({"a": [], "b": []})
+    for name, outcome in (("a", Outcome.INSTALLED), ("b", Outcome.CACHED)):
+        recipe = paths.graph.recipes[key_of(name)]
+        recipe.work.outcome = outcome
+        note_duration(recipe, RecipePhase.CHECK, 9.0)  # is not remembered
+        note_duration(recipe, RecipePhase.BUILD, 2.0)
+        note_duration(recipe, RecipePhase.BUILD, 1.0)
+    paths.priorities.remember()
+    recalled = [paths.durations.recall(key_of(name).canonical, name) for name in "ab"]
+    assert recalled[0] == pytest.approx([0.0, 0.0, 3.0])  # zeros at the end are not kept
+    assert recalled[1] is None
+
+
+@pytest.mark.parametrize(("fetch", "brief"), [(0.001, True), (5.0, False)])
+def test_a_fetch_is_brief_if_it_was_before(fetch, brief):
+    """One that was never measured is not."""
+    recipe = Paths({"a": []}).graph.recipes[key_of("a")]
+    assert not fetches_briefly(recipe)
+    recipe.work.expected = [fetch, 60.0]
+    assert fetches_briefly(recipe) is brief

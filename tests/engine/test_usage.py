@@ -1,0 +1,113 @@
+"""What a run leases, and what it records as used."""
+
+import json
+
+import pytest
+from engine.satellites import coordinated, place
+from small_graphs import edge_to, graph_of, key_of, load
+
+from envy.cache.layout import CacheLayout
+from envy.cache.usage import BUILD, RUN, read_uses
+from envy.declarations.spec import DependencyUse
+from envy.engine.usage import Usage
+from envy.phase import RecipePhase
+
+PROJECT = "/project"
+
+
+class NotingLease:
+    """Holds nothing; notes which entries it was asked to hold."""
+
+    def __init__(self):
+        self.held = []
+
+    def hold(self, entries):
+        self.held.append(sorted(entries))
+
+
+class Using:
+    """A graph whose wanted recipes have entries, and what they use of a cache."""
+
+    def __init__(self, root, needs, *, cached=(), wanted=None):
+        self.layout = CacheLayout(root)
+        self.graph = graph_of(needs)
+        self.graph.roots += [key_of(name) for name in needs]
+        for name in needs:
+            place(self.graph, name, cached=name in cached)
+            self.graph.recipes[key_of(name)].work.wanted = wanted is None or name in wanted
+        self.coordination = coordinated(self.graph)
+        self.lease = NotingLease()
+        self.usage = Usage(self.graph, self.coordination, self.lease, self.layout, PROJECT)
+
+    def run(self, *goals, completing=()):
+        """A run in which some recipes are completed."""
+        with self.usage.recorded([key_of(name) for name in goals]):
+            for name in completing:
+                self.coordination[key_of(name)].current_phase = RecipePhase.COMPLETION
+
+    def recorded(self):
+        """The records of the cache: what for, by short name, and whether of everything."""
+        rows = [json.loads(path.read_text()) for path in self.layout.root.rglob("*.json")]
+        names = {self.entry(name): name for name in "abc" if key_of(name) in self.graph.recipes}
+        return [
+            ({names[entry]: purpose for entry, purpose in row["entries"].items()}, row["whole"])
+            for row in rows
+        ]
+
+    def entry(self, name):
+        return self.graph.recipes[key_of(name)].placement.entry.name
+
+
+@pytest.fixture
+def using(tmp_path):
+    return lambda needs, **options: Using(tmp_path, needs, **options)
+
+
+def test_what_runs_and_what_only_built_is_recorded_apart(using):
+    """For gc, which spares the one longer than the other."""
+    build = edge_to("c", use=DependencyUse.BUILD)
+    world = using({"a": ["b", build], "b": [], "c": []}, cached="c")
+    world.run("a", completing="ab")
+    [(entries, whole)] = world.recorded()
+    assert entries == {"a": RUN, "b": RUN, "c": BUILD}
+    assert not whole  # c is a root, too
+    assert sorted(read_uses(world.layout).by_entry) == sorted(map(world.entry, "abc"))
+
+
+def test_a_run_for_all_roots_records_the_whole_project(using):
+    """Excluded roots do not count."""
+    world = using({"a": [], "b": []}, wanted="a")
+    load(world.graph, "b", excluded=True)
+    world.run("a", completing="a")
+    assert world.recorded() == [({"a": RUN}, True)]
+
+
+def test_what_was_not_completed_is_not_recorded(using):
+    """The record is not one of the whole project then."""
+    world = using({"a": [], "b": []})
+    world.run("a", "b", completing="a")
+    assert world.recorded() == [({"a": RUN}, False)]
+
+
+def test_nothing_used_is_nothing_recorded(using):
+    """Also where the goals are user-managed, which have no entry to keep."""
+    world = using({"a": []})
+    load(world.graph, "a", user_managed=True)
+    world.run("a", completing="a")
+    assert world.recorded() == []
+
+
+def test_a_run_leases_the_entries_that_it_relies_upon(using):
+    """All whose key is known, and before anything runs."""
+    world = using({"a": [], "b": []})
+    world.graph.recipes[key_of("b")].placement_or_none = None
+    world.run("a")
+    assert world.lease.held == [[world.entry("a")]]
+
+
+def test_what_was_used_within_the_hour_needs_no_lease(using):
+    """If all that is wanted is cached: gc spares it anyway."""
+    world = using({"a": []}, cached="a")
+    world.run("a")
+    world.run("a")
+    assert len(world.lease.held) == 1

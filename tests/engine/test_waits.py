@@ -1,0 +1,95 @@
+"""The sentences about recipes that are not at rest."""
+
+from types import SimpleNamespace
+
+from engine.satellites import coordinated
+from small_graphs import ORIGIN, graph_of, key_of
+
+from envy.engine.waits import describe_waits
+from envy.host.children import RunningChild
+from envy.phase import RecipePhase
+from envy.scheduler.activity import NodeActivity
+from envy.scheduler.coordination import NodeState
+
+
+class Standing:
+    """A graph, and what its recipes do at one moment."""
+
+    def __init__(self, needs):
+        self.graph = graph_of(needs)
+        self._nodes = coordinated(self.graph)
+        self.rows = []
+        self.children = []
+
+    def add(self, name, state, phase, **details):
+        """A recipe does something, for two seconds now."""
+        given = {"blocked_by": [], "waiting_for": "", "pool": None, **details}
+        given["blocked_by"] = [self._nodes[key_of(one)] for one in given["blocked_by"]]
+        node = self._nodes[key_of(name)]
+        self.rows.append(NodeActivity(node=node, phase=phase, state=state, seconds=2.0, **given))
+
+    def run(self, label, command):
+        self.children.append(
+            RunningChild(label=label, pid=7, command=command, started=0.0, last_output=0.0)
+        )
+
+    def lines(self):
+        return describe_waits(self.graph, self.rows, self.children)
+
+
+def pool(*, size, busy, budget=None, name="work"):
+    return SimpleNamespace(name=name, size=size, busy=busy, budget=budget)
+
+
+def test_who_works_comes_first_with_its_program():
+    """Then who waits, in key order."""
+    standing = Standing({"a": [], "b": []})
+    standing.add("a", NodeState.LOCKED_OUT, RecipePhase.CHECK, waiting_for="the lock of b")
+    standing.add("b", NodeState.RUNNING, RecipePhase.BUILD)
+    standing.run("local.b@r1: build", "make")
+    assert standing.lines() == [
+        "local.b@r1: runs build for 2 s; pid 7: make",
+        "local.a@r1: waits in check for 2 s for the lock of b",
+    ]
+
+
+def test_a_blocked_recipe_names_the_edge_and_what_the_dependency_does():
+    """A dependency that is not at work is named with what it has done."""
+    standing = Standing({"a": ["b", "c"], "b": [], "c": []})
+    standing.add("a", NodeState.BLOCKED, RecipePhase.CHECK, blocked_by=["b", "c"])
+    standing.add("b", NodeState.QUEUED, RecipePhase.FETCH)
+    [blocked, queued] = standing.lines()
+    assert blocked == (
+        f"local.a@r1: waits before check for 2 s for local.b@r1 (strong, {ORIGIN}), which waits "
+        f"for a slot before fetch, local.c@r1 (strong, {ORIGIN}), which rests after recipe_fetch"
+    )
+    assert queued == "local.b@r1: waits before fetch for a slot for 2 s: it is next"
+
+
+def test_only_a_few_dependencies_are_named():
+    """The rest is counted."""
+    names = [f"d{number}" for number in range(8)]
+    standing = Standing({"a": names, **{name: [] for name in names}})
+    standing.add("a", NodeState.BLOCKED, RecipePhase.CHECK, blocked_by=names)
+    [line] = standing.lines()
+    assert line.endswith(" and 3 more")
+
+
+def test_who_waits_for_a_slot_is_told_who_has_them():
+    """Or why the budget refuses one that is free."""
+    standing = Standing({"a": [], "b": [], "c": []})
+    full = pool(size=1, busy=1)
+    standing.add("a", NodeState.RUNNING, RecipePhase.BUILD, pool=full)
+    standing.add("b", NodeState.QUEUED, RecipePhase.BUILD, pool=full)
+    refusing = pool(size=2, busy=1, budget=SimpleNamespace(reason=lambda: "make has all jobs"))
+    standing.add("c", NodeState.QUEUED, RecipePhase.BUILD, pool=refusing)
+    _, taken, refused = standing.lines()
+    assert taken.endswith(": 1 of 1 work slots (--jobs) are taken, by local.a@r1")
+    assert refused.endswith(": make has all jobs")
+
+
+def test_a_program_that_belongs_to_no_phase_is_named_too():
+    """A host program that is asked for its version, say."""
+    standing = Standing({"a": []})
+    standing.run("local.a@r1: cc", "cc --version")
+    assert standing.lines() == ["local.a@r1: cc: pid 7: cc --version"]
