@@ -26,7 +26,7 @@ def test_two_providers_of_one_product(project):
     said = failure(project, needs('{ product = "python" }') + TOOL, a=PYTHON, b=PYTHON)
     assert "several packages answer to the product 'python', which local.app@r1 needs" in said
     assert "    local.a@r1\n    local.b@r1\n" in said
-    assert "for a product, whose" in said
+    assert "for a product, its provider" in said
 
 
 def test_a_product_of_a_recipe_that_does_not_provide_it(project):
