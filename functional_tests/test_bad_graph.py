@@ -128,7 +128,7 @@ ACCESS = [
     (
         'dependencies = { "local.one@r1", "local.two@r1" }\ninstall = "echo > x"',
         "FILE:3: local.one@r1 and local.two@r1 export different values for COLOUR: 'red' and ",
-        "depend on one of them only",
+        "depend on only one of them",
     ),
     (
         'build = function(ctx)\n  ctx.product("tool")\nend',

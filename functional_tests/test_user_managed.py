@@ -247,7 +247,7 @@ def test_functions_of_the_cache_are_refused(project, machine, call):
     )
     run = project.envy("sync", "--yes", code=1)
     assert "is user-managed (it has a check)" in run.err
-    assert "a recipe of its own" in run.err.replace("\n", " ")
+    assert "into another recipe" in run.err.replace("\n", " ")
 
 
 # -- what it needs ------------------------------------------------------------------------------
