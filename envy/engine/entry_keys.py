@@ -34,18 +34,20 @@ class EntryKeys:
 
         A recipe whose key cannot be computed fails, and so does everything that depends on it.
         """
+        recipes, coordination = self._graph.recipes, self._coordination
         for key in self._graph.build_closure(goals):
-            recipe = self._graph.recipes[key]
-            if not recipe.entry_key and self._coordination.failure(key) is None:
+            recipe = recipes[key]
+            if not recipe.entry_key and coordination[key].failure is None:
                 self._compute(recipe)
 
     def _compute(self, recipe: Recipe) -> None:
         needed = [edge.key for edge in self._graph.edges(recipe.key)]
         for key in needed:
-            if self._coordination.failure(key) is not None:
+            if self._coordination[key].failure is not None:
                 self._coordination.abort(recipe.key, dependency=key, phase=RecipePhase.CHECK)
                 return
+        recipes = self._graph.recipes
         try:
-            self._find_entry(recipe, [self._graph.recipes[key].entry_key for key in needed])
+            self._find_entry(recipe, [recipes[key].entry_key for key in needed])
         except EnvyError as error:
             self._coordination.fail(recipe.key, error, phase=RecipePhase.CHECK)

@@ -86,9 +86,10 @@ class Resolution:
 
     def _check_platforms(self) -> None:
         """Fail every recipe that needs one that is excluded on this platform."""
-        for key in sorted(self._graph.recipes):
+        recipes = self._graph.recipes
+        for key in sorted(recipes):
             for edge in self._graph.all_edges(key):
-                if self._graph.recipes[edge.key].excluded:
+                if recipes[edge.key].excluded:
                     error = DeclarationError(
                         f"{edge.key} is not for {self._platform_tag}",
                         origin=edge.origin,
@@ -98,14 +99,13 @@ class Resolution:
 
     def _check_products(self) -> None:
         """Fail every recipe that needs a product that the recipe bound to it does not provide."""
-        for key in sorted(self._graph.recipes):
+        recipes = self._graph.recipes
+        for key in sorted(recipes):
             for edge in self._graph.all_edges(key):
-                provider = self._graph.recipes[edge.key]
-                if (
-                    not edge.product
-                    or edge.product in provider.provides
-                    or provider.loaded_or_none is None
-                ):
+                if not edge.product:
+                    continue
+                provider = recipes[edge.key]
+                if edge.product in provider.provides or provider.loaded_or_none is None:
                     continue
                 known = ", ".join(sorted(provider.provides)) or "nothing"
                 error = DeclarationError(
