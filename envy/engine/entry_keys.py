@@ -1,7 +1,7 @@
-"""EntryKeys: the entry keys of the resolved graph, and the look-up of entries.
+"""EntryKeys: computes the entry keys of the resolved graph, and looks entries up.
 
-A key is computed when all edges of a recipe's closure are bound, before any work of its own, in an
-order in which dependencies come first.
+A key is computed when all references in the closure of a recipe are bound, before any phase of the
+recipe after recipe_fetch, and after the keys of its dependencies.
 """
 
 from __future__ import annotations

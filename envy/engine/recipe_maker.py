@@ -30,7 +30,7 @@ class RecipeMaker:
         self._held_before: set[RecipeKey] = set()
 
     def ensure(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
-        """The one recipe for this key, created now if no caller has asked for it before."""
+        """The one recipe for this key, created now if it is not in the graph."""
         recipe = self._graph.recipes.get(spec.key) or self._create(spec)
         recipe.declarations.append((parent, spec))
         return recipe
