@@ -99,7 +99,7 @@ def test_a_fallback_that_lacks_its_product_is_an_error(project):
         'dependencies = { { product = "python", weak = { recipe = "local.x@r1" } } }\n' + TOOL,
     )
     run = project.envy("sync", code=1)
-    assert "local.x@r1 was to provide the product 'python', and provides nothing" in run.err
+    assert "local.x@r1 should provide the product 'python' but provides nothing" in run.err
 
 
 def test_a_custom_source_fetches_the_recipe_with_its_tool(project):

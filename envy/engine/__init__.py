@@ -1,1 +1,1 @@
-"""The engine: who runs what, when, and what they wait for."""
+"""The engine: resolves the graph of a manifest, and decides what runs and in which order."""

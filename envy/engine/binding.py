@@ -1,11 +1,12 @@
 """Binding weak and required references, in rounds.
 
-A round looks every open reference up in the graph as it stood at the round's start. One match: it
-is bound. Several: an error that lists them. None: a weak one is bound to its fallback and never
-looked up again; a required one waits for a later round. Fallbacks are made in key order.
+A round looks every open reference up in the graph as it was at the start of the round. One match:
+the reference is bound. Several: an error that lists them. None: a weak reference is bound to its
+fallback and never looked up again; a required one waits for a later round. Fallbacks are created in
+key order.
 
 The outcome depends on the manifest and the recipes alone. While a recipe could not be fetched, the
-graph is not all there: then nothing is decided by looking, and whoever needs a decision fails.
+graph is incomplete: no reference is decided by looking it up, and the owner of each one fails.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def bind_round(
     events: EventBus,
     platform: Platform,
 ) -> bool:
-    """One round; returns whether a reference was bound, a recipe started, or one failed.
+    """Run one round; return whether a reference was bound, a recipe started, or one failed.
 
     Raises:
         AmbiguousReferences: some references have several matches.
@@ -136,15 +137,15 @@ class _Binder:
             return
         error = GraphError(
             f"cannot decide what answers to {reference.quoted}, because {missing.key} could not be "
-            "fetched, and might",
-            hint=f"mend {missing.key}; or name the package exactly, with its whole key or an alias "
-            "of the manifest",
+            "fetched and might be the one",
+            hint=f"correct the error of {missing.key}; or name the package exactly, with its whole "
+            "key or an alias of the manifest",
         )
         self.coordination.fail(reference.owner, error, phase=_phase_of(reference))
 
 
 class _Index:
-    """The graph at the start of a round, by what queries look for."""
+    """The graph at the start of a round, by the names and products in queries."""
 
     def __init__(self, graph: RecipeGraph) -> None:
         self._graph = graph
@@ -203,7 +204,7 @@ def _fallback_order(row: tuple[Reference, RecipeSpec]) -> tuple[str, str, bool, 
 
 
 def _is_exact(graph: RecipeGraph, reference: Reference) -> bool:
-    """Whether a reference names one package, whatever else there may be."""
+    """Whether a reference names one package, whatever else is in the graph."""
     dependency = reference.dependency
     if dependency.product:
         return False
@@ -219,7 +220,7 @@ def _described(reference: Reference) -> str:
     return f"{reference.quoted}, which {reference.owner} needs ({reference.dependency.origin})"
 
 
-# -- what nothing answers ------------------------------------------------------------------------
+# -- what nothing matches ------------------------------------------------------------------------
 
 
 def missing_text(graph: RecipeGraph, references: Sequence[Reference]) -> list[str]:
@@ -228,7 +229,7 @@ def missing_text(graph: RecipeGraph, references: Sequence[Reference]) -> list[st
 
 
 def _near_misses(graph: RecipeGraph, reference: Reference) -> Iterator[str]:
-    """What provides the product and is not the recipe asked for, and the other way round."""
+    """Yield the other providers of the product, and what the named recipe provides."""
     dependency = reference.dependency
     if not dependency.product:
         return

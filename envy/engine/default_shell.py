@@ -104,7 +104,7 @@ class DefaultShell:
         failure = self._failures.of(recipe.key)
         if failure is not None or recipe.asset_dir is None:
             root = failure.root if isinstance(failure, DependencyFailed) else failure
-            raise GraphError(f"default_shell: {recipe.key} cannot be had: {root}")
+            raise GraphError(f"default_shell: {recipe.key} cannot be used: {root}")
         return str(recipe.asset_dir)
 
     def _let_all_depend_on(self, packages: Sequence[RecipeKey]) -> None:

@@ -1,13 +1,13 @@
-"""What is wanted: decided once after resolution, from what was asked for.
+"""Demand: what is wanted, decided once after resolution from the goals of the command.
 
-A package, its `use = "run"` closure, and, where its entry is missing or lacks its deploy, also its
+A goal wants its `use = "run"` closure, and, if its entry is missing or not deployed, also its
 direct `use = "build"` dependencies with their run closures. Entries have been looked up before, so
-a cached package never makes its compilers be installed; gates bind only phases that run. What
-turns out to need work later (an entry that has gone, a user-managed package whose check fails) is
-wanted then.
+a cached package never causes its compilers to be installed; gates concern only phases that run. A
+package that turns out to need work later (its entry has been removed, or the check of a
+user-managed package fails) wants the rest then.
 
-A user-managed package has no entry that could be found: its check decides. What its check needs is
-wanted at once, build dependencies of later phases only when the check fails.
+A user-managed package has no entry: its check decides. What its check needs is wanted at once,
+build dependencies of later phases only when the check fails.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""EntryKeys: the entry keys of the resolved graph, and the look-up of entries.
+"""EntryKeys: computes the entry keys of the resolved graph, and looks entries up.
 
-A key is computed when all edges of a recipe's closure are bound, before any work of its own, in an
-order in which dependencies come first.
+A key is computed when all references in the closure of a recipe are bound, before any phase of the
+recipe after recipe_fetch, and after the keys of its dependencies.
 """
 
 from __future__ import annotations
@@ -34,18 +34,20 @@ class EntryKeys:
 
         A recipe whose key cannot be computed fails, and so does everything that depends on it.
         """
+        recipes, coordination = self._graph.recipes, self._coordination
         for key in self._graph.build_closure(goals):
-            recipe = self._graph.recipes[key]
-            if not recipe.entry_key and self._coordination.failure(key) is None:
+            recipe = recipes[key]
+            if not recipe.entry_key and coordination[key].failure is None:
                 self._compute(recipe)
 
     def _compute(self, recipe: Recipe) -> None:
         needed = [edge.key for edge in self._graph.edges(recipe.key)]
         for key in needed:
-            if self._coordination.failure(key) is not None:
+            if self._coordination[key].failure is not None:
                 self._coordination.abort(recipe.key, dependency=key, phase=RecipePhase.CHECK)
                 return
+        recipes = self._graph.recipes
         try:
-            self._find_entry(recipe, [self._graph.recipes[key].entry_key for key in needed])
+            self._find_entry(recipe, [recipes[key].entry_key for key in needed])
         except EnvyError as error:
             self._coordination.fail(recipe.key, error, phase=RecipePhase.CHECK)

@@ -1,11 +1,11 @@
-"""Who goes first: the longest remaining path, by what earlier runs have taken.
+"""Priorities: the recipe with the longest remaining path goes first, by earlier durations.
 
 Priorities are computed over what is wanted, when it becomes wanted, in one pass over its edges. A
-path goes through gates: what waits for a package only from its install on adds what it does from
-its install on.
+path leads through gates: a recipe that waits for another only from its install on adds to the path
+the time from its install on.
 
-What was never made counts as many phases as it has, each as long as those that are remembered took
-on average.
+A package that was never built counts as many phases as it has, each with the average duration of
+those that are remembered.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from envy.graph.recipe_graph import RecipeGraph
     from envy.scheduler.coordination import Coordination
 
-# A phase of less is as soon done as another slot is asked for.
+# Seconds. A shorter phase is done before another slot could be granted.
 BRIEF = 0.01
-# What envy itself takes for a package: among packages that take no time, longer chains go first.
+# Seconds that envy itself takes for a package, so that longer chains of brief packages go first.
 _OWN = 0.001
 _REMEMBERED = tuple(range(RecipePhase.FETCH, RecipePhase.COMPLETION))
 _MADE = frozenset({Outcome.INSTALLED, Outcome.CHANGED})
-# A path that grows by less than this, seen late, is not told to all that is below it.
+# A path that grows late, and by a smaller factor, is not passed on to the dependencies.
 _NOTABLE = 1.1
 
 Gates = Callable[[Recipe], Iterable[tuple[Edge, RecipePhase]]]
@@ -51,7 +51,7 @@ class Priorities:
         self._durations = durations
 
     def prioritise(self, fresh: Sequence[Recipe], gates: Gates) -> None:
-        """Give what is newly wanted its priorities.
+        """Set the priorities of newly wanted recipes.
 
         `gates` returns which edges of a recipe close a gate, and before which phase.
         """
@@ -79,7 +79,7 @@ class Priorities:
             self._lengthen(self._coordination[edge.key], node.path_from(phase), gates)
 
     def remember(self) -> None:
-        """Keep how long the packages took that this run has built."""
+        """Store how long the packages took that this run has built."""
         measured = [
             Measured(recipe.key.canonical, recipe.entry_key, recipe.work.took or ())
             for recipe in self._graph.recipes.values()
@@ -89,7 +89,7 @@ class Priorities:
             self._durations.learn(measured, (key.canonical for key in self._graph.recipes))
 
     def _lengthen(self, node: Coordination, path: float, gates: Gates) -> None:
-        """Put more behind a node that may have its priority already, and behind what it needs."""
+        """Lengthen the path after a node that has its priority already, and after its needs."""
         pending = [(node, path)]
         while pending:
             node, path = pending.pop()
@@ -102,7 +102,7 @@ class Priorities:
                 ]
 
     def _expect(self, recipes: Sequence[Recipe]) -> None:
-        """Set on each node how much work it has from each phase on."""
+        """Set on each node how much work is left from each phase on."""
         at_work = [recipe for recipe in recipes if not recipe.work.cached]
         for recipe in at_work:
             expect(recipe, self._durations.recall(recipe.key.canonical, recipe.entry_key))
@@ -116,14 +116,14 @@ class Priorities:
 
 
 def note_duration(recipe: Recipe, phase: int, seconds: float) -> None:
-    """A phase has taken so long, waits for locks and slots left out."""
+    """Note the duration of a phase, without its waits for locks and slots."""
     if phase in _REMEMBERED and seconds >= _OWN / 2:
         position = phase - RecipePhase.FETCH
         add_duration(recipe, position, seconds, phases=len(_REMEMBERED))
 
 
 def fetches_briefly(recipe: Recipe) -> bool:
-    """Whether its fetch took next to no time before: then it needs no slot for transfers."""
+    """Whether the fetch of a recipe was brief before: then it needs no slot for transfers."""
     return recipe.work.expected is not None and sum(recipe.work.expected[:1]) < BRIEF
 
 
@@ -144,7 +144,7 @@ def _estimated(recipe: Recipe, unit: float) -> Seconds:
 
 
 def _seconds_of_a_phase(recalled: Iterable[tuple[Recipe, Seconds | None]]) -> float:
-    """What a phase that does something takes on average, among those that are remembered."""
+    """The average duration of a phase with work, among those that are remembered."""
     total, phases = 0.0, 0
     for recipe, seconds in recalled:
         if seconds is not None:
@@ -154,24 +154,24 @@ def _seconds_of_a_phase(recalled: Iterable[tuple[Recipe, Seconds | None]]) -> fl
 
 
 def _busy_phases(recipe: Recipe) -> tuple[bool, ...]:
-    """Of fetch, stage, build, install and deploy, which have something to do."""
+    """Which of fetch, stage, build, install and deploy have something to do."""
     if recipe.loaded_or_none is None:
         return (False,) * len(_REMEMBERED)
     definition = recipe.loaded.definition
-    # One whose key could not be computed has failed, and counts as one that fetches.
+    # A recipe without an entry key has failed, and counts as one that fetches.
     sources = recipe.placement_or_none.sources if recipe.placement_or_none is not None else None
     fetches = not recipe.user_managed and (sources is None or bool(sources))
     return (
         fetches,
         definition.stage is not None or bool(sources),
         definition.build is not None,
-        True,  # whatever there is, is published
+        True,  # install always publishes
         definition.deploy is not None,
     )
 
 
 def _from_each_phase(seconds: Seconds) -> tuple[float, ...]:
-    """By phase, from recipe_fetch to after the last: what it and all after it take."""
+    """The time left from each phase on, from recipe_fetch to after the last phase."""
     left = [0.0, _OWN]
     padded = [*seconds, *[0.0] * (len(_REMEMBERED) - len(seconds))]
     for second in reversed(padded):

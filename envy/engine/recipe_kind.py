@@ -1,4 +1,4 @@
-"""Recipes as one kind of node of the coordination core: the phase table, events, failures."""
+"""RecipeKind: how the scheduler drives a recipe through its phases, with events and failures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ABOUT_THE_RECIPE = (ScriptFailed, FetchError, ArchiveError, DeclarationError)
 
 
 class RecipeKind:
-    """How the core drives a recipe."""
+    """The kind of node that a recipe is to the scheduler."""
 
     last_phase = int(RecipePhase.COMPLETION)
 
@@ -64,9 +64,9 @@ class RecipeKind:
         self._transfer = transfer
 
     def pool(self, node: Coordination, phase: int) -> Pool[Coordination]:
-        """Transfers have slots of their own, so that they overlap with work.
+        """Return the pool of a phase: transfers have their own, so that they overlap with work.
 
-        The check before one goes with it: work that takes long must not hold up what it is for.
+        The check before a transfer runs in the same pool, so that long work does not delay it.
         """
         if phase == RecipePhase.RECIPE_FETCH:
             transfers = _is_remote(node.subject)
@@ -75,7 +75,7 @@ class RecipeKind:
         return self._transfer if transfers else self._work
 
     def skips(self, node: Coordination, phase: int) -> bool:
-        """A cached package only completes (or deploys); a user-managed one has fewer phases."""
+        """Whether a phase has nothing to do for a cached or user-managed package."""
         recipe: Recipe = node.subject
         if recipe.work.cached:
             return phase in _CACHED_SKIPS or (
@@ -90,7 +90,7 @@ class RecipeKind:
         return False
 
     def run(self, node: Coordination, phase: int) -> None:
-        """One phase, between its events."""
+        """Run one phase, between its events."""
         recipe: Recipe = node.subject
         step = RecipePhase(phase)
         events = RecipeEvents(recipe, self._events)
@@ -108,13 +108,13 @@ class RecipeKind:
         events.phase_complete(step, took)
 
     def rest(self, node: Coordination) -> None:
-        """No entry lock is held while a recipe waits, rests or has failed."""
+        """Release the entry lock: none is held while a recipe waits, rests or has failed."""
         release_entry(node.subject, self._engine)
         if node.ended or self._engine.services.open_states.is_exceeded:
             release_lua_state(node.subject, self._engine)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
-        """Wrap the error with where it happened, and tell of it."""
+        """Return the failure for an error: where it happened, and the end of the log. Report it."""
         recipe: Recipe = node.subject
         if isinstance(error, Cancelled) or self._cancellation.reason is not None:
             return self._cancellation.reason or error
@@ -134,7 +134,7 @@ class RecipeKind:
         return failure
 
     def aborted(self, node: Coordination, phase: int, dependency: Coordination) -> Exception:
-        """The failure of a recipe whose dependency failed, naming the root of it."""
+        """Return the failure of a recipe whose dependency failed; it names the root failure."""
         recipe: Recipe = node.subject
         cause = dependency.failure
         assert cause is not None
@@ -151,18 +151,18 @@ class RecipeKind:
 
 
 def _is_remote(recipe: Recipe) -> bool:
-    """Whether its file has to be brought here by a transport, as far as its source says."""
+    """Whether the file of a recipe is fetched by a transport, as far as its source shows."""
     source = recipe.spec.source
     if not isinstance(source, SourceItem) or ":" not in source.source:
         return False
     try:
         return scheme_of(source.source) not in {Scheme.LOCAL, Scheme.FILE}
     except DeclarationError:
-        return False  # it is told of when the source is used
+        return False  # reported when the source is used
 
 
 def _transfers(recipe: Recipe) -> bool:
-    """Whether it fetches something, and not in next to no time."""
+    """Whether a recipe fetches something that takes time."""
     return not (
         recipe.work.cached
         or recipe.user_managed
@@ -177,13 +177,13 @@ def _declares_no_sources(recipe: Recipe) -> bool:
 
 
 def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocation | None:
-    """Where the recipe says what went wrong, if the error is about that and does not tell."""
+    """The place in the recipe that an error is about, unless the error names one itself."""
     if recipe.loaded_or_none is None or not isinstance(error, _ABOUT_THE_RECIPE):
         return None
     definition = recipe.loaded.definition
     if isinstance(error, DeclarationError) and error.origin:
         return None
-    # What a phase works on without words of its own was asked for by an earlier one.
+    # A phase without a function or script works on what an earlier phase has requested.
     verbs = [RecipePhase(number).label for number in range(step, RecipePhase.RECIPE_FETCH, -1)]
     declared = next((verb for verb in verbs if getattr(definition, verb, None) is not None), None)
     return location_in_file(definition.path, declared) if declared else None

@@ -30,12 +30,14 @@ class RecipeMaker:
         self._held_before: set[RecipeKey] = set()
 
     def ensure(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
-        """The one recipe for this key, created now if no caller has asked for it before."""
-        recipe = self._graph.find_exact(spec.key)
-        if recipe is None:
-            recipe = self._graph.add(spec)
-            self._coordination.add(recipe)
+        """The one recipe for this key, created now if it is not in the graph."""
+        recipe = self._graph.recipes.get(spec.key) or self._create(spec)
         recipe.declarations.append((parent, spec))
+        return recipe
+
+    def _create(self, spec: RecipeSpec) -> Recipe:
+        recipe = self._graph.add(spec)
+        self._coordination.add(recipe)
         return recipe
 
     def start(self, recipe: Recipe) -> None:
@@ -47,9 +49,17 @@ class RecipeMaker:
             self._hold(recipe, recipe.spec.source)
 
     def declare(self, spec: RecipeSpec, *, parent: RecipeKey) -> Recipe:
-        """The recipe that `parent` depends on, which is started if it is new."""
-        recipe = self.ensure(spec, parent=parent)
-        self.start(recipe)
+        """The recipe that `parent` depends on, which is started if it is new.
+
+        A recipe that is in the graph has been started, or is a root, which the resolution starts.
+        """
+        recipe = self._graph.recipes.get(spec.key)
+        if recipe is None:
+            recipe = self._create(spec)
+            recipe.declarations.append((parent, spec))
+            self.start(recipe)
+        else:
+            recipe.declarations.append((parent, spec))
         return recipe
 
     def _hold(self, recipe: Recipe, source: CustomSource) -> None:

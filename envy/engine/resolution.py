@@ -1,11 +1,11 @@
-"""From roots to a graph that is complete and judged: no cycle, no key from two sources.
+"""Resolution: from the roots to a complete, checked graph without a cycle.
 
-The outcome depends on the manifest and the recipes alone. Everything that is reported about the
-graph as a whole is decided when no recipe is being fetched, and in key order.
+The outcome depends on the manifest and the recipes alone. Errors about the graph as a whole are
+found when no recipe is being fetched, and in key order.
 
-A stage fetches and closes strongly all that is not held; binds, in rounds, the references in the
-closures of held sources' dependencies, and only those; and runs every custom fetch that can be run.
-When nothing is held, the remaining references are bound in the same rounds.
+A stage fetches everything that is not held and follows its strong dependencies; binds, in rounds,
+the references in the closures of held sources' dependencies, and only those; and runs every custom
+fetch that can be run. When nothing is held, the remaining references are bound in such rounds.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class Resolution:
         self._platform_tag = platform_tag
 
     def resolve(self, roots: Sequence[RecipeSpec]) -> None:
-        """Fetch every recipe that the roots lead to, and judge the graph as a whole.
+        """Fetch every recipe that the roots lead to, and check the graph as a whole.
 
         Raises:
-            GraphError: a cycle, or references that are ambiguous or that nothing answers.
+            GraphError: a cycle, or references that are ambiguous or match nothing.
             DeclarationError: one key from two sources.
         """
         graph, sources = self._graph, self._custom_sources
@@ -77,7 +77,7 @@ class Resolution:
             self._settle()
 
     def _settle(self) -> None:
-        """Wait until everything that can be fetched has been, and judge what is there."""
+        """Wait until everything that can be fetched has been, and check the graph so far."""
         self._wait_for_fetches()
         _check_sources(self._graph)
         _check_cycles(self._graph)
@@ -86,9 +86,10 @@ class Resolution:
 
     def _check_platforms(self) -> None:
         """Fail every recipe that needs one that is excluded on this platform."""
-        for key in sorted(self._graph.recipes):
+        recipes = self._graph.recipes
+        for key in sorted(recipes):
             for edge in self._graph.all_edges(key):
-                if self._graph.recipes[edge.key].excluded:
+                if recipes[edge.key].excluded:
                     error = DeclarationError(
                         f"{edge.key} is not for {self._platform_tag}",
                         origin=edge.origin,
@@ -98,18 +99,17 @@ class Resolution:
 
     def _check_products(self) -> None:
         """Fail every recipe that needs a product that the recipe bound to it does not provide."""
-        for key in sorted(self._graph.recipes):
+        recipes = self._graph.recipes
+        for key in sorted(recipes):
             for edge in self._graph.all_edges(key):
-                provider = self._graph.recipes[edge.key]
-                if (
-                    not edge.product
-                    or edge.product in provider.provides
-                    or provider.loaded_or_none is None
-                ):
+                if not edge.product:
+                    continue
+                provider = recipes[edge.key]
+                if edge.product in provider.provides or provider.loaded_or_none is None:
                     continue
                 known = ", ".join(sorted(provider.provides)) or "nothing"
                 error = DeclarationError(
-                    f"{edge.key} was to provide the product {edge.product!r}, and provides {known}",
+                    f"{edge.key} should provide the product {edge.product!r} but provides {known}",
                     origin=edge.origin,
                     hint=f"add it to the products of {edge.key.identity}, or name another recipe",
                 )

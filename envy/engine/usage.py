@@ -1,7 +1,7 @@
-"""What a run uses of the cache: leased while it works, recorded when it is done.
+"""Usage: which entries a run uses, leased while it works and recorded when it is done.
 
-Leases are written after entry keys are computed and before any entry is looked up in earnest (the
-check phase looks again), so that what a check finds is still there when it is used.
+Leases are written after entry keys are computed and before the check phase looks entries up again,
+so that what a check finds is still there when it is used.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Usage:
 
     @contextlib.contextmanager
     def recorded(self, goals: Sequence[RecipeKey]) -> Iterator[None]:
-        """Rely upon the entries of the goals from now on; in the end record those that were used.
+        """Lease the entries of the goals from now on, and record those that were used at the end.
 
-        What was used within the hour needs neither: gc spares what was used within a day.
+        Entries used within the last hour need neither: gc keeps what was used within a day.
         """
         if not (self._all_cached() and is_fresh(self._layout, self._use_of(goals))):
             self.rely_upon()
@@ -52,7 +52,7 @@ class Usage:
             record_use(self._layout, used)
 
     def rely_upon(self) -> None:
-        """Lease every entry whose key is known, before it is looked up in earnest.
+        """Lease every entry whose key is known, before the check phase looks it up.
 
         Recipe files are leased too, because they may be loaded again later.
         """

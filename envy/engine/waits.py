@@ -1,6 +1,6 @@
-"""What every recipe that is not at rest does or waits for, and why: for a run that seems stuck.
+"""What every recipe that does not rest is doing or waiting for, for a run that seems stuck.
 
-May be asked from any thread, at any moment.
+May be called from any thread, at any moment.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _MOST = 5  # dependencies, or holders of slots, that are named
 def describe_waits(
     graph: RecipeGraph, rows: Sequence[NodeActivity], children: Sequence[RunningChild]
 ) -> list[str]:
-    """A line for each recipe that is not at rest: first who works, then who waits, in key order."""
+    """Return a line for each active recipe: those that work first, then those that wait."""
     rows = sorted(rows, key=lambda row: (row.state is not NodeState.RUNNING, row.node.name))
     lines = [f"{row.node.name}: {_sentence(graph, row, rows, children)}" for row in rows]
     busy = {row.node.name for row in rows if row.state is NodeState.RUNNING}
-    # Programs that are asked for their version, say, before any phase runs.
+    # Programs that run before any phase, for example to print their version.
     return lines + [
         f"{child.label}: pid {child.pid}: {child.command}"
         for child in children
@@ -66,7 +66,7 @@ def _recipe_of(child: RunningChild) -> str:
 
 
 def _slots(row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
-    """Who has the slots of the pool that a recipe waits for."""
+    """Which recipes have the slots of the pool that a recipe waits for."""
     pool = row.pool
     if pool is None:
         return "it is next"
@@ -79,7 +79,7 @@ def _slots(row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
 
 
 def _dependencies(graph: RecipeGraph, row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
-    """What a closed gate waits for, where that was declared, and what it is doing."""
+    """What a closed gate waits for: where each was declared, and what it is doing."""
     doing = {other.node.name: other for other in rows}
     return _listed(
         [

@@ -1,11 +1,11 @@
-"""The dependency graph as data: order, cycles, and who brought a package in.
+"""Algorithms on a dependency graph: order, cycles, and paths from the roots.
 
-Works on plain mappings from a node to its neighbours, with nodes that can be sorted. Everything is
-iterative, and linear in nodes plus edges, so that depth costs nothing.
+They work on plain mappings from a node to its neighbours, with nodes that can be sorted. All are
+iterative and linear in nodes plus edges, so that a deep graph is no problem.
 
-Cycles are looked for at the end of a stage, when every edge of it is declared, and not as each
-edge comes: no install starts inside a stage, so nothing is lost, and what is reported cannot
-depend on which thread came first.
+Cycles are searched for at the end of a stage, when all of its edges are declared, and not at each
+new edge: no install starts within a stage, so nothing is lost, and the report cannot depend on
+which thread came first.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 
 class Sortable(Protocol):
-    """What nodes have to be."""
+    """A node: hashable, and comparable with other nodes."""
 
     def __hash__(self) -> int: ...
     def __lt__(self, other: Any, /) -> bool: ...
@@ -25,7 +25,7 @@ Neighbours = Callable[[Node], Iterable[Node]]
 
 
 def dependencies_first(roots: Iterable[Node], neighbours: Neighbours[Node]) -> list[Node]:
-    """Everything reachable from `roots`, each after all it needs; the graph has no cycle."""
+    """Return everything reachable from `roots`, each node after all it needs; no cycles allowed."""
     order: list[Node] = []
     seen: set[Node] = set()
     for root in roots:
@@ -47,7 +47,7 @@ def dependencies_first(roots: Iterable[Node], neighbours: Neighbours[Node]) -> l
 
 
 def shortest_cycle(graph: Mapping[Node, Sequence[Node]]) -> list[Node] | None:
-    """The shortest cycle, of those the least in key order, from its least node on; None if none.
+    """Return the shortest cycle, from its least node on; of several the least in key order.
 
     A graph without a cycle costs one pass. In one with cycles, each of them has an edge that leads
     back to where a depth-first walk came from, so it is enough to search from the heads of those,
@@ -70,7 +70,7 @@ def shortest_cycle(graph: Mapping[Node, Sequence[Node]]) -> list[Node] | None:
 
 
 def _heads_of_back_edges(graph: Mapping[Node, Sequence[Node]]) -> list[Node]:
-    """Nodes of which every cycle of a strongly connected graph has at least one."""
+    """Return nodes such that every cycle of a strongly connected graph contains one of them."""
     heads: dict[Node, None] = {}
     root = next(iter(graph))
     seen, on_path = {root}, {root}
@@ -97,7 +97,7 @@ def _least_on_shortest(
     backward: Mapping[Node, Sequence[Node]],
     limit: int,
 ) -> tuple[int, Node] | None:
-    """How long the shortest cycles through `head` are, and the least node on any of them.
+    """Return the length of the shortest cycles through `head`, and the least node on them.
 
     None when they are longer than `limit`.
     """
@@ -111,7 +111,7 @@ def _least_on_shortest(
 
 
 def _distances(start: Node, graph: Mapping[Node, Sequence[Node]], limit: int) -> dict[Node, int]:
-    """How far each node is from `start`, up to less than `limit`."""
+    """Return the distance of each node from `start`, as far as it is less than `limit`."""
     far = {start: 0}
     queue = deque([start])
     while queue:
@@ -128,7 +128,7 @@ def _distances(start: Node, graph: Mapping[Node, Sequence[Node]], limit: int) ->
 def _cycle_through(
     start: Node, graph: Mapping[Node, Sequence[Node]], members: set[Node]
 ) -> list[Node]:
-    """The shortest cycle through `start`, the least of those; breadth first, in key order."""
+    """Return the shortest cycle through `start`, the least of several, breadth first."""
     came_from: dict[Node, Node] = {}
     queue = deque([start])
     while True:
@@ -145,7 +145,7 @@ def _cycle_through(
 
 
 def _cyclic_components(graph: Mapping[Node, Sequence[Node]]) -> list[list[Node]]:
-    """Strongly connected components that hold a cycle (Tarjan 1972, made iterative)."""
+    """Return the strongly connected components with a cycle (Tarjan 1972, iterative)."""
     index: dict[Node, int] = {}
     low: dict[Node, int] = {}
     on_stack: set[Node] = set()
@@ -193,7 +193,7 @@ def _pop_component(node: Node, stack: list[Node], on_stack: set[Node]) -> list[N
 def path_from_roots(
     target: Node, roots: Iterable[Node], neighbours: Neighbours[Node]
 ) -> list[Node]:
-    """The shortest way from a root to `target`, root first; empty if there is none."""
+    """Return the shortest path from a root to `target`, root first; empty if there is none."""
     came_from: dict[Node, Node | None] = dict.fromkeys(roots)
     queue = deque(came_from)
     while queue:

@@ -1,7 +1,7 @@
-"""Recipe: plain data about one package of the graph. No behaviour, no threads, no locks taken.
+"""Recipe: plain data about one package of the graph, without behaviour, threads or locks.
 
-The records of a recipe are filled in from left to right. Only a recipe's own worker, and the
-engine while it rests, write to them; others read what a completed phase has left.
+The records of a recipe are filled in one after another. Only its own worker, and the engine while
+the recipe rests, write to them; other code reads what a completed phase has written.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ class Outcome(Enum):
 
     CACHED = "cached"
     INSTALLED = "installed"
-    SATISFIED = "satisfied"  # user-managed: its check held from the start
+    SATISFIED = "satisfied"  # user-managed: its check succeeded from the start
     CHANGED = "changed"  # user-managed: installed now
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What one recipe needs of another."""
+    """A need of one recipe for another."""
 
     key: RecipeKey
     needed_by: RecipePhase
     use: DependencyUse
     kind: str
     origin: SourceLocation = field(compare=False)
-    product: str = ""  # what the dependency is for, if it names a product
+    product: str = ""  # the product that the dependency names, if any
 
 
 @dataclass(slots=True, eq=False)
@@ -61,16 +61,16 @@ class Reference:
     of_source: bool
     provider: RecipeKey | None = None
     by_fallback: bool = False
-    undecided: bool = False  # its owner has failed, because the graph is incomplete
+    undecided: bool = False  # its owner has failed
 
     @property
     def open(self) -> bool:
-        """Whether it still waits to be bound."""
+        """Whether the reference still waits to be bound."""
         return self.provider is None and not self.undecided
 
     @property
     def text(self) -> str:
-        """What is looked for, in short."""
+        """The query, or the product with the query, in short."""
         dependency = self.dependency
         if not dependency.product:
             return dependency.query
@@ -79,7 +79,7 @@ class Reference:
 
     @property
     def quoted(self) -> str:
-        """What is looked for, within a sentence."""
+        """The query or product, as part of a sentence."""
         dependency = self.dependency
         if not dependency.product:
             return f"{dependency.query!r}"
@@ -89,7 +89,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchAnswer:
-    """What a fetch function did when it was asked for its sources."""
+    """What a fetch function did when it was called for its sources."""
 
     acts: bool = False
     value: LuaValue = None
@@ -119,9 +119,10 @@ class LoadedRecipe:
 
 @dataclass(slots=True)
 class RecipeFunctions:
-    """The functions of a recipe's file, alive while their Lua state is open.
+    """The functions of a recipe's file, usable while their Lua state is open.
 
-    The state is closed and made again as needed; only `execution.recipe_lua` changes this record.
+    The state is closed and created again as needed; only `execution.recipe_lua` changes this
+    record.
     """
 
     state: LuaState | None = None
@@ -130,28 +131,28 @@ class RecipeFunctions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Which entry of the cache a recipe has, and what its key was computed from."""
+    """The cache entry of a recipe, and what its key was computed from."""
 
-    entry_key: str  # 64 hex digits; of a user-managed recipe, what stands for it in others' keys
+    entry_key: str  # 64 hex digits; a user-managed recipe has one for the keys of its dependents
     entry: EntryPaths
-    ingredients: str = ""  # what the entry key is the digest of, as JSON
-    sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function acts
-    input_files: frozenset[Path] = frozenset()  # what its phases may read of its own folder
-    exports_within: bool = False  # it, or something that it needs to run, exports something
+    ingredients: str = ""  # the JSON text whose digest is the entry key
+    sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function fetches
+    input_files: frozenset[Path] = frozenset()  # files of its own folder that its phases may read
+    exports_within: bool = False  # the recipe or its run closure exports something
     asset_dir: Path | None = None  # None: user-managed
 
 
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """How far the work on a recipe has come. Only its own worker, and the engine, write to it."""
+    """The progress of the work on a recipe. Only its own worker and the engine write to it."""
 
     cached: bool = False
-    undeployed: bool = False  # its entry exists, and lacks its deploy
+    undeployed: bool = False  # its entry exists but is not deployed
     wanted: bool = False
     expected: Sequence[float] | None = None  # seconds of its phases from fetch on, in earlier runs
-    satisfied: bool = False  # user-managed: its check holds
+    satisfied: bool = False  # user-managed: its check succeeds
     entry_lock: FileLock | None = None
-    locks: list[FileLock] = field(default_factory=list)  # all that it works under
+    locks: list[FileLock] = field(default_factory=list)  # all that its worker has
     locked_at: float = 0.0
     attempt: Attempt | None = None
     fetched: dict[str, SourceItem] = field(default_factory=dict)  # by their name in fetch_dir
@@ -167,7 +168,7 @@ class Work:
         """The attempt at its entry.
 
         Raises:
-            InternalError: check has begun none, or install has published it.
+            InternalError: check has not begun an attempt, or install has published it.
         """
         if self.attempt is None:
             raise InternalError("an entry is worked on without an attempt")
@@ -176,16 +177,18 @@ class Work:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Recipe:
-    """One package: who it is and what was asked for, with a record for each later step.
+    """One package: its key and what was requested, with a record for each later step.
 
-    `loaded` and `placement` are for phases that come after these steps; who may come earlier looks
-    at the fields.
+    `loaded` and `placement` are for code that runs after these steps; code that may run earlier
+    reads `loaded_or_none` and `placement_or_none`.
     """
 
     key: RecipeKey
     spec: RecipeSpec
     declarations: list[tuple[RecipeKey | None, RecipeSpec]] = field(default_factory=list)
-    evidence: Evidence = field(default_factory=Evidence)  # what its key rests on; grows until then
+    evidence: Evidence = field(
+        default_factory=Evidence
+    )  # what its key depends on; complete with the key
     loaded_or_none: LoadedRecipe | None = None  # set by recipe_fetch
     functions: RecipeFunctions = field(default_factory=RecipeFunctions)
     placement_or_none: Placement | None = None  # set once the graph is resolved
@@ -193,7 +196,7 @@ class Recipe:
 
     @property
     def loaded(self) -> LoadedRecipe:
-        """What its file said.
+        """What the file of the recipe said.
 
         Raises:
             InternalError: recipe_fetch has not completed.
@@ -204,7 +207,7 @@ class Recipe:
 
     @property
     def placement(self) -> Placement:
-        """Its entry and the key of it.
+        """The cache entry of the recipe, and its key.
 
         Raises:
             InternalError: the key has not been computed, which happens before check.
@@ -215,36 +218,36 @@ class Recipe:
 
     @property
     def excluded(self) -> bool:
-        """Whether its `platforms` leave it out here."""
+        """Whether the recipe is excluded on this platform by its `platforms`."""
         return self.loaded_or_none is not None and self.loaded_or_none.definition.excluded
 
     @property
     def user_managed(self) -> bool:
-        """Whether it has a `check` of its own, and lives outside of the cache."""
+        """Whether the recipe has a `check` and is installed outside the cache."""
         return self.loaded_or_none is not None and self.loaded_or_none.definition.user_managed
 
     @property
     def alias(self) -> str:
-        """What its own file calls it, or ""."""
+        """The alias in the file of the recipe, or ""."""
         return self.loaded_or_none.definition.alias if self.loaded_or_none is not None else ""
 
     @property
     def options(self) -> Mapping[str, object]:
-        """Its options with defaults filled in, or those asked for while its file is not loaded."""
+        """The options with defaults filled in; only those requested before the file is loaded."""
         loaded = self.loaded_or_none
         return loaded.definition.options if loaded is not None else self.spec.options
 
     @property
     def provides(self) -> Mapping[str, str]:
-        """Its products by name, as declared; none before its file is loaded."""
+        """The products by name, as declared; none before the file is loaded."""
         return self.loaded_or_none.provides if self.loaded_or_none is not None else {}
 
     @property
     def entry_key(self) -> str:
-        """The key of its entry, or "" before it is computed."""
+        """The entry key, or "" before it is computed."""
         return self.placement_or_none.entry_key if self.placement_or_none is not None else ""
 
     @property
     def asset_dir(self) -> Path | None:
-        """The folder of its asset; None before its key is computed, and if it is user-managed."""
+        """The asset folder; None before the key is computed, and if user-managed."""
         return self.placement_or_none.asset_dir if self.placement_or_none is not None else None

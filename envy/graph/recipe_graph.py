@@ -87,7 +87,8 @@ class RecipeGraph:
 
     def all_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
         """What a recipe needs, and then what its source needs."""
-        return self.edges(key) + self.source_edges(key)
+        own, source = tuple(self._edges[key].values()), self._source_edges.get(key)
+        return own + tuple(source.values()) if source else own
 
     def needs(self, key: RecipeKey) -> list[RecipeKey]:
         """The keys of what a recipe needs, and then of what its source needs."""

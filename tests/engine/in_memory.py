@@ -149,14 +149,14 @@ class Nobody:
 
 
 class Specs:
-    """What the manifest and the recipes of a world would be parsed into."""
+    """The specs that a manifest and recipes for a world would be parsed into."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._made: dict[str, RecipeSpec] = {}
 
     def of(self, key: str) -> RecipeSpec:
-        """The spec of a recipe; the same object, whoever asks for it."""
+        """Return the spec of a recipe, which is always the same object."""
         if key in self._made:
             return self._made[key]
         blueprint = self._world.recipes[key]
@@ -178,7 +178,7 @@ class Specs:
         return spec
 
     def dependency(self, owner: str, need: Need, position: int) -> Dependency:
-        """An entry of `dependencies`."""
+        """Return an entry of `dependencies`."""
         spec = self.of(need.target) if need.target else None
         if spec is not None and not need.fallback_here:
             spec = RecipeSpec(
@@ -201,7 +201,7 @@ class Specs:
 
 
 class InMemory:
-    """What the phases do, in a world; and everything else an engine needs."""
+    """The phases of a world, and everything else that an engine needs."""
 
     def __init__(
         self,
@@ -279,10 +279,10 @@ class InMemory:
         return run
 
     def on_cancel(self) -> None:
-        """What happens at the phase of `cancel_at`; a test replaces it."""
+        """Called at the phase of `cancel_at`; a test replaces it."""
 
     def take_time(self, recipe: Recipe, phase: RecipePhase) -> None:
-        """How long a phase takes: none; a test replaces it."""
+        """Take the time of a phase, which is none; a test replaces it."""
 
     def _let_others(self) -> None:
         for _ in range(self._dice.randrange(3)):

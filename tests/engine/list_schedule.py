@@ -1,4 +1,4 @@
-"""List schedules worked out by hand: what an engine should do that loses no time to anything.
+"""List schedules, computed step by step: how an engine that loses no time would schedule.
 
 A recipe is a row of phases. It keeps its slot from one to the next while both are of one pool, and
 gives it back where a gate is closed or the pool changes. A free slot goes to the recipe in its
@@ -16,11 +16,11 @@ from envy.phase import RecipePhase
 
 @dataclass
 class Task:
-    """One recipe: what its phases take, and whom each of them waits for."""
+    """One recipe: the duration of its phases, and what each of them waits for."""
 
     seconds: dict[RecipePhase, float]
     needs: dict[str, RecipePhase] = field(default_factory=dict)  # by which phase
-    untold: frozenset[RecipePhase] = frozenset({RecipePhase.CHECK})  # not remembered
+    untold: frozenset[RecipePhase] = frozenset({RecipePhase.CHECK})  # durations not stored
 
     def pool(self, phase: RecipePhase) -> str:
         around = {RecipePhase.CHECK, RecipePhase.FETCH}
@@ -28,7 +28,7 @@ class Task:
 
 
 class ListSchedule:
-    """Simulates one; `starts` says when each phase begins, `makespan` when all has ended."""
+    """Simulates a schedule: `starts` has the start of each phase, `makespan` the last end."""
 
     def __init__(self, tasks: Mapping[str, Task], slots: Mapping[str, int]) -> None:
         self._tasks = tasks
@@ -55,7 +55,7 @@ class ListSchedule:
             self._grant()
 
     def path(self, key: str, phase: RecipePhase) -> float:
-        """What is left from a phase on, of a task and the longest chain that waits for it."""
+        """Return the time left from a phase on, for a task and the longest chain behind it."""
         task = self._tasks[key]
         if key not in self._after:
             self._after[key] = max(
@@ -78,7 +78,7 @@ class ListSchedule:
                 self._move(dependent)
 
     def _move(self, key: str) -> None:
-        """Go on with the next phase, queue for it, or be blocked."""
+        """Begin the next phase of a task, queue it, or block it."""
         phase = self._phases[key][self._next[key]]
         task = self._tasks[key]
         due = {need for need, by in task.needs.items() if by <= phase}

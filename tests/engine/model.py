@@ -1,7 +1,7 @@
-"""What has to come of a world, worked out one step at a time, without threads and without haste.
+"""The right outcome of a world, computed one step at a time and without threads.
 
-A second account of the resolution in the architecture: stages, rounds, demand, gates. It shares no
-code with the engine and prefers what is obvious to what is quick.
+A second implementation of the resolution in the architecture: stages, rounds, demand, gates. It
+shares no code with the engine, and is obvious rather than fast.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Wish:
 
 @dataclass
 class Node:
-    """What is known of a recipe of the graph."""
+    """The state of a recipe of the graph."""
 
     blueprint: Blueprint
     links: list[Link] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Failure:
-    """How a recipe ended that did not complete: `dependency` and `root` if another's fault."""
+    """Why a recipe did not complete; `dependency` and `root` if another recipe failed."""
 
     phase: RecipePhase
     dependency: str = ""
@@ -88,7 +88,7 @@ class Failure:
 
 
 class Refused(Exception):
-    """The graph as a whole is an error, of a sort and about certain things."""
+    """The graph as a whole is an error: of which sort, and about which references."""
 
     def __init__(self, sort: str, about: object) -> None:
         super().__init__(sort, about)
@@ -97,7 +97,7 @@ class Refused(Exception):
 
 
 class Model:
-    """One run, of one world."""
+    """One run of one world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -107,7 +107,7 @@ class Model:
     # -- what is asked of it ---------------------------------------------------------------------
 
     def resolve(self) -> None:
-        """Stage by stage, round by round; raises Refused."""
+        """Resolve the graph stage by stage and round by round; raise Refused."""
         for root in self.world.roots:
             self._instantiate(root)
         self._judge()
@@ -203,7 +203,7 @@ class Model:
                     node.failure = node.failure or Failure(phase)
 
     def cycle(self) -> list[str] | None:
-        """The shortest cycle, the least of those, from its least key on."""
+        """Return the shortest cycle from its least key on; of several the least."""
         graph = nx.DiGraph()
         graph.add_nodes_from(self.graph)
         for key, node in self.graph.items():
@@ -264,7 +264,7 @@ class Model:
         return bool(undecided or found or falling)
 
     def _is_whole(self, node: Node) -> bool:
-        """Whether what a failed recipe declares is known all the same."""
+        """Whether the declarations of a failed recipe are known all the same."""
         assert node.failure is not None
         return node.failure.phase is not RECIPE_FETCH
 
@@ -397,7 +397,7 @@ class Model:
                 self._want(link.target for link in node.links if self._at_once(node, link))
 
     def _at_once(self, node: Node, link: Link) -> bool:
-        """Whether a dependency is wanted before anything is known of how the check ends."""
+        """Whether a dependency is wanted before the result of the check is known."""
         if link.use is DependencyUse.RUN:
             return True
         if node.fetched and node.blueprint.user_managed:
@@ -405,7 +405,7 @@ class Model:
         return not node.cached
 
     def _finish(self, key: str) -> None:
-        """Take a wanted recipe through its phases, its dependencies before."""
+        """Run the phases of a wanted recipe, after those of its dependencies."""
         node = self.graph[key]
         if node.failure is not None or node.outcome:
             return
@@ -447,7 +447,7 @@ class Model:
         return False
 
     def _check(self, node: Node, gates: dict[RecipePhase, list[str]]) -> None:
-        """A recipe that turns out to need work wants what only its work needs."""
+        """Want what only the work of a recipe needs, when it turns out to need work."""
         blueprint = node.blueprint
         if blueprint.user_managed and not blueprint.satisfied:
             late = [link for link in node.links if not self._at_once(node, link)]

@@ -1,4 +1,4 @@
-"""What came of a world, in the engine and in the model, in one form that can be compared."""
+"""The outcome of a world, in the engine and in the model, in one form for comparison."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from envy.phase import RecipePhase
 
 @dataclass
 class Observed:
-    """One run: its error as a whole, if any; the graph; and how each recipe fared."""
+    """One run: its error as a whole, if any, the graph, and the outcome of each recipe."""
 
     error: object
     graph: dict[str, object]
@@ -37,7 +37,7 @@ class Observed:
 
 
 def expected(world: World) -> Observed:
-    """What the model says."""
+    """Return the outcome in the model."""
     model = Model(world)
     error: object = None
     try:
@@ -69,7 +69,7 @@ def expected(world: World) -> Observed:
 
 
 def observed(memory: InMemory, error: EnvyError | None) -> Observed:
-    """What the engine did."""
+    """Return the outcome in the engine."""
     engine = memory.engine
     ran: dict[str, list[RecipePhase]] = {}
     for row in memory.recording.rows:
@@ -135,13 +135,13 @@ def _described(error: EnvyError | None) -> object:
 
 
 def _asked(text: str) -> tuple[str, str]:
-    """Owner and query of a reference, from how messages describe it."""
+    """Return the owner and query of a reference, from its description in messages."""
     query, _, rest = text.rpartition(", which ")
     return rest.partition(" needs ")[0], query.removeprefix("nothing answers to ")
 
 
 def report(memory: InMemory, error: EnvyError | None) -> list[str]:
-    """Everything a user would be told at the end, in its order."""
+    """Return everything that a user would read at the end, in order."""
     rows = [str(error)] if error else []
     rows += [str(failure) for failure in memory.engine.failures()]
     return rows + [
@@ -150,7 +150,7 @@ def report(memory: InMemory, error: EnvyError | None) -> list[str]:
 
 
 def check_order(memory: InMemory) -> None:
-    """By `seq`: phases in order and once, behind their gates, and no more slots than there are."""
+    """Check by `seq`: phases run in order, once and after their gates, and in existing slots."""
     engine = memory.engine
     done: dict[str, set[RecipePhase]] = {}
     busy = {"work": 0, "transfer": 0}

@@ -68,7 +68,7 @@ def test_a_failed_recipe_stays_failed():
 
 
 def test_the_first_reason_ends_the_run():
-    """Children are ended once; what waits is told by the coordinator."""
+    """Children are ended once, and the coordinator is cancelled with the same reason."""
     scheduler, children = NotingCoordinator(), NotingChildren()
     cancellation = Cancellation(scheduler, children)
     cancellation.raise_if_cancelled()

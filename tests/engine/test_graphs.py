@@ -28,13 +28,13 @@ LARGE = Shape(least=300, most=300)
 
 
 def run(world, *, schedule, jobs, **options):
-    """One run; returns what was run and the error that ended it, if any."""
+    """Run a world; return the run and the error that ended it, if any."""
     memory = InMemory(world, seed=schedule, jobs=jobs, **options)
     return memory, ended(memory)
 
 
 def ended(memory):
-    """Run to the end, and see that nothing is left: no worker, no slot, no hang."""
+    """Run to the end, and check that nothing is left: no worker, no slot, no hang."""
     error = None
     try:
         memory.run()
@@ -54,7 +54,7 @@ def ended(memory):
 
 
 def check_world(world, schedule):
-    """The model is right, whatever the schedule, and every report is the same."""
+    """Check that the engine agrees with the model under two schedules, with equal reports."""
     right = expected(world)
     reports = []
     for jobs in (1 + schedule % 2, 3 + schedule % 2):
@@ -67,7 +67,7 @@ def check_world(world, schedule):
 
 
 def check_fail_fast(world, schedule):
-    """With --fail-fast everything ends, nothing runs that would not have run, and it is told."""
+    """Check that a run with --fail-fast ends, and runs and reports only what a whole run would."""
     right = expected(world)
     memory, error = run(world, schedule=schedule, jobs=1 + schedule % 4, fail_fast=True)
     found = observed(memory, error)
@@ -84,7 +84,7 @@ def check_fail_fast(world, schedule):
 
 
 def check_cancelled(world, schedule, *, at, from_outside):
-    """A cancellation at any moment ends everything, and nothing more is begun."""
+    """Check that a cancellation at any moment ends everything, and that nothing more begins."""
     memory = InMemory(world, seed=schedule, jobs=1 + schedule % 4)
     memory.cancel_at = at
     threads = []
@@ -108,7 +108,7 @@ def check_cancelled(world, schedule, *, at, from_outside):
 
 
 def check_subset(found, right):
-    """A run that was ended early has done no phase that a whole one would not have done."""
+    """Check that a run that was ended early ran only phases that a whole run would have run."""
     for key, phases in found.ran.items():
         assert set(phases) <= set(right.ran.get(key, ())), key
     for key, outcome in found.outcomes.items():
@@ -116,7 +116,7 @@ def check_subset(found, right):
 
 
 def from_bytes(content):
-    """Integers out of bytes, one for each: a draw of its own for each costs more than all else.
+    """Return a source of integers that uses one byte for each: separate draws cost too much.
 
     Zero is the least that can happen, and what there is when the bytes have run out.
     """
@@ -129,7 +129,7 @@ def from_bytes(content):
 
 
 def over(count, shard, check):
-    """Run a property over so many worlds and schedules, drawn by hypothesis."""
+    """Check a property of `count` worlds and schedules, drawn by hypothesis."""
 
     @seed(SEED * 1000 + shard)
     @settings(
@@ -148,7 +148,7 @@ def over(count, shard, check):
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_the_engine_does_what_the_model_says(shard):
     """Graph, choices, cycle, errors, phases run, failures and reports: for any world, any
-    schedule and any number of jobs, they are those that the model worked out by hand."""
+    schedule and any number of jobs, they are those of the model."""
     over(GRAPHS // SHARDS, shard, check_world)
 
 
@@ -164,13 +164,13 @@ def test_large_graphs_do_too(shard):
 
 @pytest.mark.parametrize("shard", range(2))
 def test_fail_fast_ends_everything(shard):
-    """After the first failure nothing is begun; what runs ends, and every waiter is told."""
+    """After the first failure nothing begins; what runs ends, and every waiting thread wakes."""
     over(GRAPHS // 8, shard, check_fail_fast)
 
 
 @pytest.mark.parametrize("from_outside", [False, True])
 def test_a_cancellation_ends_everything(from_outside):
-    """Whenever it comes, from a phase or from another thread, no worker and no slot is left."""
+    """Whenever it happens, in a phase or in another thread, no worker and no slot is left."""
 
     def check(world, schedule):
         at = 1 + schedule % 40
@@ -274,13 +274,13 @@ WORLDS = {
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_world_of_its_own(name):
-    """What earlier engines of this kind got wrong, each under many schedules."""
+    """Mistakes of earlier engines of this kind, each under many schedules."""
     for schedule in range(12):
         check_world(WORLDS[name], schedule)
 
 
 def test_what_becomes_wanted_late_is_waited_for():
-    """A recipe that wants more in its check, and fails, leaves nobody behind at work."""
+    """When a recipe wants more in its check and then fails, the run waits for what it wanted."""
     late = strong("slow", use=DependencyUse.BUILD, needed_by=RecipePhase.COMPLETION)
     world = world_of(
         recipe("a", late, cached=True, gone=True, fails_in=RecipePhase.INSTALL), recipe("slow")
@@ -294,7 +294,7 @@ def test_what_becomes_wanted_late_is_waited_for():
 
 
 def test_the_worlds_are_varied():
-    """Among the worlds drawn are all sorts of graphs, references, failures and errors."""
+    """The drawn worlds have all sorts of graphs, references, failures and errors."""
     seen = dict.fromkeys(("fine", "failed", "cycle", "missing", "ambiguous"), 0)
     kinds, bound = set(), set()
     for number in range(600):

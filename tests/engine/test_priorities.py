@@ -1,4 +1,4 @@
-"""Who goes first: the real engine, on a made-up clock, against list schedules."""
+"""Which recipe goes first: the real engine, on a virtual clock, against list schedules."""
 
 import random
 from pathlib import Path
@@ -26,7 +26,7 @@ def key_of(number):
 
 
 def drawn(seed):
-    """Tasks with gates at any phase, and how many slots there are; no two times are the same."""
+    """Return tasks with gates at any phase, and the number of slots; no two durations are equal."""
     rng = random.Random(seed)
     count = rng.randint(2, 40)
     reach = rng.choice([3, 10, 40])
@@ -70,7 +70,7 @@ def test_the_engine_loses_nothing_to_a_list_schedule(shard):
 
 
 def order_of(recipes, durations=None, *, phase=RecipePhase.INSTALL):
-    """In which order one slot goes to recipes, each of which takes a second to install."""
+    """Return the order in which recipes get the only slot; each takes a second to install."""
     tasks = {key: {RecipePhase.INSTALL: 1.0} for key in recipes}
     world = World(recipes, roots=tuple(recipes))
     timed = TimedRun(world, tasks, jobs=1, durations=durations or Durations())
@@ -98,7 +98,7 @@ def test_with_nothing_remembered_the_longest_chain_goes_first():
 
 
 def test_what_is_remembered_counts_more_than_the_number_of_packages():
-    """One that takes long goes before a chain of brief ones."""
+    """A long package goes before a chain of brief ones."""
     recipes = blueprints({"a": "", "b": "", "y": "b", "z": "y"})
     took = {"a": 9.0, "b": 1.0, "y": 1.0, "z": 1.0}
     seconds = {f"local.{name}@r1": {RecipePhase.INSTALL: s} for name, s in took.items()}
@@ -115,7 +115,7 @@ def test_what_was_never_made_counts_as_much_as_others_on_average():
 
 
 def test_a_path_through_a_cached_package_counts():
-    """A package that is there, but lacks what it needs to run, holds up who needs it."""
+    """A cached package whose run dependencies are missing delays its dependents."""
     recipes = blueprints(
         {"a": "", "b": "", "middle": "b", "y": "middle", "z": "y"}, middle={"cached": True}
     )
@@ -139,7 +139,7 @@ def test_a_gate_at_a_late_phase_adds_only_what_comes_after_it():
 
 
 def test_what_a_failed_check_needs_is_on_the_path_of_who_needs_it():
-    """Build dependencies that are wanted late go before what only they themselves are for."""
+    """Build dependencies that are wanted late are on the path of the dependents of their owner."""
     needs = (
         Need("strong", "local.tool@r1", needed_by=RecipePhase.INSTALL, use=DependencyUse.BUILD),
     )
@@ -158,7 +158,7 @@ def test_what_a_failed_check_needs_is_on_the_path_of_who_needs_it():
 
 
 def test_what_is_needed_late_is_walked_through_once():
-    """Thousands of checks that fail, one after another, do not each walk the same long chain."""
+    """When many checks fail one after another, the same long chain is walked only once."""
     count = 300
     needs = {f"c{number}": [f"c{number - 1}"] if number else [] for number in range(count)}
     recipes = blueprints({**needs, **{f"u{number}": "" for number in range(count)}})
@@ -187,7 +187,7 @@ def test_what_is_needed_late_is_walked_through_once():
 
 
 def test_a_fetch_waits_for_no_slot_of_work():
-    """Downloads go on while all slots of work are busy with something long."""
+    """Downloads continue while long work has all work slots."""
     tasks = {
         "local.long@r1": Task({RecipePhase.INSTALL: 100.0}),
         "local.a@r1": Task({RecipePhase.FETCH: 10.0, RecipePhase.INSTALL: 1.0}),
@@ -198,7 +198,7 @@ def test_a_fetch_waits_for_no_slot_of_work():
 
 
 def test_a_fetch_that_was_brief_keeps_its_slot():
-    """Who would be back at once is not overtaken by something long."""
+    """A recipe with a brief fetch is not overtaken by long work."""
     tasks = {
         "local.a@r1": Task({RecipePhase.FETCH: 0.002, RecipePhase.INSTALL: 50.0}),
         "local.b@r1": Task({RecipePhase.INSTALL: 20.0}),

@@ -41,8 +41,8 @@ def pool(*, size, busy, budget=None, name="work"):
     return SimpleNamespace(name=name, size=size, busy=busy, budget=budget)
 
 
-def test_who_works_comes_first_with_its_program():
-    """Then who waits, in key order."""
+def test_a_recipe_that_works_comes_first_with_its_program():
+    """Recipes that wait follow, in key order."""
     standing = Standing({"a": [], "b": []})
     standing.add("a", NodeState.LOCKED_OUT, RecipePhase.CHECK, waiting_for="the lock of b")
     standing.add("b", NodeState.RUNNING, RecipePhase.BUILD)
@@ -75,7 +75,7 @@ def test_only_a_few_dependencies_are_named():
     assert line.endswith(" and 3 more")
 
 
-def test_who_waits_for_a_slot_is_told_who_has_them():
+def test_a_queued_recipe_says_which_recipes_have_the_slots():
     """Or why the budget refuses one that is free."""
     standing = Standing({"a": [], "b": [], "c": []})
     full = pool(size=1, busy=1)

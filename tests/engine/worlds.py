@@ -47,7 +47,7 @@ class Blueprint:
     satisfied: bool = False  # its check holds
     cached: bool = False
     gone: bool = False  # its entry vanishes between look-up and check
-    keyless: bool = False  # its entry key cannot be had
+    keyless: bool = False  # its entry key cannot be computed
     fails_in: RecipePhase | None = None
     fails_late: bool = False  # recipe_fetch fails when the file has been read already
 
@@ -82,7 +82,7 @@ class World:
 
 @dataclass(frozen=True)
 class Shape:
-    """What sort of worlds to draw."""
+    """The sort of worlds to draw."""
 
     least: int = 1
     most: int = 16
@@ -90,7 +90,7 @@ class Shape:
 
 
 class Choices:
-    """Where the dice come from: whatever draws an integer between two others, inclusive."""
+    """A source of randomness: a function that draws an integer in an inclusive range."""
 
     def __init__(self, integer: Callable[[int, int], int]) -> None:
         self.integer = integer
@@ -120,7 +120,7 @@ class Generator:
         self.roots: list[int] = []
 
     def rarely(self, percent: int) -> bool:
-        """Less often for each recipe where there are many: one mishap can end the whole graph."""
+        """Return a smaller chance for more recipes: one failure can end the whole graph."""
         if len(self.keys) <= self.shape_of_small:
             return self.choices.chance(percent)
         return self.choices.integer(0, 99 * len(self.keys)) >= (
@@ -259,7 +259,7 @@ class Generator:
         return (choices.one_of(forms) if choices.chance(50) else forms[-1]), product
 
     def _give_parent(self, blueprints: list[Blueprint], position: int) -> None:
-        """See that a recipe is not left aside: let one before it need it."""
+        """Let an earlier recipe need this one, so that it is in the graph."""
         parent = self.choices.integer(max(0, position - 12), position - 1)
         one = blueprints[parent]
         need = self._need(parent, target=position)
@@ -268,7 +268,7 @@ class Generator:
         blueprints[parent] = replace(one, needs=(*one.needs, need))
 
     def _plant_cycle(self, blueprints: list[Blueprint]) -> None:
-        """Add an edge that leads back up, of any kind."""
+        """Add an edge of any kind that leads back to a recipe that needs this one."""
         choices = self.choices
         low = choices.integer(0, len(blueprints) - 1)
         high = choices.integer(0, low)
@@ -288,7 +288,7 @@ def _fails_on_disk(one: Blueprint, base: Blueprint) -> RecipePhase | None:
 
 
 def _on_disk(blueprints: list[Blueprint]) -> list[Blueprint]:
-    """The nearest world that files can say.
+    """Return the most similar world that files can express.
 
     Option variants are one file. A custom source is declared in one place, the manifest, or it
     would be several; others find the recipe by a reference.
@@ -332,10 +332,10 @@ def _on_disk(blueprints: list[Blueprint]) -> list[Blueprint]:
 
 
 def draw_world(integer: Callable[[int, int], int], shape: Shape | None = None) -> World:
-    """One world, from whatever draws integers."""
+    """Return a world, from a function that draws integers."""
     return Generator(Choices(integer), shape or Shape()).world()
 
 
 def seeded_world(seed: int, shape: Shape | None = None) -> World:
-    """The world of a number."""
+    """Return the world of a seed."""
     return draw_world(random.Random(seed).randint, shape)

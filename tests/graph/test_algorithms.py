@@ -1,4 +1,4 @@
-"""The graph as data: orders, cycles and ways through it, compared with networkx."""
+"""Algorithms on graphs: orders, cycles and paths, compared with networkx."""
 
 import itertools
 
@@ -13,7 +13,7 @@ NODES = st.integers(0, 9)
 
 
 def graph_of(edges):
-    """A mapping from each node to its neighbours, in the order given."""
+    """Return a mapping from each node to its neighbours, in the given order."""
     graph = {node: [] for node in range(10)}
     for here, there in edges:
         if there not in graph[here]:
@@ -28,7 +28,7 @@ acyclic_graph = st.lists(st.tuples(NODES, NODES).filter(lambda e: e[0] < e[1]), 
 
 
 def least_cycle(graph):
-    """The shortest cycle, the least of those from its least node on, among all there are."""
+    """Return the shortest of all cycles, from its least node on; of several the least."""
     cycles = []
     for cycle in nx.simple_cycles(nx.DiGraph(graph)):
         least = cycle.index(min(cycle))
@@ -39,7 +39,7 @@ def least_cycle(graph):
 @settings(max_examples=400, deadline=None)
 @given(any_graph)
 def test_the_cycle_is_the_shortest_and_least(graph):
-    """Of all cycles, and from its least node on; None exactly when there is none."""
+    """It is the shortest of all, from its least node on; None only if there is no cycle."""
     assert shortest_cycle(graph) == least_cycle(graph)
 
 
@@ -56,7 +56,7 @@ def test_the_cycle_does_not_depend_on_the_order_of_anything(graph, dice):
 @settings(max_examples=200, deadline=None)
 @given(acyclic_graph, st.lists(NODES, max_size=4))
 def test_each_node_comes_after_all_it_needs(graph, roots):
-    """Everything that the roots reach, and nothing else, once, dependencies first."""
+    """Everything that the roots reach is listed once, dependencies first, and nothing else."""
     order = dependencies_first(roots, graph.__getitem__)
     whole = nx.DiGraph(graph)
     reachable = {one for root in roots for one in {root, *nx.descendants(whole, root)}}
@@ -85,7 +85,7 @@ def test_the_way_from_the_roots_is_a_shortest_one(graph, target, roots):
 
 @pytest.mark.parametrize("closed", [False, True])
 def test_depth_costs_no_stack(closed):
-    """A chain of twenty thousand, open or closed to a ring, is gone through without recursion."""
+    """A chain of twenty thousand nodes, open or closed to a ring, is walked without recursion."""
     count = 20_000
     graph = {node: [node + 1] for node in range(count - 1)} | {count - 1: [0] if closed else []}
     assert shortest_cycle(graph) == (list(range(count)) if closed else None)
@@ -94,6 +94,6 @@ def test_depth_costs_no_stack(closed):
 
 
 def test_the_order_follows_the_roots_and_their_neighbours():
-    """The same graph gives the same order, in which neighbours stand as they were declared."""
+    """The same graph gives the same order, with neighbours in the order of declaration."""
     graph = {"a": ["c", "b"], "b": [], "c": [], "d": ["a"]}
     assert dependencies_first(["d"], graph.__getitem__) == ["c", "b", "a", "d"]
