@@ -20,7 +20,13 @@ def loaded_recipe(definition: RecipeDefinition, **more) -> LoadedRecipe:
     """Return the record of a recipe of data only; `more` sets other fields."""
     fields = {"exports": NO_EXPORTS, "provides": {}, "function_names": (), **more}
     return LoadedRecipe(
-        path=definition.path, digest="", text="", definition=definition, reads=ReadLog(), **fields
+        path=definition.path,
+        recipe_dir=definition.path.parent,
+        digest="",
+        text="",
+        definition=definition,
+        reads=ReadLog(),
+        **fields,
     )
 
 

@@ -110,7 +110,7 @@ def load(graph, name, *, provides=(), **definition):
     """Let recipe_fetch have loaded a recipe's file; `definition` gives fields of it."""
     recipe = graph.recipes[key_of(name)]
     said = RecipeDefinition(identity=recipe.key.identity, path=Path(f"/{name}.lua"), **definition)
-    recipe.loaded_or_none = loaded_recipe(said, provides=dict.fromkeys(provides, "bin/it"))
+    recipe.loaded = loaded_recipe(said, provides=dict.fromkeys(provides, "bin/it"))
     return recipe
 
 

@@ -12,9 +12,12 @@ _SIMILARITY = 0.75
 
 def misspelt(values: Mapping[str, object], known: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield each global that is not a field, with the field that its author probably meant."""
+    unknown = sorted(name for name in values if name not in known)
+    if not unknown:
+        return
     # The author of a field that is present does not also mean it by another name.
     absent = sorted(field for field in known if field not in values)
-    for name in sorted(name for name in values if name not in known):
+    for name in unknown:
         # Two changes turn any short word into any other.
         most = min(_CHANGES, len(name) // 2)
         candidates = [field for field in absent if abs(len(field) - len(name)) <= most]

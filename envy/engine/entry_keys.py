@@ -48,6 +48,6 @@ class EntryKeys:
                 return
         recipes = self._graph.recipes
         try:
-            self._find_entry(recipe, [recipes[key].entry_key for key in needed])
+            self._find_entry(recipe, [recipes[key].placement.entry_key for key in needed])
         except EnvyError as error:
             self._coordination.fail(recipe.key, error, phase=RecipePhase.CHECK)

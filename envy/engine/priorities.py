@@ -159,7 +159,7 @@ def _busy_phases(recipe: Recipe) -> tuple[bool, ...]:
         return (False,) * len(_REMEMBERED)
     definition = recipe.loaded.definition
     # A recipe without an entry key has failed, and counts as one that fetches.
-    sources = recipe.placement_or_none.sources if recipe.placement_or_none is not None else None
+    sources = recipe.placement.sources if recipe.placement_or_none is not None else None
     fetches = not recipe.user_managed and (sources is None or bool(sources))
     return (
         fetches,

@@ -81,7 +81,7 @@ class RecipeKind:
             return phase in _CACHED_SKIPS or (
                 phase == RecipePhase.DEPLOY and not needs_deploy(recipe)
             )
-        if phase > RecipePhase.CHECK and recipe.user_managed:
+        if phase > RecipePhase.CHECK and recipe.loaded.definition.user_managed:
             if phase == RecipePhase.DEPLOY:
                 return recipe.work.outcome is not Outcome.CHANGED
             return phase in _USER_MANAGED_SKIPS or (

@@ -78,7 +78,7 @@ def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list
 
 
 def _exports_within(recipe: Recipe) -> bool:
-    return recipe.placement_or_none is not None and recipe.placement_or_none.exports_within
+    return recipe.placement_or_none is not None and recipe.placement.exports_within
 
 
 def exports_within(recipe: Recipe, engine: PhaseServices) -> bool:
@@ -223,9 +223,7 @@ def _declared(recipe: Recipe, *, of_source: bool) -> Sequence[Dependency]:
     source = recipe.spec.source
     if of_source:
         return source.dependencies if isinstance(source, CustomSource) else ()
-    return (
-        recipe.loaded_or_none.definition.dependencies if recipe.loaded_or_none is not None else ()
-    )
+    return recipe.loaded.definition.dependencies if recipe.loaded_or_none is not None else ()
 
 
 def _alias(recipe: Recipe) -> str:

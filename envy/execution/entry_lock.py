@@ -116,7 +116,7 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
 
 def needs_deploy(recipe: Recipe) -> bool:
     """Return whether a recipe has a deploy phase that has not run for its entry."""
-    if recipe.loaded_or_none is None or recipe.loaded_or_none.definition.deploy is None:
+    if recipe.loaded_or_none is None or recipe.loaded.definition.deploy is None:
         return False
     return not deploy_recorded(recipe.placement.entry)
 

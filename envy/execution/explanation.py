@@ -35,7 +35,7 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
         "relocate": list(definition.relocate),
         "writable": definition.writable,
         "dependencies": {
-            other.entry_key: other.key.canonical
+            other.placement.entry_key: other.key.canonical
             for edge in engine.graph.edges(recipe.key)
             for other in [engine.graph.recipes[edge.key]]
         },

@@ -65,7 +65,7 @@ class PhaseRun:
         self.run_dir = run_dir
         # A custom source runs before its recipe is loaded, on behalf of the declaring file.
         self.base_dir = base_dir or (
-            recipe.loaded_or_none.recipe_dir if recipe.loaded_or_none is not None else run_dir
+            recipe.loaded.recipe_dir if recipe.loaded_or_none is not None else run_dir
         )
         self._fetch_dir = fetch_dir
         self.options = recipe.options

@@ -104,7 +104,7 @@ def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -
     for provider in providers:
         if provider.loaded_or_none is None:
             continue
-        asset, exports = str(provider.asset_dir or ""), provider.loaded_or_none.exports
+        asset, exports = str(provider.asset_dir or ""), provider.loaded.exports
         lists["PATH"] += _asset_paths(asset, exports.path)
         lists["CMAKE_PREFIX_PATH"] += _asset_paths(asset, exports.cmake_prefix)
         lists["PKG_CONFIG_PATH"] += _asset_paths(asset, exports.pkg_config)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from envy.answers.evidence import Evidence
 from envy.declarations.key import RecipeKey
@@ -102,6 +102,7 @@ class LoadedRecipe:
     """What a recipe's file said when it was loaded."""
 
     path: Path
+    recipe_dir: Path  # the folder of the file
     digest: str  # BLAKE3 of the file
     text: str
     definition: RecipeDefinition
@@ -109,12 +110,6 @@ class LoadedRecipe:
     reads: ReadLog  # the files and variables that it read while it loaded
     exports: Exports
     provides: Mapping[str, str]  # products by name, as declared
-    fetch_answer: FetchAnswer | None = None  # of a fetch that is a function
-
-    @property
-    def recipe_dir(self) -> Path:
-        """The folder of the recipe file."""
-        return self.path.parent
 
 
 @dataclass(slots=True)
@@ -139,7 +134,7 @@ class Placement:
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function fetches
     input_files: frozenset[Path] = frozenset()  # files of its own folder that its phases may read
     exports_within: bool = False  # the recipe or its run closure exports something
-    asset_dir: Path | None = None  # None: user-managed
+    asset_dir: Path  # no folder of a user-managed recipe
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,75 +174,97 @@ class Work:
 class Recipe:
     """One package: its key and what was requested, with a record for each later step.
 
-    `loaded` and `placement` are for code that runs after these steps; code that may run earlier
-    reads `loaded_or_none` and `placement_or_none`.
+    `loaded` and `placement` are unset until their step has set them, and raise InternalError when
+    they are read before; code that may run earlier reads `loaded_or_none` and `placement_or_none`.
     """
 
     key: RecipeKey
     spec: RecipeSpec
     declarations: list[tuple[RecipeKey | None, RecipeSpec]] = field(default_factory=list)
-    evidence: Evidence = field(
-        default_factory=Evidence
-    )  # what its key depends on; complete with the key
-    loaded_or_none: LoadedRecipe | None = None  # set by recipe_fetch
+    # What the entry key depends on; grows until the key is computed.
+    evidence: Evidence = field(default_factory=Evidence)
+    loaded: LoadedRecipe = field(init=False, repr=False)  # set by recipe_fetch
+    fetch_answer: FetchAnswer | None = None  # of a fetch that is a function
     functions: RecipeFunctions = field(default_factory=RecipeFunctions)
-    placement_or_none: Placement | None = None  # set once the graph is resolved
+    placement: Placement = field(init=False, repr=False)  # set once the graph is resolved
     work: Work = field(default_factory=Work)
 
-    @property
-    def loaded(self) -> LoadedRecipe:
-        """What the file of the recipe said.
-
-        Raises:
-            InternalError: recipe_fetch has not completed.
-        """
-        if self.loaded_or_none is None:
+    def __getattr__(self, name: str) -> NoReturn:
+        # Python asks here for a slot that is unset, so that a set one costs nothing more to read.
+        if name == "loaded":
             raise InternalError(f"{self.key} is used before recipe_fetch has loaded its file")
-        return self.loaded_or_none
+        if name == "placement":
+            raise InternalError(f"{self.key} is used in check or later without an entry key")
+        raise AttributeError(name)
 
     @property
-    def placement(self) -> Placement:
-        """The cache entry of the recipe, and its key.
+    def loaded_or_none(self) -> LoadedRecipe | None:
+        """What the file of the recipe said, or None before recipe_fetch has loaded it."""
+        try:
+            return self.loaded
+        except InternalError:
+            return None
 
-        Raises:
-            InternalError: the key has not been computed, which happens before check.
-        """
-        if self.placement_or_none is None:
-            raise InternalError(f"{self.key} is used in check or later without an entry key")
-        return self.placement_or_none
+    @property
+    def placement_or_none(self) -> Placement | None:
+        """The cache entry of the recipe and its key, or None before the key is computed."""
+        try:
+            return self.placement
+        except InternalError:
+            return None
 
     @property
     def excluded(self) -> bool:
         """Whether the recipe is excluded on this platform by its `platforms`."""
-        return self.loaded_or_none is not None and self.loaded_or_none.definition.excluded
+        try:
+            return self.loaded.definition.excluded
+        except InternalError:
+            return False
 
     @property
     def user_managed(self) -> bool:
         """Whether the recipe has a `check` and is installed outside the cache."""
-        return self.loaded_or_none is not None and self.loaded_or_none.definition.user_managed
+        try:
+            return self.loaded.definition.user_managed
+        except InternalError:
+            return False
 
     @property
     def alias(self) -> str:
         """The alias in the file of the recipe, or ""."""
-        return self.loaded_or_none.definition.alias if self.loaded_or_none is not None else ""
+        try:
+            return self.loaded.definition.alias
+        except InternalError:
+            return ""
 
     @property
     def options(self) -> Mapping[str, object]:
         """The options with defaults filled in; only those requested before the file is loaded."""
-        loaded = self.loaded_or_none
-        return loaded.definition.options if loaded is not None else self.spec.options
+        try:
+            return self.loaded.definition.options
+        except InternalError:
+            return self.spec.options
 
     @property
     def provides(self) -> Mapping[str, str]:
         """The products by name, as declared; none before the file is loaded."""
-        return self.loaded_or_none.provides if self.loaded_or_none is not None else {}
+        try:
+            return self.loaded.provides
+        except InternalError:
+            return {}
 
     @property
     def entry_key(self) -> str:
         """The entry key, or "" before it is computed."""
-        return self.placement_or_none.entry_key if self.placement_or_none is not None else ""
+        try:
+            return self.placement.entry_key
+        except InternalError:
+            return ""
 
     @property
     def asset_dir(self) -> Path | None:
         """The asset folder; None before the key is computed, and if user-managed."""
-        return self.placement_or_none.asset_dir if self.placement_or_none is not None else None
+        try:
+            return None if self.user_managed else self.placement.asset_dir
+        except InternalError:
+            return None

@@ -37,7 +37,7 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
     definition = recipe.loaded.definition
     if not isinstance(definition.fetch, LuaFunction):
         return definition.fetch or ()
-    answer = recipe.loaded.fetch_answer
+    answer = recipe.fetch_answer
     if answer is None:  # excluded on this platform, so never called
         return None
     for level, message in answer.messages:

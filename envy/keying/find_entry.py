@@ -22,9 +22,9 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
         EnvyError: an ingredient of the key cannot be read or resolved.
     """
     if recipe.user_managed:
-        recipe.placement_or_none = _user_managed_placement(recipe, engine)
+        recipe.placement = _user_managed_placement(recipe, engine)
         return
-    placement = recipe.placement_or_none = _cache_managed_placement(recipe, engine, dependency_keys)
+    placement = recipe.placement = _cache_managed_placement(recipe, engine, dependency_keys)
     recipe.work.cached = lookup(placement.entry, placement.entry_key, explain=False).hit
     recipe.work.undeployed = recipe.work.cached and needs_deploy(recipe)
     if recipe.work.cached and recipe.loaded.definition.deploy is None:
@@ -35,9 +35,11 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
 def _user_managed_placement(recipe: Recipe, engine: PhaseServices) -> Placement:
     """Return the placement of a user-managed recipe: a workspace for its install."""
     services, key = engine.services, user_managed_key(recipe)
+    entry = services.layout.entry(recipe.key.identity, services.platform.tag, key)
     return Placement(
         entry_key=key,
-        entry=services.layout.entry(recipe.key.identity, services.platform.tag, key),
+        entry=entry,
+        asset_dir=entry.asset_dir,
         exports_within=exports_within(recipe, engine),
     )
 

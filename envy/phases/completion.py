@@ -27,7 +27,7 @@ def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
     """Return the products by name: absolute paths; for a user-managed recipe, unchanged values."""
     definition = recipe.loaded.definition
     if not definition.user_managed:
-        asset = recipe.placement.entry.asset_dir
+        asset = recipe.placement.asset_dir
         return {name: str(asset / path) for name, path in recipe.loaded.provides.items()}
     if not isinstance(definition.products, LuaFunction):
         return dict(definition.products)

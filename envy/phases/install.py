@@ -29,7 +29,7 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
         return
     definition = recipe.loaded.definition
     entry = recipe.placement.entry
-    with PhaseRun(recipe, engine, RecipePhase.INSTALL, run_dir=entry.asset_dir) as run:
+    with PhaseRun(recipe, engine, RecipePhase.INSTALL, run_dir=recipe.placement.asset_dir) as run:
         if definition.install is not None:
             run_verb(run, "install")
         elif payload_is_empty(entry):

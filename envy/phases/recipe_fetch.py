@@ -48,8 +48,7 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
         RecipeEvents(recipe, engine.services.events).log("warn", warning)
     _note_evidence(recipe, loaded)
     if isinstance(definition.fetch, LuaFunction) and not definition.excluded:
-        answer = evaluate_fetch(recipe, engine, definition.fetch)
-        recipe.loaded_or_none = replace(loaded, fetch_answer=answer)
+        recipe.fetch_answer = evaluate_fetch(recipe, engine, definition.fetch)
     if not loaded.function_names or not engine.services.open_states.try_add():
         close_lua_state(recipe)
     if not definition.excluded:
@@ -69,8 +68,9 @@ def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> 
         platform=engine.services.platform,
     )
     names = function_names(definition)
-    recipe.loaded_or_none = loaded = LoadedRecipe(
+    recipe.loaded = loaded = LoadedRecipe(
         path=path,
+        recipe_dir=path.parent,
         digest=blake3(content).hexdigest(),
         text=text,
         definition=definition,

@@ -302,7 +302,7 @@ class InMemory:
             excluded=blueprint.excluded,
         )
         provides = dict.fromkeys(blueprint.products, "bin/it")
-        recipe.loaded_or_none = loaded_recipe(definition, provides=provides)
+        recipe.loaded = loaded_recipe(definition, provides=provides)
         if blueprint.fails_late:
             raise EnvyError(f"{recipe.key} fails late in recipe_fetch")
         if not blueprint.excluded:
@@ -315,7 +315,7 @@ class InMemory:
         if blueprint.keyless:
             raise EnvyError(f"{recipe.key} has no key")
         key = recipe.key.canonical
-        recipe.placement_or_none = Placement(
+        recipe.placement = Placement(
             entry_key=key,
             entry=CACHE.entry(recipe.key.identity, "linux", "0" * 64),
             asset_dir=NOWHERE / key,

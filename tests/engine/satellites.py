@@ -108,7 +108,7 @@ def place(graph, name, *, entry_key="", cached=False):
     """Give a recipe an entry of the cache; its key is its name unless told."""
     recipe = graph.recipes[key_of(name)]
     entry = CACHE.entry(recipe.key.identity, "linux", "0" * 64)
-    recipe.placement_or_none = Placement(
+    recipe.placement = Placement(
         entry_key=entry_key or name, entry=entry, asset_dir=entry.asset_dir
     )
     recipe.work.cached = cached

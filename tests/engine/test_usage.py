@@ -100,7 +100,7 @@ def test_nothing_used_is_nothing_recorded(using):
 def test_a_run_leases_the_entries_that_it_relies_upon(using):
     """All whose key is known, and before anything runs."""
     world = using({"a": [], "b": []})
-    world.graph.recipes[key_of("b")].placement_or_none = None
+    world.graph.recipes[key_of("b")].placement = None
     world.run("a")
     assert world.lease.held == [[world.entry("a")]]
 

@@ -111,7 +111,7 @@ class TimedRun(InMemory):
     def _find_entry(self, recipe: Recipe, engine, dependency_keys) -> None:
         super()._find_entry(recipe, engine, dependency_keys)
         if RecipePhase.FETCH not in self._seconds.get(recipe.key.canonical, {}):
-            recipe.placement_or_none = replace(recipe.placement, sources=())
+            recipe.placement = replace(recipe.placement, sources=())
 
 
 def remembered(seconds: Mapping[str, Seconds]) -> Durations:

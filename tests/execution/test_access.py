@@ -49,13 +49,16 @@ class ChainEngine:
             if number in exporters:
                 exports = Exports(path=("bin",))
             definition = RecipeDefinition(identity=spec.identity, path=Path("x.lua"))
-            recipe.loaded_or_none = loaded_recipe(definition, exports=exports)
+            recipe.loaded = loaded_recipe(definition, exports=exports)
             if number:
                 before = RecipeKey.of(f"local.p{number - 1}@r1")
                 edge = Edge(before, RecipePhase.CHECK, use, "strong", ORIGIN)
                 self.graph.add_edge(spec.key, edge)
-            recipe.placement_or_none = Placement(
-                entry_key="", entry=ENTRY, exports_within=exports_within(recipe, self)
+            recipe.placement = Placement(
+                entry_key="",
+                entry=ENTRY,
+                asset_dir=ENTRY.asset_dir,
+                exports_within=exports_within(recipe, self),
             )
         self.last = recipe
         self.graph.recipes.looked_at = 0

@@ -17,10 +17,8 @@ from envy.phase import RecipePhase
 
 HERE = Path("/here")
 BOTH = (RecipePhase.BUILD, RecipePhase.CHECK)
-PLACEMENT = Placement(
-    entry_key="0" * 64,
-    entry=CacheLayout(Path("/cache")).entry("local.a@r1", "linux-x86_64", "0" * 64),
-)
+ENTRY = CacheLayout(Path("/cache")).entry("local.a@r1", "linux-x86_64", "0" * 64)
+PLACEMENT = Placement(entry_key="0" * 64, entry=ENTRY, asset_dir=ENTRY.asset_dir)
 
 
 def recipe_of(identity):

@@ -24,7 +24,7 @@ def secrets_for(environment, *names):
         origin=SourceLocation(Path("envy.lua"), 1),
     )
     recipe = Recipe(key=spec.key, spec=spec)
-    recipe.loaded_or_none = loaded_recipe(
+    recipe.loaded = loaded_recipe(
         RecipeDefinition(identity=spec.identity, path=Path("a.lua"), secret_env=names)
     )
     return secrets_of(recipe, SimpleNamespace(environment=environment))

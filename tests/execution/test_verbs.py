@@ -36,7 +36,7 @@ def deploying(folder, body):
     """A recipe whose deploy function has this body, its engine, and a run of its deploy phase."""
     recipe, engine = load_recipe_file(folder, RECIPE % body, limit=1)
     entry = CacheLayout(folder / "cache").entry("local.tool@r1", "linux-x86_64", "0" * 64)
-    recipe.placement_or_none = Placement(entry_key="0" * 64, entry=entry)
+    recipe.placement = Placement(entry_key="0" * 64, entry=entry, asset_dir=entry.asset_dir)
     return recipe, engine, PhaseRun(recipe, engine, RecipePhase.DEPLOY, run_dir=folder)
 
 

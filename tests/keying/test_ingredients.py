@@ -33,7 +33,7 @@ def sources_on(platform, source, tmp_path):
     values = {"identity": spec.identity, "fetch": source}
     recipe = Recipe(key=spec.key, spec=spec)
     definition = parse_definition(values, spec=spec, path=path, text="", platform=platform)
-    recipe.loaded_or_none = loaded_recipe(definition)
+    recipe.loaded = loaded_recipe(definition)
     services = SimpleNamespace(
         platform=platform,
         environment={},
