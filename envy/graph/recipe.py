@@ -87,7 +87,7 @@ class Reference:
         return f"the product {dependency.product!r}{by}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class FetchAnswer:
     """What a fetch function did when it was called for its sources."""
 
@@ -97,7 +97,7 @@ class FetchAnswer:
     messages: tuple[tuple[str, str], ...] = ()  # level and message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class LoadedRecipe:
     """What a recipe's file said when it was loaded."""
 
@@ -112,7 +112,7 @@ class LoadedRecipe:
     provides: Mapping[str, str]  # products by name, as declared
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RecipeFunctions:
     """The functions of a recipe's file, usable while their Lua state is open.
 
@@ -124,7 +124,7 @@ class RecipeFunctions:
     live: Mapping[str, LuaFunction] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Placement:
     """The cache entry of a recipe, and what its key was computed from."""
 
@@ -137,7 +137,7 @@ class Placement:
     asset_dir: Path  # no folder of a user-managed recipe
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Work:
     """The progress of the work on a recipe. Only its own worker and the engine write to it."""
 
@@ -170,7 +170,7 @@ class Work:
         return self.attempt
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Recipe:
     """One package: its key and what was requested, with a record for each later step.
 
