@@ -53,8 +53,7 @@ class Demand:
             ]
         self._priorities.prioritise(fresh, self._gates)
         for recipe in fresh:
-            for edge, phase in self._gates(recipe):
-                self._coordination.add_gate(recipe.key, phase, [edge.key])
+            self._coordination.add_gates(recipe.key, self._gates(recipe))
         return fresh
 
     def want_for_work(self, recipe: Recipe) -> None:
@@ -67,8 +66,7 @@ class Demand:
         self._priorities.put_before(recipe, gates, self._gates)
         fresh = self.want([edge.key for edge in late])
         self._coordination.raise_targets([one.key for one in fresh], RecipePhase.COMPLETION)
-        for edge, phase in gates:
-            self._coordination.add_gate(recipe.key, phase, [edge.key])
+        self._coordination.add_gates(recipe.key, gates)
 
     def wanted(self) -> list[Recipe]:
         """Every wanted recipe, in key order."""

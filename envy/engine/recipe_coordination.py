@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from envy.declarations.key import RecipeKey
 from envy.errors import EnvyError, NotPlanned
-from envy.graph.recipe import Recipe
+from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
 from envy.scheduler.coordination import Coordination, NodeKind
 from envy.scheduler.coordinator import Coordinator
@@ -61,6 +61,12 @@ class RecipeCoordination(dict[RecipeKey, Coordination]):
     ) -> None:
         """Let `phase` of a recipe wait until others are complete."""
         self._coordinator.add_gate(self[key], phase, [self[one] for one in dependencies])
+
+    def add_gates(self, key: RecipeKey, gates: Iterable[tuple[Edge, RecipePhase]]) -> None:
+        """Let a phase of a recipe wait for the dependency of an edge, for each of the `gates`."""
+        node, add_gate = self[key], self._coordinator.add_gate
+        for edge, phase in gates:
+            add_gate(node, phase, (self[edge.key],))
 
     def wait(self, keys: Iterable[RecipeKey], phase: RecipePhase) -> None:
         """Block until each of the recipes has completed `phase` or failed."""

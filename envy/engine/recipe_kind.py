@@ -93,10 +93,11 @@ class RecipeKind:
         """Run one phase, between its events."""
         recipe: Recipe = node.subject
         step = RecipePhase(phase)
-        events = RecipeEvents(recipe, self._events)
+        events = RecipeEvents(recipe, self._events) if self._events.listening else None
         started = time.monotonic()
         begin_phase(recipe)
-        events.phase_start(step)
+        if events is not None:
+            events.phase_start(step)
         if recipe.functions.state is None and needs_functions(recipe, step):
             ensure_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
@@ -105,7 +106,8 @@ class RecipeKind:
             self._phases[step](recipe, self._engine)
         took = time.monotonic() - started
         note_duration(recipe, phase, took - recipe.work.away)
-        events.phase_complete(step, took)
+        if events is not None:
+            events.phase_complete(step, took)
 
     def rest(self, node: Coordination) -> None:
         """Release the entry lock: none is held while a recipe waits, rests or has failed."""
