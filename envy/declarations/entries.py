@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from envy.declarations import fields
-from envy.declarations.identity_suggestion import suggest_identity
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped import shipped_recipes_dir, shipped_source
@@ -211,6 +210,8 @@ class _LocatedErrors:
         if isinstance(error, DeclarationError):
             error.origin = error.origin or self._context.origin
         if isinstance(error, InvalidIdentity):
+            from envy.declarations.identity_suggestion import suggest_identity
+
             suggest_identity(error, self._context.recipes_dir)
 
 

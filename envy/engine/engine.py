@@ -32,7 +32,6 @@ from envy.engine.record import add_time_away
 from envy.engine.resolution import Resolution
 from envy.engine.scheduler_events import SchedulerEvents
 from envy.engine.usage import Usage
-from envy.engine.waits import describe_waits
 from envy.errors import Cancelled, GraphError, NotPlanned, RecipeError
 from envy.execution.services import Services
 from envy.graph.recipe import Recipe, Reference
@@ -224,6 +223,8 @@ class Engine:
 
     def describe_waits(self) -> list[str]:
         """A line for each recipe that is not at rest; may be called from any thread."""
+        from envy.engine.waits import describe_waits
+
         return describe_waits(
             self.graph, self.coordinator.activity(), self.services.children.running()
         )

@@ -23,7 +23,7 @@ from envy.errors import (
 )
 from envy.execution.entry_lock import needs_deploy, release_entry, resume_entry
 from envy.execution.log import log_tail
-from envy.execution.recipe_events import RecipeEvents
+from envy.execution.recipe_events import RecipeEvents, phase_complete, phase_start
 from envy.execution.recipe_lua import ensure_functions, needs_functions, release_lua_state
 from envy.execution.secrets import mask_error, secrets_of
 from envy.execution.services import PhaseServices
@@ -35,6 +35,8 @@ from envy.scheduler.pool import Pool
 _CACHED_SKIPS = frozenset(
     {RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL}
 )
+# RecipePhase(number) takes longer than the rest of `run` on a phase without work.
+_STEPS = tuple(step for step in RecipePhase if step >= 0)
 _AROUND_TRANSFERS = frozenset({RecipePhase.CHECK, RecipePhase.FETCH})
 _USER_MANAGED_SKIPS = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD})
 
@@ -92,12 +94,11 @@ class RecipeKind:
     def run(self, node: Coordination, phase: int) -> None:
         """Run one phase, between its events."""
         recipe: Recipe = node.subject
-        step = RecipePhase(phase)
-        events = RecipeEvents(recipe, self._events) if self._events.listening else None
+        step = _STEPS[phase]
         started = time.monotonic()
-        begin_phase(recipe)
-        if events is not None:
-            events.phase_start(step)
+        if recipe.work.away or recipe.work.log_path is not None:
+            begin_phase(recipe)
+        phase_start(recipe, self._events, step)
         if recipe.functions.state is None and needs_functions(recipe, step):
             ensure_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
@@ -106,8 +107,7 @@ class RecipeKind:
             self._phases[step](recipe, self._engine)
         took = time.monotonic() - started
         note_duration(recipe, phase, took - recipe.work.away)
-        if events is not None:
-            events.phase_complete(step, took)
+        phase_complete(recipe, self._events, step, took)
 
     def rest(self, node: Coordination) -> None:
         """Release the entry lock: none is held while a recipe waits, rests or has failed."""
@@ -165,17 +165,10 @@ def _is_remote(recipe: Recipe) -> bool:
 
 def _transfers(recipe: Recipe) -> bool:
     """Whether a recipe fetches something that takes time."""
-    return not (
-        recipe.work.cached
-        or recipe.user_managed
-        or _declares_no_sources(recipe)
-        or fetches_briefly(recipe)
-    )
-
-
-def _declares_no_sources(recipe: Recipe) -> bool:
-    placement = recipe.placement_or_none
-    return placement is not None and placement.sources is not None and not placement.sources
+    if recipe.work.cached or recipe.loaded.definition.user_managed:
+        return False
+    sources = recipe.placement.sources
+    return (sources is None or bool(sources)) and not fetches_briefly(recipe)
 
 
 def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocation | None:

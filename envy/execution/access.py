@@ -14,7 +14,7 @@ from envy.declarations.key import Query, RecipeKey
 from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
 from envy.declarations.tables import NO_EXPORTS
-from envy.errors import DeclarationError
+from envy.errors import DeclarationError, InternalError
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Edge, Recipe
@@ -78,7 +78,10 @@ def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list
 
 
 def _exports_within(recipe: Recipe) -> bool:
-    return recipe.placement_or_none is not None and recipe.placement.exports_within
+    try:
+        return recipe.placement.exports_within
+    except InternalError:
+        return False  # its entry key is not computed
 
 
 def exports_within(recipe: Recipe, engine: PhaseServices) -> bool:

@@ -102,7 +102,8 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
     """
     acquire_entry(recipe, engine)
     explaining = engine.services.events.explaining
-    found = lookup(recipe.placement.entry, recipe.entry_key, explain=explaining)
+    placement = recipe.placement
+    found = lookup(placement.entry, placement.entry_key, explain=explaining)
     if found.hit or (found.elsewhere and _relocated(recipe)):
         recipe.work.cached = True
         release_entry(recipe, engine)
@@ -110,7 +111,7 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
     reason = ""
     if explaining:
         reason = "; ".join([found.reason, *map(str.strip, why_missing(recipe, engine))])
-    recipe.work.attempt = begin_attempt(recipe.placement.entry, recipe.entry_key)
+    recipe.work.attempt = begin_attempt(placement.entry, placement.entry_key)
     return reason
 
 

@@ -37,6 +37,22 @@ from envy.phase import RecipePhase
 _LONGEST_COMMAND = 100  # characters of a command in its events
 
 
+def phase_start(recipe: Recipe, bus: EventBus, phase: RecipePhase) -> None:
+    """A phase begins. A function, because most phases of a large sync emit nothing else."""
+    if bus.hears(PhaseStart):
+        key = recipe.key
+        bus.emit(PhaseStart(recipe=key.identity, key=key.canonical, phase=phase))
+
+
+def phase_complete(recipe: Recipe, bus: EventBus, phase: RecipePhase, seconds: float) -> None:
+    """A phase has completed, after so many seconds."""
+    if bus.hears(PhaseComplete):
+        key, took = recipe.key, _ms(seconds)
+        bus.emit(
+            PhaseComplete(recipe=key.identity, key=key.canonical, phase=phase, duration_ms=took)
+        )
+
+
 class RecipeEvents:
     """Emits the events of one recipe."""
 
@@ -48,20 +64,6 @@ class RecipeEvents:
         self._key = recipe.key.canonical
 
     # -- phases ----------------------------------------------------------------------------------
-
-    def phase_start(self, phase: RecipePhase) -> None:
-        """A phase begins."""
-        if self._bus.hears(PhaseStart):
-            self._bus.emit(PhaseStart(recipe=self._identity, key=self._key, phase=phase))
-
-    def phase_complete(self, phase: RecipePhase, seconds: float) -> None:
-        """A phase has completed."""
-        if self._bus.hears(PhaseComplete):
-            self._bus.emit(
-                PhaseComplete(
-                    recipe=self._identity, key=self._key, phase=phase, duration_ms=_ms(seconds)
-                )
-            )
 
     def phase_failed(self, phase: RecipePhase, error: Exception) -> None:
         """A phase has failed."""

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 from envy.errors import Cancelled, ScriptFailed
 from envy.host.children import GRACE, Child, Children
 from envy.host.process_table import members_of_group
-from envy.host.start_errors import explain_start
 from envy.interpreter import released
 
 if TYPE_CHECKING:
@@ -344,6 +343,8 @@ def _stderr_of(spec: ProcessSpec) -> int | None:
 
 
 def _start_error(error: Exception, spec: ProcessSpec) -> ScriptFailed:
+    from envy.host.start_errors import explain_start
+
     return explain_start(error, argv=spec.argv, cwd=spec.cwd, command=spec.command)
 
 

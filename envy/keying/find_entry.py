@@ -21,7 +21,7 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
     Raises:
         EnvyError: an ingredient of the key cannot be read or resolved.
     """
-    if recipe.user_managed:
+    if recipe.loaded.definition.user_managed:
         recipe.placement = _user_managed_placement(recipe, engine)
         return
     placement = recipe.placement = _cache_managed_placement(recipe, engine, dependency_keys)

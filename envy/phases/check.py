@@ -18,7 +18,7 @@ from envy.phase import RecipePhase
 
 def run_check_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Find out whether the recipe is satisfied, and begin its work if it is not."""
-    if recipe.user_managed:
+    if recipe.loaded.definition.user_managed:
         recipe.work.satisfied = is_satisfied(recipe, engine, RecipePhase.CHECK)
         if recipe.work.satisfied:
             clear_workspace(recipe, engine)

@@ -20,7 +20,8 @@ def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
     if recipe.work.outcome is None:
         recipe.work.outcome = Outcome.SATISFIED if definition.user_managed else Outcome.CACHED
     events = RecipeEvents(recipe, engine.services.events)
-    events.complete(recipe.work.outcome.value, recipe.asset_dir)
+    asset_dir = None if definition.user_managed else recipe.placement.asset_dir
+    events.complete(recipe.work.outcome.value, asset_dir)
 
 
 def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:

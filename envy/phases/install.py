@@ -24,10 +24,10 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
         DeclarationError: there is nothing to publish.
         CacheError: the payload could not be published.
     """
-    if recipe.user_managed:
+    definition = recipe.loaded.definition
+    if definition.user_managed:
         install_user_managed(recipe, engine)
         return
-    definition = recipe.loaded.definition
     entry = recipe.placement.entry
     with PhaseRun(recipe, engine, RecipePhase.INSTALL, run_dir=recipe.placement.asset_dir) as run:
         if definition.install is not None:

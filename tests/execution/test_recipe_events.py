@@ -11,7 +11,7 @@ from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec
 from envy.errors import SourceLocation
 from envy.events import EventBus
-from envy.execution.recipe_events import RecipeEvents
+from envy.execution.recipe_events import RecipeEvents, phase_complete, phase_start
 from envy.graph.recipe import Placement, Recipe
 from envy.phase import RecipePhase
 
@@ -32,8 +32,6 @@ def recipe_of(identity):
 
 OTHER = recipe_of("local.b@r1")
 CALLS = {
-    "phase_start": (events.PhaseStart, lambda on: on.phase_start(RecipePhase.BUILD)),
-    "phase_complete": (events.PhaseComplete, lambda on: on.phase_complete(RecipePhase.BUILD, 1.0)),
     "phase_failed": (
         events.PhaseFailure,
         lambda on: on.phase_failed(RecipePhase.BUILD, ValueError("x")),
@@ -128,3 +126,16 @@ def test_a_lock_that_was_waited_for_is_no_detail():
     on = RecipeEvents(recipe_of("local.a@r1"), EventBus([recorder]))
     on.lock_acquired(HERE, 1.0, waited=True)
     assert [event.wait_ms for event in recorder.received] == [1000]
+
+
+def test_the_phases_of_a_recipe_are_events_without_an_object():
+    """The two functions emit the start and the end of a phase, and nothing on a closed bus."""
+    recorder, recipe = Recorder(), recipe_of("local.a@r1")
+    bus = EventBus([recorder])
+    phase_start(recipe, bus, RecipePhase.BUILD)
+    phase_complete(recipe, bus, RecipePhase.BUILD, 1.5)
+    bus.close()
+    phase_start(recipe, bus, RecipePhase.INSTALL)
+    started, completed = recorder.received
+    assert (type(started), started.phase) == (events.PhaseStart, RecipePhase.BUILD)
+    assert (type(completed), completed.duration_ms) == (events.PhaseComplete, 1500)
