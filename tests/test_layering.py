@@ -14,7 +14,10 @@ import pytest
 
 from envy import events
 
-ROOT = Path(__file__).parent.parent / "envy"
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent / "envy"
+
+LONGEST_MODULE, LONGEST_FUNCTION = 400, 60  # lines
 
 # A room imports itself and those before it.
 ORDER = (
@@ -158,6 +161,25 @@ def test_modules_do_not_import_each_other_in_a_circle():
         graph.add_edges_from((module_name(path), name) for name in imported_modules(path, KNOWN))
     circles = [part for part in nx.strongly_connected_components(graph) if len(part) > 1]
     assert [sorted(part) for part in circles] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_and_functions_are_short(path):
+    """A module has at most 400 lines, and a function at most 60."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
+    long = [
+        f"{name_of(path)}:{node.lineno} {node.name}"
+        for node in nodes_of(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno - node.lineno >= LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+def test_tests_mirror_the_rooms():
+    """A folder of tests is named after the room that it tests."""
+    folders = {path.parent.name for path in TESTS.glob("*/test_*.py")}
+    assert folders <= set(ORDER) | {"events"}
 
 
 def test_no_public_class_name_exists_twice():
