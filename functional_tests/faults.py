@@ -1,9 +1,9 @@
-"""Real commands in which one call of the operating system goes wrong: run by test_faults.py.
+"""Real commands in which one system call fails: a program, run by test_faults.py.
 
     LD_PRELOAD=faults.so python faults.py SCENARIO FOLDER FIRST STEP
 
-Every STEP-th call below the cache, from the FIRST on, is made to fail in four ways, or to be the
-last of the process in two. Then the command is run again, as it is, and succeeds.
+From the FIRST on, every STEP-th call below the cache fails in four ways, and in two ways is the
+last of its process. Each time, the command is then repeated without a fault, and succeeds.
 """
 
 import collections
@@ -27,7 +27,7 @@ from envy.cache.layout import CacheLayout
 from envy.cache.verify import verify
 from envy.cli.main import run_command_line
 
-importlib.import_module("envy.cli.cache")  # as rounds does for others, once for all processes
+importlib.import_module("envy.cli.cache")  # once, for all child processes
 
 EXIT, KILL = -1, -2
 WAYS = (EXIT, KILL, errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE)
@@ -52,7 +52,7 @@ exclusive = "machine"
 
 
 class Place:
-    """A project with a package of each sort, and its cache."""
+    """A project with a package of each kind, and its cache."""
 
     def __init__(self, root):
         self.root = Path(root)
@@ -77,7 +77,7 @@ class Place:
         (self.root / "envy.lua").write_text('packages = { "local.tool@r1", "local.machine@r1" }\n')
 
     def run(self, words, at=0, how=0):
-        """A command in a process of its own: (exit code, what was met, calls, what it said)."""
+        """Run a command in a child; return (exit code, the call that failed, calls, output)."""
         output = self.root / "output.log"
         output.unlink(missing_ok=True)
         told, tell = os.pipe()
@@ -107,7 +107,7 @@ class Place:
         return code, met, int(count or 0), output.read_text(errors="replace")
 
     def anew(self):
-        """Forget everything that was made."""
+        """Remove the cache and everything that was installed."""
         with contextlib.suppress(FileNotFoundError):
             self.cache.rename(self.root / "old")
         for folder in (self.root / "old").rglob("*"):
@@ -118,12 +118,12 @@ class Place:
             path.unlink(missing_ok=True)
 
     def age(self):
-        """Let everything in the cache seem to have been used long ago."""
+        """Make everything in the cache appear last used long ago."""
         for path in self.cache.rglob("*"):
             os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
 
     def marked(self):
-        """How many entries have a marker; each is what its fingerprint says."""
+        """Assert that every entry with a marker matches its fingerprint; return their number."""
         count = 0
         for entry in take_inventory(CacheLayout(self.cache)).entries:
             if entry.complete:
@@ -133,7 +133,7 @@ class Place:
         return count
 
     def downloads(self):
-        """Downloads that were verified, of entries that are not complete."""
+        """Assert that downloads of incomplete entries match their digest; return their number."""
         found = [
             path
             for path in self.cache.glob("assets/*/*/fetch/data.bin")
@@ -144,7 +144,7 @@ class Place:
         return len(found)
 
     def installs(self):
-        """How often the tool's install ran; never when its marker was there."""
+        """Return how often the tool's install ran; it never runs when the marker exists."""
         rows = self.log.read_text().split() if self.log.exists() else []
         assert "late" not in rows, rows
         return rows.count("start")
@@ -155,7 +155,7 @@ class Place:
 
 
 class Later(dict):
-    """Texts of the server that are written after it was started."""
+    """Texts of the server that are written after the server has started."""
 
     def __init__(self, texts, root):
         super().__init__(texts)
@@ -169,7 +169,7 @@ class Later(dict):
 
 
 def check_said(code, said, met, how):
-    """A process that was to end has; an error was told in plain words, or does not matter."""
+    """Assert that the process ended as the fault demands, and that errors are readable."""
     if how == EXIT and met:
         assert code == 70, (code, said)
     elif how == KILL and met:
@@ -183,7 +183,7 @@ def check_said(code, said, met, how):
 
 
 def make(place, at, how):
-    """A sync of an empty cache goes wrong; the next one completes it."""
+    """A sync of an empty cache meets a fault; the next sync completes."""
     place.reset()
     code, met, count, said = place.run(SYNC, at, how)
     check_said(code, said, met, how)
@@ -194,16 +194,16 @@ def make(place, at, how):
     assert code == 0, said
     assert place.marked() == 2, said
     if known:
-        assert place.served() == before, "a verified download was made again"
+        assert place.served() == before, "a verified download was repeated"
     assert place.installs() == installs + (not tool_is_made)
     assert place.deployed.exists(), said
     assert place.machine.exists(), said
-    assert not list(place.cache.glob("assets/local.machine@r1/*")), "a workspace survived"
+    assert not list(place.cache.glob("assets/local.machine@r1/*")), "a workspace was left behind"
     return met, count, marked
 
 
 def collect(place, at, how):
-    """A gc of a cache that nobody uses goes wrong; the next one ends it, and a sync fills it."""
+    """A gc of an unused cache meets a fault; the next gc completes, and a sync fills the cache."""
     if not (place.cache / "assets").exists() or place.marked() != 2:
         place.reset()
         assert place.run(SYNC)[0] == 0
@@ -225,7 +225,7 @@ def main():
     scenario, folder, first, step = sys.argv[1:]
     place = Place(folder)
     fault = {"make": make, "collect": collect}[scenario]
-    fault(place, 0, 0)  # so that everything is imported that will be
+    fault(place, 0, 0)  # imports what later runs import
     _, calls, _ = fault(place, 0, 0)
     names, faults, marked = collections.Counter(), 0, 0
     for at in range(int(first), calls + 1, int(step)):
