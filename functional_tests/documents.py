@@ -91,19 +91,19 @@ def run_example(example, home):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
             continue
-        printed, directory = _type(what, directory, home)
-        expected = [_steady(line) for line in content]
-        actual = [_steady(line) for line in printed]
-        assert _agree(expected, actual), (
+        printed, directory = _run_command(what, directory, home)
+        expected = [_without_volatile_parts(line) for line in content]
+        actual = [_without_volatile_parts(line) for line in printed]
+        assert _lines_match(expected, actual), (
             f"{example.name}: $ {what}\nwritten:\n" + "\n".join(content) + "\nprinted:\n"
         ) + "\n".join(printed)
 
 
-def _type(command, directory, home):
+def _run_command(command, directory, home):
     """Run a command line; return what the terminal shows, and the directory in which it ended."""
     master, slave = pty.openpty()
     ended_in = home.parent / f"{home.name}-pwd"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
     process = subprocess.Popen(
         ["bash", "-c", f'{command}\nstatus=$?; pwd > "$ENDED_IN"; exit $status'],
         cwd=directory,
@@ -111,10 +111,10 @@ def _type(command, directory, home):
         stdout=slave,
         stderr=slave,
         env={
-            **kept,
+            **inherited,
             "ENVY_CACHE_ROOT": str(home / ".cache" / "envy"),
             "ENDED_IN": str(ended_in),
-            "PATH": f"{Path(envy_command()).parent}{os.pathsep}{kept['PATH']}",
+            "PATH": f"{Path(envy_command()).parent}{os.pathsep}{inherited['PATH']}",
             "TERM": "xterm-256color",
             "COLUMNS": "200",
         },
@@ -150,17 +150,17 @@ def _terminal():
     return module
 
 
-def _steady(line):
+def _without_volatile_parts(line):
     """Replace what differs between runs and between machines."""
     for pattern, replacement in _VOLATILE:
         line = pattern.sub(replacement, line)
     return line
 
 
-def _agree(expected, actual):
+def _lines_match(expected, actual):
     """Whether the lines are as expected; `...` stands for any number of lines."""
     if not expected:
         return not actual
     if expected[0].strip() == "...":
-        return any(_agree(expected[1:], actual[i:]) for i in range(len(actual) + 1))
-    return bool(actual) and expected[0] == actual[0] and _agree(expected[1:], actual[1:])
+        return any(_lines_match(expected[1:], actual[i:]) for i in range(len(actual) + 1))
+    return bool(actual) and expected[0] == actual[0] and _lines_match(expected[1:], actual[1:])

@@ -42,10 +42,10 @@ def one_fails(project, body, reason, *parts, where="recipes/local.one@r1.lua:2",
     )
 
 
-def assert_clean(project, said, *, markers=()):
+def assert_clean(project, output, *, markers=()):
     """Assert that a run left no traceback, marker, lock or process."""
-    assert "Traceback" not in said, said
-    assert "bug in envy" not in said, said
+    assert "Traceback" not in output, output
+    assert "bug in envy" not in output, output
     assert project.markers() == sorted(markers)
     assert project.held_locks() == []
     assert left_running(project) == []
@@ -57,12 +57,12 @@ def left_running(project):
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark in (entry / "environ").read_bytes() and not _ends(int(entry.name)):
+            if mark in (entry / "environ").read_bytes() and not _ends_soon(int(entry.name)):
                 found.append((entry / "cmdline").read_bytes())
     return found
 
 
-def _ends(pid):
+def _ends_soon(pid):
     """Whether a process has ended, or ends within two seconds, as one that was killed does."""
     try:
         watch = os.pidfd_open(pid)
@@ -84,7 +84,7 @@ class Interrupted:
         guard = threading.Timer(60, process.kill)
         guard.start()
         try:
-            self.err = self._hear(process, once)
+            self.err = self._read_until(process, once)
             began = time.monotonic()
             process.send_signal(number)
             if then is not None:
@@ -100,13 +100,13 @@ class Interrupted:
         self.err += rest.decode("utf-8", "replace")
         self.code = process.returncode
 
-    def _hear(self, process, once):
-        heard = b""
-        while once.encode() not in heard:
+    def _read_until(self, process, once):
+        output = b""
+        while once.encode() not in output:
             line = process.stderr.readline()
-            assert line, f"ended before it printed {once!r}: {heard.decode()}"
-            heard += line
-        return heard.decode()
+            assert line, f"ended before it printed {once!r}: {output.decode()}"
+            output += line
+        return output.decode()
 
 
 def interrupt(project, *words, once, **details):
@@ -133,15 +133,15 @@ class Mistakes:
             project.recipe(name, body)
         project.packages(*names)
         self.outcome = project.envy("sync", code=1, **details)
-        self.said = {}
+        self.errors = {}
         for block in self.outcome.err.split("\nerror: ")[1:]:
-            self.said[block.partition(": ")[0]] = block + "\n"
+            self.errors[block.partition(": ")[0]] = block + "\n"
 
     def check(self, number, reason, *parts):
         """Assert that the error of a case has the reason once, the parts, and the declaration."""
         name = f"local.case{number}@r1"
-        said = self.said[name]
+        error = self.errors[name]
         reason = reason.replace("FILE", f"recipes/{name}.lua").replace("NAME", name)
-        assert self.outcome.err.count(reason) == 1, said
+        assert self.outcome.err.count(reason) == 1, error
         for part in (*parts, f"declared in envy.lua:{number + 2}"):
-            assert part in said, said
+            assert part in error, error

@@ -46,11 +46,11 @@ def main():
         if where.startswith(root):
             found[event] += 1
         if event == "os.rename" and "envy.lua.runtime" in sys.modules:
-            states = max(states, alive())
+            states = max(states, living_states())
 
-    def profile(_frame, event, called):
-        if event == "c_call" and getattr(called, "__module__", None) == "posix":
-            found[f"call {called.__name__}"] += 1
+    def profile(_frame, event, function):
+        if event == "c_call" and getattr(function, "__module__", None) == "posix":
+            found[f"call {function.__name__}"] += 1
 
     sys.addaudithook(hook)
     if os.environ.pop("ENVY_COUNT_CALLS", ""):
@@ -68,7 +68,7 @@ def main():
     sys.stderr.write("\n" + json.dumps(found) + "\n")
 
 
-def alive():
+def living_states():
     """Return the number of Lua states that exist."""
     import gc
 

@@ -118,11 +118,13 @@ class Project:
 
     def environment(self, extra=None):
         """Return the tester's environment, without the variables that would affect envy."""
-        steering = ("ENVY_", "MAKE", "MFLAGS")  # a make that runs the tests is not part of a test
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
-        kept["ENVY_CACHE_ROOT"] = str(self.cache)
-        kept.update(extra or {})
-        return kept
+        steering = ("ENVY_", "MAKE", "MFLAGS")  # a make that runs the tests is not tested
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(steering)
+        }
+        inherited["ENVY_CACHE_ROOT"] = str(self.cache)
+        inherited.update(extra or {})
+        return inherited
 
     def popen(self, *words, env=None, cwd=None, under=(), **options):
         """Start envy after the command prefix `under`, for tests that act while it runs."""

@@ -158,16 +158,16 @@ def archives(tmp_path_factory):
 def test_a_bad_archive(archives, number):
     """The archive and the entry are named, in stage, with the line that fetched it."""
     name, _, _, reason, remedy = ARCHIVES[number]
-    said = archives.said[f"local.case{number}@r1"]
-    place = "2" if not ARCHIVES[number][2].startswith("stage") else "3"
+    error = archives.errors[f"local.case{number}@r1"]
+    line = "2" if not ARCHIVES[number][2].startswith("stage") else "3"
     for part in (
         "stage failed\n",
-        f"recipes/local.case{number}@r1.lua:{place}: ",
+        f"recipes/local.case{number}@r1.lua:{line}: ",
         name,
         reason,
         remedy,
     ):
-        assert part in said, said
+        assert part in error, error
 
 
 def test_bad_archives_leave_nothing(archives):
