@@ -63,20 +63,20 @@ def test_a_dependency_is_found_by_a_short_name(pythons, query):
 @pytest.mark.parametrize(
     "query", ["python{version=3.12}", "python{level=3}", "python@r3", "other.python", "core"]
 )
-def test_a_query_must_hold_in_all_its_parts(pythons, query):
+def test_a_query_must_match_in_all_its_parts(pythons, query):
     """A query with another option value, revision, namespace or part of a name finds nothing."""
     run = pythons.envy("asset", query, code=1)
     assert run.out == ""
     assert f"no package answers to {query!r}" in run.err
 
 
-def test_a_misspelt_name_is_answered_with_the_nearest(pythons):
+def test_a_misspelt_name_gets_a_suggestion(pythons):
     """For a misspelt name, the error suggests the name that was probably meant."""
     run = pythons.envy("asset", "pyhton", code=1)
     assert "did you mean python?" in run.err
 
 
-def test_what_is_no_query_says_how_to_ask(pythons):
+def test_an_invalid_query_shows_the_forms_of_a_query(pythons):
     """A text that is not a valid query is an error that shows the forms of a query."""
     run = pythons.envy("asset", "../python", code=1)
     assert "does not name a package" in run.err
@@ -89,7 +89,7 @@ def test_only_what_the_package_needs_is_installed(pythons):
     assert pythons.markers() == ["local.app@r1", "local.lib.core@r2"]
 
 
-def test_a_found_package_runs_no_script(pythons):
+def test_an_installed_package_runs_no_script(pythons):
     """The second time, the path is printed and no script runs."""
     first = asset(pythons, "py")
     run = pythons.envy("asset", "py")
@@ -175,7 +175,7 @@ def test_a_manifest_alias_wins_over_a_name(project):
     assert (asset(project, "local.old") / "name.txt").read_text() == "old\n"
 
 
-def test_a_recipes_alias_that_two_claim_is_ambiguous(project):
+def test_an_alias_of_two_recipes_is_ambiguous(project):
     """If two recipes declare the same alias, querying it lists both."""
     project.packages("local.a@r1", "local.b@r1")
     for name in ("a", "b"):
@@ -185,7 +185,7 @@ def test_a_recipes_alias_that_two_claim_is_ambiguous(project):
     assert "local.b@r1" in run.err
 
 
-def test_without_installing_a_missing_package_is_an_error(pythons):
+def test_no_install_of_a_missing_package_is_an_error(pythons):
     """--no-install names missing packages, including dependencies, and installs nothing."""
     run = pythons.envy("asset", "app", "--no-install", code=1)
     assert "local.app@r1" in run.err
@@ -193,7 +193,7 @@ def test_without_installing_a_missing_package_is_an_error(pythons):
     assert pythons.markers() == []
 
 
-def test_without_installing_what_is_there_is_printed(pythons):
+def test_no_install_prints_an_installed_package(pythons):
     """--no-install prints the path of an installed package."""
     first = asset(pythons, "app")
     assert asset(pythons, "app", "--no-install") == first

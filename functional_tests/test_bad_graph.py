@@ -41,7 +41,7 @@ def test_a_cycle(project, names, all_are_roots):
     assert outcome.err.count("\n") == len(names) + 2
 
 
-def test_a_cycle_that_closes_through_what_another_parent_started(project):
+def test_a_cycle_through_a_recipe_that_another_parent_started(project):
     """In a → b → c → b, where a also starts c, the cycle is found without a chain of ancestors."""
     project.packages("local.a@r1", "local.c@r1")
     project.recipe("local.a@r1", 'install = "true"\ndependencies = { "local.b@r1", "local.c@r1" }')
@@ -49,7 +49,7 @@ def test_a_cycle_that_closes_through_what_another_parent_started(project):
     fails(project, cycle("b", "c"))
 
 
-def test_the_shortest_cycle_is_the_one_that_is_told(project):
+def test_the_shortest_cycle_is_reported(project):
     """Of several cycles, only the shortest is reported."""
     ring(project, ["a", "b", "c"])
     ring(project, ["x", "y"])
@@ -57,7 +57,7 @@ def test_the_shortest_cycle_is_the_one_that_is_told(project):
     assert "local.a@r1" not in fails(project, cycle("x", "y")).err
 
 
-def test_a_broken_recipe_beside_a_cycle_is_told_too(project):
+def test_a_broken_recipe_beside_a_cycle_is_reported_too(project):
     """A recipe that cannot be read is reported together with the cycle."""
     ring(project, ["a", "b"])
     project.packages("local.a@r1", "local.broken@r1")
@@ -154,7 +154,7 @@ def access(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", range(len(ACCESS)))
-def test_use_of_what_was_not_declared_for_it(access, number):
+def test_undeclared_access(access, number):
     """The error names the dependency, the reason, the line, and what to write instead."""
     access.check(number, *ACCESS[number][1:])
 
@@ -220,7 +220,7 @@ def test_fail_fast_ends_with_the_code_of_a_failure(project):
         ),
     ],
 )
-def test_a_query_that_names_no_one_package(project, query, reason, remedy):
+def test_a_query_that_does_not_find_one_package(project, query, reason, remedy):
     """The error lists what exists or what to query instead; standard output stays empty."""
     project.manifest(
         'packages = { "local.machine@r1",\n { recipe = "local.python@r1", options = { v = 1 } },\n'

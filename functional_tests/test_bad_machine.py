@@ -67,7 +67,7 @@ def test_a_read_only_cache_that_has_everything(works, unprivileged):
         ("/" + "a" * 300, "File name too long", "name a cache with a shorter path"),
     ],
 )
-def test_a_cache_root_that_can_be_none(works, root, reason, remedy):
+def test_an_unusable_cache_root(works, root, reason, remedy):
     """The error has the path and the reason why it cannot be a cache."""
     fails(works, reason, remedy, words=("sync", "--cache-root", root))
 
@@ -75,16 +75,16 @@ def test_a_cache_root_that_can_be_none(works, root, reason, remedy):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 256 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mount_point)]
     if (
         sys.platform != "linux"
         or subprocess.run(mount, capture_output=True, check=False).returncode
     ):
         pytest.skip("needs the right to mount a small tmpfs")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    yield mount_point
+    subprocess.run(["umount", "-l", str(mount_point)], check=True)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path, small_disk):
 
 
 @pytest.mark.parametrize("amount", [0, 30, 200, 400, 600])
-def test_a_limit_on_files_wherever_it_strikes(works, amount):
+def test_a_limit_on_file_sizes(works, amount):
     """Writing may fail at any step of publishing; the next sync succeeds."""
     outcome = works.envy(
         "sync", code=None, preexec_fn=limited(resource.RLIMIT_FSIZE, amount), trace=False
@@ -185,7 +185,7 @@ def test_few_files_may_be_open(project):
         ),
     ],
 )
-def test_words_that_cannot_be(works, words, environment, reason, remedy):
+def test_invalid_command_lines(works, words, environment, reason, remedy):
     """An invalid command line exits with 2 before anything is read, and the error has a remedy."""
     outcome = works.envy(*words.split(), env=environment, code=2, trace=False)
     assert outcome.err.count(reason) == 1, outcome.err
@@ -194,7 +194,7 @@ def test_words_that_cannot_be(works, words, environment, reason, remedy):
     assert_clean(works, outcome.err)
 
 
-def test_a_program_that_is_not_there(works):
+def test_a_missing_program(works):
     """For a missing program, `envy run` exits with 127, as a shell does."""
     outcome = works.envy("run", "no-such-program", code=127, trace=False)
     assert "there is no program 'no-such-program'" in outcome.err
@@ -228,7 +228,7 @@ def test_an_answer_that_cannot_be_written(works):
     assert "Traceback" not in ended.stderr
 
 
-def test_a_reader_who_has_left(works):
+def test_a_closed_pipe(works):
     """A closed pipe causes no traceback."""
     ended = in_shell(works, "$ENVY trace-schema | true; exit ${PIPESTATUS[0]}")
     assert "Traceback" not in ended.stderr
@@ -254,14 +254,14 @@ def at_terminal(project, once, keys):
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(slave)
-    said, typed = b"", False
+    output, typed = b"", False
     with os.fdopen(master, "r+b", buffering=0) as terminal, contextlib.suppress(OSError):
         while piece := terminal.read(4096):
-            said += piece
-            if once in said and not typed:
+            output += piece
+            if once in output and not typed:
                 typed = True
                 terminal.write(keys)
-    return process.wait(timeout=20), said.decode()
+    return process.wait(timeout=20), output.decode()
 
 
 @pytest.mark.parametrize(
@@ -273,13 +273,13 @@ def at_terminal(project, once, keys):
     ],
     ids=["interrupt", "end of input", "no"],
 )
-def test_a_question_that_gets_no_yes(project, keys, code, answer):
+def test_a_question_without_a_yes(project, keys, code, answer):
     """Without a yes nothing is installed, and an interrupt ends the run at once."""
     project.packages("local.machine@r1")
     project.recipe(
         "local.machine@r1", f'check = "test -e {project.root}/done"\ninstall = "touch done"'
     )
-    ended, said = at_terminal(project, b"install them? [y/N] ", keys)
-    assert (ended, answer in said) == (code, True), said
+    ended, output = at_terminal(project, b"install them? [y/N] ", keys)
+    assert (ended, answer in output) == (code, True), output
     assert not (project.root / "done").exists()
-    assert_clean(project, said)
+    assert_clean(project, output)

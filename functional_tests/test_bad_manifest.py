@@ -12,7 +12,7 @@ def test_no_manifest(project):
     fails(project, "error: no envy.lua in ", str(project.root), f"create {project.root}/envy.lua")
 
 
-def test_a_manifest_above_the_repository_is_offered_not_taken(project):
+def test_a_manifest_above_the_repository_is_only_suggested(project):
     """The search ends at the root of the repository; --manifest is suggested for the one above."""
     project.packages()
     (project.root / "repository/.git").mkdir(parents=True)
@@ -24,7 +24,7 @@ def test_a_manifest_above_the_repository_is_offered_not_taken(project):
     )
 
 
-def test_a_named_manifest_that_is_not_there(project):
+def test_a_missing_named_manifest(project):
     """The error has the full path, and the options that may have named it."""
     fails(
         project,
@@ -34,7 +34,7 @@ def test_a_named_manifest_that_is_not_there(project):
     )
 
 
-def test_a_folder_in_the_place_of_the_manifest(project):
+def test_a_folder_instead_of_the_manifest(project):
     """A folder is not accepted as a manifest; the error suggests the file in the folder."""
     (project.root / "envy.lua").mkdir()
     fails(
@@ -54,21 +54,21 @@ def test_an_unreadable_manifest(project, unprivileged):
 def test_a_removed_current_directory(project):
     """A removed current directory is an error, unless the manifest is named by a full path."""
     project.packages()
-    gone = project.root / "gone"
-    for words, code, said in (
+    removed = project.root / "gone"
+    for words, code, expected in (
         ("", 1, "has been removed"),
         (f"--manifest {project.root}/envy.lua", 0, "complete"),
     ):
-        gone.mkdir()
+        removed.mkdir()
         ended = subprocess.run(
-            ["sh", "-c", f"rmdir {gone}; exec {envy_command()} sync {words}"],
-            cwd=gone,
+            ["sh", "-c", f"rmdir {removed}; exec {envy_command()} sync {words}"],
+            cwd=removed,
             env=project.environment(),
             capture_output=True,
             text=True,
             check=False,
         )
-        assert (ended.returncode, said in ended.stderr) == (code, True), ended.stderr
+        assert (ended.returncode, expected in ended.stderr) == (code, True), ended.stderr
         assert_clean(project, ended.stderr)
 
 

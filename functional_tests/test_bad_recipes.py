@@ -187,9 +187,9 @@ def test_a_mistake_in_a_recipe(declarations, number):
 
 def test_recipes_with_mistakes_leave_nothing(declarations):
     """No marker, lock or process remains, and the last line counts the failures."""
-    said = declarations.outcome.err
-    assert_clean(declarations.project, said)
-    assert f"{len(DECLARATIONS)} failed" in said.splitlines()[-1]
+    output = declarations.outcome.err
+    assert_clean(declarations.project, output)
+    assert f"{len(DECLARATIONS)} failed" in output.splitlines()[-1]
 
 
 def test_a_recipe_of_another_identity(project):
@@ -210,7 +210,7 @@ def test_a_recipe_without_identity(project):
     fails(project, "the recipe has no `identity`", 'add identity = "local.a@r1"')
 
 
-def test_a_recipe_file_that_is_not_there(project):
+def test_a_missing_recipe_file(project):
     """The error has the path, the declaration, and a file that was perhaps meant."""
     project.packages("local.pyhton@r1")
     project.recipe("local.python@r1", "")
@@ -221,7 +221,7 @@ def test_a_recipe_file_that_is_not_there(project):
     )
 
 
-def test_a_pipe_in_the_place_of_a_recipe(project):
+def test_a_pipe_instead_of_a_recipe(project):
     """A pipe instead of a recipe is an error, and envy does not wait for it."""
     project.packages("local.a@r1")
     (project.root / "recipes").mkdir()
@@ -229,7 +229,7 @@ def test_a_pipe_in_the_place_of_a_recipe(project):
     fails(project, "local.a@r1.lua is not a regular file", "declared in envy.lua:2")
 
 
-def test_a_dependency_whose_file_is_not_there(project):
+def test_a_dependency_without_its_file(project):
     """The error says which recipe declares it, and that its dependent was not built."""
     project.packages("local.a@r1")
     project.recipe("local.a@r1", 'dependencies = {\n  "local.b@r1" }\ninstall = "true"')
@@ -241,7 +241,7 @@ def test_a_dependency_whose_file_is_not_there(project):
     )
 
 
-def test_a_recipe_file_that_is_not_what_was_promised(project):
+def test_a_recipe_file_with_another_digest(project):
     """The error shows the expected and the actual digest."""
     path = project.recipe("local.a@r1", 'install = "echo > x"')
     project.manifest(
@@ -254,7 +254,7 @@ def test_a_recipe_file_that_is_not_what_was_promised(project):
     )
 
 
-def test_a_download_that_is_not_what_was_promised(project):
+def test_a_download_with_another_digest(project):
     """Nothing of the file is used, and the error says which digest to declare."""
     data = project.write("data.txt", "hello")
     actual = hashlib.sha256(data.read_bytes()).hexdigest()
@@ -277,7 +277,7 @@ def test_a_download_that_is_not_what_was_promised(project):
         ('version = "1", jobs = "x"', "option jobs must be an integer, not a string", ""),
     ],
 )
-def test_an_option_that_cannot_be(project, options, reason, remedy):
+def test_an_invalid_option(project, options, reason, remedy):
     """Options are checked before anything is fetched; the error has the line that sets them."""
     project.manifest(
         'packages = {\n  { recipe = "local.a@r1", options = { ' + options + " } },\n}\n"
@@ -302,7 +302,7 @@ def test_an_unreadable_recipe(project, unprivileged):
     )
 
 
-def test_a_product_that_is_not_there_is_told(project):
+def test_a_missing_product_is_a_warning(project):
     """A package with a missing product file is published, with a warning."""
     outcome = project.sync_one('install = "echo > x"\nproducts = { tool = "bin/tool" }')
     assert "warning: local.one@r1: the product tool is bin/tool" in outcome.err
