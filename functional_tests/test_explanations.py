@@ -1,4 +1,4 @@
-"""`envy why-rebuild` and `sync --verbose`: what changed since a package was built last."""
+"""`envy why-rebuild` and `sync --verbose`: what changed since the last build of a package."""
 
 import pytest
 
@@ -69,7 +69,7 @@ def test_dependency(built):
 
 
 def test_another_revision(built):
-    """A new revision is compared with the former one."""
+    """A new revision is compared with the previous one."""
     built.manifest('packages = { "local.user@r2" }\n')
     built.recipe("local.user@r2", USER)
     told = built.envy("why-rebuild", "user", env={"LEVEL": "1"}).out
@@ -77,7 +77,7 @@ def test_another_revision(built):
 
 
 def test_nothing_is_built(built):
-    """To explain runs no script."""
+    """An explanation runs no script."""
     built.recipe("local.user@r1", USER.replace("> level", "> LEVEL"))
     run = built.envy("why-rebuild", "user", env={"LEVEL": "1"})
     assert run.named("lua_ctx_run_start") == []
@@ -85,7 +85,7 @@ def test_nothing_is_built(built):
 
 
 def test_first_build(project):
-    """A package that was never built has nothing to be compared with."""
+    """A package that was never built has no earlier entry to compare with."""
     project.packages("local.hello@r1")
     project.recipe("local.hello@r1", 'install = "echo x > x"')
     told = project.envy("why-rebuild", "hello").out
@@ -94,7 +94,7 @@ def test_first_build(project):
 
 
 def test_verbose_sync_says_it_for_every_miss(built):
-    """sync --verbose shows what changed, for the package and for its dependents."""
+    """sync --verbose shows what changed, for a package and for its dependents."""
     built.write("recipes/local.base@r1.lua", BASE.replace("echo 1", "echo 2"))
     told = built.envy("sync", "--verbose", env={"LEVEL": "1"}).err
     assert "not cached local.base@r1: it has not been built yet; recipe line 2" in told

@@ -13,7 +13,7 @@ PHASES = {phase.label: phase for phase in RecipePhase}
 
 
 class WorldOnDisk:
-    """Writes a world down as a manifest and recipe files."""
+    """Writes a world as a manifest and recipe files."""
 
     def __init__(self, project, world: World) -> None:
         self.project = project
@@ -119,17 +119,17 @@ VERBS = [
 
 
 def version_of(key):
-    """The one option of a key, if it has it."""
+    """Return the single option of a key, or ""."""
     return key.partition('{v="')[2].removesuffix('"}')
 
 
 def quoted(text):
-    """A Lua string."""
+    """Return a Lua string."""
     return f"[=[{text}]=]"
 
 
 def sync(project, world, *, jobs):
-    """Sync a world, and compare what the trace says with the model; returns what was right."""
+    """Sync a world and compare the trace with the model; return what the model expects."""
     right = expected(world)
     fine = not right.error and not right.wanted & right.failures.keys()
     run = project.envy("sync", "--yes", "--jobs", str(jobs), code=None)
@@ -152,7 +152,7 @@ def sync(project, world, *, jobs):
 
 
 def check_error(run, error):
-    """What is told of the graph as a whole."""
+    """Assert that the error about the whole graph is the expected one."""
     if error is None:
         return
     sort, about = error
@@ -168,7 +168,7 @@ def check_error(run, error):
 
 @pytest.mark.parametrize("number", range(30))
 def test_a_random_graph_comes_out_as_the_model_says(project, number):
-    """Cold, and then again with what the first run has left in the cache."""
+    """A sync has the results of the model, with an empty cache and with the cache of that sync."""
     world = seeded_world(number, ON_DISK)
     world = replace(world, goals=None)
     WorldOnDisk(project, world).write()
