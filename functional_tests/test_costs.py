@@ -21,20 +21,20 @@ CACHED = {"open": 3}  # the recipe, and its marker twice: when the key is known,
 WARM = {"open": 2, "call open": 2, "call read": 2, "call close": 2, "call lstat": 1}
 
 
-def needs_of(shape, number, draw):
+def needs_of(shape, number, rng):
     """Return the numbers of the recipes on which a recipe depends."""
     if shape == "chain":
         return range(max(0, number - 1), number)
-    return draw.sample(range(number), min(3, number)) if shape == "random" else ()
+    return rng.sample(range(number), min(3, number)) if shape == "random" else ()
 
 
 def generate(folder, shape, many):
     """Create a project of so many recipes."""
     project = Project(folder / f"{shape}{many}")
-    draw = random.Random(1)
+    rng = random.Random(1)
     project.packages(*[f"local.p{number:04d}@r1" for number in range(many)])
     for number in range(many):
-        rows = "".join(f'"local.p{need:04d}@r1", ' for need in needs_of(shape, number, draw))
+        rows = "".join(f'"local.p{need:04d}@r1", ' for need in needs_of(shape, number, rng))
         project.recipe(
             f"local.p{number:04d}@r1",
             f"dependencies = {{ {rows} }}\ninstall = function(ctx) ctx.mark_install_complete() end",
@@ -107,7 +107,7 @@ def test_each_recipe_is_granted_a_slot_twice_and_each_gate_wakes_once(tmp_path, 
         assert events["thread_start"] <= events["slot_acquired"] + gates
 
 
-def test_lua_states_are_let_go(tmp_path):
+def test_lua_states_are_closed(tmp_path):
     """A recipe without functions has a Lua state only while it loads; others until they end."""
     project = generate(tmp_path, "star", 60)
     with_functions = count(project, "sync", "--jobs", "2")["states"]

@@ -72,18 +72,18 @@ def test_a_shell_that_is_a_package(own_shell):
     """ctx.asset returns the future path of the shell, and packages with scripts wait for it."""
     run = own_shell.envy("sync", "--jobs", "2")
     assert tree(run.folder("local.one@r1")) == {"by": "by our shell: do it\n"}
-    [made] = run.named("phase_complete", recipe="local.our-shell@r1", phase="completion")
+    [built] = run.named("phase_complete", recipe="local.our-shell@r1", phase="completion")
     [start] = run.named("phase_start", recipe="local.one@r1", phase="check")
-    assert made["seq"] < start["seq"]
+    assert built["seq"] < start["seq"]
 
 
-def test_the_shell_and_what_it_is_made_of_use_the_built_in_one(own_shell):
+def test_the_shell_and_its_dependencies_use_the_built_in_shell(own_shell):
     """The shell and its dependencies do not wait for the shell."""
     run = own_shell.envy("sync")
     assert tree(run.folder("local.helper@r1")) == {"helper": "helper\n"}
 
 
-def test_a_shell_that_is_a_package_is_there_only_to_build(own_shell):
+def test_a_shell_that_is_a_package_is_only_a_build_dependency(own_shell):
     """A cached package does not reinstall the shell, and a query installs no other package."""
     own_shell.envy("sync")
     for name, entry in own_shell.entries():
@@ -115,7 +115,7 @@ def test_another_shell_package_rebuilds_what_it_runs(own_shell):
         ("function() error('no reason') end", "no reason"),
     ],
 )
-def test_what_is_no_shell_is_told(project, shell, message):
+def test_an_invalid_shell_is_an_error(project, shell, message):
     """An invalid default_shell is an error before anything is installed."""
     with_shell(project, shell, "local.one@r1")
     project.recipe("local.one@r1", REPORT)

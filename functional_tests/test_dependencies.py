@@ -28,7 +28,7 @@ def test_a_diamond_is_built_once(project, tmp_path):
     assert (order[0], order[-1]) == ("base", "app")
 
 
-def test_variants_live_side_by_side(project):
+def test_variants_are_installed_side_by_side(project):
     """A recipe with two sets of options is two packages, even as dependencies of one recipe."""
     project.packages("local.app@r1")
     project.recipe(
@@ -119,7 +119,7 @@ def test_assets_are_found_through_declared_dependencies(project, query):
         ('{ "local.user@r1" }', "tool", "declares no such dependency"),
     ],
 )
-def test_an_asset_that_may_not_be_used_says_why(project, dependencies, query, message):
+def test_an_inaccessible_asset_says_why(project, dependencies, query, message):
     """The error says why a package is not accessible, and has a remedy."""
     project.packages("local.app@r1", "local.tool@r1")
     project.recipe("local.tool@r1", 'install = "touch x"')
@@ -158,7 +158,7 @@ def test_products_of_dependencies(project):
     assert tree(run.folder("local.app@r1")) == {"1": "a\n", "2": "b\n"}
 
 
-def test_a_product_that_nobody_provides_lists_what_there_is(project):
+def test_an_unknown_product_lists_the_available_products(project):
     """The error names the products of the declared dependencies."""
     project.packages("local.app@r1")
     project.recipe("local.a@r1", 'install = "echo a > a"\nproducts = { pa = "a" }')
@@ -198,7 +198,7 @@ def forget(project, *identities):
             shutil.rmtree(entry)
 
 
-def test_what_builds_is_installed_when_something_is_built(compiled):
+def test_build_dependencies_are_installed_for_a_build(compiled):
     """A missing package installs its build dependencies, and what those need to run."""
     assert installed(compiled.envy("sync")) == [
         *("local.app@r1", "local.compiler@r1", "local.library@r1")
@@ -229,7 +229,7 @@ def test_run_dependencies_of_a_cached_package_are_installed(compiled):
     assert installed(compiled.envy("asset", "compiler")) == ["local.library@r1"]
 
 
-def test_what_is_asked_for_is_installed_though_somebody_only_builds_with_it(compiled):
+def test_a_build_dependency_in_the_manifest_is_installed(compiled):
     """A package of the manifest is installed even if it is also a build dependency."""
     compiled.packages("local.app@r1", "local.compiler@r1")
     compiled.envy("sync")
@@ -237,7 +237,7 @@ def test_what_is_asked_for_is_installed_though_somebody_only_builds_with_it(comp
     assert installed(compiled.envy("sync")) == ["local.compiler@r1"]
 
 
-def test_a_payload_may_not_mention_what_it_was_built_with(project):
+def test_a_payload_must_not_contain_the_path_of_a_build_dependency(project):
     """The error names the file and the dependency, and the package is not published."""
     project.packages("local.app@r1")
     project.recipe("local.compiler@r1", 'install = "echo compiler > compiler"')
@@ -252,7 +252,7 @@ def test_a_payload_may_not_mention_what_it_was_built_with(project):
     assert project.markers() == ["local.compiler@r1"]
 
 
-def test_a_payload_may_mention_what_it_runs_with(project):
+def test_a_payload_may_contain_the_path_of_a_run_dependency(project):
     """The path of a run dependency may occur in a package."""
     project.packages("local.app@r1")
     project.recipe("local.lib@r1", 'install = "touch lib"')

@@ -32,7 +32,7 @@ def library(tmp_path_factory):
 
 
 @pytest.mark.parametrize("scenario", ["make", "collect"])
-def test_a_call_of_the_operating_system_fails(library, scenario, record_property):
+def test_a_system_call_fails(library, scenario, record_property):
     """Marked entries are complete, downloads are kept, and the next command succeeds."""
     first = random.SystemRandom().randint(1, STEP)
     with memory_dir() as folder:

@@ -62,7 +62,7 @@ def remake(project):
 
 
 @pytest.mark.parametrize("make", [a_file, a_folder, a_link, a_pipe])
-def test_in_the_place_of_a_marker(hello, make):
+def test_instead_of_a_marker(hello, make):
     """Without a valid marker the package is rebuilt, and no command ends with a traceback."""
     put(entry_of(hello) / "envy-complete", make)
     for words in (("cache",), ("cache", "gc"), ("cache", "verify"), ("why-rebuild", "hello")):
@@ -76,7 +76,7 @@ def test_in_the_place_of_a_marker(hello, make):
     "name",
     ["envy-complete.new", "envy-fingerprint.blake3", "envy-ingredients.json", "envy-deployed"],
 )
-def test_in_the_place_of_other_files_of_an_entry(hello, make, name):
+def test_instead_of_other_files_of_an_entry(hello, make, name):
     """A rebuild replaces whatever is at the paths of these files."""
     hello.recipe("local.hello@r1", f"{HELLO}\ndeploy = function() end")
     hello.envy("sync", trace=False)
@@ -88,25 +88,25 @@ def test_in_the_place_of_other_files_of_an_entry(hello, make, name):
 
 
 @pytest.mark.parametrize("name", ["asset", "fetch", "work"])
-def test_links_in_the_place_of_folders_of_an_entry(hello, tmp_path, name):
+def test_links_instead_of_folders_of_an_entry(hello, tmp_path, name):
     """Files behind a link are not touched."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "mine").write_text("mine")
+    (elsewhere / "own").write_text("own")
     put(entry_of(hello) / name, lambda path: path.symlink_to(elsewhere))
     remake(hello)
     assert "1 installed" in hello.envy("sync").err
-    assert [path.name for path in elsewhere.iterdir()] == ["mine"]
+    assert [path.name for path in elsewhere.iterdir()] == ["own"]
 
 
 @pytest.mark.parametrize("make", [a_folder, a_link, a_pipe])
-def test_in_the_place_of_a_lock(hello, make):
+def test_instead_of_a_lock(hello, make):
     """The error names the path and has a remedy, and envy does not wait."""
     remake(hello)
     put(lock_of(hello), make)
-    told = hello.envy("sync", code=1, timeout=20).err
-    assert f"cannot take a lock in the cache: {lock_of(hello)}: " in told
-    assert "move it away" in told
+    err = hello.envy("sync", code=1, timeout=20).err
+    assert f"cannot take a lock in the cache: {lock_of(hello)}: " in err
+    assert "move it away" in err
     lock = lock_of(hello)
     shutil.rmtree(lock) if lock.is_dir() else lock.unlink()
     assert "1 installed" in hello.envy("sync").err
@@ -114,7 +114,7 @@ def test_in_the_place_of_a_lock(hello, make):
 
 @pytest.mark.parametrize("make", [a_file, a_link])
 @pytest.mark.parametrize("name", ["resolved", "projects", "leases", "recipes"])
-def test_in_the_place_of_folders_that_can_be_done_without(hello, make, name):
+def test_instead_of_optional_folders(hello, make, name):
     """Without these folders, commands succeed and store nothing there."""
     remake(hello)
     put(hello.cache / name, make)
@@ -125,36 +125,36 @@ def test_in_the_place_of_folders_that_can_be_done_without(hello, make, name):
 
 @pytest.mark.parametrize("make", [a_file, a_link])
 @pytest.mark.parametrize("name", ["assets", "locks", "logs", "trash"])
-def test_in_the_place_of_folders_that_are_needed(hello, make, name):
+def test_instead_of_required_folders(hello, make, name):
     """The error names the path and has a remedy, after which commands succeed."""
     put(hello.cache / name, make)
     hello.recipe("local.hello@r1", 'install = "echo other > hello"')
     words = ("cache", "gc") if name == "trash" else ("sync",)
-    told = hello.envy(*words, code=1).err
-    assert f"{hello.cache / name}" in told
-    assert "move it away" in told
-    assert "Traceback" not in told
+    err = hello.envy(*words, code=1).err
+    assert f"{hello.cache / name}" in err
+    assert "move it away" in err
+    assert "Traceback" not in err
     (hello.cache / name).unlink()
     assert "1 installed" in hello.envy("sync").err
     hello.envy("cache", "gc")
 
 
-def test_a_trash_that_leads_elsewhere(hello, tmp_path):
+def test_a_trash_that_is_a_link(hello, tmp_path):
     """gc deletes nothing behind a link at the path of the trash."""
-    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "own").write_text("own")
     (hello.cache / "trash").symlink_to(tmp_path)
     assert "move it away" in hello.envy("cache", "gc", code=1).err
-    assert (tmp_path / "mine").read_text() == "mine"
+    assert (tmp_path / "own").read_text() == "own"
 
 
-def test_logs_that_lead_elsewhere(hello, tmp_path):
+def test_logs_that_are_a_link(hello, tmp_path):
     """A sync deletes no old logs behind a link."""
-    mine = tmp_path / "mine"
+    own = tmp_path / "own"
     for number in range(9):
-        (mine / str(number)).mkdir(parents=True)
+        (own / str(number)).mkdir(parents=True)
     (logs,) = hello.cache.glob("logs/*/*") or [None]
     shutil.rmtree(logs)
-    logs.symlink_to(mine)
+    logs.symlink_to(own)
     remake(hello)
     hello.envy("sync")
-    assert {str(number) for number in range(9)} <= {path.name for path in mine.iterdir()}
+    assert {str(number) for number in range(9)} <= {path.name for path in own.iterdir()}

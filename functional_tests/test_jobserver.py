@@ -96,7 +96,7 @@ def rendezvous(count, *, tail=""):
     return f"all: {names}\nt%:\n\t@echo >> begun; {wait}{tail}\n"
 
 
-def meets(count, **details):
+def rendezvous_recipe(count, **details):
     """Return a recipe with such a Makefile."""
     return build_in_lua("Makefile", rendezvous(count, **details), 0, 'ctx.exec { "make" }')
 
@@ -144,13 +144,13 @@ def test_no_more_compilers_than_jobs_over_recipes_with_ninja(project, log, jobs)
     project.envy("sync", "--jobs", str(jobs))
     assert log.read_text().count("+") == 30
     assert most_at_once(log) <= jobs
-    said = log_of(project, "local.n1@r1")
-    assert "Jobserver mode detected" in said
-    assert "warning" not in said
+    output = log_of(project, "local.n1@r1")
+    assert "Jobserver mode detected" in output
+    assert "warning" not in output
 
 
 @NEEDS_CARGO
-def test_cargo_takes_part(project):
+def test_cargo_shares_jobs(project):
     """cargo passes envy's jobserver to the build script of a crate."""
     manifest = '[package]\nname = "one"\nversion = "0.1.0"\nedition = "2021"\nbuild = "build.rs"\n'
     tell = 'fn main() { println!("cargo:warning={}", std::env::var("CARGO_MAKEFLAGS").unwrap()); }'
@@ -179,7 +179,7 @@ install = "touch done\"""",
         PYTHON,
     ],
 )
-def test_one_make_has_all_jobs_that_nobody_else_uses(project, command):
+def test_one_make_gets_all_free_jobs(project, command):
     """However make is started, three of its jobs run at the same time."""
     body = build_in_lua("Makefile", rendezvous(3), 0, command)
     project.sync_one(body, "--jobs", "3", timeout=60)
@@ -187,7 +187,7 @@ def test_one_make_has_all_jobs_that_nobody_else_uses(project, command):
 
 
 @pytest.mark.parametrize("phase", ["stage", "build", "install"])
-def test_every_phase_that_builds_shares(project, phase):
+def test_every_build_phase_shares_jobs(project, phase):
     """Tools in scripts of stage, build and install use the jobserver."""
     verbs = {"stage": "mkdir s", "build": "mkdir b", "install": "touch done"}
     makefile = rendezvous(2).replace("\n", "\\n").replace("\t", "\\t").replace("'", "'\\''")
@@ -196,7 +196,7 @@ def test_every_phase_that_builds_shares(project, phase):
     project.sync_one(body, "--jobs", "2", timeout=60)
 
 
-def test_an_interactive_run_shares(project):
+def test_an_interactive_run_shares_jobs(project):
     """A program that has the terminal inherits the descriptors too."""
     import pty
 
@@ -208,18 +208,18 @@ def test_an_interactive_run_shares(project):
     master, slave = pty.openpty()
     process = project.popen("sync", "--jobs", "2", stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
-    said = b""
+    output = b""
     try:
         while piece := os.read(master, 4096):
-            said += piece
+            output += piece
     except OSError:
         pass  # the process has ended
     os.close(master)
-    assert process.wait(timeout=60) == 0, said
-    assert b"jobserver" not in said
+    assert process.wait(timeout=60) == 0, output
+    assert b"jobserver" not in output
 
 
-def test_who_says_make_j_gets_that_and_a_warning_of_make(project):
+def test_an_explicit_make_j_is_obeyed_with_a_warning(project):
     """make -j3 runs three jobs outside of the limit, and make warns about it."""
     command = 'ctx.exec { "make", "-j3" }'
     project.make(build_in_lua("Makefile", rendezvous(3), 0, command), timeout=60)
@@ -234,7 +234,7 @@ def seen(path):
     return path.read_text().strip()
 
 
-def test_only_phases_that_build_are_told(project, tmp_path):
+def test_only_build_phases_get_the_jobserver(project, tmp_path):
     """stage, build and install get the jobserver; fetch and deploy get the user's MAKEFLAGS."""
     verbs = "".join(
         f'{verb} = "echo \\"$MAKEFLAGS\\" > {tmp_path}/{verb}; touch x"\n'
@@ -254,7 +254,7 @@ def test_only_phases_that_build_are_told(project, tmp_path):
 @pytest.mark.parametrize(
     ("makeflags", "expected"), [("-j7 -k", "-j7 -k"), ("", ""), (None, "--jobserver-auth=")]
 )
-def test_a_user_managed_install_has_what_the_user_set(project, tmp_path, makeflags, expected):
+def test_a_user_managed_install_gets_the_users_makeflags(project, tmp_path, makeflags, expected):
     """A user-managed install gets the user's MAKEFLAGS, or else the jobserver."""
     flag = tmp_path / "flag"
     body = f'check = "test -e {flag}"\ninstall = "echo \\"$MAKEFLAGS\\" > {flag}"'
@@ -274,7 +274,7 @@ def test_a_user_managed_install_has_what_the_user_set(project, tmp_path, makefla
         ('install = function(ctx) ctx.run(SCRIPT, { env = { MAKEFLAGS = "" } }) end', None, ""),
     ],
 )
-def test_what_a_recipe_says_itself_wins(project, body, outer, expected):
+def test_makeflags_of_a_recipe_take_precedence(project, body, outer, expected):
     """MAKEFLAGS in pass_env or in an `env` take precedence over the jobserver."""
     script = '[[echo "$MAKEFLAGS" > seen]]'
     env = {} if outer is None else {"MAKEFLAGS": outer}
@@ -290,7 +290,7 @@ def test_neither_jobs_nor_makeflags_are_part_of_a_key(project):
         assert "1 cached" in run.err + run.out
 
 
-def test_a_run_without_scripts_makes_nothing(project):
+def test_a_run_without_scripts_creates_no_fifo(project):
     """No FIFO is created for packages without scripts, or for user-managed checks."""
     project.recipe("local.a@r1", "install = function(ctx) ctx.mark_install_complete() end")
     project.recipe("local.b@r1", 'check = "true"\ninstall = "true"')
@@ -299,12 +299,12 @@ def test_a_run_without_scripts_makes_nothing(project):
     assert not (project.cache / "jobservers").exists()
 
 
-def test_a_cache_below_a_name_with_a_space_shares_too(tmp_path):
+def test_a_cache_path_with_a_space_shares_jobs_too(tmp_path):
     """MAKEFLAGS cannot contain a path with a space, so descriptors are passed instead."""
     from project import Project
 
     project = Project(tmp_path / "project", cache=tmp_path / "my cache")
-    project.sync_one(meets(3), "--jobs", "3", timeout=60)
+    project.sync_one(rendezvous_recipe(3), "--jobs", "3", timeout=60)
     assert "jobserver" not in log_of(project, "local.one@r1")
 
 
@@ -364,19 +364,20 @@ def test_a_recipe_that_waits_for_a_job_says_so_and_gets_one(busy):
     assert fifos(project) == []
 
 
-THIEF = """
+TAKE_ALL_TOKENS = """
 fifo=${MAKEFLAGS##*fifo:}; fifo=${fifo%% *}
 head -c 2 "$fifo" > stolen
 test "$(wc -c < stolen)" = 2
 """
 
 
-def test_what_a_script_takes_along_is_there_for_the_next(project):
+def test_tokens_that_a_script_kept_are_restored(project):
     """Tokens that a script did not return are restored: the next make runs three jobs."""
-    project.recipe("local.thief@r1", f"build = [[{THIEF}]]\ninstall = 'touch x'")
+    project.recipe("local.thief@r1", f"build = [[{TAKE_ALL_TOKENS}]]\ninstall = 'touch x'")
     project.recipe(
         "local.next@r1",
-        'dependencies = { { recipe = "local.thief@r1", needed_by = "build" } }\n' + meets(3),
+        'dependencies = { { recipe = "local.thief@r1", needed_by = "build" } }\n'
+        + rendezvous_recipe(3),
     )
     project.packages("local.next@r1", "local.thief@r1")
     project.envy("sync", "--jobs", "3", timeout=60)
@@ -407,7 +408,7 @@ def test_an_interrupt_leaves_nothing(project):
     assert fifos(project) == []
 
 
-def test_a_killed_envy_leaves_what_the_next_one_clears_away(busy):
+def test_the_fifo_of_a_killed_envy_is_removed(busy):
     """The FIFO of a killed envy is unused, and the next run removes it."""
     project, paths = busy
     process = project.popen("sync", "busy", "--jobs", "2")
@@ -423,8 +424,8 @@ def test_a_killed_envy_leaves_what_the_next_one_clears_away(busy):
     assert len(fifos(project)) == 1
     paths["leave1"].write_text("x\n")
     paths["leave2"].write_text("x\n")
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == 0, output
     assert_clean(project, "", markers=["local.busy@r1"])
     assert fifos(project) == []
 
@@ -436,7 +437,7 @@ def outer_make(project, rule, *words, **variables):
     """Run envy in a rule of a Makefile."""
     makefile = project.root.parent / "outer.mk"
     makefile.write_text(f"all: sync\nsync:\n\t{rule}\n")
-    made = subprocess.run(
+    outer = subprocess.run(
         ["make", "-f", makefile, *words],
         cwd=project.root,
         env=project.environment({"ENVY": envy_command(), **variables}),
@@ -445,8 +446,8 @@ def outer_make(project, rule, *words, **variables):
         timeout=120,
         check=False,
     )
-    assert made.returncode == 0, made.stderr
-    return made
+    assert outer.returncode == 0, outer.stderr
+    return outer
 
 
 @pytest.fixture
@@ -459,13 +460,13 @@ def two_makes(project, log):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
-def test_envy_under_make_takes_part_in_its_jobs(two_makes):
+def test_envy_under_make_shares_its_jobs(two_makes):
     """`+envy sync` under make -j2 runs two compilers at once, however many processors there are."""
     project, log = two_makes
-    made = outer_make(project, "+$(ENVY) sync", "-j2")
+    outer = outer_make(project, "+$(ENVY) sync", "-j2")
     assert log.read_text().count("+") == 20
     assert most_at_once(log) <= 2
-    assert "jobserver" not in made.stderr
+    assert "jobserver" not in outer.stderr
     for name in ("local.m1@r1", "local.m2@r1"):
         assert "jobserver" not in log_of(project, name)
     assert not (project.cache / "jobservers").exists()
@@ -474,7 +475,7 @@ def test_envy_under_make_takes_part_in_its_jobs(two_makes):
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_all_jobs_of_an_outer_make_are_used(project):
     """Three jobs of the outer make are available to a make in a recipe."""
-    project.recipe("local.one@r1", meets(3))
+    project.recipe("local.one@r1", rendezvous_recipe(3))
     project.packages("local.one@r1")
     outer_make(project, "+$(ENVY) sync", "-j3")
 
@@ -482,38 +483,38 @@ def test_all_jobs_of_an_outer_make_are_used(project):
 def test_an_outer_make_that_keeps_its_jobs_is_ignored(two_makes):
     """Without `+` the descriptors are closed, so envy quietly uses a jobserver of its own."""
     project, log = two_makes
-    made = outer_make(project, "$(ENVY) sync", "-j2")
+    outer = outer_make(project, "$(ENVY) sync", "-j2")
     assert log.read_text().count("+") == 20
-    assert "jobserver" not in made.stderr
+    assert "jobserver" not in outer.stderr
     assert "jobserver" not in log_of(project, "local.m1@r1")
     assert (project.cache / "jobservers").exists()
 
 
-def test_who_says_jobs_under_make_has_a_budget_of_its_own(project):
+def test_jobs_under_make_replaces_the_outer_jobserver(project):
     """--jobs 3 under make -j2 runs three jobs."""
-    project.recipe("local.one@r1", meets(3))
+    project.recipe("local.one@r1", rendezvous_recipe(3))
     project.packages("local.one@r1")
     outer_make(project, "+$(ENVY) sync --jobs 3", "-j2")
 
 
-def test_an_outer_jobserver_is_part_of_no_key(project):
+def test_an_outer_jobserver_is_not_part_of_a_key(project):
     """pass_env = { "MAKEFLAGS" } under make does not change the key from run to run."""
     project.recipe("local.one@r1", 'pass_env = { "MAKEFLAGS" }\ninstall = "echo $MAKEFLAGS > x"')
     project.packages("local.one@r1")
     project.envy("sync")
-    made = outer_make(project, "+$(ENVY) sync", "-j2")
-    assert "(1 cached)" in made.stdout + made.stderr
+    outer = outer_make(project, "+$(ENVY) sync", "-j2")
+    assert "(1 cached)" in outer.stdout + outer.stderr
 
 
-def test_a_program_that_envy_runs_has_the_outer_jobserver(project):
+def test_a_program_that_envy_runs_gets_the_outer_jobserver(project):
     """`+envy run -- make` under make -j3 runs three jobs, as if make had started make."""
     project.packages()
     project.write("inner.mk", rendezvous(3))
-    made = outer_make(project, "+$(ENVY) run -- make -f inner.mk", "-j3")
-    assert "jobserver" not in made.stderr
+    outer = outer_make(project, "+$(ENVY) run -- make -f inner.mk", "-j3")
+    assert "jobserver" not in outer.stderr
 
 
-def test_an_envy_in_a_recipe_takes_part_in_the_jobs_of_the_outer(project, second_project, log):
+def test_an_envy_in_a_recipe_shares_the_jobs_of_the_outer_envy(project, second_project, log):
     """A sync in a script of a sync shares the --jobs of the outer sync."""
     for name in ("local.m1@r1", "local.m2@r1"):
         second_project.recipe(name, make_recipe(log))

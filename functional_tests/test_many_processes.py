@@ -26,8 +26,8 @@ def plan(project, record, dependency="", install=""):
 def sync_at_once(projects):
     """Sync all projects at the same time; return the exit code and errors of each."""
     runs = [project.popen("sync", "--jobs", "2") for project in projects]
-    said = [run.communicate(timeout=120) for run in runs]
-    return [(run.returncode, err.decode()) for run, (_, err) in zip(runs, said, strict=True)]
+    output = [run.communicate(timeout=120) for run in runs]
+    return [(run.returncode, err.decode()) for run, (_, err) in zip(runs, output, strict=True)]
 
 
 def test_ten_processes_install_each_recipe_once(project, tmp_path):
@@ -80,8 +80,8 @@ def test_a_killed_process_leaves_a_cache_that_the_next_one_continues(project, tm
     armed.unlink()
     victim.kill()
     victim.communicate(timeout=30)
-    said = [other.communicate(timeout=60)[1] for other in others]
-    assert [other.returncode for other in others] == [0, 0, 0], said
+    output = [other.communicate(timeout=60)[1] for other in others]
+    assert [other.returncode for other in others] == [0, 0, 0], output
     project.envy("sync")
     assert project.markers() == names
     assert sorted(record.read_text().split()) == sorted([*names, names[3]])

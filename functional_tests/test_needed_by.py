@@ -54,7 +54,7 @@ def test_earlier_phases_overlap_with_the_dependency(project, phase, before):
     assert project.markers() == ["local.app@r1", "local.tool@r1"]
 
 
-def test_a_phase_that_waits_says_for_what(project):
+def test_a_waiting_phase_names_the_dependency(project):
     """A closed gate is an event that names the dependency; its opening is another event."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
@@ -78,7 +78,7 @@ def test_the_default_is_check(project):
     assert run.named("dependency_added", dependency="local.tool@r1", needed_by="check")
 
 
-def test_two_entries_for_one_dependency_make_the_stricter_of_both(project):
+def test_two_entries_for_one_dependency_use_the_earlier_phase(project):
     """If a dependency is declared twice, the earlier phase counts."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
