@@ -1,4 +1,4 @@
-"""A run that seems stuck can be asked: each recipe says what it waits for, and why."""
+"""A run that seems stuck reports what each recipe waits for, and why."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ APP = (
 
 @pytest.fixture
 def stuck(project):
-    """A project in which `local.tool` waits for the test; with what lets it go on."""
+    """A project in which `local.tool` waits for the test, and the FIFOs that control it."""
     started, leave = project.root / "started.fifo", project.root / "leave.fifo"
     os.mkfifo(started)
     os.mkfifo(leave)
@@ -25,7 +25,7 @@ def stuck(project):
 
 
 def lines_until(stream, word):
-    """The lines of a stream up to one that has a word."""
+    """Return the lines of a stream, up to a line that contains a word."""
     lines = []
     while not lines or word not in lines[-1]:
         lines.append(stream.readline().decode())
@@ -34,7 +34,7 @@ def lines_until(stream, word):
 
 
 def test_sigusr1_tells_what_waits_for_what(stuck):
-    """Who works and with which process; who waits for whom, declared where; who for a slot."""
+    """The report has running processes, dependencies with their location, and used slots."""
     project, started, leave = stuck
     process = project.popen("sync", "--jobs", "1", "--quiet")
     started.read_text()
@@ -52,12 +52,12 @@ def test_sigusr1_tells_what_waits_for_what(stuck):
 
 
 def test_who_waits_for_a_lock_says_whose_it_is(stuck):
-    """Another process has the entry: its number and command are named."""
+    """A process that waits for a lock reports the pid of the process that holds it."""
     project, started, leave = stuck
     first = project.popen("sync", "tool")
     started.read_text()
     second = project.popen("sync", "tool", "--trace=stderr")
-    lines_until(second.stderr, "target")  # from then on it listens to signals
+    lines_until(second.stderr, "target")  # from here on, the run handles signals
     said = ""
     while "waits in check" not in said:
         second.send_signal(signal.SIGUSR1)
@@ -70,7 +70,7 @@ def test_who_waits_for_a_lock_says_whose_it_is(stuck):
 
 
 def test_a_verbose_run_that_is_cancelled_tells_it_too(stuck):
-    """With --verbose the first Ctrl-C says what was going on."""
+    """With --verbose, the first Ctrl-C prints the same report."""
     project, started, _leave = stuck
     process = project.popen("sync", "--jobs", "1", "--verbose")
     started.read_text()
