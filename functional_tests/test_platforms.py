@@ -12,7 +12,7 @@ MACHINE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64
 
 
 @pytest.mark.parametrize(
-    ("filters", "there"),
+    ("filters", "included"),
     [
         (f'"{HERE}"', True),
         (f'"{HERE}-{MACHINE}"', True),
@@ -22,7 +22,7 @@ MACHINE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64
         ('"windows"', False),
     ],
 )
-def test_an_entry_for_another_platform_is_left_out(project, filters, there):
+def test_an_entry_for_another_platform_is_excluded(project, filters, included):
     """An entry for another platform is not installed, and not found by queries."""
     project.manifest(
         f"""packages = {{ "local.always@r1",
@@ -31,11 +31,11 @@ def test_an_entry_for_another_platform_is_left_out(project, filters, there):
     for name in ("always", "one"):
         project.recipe(f"local.{name}@r1", 'install = "touch x"')
     project.envy("sync")
-    assert ("local.one@r1" in project.markers()) == there
-    project.envy("asset", "one", code=0 if there else 1)
+    assert ("local.one@r1" in project.markers()) == included
+    project.envy("asset", "one", code=0 if included else 1)
 
 
-def test_a_recipe_for_another_platform_is_left_out(project):
+def test_a_recipe_for_another_platform_is_excluded(project):
     """A recipe may name its platforms; on others, its dependencies are not fetched."""
     project.packages("local.always@r1", "local.one@r1")
     project.recipe("local.always@r1", 'install = "touch x"')
@@ -49,14 +49,14 @@ def test_a_recipe_for_another_platform_is_left_out(project):
     assert "no package answers to 'one'" in run.err
 
 
-def test_naming_a_recipe_that_is_left_out_is_an_error(project):
+def test_naming_an_excluded_recipe_is_an_error(project):
     """sync QUERY of a recipe for another platform is an error."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", f'platforms = {{ "{ELSEWHERE}" }}\ninstall = "touch x"')
     project.envy("sync", "one", code=1)
 
 
-def test_a_dependency_for_another_platform_is_left_out(project):
+def test_a_dependency_for_another_platform_is_excluded(project):
     """An entry of `dependencies` may name its platforms."""
     project.packages("local.app@r1")
     project.recipe(
@@ -67,7 +67,7 @@ def test_a_dependency_for_another_platform_is_left_out(project):
     project.envy("sync")
 
 
-def test_depending_on_a_recipe_that_is_left_out_is_an_error(project):
+def test_depending_on_an_excluded_recipe_is_an_error(project):
     """A strong dependency on a recipe for another platform is an error with a remedy."""
     project.packages("local.app@r1")
     project.recipe("local.one@r1", f'platforms = {{ "{ELSEWHERE}" }}\ninstall = "touch x"')
@@ -77,7 +77,7 @@ def test_depending_on_a_recipe_that_is_left_out_is_an_error(project):
     assert "platforms" in run.err
 
 
-def test_a_product_for_another_platform_is_left_out(project):
+def test_a_product_for_another_platform_is_excluded(project):
     """A product may name its platforms."""
     project.packages("local.one@r1")
     project.recipe(
@@ -101,7 +101,7 @@ def test_a_product_for_another_platform_is_left_out(project):
     assert tree(folder) == {"a": "here\n", "b": "false"}
 
 
-def test_an_unknown_platform_is_told_with_the_known_ones(project):
+def test_an_unknown_platform_lists_the_known_platforms(project):
     """An unknown platform is an error that lists the known platforms."""
     project.manifest('packages = { { recipe = "local.one@r1", platforms = { "linus" } } }')
     run = project.envy("sync", code=1)
@@ -109,7 +109,7 @@ def test_an_unknown_platform_is_told_with_the_known_ones(project):
     assert "linux" in run.err
 
 
-def test_constants_tell_the_platform(project):
+def test_constants_name_the_platform(project):
     """Constants in manifests and recipes name the platform, and per_platform selects by it."""
     project.manifest(
         """assert(ENVY_PLATFORM and ENVY_ARCH)

@@ -40,7 +40,7 @@ def profile_of(run):
     return lines[next(i for i, line in enumerate(lines) if line.startswith("profile: ")) :]
 
 
-def remembered(project):
+def stored_durations(project):
     """Return the file that stores durations, and its rows."""
     [path] = (project.cache / "durations").iterdir()
     return path, json.loads(path.read_text())["rows"]
@@ -66,7 +66,7 @@ def test_a_profile_follows_the_summary(chain):
     )
 
 
-def test_a_profile_of_a_warm_run_takes_the_full_way(chain):
+def test_a_profile_of_a_warm_run_is_a_full_run(chain):
     """With --profile, a sync is never answered from a stored answer."""
     chain.envy("sync", trace=False)
     run = chain.envy("sync", "--profile", trace=False)
@@ -84,7 +84,7 @@ def test_a_profile_of_a_failed_run_counts_what_ran(chain):
     assert "local.low@r1: " in "\n".join(profile_of(run))
 
 
-def test_a_profile_of_a_graph_that_cannot_be_comes_with_the_error(project):
+def test_a_profile_of_an_invalid_graph_comes_with_the_error(project):
     """An invalid graph has an error, and a profile of what ran before it."""
     project.packages("local.a@r1")
     project.recipe("local.a@r1", 'dependencies = { "local.a@r1" }')
@@ -105,7 +105,7 @@ def test_a_dry_run_has_no_profile(chain):
 
 
 @pytest.fixture
-def held(chain):
+def running(chain):
     """A run with a timeline, in the middle of a script."""
     started = chain.root / "started.fifo"
     os.mkfifo(started)
@@ -118,9 +118,9 @@ def held(chain):
     process.communicate()
 
 
-def test_a_cancelled_run_has_a_profile_and_a_timeline(held):
+def test_a_cancelled_run_has_a_profile_and_a_timeline(running):
     """The profile and the timeline include the interrupted phase."""
-    process, path = held
+    process, path = running
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -130,9 +130,9 @@ def test_a_cancelled_run_has_a_profile_and_a_timeline(held):
     assert install["args"] == {"key": "local.low@r1", "ended": "cut short"}
 
 
-def test_a_killed_run_leaves_a_timeline_that_can_be_read(held):
+def test_a_killed_run_leaves_a_timeline_that_can_be_read(running):
     """The timeline of a killed run includes the phases that had ended."""
-    process, path = held
+    process, path = running
     process.kill()
     process.communicate(timeout=60)
     rows = check_timeline(json.loads(path.read_text()))
@@ -185,10 +185,10 @@ def test_a_timeline_shows_who_waits_for_a_lock(project):
     assert wait["args"]["held_by"].startswith(f"process {first.pid}")
 
 
-def test_durations_are_remembered_for_the_next_time(chain):
+def test_durations_are_stored_for_the_next_run(chain):
     """Durations are stored by package and phase; a run that builds nothing does not write them."""
     chain.envy("sync", trace=False)
-    path, rows = remembered(chain)
+    path, rows = stored_durations(chain)
     assert set(rows) == set(CHAIN)
     [[_, run, seconds]] = rows["local.low@r1"]
     assert run == 1
@@ -200,7 +200,7 @@ def test_durations_are_remembered_for_the_next_time(chain):
     assert path.stat().st_mtime_ns == written
 
 
-def test_what_took_long_before_goes_first(project):
+def test_the_slowest_package_of_the_last_run_goes_first(project):
     """With one slot, the package that took longest in the previous run goes first."""
     names = ["a", "b", "c"]
     slow = {"b"}
@@ -217,19 +217,19 @@ def test_what_took_long_before_goes_first(project):
     assert order[1][0] == "b"
 
 
-def test_damaged_durations_are_as_good_as_none(chain):
+def test_damaged_durations_are_ignored(chain):
     """A damaged file of durations is ignored, and written again by the next run."""
     chain.envy("sync", trace=False)
-    path, _ = remembered(chain)
+    path, _ = stored_durations(chain)
     for content in (b"", b"{", b"[" * 100_000, b'{"format":1,"run":1,"rows":{"local.low@r1":7}}'):
         path.write_bytes(content)
         shutil.rmtree(chain.cache / "assets")
         run = chain.envy("sync", "--quiet", trace=False)
         assert run.err == ""
-        assert set(remembered(chain)[1]) == set(CHAIN)
+        assert set(stored_durations(chain)[1]) == set(CHAIN)
 
 
-def test_durations_that_cannot_be_kept_are_not(chain):
+def test_durations_that_cannot_be_stored_are_no_error(chain):
     """If durations cannot be stored, a sync succeeds without a message."""
     chain.cache.mkdir()
     (chain.cache / "durations").write_text("")

@@ -18,6 +18,6 @@ def test_the_tour_prints_what_the_readme_says(example, tmp_path):
     run_example(example, tmp_path / "home")
 
 
-def test_the_tour_is_there():
+def test_the_readme_has_a_tour():
     """The README contains a tour with commands."""
     assert any(kind == "command" for example in TOUR for kind, _, _ in example.steps)

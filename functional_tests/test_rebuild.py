@@ -96,7 +96,7 @@ def append(project, name, text):
         "../vendored.txt",
     ],
 )
-def test_editing_what_it_is_made_of_rebuilds_it_and_its_dependents(matrix, name):
+def test_an_edited_ingredient_rebuilds_a_package_and_its_dependents(matrix, name):
     """An edit of the recipe, or of a file that it reads, rebuilds it and its dependents."""
     append(matrix, name, "\n-- after\n")
     assert sync(matrix) == {"subject", "top"}
@@ -105,14 +105,14 @@ def test_editing_what_it_is_made_of_rebuilds_it_and_its_dependents(matrix, name)
 @pytest.mark.parametrize(
     "name", ["inputs/new.txt", "input_tree/new.txt", "source_tree/new.txt", "missing.txt"]
 )
-def test_a_new_file_where_it_looks_rebuilds_it(matrix, name):
+def test_a_new_file_rebuilds(matrix, name):
     """A new file in an input, or one that was missing while loading, causes a rebuild."""
     matrix.write(f"recipes/{name}", "new\n")
     assert sync(matrix) == {"subject", "top"}
 
 
 @pytest.mark.parametrize("name", ["inputs/a.txt", "source_tree/deep/c.txt"])
-def test_the_executable_bit_of_a_file_is_part_of_it(matrix, name):
+def test_the_executable_bit_of_a_file_rebuilds(matrix, name):
     """Making an input or a source executable causes a rebuild."""
     (matrix.root / "recipes" / name).chmod(0o755)
     assert sync(matrix) == {"subject", "top"}
@@ -126,13 +126,13 @@ def test_another_option_default_rebuilds(matrix):
 
 
 @pytest.mark.parametrize("name", ["PASSED", "READ_WHILE_LOADING"])
-def test_a_variable_that_it_uses_rebuilds(matrix, name):
+def test_a_used_variable_rebuilds(matrix, name):
     """A changed variable of pass_env, or one that was read while loading, causes a rebuild."""
     assert sync(matrix, **{name: "after"}) == {"subject", "top"}
     assert sync(matrix) == set()
 
 
-def test_a_variable_that_it_does_not_use_rebuilds_nothing(matrix):
+def test_an_unused_variable_rebuilds_nothing(matrix):
     """Other variables do not cause a rebuild."""
     assert sync(matrix, UNRELATED="after") == set()
 
@@ -143,7 +143,7 @@ def test_another_version_of_a_host_program_rebuilds(matrix, tmp_path):
     assert sync(matrix) == {"subject", "top"}
 
 
-def test_a_dependency_rebuilds_what_depends_on_it(matrix):
+def test_a_dependency_rebuilds_its_dependents(matrix):
     """An edited recipe rebuilds its direct and indirect dependents."""
     append(matrix, "local.base@r1.lua", "-- after\n")
     assert sync(matrix) == {"base", "subject", "top"}
@@ -155,7 +155,7 @@ def test_a_leaf_rebuilds_alone(matrix):
     assert sync(matrix) == {"top"}
 
 
-def test_going_back_finds_what_was_built_before(matrix):
+def test_an_undone_edit_rebuilds_nothing(matrix):
     """An undone edit has the old key, whose entry still exists."""
     path = matrix.root / "recipes" / "local.subject@r1.lua"
     before = path.read_text()
@@ -190,7 +190,7 @@ def test_the_order_of_options_rebuilds_nothing(matrix):
     assert sync(matrix) == set()
 
 
-def test_saying_the_default_finds_what_was_built_without(matrix):
+def test_setting_an_option_to_its_default_rebuilds_nothing(matrix):
     """An option set to its default has the same key as without the option."""
     matrix.manifest(
         'packages = { { recipe = "local.subject@r1", options = { level = "low" } } }',
@@ -204,7 +204,7 @@ def test_editing_the_manifest_rebuilds_nothing(matrix):
     assert sync(matrix) == set()
 
 
-def test_another_default_shell_rebuilds_what_has_scripts(matrix):
+def test_another_default_shell_rebuilds_packages_with_scripts(matrix):
     """The default shell is part of the key of every recipe with a script."""
     matrix.write(
         "envy.lua", (matrix.root / "envy.lua").read_text() + "default_shell = ENVY_SHELL.SH"

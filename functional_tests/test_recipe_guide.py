@@ -12,14 +12,14 @@ def test_an_example_of_the_guide_prints_what_it_says(example, tmp_path):
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/recipes.md"])
-def test_every_piece_of_lua_is_lua(document):
+def test_every_lua_block_compiles(document):
     """Every Lua block compiles, including those that no example runs."""
     runtime = LuaRuntime()
-    pieces = [
+    blocks = [
         text
         for _, info, text in blocks_of((REPOSITORY / document).read_text())
         if info.split()[:1] == ["lua"]
     ]
-    assert pieces
-    for piece in pieces:
-        runtime.compile(piece)
+    assert blocks
+    for block in blocks:
+        runtime.compile(block)

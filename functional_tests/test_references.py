@@ -11,7 +11,7 @@ def installed(outcome):
 TOOL = 'install = "echo tool > tool.txt"'
 
 
-def test_a_weak_reference_takes_what_the_manifest_has(project):
+def test_a_weak_reference_prefers_a_package_of_the_manifest(project):
     """The fallback is not even fetched when a package of the graph matches."""
     project.packages("local.app@r1", "local.ninja@r2")
     project.recipe("local.ninja@r2", TOOL)
@@ -63,8 +63,8 @@ def test_an_ambiguous_reference_lists_its_candidates(project):
         'packages = { "local.app@r1", "local.ninja@r1",\n'
         '  { recipe = "other.ninja@r1", source = "recipes/other.ninja@r1.lua" } }'
     )
-    for one in ("local.ninja@r1", "other.ninja@r1"):
-        project.recipe(one, TOOL)
+    for identity in ("local.ninja@r1", "other.ninja@r1"):
+        project.recipe(identity, TOOL)
     project.recipe("local.app@r1", f'dependencies = {{ {{ recipe = "ninja" }} }}\n{TOOL}')
     run = project.envy("sync", code=1)
     assert "several packages answer to 'ninja'" in run.err
@@ -151,7 +151,7 @@ def test_a_cycle_through_a_reference_is_found(project):
     assert "dependency cycle: local.a@r1 → local.b@r1 → local.a@r1" in run.err
 
 
-def test_nothing_is_decided_on_an_incomplete_graph(project):
+def test_references_are_undecided_in_an_incomplete_graph(project):
     """If a recipe cannot be fetched, references stay undecided; strong dependencies are built."""
     project.packages("local.app@r1", "local.broken@r1", "local.fine@r1")
     project.recipe(
@@ -165,7 +165,7 @@ def test_nothing_is_decided_on_an_incomplete_graph(project):
     assert project.markers() == ["local.fine@r1"]
 
 
-def test_an_asset_is_asked_for_in_the_words_of_its_reference(project):
+def test_an_asset_is_found_by_the_query_of_its_reference(project):
     """ctx.asset with the query of a reference returns the package that the reference chose."""
     project.manifest(
         'packages = { "local.app@r1", { recipe = "local.gcc@r1", alias = "cc" }, "local.cc@r1" }'

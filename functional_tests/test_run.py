@@ -63,7 +63,7 @@ def test_signals_reach_the_program(tools):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-def test_the_program_finds_signals_as_they_were(tools):
+def test_the_program_inherits_signal_handling(tools):
     """envy run leaves no signal ignored or blocked."""
     ask = ["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"]
     direct = subprocess.run(ask, capture_output=True, check=True, restore_signals=True)
@@ -112,7 +112,7 @@ def test_products_are_found_by_their_names(tools):
     assert "local.hello@r1" in tools.markers()
 
 
-def test_a_product_is_found_though_its_file_has_another_name(tools):
+def test_a_product_whose_file_has_another_name(tools):
     """A product runs by its name, whatever the name of its file."""
     assert tools.envy("run", "my-cc", "-c").out == "cc -c\n"
 
@@ -147,7 +147,7 @@ def test_a_warm_run_prints_nothing_of_its_own(tools):
     assert (run.out, run.err) == ("hello\n", "")
 
 
-def test_with_limits_what_is_used(tools):
+def test_with_limits_the_packages(tools):
     """With --with, only the named packages are installed and on PATH."""
     run = tools.envy("run", "--with", "hello", "sh", "-c", "hello; command -v my-cc || echo none")
     assert run.out == "hello\nnone\n"
@@ -192,14 +192,14 @@ def test_two_packages_that_export_different_values_are_an_error(tools):
 # -- errors -------------------------------------------------------------------------------------
 
 
-def test_without_installing_missing_packages_are_an_error(tools):
+def test_no_install_of_missing_packages_is_an_error(tools):
     """--no-install names missing packages and runs nothing."""
     run = tools.envy("run", "--no-install", "hello", code=1)
     assert "local.hello@r1" in run.err
     assert tools.markers() == []
 
 
-def test_without_installing_what_is_there_is_used(tools):
+def test_no_install_uses_installed_packages(tools):
     """--no-install uses installed packages."""
     tools.envy("sync")
     assert tools.envy("run", "--no-install", "my-cc").out == "cc\n"
@@ -217,7 +217,7 @@ def test_a_program_that_cannot_be_run_is_126(tools):
     tools.envy("run", "./broken", code=126)
 
 
-def test_nothing_to_run_is_bad_usage(tools):
+def test_no_program_is_a_usage_error(tools):
     """`envy run` without a program is a usage error."""
     tools.envy("run", code=2)
     tools.envy("run", "--", code=2)
@@ -231,7 +231,7 @@ def test_a_failing_package_runs_nothing(tools):
     assert run.out == ""
 
 
-def test_user_managed_products_are_used_as_they_are(tools, tmp_path):
+def test_user_managed_products_are_used_unchanged(tools, tmp_path):
     """A user-managed product may be an absolute path, or a program on PATH."""
     tools.write("bin/real-tool", "#!/bin/sh\necho managed\n", mode=0o755)
     tools.packages("local.driver@r1")

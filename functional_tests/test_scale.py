@@ -32,14 +32,14 @@ def test_never_more_than_jobs_scripts_run_at_once(project, tmp_path):
 
 def generate(project, shape, entry, many):
     """Write many recipes, as a chain or each with up to three random dependencies."""
-    draw = random.Random(1)
+    rng = random.Random(1)
     project.packages(*[f"local.p{number}@r1" for number in range(many)])
     for number in range(many):
         earlier = range(number)
         if shape == "chain":
             needed = list(earlier[-1:])
         else:
-            needed = draw.sample(earlier, min(3, number))
+            needed = rng.sample(earlier, min(3, number))
         rows = "".join(f'{{ recipe = "local.p{other}@r1"{entry} }}, ' for other in needed)
         install = "function(ctx) ctx.mark_install_complete() end"
         if number % 50 == 0:

@@ -50,9 +50,9 @@ class BareProject(Project):
     def environment(self, extra=None):
         programs = self.root.parent / "programs"
         programs.mkdir(exist_ok=True)
-        there = {name: shutil.which(name) for name in ("bash", "env", "git", "node", "npm", "sh")}
-        there["python3"] = os.path.realpath(sys.executable)
-        for name, path in there.items():
+        paths = {name: shutil.which(name) for name in ("bash", "env", "git", "node", "npm", "sh")}
+        paths["python3"] = os.path.realpath(sys.executable)
+        for name, path in paths.items():
             if path and not (programs / name).exists():
                 (programs / name).symlink_to(path)
         return super().environment({"PATH": str(programs), **(extra or {})})
@@ -62,17 +62,17 @@ class BareProject(Project):
 def using(tmp_path, shared_cache):
     """Create a project on a bare machine, with the shared cache, that lists some recipes."""
 
-    def make(*packages):
+    def create(*packages):
         project = BareProject(tmp_path / "bare", cache=shared_cache)
         project.manifest("packages = {\n" + "".join(f"  {row},\n" for row in packages) + "}\n")
         return project
 
-    return make
+    return create
 
 
 @pytest.mark.network
 @pytest.mark.parametrize(
-    ("name", "words", "said"),
+    ("name", "words", "version"),
     [
         ("cmake", "cmake --version", r"cmake version 4\.4\.4"),
         ("go", "go version", r"go version go1\.27\.3 "),
@@ -85,11 +85,11 @@ def using(tmp_path, shared_cache):
         ("zig", "zig version", r"0\.17\.1"),
     ],
 )
-def test_its_program_runs(using, name, words, said):
+def test_its_program_runs(using, name, words, version):
     """The program that the recipe provides is the first on PATH."""
     project = using(PACKAGES[name])
     outcome = project.envy("run", "--", "sh", "-c", words)
-    assert re.match(said, outcome.out)
+    assert re.match(version, outcome.out)
 
 
 @pytest.mark.network
@@ -230,7 +230,7 @@ def test_git_hooks_of_others_are_kept(project):
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.lua")), ids=lambda path: path.stem)
-def test_it_says_its_licence_and_no_address(path):
+def test_it_declares_its_licence_and_contains_no_url(path):
     """Each file is named for its identity, declares a licence, and contains no URL."""
     text = path.read_text()
     assert f'identity = "{path.stem}"' in text

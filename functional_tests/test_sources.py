@@ -28,7 +28,7 @@ def test_a_file_is_verified_and_published(project, http_server):
     assert "sha256 =" not in run.err
 
 
-def test_another_content_than_promised_is_refused(project, http_server):
+def test_another_content_than_declared_is_refused(project, http_server):
     """The error has the declared and the actual digest, and nothing is published."""
     http_server.routes["/data.txt"] = Reply(b"changed\n")
     body = f'fetch = {{ source = "{http_server.url}/data.txt", sha256 = "{DIGEST}" }}'
@@ -67,7 +67,7 @@ def test_a_failed_attempt_loses_no_download(project, http_server, tmp_path):
     assert len(http_server.requests) == 1
 
 
-def test_a_batch_is_fetched_whole_or_not_at_all(project, http_server):
+def test_a_missing_file_of_a_batch_is_an_error(project, http_server):
     """If one of several files is missing, the error names it."""
     http_server.routes["/a.txt"] = Reply(b"a")
     rows = ", ".join(f'"{http_server.url}/{name}.txt"' for name in "ab")
@@ -89,17 +89,17 @@ def test_a_batch_is_fetched_in_parallel(project, http_server):
     project.make(f"fetch = {{ {rows} }}")
 
 
-def test_no_more_downloads_than_asked_for(project, http_server):
+def test_fetch_jobs_limits_downloads(project, http_server):
     """--fetch-jobs limits the simultaneous downloads of all packages."""
     lock, now, most = threading.Lock(), 0, 0
-    gone_on = threading.Event()
+    never = threading.Event()
 
     def count(_request):
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
-        gone_on.wait(0.05)  # long enough for another request, if more are allowed
+        never.wait(0.05)  # long enough for another request, if more are allowed
         with lock:
             now -= 1
         return Reply(CONTENT)
@@ -219,7 +219,7 @@ def test_an_npm_package_drops_its_leading_folder(project, npm_registry):
     assert tree(folder) == {"bin/tool.js": "js\n"}
 
 
-def test_sources_of_all_sorts_make_one_package(project, http_server, git_repository):
+def test_one_package_may_have_sources_of_all_kinds(project, http_server, git_repository):
     """One fetch may combine a download, a repository and a local tree."""
     http_server.routes["/a.tar"] = Reply(make_tar({"a.txt": "a"}))
     git_repository.commit({"b.txt": "b"})

@@ -28,7 +28,7 @@ def test_two_projects_share_what_is_built(project, second_project):
     assert "1 cached" in second_project.envy("sync").err
 
 
-def test_the_last_line_counts_what_became_of_the_packages(project, tmp_path):
+def test_the_last_line_counts_the_packages_by_outcome(project, tmp_path):
     """The last line counts the packages by outcome, and has the time."""
     project.packages("local.cached@r1")
     project.recipe("local.cached@r1", 'install = "touch x"')
@@ -46,7 +46,7 @@ def test_the_last_line_counts_what_became_of_the_packages(project, tmp_path):
     assert done.startswith(counts)
 
 
-def test_the_next_sync_goes_on_where_one_failed(project, tmp_path):
+def test_the_next_sync_continues_after_a_failure(project, tmp_path):
     """Packages that were installed beside a failure are found by the next sync."""
     project.packages("local.bad@r1", "local.good@r1")
     project.recipe("local.good@r1", 'install = "touch x"')
@@ -72,7 +72,7 @@ def test_fail_fast_ends_what_is_running(project, tmp_path):
     assert not is_running(int((tmp_path / "pid").read_text()))
 
 
-def test_packages_are_listed_in_any_order_and_once(project):
+def test_an_entry_that_is_listed_twice_is_one_package(project):
     """An entry that is listed twice is one package."""
     project.packages("local.b@r1", "local.a@r1", "local.b@r1")
     for name in "ab":
@@ -80,13 +80,13 @@ def test_packages_are_listed_in_any_order_and_once(project):
     assert "2 packages," in project.envy("sync").err
 
 
-def test_an_empty_manifest_is_done_at_once(project):
+def test_an_empty_manifest(project):
     """A manifest without packages is complete."""
     project.manifest("packages = {}")
     assert project.envy("sync").err.startswith("sync complete: 0 packages")
 
 
-def test_another_cache_starts_anew(project, tmp_path):
+def test_cache_root_selects_the_cache(project, tmp_path):
     """--cache-root selects the cache, before or after the command."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", 'install = "touch x"')
@@ -97,7 +97,7 @@ def test_another_cache_starts_anew(project, tmp_path):
     assert project.envy("asset", "one", "--cache-root", other).out.startswith(str(other))
 
 
-def test_the_manifest_is_found_from_below_and_by_its_name(project, tmp_path):
+def test_the_manifest_is_found_from_a_subfolder_and_by_its_name(project, tmp_path):
     """The manifest is found from a subfolder, by --manifest, and by ENVY_MANIFEST."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", 'install = "touch x"')

@@ -112,10 +112,10 @@ def test_every_line_is_an_event_of_the_schema(everything, schema):
                 assert type(value) is TYPES[properties[name]["type"]], (event["event"], name)
 
 
-def test_a_good_run_makes_every_event_but_failures(everything):
+def test_a_successful_run_emits_every_event_except_failures(everything):
     """A successful run emits every event of the contract except failures."""
-    made = {event["event"] for run in everything for event in run.events}
-    assert CONTRACT.keys() - made == {"phase_failed", *NOT_IN_FILES}
+    emitted = {event["event"] for run in everything for event in run.events}
+    assert CONTRACT.keys() - emitted == {"phase_failed", *NOT_IN_FILES}
 
 
 def test_events_are_numbered_without_gaps(everything):
@@ -143,17 +143,17 @@ def test_commands_are_shortened(everything):
     assert long["command"] == "true # " + "x" * 93
 
 
-def test_slots_are_given_back_before_they_are_given_again(everything):
+def test_slots_are_released_before_they_are_acquired_again(everything):
     """In the order of seq, no more slots are in use than a pool has."""
     for run in everything:
-        out = {"work": 0, "transfer": 0}
+        used = {"work": 0, "transfer": 0}
         for event in run.events:
             if event["event"] == "slot_acquired":
-                out[event["pool"]] += 1
+                used[event["pool"]] += 1
             elif event["event"] == "slot_released":
-                out[event["pool"]] -= 1
-            assert out["work"] <= 2
-        assert set(out.values()) == {0}
+                used[event["pool"]] -= 1
+            assert used["work"] <= 2
+        assert set(used.values()) == {0}
 
 
 def test_every_start_has_its_end(everything):
@@ -175,14 +175,14 @@ def test_a_second_run_hits_on_the_fast_path(everything):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_dependency_completes_before_what_waits_for_it(project, seed):
+def test_a_dependency_completes_before_its_dependents_continue(project, seed):
     """In a random graph, a phase starts only after the dependencies that it needs are complete."""
-    draw = random.Random(seed)
+    rng = random.Random(seed)
     needs = {}
     for number in range(24):
-        others = draw.sample(range(number), min(number, draw.randint(0, 3)))
+        others = rng.sample(range(number), min(number, rng.randint(0, 3)))
         needs[number] = {
-            other: draw.choice(["check", "fetch", "stage", "build", "install", "deploy"])
+            other: rng.choice(["check", "fetch", "stage", "build", "install", "deploy"])
             for other in others
         }
         rows = ", ".join(
@@ -206,7 +206,7 @@ def test_a_dependency_completes_before_what_waits_for_it(project, seed):
             assert done < at["phase_start", f"local.p{number}@r1", phase]
 
 
-def test_a_failure_is_told_with_its_error(project):
+def test_a_failure_has_its_error(project):
     """phase_failed has the error, and recipe_aborted names the failed dependency."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "exit 3"')
@@ -220,7 +220,7 @@ def test_a_failure_is_told_with_its_error(project):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_the_file_is_whole_however_the_process_ended(project, tmp_path, number):
+def test_the_file_is_complete_however_the_process_ended(project, tmp_path, number):
     """Every line is complete, up to the last event before the end."""
     fifo, trace = tmp_path / "reached.fifo", tmp_path / "trace.jsonl"
     os.mkfifo(fifo)
@@ -241,7 +241,7 @@ def test_the_file_is_whole_however_the_process_ended(project, tmp_path, number):
             os.killpg(int(group), signal.SIGKILL)  # end the script that the killed process left
 
 
-def test_the_trace_can_be_read_by_people(project):
+def test_the_trace_on_stderr_is_readable_text(project):
     """--trace=stderr writes one line of text for each event."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", 'install = "touch x"')

@@ -79,7 +79,7 @@ def test_a_warm_command_loads_neither_lua_nor_the_engine(built, words):
 
 
 @pytest.mark.parametrize("words", [("asset", "one"), ("sync",), ("sync", "one")], ids=" ".join)
-def test_a_warm_command_loads_next_to_nothing(project, words):
+def test_a_warm_command_loads_few_modules(project, words):
     """A warm command loads few modules of envy, and no slow modules of Python."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", 'install = "touch x"\nlocal f = io.open("maybe")')
@@ -91,13 +91,13 @@ def test_a_warm_command_loads_next_to_nothing(project, words):
     assert modules & HEAVY == set()
 
 
-def test_a_warm_answer_is_that_of_the_full_way(built):
+def test_a_warm_answer_equals_that_of_a_full_run(built):
     """A stored answer has the same path as --verbose, which never uses one."""
     warm = built.envy("asset", "app", trace=False)
     assert warm.out == built.envy("asset", "app", "--verbose").out
 
 
-def test_a_removed_entry_is_made_again(built):
+def test_a_removed_entry_is_rebuilt(built):
     """A missing marker is noticed before a stored answer is used."""
     [marker] = built.cache.glob("assets/local.lib@r1/*/envy-complete")
     marker.unlink()
@@ -105,7 +105,7 @@ def test_a_removed_entry_is_made_again(built):
     assert marker.exists()
 
 
-def test_a_damaged_answer_is_no_answer(built):
+def test_a_damaged_answer_is_not_used(built):
     """A damaged answer is quietly replaced."""
     [answer] = built.cache.glob("resolved/*.answer")
     answer.write_text('{"host": 1')
@@ -119,7 +119,7 @@ def test_another_envy_does_not_use_the_answer(project, tmp_path):
         Path(envy.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
     )
     (package / "shipped_recipes").mkdir()
-    one(project, "")
+    sync_one(project, "")
     environment = {**project.environment(), "PYTHONPATH": str(package.parent)}
 
     def run(*command):
@@ -145,17 +145,17 @@ def test_another_envy_does_not_use_the_answer(project, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
-def test_a_pipe_in_the_place_of_an_answer_is_no_answer(built):
+def test_a_pipe_instead_of_an_answer_is_not_used(built):
     """A pipe at the path of an answer is not opened; a full run replaces it."""
-    [kept] = (built.cache / "resolved").glob("*.answer")
-    kept.unlink()
-    os.mkfifo(kept)
+    [answer] = (built.cache / "resolved").glob("*.answer")
+    answer.unlink()
+    os.mkfifo(answer)
     assert not is_warm(built, "sync", "--quiet")
     assert built.envy("sync", "--quiet", trace=False).code == 0
     assert is_warm(built, "sync", "--quiet")
 
 
-def test_a_user_managed_package_is_checked_even_so(project, tmp_path):
+def test_a_user_managed_package_is_always_checked(project, tmp_path):
     """Every sync runs the checks of user-managed packages."""
     log = tmp_path / "checks"
     project.packages("local.tool@r1")
@@ -165,7 +165,7 @@ def test_a_user_managed_package_is_checked_even_so(project, tmp_path):
     assert log.read_text() == "x\n" * 3
 
 
-def one(project, body, *words):
+def sync_one(project, body, *words):
     """Write a project of one recipe, and sync it."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", body + '\ninstall = "touch x"')
@@ -173,9 +173,9 @@ def one(project, body, *words):
 
 
 @pytest.mark.parametrize("field", ["products", "exports"])
-def test_what_a_function_of_the_options_looks_at_is_evidence(project, field):
+def test_what_a_function_of_the_options_reads_is_evidence(project, field):
     """A variable that `products` or `exports` reads is part of the evidence."""
-    one(project, f'{field} = function() return os.getenv("X") and {{}} or {{}} end')
+    sync_one(project, f'{field} = function() return os.getenv("X") and {{}} or {{}} end')
     assert is_warm(project, "asset", "one")
     before = project.envy("asset", "one", trace=False)
     after = project.envy("asset", "one", env={"X": "1"}, trace=False)
@@ -183,7 +183,7 @@ def test_what_a_function_of_the_options_looks_at_is_evidence(project, field):
     assert after.out != before.out
 
 
-def test_a_recipe_that_goes_before_another_is_noticed(project):
+def test_a_recipe_that_takes_precedence_is_noticed(project):
     """A new `recipe.lua` takes precedence in its folder; its absence was part of the evidence."""
     project.manifest('packages = { { recipe = "local.one@r1", source = "folder" } }')
     text = 'identity = "local.one@r1"\ninstall = "touch {}"\n'
@@ -198,7 +198,7 @@ def test_what_decides_the_sources_is_evidence(project):
     """Files and variables that a fetch function reads are part of the evidence."""
     for name in "abc":
         project.write(f"recipes/{name}", name)
-    one(
+    sync_one(
         project,
         'fetch = function() local file = io.open("../name")\n'
         'return file and "a" or os.getenv("NAME") or "b" end',
@@ -214,18 +214,18 @@ def test_what_decides_the_sources_is_evidence(project):
     assert len({first, second, third}) == 3
 
 
-def test_a_folder_is_not_nothing(project):
+def test_a_new_folder_is_a_change(project):
     """A recipe can open a folder, so a new folder is a change."""
-    one(project, 'pass_env = { io.open("name") and "A" or "B" }')
+    sync_one(project, 'pass_env = { io.open("name") and "A" or "B" }')
     assert is_warm(project, "asset", "one")
     (project.root / "recipes/name").mkdir()
     warm = project.envy("asset", "one", trace=False)
     assert warm.out == project.envy("asset", "one", "--verbose").out
 
 
-def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(project):
+def test_a_pipe_instead_of_a_file_is_an_error(project):
     """A pipe at the path of a file is an error, and no command waits for it."""
-    one(project, 'loadfile("extra.lua")\nio.open("more.txt")')
+    sync_one(project, 'loadfile("extra.lua")\nio.open("more.txt")')
     for name in ("extra.lua", "more.txt"):
         os.mkfifo(project.root / "recipes" / name)
         assert f"{name} is not a plain file" in project.envy("sync", code=1, timeout=30).err
@@ -233,7 +233,7 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(project):
 
 
 @pytest.mark.parametrize("mode", ["r", "w", "a+"])
-def test_no_phase_waits_at_a_pipe(project, mode):
+def test_a_phase_cannot_open_a_pipe(project, mode):
     """Opening a pipe in a phase is an error, since Lua would block in a system call."""
     os.mkfifo(project.root / "pipe")
     project.packages("local.one@r1")
@@ -245,15 +245,15 @@ def test_no_phase_waits_at_a_pipe(project, mode):
 
 
 @pytest.mark.parametrize("name", ["os.time", "os.date", "os.clock", "math.randomseed"])
-def test_what_depends_on_the_time_is_asked_each_time(project, name):
+def test_a_recipe_that_reads_the_time_is_never_warm(project, name):
     """A recipe that reads the time while it loads is loaded by every command."""
-    one(project, f"local now = {name}()")
+    sync_one(project, f"local now = {name}()")
     assert not is_warm(project, "sync")
-    one(project, f"products = function() {name}() return {{ x = 'x' }} end")
+    sync_one(project, f"products = function() {name}() return {{ x = 'x' }} end")
     assert not is_warm(project, "sync")
-    one(project, f"fetch = function() {name}() end")
+    sync_one(project, f"fetch = function() {name}() end")
     assert not is_warm(project, "sync")
-    one(project, "math.randomseed(7)")
+    sync_one(project, "math.randomseed(7)")
     assert is_warm(project, "sync")
 
 
@@ -276,38 +276,38 @@ def test_the_time_of_a_build_does_not_matter(project):
         ('fetch = function() print("hello") end', "hello"),
     ],
 )
-def test_what_a_recipe_says_it_says_each_time(project, say, shown):
+def test_messages_of_a_recipe_are_shown_each_time(project, say, shown):
     """Messages of a recipe appear in every run."""
-    one(project, say)
+    sync_one(project, say)
     for words in (("sync",), ("sync",), ("asset", "one")):
         run = project.envy(*words, trace=False)
         assert shown in run.out + run.err
 
 
-def test_what_the_manifest_says_it_says_each_time(project):
+def test_output_of_the_manifest_is_shown_each_time(project):
     """Output of the manifest appears in every run."""
-    one(project, "")
+    sync_one(project, "")
     project.manifest('envy.stdout("hello")\npackages = { "local.one@r1" }')
     assert [project.envy("sync", trace=False).out for _ in range(3)] == ["hello\n"] * 3
 
 
-def test_debugging_messages_cost_nothing(project):
+def test_debug_messages_do_not_prevent_a_warm_answer(project):
     """Debug messages do not prevent a stored answer, since only a full run shows them."""
-    one(project, 'envy.debug("hello")')
+    sync_one(project, 'envy.debug("hello")')
     assert is_warm(project, "sync")
 
 
-def test_a_manifest_with_the_line_ends_of_windows_is_warm(project):
+def test_a_manifest_with_windows_line_endings_is_warm(project):
     """The digest of a manifest is that of its bytes, with any line endings."""
-    one(project, "")
+    sync_one(project, "")
     project.manifest(b'packages = {\r\n  "local.one@r1",\r\n}\r\n')
     project.envy("sync")
     assert is_warm(project, "sync")
 
 
-def test_a_query_means_what_it_means_to_the_full_way(project):
+def test_a_warm_query_means_the_same_as_in_a_full_run(project):
     """An alias of a recipe file is a name in queries, with revision and options."""
-    one(project, 'alias = "uno"')
+    sync_one(project, 'alias = "uno"')
     folder = project.envy("asset", "uno", "--verbose").out
     for query in ("uno", "uno@r1", "uno{}"):
         assert is_warm(project, "asset", query)
@@ -317,7 +317,7 @@ def test_a_query_means_what_it_means_to_the_full_way(project):
 
 
 @pytest.mark.parametrize("changed", ["local.other@r1.lua", "word.lua"])
-def test_a_recipe_that_changes_while_envy_runs_is_not_built_under_its_old_key(project, changed):
+def test_a_recipe_that_changes_during_a_run_is_not_built_under_its_old_key(project, changed):
     """A package is built from the files that its key was computed from, or not at all."""
     project.packages("local.app@r1", "local.other@r1")
     project.recipe("local.lib@r1", 'install = "touch x"')
