@@ -81,7 +81,7 @@ def test_an_entry_that_is_listed_twice_is_one_package(project):
 
 
 def test_an_empty_manifest(project):
-    """A manifest without packages is complete."""
+    """A sync of a manifest without packages is complete."""
     project.manifest("packages = {}")
     assert project.envy("sync").err.startswith("sync complete: 0 packages")
 
