@@ -1,4 +1,4 @@
-"""Archives made on the spot, of every sort that envy unpacks."""
+"""Archives of every format that envy unpacks, created in memory."""
 
 import bz2
 import gzip
@@ -18,7 +18,7 @@ COMPRESSIONS = {
 
 
 def make_tar(files):
-    """The bytes of a tar; a name that ends in `*` is executable, a value `-> x` makes a link."""
+    """Return a tar; a name that ends in `*` is executable, a text `-> x` makes a link to x."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         for name, text in files.items():
@@ -34,7 +34,7 @@ def make_tar(files):
 
 
 def make_zip(files):
-    """The bytes of a zip, modes as in `make_tar`."""
+    """Return a zip, with the modes of `make_tar`."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():
@@ -46,7 +46,7 @@ def make_zip(files):
 
 
 def make_archive(name, files):
-    """The bytes of an archive of the sort that its name says."""
+    """Return an archive of the format that its name implies."""
     if name.endswith(".zip"):
         return make_zip(files)
     tar = make_tar(files)

@@ -40,11 +40,11 @@ def go_project(tmp_path, go):
 
 @pytest.fixture
 def unprivileged():
-    """Words before a command that let permissions hold it back, which they do not root."""
+    """A command prefix under which permissions apply, as they do not for root."""
     if os.geteuid() != 0:
         return ()
     powers = "-dac_override,-dac_read_search"
     words = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
     if shutil.which("setpriv") is None or subprocess.run([*words, "true"], check=False).returncode:
-        pytest.skip("needs a user other than root, or setpriv to be held back like one")
+        pytest.skip("needs a user other than root, or setpriv to drop the privileges of root")
     return words

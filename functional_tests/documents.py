@@ -1,9 +1,9 @@
-"""The examples of a document, and running them as its reader would.
+"""The examples of a document, and running them as a reader would.
 
 An example begins at `<!-- example: NAME -->` and ends at `<!-- end -->` or with the document. Its
-fenced blocks are steps: one whose first line says `file=PATH` is a file to write, `console` ones
-hold commands after `$ ` and what they print. A line `...` stands for any number of lines. Commands
-are run on a pseudo-terminal, in a folder that stands for the reader's home.
+fenced blocks are steps: a block with `file=PATH` in its first line is a file to write; a `console`
+block contains commands after `$ ` and their output. A line `...` stands for any number of lines.
+Commands run on a pseudo-terminal, in a folder that represents the reader's home.
 """
 
 import importlib.util
@@ -29,19 +29,19 @@ _VOLATILE = [
 
 @dataclass
 class Example:
-    """One example: its name, and the steps in order."""
+    """An example: its name, and its steps in order."""
 
     name: str
     steps: list = field(default_factory=list)  # ("file", path, text) or ("command", words, output)
 
     @property
     def needs_network(self):
-        """Whether it takes something from a package registry."""
+        """Whether the example downloads from a package registry."""
         return "network" in self.name.split()
 
 
 def blocks_of(text):
-    """Each fenced block as (example name or "", info string, content), in order."""
+    """Return each fenced block as (example name or "", info string, content), in order."""
     found, example, fence, lines = [], "", None, []
     for line in text.splitlines():
         mark, quote = _MARK.match(line), _FENCE.match(line)
@@ -58,7 +58,7 @@ def blocks_of(text):
 
 
 def examples_of(document):
-    """The examples of a document of the repository."""
+    """Return the examples of a document of the repository."""
     examples = {}
     for name, info, content in blocks_of((REPOSITORY / document).read_text()):
         if not name:
@@ -82,7 +82,7 @@ def _commands(content):
 
 
 def run_example(example, home):
-    """Follow an example in a new home; fails where what is printed is not what is written."""
+    """Follow an example in a new home; fail if the output differs from the document."""
     home.mkdir(parents=True, exist_ok=True)
     directory = home
     for kind, what, content in example.steps:
@@ -91,19 +91,19 @@ def run_example(example, home):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
             continue
-        printed, directory = _type(what, directory, home)
-        expected = [_steady(line) for line in content]
-        actual = [_steady(line) for line in printed]
-        assert _agree(expected, actual), (
+        printed, directory = _run_command(what, directory, home)
+        expected = [_without_volatile_parts(line) for line in content]
+        actual = [_without_volatile_parts(line) for line in printed]
+        assert _lines_match(expected, actual), (
             f"{example.name}: $ {what}\nwritten:\n" + "\n".join(content) + "\nprinted:\n"
         ) + "\n".join(printed)
 
 
-def _type(command, directory, home):
-    """Run one command line; returns what the terminal shows, and the directory it ended in."""
+def _run_command(command, directory, home):
+    """Run a command line; return what the terminal shows, and the directory in which it ended."""
     master, slave = pty.openpty()
     ended_in = home.parent / f"{home.name}-pwd"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
     process = subprocess.Popen(
         ["bash", "-c", f'{command}\nstatus=$?; pwd > "$ENDED_IN"; exit $status'],
         cwd=directory,
@@ -111,10 +111,10 @@ def _type(command, directory, home):
         stdout=slave,
         stderr=slave,
         env={
-            **kept,
+            **inherited,
             "ENVY_CACHE_ROOT": str(home / ".cache" / "envy"),
             "ENDED_IN": str(ended_in),
-            "PATH": f"{Path(envy_command()).parent}{os.pathsep}{kept['PATH']}",
+            "PATH": f"{Path(envy_command()).parent}{os.pathsep}{inherited['PATH']}",
             "TERM": "xterm-256color",
             "COLUMNS": "200",
         },
@@ -134,7 +134,7 @@ def _read_all(master):
     while True:
         try:
             chunk = os.read(master, 65536)
-        except OSError:  # Linux tells the end of a pseudo-terminal so
+        except OSError:  # how Linux reports the end of a pseudo-terminal
             chunk = b""
         if not chunk:
             os.close(master)
@@ -150,17 +150,17 @@ def _terminal():
     return module
 
 
-def _steady(line):
-    """A line without what differs from run to run and from machine to machine."""
+def _without_volatile_parts(line):
+    """Replace what differs between runs and between machines."""
     for pattern, replacement in _VOLATILE:
         line = pattern.sub(replacement, line)
     return line
 
 
-def _agree(expected, actual):
-    """Whether the lines are those that are written, `...` standing for any number."""
+def _lines_match(expected, actual):
+    """Whether the lines are as expected; `...` stands for any number of lines."""
     if not expected:
         return not actual
     if expected[0].strip() == "...":
-        return any(_agree(expected[1:], actual[i:]) for i in range(len(actual) + 1))
-    return bool(actual) and expected[0] == actual[0] and _agree(expected[1:], actual[1:])
+        return any(_lines_match(expected[1:], actual[i:]) for i in range(len(actual) + 1))
+    return bool(actual) and expected[0] == actual[0] and _lines_match(expected[1:], actual[1:])

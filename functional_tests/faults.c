@@ -1,12 +1,13 @@
-/* One call of the operating system goes wrong, or is the last of the process: for test_faults.py.
+/* Makes one system call fail, or ends the process in it: for test_faults.py.
 
-   Loaded before the C library (LD_PRELOAD), it counts the calls that open or change something below
-   one folder. fault_arm says which of them meets what; until then, and after an exec, all is as ever.
+   Loaded before the C library (LD_PRELOAD), this counts the calls that open or change something
+   below one folder. fault_arm chooses the call and its fault. Before fault_arm, and after an exec,
+   all calls behave normally.
 
-     how 0     nothing: only count
-     how -1    the process ends there, by _exit
-     how -2    the process is killed there
-     how > 0   the call fails with that errno; ENOSPC stays, for all calls that need space */
+     how 0     no fault: only count
+     how -1    the process ends in the call, by _exit
+     how -2    the process is killed in the call
+     how > 0   the call fails with this errno; ENOSPC persists, for all calls that need space */
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,14 +26,14 @@
 static char folder[PATH_MAX];
 static size_t folder_length;
 static long at, count;
-static int how, full, told = -1;
+static int how, full, report_fd = -1;
 
-void fault_arm(long which, int what, const char *below, int tell) {
+void fault_arm(long which, int what, const char *below, int report_to) {
     snprintf(folder, sizeof folder, "%s", below);
     folder_length = strlen(folder);
     at = which;
     how = what;
-    told = tell;
+    report_fd = report_to;
 }
 
 long fault_count(void) { return count; }
@@ -51,10 +52,10 @@ static int fd_is_below(int fd) {
     return is_below(path);
 }
 
-static void tell(const char *name) {
+static void report(const char *name) {
     static ssize_t (*real)(int, const void *, size_t);
     if (!real) real = dlsym(RTLD_NEXT, "write");
-    if (told >= 0 && real(told, name, strlen(name)) < 0) return;
+    if (report_fd >= 0 && real(report_fd, name, strlen(name)) < 0) return;
 }
 
 static void end(void) {
@@ -62,7 +63,7 @@ static void end(void) {
     kill(getpid(), SIGKILL);
 }
 
-/* Whether this call is the one: 1 it is to fail, 2 the process is to end in it. */
+/* Count a call. Returns 0 for no fault, 1 if the call must fail, 2 if the process must end. */
 static int meets(const char *name, int needs_space) {
     long number = __atomic_add_fetch(&count, 1, __ATOMIC_SEQ_CST);
     if (full && needs_space) {
@@ -70,7 +71,7 @@ static int meets(const char *name, int needs_space) {
         return 1;
     }
     if (number != at || how == 0) return 0;
-    tell(name);
+    report(name);
     if (how < 0) return 2;
     full = how == ENOSPC;
     errno = how;
@@ -152,7 +153,7 @@ int symlink(const char *to, const char *path) {
     CALL(is_below(path), "symlink", 1, real(to, path));
 }
 
-/* What removes a tree by descriptors names things within a folder that is open. */
+/* Removing a tree by descriptors passes names relative to an open folder. */
 int unlinkat(int fd, const char *path, int flags) {
     REAL(int, "unlinkat", int, const char *, int);
     CALL(fd_is_below(fd), "unlinkat", 0, real(fd, path, flags));

@@ -1,9 +1,9 @@
-"""Real commands in which one call of the operating system goes wrong: run by test_faults.py.
+"""Real commands in which one system call fails: a program, run by test_faults.py.
 
     LD_PRELOAD=faults.so python faults.py SCENARIO FOLDER FIRST STEP
 
-Every STEP-th call below the cache, from the FIRST on, is made to fail in four ways, or to be the
-last of the process in two. Then the command is run again, as it is, and succeeds.
+From the FIRST on, every STEP-th call below the cache fails in four ways, and in two ways is the
+last of its process. Each time, the command is then repeated without a fault, and succeeds.
 """
 
 import collections
@@ -27,7 +27,7 @@ from envy.cache.layout import CacheLayout
 from envy.cache.verify import verify
 from envy.cli.main import run_command_line
 
-importlib.import_module("envy.cli.cache")  # as rounds does for others, once for all processes
+importlib.import_module("envy.cli.cache")  # once, for all child processes
 
 EXIT, KILL = -1, -2
 WAYS = (EXIT, KILL, errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE)
@@ -51,8 +51,8 @@ exclusive = "machine"
 """
 
 
-class Place:
-    """A project with a package of each sort, and its cache."""
+class Workplace:
+    """A project with a package of each kind, and its cache."""
 
     def __init__(self, root):
         self.root = Path(root)
@@ -62,7 +62,7 @@ class Place:
         for name in ("deployed", "machine"):
             setattr(self, name, self.root / name)
         texts = {}
-        self.url = f"http://127.0.0.1:{serve(self.root / 'served', Later(texts, self.root))}"
+        self.url = f"http://127.0.0.1:{serve(self.root / 'served', LateTexts(texts, self.root))}"
         data = DATA.format(url=self.url, digest=DIGEST)
         (self.root / "data.lua").write_text(data)
         details = {
@@ -77,10 +77,10 @@ class Place:
         (self.root / "envy.lua").write_text('packages = { "local.tool@r1", "local.machine@r1" }\n')
 
     def run(self, words, at=0, how=0):
-        """A command in a process of its own: (exit code, what was met, calls, what it said)."""
+        """Run a command in a child; return (exit code, the call that failed, calls, output)."""
         output = self.root / "output.log"
         output.unlink(missing_ok=True)
-        told, tell = os.pipe()
+        reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
             code = 99
@@ -92,22 +92,22 @@ class Place:
                 variables = {**os.environ, "ENVY_CACHE_ROOT": str(self.cache), "ENVY_YES": "1"}
                 variables.pop("LD_PRELOAD")
                 library = ctypes.CDLL(None)
-                library.fault_arm(ctypes.c_long(at), how, os.fsencode(self.cache), tell)
+                library.fault_arm(ctypes.c_long(at), how, os.fsencode(self.cache), writer)
                 code = run_command_line(["--no-progress", *words], environment=variables)
                 library.fault_arm(ctypes.c_long(0), 0, b"", -1)
-                os.write(tell, b" %d" % library.fault_count())
+                os.write(writer, b" %d" % library.fault_count())
                 sys.stdout.flush()
                 sys.stderr.flush()
             finally:
                 os._exit(code)
-        os.close(tell)
-        with os.fdopen(told) as pipe:
+        os.close(writer)
+        with os.fdopen(reader) as pipe:
             met, _, count = pipe.read().partition(" ")
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         return code, met, int(count or 0), output.read_text(errors="replace")
 
-    def anew(self):
-        """Forget everything that was made."""
+    def reset(self):
+        """Remove the cache and everything that was installed."""
         with contextlib.suppress(FileNotFoundError):
             self.cache.rename(self.root / "old")
         for folder in (self.root / "old").rglob("*"):
@@ -118,12 +118,12 @@ class Place:
             path.unlink(missing_ok=True)
 
     def age(self):
-        """Let everything in the cache seem to have been used long ago."""
+        """Make everything in the cache appear last used long ago."""
         for path in self.cache.rglob("*"):
             os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
 
     def marked(self):
-        """How many entries have a marker; each is what its fingerprint says."""
+        """Assert that every entry with a marker matches its fingerprint; return their number."""
         count = 0
         for entry in take_inventory(CacheLayout(self.cache)).entries:
             if entry.complete:
@@ -133,7 +133,7 @@ class Place:
         return count
 
     def downloads(self):
-        """Downloads that were verified, of entries that are not complete."""
+        """Assert that downloads of incomplete entries match their digest; return their number."""
         found = [
             path
             for path in self.cache.glob("assets/*/*/fetch/data.bin")
@@ -144,7 +144,7 @@ class Place:
         return len(found)
 
     def installs(self):
-        """How often the tool's install ran; never when its marker was there."""
+        """Return how often the tool's install ran; it never runs when the marker exists."""
         rows = self.log.read_text().split() if self.log.exists() else []
         assert "late" not in rows, rows
         return rows.count("start")
@@ -154,8 +154,8 @@ class Place:
         return path.stat().st_size if path.exists() else 0
 
 
-class Later(dict):
-    """Texts of the server that are written after it was started."""
+class LateTexts(dict):
+    """Texts of the server that are written after the server has started."""
 
     def __init__(self, texts, root):
         super().__init__(texts)
@@ -168,70 +168,72 @@ class Later(dict):
         return (self.root / "data.lua").read_bytes() if path in self else default
 
 
-def check_said(code, said, met, how):
-    """A process that was to end has; an error was told in plain words, or does not matter."""
+def check_output(code, output, met, how):
+    """Assert that the process ended as the fault demands, and that errors are readable."""
     if how == EXIT and met:
-        assert code == 70, (code, said)
+        assert code == 70, (code, output)
     elif how == KILL and met:
-        assert code == -signal.SIGKILL, (code, said)
+        assert code == -signal.SIGKILL, (code, output)
     else:
-        assert code in {0, 1}, (code, said)
-        assert "Traceback" not in said, said
+        assert code in {0, 1}, (code, output)
+        assert "Traceback" not in output, output
         if code:
-            assert "error: " in said, said
-            assert os.strerror(how) in said, said
+            assert "error: " in output, output
+            assert os.strerror(how) in output, output
 
 
-def make(place, at, how):
-    """A sync of an empty cache goes wrong; the next one completes it."""
-    place.reset()
-    code, met, count, said = place.run(SYNC, at, how)
-    check_said(code, said, met, how)
-    marked, known = place.marked(), place.downloads()
-    before, installs = place.served(), place.installs()
-    tool_is_made = bool(list(place.cache.glob("assets/local.tool@r1/*/envy-complete")))
-    code, _, _, said = place.run(SYNC)
-    assert code == 0, said
-    assert place.marked() == 2, said
+def make(workplace, at, how):
+    """A sync of an empty cache meets a fault; the next sync completes."""
+    workplace.reset()
+    code, met, count, output = workplace.run(SYNC, at, how)
+    check_output(code, output, met, how)
+    marked, known = workplace.marked(), workplace.downloads()
+    before, installs = workplace.served(), workplace.installs()
+    tool_is_made = bool(list(workplace.cache.glob("assets/local.tool@r1/*/envy-complete")))
+    code, _, _, output = workplace.run(SYNC)
+    assert code == 0, output
+    assert workplace.marked() == 2, output
     if known:
-        assert place.served() == before, "a verified download was made again"
-    assert place.installs() == installs + (not tool_is_made)
-    assert place.deployed.exists(), said
-    assert place.machine.exists(), said
-    assert not list(place.cache.glob("assets/local.machine@r1/*")), "a workspace survived"
+        assert workplace.served() == before, "a verified download was repeated"
+    assert workplace.installs() == installs + (not tool_is_made)
+    assert workplace.deployed.exists(), output
+    assert workplace.machine.exists(), output
+    assert not list(workplace.cache.glob("assets/local.machine@r1/*")), (
+        "a workspace was left behind"
+    )
     return met, count, marked
 
 
-def collect(place, at, how):
-    """A gc of a cache that nobody uses goes wrong; the next one ends it, and a sync fills it."""
-    if not (place.cache / "assets").exists() or place.marked() != 2:
-        place.reset()
-        assert place.run(SYNC)[0] == 0
-    place.age()
-    code, met, count, said = place.run(GC, at, how)
-    check_said(code, said, met, how)
-    marked = place.marked()
-    code, _, _, said = place.run(GC)
-    assert code == 0, said
-    assert list(place.cache.glob("trash/*")) == [], said
-    assert place.marked() in {0, marked}, said
-    code, _, _, said = place.run(SYNC)
-    assert code == 0, said
-    assert place.marked() == 2
+def collect(workplace, at, how):
+    """A gc of an unused cache meets a fault; the next gc completes, and a sync fills the cache."""
+    if not (workplace.cache / "assets").exists() or workplace.marked() != 2:
+        workplace.reset()
+        assert workplace.run(SYNC)[0] == 0
+    workplace.age()
+    code, met, count, output = workplace.run(GC, at, how)
+    check_output(code, output, met, how)
+    marked = workplace.marked()
+    code, _, _, output = workplace.run(GC)
+    assert code == 0, output
+    assert list(workplace.cache.glob("trash/*")) == [], output
+    assert workplace.marked() in {0, marked}, output
+    code, _, _, output = workplace.run(SYNC)
+    assert code == 0, output
+    assert workplace.marked() == 2
     return met, count, marked
 
 
 def main():
     scenario, folder, first, step = sys.argv[1:]
-    place = Place(folder)
+    workplace = Workplace(folder)
     fault = {"make": make, "collect": collect}[scenario]
-    fault(place, 0, 0)  # so that everything is imported that will be
-    _, calls, _ = fault(place, 0, 0)
+    fault(workplace, 0, 0)  # imports what later runs import
+    _, calls, _ = fault(workplace, 0, 0)
     names, faults, marked = collections.Counter(), 0, 0
     for at in range(int(first), calls + 1, int(step)):
         for how in WAYS:
             try:
-                met, _, whole = fault(place, at, how)
+                met, _, whole = fault(workplace, at, how)
             except AssertionError as error:
                 raise AssertionError(f"call {at}, {how}: {error}") from error
             if met:

@@ -1,9 +1,9 @@
-"""Runs envy's command line many times, each in a process of its own that starts loaded.
+"""Runs envy's command line many times, each time in a process that has everything imported.
 
-A process that has imported everything is forked for each run, so that a run costs what it does and
-not what Python's start does. It has one thread, so that forking it is sound.
+The server imports envy once and is forked for each run, so that a run does not pay for the start
+of Python. The server has a single thread, so that forking is safe.
 
-It reads lines of JSON, {argv, cwd, environment}, and answers each, {code, out, err, warm}.
+It reads lines of JSON, {argv, cwd, environment}, and answers each with {code, out, err, warm}.
 """
 
 import json
@@ -13,11 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-DEADLINE = 60  # seconds, after which a run is taken to hang
+DEADLINE = 60  # seconds after which a run counts as hanging
 
 
 class ForkServer:
-    """The process, and one run after another in it; a context manager."""
+    """The server process, which does one run after another; a context manager."""
 
     def __enter__(self):
         self._process = subprocess.Popen(
@@ -31,7 +31,7 @@ class ForkServer:
         self._process.stdout.close()
 
     def run(self, argv, *, cwd, environment):
-        """Run envy with these words; a dictionary of how it ended."""
+        """Run envy with these arguments; return how it ended, as a dictionary."""
         request = {"argv": list(argv), "cwd": str(cwd), "environment": dict(environment)}
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
@@ -39,8 +39,8 @@ class ForkServer:
 
 
 def serve():
-    """Answer requests until there are no more."""
-    # As much as a full run loads.
+    """Answer requests until the input ends."""
+    # Everything that a full run loads.
     import envy.cli.asset
     import envy.cli.fast_path
     import envy.cli.main
@@ -56,7 +56,7 @@ def serve():
 
 
 def run_forked(request):
-    """One run, in a process of its own."""
+    """Run envy in a forked process."""
     with tempfile.TemporaryDirectory() as folder:
         out, err, warm = (Path(folder, name) for name in ("out", "err", "warm"))
         child = os.fork()
@@ -72,7 +72,7 @@ def run_forked(request):
 
 
 def be_envy(request, out, err, warm):
-    """What `envy` does, and the end of this process."""
+    """Run envy in this process, and end the process."""
     import signal
 
     from envy.cli.fast_path import answer

@@ -1,4 +1,4 @@
-"""What every test of bad input asks: a message, a code, and that nothing is left behind.
+"""Checks that the tests of bad input share: the message, the exit code, and what is left behind.
 
 A plain module, for the files test_bad_*.py.
 """
@@ -12,13 +12,13 @@ import threading
 import time
 from pathlib import Path
 
-# A run that is interrupted ends within two seconds and its last words; one more for a busy machine.
+# An interrupted run ends within two seconds and its last messages; one more for a busy machine.
 PROMPT = 3.5
-ENDLESS = "sleep 1000"  # what scripts leave running, or are interrupted in
+ENDLESS = "sleep 1000"  # what scripts leave running, or run when interrupted
 
 
 def fails(project, reason, *parts, words=("sync",), code=1, markers=(), **details):
-    """Run envy, which fails for one reason, told once, with these parts; returns the outcome."""
+    """Run envy, which reports this reason once, with these parts; return the outcome."""
     outcome = project.envy(*words, code=code, **details)
     assert outcome.err.count(reason) == 1, outcome.err
     for part in parts:
@@ -28,7 +28,7 @@ def fails(project, reason, *parts, words=("sync",), code=1, markers=(), **detail
 
 
 def one_fails(project, body, reason, *parts, where="recipes/local.one@r1.lua:2", **details):
-    """The same with a recipe of this body; the message names the place, recipe and declaration."""
+    """Do the same for a recipe with this body; the error names its line and declaration."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", body)
     return fails(
@@ -42,28 +42,28 @@ def one_fails(project, body, reason, *parts, where="recipes/local.one@r1.lua:2",
     )
 
 
-def assert_clean(project, said, *, markers=()):
-    """See that a run left no traceback, marker, lock or process."""
-    assert "Traceback" not in said, said
-    assert "bug in envy" not in said, said
+def assert_clean(project, output, *, markers=()):
+    """Assert that a run left no traceback, marker, lock or process."""
+    assert "Traceback" not in output, output
+    assert "bug in envy" not in output, output
     assert project.markers() == sorted(markers)
     assert project.held_locks() == []
     assert left_running(project) == []
 
 
 def left_running(project):
-    """Command lines of processes that still work in the project's cache, or were started by it."""
+    """Return the command lines of running processes that use the project's cache."""
     mark = os.fsencode(str(project.cache))
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark in (entry / "environ").read_bytes() and not _ends(int(entry.name)):
+            if mark in (entry / "environ").read_bytes() and not _ends_soon(int(entry.name)):
                 found.append((entry / "cmdline").read_bytes())
     return found
 
 
-def _ends(pid):
-    """Whether a process has ended, or is just ending: one that was killed takes a moment."""
+def _ends_soon(pid):
+    """Whether a process has ended, or ends within two seconds, as one that was killed does."""
     try:
         watch = os.pidfd_open(pid)
     except OSError:
@@ -77,14 +77,14 @@ def _ends(pid):
 
 
 class Interrupted:
-    """A run of envy that was signalled once it had said a word; how it ended."""
+    """How a run of envy ended that got a signal when a text appeared in its output."""
 
     def __init__(self, project, *words, once, number=signal.SIGINT, then=None, **options):
         process = project.popen("--verbose", *words, **options)
         guard = threading.Timer(60, process.kill)
         guard.start()
         try:
-            self.err = self._hear(process, once)
+            self.err = self._read_until(process, once)
             began = time.monotonic()
             process.send_signal(number)
             if then is not None:
@@ -100,17 +100,17 @@ class Interrupted:
         self.err += rest.decode("utf-8", "replace")
         self.code = process.returncode
 
-    def _hear(self, process, once):
-        heard = b""
-        while once.encode() not in heard:
+    def _read_until(self, process, once):
+        output = b""
+        while once.encode() not in output:
             line = process.stderr.readline()
-            assert line, f"ended before it said {once!r}: {heard.decode()}"
-            heard += line
-        return heard.decode()
+            assert line, f"ended before it printed {once!r}: {output.decode()}"
+            output += line
+        return output.decode()
 
 
 def interrupt(project, *words, once, **details):
-    """Interrupt envy when it says `once`: it ends promptly, with 130, and leaves nothing."""
+    """Interrupt envy when it prints `once`; assert that it ends promptly and leaves nothing."""
     ended = Interrupted(project, *(words or ("sync",)), once=once, **details)
     assert ended.code == 130, ended.err
     assert ended.seconds < PROMPT
@@ -120,10 +120,10 @@ def interrupt(project, *words, once, **details):
 
 
 class Mistakes:
-    """Recipes that are all wrong, synced by one run: what is said of each.
+    """Recipes with mistakes, synced by one run, and the error of each.
 
-    `cases` are (body, reason, parts…); the recipe of case N is local.caseN@r1, declared in line
-    N + 2 of the manifest, and its body begins in its second line.
+    `cases` are (body, reason, parts…). The recipe of case N is local.caseN@r1, declared in line
+    N + 2 of the manifest; its body begins in line 2 of its file.
     """
 
     def __init__(self, project, cases, **details):
@@ -133,15 +133,15 @@ class Mistakes:
             project.recipe(name, body)
         project.packages(*names)
         self.outcome = project.envy("sync", code=1, **details)
-        self.said = {}
+        self.errors = {}
         for block in self.outcome.err.split("\nerror: ")[1:]:
-            self.said[block.partition(": ")[0]] = block + "\n"
+            self.errors[block.partition(": ")[0]] = block + "\n"
 
     def check(self, number, reason, *parts):
-        """See what is said of one case: the reason once, its parts, and who declared it."""
+        """Assert that the error of a case has the reason once, the parts, and the declaration."""
         name = f"local.case{number}@r1"
-        said = self.said[name]
+        error = self.errors[name]
         reason = reason.replace("FILE", f"recipes/{name}.lua").replace("NAME", name)
-        assert self.outcome.err.count(reason) == 1, said
+        assert self.outcome.err.count(reason) == 1, error
         for part in (*parts, f"declared in envy.lua:{number + 2}"):
-            assert part in said, said
+            assert part in error, error

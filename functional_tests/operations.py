@@ -1,9 +1,10 @@
-"""Counts what a command does, where a timing would only say how long that took on some machine.
+"""Counts the operations of a command, which unlike its duration do not depend on the machine.
 
-Run as a program it is envy with an audit hook: python operations.py ROOT WORDS…. Python itself says
-when a file is opened, a folder made or listed, or a name changed. Counted are
-files below ROOT, and Lua states that are there when something is published. With ENVY_COUNT_CALLS
-it is what answers warm commands, and counted is each call of a function of the system, by name.
+Run as a program, this is envy with an audit hook: python operations.py ROOT ARGUMENTS…. Python
+reports to the hook when a file is opened, a folder is created or listed, or a name is changed.
+The program counts these events below ROOT, and the Lua states that exist when an entry is
+published. With ENVY_COUNT_CALLS, only the fast path for warm commands runs, and each system call
+is counted by name.
 """
 
 import collections
@@ -19,7 +20,7 @@ WATCHED = {
 
 
 def count(project, *words, calls=False):
-    """Run envy in a project; how often it did what, and the most Lua states alive at a publish."""
+    """Run envy in a project; count its operations, and the most Lua states during a publish."""
     run = subprocess.run(
         [sys.executable, __file__, project.root.parent, *words],
         cwd=project.root,
@@ -32,7 +33,7 @@ def count(project, *words, calls=False):
 
 
 def main():
-    """Be envy, and tell at the end what was done."""
+    """Run envy, and at the end print the counts."""
     root, *words = sys.argv[1:]
     found = collections.Counter()
     states = 0
@@ -45,11 +46,11 @@ def main():
         if where.startswith(root):
             found[event] += 1
         if event == "os.rename" and "envy.lua.runtime" in sys.modules:
-            states = max(states, alive())
+            states = max(states, living_states())
 
-    def profile(_frame, event, called):
-        if event == "c_call" and getattr(called, "__module__", None) == "posix":
-            found[f"call {called.__name__}"] += 1
+    def profile(_frame, event, function):
+        if event == "c_call" and getattr(function, "__module__", None) == "posix":
+            found[f"call {function.__name__}"] += 1
 
     sys.addaudithook(hook)
     if os.environ.pop("ENVY_COUNT_CALLS", ""):
@@ -67,8 +68,8 @@ def main():
     sys.stderr.write("\n" + json.dumps(found) + "\n")
 
 
-def alive():
-    """How many Lua states there are now."""
+def living_states():
+    """Return the number of Lua states that exist."""
     import gc
 
     from envy.lua.runtime import LuaState

@@ -1,6 +1,6 @@
 """A project on disk, and the installed `envy` command run in it as a user would.
 
-A plain module; conftest.py makes the fixture `project` of it.
+A plain module; conftest.py has the fixture `project`.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def envy_command():
-    """The installed console script of the Python that runs the tests."""
+    """Return the console script `envy` of the Python that runs the tests."""
     return str(Path(sysconfig.get_path("scripts")) / "envy")
 
 
@@ -27,7 +27,7 @@ class Outcome:
     events: list = field(default_factory=list)
 
     def named(self, name, **fields):
-        """The events of one name whose fields have these values."""
+        """Return the events of this name whose fields have these values."""
         return [
             event
             for event in self.events
@@ -36,13 +36,13 @@ class Outcome:
         ]
 
     def folder(self, identity):
-        """The asset folder of a package that this run completed."""
+        """Return the asset folder of a package that this run completed."""
         [event] = self.named("recipe_complete", recipe=identity)
         return Path(event["asset_path"])
 
 
 def tree(folder):
-    """What is in a folder: each file's text, and each link's target after an arrow."""
+    """Return the files of a folder: each file's text, and each link's target after an arrow."""
     return {
         path.relative_to(folder).as_posix(): f"-> {path.readlink()}"
         if path.is_symlink()
@@ -53,17 +53,17 @@ def tree(folder):
 
 
 def report_of_lock(process):
-    """Ask a run with --trace=stderr what it waits for, until that is a lock; returns the line."""
-    line = process.stderr.readline().decode()  # from then on it listens to signals
+    """Ask a run with --trace=stderr for reports until it waits for a lock; return that line."""
+    line = process.stderr.readline().decode()  # from here on, the run handles signals
     while "waits in" not in line:
-        process.send_signal(signal.SIGUSR1)  # each is answered, so this never waits for ever
+        process.send_signal(signal.SIGUSR1)  # each signal gets an answer, so this ends
         line = process.stderr.readline().decode()
-        assert line, "it ended without waiting for a lock"
+        assert line, "the run ended without waiting for a lock"
     return line
 
 
 def is_running(pid):
-    """Whether a process is there and is no zombie."""
+    """Whether a process exists and is not a zombie."""
     try:
         os.kill(pid, 0)
         status = Path(f"/proc/{pid}/stat").read_text()
@@ -82,7 +82,7 @@ class Project:
         self.runs = 0
 
     def write(self, name, text, *, mode=None):
-        """Write a file of the project; returns its path."""
+        """Write a file of the project; return its path."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(text, bytes):
@@ -107,25 +107,27 @@ class Project:
         return self.manifest("packages = {\n" + rows + "}\n")
 
     def sync_one(self, body, *words, **details):
-        """Sync a manifest of one recipe, local.one@r1, with this body; returns the run."""
+        """Sync a manifest of one recipe, local.one@r1, with this body; return the outcome."""
         self.packages("local.one@r1")
         self.recipe("local.one@r1", body)
         return self.envy("sync", *words, **details)
 
     def make(self, body, **details):
-        """The same, when all goes well; returns the package's asset folder."""
+        """Do the same, expecting success; return the asset folder of the package."""
         return self.sync_one(body, **details).folder("local.one@r1")
 
     def environment(self, extra=None):
-        """What envy is run with: the tester's environment, less what would steer envy."""
-        steering = ("ENVY_", "MAKE", "MFLAGS")  # a make that runs the tests is not ours
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
-        kept["ENVY_CACHE_ROOT"] = str(self.cache)
-        kept.update(extra or {})
-        return kept
+        """Return the tester's environment, without the variables that would affect envy."""
+        steering = ("ENVY_", "MAKE", "MFLAGS")  # a make that runs the tests is not tested
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(steering)
+        }
+        inherited["ENVY_CACHE_ROOT"] = str(self.cache)
+        inherited.update(extra or {})
+        return inherited
 
     def popen(self, *words, env=None, cwd=None, under=(), **options):
-        """Start envy, by the program that the words `under` name; for tests that interfere."""
+        """Start envy after the command prefix `under`, for tests that act while it runs."""
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         options.setdefault("stdin", subprocess.DEVNULL)
@@ -137,7 +139,7 @@ class Project:
         )
 
     def envy(self, *words, env=None, cwd=None, code=0, trace=True, timeout=120, **options):
-        """Run envy to its end, see that it ends with `code` (None: any), read its events."""
+        """Run envy, assert that it exits with `code` (None: any), and read its events."""
         self.runs += 1
         trace_file = self.root.parent / f"{self.root.name}-trace-{self.runs}.jsonl"
         trace_words = [f"--trace=file:{trace_file}"] if trace else []
@@ -145,7 +147,7 @@ class Project:
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:
-            # It must not outlive its test; ended gently, so that it ends its children first.
+            # It must not outlive its test. SIGTERM lets it end its children first.
             process.terminate()
             process.communicate(timeout=10)
             raise
@@ -158,7 +160,7 @@ class Project:
         return outcome
 
     def entries(self):
-        """Every entry of the cache: (identity, folder)."""
+        """Return every entry of the cache: (identity, folder)."""
         assets = self.cache / "assets"
         if not assets.is_dir():
             return []
@@ -167,11 +169,11 @@ class Project:
         )
 
     def markers(self):
-        """Identities that have a complete entry."""
+        """Return the identities that have a complete entry."""
         return sorted(name for name, entry in self.entries() if (entry / "envy-complete").exists())
 
     def held_locks(self):
-        """Locks of the cache that somebody still holds."""
+        """Return the locks of the cache that some process still holds."""
         import fcntl
 
         held = []

@@ -1,4 +1,4 @@
-"""A project whose answers rest on everything that an answer can rest on, and ways to change it.
+"""A project whose answers depend on everything that answers can depend on, and ways to change it.
 
 Used by test_stale.py: each step of a random walk is one call of `change`.
 """
@@ -75,11 +75,11 @@ default_shell = function(ctx) return os.getenv("SH") and ENVY_SHELL.SH or ENVY_S
 
 
 def variants(identity, marks):
-    """Texts of a recipe that differ in one letter each."""
+    """Return texts of a recipe that differ in one letter."""
     return [PLAIN.format(identity=identity, mark=mark) for mark in marks]
 
 
-# Each file with texts that it may have; those of one length can be swapped without a trace.
+# Each file with its possible texts; swapping texts of equal length changes no size and no time.
 TEXTS = {
     "recipes/shared.lua": ['return "one"', 'return "two"', "return"],
     "recipes/shared/init.lua": ['return "fromfolder"'],
@@ -117,7 +117,7 @@ TEXTS = {
         )
     ],
 }  # fmt: skip
-# What is not there at first.
+# Files that do not exist at first.
 LATER = {
     "recipes/shared/init.lua", "recipes/vars/init.lua", "recipes/maybe.cfg", "recipes/extra.lua",
     "recipes/exports.txt", "which.txt", "recipes/patches/b.patch", "folder/recipe.lua",
@@ -136,7 +136,7 @@ SAME_TIME = 1_700_000_000_000_000_000
 
 
 class World:
-    """The project in a folder, its caches, the environment and the place of the user."""
+    """The project in a folder, its caches, the environment and the current directory."""
 
     def __init__(self, folder, rng):
         self.root = folder / "repo"
@@ -153,12 +153,12 @@ class World:
         self.restore()
 
     def environment(self):
-        """What envy is run with."""
+        """Return the environment in which envy runs."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return {**kept, **self.variables, "ENVY_CACHE_ROOT": str(self.cache)}
 
     def restore(self):
-        """Put everything back, as it was in the beginning."""
+        """Restore everything to the initial state."""
         for name, texts in TEXTS.items():
             self.remove(name)
             if name not in LATER:
@@ -166,7 +166,7 @@ class World:
         self.variables.clear()
 
     def remove(self, name):
-        """Remove what has a name, whatever it is."""
+        """Remove the file, link, pipe or folder of this name."""
         path = self.root / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -174,7 +174,7 @@ class World:
             path.unlink()
 
     def write(self, name, text):
-        """A file of this text, whose time tells nothing."""
+        """Write a file, always with the same time."""
         path = self.root / name
         for parent in reversed(path.relative_to(self.root).parents[:-1]):
             if (self.root / parent).is_symlink() or not (self.root / parent).is_dir():
@@ -188,7 +188,7 @@ class World:
         os.utime(path, ns=(SAME_TIME, SAME_TIME))
 
     def change(self):
-        """One change, drawn at random; returns what it was."""
+        """Make a random change; return a description of it."""
         kinds = {
             self._rewrite: 8, self._remove: 3, self._restore_one: 4, self._set: 4, self._touch: 1,
             self._make_folder: 1, self._make_link: 2, self._retarget: 1, self._make_pipe: 1,
@@ -300,7 +300,7 @@ class World:
         return self.cache.name
 
     def _swap_caches(self):
-        """Another cache takes the name of this one, answers and all."""
+        """Swap the names of the two caches, with their answers."""
         one, other = self.caches
         between = one.with_name("between")
         for source, target in ((one, between), (other, one), (between, other)):

@@ -1,4 +1,4 @@
-"""`envy asset`: which package a query names, what is installed for it, and what is printed."""
+"""`envy asset`: which package a query finds, what is installed for it, and what is printed."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def pythons(project):
 
 
 def asset(project, *words, **details):
-    """The folder that `envy asset` prints."""
+    """Return the folder that `envy asset` prints."""
     out = project.envy("asset", *words, **details).out
     assert out.endswith("\n")
     path = Path(out[:-1])
@@ -50,47 +50,47 @@ def asset(project, *words, **details):
     ],
 )
 def test_every_form_of_a_query_finds_the_package(pythons, query):
-    """Canonical key, identity, names, revision, options in any part, and both sorts of alias."""
+    """A key, an identity, a name, a revision, options, and both kinds of alias find the package."""
     assert (asset(pythons, query) / "python.txt").read_text() == "python\n"
 
 
 @pytest.mark.parametrize("query", ["lib.core", "local.lib.core", "lib.core@r2"])
 def test_a_dependency_is_found_by_a_short_name(pythons, query):
-    """A package that is only somebody's dependency is found too, though its name holds a dot."""
+    """A package that is only a dependency is found too, even if its name contains a dot."""
     assert (asset(pythons, query) / "lib.txt").read_text() == "lib\n"
 
 
 @pytest.mark.parametrize(
     "query", ["python{version=3.12}", "python{level=3}", "python@r3", "other.python", "core"]
 )
-def test_a_query_must_hold_in_all_its_parts(pythons, query):
-    """Another option value, revision or namespace, or a part of a name, is no answer."""
+def test_a_query_must_match_in_all_its_parts(pythons, query):
+    """A query with another option value, revision, namespace or part of a name finds nothing."""
     run = pythons.envy("asset", query, code=1)
     assert run.out == ""
     assert f"no package answers to {query!r}" in run.err
 
 
-def test_a_misspelt_name_is_answered_with_the_nearest(pythons):
-    """What is not found comes with the name that was probably meant."""
+def test_a_misspelt_name_gets_a_suggestion(pythons):
+    """For a misspelt name, the error suggests the name that was probably meant."""
     run = pythons.envy("asset", "pyhton", code=1)
     assert "did you mean python?" in run.err
 
 
-def test_what_is_no_query_says_how_to_ask(pythons):
-    """A text that can be no query is told with the forms of one."""
+def test_an_invalid_query_shows_the_forms_of_a_query(pythons):
+    """A text that is not a valid query is an error that shows the forms of a query."""
     run = pythons.envy("asset", "../python", code=1)
     assert "does not name a package" in run.err
     assert "namespace.name@revision" in run.err
 
 
 def test_only_what_the_package_needs_is_installed(pythons):
-    """Nothing else of the manifest is."""
+    """Only the package and its dependencies are installed, and no other package of the manifest."""
     asset(pythons, "app")
     assert pythons.markers() == ["local.app@r1", "local.lib.core@r2"]
 
 
-def test_a_found_package_runs_no_script(pythons):
-    """The second time, the path is printed and nothing is done."""
+def test_an_installed_package_runs_no_script(pythons):
+    """The second time, the path is printed and no script runs."""
     first = asset(pythons, "py")
     run = pythons.envy("asset", "py")
     assert run.out == f"{first}\n"
@@ -99,7 +99,7 @@ def test_a_found_package_runs_no_script(pythons):
 
 
 def test_only_the_path_goes_to_stdout(project):
-    """What recipes print, by whatever means, goes elsewhere."""
+    """Whatever recipes print goes to standard error."""
     project.packages("local.loud@r1")
     project.recipe(
         "local.loud@r1",
@@ -113,7 +113,7 @@ def test_only_the_path_goes_to_stdout(project):
 
 
 def test_a_failure_prints_no_path(project):
-    """A package that cannot be installed leaves stdout empty."""
+    """A package that cannot be installed leaves standard output empty."""
     project.packages("local.broken@r1")
     project.recipe("local.broken@r1", 'install = "exit 3"')
     run = project.envy("asset", "broken", code=1)
@@ -140,7 +140,7 @@ def variants(project):
 
 
 def test_an_ambiguous_query_lists_a_query_for_each(variants):
-    """Each candidate that is listed can be asked for as it is written."""
+    """Each candidate in the error is a query that finds one package."""
     run = variants.envy("asset", "python", code=1)
     assert "3 packages answer to" in run.err
     found = set()
@@ -160,12 +160,12 @@ def test_an_ambiguous_query_lists_a_query_for_each(variants):
     ],
 )
 def test_options_and_aliases_tell_variants_apart(variants, query, version):
-    """Variants live side by side, and each is found by its options, alias, or whole key."""
+    """Variants are installed side by side, and found by options, by alias, or by the whole key."""
     assert (asset(variants, query) / "v.txt").read_text() == version
 
 
 def test_a_manifest_alias_wins_over_a_name(project):
-    """The manifest may call a package by the name of another one."""
+    """An alias in the manifest takes precedence over the name of another package."""
     project.manifest(
         'packages = { { recipe = "local.new@r1", alias = "old" }, "local.old@r1" }',
     )
@@ -175,8 +175,8 @@ def test_a_manifest_alias_wins_over_a_name(project):
     assert (asset(project, "local.old") / "name.txt").read_text() == "old\n"
 
 
-def test_a_recipes_alias_that_two_claim_is_ambiguous(project):
-    """Several recipes may claim an alias; asking for it lists them."""
+def test_an_alias_of_two_recipes_is_ambiguous(project):
+    """If two recipes declare the same alias, querying it lists both."""
     project.packages("local.a@r1", "local.b@r1")
     for name in ("a", "b"):
         project.recipe(f"local.{name}@r1", 'alias = "tool"\ninstall = "touch x"')
@@ -185,22 +185,22 @@ def test_a_recipes_alias_that_two_claim_is_ambiguous(project):
     assert "local.b@r1" in run.err
 
 
-def test_without_installing_a_missing_package_is_an_error(pythons):
-    """--no-install names what is missing, dependencies too, and installs nothing."""
+def test_no_install_of_a_missing_package_is_an_error(pythons):
+    """--no-install names missing packages, including dependencies, and installs nothing."""
     run = pythons.envy("asset", "app", "--no-install", code=1)
     assert "local.app@r1" in run.err
     assert "local.lib.core@r2" in run.err
     assert pythons.markers() == []
 
 
-def test_without_installing_what_is_there_is_printed(pythons):
+def test_no_install_prints_an_installed_package(pythons):
     """--no-install prints the path of an installed package."""
     first = asset(pythons, "app")
     assert asset(pythons, "app", "--no-install") == first
 
 
 def test_a_user_managed_package_has_no_folder(project):
-    """The answer says what it is, and how to use it; nothing is checked or installed."""
+    """The error says that the package is user-managed; nothing is checked or installed."""
     project.packages("local.driver@r1")
     project.recipe("local.driver@r1", 'check = "touch checked"\ninstall = "true"')
     run = project.envy("asset", "driver", code=1)
@@ -210,7 +210,7 @@ def test_a_user_managed_package_has_no_folder(project):
 
 
 def test_another_packages_broken_recipe_does_not_matter(pythons):
-    """A manifest with a recipe that cannot be read still answers for the others."""
+    """A recipe that cannot be read does not affect queries for other packages."""
     pythons.manifest(PYTHONS.replace('"local.app@r1"', '"local.app@r1", "local.broken@r1"'))
     pythons.recipe("local.broken@r1", "this is no Lua")
     assert (asset(pythons, "app") / "app.txt").exists()

@@ -1,4 +1,4 @@
-"""Archives that are damaged, empty, or would write where they may not."""
+"""Archives that are damaged or empty, or that would write outside their folder."""
 
 import io
 import tarfile
@@ -13,7 +13,7 @@ GOOD = {"a/x": "hello", "a/y": "more"}
 
 
 def raw_tar(*members):
-    """A tar of members as they are: (name, type, where it leads to)."""
+    """Return a tar with unchecked members: (name, type, link target)."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         for name, kind, target in members:
@@ -26,7 +26,7 @@ def raw_tar(*members):
 
 
 def raw_zip(name):
-    """A zip of one file with a name that zipfile would not give it."""
+    """Return a zip of one file, with a name that zipfile would otherwise change."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr(zipfile.ZipInfo(name), "evil")
@@ -35,7 +35,7 @@ def raw_zip(name):
 
 FILE, LINK, HARD = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 
-# File name, content, what the recipe adds, what is said, the remedy.
+# File name, content, additions to the recipe, reason, remedy.
 ARCHIVES = [
     (
         "up.tar",
@@ -139,7 +139,7 @@ ARCHIVES = [
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory):
-    """One run over all of them."""
+    """Sync all of the archives in one run."""
     project = Project(tmp_path_factory.mktemp("archives") / "project")
     cases = []
     for name, data, extra, reason, remedy in ARCHIVES:
@@ -156,22 +156,22 @@ def archives(tmp_path_factory):
 
 @pytest.mark.parametrize("number", range(len(ARCHIVES)), ids=[row[0] for row in ARCHIVES])
 def test_a_bad_archive(archives, number):
-    """The archive and the entry are named, in stage, with the line that fetched it."""
+    """The error of stage names the archive, the entry, and the line that fetches it."""
     name, _, _, reason, remedy = ARCHIVES[number]
-    said = archives.said[f"local.case{number}@r1"]
-    place = "2" if not ARCHIVES[number][2].startswith("stage") else "3"
+    error = archives.errors[f"local.case{number}@r1"]
+    line = "2" if not ARCHIVES[number][2].startswith("stage") else "3"
     for part in (
         "stage failed\n",
-        f"recipes/local.case{number}@r1.lua:{place}: ",
+        f"recipes/local.case{number}@r1.lua:{line}: ",
         name,
         reason,
         remedy,
     ):
-        assert part in said, said
+        assert part in error, error
 
 
 def test_bad_archives_leave_nothing(archives):
-    """No marker, lock or process; and nothing was written outside."""
+    """No marker, lock or process remains, and nothing was written outside."""
     assert_clean(archives.project, archives.outcome.err)
     root = archives.project.root.parent
     assert list(root.rglob("*outside*")) == []

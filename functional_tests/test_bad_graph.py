@@ -1,4 +1,4 @@
-"""Recipes that cannot go together: cycles, access that nobody declared, and what failures stop."""
+"""Recipes that do not fit together: cycles, undeclared access, and the effects of failures."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from project import Project
 
 
 def ring(project, names):
-    """Recipes each of which needs the next, and the last the first."""
+    """Write recipes that each depend on the next, and the last on the first."""
     for name, following in zip(names, [*names[1:], names[0]], strict=True):
         project.recipe(
             f"local.{name}@r1", f'install = "true"\ndependencies = {{\n  "local.{following}@r1" }}'
@@ -16,7 +16,7 @@ def ring(project, names):
 
 
 def cycle(*names):
-    """How a cycle through these is told."""
+    """Return the error for a cycle through these recipes."""
     keys = [f"local.{name}@r1" for name in (*names, names[0])]
     steps = itertools.pairwise(keys)
     return (
@@ -34,31 +34,31 @@ def cycle(*names):
 @pytest.mark.parametrize("names", ["a", "ab", "abc"])
 @pytest.mark.parametrize("all_are_roots", [False, True])
 def test_a_cycle(project, names, all_are_roots):
-    """It is shown whole, with the place of each edge, however its recipes were reached."""
+    """The error shows the whole cycle and the location of each edge, wherever the search began."""
     ring(project, list(names))
     project.packages(*[f"local.{name}@r1" for name in (names if all_are_roots else names[-1])])
     outcome = fails(project, cycle(*names))
     assert outcome.err.count("\n") == len(names) + 2
 
 
-def test_a_cycle_that_closes_through_what_another_parent_started(project):
-    """a → b → c → b, where c was started by a as well: no chain of ancestors shows it to c."""
+def test_a_cycle_through_a_recipe_that_another_parent_started(project):
+    """In a → b → c → b, where a also starts c, the cycle is found without a chain of ancestors."""
     project.packages("local.a@r1", "local.c@r1")
     project.recipe("local.a@r1", 'install = "true"\ndependencies = { "local.b@r1", "local.c@r1" }')
     ring(project, ["b", "c"])
     fails(project, cycle("b", "c"))
 
 
-def test_the_shortest_cycle_is_the_one_that_is_told(project):
-    """Of several, the same one every time, and no more."""
+def test_the_shortest_cycle_is_reported(project):
+    """Of several cycles, only the shortest is reported."""
     ring(project, ["a", "b", "c"])
     ring(project, ["x", "y"])
     project.packages("local.a@r1", "local.x@r1")
     assert "local.a@r1" not in fails(project, cycle("x", "y")).err
 
 
-def test_a_broken_recipe_beside_a_cycle_is_told_too(project):
-    """A cycle ends the command, and what could not be read is not passed over."""
+def test_a_broken_recipe_beside_a_cycle_is_reported_too(project):
+    """A recipe that cannot be read is reported together with the cycle."""
     ring(project, ["a", "b"])
     project.packages("local.a@r1", "local.broken@r1")
     project.recipe("local.broken@r1", "install = 3")
@@ -66,7 +66,7 @@ def test_a_broken_recipe_beside_a_cycle_is_told_too(project):
 
 
 def test_one_key_from_two_sources(project):
-    """A recipe file may not give another meaning to what the manifest names."""
+    """A recipe may not declare a different source for a package of the manifest."""
     project.packages("local.a@r1", "local.b@r1")
     project.recipe("local.a@r1", 'install = "true"')
     project.write("recipes/other.lua", 'identity = "local.a@r1"\ninstall = "true"')
@@ -84,7 +84,7 @@ def test_one_key_from_two_sources(project):
 
 
 def test_a_shared_recipe_that_needs_a_local_one(project):
-    """What others use may not depend on what only this project has."""
+    """A recipe that other projects can use may not depend on a local one."""
     project.manifest('packages = { { recipe = "acme.b@r1", source = "recipes/acme.b@r1.lua" } }')
     project.recipe("local.a@r1", 'install = "true"')
     project.recipe("acme.b@r1", 'dependencies = { "local.a@r1" }\ninstall = "true"')
@@ -140,7 +140,7 @@ ACCESS = [
 
 @pytest.fixture(scope="module")
 def access(tmp_path_factory):
-    """One run over all of them."""
+    """Sync all of the cases in one run."""
     project = Project(tmp_path_factory.mktemp("access") / "project")
     project.recipe("local.plain@r1", 'install = "echo > x"')
     project.recipe("local.machine@r1", 'check = "true"\ninstall = "true"')
@@ -154,13 +154,13 @@ def access(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", range(len(ACCESS)))
-def test_use_of_what_was_not_declared_for_it(access, number):
-    """Which dependency, why not, at which line, and what to write instead."""
+def test_undeclared_access(access, number):
+    """The error names the dependency, the reason, the line, and what to write instead."""
     access.check(number, *ACCESS[number][1:])
 
 
 def test_a_failure_with_twenty_dependents(project):
-    """The root cause is told once, with its log; each dependent in one line."""
+    """The root cause is reported once, with its log, and each dependent in one line."""
     project.recipe("local.root@r1", 'install = "seq 30; exit 3"')
     dependents = [f"local.d{number:02}@r1" for number in range(20)]
     for number, name in enumerate(dependents):
@@ -182,14 +182,14 @@ def test_a_failure_with_twenty_dependents(project):
         + ("" if number % 2 == 0 else f", which {dependents[number - 1]} needs")
         for number, name in enumerate(dependents)
     ]
-    # What happened as it happened is one line more, and nothing else.
+    # The progress adds one line for the failure, and nothing else.
     assert lines[: lines.index("error: local.root@r1: install failed")] == [
         line for line in lines if line.startswith("failed local.root@r1 in install (")
     ]
 
 
 def test_other_branches_go_on(project):
-    """What does not depend on a failure is installed all the same."""
+    """Packages that do not depend on a failed one are installed."""
     project.packages("local.bad@r1", "local.good@r1")
     project.recipe("local.bad@r1", 'install = "exit 3"')
     project.recipe("local.good@r1", 'install = "echo > x"')
@@ -197,7 +197,7 @@ def test_other_branches_go_on(project):
 
 
 def test_fail_fast_ends_with_the_code_of_a_failure(project):
-    """It was not the user who ended the run; what it did not come to is counted."""
+    """--fail-fast exits with 1, not 130, and counts the packages that were not built."""
     project.packages("local.a@r1")
     project.recipe("local.a@r1", 'dependencies = { "local.bad@r1" }\ninstall = "echo > x"')
     project.recipe("local.bad@r1", 'install = "exit 3"')
@@ -220,8 +220,8 @@ def test_fail_fast_ends_with_the_code_of_a_failure(project):
         ),
     ],
 )
-def test_a_query_that_names_no_one_package(project, query, reason, remedy):
-    """What there is is said, and what to ask instead; nothing on standard output."""
+def test_a_query_that_does_not_find_one_package(project, query, reason, remedy):
+    """The error lists what exists or what to query instead; standard output stays empty."""
     project.manifest(
         'packages = { "local.machine@r1",\n { recipe = "local.python@r1", options = { v = 1 } },\n'
         ' { recipe = "local.python@r1", options = { v = 2 } } }'
@@ -232,7 +232,7 @@ def test_a_query_that_names_no_one_package(project, query, reason, remedy):
 
 
 def test_an_asset_that_cannot_be_built_prints_nothing(project):
-    """The failure is told as a sync tells it, and no path is printed."""
+    """The failure is reported as by sync, and no path is printed."""
     project.packages("local.a@r1")
     project.recipe("local.a@r1", 'install = "exit 3"')
     outcome = fails(project, "script exited 3", "asset failed: 1 package", words=("asset", "a"))
@@ -240,7 +240,7 @@ def test_an_asset_that_cannot_be_built_prints_nothing(project):
 
 
 def test_a_query_when_a_recipe_cannot_be_read(project):
-    """That recipe may be what was asked for; why it cannot be read is told."""
+    """The error adds which recipe could not be read, since the query may mean that one."""
     project.packages("local.a@r1")
     project.recipe("local.a@r1", "install = 3")
     fails(
@@ -253,7 +253,7 @@ def test_a_query_when_a_recipe_cannot_be_read(project):
 
 
 def test_two_packages_with_one_product(project):
-    """`envy run` does not choose; it says how to."""
+    """`envy run` does not choose between two providers, and says how to choose."""
     project.packages("local.b@r1", "local.c@r1")
     for name in ("b", "c"):
         project.recipe(f"local.{name}@r1", 'install = "echo > x"\nproducts = { tool = "x" }')

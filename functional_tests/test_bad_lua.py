@@ -1,4 +1,4 @@
-"""Lua that is wrong, hostile or endless: it is told of, or stopped, and never ends envy."""
+"""Lua code that is wrong, hostile or endless is reported or stopped, and never ends envy."""
 
 import signal
 
@@ -16,7 +16,7 @@ NESTED = """
   end
   deeper(200)"""
 
-# What the install function of a recipe does, in line 3 of its file; what is said of it.
+# The body of an install function, in line 3 of the file; parts of the error.
 BODIES = [
     (
         "os.exit()",
@@ -116,7 +116,7 @@ BODIES = [
 
 @pytest.fixture(scope="module")
 def bodies(tmp_path_factory):
-    """One run over all of them, none of which can end it."""
+    """Sync all of the bodies in one run, which none of them can end."""
     project = Project(tmp_path_factory.mktemp("bodies") / "project")
     cases = [
         (f"install = function(ctx, opts)\n  {body}\nend", reason, *parts)
@@ -127,12 +127,12 @@ def bodies(tmp_path_factory):
 
 @pytest.mark.parametrize("number", range(len(BODIES)))
 def test_a_mistake_in_a_phase(bodies, number):
-    """What is wrong is said with recipe, phase, file and line, and with the remedy."""
+    """The error has recipe, phase, file, line and remedy."""
     bodies.check(number, *BODIES[number][1:])
 
 
 def test_mistakes_in_phases_leave_nothing(bodies):
-    """No marker, lock or process, whatever the code tried."""
+    """No marker, lock or process remains, whatever the code tried."""
     assert_clean(bodies.project, bodies.outcome.err)
 
 
@@ -162,18 +162,18 @@ LOADING = [
 
 @pytest.fixture(scope="module")
 def loading(tmp_path_factory):
-    """One run over all of them."""
+    """Sync all of the cases in one run."""
     return Mistakes(Project(tmp_path_factory.mktemp("loading") / "project"), LOADING)
 
 
 @pytest.mark.parametrize("number", range(len(LOADING)))
 def test_a_mistake_while_a_recipe_loads(loading, number):
-    """The line of the file is said, and the others are read all the same."""
+    """The error has the line of the file, and the other recipes are still read."""
     loading.check(number, *LOADING[number][1:])
 
 
 def test_callbacks_that_nest_200_deep_and_fit(project):
-    """What Lua can do is done: depth by itself is no mistake."""
+    """Deep nesting that Lua supports is not an error."""
     project.make(
         "install = function(ctx)\n"
         "  local function deeper(n) if n > 0 then return pcall(deeper, n - 1) end end\n"
@@ -188,14 +188,14 @@ ENDLESS = {
     "a loop of coroutines that catches": (
         "while true do pcall(coroutine.wrap(function() while true do end end)) end"
     ),
-    # No count hook is called inside of one pattern match.
+    # Lua calls no count hook during a pattern match.
     "a pattern match": 'local text = ("a"):rep(40000) text:match("(.-)(.-)(.-)(.-)(.-)b")',
 }
 
 
 @pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS)
 def test_an_endless_phase_is_interrupted(project, code):
-    """Ctrl-C ends it, and the next sync starts over."""
+    """Ctrl-C ends an endless phase promptly."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", f'install = function(ctx)\n  envy.info("begun")\n  {code}\nend')
     interrupt(project, once="local.one@r1: begun")
@@ -203,7 +203,7 @@ def test_an_endless_phase_is_interrupted(project, code):
 
 @pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS)
 def test_an_endless_recipe_is_interrupted_while_it_loads(project, code):
-    """Ctrl-C ends it, before anything was installed."""
+    """Ctrl-C ends an endless recipe before anything is installed."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", f'envy.info("begun")\n{code}')
     interrupt(project, once="local.one@r1: begun")
@@ -211,13 +211,13 @@ def test_an_endless_recipe_is_interrupted_while_it_loads(project, code):
 
 @pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS)
 def test_an_endless_manifest_is_interrupted(project, code):
-    """Ctrl-C ends it, before there is any engine."""
+    """Ctrl-C ends an endless manifest before an engine exists."""
     project.manifest(f'envy.info("begun")\n{code}')
     interrupt(project, once="envy.lua: begun")
 
 
 def test_a_second_interrupt_does_not_wait(project):
-    """Who is in a hurry does not wait for what cannot be stopped."""
+    """After a second interrupt, envy does not wait for code that cannot be stopped."""
     project.packages("local.one@r1")
     code = ENDLESS["a pattern match"]
     project.recipe("local.one@r1", f'install = function()\n  envy.info("begun")\n  {code}\nend')
@@ -226,11 +226,11 @@ def test_a_second_interrupt_does_not_wait(project):
         once="local.one@r1: begun",
         then=lambda process: process.send_signal(signal.SIGTERM),
     )
-    assert ended.seconds < 1.5  # else two seconds
+    assert ended.seconds < 1.5  # a single interrupt takes two seconds
 
 
 def test_a_mistake_in_a_module_names_the_module(project):
-    """The line is where the code stands, not where it was required."""
+    """The error has the line in the module, not the line that requires it."""
     project.packages("local.one@r1")
     project.write("recipes/common.lua", 'return {\n  version = nil .. "x" }')
     project.recipe("local.one@r1", 'local common = require("common")\ninstall = "true"')

@@ -1,4 +1,4 @@
-"""A machine that does not play along: disks, permissions, terminals, and words that cannot be."""
+"""Problems of the machine: disks, permissions, terminals; and invalid command lines."""
 
 import contextlib
 import fcntl
@@ -19,19 +19,19 @@ WORKS = 'install = "echo > x"'
 
 @pytest.fixture
 def works(project):
-    """A project that syncs, on a machine that does."""
+    """A project that syncs on a working machine."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", WORKS)
     return project
 
 
 def limited(which, amount):
-    """What a process calls before it becomes envy, to be given only so much of something."""
+    """Return a function that limits a resource of a process before it becomes envy."""
     return lambda: resource.setrlimit(which, (amount, amount))
 
 
 def test_a_read_only_cache_root(works, unprivileged):
-    """What cannot be written is said, and how to have a cache elsewhere."""
+    """The error names what cannot be written, and how to use another cache."""
     works.cache.mkdir()
     works.cache.chmod(0o555)
     fails(
@@ -43,7 +43,7 @@ def test_a_read_only_cache_root(works, unprivileged):
 
 
 def test_a_read_only_cache_that_has_everything(works, unprivileged):
-    """Reading takes no lock, and so needs no right to write."""
+    """A complete cache can be used without write permission, since reading takes no lock."""
     works.envy("sync")
     for folder, _, _ in os.walk(works.cache):
         Path(folder).chmod(0o555)
@@ -67,24 +67,24 @@ def test_a_read_only_cache_that_has_everything(works, unprivileged):
         ("/" + "a" * 300, "File name too long", "name a cache with a shorter path"),
     ],
 )
-def test_a_cache_root_that_can_be_none(works, root, reason, remedy):
-    """The path is said, and why it cannot be."""
+def test_an_unusable_cache_root(works, root, reason, remedy):
+    """The error has the path and the reason why it cannot be a cache."""
     fails(works, reason, remedy, words=("sync", "--cache-root", root))
 
 
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 256 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mount_point)]
     if (
         sys.platform != "linux"
         or subprocess.run(mount, capture_output=True, check=False).returncode
     ):
         pytest.skip("needs the right to mount a small tmpfs")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    yield mount_point
+    subprocess.run(["umount", "-l", str(mount_point)], check=True)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def small_disk(tmp_path):
     ids=["script", "download", "log"],
 )
 def test_a_full_disk(tmp_path, small_disk, body, reason):
-    """It is said where the space ran out, and once there is some the next sync goes on."""
+    """The error says where the space ran out; with more space, the next sync succeeds."""
     project = Project(tmp_path / "project", cache=small_disk / "cache")
     project.packages("local.one@r1")
     project.write("large", b"x" * 400_000)
@@ -109,7 +109,7 @@ def test_a_full_disk(tmp_path, small_disk, body, reason):
 
 
 def test_a_disk_that_is_full_from_the_start(tmp_path, small_disk):
-    """Not even a lock can be written; what to do is said."""
+    """If not even a lock can be written, the error says what to do."""
     project = Project(tmp_path / "project", cache=small_disk / "cache")
     project.packages("local.one@r1")
     project.recipe("local.one@r1", WORKS)
@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path, small_disk):
 
 
 @pytest.mark.parametrize("amount", [0, 30, 200, 400, 600])
-def test_a_limit_on_files_wherever_it_strikes(works, amount):
+def test_a_limit_on_file_sizes(works, amount):
     """Writing may fail at any step of publishing; the next sync succeeds."""
     outcome = works.envy(
         "sync", code=None, preexec_fn=limited(resource.RLIMIT_FSIZE, amount), trace=False
@@ -132,7 +132,7 @@ def test_a_limit_on_files_wherever_it_strikes(works, amount):
 
 
 def test_few_files_may_be_open(project):
-    """Packages at work hold no more files than their number asks for."""
+    """Thirty packages are installed with at most 64 open files."""
     names = [f"local.n{number}@r1" for number in range(30)]
     for name in names:
         project.recipe(name, WORKS)
@@ -185,8 +185,8 @@ def test_few_files_may_be_open(project):
         ),
     ],
 )
-def test_words_that_cannot_be(works, words, environment, reason, remedy):
-    """Bad usage ends with 2 before anything is read, and says what is right."""
+def test_invalid_command_lines(works, words, environment, reason, remedy):
+    """An invalid command line exits with 2 before anything is read, and the error has a remedy."""
     outcome = works.envy(*words.split(), env=environment, code=2, trace=False)
     assert outcome.err.count(reason) == 1, outcome.err
     assert remedy in outcome.err
@@ -194,14 +194,14 @@ def test_words_that_cannot_be(works, words, environment, reason, remedy):
     assert_clean(works, outcome.err)
 
 
-def test_a_program_that_is_not_there(works):
-    """`envy run` ends as a shell does, with 127."""
+def test_a_missing_program(works):
+    """For a missing program, `envy run` exits with 127, as a shell does."""
     outcome = works.envy("run", "no-such-program", code=127, trace=False)
     assert "there is no program 'no-such-program'" in outcome.err
 
 
 def in_shell(project, words):
-    """Run a line of shell in which envy is called as `$ENVY`."""
+    """Run a shell command in which `$ENVY` is envy."""
     environment = project.environment({"ENVY": envy_command()})
     return subprocess.run(
         ["bash", "-c", words],
@@ -215,34 +215,34 @@ def in_shell(project, words):
 
 @pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", "<&-", ">&-", "<&- >&- 2>&-"])
 def test_a_sync_needs_no_terminal(works, closed):
-    """Nobody who listens is no failure."""
+    """Closed or full standard streams do not fail a sync."""
     assert in_shell(works, f"$ENVY sync {closed}").returncode == 0
     assert works.markers() == ["local.one@r1"]
 
 
 def test_an_answer_that_cannot_be_written(works):
-    """A script that reads a path must not take nothing for one."""
+    """If the path cannot be written, asset fails, so that scripts do not use an empty path."""
     ended = in_shell(works, "$ENVY asset one > /dev/full")
     assert ended.returncode == 1
     assert "error: cannot write to standard output: No space left on device" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_reader_who_has_left(works):
-    """A closed pipe is no error to shout about."""
+def test_a_closed_pipe(works):
+    """A closed pipe causes no traceback."""
     ended = in_shell(works, "$ENVY trace-schema | true; exit ${PIPESTATUS[0]}")
     assert "Traceback" not in ended.stderr
     assert "Exception" not in ended.stderr
 
 
 def test_a_trace_on_a_full_disk_ends_and_the_run_goes_on(works):
-    """Watching a run is no reason for it to fail."""
+    """A trace that cannot be written is one warning, and does not fail the run."""
     outcome = works.envy("sync", "--trace=file:/dev/full", trace=False)
     assert outcome.err.count("the trace /dev/full ends here: No space left on device") == 1
 
 
 def at_terminal(project, once, keys):
-    """Sync at a terminal of its own, with `keys` typed once something is said; (code, said)."""
+    """Sync on a pseudo-terminal, type `keys` when a text appears; return (exit code, output)."""
     master, slave = pty.openpty()
     process = project.popen(
         "sync",
@@ -254,14 +254,14 @@ def at_terminal(project, once, keys):
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(slave)
-    said, typed = b"", False
+    output, typed = b"", False
     with os.fdopen(master, "r+b", buffering=0) as terminal, contextlib.suppress(OSError):
         while piece := terminal.read(4096):
-            said += piece
-            if once in said and not typed:
+            output += piece
+            if once in output and not typed:
                 typed = True
                 terminal.write(keys)
-    return process.wait(timeout=20), said.decode()
+    return process.wait(timeout=20), output.decode()
 
 
 @pytest.mark.parametrize(
@@ -273,13 +273,13 @@ def at_terminal(project, once, keys):
     ],
     ids=["interrupt", "end of input", "no"],
 )
-def test_a_question_that_gets_no_yes(project, keys, code, answer):
-    """Nothing is installed, and who interrupts does not wait for anything."""
+def test_a_question_without_a_yes(project, keys, code, answer):
+    """Without a yes nothing is installed, and an interrupt ends the run at once."""
     project.packages("local.machine@r1")
     project.recipe(
         "local.machine@r1", f'check = "test -e {project.root}/done"\ninstall = "touch done"'
     )
-    ended, said = at_terminal(project, b"install them? [y/N] ", keys)
-    assert (ended, answer in said) == (code, True), said
+    ended, output = at_terminal(project, b"install them? [y/N] ", keys)
+    assert (ended, answer in output) == (code, True), output
     assert not (project.root / "done").exists()
-    assert_clean(project, said)
+    assert_clean(project, output)

@@ -1,4 +1,4 @@
-"""Manifests that cannot be: each with its own message, and nothing left behind."""
+"""Invalid manifests: each has its own error, and leaves nothing behind."""
 
 import subprocess
 
@@ -8,12 +8,12 @@ from project import envy_command
 
 
 def test_no_manifest(project):
-    """Where envy looked is said, and how to have one."""
+    """The error says where envy searched, and how to create a manifest."""
     fails(project, "error: no envy.lua in ", str(project.root), f"create {project.root}/envy.lua")
 
 
-def test_a_manifest_above_the_repository_is_offered_not_taken(project):
-    """The search ends at the repository's root; the one above it has to be named."""
+def test_a_manifest_above_the_repository_is_only_suggested(project):
+    """The search ends at the root of the repository; --manifest is suggested for the one above."""
     project.packages()
     (project.root / "repository/.git").mkdir(parents=True)
     fails(
@@ -24,8 +24,8 @@ def test_a_manifest_above_the_repository_is_offered_not_taken(project):
     )
 
 
-def test_a_named_manifest_that_is_not_there(project):
-    """The path is shown in full, and who may have named it."""
+def test_a_missing_named_manifest(project):
+    """The error has the full path, and the options that may have named it."""
     fails(
         project,
         f"there is no manifest {project.root}/other.lua",
@@ -34,8 +34,8 @@ def test_a_named_manifest_that_is_not_there(project):
     )
 
 
-def test_a_folder_in_the_place_of_the_manifest(project):
-    """A folder is no manifest; the file in it is the one that was meant."""
+def test_a_folder_instead_of_the_manifest(project):
+    """A folder is not accepted as a manifest; the error suggests the file in the folder."""
     (project.root / "envy.lua").mkdir()
     fails(
         project,
@@ -46,29 +46,29 @@ def test_a_folder_in_the_place_of_the_manifest(project):
 
 
 def test_an_unreadable_manifest(project, unprivileged):
-    """Who may not read it is told so, and no more."""
+    """Missing read permission is reported as the reason."""
     project.packages().chmod(0)
     fails(project, "envy.lua cannot be read: Permission denied", under=unprivileged)
 
 
 def test_a_removed_current_directory(project):
-    """A directory that somebody removed is no bug of envy's; a named manifest needs none."""
+    """A removed current directory is an error, unless the manifest is named by a full path."""
     project.packages()
-    gone = project.root / "gone"
-    for words, code, said in (
+    removed = project.root / "gone"
+    for words, code, expected in (
         ("", 1, "has been removed"),
         (f"--manifest {project.root}/envy.lua", 0, "complete"),
     ):
-        gone.mkdir()
+        removed.mkdir()
         ended = subprocess.run(
-            ["sh", "-c", f"rmdir {gone}; exec {envy_command()} sync {words}"],
-            cwd=gone,
+            ["sh", "-c", f"rmdir {removed}; exec {envy_command()} sync {words}"],
+            cwd=removed,
             env=project.environment(),
             capture_output=True,
             text=True,
             check=False,
         )
-        assert (ended.returncode, said in ended.stderr) == (code, True), ended.stderr
+        assert (ended.returncode, expected in ended.stderr) == (code, True), ended.stderr
         assert_clean(project, ended.stderr)
 
 
@@ -215,12 +215,12 @@ def test_a_removed_current_directory(project):
     ],
 )
 def test_a_mistake_in_the_manifest(project, text, reason, remedy):
-    """What is wrong is said once, with file and line, and with what to do."""
+    """The reason is reported once, with file, line and remedy."""
     project.manifest(text)
     fails(project, reason, remedy, "error: envy.lua:")
 
 
 def test_a_manifest_that_needs_a_newer_envy_says_only_that(project):
-    """Whatever else is wrong may be right for the envy that it is written for."""
+    """Other mistakes are not reported, since the required envy may accept them."""
     project.manifest('requires_envy = ">=99"\npackages = { { recipie = 3 } }')
     assert "recipie" not in fails(project, "needs envy >=99").err

@@ -1,4 +1,4 @@
-"""Recipe files that cannot be: each with its own message, and nothing left behind."""
+"""Invalid recipe files: each has its own error, and leaves nothing behind."""
 
 import hashlib
 import os
@@ -175,25 +175,25 @@ DECLARATIONS = [
 
 @pytest.fixture(scope="module")
 def declarations(tmp_path_factory):
-    """One run over all of them: no mistake hides another."""
+    """Sync all of the recipes in one run, in which no mistake hides another."""
     return Mistakes(Project(tmp_path_factory.mktemp("declarations") / "project"), DECLARATIONS)
 
 
 @pytest.mark.parametrize("number", range(len(DECLARATIONS)))
 def test_a_mistake_in_a_recipe(declarations, number):
-    """What is wrong is said with recipe, phase, file and line, who declared it, and the remedy."""
+    """The error has recipe, phase, file, line, declaration and remedy."""
     declarations.check(number, *DECLARATIONS[number][1:])
 
 
 def test_recipes_with_mistakes_leave_nothing(declarations):
-    """No marker, lock or process, and one final line that counts them."""
-    said = declarations.outcome.err
-    assert_clean(declarations.project, said)
-    assert f"{len(DECLARATIONS)} failed" in said.splitlines()[-1]
+    """No marker, lock or process remains, and the last line counts the failures."""
+    output = declarations.outcome.err
+    assert_clean(declarations.project, output)
+    assert f"{len(DECLARATIONS)} failed" in output.splitlines()[-1]
 
 
 def test_a_recipe_of_another_identity(project):
-    """Both identities are said, and where each is written."""
+    """The error has both identities, and where each is written."""
     project.packages("local.a@r1")
     project.write("recipes/local.a@r1.lua", 'identity = "local.b@r1"\ninstall = "true"')
     fails(
@@ -204,14 +204,14 @@ def test_a_recipe_of_another_identity(project):
 
 
 def test_a_recipe_without_identity(project):
-    """The line to add is said."""
+    """The error has the line to add."""
     project.packages("local.a@r1")
     project.write("recipes/local.a@r1.lua", 'install = "true"')
     fails(project, "the recipe has no `identity`", 'add identity = "local.a@r1"')
 
 
-def test_a_recipe_file_that_is_not_there(project):
-    """The path is said, who asked for it, and a file that was perhaps meant."""
+def test_a_missing_recipe_file(project):
+    """The error has the path, the declaration, and a file that was perhaps meant."""
     project.packages("local.pyhton@r1")
     project.recipe("local.python@r1", "")
     fails(
@@ -221,16 +221,16 @@ def test_a_recipe_file_that_is_not_there(project):
     )
 
 
-def test_a_pipe_in_the_place_of_a_recipe(project):
-    """It is not waited for."""
+def test_a_pipe_instead_of_a_recipe(project):
+    """A pipe instead of a recipe is an error, and envy does not wait for it."""
     project.packages("local.a@r1")
     (project.root / "recipes").mkdir()
     os.mkfifo(project.root / "recipes/local.a@r1.lua")
     fails(project, "local.a@r1.lua is not a regular file", "declared in envy.lua:2")
 
 
-def test_a_dependency_whose_file_is_not_there(project):
-    """Who declares it is said, and that what needs it was not built."""
+def test_a_dependency_without_its_file(project):
+    """The error says which recipe declares it, and that its dependent was not built."""
     project.packages("local.a@r1")
     project.recipe("local.a@r1", 'dependencies = {\n  "local.b@r1" }\ninstall = "true"')
     fails(
@@ -241,8 +241,8 @@ def test_a_dependency_whose_file_is_not_there(project):
     )
 
 
-def test_a_recipe_file_that_is_not_what_was_promised(project):
-    """Both digests are shown, to compare and to paste."""
+def test_a_recipe_file_with_another_digest(project):
+    """The error shows the expected and the actual digest."""
     path = project.recipe("local.a@r1", 'install = "echo > x"')
     project.manifest(
         f'packages = {{ {{ recipe = "local.a@r1", source = "recipes/{path.name}", '
@@ -254,8 +254,8 @@ def test_a_recipe_file_that_is_not_what_was_promised(project):
     )
 
 
-def test_a_download_that_is_not_what_was_promised(project):
-    """Nothing of it is used, and the place to correct is named."""
+def test_a_download_with_another_digest(project):
+    """Nothing of the file is used, and the error says which digest to declare."""
     data = project.write("data.txt", "hello")
     actual = hashlib.sha256(data.read_bytes()).hexdigest()
     one_fails(
@@ -277,8 +277,8 @@ def test_a_download_that_is_not_what_was_promised(project):
         ('version = "1", jobs = "x"', "option jobs must be an integer, not a string", ""),
     ],
 )
-def test_an_option_that_cannot_be(project, options, reason, remedy):
-    """Options are judged before anything is fetched, where they are given."""
+def test_an_invalid_option(project, options, reason, remedy):
+    """Options are checked before anything is fetched; the error has the line that sets them."""
     project.manifest(
         'packages = {\n  { recipe = "local.a@r1", options = { ' + options + " } },\n}\n"
     )
@@ -291,7 +291,7 @@ def test_an_option_that_cannot_be(project, options, reason, remedy):
 
 
 def test_an_unreadable_recipe(project, unprivileged):
-    """Who may not read it is told so."""
+    """Missing read permission is reported as the reason."""
     project.packages("local.a@r1")
     project.recipe("local.a@r1", 'install = "true"').chmod(0)
     fails(
@@ -302,7 +302,7 @@ def test_an_unreadable_recipe(project, unprivileged):
     )
 
 
-def test_a_product_that_is_not_there_is_told(project):
-    """A package whose product points to nothing is published, with a word about it."""
+def test_a_missing_product_is_a_warning(project):
+    """A package with a missing product file is published, with a warning."""
     outcome = project.sync_one('install = "echo > x"\nproducts = { tool = "bin/tool" }')
     assert "warning: local.one@r1: the product tool is bin/tool" in outcome.err

@@ -1,6 +1,6 @@
-"""What a recipe costs, in operations: the same for each, however many there are, and not many.
+"""What a recipe costs, in operations: few, and no more for each recipe when there are many.
 
-Timings are for `make bench`; these do not depend on the machine.
+Timings are for `make bench`; the counts here do not depend on the machine.
 """
 
 import itertools
@@ -12,29 +12,29 @@ from operations import count
 from project import Project
 
 SHAPES = ["random", "chain", "star"]
-# For each recipe, of which all but the body is bookkeeping; to be lowered, and not raised.
+# Limits for each recipe, nearly all of it bookkeeping. Lower them, do not raise them.
 COLD = {
     "open": 14, "os.mkdir": 8, "os.listdir": 1, "os.scandir": 1, "os.chmod": 1, "os.rename": 1,
     "os.remove": 1, "os.rmdir": 4,
 }  # fmt: skip
-CACHED = {"open": 3}  # the recipe, and its marker when the key is known and when it is checked
+CACHED = {"open": 3}  # the recipe, and its marker twice: when the key is known, and in check
 WARM = {"open": 2, "call open": 2, "call read": 2, "call close": 2, "call lstat": 1}
 
 
-def needs_of(shape, number, draw):
-    """The earlier recipes that a recipe needs."""
+def needs_of(shape, number, rng):
+    """Return the numbers of the recipes on which a recipe depends."""
     if shape == "chain":
         return range(max(0, number - 1), number)
-    return draw.sample(range(number), min(3, number)) if shape == "random" else ()
+    return rng.sample(range(number), min(3, number)) if shape == "random" else ()
 
 
 def generate(folder, shape, many):
-    """A project of so many recipes."""
+    """Create a project of so many recipes."""
     project = Project(folder / f"{shape}{many}")
-    draw = random.Random(1)
+    rng = random.Random(1)
     project.packages(*[f"local.p{number:04d}@r1" for number in range(many)])
     for number in range(many):
-        rows = "".join(f'"local.p{need:04d}@r1", ' for need in needs_of(shape, number, draw))
+        rows = "".join(f'"local.p{need:04d}@r1", ' for need in needs_of(shape, number, rng))
         project.recipe(
             f"local.p{number:04d}@r1",
             f"dependencies = {{ {rows} }}\ninstall = function(ctx) ctx.mark_install_complete() end",
@@ -43,9 +43,9 @@ def generate(folder, shape, many):
 
 
 def per_recipe(tmp_path, shape, measure):
-    """The operations of 50 recipes less those of 25, for each of the 25 more.
+    """Return the operations that each recipe adds, from projects of 25 and 50 recipes.
 
-    Checked is that from 50 to 75 it is as much: that nothing grows with the number of others.
+    Assert that from 50 to 75 recipes each adds the same, so that costs are linear.
     """
     found = [measure(generate(tmp_path, shape, many)) for many in (25, 50, 75)]
     names = sorted({name for counts in found for name in counts} - {"states"})
@@ -58,12 +58,12 @@ def per_recipe(tmp_path, shape, measure):
 
 
 def cold(project):
-    """A sync into an empty cache."""
+    """Count a sync into an empty cache."""
     return count(project, "sync", "--quiet", "--jobs", "2")
 
 
 def cached(project):
-    """A sync that finds all in the cache, and no answer."""
+    """Count a sync that finds every package in the cache, but no stored answer."""
     cold(project)
     for answer in (project.cache / "resolved").iterdir():
         answer.unlink()
@@ -71,7 +71,7 @@ def cached(project):
 
 
 def warm(project):
-    """A sync that is answered from what was kept."""
+    """Count a sync that a stored answer answers."""
     cold(project)
     return count(project, "sync", "--quiet", calls=True)
 
@@ -83,14 +83,14 @@ def warm(project):
     ids=["cold", "cached", "warm"],
 )
 def test_each_recipe_costs_the_same_few_operations(tmp_path, shape, measure, most):
-    """Files opened, folders made and listed, names changed: linear, and at most so many."""
+    """The operations on files are linear in the number of recipes, and within the limits."""
     found = per_recipe(tmp_path, shape, measure)
     assert {name: number for name, number in found.items() if number > most.get(name, 0)} == {}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_recipe_is_granted_a_slot_twice_and_each_gate_wakes_once(tmp_path, shape):
-    """To be loaded, and to be made; in between it is woken at most once, when its gate opens."""
+    """A recipe gets a slot to load and a slot to build, and is woken at most once, by its gate."""
     many = 80
     project = generate(tmp_path, shape, many)
     for _ in ("cold", "cached"):
@@ -103,12 +103,12 @@ def test_each_recipe_is_granted_a_slot_twice_and_each_gate_wakes_once(tmp_path, 
         assert len(set(opened)) == len(opened) <= gates
         assert 2 * many <= events["slot_acquired"] <= 2 * many + len(opened)
         assert events["slot_released"] == events["slot_acquired"]
-        # A worker that goes on is what a wake-up comes to.
+        # Each wake-up is at most one more start of a worker.
         assert events["thread_start"] <= events["slot_acquired"] + gates
 
 
-def test_lua_states_are_let_go(tmp_path):
-    """Recipes that are data need theirs while they are loaded; others, until they have ended."""
+def test_lua_states_are_closed(tmp_path):
+    """A recipe without functions has a Lua state only while it loads; others until they end."""
     project = generate(tmp_path, "star", 60)
     with_functions = count(project, "sync", "--jobs", "2")["states"]
     for path in project.root.glob("recipes/*.lua"):
@@ -119,10 +119,10 @@ def test_lua_states_are_let_go(tmp_path):
 
 @pytest.mark.parametrize("words", [("sync",), ("asset", "p0000")])
 def test_a_warm_command_starts_no_program_and_no_thread(tmp_path, words):
-    """It looks at files, and that is all: it writes none."""
+    """A warm command only reads files; it writes none."""
     project = generate(tmp_path, "random", 20)
     cold(project)
-    project.envy(*words, trace=False)  # the first of an hour notes that it is used
+    project.envy(*words, trace=False)  # the first command of an hour records the use
     found = count(project, *words, calls=True)
     assert {name for name in found if name.startswith("call ")} <= {
         "call close", "call confstr", "call fspath", "call getcwd", "call lstat", "call open",

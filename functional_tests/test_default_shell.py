@@ -1,4 +1,4 @@
-"""`default_shell`: which shell scripts are written for, also one that is itself a package."""
+"""`default_shell`: the shell that runs scripts, which may itself be a package."""
 
 import shutil
 
@@ -9,7 +9,7 @@ REPORT = 'install = "echo $0 > shell"'
 
 
 def with_shell(project, shell, *identities):
-    """A manifest with a default shell."""
+    """Write a manifest with a default shell."""
     rows = ", ".join(f'"{identity}"' for identity in identities)
     project.manifest(f"packages = {{ {rows} }}\ndefault_shell = {shell}\n")
 
@@ -33,12 +33,12 @@ def test_a_shell_by_constant_words_or_function(project, shell, reported):
 
 
 def test_without_a_default_it_is_bash(project):
-    """Scripts are for bash, stop at the first failing command, and in a pipe too."""
+    """The default is bash."""
     assert (project.make(REPORT) / "shell").read_text() == "bash\n"
 
 
 def test_a_shell_that_reads_files(project):
-    """A shell given by a file and an extension gets each script in a file of that name."""
+    """A shell given by `file` and `ext` gets each script in a file with that extension."""
     with_shell(
         project, '{ file = { "sh", "-c", "cp $0 copy; echo $0" }, ext = ".x" }', "local.one@r1"
     )
@@ -57,7 +57,7 @@ end"""
 
 @pytest.fixture
 def own_shell(project):
-    """A project whose shell is a package, which is built with a tool."""
+    """A project whose shell is a package that another package builds."""
     with_shell(project, ASKED, "local.one@r1", "local.our-shell@r1")
     project.recipe("local.one@r1", 'install = "do it"')
     project.recipe("local.helper@r1", 'install = "echo helper > helper"')
@@ -69,22 +69,22 @@ def own_shell(project):
 
 
 def test_a_shell_that_is_a_package(own_shell):
-    """The function's ctx.asset gives the package's future path, and others then wait for it."""
+    """ctx.asset returns the future path of the shell, and packages with scripts wait for it."""
     run = own_shell.envy("sync", "--jobs", "2")
     assert tree(run.folder("local.one@r1")) == {"by": "by our shell: do it\n"}
-    [made] = run.named("phase_complete", recipe="local.our-shell@r1", phase="completion")
+    [built] = run.named("phase_complete", recipe="local.our-shell@r1", phase="completion")
     [start] = run.named("phase_start", recipe="local.one@r1", phase="check")
-    assert made["seq"] < start["seq"]
+    assert built["seq"] < start["seq"]
 
 
-def test_the_shell_and_what_it_is_made_of_use_the_built_in_one(own_shell):
-    """No package waits for a shell that is made with it."""
+def test_the_shell_and_its_dependencies_use_the_built_in_shell(own_shell):
+    """The shell and its dependencies do not wait for the shell."""
     run = own_shell.envy("sync")
     assert tree(run.folder("local.helper@r1")) == {"helper": "helper\n"}
 
 
-def test_a_shell_that_is_a_package_is_there_only_to_build(own_shell):
-    """A cached package does not bring the shell back, and a query installs no other package."""
+def test_a_shell_that_is_a_package_is_only_a_build_dependency(own_shell):
+    """A cached package does not reinstall the shell, and a query installs no other package."""
     own_shell.envy("sync")
     for name, entry in own_shell.entries():
         if name != "local.one@r1":
@@ -94,7 +94,7 @@ def test_a_shell_that_is_a_package_is_there_only_to_build(own_shell):
 
 
 def test_another_shell_package_rebuilds_what_it_runs(own_shell):
-    """The shell is part of the key of what has scripts."""
+    """The shell is part of the keys of packages with scripts."""
     own_shell.envy("sync")
     text = (own_shell.root / "recipes/local.our-shell@r1.lua").read_text()
     own_shell.write("recipes/local.our-shell@r1.lua", text.replace("by our", "by another"))
@@ -115,8 +115,8 @@ def test_another_shell_package_rebuilds_what_it_runs(own_shell):
         ("function() error('no reason') end", "no reason"),
     ],
 )
-def test_what_is_no_shell_is_told(project, shell, message):
-    """A default_shell that cannot be is an error before anything is installed."""
+def test_an_invalid_shell_is_an_error(project, shell, message):
+    """An invalid default_shell is an error before anything is installed."""
     with_shell(project, shell, "local.one@r1")
     project.recipe("local.one@r1", REPORT)
     run = project.envy("sync", code=1)

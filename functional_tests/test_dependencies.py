@@ -1,4 +1,4 @@
-"""What depends on what: diamonds, variants side by side, and what is there only to build."""
+"""Dependencies: diamonds, variants side by side, and packages that are only needed to build."""
 
 import shutil
 
@@ -7,12 +7,12 @@ from project import tree
 
 
 def installed(run):
-    """Identities that a run installed."""
+    """Return the identities that a run installed."""
     return sorted(event["recipe"] for event in run.named("recipe_complete", outcome="installed"))
 
 
 def test_a_diamond_is_built_once(project, tmp_path):
-    """Two that need one thing share it, and it comes before both."""
+    """Two packages share a dependency, which is built first."""
     record = tmp_path / "record"
     needs = {"app": ["left", "right"], "left": ["base"], "right": ["base"], "base": []}
     project.packages("local.app@r1")
@@ -28,8 +28,8 @@ def test_a_diamond_is_built_once(project, tmp_path):
     assert (order[0], order[-1]) == ("base", "app")
 
 
-def test_variants_live_side_by_side(project):
-    """One recipe with two sets of options is two packages, also within one dependent."""
+def test_variants_are_installed_side_by_side(project):
+    """A recipe with two sets of options is two packages, even as dependencies of one recipe."""
     project.packages("local.app@r1")
     project.recipe(
         "local.tool@r1",
@@ -53,7 +53,7 @@ def test_variants_live_side_by_side(project):
 
 
 def test_an_ambiguous_asset_lists_its_candidates(project):
-    """A short name that two declared dependencies answer to is an error naming both."""
+    """A short name that matches two declared dependencies is an error that names both."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "touch x"')
     project.recipe(
@@ -70,7 +70,7 @@ def test_an_ambiguous_asset_lists_its_candidates(project):
 
 
 def test_dependencies_may_be_a_function_of_the_options(project):
-    """What a recipe needs may depend on what it was asked for."""
+    """The dependencies of a recipe may depend on its options."""
     project.manifest(
         """packages = {
           { recipe = "local.app@r1", options = { with = "a" } },
@@ -93,7 +93,7 @@ def test_dependencies_may_be_a_function_of_the_options(project):
     "query", ["local.far@r1", "local.far", "far", "far@r1", "wide", "far{n=1}", "local.far@r1{n=1}"]
 )
 def test_assets_are_found_through_declared_dependencies(project, query):
-    """ctx.asset takes every form of a query, for what is reached through a dependency too."""
+    """ctx.asset accepts every form of a query, also for dependencies of dependencies."""
     project.packages("local.app@r1")
     project.recipe("local.far@r1", 'alias = "wide"\ninstall = "echo far > far.txt"')
     project.recipe(
@@ -119,8 +119,8 @@ def test_assets_are_found_through_declared_dependencies(project, query):
         ('{ "local.user@r1" }', "tool", "declares no such dependency"),
     ],
 )
-def test_an_asset_that_may_not_be_used_says_why(project, dependencies, query, message):
-    """Not declared, user-managed, or only built with: each error says which, and what to do."""
+def test_an_inaccessible_asset_says_why(project, dependencies, query, message):
+    """The error says why a package is not accessible, and has a remedy."""
     project.packages("local.app@r1", "local.tool@r1")
     project.recipe("local.tool@r1", 'install = "touch x"')
     project.recipe("local.driver@r1", 'check = "true"\ninstall = "true"')
@@ -139,7 +139,7 @@ def test_an_asset_that_may_not_be_used_says_why(project, dependencies, query, me
 
 
 def test_products_of_dependencies(project):
-    """ctx.product gives the absolute path of what a dependency declares, by table or function."""
+    """ctx.product returns the absolute path of a product, declared by a table or a function."""
     project.packages("local.app@r1")
     project.recipe("local.a@r1", 'install = "echo a > a"\nproducts = { pa = "a" }')
     project.recipe(
@@ -158,7 +158,7 @@ def test_products_of_dependencies(project):
     assert tree(run.folder("local.app@r1")) == {"1": "a\n", "2": "b\n"}
 
 
-def test_a_product_that_nobody_provides_lists_what_there_is(project):
+def test_an_unknown_product_lists_the_available_products(project):
     """The error names the products of the declared dependencies."""
     project.packages("local.app@r1")
     project.recipe("local.a@r1", 'install = "echo a > a"\nproducts = { pa = "a" }')
@@ -176,7 +176,7 @@ def test_a_product_that_nobody_provides_lists_what_there_is(project):
 
 @pytest.fixture
 def compiled(project):
-    """An app that is built with a compiler, which itself needs a library to run."""
+    """An app that is built with a compiler, which needs a library to run."""
     project.packages("local.app@r1")
     project.recipe("local.library@r1", 'install = "echo library > library"')
     project.recipe(
@@ -198,8 +198,8 @@ def forget(project, *identities):
             shutil.rmtree(entry)
 
 
-def test_what_builds_is_installed_when_something_is_built(compiled):
-    """A missing package brings its build dependencies, and what those need to run."""
+def test_build_dependencies_are_installed_for_a_build(compiled):
+    """A missing package installs its build dependencies, and what those need to run."""
     assert installed(compiled.envy("sync")) == [
         *("local.app@r1", "local.compiler@r1", "local.library@r1")
     ]
@@ -207,7 +207,7 @@ def test_what_builds_is_installed_when_something_is_built(compiled):
 
 @pytest.mark.parametrize("words", [["sync"], ["asset", "app"], ["run", "true"]])
 def test_a_cached_package_installs_no_compilers(compiled, words):
-    """With the entry of the app there, its compiler may be gone."""
+    """A cached package does not need its compiler."""
     compiled.envy("sync")
     forget(compiled, "local.compiler@r1", "local.library@r1")
     assert installed(compiled.envy(*words)) == []
@@ -215,30 +215,30 @@ def test_a_cached_package_installs_no_compilers(compiled, words):
 
 
 def test_a_missing_package_gets_only_the_missing_compilers(compiled):
-    """What is built anew finds the compiler that is there, and that one's library comes back."""
+    """A rebuild uses the cached compiler, and reinstalls the missing library of the compiler."""
     compiled.envy("sync")
     forget(compiled, "local.app@r1", "local.library@r1")
     assert installed(compiled.envy("sync")) == ["local.app@r1", "local.library@r1"]
 
 
 def test_run_dependencies_of_a_cached_package_are_installed(compiled):
-    """What a package needs to run is there whenever it is."""
+    """Missing run dependencies of a cached package are installed."""
     compiled.packages("local.compiler@r1")
     compiled.envy("sync")
     forget(compiled, "local.library@r1")
     assert installed(compiled.envy("asset", "compiler")) == ["local.library@r1"]
 
 
-def test_what_is_asked_for_is_installed_though_somebody_only_builds_with_it(compiled):
-    """A package of the manifest is wanted for itself."""
+def test_a_build_dependency_in_the_manifest_is_installed(compiled):
+    """A package of the manifest is installed even if it is also a build dependency."""
     compiled.packages("local.app@r1", "local.compiler@r1")
     compiled.envy("sync")
     forget(compiled, "local.compiler@r1")
     assert installed(compiled.envy("sync")) == ["local.compiler@r1"]
 
 
-def test_a_payload_may_not_mention_what_it_was_built_with(project):
-    """The error names the file and the dependency, and nothing is published."""
+def test_a_payload_must_not_contain_the_path_of_a_build_dependency(project):
+    """The error names the file and the dependency, and the package is not published."""
     project.packages("local.app@r1")
     project.recipe("local.compiler@r1", 'install = "echo compiler > compiler"')
     project.recipe(
@@ -252,8 +252,8 @@ def test_a_payload_may_not_mention_what_it_was_built_with(project):
     assert project.markers() == ["local.compiler@r1"]
 
 
-def test_a_payload_may_mention_what_it_runs_with(project):
-    """A dependency that is there whenever the package is may be named in it."""
+def test_a_payload_may_contain_the_path_of_a_run_dependency(project):
+    """The path of a run dependency may occur in a package."""
     project.packages("local.app@r1")
     project.recipe("local.lib@r1", 'install = "touch lib"')
     project.recipe(
@@ -265,7 +265,7 @@ def test_a_payload_may_mention_what_it_runs_with(project):
 
 
 def test_a_query_syncs_only_what_it_names(project):
-    """sync QUERY installs those packages and what they need."""
+    """sync QUERY installs only those packages and their dependencies."""
     project.packages("local.a@r1", "local.b@r1", "local.c@r1")
     for name in "abc":
         project.recipe(f"local.{name}@r1", 'install = "touch x"')

@@ -1,4 +1,4 @@
-"""Mistakes about dependencies: each names the candidates, the place, and what to do."""
+"""Errors about dependencies: each has the candidates, the location, and a remedy."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ PYTHON = TOOL + 'products = { python = "tool.txt" }\n'
 
 
 def failure(project, app, **others):
-    """What sync says to a project of `local.app@r1` and other recipes, by name."""
+    """Return the errors of a sync of `local.app@r1` and other recipes, given by name."""
     project.packages("local.app@r1", *[f"local.{name}@r1" for name in others])
     for name, body in {"app": app, **others}.items():
         project.recipe(f"local.{name}@r1", body)
@@ -17,77 +17,77 @@ def failure(project, app, **others):
 
 
 def needs(entries):
-    """The line that declares dependencies."""
+    """Return a line that declares dependencies."""
     return f"dependencies = {{ {entries} }}\n"
 
 
 def test_two_providers_of_one_product(project):
-    """A reference to a product lists all who provide it, and says how to choose."""
-    said = failure(project, needs('{ product = "python" }') + TOOL, a=PYTHON, b=PYTHON)
-    assert "several packages answer to the product 'python', which local.app@r1 needs" in said
-    assert "    local.a@r1\n    local.b@r1\n" in said
-    assert "for a product, its provider" in said
+    """An ambiguous product lists all providers, and how to choose one."""
+    err = failure(project, needs('{ product = "python" }') + TOOL, a=PYTHON, b=PYTHON)
+    assert "several packages answer to the product 'python', which local.app@r1 needs" in err
+    assert "    local.a@r1\n    local.b@r1\n" in err
+    assert "for a product, its provider" in err
 
 
 def test_a_product_of_a_recipe_that_does_not_provide_it(project):
-    """A broken constraint names who provides the product, and what the recipe asked for does."""
+    """The error names the provider of the product, and what the requested recipe provides."""
     app = needs('{ product = "python", recipe = "b" }') + TOOL
-    said = failure(project, app, a=PYTHON, b=TOOL)
-    assert "nothing answers to the product 'python' of 'b', which local.app@r1 needs" in said
-    assert "it is provided by local.a@r1; local.b@r1 answers to 'b' and provides nothing" in said
-    assert "recipes/local.app@r1.lua:2" in said
+    err = failure(project, app, a=PYTHON, b=TOOL)
+    assert "nothing answers to the product 'python' of 'b', which local.app@r1 needs" in err
+    assert "it is provided by local.a@r1; local.b@r1 answers to 'b' and provides nothing" in err
+    assert "recipes/local.app@r1.lua:2" in err
 
 
 def test_a_strong_dependency_without_its_product(project):
-    """The error stands at the entry, and names what the recipe does provide."""
+    """The error has the location of the entry, and names what the recipe provides."""
     app = needs('{ product = "pythn", recipe = "local.b@r1" }') + TOOL
-    said = failure(project, app, b=PYTHON)
-    assert "recipes/local.app@r1.lua:2: local.b@r1 should provide the product 'pythn'" in said
-    assert "but provides python" in said
+    err = failure(project, app, b=PYTHON)
+    assert "recipes/local.app@r1.lua:2: local.b@r1 should provide the product 'pythn'" in err
+    assert "but provides python" in err
 
 
 @pytest.mark.parametrize("path", ["/usr/bin/gn", "../gn", "bin/../../gn"])
 @pytest.mark.parametrize("form", ["{{ gn = '{}' }}", "function() return {{ gn = '{}' }} end"])
 def test_a_product_outside_the_asset(project, path, form):
-    """Absolute paths and those with `..` are refused before anything is built."""
-    said = failure(project, TOOL + f"products = {form.format(path)}")
-    assert f'the product gn is "{path}", which is not inside the asset' in said
-    assert "relative to the asset, such as bin/gn" in said
+    """Absolute paths and paths with `..` are refused before anything is built."""
+    err = failure(project, TOOL + f"products = {form.format(path)}")
+    assert f'the product gn is "{path}", which is not inside the asset' in err
+    assert "relative to the asset, such as bin/gn" in err
     assert project.markers() == []
 
 
 def test_a_build_dependency_in_the_payload(project):
-    """What is only there while building may not be mentioned in what is published."""
+    """A published file must not contain the path of a build dependency."""
     app = needs('{ recipe = "local.b@r1", use = "build" }')
     app += 'install = function(ctx) ctx.write("out", ctx.asset("b")) end'
-    said = failure(project, app, b=TOOL)
-    assert "asset/out contains the path of local.b@r1, which is only available while" in said
-    assert 'declare local.b@r1 with use = "run"' in said
+    err = failure(project, app, b=TOOL)
+    assert "asset/out contains the path of local.b@r1, which is only available while" in err
+    assert 'declare local.b@r1 with use = "run"' in err
     assert project.markers() == ["local.b@r1"]
 
 
 def test_an_asset_that_is_not_declared(project):
-    """A package of the project that the recipe does not declare is refused with what to add."""
-    said = failure(project, 'install = function(ctx) ctx.asset("b") end', b=TOOL)
-    assert "recipes/local.app@r1.lua:2: ctx.asset('b'): local.app@r1 declares no such" in said
-    assert 'add { recipe = "b" } to its `dependencies`; declared: none' in said
+    """Access to an undeclared package is refused, and the error has the entry to add."""
+    err = failure(project, 'install = function(ctx) ctx.asset("b") end', b=TOOL)
+    assert "recipes/local.app@r1.lua:2: ctx.asset('b'): local.app@r1 declares no such" in err
+    assert 'add { recipe = "b" } to its `dependencies`; declared: none' in err
 
 
 def test_an_asset_that_is_declared_for_a_later_phase(project):
-    """The error says from when on it is there, and how to have it now."""
+    """The error has the first phase in which the asset is available, and how to get it earlier."""
     app = needs('{ recipe = "local.b@r1", needed_by = "install" }')
     app += 'build = function(ctx) ctx.asset("b") end\n' + TOOL
-    said = failure(project, app, b=TOOL)
-    assert "local.b@r1 is available only from install on, and this is build" in said
-    assert 'declare it with needed_by = "build" (or an earlier phase)' in said
+    err = failure(project, app, b=TOOL)
+    assert "local.b@r1 is available only from install on, and this is build" in err
+    assert 'declare it with needed_by = "build" (or an earlier phase)' in err
 
 
 def test_an_asset_of_a_user_managed_package(project):
-    """A package without a folder in the cache is refused with what to use instead."""
+    """A user-managed package has no asset; the error says what to use instead."""
     app = needs('{ recipe = "local.b@r1" }') + 'install = function(ctx) ctx.asset("b") end'
-    said = failure(project, app, b='check = "true"\ninstall = "true"')
-    assert "ctx.asset('b'): local.b@r1 is user-managed" in said
-    assert "ctx.product" in said
+    err = failure(project, app, b='check = "true"\ninstall = "true"')
+    assert "ctx.asset('b'): local.b@r1 is user-managed" in err
+    assert "ctx.product" in err
 
 
 VARIANTS = 'options = { v = { type = "string" } }\n' + TOOL
@@ -98,15 +98,15 @@ BOTH = needs(
 
 
 def test_two_variants_under_one_name(project):
-    """The bare identity is ambiguous between option variants; the error shows how to ask."""
+    """An identity is ambiguous between two variants, and the error has a query for each."""
     project.recipe("local.b@r1", VARIANTS)
-    said = failure(project, BOTH + 'install = function(ctx) ctx.asset("local.b@r1") end')
-    assert 'local.b@r1{v="1"}\n      local.b@r1{v="2"}\n' in said
-    assert 'ctx.asset([[local.b@r1{v="1"}]])' in said
+    err = failure(project, BOTH + 'install = function(ctx) ctx.asset("local.b@r1") end')
+    assert 'local.b@r1{v="1"}\n      local.b@r1{v="2"}\n' in err
+    assert 'ctx.asset([[local.b@r1{v="1"}]])' in err
 
 
 def test_two_variants_are_both_reachable(project):
-    """Asked for as the error shows, or by an option alone, each variant gives its own folder."""
+    """Each variant is found by its full key, or by its option alone."""
     project.recipe("local.b@r1", VARIANTS)
     project.packages("local.app@r1")
     project.recipe(
@@ -120,12 +120,12 @@ def test_two_variants_are_both_reachable(project):
 
 
 def test_a_product_that_two_dependencies_provide(project):
-    """ctx.product does not choose; it names both."""
+    """ctx.product does not choose between two providers, but names both."""
     app = needs('{ recipe = "local.a@r1" }, { recipe = "local.b@r1" }')
     app += 'install = function(ctx) ctx.product("python") end'
-    said = failure(project, app, a=PYTHON, b=PYTHON)
-    assert "several dependencies provide it: local.a@r1, local.b@r1" in said
-    assert 'say which: { product = "python", recipe = "…" }' in said
+    err = failure(project, app, a=PYTHON, b=PYTHON)
+    assert "several dependencies provide it: local.a@r1, local.b@r1" in err
+    assert 'say which: { product = "python", recipe = "…" }' in err
 
 
 # -- a recipe outside namespace local never depends on a local one --------------------------------
@@ -134,7 +134,7 @@ SHARED = '{ recipe = "vendor.app@v1", source = "recipes/vendor.app@v1.lua" }'
 
 
 def vendor(project, entries, more=""):
-    """What sync says to a shared recipe with these dependencies, beside other packages."""
+    """Return the errors of a sync of a shared recipe with these dependencies."""
     project.manifest(f"packages = {{ {SHARED}{more} }}")
     project.recipe("vendor.app@v1", needs(entries) + TOOL)
     project.recipe("local.tool@r1", PYTHON)
@@ -153,11 +153,11 @@ def vendor(project, entries, more=""):
     ],
     ids=["strong", "weak", "query", "alias", "product", "strong-product"],
 )
-def test_a_shared_recipe_depends_on_no_local_one(project, entries, more):
-    """By whatever route the local recipe is named, the edge is refused at its place."""
-    said = vendor(project, entries, more)
-    assert "recipes/vendor.app@v1.lua:2: vendor.app@v1 depends on local.tool@r1" in said
-    assert "give the dependency a namespace of its own" in said
+def test_a_shared_recipe_must_not_depend_on_a_local_one(project, entries, more):
+    """Every kind of edge to a local recipe is refused, with its location."""
+    err = vendor(project, entries, more)
+    assert "recipes/vendor.app@v1.lua:2: vendor.app@v1 depends on local.tool@r1" in err
+    assert "give the dependency a namespace of its own" in err
     assert "vendor.app@v1" not in project.markers()
 
 
@@ -170,28 +170,28 @@ def test_a_shared_recipe_depends_on_no_local_one(project, entries, more):
     ],
     ids=["strong", "weak", "query"],
 )
-def test_the_source_of_a_shared_recipe_depends_on_no_local_one(project, entry, more):
-    """The tools of a custom source are dependencies as others are."""
+def test_the_source_of_a_shared_recipe_must_not_depend_on_a_local_one(project, entry, more):
+    """The rule also holds for the dependencies of a custom source."""
     source = f"{{ dependencies = {{ {entry} }}, fetch = function(ctx) end }}"
     project.manifest(f'packages = {{ {{ recipe = "vendor.app@v1", source = {source} }}{more} }}')
     project.recipe("local.tool@r1", TOOL)
-    said = project.envy("sync", code=1, trace=False).err
-    assert "envy.lua:1: vendor.app@v1 depends on local.tool@r1" in said
+    err = project.envy("sync", code=1, trace=False).err
+    assert "envy.lua:1: vendor.app@v1 depends on local.tool@r1" in err
 
 
 def test_an_unused_local_fallback_is_refused_too(project):
-    """The rule is about what is written, so it does not depend on what else there is."""
+    """A local fallback is refused even when another package matches."""
     other = ', { recipe = "other.x@v1", source = "recipes/other.x@v1.lua" }'
     project.recipe("other.x@v1", TOOL)
-    said = vendor(project, '{ recipe = "x", weak = { recipe = "local.tool@r1" } }', other)
-    assert "vendor.app@v1 depends on local.tool@r1" in said
+    err = vendor(project, '{ recipe = "x", weak = { recipe = "local.tool@r1" } }', other)
+    assert "vendor.app@v1 depends on local.tool@r1" in err
 
 
 # -- names ---------------------------------------------------------------------------------------
 
 
 def test_an_alias_computed_from_options(project):
-    """Two variants of one recipe name themselves, and each is found by its own name."""
+    """An alias may be a function of the options, and finds its variant."""
     project.manifest(
         'packages = { { recipe = "local.gcc@r1", options = { target = "arm" } },\n'
         '  { recipe = "local.gcc@r1", options = { target = "riscv" } } }'
@@ -208,18 +208,18 @@ def test_an_alias_computed_from_options(project):
 
 
 def test_an_alias_of_a_recipe_file_answers_references(project):
-    """What a recipe calls itself is a name like its own; two claimants are ambiguous."""
+    """References match the alias in a recipe file; two recipes with one alias are ambiguous."""
     app = needs('{ recipe = "make" }') + TOOL
     project.packages("local.app@r1", "local.gmake@r1")
     project.recipe("local.app@r1", app)
     project.recipe("local.gmake@r1", 'alias = "make"\n' + TOOL)
     project.envy("sync")
-    said = failure(project, app, gmake='alias = "make"\n' + TOOL, bmake='alias = "make"\n' + TOOL)
-    assert "several packages answer to 'make'" in said
+    err = failure(project, app, gmake='alias = "make"\n' + TOOL, bmake='alias = "make"\n' + TOOL)
+    assert "several packages answer to 'make'" in err
 
 
 def test_dependencies_computed_from_options(project):
-    """A function of the options decides what is needed, and with which options of its own."""
+    """A function of the options returns the dependencies and their options."""
     project.manifest(
         'packages = { { recipe = "local.app@r1", options = { debug = true, version = "2" } } }'
     )

@@ -1,4 +1,4 @@
-"""docs/dependencies.md: every example is a project, and every command in it prints what it says."""
+"""docs/dependencies.md: every example is a project, and every command has the output shown."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE |
 
 
 def sections():
-    """The examples of the page: title, and the blocks below it in order."""
+    """Yield the examples of the page: the title, and the blocks below it in order."""
     for part in re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         title, _, body = part.partition("\n")
         blocks = BLOCK.findall(body)
@@ -20,14 +20,14 @@ def sections():
 
 
 def steps(console):
-    """The commands of a console block, each with what it prints."""
+    """Yield the commands of a console block, each with its output."""
     for part in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
         yield shlex.split(command), output.rstrip("\n")
 
 
 def test_the_page_has_an_example_of_each_kind():
-    """Strong, weak, required, product and source edges are all drawn on the page."""
+    """The page draws strong, weak, required, product and source edges."""
     pictures = "".join(
         text for _, blocks in sections() for kind, _, text in blocks if kind == "mermaid"
     )
@@ -40,7 +40,7 @@ SECTIONS = list(sections())
 
 @pytest.mark.parametrize(("title", "blocks"), SECTIONS, ids=[title for title, _ in SECTIONS])
 def test_the_example_does_what_it_says(project, title, blocks):
-    """Files are written, commands run, and what they print compared, in the order of the page."""
+    """In the order of the page, files are written, and commands have the output shown."""
     for kind, name, text in blocks:
         if kind == "lua":
             project.write(name, text)

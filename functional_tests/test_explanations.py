@@ -1,4 +1,4 @@
-"""`envy why-rebuild` and `sync --verbose`: what changed since a package was built last."""
+"""`envy why-rebuild` and `sync --verbose`: what changed since the last build of a package."""
 
 import pytest
 
@@ -35,9 +35,9 @@ def test_nothing_changed(built):
 def test_recipe_line(built):
     """A changed line of the recipe is shown with its number, before and after."""
     built.recipe("local.user@r1", USER.replace("> level", "> LEVEL"))
-    told = why(built)
-    assert "recipe line 7: install = " in told
-    assert "> LEVEL" in told
+    output = why(built)
+    assert "recipe line 7: install = " in output
+    assert "> LEVEL" in output
 
 
 def test_option(built):
@@ -63,21 +63,21 @@ def test_variable(built):
 def test_dependency(built):
     """A changed dependency is explained by what changed in it."""
     built.write("recipes/local.base@r1.lua", BASE.replace("echo 1", "echo 2"))
-    told = why(built).splitlines()
-    at = told.index("  dependency local.base@r1 changed")
-    assert told[at + 1].startswith("    recipe line 2: install")
+    output = why(built).splitlines()
+    index = output.index("  dependency local.base@r1 changed")
+    assert output[index + 1].startswith("    recipe line 2: install")
 
 
 def test_another_revision(built):
-    """A new revision is compared with the former one."""
+    """A new revision is compared with the previous one."""
     built.manifest('packages = { "local.user@r2" }\n')
     built.recipe("local.user@r2", USER)
-    told = built.envy("why-rebuild", "user", env={"LEVEL": "1"}).out
-    assert "identity: local.user@r1 → local.user@r2" in told
+    output = built.envy("why-rebuild", "user", env={"LEVEL": "1"}).out
+    assert "identity: local.user@r1 → local.user@r2" in output
 
 
 def test_nothing_is_built(built):
-    """To explain runs no script."""
+    """An explanation runs no script."""
     built.recipe("local.user@r1", USER.replace("> level", "> LEVEL"))
     run = built.envy("why-rebuild", "user", env={"LEVEL": "1"})
     assert run.named("lua_ctx_run_start") == []
@@ -85,18 +85,18 @@ def test_nothing_is_built(built):
 
 
 def test_first_build(project):
-    """A package that was never built has nothing to be compared with."""
+    """A package that was never built has no earlier entry to compare with."""
     project.packages("local.hello@r1")
     project.recipe("local.hello@r1", 'install = "echo x > x"')
-    told = project.envy("why-rebuild", "hello").out
-    assert "would be built: it has not been built yet" in told
-    assert "there is no earlier entry" in told
+    output = project.envy("why-rebuild", "hello").out
+    assert "would be built: it has not been built yet" in output
+    assert "there is no earlier entry" in output
 
 
-def test_verbose_sync_says_it_for_every_miss(built):
-    """sync --verbose shows what changed, for the package and for its dependents."""
+def test_verbose_sync_explains_every_miss(built):
+    """sync --verbose shows what changed, for a package and for its dependents."""
     built.write("recipes/local.base@r1.lua", BASE.replace("echo 1", "echo 2"))
-    told = built.envy("sync", "--verbose", env={"LEVEL": "1"}).err
-    assert "not cached local.base@r1: it has not been built yet; recipe line 2" in told
+    output = built.envy("sync", "--verbose", env={"LEVEL": "1"}).err
+    assert "not cached local.base@r1: it has not been built yet; recipe line 2" in output
     changed = "it has not been built yet; dependency local.base@r1 changed"
-    assert f"not cached local.user@r1: {changed}" in told
+    assert f"not cached local.user@r1: {changed}" in output

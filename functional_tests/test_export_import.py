@@ -142,7 +142,7 @@ def test_a_cache_that_was_moved_without_relocate(project):
     assert "1 installed" in told
 
 
-# -- files that are no bundle, or a bad one ------------------------------------------------------
+# -- invalid bundles -----------------------------------------------------------------------------
 
 
 def rewritten(bundle, change):

@@ -1,8 +1,8 @@
-"""Real commands in which one call of the operating system fails, or is the last of the process.
+"""Real commands in which one system call fails, or is the last of the process.
 
-What tests/cache injects through envy's own file system, faults.c injects below Python, for all that
-a command opens or changes in the cache: locks, leases, downloads, logs, records and answers, too.
-Every 20th call here; `make soak` takes all of them (ENVY_SOAK_FAULTS).
+What tests/cache injects through envy's own file system, faults.c injects below Python, into all
+calls that open or change something in the cache: locks, leases, downloads, logs, records, answers.
+Here every 20th call; `make soak` takes all of them (ENVY_SOAK_FAULTS).
 """
 
 import json
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 def library(tmp_path_factory):
     """faults.c, compiled."""
     if sys.platform != "linux" or shutil.which("cc") is None:
-        pytest.skip("calls of the operating system cannot be made to fail here")
+        pytest.skip("needs Linux and a C compiler, to make system calls fail")
     target = tmp_path_factory.mktemp("faults") / "faults.so"
     command = ["cc", "-shared", "-fPIC", "-O1", "-o", target, HERE / "faults.c", "-ldl"]
     subprocess.run(command, check=True)
@@ -32,8 +32,8 @@ def library(tmp_path_factory):
 
 
 @pytest.mark.parametrize("scenario", ["make", "collect"])
-def test_a_call_of_the_operating_system_fails(library, scenario, record_property):
-    """What is marked is whole, verified downloads are kept, and the next command succeeds."""
+def test_a_system_call_fails(library, scenario, record_property):
+    """Marked entries are complete, downloads are kept, and the next command succeeds."""
     first = random.SystemRandom().randint(1, STEP)
     with memory_dir() as folder:
         run = subprocess.run(

@@ -1,4 +1,4 @@
-"""Things in the cache that envy did not put there, in the place of what it looks for."""
+"""Objects in the cache that envy did not create, at paths that envy uses."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def a_pipe(path):
 
 
 def put(path, make):
-    """Put something in the place of a file or a folder."""
+    """Replace a file or a folder by something else."""
     if path.is_dir() and not path.is_symlink():
         for folder in [path, *filter(Path.is_dir, path.rglob("*"))]:
             folder.chmod(0o755)
@@ -56,14 +56,14 @@ def put(path, make):
 
 
 def remake(project):
-    """Have the package made again, under the lock and in the entry of before."""
+    """Make the package incomplete, so that it is rebuilt in the same entry."""
     shutil.rmtree(entry_of(project) / "fetch", ignore_errors=True)
     (entry_of(project) / "envy-complete").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("make", [a_file, a_folder, a_link, a_pipe])
-def test_in_the_place_of_a_marker(hello, make):
-    """It is no marker; the package is made anew, and every command has a plain word for it."""
+def test_instead_of_a_marker(hello, make):
+    """Without a valid marker the package is rebuilt, and no command ends with a traceback."""
     put(entry_of(hello) / "envy-complete", make)
     for words in (("cache",), ("cache", "gc"), ("cache", "verify"), ("why-rebuild", "hello")):
         assert "Traceback" not in hello.envy(*words, timeout=20).err
@@ -76,8 +76,8 @@ def test_in_the_place_of_a_marker(hello, make):
     "name",
     ["envy-complete.new", "envy-fingerprint.blake3", "envy-ingredients.json", "envy-deployed"],
 )
-def test_in_the_place_of_other_files_of_an_entry(hello, make, name):
-    """When a package is made anew, so are the files beside it, whatever was there."""
+def test_instead_of_other_files_of_an_entry(hello, make, name):
+    """A rebuild replaces whatever is at the paths of these files."""
     hello.recipe("local.hello@r1", f"{HELLO}\ndeploy = function() end")
     hello.envy("sync", trace=False)
     for _, entry in hello.entries():
@@ -88,25 +88,25 @@ def test_in_the_place_of_other_files_of_an_entry(hello, make, name):
 
 
 @pytest.mark.parametrize("name", ["asset", "fetch", "work"])
-def test_links_in_the_place_of_folders_of_an_entry(hello, tmp_path, name):
-    """Nothing behind a link is touched."""
+def test_links_instead_of_folders_of_an_entry(hello, tmp_path, name):
+    """Files behind a link are not touched."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "mine").write_text("mine")
+    (elsewhere / "own").write_text("own")
     put(entry_of(hello) / name, lambda path: path.symlink_to(elsewhere))
     remake(hello)
     assert "1 installed" in hello.envy("sync").err
-    assert [path.name for path in elsewhere.iterdir()] == ["mine"]
+    assert [path.name for path in elsewhere.iterdir()] == ["own"]
 
 
 @pytest.mark.parametrize("make", [a_folder, a_link, a_pipe])
-def test_in_the_place_of_a_lock(hello, make):
-    """It is named, with a remedy; nobody waits for it for ever."""
+def test_instead_of_a_lock(hello, make):
+    """The error names the path and has a remedy, and envy does not wait."""
     remake(hello)
     put(lock_of(hello), make)
-    told = hello.envy("sync", code=1, timeout=20).err
-    assert f"cannot take a lock in the cache: {lock_of(hello)}: " in told
-    assert "move it away" in told
+    err = hello.envy("sync", code=1, timeout=20).err
+    assert f"cannot take a lock in the cache: {lock_of(hello)}: " in err
+    assert "move it away" in err
     lock = lock_of(hello)
     shutil.rmtree(lock) if lock.is_dir() else lock.unlink()
     assert "1 installed" in hello.envy("sync").err
@@ -114,8 +114,8 @@ def test_in_the_place_of_a_lock(hello, make):
 
 @pytest.mark.parametrize("make", [a_file, a_link])
 @pytest.mark.parametrize("name", ["resolved", "projects", "leases", "recipes"])
-def test_in_the_place_of_folders_that_can_be_done_without(hello, make, name):
-    """What is only kept for later is not kept, and no harm is done."""
+def test_instead_of_optional_folders(hello, make, name):
+    """Without these folders, commands succeed and store nothing there."""
     remake(hello)
     put(hello.cache / name, make)
     assert "1 installed" in hello.envy("sync").err
@@ -125,36 +125,36 @@ def test_in_the_place_of_folders_that_can_be_done_without(hello, make, name):
 
 @pytest.mark.parametrize("make", [a_file, a_link])
 @pytest.mark.parametrize("name", ["assets", "locks", "logs", "trash"])
-def test_in_the_place_of_folders_that_are_needed(hello, make, name):
-    """It is named, with a remedy; once it is moved away all goes on."""
+def test_instead_of_required_folders(hello, make, name):
+    """The error names the path and has a remedy, after which commands succeed."""
     put(hello.cache / name, make)
     hello.recipe("local.hello@r1", 'install = "echo other > hello"')
     words = ("cache", "gc") if name == "trash" else ("sync",)
-    told = hello.envy(*words, code=1).err
-    assert f"{hello.cache / name}" in told
-    assert "move it away" in told
-    assert "Traceback" not in told
+    err = hello.envy(*words, code=1).err
+    assert f"{hello.cache / name}" in err
+    assert "move it away" in err
+    assert "Traceback" not in err
     (hello.cache / name).unlink()
     assert "1 installed" in hello.envy("sync").err
     hello.envy("cache", "gc")
 
 
-def test_a_trash_that_leads_elsewhere(hello, tmp_path):
-    """Nobody deletes what lies behind a link in the place of the trash."""
-    (tmp_path / "mine").write_text("mine")
+def test_a_trash_that_is_a_link(hello, tmp_path):
+    """gc deletes nothing behind a link at the path of the trash."""
+    (tmp_path / "own").write_text("own")
     (hello.cache / "trash").symlink_to(tmp_path)
     assert "move it away" in hello.envy("cache", "gc", code=1).err
-    assert (tmp_path / "mine").read_text() == "mine"
+    assert (tmp_path / "own").read_text() == "own"
 
 
-def test_logs_that_lead_elsewhere(hello, tmp_path):
-    """Nor are old logs cleared away behind a link."""
-    mine = tmp_path / "mine"
+def test_logs_that_are_a_link(hello, tmp_path):
+    """A sync deletes no old logs behind a link."""
+    own = tmp_path / "own"
     for number in range(9):
-        (mine / str(number)).mkdir(parents=True)
+        (own / str(number)).mkdir(parents=True)
     (logs,) = hello.cache.glob("logs/*/*") or [None]
     shutil.rmtree(logs)
-    logs.symlink_to(mine)
+    logs.symlink_to(own)
     remake(hello)
     hello.envy("sync")
-    assert {str(number) for number in range(9)} <= {path.name for path in mine.iterdir()}
+    assert {str(number) for number in range(9)} <= {path.name for path in own.iterdir()}

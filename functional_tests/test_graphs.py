@@ -13,7 +13,7 @@ PHASES = {phase.label: phase for phase in RecipePhase}
 
 
 class WorldOnDisk:
-    """Writes a world down as a manifest and recipe files."""
+    """Writes a world as a manifest and recipe files."""
 
     def __init__(self, project, world: World) -> None:
         self.project = project
@@ -34,7 +34,7 @@ class WorldOnDisk:
 
     def _root(self, key: str) -> str:
         one = self.world.recipes[key]
-        fields = self._asked(key)
+        fields = self._request_fields(key)
         fields += [f'alias = "{name}"' for name, who in self.world.aliases.items() if who == key]
         if one.source is not None:
             needs = ", ".join(self._need(need) for need in one.source)
@@ -46,7 +46,7 @@ class WorldOnDisk:
             )
         return f"  {{ {', '.join(fields)} }}"
 
-    def _asked(self, key: str) -> list[str]:
+    def _request_fields(self, key: str) -> list[str]:
         identity = key.partition("{")[0]
         path = self.project.root / "recipes" / f"{identity}.lua"
         fields = [f'recipe = "{identity}"', f'source = "{path}"']
@@ -55,14 +55,14 @@ class WorldOnDisk:
         return fields
 
     def _need(self, need: Need) -> str:
-        fields = self._asked(need.target) if need.kind == "strong" else []
+        fields = self._request_fields(need.target) if need.kind == "strong" else []
         if need.kind != "strong" and need.query:
             fields.append(f"recipe = {quoted(need.query)}")
         if need.product:
             fields.append(f'product = "{need.product}"')
         if need.kind == "weak":
             here = [] if need.fallback_here else ['platforms = { "windows" }']
-            fields.append(f"weak = {{ {', '.join(self._asked(need.target) + here)} }}")
+            fields.append(f"weak = {{ {', '.join(self._request_fields(need.target) + here)} }}")
         if need.needed_by > RecipePhase.RECIPE_FETCH:
             fields.append(f'needed_by = "{need.needed_by.label}"')
         fields.append(f'use = "{need.use.value}"')
@@ -119,40 +119,40 @@ VERBS = [
 
 
 def version_of(key):
-    """The one option of a key, if it has it."""
+    """Return the single option of a key, or ""."""
     return key.partition('{v="')[2].removesuffix('"}')
 
 
 def quoted(text):
-    """A Lua string."""
+    """Return a Lua string."""
     return f"[=[{text}]=]"
 
 
 def sync(project, world, *, jobs):
-    """Sync a world, and compare what the trace says with the model; returns what was right."""
-    right = expected(world)
-    fine = not right.error and not right.wanted & right.failures.keys()
+    """Sync a world and compare the trace with the model; return what the model expects."""
+    model = expected(world)
+    fine = not model.error and not model.wanted & model.failures.keys()
     run = project.envy("sync", "--yes", "--jobs", str(jobs), code=None)
     assert "bug" not in run.err, run.err
     ran: dict[str, list[RecipePhase]] = {}
     for row in run.named("phase_start"):
         ran.setdefault(row["key"], []).append(PHASES[row["phase"]])
-    assert ran == right.ran
-    assert {r["key"]: r["outcome"] for r in run.named("recipe_complete")} == right.outcomes
-    failed = {key for key, failure in right.failures.items() if not failure.dependency}
+    assert ran == model.ran
+    assert {r["key"]: r["outcome"] for r in run.named("recipe_complete")} == model.outcomes
+    failed = {key for key, failure in model.failures.items() if not failure.dependency}
     assert {row["key"] for row in run.named("phase_failed")} == failed
-    assert {row["key"] for row in run.named("recipe_aborted")} == right.failures.keys() - failed
+    assert {row["key"] for row in run.named("recipe_aborted")} == model.failures.keys() - failed
     choices = {
         (r["query"], r["provider"], r["by_fallback"]) for r in run.named("reference_resolved")
     }
-    assert choices == {choice[1:] for choice in right.choices}
-    check_error(run, right.error)
+    assert choices == {choice[1:] for choice in model.choices}
+    check_error(run, model.error)
     assert run.code == (0 if fine else 1), run.err
-    return right
+    return model
 
 
 def check_error(run, error):
-    """What is told of the graph as a whole."""
+    """Assert that the error about the whole graph is the expected one."""
     if error is None:
         return
     sort, about = error
@@ -167,19 +167,19 @@ def check_error(run, error):
 
 
 @pytest.mark.parametrize("number", range(30))
-def test_a_random_graph_comes_out_as_the_model_says(project, number):
-    """Cold, and then again with what the first run has left in the cache."""
+def test_a_random_graph_has_the_results_of_the_model(project, number):
+    """A sync has the results of the model, with an empty cache and with the cache of that sync."""
     world = seeded_world(number, ON_DISK)
     world = replace(world, goals=None)
     WorldOnDisk(project, world).write()
-    right = sync(project, world, jobs=1 + number % 4)
-    if right.error or right.failures:
+    model = sync(project, world, jobs=1 + number % 4)
+    if model.error or model.failures:
         return
     done = {
         key: replace(
             one,
-            cached=right.outcomes.get(key) == "installed",
-            satisfied=one.satisfied or right.outcomes.get(key) == "changed",
+            cached=model.outcomes.get(key) == "installed",
+            satisfied=one.satisfied or model.outcomes.get(key) == "changed",
             brought=one.source is not None,
         )
         for key, one in world.recipes.items()

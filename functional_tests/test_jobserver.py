@@ -1,4 +1,4 @@
-"""One budget of jobs for envy and the tools in recipes: real make, ninja and C compiler."""
+"""One limit on jobs for envy and the tools in recipes: real make, ninja and C compiler."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ NEEDS_CARGO = pytest.mark.skipif(shutil.which("cargo") is None, reason="there is
 PYTHON = """ctx.run("import subprocess as s; s.check_call(['make'], close_fds=False)",
     { shell = { file = "python3", ext = ".py" } })"""
 
-# A compiler that says when it begins and when it has ended.
+# A compiler that logs when it starts and when it ends.
 COMPILER = """#!/bin/sh
 echo + >> {log}
 cc "$@"
@@ -40,7 +40,7 @@ rule cc
 
 @pytest.fixture
 def log(tmp_path):
-    """A file that says who began and who ended; and a compiler that writes it."""
+    """The log of starts and ends; beside it is a compiler that writes it."""
     path = tmp_path / "log"
     path.write_text("")
     compiler = tmp_path / "compiler"
@@ -50,17 +50,17 @@ def log(tmp_path):
 
 
 def most_at_once(log):
-    """The largest number of those who had begun and not ended."""
+    """Return the largest number of compilers that ran at the same time."""
     most = now = 0
     for line in log.read_text().split():
         now += 1 if line == "+" else -1
         most = max(most, now)
-    assert now == 0, "not all have ended"
+    assert now == 0, "not all compilers have ended"
     return most
 
 
 def build_in_lua(name, text, files, command):
-    """The build of a recipe that writes a file and some C sources, and runs a command."""
+    """Return the build of a recipe that writes a file and C sources, and runs a command."""
     return f"""build = function(ctx)
   ctx.write("{name}", [[{text}]])
   for n = 1, {files} do ctx.write("f" .. n .. ".c", "int f" .. n .. "(void) {{ return 1; }}") end
@@ -80,7 +80,7 @@ def make_recipe(log, command='ctx.exec { "make" }'):
 
 
 def late_fetch(log, begun):
-    """A fetch, under a slot of its own, that waits until so many compilers have begun."""
+    """Return a fetch, in a slot of its own, that waits until so many compilers have started."""
     wait = f"until [ $(grep -c + {log}) -ge {begun} ]; do sleep 0.01; done; touch f"
     return f"""fetch = function(ctx)
   ctx.run("{wait}")
@@ -90,14 +90,14 @@ end
 
 
 def rendezvous(count, *, tail=""):
-    """A Makefile whose jobs each wait until so many have begun: it ends only if they may."""
+    """Return a Makefile with `count` jobs that end only when all of them have started."""
     names = " ".join(f"t{n}" for n in range(count))
     wait = f"while [ $$(wc -l < begun) -lt {count} ]; do sleep 0.02; done"
     return f"all: {names}\nt%:\n\t@echo >> begun; {wait}{tail}\n"
 
 
-def meets(count, **details):
-    """A recipe with such a Makefile."""
+def rendezvous_recipe(count, **details):
+    """Return a recipe with such a Makefile."""
     return build_in_lua("Makefile", rendezvous(count, **details), 0, 'ctx.exec { "make" }')
 
 
@@ -112,9 +112,9 @@ def fifos(project):
 
 @pytest.mark.parametrize("jobs", [1, 2, 3, 4])
 def test_no_more_compilers_than_jobs_over_recipes_with_make(project, log, jobs):
-    """Recipes that run make, and a make in it, start --jobs compilers at once together.
+    """Recipes that run make, and a make in it, together run at most --jobs compilers.
 
-    Two of them are late: they ask for a slot while the makes of the others are at work.
+    Two recipes are late: they request a slot while the makes of the others run.
     """
     names = [f"local.m{number}@r1" for number in range(4)]
     for name, late in zip(names, (0, 0, 3, 13), strict=True):
@@ -132,7 +132,7 @@ def test_no_more_compilers_than_jobs_over_recipes_with_make(project, log, jobs):
 @pytest.mark.network
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_no_more_compilers_than_jobs_over_recipes_with_ninja(project, log, jobs):
-    """The ninja that ships with envy shares with another, and with make."""
+    """The ninja that ships with envy shares jobs with another ninja, and with make."""
     rules = NINJA.format(compiler=log.parent / "compiler")
     rules += "".join(f"build f{n}.o: cc f{n}.c\n" for n in range(1, 11))
     needs = 'dependencies = { { recipe = "envy.ninja@r1", needed_by = "build", use = "build" } }\n'
@@ -144,14 +144,14 @@ def test_no_more_compilers_than_jobs_over_recipes_with_ninja(project, log, jobs)
     project.envy("sync", "--jobs", str(jobs))
     assert log.read_text().count("+") == 30
     assert most_at_once(log) <= jobs
-    said = log_of(project, "local.n1@r1")
-    assert "Jobserver mode detected" in said
-    assert "warning" not in said
+    output = log_of(project, "local.n1@r1")
+    assert "Jobserver mode detected" in output
+    assert "warning" not in output
 
 
 @NEEDS_CARGO
-def test_cargo_takes_part(project):
-    """A crate's build script is told by cargo of the jobserver that envy has."""
+def test_cargo_shares_jobs(project):
+    """cargo passes envy's jobserver to the build script of a crate."""
     manifest = '[package]\nname = "one"\nversion = "0.1.0"\nedition = "2021"\nbuild = "build.rs"\n'
     tell = 'fn main() { println!("cargo:warning={}", std::env::var("CARGO_MAKEFLAGS").unwrap()); }'
     environment = 'env = { CARGO_HOME = ctx.stage_dir .. "/home" }'
@@ -179,16 +179,16 @@ install = "touch done\"""",
         PYTHON,
     ],
 )
-def test_one_make_has_all_jobs_that_nobody_else_uses(project, command):
-    """However it is started, three jobs of one make wait for each other, and meet."""
+def test_one_make_gets_all_free_jobs(project, command):
+    """However make is started, three of its jobs run at the same time."""
     body = build_in_lua("Makefile", rendezvous(3), 0, command)
     project.sync_one(body, "--jobs", "3", timeout=60)
     assert "jobserver" not in log_of(project, "local.one@r1")
 
 
 @pytest.mark.parametrize("phase", ["stage", "build", "install"])
-def test_every_phase_that_builds_shares(project, phase):
-    """A script of stage, build or install has the jobserver, and its tools use it."""
+def test_every_build_phase_shares_jobs(project, phase):
+    """Tools in scripts of stage, build and install use the jobserver."""
     verbs = {"stage": "mkdir s", "build": "mkdir b", "install": "touch done"}
     makefile = rendezvous(2).replace("\n", "\\n").replace("\t", "\\t").replace("'", "'\\''")
     verbs[phase] += f"; printf '%b' '{makefile}' > Makefile; make"
@@ -196,8 +196,8 @@ def test_every_phase_that_builds_shares(project, phase):
     project.sync_one(body, "--jobs", "2", timeout=60)
 
 
-def test_an_interactive_run_shares(project):
-    """A program that has the terminal inherits the descriptors, too."""
+def test_an_interactive_run_shares_jobs(project):
+    """A program that has the terminal inherits the descriptors too."""
     import pty
 
     project.recipe(
@@ -208,34 +208,34 @@ def test_an_interactive_run_shares(project):
     master, slave = pty.openpty()
     process = project.popen("sync", "--jobs", "2", stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
-    said = b""
+    output = b""
     try:
         while piece := os.read(master, 4096):
-            said += piece
+            output += piece
     except OSError:
-        pass  # the other end is closed
+        pass  # the process has ended
     os.close(master)
-    assert process.wait(timeout=60) == 0, said
-    assert b"jobserver" not in said
+    assert process.wait(timeout=60) == 0, output
+    assert b"jobserver" not in output
 
 
-def test_who_says_make_j_gets_that_and_a_warning_of_make(project):
-    """An explicit number is obeyed by make, outside of the budget, and make says so."""
+def test_an_explicit_make_j_is_obeyed_with_a_warning(project):
+    """make -j3 runs three jobs outside of the limit, and make warns about it."""
     command = 'ctx.exec { "make", "-j3" }'
     project.make(build_in_lua("Makefile", rendezvous(3), 0, command), timeout=60)
     assert "-j3 forced in submake" in log_of(project, "local.one@r1")
 
 
-# -- who is told of it -----------------------------------------------------------------------------
+# -- who gets the jobserver ------------------------------------------------------------------------
 
 
 def seen(path):
-    """MAKEFLAGS as a script wrote it down."""
+    """Return the MAKEFLAGS that a script wrote to a file."""
     return path.read_text().strip()
 
 
-def test_only_phases_that_build_are_told(project, tmp_path):
-    """fetch, check and deploy have the MAKEFLAGS of the user, which the others have not."""
+def test_only_build_phases_get_the_jobserver(project, tmp_path):
+    """stage, build and install get the jobserver; fetch and deploy get the user's MAKEFLAGS."""
     verbs = "".join(
         f'{verb} = "echo \\"$MAKEFLAGS\\" > {tmp_path}/{verb}; touch x"\n'
         for verb in ("stage", "build", "install")
@@ -254,8 +254,8 @@ def test_only_phases_that_build_are_told(project, tmp_path):
 @pytest.mark.parametrize(
     ("makeflags", "expected"), [("-j7 -k", "-j7 -k"), ("", ""), (None, "--jobserver-auth=")]
 )
-def test_a_user_managed_install_has_what_the_user_set(project, tmp_path, makeflags, expected):
-    """It inherits the user's environment; where that says nothing, envy does."""
+def test_a_user_managed_install_gets_the_users_makeflags(project, tmp_path, makeflags, expected):
+    """A user-managed install gets the user's MAKEFLAGS, or else the jobserver."""
     flag = tmp_path / "flag"
     body = f'check = "test -e {flag}"\ninstall = "echo \\"$MAKEFLAGS\\" > {flag}"'
     project.sync_one(body, "--yes", env={} if makeflags is None else {"MAKEFLAGS": makeflags})
@@ -274,8 +274,8 @@ def test_a_user_managed_install_has_what_the_user_set(project, tmp_path, makefla
         ('install = function(ctx) ctx.run(SCRIPT, { env = { MAKEFLAGS = "" } }) end', None, ""),
     ],
 )
-def test_what_a_recipe_says_itself_wins(project, body, outer, expected):
-    """pass_env, or an env of its own, is what its scripts get."""
+def test_makeflags_of_a_recipe_take_precedence(project, body, outer, expected):
+    """MAKEFLAGS in pass_env or in an `env` take precedence over the jobserver."""
     script = '[[echo "$MAKEFLAGS" > seen]]'
     env = {} if outer is None else {"MAKEFLAGS": outer}
     folder = project.make(body.replace("SCRIPT", script), env=env)
@@ -283,15 +283,15 @@ def test_what_a_recipe_says_itself_wins(project, body, outer, expected):
 
 
 def test_neither_jobs_nor_makeflags_are_part_of_a_key(project):
-    """A package that was built with one number of jobs is there for every other."""
+    """A package that was built with one number of jobs is cached for every other number."""
     project.make("build = 'make --version'\ninstall = 'touch x'")
     for words, env in ((("--jobs", "1"), {}), ((), {"MAKEFLAGS": "-j3 --jobserver-auth=3,4"})):
         run = project.envy("sync", "--verbose", *words, env=env)
         assert "1 cached" in run.err + run.out
 
 
-def test_a_run_without_scripts_makes_nothing(project):
-    """Neither packages that only mark themselves nor user-managed checks cost a FIFO."""
+def test_a_run_without_scripts_creates_no_fifo(project):
+    """No FIFO is created for packages without scripts, or for user-managed checks."""
     project.recipe("local.a@r1", "install = function(ctx) ctx.mark_install_complete() end")
     project.recipe("local.b@r1", 'check = "true"\ninstall = "true"')
     project.packages("local.a@r1", "local.b@r1")
@@ -299,21 +299,21 @@ def test_a_run_without_scripts_makes_nothing(project):
     assert not (project.cache / "jobservers").exists()
 
 
-def test_a_cache_below_a_name_with_a_space_shares_too(tmp_path):
-    """MAKEFLAGS cannot say such a path; the descriptors do."""
+def test_a_cache_path_with_a_space_shares_jobs_too(tmp_path):
+    """MAKEFLAGS cannot contain a path with a space, so descriptors are passed instead."""
     from project import Project
 
     project = Project(tmp_path / "project", cache=tmp_path / "my cache")
-    project.sync_one(meets(3), "--jobs", "3", timeout=60)
+    project.sync_one(rendezvous_recipe(3), "--jobs", "3", timeout=60)
     assert "jobserver" not in log_of(project, "local.one@r1")
 
 
-# -- waiting, and what is lost ---------------------------------------------------------------------
+# -- waiting, and lost jobs ------------------------------------------------------------------------
 
 
 @pytest.fixture
 def busy(project):
-    """A make with two jobs that wait for the test, and a recipe that is late; with its files."""
+    """A make with two jobs that wait for the test, and a late recipe; with their FIFOs."""
     paths = {
         name: project.root / name for name in ("begun1", "begun2", "leave1", "leave2", "arrive")
     }
@@ -343,7 +343,7 @@ def lines_until(stream, word):
 
 
 def test_a_recipe_that_waits_for_a_job_says_so_and_gets_one(busy):
-    """The trace and SIGUSR1 tell why it waits; it goes on when a job of make ends."""
+    """The trace and SIGUSR1 say why a recipe waits; it continues when a job of make ends."""
     project, paths = busy
     process = project.popen("sync", "--jobs", "2", "--trace=stderr")
     paths["begun1"].read_text()
@@ -357,33 +357,34 @@ def test_a_recipe_that_waits_for_a_job_says_so_and_gets_one(busy):
     assert "1 of 2 jobs (--jobs) are in use by tools, such as make" in report
     paths["leave1"].write_text("x\n")
     lines_until(process.stderr, "local.late@r1: completion done")
-    assert left_running(project) != []  # make, with its other job
+    assert left_running(project) != []  # make still runs its other job
     paths["leave2"].write_text("x\n")
     process.communicate(timeout=60)
     assert process.returncode == 0
     assert fifos(project) == []
 
 
-THIEF = """
+TAKE_ALL_TOKENS = """
 fifo=${MAKEFLAGS##*fifo:}; fifo=${fifo%% *}
 head -c 2 "$fifo" > stolen
 test "$(wc -c < stolen)" = 2
 """
 
 
-def test_what_a_script_takes_along_is_there_for_the_next(project):
-    """One that ends with all tokens in hand costs the next nothing: three jobs meet."""
-    project.recipe("local.thief@r1", f"build = [[{THIEF}]]\ninstall = 'touch x'")
+def test_tokens_that_a_script_kept_are_restored(project):
+    """Tokens that a script did not return are restored: the next make runs three jobs."""
+    project.recipe("local.thief@r1", f"build = [[{TAKE_ALL_TOKENS}]]\ninstall = 'touch x'")
     project.recipe(
         "local.next@r1",
-        'dependencies = { { recipe = "local.thief@r1", needed_by = "build" } }\n' + meets(3),
+        'dependencies = { { recipe = "local.thief@r1", needed_by = "build" } }\n'
+        + rendezvous_recipe(3),
     )
     project.packages("local.next@r1", "local.thief@r1")
     project.envy("sync", "--jobs", "3", timeout=60)
 
 
 def test_a_failing_make_leaves_nothing(project, log):
-    """Others go on with all jobs, and the FIFO is gone."""
+    """After a make fails, other recipes get all jobs, and the FIFO is removed."""
     project.recipe(
         "local.bad@r1",
         build_in_lua("Makefile", rendezvous(2, tail="; false"), 0, 'ctx.exec { "make" }'),
@@ -398,7 +399,7 @@ def test_a_failing_make_leaves_nothing(project, log):
 
 
 def test_an_interrupt_leaves_nothing(project):
-    """Ctrl-C while make has tokens: make is ended, and the FIFO is gone."""
+    """Ctrl-C while make has tokens ends make, and removes the FIFO."""
     tail = "; echo met; while :; do read x < never; done"
     body = build_in_lua("Makefile", rendezvous(2, tail=tail), 0, 'ctx.run("mkfifo never; make")')
     project.recipe("local.one@r1", body)
@@ -407,8 +408,8 @@ def test_an_interrupt_leaves_nothing(project):
     assert fifos(project) == []
 
 
-def test_a_killed_envy_leaves_what_the_next_one_clears_away(busy):
-    """After kill -9 a FIFO stays that means nothing to anybody; the next run removes it."""
+def test_the_fifo_of_a_killed_envy_is_removed(busy):
+    """The FIFO of a killed envy is unused, and the next run removes it."""
     project, paths = busy
     process = project.popen("sync", "busy", "--jobs", "2")
     paths["begun1"].read_text()
@@ -416,15 +417,15 @@ def test_a_killed_envy_leaves_what_the_next_one_clears_away(busy):
     process.kill()
     process.communicate()
     assert len(fifos(project)) == 1
-    # The orphaned make is ended by whoever takes its entry up, and with it the FIFO's last user.
+    # The run that takes over the entry ends the orphaned make, the last user of the old FIFO.
     process = project.popen("sync", "busy", "--jobs", "2")
     paths["begun1"].read_text()
     paths["begun2"].read_text()
     assert len(fifos(project)) == 1
     paths["leave1"].write_text("x\n")
     paths["leave2"].write_text("x\n")
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == 0, output
     assert_clean(project, "", markers=["local.busy@r1"])
     assert fifos(project) == []
 
@@ -433,10 +434,10 @@ def test_a_killed_envy_leaves_what_the_next_one_clears_away(busy):
 
 
 def outer_make(project, rule, *words, **variables):
-    """A make around envy, whose other job is a compiler that never ends before envy has."""
+    """Run envy in a rule of a Makefile."""
     makefile = project.root.parent / "outer.mk"
     makefile.write_text(f"all: sync\nsync:\n\t{rule}\n")
-    made = subprocess.run(
+    outer = subprocess.run(
         ["make", "-f", makefile, *words],
         cwd=project.root,
         env=project.environment({"ENVY": envy_command(), **variables}),
@@ -445,8 +446,8 @@ def outer_make(project, rule, *words, **variables):
         timeout=120,
         check=False,
     )
-    assert made.returncode == 0, made.stderr
-    return made
+    assert outer.returncode == 0, outer.stderr
+    return outer
 
 
 @pytest.fixture
@@ -459,13 +460,13 @@ def two_makes(project, log):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
-def test_envy_under_make_takes_part_in_its_jobs(two_makes):
-    """`+envy sync` in a make -j2: two compilers at once, whatever the number of processors."""
+def test_envy_under_make_shares_its_jobs(two_makes):
+    """`+envy sync` under make -j2 runs two compilers at once, however many processors there are."""
     project, log = two_makes
-    made = outer_make(project, "+$(ENVY) sync", "-j2")
+    outer = outer_make(project, "+$(ENVY) sync", "-j2")
     assert log.read_text().count("+") == 20
     assert most_at_once(log) <= 2
-    assert "jobserver" not in made.stderr
+    assert "jobserver" not in outer.stderr
     for name in ("local.m1@r1", "local.m2@r1"):
         assert "jobserver" not in log_of(project, name)
     assert not (project.cache / "jobservers").exists()
@@ -473,48 +474,48 @@ def test_envy_under_make_takes_part_in_its_jobs(two_makes):
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_all_jobs_of_an_outer_make_are_used(project):
-    """Three jobs of the outer make meet in a make in a recipe."""
-    project.recipe("local.one@r1", meets(3))
+    """Three jobs of the outer make are available to a make in a recipe."""
+    project.recipe("local.one@r1", rendezvous_recipe(3))
     project.packages("local.one@r1")
     outer_make(project, "+$(ENVY) sync", "-j3")
 
 
 def test_an_outer_make_that_keeps_its_jobs_is_ignored(two_makes):
-    """Without `+` the descriptors are closed: envy has a budget of its own, without a warning."""
+    """Without `+` the descriptors are closed, so envy quietly uses a jobserver of its own."""
     project, log = two_makes
-    made = outer_make(project, "$(ENVY) sync", "-j2")
+    outer = outer_make(project, "$(ENVY) sync", "-j2")
     assert log.read_text().count("+") == 20
-    assert "jobserver" not in made.stderr
+    assert "jobserver" not in outer.stderr
     assert "jobserver" not in log_of(project, "local.m1@r1")
     assert (project.cache / "jobservers").exists()
 
 
-def test_who_says_jobs_under_make_has_a_budget_of_its_own(project):
-    """--jobs 3 under make -j2: three jobs meet."""
-    project.recipe("local.one@r1", meets(3))
+def test_jobs_under_make_replaces_the_outer_jobserver(project):
+    """--jobs 3 under make -j2 runs three jobs."""
+    project.recipe("local.one@r1", rendezvous_recipe(3))
     project.packages("local.one@r1")
     outer_make(project, "+$(ENVY) sync --jobs 3", "-j2")
 
 
-def test_an_outer_jobserver_is_part_of_no_key(project):
-    """pass_env = { "MAKEFLAGS" } under make: the package is the same, run after run."""
+def test_an_outer_jobserver_is_not_part_of_a_key(project):
+    """pass_env = { "MAKEFLAGS" } under make does not change the key from run to run."""
     project.recipe("local.one@r1", 'pass_env = { "MAKEFLAGS" }\ninstall = "echo $MAKEFLAGS > x"')
     project.packages("local.one@r1")
     project.envy("sync")
-    made = outer_make(project, "+$(ENVY) sync", "-j2")
-    assert "(1 cached)" in made.stdout + made.stderr
+    outer = outer_make(project, "+$(ENVY) sync", "-j2")
+    assert "(1 cached)" in outer.stdout + outer.stderr
 
 
-def test_a_program_that_envy_runs_has_the_outer_jobserver(project):
-    """`+envy run -- make` in a make -j3 is as if make had started make: three jobs meet."""
+def test_a_program_that_envy_runs_gets_the_outer_jobserver(project):
+    """`+envy run -- make` under make -j3 runs three jobs, as if make had started make."""
     project.packages()
     project.write("inner.mk", rendezvous(3))
-    made = outer_make(project, "+$(ENVY) run -- make -f inner.mk", "-j3")
-    assert "jobserver" not in made.stderr
+    outer = outer_make(project, "+$(ENVY) run -- make -f inner.mk", "-j3")
+    assert "jobserver" not in outer.stderr
 
 
-def test_an_envy_in_a_recipe_takes_part_in_the_jobs_of_the_outer(project, second_project, log):
-    """A sync in a script of a sync: --jobs 2 of the outer one hold for both."""
+def test_an_envy_in_a_recipe_shares_the_jobs_of_the_outer_envy(project, second_project, log):
+    """A sync in a script of a sync shares the --jobs of the outer sync."""
     for name in ("local.m1@r1", "local.m2@r1"):
         second_project.recipe(name, make_recipe(log))
     second_project.packages("local.m1@r1", "local.m2@r1")

@@ -1,4 +1,4 @@
-"""Several envy processes, one cache: each entry is made once, whoever comes and whoever dies."""
+"""Several envy processes and one cache: each entry is built once, even if a process is killed."""
 
 import os
 
@@ -8,7 +8,7 @@ RECIPES = 6
 
 
 def plan(project, record, dependency="", install=""):
-    """Recipes that append their name to a file outside the cache; each needs the two before it."""
+    """Write recipes that append their name to a record; each depends on the two before it."""
     names = [f"local.p{number}@r1" for number in range(RECIPES)]
     project.packages(*names)
     for number, name in enumerate(names):
@@ -24,10 +24,10 @@ def plan(project, record, dependency="", install=""):
 
 
 def sync_at_once(projects):
-    """Sync all projects at the same time; returns how each ended and what it said."""
+    """Sync all projects at the same time; return the exit code and errors of each."""
     runs = [project.popen("sync", "--jobs", "2") for project in projects]
-    said = [run.communicate(timeout=120) for run in runs]
-    return [(run.returncode, err.decode()) for run, (_, err) in zip(runs, said, strict=True)]
+    output = [run.communicate(timeout=120) for run in runs]
+    return [(run.returncode, err.decode()) for run, (_, err) in zip(runs, output, strict=True)]
 
 
 def test_ten_processes_install_each_recipe_once(project, tmp_path):
@@ -42,7 +42,7 @@ def test_ten_processes_install_each_recipe_once(project, tmp_path):
 
 
 def test_ten_processes_with_late_dependencies_install_each_recipe_once(project, tmp_path):
-    """The same where each recipe lets its entry go in the middle, to wait for a dependency."""
+    """The same holds if each recipe releases its entry during a build to wait for a dependency."""
     record = tmp_path / "installed.txt"
     names = plan(project, record, dependency=', needed_by = "build", use = "build"')
     ended = sync_at_once([project] * 10)
@@ -52,7 +52,7 @@ def test_ten_processes_with_late_dependencies_install_each_recipe_once(project, 
 
 
 def test_ten_projects_install_each_recipe_once(project, tmp_path):
-    """Ten projects that hold the same recipes share one entry for each."""
+    """Ten projects with the same recipes share one entry for each."""
     record = tmp_path / "installed.txt"
     projects = [Project(tmp_path / f"project{n}", cache=project.cache) for n in range(10)]
     for each in projects:
@@ -63,7 +63,7 @@ def test_ten_projects_install_each_recipe_once(project, tmp_path):
 
 
 def test_a_killed_process_leaves_a_cache_that_the_next_one_continues(project, tmp_path):
-    """After SIGKILL in the middle of an install, what is half made is made anew, the rest kept."""
+    """After SIGKILL during an install, only the incomplete package is rebuilt."""
     record, fifo = tmp_path / "installed.txt", tmp_path / "reached.fifo"
     os.mkfifo(fifo)
     armed = tmp_path / "armed"
@@ -80,8 +80,8 @@ def test_a_killed_process_leaves_a_cache_that_the_next_one_continues(project, tm
     armed.unlink()
     victim.kill()
     victim.communicate(timeout=30)
-    said = [other.communicate(timeout=60)[1] for other in others]
-    assert [other.returncode for other in others] == [0, 0, 0], said
+    output = [other.communicate(timeout=60)[1] for other in others]
+    assert [other.returncode for other in others] == [0, 0, 0], output
     project.envy("sync")
     assert project.markers() == names
     assert sorted(record.read_text().split()) == sorted([*names, names[3]])

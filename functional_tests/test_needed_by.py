@@ -1,4 +1,4 @@
-"""`needed_by`: before which phase of the dependent a dependency is complete, and what overlaps."""
+"""`needed_by`: the phase of the dependent that waits for a dependency, and what runs before."""
 
 import os
 
@@ -6,7 +6,7 @@ import pytest
 
 PHASES = ("check", "fetch", "stage", "build", "install", "deploy", "completion")
 
-# A recipe that has something to do in every phase.
+# A recipe with work in every phase.
 BUSY = """
 fetch = function(ctx) ctx.run("true") end
 stage = "true"
@@ -17,13 +17,13 @@ deploy = function(ctx) ctx.run("true") end
 
 
 def needs(identity, phase):
-    """The line that declares a dependency."""
+    """Return a line that declares a dependency."""
     return f'dependencies = {{ {{ recipe = "{identity}", needed_by = "{phase}" }} }}\n'
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_the_named_phase_starts_after_the_dependency_is_complete(project, phase):
-    """By the order of the trace, the dependency's completion comes before the named phase."""
+    """In the trace, the dependency's completion precedes the named phase."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
     project.recipe("local.app@r1", needs("local.tool@r1", phase) + BUSY)
@@ -38,7 +38,7 @@ def test_the_named_phase_starts_after_the_dependency_is_complete(project, phase)
     [("stage", "fetch"), ("build", "stage"), ("install", "build"), ("deploy", "install")],
 )
 def test_earlier_phases_overlap_with_the_dependency(project, phase, before):
-    """The phase before the named one and the dependency's install meet: they run at one time."""
+    """The phase before the named one runs at the same time as the dependency's install."""
     here, there = project.root / "app.fifo", project.root / "tool.fifo"
     os.mkfifo(here)
     os.mkfifo(there)
@@ -54,8 +54,8 @@ def test_earlier_phases_overlap_with_the_dependency(project, phase, before):
     assert project.markers() == ["local.app@r1", "local.tool@r1"]
 
 
-def test_a_phase_that_waits_says_for_what(project):
-    """A closed gate is an event that names the dependency, and its opening is another."""
+def test_a_waiting_phase_names_the_dependency(project):
+    """A closed gate is an event that names the dependency; its opening is another event."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
     project.recipe("local.app@r1", needs("local.tool@r1", "check") + BUSY)
@@ -67,7 +67,7 @@ def test_a_phase_that_waits_says_for_what(project):
 
 
 def test_the_default_is_check(project):
-    """Without `needed_by` nothing of a recipe starts before its dependency is complete."""
+    """Without `needed_by`, check waits for the dependency."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
     project.recipe("local.app@r1", 'dependencies = { "local.tool@r1" }\n' + BUSY)
@@ -78,8 +78,8 @@ def test_the_default_is_check(project):
     assert run.named("dependency_added", dependency="local.tool@r1", needed_by="check")
 
 
-def test_two_entries_for_one_dependency_make_the_stricter_of_both(project):
-    """A dependency that is named twice is there from the earlier of the two phases on."""
+def test_two_entries_for_one_dependency_use_the_earlier_phase(project):
+    """If a dependency is declared twice, the earlier phase counts."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
     project.recipe(
@@ -98,7 +98,7 @@ def test_two_entries_for_one_dependency_make_the_stricter_of_both(project):
 
 @pytest.mark.parametrize("asked_in", PHASES[1:5])
 def test_an_asset_is_refused_before_its_phase(project, asked_in):
-    """ctx.asset of a dependency that is needed later says from which phase on it is there."""
+    """Before its phase, ctx.asset is an error that has the first phase in which it is available."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "echo tool > tool.txt"')
     others = "\n".join(line for line in BUSY.splitlines() if not line.startswith(asked_in))

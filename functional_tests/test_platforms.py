@@ -1,4 +1,4 @@
-"""`platforms` leaves out what is for elsewhere; constants tell the platform."""
+"""`platforms` excludes packages of other platforms; constants name the platform."""
 
 import platform
 import sys
@@ -12,7 +12,7 @@ MACHINE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64
 
 
 @pytest.mark.parametrize(
-    ("filters", "there"),
+    ("filters", "included"),
     [
         (f'"{HERE}"', True),
         (f'"{HERE}-{MACHINE}"', True),
@@ -22,8 +22,8 @@ MACHINE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64
         ('"windows"', False),
     ],
 )
-def test_an_entry_for_another_platform_is_left_out(project, filters, there):
-    """It does not exist for queries either."""
+def test_an_entry_for_another_platform_is_excluded(project, filters, included):
+    """An entry for another platform is not installed, and not found by queries."""
     project.manifest(
         f"""packages = {{ "local.always@r1",
           {{ recipe = "local.one@r1", platforms = {{ {filters} }} }} }}"""
@@ -31,12 +31,12 @@ def test_an_entry_for_another_platform_is_left_out(project, filters, there):
     for name in ("always", "one"):
         project.recipe(f"local.{name}@r1", 'install = "touch x"')
     project.envy("sync")
-    assert ("local.one@r1" in project.markers()) == there
-    project.envy("asset", "one", code=0 if there else 1)
+    assert ("local.one@r1" in project.markers()) == included
+    project.envy("asset", "one", code=0 if included else 1)
 
 
-def test_a_recipe_for_another_platform_is_left_out(project):
-    """A recipe may say itself where it exists; its dependencies are not made."""
+def test_a_recipe_for_another_platform_is_excluded(project):
+    """A recipe may name its platforms; on others, its dependencies are not fetched."""
     project.packages("local.always@r1", "local.one@r1")
     project.recipe("local.always@r1", 'install = "touch x"')
     project.recipe(
@@ -49,15 +49,15 @@ def test_a_recipe_for_another_platform_is_left_out(project):
     assert "no package answers to 'one'" in run.err
 
 
-def test_naming_a_recipe_that_is_left_out_is_an_error(project):
-    """A sync of what does not exist here installs nothing."""
+def test_naming_an_excluded_recipe_is_an_error(project):
+    """sync QUERY of a recipe for another platform is an error."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", f'platforms = {{ "{ELSEWHERE}" }}\ninstall = "touch x"')
     project.envy("sync", "one", code=1)
 
 
-def test_a_dependency_for_another_platform_is_left_out(project):
-    """An entry of `dependencies` may be for some platforms only."""
+def test_a_dependency_for_another_platform_is_excluded(project):
+    """An entry of `dependencies` may name its platforms."""
     project.packages("local.app@r1")
     project.recipe(
         "local.app@r1",
@@ -67,8 +67,8 @@ def test_a_dependency_for_another_platform_is_left_out(project):
     project.envy("sync")
 
 
-def test_depending_on_a_recipe_that_is_left_out_is_an_error(project):
-    """A strong edge to what does not exist here fails, with what to do."""
+def test_depending_on_an_excluded_recipe_is_an_error(project):
+    """A strong dependency on a recipe for another platform is an error with a remedy."""
     project.packages("local.app@r1")
     project.recipe("local.one@r1", f'platforms = {{ "{ELSEWHERE}" }}\ninstall = "touch x"')
     project.recipe("local.app@r1", 'dependencies = { "local.one@r1" }\ninstall = "touch x"')
@@ -77,8 +77,8 @@ def test_depending_on_a_recipe_that_is_left_out_is_an_error(project):
     assert "platforms" in run.err
 
 
-def test_a_product_for_another_platform_is_left_out(project):
-    """What a package provides may differ by platform."""
+def test_a_product_for_another_platform_is_excluded(project):
+    """A product may name its platforms."""
     project.packages("local.one@r1")
     project.recipe(
         "local.one@r1",
@@ -101,16 +101,16 @@ def test_a_product_for_another_platform_is_left_out(project):
     assert tree(folder) == {"a": "here\n", "b": "false"}
 
 
-def test_an_unknown_platform_is_told_with_the_known_ones(project):
-    """A misspelt filter is no silent exclusion."""
+def test_an_unknown_platform_lists_the_known_platforms(project):
+    """An unknown platform is an error that lists the known platforms."""
     project.manifest('packages = { { recipe = "local.one@r1", platforms = { "linus" } } }')
     run = project.envy("sync", code=1)
     assert "linus" in run.err
     assert "linux" in run.err
 
 
-def test_constants_tell_the_platform(project):
-    """Manifest and recipes know where they are, and per_platform picks by it."""
+def test_constants_name_the_platform(project):
+    """Constants in manifests and recipes name the platform, and per_platform selects by it."""
     project.manifest(
         """assert(ENVY_PLATFORM and ENVY_ARCH)
         packages = { "local." .. (ENVY_PLATFORM == "windows" and "no" or "one") .. "@r1" }"""

@@ -1,4 +1,4 @@
-"""Where time goes: `envy sync --profile`, timelines, and what is remembered of durations."""
+"""Where time goes: `envy sync --profile`, timelines, and stored durations."""
 
 import json
 import os
@@ -20,7 +20,7 @@ CHAIN = {
 
 @pytest.fixture
 def chain(project):
-    """Three packages, each of which needs the one before it."""
+    """Three packages, each of which depends on the one before it."""
     project.packages(*CHAIN)
     for identity, body in CHAIN.items():
         project.recipe(identity, body)
@@ -28,26 +28,26 @@ def chain(project):
 
 
 def timeline_of(project, *words, **options):
-    """Run envy with a timeline; returns the run and the timeline's rows, which are as they must."""
+    """Run envy with a timeline; return the run and the rows of the timeline, which are valid."""
     path = project.root.parent / "timeline.json"
     run = project.envy(*words, f"--trace=timeline:{path}", **options)
     return run, check_timeline(json.loads(path.read_text()))
 
 
 def profile_of(run):
-    """The lines of a profile."""
+    """Return the lines of a profile."""
     lines = run.err.splitlines()
     return lines[next(i for i, line in enumerate(lines) if line.startswith("profile: ")) :]
 
 
-def remembered(project):
-    """The rows of the one file in which durations are."""
+def stored_durations(project):
+    """Return the file that stores durations, and its rows."""
     [path] = (project.cache / "durations").iterdir()
     return path, json.loads(path.read_text())["rows"]
 
 
 def test_a_profile_follows_the_summary(chain):
-    """Phases, the critical path, slots, the lower bound and how far from it the run was."""
+    """The profile has phases, the critical path, slots, and the lower bound of the run."""
     run = chain.envy("sync", "--profile", "--jobs", "2")
     lines = profile_of(run)
     assert run.err.splitlines()[-len(lines) - 1].startswith("sync complete: 3 packages")
@@ -66,8 +66,8 @@ def test_a_profile_follows_the_summary(chain):
     )
 
 
-def test_a_profile_of_a_warm_run_takes_the_full_way(chain):
-    """What is asked for is what a full look takes; nothing is installed, and it says so."""
+def test_a_profile_of_a_warm_run_is_a_full_run(chain):
+    """With --profile, a sync is never answered from a stored answer."""
     chain.envy("sync", trace=False)
     run = chain.envy("sync", "--profile", trace=False)
     text = "\n".join(profile_of(run))
@@ -77,15 +77,15 @@ def test_a_profile_of_a_warm_run_takes_the_full_way(chain):
 
 
 def test_a_profile_of_a_failed_run_counts_what_ran(chain):
-    """The failure is told first, then where the time went until then."""
+    """The profile follows the error, and covers the phases that ran."""
     chain.recipe("local.high@r1", 'dependencies = { "local.low@r1" }\ninstall = "exit 3"')
     run = chain.envy("sync", "--profile", code=1)
     assert run.err.index("error: local.high@r1") < run.err.index("profile: ")
     assert "local.low@r1: " in "\n".join(profile_of(run))
 
 
-def test_a_profile_of_a_graph_that_cannot_be_comes_with_the_error(project):
-    """What was fetched until then took its time, too."""
+def test_a_profile_of_an_invalid_graph_comes_with_the_error(project):
+    """An invalid graph has an error, and a profile of what ran before it."""
     project.packages("local.a@r1")
     project.recipe("local.a@r1", 'dependencies = { "local.a@r1" }')
     run = project.envy("sync", "--profile", code=1)
@@ -94,19 +94,19 @@ def test_a_profile_of_a_graph_that_cannot_be_comes_with_the_error(project):
 
 
 def test_a_run_that_did_not_begin_has_no_profile(project):
-    """An error says all there is to say."""
+    """An error before the run has no profile."""
     assert "profile" not in project.envy("sync", "--profile", code=1, trace=False).err
 
 
 def test_a_dry_run_has_no_profile(chain):
-    """Nothing would run that could be told of."""
+    """--profile with --dry-run is an error."""
     run = chain.envy("sync", "--profile", "--dry-run", code=2, trace=False)
     assert "--dry-run runs nothing, so there is nothing for --profile to measure" in run.err
 
 
 @pytest.fixture
-def held(chain):
-    """A run in the middle of a script, with a timeline; it is told to end, and how."""
+def running(chain):
+    """A run with a timeline, in the middle of a script."""
     started = chain.root / "started.fifo"
     os.mkfifo(started)
     chain.recipe("local.low@r1", f'install = "echo x > {started}; sleep 60"')
@@ -118,9 +118,9 @@ def held(chain):
     process.communicate()
 
 
-def test_a_cancelled_run_has_a_profile_and_a_timeline(held):
-    """Both tell of what was cut short."""
-    process, path = held
+def test_a_cancelled_run_has_a_profile_and_a_timeline(running):
+    """The profile and the timeline include the interrupted phase."""
+    process, path = running
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -130,9 +130,9 @@ def test_a_cancelled_run_has_a_profile_and_a_timeline(held):
     assert install["args"] == {"key": "local.low@r1", "ended": "cut short"}
 
 
-def test_a_killed_run_leaves_a_timeline_that_can_be_read(held):
-    """What had ended by then is in it."""
-    process, path = held
+def test_a_killed_run_leaves_a_timeline_that_can_be_read(running):
+    """The timeline of a killed run includes the phases that had ended."""
+    process, path = running
     process.kill()
     process.communicate(timeout=60)
     rows = check_timeline(json.loads(path.read_text()))
@@ -140,7 +140,7 @@ def test_a_killed_run_leaves_a_timeline_that_can_be_read(held):
 
 
 def test_a_timeline_shows_slots_recipes_scripts_and_downloads(project):
-    """All of a run, beside any other trace of it."""
+    """A timeline covers the whole run, and can be combined with another trace."""
     with LoopbackServer() as server:
         server.routes["/x.tar.gz"] = Reply(make_archive("x.tar.gz", {"x/file": "1"}))
         project.sync_one(
@@ -161,7 +161,7 @@ def test_a_timeline_shows_slots_recipes_scripts_and_downloads(project):
 
 
 def test_a_timeline_shows_who_waits_for_a_lock(project):
-    """Another process makes the package; the wait stands within the check."""
+    """The wait for another process is shown within check, with the holder of the lock."""
     started, leave = project.root / "started.fifo", project.root / "leave.fifo"
     os.mkfifo(started)
     os.mkfifo(leave)
@@ -185,10 +185,10 @@ def test_a_timeline_shows_who_waits_for_a_lock(project):
     assert wait["args"]["held_by"].startswith(f"process {first.pid}")
 
 
-def test_durations_are_remembered_for_the_next_time(chain):
-    """By package and phase, and not written anew by runs that made nothing."""
+def test_durations_are_stored_for_the_next_run(chain):
+    """Durations are stored by package and phase; a run that builds nothing does not write them."""
     chain.envy("sync", trace=False)
-    path, rows = remembered(chain)
+    path, rows = stored_durations(chain)
     assert set(rows) == set(CHAIN)
     [[_, run, seconds]] = rows["local.low@r1"]
     assert run == 1
@@ -200,8 +200,8 @@ def test_durations_are_remembered_for_the_next_time(chain):
     assert path.stat().st_mtime_ns == written
 
 
-def test_what_took_long_before_goes_first(project):
-    """With one slot, and nothing else to tell the packages apart."""
+def test_the_slowest_package_of_the_last_run_goes_first(project):
+    """With one slot, the package that took longest in the previous run goes first."""
     names = ["a", "b", "c"]
     slow = {"b"}
     project.packages(*(f"local.{name}@r1" for name in names))
@@ -217,20 +217,20 @@ def test_what_took_long_before_goes_first(project):
     assert order[1][0] == "b"
 
 
-def test_damaged_durations_are_as_good_as_none(chain):
-    """No word, no traceback; the next run remembers again."""
+def test_damaged_durations_are_ignored(chain):
+    """A damaged file of durations is ignored, and written again by the next run."""
     chain.envy("sync", trace=False)
-    path, _ = remembered(chain)
+    path, _ = stored_durations(chain)
     for content in (b"", b"{", b"[" * 100_000, b'{"format":1,"run":1,"rows":{"local.low@r1":7}}'):
         path.write_bytes(content)
         shutil.rmtree(chain.cache / "assets")
         run = chain.envy("sync", "--quiet", trace=False)
         assert run.err == ""
-        assert set(remembered(chain)[1]) == set(CHAIN)
+        assert set(stored_durations(chain)[1]) == set(CHAIN)
 
 
-def test_durations_that_cannot_be_kept_are_not(chain):
-    """A file stands in the way of the folder: the packages are installed all the same."""
+def test_durations_that_cannot_be_stored_are_no_error(chain):
+    """If durations cannot be stored, a sync succeeds without a message."""
     chain.cache.mkdir()
     (chain.cache / "durations").write_text("")
     assert chain.envy("sync", "--quiet", trace=False).err == ""

@@ -1,4 +1,4 @@
-"""The tour of the README, followed literally: what it says is printed is what is printed."""
+"""The tour of the README, followed literally: each command has the output shown."""
 
 import pytest
 from documents import examples_of, run_example
@@ -14,10 +14,10 @@ def _cases():
 
 @pytest.mark.parametrize("example", list(_cases()))
 def test_the_tour_prints_what_the_readme_says(example, tmp_path):
-    """Every command of the tour, in order, prints what stands under it."""
+    """Every command of the tour, in order, has the output that the README shows."""
     run_example(example, tmp_path / "home")
 
 
-def test_the_tour_is_there():
-    """The tour is found in the README, and has commands."""
+def test_the_readme_has_a_tour():
+    """The README contains a tour with commands."""
     assert any(kind == "command" for example in TOUR for kind, _, _ in example.steps)

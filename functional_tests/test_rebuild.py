@@ -1,7 +1,7 @@
-"""What rebuilds a package, and what does not: everything that goes into its key, and nothing else.
+"""What rebuilds a package: every part of its key, and nothing else.
 
-`subject` uses every kind of ingredient; `top` depends on it, it depends on `base`, and `apart` has
-nothing to do with either.
+`subject` uses every kind of ingredient. `top` depends on `subject`, which depends on `base`;
+`apart` is independent of them.
 """
 
 import os
@@ -35,7 +35,7 @@ install = "echo subject > subject.txt"
 
 @pytest.fixture
 def matrix(project, tmp_path):
-    """The project with all its ingredients, synced once."""
+    """A project with every kind of ingredient, synced once."""
     project.packages(*PACKAGES)
     project.recipe("local.apart@r1", 'install = "echo apart > apart.txt"')
     project.recipe("local.base@r1", 'install = "echo base > base.txt"')
@@ -59,14 +59,14 @@ def matrix(project, tmp_path):
 
 
 def write_tool(folder, version):
-    """A program of the machine that tells its version."""
+    """Write a host program that prints its version."""
     tool = folder / "bin" / "tool"
     tool.write_text(f"#!/bin/sh\necho {version}\n")
     tool.chmod(0o755)
 
 
 def sync(project, **variables):
-    """Sync, with the tool on PATH; returns the short names of what was installed."""
+    """Sync with the tool on PATH; return the short names of the installed packages."""
     path = f"{project.cache.parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
     before = {"PATH": path, "PASSED": "before", "READ_WHILE_LOADING": "before"}
     run = project.envy("sync", env=before | variables)
@@ -75,7 +75,7 @@ def sync(project, **variables):
 
 
 def append(project, name, text):
-    """Edit a file beside the recipes."""
+    """Append a text to a file beside the recipes."""
     path = project.root / "recipes" / name
     path.write_text(path.read_text() + text)
 
@@ -96,8 +96,8 @@ def append(project, name, text):
         "../vendored.txt",
     ],
 )
-def test_editing_what_it_is_made_of_rebuilds_it_and_its_dependents(matrix, name):
-    """An edit of the recipe, or of a file that it reads, rebuilds it and what depends on it."""
+def test_an_edited_ingredient_rebuilds_a_package_and_its_dependents(matrix, name):
+    """An edit of the recipe, or of a file that it reads, rebuilds it and its dependents."""
     append(matrix, name, "\n-- after\n")
     assert sync(matrix) == {"subject", "top"}
 
@@ -105,58 +105,58 @@ def test_editing_what_it_is_made_of_rebuilds_it_and_its_dependents(matrix, name)
 @pytest.mark.parametrize(
     "name", ["inputs/new.txt", "input_tree/new.txt", "source_tree/new.txt", "missing.txt"]
 )
-def test_a_new_file_where_it_looks_rebuilds_it(matrix, name):
-    """A file that joins an input, or that was looked for in vain before, is a change."""
+def test_a_new_file_rebuilds(matrix, name):
+    """A new file in an input, or one that was missing while loading, causes a rebuild."""
     matrix.write(f"recipes/{name}", "new\n")
     assert sync(matrix) == {"subject", "top"}
 
 
 @pytest.mark.parametrize("name", ["inputs/a.txt", "source_tree/deep/c.txt"])
-def test_the_executable_bit_of_a_file_is_part_of_it(matrix, name):
-    """Making an input or a source executable rebuilds what it goes into."""
+def test_the_executable_bit_of_a_file_rebuilds(matrix, name):
+    """Making an input or a source executable causes a rebuild."""
     (matrix.root / "recipes" / name).chmod(0o755)
     assert sync(matrix) == {"subject", "top"}
 
 
 def test_another_option_default_rebuilds(matrix):
-    """An option's default is part of the key as if it had been asked for."""
+    """A changed default of an option causes a rebuild."""
     path = matrix.root / "recipes" / "local.subject@r1.lua"
     path.write_text(path.read_text().replace('"low"', '"high"'))
     assert sync(matrix) == {"subject", "top"}
 
 
 @pytest.mark.parametrize("name", ["PASSED", "READ_WHILE_LOADING"])
-def test_a_variable_that_it_uses_rebuilds(matrix, name):
-    """A value of pass_env, and a variable that was read while loading, are ingredients."""
+def test_a_used_variable_rebuilds(matrix, name):
+    """A changed variable of pass_env, or one that was read while loading, causes a rebuild."""
     assert sync(matrix, **{name: "after"}) == {"subject", "top"}
     assert sync(matrix) == set()
 
 
-def test_a_variable_that_it_does_not_use_rebuilds_nothing(matrix):
-    """The rest of the environment is no ingredient."""
+def test_an_unused_variable_rebuilds_nothing(matrix):
+    """Other variables do not cause a rebuild."""
     assert sync(matrix, UNRELATED="after") == set()
 
 
 def test_another_version_of_a_host_program_rebuilds(matrix, tmp_path):
-    """A program of the machine that tells another version is another ingredient."""
+    """A new version of a host program causes a rebuild."""
     write_tool(tmp_path, "2.0")
     assert sync(matrix) == {"subject", "top"}
 
 
-def test_a_dependency_rebuilds_what_depends_on_it(matrix):
-    """An edited recipe rebuilds its dependents, and theirs."""
+def test_a_dependency_rebuilds_its_dependents(matrix):
+    """An edited recipe rebuilds its direct and indirect dependents."""
     append(matrix, "local.base@r1.lua", "-- after\n")
     assert sync(matrix) == {"base", "subject", "top"}
 
 
 def test_a_leaf_rebuilds_alone(matrix):
-    """What nobody depends on is rebuilt alone."""
+    """A package without dependents is rebuilt alone."""
     append(matrix, "local.top@r1.lua", "-- after\n")
     assert sync(matrix) == {"top"}
 
 
-def test_going_back_finds_what_was_built_before(matrix):
-    """An edit that is undone gives the old key, whose entry is still there."""
+def test_an_undone_edit_rebuilds_nothing(matrix):
+    """An undone edit has the old key, whose entry still exists."""
     path = matrix.root / "recipes" / "local.subject@r1.lua"
     before = path.read_text()
     append(matrix, "local.subject@r1.lua", "-- after\n")
@@ -166,14 +166,14 @@ def test_going_back_finds_what_was_built_before(matrix):
 
 
 def test_touching_files_rebuilds_nothing(matrix, tmp_path):
-    """Times of files are no ingredient."""
+    """The times of files are not part of a key."""
     for path in [*matrix.root.rglob("*"), tmp_path / "bin" / "tool"]:
         os.utime(path, (1_000_000_000, 1_000_000_000))
     assert sync(matrix) == set()
 
 
 def test_moving_the_project_rebuilds_nothing(matrix, tmp_path):
-    """A project finds its packages again from another folder."""
+    """A moved project finds its packages."""
     moved = tmp_path / "elsewhere" / "deeper"
     moved.parent.mkdir()
     matrix.root.rename(moved)
@@ -182,7 +182,7 @@ def test_moving_the_project_rebuilds_nothing(matrix, tmp_path):
 
 
 def test_the_order_of_options_rebuilds_nothing(matrix):
-    """Options are sorted by name, however the manifest orders them."""
+    """The order of options in the manifest is not part of a key."""
     entry = 'packages = {{ {{ recipe = "local.subject@r1", options = {{ {} }} }} }}'
     matrix.manifest(entry.format('level = "high", width = 2'))
     assert sync(matrix) == {"subject"}
@@ -190,8 +190,8 @@ def test_the_order_of_options_rebuilds_nothing(matrix):
     assert sync(matrix) == set()
 
 
-def test_saying_the_default_finds_what_was_built_without(matrix):
-    """A default that is asked for is the same as one that is filled in."""
+def test_setting_an_option_to_its_default_rebuilds_nothing(matrix):
+    """An option set to its default has the same key as without the option."""
     matrix.manifest(
         'packages = { { recipe = "local.subject@r1", options = { level = "low" } } }',
     )
@@ -199,13 +199,13 @@ def test_saying_the_default_finds_what_was_built_without(matrix):
 
 
 def test_editing_the_manifest_rebuilds_nothing(matrix):
-    """The manifest's text is no ingredient of what it lists."""
+    """The text of the manifest is not part of a key."""
     matrix.write("envy.lua", (matrix.root / "envy.lua").read_text() + "-- after\n")
     assert sync(matrix) == set()
 
 
-def test_another_default_shell_rebuilds_what_has_scripts(matrix):
-    """The shell that scripts are written for is an ingredient of every recipe with one."""
+def test_another_default_shell_rebuilds_packages_with_scripts(matrix):
+    """The default shell is part of the key of every recipe with a script."""
     matrix.write(
         "envy.lua", (matrix.root / "envy.lua").read_text() + "default_shell = ENVY_SHELL.SH"
     )

@@ -1,4 +1,4 @@
-"""The examples of docs/recipes.md, run: what they say is printed is what is printed."""
+"""The examples of docs/recipes.md, run: each command has the output shown."""
 
 import pytest
 from documents import REPOSITORY, blocks_of, examples_of, run_example
@@ -7,19 +7,19 @@ from lupa.lua54 import LuaRuntime
 
 @pytest.mark.parametrize("example", examples_of("docs/recipes.md"), ids=lambda e: e.name)
 def test_an_example_of_the_guide_prints_what_it_says(example, tmp_path):
-    """Every example stands on its own, and prints what stands under its commands."""
+    """Each example can be run alone, and its commands have the output shown."""
     run_example(example, tmp_path / "home")
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/recipes.md"])
-def test_every_piece_of_lua_is_lua(document):
-    """What is shown without being run compiles."""
+def test_every_lua_block_compiles(document):
+    """Every Lua block compiles, including those that no example runs."""
     runtime = LuaRuntime()
-    pieces = [
+    blocks = [
         text
         for _, info, text in blocks_of((REPOSITORY / document).read_text())
         if info.split()[:1] == ["lua"]
     ]
-    assert pieces
-    for piece in pieces:
-        runtime.compile(piece)
+    assert blocks
+    for block in blocks:
+        runtime.compile(block)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 
 def installed(outcome):
-    """Identities that this run installed."""
+    """Return the identities that a run installed."""
     return sorted(row["recipe"] for row in outcome.named("recipe_complete", outcome="installed"))
 
 
 TOOL = 'install = "echo tool > tool.txt"'
 
 
-def test_a_weak_reference_takes_what_the_manifest_has(project):
-    """The fallback is not even fetched when something in the graph answers."""
+def test_a_weak_reference_prefers_a_package_of_the_manifest(project):
+    """The fallback is not even fetched when a package of the graph matches."""
     project.packages("local.app@r1", "local.ninja@r2")
     project.recipe("local.ninja@r2", TOOL)
     project.recipe(
@@ -28,7 +28,7 @@ def test_a_weak_reference_takes_what_the_manifest_has(project):
 
 
 def test_a_weak_reference_falls_back(project):
-    """Where nothing answers, the fallback is made, and the choice is told."""
+    """If no package matches, the fallback is installed, and the trace records the choice."""
     project.packages("local.app@r1")
     project.recipe("local.ninja@r1", TOOL)
     project.recipe(
@@ -42,7 +42,7 @@ def test_a_weak_reference_falls_back(project):
 
 
 def test_all_missing_required_references_are_named_at_once(project):
-    """One error lists every reference that nothing answers, with who needs it and where."""
+    """One error lists every unmatched reference, with its recipe and location."""
     project.packages("local.app@r1", "local.lib@r1")
     for name in ("app", "lib"):
         project.recipe(
@@ -57,14 +57,14 @@ def test_all_missing_required_references_are_named_at_once(project):
 
 
 def test_an_ambiguous_reference_lists_its_candidates(project):
-    """Two packages that answer to one reference are an error that names both."""
+    """Two packages that match one reference are an error that names both."""
     project.packages("local.app@r1", "local.ninja@r1", "other.ninja@r1")
     project.manifest(
         'packages = { "local.app@r1", "local.ninja@r1",\n'
         '  { recipe = "other.ninja@r1", source = "recipes/other.ninja@r1.lua" } }'
     )
-    for one in ("local.ninja@r1", "other.ninja@r1"):
-        project.recipe(one, TOOL)
+    for identity in ("local.ninja@r1", "other.ninja@r1"):
+        project.recipe(identity, TOOL)
     project.recipe("local.app@r1", f'dependencies = {{ {{ recipe = "ninja" }} }}\n{TOOL}')
     run = project.envy("sync", code=1)
     assert "several packages answer to 'ninja'" in run.err
@@ -73,7 +73,7 @@ def test_an_ambiguous_reference_lists_its_candidates(project):
 
 
 def test_a_product_dependency_is_met_by_its_provider(project):
-    """A required product is found by what recipes provide, and ctx.product gives its path."""
+    """A product dependency finds the recipe that provides it, and ctx.product returns its path."""
     project.packages("local.app@r1", "local.cpython@r1")
     project.recipe(
         "local.cpython@r1",
@@ -91,7 +91,7 @@ def test_a_product_dependency_is_met_by_its_provider(project):
 
 
 def test_a_fallback_that_lacks_its_product_is_an_error(project):
-    """A weak product dependency whose fallback does not provide it fails who has it."""
+    """A fallback that does not provide the product fails the dependent recipe."""
     project.packages("local.app@r1")
     project.recipe("local.x@r1", TOOL)
     project.recipe(
@@ -103,7 +103,7 @@ def test_a_fallback_that_lacks_its_product_is_an_error(project):
 
 
 def test_a_custom_source_fetches_the_recipe_with_its_tool(project):
-    """The tool is complete before the fetch, and reachable in it; a second sync runs nothing."""
+    """The tool is complete before the fetch, which may use it; a second sync runs nothing."""
     project.recipe("local.tool@r1", 'install = "echo made by tool > note.txt"')
     project.manifest(
         """packages = {
@@ -130,7 +130,7 @@ def test_a_custom_source_fetches_the_recipe_with_its_tool(project):
 
 
 def test_nested_custom_sources_run_stage_by_stage(project):
-    """A source whose tool itself comes from a custom source waits for it."""
+    """A custom source waits for a tool that itself has a custom source."""
     write = """fetch = function(ctx) ctx.write("recipe.lua", 'identity = "local.%s@v1"; """
     write += """install = "echo > f"') ctx.commit_fetch("recipe.lua") end"""
     project.manifest(
@@ -143,7 +143,7 @@ def test_nested_custom_sources_run_stage_by_stage(project):
 
 
 def test_a_cycle_through_a_reference_is_found(project):
-    """A required reference that closes a cycle gets the same error as a strong one."""
+    """A cycle through a reference has the same error as one of strong dependencies."""
     project.packages("local.a@r1", "local.b@r1")
     project.recipe("local.a@r1", f'dependencies = {{ {{ recipe = "b" }} }}\n{TOOL}')
     project.recipe("local.b@r1", f'dependencies = {{ {{ recipe = "local.a@r1" }} }}\n{TOOL}')
@@ -151,8 +151,8 @@ def test_a_cycle_through_a_reference_is_found(project):
     assert "dependency cycle: local.a@r1 → local.b@r1 → local.a@r1" in run.err
 
 
-def test_nothing_is_decided_on_an_incomplete_graph(project):
-    """While a recipe cannot be fetched, a reference is undecided; strong parts go on."""
+def test_references_are_undecided_in_an_incomplete_graph(project):
+    """If a recipe cannot be fetched, references stay undecided; strong dependencies are built."""
     project.packages("local.app@r1", "local.broken@r1", "local.fine@r1")
     project.recipe(
         "local.app@r1",
@@ -165,8 +165,8 @@ def test_nothing_is_decided_on_an_incomplete_graph(project):
     assert project.markers() == ["local.fine@r1"]
 
 
-def test_an_asset_is_asked_for_in_the_words_of_its_reference(project):
-    """A reference that an alias of the manifest answers is found by the same words."""
+def test_an_asset_is_found_by_the_query_of_its_reference(project):
+    """ctx.asset with the query of a reference returns the package that the reference chose."""
     project.manifest(
         'packages = { "local.app@r1", { recipe = "local.gcc@r1", alias = "cc" }, "local.cc@r1" }'
     )
@@ -183,7 +183,7 @@ def test_an_asset_is_asked_for_in_the_words_of_its_reference(project):
 
 
 def test_a_choice_is_part_of_the_key(project):
-    """Who chose another package is another package; back with the first, the first is found."""
+    """A package has another key with another provider; with the first one, its entry is found."""
     project.recipe("local.ninja@r1", TOOL)
     project.recipe("local.ninja@r2", TOOL)
     project.recipe(
@@ -200,7 +200,7 @@ def test_a_choice_is_part_of_the_key(project):
 
 
 def test_an_alias_of_an_entry_is_a_name_within_the_recipe(project):
-    """Two variants are told apart by aliases that only their dependent knows."""
+    """An alias of a dependency is only known in the recipe that declares it."""
     project.packages("local.app@r1")
     project.recipe("local.b@r1", 'options = { v = { type = "string" } }\n' + TOOL)
     project.recipe(

@@ -209,7 +209,7 @@ def test_a_remote_recipe_brings_its_own_dependencies(project, http_server):
     assert "warn" not in run.err
 
 
-# -- processes that a killed envy left -----------------------------------------------------------
+# -- processes left by a killed envy -------------------------------------------------------------
 
 CUSTOM = """
 packages = {{

@@ -44,7 +44,7 @@ def test_a_killed_sync_is_taken_up_again(tmp_path, record_property):
     counts = run_rounds("resume", tmp_path / "place", RESUMED)
     assert counts["rounds"] == RESUMED
     assert counts["killed"] > 0
-    record_property("shown", f"killed and taken up again: {told(counts)}")
+    record_property("shown", f"killed and continued: {told(counts)}")
 
 
 def test_sixteen_at_once_and_some_are_killed(tmp_path, record_property):

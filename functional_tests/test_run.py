@@ -9,7 +9,7 @@ import pytest
 
 
 def script(name, text):
-    """An install that makes an executable script."""
+    """Return an install that creates an executable script."""
     return (
         f"install = function(ctx) ctx.write('bin/{name}', [[#!/bin/sh\n{text}\n]]) "
         f"ctx.chmod('bin/{name}', '755') end\n"
@@ -18,7 +18,7 @@ def script(name, text):
 
 @pytest.fixture
 def tools(project):
-    """A package with a product, one whose product's file has another name, one with exports."""
+    """Packages with a product, with a product whose file has another name, and with exports."""
     project.packages("local.hello@r1", "local.renamed@r1", "local.exported@r1")
     project.recipe(
         "local.hello@r1", script("hello", "echo hello $*") + 'products = { hello = "bin/hello" }'
@@ -38,17 +38,17 @@ def tools(project):
 
 
 def test_the_exit_code_passes_through(tools):
-    """The command's exit code is that of the program."""
+    """The exit code of envy is that of the program."""
     tools.envy("run", "--", "sh", "-c", "exit 7", code=7)
 
 
 def test_a_program_that_is_killed_ends_envy_the_same_way(tools):
-    """The caller sees the signal that ended the program."""
+    """If a signal ends the program, the caller sees the same signal."""
     tools.envy("run", "sh", "-c", "kill -TERM $$", code=-signal.SIGTERM)
 
 
 def test_signals_reach_the_program(tools):
-    """envy is replaced by the program: what is sent to one arrives at the other."""
+    """The program replaces envy, so that signals to envy reach the program."""
     waits = (
         "import signal, sys\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n"
@@ -63,15 +63,15 @@ def test_signals_reach_the_program(tools):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-def test_the_program_finds_signals_as_they_were(tools):
-    """No signal is ignored or blocked that was not before."""
+def test_the_program_inherits_signal_handling(tools):
+    """envy run leaves no signal ignored or blocked."""
     ask = ["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"]
     direct = subprocess.run(ask, capture_output=True, check=True, restore_signals=True)
     assert tools.envy("run", *ask).out == direct.stdout.decode()
 
 
 def test_the_program_gets_the_standard_streams(tools):
-    """Input and both outputs are those of envy."""
+    """The program has the standard streams of envy."""
     process = tools.popen("run", "sh", "-c", "cat; echo error >&2", stdin=subprocess.PIPE)
     out, err = process.communicate(b"typed\n", timeout=60)
     assert out == b"typed\n"
@@ -79,7 +79,7 @@ def test_the_program_gets_the_standard_streams(tools):
 
 
 def test_the_program_runs_where_envy_was_started(tools):
-    """The current directory is the user's, not the project's."""
+    """The program runs in the user's current directory, not in the project."""
     below = tools.root / "some" / "folder"
     below.mkdir(parents=True)
     assert tools.envy("run", "pwd", cwd=below).out == f"{below}\n"
@@ -87,14 +87,14 @@ def test_the_program_runs_where_envy_was_started(tools):
 
 @pytest.mark.parametrize("separator", [[], ["--"]])
 def test_arguments_of_the_program_are_untouched(tools, separator):
-    """Whatever follows the program is passed on, however much it looks like envy's own."""
+    """Everything after the program is passed on, even if it resembles options of envy."""
     words = ["--jobs", "x", "--with", "--trace", "-q", "--", "--no-install", "a b", ""]
     run = tools.envy("run", *separator, "printf", "<%s>", *words)
     assert run.out == "".join(f"<{word}>" for word in words)
 
 
 def test_common_options_stand_before_or_after_the_command(tools, tmp_path):
-    """Options of envy are read until the program's name, on both sides of `run`."""
+    """Options of envy are accepted on both sides of `run`, up to the program."""
     trace = tmp_path / "trace.jsonl"
     cache = tmp_path / "another-cache"
     tools.envy("--cache-root", cache, "run", f"--trace=file:{trace}", "-q", "hello")
@@ -102,30 +102,30 @@ def test_common_options_stand_before_or_after_the_command(tools, tmp_path):
     assert trace.read_text()
 
 
-# -- what it finds ------------------------------------------------------------------------------
+# -- what the program can use -------------------------------------------------------------------
 
 
 def test_products_are_found_by_their_names(tools):
-    """What is missing is installed first, and the product runs by its name."""
+    """A missing package is installed first, and its product runs by name."""
     run = tools.envy("run", "hello", "world")
     assert run.out == "hello world\n"
     assert "local.hello@r1" in tools.markers()
 
 
-def test_a_product_is_found_though_its_file_has_another_name(tools):
-    """A product's name is what counts, whatever its file is called."""
+def test_a_product_whose_file_has_another_name(tools):
+    """A product runs by its name, whatever the name of its file."""
     assert tools.envy("run", "my-cc", "-c").out == "cc -c\n"
 
 
 def test_exports_are_applied(tools):
-    """Exported folders are on PATH, and exported variables set."""
+    """Exported folders are on PATH, and exported variables are set."""
     run = tools.envy("run", "sh", "-c", "exported; echo $EXPORTED_ROOT")
     folder = tools.envy("asset", "exported").out.strip()
     assert run.out == f"exported\n{folder}/share\n"
 
 
 def test_packages_come_first_on_the_path(tools):
-    """A product wins over a program of the machine, and the machine's PATH follows."""
+    """A product precedes a program of the machine, whose PATH follows."""
     tools.packages("local.true@r1")
     tools.recipe(
         "local.true@r1", script("true", "echo ours") + 'products = { ["true"] = "bin/true" }'
@@ -135,20 +135,20 @@ def test_packages_come_first_on_the_path(tools):
 
 
 def test_other_variables_pass_through(tools):
-    """The program's environment is the user's, with what the packages add."""
+    """The program gets the user's environment as well."""
     run = tools.envy("run", "sh", "-c", "echo $SOME_VARIABLE", env={"SOME_VARIABLE": "kept"})
     assert run.out == "kept\n"
 
 
 def test_a_warm_run_prints_nothing_of_its_own(tools):
-    """Once all is installed, only the program speaks."""
+    """If everything is installed, envy itself prints nothing."""
     tools.envy("run", "hello")
     run = tools.envy("run", "hello")
     assert (run.out, run.err) == ("hello\n", "")
 
 
-def test_with_limits_what_is_used(tools):
-    """With --with only the packages it names are installed and on PATH."""
+def test_with_limits_the_packages(tools):
+    """With --with, only the named packages are installed and on PATH."""
     run = tools.envy("run", "--with", "hello", "sh", "-c", "hello; command -v my-cc || echo none")
     assert run.out == "hello\nnone\n"
     assert tools.markers() == ["local.hello@r1"]
@@ -161,7 +161,7 @@ def test_with_may_be_given_several_times(tools):
 
 
 def test_with_may_name_a_dependency(tools):
-    """A package that is only somebody's dependency can be used by its name."""
+    """--with accepts a package that is only a dependency."""
     tools.packages("local.app@r1")
     tools.recipe("local.app@r1", 'dependencies = { "local.hello@r1" }\ninstall = "touch x"')
     tools.envy("run", "hello", code=127)
@@ -169,7 +169,7 @@ def test_with_may_name_a_dependency(tools):
 
 
 def test_two_packages_with_one_product_are_an_error(tools):
-    """Which of two products is meant cannot be guessed; --with says it."""
+    """Two providers of a product are an error, unless --with chooses one."""
     tools.recipe("local.second@r1", script("hello", "echo second") + 'products={hello="bin/hello"}')
     tools.packages("local.hello@r1", "local.second@r1")
     run = tools.envy("run", "hello", code=1)
@@ -179,7 +179,7 @@ def test_two_packages_with_one_product_are_an_error(tools):
 
 
 def test_two_packages_that_export_different_values_are_an_error(tools):
-    """Two values for one variable are told with both packages."""
+    """Two values for one exported variable are an error that names both packages."""
     tools.packages("local.a@r1", "local.b@r1")
     for name in ("a", "b"):
         tools.recipe(
@@ -189,50 +189,50 @@ def test_two_packages_that_export_different_values_are_an_error(tools):
     assert "local.a@r1 and local.b@r1 export different values for ROOT" in run.err
 
 
-# -- what it does not find ----------------------------------------------------------------------
+# -- errors -------------------------------------------------------------------------------------
 
 
-def test_without_installing_missing_packages_are_an_error(tools):
-    """--no-install names what is missing and runs nothing."""
+def test_no_install_of_missing_packages_is_an_error(tools):
+    """--no-install names missing packages and runs nothing."""
     run = tools.envy("run", "--no-install", "hello", code=1)
     assert "local.hello@r1" in run.err
     assert tools.markers() == []
 
 
-def test_without_installing_what_is_there_is_used(tools):
-    """--no-install uses what is installed."""
+def test_no_install_uses_installed_packages(tools):
+    """--no-install uses installed packages."""
     tools.envy("sync")
     assert tools.envy("run", "--no-install", "my-cc").out == "cc\n"
 
 
 def test_a_missing_program_is_127(tools):
-    """As in a shell."""
+    """For a missing program, the exit code is 127, as in a shell."""
     run = tools.envy("run", "no_such_program", code=127)
     assert "no_such_program" in run.err
 
 
 def test_a_program_that_cannot_be_run_is_126(tools):
-    """As in a shell."""
+    """For a program that cannot be run, the exit code is 126, as in a shell."""
     tools.write("broken", "#!/no/such/interpreter\n", mode=0o755)
     tools.envy("run", "./broken", code=126)
 
 
-def test_nothing_to_run_is_bad_usage(tools):
-    """`envy run` without a program is a mistake in the command line."""
+def test_no_program_is_a_usage_error(tools):
+    """`envy run` without a program is a usage error."""
     tools.envy("run", code=2)
     tools.envy("run", "--", code=2)
 
 
 def test_a_failing_package_runs_nothing(tools):
-    """When a package cannot be installed, the program is not started."""
+    """If a package cannot be installed, the program is not started."""
     tools.packages("local.broken@r1")
     tools.recipe("local.broken@r1", 'install = "exit 3"')
     run = tools.envy("run", "echo", "started", code=1)
     assert run.out == ""
 
 
-def test_user_managed_products_are_used_as_they_are(tools, tmp_path):
-    """A user-managed product is an absolute path, or the name of a program that is on PATH."""
+def test_user_managed_products_are_used_unchanged(tools, tmp_path):
+    """A user-managed product may be an absolute path, or a program on PATH."""
     tools.write("bin/real-tool", "#!/bin/sh\necho managed\n", mode=0o755)
     tools.packages("local.driver@r1")
     tools.recipe(

@@ -1,6 +1,6 @@
-"""Many recipes: never more at once than asked for, few threads, few open files.
+"""Many recipes: no more at once than requested, few threads, few open files.
 
-The graphs of 2,000 and of 5,000 take some ten and thirty seconds.
+The graphs of 2,000 and of 5,000 recipes take about ten and thirty seconds.
 """
 
 import random
@@ -14,7 +14,7 @@ JOBS, FETCH_JOBS = 3, 2
 
 
 def test_never_more_than_jobs_scripts_run_at_once(project, tmp_path):
-    """300 independent recipes whose install sleeps note their begin and end: four at most."""
+    """With --jobs 4, at most four of 300 install scripts run at the same time."""
     record = tmp_path / "record.txt"
     names = [f"local.p{number}@r1" for number in range(300)]
     project.packages(*names)
@@ -31,15 +31,15 @@ def test_never_more_than_jobs_scripts_run_at_once(project, tmp_path):
 
 
 def generate(project, shape, entry, many):
-    """A manifest of many recipes, as a chain or with up to three dependencies drawn at random."""
-    draw = random.Random(1)
+    """Write many recipes, as a chain or each with up to three random dependencies."""
+    rng = random.Random(1)
     project.packages(*[f"local.p{number}@r1" for number in range(many)])
     for number in range(many):
         earlier = range(number)
         if shape == "chain":
             needed = list(earlier[-1:])
         else:
-            needed = draw.sample(earlier, min(3, number))
+            needed = rng.sample(earlier, min(3, number))
         rows = "".join(f'{{ recipe = "local.p{other}@r1"{entry} }}, ' for other in needed)
         install = "function(ctx) ctx.mark_install_complete() end"
         if number % 50 == 0:
@@ -48,12 +48,12 @@ def generate(project, shape, entry, many):
 
 
 def with_few_files():
-    """Allow 256 open files in the process that is started."""
+    """Limit the process that is started to 256 open files."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
 
 def most_threads_of(process):
-    """Wait for a process to end; returns how many threads it had at most when looked at."""
+    """Wait for a process to end; return the largest number of threads that was seen."""
     most = 0
     while True:
         try:
@@ -72,7 +72,7 @@ def most_threads_of(process):
     ],
 )
 def test_thousands_of_recipes_need_few_threads_and_files(project, shape, entry, many):
-    """Thousands of recipes sync with 256 open files, and at most eight threads more than slots."""
+    """A sync needs at most 256 open files, and eight threads more than slots."""
     generate(project, shape, entry, many)
     words = ("sync", "--quiet", "--jobs", JOBS, "--fetch-jobs", FETCH_JOBS)
     process = project.popen(*words, preexec_fn=with_few_files, stderr=subprocess.DEVNULL)
@@ -85,7 +85,7 @@ def test_thousands_of_recipes_need_few_threads_and_files(project, shape, entry, 
 
 
 def test_large_payloads_need_few_threads_too(project):
-    """Publishing thousands of files in several recipes at once stays within the same bound."""
+    """Publishing many files of several packages at once stays within the same limit."""
     names = [f"local.p{number}@r1" for number in range(12)]
     project.packages(*names)
     for name in names:

@@ -1,6 +1,6 @@
-"""The recipes that ship with envy: each really installed, and its program run.
+"""The recipes that ship with envy: each is installed, and its program run.
 
-What comes from a registry is installed once in a session, into a cache that all tests share.
+Packages from registries are installed once per session, into a cache that all tests share.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ PACKAGES = {
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory, worker_id):
-    """One cache for all tests of a session; the last worker that used it removes it."""
+    """One cache for all tests of a session, removed by the last worker that uses it."""
     base = tmp_path_factory.getbasetemp()
     cache = (base if worker_id == "master" else base.parent) / "shipped-recipes-cache"
     cache.mkdir(exist_ok=True)
@@ -40,19 +40,19 @@ def shared_cache(tmp_path_factory, worker_id):
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        # 40,000 files: rm is several times as fast as shutil.
+        # For 40,000 files, rm is several times faster than shutil.
         subprocess.run(["rm", "-rf", cache], check=True)
 
 
 class BareProject(Project):
-    """A project on a machine that has a shell, Python and git, and nothing to build with."""
+    """A project on a machine that has a shell, Python and git, but no build tools."""
 
     def environment(self, extra=None):
         programs = self.root.parent / "programs"
         programs.mkdir(exist_ok=True)
-        there = {name: shutil.which(name) for name in ("bash", "env", "git", "node", "npm", "sh")}
-        there["python3"] = os.path.realpath(sys.executable)
-        for name, path in there.items():
+        paths = {name: shutil.which(name) for name in ("bash", "env", "git", "node", "npm", "sh")}
+        paths["python3"] = os.path.realpath(sys.executable)
+        for name, path in paths.items():
             if path and not (programs / name).exists():
                 (programs / name).symlink_to(path)
         return super().environment({"PATH": str(programs), **(extra or {})})
@@ -60,19 +60,19 @@ class BareProject(Project):
 
 @pytest.fixture
 def using(tmp_path, shared_cache):
-    """A project on a bare machine, with the shared cache, that uses some of the recipes."""
+    """Create a project on a bare machine, with the shared cache, that lists some recipes."""
 
-    def make(*packages):
+    def create(*packages):
         project = BareProject(tmp_path / "bare", cache=shared_cache)
         project.manifest("packages = {\n" + "".join(f"  {row},\n" for row in packages) + "}\n")
         return project
 
-    return make
+    return create
 
 
 @pytest.mark.network
 @pytest.mark.parametrize(
-    ("name", "words", "said"),
+    ("name", "words", "version"),
     [
         ("cmake", "cmake --version", r"cmake version 4\.4\.4"),
         ("go", "go version", r"go version go1\.27\.3 "),
@@ -85,11 +85,11 @@ def using(tmp_path, shared_cache):
         ("zig", "zig version", r"0\.17\.1"),
     ],
 )
-def test_its_program_runs(using, name, words, said):
-    """The recipe is installed, and the program that it is for is the first on the PATH."""
+def test_its_program_runs(using, name, words, version):
+    """The program that the recipe provides is the first on PATH."""
     project = using(PACKAGES[name])
     outcome = project.envy("run", "--", "sh", "-c", words)
-    assert re.match(said, outcome.out)
+    assert re.match(version, outcome.out)
 
 
 @pytest.mark.network
@@ -97,7 +97,7 @@ def test_its_program_runs(using, name, words, said):
     ("name", "variable", "below"), [("zig", "ZIG", "zig"), ("go", "GOROOT", "")]
 )
 def test_its_variable_is_exported(using, name, variable, below):
-    """Programs are told where the package is."""
+    """A variable tells programs the location of the package."""
     project = using(PACKAGES[name])
     asset = Path(project.envy("asset", name).out.strip())
     value = project.envy("run", "--", "sh", "-c", f"echo ${variable}").out.strip()
@@ -106,14 +106,14 @@ def test_its_variable_is_exported(using, name, variable, below):
 
 @pytest.mark.network
 def test_another_version_is_an_option(using):
-    """A version without a pinned digest comes from the index, beside the default one."""
+    """A version without a known digest is fetched from the index."""
     project = using('{ recipe = "envy.ninja@r1", options = { version = "1.13.0" } }')
     assert project.envy("run", "--", "ninja", "--version").out.startswith("1.13.0")
 
 
 @pytest.mark.network
 def test_the_built_lua_has_its_licence_and_library(using):
-    """What is built is an interpreter that works, a library to link, and the licence of both."""
+    """The package of Lua has a working interpreter, a library to link, and the licence."""
     project = using(PACKAGES["lua"])
     asset = Path(project.envy("asset", "lua").out.strip())
     code = "print(#arg, 7 // 2, ('x'):rep(3), io.open(arg[0]))"
@@ -133,7 +133,7 @@ def test_the_built_lua_has_its_licence_and_library(using):
 
 @pytest.mark.network
 def test_a_cached_lua_needs_none_of_its_tools(using, project):
-    """With the entry of lua alone in a cache, asking for it installs nothing else there."""
+    """If the cache has only the entry of lua, a query installs nothing else."""
     using(PACKAGES["lua"]).envy("asset", "lua")
     entries = using(PACKAGES["lua"]).cache / "assets" / "envy.lua@r1"
     shutil.copytree(entries, project.cache / "assets" / "envy.lua@r1", symlinks=True)
@@ -146,7 +146,7 @@ def test_a_cached_lua_needs_none_of_its_tools(using, project):
 
 @pytest.mark.network
 def test_the_second_sync_only_checks(using):
-    """When all is there, nothing is fetched, and no script runs but a user-managed check."""
+    """The second sync fetches nothing, and runs only user-managed checks."""
     rows = [row for name, row in PACKAGES.items() if name != "node"]
     project = using(*rows, '"envy.git-hooks@r1"')
     make_repository(project.root)
@@ -157,11 +157,11 @@ def test_the_second_sync_only_checks(using):
     assert f"({len(rows)} cached" in second.err
 
 
-# --- python, without what some systems leave out ------------------------------------------------
+# --- python, without modules that some systems omit ----------------------------------------------
 
 
 def test_python_environment_without_ensurepip(project):
-    """An environment can be made where the venv module cannot bring pip into it."""
+    """An environment is created even where the venv module cannot install pip."""
     module = project.write("none/ensurepip.py", "raise ImportError('not on this system')\n")
     path = python_that(project, f"PYTHONPATH={module.parent} exec")
     project.packages("envy.python@r1")
@@ -172,7 +172,7 @@ def test_python_environment_without_ensurepip(project):
 
 
 def test_python_without_venv_says_what_to_install(project):
-    """Where there is no venv module, the error says what is missing and how to get it."""
+    """Without the venv module, the error names the system package to install."""
     path = python_that(project, 'test "$2" = "import venv" && exit 1; exec')
     project.packages("envy.python@r1")
     outcome = project.envy("sync", env={"PATH": path}, code=1)
@@ -180,7 +180,7 @@ def test_python_without_venv_says_what_to_install(project):
 
 
 def python_that(project, does):
-    """A PATH whose first python3 does something before it becomes the one of this test."""
+    """Return a PATH whose python3 does something before it runs the Python of the tests."""
     script = f'#!/bin/sh\n{does} {sys.executable} "$@"\n'
     program = project.write("programs/python3", script, mode=stat.S_IRWXU)
     return f"{program.parent}{os.pathsep}{os.environ['PATH']}"
@@ -190,7 +190,7 @@ def python_that(project, does):
 
 
 def make_repository(root, *, inner="."):
-    """A repository whose project, in a folder of it, keeps a hook in .githooks."""
+    """Create a repository whose project, in an inner folder, has a hook in .githooks."""
     git(root, "init", "--quiet")
     hook = root / inner / ".githooks" / "pre-commit"
     hook.parent.mkdir(parents=True)
@@ -199,7 +199,7 @@ def make_repository(root, *, inner="."):
 
 
 def git(root, *words):
-    """Run git in a folder, whoever the user is."""
+    """Run git in a folder, with a fixed author."""
     user = ["-c", "user.name=Tester", "-c", "user.email=tester@example.invalid"]
     return subprocess.run(
         ["git", *user, *words], cwd=root, capture_output=True, text=True, check=False
@@ -208,7 +208,7 @@ def git(root, *words):
 
 @pytest.mark.parametrize("inner", [".", "deep/inside"])
 def test_git_hooks_run_after_a_sync(project, inner):
-    """The hooks beside the manifest run, wherever in the repository that is."""
+    """The hooks beside the manifest run, wherever in the repository the manifest is."""
     make_repository(project.root, inner=inner)
     manifest = project.write(f"{inner}/envy.lua", 'packages = { "envy.git-hooks@r1" }')
     project.envy("sync", "--yes", cwd=manifest.parent)
@@ -216,7 +216,7 @@ def test_git_hooks_run_after_a_sync(project, inner):
 
 
 def test_git_hooks_of_others_are_kept(project):
-    """A repository that takes its hooks from elsewhere is left alone; the error says what to do."""
+    """If the repository already sets core.hooksPath, it is kept, and the error has a remedy."""
     make_repository(project.root)
     git(project.root, "config", "--local", "core.hooksPath", "elsewhere")
     project.packages("envy.git-hooks@r1")
@@ -226,12 +226,12 @@ def test_git_hooks_of_others_are_kept(project):
     assert kept.strip() == "elsewhere"
 
 
-# --- what holds for all -------------------------------------------------------------------------
+# --- all recipes --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.lua")), ids=lambda path: path.stem)
-def test_it_says_its_licence_and_no_address(path):
-    """Each is named for its identity, tells the licence of what it installs, and holds no URL."""
+def test_it_declares_its_licence_and_contains_no_url(path):
+    """Each file is named for its identity, declares a licence, and contains no URL."""
     text = path.read_text()
     assert f'identity = "{path.stem}"' in text
     assert re.search(r'^  license = "[^"]+",$', text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Where packages are fetched from: HTTP, git, local files, and the registries of pip and npm."""
+"""Sources of packages: HTTP, git, local files, and the registries of pip and npm."""
 
 import hashlib
 import threading
@@ -18,7 +18,7 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 def test_a_file_is_verified_and_published(project, http_server):
-    """A download with its sha256 is published under the name that its address ends in."""
+    """A verified download is published under the last name in its URL."""
     http_server.routes["/a/data.txt"] = Reply(CONTENT)
     body = f'fetch = {{ source = "{http_server.url}/a/data.txt?x=1", sha256 = "{DIGEST}" }}'
     run = project.sync_one(body)
@@ -28,8 +28,8 @@ def test_a_file_is_verified_and_published(project, http_server):
     assert "sha256 =" not in run.err
 
 
-def test_another_content_than_promised_is_refused(project, http_server):
-    """The error shows both digests, and nothing is published."""
+def test_another_content_than_declared_is_refused(project, http_server):
+    """The error has the declared and the actual digest, and nothing is published."""
     http_server.routes["/data.txt"] = Reply(b"changed\n")
     body = f'fetch = {{ source = "{http_server.url}/data.txt", sha256 = "{DIGEST}" }}'
     run = project.sync_one(body, code=1)
@@ -39,14 +39,14 @@ def test_another_content_than_promised_is_refused(project, http_server):
 
 
 def test_a_file_without_digest_warns_with_the_line_to_paste(project, http_server):
-    """Once for each file, with what would pin it."""
+    """The warning has the digest to add, once for each file."""
     http_server.routes["/data.txt"] = Reply(CONTENT)
     run = project.sync_one(f'fetch = "{http_server.url}/data.txt"')
     assert run.err.count(f'sha256 = "{DIGEST}"') == 1
 
 
 def test_a_cached_package_downloads_nothing(project, http_server):
-    """The second sync asks no server."""
+    """The second sync sends no request."""
     http_server.routes["/data.txt"] = Reply(CONTENT)
     body = f'fetch = {{ source = "{http_server.url}/data.txt", sha256 = "{DIGEST}" }}'
     project.sync_one(body)
@@ -55,7 +55,7 @@ def test_a_cached_package_downloads_nothing(project, http_server):
 
 
 def test_a_failed_attempt_loses_no_download(project, http_server, tmp_path):
-    """What was fetched and verified is used again by the next attempt."""
+    """The next attempt uses verified downloads of a failed one."""
     http_server.routes["/data.txt"] = Reply(CONTENT)
     body = (
         f'fetch = {{ source = "{http_server.url}/data.txt", sha256 = "{DIGEST}" }}\n'
@@ -67,8 +67,8 @@ def test_a_failed_attempt_loses_no_download(project, http_server, tmp_path):
     assert len(http_server.requests) == 1
 
 
-def test_a_batch_is_fetched_whole_or_not_at_all(project, http_server):
-    """When one of several files is missing, nothing is staged."""
+def test_a_missing_file_of_a_batch_is_an_error(project, http_server):
+    """If one of several files is missing, the error names it."""
     http_server.routes["/a.txt"] = Reply(b"a")
     rows = ", ".join(f'"{http_server.url}/{name}.txt"' for name in "ab")
     run = project.sync_one(f"fetch = {{ {rows} }}", code=1)
@@ -77,7 +77,7 @@ def test_a_batch_is_fetched_whole_or_not_at_all(project, http_server):
 
 
 def test_a_batch_is_fetched_in_parallel(project, http_server):
-    """Two downloads of one package are under way at one time."""
+    """Two downloads of one package run at the same time."""
     both = threading.Barrier(2, timeout=30)
 
     def meet(_request):
@@ -89,17 +89,17 @@ def test_a_batch_is_fetched_in_parallel(project, http_server):
     project.make(f"fetch = {{ {rows} }}")
 
 
-def test_no_more_downloads_than_asked_for(project, http_server):
-    """--fetch-jobs limits how many downloads of all packages are under way."""
+def test_fetch_jobs_limits_downloads(project, http_server):
+    """--fetch-jobs limits the simultaneous downloads of all packages."""
     lock, now, most = threading.Lock(), 0, 0
-    gone_on = threading.Event()
+    never = threading.Event()
 
     def count(_request):
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
-        gone_on.wait(0.05)  # long enough for another one to come, if one may
+        never.wait(0.05)  # long enough for another request, if more are allowed
         with lock:
             now -= 1
         return Reply(CONTENT)
@@ -117,7 +117,7 @@ def test_no_more_downloads_than_asked_for(project, http_server):
 
 
 def test_ctx_fetch_downloads_what_the_function_decides(project, http_server):
-    """A function may read one file to know what to fetch next."""
+    """A fetch function may read one file to decide what to fetch next."""
     http_server.routes["/latest"] = Reply(b"tool-2.tar.gz")
     http_server.routes["/tool-2.tar.gz"] = Reply(make_archive("x.tar.gz", {"tool": "two"}))
     body = f"""fetch = function(ctx)
@@ -131,7 +131,7 @@ def test_ctx_fetch_downloads_what_the_function_decides(project, http_server):
 
 
 def test_local_sources_are_relative_to_the_recipe(project):
-    """A file beside the recipe, one above it, and one by its URI."""
+    """A local source is a path relative to the recipe, or a URI."""
     project.write("recipes/beside.txt", "1")
     project.write("above.txt", "2")
     project.write("by uri.txt", "3")
@@ -141,7 +141,7 @@ def test_local_sources_are_relative_to_the_recipe(project):
 
 
 def test_a_local_file_is_verified_too(project):
-    """A digest of a local file is not for nothing."""
+    """A local file that does not match its digest is an error."""
     project.write("recipes/data.txt", "changed")
     run = project.sync_one(f'fetch = {{ source = "data.txt", sha256 = "{DIGEST}" }}', code=1)
     assert DIGEST in run.err
@@ -152,7 +152,7 @@ def test_a_local_file_is_verified_too(project):
 
 @pytest.mark.parametrize("kind", ["commit", "branch", "tag"])
 def test_a_git_source_is_its_tree(project, git_repository, kind):
-    """A commit, a branch or a tag gives the files of it, and no repository."""
+    """A commit, branch or tag provides its files, without the repository."""
     commit = git_repository.commit({"src/main.c": "int main;\n", "README": "read\n"})
     git_repository.tag("v1")
     git_repository.commit({"README": "later\n"}, branch="later")
@@ -162,7 +162,7 @@ def test_a_git_source_is_its_tree(project, git_repository, kind):
 
 
 def test_a_git_source_may_be_a_part_of_the_tree(project, git_repository):
-    """subdir takes a folder of the repository, into another one."""
+    """`subdir` selects a folder of the repository, and `into` names its destination."""
     git_repository.commit({"src/deep/main.c": "int main;\n", "README": "read\n"})
     fields = 'ref = "main", subdir = "src", into = "code"'
     folder = project.make(f'fetch = {{ source = "{git_repository.url}", {fields} }}')
@@ -170,7 +170,7 @@ def test_a_git_source_may_be_a_part_of_the_tree(project, git_repository):
 
 
 def test_a_branch_that_moved_is_another_package(project, git_repository):
-    """The commit that a branch means is part of the key; it is built again only when it moved."""
+    """The commit of a branch is part of the key, so a moved branch causes a rebuild."""
     git_repository.commit({"README": "one\n"})
     body = f'fetch = {{ source = "{git_repository.url}", ref = "main" }}'
     project.make(body)
@@ -183,7 +183,7 @@ def test_a_branch_that_moved_is_another_package(project, git_repository):
 
 
 def test_a_wheel_is_laid_out(project, package_index):
-    """Scripts go to bin/ and can be run, data to the root, the rest stays in place."""
+    """Scripts go to bin/ as executables, data to the root, and the rest stays in place."""
     wheel = make_wheel(
         {
             "tool/__init__.py": "x = 1\n",
@@ -203,7 +203,7 @@ def test_a_wheel_is_laid_out(project, package_index):
 
 
 def test_a_source_release_is_unpacked(project, package_index):
-    """kind = "sdist" takes the source archive, to be built."""
+    """kind = "sdist" fetches the source archive."""
     package_index.add("tool", "tool-1.0.tar.gz", make_sdist("tool-1.0", {"main.c": "int main;\n"}))
     body = 'fetch = { source = "pypi:tool==1.0", kind = "sdist", strip = 1 }'
     folder = project.make(body, env={"PIP_INDEX_URL": package_index.url})
@@ -211,7 +211,7 @@ def test_a_source_release_is_unpacked(project, package_index):
 
 
 def test_an_npm_package_drops_its_leading_folder(project, npm_registry):
-    """`package/` is how npm packs, and no part of what is published."""
+    """The leading folder `package/` of npm archives is removed."""
     npm_registry.add("@scope/tool", "1.2.3", make_npm_tarball({"bin/tool.js": "js\n"}))
     folder = project.make(
         'fetch = "npm:@scope/tool@1.2.3"', env={"npm_config_registry": npm_registry.url}
@@ -219,8 +219,8 @@ def test_an_npm_package_drops_its_leading_folder(project, npm_registry):
     assert tree(folder) == {"bin/tool.js": "js\n"}
 
 
-def test_sources_of_all_sorts_make_one_package(project, http_server, git_repository):
-    """One fetch may hold a download, a repository and a local tree."""
+def test_one_package_may_have_sources_of_all_kinds(project, http_server, git_repository):
+    """One fetch may combine a download, a repository and a local tree."""
     http_server.routes["/a.tar"] = Reply(make_tar({"a.txt": "a"}))
     git_repository.commit({"b.txt": "b"})
     project.write("recipes/local/c.txt", "c")

@@ -1,8 +1,8 @@
-"""No warm answer is a stale one, whatever was changed since the answer was kept.
+"""No warm answer is stale, whatever changed since it was stored.
 
-A random walk: some change to files, variables, cache or place; then a command. Whenever that was
-answered from what is kept, the full way is asked, too, and has to say the very same.
-ENVY_SOAK_STALE says how many walks.
+A random walk: changes to files, variables, the cache or the current directory; then a command. Each
+time a stored answer is used, the command is repeated without stored answers, and must say the same.
+ENVY_SOAK_STALE sets the number of walks.
 """
 
 import os
@@ -18,13 +18,13 @@ SEED = int(os.environ.get("ENVY_SOAK_SEED", "1"))
 STEPS = 60
 
 
-def said(run):
-    """How a run ended, less how long it took."""
+def outcome_of(run):
+    """Return how a run ended, without its duration."""
     return run["code"], run["out"], re.sub(r"\d+\.\ds", "-s", run["err"])
 
 
-def full(server, world, argv):
-    """The same command with no answers at hand; those that there are stay as they are."""
+def full_run(server, world, argv):
+    """Run the same command without stored answers, and restore them afterwards."""
     kept = world.cache / "resolved"
     aside = world.cache / "resolved-aside"
     kept.rename(aside)
@@ -38,8 +38,8 @@ def full(server, world, argv):
 
 
 @pytest.mark.parametrize("walk", range(WALKS))
-def test_a_warm_answer_is_what_the_full_way_would_say(tmp_path, walk):
-    """Along a walk of random changes, each warm answer equals that of the full way."""
+def test_a_warm_answer_equals_that_of_a_full_run(tmp_path, walk):
+    """On a walk of random changes, each warm answer equals that of a full run."""
     rng = random.Random(f"{SEED}-{walk}")
     world = World(tmp_path, rng)
     history = []
@@ -53,5 +53,6 @@ def test_a_warm_answer_is_what_the_full_way_would_say(tmp_path, walk):
             assert run["code"] in {0, 1, 2}, (run, "\n".join(history))
             if run["warm"]:
                 warm += 1
-                assert said(run) == said(full(server, world, argv)), "\n".join(history)
-    assert warm  # else this walk has shown nothing
+                full = full_run(server, world, argv)
+                assert outcome_of(run) == outcome_of(full), "\n".join(history)
+    assert warm  # otherwise the walk has tested nothing

@@ -1,4 +1,4 @@
-"""`envy sync` on recipes of the project: what is installed, what is cached, what is printed."""
+"""`envy sync` on recipes of a project: what is installed, what is cached, what is printed."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from project import is_running
 
 
 def test_a_package_is_installed_once_and_found_after(project):
-    """The first sync installs, the second finds everything and runs no script."""
+    """The first sync installs; the second finds everything and runs no script."""
     project.packages("local.hello@r1")
     project.recipe("local.hello@r1", 'install = "echo hello > hello.txt"')
     first = project.envy("sync")
@@ -20,7 +20,7 @@ def test_a_package_is_installed_once_and_found_after(project):
 
 
 def test_two_projects_share_what_is_built(project, second_project):
-    """The same recipe of another project, with the same cache, is a hit."""
+    """The same recipe in another project with the same cache is a cache hit."""
     for one in (project, second_project):
         one.packages("local.hello@r1")
         one.recipe("local.hello@r1", 'install = "echo hello > hello.txt"')
@@ -28,8 +28,8 @@ def test_two_projects_share_what_is_built(project, second_project):
     assert "1 cached" in second_project.envy("sync").err
 
 
-def test_the_last_line_counts_what_became_of_the_packages(project, tmp_path):
-    """Packages, user-managed ones, failed, not built, cached and installed, with the time."""
+def test_the_last_line_counts_the_packages_by_outcome(project, tmp_path):
+    """The last line counts the packages by outcome, and has the time."""
     project.packages("local.cached@r1")
     project.recipe("local.cached@r1", 'install = "touch x"')
     project.envy("sync")
@@ -46,8 +46,8 @@ def test_the_last_line_counts_what_became_of_the_packages(project, tmp_path):
     assert done.startswith(counts)
 
 
-def test_the_next_sync_goes_on_where_one_failed(project, tmp_path):
-    """What was installed beside a failure is found, and only the rest is made."""
+def test_the_next_sync_continues_after_a_failure(project, tmp_path):
+    """Packages that were installed beside a failure are found by the next sync."""
     project.packages("local.bad@r1", "local.good@r1")
     project.recipe("local.good@r1", 'install = "touch x"')
     project.recipe("local.bad@r1", f'install = "test -e {tmp_path}/ready; touch x"')
@@ -58,7 +58,7 @@ def test_the_next_sync_goes_on_where_one_failed(project, tmp_path):
 
 
 def test_fail_fast_ends_what_is_running(project, tmp_path):
-    """The first failure ends scripts of other packages, and what they had made is no package."""
+    """The first failure ends the scripts of other packages, which are not published."""
     fifo = tmp_path / "reached.fifo"
     os.mkfifo(fifo)
     project.packages("local.bad@r1", "local.slow@r1")
@@ -72,22 +72,22 @@ def test_fail_fast_ends_what_is_running(project, tmp_path):
     assert not is_running(int((tmp_path / "pid").read_text()))
 
 
-def test_packages_are_listed_in_any_order_and_once(project):
-    """An entry that is there twice is one package."""
+def test_an_entry_that_is_listed_twice_is_one_package(project):
+    """An entry that is listed twice is one package."""
     project.packages("local.b@r1", "local.a@r1", "local.b@r1")
     for name in "ab":
         project.recipe(f"local.{name}@r1", 'install = "touch x"')
     assert "2 packages," in project.envy("sync").err
 
 
-def test_an_empty_manifest_is_done_at_once(project):
-    """No packages, nothing to do."""
+def test_an_empty_manifest(project):
+    """A sync of a manifest without packages is complete."""
     project.manifest("packages = {}")
     assert project.envy("sync").err.startswith("sync complete: 0 packages")
 
 
-def test_another_cache_starts_anew(project, tmp_path):
-    """--cache-root names the cache, before or after the command."""
+def test_cache_root_selects_the_cache(project, tmp_path):
+    """--cache-root selects the cache, before or after the command."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", 'install = "touch x"')
     project.envy("sync")
@@ -97,8 +97,8 @@ def test_another_cache_starts_anew(project, tmp_path):
     assert project.envy("asset", "one", "--cache-root", other).out.startswith(str(other))
 
 
-def test_the_manifest_is_found_from_below_and_by_its_name(project, tmp_path):
-    """From a folder of the project, by --manifest and by ENVY_MANIFEST."""
+def test_the_manifest_is_found_from_a_subfolder_and_by_its_name(project, tmp_path):
+    """The manifest is found from a subfolder, by --manifest, and by ENVY_MANIFEST."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", 'install = "touch x"')
     below = project.root / "a" / "b"

@@ -1,4 +1,4 @@
-"""The contract of `--trace=file:PATH`: which events there are, with which fields, in what order."""
+"""The contract of `--trace=file:PATH`: the events, their fields, and their order."""
 
 import itertools
 import json
@@ -12,7 +12,7 @@ from archives import make_archive
 from loopback.http_server import LoopbackServer, Reply
 from project import Project
 
-# What each event must at least hold, beside ts, seq and event.
+# The fields of each event, besides ts, seq and event.
 CONTRACT = {
     "recipe_registered": "recipe key",
     "dependency_added": "parent dependency kind needed_by needed_by_num",
@@ -65,14 +65,14 @@ TYPES = {"string": str, "integer": int, "boolean": bool, "number": float}
 
 @pytest.fixture
 def schema(project):
-    """What `envy trace-schema` prints: event to its properties."""
+    """Return the properties of each event, as `envy trace-schema` prints them."""
     printed = json.loads(project.envy("trace-schema", trace=False).out)
     return {row["properties"]["event"]["const"]: row["properties"] for row in printed["oneOf"]}
 
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
-    """Two syncs of a project that makes every event that a good run can have."""
+    """Two syncs that emit every event of a successful run."""
     project = Project(tmp_path_factory.mktemp("everything") / "project")
     project.packages("local.app@r1", "local.again@r1")
     project.recipe(
@@ -97,13 +97,13 @@ def everything(tmp_path_factory):
 
 
 def test_the_schema_holds_every_event_of_the_contract(schema):
-    """Each event is there, with all its fields, and no field was forgotten or renamed."""
+    """The schema has each event of the contract, with exactly these fields."""
     for name, fields in CONTRACT.items():
         assert schema[name].keys() == {"ts", "seq", "event", *fields.split()}, name
 
 
 def test_every_line_is_an_event_of_the_schema(everything, schema):
-    """Names, fields and types are those that `envy trace-schema` prints."""
+    """Names, fields and types are those of `envy trace-schema`."""
     for event in itertools.chain.from_iterable(run.events for run in everything):
         properties = schema[event["event"]]
         assert event.keys() == properties.keys()
@@ -112,52 +112,52 @@ def test_every_line_is_an_event_of_the_schema(everything, schema):
                 assert type(value) is TYPES[properties[name]["type"]], (event["event"], name)
 
 
-def test_a_good_run_makes_every_event_but_failures(everything):
-    """The contract is what a run really tells."""
-    made = {event["event"] for run in everything for event in run.events}
-    assert CONTRACT.keys() - made == {"phase_failed", *NOT_IN_FILES}
+def test_a_successful_run_emits_every_event_except_failures(everything):
+    """A successful run emits every event of the contract except failures."""
+    emitted = {event["event"] for run in everything for event in run.events}
+    assert CONTRACT.keys() - emitted == {"phase_failed", *NOT_IN_FILES}
 
 
 def test_events_are_numbered_without_gaps(everything):
-    """seq counts 1, 2, … in the order of the lines."""
+    """seq is 1, 2, … in the order of the lines."""
     for run in everything:
         assert [event["seq"] for event in run.events] == list(range(1, len(run.events) + 1))
 
 
 def test_times_are_utc_in_milliseconds(everything):
-    """Each ts is a moment such as 2030-01-31T12:00:00.000Z."""
+    """Each ts has the form 2030-01-31T12:00:00.000Z."""
     moment = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
     assert all(moment.fullmatch(event["ts"]) for run in everything for event in run.events)
 
 
 def test_phases_come_with_their_numbers(everything):
-    """Each field that names a phase has its number beside it."""
+    """Each field with a phase has a field with its number."""
     for event in itertools.chain.from_iterable(run.events for run in everything):
         for name in [name for name in event if name.endswith("_num")]:
             assert event[name] == NUMBERS[event[name.removesuffix("_num")]]
 
 
 def test_commands_are_shortened(everything):
-    """A command shows its first hundred characters."""
+    """Only the first hundred characters of a command are shown."""
     [long] = everything[0].named("lua_ctx_run_start", recipe="local.app@r1")
     assert long["command"] == "true # " + "x" * 93
 
 
-def test_slots_are_given_back_before_they_are_given_again(everything):
-    """By seq, no more slots of a pool are ever out than there are."""
+def test_slots_are_released_before_they_are_acquired_again(everything):
+    """In the order of seq, no more slots are in use than a pool has."""
     for run in everything:
-        out = {"work": 0, "transfer": 0}
+        used = {"work": 0, "transfer": 0}
         for event in run.events:
             if event["event"] == "slot_acquired":
-                out[event["pool"]] += 1
+                used[event["pool"]] += 1
             elif event["event"] == "slot_released":
-                out[event["pool"]] -= 1
-            assert out["work"] <= 2
-        assert set(out.values()) == {0}
+                used[event["pool"]] -= 1
+            assert used["work"] <= 2
+        assert set(used.values()) == {0}
 
 
 def test_every_start_has_its_end(everything):
-    """Phases, threads, locks, runs, fetches and extractions that begin also end."""
+    """Every phase, thread, lock, run, fetch and extraction that starts also ends."""
     for run in everything:
         count = {name: len(run.named(name)) for name in CONTRACT}
         for name in ("phase", "thread", "lua_ctx_run", "lua_ctx_fetch", "lua_ctx_extract"):
@@ -167,7 +167,7 @@ def test_every_start_has_its_end(everything):
 
 
 def test_a_second_run_hits_on_the_fast_path(everything):
-    """What is there is found without a lock, and the trace says so."""
+    """Cached packages are found without a lock, and the trace says so."""
     second = everything[1]
     assert {event["fast_path"] for event in second.named("cache_hit")} == {True}
     assert second.named("lock_acquired") == []
@@ -175,14 +175,14 @@ def test_a_second_run_hits_on_the_fast_path(everything):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_dependency_completes_before_what_waits_for_it(project, seed):
-    """In a random graph, no phase starts before the completion of what is needed by it."""
-    draw = random.Random(seed)
+def test_a_dependency_completes_before_its_dependents_continue(project, seed):
+    """In a random graph, a phase starts only after the dependencies that it needs are complete."""
+    rng = random.Random(seed)
     needs = {}
     for number in range(24):
-        others = draw.sample(range(number), min(number, draw.randint(0, 3)))
+        others = rng.sample(range(number), min(number, rng.randint(0, 3)))
         needs[number] = {
-            other: draw.choice(["check", "fetch", "stage", "build", "install", "deploy"])
+            other: rng.choice(["check", "fetch", "stage", "build", "install", "deploy"])
             for other in others
         }
         rows = ", ".join(
@@ -206,8 +206,8 @@ def test_a_dependency_completes_before_what_waits_for_it(project, seed):
             assert done < at["phase_start", f"local.p{number}@r1", phase]
 
 
-def test_a_failure_is_told_with_its_error(project):
-    """phase_failed says what went wrong, and who was stopped by it is told too."""
+def test_a_failure_has_its_error(project):
+    """phase_failed has the error, and recipe_aborted names the failed dependency."""
     project.packages("local.app@r1")
     project.recipe("local.tool@r1", 'install = "exit 3"')
     project.recipe("local.app@r1", 'dependencies = { "local.tool@r1" }\ninstall = "touch x"')
@@ -220,8 +220,8 @@ def test_a_failure_is_told_with_its_error(project):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_the_file_is_whole_however_the_process_ended(project, tmp_path, number):
-    """Every line is there and complete, up to the last event before the end."""
+def test_the_file_is_complete_however_the_process_ended(project, tmp_path, number):
+    """Every line is complete, up to the last event before the end."""
     fifo, trace = tmp_path / "reached.fifo", tmp_path / "trace.jsonl"
     os.mkfifo(fifo)
     project.packages("local.one@r1")
@@ -238,10 +238,10 @@ def test_the_file_is_whole_however_the_process_ended(project, tmp_path, number):
     if number == signal.SIGKILL:
         [lock] = project.cache.rglob("local.one@r1*.lock")
         for group in json.loads(lock.read_text())["groups"]:
-            os.killpg(int(group), signal.SIGKILL)  # what the killed process left behind
+            os.killpg(int(group), signal.SIGKILL)  # end the script that the killed process left
 
 
-def test_the_trace_can_be_read_by_people(project):
+def test_the_trace_on_stderr_is_readable_text(project):
     """--trace=stderr writes one line of text for each event."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", 'install = "touch x"')
@@ -251,7 +251,7 @@ def test_the_trace_can_be_read_by_people(project):
 
 
 def test_both_sinks_at_once(project, tmp_path):
-    """--trace may be given twice."""
+    """--trace may be given twice, with two destinations."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", 'install = "touch x"')
     trace = tmp_path / "other.jsonl"

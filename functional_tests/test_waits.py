@@ -1,4 +1,4 @@
-"""A run that seems stuck can be asked: each recipe says what it waits for, and why."""
+"""A run that seems stuck reports what each recipe waits for, and why."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ APP = (
 
 @pytest.fixture
 def stuck(project):
-    """A project in which `local.tool` waits for the test; with what lets it go on."""
+    """A project in which `local.tool` waits for the test, and the FIFOs that control it."""
     started, leave = project.root / "started.fifo", project.root / "leave.fifo"
     os.mkfifo(started)
     os.mkfifo(leave)
@@ -25,7 +25,7 @@ def stuck(project):
 
 
 def lines_until(stream, word):
-    """The lines of a stream up to one that has a word."""
+    """Return the lines of a stream, up to a line that contains a word."""
     lines = []
     while not lines or word not in lines[-1]:
         lines.append(stream.readline().decode())
@@ -33,44 +33,44 @@ def lines_until(stream, word):
     return "".join(lines)
 
 
-def test_sigusr1_tells_what_waits_for_what(stuck):
-    """Who works and with which process; who waits for whom, declared where; who for a slot."""
+def test_sigusr1_reports_all_waits(stuck):
+    """The report has running processes, dependencies with their location, and used slots."""
     project, started, leave = stuck
     process = project.popen("sync", "--jobs", "1", "--quiet")
     started.read_text()
     process.send_signal(signal.SIGUSR1)
-    said = lines_until(process.stderr, "local.other@r1")
+    output = lines_until(process.stderr, "local.other@r1")
     leave.write_text("go\n")
     assert process.wait(timeout=60) == 0
     process.communicate()
-    assert "local.tool@r1: runs install for " in said
-    assert "; pid " in said
-    assert "local.app@r1: waits before check for " in said
-    assert "for local.tool@r1 (strong, recipes/local.app@r1.lua:2), which runs install" in said
-    assert "local.other@r1: waits before check for a slot for " in said
-    assert "1 of 1 work slots (--jobs) are taken, by local.tool@r1" in said
+    assert "local.tool@r1: runs install for " in output
+    assert "; pid " in output
+    assert "local.app@r1: waits before check for " in output
+    assert "for local.tool@r1 (strong, recipes/local.app@r1.lua:2), which runs install" in output
+    assert "local.other@r1: waits before check for a slot for " in output
+    assert "1 of 1 work slots (--jobs) are taken, by local.tool@r1" in output
 
 
-def test_who_waits_for_a_lock_says_whose_it_is(stuck):
-    """Another process has the entry: its number and command are named."""
+def test_a_wait_for_a_lock_names_the_holder(stuck):
+    """A process that waits for a lock reports the pid of the process that holds it."""
     project, started, leave = stuck
     first = project.popen("sync", "tool")
     started.read_text()
     second = project.popen("sync", "tool", "--trace=stderr")
-    lines_until(second.stderr, "target")  # from then on it listens to signals
-    said = ""
-    while "waits in check" not in said:
+    lines_until(second.stderr, "target")  # from here on, the run handles signals
+    output = ""
+    while "waits in check" not in output:
         second.send_signal(signal.SIGUSR1)
-        said = lines_until(second.stderr, "local.tool@r1: ")
+        output = lines_until(second.stderr, "local.tool@r1: ")
     leave.write_text("go\n")
     assert (first.wait(timeout=60), second.wait(timeout=60)) == (0, 0)
     first.communicate()
     second.communicate()
-    assert f"held by process {first.pid} since " in said
+    assert f"held by process {first.pid} since " in output
 
 
-def test_a_verbose_run_that_is_cancelled_tells_it_too(stuck):
-    """With --verbose the first Ctrl-C says what was going on."""
+def test_a_cancelled_verbose_run_reports_all_waits(stuck):
+    """With --verbose, the first Ctrl-C prints the same report."""
     project, started, _leave = stuck
     process = project.popen("sync", "--jobs", "1", "--verbose")
     started.read_text()

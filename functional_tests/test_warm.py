@@ -20,7 +20,7 @@ modules = sorted(set(sys.modules) - before)
 import json
 sys.stderr.write(json.dumps([code, modules]))
 """
-# Each is either much to load, or loads much.
+# Modules that are slow to import, by themselves or by their own imports.
 HEAVY = {
     "ast", "click", "contextlib", "dataclasses", "inspect", "json", "lupa", "networkx", "packaging",
     "pathlib", "platformdirs", "rich", "subprocess", "tarfile", "threading", "typing", "urllib3",
@@ -33,7 +33,7 @@ WARM = {
 
 
 def loaded_by(project, *words):
-    """Exit code (None: no answer), what was printed, and what was loaded for it."""
+    """Return the exit code (None: no answer), the output, and the modules that were loaded."""
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words],
         cwd=project.root,
@@ -47,7 +47,7 @@ def loaded_by(project, *words):
 
 
 def is_warm(project, *words):
-    """Whether these words are answered from what is kept."""
+    """Whether a stored answer answers this command."""
     return loaded_by(project, *words)[0] == 0
 
 
@@ -69,18 +69,18 @@ def built(project):
 
 @pytest.mark.parametrize("words", [("asset", "app"), ("asset", "lib"), ("sync",)], ids=" ".join)
 def test_a_warm_command_loads_neither_lua_nor_the_engine(built, words):
-    """What an earlier run found out is enough, also with inputs that have to be looked at."""
-    built.envy(*words, trace=False)  # the first of an hour notes that it is used
+    """A stored answer suffices, even with inputs that have to be checked."""
+    built.envy(*words, trace=False)  # the first command of an hour records the use
     code, _out, modules = loaded_by(built, *words)
     assert code == 0
     own = {name.removeprefix("envy.") for name in modules if name.startswith("envy.")}
     assert own <= WARM
-    assert modules & (HEAVY - {"contextlib"}) == set()  # glob loads that
+    assert modules & (HEAVY - {"contextlib"}) == set()  # glob imports it
 
 
 @pytest.mark.parametrize("words", [("asset", "one"), ("sync",), ("sync", "one")], ids=" ".join)
-def test_a_warm_command_loads_next_to_nothing(project, words):
-    """Of envy a handful of modules; of Python's own, nothing that costs as much as the answer."""
+def test_a_warm_command_loads_few_modules(project, words):
+    """A warm command loads few modules of envy, and no slow modules of Python."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", 'install = "touch x"\nlocal f = io.open("maybe")')
     project.envy(*words)
@@ -91,35 +91,35 @@ def test_a_warm_command_loads_next_to_nothing(project, words):
     assert modules & HEAVY == set()
 
 
-def test_a_warm_answer_is_that_of_the_full_way(built):
-    """The path is the same, warm or with --verbose, which always takes the full way."""
+def test_a_warm_answer_equals_that_of_a_full_run(built):
+    """A stored answer has the same path as --verbose, which never uses one."""
     warm = built.envy("asset", "app", trace=False)
     assert warm.out == built.envy("asset", "app", "--verbose").out
 
 
-def test_a_removed_entry_is_made_again(built):
-    """A marker that has gone is noticed before any answer is given."""
+def test_a_removed_entry_is_rebuilt(built):
+    """A missing marker is noticed before a stored answer is used."""
     [marker] = built.cache.glob("assets/local.lib@r1/*/envy-complete")
     marker.unlink()
     built.envy("asset", "app", trace=False)
     assert marker.exists()
 
 
-def test_a_damaged_answer_is_no_answer(built):
-    """A file below resolved/ that cannot be read is worked out again, without a word."""
+def test_a_damaged_answer_is_not_used(built):
+    """A damaged answer is quietly replaced."""
     [answer] = built.cache.glob("resolved/*.answer")
     answer.write_text('{"host": 1')
     assert built.envy("asset", "app", trace=False).out.startswith(str(built.cache))
 
 
 def test_another_envy_does_not_use_the_answer(project, tmp_path):
-    """A touched module of envy makes the next command a full run, whose answer is warm again."""
+    """After a change to a module of envy, the next command is a full run that stores an answer."""
     package = tmp_path / "copy" / "envy"
     shutil.copytree(
         Path(envy.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
     )
     (package / "shipped_recipes").mkdir()
-    one(project, "")
+    sync_one(project, "")
     environment = {**project.environment(), "PYTHONPATH": str(package.parent)}
 
     def run(*command):
@@ -145,18 +145,18 @@ def test_another_envy_does_not_use_the_answer(project, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
-def test_a_pipe_in_the_place_of_an_answer_is_no_answer(built):
-    """It is not waited for; the full way decides, and puts an answer in its place."""
-    [kept] = (built.cache / "resolved").glob("*.answer")
-    kept.unlink()
-    os.mkfifo(kept)
+def test_a_pipe_instead_of_an_answer_is_not_used(built):
+    """A pipe at the path of an answer is not opened; a full run replaces it."""
+    [answer] = (built.cache / "resolved").glob("*.answer")
+    answer.unlink()
+    os.mkfifo(answer)
     assert not is_warm(built, "sync", "--quiet")
     assert built.envy("sync", "--quiet", trace=False).code == 0
     assert is_warm(built, "sync", "--quiet")
 
 
-def test_a_user_managed_package_is_checked_even_so(project, tmp_path):
-    """A sync whose manifest has one runs its check, each time."""
+def test_a_user_managed_package_is_always_checked(project, tmp_path):
+    """Every sync runs the checks of user-managed packages."""
     log = tmp_path / "checks"
     project.packages("local.tool@r1")
     project.recipe("local.tool@r1", f'check = "echo x >> {log}"\ninstall = "true"')
@@ -165,17 +165,17 @@ def test_a_user_managed_package_is_checked_even_so(project, tmp_path):
     assert log.read_text() == "x\n" * 3
 
 
-def one(project, body, *words):
-    """A project of one recipe, synced."""
+def sync_one(project, body, *words):
+    """Write a project of one recipe, and sync it."""
     project.packages("local.one@r1")
     project.recipe("local.one@r1", body + '\ninstall = "touch x"')
     project.envy(*(words or ("sync",)), trace=False)
 
 
 @pytest.mark.parametrize("field", ["products", "exports"])
-def test_what_a_function_of_the_options_looks_at_is_evidence(project, field):
-    """A function for products or exports is called after the file was loaded, and counts."""
-    one(project, f'{field} = function() return os.getenv("X") and {{}} or {{}} end')
+def test_what_a_function_of_the_options_reads_is_evidence(project, field):
+    """A variable that `products` or `exports` reads is part of the evidence."""
+    sync_one(project, f'{field} = function() return os.getenv("X") and {{}} or {{}} end')
     assert is_warm(project, "asset", "one")
     before = project.envy("asset", "one", trace=False)
     after = project.envy("asset", "one", env={"X": "1"}, trace=False)
@@ -183,8 +183,8 @@ def test_what_a_function_of_the_options_looks_at_is_evidence(project, field):
     assert after.out != before.out
 
 
-def test_a_recipe_that_goes_before_another_is_noticed(project):
-    """In a folder, `recipe.lua` is the recipe; that it was not there is evidence."""
+def test_a_recipe_that_takes_precedence_is_noticed(project):
+    """A new `recipe.lua` takes precedence in its folder; its absence was part of the evidence."""
     project.manifest('packages = { { recipe = "local.one@r1", source = "folder" } }')
     text = 'identity = "local.one@r1"\ninstall = "touch {}"\n'
     project.write("folder/local.one@r1.lua", text.format("x"))
@@ -195,10 +195,10 @@ def test_a_recipe_that_goes_before_another_is_noticed(project):
 
 
 def test_what_decides_the_sources_is_evidence(project):
-    """A fetch function looks at a file of the project, and at a variable, before it answers."""
+    """Files and variables that a fetch function reads are part of the evidence."""
     for name in "abc":
         project.write(f"recipes/{name}", name)
-    one(
+    sync_one(
         project,
         'fetch = function() local file = io.open("../name")\n'
         'return file and "a" or os.getenv("NAME") or "b" end',
@@ -214,18 +214,18 @@ def test_what_decides_the_sources_is_evidence(project):
     assert len({first, second, third}) == 3
 
 
-def test_a_folder_is_not_nothing(project):
-    """A recipe can open a folder, and gets nothing where there is none."""
-    one(project, 'pass_env = { io.open("name") and "A" or "B" }')
+def test_a_new_folder_is_a_change(project):
+    """A recipe can open a folder, so a new folder is a change."""
+    sync_one(project, 'pass_env = { io.open("name") and "A" or "B" }')
     assert is_warm(project, "asset", "one")
     (project.root / "recipes/name").mkdir()
     warm = project.envy("asset", "one", trace=False)
     assert warm.out == project.envy("asset", "one", "--verbose").out
 
 
-def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(project):
-    """Neither by a warm command nor by a full one, which says what is wrong."""
-    one(project, 'loadfile("extra.lua")\nio.open("more.txt")')
+def test_a_pipe_instead_of_a_file_is_an_error(project):
+    """A pipe at the path of a file is an error, and no command waits for it."""
+    sync_one(project, 'loadfile("extra.lua")\nio.open("more.txt")')
     for name in ("extra.lua", "more.txt"):
         os.mkfifo(project.root / "recipes" / name)
         assert f"{name} is not a plain file" in project.envy("sync", code=1, timeout=30).err
@@ -233,8 +233,8 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(project):
 
 
 @pytest.mark.parametrize("mode", ["r", "w", "a+"])
-def test_no_phase_waits_at_a_pipe(project, mode):
-    """Lua would be stuck in the system's call, where nothing can stop it."""
+def test_a_phase_cannot_open_a_pipe(project, mode):
+    """Opening a pipe in a phase is an error, since Lua would block in a system call."""
     os.mkfifo(project.root / "pipe")
     project.packages("local.one@r1")
     path = project.root / "pipe"
@@ -245,20 +245,20 @@ def test_no_phase_waits_at_a_pipe(project, mode):
 
 
 @pytest.mark.parametrize("name", ["os.time", "os.date", "os.clock", "math.randomseed"])
-def test_what_depends_on_the_time_is_asked_each_time(project, name):
-    """A recipe that asks while it loads may be another one a second later."""
-    one(project, f"local now = {name}()")
+def test_a_recipe_that_reads_the_time_is_never_warm(project, name):
+    """A recipe that reads the time while it loads is loaded by every command."""
+    sync_one(project, f"local now = {name}()")
     assert not is_warm(project, "sync")
-    one(project, f"products = function() {name}() return {{ x = 'x' }} end")
+    sync_one(project, f"products = function() {name}() return {{ x = 'x' }} end")
     assert not is_warm(project, "sync")
-    one(project, f"fetch = function() {name}() end")
+    sync_one(project, f"fetch = function() {name}() end")
     assert not is_warm(project, "sync")
-    one(project, "math.randomseed(7)")
+    sync_one(project, "math.randomseed(7)")
     assert is_warm(project, "sync")
 
 
 def test_the_time_of_a_build_does_not_matter(project):
-    """Phases may look at the clock: what they made is in the cache."""
+    """Phases may read the time, since their results are in the cache."""
     project.packages("local.one@r1")
     body = 'function(ctx) ctx.write("x", os.date()) end'
     project.recipe("local.one@r1", f"install = {body}")
@@ -276,38 +276,38 @@ def test_the_time_of_a_build_does_not_matter(project):
         ('fetch = function() print("hello") end', "hello"),
     ],
 )
-def test_what_a_recipe_says_it_says_each_time(project, say, shown):
-    """A warning that is told once and never again would be overlooked."""
-    one(project, say)
+def test_messages_of_a_recipe_are_shown_each_time(project, say, shown):
+    """Messages of a recipe appear in every run."""
+    sync_one(project, say)
     for words in (("sync",), ("sync",), ("asset", "one")):
         run = project.envy(*words, trace=False)
         assert shown in run.out + run.err
 
 
-def test_what_the_manifest_says_it_says_each_time(project):
-    """Its output is for whoever runs envy, each time."""
-    one(project, "")
+def test_output_of_the_manifest_is_shown_each_time(project):
+    """Output of the manifest appears in every run."""
+    sync_one(project, "")
     project.manifest('envy.stdout("hello")\npackages = { "local.one@r1" }')
     assert [project.envy("sync", trace=False).out for _ in range(3)] == ["hello\n"] * 3
 
 
-def test_debugging_messages_cost_nothing(project):
-    """They are shown to nobody who does not ask for them, and whoever does gets the full way."""
-    one(project, 'envy.debug("hello")')
+def test_debug_messages_do_not_prevent_a_warm_answer(project):
+    """Debug messages do not prevent a stored answer, since only a full run shows them."""
+    sync_one(project, 'envy.debug("hello")')
     assert is_warm(project, "sync")
 
 
-def test_a_manifest_with_the_line_ends_of_windows_is_warm(project):
-    """Its digest is that of its bytes."""
-    one(project, "")
+def test_a_manifest_with_windows_line_endings_is_warm(project):
+    """The digest of a manifest is that of its bytes, with any line endings."""
+    sync_one(project, "")
     project.manifest(b'packages = {\r\n  "local.one@r1",\r\n}\r\n')
     project.envy("sync")
     assert is_warm(project, "sync")
 
 
-def test_a_query_means_what_it_means_to_the_full_way(project):
-    """The alias that a recipe file gives itself counts as a name, with revision and options."""
-    one(project, 'alias = "uno"')
+def test_a_warm_query_means_the_same_as_in_a_full_run(project):
+    """An alias of a recipe file is a name in queries, with revision and options."""
+    sync_one(project, 'alias = "uno"')
     folder = project.envy("asset", "uno", "--verbose").out
     for query in ("uno", "uno@r1", "uno{}"):
         assert is_warm(project, "asset", query)
@@ -317,8 +317,8 @@ def test_a_query_means_what_it_means_to_the_full_way(project):
 
 
 @pytest.mark.parametrize("changed", ["local.other@r1.lua", "word.lua"])
-def test_a_recipe_that_changes_while_envy_runs_is_not_built_under_its_old_key(project, changed):
-    """Its entry went after it was found: it is made of what it was found to be, or not at all."""
+def test_a_recipe_that_changes_during_a_run_is_not_built_under_its_old_key(project, changed):
+    """A package is built from the files that its key was computed from, or not at all."""
     project.packages("local.app@r1", "local.other@r1")
     project.recipe("local.lib@r1", 'install = "touch x"')
     project.recipe("local.app@r1", 'dependencies = { "local.lib@r1" }\ninstall = "touch x"')
@@ -329,7 +329,7 @@ def test_a_recipe_that_changes_while_envy_runs_is_not_built_under_its_old_key(pr
         'install = function(ctx) ctx.write("x", word .. mine) end',
     )
     project.envy("sync")
-    # With one job, what somebody waits for goes first: lib is built before other is checked.
+    # With one job, packages with dependents go first: lib is built before other is checked.
     entries = project.cache / "assets/local.other@r1"
     path = project.root / "recipes" / changed
     project.recipe(
