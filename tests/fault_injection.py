@@ -1,7 +1,6 @@
-"""A file system in which one step of the cache's life cycle goes wrong, and the driver over all.
+"""A file system in which one step fails, and a driver that lets every step fail in turn.
 
-A plain module, for the tests of the cache; see also functional_tests/rounds.py, which kills real
-runs at any time.
+For the tests of the cache; see also functional_tests/rounds.py, which kills real runs at any time.
 """
 
 import os
@@ -15,7 +14,7 @@ CRASHED = 70
 
 
 class FaultyFileSystem(FileSystem):
-    """The real one, but for one step, which meets `fault`, when half done if `halfway`."""
+    """The real file system, except that one step calls `fault`, half done if `halfway`."""
 
     def __init__(self, step: int, fault: Callable[[], None], *, halfway: bool) -> None:
         self.left = step
@@ -81,7 +80,7 @@ class FaultyFileSystem(FileSystem):
 
 
 def every_step(run):
-    """Call `run(step)` for 1, 2, … until there is no such step; the names of those there were."""
+    """Call `run(step)` for 1, 2, … until no such step exists; return the names of the steps."""
     met = []
     while name := run(len(met) + 1):
         met.append(name)
@@ -89,7 +88,7 @@ def every_step(run):
 
 
 def memory_dir():
-    """A folder in memory, where there is one: on a disk, all those flushes take minutes."""
+    """Return a temporary folder, in memory if possible: on a disk, the flushes take minutes."""
     shared = Path("/dev/shm")
     usable = shared.is_dir() and os.access(shared, os.W_OK)
     return tempfile.TemporaryDirectory(dir=shared if usable else None, prefix="envy-test-")

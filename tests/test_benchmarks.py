@@ -1,4 +1,4 @@
-"""The benchmarks run, and say what they found; what that is, is nobody's business here."""
+"""The benchmarks run and report; these tests do not check the figures."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ BENCH = Path(__file__).parent / "benchmarks" / "bench.py"
 
 
 def bench(*words, code=0):
-    """Run the front of the benchmarks."""
+    """Run bench.py and return its output."""
     run = subprocess.run(
         [sys.executable, BENCH, *words], capture_output=True, text=True, check=False
     )
@@ -17,8 +17,8 @@ def bench(*words, code=0):
     return run.stdout + run.stderr
 
 
-def test_a_part_is_measured_written_down_and_compared(tmp_path):
-    """Each case has its figures, a ratio to a floor, and one to those of an earlier run."""
+def test_a_part_is_measured_saved_and_compared(tmp_path):
+    """Each case has figures, a ratio to a floor, and a ratio to an earlier run."""
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     words = ("startup", "--quick", "--folder", tmp_path)
     bench(*words, "--json", first)
@@ -30,6 +30,6 @@ def test_a_part_is_measured_written_down_and_compared(tmp_path):
     assert f"written to {second}" in text
 
 
-def test_an_unknown_part_is_named_with_those_that_there_are():
-    """Before anything is measured."""
+def test_an_unknown_part_is_an_error_that_lists_the_known_parts():
+    """An unknown part is an error before anything is measured."""
     assert "no part is called grphs; there are startup, graphs" in bench("grphs", code=2)

@@ -129,7 +129,7 @@ def column(rows: Iterator[str]) -> list[str]:
 
 
 def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
-    """Whether the evidence is unchanged: variables, files, patterns and trees, in this order."""
+    """Return whether the evidence is unchanged; variables, files, patterns, trees in this order."""
     names, digest = column(rows), column(rows)
     if [combined_digest([variable_digest(environment.get(name)) for name in names])] != digest:
         return False
@@ -165,7 +165,7 @@ def installed_closure(answer: StoredAnswer, goals: Iterable[int], root: str) -> 
 
 
 def is_installed(answer: StoredAnswer, position: int, root: str) -> bool:
-    """Whether a package's entry is complete and deployed, as a full cache lookup would find."""
+    """Return whether a package's entry is complete and deployed, as a full lookup would find."""
     key = answer.entry_keys[position]
     flags = answer.flags[position]
     if not key or USER_MANAGED in flags or EXCLUDED in flags:

@@ -256,7 +256,7 @@ def _move_away(
 
 
 def _changed(entry: EntryReport) -> bool:
-    """Whether an entry was completed or worked on since the inventory was taken."""
+    """Return whether an entry was completed or worked on since the inventory was taken."""
     try:
         at = os.stat(entry.paths.at(MARKER)).st_mtime
     except FileNotFoundError:

@@ -68,7 +68,7 @@ class EntryPaths:
     location: str
 
     def at(self, name: str) -> str:
-        """The path of `name`, a constant of `names`, in this entry."""
+        """Return the path of `name`, a constant of `names`, in this entry."""
         return f"{self.location}{os.sep}{name}"
 
     @property
@@ -136,7 +136,7 @@ class CacheLayout:
             raise InternalError(f"the cache root {self.root} is not absolute")
 
     def recipes_dir(self, identity: str, source_hash: str) -> Path:
-        """The folder of the recipe files from one source."""
+        """Return the folder of the recipe files from one source."""
         return Path(f"{self.root}", RECIPES_FOLDER, _part(identity), _part(source_hash))
 
     @property
@@ -145,33 +145,33 @@ class CacheLayout:
         return Path(f"{self.root}", RECIPES_FOLDER)
 
     def entry(self, identity: str, platform_arch: str, key_hex: str) -> EntryPaths:
-        """The entry of a key; an example of `platform_arch` is `linux-x86_64`."""
+        """Return the entry of a key; an example of `platform_arch` is `linux-x86_64`."""
         root = str(self.root)
         name = _part(entry_folder(platform_arch, key_hex))
         return EntryPaths(root, os.path.join(root, ASSETS_FOLDER, _part(identity), name))
 
     def log_root(self, identity: str, key16: str) -> Path:
-        """The folder of the logs of all attempts at a key."""
+        """Return the folder of the logs of all attempts at a key."""
         return Path(f"{self.root}", LOGS_FOLDER, _part(identity), _part(key16))
 
     def log_dir(self, identity: str, key16: str, stamp: str) -> Path:
-        """The folder of the logs of one attempt; stamps sort by time."""
+        """Return the folder of the logs of one attempt; stamps sort by time."""
         return self.log_root(identity, key16) / _part(stamp)
 
     def lock_path(self, identity: str, key16: str) -> Path:
-        """The lock file of an entry, or of a recipe that is being fetched."""
+        """Return the lock file of an entry, or of a recipe that is being fetched."""
         name = lock_file(_part(identity), _part(key16))
         return Path(f"{self.root}", LOCKS_FOLDER, name)
 
     def exclusive_lock_path(self, name: str) -> Path:
-        """The lock file for `exclusive = name`, where the name is any text."""
+        """Return the lock file for `exclusive = name`, where the name is any text."""
         if not _PART.fullmatch(name) or len(name) > 100 or name != name.lower():
             # Upper case too: some file systems ignore case, and would make two names one.
             name = f"+{blake3(name.encode('utf-8', 'surrogateescape')).hexdigest()}"
         return Path(f"{self.root}", LOCKS_FOLDER, EXCLUSIVE_FOLDER, f"{name}{LOCK}")
 
     def shared_lock_path(self, name: str) -> Path:
-        """The lock file of an operation on the whole cache."""
+        """Return the lock file of an operation on the whole cache."""
         return Path(f"{self.root}", LOCKS_FOLDER, SHARED_FOLDER, f"{_part(name)}{LOCK}")
 
     @property
@@ -220,13 +220,13 @@ class CacheLayout:
         return Path(f"{self.root}", TRASH_FOLDER)
 
     def entry_called(self, name: str) -> EntryPaths:
-        """The entry with a name as EntryPaths.name returns it."""
+        """Return the entry with a name as EntryPaths.name returns it."""
         identity, _, folder = name.partition("/")
         root = str(self.root)
         return EntryPaths(root, os.path.join(root, ASSETS_FOLDER, _part(identity), _part(folder)))
 
     def lock_of(self, entry: EntryPaths) -> Path:
-        """The lock file of an entry."""
+        """Return the lock file of an entry."""
         identity, _, folder = entry.name.partition("/")
         return self.lock_path(identity, short_key(folder))
 

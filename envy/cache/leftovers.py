@@ -166,7 +166,7 @@ def _move_away(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bo
 
 
 def _changed(leftover: Leftover) -> bool:
-    """Whether a leftover was used or removed since it was found."""
+    """Return whether a leftover was used or removed since it was found."""
     try:
         at = _newest(leftover.path) if leftover.kind == LOGS else _time(leftover.path)
         return at != leftover.time or any(

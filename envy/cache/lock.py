@@ -256,7 +256,7 @@ def _lock(descriptor: int, how: int) -> bool:
 
 
 def _is_file_at(here: os.stat_result, path: str) -> bool:
-    """Whether the path still names the locked file, which other processes would lock."""
+    """Return whether the path still names the locked file, which other processes would lock."""
     try:
         there = os.stat(path)
     except FileNotFoundError:
@@ -277,7 +277,7 @@ def _this_process() -> dict[str, object]:
 
 @functools.cache
 def _owner_fields() -> str:
-    """The first fields of every record; cached, since a process acquires thousands of locks."""
+    """Return the first fields of every record; cached, since there are thousands of locks."""
     return json.dumps(_this_process())[1:-1]
 
 

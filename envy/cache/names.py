@@ -59,17 +59,17 @@ BEFORE_KEY = "-blake3-"  # in the name of an entry's folder
 
 
 def entry_folder(platform_arch: str, key_hex: str) -> str:
-    """The folder of an entry, below that of its identity."""
+    """Return the folder of an entry, below that of its identity."""
     return f"{platform_arch}{BEFORE_KEY}{key_hex[:DIGITS]}"
 
 
 def short_key(folder: str) -> str:
-    """The digits of the key in the name of an entry's folder."""
+    """Return the digits of the key in the name of an entry's folder."""
     return folder[-DIGITS:]
 
 
 def lock_file(identity: str, key16: str) -> str:
-    """The lock file of an entry, or of a folder of recipe files."""
+    """Return the lock file of an entry, or of a folder of recipe files."""
     return f"{identity}-{key16}{LOCK}"
 
 

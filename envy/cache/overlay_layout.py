@@ -19,7 +19,7 @@ class OverlayLayout(CacheLayout):
     scratch: Path
 
     def recipes_dir(self, identity: str, source_hash: str) -> Path:
-        """The folder of the recipe files from one source, copied from the cache if it is there."""
+        """Return the folder of the recipe files from one source, copied from the cache if there."""
         own = CacheLayout(self.scratch).recipes_dir(identity, source_hash)
         known = CacheLayout.recipes_dir(self, identity, source_hash)
         if known.is_dir() and not own.exists():
@@ -31,19 +31,19 @@ class OverlayLayout(CacheLayout):
         return own
 
     def log_root(self, identity: str, key16: str) -> Path:
-        """The folder of the logs of all attempts at a key."""
+        """Return the folder of the logs of all attempts at a key."""
         return CacheLayout(self.scratch).log_root(identity, key16)
 
     def lock_path(self, identity: str, key16: str) -> Path:
-        """The lock file of a recipe that is being fetched."""
+        """Return the lock file of a recipe that is being fetched."""
         return CacheLayout(self.scratch).lock_path(identity, key16)
 
     def exclusive_lock_path(self, name: str) -> Path:
-        """The lock file for `exclusive = name`."""
+        """Return the lock file for `exclusive = name`."""
         return CacheLayout(self.scratch).exclusive_lock_path(name)
 
     def shared_lock_path(self, name: str) -> Path:
-        """The lock file of an operation on the whole cache; no other process uses it."""
+        """Return the lock file of an operation on the whole cache; no other process uses it."""
         return CacheLayout(self.scratch).shared_lock_path(name)
 
     @property

@@ -76,12 +76,12 @@ def read_marker(entry: EntryPaths) -> Marker | None:
 
 
 def deploy_recorded(entry: EntryPaths) -> bool:
-    """Whether a deploy of the published payload has succeeded."""
+    """Return whether a deploy of the published payload has succeeded."""
     return os.path.exists(entry.at(DEPLOYED))
 
 
 def payload_is_empty(entry: EntryPaths) -> bool:
-    """Whether the payload is empty or missing."""
+    """Return whether the payload is empty or missing."""
     try:
         with os.scandir(entry.at(ASSET)) as entries:
             return next(entries, None) is None
@@ -92,12 +92,12 @@ def payload_is_empty(entry: EntryPaths) -> bool:
 
 
 def open_nonblocking(path: str, flags: int) -> int:
-    """An opener that does not wait if the file is a pipe: it then reads as empty."""
+    """Open a file without waiting, even if it is a pipe, which then reads as empty."""
     return os.open(path, flags | _NONBLOCKING)
 
 
 def names_in(directory: str) -> list[str]:
-    """The names in a directory of the cache, sorted.
+    """Return the names in a directory of the cache, sorted.
 
     Raises:
         CacheError: it cannot be read.

@@ -19,7 +19,7 @@ from envy.errors import CacheError
 
 
 def find_recipe_files(layout: CacheLayout, folder: Path) -> bool:
-    """Whether a recipe's files are in this folder; if so, note that they are used now."""
+    """Return whether a recipe's files are in this folder; if so, note that they are used now."""
     try:
         status = os.stat(folder)
     except OSError:

@@ -66,7 +66,7 @@ class Uses:
 
 
 def is_fresh(layout: CacheLayout, used: UseSet) -> bool:
-    """Whether this same use was recorded within the last hour."""
+    """Return whether this same use was recorded within the last hour."""
     return is_recent(_path_of(layout, used))
 
 

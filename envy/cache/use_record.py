@@ -32,7 +32,7 @@ def record_path(root: str, project: str, entries: Iterable[tuple[str, str]], *, 
 
 
 def is_recent(record: str) -> bool:
-    """Whether a record was written or renewed within the last hour."""
+    """Return whether a record was written or renewed within the last hour."""
     try:
         recorded = os.stat(record).st_mtime
     except OSError:

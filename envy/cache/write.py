@@ -55,7 +55,7 @@ class Attempt:
     files: FileSystem
 
     def is_current(self) -> bool:
-        """Whether no other process began an attempt or published since this attempt began.
+        """Return whether no other process began an attempt or published since this attempt began.
 
         This must be checked after the lock was released at a closed gate and acquired again.
 

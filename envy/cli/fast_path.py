@@ -194,6 +194,6 @@ def _user_cache(variables: Mapping[str, str]) -> str:
 
 
 def _is_plain(path: str) -> bool:
-    """Whether pathlib would leave an absolute path unchanged; it removes "" and "." parts."""
+    """Return whether pathlib leaves an absolute path unchanged; it removes "" and "." parts."""
     parts = path[1:].split("/")
     return "" not in parts and "." not in parts

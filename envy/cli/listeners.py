@@ -49,7 +49,7 @@ class Relay:
 
 
 def can_draw(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether the stream is a terminal on which a region can be redrawn."""
+    """Return whether the stream is a terminal on which a region can be redrawn."""
     encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
     return stream.isatty() and encoding.startswith("utf") and environment.get("TERM", "?") != "dumb"
 

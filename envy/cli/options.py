@@ -231,7 +231,7 @@ def _looks_like_option(word: str) -> bool:
 
 
 def _awaits_value(word: str, takes_value: set[str]) -> bool:
-    """Whether the next word is the value of this one."""
+    """Return whether the next word is the value of this one."""
     if word.startswith("--") or not _looks_like_option(word):
         return word in takes_value
     # A group of short options, such as -vj 4; in -vj4 the value is part of the word.

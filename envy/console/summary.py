@@ -25,7 +25,7 @@ class SyncResult:
 
 
 def final_line(result: SyncResult, *, command: str = "sync") -> str:
-    """The last line: `sync complete: 5 packages, 1 user-managed, 0 failed (3 cached) in 12.4s`."""
+    """Return the last line: `sync complete: 5 packages, 0 failed (3 cached) in 12.4s`."""
     roots, dependents = _split(result.failures)
     if result.cancelled:
         outcome = "cancelled"

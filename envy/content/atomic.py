@@ -25,12 +25,12 @@ _LONGEST = 100  # characters kept of a name, so that the temporary name is not t
 
 
 def temporary_name(path: str) -> str:
-    """The temporary name for a path with one writer at a time, under a lock say."""
+    """Return the temporary name for a path with one writer at a time, under a lock say."""
     return path + SUFFIX
 
 
 def unique_name(path: str) -> str:
-    """A temporary name for a path that several processes may write at once."""
+    """Return a temporary name for a path that several processes may write at once."""
     folder, name = os.path.split(path)
     unique = f"{name[:_LONGEST]}.{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
     return os.path.join(folder, unique)

@@ -145,7 +145,7 @@ class RecipeKey:
 
 @functools.cache
 def _plain_key(identity: str) -> RecipeKey:
-    """One object per identity without options: these are most keys, and every edge needs one."""
+    """Return a shared key of an identity without options: most keys have none, and edges repeat."""
     return RecipeKey(identity, _NO_OPTIONS, "")
 
 

@@ -31,7 +31,7 @@ def misspelt(values: Mapping[str, object], known: Collection[str]) -> Iterator[t
 
 
 def _changes(name: str, field: str) -> int:
-    """How many letters are added, removed or replaced between two words."""
+    """Return how many letters are added, removed or replaced between two words."""
     from difflib import SequenceMatcher
 
     return sum(

@@ -1,12 +1,12 @@
 """Binding weak and required references, in rounds.
 
-A round looks every open reference up in the graph as it was at the start of the round. One match:
-the reference is bound. Several: an error that lists them. None: a weak reference is bound to its
-fallback and never looked up again; a required one waits for a later round. Fallbacks are created in
-key order.
+A round looks up every open reference in the graph as it was at the start of the round. With one
+match, the reference is bound. With several, an error lists them. With none, a weak reference is
+bound to its fallback and never looked up again; a required one waits for a later round. Fallbacks
+are created in key order.
 
 The outcome depends on the manifest and the recipes alone. While a recipe could not be fetched, the
-graph is incomplete: no reference is decided by looking it up, and the owner of each one fails.
+graph is incomplete: no reference is decided by looking it up, and the owner of each open one fails.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def bind_round(
 
 @dataclass(frozen=True, slots=True)
 class _Binder:
-    """What a round does to one reference."""
+    """Applies the decisions of a round to single references."""
 
     graph: RecipeGraph
     coordination: RecipeCoordination
@@ -83,13 +83,13 @@ class _Binder:
     platform: Platform
 
     def first_missing(self) -> Recipe | None:
-        """The first recipe, in key order, that could not be fetched."""
+        """Return the first recipe, in key order, that could not be fetched."""
         coordination = self.coordination
         missing = [key for key in coordination.failed() if not coordination.is_fetched(key)]
         return self.graph.recipes[min(missing)] if missing else None
 
     def fallback(self, reference: Reference) -> RecipeSpec | None:
-        """What a weak reference falls back to, if that exists on this platform."""
+        """Return the fallback of a weak reference, if it has one that exists on this platform."""
         spec = reference.dependency.spec
         if spec is None or not is_included(spec.platforms, self.platform, spec.origin):
             return None
@@ -164,7 +164,7 @@ class _Index:
                 self._by_product[product].append(recipe)
 
     def matches(self, reference: Reference) -> list[Recipe]:
-        """The recipes that match a reference, in key order; never its owner."""
+        """Return the recipes that match a reference, in key order; never its owner."""
         dependency = reference.dependency
         if dependency.product:
             candidates = self.providers(dependency.product)
@@ -176,11 +176,11 @@ class _Index:
         return [recipe for recipe in candidates if recipe.key != reference.owner]
 
     def providers(self, product: str) -> list[Recipe]:
-        """The recipes that provide a product."""
+        """Return the recipes that provide a product."""
         return self._by_product.get(product, [])
 
     def named(self, query: str) -> list[Recipe]:
-        """The recipes that match a query."""
+        """Return the recipes that match a query."""
         aliased = self._graph.aliased(query)
         if aliased is not None:
             return [aliased]
@@ -204,7 +204,7 @@ def _fallback_order(row: tuple[Reference, RecipeSpec]) -> tuple[str, str, bool, 
 
 
 def _is_exact(graph: RecipeGraph, reference: Reference) -> bool:
-    """Whether a reference names one package, whatever else is in the graph."""
+    """Return whether a reference names one package, whatever else is in the graph."""
     dependency = reference.dependency
     if dependency.product:
         return False
@@ -224,7 +224,7 @@ def _described(reference: Reference) -> str:
 
 
 def missing_text(graph: RecipeGraph, references: Sequence[Reference]) -> list[str]:
-    """For each reference without a match: what it is, its owner, and what comes near."""
+    """Return lines for each reference without a match: the reference, its owner, near matches."""
     return [_described(row) + "".join(_near_misses(graph, row)) for row in references]
 
 

@@ -1,4 +1,4 @@
-"""Cancellation: whether the run has been ended early, and by what."""
+"""Cancellation: ends a run early, and keeps the reason."""
 
 from __future__ import annotations
 

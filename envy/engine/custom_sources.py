@@ -1,7 +1,7 @@
 """CustomSources: recipes whose source is a function with dependencies.
 
-They are held until those dependencies are complete. Stage by stage, the custom fetches whose
-closure is bound and contains no other held recipe are run, all of them, and waited for.
+Such a recipe is held until those dependencies are complete. A stage runs every custom fetch whose
+closure is bound and contains no other held recipe, and waits for all of them.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from envy.phase import RecipePhase
 
 
 class ToolBuilder(Protocol):
-    """What builds the tools of custom sources while the graph is resolved."""
+    """Builds the tools of custom sources while the graph is resolved."""
 
     def exempt_tools(self, tools: Iterable[RecipeKey]) -> None:
         """Let tools use the built-in shell, if the manifest's cannot be known yet."""
 
     def compute_keys(self, goals: Iterable[RecipeKey]) -> None:
-        """Give the closure of the goals its entry keys, and look its entries up."""
+        """Compute the entry keys of the goals' closure, and look its entries up."""
 
     def prepare(self, goals: Iterable[RecipeKey]) -> None:
-        """Compute entry keys and decide what is wanted; runs no phase."""
+        """Compute entry keys and decide what is wanted; run no phase."""
 
     def complete(self, goals: Iterable[RecipeKey]) -> None:
-        """Start bringing the goals, and all that is wanted for them, to completion."""
+        """Start completing the goals and everything that is wanted for them."""
 
     def wait_for_fetches(self) -> None:
         """Block until every declared recipe has been fetched, or has failed."""
@@ -64,15 +64,15 @@ class CustomSources:
 
     @property
     def any_held(self) -> bool:
-        """Whether a custom source has not been run."""
+        """Whether a recipe is held because its custom source has not been run."""
         return bool(self._held)
 
     def early_references(self) -> list[Reference]:
-        """The open references in the closures of held sources' dependencies, and only those."""
+        """Return the open references in the closures of held sources' dependencies."""
         return self._graph.open_references(
             key
             for key in self._graph.closure(self._held)
-            # A held recipe's own references are all its source's.
+            # The file of a held recipe is not loaded: all its references are those of its source.
             if key in self._held or self._graph.recipes[key].loaded_or_none is not None
         )
 
@@ -80,7 +80,7 @@ class CustomSources:
         """Run every custom fetch that can be run now, and wait for all of them.
 
         Raises:
-            MissingReferences: none can; names each held recipe, and what it lacks.
+            MissingReferences: none can be run; names each held recipe, and what it lacks.
         """
         self._drop_failed()
         if not self._held:
@@ -92,7 +92,7 @@ class CustomSources:
             del self._held[recipe.key]
         tools = [key for recipe in ready for key in self._tools_of(recipe)]
         self._tools.exempt_tools(tools)
-        # Of all, before anything runs: which keys cannot be computed must not depend on order.
+        # For all of them before any runs: which keys can be computed must not depend on the order.
         self._tools.compute_keys(tools)
         waiting = [recipe for recipe in ready if not self._has_recipe(recipe)]
         if not self._installs:
@@ -111,13 +111,13 @@ class CustomSources:
         return [edge.key for edge in self._graph.source_edges(recipe.key)]
 
     def _has_recipe(self, recipe: Recipe) -> bool:
-        """Whether the cache has what a custom fetch brings, so that it needs no tools."""
+        """Return whether the cache has the result of a custom fetch, which then needs no tools."""
         recipes = self._graph.recipes
         known = all(recipes[key].entry_key for key in self._tools_of(recipe))
         return known and self._is_source_fetched(recipe)
 
     def _set_aside(self, recipe: Recipe) -> bool:
-        """Leave a recipe out of a plan, if its source needs what would have to be installed."""
+        """Leave a recipe out of a plan if its source needs tools that are not installed."""
         lacking = self._missing_tools(self._tools_of(recipe))
         if lacking:
             self._coordination.set_aside(
@@ -126,7 +126,7 @@ class CustomSources:
         return bool(lacking)
 
     def _missing_tools(self, tools: Sequence[RecipeKey]) -> list[str]:
-        """What would have to be installed, or asked of the machine, for these to be complete."""
+        """Return the packages that must be installed, or checked, before these are complete."""
         self._tools.prepare(tools)
         needed = self._graph.run_closure(tools)
         return [str(key) for key in sorted(needed) if not self._is_there(key)]
@@ -147,7 +147,7 @@ class CustomSources:
         return [self._held[key] for key in sorted(self._held)]
 
     def _is_ready(self, recipe: Recipe) -> bool:
-        """Whether the closure of a source is bound, and holds nothing that is held itself."""
+        """Return whether the closure of a source is bound, and contains no held recipe."""
         if self._graph.open_references([recipe.key]):
             return False
         keys = self._graph.closure(self._tools_of(recipe))

@@ -1,7 +1,7 @@
 """DefaultShell: the shell that the manifest chooses for the scripts of recipes.
 
-A function that chooses the shell may ask for packages. It can be called only when all of them are
-known, and what its shell is made of is itself built with the built-in shell.
+A function that chooses the shell may ask for packages. It can be called only when all packages are
+known, and the packages that it asks for are themselves built with the built-in shell.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class DefaultShell:
         self._exempt: set[RecipeKey] = set()
 
     def shell_for(self, recipe: Recipe) -> Shell:
-        """The shell for the scripts of a recipe: the built-in one for what the shell needs."""
+        """Return the shell for a recipe's scripts; what the shell needs gets the built-in one."""
         if self._shell is None or recipe.key in self._exempt:
             return builtin_shell(self._platform)
         return self._shell

@@ -1,4 +1,4 @@
-"""Demand: what is wanted, decided once after resolution from the goals of the command.
+"""Demand: decides once, after resolution, which packages the goals of a command want.
 
 A goal wants its `use = "run"` closure, and, if its entry is missing or not deployed, also its
 direct `use = "build"` dependencies with their run closures. Entries have been looked up before, so
@@ -6,8 +6,8 @@ a cached package never causes its compilers to be installed; gates concern only 
 package that turns out to need work later (its entry has been removed, or the check of a
 user-managed package fails) wants the rest then.
 
-A user-managed package has no entry: its check decides. What its check needs is wanted at once,
-build dependencies of later phases only when the check fails.
+A user-managed package has no entry: its check decides. The dependencies of its check are wanted at
+once, the build dependencies of later phases only when the check fails.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from envy.phase import RecipePhase
 
 
 class Demand:
-    """Decides what is wanted, and closes the gates of what is."""
+    """Decides which packages are wanted, and closes their gates."""
 
     def __init__(
         self, graph: RecipeGraph, coordination: RecipeCoordination, priorities: Priorities
@@ -36,7 +36,7 @@ class Demand:
         self._priorities = priorities
 
     def want(self, goals: Iterable[RecipeKey]) -> list[Recipe]:
-        """Mark the closure of `goals` as wanted and close its gates; returns the newly wanted."""
+        """Mark the closure of `goals` as wanted, and close its gates; return the newly wanted."""
         recipes = self._graph.recipes
         fresh: list[Recipe] = []
         pending = [recipes[key] for key in reversed(list(goals))]
@@ -57,7 +57,7 @@ class Demand:
         return fresh
 
     def want_for_work(self, recipe: Recipe) -> None:
-        """Want what only the work of a recipe needs: its check found that it needs work."""
+        """Want the build dependencies of a recipe, because its check found that it needs work."""
         edges = self._graph.edges(recipe.key)
         late = [edge for edge in edges if self._is_late(recipe, edge)]
         mark_missing(recipe)
@@ -69,12 +69,12 @@ class Demand:
         self._coordination.add_gates(recipe.key, gates)
 
     def wanted(self) -> list[Recipe]:
-        """Every wanted recipe, in key order."""
+        """Return every wanted recipe, in key order."""
         found = [recipe for recipe in self._graph.recipes.values() if recipe.work.wanted]
         return sorted(found, key=lambda recipe: recipe.key)
 
     def wanted_closure(self, goals: Iterable[RecipeKey]) -> list[RecipeKey]:
-        """The goals and what is wanted of their closure, dependencies first.
+        """Return the goals and the wanted recipes of their closure, dependencies first.
 
         Other recipes may be wanted for another reason.
         """
@@ -87,7 +87,7 @@ class Demand:
         )
 
     def unsatisfied(self) -> list[str]:
-        """The wanted user-managed packages that are not known to be satisfied, for the user."""
+        """Return the wanted user-managed packages that are not known to be satisfied, as text."""
         found = []
         for recipe in self.wanted():
             node = self._coordination[recipe.key]
@@ -105,7 +105,7 @@ class Demand:
         return not _is_wanted_for(recipe, edge)
 
     def _gates(self, recipe: Recipe) -> Iterator[tuple[Edge, RecipePhase]]:
-        """What a recipe waits for, and before which phase; if cached, only in its last phases."""
+        """Yield the edges a recipe waits for, with the phase; if cached, only for the last ones."""
         earliest = RecipePhase.RECIPE_FETCH
         if recipe.work.cached:
             earliest = RecipePhase.DEPLOY if recipe.work.undeployed else RecipePhase.COMPLETION
@@ -115,7 +115,7 @@ class Demand:
 
 
 def _is_wanted_for(recipe: Recipe, edge: Edge) -> bool:
-    """Whether an edge makes its dependency wanted, by what is known before any phase runs."""
+    """Return whether an edge makes its dependency wanted, as known before any phase runs."""
     if edge.use is DependencyUse.RUN:
         return True
     if recipe.user_managed:

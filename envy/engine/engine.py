@@ -1,7 +1,7 @@
-"""Engine: puts together what resolves and completes the recipes of one command.
+"""Engine: puts together the parts that resolve and complete the recipes of one command.
 
-The work itself is in the phases, the scheduling in `scheduler`, and each part of what the graph
-means in a satellite of its own, which gets the parts it needs and never the engine.
+The work itself is in the phases, the scheduling in `scheduler`. Each rule about the graph has a
+satellite of its own, a class that gets the parts it needs and never the engine.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Engine:
         durations: Durations | None = None,
         coordinator: Coordinator | None = None,
     ) -> None:
-        """`installs`: whether tools may be installed that a custom source needs."""
+        """Build the parts; `installs`: the tools of custom sources may be installed."""
         project = project or Project()
         self.services = services
         self.durations = durations or Durations()
@@ -142,12 +142,12 @@ class Engine:
     # -- what commands ask -------------------------------------------------------------------------
 
     def resolve_graph(self, roots: Sequence[RecipeSpec]) -> None:
-        """Fetch every recipe that the roots lead to, and judge the graph as a whole.
+        """Fetch every recipe that the roots lead to, and check the graph as a whole.
 
-        A recipe that cannot be fetched fails itself and its dependents only.
+        If a recipe cannot be fetched, only that recipe and its dependents fail.
 
         Raises:
-            GraphError: a cycle, or references that are ambiguous or that nothing answers.
+            GraphError: a cycle, or references that are ambiguous or match nothing.
             DeclarationError: one key from two sources.
         """
         self._resolution.resolve(roots)
@@ -159,15 +159,15 @@ class Engine:
         return self._goals.is_resolved
 
     def find_one(self, query: str) -> Recipe:
-        """The one package that answers to a query.
+        """Return the only package that matches a query.
 
         Raises:
-            AmbiguousQuery: several do; QueryNotFound: none does.
+            AmbiguousQuery: several match; QueryNotFound: none does.
         """
         return self.graph.find_one(query, failed=self.coordination.failed)
 
     def checked_goals(self, queries: Sequence[str]) -> list[RecipeKey]:
-        """The keys that queries on the command line mean; all roots when there is no query.
+        """Return the keys that queries on the command line mean; all roots when there is no query.
 
         Raises:
             GraphError: a query means no package, or several, or one for another platform.
@@ -182,47 +182,47 @@ class Engine:
         return goals
 
     def compute_keys(self, goals: Iterable[RecipeKey]) -> None:
-        """Give the closure of the goals its entry keys, and look its entries up."""
+        """Compute the entry keys of the goals' closure, and look its entries up."""
         self._goals.compute_keys(goals)
 
     def prepare(self, goals: Iterable[RecipeKey]) -> None:
-        """Compute entry keys, look entries up, and decide what is wanted; runs no phase."""
+        """Compute entry keys, look entries up, and decide what is wanted; run no phase."""
         self._goals.prepare(goals)
 
     def run_full(self, goals: Sequence[RecipeKey]) -> list[Result]:
-        """Bring the goals, and all that is wanted for them, to completion.
+        """Complete the goals and everything that is wanted for them.
 
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
         return self._goals.run(goals)
 
     def wanted(self) -> list[Recipe]:
-        """Every wanted recipe, in key order."""
+        """Return every wanted recipe, in key order."""
         return self._demand.wanted()
 
     def failures(self) -> list[RecipeError]:
-        """Everything that has failed until now, wanted or not, in key order."""
+        """Return every failure so far, of wanted recipes and others, in key order."""
         return self._failures.all()
 
     def failure_of(self, key: RecipeKey) -> Exception | None:
-        """The failure of a recipe, with who declared the recipe and who needed it; or None."""
+        """Return the failure of a recipe, with the path of recipes that led to it; or None."""
         return self._failures.of(key)
 
     def left_out(self) -> list[NotPlanned]:
-        """What was set aside because nothing may be installed, in key order."""
+        """Return the recipes that were set aside because nothing may be installed, in key order."""
         return self._failures.left_out()
 
     @property
     def cancellation(self) -> Cancelled | None:
-        """Why the run was ended early; None if it was not."""
+        """The reason why the run was ended early; None if it was not."""
         return self._cancellation.reason
 
     def cancel(self, reason: Cancelled) -> None:
-        """End the run: nothing more starts, children are ended. Called from any thread."""
+        """End the run: start nothing more, terminate children. May be called from any thread."""
         self._cancellation.cancel(reason)
 
     def describe_waits(self) -> list[str]:
-        """A line for each recipe that is not at rest; may be called from any thread."""
+        """Return a line for each recipe that is not at rest; may be called from any thread."""
         from envy.engine.waits import describe_waits
 
         return describe_waits(
@@ -232,22 +232,22 @@ class Engine:
     # -- what phases ask (envy.execution.services) -------------------------------------------------
 
     def declare_recipe(self, spec: RecipeSpec, *, parent: RecipeKey) -> None:
-        """Add a dependency of `parent` to the graph, unless it is there, and let it be fetched."""
+        """Add a dependency of `parent` to the graph unless it is in it, and start its fetch."""
         self._maker.declare(spec, parent=parent)
 
     def stopped(self) -> bool:
-        """Whether the run has been cancelled."""
+        """Return whether the run has been cancelled."""
         return self._cancellation.reason is not None
 
     def wait_without_slot(self, recipe: Recipe, waiting_for: str, wait: Callable[[], None]) -> None:
-        """Wait for a lock in this recipe's worker, while another recipe has its slot."""
+        """Wait for a lock in this recipe's worker, with its slot released for other recipes."""
         started = time.monotonic()
         self.coordinator.without_slot(self.coordination[recipe.key], waiting_for, wait)
         add_time_away(recipe, time.monotonic() - started)
 
     @contextlib.contextmanager
     def transfer_helpers(self, wanted: int) -> Iterator[int]:
-        """Transfer slots for a batch, beside the recipe's own: at most `wanted`, perhaps none."""
+        """Borrow up to `wanted` more transfer slots for a batch; yield how many, perhaps 0."""
         count = self.coordinator.borrow(self.transfer_pool, at_most=wanted)
         try:
             yield count
@@ -255,13 +255,13 @@ class Engine:
             self.coordinator.give_back(self.transfer_pool, count)
 
     def require_build_dependencies(self, recipe: Recipe) -> None:
-        """A recipe turned out to need work: its build dependencies are wanted now, too."""
+        """Also want the build dependencies of a recipe that turned out to need work."""
         self._demand.want_for_work(recipe)
 
     def shell_for(self, recipe: Recipe) -> Shell:
-        """The shell that the scripts of this recipe are written for."""
+        """Return the shell that the scripts of this recipe are written for."""
         return self._shell.shell_for(recipe)
 
     def unsatisfied(self) -> list[str]:
-        """The wanted user-managed packages that are not known to be satisfied, for the user."""
+        """Return the wanted user-managed packages that are not known to be satisfied, as text."""
         return self._demand.unsatisfied()

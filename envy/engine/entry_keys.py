@@ -30,7 +30,7 @@ class EntryKeys:
         self._find_entry = find_entry
 
     def compute(self, goals: Iterable[RecipeKey]) -> None:
-        """Give every recipe of the goals' closure its entry key, and look its entry up.
+        """Compute the entry key of every recipe in the goals' closure, and look its entry up.
 
         A recipe whose key cannot be computed fails, and so does everything that depends on it.
         """

@@ -1,4 +1,4 @@
-"""Failures: what went wrong with the recipes of a run, and who declared and needed them."""
+"""Failures: the failures of a run, each with the path of recipes that led to the failed one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from envy.graph.recipe_graph import RecipeGraph
 
 
 def is_left_out(failure: Exception | None) -> bool:
-    """Whether a recipe did not fail, but is unknown because nothing may be installed."""
+    """Return whether a recipe did not fail, but is unknown because nothing may be installed."""
     root = failure.root if isinstance(failure, DependencyFailed) else failure
     return isinstance(root, NotPlanned)
 
@@ -23,19 +23,19 @@ class Failures:
         self._coordination = coordination
 
     def of(self, key: RecipeKey) -> Exception | None:
-        """The failure of a recipe, with who declared the recipe and who needed it; or None."""
+        """Return the failure of a recipe, with the path of recipes that led to it; or None."""
         failure = self._coordination.failure(key)
         if isinstance(failure, PhaseFailed) and not failure.chain:
             failure.chain = _declared_by(self._graph, key)
         return failure
 
     def explain(self) -> None:
-        """Add to each failure who declared the recipe and who needed it."""
+        """Add to each failure the recipes that led from the manifest to the failed one."""
         for key in self._coordination:
             self.of(key)
 
     def all(self) -> list[RecipeError]:
-        """Everything that has failed until now, wanted or not, in key order."""
+        """Return every failure so far, of wanted recipes and others, in key order."""
         found = [self.of(key) for key in sorted(self._graph.recipes)]
         return [
             failure
@@ -44,13 +44,13 @@ class Failures:
         ]
 
     def left_out(self) -> list[NotPlanned]:
-        """What was set aside because nothing may be installed, in key order."""
+        """Return the recipes that were set aside because nothing may be installed, in key order."""
         found = [self._coordination.failure(key) for key in sorted(self._graph.recipes)]
         return [failure for failure in found if isinstance(failure, NotPlanned)]
 
 
 def _declared_by(graph: RecipeGraph, key: RecipeKey) -> tuple[str, ...]:
-    """Who declared a recipe and who needed it: the shortest path from the manifest."""
+    """Return the shortest path from the manifest to a recipe: which recipe declared the next."""
     path = path_from_roots(key, sorted(graph.roots), graph.needs)
     line = f"declared in {_origin_of(graph, key, path[-2] if len(path) > 1 else None)}"
     if len(path) > 1:

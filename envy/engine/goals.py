@@ -1,6 +1,6 @@
-"""Goals: from the packages that a command asks for to their completion.
+"""Goals: completes the packages that a command requests.
 
-A goal is completed together with all that is wanted for it (envy.engine.demand).
+A goal is completed together with everything that is wanted for it (envy.engine.demand).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from envy.phase import RecipePhase
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one wanted recipe ended."""
+    """The result of one wanted recipe."""
 
     key: RecipeKey
     outcome: Outcome | None  # None: failed, aborted or cancelled
@@ -34,7 +34,7 @@ class Result:
 
 
 class Goals:
-    """Computes keys for goals, decides what is wanted for them, and completes them."""
+    """Computes the keys of goals, decides what is wanted for them, and completes them."""
 
     def __init__(
         self,
@@ -63,18 +63,18 @@ class Goals:
         self._shell.exempt_tools(tools)
 
     def compute_keys(self, goals: Iterable[RecipeKey]) -> None:
-        """Give the closure of the goals its entry keys, and look its entries up."""
+        """Compute the entry keys of the goals' closure, and look its entries up."""
         self._shell.choose(is_resolved=self.is_resolved)
         self._keys.compute(goals)
 
     def prepare(self, goals: Iterable[RecipeKey]) -> None:
-        """Compute entry keys, look entries up, and decide what is wanted; runs no phase."""
+        """Compute entry keys, look entries up, and decide what is wanted; run no phase."""
         goals = list(goals)
         self.compute_keys(goals)
         self._demand.want(goals)
 
     def complete(self, goals: Iterable[RecipeKey]) -> None:
-        """Start bringing the goals, and all that is wanted for them, to completion."""
+        """Start completing the goals and everything that is wanted for them."""
         goals = list(goals)
         self.prepare(goals)
         self._usage.rely_upon()
@@ -90,7 +90,7 @@ class Goals:
         self._cancellation.raise_if_cancelled()
 
     def run(self, goals: Sequence[RecipeKey]) -> list[Result]:
-        """Bring the goals, and all that is wanted for them, to completion.
+        """Complete the goals and everything that is wanted for them.
 
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
@@ -99,7 +99,7 @@ class Goals:
             wanted = [recipe.key for recipe in self._demand.wanted()]
             self._coordination.raise_targets(wanted, RecipePhase.COMPLETION)
             try:
-                # What becomes wanted on the way may run longer than the recipe that wanted it.
+                # A recipe that becomes wanted during the run may end after the one that wanted it.
                 while unfinished := self._unfinished():
                     self._coordination.wait(unfinished, RecipePhase.COMPLETION)
             finally:

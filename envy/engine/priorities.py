@@ -1,11 +1,11 @@
 """Priorities: the recipe with the longest remaining path goes first, by earlier durations.
 
-Priorities are computed over what is wanted, when it becomes wanted, in one pass over its edges. A
-path leads through gates: a recipe that waits for another only from its install on adds to the path
-the time from its install on.
+The priorities of recipes are computed when they become wanted, in one pass over their edges. A path
+leads through gates: a recipe that waits for another only from its install on adds only the time
+from its install on to the path.
 
-A package that was never built counts as many phases as it has, each with the average duration of
-those that are remembered.
+For a package that was never built, each phase with work counts as the average duration of the
+phases that are remembered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from envy.graph.recipe_graph import RecipeGraph
     from envy.scheduler.coordination import Coordination
 
-# Seconds. A shorter phase is done before another slot could be granted.
+# Seconds. A shorter phase ends before another slot could be granted.
 BRIEF = 0.01
 # Seconds that envy itself takes for a package, so that longer chains of brief packages go first.
 _OWN = 0.001
@@ -38,7 +38,7 @@ Gates = Callable[[Recipe], Iterable[tuple[Edge, RecipePhase]]]
 
 
 class Priorities:
-    """Gives the recipes of a run their priorities, and remembers how long they took."""
+    """Sets the priorities of the recipes of a run, and stores how long they took."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Priorities:
             self._lengthen(self._coordination[edge.key], node.path_from(phase), gates)
 
     def remember(self) -> None:
-        """Store how long the packages took that this run has built."""
+        """Store how long each package took that this run has built."""
         measured = [
             Measured(recipe.key.canonical, recipe.entry_key, recipe.work.took or ())
             for recipe in self._graph.recipes.values()
@@ -89,7 +89,7 @@ class Priorities:
             self._durations.learn(measured, (key.canonical for key in self._graph.recipes))
 
     def _lengthen(self, node: Coordination, path: float, gates: Gates) -> None:
-        """Lengthen the path after a node that has its priority already, and after its needs."""
+        """Lengthen the path after a node that already has a priority, and its dependencies'."""
         pending = [(node, path)]
         while pending:
             node, path = pending.pop()
@@ -123,11 +123,11 @@ def note_duration(recipe: Recipe, phase: int, seconds: float) -> None:
 
 
 def fetches_briefly(recipe: Recipe) -> bool:
-    """Whether the fetch of a recipe was brief before: then it needs no slot for transfers."""
+    """Return whether the last fetch of a recipe was brief, so that it needs no transfer slot."""
     return recipe.work.expected is not None and sum(recipe.work.expected[:1]) < BRIEF
 
 
-# -- what the phases of a recipe will take ---------------------------------------------------------
+# -- estimates for the phases of a recipe ----------------------------------------------------------
 
 
 def _seconds(recipe: Recipe, unit: float) -> Seconds:
@@ -139,12 +139,12 @@ def _seconds(recipe: Recipe, unit: float) -> Seconds:
 
 
 def _estimated(recipe: Recipe, unit: float) -> Seconds:
-    """How long a package that was never built may take: each phase with work counts alike."""
+    """Return the estimate for a package that was never built: `unit` per phase with work."""
     return tuple(unit if has else 0.0 for has in _busy_phases(recipe))
 
 
 def _seconds_of_a_phase(recalled: Iterable[tuple[Recipe, Seconds | None]]) -> float:
-    """The average duration of a phase with work, among those that are remembered."""
+    """Return the average duration of a phase with work, among those that are remembered."""
     total, phases = 0.0, 0
     for recipe, seconds in recalled:
         if seconds is not None:
@@ -154,11 +154,11 @@ def _seconds_of_a_phase(recalled: Iterable[tuple[Recipe, Seconds | None]]) -> fl
 
 
 def _busy_phases(recipe: Recipe) -> tuple[bool, ...]:
-    """Which of fetch, stage, build, install and deploy have something to do."""
+    """Return, for each of fetch, stage, build, install and deploy, whether it has work."""
     if recipe.loaded_or_none is None:
         return (False,) * len(_REMEMBERED)
     definition = recipe.loaded.definition
-    # A recipe without an entry key has failed, and counts as one that fetches.
+    # A recipe without an entry key has failed, and counts as a recipe that fetches.
     sources = recipe.placement.sources if recipe.placement_or_none is not None else None
     fetches = not recipe.user_managed and (sources is None or bool(sources))
     return (
@@ -171,7 +171,7 @@ def _busy_phases(recipe: Recipe) -> tuple[bool, ...]:
 
 
 def _from_each_phase(seconds: Seconds) -> tuple[float, ...]:
-    """The time left from each phase on, from recipe_fetch to after the last phase."""
+    """Return the time left from each phase on, from recipe_fetch to after the last phase."""
     left = [0.0, _OWN]
     padded = [*seconds, *[0.0] * (len(_REMEMBERED) - len(seconds))]
     for second in reversed(padded):
@@ -180,7 +180,7 @@ def _from_each_phase(seconds: Seconds) -> tuple[float, ...]:
     return tuple(reversed(left))
 
 
-# -- what the whole graph would take ---------------------------------------------------------------
+# -- estimates for the whole graph -----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

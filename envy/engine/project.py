@@ -1,4 +1,4 @@
-"""What the manifest says to the engine, as one value."""
+"""The part of the manifest that the engine needs, as one value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from envy.lua.values import LuaValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """The manifest's part of an engine; its packages are given when the graph is resolved."""
+    """The settings of a manifest; its packages are given when the graph is resolved."""
 
     aliases: Mapping[str, RecipeKey] = field(default_factory=dict)
     default_shell: LuaValue = None  # a shell as Lua says it, or a function that chooses one

@@ -1,7 +1,7 @@
 """RecipeCoordination: the scheduler's record of each recipe, by key.
 
-The satellites of the engine drive, hold up and fail recipes through it, in terms of keys. What a
-failure looks like is decided by the kind of the nodes (envy.engine.recipe_kind).
+The satellites of the engine drive, block and fail recipes through it, in terms of keys. The kind of
+the nodes (envy.engine.recipe_kind) decides how a failure is reported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RecipeCoordination(dict[RecipeKey, Coordination]):
         self._kind = kind
 
     def add(self, recipe: Recipe) -> None:
-        """Let the scheduler take charge of a recipe; it rests until its target is raised."""
+        """Add a recipe to the scheduler; it rests until its target is raised."""
         node = Coordination(recipe.key.canonical, self._kind, recipe)
         self._coordinator.add(node)
         self[recipe.key] = node
@@ -35,19 +35,19 @@ class RecipeCoordination(dict[RecipeKey, Coordination]):
     # -- what has happened -------------------------------------------------------------------------
 
     def failure(self, key: RecipeKey) -> Exception | None:
-        """The failure of a recipe, or None."""
+        """Return the failure of a recipe, or None."""
         return self[key].failure
 
     def failed(self) -> list[RecipeKey]:
-        """The recipes that have failed."""
+        """Return the recipes that have failed."""
         return [key for key, node in self.items() if node.failure is not None]
 
     def is_fetched(self, key: RecipeKey) -> bool:
-        """Whether a recipe has completed recipe_fetch."""
+        """Return whether a recipe has completed recipe_fetch."""
         return self[key].current_phase >= RecipePhase.RECIPE_FETCH
 
     def is_complete(self, key: RecipeKey) -> bool:
-        """Whether a recipe has completed its last phase."""
+        """Return whether a recipe has completed its last phase."""
         return self[key].complete
 
     # -- driving -----------------------------------------------------------------------------------
@@ -59,11 +59,11 @@ class RecipeCoordination(dict[RecipeKey, Coordination]):
     def add_gate(
         self, key: RecipeKey, phase: RecipePhase, dependencies: Iterable[RecipeKey]
     ) -> None:
-        """Let `phase` of a recipe wait until others are complete."""
+        """Make `phase` of a recipe wait until other recipes are complete."""
         self._coordinator.add_gate(self[key], phase, [self[one] for one in dependencies])
 
     def add_gates(self, key: RecipeKey, gates: Iterable[tuple[Edge, RecipePhase]]) -> None:
-        """Let a phase of a recipe wait for the dependency of an edge, for each of the `gates`."""
+        """For each of the `gates`, make a phase of a recipe wait for the dependency of an edge."""
         node, add_gate = self[key], self._coordinator.add_gate
         for edge, phase in gates:
             add_gate(node, phase, (self[edge.key],))
@@ -79,7 +79,7 @@ class RecipeCoordination(dict[RecipeKey, Coordination]):
     # -- failing -----------------------------------------------------------------------------------
 
     def fail(self, key: RecipeKey, error: EnvyError, *, phase: RecipePhase) -> None:
-        """Fail a resting recipe for a reason that lies in the graph, unless it has failed."""
+        """Fail a resting recipe because of a mistake in the graph, unless it has failed already."""
         node = self[key]
         if node.failure is None:
             self._coordinator.fail(node, self._kind.failed(node, phase, error))

@@ -35,7 +35,7 @@ from envy.scheduler.pool import Pool
 _CACHED_SKIPS = frozenset(
     {RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL}
 )
-# RecipePhase(number) takes longer than the rest of `run` on a phase without work.
+# Looked up here: RecipePhase(number) takes longer than the rest of `run` for an idle phase.
 _STEPS = tuple(step for step in RecipePhase if step >= 0)
 _AROUND_TRANSFERS = frozenset({RecipePhase.CHECK, RecipePhase.FETCH})
 _USER_MANAGED_SKIPS = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD})
@@ -45,7 +45,7 @@ _ABOUT_THE_RECIPE = (ScriptFailed, FetchError, ArchiveError, DeclarationError)
 
 
 class RecipeKind:
-    """The kind of node that a recipe is to the scheduler."""
+    """The kind of node that the scheduler uses for recipes."""
 
     last_phase = int(RecipePhase.COMPLETION)
 
@@ -77,7 +77,7 @@ class RecipeKind:
         return self._transfer if transfers else self._work
 
     def skips(self, node: Coordination, phase: int) -> bool:
-        """Whether a phase has nothing to do for a cached or user-managed package."""
+        """Return whether a phase has nothing to do for a cached or user-managed package."""
         recipe: Recipe = node.subject
         if recipe.work.cached:
             return phase in _CACHED_SKIPS or (
@@ -110,13 +110,13 @@ class RecipeKind:
         phase_complete(recipe, self._events, step, took)
 
     def rest(self, node: Coordination) -> None:
-        """Release the entry lock: none is held while a recipe waits, rests or has failed."""
+        """Release the entry lock, which is not held while a recipe waits, rests or has failed."""
         release_entry(node.subject, self._engine)
         if node.ended or self._engine.services.open_states.is_exceeded:
             release_lua_state(node.subject, self._engine)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
-        """Return the failure for an error: where it happened, and the end of the log. Report it."""
+        """Report an error, and return it as a failure with its location and the end of the log."""
         recipe: Recipe = node.subject
         if isinstance(error, Cancelled) or self._cancellation.reason is not None:
             return self._cancellation.reason or error
@@ -153,7 +153,7 @@ class RecipeKind:
 
 
 def _is_remote(recipe: Recipe) -> bool:
-    """Whether the file of a recipe is fetched by a transport, as far as its source shows."""
+    """Return whether a transport fetches the file of a recipe, as far as its source shows."""
     source = recipe.spec.source
     if not isinstance(source, SourceItem) or ":" not in source.source:
         return False
@@ -164,7 +164,7 @@ def _is_remote(recipe: Recipe) -> bool:
 
 
 def _transfers(recipe: Recipe) -> bool:
-    """Whether a recipe fetches something that takes time."""
+    """Return whether a recipe fetches something that takes time."""
     if recipe.work.cached or recipe.loaded.definition.user_managed:
         return False
     sources = recipe.placement.sources
@@ -172,7 +172,7 @@ def _transfers(recipe: Recipe) -> bool:
 
 
 def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocation | None:
-    """The place in the recipe that an error is about, unless the error names one itself."""
+    """Return the location in the recipe that an error is about, unless the error has its own."""
     if recipe.loaded_or_none is None or not isinstance(error, _ABOUT_THE_RECIPE):
         return None
     definition = recipe.loaded.definition

@@ -1,7 +1,7 @@
-"""RecipeMaker: turns what is declared into recipes of the graph, and lets them be fetched.
+"""RecipeMaker: creates the recipes of the graph from declarations, and starts their fetches.
 
-A recipe with a custom source is held: it is in the graph, by its key, but its file cannot be
-fetched before what its source needs is complete (envy.engine.custom_sources).
+A recipe with a custom source is held: it is in the graph, but its file cannot be fetched before the
+dependencies of its source are complete (envy.engine.custom_sources).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from envy.phases.recipe_fetch import dependencies_on_platform
 
 
 class RecipeMaker:
-    """Creates one recipe for each key, whoever declares it. Called under the interpreter slot."""
+    """Creates one recipe for each key, however often it is declared; needs the interpreter slot."""
 
     def __init__(
         self, graph: RecipeGraph, coordination: RecipeCoordination, platform: Platform
     ) -> None:
-        self.held: dict[RecipeKey, Recipe] = {}  # whose custom source has not been run
+        self.held: dict[RecipeKey, Recipe] = {}  # their custom sources have not been run
         self._graph = graph
         self._coordination = coordination
         self._platform = platform
         self._held_before: set[RecipeKey] = set()
 
     def ensure(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
-        """The one recipe for this key, created now if it is not in the graph."""
+        """Return the recipe of this key, which is created if it is not in the graph yet."""
         recipe = self._graph.recipes.get(spec.key) or self._create(spec)
         recipe.declarations.append((parent, spec))
         return recipe
@@ -41,7 +41,7 @@ class RecipeMaker:
         return recipe
 
     def start(self, recipe: Recipe) -> None:
-        """Let a declared recipe be fetched, at once or when its source can be."""
+        """Start the fetch of a declared recipe now, or hold it until its custom source can run."""
         if not isinstance(recipe.spec.source, CustomSource):
             self._coordination.raise_targets([recipe.key], RecipePhase.RECIPE_FETCH)
         elif recipe.key not in self._held_before:
@@ -49,7 +49,7 @@ class RecipeMaker:
             self._hold(recipe, recipe.spec.source)
 
     def declare(self, spec: RecipeSpec, *, parent: RecipeKey) -> Recipe:
-        """The recipe that `parent` depends on, which is started if it is new.
+        """Return the recipe that `parent` depends on, which is started if it is new.
 
         A recipe that is in the graph has been started, or is a root, which the resolution starts.
         """
@@ -63,12 +63,12 @@ class RecipeMaker:
         return recipe
 
     def _hold(self, recipe: Recipe, source: CustomSource) -> None:
-        """Declare what the source of a recipe depends on; its fetch comes in a later stage."""
+        """Declare the dependencies of a recipe's source; a later stage fetches the recipe."""
         self.held[recipe.key] = recipe
         try:
             here = dependencies_on_platform(recipe.key, self._platform, source.dependencies)
         except EnvyError as error:
-            # The recipe's own mistake, not that of the first one that needs it.
+            # A mistake of the recipe itself, not of the first recipe that needs it.
             self._coordination.fail(recipe.key, error, phase=RecipePhase.RECIPE_FETCH)
             return
         for position, dependency in here:

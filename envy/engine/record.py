@@ -1,4 +1,4 @@
-"""The only module of the engine that writes to a recipe's `Work`; phases write the rest of it."""
+"""The engine's writes to a recipe's `Work`, all in this module; phases write the rest of it."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from envy.graph.recipe import Recipe
 
 
 def begin_phase(recipe: Recipe) -> None:
-    """A phase begins: no time has been spent away from its slot, and it has no log yet."""
+    """Note that a phase begins: it has spent no time without its slot, and has no log yet."""
     recipe.work.away = 0.0
     recipe.work.log_path = None
 
 
 def add_time_away(recipe: Recipe, seconds: float) -> None:
-    """The worker of the recipe has waited without its slot."""
+    """Add time that the worker of the recipe has waited without its slot."""
     recipe.work.away += seconds
 
 
 def mark_wanted(recipe: Recipe) -> None:
-    """The recipe is to be completed in this run."""
+    """Note that the recipe is to be completed in this run."""
     recipe.work.wanted = True
 
 
 def mark_missing(recipe: Recipe) -> None:
-    """The entry that was found before is missing, or the check of the recipe fails."""
+    """Note that the entry found earlier is missing now, or that the recipe's check fails."""
     recipe.work.cached = False
 
 
 def expect(recipe: Recipe, seconds: Sequence[float] | None) -> None:
-    """Its phases from fetch on took so long in earlier runs; None: it was never measured."""
+    """Set how long the phases from fetch on took in earlier runs; None: never measured."""
     recipe.work.expected = seconds
 
 
 def add_duration(recipe: Recipe, position: int, seconds: float, *, phases: int) -> None:
-    """The phase at `position`, counted from fetch on, of so many `phases`, took so long."""
+    """Add the time of the phase at `position` among the `phases` that count, fetch first."""
     if recipe.work.took is None:
         recipe.work.took = [0.0] * phases
     recipe.work.took[position] += seconds

@@ -3,9 +3,9 @@
 The outcome depends on the manifest and the recipes alone. Errors about the graph as a whole are
 found when no recipe is being fetched, and in key order.
 
-A stage fetches everything that is not held and follows its strong dependencies; binds, in rounds,
-the references in the closures of held sources' dependencies, and only those; and runs every custom
-fetch that can be run. When nothing is held, the remaining references are bound in such rounds.
+A stage fetches everything that is not held, and follows its strong dependencies. It then binds, in
+rounds, only the references in the closures of held sources' dependencies, and runs every custom
+fetch that can be run. When nothing is held, the remaining references are bound in the same way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from envy.phase import RecipePhase
 class Resolution:
     """Grows the graph from the roots of the manifest.
 
-    `bind_round` binds what it can of some references, and returns whether anything has changed;
+    `bind_round` binds those of some references that it can, and returns whether anything changed;
     `wait_for_fetches` blocks until every declared recipe has been fetched, or has failed.
     """
 
@@ -85,7 +85,7 @@ class Resolution:
         self._check_products()
 
     def _check_platforms(self) -> None:
-        """Fail every recipe that needs one that is excluded on this platform."""
+        """Fail every recipe that needs a recipe that is excluded on this platform."""
         recipes = self._graph.recipes
         for key in sorted(recipes):
             for edge in self._graph.all_edges(key):
@@ -116,19 +116,19 @@ class Resolution:
                 self._fail(key, error)
 
     def _fail(self, key: RecipeKey, error: DeclarationError) -> None:
-        """Fail a recipe in the phase that a mistake in its edges keeps from running."""
+        """Fail a recipe in the phase that cannot run because of a mistake in its edges."""
         fetched = self._coordination.is_fetched(key)
         phase = RecipePhase.CHECK if fetched else RecipePhase.RECIPE_FETCH
         self._coordination.fail(key, error, phase=phase)
 
 
 def _check_sources(graph: RecipeGraph) -> None:
-    """One key must come from one source, whichever recipe names it."""
+    """Check that every key comes from one source, whichever recipe names it."""
     for key in sorted(graph.recipes):
         recipe = graph.recipes[key]
         if len(recipe.declarations) == 1:
             continue
-        # Lines are searched for only when there is something to report: that reads the file again.
+        # Line numbers are searched for only in case of an error, since that reads the file again.
         first = recipe.spec.source
         places = {source_text(first): recipe.spec}
         for _parent, spec in recipe.declarations:

@@ -1,4 +1,4 @@
-"""Session: what a command may ask of the engine, about one manifest.
+"""Session: the operations on one manifest that the engine offers to commands.
 
 Commands and `explain/` use a Session and never the Engine, a phase or the scheduler. `cli.wiring`
 opens one for each command. Its methods are called from the command's thread only.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One manifest with its graph: resolve it, ask about it, install from it."""
+    """One manifest with its graph, which can be resolved, queried and installed from."""
 
     def __init__(self, engine: Engine, manifest: Manifest) -> None:
         self._engine = engine
@@ -149,11 +149,11 @@ class Session:
         return RecipePhase(self._engine.coordination[key].current_phase)
 
     def is_complete(self, key: RecipeKey) -> bool:
-        """Whether a package has completed its last phase in this run."""
+        """Return whether a package has completed its last phase in this run."""
         return self._engine.coordination.is_complete(key)
 
     def needs_deploy(self, recipe: Recipe) -> bool:
-        """Whether a package has a deploy phase that has not run for its entry."""
+        """Return whether a package has a deploy phase that has not run for its entry."""
         return entry_lock.needs_deploy(recipe)
 
     def why_missing(self, recipe: Recipe) -> list[str]:
@@ -169,7 +169,7 @@ class Session:
         return self._engine.failure_of(key)
 
     def left_out(self) -> list[NotPlanned]:
-        """Return what stays unknown because nothing may be installed, in key order."""
+        """Return the recipes that stay unknown because nothing may be installed, in key order."""
         return self._engine.left_out()
 
     @property

@@ -1,7 +1,7 @@
-"""Usage: which entries a run uses, leased while it works and recorded when it is done.
+"""Usage: leases the entries of a run while it works, and records them at its end.
 
 Leases are written after entry keys are computed and before the check phase looks entries up again,
-so that what a check finds is still there when it is used.
+so that an entry found by a check still exists when it is used.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Usage:
         return all(recipe.work.cached for recipe in recipes if recipe.work.wanted)
 
     def _use_of(self, goals: Sequence[RecipeKey]) -> UseSet:
-        """What the goals need to run, and what else was there to build them."""
+        """Return the entries that the goals need to run, and those that were used to build them."""
         recipes = self._graph.recipes
         to_run = set(self._graph.run_closure(goals))
         entries = {
@@ -92,5 +92,5 @@ class Usage:
         )
 
     def _is_usable(self, recipe: Recipe) -> bool:
-        """Whether a package was found in the cache, or has been completed."""
+        """Return whether a package was found in the cache, or has been completed."""
         return recipe.work.cached or self._coordination.is_complete(recipe.key)

@@ -1,4 +1,4 @@
-"""What every recipe that does not rest is doing or waiting for, for a run that seems stuck.
+"""Describes what each active recipe is doing or waiting for, for a run that seems stuck.
 
 May be called from any thread, at any moment.
 """
@@ -23,11 +23,11 @@ _MOST = 5  # dependencies, or holders of slots, that are named
 def describe_waits(
     graph: RecipeGraph, rows: Sequence[NodeActivity], children: Sequence[RunningChild]
 ) -> list[str]:
-    """Return a line for each active recipe: those that work first, then those that wait."""
+    """Return a line for each active recipe: first those that work, then those that wait."""
     rows = sorted(rows, key=lambda row: (row.state is not NodeState.RUNNING, row.node.name))
     lines = [f"{row.node.name}: {_sentence(graph, row, rows, children)}" for row in rows]
     busy = {row.node.name for row in rows if row.state is NodeState.RUNNING}
-    # Programs that run before any phase, for example to print their version.
+    # Programs that run outside any phase, for example to print their version.
     return lines + [
         f"{child.label}: pid {child.pid}: {child.command}"
         for child in children
@@ -66,7 +66,7 @@ def _recipe_of(child: RunningChild) -> str:
 
 
 def _slots(row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
-    """Which recipes have the slots of the pool that a recipe waits for."""
+    """Return which recipes have the slots of the pool that a recipe waits for."""
     pool = row.pool
     if pool is None:
         return "it is next"
@@ -79,7 +79,7 @@ def _slots(row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
 
 
 def _dependencies(graph: RecipeGraph, row: NodeActivity, rows: Sequence[NodeActivity]) -> str:
-    """What a closed gate waits for: where each was declared, and what it is doing."""
+    """Return the dependencies that a closed gate waits for, where declared, and what they do."""
     doing = {other.node.name: other for other in rows}
     return _listed(
         [

@@ -23,11 +23,6 @@ from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 
 
-def is_user_managed(recipe: Recipe) -> bool:
-    """Return whether the recipe has a check of its own, as its file declares."""
-    return recipe.user_managed
-
-
 def is_satisfied(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> bool:
     """Run the recipe's `check`, and return whether its script exits 0 or its function agrees.
 

@@ -110,7 +110,7 @@ class CriticalPath:
         return "seconds" if self.is_measured else "phases"
 
     def text(self, amount: float) -> str:
-        """An amount for a reader: `12.4s`, or `3 phases`."""
+        """Return an amount for a reader: `12.4s`, or `3 phases`."""
         if self.is_measured:
             return format_seconds(amount)
         phases = round(amount)
@@ -134,7 +134,7 @@ class GraphView:
                 yield package, edge
 
     def is_critical(self, package: PackageView, edge: EdgeView | None = None) -> bool:
-        """Whether the package, or its edge, lies on the critical path."""
+        """Return whether the package, or its edge, lies on the critical path."""
         if self.critical is None:
             return False
         if edge is not None:

@@ -1,7 +1,7 @@
 """Algorithms on a dependency graph: order, cycles, and paths from the roots.
 
 They work on plain mappings from a node to its neighbours, with nodes that can be sorted. All are
-iterative and linear in nodes plus edges, so that a deep graph is no problem.
+iterative, so that a deep graph cannot exhaust the stack, and linear in nodes plus edges.
 
 Cycles are searched for at the end of a stage, when all of its edges are declared, and not at each
 new edge: no install starts within a stage, so nothing is lost, and the report cannot depend on
@@ -47,11 +47,12 @@ def dependencies_first(roots: Iterable[Node], neighbours: Neighbours[Node]) -> l
 
 
 def shortest_cycle(graph: Mapping[Node, Sequence[Node]]) -> list[Node] | None:
-    """Return the shortest cycle, from its least node on; of several the least in key order.
+    """Return the shortest cycle, starting with its least node; None if the graph has no cycle.
 
-    A graph without a cycle costs one pass. In one with cycles, each of them has an edge that leads
-    back to where a depth-first walk came from, so it is enough to search from the heads of those,
-    of which there are few: a mistake at the bottom of a large graph must not take minutes to name.
+    Of several shortest cycles, the least in key order is returned. A graph without a cycle costs
+    one pass. Every cycle contains an edge that leads back to a node on the path of a depth-first
+    walk, so only the heads of those few edges are searched from. Otherwise it could take minutes
+    to report a mistake at the bottom of a large graph.
     """
     best: tuple[int, Node] | None = None
     members: set[Node] = set()
@@ -128,7 +129,7 @@ def _distances(start: Node, graph: Mapping[Node, Sequence[Node]], limit: int) ->
 def _cycle_through(
     start: Node, graph: Mapping[Node, Sequence[Node]], members: set[Node]
 ) -> list[Node]:
-    """Return the shortest cycle through `start`, the least of several, breadth first."""
+    """Return the shortest cycle through `start`; of several, the least. Searches breadth first."""
     came_from: dict[Node, Node] = {}
     queue = deque([start])
     while True:

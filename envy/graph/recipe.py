@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(Enum):
-    """How a recipe came to be complete."""
+    """How a recipe was completed."""
 
     CACHED = "cached"
     INSTALLED = "installed"
@@ -41,7 +41,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A need of one recipe for another."""
+    """The need of one recipe for another."""
 
     key: RecipeKey
     needed_by: RecipePhase
@@ -61,7 +61,7 @@ class Reference:
     of_source: bool
     provider: RecipeKey | None = None
     by_fallback: bool = False
-    undecided: bool = False  # its owner has failed
+    undecided: bool = False  # it stays open, because its owner has failed
 
     @property
     def open(self) -> bool:
@@ -89,7 +89,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class FetchAnswer:
-    """What a fetch function did when it was called for its sources."""
+    """The result of a fetch function that was called for its sources."""
 
     acts: bool = False
     value: LuaValue = None
@@ -99,7 +99,7 @@ class FetchAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class LoadedRecipe:
-    """What a recipe's file said when it was loaded."""
+    """The content of a recipe's file, as loaded."""
 
     path: Path
     recipe_dir: Path  # the folder of the file
@@ -134,7 +134,7 @@ class Placement:
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function fetches
     input_files: frozenset[Path] = frozenset()  # files of its own folder that its phases may read
     exports_within: bool = False  # the recipe or its run closure exports something
-    asset_dir: Path  # no folder of a user-managed recipe
+    asset_dir: Path  # not used for a user-managed recipe
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -147,7 +147,7 @@ class Work:
     expected: Sequence[float] | None = None  # seconds of its phases from fetch on, in earlier runs
     satisfied: bool = False  # user-managed: its check succeeds
     entry_lock: FileLock | None = None
-    locks: list[FileLock] = field(default_factory=list)  # all that its worker has
+    locks: list[FileLock] = field(default_factory=list)  # all locks that its worker holds
     locked_at: float = 0.0
     attempt: Attempt | None = None
     fetched: dict[str, SourceItem] = field(default_factory=dict)  # by their name in fetch_dir
@@ -181,7 +181,7 @@ class Recipe:
     key: RecipeKey
     spec: RecipeSpec
     declarations: list[tuple[RecipeKey | None, RecipeSpec]] = field(default_factory=list)
-    # What the entry key depends on; grows until the key is computed.
+    # The entry key depends on these; they grow until the key is computed.
     evidence: Evidence = field(default_factory=Evidence)
     loaded: LoadedRecipe = field(init=False, repr=False)  # set by recipe_fetch
     fetch_answer: FetchAnswer | None = None  # of a fetch that is a function
@@ -190,7 +190,7 @@ class Recipe:
     work: Work = field(default_factory=Work)
 
     def __getattr__(self, name: str) -> NoReturn:
-        # Python asks here for a slot that is unset, so that a set one costs nothing more to read.
+        # Python calls this only for a slot that is unset, so reading one that is set costs no more.
         if name == "loaded":
             raise InternalError(f"{self.key} is used before recipe_fetch has loaded its file")
         if name == "placement":
@@ -199,7 +199,7 @@ class Recipe:
 
     @property
     def loaded_or_none(self) -> LoadedRecipe | None:
-        """What the file of the recipe said, or None before recipe_fetch has loaded it."""
+        """The content of the recipe's file, or None before recipe_fetch has loaded it."""
         try:
             return self.loaded
         except InternalError:
@@ -263,7 +263,7 @@ class Recipe:
 
     @property
     def asset_dir(self) -> Path | None:
-        """The asset folder; None before the key is computed, and if user-managed."""
+        """The asset folder; None before the key is computed, and for a user-managed recipe."""
         try:
             return None if self.user_managed else self.placement.asset_dir
         except InternalError:

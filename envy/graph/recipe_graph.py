@@ -1,8 +1,8 @@
-"""RecipeGraph: the recipes of one run by key, and what each of them needs.
+"""RecipeGraph: the recipes of one run by key, and the dependencies of each.
 
 Owns the recipes, their edges and references, the manifest's aliases and the roots, and looks
-recipes up. `add_edge` is the only place where two needs of one recipe become one edge, and the only
-one that emits DependencyAdded.
+recipes up. Only `add_edge` merges two needs of one recipe into one edge, and only it emits
+DependencyAdded.
 
 Guarantees
   The graph takes no lock: its callers hold the interpreter slot. `all_edges` may be called from any
@@ -34,7 +34,7 @@ class RecipeGraph:
 
     def __init__(self, events: EventBus, *, aliases: Mapping[str, RecipeKey] | None = None) -> None:
         self.recipes: dict[RecipeKey, Recipe] = {}
-        self.roots: list[RecipeKey] = []  # what the manifest lists
+        self.roots: list[RecipeKey] = []  # the packages that the manifest lists
         self.aliases: Mapping[str, RecipeKey] = dict(aliases or {})
         self._events = events
         # By owner and then by the key of the dependency, in the order of declaration.
@@ -53,9 +53,9 @@ class RecipeGraph:
         return recipe
 
     def add_edge(self, owner: RecipeKey, edge: Edge, *, of_source: bool = False) -> None:
-        """Add what a recipe needs, or what its source needs (`of_source`).
+        """Add a dependency of a recipe, or of its source (`of_source`).
 
-        Two edges from one recipe to the same key become one, the stricter of both.
+        Two edges from one recipe to the same key become one edge, the stricter of the two.
         """
         edges = self._source_edges.setdefault(owner, {}) if of_source else self._edges[owner]
         known = edges.get(edge.key)
@@ -77,48 +77,48 @@ class RecipeGraph:
     # -- edges and references ----------------------------------------------------------------------
 
     def edges(self, key: RecipeKey) -> tuple[Edge, ...]:
-        """What a recipe needs."""
+        """Return the edges to the dependencies of a recipe."""
         return tuple(self._edges[key].values())
 
     def source_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
-        """What must be complete before a recipe with a custom source can be fetched."""
+        """Return the edges to what must be complete before a custom source can run."""
         found = self._source_edges.get(key)
         return tuple(found.values()) if found else ()
 
     def all_edges(self, key: RecipeKey) -> tuple[Edge, ...]:
-        """What a recipe needs, and then what its source needs."""
+        """Return the edges of a recipe, and then those of its source."""
         own, source = tuple(self._edges[key].values()), self._source_edges.get(key)
         return own + tuple(source.values()) if source else own
 
     def needs(self, key: RecipeKey) -> list[RecipeKey]:
-        """The keys of what a recipe needs, and then of what its source needs."""
+        """Return the keys of a recipe's dependencies, and then of its source's."""
         return [*self._edges[key], *self._source_edges.get(key, ())]
 
     def references(self, key: RecipeKey) -> Sequence[Reference]:
-        """The references of a recipe and of its source."""
+        """Return the references of a recipe and of its source."""
         return self._references.get(key, ())
 
     def all_references(self) -> list[Reference]:
-        """The references of all recipes, in an order that depends on keys alone."""
+        """Return the references of all recipes, in an order that depends on keys alone."""
         return _in_order(row for rows in self._references.values() for row in rows)
 
     def open_references(self, owners: Iterable[RecipeKey] | None = None) -> list[Reference]:
-        """The references of some recipes, or of all, that are not bound yet, in the same order."""
+        """Return the references of some recipes, or of all, that are not bound, in that order."""
         keys = self._references if owners is None else owners
         return _in_order(row for key in keys for row in self.references(key) if row.open)
 
     # -- closures ----------------------------------------------------------------------------------
 
     def closure(self, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
-        """The recipes and everything that they and their sources need, dependencies first."""
+        """Return the recipes and all that they and their sources need, dependencies first."""
         return dependencies_first(keys, self.needs)
 
     def build_closure(self, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
-        """The recipes and everything that building and running them needs, dependencies first."""
+        """Return the recipes and all that building and running them needs, dependencies first."""
         return dependencies_first(keys, self._edges.__getitem__)
 
     def run_closure(self, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
-        """The recipes and everything that running them needs, dependencies first."""
+        """Return the recipes and everything that running them needs, dependencies first."""
         return dependencies_first(
             keys,
             lambda key: [
@@ -129,20 +129,20 @@ class RecipeGraph:
     # -- finding -----------------------------------------------------------------------------------
 
     def find_exact(self, key: RecipeKey) -> Recipe | None:
-        """The recipe of exactly this key; None if it is not in the graph."""
+        """Return the recipe of exactly this key; None if it is not in the graph."""
         return self.recipes.get(key)
 
     def aliased(self, name: str) -> Recipe | None:
-        """The recipe that the manifest calls `name`; None if no recipe in the graph is."""
+        """Return the recipe with this alias in the manifest; None if it is not in the graph."""
         key = self.aliases.get(name)
         return self.recipes.get(key) if key is not None else None
 
     def aliases_of(self, key: RecipeKey) -> list[str]:
-        """What the manifest calls a recipe, sorted."""
+        """Return the aliases that the manifest gives a recipe, sorted."""
         return sorted(alias for alias, named in self.aliases.items() if named == key)
 
     def find_matches(self, query: str) -> list[Recipe]:
-        """Every recipe that a query matches. An alias of the manifest matches its recipe only."""
+        """Return every recipe that a query matches; an alias of the manifest matches only one."""
         aliased = self.aliased(query)
         if aliased is not None:
             return [aliased]
@@ -155,7 +155,7 @@ class RecipeGraph:
         return sorted(found, key=lambda recipe: recipe.key)
 
     def find_one(self, query: str, *, failed: Callable[[], Iterable[RecipeKey]] = tuple) -> Recipe:
-        """The one recipe that a query matches.
+        """Return the only recipe that a query matches.
 
         `failed` returns the recipes that could not be read; it is called only to explain why
         nothing matches.
@@ -184,9 +184,9 @@ class RecipeGraph:
 
 
 def _stricter(known: Edge, edge: Edge) -> Edge:
-    """One edge for two to the same key: needed by the earlier phase, and to run if either is.
+    """Return one edge for two to the same key: the earlier phase, and use "run" if either has it.
 
-    Kind and origin are those of the edge that was there first.
+    Kind and origin are those of the first edge.
     """
     return Edge(
         known.key,

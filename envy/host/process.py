@@ -51,7 +51,6 @@ class Completed:
     signal: int | None = None
     stdout: bytes = b""  # both are empty unless output is captured
     stderr: bytes = b""
-    duration: float = 0.0
     timed_out: bool = False
     left_behind: tuple[tuple[int, str], ...] = ()  # number and name of live members of its group
 
@@ -142,7 +141,7 @@ def run(spec: ProcessSpec) -> Completed:
         with released():
             children.remove(child)
             status = _reap(process, spec)
-    completed = _completed(status, captured, child, watch)
+    completed = _completed(status, captured, watch)
     if child.kill_at is not None and completed.exit_code:
         raise Cancelled(f"stopped, because the run is ending: {spec.command}")
     return completed
@@ -378,15 +377,12 @@ def _clear_up(process: "subprocess.Popen[bytes]", child: Child, children: Childr
         process.returncode = os.waitstatus_to_exitcode(status)
 
 
-def _completed(
-    status: int, captured: dict[str, list[bytes]], child: Child, watch: "_Watch"
-) -> Completed:
+def _completed(status: int, captured: dict[str, list[bytes]], watch: "_Watch") -> Completed:
     return Completed(
         exit_code=status if status >= 0 else 128 - status,
         signal=-status if status < 0 else None,
         stdout=b"".join(captured["stdout"]),
         stderr=b"".join(captured["stderr"]),
-        duration=time.monotonic() - child.started,
         timed_out=watch.timed_out,
         left_behind=watch.left_behind,
     )

@@ -96,7 +96,7 @@ class Jobserver:
             return True
 
     def could_cover(self, running: int) -> bool:
-        """Whether `cover` would succeed at this moment."""
+        """Return whether `cover` would succeed at this moment."""
         with self._lock:
             if not self._moves_tokens() or len(self._tokens) >= running - 1:
                 return True

@@ -74,7 +74,7 @@ class Host:
         return b"@" + encode(shown)
 
     def poll(self) -> bool:
-        """Whether to stop; the count hook calls this regularly while Lua code runs."""
+        """Return whether to stop; the count hook calls this regularly while Lua code runs."""
         self._polls += 1
         if self._polls % _POLLS_PER_TURN == 0:
             give_way()

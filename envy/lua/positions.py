@@ -159,7 +159,7 @@ def _field_name(tokens: list[_Token], first: int, last: int) -> str | None:
 
 
 def _is_keyed(tokens: list[_Token], first: int, last: int) -> bool:
-    """Whether a field has the form `[…] = …`, with an expression as its key."""
+    """Return whether a field has the form `[…] = …`, with an expression as its key."""
     if tokens[first].text != "[":
         return False
     closing = _matching(tokens, first)

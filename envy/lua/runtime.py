@@ -123,7 +123,7 @@ class LuaState:
         return self._access.reads
 
     def owns(self, bridge: Bridge) -> bool:
-        """Whether `bridge` converts values of this state."""
+        """Return whether `bridge` converts values of this state."""
         return self._bridge is bridge
 
     def load_file(self, path: Path, content: bytes | None = None) -> None:

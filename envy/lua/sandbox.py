@@ -222,7 +222,7 @@ def _check_no_pipe(path: str, name: str) -> None:
 
 
 def _inside(path: str, directory: Path) -> bool:
-    """Whether a path is below a directory, as written or with symbolic links resolved."""
+    """Return whether a path is below a directory, as written or with symbolic links resolved."""
     if path.startswith(_with_separator(os.path.abspath(directory))):
         return True
     return os.path.realpath(path).startswith(_with_separator(os.path.realpath(directory)))

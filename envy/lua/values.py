@@ -77,7 +77,7 @@ class FunctionOwner(Protocol):
     """The Lua state that a function belongs to, reduced to what users of the function need."""
 
     def owns(self, bridge: "Bridge") -> bool:
-        """Whether `bridge` converts values of this state."""
+        """Return whether `bridge` converts values of this state."""
 
     def call(self, function: LuaFunction, *arguments: object) -> LuaValue:
         """Call a function of this state and return its first result."""

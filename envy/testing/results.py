@@ -50,7 +50,6 @@ class Counts:
     packages: int = 0
     failed_packages: int = 0
     unbuilt: int = 0
-    without_tests: int = 0
     flaky: int = 0
 
 
@@ -91,7 +90,6 @@ class Recorder:
             packages=len(self.packages),
             failed_packages=sum(t.outcome == "fail" and not t.failed_build for t in tallies),
             unbuilt=sum(bool(t.failed_build) for t in tallies),
-            without_tests=sum(t.outcome == "skip" for t in tallies),
             flaky=sum(len(t.flaky) for t in tallies),
         )
 

@@ -92,7 +92,7 @@ class Watcher:
         return path in self._folders or Path(path).is_dir()
 
     def _counts(self, path: str) -> bool:
-        """Whether a change of this path can change the result of a test."""
+        """Return whether a change of this path can change the result of a test."""
         parts = Path(path).relative_to(self._root).parts
         if not parts or not _LEFT_OUT.isdisjoint(parts):
             return False

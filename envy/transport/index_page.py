@@ -99,5 +99,5 @@ def _strongest(hashes: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name from an index is a plain file name, without a folder."""
+    """Return whether a name from an index is a plain file name, without a folder."""
     return name not in {"", ".", ".."} and not any(sign in name for sign in "/\\\0")

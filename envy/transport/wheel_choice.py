@@ -58,7 +58,7 @@ def choose_sdist(request: WheelRequest, files: Iterable[ReleaseFile]) -> Release
 
 
 def is_of_version(file: ReleaseFile, version: "Version") -> bool:
-    """Whether a file of a project, wheel or source, is of this version."""
+    """Return whether a file of a project, wheel or source, is of this version."""
     parsed = _parsed_wheel(file.name)
     if parsed is not None:
         return parsed[0] == version

@@ -1,11 +1,11 @@
-"""`make bench`: what envy costs, as ratios to floors measured in the same run.
+"""`make bench`: the costs of envy, as ratios to floors measured in the same run.
 
     python tests/benchmarks/bench.py [PART…] [--quick] [--disk | --folder DIR]
                                      [--json FILE] [--compare OLD.json]
 
-Prints a table and writes it to a file. Wall times mean something on a machine that does nothing
-else; CPU times bear some company. Where the cache lies matters: a memory file system shows what
-envy does, a disk what that costs there.
+Prints a table and writes it to a file. Wall times are reliable only on an otherwise idle machine;
+CPU times tolerate some other load. The location of the cache matters: in a memory file system only
+the work of envy is measured, on a disk also the cost of the disk.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from report import Report
 
 HERE = Path(__file__).resolve().parent
 QUICK = ("startup", "graphs", "jobs", "transports", "archives", "hashing", "publish")
-PARTS = (*QUICK, "schedules")  # the scripts of a schedule sleep, which takes its time
+PARTS = (*QUICK, "schedules")  # slow, because the scripts of a schedule sleep
 KEPT = HERE.parent.parent / ".bench"
 MEMORY = Path("/dev/shm")
 CACHE = "cache"
 
 
 def main():
-    """Measure, print, write down; 1 if a mark is missed, 2 if something could not be measured."""
+    """Measure, print and save; exit with 1 if a mark is missed, with 2 if a measurement failed."""
     given = parse()
     before = json.loads(given.compare.read_text()) if given.compare else {"rows": []}
     report = Report(before={row["case"]: row for row in before["rows"]})
@@ -57,7 +57,7 @@ def main():
                 failed.append(name)
             except KeyboardInterrupt:
                 print(f"\n{name}: interrupted", file=sys.stderr)
-                failed.append(name)  # what was measured until now is kept
+                failed.append(name)  # earlier measurements are kept
                 break
     report.print_marks()
     about |= {
@@ -66,7 +66,7 @@ def main():
         "parts": given.parts,
         "failed": failed,
     }
-    path = write_down(given, about, report)
+    path = save(given, about, report)
     print(f"written to {path}")
     if failed:
         sys.exit(2)
@@ -74,7 +74,7 @@ def main():
 
 
 def parse():
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -94,7 +94,7 @@ def parse():
 
 
 def folder_of(given):
-    """Where projects and caches are made: a memory file system, if there is one."""
+    """Return the folder for projects and caches, in a memory file system if there is one."""
     if given.folder:
         return given.folder
     if given.disk:
@@ -104,7 +104,7 @@ def folder_of(given):
 
 
 def machine(place):
-    """What the figures were measured on."""
+    """Return a description of the machine, for the report."""
     where = place or Path(tempfile.gettempdir())
     kind = subprocess.run(
         ["stat", "-f", "-c", "%T", where], capture_output=True, text=True, check=False
@@ -130,8 +130,8 @@ def _commit():
     return found.stdout.strip() or "unknown"
 
 
-def write_down(given, about, report):
-    """Write everything as JSON; returns where."""
+def save(given, about, report):
+    """Write everything as JSON; return the path."""
     path = given.json
     if path is None:
         KEPT.mkdir(exist_ok=True)
@@ -142,16 +142,16 @@ def write_down(given, about, report):
 
 
 def meter_in(folder):
-    """What measures, with an environment that steers envy nowhere but to its cache."""
+    """Return a meter whose environment sets no variable of envy except the cache root."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
-    # As where pip has installed it: a tenth of a second of compiling belongs to nobody's sync.
+    # As after an installation with pip, so that no sync includes the time for compiling.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     compileall.compile_dir(HERE.parent.parent / "envy", quiet=2)
     return Meter(folder, {**kept, "ENVY_CACHE_ROOT": str(folder / CACHE)})
 
 
 class Bench:
-    """What every part works with: a folder, envy, and how much is to be measured."""
+    """The context of every part: a folder, the command line of envy, and the sizes to measure."""
 
     def __init__(self, meter, *, is_quick):
         self.meter = meter
@@ -161,19 +161,19 @@ class Bench:
         self._is_quick = is_quick
 
     def choose(self, full, quick):
-        """One of two sizes."""
+        """Return the size to measure: `quick` with --quick, otherwise `full`."""
         return quick if self._is_quick else full
 
     count = choose
 
     def fresh(self, name):
-        """An empty folder."""
+        """Return an empty folder."""
         self.remove(self.folder / name)
         (self.folder / name).mkdir()
         return self.folder / name
 
     def remove(self, path):
-        """Remove a file or a folder, if it is there."""
+        """Remove a file or a folder, if it exists."""
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -184,7 +184,7 @@ class Bench:
         self.remove(self.cache)
 
     def work(self, *words):
-        """The command that does a piece of envy's work by itself."""
+        """Return the command that does one piece of envy's work alone (see work.py)."""
         return [sys.executable, str(HERE / "work.py"), *map(str, words)]
 
 

@@ -1,12 +1,12 @@
-"""What `envy test` costs against `go test`, on twenty packages of the standard library.
+"""The cost of `envy test` compared with `go test`, on twenty packages of the standard library.
 
     python tests/benchmarks/bench_go.py [--rounds N] [--quick] [--json FILE] [--folder DIR]
 
-The toolchain is envy.go@r1, installed into a folder of this program's own. Each round measures, one
-after the other: cold, `go test -json` and `envy test --json` with nothing built; warm, each of the
-runs below against its counterpart. A ratio is envy's time by go's of the same round, and the median
-of the rounds is held against its mark. Wall time is what the marks are about; on a machine that
-does other work too, look at the ratios of processor time instead.
+The toolchain is envy.go@r1, installed into a folder of this program. Each round measures in turn:
+cold, `go test -json` and `envy test --json` with nothing built; warm, each of the runs below and
+its counterpart. A ratio is envy's time divided by go's time in the same round. The median of the
+rounds is compared with its mark. The marks limit wall time; on a busy machine, use the ratios of
+processor time instead.
 """
 
 import argparse
@@ -31,7 +31,7 @@ PACKAGES = [
 ]
 COLD_MARK = 1.35
 WARM_MARK = 0.8
-# By name: envy's words, go's words.
+# By name: the arguments for envy, the arguments for go.
 WARM = {
     "warm, one at a time": (["--jobs", "1"], ["-count=1", "-p=1"]),
     "warm, two at a time": (["--jobs", "2"], ["-count=1", "-p=2"]),
@@ -39,7 +39,7 @@ WARM = {
 
 
 class Bench:
-    """A project with a Go of its own, and what is run in it."""
+    """A project with its own Go, and the commands that are run in it."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -60,7 +60,7 @@ class Bench:
         self.go = ""
 
     def install(self):
-        """Install Go; returns why it cannot be."""
+        """Install Go; return the reason if that fails, or ""."""
         run = subprocess.run(
             [self.envy, "asset", "go"],
             cwd=self.project,
@@ -73,15 +73,15 @@ class Bench:
         return run.stderr.strip() if run.returncode else ""
 
     def run_go(self, *words):
-        """`go test -json` of the packages."""
+        """Run `go test -json` for the packages."""
         return self._run([self.go, "test", "-json", *words, *PACKAGES])
 
     def run_envy(self, *words):
-        """`envy test --json` of the packages."""
+        """Run `envy test --json` for the packages."""
         return self._run([self.envy, "test", "--json", *words, *PACKAGES])
 
     def forget(self):
-        """Remove all that either of them built."""
+        """Remove everything that either command has built."""
         shutil.rmtree(self.environment["GOCACHE"], ignore_errors=True)
         self._run([self.envy, "test", "--clean-cache"])
 
@@ -91,7 +91,7 @@ class Bench:
 
 
 def measure(bench, rounds, *, cold):
-    """(name, mark) → the pairs of each round: envy's figures, go's figures."""
+    """Return, by (name, mark), a pair for each round: envy's figures and go's figures."""
     pairs = {}
     for number in range(rounds):
         order = (bench.run_go, bench.run_envy)
@@ -116,7 +116,7 @@ def measure(bench, rounds, *, cold):
 
 
 def row_of(name, mark, pairs):
-    """Medians and ratios of one comparison."""
+    """Return the medians and ratios of one comparison."""
     return {
         "name": name,
         "mark": mark,
@@ -135,7 +135,7 @@ def row_of(name, mark, pairs):
 
 
 def print_table(rows):
-    """A line for each comparison."""
+    """Print a line for each comparison."""
     print(f"{'':22}{'envy wall':>10}{'go wall':>9}{'ratio':>7}{'mark':>6}"
           f"{'envy cpu':>10}{'go cpu':>8}{'ratio':>7}")  # fmt: skip
     for row in rows:
@@ -148,7 +148,7 @@ def print_table(rows):
 
 
 def main():
-    """Measure, print, and tell by the exit code whether a mark is missed."""
+    """Measure and print; the exit code says whether a mark is missed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

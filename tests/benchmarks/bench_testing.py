@@ -1,6 +1,6 @@
-"""How soon the terminal view answers a key over 10,000 tests, and how long 50,000 events load.
+"""The response time of the terminal view with 10,000 tests, and the time to load 50,000 events.
 
-Run it as a program: it prints what it measured beside the mark, and fails if a mark is missed.
+Run this as a program: it prints each measurement with its mark, and fails if a mark is missed.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ LOAD_MARK = 5.0
 
 
 class Nothing:
-    """No runs."""
+    """A controller that starts no runs."""
 
     def start(self, **_request):
         return False
@@ -46,7 +46,7 @@ def big_model():
 
 
 async def slowest_key():
-    """Processor time: the wall would measure the pauses of Textual's Pilot."""
+    """Return the processor time of the slowest key; wall time would include pauses of the Pilot."""
     app = TestApp(Nothing(), model=big_model())
     worst = (0.0, "")
     async with app.run_test(size=(120, 40)) as pilot:

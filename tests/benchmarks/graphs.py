@@ -1,12 +1,12 @@
-"""Projects of any size and shape for benchmarks: recipes that only mark themselves installed."""
+"""Projects of any size and shape for benchmarks; their recipes install nothing."""
 
 import random
 
-WINDOW = 20  # how far back the shape of that name looks
+WINDOW = 20  # in the shape of that name, recipes depend on some of the last so many
 
 
 def edges_of(shape, count, *, fan=3, seed=1):
-    """For each recipe, by number, the earlier ones that it depends on."""
+    """Yield for each recipe, by number, the earlier recipes that it depends on."""
     rng = random.Random(seed)
     width = max(1, round(count**0.5))
     for number in range(count):
@@ -28,7 +28,7 @@ def edges_of(shape, count, *, fan=3, seed=1):
 
 
 def write_project(folder, shape, count, *, needed_by="", install="mark"):
-    """Write envy.lua and its recipes; returns how many edges there are."""
+    """Write envy.lua and its recipes; return the number of edges."""
     body = {
         "mark": "install = function(ctx) ctx.mark_install_complete() end",
         "shell": 'install = "echo made > made.txt"',
@@ -39,7 +39,7 @@ def write_project(folder, shape, count, *, needed_by="", install="mark"):
 
 
 def write_recipes(folder, needs, bodies, *, needed_by=""):
-    """Write envy.lua and a recipe for each body, which depends on those of the numbers given."""
+    """Write envy.lua and a recipe for each body, with dependencies given by number in `needs`."""
     recipes = folder / "recipes"
     recipes.mkdir(parents=True)
     gate = f', needed_by = "{needed_by}"' if needed_by else ""

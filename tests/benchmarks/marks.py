@@ -1,10 +1,10 @@
-"""The marks that graphs are measured against.
+"""The marks that graphs are compared with.
 
-CPU seconds and MiB of the C++ engine with the same design, on a quiet machine of two cores with its
-cache on a memory file system; and what was promised beyond those.
+Most are CPU seconds and MiB of the C++ engine with the same design, on an idle machine with two
+cores and the cache in a memory file system. The others are promises of this engine.
 """
 
-# (recipes, shape): CPU of a cold sync, of a warm one, largest memory; None: it does not finish.
+# (recipes, shape): CPU of a cold sync and of a warm one, peak memory; None: it does not finish.
 KNOWN = {
     (100, "random"): (0.06, 0.03, 11),
     (1000, "random"): (1.2, 0.7, 84),
@@ -23,15 +23,15 @@ COLD = {
 }
 WARM = {1000: 0.25, 10000: 2.0}
 MEMORY = {10000: 400.0}
-ASSET_ABOVE_FLOOR = 0.09  # at any size up to 1,000; three times that at 10,000
-CHAIN_GROWTH = 12.0  # of 10,000 to 1,000
-JOBS_GROWTH = 1.3  # CPU with 16 jobs to that with one
+ASSET_ABOVE_FLOOR = 0.09  # for up to 1,000 recipes; three times that for 10,000
+CHAIN_GROWTH = 12.0  # the ratio of 10,000 recipes to 1,000
+JOBS_GROWTH = 1.3  # the ratio of CPU with 16 jobs to CPU with one
 EXTRA_THREADS = 8  # beyond the slots
-EXTRA_FILES = 1024  # the limit of a normal machine
+EXTRA_FILES = 1024  # the usual limit of a process
 
 
 def asset_mark(count):
-    """CPU seconds above a bare interpreter; None where nothing was promised."""
+    """Return the CPU seconds allowed above a bare interpreter; None if nothing was promised."""
     if count <= 1000:
         return ASSET_ABOVE_FLOOR
     return 3 * ASSET_ABOVE_FLOOR if count == 10000 else None

@@ -1,9 +1,9 @@
-"""Measuring a whole process: what the operating system says of it once it has ended.
+"""Measures whole processes, by the figures that the operating system reports at their end.
 
-CPU, memory and switches are exact, and count the children that it waited for; the memory is that
-of the largest process. Open files and threads are looked at, in a run of its own so that the
-looking disturbs no figure: every two milliseconds, of the process itself. A shorter peak goes
-unseen.
+CPU, memory and context switches are exact and include the children that the process waited for;
+the memory is that of the largest process. Open files and threads of the process itself are sampled
+every two milliseconds, in a separate run so that sampling disturbs no other figure. Shorter peaks
+are missed.
 """
 
 import json
@@ -18,7 +18,7 @@ SPAWNER = Path(__file__).parent / "spawner.py"
 
 @dataclass(frozen=True)
 class Figures:
-    """CPU and wall in seconds, memory in MiB, context switches; peaks where they were looked at."""
+    """CPU and wall time in seconds, memory in MiB, context switches; peaks if they were sampled."""
 
     cpu: float
     wall: float
@@ -28,16 +28,16 @@ class Figures:
     threads: int | None = None
 
     def as_json(self):
-        """Plain data, without what was not looked at."""
+        """Return plain data, without figures that were not measured."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Failed(Exception):
-    """A program that is measured did not end well."""
+    """A measured program failed."""
 
 
 def median_of(runs):
-    """The median of each figure."""
+    """Return the median of each figure."""
     return Figures(
         cpu=statistics.median(run.cpu for run in runs),
         wall=statistics.median(run.wall for run in runs),
@@ -47,7 +47,7 @@ def median_of(runs):
 
 
 class Meter:
-    """Measures programs, by default in one folder; a context manager."""
+    """Measures programs, by default in one folder. Use it as a context manager."""
 
     def __init__(self, folder, environment):
         self.folder = folder
@@ -66,7 +66,7 @@ class Meter:
         self._spawner.communicate()
 
     def once(self, argv, *, cwd=None, look=False):
-        """Run a program to its end."""
+        """Run a program and return its figures."""
         request = {
             "argv": list(map(str, argv)),
             "cwd": str(cwd or self.folder),
@@ -82,12 +82,12 @@ class Meter:
         return Figures(**answer)
 
     def median(self, argv, *, runs, cwd=None, before=lambda: None, peaks=False):
-        """The median of several runs, each after `before`."""
+        """Return the median of several runs; `before` is called before each."""
         [figures] = self.beside([argv], runs=runs, cwd=cwd, before=before)
         return self.with_peaks(figures, argv, cwd=cwd, before=before) if peaks else figures
 
     def beside(self, commands, *, runs, cwd=None, before=lambda: None):
-        """Several programs in turn, so that whatever slows the machine slows all of them."""
+        """Measure several programs in turn, so that a slow moment of the machine affects all."""
         found = [[] for _ in commands]
         for _ in range(runs):
             for rows, argv in zip(found, commands, strict=True):
@@ -96,7 +96,7 @@ class Meter:
         return [median_of(rows) for rows in found]
 
     def with_peaks(self, figures, argv, *, cwd=None, before=lambda: None):
-        """The figures, with peaks seen in one more run; without them where there is no /proc."""
+        """Return the figures with peaks from one more run; unchanged if there is no /proc."""
         if not Path("/proc/self/fd").is_dir():
             return figures
         before()

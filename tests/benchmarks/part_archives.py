@@ -1,4 +1,4 @@
-"""Archives: unpacking beside the program that does it, and Python's own library."""
+"""Archives: extraction, compared with the usual program and with Python's library."""
 
 import subprocess
 import zipfile
@@ -7,7 +7,7 @@ from trees import write_tree
 
 
 def run(bench, report):
-    """Many small files and a few large ones, in each format."""
+    """Measure many small files and a few large ones, in each format."""
     shapes = {
         "small files": bench.choose((5000, 4000), (1000, 4000)),
         "large files": bench.choose((8, 16 << 20), (4, 4 << 20)),
@@ -35,7 +35,7 @@ def _compare(bench, report, case, archive, suffix):
     dest = bench.folder / "unpacked"
     program = ["unzip", "-q", archive, "-d", dest]
     if suffix != "zip":
-        # As a user would: into a folder that has to be made first.
+        # As for a user: into a folder that does not exist yet.
         program = ["sh", "-c", 'mkdir "$2" && tar -xf "$1" -C "$2"', "sh", archive, dest]
     commands = {"envy": bench.work("extract", archive, dest), "program": program}
     if suffix != "tar.zst":

@@ -1,7 +1,7 @@
 """Graphs of many recipes: cold, cached, warm, and one package of them.
 
-The floor of what loads recipes is to make as many Lua states and run the files in them, with
-nothing around it; that of what is warm, a bare interpreter.
+The floor of a run that loads recipes is to create as many Lua states and run the files in them, and
+nothing else. The floor of a warm run is a bare interpreter.
 """
 
 import shutil
@@ -11,7 +11,7 @@ import marks
 from graphs import write_project
 
 JOBS = 2
-FETCH_JOBS = 8  # what envy takes if nobody says
+FETCH_JOBS = 8  # envy's default
 PYTHON = "python -c pass"
 LUA = "the Lua states"
 LUA_FLOOR = """
@@ -33,7 +33,7 @@ QUICK = [(100, "random"), (1000, "random"), (1000, "chain")]
 
 
 def run(bench, report):
-    """Every graph, then how the cost grows."""
+    """Measure every graph, then how the cost grows."""
     cold = {}
     for count, shape in bench.choose(FULL, QUICK):
         cold[count, shape] = _graph(bench, report, count, shape)
@@ -74,7 +74,7 @@ def _graph(bench, report, count, shape):
 
 
 def _warm(bench, report, count, name, known, project):
-    """What is answered from what was kept, each beside a bare interpreter."""
+    """Measure the commands with a stored answer, each compared with a bare interpreter."""
     meter = bench.meter
     python = [sys.executable, "-c", "pass"]
     cases = {
@@ -83,7 +83,7 @@ def _warm(bench, report, count, name, known, project):
         "warm asset, the first": [bench.envy, "asset", "n0"],
     }
     for argv in cases.values():
-        meter.median(argv, runs=1, cwd=project)  # the first of an hour notes that it is used
+        meter.median(argv, runs=1, cwd=project)  # the first run in an hour records its use
     commands = [python, *cases.values()]
     floor, *found = meter.beside(commands, runs=bench.count(15, 7), cwd=project)
     for (case, argv), figures in zip(cases.items(), found, strict=True):

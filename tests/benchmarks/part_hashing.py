@@ -1,10 +1,10 @@
-"""Hashing: the digest of a tree, beside copying the tree and hashing each file of it."""
+"""Hashing: the digest of a tree, compared with copying the tree and hashing each file."""
 
 from trees import write_tree
 
 
 def run(bench, report):
-    """Many small files, and one large one."""
+    """Measure many small files, and one large one."""
     copy = bench.folder / "copy"
     shapes = {
         "small files": bench.choose((10000, 4000), (3000, 4000)),

@@ -1,11 +1,11 @@
-"""Jobs: whether many slots cost more than one, where no recipe has any work to share."""
+"""Jobs: whether many slots cost more than one slot if no recipe has any work."""
 
 import marks
 from graphs import write_project
 
 
 def run(bench, report):
-    """A cold sync with one job and with sixteen, in turn."""
+    """Measure a cold sync with one job and with sixteen, in turn."""
     count = bench.choose(1000, 300)
     project = bench.fresh("project")
     write_project(project, "random", count)

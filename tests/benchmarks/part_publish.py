@@ -1,4 +1,4 @@
-"""Publishing into the cache: reading, hashing, flushing; beside cp and hashing of the copy."""
+"""Publishing into the cache (reading, hashing, flushing), compared with cp and hashing."""
 
 import publish
 from measure import Figures
@@ -7,7 +7,7 @@ MARK = publish.MARK
 
 
 def run(bench, report):
-    """Each sort of content, in one file and in many. Measured inside this process."""
+    """Measure each kind of content, in one file and in many, inside this process."""
     megabytes = bench.choose(1024, 128)
     folder = bench.fresh("publishing")
     for content, piece in publish.pieces_of(folder).items():

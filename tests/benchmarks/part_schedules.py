@@ -1,6 +1,6 @@
-"""Schedules: syncs of sleeping installs, beside a list schedule that knows how long each takes.
+"""Schedules: syncs of sleeping installs, compared with a list schedule that knows the durations.
 
-A dozen graphs; `make bench-schedules` is for all of them.
+Measures a dozen graphs; `make bench-schedules` measures all of them.
 """
 
 import json
@@ -15,7 +15,7 @@ MEDIAN_MARK, WORST_MARK = 1.05, 1.15
 
 
 def run(bench, report):
-    """The program that measures them prints a table of its own; its marks are ours."""
+    """Run schedules.py, which prints its own table, and report its marks."""
     program = Path(__file__).parent / "schedules.py"
     if not program.exists():
         raise Failed(f"there is no {program.name}")

@@ -1,4 +1,4 @@
-"""Start-up: what envy costs before it does anything, and when there is nothing to do."""
+"""Start-up: the cost of envy before it does anything, and if there is nothing to do."""
 
 import sys
 
@@ -8,7 +8,7 @@ RECIPE = 'identity = "local.one@r1"\ninstall = function(ctx) ctx.mark_install_co
 
 
 def run(bench, report):
-    """A handful of commands beside a bare interpreter, in turn."""
+    """Measure some commands and a bare interpreter, in turn."""
     project = bench.fresh("project")
     (project / "envy.lua").write_text(PROJECT)
     (project / "one.lua").write_text(RECIPE)

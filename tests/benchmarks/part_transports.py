@@ -1,4 +1,4 @@
-"""Transports: http from loopback, git by path and file:, beside the programs that do as much."""
+"""Transports: http from loopback, git by path and file:, compared with equivalent programs."""
 
 import sys
 from pathlib import Path
@@ -12,14 +12,14 @@ from loopback.http_server import LoopbackServer, Reply
 
 
 def run(bench, report):
-    """Each transport in turn."""
+    """Measure each transport in turn."""
     _http(bench, report)
     _git(bench, report)
     _file(bench, report)
 
 
 def _compare(bench, report, case, commands):
-    """Rows of (name, argv): the first is the floor."""
+    """Measure and report commands, given as (name, argv); the first is the floor."""
     dest = bench.folder / "fetched"
     found = bench.meter.beside(
         commands.values(), runs=bench.count(5, 3), before=lambda: bench.remove(dest)

@@ -1,10 +1,10 @@
-"""What publishing an asset costs beyond writing it, against `cp` and hashing in the same run.
+"""The cost of publishing an asset beyond writing it, compared with `cp` and hashing.
 
     python tests/benchmarks/publish.py [--megabytes N] [--rounds N]
 
-Publishing reads the payload, hashes it, looks for paths in it, closes it to writing and waits for
-the disk. For each sort of content it is compared with what a user could do instead: `cp -r`, which
-waits for no disk, and BLAKE3 of the copy. It fails if the median of the ratios is above the mark.
+Publishing reads the payload, hashes it, searches it for paths, makes it read-only and waits for the
+disk. For each kind of content, its cost is compared with `cp -r`, which does not wait for the disk,
+and BLAKE3 of the copy. The program fails if the median of the ratios is above the mark.
 """
 
 import argparse
@@ -31,7 +31,7 @@ MEGABYTE = 1 << 20
 
 
 def measured(work):
-    """Wall and CPU seconds of some work; those of its children are counted with it."""
+    """Return the wall and CPU seconds of some work, including its child processes."""
 
     def processor():
         return sum(
@@ -45,14 +45,14 @@ def measured(work):
 
 
 def pieces_of(folder):
-    """A megabyte of each sort of content: programs, and text that is full of almost-paths."""
+    """Return a megabyte of random bytes, and one of text that is full of near-matches of paths."""
     nearly = f"{folder}/cache/asset-/local.big@r1\n".encode()
     text = (nearly * (MEGABYTE // len(nearly) + 1))[:MEGABYTE]
     return {"random bytes": random.Random(1).randbytes(MEGABYTE), "almost paths": text}
 
 
 def write_source(source, piece, megabytes, count):
-    """So many megabytes in so many files; each megabyte differs from the others."""
+    """Write `megabytes` of content into `count` files; no two megabytes are equal."""
     source.mkdir()
     each, rest = divmod(megabytes, count)
     for number in range(count):
@@ -70,7 +70,7 @@ def hash_tree(top):
 
 
 def one_round(folder, source):
-    """(wall, CPU) of publishing, of cp and of hashing."""
+    """Return (wall, CPU) of publishing, of cp and of hashing."""
     entry = CacheLayout(folder / "cache").entry(IDENTITY, "linux-x86_64", KEY)
     attempt = begin_attempt(entry, KEY)
     for path in source.iterdir():
@@ -85,7 +85,7 @@ def one_round(folder, source):
 
 
 def compare(folder, name, piece, *, megabytes, count, rounds):
-    """Print each round; whether both medians are below the mark."""
+    """Print each round; return whether both medians are below the mark."""
     source = folder / "source"
     write_source(source, piece, megabytes, count)
     ratios = {"wall": [], "CPU": []}

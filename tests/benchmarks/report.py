@@ -1,4 +1,4 @@
-"""What a benchmark says: rows of figures, marks that are met or not, a table, and a comparison."""
+"""The report of a benchmark: rows of figures, marks, and a comparison with an earlier report."""
 
 from dataclasses import dataclass, field
 
@@ -10,22 +10,22 @@ HEAD = (
 
 @dataclass
 class Report:
-    """Rows and marks, in the order in which they were found; each is printed at once."""
+    """Rows and marks, in order of measurement; each is printed at once."""
 
-    before: dict = field(default_factory=dict)  # rows of an older report, by their case
+    before: dict = field(default_factory=dict)  # rows of an earlier report, by case
     rows: list = field(default_factory=list)
     marks: list = field(default_factory=list)
 
     def part(self, title):
-        """A new part of the table."""
+        """Begin a new part of the table."""
         print(f"\n{title}\n{HEAD}", flush=True)
 
     def floor(self, case, figures):
-        """What others are compared with."""
+        """Add the row that other rows are compared with."""
         return self.row(case, figures)
 
     def row(self, case, figures, floor=None, *, against="", known=None):
-        """A line: figures, and their ratio to a floor; `known` is (CPU, MiB) of the C++ engine."""
+        """Add a row, with its ratio to a floor; `known` is (CPU, MiB) of the C++ engine."""
         row = {"case": case, **figures.as_json()}
         if floor is not None:
             row |= {
@@ -40,12 +40,12 @@ class Report:
         return figures
 
     def mark(self, case, value, limit, unit=""):
-        """A figure that has to be at most so much."""
+        """Add a figure that must not exceed `limit`."""
         mark = {"case": case, "value": value, "limit": limit, "unit": unit, "met": value <= limit}
         self.marks.append(mark)
 
     def print_marks(self):
-        """All marks, and how many are missed."""
+        """Print all marks, and how many are missed."""
         if not self.marks:
             return
         print(f"\n{'marks':66} {'measured':>10} {'at most':>10}")

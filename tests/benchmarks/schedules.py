@@ -2,13 +2,13 @@
 
     python tests/benchmarks/schedules.py [--graphs N | --quick] [--at-once N] [--json FILE]
 
-200 graphs take a quarter of an hour, five at once; they mostly sleep. Nothing else should run: what
-a busy machine takes longer for counts against envy.
+200 graphs take a quarter of an hour, five at once; they mostly sleep. Nothing else should run,
+since delays on a busy machine count against envy.
 
-Each graph is synced twice: once to be remembered, then with everything but what was remembered
+Each graph is synced twice: first to record its durations, then with everything except the durations
 removed. The second run is measured: its makespan, from the start of the first script to the end of
-the last, and the wall time of the whole command, start-up and resolution included. Both are
-compared with a list schedule (longest remaining path first, the sleeps of the scripts alone, no
+the last, and the wall time of the whole command, including start-up and resolution. Both are
+compared with a list schedule (longest remaining path first, only the sleeps of the scripts, no
 overhead) and with the lower bound max(critical path, work / jobs).
 """
 
@@ -34,8 +34,8 @@ from graphs import edges_of, write_recipes
 
 SHAPES = ("random", "window", "layers")
 JOBS = (2, 4, 8)
-JOBS_TO_REMEMBER = 16  # the first run is there to be remembered, and need not last
-KEPT = "durations"  # what is remembered, below the cache root
+JOBS_TO_REMEMBER = 16  # the first run only records durations, so it may be fast
+KEPT = "durations"  # the folder of recorded durations, below the cache root
 MEDIAN_MARK, WORST_MARK = 1.05, 1.15
 
 
@@ -50,19 +50,19 @@ class Case:
 
     @property
     def needs(self):
-        """For each recipe, by number, what it depends on."""
+        """The dependencies of each recipe, by number."""
         return list(edges_of(self.shape, self.count, seed=self.seed))
 
     @property
     def seconds(self):
-        """How long the script of each recipe sleeps."""
+        """The seconds that the script of each recipe sleeps."""
         rng = random.Random(self.seed + 1)
         return [round(rng.uniform(0.05, 0.5), 3) for _ in range(self.count)]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case, in seconds."""
+    """The results of a case, in seconds."""
 
     case: Case
     listed: float  # the list schedule
@@ -72,17 +72,17 @@ class Outcome:
     cpu: float
 
     def as_json(self):
-        """Plain data."""
+        """Return plain data."""
         return asdict(self)
 
 
 def cases(count):
-    """So many graphs: shapes and jobs in turn, sizes and edges by lot."""
+    """Return `count` cases: shapes and jobs in turn, sizes and edges at random."""
     rng = random.Random(5)
     return [
         Case(
             shape=SHAPES[number % 3],
-            count=round(30 * 10 ** rng.random()),  # as many between 30 and 95 as up to 300
+            count=round(30 * 10 ** rng.random()),  # as many from 30 to 95 as from 95 to 300
             jobs=JOBS[number // 3 % 3],
             seed=number,
         )
@@ -91,16 +91,16 @@ def cases(count):
 
 
 def remaining_paths(needs, seconds):
-    """For each task, how long it and the longest chain of those that wait for it take."""
+    """Return, for each task, the length of the longest chain of tasks that starts with it."""
     after = [0.0] * len(needs)
-    for number in reversed(range(len(needs))):  # what a task needs has a smaller number
+    for number in reversed(range(len(needs))):  # the dependencies of a task have smaller numbers
         for need in needs[number]:
             after[need] = max(after[need], after[number] + seconds[number])
     return [one + own for one, own in zip(after, seconds, strict=True)]
 
 
 def list_schedule(needs, seconds, jobs):
-    """The makespan of a greedy schedule, longest remaining path first."""
+    """Return the makespan of a greedy schedule, longest remaining path first."""
     path = remaining_paths(needs, seconds)
     dependents = [[] for _ in needs]
     for number, wanted in enumerate(needs):
@@ -124,10 +124,10 @@ def list_schedule(needs, seconds, jobs):
 
 
 def measure(case, folder):
-    """Sync twice; the second run, with what the first has taught, counts."""
+    """Sync twice, and measure the second run, which uses the durations that the first recorded."""
     seconds, needs = case.seconds, case.needs
     project, cache = folder / "project", folder / "cache"
-    # The same recipe files as others make for such measurements: with a fetch that does nothing.
+    # With a fetch that does nothing, as in the recipes of similar measurements.
     bodies = [
         f'fetch = function(ctx) end\ninstall = "sleep {one:.3f}; echo {number} > out.txt"'
         for number, one in enumerate(seconds)
@@ -172,7 +172,7 @@ def measure(case, folder):
 
 
 def main():
-    """Run the cases, print a table, and write the figures down."""
+    """Run the cases, print a table, and save the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -202,13 +202,13 @@ def main():
 
 
 def print_head():
-    """What the columns are."""
+    """Print the names of the columns."""
     print(f"{'graph':22} {'bound':>7} {'listed':>7} {'span':>7} {'wall':>7} {'cpu':>6}", end="")
     print("  span/listed wall/listed span/bound wall/bound", flush=True)
 
 
 def print_row(outcome):
-    """One graph."""
+    """Print the row of one graph."""
     case = outcome.case
     name = f"{case.count} {case.shape}, jobs {case.jobs}"
     print(
@@ -221,7 +221,7 @@ def print_row(outcome):
 
 
 def print_summary(outcomes):
-    """Median and worst of each ratio, beside the marks."""
+    """Print the median and the worst of each ratio, with the marks."""
     ratios = {
         "makespan to list schedule": [one.makespan / one.listed for one in outcomes],
         "wall to list schedule": [one.wall / one.listed for one in outcomes],

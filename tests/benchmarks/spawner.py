@@ -1,7 +1,7 @@
-"""Runs programs for `measure`, one after the other, from a process of its own that stays small.
+"""Runs programs for `measure`, one after the other, from a separate process that stays small.
 
-What a program may be said to have used at most counts from before it was loaded, when it still was
-the process that started it; so that one must be no larger than a bare interpreter, or nearly.
+The peak memory of a program includes the time after the fork, when it was still a copy of the
+process that started it. That process must therefore be hardly larger than a bare interpreter.
 
 Reads lines of JSON, {argv, cwd, environment, look}, and answers each with a line.
 """
@@ -12,17 +12,17 @@ import os
 import sys
 import time
 
-LOOK_EVERY = 0.002
-NOWHERE = os.open(os.devnull, os.O_RDWR)
+SAMPLE_EVERY = 0.002
+DEV_NULL = os.open(os.devnull, os.O_RDWR)
 
 
 def run(argv, cwd, environment, look):
-    """Run a program to its end; what the system says of it, and what was seen of it."""
+    """Run a program; return the figures of the system, and the sampled peaks."""
     said = os.open(os.path.join(cwd, ".said"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     os.chdir(cwd)
     actions = [
-        (os.POSIX_SPAWN_DUP2, NOWHERE, 0),
-        (os.POSIX_SPAWN_DUP2, NOWHERE, 1),
+        (os.POSIX_SPAWN_DUP2, DEV_NULL, 0),
+        (os.POSIX_SPAWN_DUP2, DEV_NULL, 1),
         (os.POSIX_SPAWN_DUP2, said, 2),
     ]
     seen = [0, 0]
@@ -30,8 +30,8 @@ def run(argv, cwd, environment, look):
     pid = os.posix_spawnp(argv[0], argv, environment, file_actions=actions)
     if look:
         while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            look_at(pid, seen)
-            time.sleep(LOOK_EVERY)
+            sample(pid, seen)
+            time.sleep(SAMPLE_EVERY)
     _pid, status, usage = os.wait4(pid, 0)
     wall = time.perf_counter() - started
     text = os.pread(said, 4000, max(0, os.fstat(said).st_size - 4000))
@@ -49,8 +49,8 @@ def run(argv, cwd, environment, look):
     }
 
 
-def look_at(pid, seen):
-    """Count the open files and threads that a process has now."""
+def sample(pid, seen):
+    """Sample the number of open files and threads of a process."""
     for position, what in enumerate(("fd", "task")):
         with contextlib.suppress(OSError):  # it has just ended
             seen[position] = max(seen[position], len(os.listdir(f"/proc/{pid}/{what}")))

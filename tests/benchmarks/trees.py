@@ -4,7 +4,7 @@ import random
 
 
 def write_tree(top, *, files, size, seed=1):
-    """So many files of about so many bytes, a hundred to a folder: half of it text-like."""
+    """Write `files` files of about `size` bytes, a hundred per folder; half the content is text."""
     rng = random.Random(seed)
     words = [rng.randbytes(6).hex().encode() + b"\n" for _ in range(1000)]
     for number in range(files):

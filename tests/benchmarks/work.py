@@ -1,4 +1,4 @@
-"""The work of envy's that is measured by itself, as a program: work.py WHAT ARGUMENTS…"""
+"""The pieces of envy's work that are measured alone, as a program: work.py WHAT ARGUMENTS…"""
 
 import shutil
 import sys
@@ -11,7 +11,7 @@ TESTS = Path(__file__).resolve().parent.parent
 
 
 def extract(archive, dest):
-    """Unpack with envy."""
+    """Extract with envy."""
     from envy.content.archive import extract as unpack
 
     Path(dest).mkdir()
@@ -19,7 +19,7 @@ def extract(archive, dest):
 
 
 def extract_by_library(archive, dest):
-    """Unpack with Python's own library, its safe filter on; zstd is beyond it before 3.14."""
+    """Extract with Python's library and its safe filter; before 3.14 it does not support zstd."""
     if archive.endswith(".zip"):
         with zipfile.ZipFile(archive) as file:
             file.extractall(dest)
@@ -43,7 +43,7 @@ def fetch(into, *sources):
 
 
 def fetch_by_library(into, *sources):
-    """Fetch with Python's own library."""
+    """Fetch with Python's library."""
     Path(into).mkdir()
     for number, source in enumerate(sources):
         with urllib.request.urlopen(source) as answer, (Path(into) / str(number)).open("wb") as out:
@@ -51,14 +51,14 @@ def fetch_by_library(into, *sources):
 
 
 def digest(top):
-    """BLAKE3 of a tree, as of the inputs of a recipe."""
+    """Compute the BLAKE3 digest of a tree, as for the inputs of a recipe."""
     from envy.cache.trees import digest_tree
 
     digest_tree(top)
 
 
 def digest_by_library(top):
-    """BLAKE3 of each file, and nothing else."""
+    """Compute BLAKE3 of each file, and nothing else."""
     from blake3 import blake3
 
     for path in sorted(Path(top).rglob("*")):

@@ -32,7 +32,7 @@ def ran(name, command):
 
 
 def state_after(*happenings):
-    """The state after events that happened at these times."""
+    """Return the state after events that happened at these times."""
     state = DisplayState()
     for seq, (ts, event) in enumerate(happenings, 1):
         state.apply(Stamped(seq, ts, event))
@@ -44,35 +44,35 @@ def picture(state, now, width=100, **more):
 
 
 def test_a_recipe_at_work_is_a_line_with_phase_and_time():
-    """Each recipe at work shows its key, its phase and how long it has been in it."""
+    """Each recipe at work is shown with its key, its phase and the time in that phase."""
     state = state_after((0, start("a.b@r1", options='{v="1"}')))
     assert picture(state, 12) == ["1 at work · 0:12", '  a.b@r1{v="1"}  build          0:12  ']
 
 
 def test_what_just_began_is_not_shown():
-    """A phase that may end in a moment does not flicker."""
+    """A phase that has just begun is not shown, so that short phases do not flicker."""
     assert picture(state_after((0, start("a.b@r1"))), 0.1) == ["1 at work · 0:00"]
 
 
 def test_a_completed_phase_leaves_the_picture():
-    """Between its phases a recipe is not at work."""
+    """Between its phases a recipe is not shown as working."""
     assert len(picture(state_after((0, start("a.b@r1")), (1, done("a.b@r1"))), 2)) == 1
 
 
 def test_the_next_phase_starts_its_own_clock():
-    """The time is that of the phase, not of the recipe."""
+    """The time shown is that of the phase, not of the recipe."""
     state = state_after((0, start("a.b@r1", RecipePhase.STAGE)), (10, start("a.b@r1")))
     assert "0:05" in picture(state, 15)[1]
 
 
 def test_the_longest_at_work_comes_first():
-    """Lines keep their order while recipes come and go."""
+    """The lines keep their order while recipes appear and disappear."""
     state = state_after((0, start("z.z@r1")), (1, start("a.a@r1")))
     assert [line.split()[0] for line in picture(state, 5)[1:]] == ["z.z@r1", "a.a@r1"]
 
 
 def test_a_download_shows_a_bar_and_its_sizes():
-    """With a known total, the bar is filled in proportion."""
+    """With a known total, the bar is filled proportionally."""
     state = state_after(
         (0, start("a.b@r1", RecipePhase.FETCH)), (1, progress("a.b@r1", 1 << 20, 2 << 20))
     )
@@ -80,7 +80,7 @@ def test_a_download_shows_a_bar_and_its_sizes():
 
 
 def test_a_batch_of_downloads_is_one_bar():
-    """Downloads of one recipe are added up."""
+    """The downloads of one recipe are added up in one bar."""
     state = state_after(
         (0, start("a.b@r1", RecipePhase.FETCH)),
         (1, progress("a.b@r1", 1 << 20, 1 << 20, "https://x/1")),
@@ -90,19 +90,19 @@ def test_a_batch_of_downloads_is_one_bar():
 
 
 def test_a_download_of_unknown_size_shows_what_came():
-    """Without a total there is no bar to fill."""
+    """Without a total, the size received so far is shown and no bar."""
     state = state_after((0, start("a.b@r1", RecipePhase.FETCH)), (1, progress("a.b@r1", 2048, 0)))
     assert picture(state, 2)[1].endswith("2.0 KiB  https://x/y")
 
 
 def test_more_bytes_than_promised_overflow_no_bar():
-    """A server that sends more than it said fills the bar and no more."""
+    """If a server sends more than it announced, the bar is full and no longer."""
     state = state_after((0, start("a.b@r1", RecipePhase.FETCH)), (1, progress("a.b@r1", 9, 3)))
     assert picture(state, 2)[1].count("━") == 16
 
 
 def test_the_last_line_of_output_is_shown():
-    """A recipe shows what its script says last, blank lines apart."""
+    """A recipe shows the last line of its script's output that is not blank."""
     state = state_after(
         (0, start("a.b@r1")), (1, output("a.b@r1", "[3/9] cc x.c")), (1, output("a.b@r1", "  "))
     )
@@ -110,7 +110,7 @@ def test_the_last_line_of_output_is_shown():
 
 
 def test_a_script_takes_the_place_of_finished_downloads():
-    """Once a script runs, its command is the news."""
+    """When a script starts, its command replaces the downloads."""
     state = state_after(
         (0, start("a.b@r1")), (1, progress("a.b@r1", 1, 1)), (2, ran("a.b@r1", "make"))
     )
@@ -118,13 +118,13 @@ def test_a_script_takes_the_place_of_finished_downloads():
 
 
 def test_control_characters_of_output_are_spelled_out():
-    """Nothing that a script prints can move the cursor."""
+    """Control characters in output are spelled out, so that they cannot move the cursor."""
     state = state_after((0, start("a.b@r1")), (1, output("a.b@r1", "\x1b[2Jgone")))
     assert picture(state, 2)[1].endswith("\\x1b[2Jgone")
 
 
 def test_outcomes_and_failures_are_counted():
-    """The first line counts what has ended, and how."""
+    """The first line counts the recipes that have ended, by outcome."""
     complete = {"recipe": "c.d@r1", "asset_path": "/c"}
     failed = events.PhaseFailure(recipe="a.b@r1", key="a.b@r1", phase=RecipePhase.BUILD, error="no")
     state = state_after(
@@ -140,7 +140,7 @@ def test_outcomes_and_failures_are_counted():
 
 
 def test_news_goes_to_the_variant_that_is_in_that_phase():
-    """Of two option variants of one recipe, output belongs to the one whose phase it names."""
+    """Of two option variants of a recipe, output belongs to the variant whose phase it names."""
     state = state_after(
         (0, start("a.b@r1", options="{v=1}")),
         (0, start("a.b@r1", RecipePhase.FETCH, options="{v=2}")),
@@ -150,20 +150,20 @@ def test_news_goes_to_the_variant_that_is_in_that_phase():
 
 
 def test_more_recipes_than_rows_are_counted():
-    """The picture does not outgrow its rows, and says what it leaves out."""
+    """The picture has at most its number of rows, and says how many recipes it leaves out."""
     state = state_after(*((0, start(f"a.n{i:02}@r1")) for i in range(20)))
     lines = picture(state, 1, rows=3)
     assert (len(lines), lines[-1]) == (5, "  … and 17 more")
 
 
 def test_events_about_nobody_at_work_change_nothing():
-    """News of a recipe that is in no phase is no error."""
+    """An event about a recipe that is in no phase is ignored."""
     assert picture(state_after((0, output("a.b@r1", "x"))), 1) == ["0 at work · 0:01"]
 
 
 @pytest.mark.parametrize("width", [1, 8, 20, 43, 80, 200])
 def test_no_line_is_wider_than_the_terminal(width):
-    """A line that would wrap would spoil the region; it is clipped instead."""
+    """A line is clipped to the width, because a wrapped line would break the region."""
     state = state_after(
         (0, start("a.bé宽宽@r1", options='{note="' + "宽" * 90 + '"}')),
         (1, output("a.bé宽宽@r1", "宽" * 300)),
@@ -173,7 +173,7 @@ def test_no_line_is_wider_than_the_terminal(width):
 
 @given(st.integers(1, 120), st.text(max_size=60), st.text(max_size=200), st.floats(0, 1e6))
 def test_every_picture_fits_and_is_safe(width, options, text, now):
-    """For any width, key, output and time, lines fit and hold no control character."""
+    """For any width, key, output and time, lines fit and contain no control character."""
     state = state_after((0, start("a.b@r1", options=options)), (0, output("a.b@r1", text)))
     for line in render(state, now, width):
         assert cell_width(line_text(line)) <= width

@@ -23,7 +23,7 @@ PRINTED = events.StandardOutput(recipe="", message="result")
 
 
 class RecordingScreen:
-    """A screen that hands what it is shown to the test."""
+    """A screen that records what it is shown."""
 
     width = 80
 
@@ -38,7 +38,7 @@ class RecordingScreen:
         self.closed = True
 
     def above(self):
-        """All lines printed for good up to now."""
+        """Return all permanent lines so far."""
         lines = []
         while not self.shown.empty():
             lines += self.shown.get()[0]
@@ -55,7 +55,7 @@ class BrokenScreen(RecordingScreen):
 
 @pytest.fixture
 def screens():
-    """The screens that were opened, in order."""
+    """Return the queue of opened screens."""
     return queue.Queue()
 
 
@@ -76,7 +76,7 @@ def make_console(screens, streams):
 
 @pytest.fixture
 def drawn(screens):
-    """Waits until a screen was opened and drawn on, and gives it with what it showed."""
+    """Return a function that waits for the first drawing, and returns screen and drawing."""
 
     def wait():
         screen = screens.get(timeout=20)
@@ -104,7 +104,7 @@ def test_a_run_without_work_opens_no_screen(make_console, screens, stamp):
 
 
 def test_closing_removes_the_picture_and_keeps_the_lines(make_console, drawn, streams, stamp):
-    """At the end only the lines are left."""
+    """At the end only the permanent lines are left."""
     console = make_console()
     console.on_event(stamp(STARTED, 0.0))
     screen, _ = drawn()
@@ -115,7 +115,7 @@ def test_closing_removes_the_picture_and_keeps_the_lines(make_console, drawn, st
 
 
 def test_steps_are_left_to_the_picture(make_console, drawn, streams, stamp):
-    """That an install began is seen in the picture, and no line says it again."""
+    """The start of an install is shown in the picture only, not as a line."""
     console = make_console()
     console.on_event(stamp(STARTED, 0.0))
     screen, (above, _) = drawn()
@@ -133,7 +133,7 @@ def test_lines_without_a_screen_are_plain(make_console, screens, streams, stamp)
 
 
 def test_results_go_to_standard_output_past_the_screen(make_console, drawn, streams, stamp):
-    """When standard output is no terminal, results go there and not above the picture."""
+    """If standard output is not a terminal, results go there and not above the picture."""
     console = make_console()
     console.on_event(stamp(STARTED, 0.0))
     screen, _ = drawn()
@@ -143,7 +143,7 @@ def test_results_go_to_standard_output_past_the_screen(make_console, drawn, stre
 
 
 def test_nothing_is_drawn_while_suspended(make_console, drawn, screens, stamp):
-    """The picture is removed while the terminal is in other use, and drawn again afterwards."""
+    """The picture is removed while the terminal is used otherwise, and redrawn afterwards."""
     console = make_console()
     console.on_event(stamp(STARTED, 0.0))
     first, _ = drawn()
@@ -158,7 +158,7 @@ def test_nothing_is_drawn_while_suspended(make_console, drawn, screens, stamp):
 def test_a_terminal_that_is_gone_ends_the_drawing_only(
     make_console, drawn, screens, streams, stamp
 ):
-    """An error of the terminal ends the picture; lines are still written, the run goes on."""
+    """An error of the terminal ends the picture; the run continues and lines are still written."""
     console = make_console(screen=BrokenScreen)
     console.on_event(stamp(STARTED, 0.0))
     drawn()
@@ -180,11 +180,11 @@ def test_rich_draws_a_region_and_removes_it():
     assert text.index("kept") < text.index("1 at work")
     assert "[x] a.b@r1" in text
     assert "\x1b[2K" in text  # the region is erased
-    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is shown again
 
 
 class TerminalStream(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     encoding = "utf-8"
 

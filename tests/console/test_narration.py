@@ -58,14 +58,14 @@ def log(level, message, recipe="a.b@r1"):
 
 
 def test_the_begin_of_an_install_is_a_detail(tell):
-    """The first phase after check begins the install, and no later one does again."""
+    """The first phase after check begins the install; later phases are not reported."""
     assert tell(phase_start(RecipePhase.CHECK)) == []
     assert tell(phase_start(RecipePhase.FETCH)) == [(Importance.DETAIL, 'installing a.b@r1{v="1"}')]
     assert tell(phase_start(RecipePhase.BUILD)) == []
 
 
 def test_an_install_that_takes_long_is_worth_a_line(narrator, tell):
-    """A lasting install is reported once, when it is due."""
+    """An install that lasts is reported once, when it is due."""
     tell(phase_start(RecipePhase.FETCH), 10.0)
     due = narrator.next_due()
     assert narrator.lasting(due - 0.1) == []
@@ -75,7 +75,7 @@ def test_an_install_that_takes_long_is_worth_a_line(narrator, tell):
 
 @pytest.mark.parametrize("ends", ["installed", "failed", "aborted"])
 def test_an_install_that_has_ended_takes_no_longer(narrator, tell, ends):
-    """However it ended: nothing is due any more."""
+    """However an install ended, nothing is due any more."""
     tell(phase_start(RecipePhase.FETCH), 10.0)
     key = 'a.b@r1{v="1"}'
     tell(
@@ -101,13 +101,13 @@ def test_a_wait_for_another_process_is_worth_a_line_when_it_lasts(narrator, tell
 
 
 def test_a_cached_package_is_not_announced_as_an_install(tell):
-    """Phases that pass over a cached entry say nothing of installing."""
+    """Phases that skip a cached entry do not report an install."""
     tell(cache_hit())
     assert tell(phase_start(RecipePhase.FETCH)) == []
 
 
 def test_a_hit_of_one_variant_does_not_hide_the_install_of_another(tell):
-    """Where one option variant is cached and another is not, the install is announced."""
+    """If one option variant is cached and another is not, the install is reported."""
     tell(cache_hit())
     tell(events.CacheMiss(recipe="a.b@r1", cache_key="1", asset_path="/d", reason="no marker"))
     assert tell(phase_start(RecipePhase.FETCH, "a.b@r1{}")) == [
@@ -116,7 +116,7 @@ def test_a_hit_of_one_variant_does_not_hide_the_install_of_another(tell):
 
 
 def test_an_installed_package_says_how_long_it_took(tell):
-    """The time is that since the install was announced."""
+    """The time is counted from the report of the install."""
     tell(phase_start(RecipePhase.FETCH), 10.0)
     assert tell(complete("installed"), 12.5) == [
         (Importance.NOTE, 'installed a.b@r1{v="1"} (2.5s)')
@@ -143,7 +143,7 @@ def test_a_download_of_unknown_size_is_told_without_one(tell):
 
 
 def test_a_download_without_progress_is_told_when_it_is_there(tell):
-    """A transfer too short for any progress is reported with its final size."""
+    """A transfer that was too short for a progress event is reported with its final size."""
     assert tell(fetched(100)) == [(Importance.STEP, "fetching https://x/y (100 B)")]
 
 
@@ -153,7 +153,7 @@ def test_a_warning_names_its_recipe(tell):
 
 
 def test_a_message_of_the_manifest_names_no_recipe(tell):
-    """A message that is about no recipe starts with itself."""
+    """A message without a recipe has no prefix."""
     assert tell(log("info", "hello", recipe="")) == [(Importance.NOTE, "hello")]
 
 
@@ -171,19 +171,19 @@ def test_a_failure_is_told_with_its_phase_and_time(tell):
 
 
 def test_a_failure_before_any_work_has_no_time(tell):
-    """A recipe that could not even be read took no time worth telling."""
+    """If a recipe could not be read, no time is reported."""
     assert tell(failure(RecipePhase.RECIPE_FETCH)) == [
         (Importance.NOTE, "failed a.b@r1 in recipe_fetch")
     ]
 
 
 def test_a_user_managed_package_that_was_installed_is_told_as_such(tell):
-    """That the machine was changed is worth a line."""
+    """A change of the machine is reported."""
     assert tell(complete("changed", "a.b@r1")) == [(Importance.NOTE, "installed a.b@r1")]
 
 
 def test_output_of_a_child_reaches_no_terminal_raw(tell):
-    """Escape sequences that a build prints are shown, not obeyed."""
+    """Escape sequences that a build prints are shown as text, not executed."""
     event = events.OutputLine(
         recipe="a.b@r1", phase=RecipePhase.BUILD, stream="stdout", text_="10%\r\x1b[2Jdone"
     )
@@ -199,6 +199,6 @@ def test_a_silent_phase_says_what_it_waits_for(tell):
 
 
 def test_standard_output_is_a_result(tell):
-    """What a recipe prints on standard output is no remark about the run."""
+    """Text that a recipe prints on standard output is a result, not a remark about the run."""
     event = events.StandardOutput(recipe="a.b@r1", message="x=1\ny=2")
     assert tell(event) == [(Importance.RESULT, "x=1"), (Importance.RESULT, "y=2")]

@@ -26,8 +26,8 @@ def feed(console, stamp, *happenings):
 
 
 def test_normally_what_was_done_and_warnings_are_shown(streams, stamp):
-    """Without --verbose, what begins and what is cached is not worth a line."""
-    # The stamps count from 1: by a real clock, all of this would have lasted for years.
+    """Without --verbose, starts and cached packages are not reported."""
+    # Stamps begin at 1: with a real clock, all of this work would have lasted for years.
     console = PlainConsole(streams, clock=lambda: 0.0)
     feed(console, stamp, STARTED, CACHED, WARNED, INSTALLED)
     lines = streams.errors.getvalue().splitlines()
@@ -37,7 +37,7 @@ def test_normally_what_was_done_and_warnings_are_shown(streams, stamp):
 
 
 def test_what_takes_long_is_shown_while_it_does(stamp):
-    """A line says what is going on, without an event that would tell."""
+    """Work that lasts is reported while it runs, without another event."""
     said = threading.Event()
 
     class Errors(io.StringIO):
@@ -59,19 +59,19 @@ def test_verbose_shows_what_is_cached(streams, stamp):
 
 
 def test_quiet_shows_only_what_is_wrong(streams, stamp):
-    """With --quiet only warnings and failures are lines."""
+    """With --quiet, only warnings and failures are printed."""
     feed(PlainConsole(streams, verbosity=Verbosity.QUIET), stamp, STARTED, CACHED, WARNED)
     assert streams.errors.getvalue() == "warning: a.b@r1: no digest\n"
 
 
 def test_results_go_to_standard_output_alone(streams, stamp):
-    """What a recipe prints can be piped, free of what is said about the run."""
+    """The output of a recipe can be piped, without any remark about the run."""
     feed(PlainConsole(streams, verbosity=Verbosity.QUIET), stamp, STARTED, PRINTED)
     assert (streams.output.getvalue(), streams.errors.getvalue()) == ("result\n", "")
 
 
 def test_nothing_is_written_while_suspended(streams, stamp):
-    """A question or an interactive program has the terminal for itself; nothing is lost."""
+    """A question or an interactive program has the terminal to itself; no line is lost."""
     console = PlainConsole(streams)
     with console.suspended():
         feed(console, stamp, WARNED)

@@ -37,7 +37,7 @@ class Run:
         )
 
     def phase(self, key, phase, start, end, pool="work"):
-        """The events of a phase with a slot of its own, with their times."""
+        """Return the events of a phase with its own slot, with their times."""
         who = {"recipe": key, "key": key}
         return [
             (start, ev.SlotAcquired(pool=pool, wait_ms=0, **who)),
@@ -63,7 +63,7 @@ def run():
 
 
 def test_a_moment_is_shared_by_the_phases_that_go_on_in_it(run):
-    """Shares and what is idle add up to the wall time."""
+    """The shares of the phases and the idle time add up to the wall time."""
     run.happens(run.phase("a", BUILD, 1, 5), run.phase("b", INSTALL, 3, 7))
     found = run.ends(10)
     assert {phase: one.wall for phase, one in found.phases.items()} == {BUILD: 3, INSTALL: 3}
@@ -72,14 +72,14 @@ def test_a_moment_is_shared_by_the_phases_that_go_on_in_it(run):
 
 
 def test_the_longest_of_each_phase_is_named(run):
-    """With how many there were, and what they took together."""
+    """Each phase has its longest recipe, the number of recipes and their total time."""
     run.happens(run.phase("a", BUILD, 0, 2), run.phase("b", BUILD, 0, 3))
     one = run.ends(3).phases[BUILD]
     assert (one.count, one.seconds, one.longest, one.longest_key) == (2, 5, 3, "b")
 
 
 def test_the_critical_path_goes_through_dependencies(run):
-    """What a phase waited for stands before it, and nothing that only happened before."""
+    """A phase follows the phases it waited for, and no phase that merely ended earlier."""
     run.needs("top", "a")
     run.needs("top", "b")
     run.happens(
@@ -98,7 +98,7 @@ def test_the_critical_path_goes_through_dependencies(run):
 
 
 def test_a_late_gate_lets_earlier_phases_overlap(run):
-    """A dependency that install needs is not on the way to the build."""
+    """A dependency that only install needs is not on the path to the build."""
     run.needs("top", "a", by=INSTALL)
     run.happens(
         run.phase("a", BUILD, 0, 4),
@@ -110,14 +110,14 @@ def test_a_late_gate_lets_earlier_phases_overlap(run):
 
 
 def test_a_source_waits_for_its_tools(run):
-    """What brings a recipe file comes before it, whatever phase the edge says."""
+    """The tools of a source precede the recipe, whatever phase the edge names."""
     run.needs("top", "tool", by=RecipePhase.INSTALL, kind="source")
     run.happens(run.phase("tool", INSTALL, 0, 2), run.phase("top", RecipePhase.RECIPE_FETCH, 2, 3))
     assert run.ends(3).critical == 3
 
 
 def test_the_lower_bound_is_the_most_of_path_and_work(run):
-    """Three that need nothing of each other, with two slots."""
+    """Three independent recipes with two slots are bounded by their work."""
     run.happens(*(run.phase(key, BUILD, 0, 4) for key in "abc"))
     found = run.ends(8, work=2, transfer=8)
     assert (found.critical, found.bound, found.busy["work"]) == (4, 6, 12)
@@ -151,7 +151,7 @@ def test_what_a_cancellation_ends_counts_up_to_then(run):
 
 
 def test_lines_say_all_of_it(run):
-    """Phases, critical path, slots and the bound, with their figures."""
+    """The lines show phases, critical path, slots and the lower bound, with their figures."""
     run.needs("top", "a")
     run.happens(
         run.phase("a", FETCH, 0, 1, "transfer"),
@@ -179,7 +179,7 @@ def test_lines_say_all_of_it(run):
 
 
 def test_a_long_path_shows_what_took_longest(run):
-    """In order, with what is left out between."""
+    """A long path shows its longest steps in order, and how many are left out between them."""
     rows = []
     for number in range(30):
         if number:
@@ -201,6 +201,6 @@ def test_a_run_without_phases_says_so(run):
 
 
 def test_names_are_safe_to_print(run):
-    """A key may hold anything that an option may."""
+    """A key can contain any text of an option, so it is escaped."""
     run.happens(run.phase("a\x1b[2J", BUILD, 0, 1))
     assert not any("\x1b" in line for line in profile_lines(run.ends(1)))

@@ -1,4 +1,4 @@
-"""The printed contract of the trace."""
+"""The JSON Schema of the trace."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ def schema_of(event_class):
 
 
 def example(event_class):
-    """An event of that class, each field with a value of its type."""
+    """Return an event of that class, each field with a value of its type."""
     values = {str: "text", int: 1, bool: True, RecipePhase: RecipePhase.BUILD}
     fields = {field.name: values[field.type] for field in dataclasses.fields(event_class)}
     return event_class(**fields)
@@ -23,14 +23,14 @@ def example(event_class):
 
 @pytest.mark.parametrize("event_class", event_classes(), ids=lambda c: c.name)
 def test_each_event_has_the_fields_that_the_schema_says(event_class):
-    """What is written and what is promised are the same fields, in the same order."""
+    """Written events have the fields of the schema, in the same order."""
     row = Stamped(1, 0.0, example(event_class)).as_json()
     assert list(row) == schema_of(event_class)["required"]
 
 
 @pytest.mark.parametrize("event_class", event_classes(), ids=lambda c: c.name)
 def test_each_value_has_the_type_that_the_schema_says(event_class):
-    """Types are read off the event classes, so that they cannot drift."""
+    """The types in the schema match the values of an event."""
     row = json.loads(json.dumps(Stamped(1, 0.0, example(event_class)).as_json()))
     types = {"string": str, "integer": int, "boolean": bool}
     for name, rule in schema_of(event_class)["properties"].items():

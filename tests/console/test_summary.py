@@ -1,4 +1,4 @@
-"""How a run ends: the final line and the failures."""
+"""The end of a run: the final line and the failures."""
 
 from pathlib import Path
 
@@ -46,12 +46,12 @@ def stopped(key, dependency="a.b@r1"):
     ],
 )
 def test_the_final_line_says_how_it_ended(result, expected):
-    """One line holds the outcome, what was counted and how long it took."""
+    """The final line contains the outcome, the counts and the time."""
     assert expected == final_line(result)
 
 
 def test_root_failures_come_in_full_and_what_they_stopped_in_a_line_each():
-    """A failure is reported once, however many recipes it stopped, in key order."""
+    """A failure is reported once, however many recipes it stopped; all are in key order."""
     root = PhaseFailed(
         key="a.b@r1",
         phase="build",
@@ -75,7 +75,7 @@ def test_root_failures_come_in_full_and_what_they_stopped_in_a_line_each():
 
 
 def test_output_that_the_log_ends_with_is_not_shown_twice():
-    """An error that quotes output leaves that to the end of the log, where there is one."""
+    """If the end of the log is shown, output that the error quotes is not shown again."""
     script = ScriptFailed(command="make", exit_code=2, tail="no rule\nstop")
     cause = LuaScriptError(script.message, frames=[LuaFrame("a.lua", 3)], cause=script)
     failure = PhaseFailed(
@@ -91,7 +91,7 @@ def test_output_that_the_log_ends_with_is_not_shown_twice():
 
 
 def test_a_cause_without_a_place_gets_that_of_its_phase():
-    """A message says where in the recipe to look."""
+    """A failure names a location in the recipe even if its cause has none."""
     failure = PhaseFailed(
         key="a.b@r1", phase="build", cause=EnvyError("no"), where=SourceLocation(Path("a.lua"), 7)
     )
@@ -108,10 +108,10 @@ def test_a_reason_that_several_share_is_told_once():
 
 
 def test_a_failure_reported_twice_is_listed_once():
-    """Several waiters may bring the same failure; it is one."""
+    """The same failure from several waiters is listed once."""
     assert len(failure_lines([failed("a.b@r1"), failed("a.b@r1")])) == 2
 
 
 def test_no_failure_is_no_line():
-    """A good run lists nothing."""
+    """A successful run lists nothing."""
     assert failure_lines([]) == []

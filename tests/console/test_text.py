@@ -1,4 +1,4 @@
-"""How text, sizes and durations are put on a terminal."""
+"""Formatting of text, sizes and durations for a terminal."""
 
 import io
 import unicodedata
@@ -26,7 +26,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 @given(ANY_TEXT)
 def test_a_safe_line_holds_no_control_character(text):
-    """Whatever goes in, no control character or lone surrogate comes out."""
+    """No control character and no lone surrogate is left in a safe line."""
     assert not [c for c in safe_line(text) if unicodedata.category(c) in ("Cc", "Cs")]
 
 
@@ -51,17 +51,17 @@ def test_no_safe_line_of_a_text_holds_a_control_character(text):
     ],
 )
 def test_unsafe_characters_are_spelled_out(text, expected):
-    """An escape sequence is shown as text, and what is harmless stays as it is."""
+    """An escape sequence is shown as text, and harmless text stays unchanged."""
     assert expected == escape_controls(text)
 
 
 def test_a_carriage_return_before_a_newline_is_dropped():
-    """Lines that end as on Windows show no escaped carriage return."""
+    """A line with a Windows line ending shows no escaped carriage return."""
     assert safe_lines("a\r\nb\r\n") == ["a", "b", ""]
 
 
 def test_a_rewritten_line_shows_its_last_state():
-    """A progress line that rewrites itself is shown as it ended."""
+    """Of a progress line that rewrites itself, only the last state is shown."""
     assert last_rewrite("10%\r20%\r30%\r") == "30%"
 
 
@@ -78,7 +78,7 @@ def test_a_stream_gets_what_it_can_encode():
     [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 << 20, "3.0 MiB"), (5 << 40, "5.0 TiB")],
 )
 def test_sizes_are_shown_in_binary_units(count, expected):
-    """A size is shown in the largest unit that leaves at least one of it."""
+    """A size is shown in the largest unit in which it is at least one."""
     assert expected == format_size(count)
 
 
@@ -101,16 +101,16 @@ def test_a_running_clock_shows_whole_seconds(seconds, expected):
 
 @given(st.text(st.characters(exclude_categories=("C",))), st.integers(0, 40))
 def test_clipped_text_fits(text, width):
-    """Clipped text takes no more cells than it may."""
+    """Clipped text takes at most the given number of cells."""
     assert cell_width(clip(text, width)) <= width
 
 
 @given(st.text(st.characters(exclude_categories=("C", "M"))), st.integers(1, 40))
 def test_padded_text_fills_its_cells_exactly(text, width):
-    """Padded text takes exactly its cells, wide characters counted as two."""
+    """Padded text takes exactly the given cells; a wide character counts as two."""
     assert width == cell_width(pad(text, width))
 
 
 def test_clipped_text_ends_in_an_ellipsis():
-    """What is missing is marked."""
+    """An ellipsis marks that text is missing."""
     assert clip("abcdef", 4) == "abc…"

@@ -1,4 +1,4 @@
-"""The timeline: whole JSON at any moment, in the trace event format."""
+"""The timeline: valid JSON at any moment, in the trace event format."""
 
 import json
 
@@ -79,7 +79,7 @@ class Run:
         return [row for row in self.rows() if row["ph"] == "X"]
 
     def names(self, sort):
-        """The names of rows or groups: `thread` or `process`."""
+        """Return the names of rows ("thread") or groups ("process")."""
         found = {
             (row["pid"], row["tid"] if sort == "thread" else 0): row["args"]["name"]
             for row in self.rows()
@@ -89,7 +89,7 @@ class Run:
 
 
 def check(document):
-    """See that a document is what the description of the format says it has to be."""
+    """Assert that a document follows the description of the format."""
     assert set(document) == {"displayTimeUnit", "traceEvents"}
     assert document["displayTimeUnit"] in {"ms", "ns"}
     rows = document["traceEvents"]
@@ -114,7 +114,7 @@ def check(document):
 
 
 def check_nesting(spans):
-    """On each row, spans are within each other or apart."""
+    """Assert that the spans of each row are nested or disjoint."""
     by_row = {}
     for span in spans:
         by_row.setdefault((span["pid"], span["tid"]), []).append(span)
@@ -134,14 +134,14 @@ def run(tmp_path, streams, stamp):
 
 
 def test_a_timeline_without_events_is_whole(run):
-    """Nothing has happened yet, and the file can be read."""
+    """The file is valid before the first event."""
     assert run.rows() == []
     run.timeline.close()
     assert run.rows() == []
 
 
 def test_a_phase_and_its_slot_have_rows(run):
-    """Slots and the work of a recipe are drawn in microseconds from the beginning."""
+    """Slots and the work of a recipe have rows, with times in microseconds from the start."""
     run.tell(acquired(wait_ms=50), started(), script(), script_done(), completed(), released())
     run.timeline.close()
     rows = [
@@ -172,7 +172,7 @@ def test_slots_are_numbered_within_their_pool(run):
 
 
 def test_the_file_is_whole_after_each_event(run):
-    """A killed process leaves the spans that had ended until then."""
+    """A killed process leaves all spans that had ended."""
     for event in (acquired(), started(), script(), script_done(), completed(), released()):
         run.tell(event)
         run.rows()
@@ -180,7 +180,7 @@ def test_the_file_is_whole_after_each_event(run):
 
 
 def test_what_has_not_ended_is_cut_short_by_the_end(run):
-    """A cancelled run shows what it was at."""
+    """The work in progress of a cancelled run is shown."""
     run.tell(acquired(), started(), script())
     run.timeline.close()
     assert [(row["cat"], row["args"]["ended"]) for row in run.spans()] == [
@@ -235,7 +235,7 @@ def test_downloads_beside_each_other_have_rows_of_their_own(run):
 
 
 def test_a_wait_for_dependencies_says_for_which(run):
-    """From the closed gate to its opening."""
+    """The span lasts from the closed gate to its opening, and names the dependencies."""
     where = {"phase": RecipePhase.BUILD, "target_phase": RecipePhase.COMPLETION}
     run.tell(about(ev.PhaseBlocked, waiting_for=B, **where))
     run.tell(about(ev.PhaseUnblocked, waiting_for=B, wait_ms=100, **where))
@@ -245,7 +245,7 @@ def test_a_wait_for_dependencies_says_for_which(run):
 
 
 def test_a_wait_never_begins_before_what_came_before_it(run):
-    """The event has the wait in whole milliseconds, rounded."""
+    """A wait does not overlap the span before it, although its milliseconds are rounded."""
     run.tell(acquired(), started(), completed(), released())
     run.clock.now += 0.0002
     run.timeline.on_event(run.stamp(acquired(wait_ms=1)))
@@ -254,7 +254,7 @@ def test_a_wait_never_begins_before_what_came_before_it(run):
 
 
 def test_test_packages_have_rows(run):
-    """`envy test` shows builds and what each package is at."""
+    """The builds and phases of test packages have rows."""
     run.tell(ev.TestBuildStart(packages="m/a m/b"), ev.TestPhaseStart(package="m/a", phase="key"))
     run.tell(ev.TestPhaseComplete(package="m/a", phase="key", duration_ms=1))
     run.tell(ev.TestBuildComplete(packages="m/a m/b", duration_ms=1))
@@ -263,21 +263,21 @@ def test_test_packages_have_rows(run):
 
 
 def test_strange_names_stay_json_and_safe(run):
-    """Bytes that are no text, and control characters, break neither the file nor a viewer."""
+    """Bytes that are not text, and control characters, break neither the file nor a viewer."""
     run.tell(acquired(), started(), script(command="\udcff\x1b[2J\n"), script_done(command="x"))
     run.timeline.close()
     assert run.spans()[0]["name"] == "\\xff\\x1b[2J\\n"
 
 
 def test_a_timeline_that_cannot_be_written_is_an_error_at_once(tmp_path, streams):
-    """A wrong path is found before any work is done."""
+    """A wrong path is an error before any work is done."""
     with pytest.raises(UsageError, match=r"cannot write the trace to .*No such file"):
         Timeline(tmp_path / "absent" / "t.json", errors=streams.errors)
 
 
 @pytest.mark.skipif("not __import__('os').path.exists('/dev/full')")
 def test_a_full_disk_ends_the_timeline_and_not_the_run(streams, stamp):
-    """One warning says so."""
+    """A full disk causes one warning, and the run continues."""
     from pathlib import Path
 
     timeline = Timeline(Path("/dev/full"), errors=streams.errors)
@@ -313,7 +313,7 @@ EVENTS = st.lists(
 @settings(max_examples=100, deadline=None)
 @given(st.data(), EVENTS)
 def test_whatever_is_told_the_file_is_whole_and_its_slots_nested(tmp_path_factory, data, told):
-    """Events in any order at all, also such as cannot be: the format holds."""
+    """Events in any order, even an impossible one, give a valid file."""
     import io
     import itertools
 

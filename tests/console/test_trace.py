@@ -14,7 +14,7 @@ PROGRESS = events.DownloadProgress(recipe="a.b@r1", url="u", bytes=1, total=2)
 
 
 def test_each_event_is_one_line_of_json(tmp_path, streams, stamp):
-    """A line holds the event's name, order, time and fields."""
+    """A line contains the event's name, order, time and fields."""
     path = tmp_path / "trace.jsonl"
     trace = JsonTrace(path, errors=streams.errors)
     trace.on_event(stamp(STARTED, 0.25))
@@ -33,7 +33,7 @@ def test_each_event_is_one_line_of_json(tmp_path, streams, stamp):
 
 
 def test_a_line_is_in_the_file_before_the_next_event(tmp_path, streams, stamp):
-    """A process that dies leaves every line that was delivered."""
+    """A killed process leaves the line of every event that was delivered."""
     path = tmp_path / "trace.jsonl"
     trace = JsonTrace(path, errors=streams.errors)
     trace.on_event(stamp(STARTED))
@@ -42,7 +42,7 @@ def test_a_line_is_in_the_file_before_the_next_event(tmp_path, streams, stamp):
 
 
 def test_events_that_are_too_many_are_not_in_files(tmp_path, streams, stamp):
-    """Progress of downloads would drown the rest."""
+    """Progress events of downloads are too many, so they are left out."""
     path = tmp_path / "trace.jsonl"
     trace = JsonTrace(path, errors=streams.errors)
     trace.on_event(stamp(PROGRESS))
@@ -51,7 +51,7 @@ def test_events_that_are_too_many_are_not_in_files(tmp_path, streams, stamp):
 
 
 def test_bytes_that_are_no_text_do_not_break_a_trace(tmp_path, streams, stamp):
-    """A name that is not UTF-8 is kept, and the line stays JSON."""
+    """A name that is not UTF-8 is kept, and the line stays valid JSON."""
     path = tmp_path / "trace.jsonl"
     trace = JsonTrace(path, errors=streams.errors)
     trace.on_event(stamp(events.LogMessage(recipe="a.b@r1", level="info", message="\udcff\n\x1b")))
@@ -60,14 +60,14 @@ def test_bytes_that_are_no_text_do_not_break_a_trace(tmp_path, streams, stamp):
 
 
 def test_a_trace_that_cannot_be_written_is_an_error_at_once(tmp_path, streams):
-    """A wrong path is found before any work is done."""
+    """A wrong path is an error before any work is done."""
     with pytest.raises(UsageError, match=r"cannot write the trace to .*No such file"):
         JsonTrace(tmp_path / "absent" / "trace.jsonl", errors=streams.errors)
 
 
 @pytest.mark.skipif("not __import__('os').path.exists('/dev/full')")
 def test_a_full_disk_ends_the_trace_and_not_the_run(streams, stamp):
-    """When the trace cannot grow, one warning says so and the run goes on."""
+    """A full disk causes one warning, and the run continues."""
     from pathlib import Path
 
     trace = JsonTrace(Path("/dev/full"), errors=streams.errors)
@@ -80,7 +80,7 @@ def test_a_full_disk_ends_the_trace_and_not_the_run(streams, stamp):
 
 
 def test_the_human_trace_is_one_safe_line_an_event(streams, stamp):
-    """On standard error each event is a line with its time and name, and nothing unsafe."""
+    """On standard error each event is one safe line with its time and name."""
     trace = TextTrace(streams.errors)
     trace.on_event(stamp(events.LogMessage(recipe="a.b@r1", level="info", message="x\n\x1b[2J")))
     trace.on_event(stamp(PROGRESS))

@@ -18,7 +18,7 @@ _ENVIRONMENT = {
 
 
 class GitRepository:
-    """A bare repository `NAME.git`, committed to through a work tree beside it."""
+    """A bare repository `NAME.git` with a work tree beside it, in which commits are made."""
 
     def __init__(self, folder: Path, name: str = "tool") -> None:
         self.work_tree = folder / f"{name}-work"
@@ -43,7 +43,7 @@ class GitRepository:
         return done.stdout.strip()
 
     def commit(self, files: Mapping[str, str], *, branch: str = "main") -> str:
-        """Commit and push; returns the commit."""
+        """Commit and push files; return the commit."""
         if branch != "main":
             self.git("checkout", "-q", "-B", branch)
         for name, content in files.items():
@@ -64,7 +64,7 @@ class GitRepository:
         self.git("push", "-q", "--tags", "origin")
 
     def served_by(self, server: LoopbackServer) -> str:
-        """The URL of its plain files on a web server, which cannot serve shallow copies."""
+        """Return the URL of its plain files on a web server, which cannot serve shallow clones."""
         self.git("--git-dir", str(self.path), "update-server-info", inside=False)
         server.folder = self.path.parent
         return f"{server.url}/{self.path.name}"

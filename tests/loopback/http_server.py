@@ -43,7 +43,7 @@ class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        # Tests make clients hang up on purpose.
+        # Some tests make clients close the connection early.
         pass
 
 
@@ -207,7 +207,7 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
 
 @contextlib.contextmanager
 def serving_tls(folder: Path) -> Iterator[tuple[LoopbackServer, Path]]:
-    """An HTTPS server for `localhost`, and the certificate of its authority."""
+    """Yield an HTTPS server for `localhost`, and the certificate of its authority."""
     import trustme
 
     authority = trustme.CA()

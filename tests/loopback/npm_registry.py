@@ -11,7 +11,7 @@ from .http_server import LoopbackServer, Reply, Request
 
 
 def make_npm_tarball(files: Mapping[str, str], *, executable: tuple[str, ...] = ()) -> bytes:
-    """A tarball as npm packs it: everything below `package/`."""
+    """Return a tarball as npm creates it, with everything below `package/`."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in files.items():
@@ -42,7 +42,7 @@ class FakeNpmRegistry:
         tarball: str = "",
         deprecated: str = "",
     ) -> None:
-        """Publish a version; `integrity` is the one in the document, "" for a sha1 only."""
+        """Publish a version; `integrity` is its value in the document, "" for a sha1 only."""
         path = f"{self._prefix}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
         right = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
         dist = {

@@ -13,7 +13,7 @@ JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 
 
 def make_wheel(files: Mapping[str, str | bytes], *, executable: tuple[str, ...] = ()) -> bytes:
-    """A wheel's bytes; `executable` names the members with that bit."""
+    """Return the bytes of a wheel; `executable` names the members with that bit."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as wheel:
         for name, content in files.items():
@@ -25,7 +25,7 @@ def make_wheel(files: Mapping[str, str | bytes], *, executable: tuple[str, ...] 
 
 
 def make_sdist(root: str, files: Mapping[str, str]) -> bytes:
-    """A source archive's bytes."""
+    """Return the bytes of a source archive."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in files.items():
@@ -53,7 +53,7 @@ class FakePackageIndex:
         yanked: str | None = None,
         digest: str | None = None,
     ) -> None:
-        """Publish a file; `digest` is the one on the page, "" for none."""
+        """Publish a file; `digest` is its digest on the page, "" for none."""
         claimed = hashlib.sha256(content).hexdigest() if digest is None else digest
         row = {
             "filename": filename,

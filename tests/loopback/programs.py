@@ -1,4 +1,4 @@
-"""Running programs for a FetchContext, and a context that records what is reported to it."""
+"""Runs programs for a FetchContext, and records what a fetch reports."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ def run_program(
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> tuple[int, bytes, bytes]:
-    """Run a program by subprocess."""
+    """Run a program with subprocess."""
     try:
         done = subprocess.run(
             argv,
@@ -37,7 +37,7 @@ def run_program(
 
 @dataclass
 class Recorder:
-    """What a fetch reported."""
+    """Records the reports of fetches."""
 
     warnings: list[str] = field(default_factory=list)
     progress: list[tuple[str, int, int]] = field(default_factory=list)

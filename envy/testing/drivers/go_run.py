@@ -1,8 +1,7 @@
 """Running the test binary of one Go package until each of its tests has a result.
 
-A test that ends its process (a panic, os.Exit, a deadlock, a time limit) fails with the reason;
-another process runs the remaining tests. A test that was running in parallel to the culprit is one
-of the remaining tests.
+A test that ends its process (a panic, os.Exit, a deadlock, a time limit) fails with the reason.
+Another process runs the remaining tests, among them those that were running in parallel to it.
 
 Guarantees
   The tests reported are the tests listed, or the package fails with `count-mismatch`.
@@ -257,8 +256,7 @@ class PackageRunner:
         if self._toolchain.version < _MARKS and not code and progress.summary == "PASS":
             self._settle_open(process.converter)
         tally.wrote = tally.wrote or process.converter.saw_output
-        # Tests that run tests of their own report those too; the summary, which only the testing
-        # package writes, then decides about the listed tests.
+        # Tests may run and report tests of their own; only the testing package writes the summary.
         is_passed = not (code or progress.open or process.completed.timed_out)
         if not is_passed or progress.summary != "PASS":
             note_ends(tally, progress.ended)
