@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from envy import interpreter
+from envy.content.below_root import BelowRoot, LeadsOutside, Parts, open_below
 from envy.content.extraction import (
-    Parts,
     PlaceMember,
     Unpacking,
     finish,
+    judge_links,
     write_file,
     write_folder,
     write_hard_link,
@@ -68,14 +69,30 @@ def is_single_compressed_file(path: Path) -> bool:
 
 
 def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> int:
-    """Unpack into `dest`, and return the number of files.
-
-    The first `strip` parts of each name are dropped. Of the rest, only entries below `subdir` are
-    unpacked, directly into `dest`.
+    """Unpack into a folder, judge the links, and return the number of files; see `extract_below`.
 
     Raises:
         ArchiveError: the archive is damaged, an entry would be written outside `dest`, or no file
             was unpacked.
+    """
+    with open_below(dest) as below:
+        count = extract_below(archive, below, (), strip=strip, subdir=subdir)
+        judge_links(below)
+    return count
+
+
+def extract_below(
+    archive: Path, below: BelowRoot, into: Parts, *, strip: int = 0, subdir: str = ""
+) -> int:
+    """Unpack into the folder `into` of a root, and return the number of files.
+
+    The first `strip` parts of each name are dropped. Of the rest, only entries below `subdir` are
+    unpacked, directly into the folder. The caller judges the links, once every archive of the root
+    is unpacked.
+
+    Raises:
+        ArchiveError: the archive is damaged, an entry would be written outside the root, or no
+            file was unpacked.
     """
     wanted = tuple(part for part in re.split(r"[/\\]", subdir) if part not in {"", "."})
 
@@ -83,7 +100,7 @@ def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> i
         left = parts[strip:]
         return left[len(wanted) :] if left[: len(wanted)] == wanted else None
 
-    count = extract_placed(archive, dest, place)
+    count = extract_placed(archive, below, into, place)
     if not count:
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
@@ -95,12 +112,11 @@ def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> i
     return count
 
 
-def extract_placed(archive: Path, dest: Path, place: PlaceMember) -> int:
+def extract_placed(archive: Path, below: BelowRoot, into: Parts, place: PlaceMember) -> int:
     """Unpack every member to where `place` puts it, and return the number of files, perhaps 0."""
     kind = _kind_of(archive)
     with interpreter.released(), _named_errors(archive):
-        dest.mkdir(parents=True, exist_ok=True)
-        unpacking = Unpacking(archive=archive, root=os.path.realpath(dest), place=place)
+        unpacking = Unpacking(archive=archive, below=below, into=into, place=place)
         if kind == "zip":
             _extract_zip(unpacking)
         elif kind == "tar" or kind in _COMPRESSIONS:
@@ -117,17 +133,27 @@ def decompress_file(path: Path, dest: Path) -> None:
     Raises:
         ArchiveError: the file is not compressed, or is damaged.
     """
+    with open_below(dest.parent) as below:
+        decompress_below(path, below, (dest.name,))
+
+
+def decompress_below(path: Path, below: BelowRoot, parts: Parts) -> None:
+    """Decompress a single file to a path below a root.
+
+    Raises:
+        ArchiveError: the file is not compressed, or is damaged.
+        LeadsOutside: the path leads outside.
+    """
     import shutil
 
     kind = _kind_of(path)
     if kind not in _COMPRESSIONS:
         raise _unknown(path)
-    dest.parent.mkdir(parents=True, exist_ok=True)
     with (
         interpreter.released(),
         _named_errors(path),
         _decompressed(path, kind) as source,
-        dest.open("wb") as target,
+        open(below.create_file(parts, 0o666), "wb") as target,  # noqa: PTH123
     ):
         shutil.copyfileobj(source, target, _CHUNK)
 
@@ -355,7 +381,7 @@ def _named_errors(archive: Path) -> Iterator[None]:
     """Turn the errors of the decompressors into an ArchiveError."""
     try:
         yield
-    except ArchiveError:
+    except (ArchiveError, LeadsOutside):
         raise
     except OSError as error:
         # gzip and bz2 report damage as an OSError without a number.
