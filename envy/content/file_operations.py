@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy.content.atomic import atomic_write
+from envy.content.below_root import LeadsOutside, open_below, parts_of
 from envy.errors import EnvyError, ScriptFailed
 from envy.host.process import Completed
 from envy.interpreter import released
@@ -189,7 +190,12 @@ def parse_mode(text: str, now: int, *, is_dir: bool = False) -> int:
 
 
 def copy(
-    source: Path, destination: Path, *, into_directory: bool = False, contents: bool = False
+    source: Path,
+    destination: Path,
+    *,
+    into_directory: bool = False,
+    contents: bool = False,
+    root: Path | None = None,
 ) -> None:
     """Copy a file or a tree with its modes, times and symbolic links.
 
@@ -199,10 +205,13 @@ def copy(
     name that ends in a slash), otherwise under exactly that name, replacing a file. Parents are
     created. A source that is itself a link is followed. With `contents`, the content of the source
     directory is copied into the destination (for a source written as "." or ending in "/.").
+
+    Nothing is written through a link that leads outside of `root`, a folder above the destination;
+    by default, outside of the destination itself.
     """
     with released(), _explained("copy", source):
         target = _target(source, destination, into=into_directory, exact=contents)
-        _copy_to(Path(os.path.realpath(source)), target)
+        _copy_to(Path(os.path.realpath(source)), target, root=root)
 
 
 def move(source: Path, destination: Path, *, into_directory: bool = False) -> None:
@@ -241,40 +250,23 @@ def _entry(path: Path) -> Path:
     return Path(os.path.realpath(path.parent)) / path.name
 
 
-def _copy_to(source: Path, target: Path) -> None:
-    import shutil
+def _copy_to(source: Path, target: Path, *, root: Path | None) -> None:
+    from envy.content import tree_copy
 
-    if source.is_dir():
-        try:
-            shutil.copytree(
-                source,
-                target,
-                symlinks=True,
-                dirs_exist_ok=True,
-                copy_function=lambda old, new: _let_owner_write(shutil.copy2(old, new)),
-            )
-        except shutil.Error as error:
-            first, _, reason = error.args[0][0]
-            raise EnvyError(f"cannot copy {first}: {reason}") from error
-        for directory, _, _ in os.walk(target):
-            _let_owner_write(directory)
-        return
-    if not source.is_file() and source.exists():
+    is_tree = source.is_dir()
+    root = root or (target if is_tree else target.parent)
+    parts = parts_of(os.path.relpath(target, root))
+    try:
+        with open_below(root) as below:
+            if is_tree:
+                tree_copy.copy_tree(source, below, parts, item=str(source))
+            else:
+                tree_copy.copy_file(source, below, parts)
+    except LeadsOutside as error:
         raise EnvyError(
-            f"cannot copy {source}: it is neither a file nor a directory",
-            hint="sockets, pipes and devices cannot be part of a package",
-        )
-    # An existing file may be read-only, or a link that leads elsewhere.
-    with contextlib.suppress(FileNotFoundError):
-        target.unlink()
-    _let_owner_write(shutil.copy2(source, target))
-
-
-def _let_owner_write(path: str | Path) -> str:
-    mode = Path(path).lstat().st_mode
-    if not stat.S_ISLNK(mode) and not mode & stat.S_IWUSR:
-        Path(path).chmod(stat.S_IMODE(mode) | stat.S_IWUSR)
-    return str(path)
+            f"cannot copy {source}: it would be written through {error.why}",
+            hint="remove the link first, or choose another destination",
+        ) from None
 
 
 def _move_across(source: Path, target: Path) -> None:
@@ -282,7 +274,7 @@ def _move_across(source: Path, target: Path) -> None:
         target.unlink(missing_ok=True)
         target.symlink_to(source.readlink())
     else:
-        _copy_to(source, target)
+        _copy_to(source, target, root=None)
     _remove_tree(source)
 
 
