@@ -126,6 +126,11 @@ class BelowRoot:
             return self._walk((), parts, create=False)
         return (*self._walk((), parts[:-1], create=False), parts[-1])
 
+    def _above(self, parts: Parts) -> int:
+        """Return a descriptor of the folder that a path is in, which must exist."""
+        real = self._real.get(parts[:-1])
+        return self._descriptor(self.find(parts[:-1], follow=True) if real is None else real)
+
     def _walk(self, start: Parts, names: Iterable[str], *, create: bool) -> Parts:
         real: Parts = start
         link: Parts = ()
@@ -265,22 +270,22 @@ class BelowRoot:
     def open_file(self, parts: Parts) -> int:
         """Return a descriptor to read a file with, which must not be a link."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        return os.open(parts[-1], flags, dir_fd=self.folder(parts[:-1]))
+        return os.open(parts[-1], flags, dir_fd=self._above(parts))
 
     def status(self, parts: Parts) -> os.stat_result | None:
         """Return the status of a path, its last component not followed; None if it is missing."""
         try:
-            return os.stat(parts[-1], dir_fd=self.folder(parts[:-1]), follow_symlinks=False)
+            return os.stat(parts[-1], dir_fd=self._above(parts), follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def read_link(self, parts: Parts) -> str:
         """Return the target of a link."""
-        return os.readlink(parts[-1], dir_fd=self.folder(parts[:-1]))
+        return os.readlink(parts[-1], dir_fd=self._above(parts))
 
     def set_mode(self, parts: Parts, mode: int) -> None:
         """Set the permissions of a file or folder; nothing for a link."""
-        above = self.folder(parts[:-1])
+        above = self._above(parts)
         # No system call sets the mode of what is known not to be a link in one step.
         if not stat.S_ISLNK(os.stat(parts[-1], dir_fd=above, follow_symlinks=False).st_mode):
             os.chmod(parts[-1], mode, dir_fd=above)
