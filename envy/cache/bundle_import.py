@@ -255,7 +255,10 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
     rows = {tuple(path.split("/")): row for path, row in recorded.rows.items()}
     foreign = min(rows.keys() - unpacked.made, default=None)
     if foreign is not None:
-        raise _refusal(bundle, f"{name}/{ASSET}/{'/'.join(foreign)}", "is missing")
+        path = "/".join(foreign)
+        raise _refusal(
+            bundle, name, f"has a fingerprint that names {path!r}, which it does not bring"
+        )
     for parts, row in sorted(rows.items(), reverse=True):
         if row.kind != LINK:
             unpacked.payload.set_mode(parts, row.mode & 0o777)

@@ -76,17 +76,10 @@ def parse_fingerprint(text: str) -> RecordedFingerprint | None:
             path: Row(kind=kind, mode=int(mode, 8), size=size, digest=digest, holds=tuple(holds))
             for path, kind, mode, size, digest, holds in parsed
         }
-        if not all(map(_is_inner, rows)):
-            return None
         writable = bool(header.get("writable", False))
         return RecordedFingerprint(root=str(header["root"]), writable=writable, rows=rows)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-def _is_inner(path: str) -> bool:
-    """Return whether a path is one that publishing writes: relative, without `.` and `..`."""
-    return not {"", ".", ".."}.intersection(path.split("/")) and "\0" not in path
 
 
 def verify(entry: EntryPaths) -> Sequence[Damage]:

@@ -54,18 +54,27 @@ class LeadsOutside(EnvyError):
     """A path below a root would leave it.
 
     `link` is the link that leaves it, () if the path itself does; `brought` says who brought it.
+    `other` describes the link that led to it, or through which it leads; "" if there is none.
     """
 
-    def __init__(self, link: Parts, brought: Brought | None, *, what: str = "") -> None:
+    def __init__(
+        self, link: Parts, brought: Brought | None, *, what: str = "", other: str = ""
+    ) -> None:
         self.what = what or "a link that leads outside"
         self.why = self.what
         if link:
-            self.why += f": {'/'.join(link)}"
-        if link and brought is not None:
-            self.why += f" → {brought.to}, brought by {brought.item}"
+            self.why += f": {_described(link, brought)}"
+        if other:
+            self.why += f", reached through {other}"
         super().__init__(self.why)
         self.link = link
         self.brought = brought
+        self.other = other
+
+
+def _described(link: Parts, brought: Brought | None) -> str:
+    by = f" → {brought.to}, brought by {brought.item}" if brought is not None else ""
+    return "/".join(link) + by
 
 
 class BelowRoot:
@@ -133,7 +142,6 @@ class BelowRoot:
 
     def _walk(self, start: Parts, names: Iterable[str], *, create: bool) -> Parts:
         real: Parts = start
-        link: Parts = ()
         waiting = [*names][::-1]
         followed: list[Parts] = []
         steps = 0
@@ -141,12 +149,12 @@ class BelowRoot:
             name = waiting.pop()
             steps += 1
             if steps > _MOST_STEPS:
-                raise LeadsOutside(link, self.links.get(link), what="a link with too long a path")
+                raise self._outside(followed, what="a link with too long a path")
             if name in {"", "."}:
                 continue
             if name == "..":
                 if not real:
-                    raise LeadsOutside(link, self.links.get(link))
+                    raise self._outside(followed)
                 real = real[:-1]
                 continue
             path = (*real, name)
@@ -154,22 +162,29 @@ class BelowRoot:
             if to is None:
                 real = path
                 continue
-            link = path
             followed.append(path)
             if len(followed) > _MOST_LINKS:
                 raise self._too_many(followed)
             inner = self._inner(to)
             if inner is None:
-                raise LeadsOutside(link, self.links.get(link))
+                raise self._outside(followed)
             real = () if to.startswith("/") else real
             waiting += inner[::-1]
         return real
+
+    def _outside(self, followed: Sequence[Parts], *, what: str = "") -> LeadsOutside:
+        """Return the error for a look-up that has followed these links, and left the root."""
+        if not followed:
+            return LeadsOutside((), None, what=what)
+        first, last = followed[0], followed[-1]
+        other = _described(first, self.links.get(first)) if first != last else ""
+        return LeadsOutside(last, self.links.get(last), what=what, other=other)
 
     def _too_many(self, followed: Sequence[Parts]) -> Exception:
         if len(set(followed)) < len(followed):
             return OSError(errno.ELOOP, os.strerror(errno.ELOOP), "/".join(followed[0]))
         what = f"a link that leads on through more than {_MOST_LINKS} links"
-        return LeadsOutside(followed[0], self.links.get(followed[0]), what=what)
+        return self._outside(followed[:1], what=what)
 
     def _inner(self, to: str) -> Sequence[str] | None:
         """Return the components of a link's target; None if it is absolute and not below."""
@@ -333,13 +348,9 @@ class BelowRoot:
     def _judge_removing(self, path: Parts, brought: Brought) -> None:
         try:
             self._judge_target(path, brought)
-        except LeadsOutside as error:
+        except LeadsOutside:
             os.unlink(path[-1], dir_fd=self._descriptor(path[:-1]))
-            what = error.what
-            if error.link != path:
-                other = f", brought by {error.brought.item}" if error.brought is not None else ""
-                what += f" through another link ({'/'.join(error.link)}{other})"
-            raise LeadsOutside(path, brought, what=what) from None
+            raise
 
     def _judge_target(self, path: Parts, brought: Brought) -> None:
         inner = self._inner(brought.to)
@@ -349,8 +360,8 @@ class BelowRoot:
         try:
             self._walk(start, inner, create=False)
         except LeadsOutside as error:
-            own = brought if error.link in {(), path} else error.brought
-            raise LeadsOutside(error.link or path, own, what=error.what) from None
+            other = _described(error.link, error.brought) if error.link not in {(), path} else ""
+            raise LeadsOutside(path, brought, what=error.what, other=other) from None
         except OSError as error:
             # A loop, or a name that cannot exist: it leads nowhere.
             if error.errno not in {errno.ELOOP, errno.ENAMETOOLONG}:

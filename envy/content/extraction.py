@@ -129,11 +129,15 @@ def _create_link(job: Unpacking, member: str, parts: Parts, to: str) -> None:
         job.below.create_link(parts, brought)
     except LeadsOutside as error:
         if error.brought is brought:
-            raise job.refuse(member, f"is {error.what}: {to}") from None
+            raise job.refuse(member, _leads_outside(error, to)) from None
         raise _refused(job, member, error) from None
     except OSError as error:
         raise _refused(job, member, error) from None
     job.count += 1
+
+
+def _leads_outside(error: LeadsOutside, to: str) -> str:
+    return f"is {error.what}: {to}" + (f", through {error.other}" if error.other else "")
 
 
 def write_hard_link(job: Unpacking, member: str, to: str) -> None:
@@ -183,4 +187,6 @@ def judge_links(below: BelowRoot) -> None:
     except LeadsOutside as error:
         if error.brought is None:
             raise
-        raise refusal(Path(error.brought.item), error.brought.member, f"is {error.what}") from None
+        brought = error.brought
+        why = _leads_outside(error, brought.to)
+        raise refusal(Path(brought.item), brought.member, why) from None

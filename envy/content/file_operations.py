@@ -37,7 +37,7 @@ _REMEDIES = {
 
 
 @contextlib.contextmanager
-def _explained(doing: str, path: Path) -> Iterator[None]:
+def explained(doing: str, path: Path) -> Iterator[None]:
     """Turn the system's error into one with the operation, the path and a hint."""
     try:
         yield
@@ -67,13 +67,13 @@ def quote(text: str) -> str:
 
 def exists(path: Path) -> bool:
     """Return whether a path exists, following symbolic links."""
-    with _explained("inspect", path):
+    with explained("inspect", path):
         return path.exists()
 
 
 def ls(directory: Path) -> list[str]:
     """Return the names in a directory, sorted."""
-    with _explained("list", directory):
+    with explained("list", directory):
         return sorted(entry.name for entry in directory.iterdir())
 
 
@@ -85,20 +85,20 @@ def glob(directory: Path, pattern: str) -> list[str]:
     """
     from glob import glob as expand
 
-    with released(), _explained("search", directory):
+    with released(), explained("search", directory):
         # Path.glob does not leave out hidden files, and returns absolute paths.
         return sorted(expand(pattern, root_dir=directory, recursive=True))  # noqa: PTH207
 
 
 def read(path: Path) -> str:
     """Return the text of a file; `write` restores bytes that are not UTF-8."""
-    with _explained("read", path):
+    with explained("read", path):
         return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def write(path: Path, text: str) -> None:
     """Write a file, creating its parent directories; an existing file is replaced."""
-    with _explained("write", path):
+    with explained("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _put(path, text.encode("utf-8", "surrogateescape"))
 
@@ -107,7 +107,7 @@ def replace(path: Path, old: str, new: str) -> int:
     """Replace every `old`, taken literally, and return the number; none is an error."""
     if not old:
         raise EnvyError(f"cannot replace an empty text in {path}", hint="say which text to replace")
-    with _explained("change", path):
+    with explained("change", path):
         data = path.read_bytes()
     wanted = old.encode("utf-8", "surrogateescape")
     count = data.count(wanted)
@@ -118,7 +118,7 @@ def replace(path: Path, old: str, new: str) -> int:
             hint="the text is taken literally, with its spaces and line ends; "
             "has the file changed in this version?",
         )
-    with _explained("change", path):
+    with explained("change", path):
         _put(path, data.replace(wanted, new.encode("utf-8", "surrogateescape")))
     return count
 
@@ -142,13 +142,13 @@ def _put(path: Path, data: bytes) -> None:
 
 def mkdir(path: Path) -> None:
     """Create a directory and its parents, unless it exists."""
-    with _explained("create the directory", path):
+    with explained("create the directory", path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def symlink(target: str, link: Path) -> None:
     """Make `link` point to `target`, exactly as given; an existing link is replaced."""
-    with _explained("create the link", link):
+    with explained("create the link", link):
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.is_symlink():
             link.unlink()
@@ -157,7 +157,7 @@ def symlink(target: str, link: Path) -> None:
 
 def chmod(path: Path, mode: str) -> None:
     """Change permissions: octal digits such as "755", or letters such as "+x" and "u+w,go-w"."""
-    with _explained("change the permissions of", path):
+    with explained("change the permissions of", path):
         now = path.stat().st_mode
         path.chmod(parse_mode(mode, stat.S_IMODE(now), is_dir=stat.S_ISDIR(now)))
 
@@ -209,14 +209,14 @@ def copy(
     Nothing is written through a link that leads outside of `root`, a folder above the destination;
     by default, outside of the destination itself.
     """
-    with released(), _explained("copy", source):
+    with released(), explained("copy", source):
         target = _target(source, destination, into=into_directory, exact=contents)
         _copy_to(Path(os.path.realpath(source)), target, root=root)
 
 
 def move(source: Path, destination: Path, *, into_directory: bool = False) -> None:
     """Move a file, a link or a tree, even to another file system; see `copy` for the target."""
-    with released(), _explained("move", source):
+    with released(), explained("move", source):
         target = _target(source, destination, into=into_directory, exact=False)
         try:
             source.rename(target)
@@ -282,7 +282,7 @@ def remove(path: Path) -> bool:
     """Remove a file, a link or a tree, and return whether it existed."""
     if path == path.parent:
         raise EnvyError(f"cannot remove {path}", hint="it is the root of the file system")
-    with released(), _explained("remove", path):
+    with released(), explained("remove", path):
         if not os.path.lexists(path):
             return False
         _remove_tree(path)
@@ -315,13 +315,13 @@ def patch(
     Uses the `patch` program, or git if `patch` is missing or the diff is binary.
     """
     if file is not None:
-        with _explained("read the patch", file):
+        with explained("read the patch", file):
             _apply(directory, file, file.read_bytes(), strip, run)
         return
     import tempfile
 
     data = text.encode("utf-8", "surrogateescape")
-    with _explained("write the patch for", directory), tempfile.TemporaryDirectory() as scratch:
+    with explained("write the patch for", directory), tempfile.TemporaryDirectory() as scratch:
         written = Path(scratch) / "the.patch"
         written.write_bytes(data)
         _apply(directory, written, data, strip, run)

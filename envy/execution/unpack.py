@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from envy.content import tree_copy
+from envy.content import file_operations, tree_copy
 from envy.content.below_root import BelowRoot, LeadsOutside, Parts, open_below, parts_of
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import ArchiveError, EnvyError
@@ -70,6 +70,9 @@ def _unpack_item(
         raise EnvyError(
             f"{name} cannot be unpacked: {error.filename} is already a {kind}", hint=_APART
         ) from None
+    except OSError as error:
+        with file_operations.explained("unpack", run.recipe.placement.entry.fetch_dir / name):
+            raise error
 
 
 def _unpack_into(
