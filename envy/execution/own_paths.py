@@ -62,10 +62,11 @@ def own_folder_of(run: PhaseRun, path: Path) -> Path | None:
 
 
 def _own_folder(run: PhaseRun, path: str) -> str | None:
-    for root in _own_folders(run):
-        for text in (root, os.path.realpath(root)):
-            if path == text or path.startswith(text + "/"):
-                return text
+    folders = _own_folders(run)
+    # Mostly the first; a path that was looked up before has its links resolved.
+    for root in (*folders, *map(os.path.realpath, folders)):
+        if path == root or path.startswith(root + "/"):
+            return root
     return None
 
 

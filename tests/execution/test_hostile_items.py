@@ -74,7 +74,7 @@ def test_nothing_outside_changes(part, record_property):
             functions = CtxFunctions(run)
             for _ in range(8):
                 attempt(call_of(hostile, functions))
-                assert box.snapshot() == before, (seed, hostile.rows)
+            assert box.snapshot() == before, (seed, hostile.rows)
             sets += 1
             unpacked += done
     assert unpacked  # most are refused, but not all
