@@ -31,10 +31,12 @@ from envy.cache.marker import Marker, encode_marker
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, MARKER, entry_folder
 from envy.cache.read import lookup
 from envy.cache.relocate import relocate
+from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
 from envy.cache.write import discard, seal, unpublish
 from envy.content.archive import tar_members
 from envy.content.atomic import temporary_name
+from envy.content.below_root import BelowRoot, Brought, Parts, open_below
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released
@@ -63,7 +65,13 @@ class _Unpacked:
     root: str
     directory: str
     texts: dict[str, bytes] = field(default_factory=dict)
-    made: set[str] = field(default_factory=set)  # created directories, relative to the entry
+    payload: BelowRoot | None = None
+    made: set[Parts] = field(default_factory=set)  # what was created, relative to the payload
+    folders: set[Parts] = field(default_factory=set)
+
+    def close(self) -> None:
+        if self.payload is not None:
+            self.payload.close()
 
 
 def import_bundle(
@@ -93,7 +101,10 @@ def _import(
     try:
         files.make_dir(scratch)
         for unpacked in _unpacked(bundle, scratch):
-            entry, key, kept = _checked(layout, bundle, unpacked)
+            try:
+                entry, key, kept = _checked(layout, bundle, unpacked)
+            finally:
+                unpacked.close()
             lock = FileLock(layout.lock_of(entry))
             wait(lock)
             try:
@@ -123,16 +134,21 @@ def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
         entry.name: entry for entry in _parse_index(bundle, first[1].read(_TEXT_LIMIT), scratch)
     }
     current: _Unpacked | None = None
-    for member, content in stream:
-        identity, folder, rest = [*member.name.split("/", 2), "", ""][:3]
-        name = f"{identity}/{folder}"
-        if current is None or current.name != name:
-            if current is not None:
-                yield current
-            current = expected.pop(name, None)
-            if current is None:
-                raise _refusal(bundle, member.name, "does not belong to an entry in its index")
-        _unpack(bundle, current, rest, member, content)
+    try:
+        for member, content in stream:
+            identity, folder, rest = [*member.name.split("/", 2), "", ""][:3]
+            name = f"{identity}/{folder}"
+            if current is None or current.name != name:
+                if current is not None:
+                    yield current
+                current = expected.pop(name, None)
+                if current is None:
+                    raise _refusal(bundle, member.name, "does not belong to an entry in its index")
+            _unpack(bundle, current, rest, member, content)
+    except BaseException:
+        if current is not None:
+            current.close()
+        raise
     if current is not None:
         yield current
     if expected:
@@ -171,24 +187,37 @@ def _unpack(
     if path in {INGREDIENTS, FINGERPRINT} and content is not None:
         entry.texts[path] = content.read(_TEXT_LIMIT)
         return
-    above, _, last = path.rpartition("/")
-    if path == ASSET and member.isdir():
-        os.makedirs(os.path.join(entry.directory, ASSET))
-        entry.made.add(ASSET)
+    top, *inner = path.split("/")
+    if top == ASSET and not inner and member.isdir() and entry.payload is None:
+        entry.payload = open_below(os.path.join(entry.directory, ASSET))
+        entry.folders.add(())
         return
-    # Files are only created in directories that this import created, so no link leads elsewhere.
-    if above not in entry.made or last in {"", ".", ".."} or "\0" in path or "\\" in last:
+    parts = tuple(inner)
+    # Members are only created in directories that this import created, so no link is on the way.
+    if (
+        entry.payload is None
+        or top != ASSET
+        or not parts
+        or parts[:-1] not in entry.folders
+        or parts in entry.made
+        or parts[-1] in {"", ".", ".."}
+        or "\0" in path
+        or "\\" in parts[-1]
+    ):
         raise _refusal(bundle, member.name, "is outside of its entry")
-    target = os.path.join(entry.directory, path)
+    entry.made.add(parts)
     if member.isdir():
-        os.mkdir(target)
-        entry.made.add(path)
+        entry.payload.real_folder(parts)
+        entry.folders.add(parts)
     elif member.issym():
-        os.symlink(member.linkname, target)
+        # A package may have links to others; nothing is written through them.
+        brought = Brought(str(bundle), member.name, member.linkname, judged=False)
+        entry.payload.create_link(parts, brought)
     elif content is not None:
-        with open(target, "xb") as file:
+        with open(entry.payload.create_file(parts, 0o666), "wb") as file:
             shutil.copyfileobj(content, file, _CHUNK)
-        os.utime(target, (member.mtime, member.mtime))
+            file.flush()
+            os.utime(file.fileno(), (member.mtime, member.mtime))
     else:
         raise _refusal(bundle, member.name, "is not a file, directory or link")
 
@@ -208,7 +237,7 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
     text = texts.get(INGREDIENTS, b"").decode("utf-8", "surrogateescape")
     kept = parse_key_record(text)
     recorded = parse_fingerprint(texts.get(FINGERPRINT, b"").decode("ascii", "replace"))
-    if kept is None or recorded is None or ASSET not in unpacked.made:
+    if kept is None or recorded is None or unpacked.payload is None:
         raise _refusal(bundle, name, "is incomplete")
     identity, _, folder = name.partition("/")
     key_hex = unpacked.key_hex
@@ -223,10 +252,16 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
         raise _refusal(bundle, name, "has a key that does not match its ingredients")
-    for path, row in sorted(recorded.rows.items(), reverse=True):
-        target = os.path.join(unpacked.directory, ASSET, path)
-        if row.kind != "link" and os.path.lexists(target) and not os.path.islink(target):
-            os.chmod(target, row.mode & 0o777)
+    rows = {tuple(path.split("/")): row for path, row in recorded.rows.items()}
+    foreign = min(rows.keys() - unpacked.made, default=None)
+    if foreign is not None:
+        path = "/".join(foreign)
+        raise _refusal(
+            bundle, name, f"has a fingerprint that names {path!r}, which it does not bring"
+        )
+    for parts, row in sorted(rows.items(), reverse=True):
+        if row.kind != LINK:
+            unpacked.payload.set_mode(parts, row.mode & 0o777)
     damage = compare(os.path.join(unpacked.directory, ASSET), recorded)
     if damage:
         raise _refusal(bundle, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)

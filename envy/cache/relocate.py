@@ -18,31 +18,50 @@ from envy.cache.read import read_marker
 from envy.cache.trees import LINK
 from envy.cache.verify import RecordedFingerprint, Row, read_fingerprint
 from envy.cache.write import seal, unpublish
+from envy.content.below_root import BelowRoot, LeadsOutside, Parts
 
 _ASSETS = ASSETS_FOLDER.encode("ascii")
 
 
 def obstacle(recorded: RecordedFingerprint, patterns: Sequence[str], asset: str) -> str:
     """Return why a payload cannot be rewritten; "" if it can."""
+    if os.path.islink(asset):
+        return "it is damaged: its payload was replaced by a link"
     prefix = _assets_prefix(os.fsencode(recorded.root))
-    for path, row in recorded.rows.items():
-        if not row.holds:
-            continue
-        data = _content(os.path.join(asset, path), row.kind)
-        if row.kind != LINK and not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
-            return f"{path} contains that path, and `relocate` of its recipe does not name it"
-        if row.kind != LINK and b"\0" in data:
-            return f"{path} contains that path and is not a text file"
-        for name in map(os.fsencode, row.holds):
-            if data.count(os.path.join(b"/" + _ASSETS, name)) != data.count(prefix + name):
-                return f"{path} contains that path in another spelling"
+    with BelowRoot(asset) as below:
+        for path, row in recorded.rows.items():
+            reason = row.holds and _obstacle_in(below, path, row, patterns, prefix)
+            if reason:
+                return reason
     return ""
 
 
-def _content(path: str, kind: str) -> bytes:
+def _obstacle_in(
+    below: BelowRoot, path: str, row: Row, patterns: Sequence[str], prefix: bytes
+) -> str:
+    parts = tuple(path.split("/"))
+    try:
+        # A link in the place of one of its folders would have been a member itself.
+        is_moved = below.find(parts, follow=False) != parts
+        data = b"" if is_moved else _content(below, parts, row.kind)
+    except (LeadsOutside, OSError):
+        is_moved, data = True, b""
+    if is_moved:
+        return f"it is damaged: {path} cannot be read"
+    if row.kind != LINK and not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
+        return f"{path} contains that path, and `relocate` of its recipe does not name it"
+    if row.kind != LINK and b"\0" in data:
+        return f"{path} contains that path and is not a text file"
+    for name in map(os.fsencode, row.holds):
+        if data.count(os.path.join(b"/" + _ASSETS, name)) != data.count(prefix + name):
+            return f"{path} contains that path in another spelling"
+    return ""
+
+
+def _content(below: BelowRoot, parts: Parts, kind: str) -> bytes:
     if kind == LINK:
-        return os.fsencode(os.readlink(path))
-    with open(path, "rb") as file:
+        return os.fsencode(below.read_link(parts))
+    with open(below.open_file(parts), "rb") as file:
         return file.read()
 
 
@@ -61,28 +80,32 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
         return "it is damaged"
     asset = entry.at(ASSET)
     try:
+        # Every path that is rewritten below was looked up here, and leads through no link.
         reason = obstacle(recorded, list(kept.notes.get("relocate", ())), asset)
         if reason:
             return reason
         with open(entry.ingredients, encoding="utf-8", errors="surrogateescape") as file:
             ingredients = file.read()
+        old, new = (_assets_prefix(os.fsencode(root)) for root in (marker.root, entry.root))
         unpublish(entry, files)
-        for path, row in recorded.rows.items():
-            if row.holds:
-                _rewrite(os.path.join(asset, path), row, marker.root, entry.root, files)
+        with BelowRoot(asset) as below:
+            for path, row in recorded.rows.items():
+                if row.holds:
+                    _rewrite(below, path, row, files, old=old, new=new)
         seal(entry, key_hex, ingredients, writable=recorded.writable, files=files)
     except OSError as error:
         raise explained(error, doing="relocate an entry of the cache", path=asset) from error
     return ""
 
 
-def _rewrite(path: str, row: Row, old: str, new: str, files: FileSystem) -> None:
+def _rewrite(
+    below: BelowRoot, inner: str, row: Row, files: FileSystem, *, old: bytes, new: bytes
+) -> None:
+    path = os.path.join(below.given, inner)
     above = os.path.dirname(path)
     closed = stat.S_IMODE(os.lstat(above).st_mode)
     files.set_mode(above, closed | stat.S_IRWXU)
-    data = _content(path, row.kind).replace(
-        _assets_prefix(os.fsencode(old)), _assets_prefix(os.fsencode(new))
-    )
+    data = _content(below, tuple(inner.split("/")), row.kind).replace(old, new)
     files.remove(path)
     if row.kind == LINK:
         os.symlink(data, os.fsencode(path))

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from envy import interpreter
+from envy.content.archive_errors import named_errors, unknown
+from envy.content.below_root import BelowRoot, Parts, open_below
 from envy.content.extraction import (
-    Parts,
     PlaceMember,
     Unpacking,
     finish,
+    judge_links,
     write_file,
     write_folder,
     write_hard_link,
     write_symlink,
 )
-from envy.errors import ArchiveError, os_error_text
+from envy.errors import ArchiveError
 
 if TYPE_CHECKING:
     import tarfile
@@ -68,14 +70,30 @@ def is_single_compressed_file(path: Path) -> bool:
 
 
 def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> int:
-    """Unpack into `dest`, and return the number of files.
-
-    The first `strip` parts of each name are dropped. Of the rest, only entries below `subdir` are
-    unpacked, directly into `dest`.
+    """Unpack into a folder, judge the links, and return the number of files; see `extract_below`.
 
     Raises:
         ArchiveError: the archive is damaged, an entry would be written outside `dest`, or no file
             was unpacked.
+    """
+    with open_below(dest) as below:
+        count = extract_below(archive, below, (), strip=strip, subdir=subdir)
+        judge_links(below)
+    return count
+
+
+def extract_below(
+    archive: Path, below: BelowRoot, into: Parts, *, strip: int = 0, subdir: str = ""
+) -> int:
+    """Unpack into the folder `into` of a root, and return the number of files.
+
+    The first `strip` parts of each name are dropped. Of the rest, only entries below `subdir` are
+    unpacked, directly into the folder. The caller judges the links, once every archive of the root
+    is unpacked.
+
+    Raises:
+        ArchiveError: the archive is damaged, an entry would be written outside the root, or no
+            file was unpacked.
     """
     wanted = tuple(part for part in re.split(r"[/\\]", subdir) if part not in {"", "."})
 
@@ -83,7 +101,7 @@ def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> i
         left = parts[strip:]
         return left[len(wanted) :] if left[: len(wanted)] == wanted else None
 
-    count = extract_placed(archive, dest, place)
+    count = extract_placed(archive, below, into, place)
     if not count:
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
@@ -95,19 +113,18 @@ def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> i
     return count
 
 
-def extract_placed(archive: Path, dest: Path, place: PlaceMember) -> int:
+def extract_placed(archive: Path, below: BelowRoot, into: Parts, place: PlaceMember) -> int:
     """Unpack every member to where `place` puts it, and return the number of files, perhaps 0."""
     kind = _kind_of(archive)
-    with interpreter.released(), _named_errors(archive):
-        dest.mkdir(parents=True, exist_ok=True)
-        unpacking = Unpacking(archive=archive, root=os.path.realpath(dest), place=place)
+    with interpreter.released(), named_errors(archive):
+        unpacking = Unpacking(archive=archive, below=below, into=into, place=place)
         if kind == "zip":
             _extract_zip(unpacking)
         elif kind == "tar" or kind in _COMPRESSIONS:
             for member, content in tar_members(archive):
                 _extract_tar_member(unpacking, member, content)
         else:
-            raise _unknown(archive)
+            raise unknown(archive)
         return finish(unpacking)
 
 
@@ -117,17 +134,27 @@ def decompress_file(path: Path, dest: Path) -> None:
     Raises:
         ArchiveError: the file is not compressed, or is damaged.
     """
+    with open_below(dest.parent) as below:
+        decompress_below(path, below, (dest.name,))
+
+
+def decompress_below(path: Path, below: BelowRoot, parts: Parts) -> None:
+    """Decompress a single file to a path below a root.
+
+    Raises:
+        ArchiveError: the file is not compressed, or is damaged.
+        LeadsOutside: the path leads outside.
+    """
     import shutil
 
     kind = _kind_of(path)
     if kind not in _COMPRESSIONS:
-        raise _unknown(path)
-    dest.parent.mkdir(parents=True, exist_ok=True)
+        raise unknown(path)
     with (
         interpreter.released(),
-        _named_errors(path),
+        named_errors(path),
         _decompressed(path, kind) as source,
-        dest.open("wb") as target,
+        open(below.create_file(parts, 0o666), "wb") as target,  # noqa: PTH123
     ):
         shutil.copyfileobj(source, target, _CHUNK)
 
@@ -164,7 +191,7 @@ def _is_tar_header(head: bytes) -> bool:
 
 def _holds_tar(path: Path, kind: str) -> bool:
     try:
-        with _named_errors(path), _decompressed(path, kind) as stream:
+        with named_errors(path), _decompressed(path, kind) as stream:
             return _is_tar_header(stream.read(_BLOCK))
     except ArchiveError:
         return False
@@ -263,9 +290,9 @@ def tar_members(archive: Path) -> Iterator[tuple["tarfile.TarInfo", IO[bytes] | 
                 raise tarfile.ReadError(str(error)) from error
 
     if kind != "tar" and kind not in _COMPRESSIONS:
-        raise _unknown(archive)
+        raise unknown(archive)
     with (
-        _named_errors(archive),
+        named_errors(archive),
         _decompressed(archive, kind) as stream,
         tarfile.open(
             fileobj=cast("IO[bytes]", _Forward(stream)),
@@ -333,66 +360,3 @@ def _zip_mtime(member: "zipfile.ZipInfo") -> int:
         return calendar.timegm((*member.date_time, 0, 0, 0))
     except ValueError:
         return 0
-
-
-# --- errors -----------------------------------------------------------------------------------
-
-
-def _unknown(archive: Path) -> ArchiveError:
-    with archive.open("rb") as file:
-        head = file.read(_BLOCK).lstrip().lower()
-    is_page = head.startswith((b"<!doctype", b"<html"))
-    return ArchiveError(
-        f"{archive} is not an archive that envy unpacks "
-        "(tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip)",
-        archive=archive,
-        hint="it is a web page: the server sent one instead of the file" if is_page else "",
-    )
-
-
-@contextlib.contextmanager
-def _named_errors(archive: Path) -> Iterator[None]:
-    """Turn the errors of the decompressors into an ArchiveError."""
-    try:
-        yield
-    except ArchiveError:
-        raise
-    except OSError as error:
-        # gzip and bz2 report damage as an OSError without a number.
-        if error.errno is None:
-            raise _damaged(archive, error) from error
-        raise ArchiveError(
-            f"could not unpack {archive}: {os_error_text(error)}", archive=archive
-        ) from error
-    except Exception as error:
-        if not isinstance(error, (ValueError, RuntimeError, EOFError, *_damage_errors())):
-            raise
-        raise _damaged(archive, error) from error
-
-
-def _damage_errors() -> tuple[type[Exception], ...]:
-    import lzma
-    import tarfile
-    import zipfile
-    import zlib
-
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        zstd.ZstdError,
-    )
-
-
-def _damaged(archive: Path, error: Exception) -> ArchiveError:
-    return ArchiveError(
-        f"{archive} is damaged: {error or type(error).__name__}",
-        archive=archive,
-        hint="download it again; if the error remains, the source itself is damaged",
-    )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy.content.atomic import atomic_write
+from envy.content.below_root import LeadsOutside, open_below, parts_of
 from envy.errors import EnvyError, ScriptFailed
 from envy.host.process import Completed
 from envy.interpreter import released
@@ -36,7 +37,7 @@ _REMEDIES = {
 
 
 @contextlib.contextmanager
-def _explained(doing: str, path: Path) -> Iterator[None]:
+def explained(doing: str, path: Path) -> Iterator[None]:
     """Turn the system's error into one with the operation, the path and a hint."""
     try:
         yield
@@ -66,13 +67,13 @@ def quote(text: str) -> str:
 
 def exists(path: Path) -> bool:
     """Return whether a path exists, following symbolic links."""
-    with _explained("inspect", path):
+    with explained("inspect", path):
         return path.exists()
 
 
 def ls(directory: Path) -> list[str]:
     """Return the names in a directory, sorted."""
-    with _explained("list", directory):
+    with explained("list", directory):
         return sorted(entry.name for entry in directory.iterdir())
 
 
@@ -84,20 +85,20 @@ def glob(directory: Path, pattern: str) -> list[str]:
     """
     from glob import glob as expand
 
-    with released(), _explained("search", directory):
+    with released(), explained("search", directory):
         # Path.glob does not leave out hidden files, and returns absolute paths.
         return sorted(expand(pattern, root_dir=directory, recursive=True))  # noqa: PTH207
 
 
 def read(path: Path) -> str:
     """Return the text of a file; `write` restores bytes that are not UTF-8."""
-    with _explained("read", path):
+    with explained("read", path):
         return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def write(path: Path, text: str) -> None:
     """Write a file, creating its parent directories; an existing file is replaced."""
-    with _explained("write", path):
+    with explained("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _put(path, text.encode("utf-8", "surrogateescape"))
 
@@ -106,7 +107,7 @@ def replace(path: Path, old: str, new: str) -> int:
     """Replace every `old`, taken literally, and return the number; none is an error."""
     if not old:
         raise EnvyError(f"cannot replace an empty text in {path}", hint="say which text to replace")
-    with _explained("change", path):
+    with explained("change", path):
         data = path.read_bytes()
     wanted = old.encode("utf-8", "surrogateescape")
     count = data.count(wanted)
@@ -117,7 +118,7 @@ def replace(path: Path, old: str, new: str) -> int:
             hint="the text is taken literally, with its spaces and line ends; "
             "has the file changed in this version?",
         )
-    with _explained("change", path):
+    with explained("change", path):
         _put(path, data.replace(wanted, new.encode("utf-8", "surrogateescape")))
     return count
 
@@ -141,13 +142,13 @@ def _put(path: Path, data: bytes) -> None:
 
 def mkdir(path: Path) -> None:
     """Create a directory and its parents, unless it exists."""
-    with _explained("create the directory", path):
+    with explained("create the directory", path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def symlink(target: str, link: Path) -> None:
     """Make `link` point to `target`, exactly as given; an existing link is replaced."""
-    with _explained("create the link", link):
+    with explained("create the link", link):
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.is_symlink():
             link.unlink()
@@ -156,7 +157,7 @@ def symlink(target: str, link: Path) -> None:
 
 def chmod(path: Path, mode: str) -> None:
     """Change permissions: octal digits such as "755", or letters such as "+x" and "u+w,go-w"."""
-    with _explained("change the permissions of", path):
+    with explained("change the permissions of", path):
         now = path.stat().st_mode
         path.chmod(parse_mode(mode, stat.S_IMODE(now), is_dir=stat.S_ISDIR(now)))
 
@@ -189,7 +190,12 @@ def parse_mode(text: str, now: int, *, is_dir: bool = False) -> int:
 
 
 def copy(
-    source: Path, destination: Path, *, into_directory: bool = False, contents: bool = False
+    source: Path,
+    destination: Path,
+    *,
+    into_directory: bool = False,
+    contents: bool = False,
+    root: Path | None = None,
 ) -> None:
     """Copy a file or a tree with its modes, times and symbolic links.
 
@@ -199,15 +205,18 @@ def copy(
     name that ends in a slash), otherwise under exactly that name, replacing a file. Parents are
     created. A source that is itself a link is followed. With `contents`, the content of the source
     directory is copied into the destination (for a source written as "." or ending in "/.").
+
+    Nothing is written through a link that leads outside of `root`, a folder above the destination;
+    by default, outside of the destination itself.
     """
-    with released(), _explained("copy", source):
+    with released(), explained("copy", source):
         target = _target(source, destination, into=into_directory, exact=contents)
-        _copy_to(Path(os.path.realpath(source)), target)
+        _copy_to(Path(os.path.realpath(source)), target, root=root)
 
 
 def move(source: Path, destination: Path, *, into_directory: bool = False) -> None:
     """Move a file, a link or a tree, even to another file system; see `copy` for the target."""
-    with released(), _explained("move", source):
+    with released(), explained("move", source):
         target = _target(source, destination, into=into_directory, exact=False)
         try:
             source.rename(target)
@@ -241,40 +250,23 @@ def _entry(path: Path) -> Path:
     return Path(os.path.realpath(path.parent)) / path.name
 
 
-def _copy_to(source: Path, target: Path) -> None:
-    import shutil
+def _copy_to(source: Path, target: Path, *, root: Path | None) -> None:
+    from envy.content import tree_copy
 
-    if source.is_dir():
-        try:
-            shutil.copytree(
-                source,
-                target,
-                symlinks=True,
-                dirs_exist_ok=True,
-                copy_function=lambda old, new: _let_owner_write(shutil.copy2(old, new)),
-            )
-        except shutil.Error as error:
-            first, _, reason = error.args[0][0]
-            raise EnvyError(f"cannot copy {first}: {reason}") from error
-        for directory, _, _ in os.walk(target):
-            _let_owner_write(directory)
-        return
-    if not source.is_file() and source.exists():
+    is_tree = source.is_dir()
+    root = root or (target if is_tree else target.parent)
+    parts = parts_of(os.path.relpath(target, root))
+    try:
+        with open_below(root) as below:
+            if is_tree:
+                tree_copy.copy_tree(source, below, parts, item=str(source))
+            else:
+                tree_copy.copy_file(source, below, parts)
+    except LeadsOutside as error:
         raise EnvyError(
-            f"cannot copy {source}: it is neither a file nor a directory",
-            hint="sockets, pipes and devices cannot be part of a package",
-        )
-    # An existing file may be read-only, or a link that leads elsewhere.
-    with contextlib.suppress(FileNotFoundError):
-        target.unlink()
-    _let_owner_write(shutil.copy2(source, target))
-
-
-def _let_owner_write(path: str | Path) -> str:
-    mode = Path(path).lstat().st_mode
-    if not stat.S_ISLNK(mode) and not mode & stat.S_IWUSR:
-        Path(path).chmod(stat.S_IMODE(mode) | stat.S_IWUSR)
-    return str(path)
+            f"cannot copy {source}: it would be written through {error.why}",
+            hint="remove the link first, or choose another destination",
+        ) from None
 
 
 def _move_across(source: Path, target: Path) -> None:
@@ -282,7 +274,7 @@ def _move_across(source: Path, target: Path) -> None:
         target.unlink(missing_ok=True)
         target.symlink_to(source.readlink())
     else:
-        _copy_to(source, target)
+        _copy_to(source, target, root=None)
     _remove_tree(source)
 
 
@@ -290,7 +282,7 @@ def remove(path: Path) -> bool:
     """Remove a file, a link or a tree, and return whether it existed."""
     if path == path.parent:
         raise EnvyError(f"cannot remove {path}", hint="it is the root of the file system")
-    with released(), _explained("remove", path):
+    with released(), explained("remove", path):
         if not os.path.lexists(path):
             return False
         _remove_tree(path)
@@ -323,13 +315,13 @@ def patch(
     Uses the `patch` program, or git if `patch` is missing or the diff is binary.
     """
     if file is not None:
-        with _explained("read the patch", file):
+        with explained("read the patch", file):
             _apply(directory, file, file.read_bytes(), strip, run)
         return
     import tempfile
 
     data = text.encode("utf-8", "surrogateescape")
-    with _explained("write the patch for", directory), tempfile.TemporaryDirectory() as scratch:
+    with explained("write the patch for", directory), tempfile.TemporaryDirectory() as scratch:
         written = Path(scratch) / "the.patch"
         written.write_bytes(data)
         _apply(directory, written, data, strip, run)

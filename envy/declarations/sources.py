@@ -192,16 +192,32 @@ def parse_source_items(
 
 
 def check_file_names(items: Sequence[SourceItem]) -> None:
-    """Raise if two items have the same file name in fetch_dir."""
+    """Raise if two items have the same file name in fetch_dir, or one lies inside another."""
     taken: dict[str, SourceItem] = {}
     for item in items:
-        name = file_name(item)
+        name = "/".join(part for part in file_name(item).split("/") if part not in {"", "."})
         first = taken.setdefault(name, item) if name else item
         if first is not item:
             raise DeclarationError(
                 f'two sources have the file name "{name}": {first.source} and {item.source}',
                 origin=item.origin,
                 hint='give one of them another name: dest = "NAME"',
+            )
+    for name, item in taken.items():
+        _check_not_inside(name, item, taken)
+
+
+def _check_not_inside(name: str, item: SourceItem, taken: Mapping[str, SourceItem]) -> None:
+    """Raise if an item would be written into another one, and perhaps through a link of it."""
+    above = name
+    while "/" in above:
+        above = above.rpartition("/")[0]
+        if above in taken:
+            raise DeclarationError(
+                f'"{name}", for {item.source}, lies inside of "{above}", which is '
+                f"{taken[above].source}",
+                origin=item.origin,
+                hint='give it a name outside: dest = "NAME" (`into` chooses a folder of the stage)',
             )
 
 

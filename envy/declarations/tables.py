@@ -106,6 +106,12 @@ def parse_products(
         path = _product_path(str(name), product, platform, origin)
         if path is None:
             continue
+        if "/" in str(name) or name in {".", ".."}:
+            raise DeclarationError(
+                f'the product "{name}" has a name that no program can have',
+                origin=fields.field_origin(origin, str(name)),
+                hint='a name is one word, such as gn = "bin/gn"',
+            )
         if not user_managed and _leaves(path):
             raise DeclarationError(
                 f'the product {name} is "{path}", which is not inside the asset',

@@ -7,7 +7,6 @@ module that does the work. Relative paths are relative to the run directory.
 from __future__ import annotations
 
 import functools
-import os.path
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -18,6 +17,14 @@ from envy.declarations import fields
 from envy.errors import DeclarationError
 from envy.execution.access import asset_of, product_of
 from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
+from envy.execution.own_paths import (
+    fetched_file,
+    listable,
+    own_folder_of,
+    package_path,
+    patch_file,
+    readable,
+)
 from envy.execution.phase_run import PhaseRun, RunOptions, parse_run_options
 from envy.execution.unpack import unpack_all, unpack_one
 from envy.host.process import Completed
@@ -219,74 +226,61 @@ class CtxFunctions:
 
     def extract(self, name: object = None, options: object = None) -> LuaValue:
         run = self._phase_run
-        archive = self._fetched(_require_text("ctx.extract", name))
+        archive = fetched_file(run, _require_text("ctx.extract", name))
         strip, dest = _extract_options(options)
-        return unpack_one(run, archive, run.run_dir / dest, strip=strip)
+        return unpack_one(run, archive, dest, strip=strip)
 
     def extract_all(self, options: object = None) -> LuaValue:
         strip, dest = _extract_options(options)
-        return unpack_all(self._phase_run, self._phase_run.run_dir / dest, strip=strip)
-
-    def _fetched(self, name: str) -> Path:
-        """Return the file to extract: in the run directory, else among the fetched files."""
-        run = self._phase_run
-        here = self._readable(name)
-        fetching = run.phase in {RecipePhase.RECIPE_FETCH, RecipePhase.FETCH}
-        if here.exists() or fetching or run.fetch_dir is None:
-            return here
-        fetched = run.fetch_dir / name
-        if not fetched.exists():
-            raise DeclarationError(
-                f"there is no {name} in {run.run_dir} or among the fetched files",
-                hint=f"fetched files: {', '.join(run.recipe.work.fetched) or 'none'}",
-            )
-        return fetched
+        return unpack_all(self._phase_run, dest, strip=strip)
 
     # -- files -----------------------------------------------------------------------------------
 
     def copy(self, source: object = None, destination: object = None) -> None:
         name, target = _require_text("ctx.copy", source), _require_text("ctx.copy", destination)
+        destination = self._destination("ctx.copy", target)
         file_operations.copy(
-            self._readable(name),
-            self._path(target),
+            readable(self._phase_run, name),
+            destination,
             into_directory=target.endswith("/"),
             contents=name == "." or name.endswith("/."),
+            root=own_folder_of(self._phase_run, destination),
         )
 
     def move(self, source: object = None, destination: object = None) -> None:
         target = _require_text("ctx.move", destination)
         file_operations.move(
-            self._path(_require_text("ctx.move", source)),
-            self._path(target),
+            self._writable("ctx.move", source),
+            self._destination("ctx.move", target),
             into_directory=target.endswith("/"),
         )
 
     def remove(self, path: object = None) -> LuaValue:
-        return file_operations.remove(self._path(_require_text("ctx.remove", path)))
+        return file_operations.remove(self._writable("ctx.remove", path))
 
     def exists(self, path: object = None) -> LuaValue:
         return file_operations.exists(self._path(_require_text("ctx.exists", path)))
 
     def mkdir(self, path: object = None) -> None:
-        file_operations.mkdir(self._path(_require_text("ctx.mkdir", path)))
+        file_operations.mkdir(self._writable("ctx.mkdir", path, follow=True))
 
     def symlink(self, target: object = None, link: object = None) -> None:
         file_operations.symlink(
-            _require_text("ctx.symlink", target), self._path(_require_text("ctx.symlink", link))
+            _require_text("ctx.symlink", target), self._writable("ctx.symlink", link)
         )
 
     def chmod(self, path: object = None, mode: object = None) -> None:
         # A number stands for its decimal digits, as in chmod(f, 755): Lua has no octal literals.
         text = str(mode) if isinstance(mode, int) else _require_text("ctx.chmod", mode)
-        file_operations.chmod(self._path(_require_text("ctx.chmod", path)), text)
+        file_operations.chmod(self._writable("ctx.chmod", path, follow=True), text)
 
     def write(self, path: object = None, text: object = None) -> None:
         if not isinstance(text, str):
             raise DeclarationError("ctx.write(path, text): text must be a string")
-        file_operations.write(self._path(_require_text("ctx.write", path)), text)
+        file_operations.write(self._writable("ctx.write", path, follow=True), text)
 
     def read(self, path: object = None) -> LuaValue:
-        return file_operations.read(self._readable(_require_text("ctx.read", path)))
+        return file_operations.read(readable(self._phase_run, _require_text("ctx.read", path)))
 
     def glob(self, pattern: object = None) -> LuaValue:
         return list(
@@ -297,7 +291,9 @@ class CtxFunctions:
         if not isinstance(new, str):
             raise DeclarationError("ctx.replace(path, old, new): new must be a string")
         return file_operations.replace(
-            self._path(_require_text("ctx.replace", path)), _require_text("ctx.replace", old), new
+            self._writable("ctx.replace", path, follow=True),
+            _require_text("ctx.replace", old),
+            new,
         )
 
     def patch(self, patch: object = None, options: object = None) -> None:
@@ -309,43 +305,30 @@ class CtxFunctions:
         file_operations.patch(
             run.run_dir,
             run=runner,
-            file=None if inline else self._patch_file(text_or_name),
+            file=None if inline else patch_file(run, text_or_name),
             text=text_or_name if inline else "",
             strip=1 if strip is None else strip,
         )
 
     def ls(self, path: object = None) -> LuaValue:
         return list(
-            file_operations.ls(self._path("." if path is None else _require_text("ctx.ls", path)))
+            file_operations.ls(
+                listable(self._phase_run, "." if path is None else _require_text("ctx.ls", path))
+            )
         )
 
     def _path(self, text: str) -> Path:
         return file_operations.resolve(self._phase_run.run_dir, text)
 
-    def _patch_file(self, name: str) -> Path:
-        """Return a file of the run directory, the fetched files or the recipe's folder."""
-        loaded = self._phase_run.recipe.loaded_or_none
-        own = loaded.recipe_dir / name if loaded is not None else None
-        if own is not None and own.exists() and not self._readable(name).exists():
-            fetch_dir = self._phase_run.fetch_dir
-            if fetch_dir is None or not (fetch_dir / name).exists():
-                return self._check_readable(own)
-        return self._fetched(name)
+    def _writable(self, what: str, value: object, *, follow: bool = False) -> Path:
+        """Return the real path of what is to be changed; see `package_path`."""
+        path = self._path(_require_text(what, value))
+        return package_path(self._phase_run, path, follow=follow, reading=False)
 
-    def _readable(self, text: str) -> Path:
-        return self._check_readable(self._path(text))
-
-    def _check_readable(self, path: Path) -> Path:
-        run = self._phase_run
-        path = Path(os.path.normpath(path))
-        if not run.may_read(path):
-            name = path.relative_to(run.recipe.loaded.recipe_dir)
-            raise DeclarationError(
-                f"{name} is in the recipe's folder but not in its `inputs`, so envy would not "
-                "notice a change to it",
-                hint=f'add it: inputs = {{ "{name}" }}',
-            )
-        return path
+    def _destination(self, what: str, target: str) -> Path:
+        """Return where to copy or move to: a link to a folder means the folder."""
+        path = self._writable(what, target.rstrip("/") or "/")
+        return self._writable(what, str(path), follow=True) if path.is_dir() else path
 
 
 def _checks(run: PhaseRun) -> bool:

@@ -11,6 +11,7 @@ from envy.content import file_operations
 from envy.declarations import fields
 from envy.declarations.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of
 from envy.errors import DeclarationError, InternalError
+from envy.execution.own_paths import package_path
 from envy.execution.phase_run import PhaseRun
 from envy.execution.transfer import fetch_batch
 from envy.lua.values import LuaValue
@@ -57,7 +58,11 @@ def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
     for name, path in checked:
         target = fetch_dir / path.name
         file_operations.remove(target)
-        file_operations.move(path, target)
+        if path.is_symlink():
+            # A relative link would mean something else there.
+            file_operations.copy(path, target)
+        else:
+            file_operations.move(path, target)
         source = run.sources.get(name)
         run.recipe.work.fetched[path.name] = source or SourceItem(
             source=path.name, base_dir=run.run_dir
@@ -76,6 +81,7 @@ def _check_commit(run: PhaseRun, row: object) -> tuple[str, Path]:
     if not isinstance(name, str) or not name:
         raise DeclarationError("ctx.commit_fetch: `filename` is missing")
     path = file_operations.resolve(run.run_dir, name)
+    package_path(run, path, follow=True, reading=True)
     if not file_operations.exists(path):
         raise DeclarationError(
             f"ctx.commit_fetch: there is no {name} in {run.run_dir}",

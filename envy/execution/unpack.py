@@ -1,85 +1,134 @@
-"""Unpacking fetched files: archives, wheels, trees and single files."""
+"""Unpacking fetched files into a stage: archives, wheels, trees and single files.
+
+Every destination is judged by its real path against the root of the stage, and so are, at the end,
+the links that the items brought, those of earlier calls included.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os.path
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from envy.content import file_operations
+from envy.content import file_operations, tree_copy
+from envy.content.below_root import BelowRoot, LeadsOutside, Parts, open_below, parts_of
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
-from envy.errors import ArchiveError
+from envy.errors import ArchiveError, EnvyError
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
+from envy.interpreter import released
 
+_APART = 'unpack one of the two into a folder of its own: into = "…"'
 _SINGLE_SUFFIXES = (".gz", ".xz", ".zst", ".bz2")
 
 
-def unpack_all(run: PhaseRun, dest: Path, *, strip: int) -> int:
-    """Extract every fetched archive and copy other files; return the number of files."""
-    return sum(
-        _unpack_item(run, name, item, dest, strip=strip)
-        for name, item in run.recipe.work.fetched.items()
-    )
+def unpack_all(run: PhaseRun, dest: str, *, strip: int) -> int:
+    """Extract every fetched archive and copy other files; return the number of files.
+
+    `dest` is relative to the run directory.
+    """
+    with _stage(run, dest) as (below, into):
+        return sum(
+            _unpack_item(run, name, item, below, into, strip=strip)
+            for name, item in run.recipe.work.fetched.items()
+        )
 
 
-def unpack_one(run: PhaseRun, archive: Path, dest: Path, *, strip: int) -> int:
+def unpack_one(run: PhaseRun, archive: Path, dest: str, *, strip: int) -> int:
     """Extract one archive of any supported format; return the number of files."""
-    return _extract(run, archive, dest, strip=strip, subdir="")
+    with _stage(run, dest) as (below, into):
+        return _extract(run, archive, below, into, strip=strip, subdir="")
 
 
-def _unpack_item(run: PhaseRun, name: str, item: SourceItem, dest: Path, *, strip: int) -> int:
+@contextlib.contextmanager
+def _stage(run: PhaseRun, dest: str) -> Iterator[tuple[BelowRoot, Parts]]:
+    """Open the root that `dest` is below, with the path from it; judge its links at the end."""
+    from envy.content.extraction import judge_links
+
+    root, inner = str(run.run_dir), os.path.normpath(dest)
+    if inner.startswith(("/", "../")) or inner == "..":
+        # The author names a folder elsewhere: then that is the root.
+        root, inner = os.path.join(root, inner), ""  # noqa: PTH118
+    links = run.recipe.work.links.setdefault(root, {})
+    with open_below(root, links) as below:
+        yield below, parts_of(inner)
+        judge_links(below)
+
+
+def _unpack_item(
+    run: PhaseRun, name: str, item: SourceItem, below: BelowRoot, into: Parts, *, strip: int
+) -> int:
+    into += parts_of(item.into)
+    try:
+        return _unpack_into(run, name, item, below, into, strip=strip)
+    except LeadsOutside as error:
+        raise EnvyError(f"{name} would be written through {error.why}", hint=_APART) from None
+    except (NotADirectoryError, IsADirectoryError) as error:
+        kind = "folder" if isinstance(error, IsADirectoryError) else "file"
+        raise EnvyError(
+            f"{name} cannot be unpacked: {error.filename} is already a {kind}", hint=_APART
+        ) from None
+    except OSError as error:
+        with file_operations.explained("unpack", run.recipe.placement.entry.fetch_dir / name):
+            raise error
+
+
+def _unpack_into(
+    run: PhaseRun, name: str, item: SourceItem, below: BelowRoot, into: Parts, *, strip: int
+) -> int:
     from envy.content.archive import is_archive, is_single_compressed_file
 
-    entry = run.recipe.placement.entry
-    path = entry.fetch_dir / name
-    dest = dest / item.into if item.into else dest
+    path = run.recipe.placement.entry.fetch_dir / name
     if path.is_dir():
-        file_operations.copy(path, dest, contents=True)
-        return sum(1 for found in path.rglob("*") if not found.is_dir())
+        with released():
+            return tree_copy.copy_tree(path, below, into, item=name)
     if item.extract is not False and is_archive(path):
-        is_npm = scheme_of(item.source) is Scheme.NPM
         return _extract(
             run,
             path,
-            dest,
-            strip=(item.strip or strip) + (1 if is_npm else 0),
+            below,
+            into,
+            strip=(item.strip or strip) + (1 if scheme_of(item.source) is Scheme.NPM else 0),
             subdir=item.subdir,
         )
     if item.extract is not False and is_single_compressed_file(path):
-        return _decompress(path, dest)
+        return _decompress(path, below, into)
     if item.extract:
         raise ArchiveError(
             f"{name} is not an archive that envy unpacks, but its `extract` is true",
             archive=path,
             hint="supported are tar (plain, gz, xz, bz2, zst), zip and wheels",
         )
-    file_operations.copy(path, dest / name)
-    if item.executable:
-        file_operations.chmod(dest / name, "a+x")
+    with released():
+        tree_copy.copy_file(path, below, (*into, *parts_of(name)), executable=item.executable)
     return 1
 
 
-def _extract(run: PhaseRun, archive: Path, dest: Path, *, strip: int, subdir: str) -> int:
-    from envy.content.archive import extract
-    from envy.transport.wheel import lay_out_wheel
+def _extract(
+    run: PhaseRun, archive: Path, below: BelowRoot, into: Parts, *, strip: int, subdir: str
+) -> int:
+    from envy.content.archive import extract_below
+    from envy.transport.wheel import lay_out_wheel_below
 
     events = RecipeEvents(run.recipe, run.engine.services.events)
+    dest = Path(below.given, *into)
     started = time.monotonic()
     events.extract_start(archive, dest)
     if archive.suffix == ".whl" and not strip and not subdir:
-        count = lay_out_wheel(archive, dest)
+        count = lay_out_wheel_below(archive, below, into)
     else:
-        count = extract(archive, dest, strip=strip, subdir=subdir)
+        count = extract_below(archive, below, into, strip=strip, subdir=subdir)
     events.extract_complete(archive, dest, count, time.monotonic() - started)
     return count
 
 
-def _decompress(path: Path, dest: Path) -> int:
-    from envy.content.archive import decompress_file
+def _decompress(path: Path, below: BelowRoot, into: Parts) -> int:
+    from envy.content.archive import decompress_below
 
     name = path.name
     for suffix in _SINGLE_SUFFIXES:
         name = name.removesuffix(suffix)
-    file_operations.mkdir(dest)
-    decompress_file(path, dest / name)
+    decompress_below(path, below, (*into, name))
     return 1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
+    from envy.content.below_root import Links
     from envy.declarations.definition import RecipeDefinition
     from envy.declarations.tables import Exports
     from envy.lua.runtime import LuaState
@@ -151,6 +152,7 @@ class Work:
     locked_at: float = 0.0
     attempt: Attempt | None = None
     fetched: dict[str, SourceItem] = field(default_factory=dict)  # by their name in fetch_dir
+    links: dict[str, Links] = field(default_factory=dict)  # that fetched items brought, by root
     log_dir: Path | None = None
     log_path: Path | None = None  # the log of the phase that ran last
     products: Mapping[str, str] = field(default_factory=dict)

@@ -31,6 +31,7 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     definition = recipe.loaded.definition
     entry = recipe.placement.entry
     recipe.work.fetched = {}
+    recipe.work.links = {}
     if recipe.placement.sources is None:
         with PhaseRun(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as run:
             answer = run_verb(run, "fetch")
@@ -43,12 +44,14 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
                 _fetch_items(recipe, engine, items)
     elif recipe.placement.sources:
         _fetch_items(recipe, engine, recipe.placement.sources)
+    kept = {name.partition("/")[0] for name in recipe.work.fetched}
     for name in names_in(entry.at(FETCH)):
-        if name not in recipe.work.fetched:
+        if name not in kept:
             file_operations.remove(entry.fetch_dir / name)
 
 
 def _fetch_items(recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem]) -> None:
-    fetched = fetch_batch(recipe, engine, items, recipe.placement.entry.fetch_dir)
+    fetch_dir = recipe.placement.entry.fetch_dir
+    fetched = fetch_batch(recipe, engine, items, fetch_dir)
     for item, result in zip(items, fetched, strict=True):
-        recipe.work.fetched[result.path.name] = item
+        recipe.work.fetched[result.path.relative_to(fetch_dir).as_posix()] = item

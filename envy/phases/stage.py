@@ -44,7 +44,7 @@ def run_stage_phase(recipe: Recipe, engine: PhaseServices) -> None:
             answer = run_verb(run, "stage")
             strip = _strip_from_answer(answer, verb)
         if strip is not None:
-            unpack_all(run, destination, strip=strip)
+            unpack_all(run, ".", strip=strip)
 
 
 def _strip_from_answer(answer: object, verb: str | LuaFunction) -> int | None:

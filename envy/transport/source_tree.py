@@ -7,13 +7,13 @@ from envy.errors import FetchError
 
 
 def inner_folder(root: Path, subdir: str, uri: str) -> Path:
-    """Return the folder `subdir` of a tree.
+    """Return the real path of the folder `subdir` of a tree: a link moved elsewhere means another.
 
     Raises:
         FetchError: the folder does not exist, or is outside of the tree, through a link say.
     """
-    inner = root / subdir
-    if not inner.is_dir() or not inner.resolve().is_relative_to(root.resolve()):
+    inner = (root / subdir).resolve()
+    if not inner.is_dir() or not inner.is_relative_to(root.resolve()):
         there = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
         raise FetchError(
             f"{uri} has no folder {subdir}",

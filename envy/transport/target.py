@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from envy.content.below_root import LeadsOutside, open_below, parts_of
 from envy.errors import FetchError
 from envy.transport.context import Fetched
 from envy.transport.digests import ExpectedDigest, Hasher
@@ -11,10 +12,23 @@ _CHUNK = 1 << 20
 
 
 def target_in(into: Path, name: str) -> Path:
-    """Return the path for a name, and create its folder (`dest` may name folders)."""
-    target = into / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target
+    """Return the path for a name, and create its folder (`dest` may name folders).
+
+    Raises:
+        FetchError: the name leads outside, perhaps through a link that was fetched before.
+    """
+    *above, last = name.split("/")
+    try:
+        if last in {"", ".", ".."} or ".." in above:
+            raise LeadsOutside((), None, what="a path that leads outside")
+        with open_below(into) as below:
+            return into.joinpath(*below.real_folder(parts_of("/".join(above))), last)
+    except LeadsOutside as error:
+        raise FetchError(
+            f'"{name}" would be written through {error.why}',
+            uri=name,
+            hint='give it another name: dest = "NAME"',
+        ) from None
 
 
 def make_executable(path: Path) -> None:
@@ -23,7 +37,7 @@ def make_executable(path: Path) -> None:
 
 def reusable(target: Path, uri: str, expected: Sequence[ExpectedDigest]) -> Fetched | None:
     """Return the file of an earlier attempt, if it has the expected digests."""
-    if not expected or not target.is_file():
+    if not expected or target.is_symlink() or not target.is_file():
         return None
     hasher = Hasher(expected)
     size = 0

@@ -5,10 +5,13 @@ go to the root, headers to `include/`; all other paths are kept. Entry points an
 not installed.
 """
 
+import os
+import stat
 from pathlib import Path
 
 from envy.content.archive import extract, extract_placed
-from envy.content.extraction import Parts
+from envy.content.below_root import BelowRoot, Parts, open_below
+from envy.content.extraction import judge_links
 from envy.errors import ArchiveError
 
 _PLACES = {
@@ -21,10 +24,18 @@ _PLACES = {
 
 
 def lay_out_wheel(path: Path, dest: Path) -> int:
-    """Unpack a wheel below `dest`, in the layout of an installed one; returns the count of files.
+    """Unpack a wheel into a folder, and judge the links; see `lay_out_wheel_below`."""
+    with open_below(dest) as below:
+        count = lay_out_wheel_below(path, below, ())
+        judge_links(below)
+    return count
+
+
+def lay_out_wheel_below(path: Path, below: BelowRoot, into: Parts) -> int:
+    """Unpack a wheel below a root, in the layout of an installed one; returns the count of files.
 
     Raises:
-        ArchiveError: the wheel is damaged or empty, or a file would be outside of `dest`.
+        ArchiveError: the wheel is damaged or empty, or a file would be outside of the root.
     """
     scripts: list[Parts] = []
 
@@ -33,27 +44,32 @@ def lay_out_wheel(path: Path, dest: Path) -> int:
             return parts
         placed = (*_PLACES[parts[1]], *parts[2:])
         if parts[1] == "scripts":
-            scripts.append(placed)
+            scripts.append(into + placed)
         return placed
 
-    count = extract_placed(path, dest, place)
+    count = extract_placed(path, below, into, place)
     if not count:
         raise ArchiveError(f"{path} is an empty wheel", archive=path)
     for parts in scripts:
-        _make_script(dest.joinpath(*parts))
+        _make_script(below, parts)
     return count
 
 
-def _make_script(script: Path) -> None:
-    if not script.is_file():
+def _make_script(below: BelowRoot, parts: Parts) -> None:
+    status = below.status(parts)
+    if status is None or not stat.S_ISREG(status.st_mode):
         return
-    with script.open("rb") as file:
+    with open(below.open_file(parts), "rb") as file:  # noqa: PTH123
         is_python = file.read(8) == b"#!python"
-    if is_python:
-        # Installers put the interpreter that they install for in its place; envy takes any.
-        _, _, rest = script.read_bytes().partition(b"\n")
-        script.write_bytes(b"#!/usr/bin/env python3\n" + rest)
-    script.chmod(0o755)
+        rest = file.read().partition(b"\n")[2] if is_python else b""
+    if not is_python:
+        below.set_mode(parts, 0o755)
+        return
+    # Installers put the interpreter that they install for in its place; envy takes any.
+    with open(below.create_file(parts, 0o755), "wb") as file:  # noqa: PTH123
+        file.write(b"#!/usr/bin/env python3\n" + rest)
+        file.flush()
+        os.fchmod(file.fileno(), 0o755)
 
 
 def lay_out_npm(path: Path, dest: Path) -> int:

@@ -1,0 +1,71 @@
+"""What is said of a file that is not an archive, or a damaged one."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from envy.content.below_root import LeadsOutside
+from envy.errors import ArchiveError, os_error_text
+
+_HEAD = 512
+
+
+def unknown(archive: Path) -> ArchiveError:
+    with archive.open("rb") as file:
+        head = file.read(_HEAD).lstrip().lower()
+    is_page = head.startswith((b"<!doctype", b"<html"))
+    return ArchiveError(
+        f"{archive} is not an archive that envy unpacks "
+        "(tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip)",
+        archive=archive,
+        hint="it is a web page: the server sent one instead of the file" if is_page else "",
+    )
+
+
+@contextlib.contextmanager
+def named_errors(archive: Path) -> Iterator[None]:
+    """Turn the errors of the decompressors into an ArchiveError."""
+    try:
+        yield
+    except (ArchiveError, LeadsOutside):
+        raise
+    except OSError as error:
+        # gzip and bz2 report damage as an OSError without a number.
+        if error.errno is None:
+            raise _damaged(archive, error) from error
+        raise ArchiveError(
+            f"could not unpack {archive}: {os_error_text(error)}", archive=archive
+        ) from error
+    except Exception as error:
+        if not isinstance(error, (ValueError, RuntimeError, EOFError, *_damage_errors())):
+            raise
+        raise _damaged(archive, error) from error
+
+
+def _damage_errors() -> tuple[type[Exception], ...]:
+    import lzma
+    import tarfile
+    import zipfile
+    import zlib
+
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        zstd.ZstdError,
+    )
+
+
+def _damaged(archive: Path, error: Exception) -> ArchiveError:
+    return ArchiveError(
+        f"{archive} is damaged: {error or type(error).__name__}",
+        archive=archive,
+        hint="download it again; if the error remains, the source itself is damaged",
+    )

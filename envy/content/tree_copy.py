@@ -1,0 +1,105 @@
+"""Copies of files and trees to below a root, with their modes, times and symbolic links.
+
+Guarantees
+  Links are copied as links, and recorded in the root, so that nothing is written through one that
+  leads outside.
+  The owner may write to every copy, even where the source is read-only as in a published package.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import cast
+
+from envy.content.below_root import BelowRoot, Brought, Parts
+from envy.errors import EnvyError
+
+_CHUNK = 1 << 20
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_SENDFILE = frozenset({errno.ENOTSOCK, errno.EINVAL, errno.ENOSYS, errno.EOVERFLOW})
+
+
+def copy_tree(source: Path, below: BelowRoot, into: Parts, *, item: str) -> int:
+    """Copy the content of a folder into a folder of a root; return the number of files and links.
+
+    Folders that exist on both sides are merged, and files replaced. `item` names the source for
+    errors about its links.
+
+    Raises:
+        LeadsOutside: a copy would be written through a link that leads outside, or replace it.
+        EnvyError: the source contains a pipe, a socket or a device.
+        OSError: a file cannot be read or written.
+    """
+    count = 0
+    waiting: list[Parts] = [()]
+    folders: list[Parts] = []
+    while waiting:
+        inner = waiting.pop()
+        folders.append(inner)
+        below.real_folder(into + inner)
+        with os.scandir(source.joinpath(*inner)) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            member = (*inner, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(member)
+                continue
+            count += 1
+            if entry.is_symlink():
+                to = os.readlink(entry.path)  # noqa: PTH115
+                name = "/".join(member)
+                below.create_link(into + member, Brought(item, name, to, judged=False))
+            else:
+                copy_file(Path(entry.path), below, into + member)
+    for inner in reversed(folders):
+        _copy_status(source.joinpath(*inner), below.folder(into + inner))
+    return count
+
+
+def copy_file(source: Path, below: BelowRoot, parts: Parts, *, executable: bool = False) -> None:
+    """Copy a file to a path below a root, in place of another file or link.
+
+    Raises:
+        LeadsOutside: the path, or a link at it, leads outside.
+        EnvyError: the source is not a regular file.
+        OSError: a file cannot be read or written.
+    """
+    if not stat.S_ISREG(source.lstat().st_mode):
+        raise EnvyError(
+            f"cannot copy {source}: it is neither a file nor a directory",
+            hint="sockets, pipes and devices cannot be part of a package",
+        )
+    reading = os.open(source, _READ)
+    try:
+        writing = below.create_file(parts, 0o600)
+        try:
+            _copy_content(reading, writing)
+            _copy_status(reading, writing, also=0o111 if executable else 0)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+
+
+def _copy_content(reading: int, writing: int) -> None:
+    offset = 0
+    try:
+        while sent := os.sendfile(writing, reading, offset, 1 << 30):
+            offset += sent
+        return
+    except OSError as error:
+        # Only Linux sends from file to file, and not from or to every file system.
+        if offset or error.errno not in _NO_SENDFILE:
+            raise
+    with open(os.dup(reading), "rb") as source, open(os.dup(writing), "wb") as target:  # noqa: PTH123
+        shutil.copyfileobj(source, target, _CHUNK)
+
+
+def _copy_status(source: int | Path, target: int, *, also: int = 0) -> None:
+    """Copy mode, times and attributes, to what is open as `target`; the owner may write to it."""
+    shutil.copystat(cast("Path", source), cast("Path", target))
+    mode = stat.S_IMODE(os.fstat(target).st_mode)
+    if mode != mode | stat.S_IWUSR | also:
+        os.fchmod(target, mode | stat.S_IWUSR | also)
