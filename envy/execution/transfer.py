@@ -112,7 +112,7 @@ class _TransferReporter:
 
     def _shown(self, item: SourceItem) -> str:
         """Return the source without credentials, for events, logs and the screen."""
-        from envy.transport.connection import redacted
+        from envy.transport.addresses import redacted
 
         source = redacted(item.source) if "@" in item.source else item.source
         return masked_text(source, self._secrets)

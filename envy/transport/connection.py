@@ -10,9 +10,17 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from envy.errors import FetchError
+from envy.transport.addresses import (
+    check_named,
+    joined,
+    origin_of,
+    port_of,
+    redacted,
+    with_credentials_of,
+)
 from envy.transport.context import FetchContext
 
 if TYPE_CHECKING:
@@ -31,20 +39,6 @@ class NotFound(FetchError):
     """The server answered that the resource does not exist."""
 
 
-def redacted(url: str) -> str:
-    """Return the URL without credentials, fit for messages."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def origin_of(url: str) -> tuple[str, str, int]:
-    """Return the scheme, host and port of a URL, which credentials are bound to."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", _port_of(parts)
-
-
 @contextlib.contextmanager
 def get(
     url: str,
@@ -52,12 +46,12 @@ def get(
     *,
     headers: Mapping[str, str] | None = None,
     certificates: str = "",
-    downgrade: bool = False,
+    is_pinned: bool = False,
 ) -> Iterator[tuple["BaseHTTPResponse", str]]:
     """Request a URL, follow redirects, and yield the response and its final URL.
 
-    The body of the response is not read yet. `downgrade` allows a redirect from https to http, for
-    content that is verified by a digest.
+    The body of the response is not read yet. `is_pinned` allows a redirect from https to http, for
+    content that is verified by a digest, unless credentials were sent.
 
     Raises:
         FetchError: the server did not answer, or with a status other than success (2xx).
@@ -74,30 +68,26 @@ def get(
                 return
         finally:
             response.close()
-        url, sent = _redirected(url, urljoin(url, to), sent, downgrade=downgrade)
+        url, sent = _redirected(url, to, sent, is_pinned=is_pinned)
     raise FetchError(
         f"{redacted(requested)} redirects more than {_REDIRECTS} times", uri=redacted(requested)
     )
 
 
 def _redirected(
-    url: str, to: str, headers: dict[str, str], *, downgrade: bool
+    url: str, to: str, headers: dict[str, str], *, is_pinned: bool
 ) -> tuple[str, dict[str, str]]:
-    scheme = urlsplit(to).scheme
-    if scheme not in {"http", "https"}:
-        raise FetchError(
-            f"{redacted(url)} redirects to {redacted(to)}, which is not an HTTP URL",
-            uri=redacted(url),
-        )
-    if scheme == "http" and urlsplit(url).scheme == "https" and not downgrade:
-        raise FetchError(
-            f"{redacted(url)} redirects to {redacted(to)}, which is not encrypted",
-            uri=redacted(url),
-            hint="declare a sha256: for verified content, the redirect is allowed",
-        )
-    if origin_of(to) != origin_of(url):
+    absolute = joined(url, to) or to
+    check_named(
+        absolute,
+        by=url,
+        verb="redirects to",
+        is_pinned=is_pinned,
+        with_credentials="authorization" in headers or "@" in urlsplit(url).netloc,
+    )
+    if origin_of(absolute) != origin_of(url):
         headers = {name: value for name, value in headers.items() if name != "authorization"}
-    return to, headers
+    return with_credentials_of(url, absolute), headers
 
 
 def _request(
@@ -219,16 +209,12 @@ def _is_excepted(parts: SplitResult, excepted: str) -> bool:
     host = (parts.hostname or "").lower()
     for entry in excepted.lower().replace(",", " ").split():
         name, _, port = entry.partition(":") if entry.count(":") == 1 else (entry, "", "")
-        if port and port != str(_port_of(parts)):
+        if port and port != str(port_of(parts)):
             continue
         name = name.removeprefix("*").removeprefix(".")
         if not name or host == name or host.endswith("." + name) or _is_in_network(host, name):
             return True
     return False
-
-
-def _port_of(parts: SplitResult) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _is_in_network(host: str, network: str) -> bool:

@@ -12,7 +12,7 @@ from envy.content import file_operations
 from envy.content.atomic import temporary_beside, written_whole
 from envy.declarations.sources import SourceItem, file_name, git_address
 from envy.errors import FetchError, ScriptFailed
-from envy.transport.connection import redacted
+from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.source_tree import inner_folder, tree_size
 from envy.transport.target import target_in

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
-from envy.transport.connection import get, redacted, request_error
+from envy.transport.addresses import redacted
+from envy.transport.connection import get, request_error
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
 from envy.transport.target import make_executable, reusable, target_in
@@ -138,7 +139,7 @@ def _download_rest(
         context,
         headers=headers,
         certificates=request.certificates,
-        downgrade=request.is_pinned,
+        is_pinned=request.is_pinned,
     ) as (response, _):
         _check_continues(response, request, progress)
         while data := response.read1(_CHUNK, decode_content=False):

@@ -7,12 +7,13 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback.http_server import Reply
+from loopback.http_server import LoopbackServer, Reply
 
 from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DigestMismatch, FetchError
 from envy.transport import fetch_all, fetch_source
-from envy.transport.connection import proxy_for, redacted
+from envy.transport.addresses import redacted
+from envy.transport.connection import proxy_for
 
 BODY = os.urandom(700_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -163,11 +164,41 @@ def test_redirects_without_end(http_server, fetch):
         fetch(f"{http_server.url}/a")
 
 
-def test_redirect_to_another_scheme(http_server, fetch):
+@pytest.mark.parametrize("to", ["file:///etc/hostname", "ftp://host.invalid/a", "data:,x"])
+def test_redirect_to_another_scheme(http_server, fetch, tmp_path, to):
     """A redirect out of HTTP is not followed."""
-    http_server.routes["/a"] = Reply(status=302, headers={"Location": "file:///etc/hostname"})
-    with pytest.raises(FetchError, match="not an HTTP URL"):
+    http_server.routes["/a"] = Reply(status=302, headers={"Location": to})
+    with pytest.raises(FetchError, match=r"redirects to .* must begin with one of http:, https:"):
+        fetch(f"{http_server.url}/a", sha256=DIGEST)
+    assert not list((tmp_path / "into").iterdir())
+
+
+@pytest.mark.parametrize("to", ["http://[::1/a", "http://host.invalid:99999/a", "http://:80/a"])
+def test_redirect_to_an_invalid_address(http_server, fetch, to):
+    """A redirect to an address that cannot be parsed is an error that shows it."""
+    http_server.routes["/a"] = Reply(status=302, headers={"Location": to})
+    with pytest.raises(FetchError, match="not a valid address"):
         fetch(f"{http_server.url}/a")
+
+
+@pytest.mark.parametrize("form", ["{server}/b", "/b", "b"])
+def test_redirect_within_an_origin_keeps_credentials(http_server, fetch, form):
+    """A redirect within one origin keeps the credentials of the URL, absolute or relative."""
+    http_server.routes["/a"] = Reply(
+        status=302, headers={"Location": form.format(server=http_server.url)}
+    )
+    http_server.routes["/b"] = Reply(BODY)
+    fetch(f"{http_server.url_with('me', 'pw')}/a")
+    assert http_server.requests[1].headers["authorization"] == "Basic bWU6cHc="
+
+
+def test_redirect_to_another_port_drops_credentials(http_server, fetch):
+    """Another port of the same host is another origin, which gets no credentials."""
+    with LoopbackServer() as other:
+        other.routes["/b"] = Reply(BODY)
+        http_server.routes["/a"] = Reply(status=302, headers={"Location": f"{other.url}/b"})
+        fetch(f"{http_server.url_with('me', 'pw')}/a")
+        assert "authorization" not in other.requests[0].headers
 
 
 def test_credentials_of_the_url_are_sent_and_not_shown(http_server, fetch, recorder):
@@ -226,6 +257,20 @@ def test_redirect_out_of_tls(http_server, https_server, fetch, pinned):
     else:
         with pytest.raises(FetchError, match="not encrypted"):
             fetch(f"{server.url}/a", environment)
+
+
+def test_credentials_never_leave_tls(http_server, https_server, fetch):
+    """A request with credentials is not redirected from https to http, digest or not."""
+    server, certificates = https_server
+    http_server.routes["/b"] = Reply(BODY)
+    server.routes["/a"] = Reply(status=302, headers={"Location": f"{http_server.url}/b"})
+    with pytest.raises(FetchError, match="not encrypted"):
+        fetch(
+            f"{server.url_with('me', 'pw')}/a",
+            {"SSL_CERT_FILE": str(certificates)},
+            sha256=DIGEST,
+        )
+    assert not http_server.requests
 
 
 def test_proxy_is_used(http_server, http_proxy, fetch):
