@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 from envy.errors import FetchError
 
 HTTP = frozenset({"http", "https"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _USER_INFO = re.compile(r"//[^/]*@")
 
 
@@ -95,7 +96,7 @@ def check_named(
 
 
 def _scheme_of(address: str, shown: str, by: str) -> str:
-    absolute = joined("", address)
+    absolute = None if _CONTROL.search(address) else joined("", address)
     parts = urlsplit(absolute or "")
     if absolute is None or (parts.scheme in HTTP and not parts.hostname):
         raise FetchError(f"{shown}, which is not a valid address", uri=redacted(by))
