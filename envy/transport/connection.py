@@ -22,6 +22,7 @@ from envy.transport.addresses import (
     with_credentials_of,
 )
 from envy.transport.context import FetchContext
+from envy.transport.retries import Retries, is_passing, seconds_of
 
 if TYPE_CHECKING:
     import urllib3
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 30.0
 _READ_SECONDS = 60.0
 _REDIRECTS = 20
-_RETRIED_STATUSES = (429, 500, 502, 503, 504)
-_LONGEST_WAIT = 15.0
+_CONTENT = (200, 203)
+_CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -54,7 +55,8 @@ def get(
     content that is verified by a digest, unless credentials were sent.
 
     Raises:
-        FetchError: the server did not answer, or with a status other than success (2xx).
+        FetchError: the server did not answer, or not with the content. To a request with a range,
+            206 (the range), 200 (the content) and 416 (there is no such range) are answers.
     """
     requested = url
     sent = dict(headers or {})
@@ -63,7 +65,9 @@ def get(
         try:
             to = response.get_redirect_location()
             if not to:
-                _check_status(response.status, requested, url)
+                accepted = _CONTENT_OF_RANGE if "range" in sent else _CONTENT
+                if response.status not in accepted:
+                    raise _status_error(response.status, requested, url)
                 yield response, url
                 return
         finally:
@@ -101,37 +105,27 @@ def _request(
     if credentials and "authorization" not in sent:
         sent.update(urllib3.make_headers(basic_auth=credentials))
     pool = _pool_for(bare, context, certificates)
-    try:
-        return pool.request(
-            "GET",
-            bare,
-            headers=sent,
-            preload_content=False,
-            decode_content=False,
-            redirect=False,
-            retries=_retries(context),
-        )
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise request_error(url, error, context) from error
-
-
-def _retries(context: FetchContext) -> "urllib3.Retry":
-    import urllib3
-
-    class PatientRetry(urllib3.Retry):
-        """Waits as long as the server asks for, up to a limit."""
-
-        def get_retry_after(self, response: "BaseHTTPResponse") -> float | None:
-            seconds = super().get_retry_after(response)
-            return None if seconds is None else min(seconds, _LONGEST_WAIT)
-
-    return PatientRetry(
-        total=context.retries,
-        redirect=False,
-        status_forcelist=_RETRIED_STATUSES,
-        backoff_factor=context.backoff,
-        raise_on_status=False,
-    )
+    retries = Retries(context)
+    while True:
+        try:
+            response = pool.request(
+                "GET",
+                bare,
+                headers=sent,
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            is_final = isinstance(error, urllib3.exceptions.LocationValueError)
+            if is_final or not retries.wait():
+                raise request_error(url, error, context) from error
+            continue
+        after = seconds_of(response.headers.get("retry-after", ""))
+        if not is_passing(response.status) or not retries.wait(after):
+            return response
+        response.close()
 
 
 def _without_credentials(url: str) -> tuple[str, str]:
@@ -227,20 +221,26 @@ def _is_in_network(host: str, network: str) -> bool:
 # --- errors -----------------------------------------------------------------------------------
 
 
-def _check_status(status: int, requested: str, url: str) -> None:
-    if 200 <= status < 300:
-        return
+def _status_error(status: int, requested: str, url: str) -> FetchError:
     where = redacted(requested) + (f" (redirected to {redacted(url)})" if url != requested else "")
     meaning, hint = {
+        204: ("was answered without content", "check the URL: it names something without content"),
+        206: ("was answered with a part of its content only", "try again, or use another server"),
         401: ("requires credentials", "put them into the URL, or the registry's configuration"),
         403: ("is forbidden", "the server requires credentials, or serves this file to no user"),
         404: ("does not exist", "check the spelling of the URL, and whether the file was moved"),
         407: ("requires credentials of the proxy", "put them into the URL in https_proxy"),
         410: ("was removed", "the server says that the removal is permanent"),
         429: ("was requested too often", "wait a little, or lower --fetch-jobs"),
-    }.get(status, ("was refused" if status < 500 else "could not be served", ""))
+    }.get(status, (_other_meaning(status), ""))
     kind = NotFound if status in {404, 410} else FetchError
-    raise kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)
+    return kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)
+
+
+def _other_meaning(status: int) -> str:
+    if status < 300:
+        return "was answered with something else than its content"
+    return "was refused" if status < 500 else "could not be served"
 
 
 def request_error(url: str, error: Exception, context: FetchContext) -> FetchError:

@@ -250,6 +250,26 @@ def test_page_is_read_once(package_index, http_server, recorder, tmp_path):
     assert http_server.paths().count("/simple/tool/") == 1
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_page_that_breaks_off(http_server, fetch, chunked):
+    """A page of an index that breaks off is read again."""
+    page = b'<a href="/tool-1.0-py3-none-any.whl">tool</a>' + b" " * 5000
+    http_server.routes["/i/tool/"] = [
+        Reply(page, headers={"Content-Type": "text/html"}, breaks_after=50, chunked=chunked),
+        Reply(page, headers={"Content-Type": "text/html"}),
+    ]
+    http_server.routes["/tool-1.0-py3-none-any.whl"] = Reply(WHEEL)
+    fetched = fetch("pypi:tool==1.0", {"PIP_INDEX_URL": f"{http_server.url}/i"})
+    assert fetched.path.read_bytes() == WHEEL
+
+
+def test_page_that_always_breaks_off(http_server, fetch):
+    """A page of an index that breaks off again and again is an error."""
+    http_server.routes["/i/tool/"] = Reply(b"<a" * 5000, breaks_after=50)
+    with pytest.raises(FetchError, match="broke before the content was complete"):
+        fetch("pypi:tool==1.0", {"PIP_INDEX_URL": f"{http_server.url}/i"})
+
+
 def test_answer_that_is_not_an_index_page(http_server, fetch):
     """An answer that is not an index page is an error, not a traceback."""
     kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
