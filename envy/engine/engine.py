@@ -238,6 +238,10 @@ class Engine:
         """Whether the run has been cancelled."""
         return self._cancellation.reason is not None
 
+    def pause(self, seconds: float) -> None:
+        """Wait for a time, or until the run is cancelled."""
+        self._cancellation.pause(seconds)
+
     def wait_without_slot(self, recipe: Recipe, waiting_for: str, wait: Callable[[], None]) -> None:
         """Wait for a lock in this recipe's worker, while another recipe has its slot."""
         started = time.monotonic()

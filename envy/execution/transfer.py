@@ -58,6 +58,7 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
 
     return FetchContext(
         cancelled=engine.stopped,
+        pause=engine.pause,
         progress=progress,
         warn=warn,
         environment=services.environment,

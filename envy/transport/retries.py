@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from envy.transport.context import FetchContext
 
 LONGEST_WAIT = 15.0
-_SLICE = 0.1  # seconds between two looks whether the run was cancelled
 _BUSY = frozenset({408, 425, 429})
 _PERMANENT = frozenset({501, 505, 511})
 
@@ -18,14 +17,8 @@ _PERMANENT = frozenset({501, 505, 511})
 class Retries:
     """The repeats that a request has left; each waits twice as long as the one before."""
 
-    def __init__(
-        self,
-        context: FetchContext,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, context: FetchContext) -> None:
         self._context = context
-        self._sleep = sleep
         self._used = 0
 
     def wait(self, after: float | None = None) -> bool:
@@ -40,11 +33,7 @@ class Retries:
             return False
         seconds = self._context.backoff * 2**self._used if after is None else after
         self._used += 1
-        left = min(seconds, LONGEST_WAIT)
-        while left > 0:
-            self._context.check_cancelled()
-            self._sleep(min(left, _SLICE))
-            left -= _SLICE
+        self._context.pause(min(seconds, LONGEST_WAIT))
         self._context.check_cancelled()
         return True
 

@@ -171,12 +171,23 @@ def test_line_ends_of_the_commit_are_kept(git_repository, recorder, tmp_path):
     assert (fetched.path / "a.bat").read_bytes() == b"x\r\n"
 
 
+def test_programs_are_no_repositories(recorder, tmp_path, hostile, marker):
+    """A source that names a program is refused by git, whatever the user's settings allow."""
+    source = SourceItem(source=f"git+ext::touch {marker} x.git", dest="x", base_dir=tmp_path)
+    for variables in ({}, {"GIT_ALLOW_PROTOCOL": "ext:file"}):
+        with pytest.raises(FetchError, match="transport 'ext' not allowed"):
+            fetch_source(source, tmp_path / "into", recorder.context(hostile | variables))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("ref", ["commit", "main"])
 @pytest.mark.parametrize("form", ["sha1", "sha256"])
-def test_object_format_is_that_of_the_commit(recorder, tmp_path, hostile, form):
+def test_object_format_is_that_of_the_commit(recorder, tmp_path, hostile, form, ref):
     """A repository of either object format is fetched, whatever the settings say."""
     repository = GitRepository(tmp_path / "repositories", object_format=form)
     commit = repository.commit({"a": "1"})
-    fetched = fetch_source(item(repository, commit), tmp_path / "into", recorder.context(hostile))
+    wanted = item(repository, commit if ref == "commit" else ref)
+    fetched = fetch_source(wanted, tmp_path / "into", recorder.context(hostile))
     assert (fetched.path / "a").read_text() == "1"
 
 
