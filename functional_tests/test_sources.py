@@ -1,6 +1,7 @@
 """Sources of packages: HTTP, git, local files, and the registries of pip and npm."""
 
 import hashlib
+import os
 import threading
 
 import pytest
@@ -179,6 +180,44 @@ def test_a_branch_that_moved_is_another_package(project, git_repository):
     assert tree(project.make(body)) == {"README": "two\n"}
 
 
+def test_the_settings_of_git_change_no_package(project, git_repository, tmp_path):
+    """A hook and line ends in the user's git settings neither run nor reach the package."""
+    commit = git_repository.commit({"a.txt": "one\ntwo\n"})
+    hook = project.write("home/hooks/post-checkout", f"#!/bin/sh\ntouch {tmp_path}/marker\n")
+    hook.chmod(0o755)
+    settings = f"[core]\nhooksPath = {hook.parent}\nautocrlf = true\neol = crlf\n"
+    home = project.write("home/.gitconfig", settings).parent
+    body = f'fetch = {{ source = "{git_repository.url}", ref = "{commit}" }}'
+    folder = project.make(body, env={"HOME": str(home)})
+    assert (folder / "a.txt").read_bytes() == b"one\ntwo\n"
+    assert not (tmp_path / "marker").exists()
+
+
+def test_pointers_of_git_lfs_are_warned_of(project, git_repository):
+    """A package of pointer files is published with a warning that names the remedy."""
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{DIGEST}\nsize 8\n"
+    files = {".gitattributes": "*.bin filter=lfs\n", "a.bin": pointer}
+    commit = git_repository.commit(files)
+    run = project.sync_one(f'fetch = {{ source = "{git_repository.url}", ref = "{commit}" }}')
+    assert "add lfs = true to the source" in run.err
+    assert tree(run.folder("local.one@r1")) == files
+
+
+def test_lfs_needs_its_program(project, git_repository):
+    """Without git-lfs, `lfs = true` is an error that names the program."""
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{DIGEST}\nsize 8\n"
+    commit = git_repository.commit({".gitattributes": "*.bin filter=lfs\n", "a.bin": pointer})
+    program = project.write("programs/git-lfs", "#!/bin/sh\nexit 127\n")
+    program.chmod(0o755)
+    run = project.sync_one(
+        f'fetch = {{ source = "{git_repository.url}", ref = "{commit}", lfs = true }}',
+        code=1,
+        env={"PATH": f"{program.parent}:{os.environ['PATH']}"},
+    )
+    assert "install git-lfs" in run.err
+    assert project.markers() == []
+
+
 # -- pypi and npm -------------------------------------------------------------------------------
 
 
@@ -208,6 +247,18 @@ def test_a_source_release_is_unpacked(project, package_index):
     body = 'fetch = { source = "pypi:tool==1.0", kind = "sdist", strip = 1 }'
     folder = project.make(body, env={"PIP_INDEX_URL": package_index.url})
     assert tree(folder) == {"main.c": "int main;\n"}
+
+
+def test_an_index_names_no_file_of_this_machine(project, package_index, tmp_path):
+    """A local file that an index names over HTTP does not become a package."""
+    secret = tmp_path / "tool-1.0-py3-none-any.whl"
+    secret.write_bytes(make_wheel({"secret": "s"}))
+    package_index.add("tool", secret.name, secret.read_bytes(), url=secret.as_uri())
+    run = project.sync_one(
+        'fetch = "pypi:tool==1.0"', code=1, env={"PIP_INDEX_URL": package_index.url}
+    )
+    assert f"names {secret.as_uri()}, but an address that comes from the network" in run.err
+    assert project.markers() == []
 
 
 def test_an_npm_package_drops_its_leading_folder(project, npm_registry):

@@ -48,7 +48,7 @@ def load_recipe_file(folder, text, *, limit, environment=None):
         environment=environment if environment is not None else {},
         open_states=OpenStates(limit),
     )
-    engine = SimpleNamespace(services=services, stopped=lambda: False)
+    engine = SimpleNamespace(services=services, stopped=lambda: False, pause=lambda _: None)
     recipe = Recipe(key=spec.key, spec=spec)
     run_recipe_fetch_phase(recipe, engine)
     return recipe, engine

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 
 from blake3 import blake3
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

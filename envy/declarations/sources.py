@@ -48,13 +48,14 @@ class SourceItem:
     python: str = ""
     kind: str = "wheel"
     submodules: bool = False
+    lfs: bool = False
     origin: SourceLocation | None = field(default=None, compare=False)
     base_dir: Path
 
 
 SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
 FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
-_GIT_ONLY = ("ref", "submodules")
+_GIT_ONLY = ("ref", "submodules", "lfs")
 _PYPI_ONLY = ("python", "kind")
 
 # One letter before the colon is a Windows drive.
@@ -136,7 +137,8 @@ def location(item: SourceItem) -> str:
         address = local_name(item)
     else:
         address = git_address(item) if scheme is Scheme.GIT else item.source
-    pins = (item.ref, item.subdir, item.sha256, item.blake3)
+    parts = ("submodules" if item.submodules else "", "lfs" if item.lfs else "")
+    pins = (item.ref, item.subdir, item.sha256, item.blake3, *parts)
     return " ".join([address, *(pin for pin in pins if pin)])
 
 
@@ -266,6 +268,7 @@ def _item_of_table(
         python=fields.text(table, "python", origin=origin),
         kind=_kind(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
+        lfs=fields.flag(table, "lfs", origin=origin),
         origin=origin,
         base_dir=base_dir,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from envy.errors import Cancelled, PhaseFailed, StoppedEarly
@@ -18,6 +19,7 @@ class Cancellation:
         self, coordinator: Coordinator, children: Children, *, fail_fast: bool = False
     ) -> None:
         self.reason: Cancelled | None = None
+        self._ended = threading.Event()
         self._coordinator = coordinator
         self._children = children
         self._fail_fast = fail_fast
@@ -26,8 +28,13 @@ class Cancellation:
         """Start nothing more and end all children. May be called from any thread."""
         if self.reason is None:
             self.reason = reason
+            self._ended.set()
             self._coordinator.cancel(reason)
             self._children.terminate_all()
+
+    def pause(self, seconds: float) -> None:
+        """Wait for a time, or until the run is ended early."""
+        self._ended.wait(seconds)
 
     def on_failure(self, failure: PhaseFailed) -> None:
         """End the run at its first failure, if it was started with --fail-fast."""

@@ -239,6 +239,10 @@ class Engine:
         """Return whether the run has been cancelled."""
         return self._cancellation.reason is not None
 
+    def pause(self, seconds: float) -> None:
+        """Wait for a time, or until the run is cancelled."""
+        self._cancellation.pause(seconds)
+
     def wait_without_slot(self, recipe: Recipe, waiting_for: str, wait: Callable[[], None]) -> None:
         """Wait for a lock in this recipe's worker, with its slot released for other recipes."""
         started = time.monotonic()

@@ -77,6 +77,9 @@ class PhaseServices(Protocol):
     def stopped(self) -> bool:
         """Return whether the run has been cancelled."""
 
+    def pause(self, seconds: float) -> None:
+        """Wait for a time, or until the run is cancelled."""
+
     def wait_without_slot(self, recipe: Recipe, waiting_for: str, wait: Callable[[], None]) -> None:
         """Wait in this recipe's worker for a lock, with its slot released."""
 

@@ -58,6 +58,7 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
 
     return FetchContext(
         cancelled=engine.stopped,
+        pause=engine.pause,
         progress=progress,
         warn=warn,
         environment=services.environment,
@@ -112,7 +113,7 @@ class _TransferReporter:
 
     def _shown(self, item: SourceItem) -> str:
         """Return the source without credentials, for events, logs and the screen."""
-        from envy.transport.connection import redacted
+        from envy.transport.addresses import redacted
 
         source = redacted(item.source) if "@" in item.source else item.source
         return masked_text(source, self._secrets)

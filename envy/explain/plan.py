@@ -13,7 +13,7 @@ from envy.engine.failures import is_left_out
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Recipe
-from envy.transport.connection import redacted
+from envy.transport.addresses import redacted
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey

@@ -177,7 +177,6 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
         if pinned.ref != item.ref:
             recipe.evidence.lasting = False  # a branch or a tag may have moved by the next run
         item = pinned
-        return f"{location(item)} submodules={item.submodules} {sorted(pins.items())}"
     if scheme is Scheme.PYPI and item.kind == "wheel":
         # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}

@@ -10,10 +10,19 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from envy.errors import FetchError
+from envy.transport.addresses import (
+    check_named,
+    joined,
+    origin_of,
+    port_of,
+    redacted,
+    with_credentials_of,
+)
 from envy.transport.context import FetchContext
+from envy.transport.retries import Retries, is_passing, seconds_of
 
 if TYPE_CHECKING:
     import urllib3
@@ -22,27 +31,13 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 30.0
 _READ_SECONDS = 60.0
 _REDIRECTS = 20
-_RETRIED_STATUSES = (429, 500, 502, 503, 504)
-_LONGEST_WAIT = 15.0
+_CONTENT = (200, 203)
+_CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class NotFound(FetchError):
     """The server answered that the resource does not exist."""
-
-
-def redacted(url: str) -> str:
-    """Return the URL without credentials, fit for messages."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def origin_of(url: str) -> tuple[str, str, int]:
-    """Return the scheme, host and port of a URL, which credentials are bound to."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", _port_of(parts)
 
 
 @contextlib.contextmanager
@@ -52,15 +47,16 @@ def get(
     *,
     headers: Mapping[str, str] | None = None,
     certificates: str = "",
-    downgrade: bool = False,
+    is_pinned: bool = False,
 ) -> Iterator[tuple["BaseHTTPResponse", str]]:
     """Request a URL, follow redirects, and yield the response and its final URL.
 
-    The body of the response is not read yet. `downgrade` allows a redirect from https to http, for
-    content that is verified by a digest.
+    The body of the response is not read yet. `is_pinned` allows a redirect from https to http, for
+    content that is verified by a digest, unless credentials were sent.
 
     Raises:
-        FetchError: the server did not answer, or with a status other than success (2xx).
+        FetchError: the server did not answer, or not with the content. To a request with a range,
+            206 (the range), 200 (the content) and 416 (there is no such range) are answers.
     """
     requested = url
     sent = dict(headers or {})
@@ -69,35 +65,33 @@ def get(
         try:
             to = response.get_redirect_location()
             if not to:
-                _check_status(response.status, requested, url)
+                accepted = _CONTENT_OF_RANGE if "range" in sent else _CONTENT
+                if response.status not in accepted:
+                    raise _status_error(response.status, requested, url)
                 yield response, url
                 return
         finally:
             response.close()
-        url, sent = _redirected(url, urljoin(url, to), sent, downgrade=downgrade)
+        url, sent = _redirected(url, to, sent, is_pinned=is_pinned)
     raise FetchError(
         f"{redacted(requested)} redirects more than {_REDIRECTS} times", uri=redacted(requested)
     )
 
 
 def _redirected(
-    url: str, to: str, headers: dict[str, str], *, downgrade: bool
+    url: str, to: str, headers: dict[str, str], *, is_pinned: bool
 ) -> tuple[str, dict[str, str]]:
-    scheme = urlsplit(to).scheme
-    if scheme not in {"http", "https"}:
-        raise FetchError(
-            f"{redacted(url)} redirects to {redacted(to)}, which is not an HTTP URL",
-            uri=redacted(url),
-        )
-    if scheme == "http" and urlsplit(url).scheme == "https" and not downgrade:
-        raise FetchError(
-            f"{redacted(url)} redirects to {redacted(to)}, which is not encrypted",
-            uri=redacted(url),
-            hint="declare a sha256: for verified content, the redirect is allowed",
-        )
-    if origin_of(to) != origin_of(url):
+    absolute = joined(url, to) or to
+    check_named(
+        absolute,
+        by=url,
+        verb="redirects to",
+        is_pinned=is_pinned,
+        with_credentials="authorization" in headers or "@" in urlsplit(url).netloc,
+    )
+    if origin_of(absolute) != origin_of(url):
         headers = {name: value for name, value in headers.items() if name != "authorization"}
-    return to, headers
+    return with_credentials_of(url, absolute), headers
 
 
 def _request(
@@ -111,37 +105,27 @@ def _request(
     if credentials and "authorization" not in sent:
         sent.update(urllib3.make_headers(basic_auth=credentials))
     pool = _pool_for(bare, context, certificates)
-    try:
-        return pool.request(
-            "GET",
-            bare,
-            headers=sent,
-            preload_content=False,
-            decode_content=False,
-            redirect=False,
-            retries=_retries(context),
-        )
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise request_error(url, error, context) from error
-
-
-def _retries(context: FetchContext) -> "urllib3.Retry":
-    import urllib3
-
-    class PatientRetry(urllib3.Retry):
-        """Waits as long as the server asks for, up to a limit."""
-
-        def get_retry_after(self, response: "BaseHTTPResponse") -> float | None:
-            seconds = super().get_retry_after(response)
-            return None if seconds is None else min(seconds, _LONGEST_WAIT)
-
-    return PatientRetry(
-        total=context.retries,
-        redirect=False,
-        status_forcelist=_RETRIED_STATUSES,
-        backoff_factor=context.backoff,
-        raise_on_status=False,
-    )
+    retries = Retries(context)
+    while True:
+        try:
+            response = pool.request(
+                "GET",
+                bare,
+                headers=sent,
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            is_final = isinstance(error, urllib3.exceptions.LocationValueError)
+            if is_final or not retries.wait():
+                raise request_error(url, error, context) from error
+            continue
+        after = seconds_of(response.headers.get("retry-after", ""))
+        if not is_passing(response.status) or not retries.wait(after):
+            return response
+        response.close()
 
 
 def _without_credentials(url: str) -> tuple[str, str]:
@@ -219,16 +203,12 @@ def _is_excepted(parts: SplitResult, excepted: str) -> bool:
     host = (parts.hostname or "").lower()
     for entry in excepted.lower().replace(",", " ").split():
         name, _, port = entry.partition(":") if entry.count(":") == 1 else (entry, "", "")
-        if port and port != str(_port_of(parts)):
+        if port and port != str(port_of(parts)):
             continue
         name = name.removeprefix("*").removeprefix(".")
         if not name or host == name or host.endswith("." + name) or _is_in_network(host, name):
             return True
     return False
-
-
-def _port_of(parts: SplitResult) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _is_in_network(host: str, network: str) -> bool:
@@ -241,20 +221,26 @@ def _is_in_network(host: str, network: str) -> bool:
 # --- errors -----------------------------------------------------------------------------------
 
 
-def _check_status(status: int, requested: str, url: str) -> None:
-    if 200 <= status < 300:
-        return
+def _status_error(status: int, requested: str, url: str) -> FetchError:
     where = redacted(requested) + (f" (redirected to {redacted(url)})" if url != requested else "")
     meaning, hint = {
+        204: ("was answered without content", "check the URL: it names something without content"),
+        206: ("was answered with a part of its content only", "try again, or use another server"),
         401: ("requires credentials", "put them into the URL, or the registry's configuration"),
         403: ("is forbidden", "the server requires credentials, or serves this file to no user"),
         404: ("does not exist", "check the spelling of the URL, and whether the file was moved"),
         407: ("requires credentials of the proxy", "put them into the URL in https_proxy"),
         410: ("was removed", "the server says that the removal is permanent"),
         429: ("was requested too often", "wait a little, or lower --fetch-jobs"),
-    }.get(status, ("was refused" if status < 500 else "could not be served", ""))
+    }.get(status, (_other_meaning(status), ""))
     kind = NotFound if status in {404, 410} else FetchError
-    raise kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)
+    return kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)
+
+
+def _other_meaning(status: int) -> str:
+    if status < 300:
+        return "was answered with something else than its content"
+    return "was refused" if status < 500 else "could not be served"
 
 
 def request_error(url: str, error: Exception, context: FetchContext) -> FetchError:

@@ -63,12 +63,14 @@ class Memo:
 class FetchContext:
     """The collaborators of a fetch; one for a whole run, shared by its threads.
 
-    `progress` is called with the URI, the bytes so far and the total (0: unknown). `retries` is how
-    often a request is repeated that got no answer or a server error; the first repeat waits
-    `backoff` seconds, and each further one twice as long.
+    `pause` waits for some seconds, or until the run is cancelled. `progress` is called with the
+    URI, the bytes so far and the total (0: unknown). `retries` is how often a request is repeated
+    that got no answer or a server error; the first repeat waits `backoff` seconds, and each further
+    one twice as long.
     """
 
     cancelled: Callable[[], bool]
+    pause: Callable[[float], None]
     progress: Callable[[str, int, int], None]
     warn: Callable[[str], None]
     environment: Mapping[str, str]

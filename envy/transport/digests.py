@@ -56,6 +56,12 @@ class Hasher:
     def sha256(self) -> str:
         return self._hashes["sha256"].hexdigest()
 
+    def matches(self) -> bool:
+        """Return whether the content has every expected digest."""
+        return all(
+            self._hashes[each.algorithm].hexdigest() == each.hexdigest for each in self._expected
+        )
+
     def verify(self, uri: str) -> bool:
         """Verify every expected digest; return whether any was expected.
 

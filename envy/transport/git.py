@@ -5,32 +5,22 @@ same commit is the same tree everywhere.
 """
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from envy.content import file_operations
 from envy.content.atomic import temporary_beside, written_whole
 from envy.declarations.sources import SourceItem, file_name, git_address
-from envy.errors import FetchError, ScriptFailed
-from envy.transport.connection import redacted
+from envy.errors import FetchError
+from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, Fetched
+from envy.transport.git_lfs import fetch_content, pointers_in, warn_of_pointers
+from envy.transport.git_program import Checkout, git, run_git
+from envy.transport.git_submodules import refusals, submodules_of
 from envy.transport.source_tree import inner_folder, tree_size
 from envy.transport.target import target_in
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}", re.IGNORECASE)
-# Set by git for its hooks; with them, every command would use the repository of the hook.
-_INHERITED = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-    "GIT_QUARANTINE_PATH",
-)
 
 
 def resolve_commit(item: SourceItem, context: FetchContext) -> str:
@@ -68,7 +58,7 @@ def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
 def _request_commit(address: str, ref: str, context: FetchContext) -> str:
     wanted = ref or "HEAD"
     patterns = [wanted, f"{wanted}^{{}}"]
-    listed = _git(["ls-remote", "--", address, *patterns], address, context)
+    listed = git(["ls-remote", "--", address, *patterns], address, context)
     found = {name: commit for commit, name in _rows(listed)}
     # The order of git itself; ^{} is the commit that an annotated tag points to.
     order = [wanted] if wanted == "HEAD" or wanted.startswith("refs/") else []
@@ -93,7 +83,7 @@ def _rows(listed: bytes) -> list[tuple[str, str]]:
 def _no_such_ref(address: str, ref: str, context: FetchContext) -> FetchError:
     from envy.suggest import nearest
 
-    listed = _git(["ls-remote", "--heads", "--tags", "--", address], address, context)
+    listed = git(["ls-remote", "--heads", "--tags", "--", address], address, context)
     names = [re.sub(r"^refs/(heads|tags)/|\^{}$", "", name) for _, name in _rows(listed)]
     near = nearest(ref, names)
     if _ABBREVIATED.fullmatch(ref):
@@ -108,32 +98,95 @@ def _no_such_ref(address: str, ref: str, context: FetchContext) -> FetchError:
 
 
 def _check_out(item: SourceItem, commit: str, checkout: Path, context: FetchContext) -> None:
+    """Check out a commit, and its submodules if they are wanted."""
     address = git_address(item)
-    form = ["--object-format=sha256"] if len(commit) == 64 else []
-    _git(["init", "-q", "--template=", *form, str(checkout)], address, context)
-    # Relative addresses of submodules are relative to the remote of this name.
-    _git(["config", "remote.origin.url", address], address, context, cwd=checkout)
-    _fetch_commit(item, commit, checkout, context)
-    _git(["checkout", "-q", "--detach", commit], address, context, cwd=checkout)
-    if item.submodules:
-        _check_out_submodules(address, checkout, context)
+    waiting = [Checkout(address=address, commit=commit, path=checkout, ref=item.ref)]
+    while waiting:
+        wanted = waiting.pop()
+        _check_out_one(wanted, context)
+        _fetch_stored_files(item, wanted, context, is_root=wanted.path == checkout)
+        if item.submodules:
+            waiting += _submodules(wanted, context)
 
 
-def _fetch_commit(item: SourceItem, commit: str, checkout: Path, context: FetchContext) -> None:
-    address = git_address(item)
-    shallow = ["fetch", "-q", "--depth=1", "--no-tags", "origin"]
+def _check_out_one(wanted: Checkout, context: FetchContext) -> None:
+    form = "sha256" if len(wanted.commit) == 64 else "sha1"
+    git(
+        ["init", "-q", "--template=", str(wanted.path)],
+        wanted.address,
+        context,
+        environment={"GIT_DEFAULT_HASH": form},
+    )
+    _fetch_commit(wanted, context)
+    # These attributes come before all others: no filter of the user runs, whatever its name.
+    attributes = wanted.path / ".git" / "info" / "attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text("* -filter\n")
+    checkout = ["checkout", "-q", "--detach", wanted.commit]
+    git(checkout, wanted.address, context, cwd=wanted.path)
+    attributes.unlink()
+
+
+def _fetch_stored_files(
+    item: SourceItem, wanted: Checkout, context: FetchContext, *, is_root: bool
+) -> None:
+    subdir = item.subdir if is_root else ""
+    pointers = pointers_in(wanted, subdir, context)
+    if item.lfs:
+        fetch_content(pointers, wanted, context)
+    else:
+        warn_of_pointers(pointers, wanted.address, context)
+
+
+def _submodules(wanted: Checkout, context: FetchContext) -> list[Checkout]:
+    root = wanted.path.resolve()
+    found = []
+    for submodule in submodules_of(wanted, context):
+        folder = wanted.path / submodule.path
+        # git creates an empty folder for each; a link in its place would lead elsewhere.
+        is_own = folder.is_dir() and folder.resolve() == root / submodule.path
+        if not is_own or any(folder.iterdir()):
+            raise FetchError(
+                f"the submodule {submodule.path} of {redacted(wanted.address)} has no folder of "
+                "its own",
+                uri=redacted(wanted.address),
+            )
+        found.append(
+            Checkout(
+                address=submodule.address,
+                commit=submodule.commit,
+                path=folder,
+                by=wanted.address,
+            )
+        )
+    return found
+
+
+def _fetch_commit(wanted: Checkout, context: FetchContext) -> None:
+    address, commit, checkout = wanted.address, wanted.commit, wanted.path
+    settings, variables = refusals(wanted, context.environment)
+    shallow = ["fetch", "-q", "--depth=1", "--no-tags", "--", address]
     attempts = [[*shallow, commit]]
-    if item.ref.lower() != commit and not item.ref.startswith("-"):
-        attempts.append([*shallow, item.ref or "HEAD"])
+    if wanted.ref.lower() != commit and not wanted.ref.startswith("-"):
+        attempts.append([*shallow, wanted.ref or "HEAD"])
     for arguments in attempts:
         # Some servers serve no single commit, or no shallow copy at all.
-        code, _, _ = _run(arguments, context, cwd=checkout)
+        code, _, _ = run_git(
+            arguments, context, cwd=checkout, settings=settings, environment=variables
+        )
         if code == 0 and _has_commit(commit, checkout, context):
             return
         context.check_cancelled()
     everything = ["+refs/heads/*:refs/envy/heads/*", "+refs/tags/*:refs/envy/tags/*"]
     unshallow = ["--unshallow"] if (checkout / ".git" / "shallow").is_file() else []
-    _git(["fetch", "-q", *unshallow, "origin", *everything], address, context, cwd=checkout)
+    git(
+        ["fetch", "-q", *unshallow, "--", address, *everything],
+        address,
+        context,
+        cwd=checkout,
+        settings=settings,
+        environment=variables,
+    )
     if not _has_commit(commit, checkout, context):
         raise FetchError(
             f"{redacted(address)} has no commit {commit}",
@@ -143,77 +196,4 @@ def _fetch_commit(item: SourceItem, commit: str, checkout: Path, context: FetchC
 
 
 def _has_commit(commit: str, checkout: Path, context: FetchContext) -> bool:
-    return _run(["cat-file", "-e", f"{commit}^{{commit}}"], context, cwd=checkout)[0] == 0
-
-
-def _check_out_submodules(address: str, checkout: Path, context: FetchContext) -> None:
-    # git forbids submodules by path, since a remote repository could name any path of this machine;
-    # a repository on this machine itself is no such risk.
-    is_local = address.startswith("file:") or Path(address).is_absolute()
-    allowed = ["-c", "protocol.file.allow=always"] if is_local else []
-    update = [*allowed, "submodule", "-q", "update", "--init", "--recursive"]
-    if _run([*update, "--depth=1"], context, cwd=checkout)[0] != 0:
-        _git(update, address, context, cwd=checkout)
-
-
-# --- the program ------------------------------------------------------------------------------
-
-
-def _git(
-    arguments: list[str], address: str, context: FetchContext, *, cwd: Path | None = None
-) -> bytes:
-    code, output, errors = _run(arguments, context, cwd=cwd)
-    if code == 0:
-        return output
-    text = errors.decode(errors="replace").strip().replace(address, redacted(address))
-    verb = next(word for word in arguments if not word.startswith("-"))
-    raise FetchError(
-        f"git {verb} failed for {redacted(address)}:\n"
-        + "\n".join(f"  | {_without_secret(line, address)}" for line in text.splitlines()),
-        uri=redacted(address),
-        hint=_hint_of(text),
-    )
-
-
-def _run(
-    arguments: list[str], context: FetchContext, *, cwd: Path | None = None
-) -> tuple[int, bytes, bytes]:
-    context.check_cancelled()
-    settings = ["-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", "-c", "gc.auto=0"]
-    try:
-        return context.run(
-            ["git", *settings, *arguments], cwd=cwd, env=_environment(context.environment)
-        )
-    except ScriptFailed as error:
-        raise FetchError(
-            f"the program git could not be run: {error.message}",
-            uri="git",
-            hint="git sources need git; install git and try again",
-        ) from error
-
-
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in environment.items() if name not in _INHERITED}
-    # Without these, git and ssh would wait for a password to be typed.
-    kept["GIT_TERMINAL_PROMPT"] = "0"
-    kept.setdefault("GIT_ASKPASS", "")
-    if "GIT_SSH" not in kept:
-        kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-    kept["LC_ALL"] = "C"
-    return kept
-
-
-def _without_secret(line: str, address: str) -> str:
-    user, at, _ = address.partition("@")
-    secret = user.rpartition("://")[2].partition(":")[2] if at else ""
-    return line.replace(secret, "***") if secret else line
-
-
-def _hint_of(text: str) -> str:
-    if "Authentication failed" in text or "terminal prompts disabled" in text:
-        return "the repository requires credentials; configure a credential helper, or use ssh"
-    if "Permission denied" in text or "publickey" in text:
-        return "ssh was refused; check that your key is loaded (ssh-add -l) and known to the server"
-    if "not found" in text.lower() or "does not exist" in text:
-        return "check the spelling of the address, and whether you may read the repository"
-    return ""
+    return run_git(["cat-file", "-e", f"{commit}^{{commit}}"], context, cwd=checkout)[0] == 0

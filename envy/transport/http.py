@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
-from envy.transport.connection import get, redacted, request_error
+from envy.transport.addresses import redacted
+from envy.transport.connection import get, request_error
+from envy.transport.content_encoding import encoding_of, settle
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
+from envy.transport.retries import Retries
 from envy.transport.target import make_executable, reusable, target_in
 
 if TYPE_CHECKING:
@@ -56,10 +59,18 @@ def download(
         )
         with written_whole(target) as part:
             hasher = Hasher(expected)
-            size = _download_part(request, part, hasher, context)
+            encoding = _download_part(request, part, hasher, context)
+            if encoding:
+                hasher = settle(
+                    part, hasher, encoding, name=target.name, expected=expected, uri=redacted(url)
+                )
             verified = hasher.verify(redacted(url))
         fetched = Fetched(
-            path=target, bytes=size, sha256=hasher.sha256, uri=redacted(url), verified=verified
+            path=target,
+            bytes=target.stat().st_size,
+            sha256=hasher.sha256,
+            uri=redacted(url),
+            verified=verified,
         )
     if executable:
         make_executable(target)
@@ -72,12 +83,16 @@ def read_page(
     """Read a small resource; returns (content, content type, final URL)."""
     import urllib3
 
-    with get(url, context, headers=headers, certificates=certificates) as (response, final):
-        try:
-            body = response.read(_LARGEST_PAGE, decode_content=True)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise request_error(url, error, context) from error
-        return body, response.headers.get("content-type", ""), final
+    retries = Retries(context)
+    while True:
+        with get(url, context, headers=headers, certificates=certificates) as (response, final):
+            try:
+                body = response.read(_LARGEST_PAGE, decode_content=True)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                if not retries.wait():
+                    raise request_error(url, error, context) from error
+                continue
+            return body, response.headers.get("content-type", ""), final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,30 +112,43 @@ class _Progress:
     reported: int = 0
     # The server's name for this version of the content; "" if the download cannot be continued.
     version: str = ""
+    encoding: str = ""
 
 
-def _download_part(request: _Request, part: Path, hasher: Hasher, context: FetchContext) -> int:
+def _download_part(request: _Request, part: Path, hasher: Hasher, context: FetchContext) -> str:
+    """Download the content as the server sends it; return its encoding, or ""."""
     import urllib3
 
     progress = _Progress()
     breaks = 0
+    retries = Retries(context)
     with part.open("wb") as file:
         while True:
             before = progress.done
             try:
                 _download_rest(request, file, hasher, progress, context)
             except urllib3.exceptions.HTTPError as error:
-                breaks += 1
-                if progress.done == before or breaks > _BREAKS:
+                if progress.done == before:
+                    is_tried_again = retries.wait()
+                else:
+                    breaks += 1
+                    is_tried_again = breaks <= _BREAKS
+                    retries = Retries(context)
+                if not is_tried_again:
                     raise request_error(request.url, error, context) from error
                 if not progress.version:
                     # This server cannot continue a download.
-                    file.seek(0)
-                    file.truncate()
-                    hasher.restart()
-                    progress = _Progress()
+                    _start_over(file, hasher, progress)
             else:
-                return progress.done
+                return progress.encoding
+
+
+def _start_over(file: BinaryIO, hasher: Hasher, progress: _Progress) -> None:
+    file.seek(0)
+    file.truncate()
+    hasher.restart()
+    progress.done = progress.reported = 0
+    progress.version = ""
 
 
 def _download_rest(
@@ -130,6 +158,13 @@ def _download_rest(
     progress: _Progress,
     context: FetchContext,
 ) -> None:
+    """Download what is missing; start over if the server does not continue the content.
+
+    Raises:
+        urllib3.exceptions.HTTPError: the content is not complete.
+    """
+    from urllib3.exceptions import IncompleteRead
+
     headers = dict(request.headers)
     if progress.done:
         headers |= {"range": f"bytes={progress.done}-", "if-range": progress.version}
@@ -138,8 +173,12 @@ def _download_rest(
         context,
         headers=headers,
         certificates=request.certificates,
-        downgrade=request.is_pinned,
+        is_pinned=request.is_pinned,
     ) as (response, _):
+        if progress.done and response.status != 206:
+            _start_over(file, hasher, progress)
+            if response.status == 416:
+                raise IncompleteRead(0, progress.total)
         _check_continues(response, request, progress)
         while data := response.read1(_CHUNK, decode_content=False):
             context.check_cancelled()
@@ -147,26 +186,39 @@ def _download_rest(
             _write(file, data, request)
             progress.done += len(data)
             _report(request, progress, context)
+    if progress.done != (progress.total or progress.done):
+        # The server sent less than the range that was requested.
+        raise IncompleteRead(progress.done, progress.total - progress.done)
     _report(request, progress, context, is_end=True)
 
 
 def _check_continues(response: "BaseHTTPResponse", request: _Request, progress: _Progress) -> None:
+    tag = response.headers.get("etag", "")
     if not progress.done:
-        progress.total = int(response.headers.get("content-length") or 0)
+        progress.total = _number(response.headers.get("content-length", ""))
+        progress.encoding = encoding_of(response.headers.get("content-encoding", ""))
         is_able = response.headers.get("accept-ranges", "").lower() == "bytes"
-        tag = response.headers.get("etag", "")
         # A weak tag does not guarantee the same bytes.
-        strong = tag if tag and not tag.startswith("W/") else ""
-        progress.version = strong or response.headers.get("last-modified", "")
-        progress.version = progress.version if is_able else ""
+        strong = "" if tag.startswith("W/") else tag
+        version = strong or response.headers.get("last-modified", "")
+        progress.version = version if is_able else ""
         return
     range_given = response.headers.get("content-range", "")
-    if response.status != 206 or not range_given.startswith(f"bytes {progress.done}-"):
+    total = _number(range_given.rpartition("/")[2]) or progress.total
+    if (
+        not range_given.startswith(f"bytes {progress.done}-")
+        or total != (progress.total or total)
+        or (progress.version.startswith('"') and tag not in {"", progress.version})
+    ):
         raise FetchError(
             f"{redacted(request.url)} changed while it was being fetched",
             uri=redacted(request.url),
             hint="try again",
         )
+
+
+def _number(text: str) -> int:
+    return int(text) if len(text) < 20 and text.isascii() and text.isdigit() else 0
 
 
 def _write(file: BinaryIO, data: bytes, request: _Request) -> None:

@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urlsplit
 
 from envy.errors import FetchError
-from envy.transport.connection import redacted
+from envy.transport.addresses import joined, redacted
 
 # Strongest first; others prove nothing, or are not in hashlib everywhere.
 _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
@@ -19,10 +19,14 @@ _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseFile:
-    """One file of a project; `yanked` is the reason ("" if none is given), or None."""
+    """One file of a project; `yanked` is the reason ("" if none is given), or None.
+
+    `page` is the URL of the page that names the file, which decides what `url` may be.
+    """
 
     name: str
     url: str
+    page: str
     digest: tuple[str, str] | None = None
     yanked: str | None = None
 
@@ -47,11 +51,13 @@ def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
     name = str(row["filename"])
     hashes = row.get("hashes") or {}
     yanked = row.get("yanked") or None
-    if not _is_plain(name) or not isinstance(hashes, dict):
+    url = joined(base, str(row["url"]))
+    if not _is_plain(name) or not isinstance(hashes, dict) or url is None:
         return None
     return ReleaseFile(
         name=name,
-        url=urljoin(base, str(row["url"])),
+        url=url,
+        page=base,
         digest=_strongest({str(key).lower(): str(value) for key, value in hashes.items()}),
         yanked=yanked if isinstance(yanked, str) else ("" if yanked else None),
     )
@@ -68,17 +74,17 @@ def parse_html_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
 class _Anchors(HTMLParser):
     def __init__(self, base: str) -> None:
         super().__init__()
-        self.base = base
+        self.page = self.base = base
         self.files: list[ReleaseFile] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
         address = attributes.get("href") or ""
         if tag == "base" and address:
-            self.base = urljoin(self.base, address)
+            self.base = joined(self.base, address) or self.base
         if tag != "a" or not address:
             return
-        url, fragment = urldefrag(urljoin(self.base, address))
+        url, fragment = urldefrag(joined(self.base, address) or "")
         name = unquote(urlsplit(url).path.rpartition("/")[2])
         if not _is_plain(name):
             return
@@ -86,7 +92,11 @@ class _Anchors(HTMLParser):
         yanked = (attributes["data-yanked"] or "") if "data-yanked" in attributes else None
         self.files.append(
             ReleaseFile(
-                name=name, url=url, digest=_strongest({algorithm.lower(): digest}), yanked=yanked
+                name=name,
+                url=url,
+                page=self.page,
+                digest=_strongest({algorithm.lower(): digest}),
+                yanked=yanked,
             )
         )
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
 from envy.suggest import nearest
-from envy.transport.connection import NotFound, origin_of, redacted
+from envy.transport.addresses import check_named, origin_of, redacted
+from envy.transport.connection import NotFound
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
@@ -40,6 +41,7 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     plain = f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
     target = target_in(into, file_name(item) or plain)
     expected = [*expected_digests(item), *_integrity_of(dist)]
+    check_named(dist["tarball"], by=configuration.registry, is_pinned=bool(expected))
     tarballs = _urls_of(dist["tarball"], f"{name}/-/{base}-{version}.tgz", configuration.registry)
     for number, url in enumerate(tarballs, 1):
         try:
@@ -120,7 +122,8 @@ def _versions_of(
 
 
 def _authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
-    if urlsplit(url).username:
+    is_downgrade = urlsplit(url).scheme == "http" != urlsplit(configuration.registry).scheme
+    if urlsplit(url).username or is_downgrade:
         return {}
     header = configuration.authorization(url)
     return {"authorization": header} if header else {}

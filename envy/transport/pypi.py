@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
-from envy.transport.connection import NotFound, origin_of, redacted
+from envy.transport.addresses import check_named, redacted, with_credentials_of
+from envy.transport.connection import NotFound
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
@@ -109,18 +110,9 @@ def _read_files(
         )
     except NotFound:
         return ()
-    base = _with_credentials_of(address, final)
+    base = with_credentials_of(address, final)
     files = parse_json_page(body, base) if "json" in kind else parse_html_page(body, base)
-    return tuple(replace(file, url=_with_credentials_of(address, file.url)) for file in files)
-
-
-def _with_credentials_of(address: str, url: str) -> str:
-    """Return a URL with the credentials of `address`, if it is on the same host, as in pip."""
-    user, at, _ = urlsplit(address).netloc.rpartition("@")
-    parts = urlsplit(url)
-    if not at or "@" in parts.netloc or origin_of(url) != origin_of(address):
-        return url
-    return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc}"))
+    return tuple(replace(file, url=with_credentials_of(address, file.url)) for file in files)
 
 
 # --- the file ---------------------------------------------------------------------------------
@@ -140,6 +132,7 @@ def _fetch_file(
         expected.append(
             ExpectedDigest(algorithm=algorithm, hexdigest=digest, by="the package index")
         )
+    check_named(chosen.url, by=chosen.page, is_pinned=bool(expected))
     if urlsplit(chosen.url).scheme != "file":
         return download(
             chosen.url,

@@ -1,5 +1,7 @@
 """What is reported of failures, how recipes are failed, and how a run is ended early."""
 
+import threading
+
 import pytest
 from engine.satellites import NotingCoordinator, coordinated
 from small_graphs import ORIGIN, graph_of, key_of
@@ -65,6 +67,17 @@ def test_a_failed_recipe_stays_failed():
     first = world.fail("c", "first")
     assert world.fail("c", "second") is first
     assert world.coordination.failed() == [key_of("c")]
+
+
+def test_a_pause_ends_with_the_run():
+    """A thread that pauses continues as soon as the run is cancelled."""
+    cancellation = Cancellation(NotingCoordinator(), NotingChildren())
+    cancellation.pause(0)
+    paused = threading.Thread(target=cancellation.pause, args=(60,))
+    paused.start()
+    cancellation.cancel(Cancelled("cancelled"))
+    paused.join(10)
+    assert not paused.is_alive()
 
 
 def test_the_first_reason_ends_the_run():

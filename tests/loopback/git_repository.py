@@ -20,11 +20,12 @@ _ENVIRONMENT = {
 class GitRepository:
     """A bare repository `NAME.git` with a work tree beside it, in which commits are made."""
 
-    def __init__(self, folder: Path, name: str = "tool") -> None:
+    def __init__(self, folder: Path, name: str = "tool", *, object_format: str = "sha1") -> None:
         self.work_tree = folder / f"{name}-work"
         self.path = folder / f"{name}.git"
-        self.git("init", "-q", "-b", "main", str(self.work_tree), inside=False)
-        self.git("init", "-q", "--bare", "-b", "main", str(self.path), inside=False)
+        init = ["init", "-q", "-b", "main", f"--object-format={object_format}"]
+        self.git(*init, str(self.work_tree), inside=False)
+        self.git(*init, "--bare", str(self.path), inside=False)
         self.git("remote", "add", "origin", str(self.path))
 
     @property

@@ -26,7 +26,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply; after `breaks_after` bytes of the body the connection is closed."""
+    """A reply; after `breaks_after` bytes of the body the connection is closed.
+
+    `most` is the largest part of a range that is sent; a reply that is `silent` is none: the
+    connection is closed.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -34,6 +38,8 @@ class Reply:
     breaks_after: int | None = None
     chunked: bool = False
     ranges: bool = False
+    most: int | None = None
+    silent: bool = False
 
 
 Route = Reply | list[Reply] | Callable[[Request], Reply]
@@ -108,14 +114,19 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.loopback.answer(Request(self.command, self.path, headers))
         body, status = reply.body, reply.status
+        if reply.silent:
+            self.close_connection = True
+            return
         with contextlib.suppress(ConnectionError):
             extra = dict(reply.headers)
             if reply.ranges:
                 extra["Accept-Ranges"] = "bytes"
                 if headers.get("range", "").startswith("bytes="):
                     start = int(headers["range"][6:].rstrip("-"))
-                    extra["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-                    body, status = body[start:], 206
+                    part = body[start:][: reply.most]
+                    end = start + len(part) - 1
+                    extra["Content-Range"] = f"bytes {start}-{end}/{len(body)}"
+                    body, status = part, 206
             self._send(reply, body, status, extra)
 
     def _send(self, reply: Reply, body: bytes, status: int, extra: Mapping[str, str]) -> None:

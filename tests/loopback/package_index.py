@@ -52,12 +52,13 @@ class FakePackageIndex:
         *,
         yanked: str | None = None,
         digest: str | None = None,
+        url: str = "",
     ) -> None:
-        """Publish a file; `digest` is its digest on the page, "" for none."""
+        """Publish a file; `digest` and `url` are those on the page, "" for no digest."""
         claimed = hashlib.sha256(content).hexdigest() if digest is None else digest
         row = {
             "filename": filename,
-            "url": f"../../files/{filename}",
+            "url": url or f"../../files/{filename}",
             "hashes": {"sha256": claimed} if claimed else {},
             "yanked": False if yanked is None else yanked or True,
         }

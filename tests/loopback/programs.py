@@ -42,6 +42,7 @@ class Recorder:
     warnings: list[str] = field(default_factory=list)
     progress: list[tuple[str, int, int]] = field(default_factory=list)
     programs: list[list[str]] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
 
     def context(
         self,
@@ -57,10 +58,10 @@ class Recorder:
 
         return FetchContext(
             cancelled=cancelled,
+            pause=self.pauses.append,
             progress=lambda uri, done, total: self.progress.append((uri, done, total)),
             warn=self.warnings.append,
             environment={"PATH": os.environ["PATH"]} if environment is None else environment,
             run=recorded,
             retries=retries,
-            backoff=0.001,
         )

@@ -1,20 +1,24 @@
 """Downloads by HTTP are complete and verified, and their errors name the cause."""
 
+import gzip
 import hashlib
 import os
+import random
 import socket
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback.http_server import Reply
+from loopback.http_server import LoopbackServer, Reply
 
 from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DigestMismatch, FetchError
 from envy.transport import fetch_all, fetch_source
-from envy.transport.connection import proxy_for, redacted
+from envy.transport.addresses import redacted
+from envy.transport.connection import proxy_for
 
-BODY = os.urandom(700_000)
+BODY = random.Random(1).randbytes(700_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
 
 
@@ -46,10 +50,78 @@ def test_chunked_answer(http_server, fetch):
     assert fetch(f"{http_server.url}/a").sha256 == DIGEST
 
 
-def test_encoded_content_is_kept_as_it_is(http_server, fetch):
-    """A .tar.gz that a server calls gzip-encoded is stored as sent."""
-    http_server.routes["/a.tar.gz"] = Reply(BODY, headers={"Content-Encoding": "gzip"})
-    assert fetch(f"{http_server.url}/a.tar.gz").sha256 == DIGEST
+PACKED = gzip.compress(BODY, mtime=0)
+PACKED_DIGEST = hashlib.sha256(PACKED).hexdigest()
+DEFLATED = zlib.compress(BODY)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "encoding", "expected"),
+    [
+        ("a.tar.gz", PACKED, "gzip", PACKED),
+        ("a.TGZ", PACKED, "x-gzip", PACKED),
+        ("a.tar", PACKED, "gzip", BODY),
+        ("a", PACKED, "GZIP", BODY),
+        ("a.zip", PACKED, "gzip", BODY),
+        ("a.zip", BODY, "gzip", BODY),
+        ("a.tar", PACKED, "identity, gzip", BODY),
+        ("a.tar", BODY, "aws-chunked", BODY),
+        ("a.tar", BODY, "identity", BODY),
+        ("a", DEFLATED, "deflate", BODY),
+        ("a", DEFLATED[2:-4], "deflate", BODY),
+        ("a.br", BODY, "br", BODY),
+        ("a", b"", "gzip", b""),
+    ],
+)
+def test_encoded_content(http_server, fetch, name, body, encoding, expected):
+    """Content that came encoded is decoded, unless the name says that it is compressed."""
+    http_server.routes[f"/{name}"] = Reply(body, headers={"Content-Encoding": encoding})
+    fetched = fetch(f"{http_server.url}/{name}")
+    assert fetched.path.read_bytes() == expected
+    assert fetched.sha256 == hashlib.sha256(expected).hexdigest()
+    assert fetched.bytes == len(expected)
+    assert [path.name for path in fetched.path.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+@pytest.mark.parametrize(("digest", "expected"), [(DIGEST, BODY), (PACKED_DIGEST, PACKED)])
+def test_digest_of_encoded_content(http_server, fetch, name, digest, expected):
+    """With a digest, encoded content is kept in the form that has it, whatever its name."""
+    http_server.routes[f"/{name}"] = Reply(PACKED, headers={"Content-Encoding": "gzip"})
+    fetched = fetch(f"{http_server.url}/{name}", sha256=digest)
+    assert fetched.path.read_bytes() == expected
+    assert fetched.verified
+
+
+@pytest.mark.parametrize(("name", "actual"), [("a", DIGEST), ("a.gz", PACKED_DIGEST)])
+def test_wrong_digest_of_encoded_content(http_server, fetch, tmp_path, name, actual):
+    """If neither form has the digest, the error shows that of the form that would be kept."""
+    http_server.routes[f"/{name}"] = Reply(PACKED, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(DigestMismatch) as caught:
+        fetch(f"{http_server.url}/{name}", sha256="0" * 64)
+    assert caught.value.actual == actual
+    assert not list((tmp_path / "into").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"), [(BODY, "br"), (PACKED[:-9], "gzip"), (PACKED, "gzip, gzip")]
+)
+def test_content_that_cannot_be_decoded(http_server, fetch, tmp_path, body, encoding):
+    """Content whose encoding is unknown or damaged is an error, or verified as it was sent."""
+    http_server.routes["/a"] = Reply(body, headers={"Content-Encoding": encoding})
+    with pytest.raises(FetchError, match=f"Content-Encoding {encoding}, and cannot be decoded"):
+        fetch(f"{http_server.url}/a")
+    assert not list((tmp_path / "into").iterdir())
+    assert fetch(f"{http_server.url}/a", sha256=hashlib.sha256(body).hexdigest()).verified
+
+
+def test_encoded_content_is_continued(http_server, fetch):
+    """Encoded content is continued after a break like any other."""
+    headers = {"ETag": '"1"', "Content-Encoding": "gzip"}
+    broken = Reply(PACKED, ranges=True, headers=headers, breaks_after=300_000)
+    http_server.routes["/a"] = [broken, Reply(PACKED, ranges=True, headers=headers)]
+    assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+    assert http_server.requests[1].headers["range"] == "bytes=300000-"
 
 
 def test_wrong_digest_leaves_nothing(http_server, fetch, tmp_path):
@@ -118,22 +190,93 @@ def test_connection_that_always_breaks(http_server, fetch, tmp_path, chunked):
     assert not list((tmp_path / "into").iterdir())
 
 
-def test_content_that_changes_in_between(http_server, fetch):
-    """Content that changes between a break and the continuation is an error."""
-    headers = {"ETag": '"1"'}
-    http_server.routes["/a"] = [
-        Reply(BODY, ranges=True, headers=headers, breaks_after=300_000),
-        Reply(b"other", headers={"ETag": '"2"'}),
-    ]
+BROKEN = Reply(BODY, ranges=True, headers={"ETag": '"1"'}, breaks_after=300_000)
+
+
+@pytest.mark.parametrize("status", [200, 416])
+def test_content_that_is_not_continued(http_server, fetch, status):
+    """A server that answers a request for the rest with the whole, or has no rest, starts over."""
+    other = Reply(b"other", headers={"ETag": '"2"'})
+    http_server.routes["/a"] = [BROKEN, *([Reply(status=416)] if status == 416 else []), other]
+    fetched = fetch(f"{http_server.url}/a")
+    assert fetched.path.read_bytes() == b"other"
+    assert (fetched.bytes, fetched.sha256) == (5, hashlib.sha256(b"other").hexdigest())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"headers": {"ETag": '"2"'}},
+        {"body": BODY + b"x"},
+        {"ranges": False, "status": 206, "headers": {"Content-Range": "bytes 0-9/700000"}},
+    ],
+)
+def test_continuation_of_other_content(http_server, fetch, changed):
+    """A continuation with another version, size or start than before is an error."""
+    fields = {"body": BODY, "ranges": True, "headers": {"ETag": '"1"'}} | changed
+    http_server.routes["/a"] = [BROKEN, Reply(**fields)]
     with pytest.raises(FetchError, match="changed while"):
         fetch(f"{http_server.url}/a")
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+def test_continuation_in_parts(http_server, fetch):
+    """A server that sends less than the rest is asked for what is still missing."""
+    part = Reply(BODY, ranges=True, headers={"ETag": '"1"'}, most=200_000)
+    http_server.routes["/a"] = [BROKEN, part]
+    assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+    assert http_server.requests[2].headers["range"] == "bytes=500000-"
+
+
+def test_connection_that_breaks_before_the_first_byte(http_server, fetch):
+    """A connection that breaks before the body, or before the answer, is tried again."""
+    http_server.routes["/a"] = [Reply(BODY, breaks_after=0), Reply(silent=True), Reply(BODY)]
+    assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+
+
+@pytest.mark.parametrize("reply", [Reply(BODY, breaks_after=0), Reply(silent=True)])
+def test_connection_that_never_sends(http_server, fetch, reply):
+    """A connection that always breaks at once is an error after the last attempt."""
+    http_server.routes["/a"] = reply
+    with pytest.raises(FetchError, match="broke before the content was complete"):
+        fetch(f"{http_server.url}/a")
+    assert len(http_server.requests) == 3
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 205, 206])
+def test_success_without_the_content(http_server, fetch, tmp_path, status):
+    """A success that does not bring the content, such as a part of it, is an error."""
+    http_server.routes["/a"] = Reply(b"" if status in {204, 205} else b"part", status=status)
+    with pytest.raises(FetchError, match=rf"\(HTTP {status}\)"):
+        fetch(f"{http_server.url}/a")
+    assert not list((tmp_path / "into").iterdir())
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 520, 599])
 def test_passing_errors_are_tried_again(http_server, fetch, status):
     """A request to a server that is busy or broken for a moment is repeated."""
     http_server.routes["/a"] = [Reply(b"", status=status), Reply(BODY)]
     assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 413, 501, 505, 511])
+def test_lasting_errors_are_not_tried_again(http_server, fetch, status):
+    """A request that the server will never answer otherwise is not repeated."""
+    http_server.routes["/a"] = Reply(b"", status=status, headers={"Retry-After": "0"})
+    with pytest.raises(FetchError, match=f"HTTP {status}"):
+        fetch(f"{http_server.url}/a")
+    assert len(http_server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("wait", "expected"),
+    [("0", 0), ("3", 3), ("9" * 5000, 15), ("nonsense", 0.2), ("", 0.2), ("Wed, 99 Foo 2020", 0.2)],
+)
+def test_any_retry_after_is_understood(http_server, fetch, recorder, wait, expected):
+    """Whatever a server writes into Retry-After, the wait is bounded, and the request repeated."""
+    busy = Reply(b"", status=503, headers={"Retry-After": wait})
+    http_server.routes["/a"] = [busy, Reply(BODY)]
+    assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+    assert recorder.pauses == [expected]
 
 
 @pytest.mark.parametrize(
@@ -163,11 +306,41 @@ def test_redirects_without_end(http_server, fetch):
         fetch(f"{http_server.url}/a")
 
 
-def test_redirect_to_another_scheme(http_server, fetch):
+@pytest.mark.parametrize("to", ["file:///etc/hostname", "ftp://host.invalid/a", "data:,x"])
+def test_redirect_to_another_scheme(http_server, fetch, tmp_path, to):
     """A redirect out of HTTP is not followed."""
-    http_server.routes["/a"] = Reply(status=302, headers={"Location": "file:///etc/hostname"})
-    with pytest.raises(FetchError, match="not an HTTP URL"):
+    http_server.routes["/a"] = Reply(status=302, headers={"Location": to})
+    with pytest.raises(FetchError, match=r"redirects to .* must begin with one of http:, https:"):
+        fetch(f"{http_server.url}/a", sha256=DIGEST)
+    assert not list((tmp_path / "into").iterdir())
+
+
+@pytest.mark.parametrize("to", ["http://[::1/a", "http://host.invalid:99999/a", "http://:80/a"])
+def test_redirect_to_an_invalid_address(http_server, fetch, to):
+    """A redirect to an address that cannot be parsed is an error that shows it."""
+    http_server.routes["/a"] = Reply(status=302, headers={"Location": to})
+    with pytest.raises(FetchError, match="not a valid address"):
         fetch(f"{http_server.url}/a")
+
+
+@pytest.mark.parametrize("form", ["{server}/b", "/b", "b"])
+def test_redirect_within_an_origin_keeps_credentials(http_server, fetch, form):
+    """A redirect within one origin keeps the credentials of the URL, absolute or relative."""
+    http_server.routes["/a"] = Reply(
+        status=302, headers={"Location": form.format(server=http_server.url)}
+    )
+    http_server.routes["/b"] = Reply(BODY)
+    fetch(f"{http_server.url_with('me', 'pw')}/a")
+    assert http_server.requests[1].headers["authorization"] == "Basic bWU6cHc="
+
+
+def test_redirect_to_another_port_drops_credentials(http_server, fetch):
+    """Another port of the same host is another origin, which gets no credentials."""
+    with LoopbackServer() as other:
+        other.routes["/b"] = Reply(BODY)
+        http_server.routes["/a"] = Reply(status=302, headers={"Location": f"{other.url}/b"})
+        fetch(f"{http_server.url_with('me', 'pw')}/a")
+        assert "authorization" not in other.requests[0].headers
 
 
 def test_credentials_of_the_url_are_sent_and_not_shown(http_server, fetch, recorder):
@@ -226,6 +399,20 @@ def test_redirect_out_of_tls(http_server, https_server, fetch, pinned):
     else:
         with pytest.raises(FetchError, match="not encrypted"):
             fetch(f"{server.url}/a", environment)
+
+
+def test_credentials_never_leave_tls(http_server, https_server, fetch):
+    """A request with credentials is not redirected from https to http, digest or not."""
+    server, certificates = https_server
+    http_server.routes["/b"] = Reply(BODY)
+    server.routes["/a"] = Reply(status=302, headers={"Location": f"{http_server.url}/b"})
+    with pytest.raises(FetchError, match="not encrypted"):
+        fetch(
+            f"{server.url_with('me', 'pw')}/a",
+            {"SSL_CERT_FILE": str(certificates)},
+            sha256=DIGEST,
+        )
+    assert not http_server.requests
 
 
 def test_proxy_is_used(http_server, http_proxy, fetch):

@@ -101,6 +101,33 @@ def test_tarball_on_another_host(npm_registry, http_server, fetch):
         assert fetch("npm:tool@1.0.0").verified
 
 
+@pytest.mark.parametrize("tarball", ["file://{file}", "{file}", "ext::sh -c x"])
+def test_tarball_is_no_local_file(npm_registry, fetch, tmp_path, tarball):
+    """A registry may not name a file of this machine as a tarball."""
+    file = tmp_path / "secret.tgz"
+    file.write_bytes(TARBALL)
+    npm_registry.add("tool", "1.0.0", TARBALL, tarball=tarball.format(file=file))
+    with pytest.raises(FetchError, match="must begin with one of http:, https:"):
+        fetch("npm:tool@1.0.0")
+    assert not list((tmp_path / "into").iterdir())
+
+
+def test_token_is_not_sent_unencrypted(https_server, http_server, fetch, tmp_path):
+    """A token for a registry is not sent over http if the registry itself is read over https."""
+    server, certificates = https_server
+    registry = FakeNpmRegistry(server, token="s3cret")
+    host = f"localhost:{http_server.port}"
+    http_server.routes["/t.tgz"] = Reply(TARBALL)
+    registry.add("tool", "1.0.0", TARBALL, tarball=f"http://{host}/t.tgz")
+    del server.routes["/tool/-/tool-1.0.0.tgz"]
+    place = registry.url.removeprefix("https:")
+    (tmp_path / ".npmrc").write_text(
+        f"registry={registry.url}\n{place}:_authToken=s3cret\n//{host}/:_authToken=s3cret\n"
+    )
+    assert fetch("npm:tool@1.0.0", {"SSL_CERT_FILE": str(certificates)}).verified
+    assert "authorization" not in http_server.requests[0].headers
+
+
 @pytest.mark.parametrize("where", ["project", "user"])
 def test_token_from_npmrc(http_server, fetch, tmp_path, where):
     """Registry and token are read from .npmrc, beside the manifest or of the user."""

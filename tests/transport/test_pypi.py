@@ -65,6 +65,34 @@ def test_file_index(package_index, fetch, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["json", "html"])
+def test_remote_index_names_no_local_file(package_index, fetch, tmp_path, form):
+    """A page that was served over HTTP may not name a file of this machine."""
+    secret = tmp_path / "tool-1.0-py3-none-any.whl"
+    secret.write_bytes(WHEEL)
+    package_index.form = form
+    package_index.add("tool", secret.name, WHEEL, url=secret.as_uri())
+    with pytest.raises(FetchError, match=r"names file:///.* must begin with one of http:, https:"):
+        fetch("pypi:tool==1.0")
+    assert not list((tmp_path / "into").iterdir())
+
+
+def test_base_of_a_remote_page_is_no_local_folder(http_server, fetch, tmp_path):
+    """A `<base>` of a remote page does not lead to files of this machine."""
+    (tmp_path / "tool-1.0-py3-none-any.whl").write_bytes(WHEEL)
+    page = f'<base href="{tmp_path.as_uri()}/"><a href="tool-1.0-py3-none-any.whl">tool</a>'
+    http_server.routes["/i/tool/"] = Reply(page.encode(), headers={"Content-Type": "text/html"})
+    with pytest.raises(FetchError, match="names file:///"):
+        fetch("pypi:tool==1.0", {"PIP_INDEX_URL": f"{http_server.url}/i"})
+
+
+def test_invalid_address_on_a_page_is_skipped(package_index, fetch):
+    """A file of an index whose address cannot be parsed does not exist for envy."""
+    package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL)
+    package_index.add("tool", "tool-1.0-2-py3-none-any.whl", WHEEL, url="http://[x/a.whl")
+    assert fetch("pypi:tool==1.0").path.name == "tool-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("form", ["json", "html"])
 def test_wrong_digest_of_the_index(package_index, fetch, form):
     """Content with another digest than the index lists is an error that names the index."""
     package_index.form = form
@@ -76,7 +104,7 @@ def test_wrong_digest_of_the_index(package_index, fetch, form):
 def test_digest_of_the_recipe(package_index, fetch):
     """The recipe's own digest is compared too."""
     package_index.add("tool", "tool-1.0-py3-none-any.whl", WHEEL, digest="")
-    with pytest.raises(FetchError, match="not the one that was declared"):
+    with pytest.raises(FetchError, match="does not match the declared digest"):
         fetch("pypi:tool==1.0", sha256="0" * 64)
     assert fetch("pypi:tool==1.0", sha256=hashlib.sha256(WHEEL).hexdigest()).verified
 
@@ -220,6 +248,26 @@ def test_page_is_read_once(package_index, http_server, recorder, tmp_path):
         item = SourceItem(source="pypi:tool==1.0", kind=kind, base_dir=tmp_path)
         fetch_source(item, tmp_path / "into", context)
     assert http_server.paths().count("/simple/tool/") == 1
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_page_that_breaks_off(http_server, fetch, chunked):
+    """A page of an index that breaks off is read again."""
+    page = b'<a href="/tool-1.0-py3-none-any.whl">tool</a>' + b" " * 5000
+    http_server.routes["/i/tool/"] = [
+        Reply(page, headers={"Content-Type": "text/html"}, breaks_after=50, chunked=chunked),
+        Reply(page, headers={"Content-Type": "text/html"}),
+    ]
+    http_server.routes["/tool-1.0-py3-none-any.whl"] = Reply(WHEEL)
+    fetched = fetch("pypi:tool==1.0", {"PIP_INDEX_URL": f"{http_server.url}/i"})
+    assert fetched.path.read_bytes() == WHEEL
+
+
+def test_page_that_always_breaks_off(http_server, fetch):
+    """A page of an index that breaks off again and again is an error."""
+    http_server.routes["/i/tool/"] = Reply(b"<a" * 5000, breaks_after=50)
+    with pytest.raises(FetchError, match="broke before the content was complete"):
+        fetch("pypi:tool==1.0", {"PIP_INDEX_URL": f"{http_server.url}/i"})
 
 
 def test_answer_that_is_not_an_index_page(http_server, fetch):

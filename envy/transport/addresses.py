@@ -1,0 +1,103 @@
+"""Addresses that come from the network: which of them envy follows, and what may be shown of them.
+
+Owns the rule which addresses a page, a document, a redirect or a repository may name, and which
+origin the credentials of an address belong to. Opens neither files nor connections.
+"""
+
+import re
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+
+from envy.errors import FetchError
+
+HTTP = frozenset({"http", "https"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_USER_INFO = re.compile(r"//[^/]*@")
+
+
+def redacted(url: str) -> str:
+    """Return the URL without credentials, fit for messages."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return _USER_INFO.sub("//", url)
+    if "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Return the scheme, host and port of a URL, which credentials are bound to."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", port_of(parts)
+
+
+def port_of(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def with_credentials_of(known: str, url: str) -> str:
+    """Return `url` with the credentials in the URL `known`, if both have the same origin."""
+    user, at, _ = urlsplit(known).netloc.rpartition("@")
+    parts = urlsplit(url)
+    if not at or "@" in parts.netloc or origin_of(url) != origin_of(known):
+        return url
+    return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc}"))
+
+
+def joined(base: str, address: str) -> str | None:
+    """Return the absolute form of an address in the document at `base`; None if it has none."""
+    try:
+        url = urljoin(base, address)
+        urlsplit(url).port  # noqa: B018 (reading it checks it)
+    except ValueError:
+        return None
+    return url
+
+
+def check_named(
+    address: str,
+    *,
+    by: str,
+    verb: str = "names",
+    schemes: frozenset[str] = HTTP,
+    is_pinned: bool = True,
+    with_credentials: bool = False,
+) -> None:
+    """Raise unless the document at the URL `by` may name `address`.
+
+    What comes from the network may name addresses of the network only, since a file of this machine
+    is none of its business; what comes from a `file:` URL may name files too. An encrypted address
+    leads to an unencrypted one only if the content is pinned by a digest, and no credentials were
+    sent.
+
+    Raises:
+        FetchError: the address must not be followed, or is not valid.
+    """
+    shown = f"{redacted(by)} {verb} {redacted(address)}"
+    source = urlsplit(by).scheme
+    scheme = _scheme_of(address, shown, by)
+    if scheme in schemes or (scheme == source == "file"):
+        if scheme == "http" and source == "https" and (with_credentials or not is_pinned):
+            raise FetchError(
+                f"{shown}, which is not encrypted",
+                uri=redacted(by),
+                hint="a request with credentials never leaves https; name the final address"
+                if with_credentials
+                else "declare a sha256: for verified content, this is allowed",
+            )
+        return
+    listed = ", ".join(f"{name}:" for name in sorted(schemes))
+    raise FetchError(
+        f"{shown}, but an address that comes from the network must begin with one of {listed}",
+        uri=redacted(by),
+        hint="inform the operators of the server: it must not name files of this machine, or "
+        "programs to run",
+    )
+
+
+def _scheme_of(address: str, shown: str, by: str) -> str:
+    absolute = None if _CONTROL.search(address) else joined("", address)
+    parts = urlsplit(absolute or "")
+    if absolute is None or (parts.scheme in HTTP and not parts.hostname):
+        raise FetchError(f"{shown}, which is not a valid address", uri=redacted(by))
+    return parts.scheme

@@ -1,0 +1,104 @@
+"""Content that a server encoded although envy requests it as it is.
+
+Owns the decision whether the encoding is part of the file: many servers call a `.tar.gz` a tar
+that is gzip-encoded, and others compress what they send without being asked.
+"""
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from envy.content.archive import decompress_file
+from envy.content.atomic import temporary_beside
+from envy.errors import ArchiveError, FetchError
+from envy.transport.digests import ExpectedDigest, Hasher
+
+_CHUNK = 1 << 18
+# What Amazon S3 keeps of an upload is no encoding of the content.
+_NONE = frozenset({"", "identity", "aws-chunked"})
+_SUFFIXES = {
+    "gzip": (".gz", ".tgz", ".taz", ".crate", ".svgz"),
+    "zstd": (".zst", ".tzst"),
+    "br": (".br",),
+    "deflate": (".zz",),
+    "compress": (".z",),
+}
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+
+
+def encoding_of(header: str) -> str:
+    """Return the encoding that a Content-Encoding header names, or ""."""
+    names = [name.strip().lower().removeprefix("x-") for name in header.split(",")]
+    return ", ".join(name for name in names if name not in _NONE)
+
+
+def settle(
+    part: Path,
+    hasher: Hasher,
+    encoding: str,
+    *,
+    name: str,
+    expected: Sequence[ExpectedDigest],
+    uri: str,
+) -> Hasher:
+    """Decode the file `part` unless its encoding belongs to it; return the digests of the content.
+
+    With digests, the form that has them is kept. Without, the form is kept as sent if the file's
+    name says that it is compressed in this way, or if it is not.
+
+    Raises:
+        FetchError: the content cannot be decoded.
+    """
+    belongs = name.lower().endswith(_SUFFIXES.get(encoding, ())) or not _begins_as(encoding, part)
+    if hasher.matches() if expected else belongs:
+        return hasher
+    with temporary_beside(part) as decoded:
+        try:
+            _decode(encoding, part, decoded)
+        except (ArchiveError, zlib.error, EOFError) as error:
+            if expected:
+                return hasher
+            raise FetchError(
+                f"{uri} came with Content-Encoding {encoding}, and cannot be decoded: {error}",
+                uri=uri,
+                hint="declare the digest of the file, with or without that encoding",
+            ) from error
+        found = Hasher(expected)
+        with decoded.open("rb") as file:
+            while data := file.read(_CHUNK):
+                found.update(data)
+        if expected and belongs and not found.matches():
+            return hasher
+        decoded.replace(part)
+    return found
+
+
+def _begins_as(encoding: str, path: Path) -> bool:
+    magic = _MAGIC.get(encoding, b"")
+    with path.open("rb") as file:
+        head = file.read(len(magic) or 1)
+    return bool(head) and head.startswith(magic)
+
+
+def _decode(encoding: str, source: Path, target: Path) -> None:
+    if encoding in _MAGIC:
+        decompress_file(source, target)
+    elif encoding == "deflate":
+        with source.open("rb") as reading, target.open("wb") as writing:
+            _inflate(reading, writing)
+    else:
+        raise EOFError("envy does not know this encoding")
+
+
+def _inflate(reading: BinaryIO, writing: BinaryIO) -> None:
+    """Write deflated data, with zlib's header or, as some servers send it, without."""
+    head = reading.read(2)
+    reading.seek(0)
+    has_header = len(head) == 2 and head[0] & 15 == 8 and int.from_bytes(head, "big") % 31 == 0
+    inflater = zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
+    while data := reading.read(_CHUNK):
+        writing.write(inflater.decompress(data))
+    writing.write(inflater.flush())
+    if not inflater.eof:
+        raise EOFError("the content is incomplete")

@@ -1,0 +1,160 @@
+"""The git program, run so that the user's settings change neither a commit's tree nor run code.
+
+Owns the environment and the settings of every git command. What decides how a repository is
+reached stays the user's: credential helpers, `insteadOf`, proxies, certificates and ssh.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy.errors import FetchError, ScriptFailed
+from envy.transport.addresses import redacted
+from envy.transport.context import FetchContext
+
+# git sets some of these for its hooks: with them, a command would use the repository of the hook.
+# The others change what is checked out, or what the commands here mean.
+_NOT_INHERITED = frozenset({
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_ATTR_SOURCE", "GIT_COMMON_DIR", "GIT_CONFIG",
+    "GIT_DEFAULT_REF_FORMAT", "GIT_DIR", "GIT_GLOB_PATHSPECS", "GIT_GRAFT_FILE",
+    "GIT_ICASE_PATHSPECS", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_INDEX_VERSION",
+    "GIT_INTERNAL_SUPER_PREFIX", "GIT_LFS_SKIP_SMUDGE", "GIT_LITERAL_PATHSPECS", "GIT_NAMESPACE",
+    "GIT_NOGLOB_PATHSPECS", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_TEMPLATE_DIR", "GIT_WORK_TREE",
+})  # fmt: skip
+_SETTINGS = {
+    # Programs.
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "init.templateDir": "",
+    "protocol.ext.allow": "never",
+    # The content of files. Filters are switched off in the attributes of the checkout.
+    "core.attributesFile": os.devnull,
+    "core.autocrlf": "false",
+    "core.eol": "lf",
+    "core.sparseCheckout": "false",
+    "core.symlinks": "true",
+    # Work that nothing here needs.
+    "advice.detachedHead": "false",
+    "fetch.recurseSubmodules": "false",
+    "gc.auto": "0",
+    "init.defaultBranch": "main",
+    "maintenance.auto": "false",
+    "submodule.recurse": "false",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """A commit that is checked out in the folder `path`.
+
+    `ref` is the name by which the commit was requested, if any, and `by` the address of the
+    repository that names this one as a submodule; "" for a source of a recipe.
+    """
+
+    address: str
+    commit: str
+    path: Path
+    ref: str = ""
+    by: str = ""
+
+
+def git(
+    arguments: list[str],
+    address: str,
+    context: FetchContext,
+    *,
+    cwd: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> bytes:
+    """Run git, and return what it wrote; `address` is the repository that errors name.
+
+    Raises:
+        FetchError: git failed, or could not be run.
+    """
+    code, output, errors = run_git(
+        arguments, context, cwd=cwd, settings=settings, environment=environment
+    )
+    if code == 0:
+        return output
+    text = errors.decode(errors="replace").strip().replace(address, redacted(address))
+    verb = next(word for word in arguments if not word.startswith("-"))
+    raise FetchError(
+        f"git {verb} failed for {redacted(address)}:\n"
+        + "\n".join(f"  | {_without_secret(line, address)}" for line in text.splitlines()),
+        uri=redacted(address),
+        hint=_hint_of(text),
+    )
+
+
+def run_git(
+    arguments: list[str],
+    context: FetchContext,
+    *,
+    cwd: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[int, bytes, bytes]:
+    """Run git, and return (exit code, stdout, stderr).
+
+    `settings` and `environment` are added to those that every command gets.
+
+    Raises:
+        FetchError: git could not be run.
+    """
+    context.check_cancelled()
+    options = [
+        word
+        for name, value in (_SETTINGS | dict(settings or {})).items()
+        for word in ("-c", f"{name}={value}")
+    ]
+    try:
+        return context.run(
+            ["git", *options, *arguments],
+            cwd=cwd,
+            env=_environment(context.environment) | dict(environment or {}),
+        )
+    except ScriptFailed as error:
+        raise FetchError(
+            f"the program git could not be run: {error.message}",
+            uri="git",
+            hint="git sources need git; install git and try again",
+        ) from error
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in environment.items() if name not in _NOT_INHERITED}
+    # Without these, git and ssh would wait for a password to be typed.
+    kept["GIT_TERMINAL_PROMPT"] = "0"
+    kept.setdefault("GIT_ASKPASS", "")
+    if "GIT_SSH" not in kept:
+        kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+    kept["LC_ALL"] = "C"
+    kept["GIT_ATTR_NOSYSTEM"] = "1"
+    kept["GIT_NO_REPLACE_OBJECTS"] = "1"
+    if "GIT_ALLOW_PROTOCOL" in kept:  # git would prefer it to its settings
+        kept["GIT_ALLOW_PROTOCOL"] = without_protocols(kept["GIT_ALLOW_PROTOCOL"], "ext")
+    return kept
+
+
+def without_protocols(allowed: str, *refused: str) -> str:
+    """Return the value of GIT_ALLOW_PROTOCOL without some protocols."""
+    return ":".join(name for name in allowed.split(":") if name not in refused)
+
+
+def _without_secret(line: str, address: str) -> str:
+    user, at, _ = address.partition("@")
+    secret = user.rpartition("://")[2].partition(":")[2] if at else ""
+    return line.replace(secret, "***") if secret else line
+
+
+def _hint_of(text: str) -> str:
+    if "Authentication failed" in text or "terminal prompts disabled" in text:
+        return "the repository requires credentials; configure a credential helper, or use ssh"
+    if "Permission denied" in text or "publickey" in text:
+        return "ssh was refused; check that your key is loaded (ssh-add -l) and known to the server"
+    if "not found" in text.lower() or "does not exist" in text:
+        return "check the spelling of the address, and whether you may read the repository"
+    return ""
