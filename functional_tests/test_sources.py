@@ -9,6 +9,7 @@ from archives import make_archive, make_tar
 from loopback.http_server import Reply
 from loopback.npm_registry import make_npm_tarball
 from loopback.package_index import make_sdist, make_wheel
+from mistakes import interrupt
 from project import tree
 
 CONTENT = b"content\n"
@@ -146,6 +147,15 @@ def test_a_local_file_is_verified_too(project):
     project.write("recipes/data.txt", "changed")
     run = project.sync_one(f'fetch = {{ source = "data.txt", sha256 = "{DIGEST}" }}', code=1)
     assert DIGEST in run.err
+
+
+def test_a_wait_for_a_busy_server_is_interrupted(project, http_server):
+    """A run that waits as long as a server asked for ends promptly when it is told to."""
+    http_server.routes["/x"] = Reply(status=503, headers={"Retry-After": "3600"})
+    body = f'fetch = function(ctx) envy.info("begun") ctx.fetch("{http_server.url}/x") end'
+    project.recipe("local.one@r1", body)
+    project.packages("local.one@r1")
+    interrupt(project, once="begun")
 
 
 # -- git ----------------------------------------------------------------------------------------

@@ -65,10 +65,10 @@ def check_named(
 ) -> None:
     """Raise unless the document at the URL `by` may name `address`.
 
-    What comes from the network may name addresses of the network only, since a file of this machine
-    is none of its business; what comes from a `file:` URL may name files too. An encrypted address
-    leads to an unencrypted one only if the content is pinned by a digest, and no credentials were
-    sent.
+    What comes from the network may name addresses of the network only: otherwise a server could
+    read files of this machine. What comes from a `file:` URL may name files too. An encrypted
+    address leads to an unencrypted one only if the content is pinned by a digest, and no
+    credentials are sent.
 
     Raises:
         FetchError: the address must not be followed, or is not valid.
@@ -76,6 +76,7 @@ def check_named(
     shown = f"{redacted(by)} {verb} {redacted(address)}"
     source = urlsplit(by).scheme
     scheme = _scheme_of(address, shown, by)
+    with_credentials = with_credentials or "@" in urlsplit(address).netloc
     if scheme in schemes or (scheme == source == "file"):
         if scheme == "http" and source == "https" and (with_credentials or not is_pinned):
             raise FetchError(

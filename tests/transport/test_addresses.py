@@ -28,6 +28,12 @@ def test_local_page_names_files(address):
     check_named(address, by="file:///srv/simple/tool/index.html")
 
 
+def test_credentials_named_by_a_server():
+    """A page may not name credentials to send unencrypted."""
+    with pytest.raises(FetchError, match="not encrypted"):
+        check_named("http://me:pw@host.invalid/a", by=REMOTE)
+
+
 @pytest.mark.parametrize(
     ("settings", "allowed"),
     [
