@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # The servers are plain modules (`loopback.http_server`, …), for unit and functional tests alike.
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
@@ -14,6 +15,11 @@ from loopback.http_server import LoopbackProxy, LoopbackServer, serving_tls
 from loopback.npm_registry import FakeNpmRegistry
 from loopback.package_index import FakePackageIndex
 from loopback.programs import Recorder
+
+
+# No test is timed: on a busy machine, an example that is drawn slowly is not a failure.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture
