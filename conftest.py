@@ -16,7 +16,6 @@ from loopback.npm_registry import FakeNpmRegistry
 from loopback.package_index import FakePackageIndex
 from loopback.programs import Recorder
 
-
 # No test is timed: on a busy machine, an example that is drawn slowly is not a failure.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
