@@ -87,8 +87,8 @@ def test_full_cache(hello, mounts):
 def test_cache_that_vanishes(hello):
     """Removing the cache during a build is an error, and the next sync succeeds."""
     hello.recipe("local.hello@r1", f'install = "cd / && rm -rf {hello.cache}; echo gone"')
-    told = hello.envy("sync", code=1).err
-    assert "Traceback" not in told
+    err = hello.envy("sync", code=1).err
+    assert "Traceback" not in err
     hello.recipe("local.hello@r1", HELLO)
     assert "1 installed" in hello.envy("sync").err
 
@@ -96,15 +96,15 @@ def test_cache_that_vanishes(hello):
 def test_cache_root_is_a_file(hello):
     """If the cache root is a file, the error names it, with a remedy."""
     hello.cache.write_text("a file")
-    told = hello.envy("sync", code=1).err
-    assert str(hello.cache) in told
-    assert "--cache-root" in told
-    assert "Traceback" not in told
+    err = hello.envy("sync", code=1).err
+    assert str(hello.cache) in err
+    assert "--cache-root" in err
+    assert "Traceback" not in err
     assert "Traceback" not in hello.envy("cache", code=1).err
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_entry_that_is_no_directory(hello, tmp_path, kind):
+def test_entry_that_is_not_a_directory(hello, tmp_path, kind):
     """A file or a link instead of an entry is named and not touched."""
     hello.envy("sync")
     ((_, entry),) = hello.entries()
@@ -169,11 +169,11 @@ def test_waiting_for_a_lock_says_who_has_it(hello):
         )
         file.flush()
         sync = hello.popen("sync")
-        told = next(line for line in sync.stderr if b"4711" in line)
+        err = next(line for line in sync.stderr if b"4711" in line)
         file.truncate(0)
         fcntl.flock(file, fcntl.LOCK_UN)
-        assert b"process 4711 since" in told
-        assert b"(envy sync)" in told
+        assert b"process 4711 since" in err
+        assert b"(envy sync)" in err
         _, err = sync.communicate(timeout=60)
     assert sync.returncode == 0, err
 
@@ -230,11 +230,11 @@ def test_locks_without_permission(hello, permissions):
     """If the lock directory is not writable, the error names it, with a remedy."""
     (hello.cache / "locks").mkdir(parents=True)
     (hello.cache / "locks").chmod(0o555)
-    told = run_plain(hello, "sync", code=1).stderr
-    assert "cannot take a lock in the cache" in told
-    assert str(hello.cache / "locks") in told
-    assert "Permission denied" in told
-    assert "--cache-root" in told
+    err = run_plain(hello, "sync", code=1).stderr
+    assert "cannot take a lock in the cache" in err
+    assert str(hello.cache / "locks") in err
+    assert "Permission denied" in err
+    assert "--cache-root" in err
 
 
 def test_cache_that_may_only_be_read(hello, permissions):

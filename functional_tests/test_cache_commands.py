@@ -109,26 +109,26 @@ def test_verify_finds_damage(project, hello):
     """Changed, missing and extra files are named, and the exit code is 1."""
     assert "verified 1 package: 0 damaged" in project.envy("cache", "verify").out
     damage(hello)
-    told = project.envy("cache", "verify", "hello", code=1).out
-    assert "local.hello@r1: small: changed: its content differs" in told
-    assert "local.hello@r1: bin/hello: is missing" in told
-    assert "local.hello@r1: bin/extra: was added after publishing" in told
-    assert "1 damaged" in told
+    output = project.envy("cache", "verify", "hello", code=1).out
+    assert "local.hello@r1: small: changed: its content differs" in output
+    assert "local.hello@r1: bin/hello: is missing" in output
+    assert "local.hello@r1: bin/extra: was added after publishing" in output
+    assert "1 damaged" in output
 
 
-def test_verify_tells_all_that_is_wrong_with_a_file(project, hello):
+def test_verify_reports_every_change_of_a_file(project, hello):
     """A changed mode is reported together with the changed content."""
     (hello / "small").chmod(0o644)
     (hello / "small").write_text("smaller")
-    told = project.envy("cache", "verify", code=1).out
-    assert "small: changed: its size was 6 bytes and is 7; its mode was 444 and is 644" in told
+    output = project.envy("cache", "verify", code=1).out
+    assert "small: changed: its size was 6 bytes and is 7; its mode was 444 and is 644" in output
 
 
 def test_verify_repairs(project, hello):
     """A repair rebuilds a package of the project."""
     damage(hello)
-    told = project.envy("cache", "verify", "--repair").out
-    assert "local.hello@r1: rebuilt" in told
+    output = project.envy("cache", "verify", "--repair").out
+    assert "local.hello@r1: rebuilt" in output
     assert (hello / "small").read_text() == "small\n"
     assert "0 damaged" in project.envy("cache", "verify").out
 
@@ -136,8 +136,8 @@ def test_verify_repairs(project, hello):
 def test_verify_repairs_outside_of_a_project(project, hello, tmp_path):
     """Without a manifest, the damaged package is removed, and the next sync builds it."""
     damage(hello)
-    told = project.envy("cache", "verify", "--repair", cwd=tmp_path).out
-    assert "the next sync that needs it rebuilds it" in told
+    output = project.envy("cache", "verify", "--repair", cwd=tmp_path).out
+    assert "the next sync that needs it rebuilds it" in output
     assert not hello.exists()
     assert "1 installed" in project.envy("sync").err
 
@@ -158,10 +158,10 @@ def test_marker_without_asset(project, hello):
     assert "1 installed" in run.err
 
 
-def test_gc_spares_what_was_used_within_a_day(project, hello):
+def test_gc_keeps_what_was_used_within_a_day(project, hello):
     """Nothing is removed from a cache that was just used, whatever the options."""
-    told = project.envy("cache", "gc", "--unused-for", "0m", "--max-size", "0").out
-    assert "freed 0 B (0 bytes, 0 entries)" in told
+    output = project.envy("cache", "gc", "--unused-for", "0m", "--max-size", "0").out
+    assert "freed 0 B (0 bytes, 0 entries)" in output
     assert hello.exists()
 
 
@@ -172,9 +172,9 @@ def test_gc_removes_what_no_project_uses(project, hello):
     dry = project.envy("cache", "gc", "--dry-run").out
     assert f"({size} bytes, 1 entry)" in dry
     assert hello.exists()
-    told = project.envy("cache", "gc").out
-    assert "local.hello@r1: not used for 40 days" in told
-    assert f"({size} bytes, 1 entry); 0 B left in 0" in told
+    output = project.envy("cache", "gc").out
+    assert "local.hello@r1: not used for 40 days" in output
+    assert f"({size} bytes, 1 entry); 0 B left in 0" in output
     assert project.entries() == []
     assert list((project.cache / "trash").iterdir()) == []
     assert "1 installed" in project.envy("sync").err
@@ -206,8 +206,8 @@ def test_gc_down_to_a_size(project, hello):
     for record in project.cache.glob("projects/*/*.json"):
         record.unlink()
     os.utime(hello.parent / "envy-complete", (LONG_AGO + 86400 * 15, LONG_AGO + 86400 * 15))
-    told = project.envy("cache", "gc", "--max-size", "1200").out
-    assert "local.hello@r1: built 25 days ago; the cache exceeds --max-size" in told
+    output = project.envy("cache", "gc", "--max-size", "1200").out
+    assert "local.hello@r1: built 25 days ago; the cache exceeds --max-size" in output
     assert project.markers() == ["local.other@r1"]
     project.envy("sync", "other")
     age(project, time.time() - 10 * 86400)
@@ -224,8 +224,8 @@ def test_gc_only_current(project, hello):
         os.utime(record, (LONG_AGO + number, LONG_AGO + number))
     for path in project.cache.glob("assets/*/*/envy-complete"):
         os.utime(path, (LONG_AGO, LONG_AGO))
-    told = project.envy("cache", "gc", "--only-current").out
-    assert "no project's last sync used it" in told
+    output = project.envy("cache", "gc", "--only-current").out
+    assert "no project's last sync used it" in output
     assert not hello.exists()
     assert len(project.entries()) == 1
     assert "1 cached" in project.envy("sync").err
@@ -245,7 +245,7 @@ def test_gc_removes_attempts_that_failed_long_ago(project):
     assert project.entries() == []
 
 
-def test_gc_empties_the_trash_of_an_interrupted_one(project, hello):
+def test_gc_empties_the_trash_of_an_interrupted_gc(project, hello):
     """The next gc deletes what an interrupted one left in the trash."""
     trash = project.cache / "trash" / "left-over"
     trash.mkdir(parents=True)
@@ -255,7 +255,7 @@ def test_gc_empties_the_trash_of_an_interrupted_one(project, hello):
     assert not trash.exists()
 
 
-def test_gc_spares_what_a_running_sync_relies_upon(project, hello):
+def test_gc_keeps_what_a_running_sync_uses(project, hello):
     """The lease of a running sync protects even what was unused for long."""
     beat = project.root / "beat"
     os.mkfifo(beat)
@@ -264,8 +264,8 @@ def test_gc_spares_what_a_running_sync_relies_upon(project, hello):
     sync = project.popen("sync")
     beat.read_text()
     age(project)
-    told = project.envy("cache", "gc", "-v").out
-    assert "local.hello@r1: a running command uses it" in told
+    output = project.envy("cache", "gc", "-v").out
+    assert "local.hello@r1: a running command uses it" in output
     beat.write_text("go on\n")
     assert sync.wait(timeout=60) == 0
     assert hello.exists()
@@ -288,8 +288,8 @@ def test_foreign_files_are_left_alone(project, hello, tmp_path):
     (assets / "local.hello@r1" / "linux-x86_64-blake3-0000000000000000").symlink_to(elsewhere)
     (assets / "local.hello@r1" / "linux-x86_64-blake3-1111111111111111").write_text("a file")
     age(project)
-    told = project.envy("cache", "gc")
-    assert "1 entry)" in told.out
+    output = project.envy("cache", "gc")
+    assert "1 entry)" in output.out
     assert (assets / "notes.txt").exists()
     assert elsewhere.exists()
     assert project.envy("cache").err.count("was not created by envy and is ignored") == 3
@@ -298,7 +298,7 @@ def test_foreign_files_are_left_alone(project, hello, tmp_path):
 @pytest.mark.parametrize(
     "words", [("--unused-for", "30"), ("--max-size", "much"), ("--unused-for", "-1d")]
 )
-def test_gc_options_that_cannot_be(project, words):
+def test_invalid_gc_options(project, words):
     """An invalid span or size is an error with an example."""
     assert "write " in project.envy("cache", "gc", *words, code=2).err
 

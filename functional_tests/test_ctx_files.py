@@ -169,7 +169,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_file_that_is_not_in_the_key_may_not_be_read(project, reader):
+def test_a_file_outside_the_key_cannot_be_read(project, reader):
     """An undeclared file of the recipe's folder cannot be read; the error shows the line to add."""
     project.write("recipes/own/file.txt", "own")
     run = project.sync_one(f"install = function(ctx) {READERS[reader]} end", code=1)
@@ -186,7 +186,7 @@ def test_a_file_that_is_not_in_the_key_may_not_be_read(project, reader):
         'local text = io.open("own/file.txt"):read()',
     ],
 )
-def test_a_file_that_is_in_the_key_may_be_read(project, reader, declared):
+def test_a_file_in_the_key_can_be_read(project, reader, declared):
     """Files that `inputs` lists, alone or in a folder, and files read while loading can be read."""
     project.write("recipes/own/file.txt", "own")
     folder = project.make(f"{declared}\ninstall = function(ctx) {READERS[reader]} end")

@@ -147,7 +147,7 @@ def test_a_fetch_function_that_acts_has_no_effect_before_its_phase(project, tmp_
     assert "fetching now" not in second.err
 
 
-def test_a_fetch_function_that_looks_at_its_folder_acts(project):
+def test_a_fetch_function_that_uses_its_folder_runs_in_its_phase(project):
     """Only the fetch phase has tmp_dir, so a function that uses it runs there."""
     body = """fetch = function(ctx)
       local file = io.open(ctx.tmp_dir .. "/data", "w")

@@ -39,8 +39,8 @@ def elsewhere(project):
 def test_another_cache_finds_what_was_imported(there):
     """Packages are exported with what they need to run, and a sync finds them complete."""
     here = elsewhere(there)
-    told = here.envy("import", here.bundle).out
-    assert told.splitlines() == ["imported local.base@r1", "imported local.user@r1"]
+    output = here.envy("import", here.bundle).out
+    assert output.splitlines() == ["imported local.base@r1", "imported local.user@r1"]
     assert "2 cached" in here.envy("sync").err
     folder = Path(here.envy("asset", "base").out.strip())
     assert (folder / "link").read_text() == "base"
@@ -59,12 +59,14 @@ def test_import_and_gc_wait_for_each_other(there):
         lock.write(json.dumps(row) + "\n")
         lock.flush()
         importing = here.popen("import", here.bundle)
-        told = importing.stderr.readline().decode()
-        assert f"waiting: the lock {here.cache}/locks/{name} is held by process 4711 since" in told
+        output = importing.stderr.readline().decode()
+        assert (
+            f"waiting: the lock {here.cache}/locks/{name} is held by process 4711 since" in output
+        )
         collecting = here.popen("cache", "gc")
-        told = collecting.stderr.readline().decode()
-        assert f"is held by process {importing.pid} since " in told
-        assert told.endswith("/envy import " + str(here.bundle) + ")\n")
+        output = collecting.stderr.readline().decode()
+        assert f"is held by process {importing.pid} since " in output
+        assert output.endswith("/envy import " + str(here.bundle) + ")\n")
         lock.truncate(0)
     out, err = importing.communicate(timeout=60)
     assert (importing.returncode, out.decode().count("imported ")) == (0, 2), err
@@ -73,21 +75,21 @@ def test_import_and_gc_wait_for_each_other(there):
     assert "2 cached" in here.envy("sync").err
 
 
-def test_what_is_there_is_left_alone(there):
+def test_existing_entries_are_unchanged(there):
     """Importing packages that the cache already has changes nothing."""
     assert "already there local.base@r1" in there.envy("import", there.bundle).out
 
 
-def test_export_of_what_is_not_installed(project):
+def test_export_of_a_missing_package(project):
     """A missing package is not built by an export, and is named."""
     project.packages("local.base@r1")
     project.recipe("local.base@r1", BASE)
-    told = project.envy("export", "base", "-o", "x.tar.zst", code=1).err
-    assert "not installed: local.base@r1" in told
+    output = project.envy("export", "base", "-o", "x.tar.zst", code=1).err
+    assert "not installed: local.base@r1" in output
     assert not (project.root / "x.tar.zst").exists()
 
 
-def test_export_of_what_is_damaged(there):
+def test_export_of_a_damaged_package(there):
     """A damaged package is not exported."""
     folder = Path(there.envy("asset", "base").out.strip())
     (folder / "bin" / "base").chmod(0o755)
@@ -103,17 +105,17 @@ def package(project, extra=""):
     return str(project.cache), elsewhere(project)
 
 
-def test_own_path_is_a_miss_that_says_so(project):
+def test_own_path_without_relocate(project):
     """A package that contains its old path is left out; the message names the file."""
     old, here = package(project)
-    told = here.envy("import", here.bundle).out
+    output = here.envy("import", here.bundle).out
     reason = f"it was built under {old}, and bin/self contains that path"
-    assert f"left out local.self@r1: {reason}" in told
+    assert f"left out local.self@r1: {reason}" in output
     assert here.markers() == []
     assert "1 installed" in here.envy("sync").err
 
 
-def test_own_path_is_rewritten_where_the_recipe_says_how(project):
+def test_own_path_with_relocate(project):
     """With `relocate`, files and links contain the new path after an import."""
     _, here = package(project, 'relocate = { "bin/*" }\n')
     assert here.envy("import", here.bundle).out == "imported local.self@r1\n"
@@ -137,9 +139,9 @@ def test_a_cache_that_was_moved_without_relocate(project):
     """Without `relocate`, a package in a moved cache is rebuilt, with the reason."""
     old, here = package(project)
     (project.root.parent / "project-cache").rename(here.cache)
-    told = here.envy("sync", "-v").err
-    assert f"it was built under {old} and contains that path" in told
-    assert "1 installed" in told
+    output = here.envy("sync", "-v").err
+    assert f"it was built under {old} and contains that path" in output
+    assert "1 installed" in output
 
 
 # -- invalid bundles -----------------------------------------------------------------------------
@@ -176,17 +178,17 @@ def test_damaged_file(there):
 
 
 @pytest.mark.parametrize("data", [b"", b"not an archive at all", b"\x28\xb5\x2f\xfd" + b"x" * 99])
-def test_file_that_is_no_bundle(there, data):
+def test_file_that_is_not_a_bundle(there, data):
     """A file that is not an archive is refused as a bundle."""
     assert "error: " in refuse(there, there.write("foreign", data))
 
 
-def test_archive_that_is_no_bundle(there):
+def test_archive_that_is_not_a_bundle(there):
     """A tar archive that envy did not write is refused."""
     with tarfile.open(there.root / "foreign.tar", "w") as tar:
         tar.add(there.root / "envy.lua", "envy.lua")
-    told = refuse(there, there.root / "foreign.tar")
-    assert "was not written by envy export" in told
+    output = refuse(there, there.root / "foreign.tar")
+    assert "was not written by envy export" in output
 
 
 def test_missing_file(there):
@@ -211,12 +213,12 @@ def test_changed_ingredients(there):
             data = data.replace(b'"shell":"', b'"shell":"x', 1)
         return [(member.name, data)]
 
-    told = refuse(there, rewritten(there.bundle, change))
-    assert "has a key that does not match its ingredients" in told
+    output = refuse(there, rewritten(there.bundle, change))
+    assert "has a key that does not match its ingredients" in output
 
 
 @pytest.mark.parametrize("name", ["asset/../../x", "asset/bin/../../../../x", "asset/link/x", "x"])
-def test_member_that_would_land_elsewhere(there, name):
+def test_member_outside_an_entry(there, name):
     """No name, and no link, leads out of an entry."""
 
     def change(member, data):
@@ -224,12 +226,12 @@ def test_member_that_would_land_elsewhere(there, name):
         more = [(f"{entry}/{name}", b"evil")] if member.name.endswith("bin/base") else []
         return [(member.name, data), *more]
 
-    told = refuse(there, rewritten(there.bundle, change))
-    assert "cannot be imported" in told
+    output = refuse(there, rewritten(there.bundle, change))
+    assert "cannot be imported" in output
     assert list(there.root.parent.rglob("x")) == []
 
 
-def test_entry_whose_name_leads_elsewhere(there):
+def test_entry_with_an_invalid_name(there):
     """An index with an invalid name of an entry is refused."""
 
     def change(member, data):

@@ -45,19 +45,19 @@ def left(project, *folders):
 ALL = ("recipes/*/*", "resolved/*", "assets/*/*", "projects/*/*")
 
 
-def test_all_of_it_goes_and_can_be_had_again(remote, http_server):
+def test_unused_files_are_removed_and_fetched_again(remote, http_server):
     """Unused recipe files are removed with a reason and a size, and fetched when needed."""
     assert left(remote, *ALL) == [1, 1, 1, 1]
     size = sum(path.stat().st_size for path in remote.cache.glob("recipes/*/*/*"))
     age_all(remote, 40)
     dry = remote.envy("cache", "gc", "--dry-run").out
     assert left(remote, *ALL) == [1, 1, 1, 1]
-    told = remote.envy("cache", "gc").out
-    assert f"removed  {size:9d} B  recipe vendor.tool@v3/" in told
-    assert "not used for 40 days" in told
-    assert f"answer {remote.root}/envy.lua: not used for 40 days" in told
-    assert "1 entry, 1 recipe, 1 answer); 0 B left in 0" in told
-    assert dry.replace("would free", "freed").replace("goes   ", "removed") == told
+    output = remote.envy("cache", "gc").out
+    assert f"removed  {size:9d} B  recipe vendor.tool@v3/" in output
+    assert "not used for 40 days" in output
+    assert f"answer {remote.root}/envy.lua: not used for 40 days" in output
+    assert "1 entry, 1 recipe, 1 answer); 0 B left in 0" in output
+    assert dry.replace("would free", "freed").replace("goes   ", "removed") == output
     # Which set of packages the project used last is kept, for --only-current.
     assert left(remote, *ALL) == [0, 0, 0, 1]
     assert left(remote, "locks/*.lock", "trash/*") == [0, 0]
@@ -76,7 +76,7 @@ def test_what_a_command_uses_stays(remote, http_server, words):
     assert http_server.paths() == ["/tool.lua"]
 
 
-def test_what_a_running_sync_relies_upon_stays(remote, tmp_path):
+def test_what_a_running_sync_uses_stays(remote, tmp_path):
     """Recipe files that a sync has loaded stay while it runs, however old they are."""
     beat = tmp_path / "beat"
     os.mkfifo(beat)
@@ -87,22 +87,22 @@ def test_what_a_running_sync_relies_upon_stays(remote, tmp_path):
     sync = remote.popen("sync")
     beat.read_text()
     age(remote, 40, "recipes/**/*", "recipes/*/*")
-    told = remote.envy("cache", "gc", "-v").out
+    output = remote.envy("cache", "gc", "-v").out
     beat.write_text("go on\n")
     sync.communicate(timeout=60)
-    assert "kept" in told
-    row = next(row for row in told.splitlines() if "recipe vendor.tool@v3" in row)
+    assert "kept" in output
+    row = next(row for row in output.splitlines() if "recipe vendor.tool@v3" in row)
     assert row.endswith("a running command uses it")
     assert left(remote, "recipes/*/*/recipe.lua") == [1]
 
 
-def test_answers_of_a_manifest_that_is_gone(remote):
+def test_answers_of_a_removed_manifest(remote):
     """After a project is deleted, its answer stays for a day and its records for a month."""
     remote.root.joinpath("envy.lua").rename(remote.root.parent / "elsewhere.lua")
     assert "0 entries)" in remote.envy("cache", "gc").out
     age_all(remote, 2)
-    told = remote.envy("cache", "gc").out
-    assert f"answer {remote.root}/envy.lua: its manifest was removed" in told
+    output = remote.envy("cache", "gc").out
+    assert f"answer {remote.root}/envy.lua: its manifest was removed" in output
     assert left(remote, "resolved/*", "projects/*/*") == [0, 1]
     age_all(remote, 40)
     shutil.rmtree(remote.root)
@@ -110,7 +110,7 @@ def test_answers_of_a_manifest_that_is_gone(remote):
     assert left(remote, "projects/*") == [0]
 
 
-def test_half_of_a_fetch(remote):
+def test_unfinished_fetches(remote):
     """Leftovers of a killed fetch are removed after a day."""
     (half,) = [
         path.with_name(path.name + ".new") for path in remote.cache.glob("recipes/vendor*/*")
@@ -120,8 +120,8 @@ def test_half_of_a_fetch(remote):
         (remote.cache / "resolved" / f"0123456789abcdef.answer.{ending}").write_text("half")
     assert "0 entries)" in remote.envy("cache", "gc").out
     age(remote, 1.5, "recipes/*/*.new", "resolved/*.4711*")
-    told = remote.envy("cache", "gc").out
-    assert told.count("unfinished for 36 hours") == 3
+    output = remote.envy("cache", "gc").out
+    assert output.count("unfinished for 36 hours") == 3
     assert left(remote, "recipes/*/*", "resolved/*") == [1, 1]
 
 
@@ -140,7 +140,7 @@ def test_logs_without_an_entry(project, tmp_path):
     assert left(project, "logs/*/*") == [0]
 
 
-def test_lock_files_go_when_nothing_is_left_to_lock(remote):
+def test_unused_lock_files_are_removed(remote):
     """A lock file is removed with its entry, or after a day if it has nothing to lock."""
     locks = list(remote.cache.glob("locks/vendor*.lock"))  # of the entry, and of its recipe file
     exclusive = remote.cache / "locks" / "exclusive" / "apt.lock"
@@ -156,7 +156,7 @@ def test_lock_files_go_when_nothing_is_left_to_lock(remote):
     assert [path.exists() for path in locks] == [True, True]
 
 
-def test_a_lock_that_is_held_stays(remote):
+def test_a_held_lock_stays(remote):
     """The file of a held lock stays, however old it is."""
     import fcntl
 

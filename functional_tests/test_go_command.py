@@ -55,8 +55,8 @@ def test_build_failures_are_events(mixed):
     """The compiler's messages become build-output; build-fail names the package that failed."""
     run = mixed.envy_test("--json", "./bad", "./uses", code=3)
     events = events_of(run)
-    said = "".join(e["Output"] for e in events if e["Action"] == "build-output")
-    assert "undefined: undefined" in said
+    output = "".join(e["Output"] for e in events if e["Action"] == "build-output")
+    assert "undefined: undefined" in output
     assert {e["ImportPath"] for e in events if e["Action"] == "build-fail"} == {
         "example.com/m/bad [example.com/m/bad.test]",
         "example.com/m/uses/lib",
@@ -398,13 +398,13 @@ def test_a_program_that_is_not_go_is_named(go_project, tmp_path):
     go_project.go = tmp_path / "programs"
     program = go_project.go / "go"
     program.parent.mkdir()
-    for text, said in (
+    for text, reason in (
         ("#!/bin/sh\necho hello\n", "is not a Go toolchain"),
         ("\0", "cannot be run"),
     ):
         program.write_text(text)
         program.chmod(0o755)
-        assert f"{program} {said}" in go_project.envy_test(code=3).err
+        assert f"{program} {reason}" in go_project.envy_test(code=3).err
 
 
 def test_tests_for_another_system_suggest_exec(go_project):

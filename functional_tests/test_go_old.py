@@ -55,8 +55,8 @@ def test_an_old_go_has_the_outcomes_of_its_own_go_test(old_project):
 def test_the_text_of_an_old_compiler_becomes_events(old_project):
     """The text of a build becomes build-output of its package, which the package refers to."""
     events = events_of(old_project.envy_test("--json", "./bad", code=3))
-    said = "".join(e["Output"] for e in events if e["Action"] == "build-output")
-    assert "undefined: undefined" in said
+    output = "".join(e["Output"] for e in events if e["Action"] == "build-output")
+    assert "undefined: undefined" in output
     cause = "example.com/m/bad [example.com/m/bad.test]"
     assert [e["ImportPath"] for e in events if e["Action"] == "build-fail"] == [cause]
     assert [e["FailedBuild"] for e in events if e.get("FailedBuild")] == [cause]

@@ -143,7 +143,7 @@ def test_watch_runs_again_when_a_file_changes(go_project):
     go_project.test("p", MIXED.replace('t.Fatal("it went wrong")', ""))
     read_until(b"waiting for a change")
     process.send_signal(2)
-    said, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert b"1 passed, 1 failed" in said
-    assert b"2 passed, 0 failed" in said
+    assert b"1 passed, 1 failed" in output
+    assert b"2 passed, 0 failed" in output

@@ -47,7 +47,7 @@ def test_the_tree_is_the_default(project):
     assert project.markers() == []
 
 
-def test_what_is_installed_is_marked(project):
+def test_installed_packages_are_marked(project):
     """After an install, installed packages are marked as cached."""
     example(project)
     project.envy("sync", "lib")
@@ -55,7 +55,7 @@ def test_what_is_installed_is_marked(project):
     assert [row["identity"] for row in rows if row["cached"]] == ["local.cmake@r1", "local.lib@r1"]
 
 
-def test_a_query_narrows_it_down(project):
+def test_a_query_limits_the_graph(project):
     """Only the requested packages and their dependencies are shown."""
     example(project)
     assert project.envy("graph", "lib").out == (
@@ -132,7 +132,7 @@ def test_graphml_is_read_by_networkx(project):
     assert (edge["kind"], edge["needed_by"], edge["use"]) == ("weak", "build", "build")
 
 
-def test_reduced_leaves_out_what_others_imply(diamond):
+def test_reduced_omits_implied_dependencies(diamond):
     """A dependency that two longer paths imply is left out, in every format."""
     assert diamond.envy("graph", "--reduce").out == (
         "local.app@r1 [not installed]\n"
@@ -148,7 +148,7 @@ def test_reduced_leaves_out_what_others_imply(diamond):
     assert len(full.edges) == len(expected) + 1
 
 
-def test_the_critical_path_goes_by_what_earlier_runs_took(diamond):
+def test_the_critical_path_uses_durations_of_earlier_runs(diamond):
     """The slowest path is marked, even when everything is installed."""
     diamond.envy("sync")
     run = diamond.envy("graph", "--critical", "--format", "json")
@@ -166,7 +166,7 @@ def test_the_critical_path_goes_by_what_earlier_runs_took(diamond):
     assert "local.doc@r1 [cached] (strong)" in tree
 
 
-def test_with_nothing_remembered_phases_count_alike(diamond):
+def test_without_stored_durations_phases_count_equally(diamond):
     """One line on standard error says so; standard output holds only the graph."""
     run = diamond.envy("graph", "--critical", "--reduce")
     assert run.err == (
@@ -177,14 +177,14 @@ def test_with_nothing_remembered_phases_count_alike(diamond):
     assert diamond.markers() == []
 
 
-def test_the_critical_path_of_a_query_is_that_of_what_it_names(diamond):
+def test_the_critical_path_of_a_query_counts_shown_packages(diamond):
     """Packages that are not shown are not counted."""
     out = diamond.envy("graph", "doc", "--critical").out
     assert "critical path: 2 phases through 2 packages:" in out
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "err"),
     [
         (("--format", "svg", "-o", "graph.json"), "--format svg does not go with --output"),
         (("-o", "graph.png"), "envy does not write PNG files"),
@@ -192,18 +192,18 @@ def test_the_critical_path_of_a_query_is_that_of_what_it_names(diamond):
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
 )
-def test_what_cannot_be_written_is_said_at_once(project, words, said):
+def test_an_invalid_output_is_reported_at_once(project, words, err):
     """The error comes before the manifest is read, and nothing is written."""
-    assert said in project.envy("graph", *words, code=2, trace=False).err
+    assert err in project.envy("graph", *words, code=2, trace=False).err
     assert list(project.root.iterdir()) == []
 
 
 def test_an_unknown_query_has_the_error_of_other_commands(diamond):
     """The error suggests the name that was probably meant."""
     for words in ((), ("--reduce", "--critical"), ("--format", "graphml")):
-        said = diamond.envy("graph", "zlbi", *words, code=1).err
-        assert "no package answers to 'zlbi'" in said
-        assert "zlib" in said
+        err = diamond.envy("graph", "zlbi", *words, code=1).err
+        assert "no package answers to 'zlbi'" in err
+        assert "zlib" in err
 
 
 def test_a_cycle_is_reported_whatever_is_requested(project):
@@ -280,9 +280,9 @@ def test_why_explains_an_unused_fallback(project):
     assert "this package matches, so its fallback local.ninja@r1 was not needed" in (
         project.envy("why", "ninja").out
     )
-    said = project.envy("why", "ninja@r1", code=1).err
-    assert "local.ninja@r1 is not in the graph: local.app@r1 has it as the fallback" in said
-    assert "but local.ninja@r2 matches" in said
+    err = project.envy("why", "ninja@r1", code=1).err
+    assert "local.ninja@r1 is not in the graph: local.app@r1 has it as the fallback" in err
+    assert "but local.ninja@r2 matches" in err
 
 
 def test_why_of_an_unknown_package(project):

@@ -33,7 +33,7 @@ def test_a_plan_leaves_nothing_behind(project):
     assert run.out.endswith("nothing was done; 2 to install (0 to fetch), 1 to check\n")
 
 
-def test_what_is_there_is_reused(project):
+def test_installed_packages_are_reused(project):
     """A plan distinguishes installed, missing and undeployed packages."""
     project.packages("local.app@r1", "local.deployed@r1", "local.new@r1")
     project.recipe("local.app@r1", TOOL)
@@ -58,7 +58,7 @@ def test_what_would_be_fetched_and_run(project):
     assert "           fetch data.txt\n           run build, install\n" in out
 
 
-def test_build_dependencies_of_what_is_there_are_not_planned(project):
+def test_build_dependencies_of_installed_packages_are_not_planned(project):
     """Build dependencies are planned only if the package is built."""
     project.packages("local.app@r1")
     project.recipe(
@@ -107,7 +107,7 @@ def test_nothing_is_planned_past_a_custom_source(project):
     assert project.markers() == []
 
 
-def test_a_custom_source_whose_tools_are_there_is_planned(project):
+def test_a_custom_source_with_installed_tools_is_planned(project):
     """Its function runs in a folder that is thrown away, and the plan goes on behind it."""
     project.manifest(f"packages = {{ {SOURCE} }}")
     project.recipe("local.getter@r1", TOOL)
@@ -128,7 +128,7 @@ def test_a_failed_recipe_fails_the_plan(project):
     assert "local.bad@r1: recipe_fetch failed" in run.err
 
 
-def test_a_remote_recipe_is_read_without_being_kept(project, http_server):
+def test_a_remote_recipe_is_not_stored(project, http_server):
     """The recipe is fetched for the plan, and the cache is unchanged, before and after a sync."""
     text = b'identity = "acme.app@v1"\n' + TOOL.encode()
     http_server.routes["/app.lua"] = Reply(text)

@@ -37,9 +37,9 @@ def test_several_providers_are_listed(project):
     project.packages("local.a@r1", "local.b@r1")
     for name in ("a", "b"):
         project.recipe(f"local.{name}@r1", PYTHON)
-    said = project.envy("product", "python", code=1).err
-    assert "2 packages provide the product 'python'\n    local.a@r1\n    local.b@r1" in said
-    assert "envy product python --recipe local.a@r1" in said
+    err = project.envy("product", "python", code=1).err
+    assert "2 packages provide the product 'python'\n    local.a@r1\n    local.b@r1" in err
+    assert "envy product python --recipe local.a@r1" in err
     assert "local.b@r1" in project.envy("product", "python", "--recipe", "b").out
 
 
@@ -47,8 +47,8 @@ def test_an_unknown_product_names_the_nearest(project):
     """A misspelt product is an error that lists what there is."""
     project.packages("local.py@r1")
     project.recipe("local.py@r1", PYTHON)
-    said = project.envy("product", "pyhton", code=1).err
-    assert "no package provides the product 'pyhton'; did you mean python?" in said
+    err = project.envy("product", "pyhton", code=1).err
+    assert "no package provides the product 'pyhton'; did you mean python?" in err
 
 
 def test_all_products_are_listed_without_installing(project):
@@ -67,7 +67,7 @@ def test_all_products_are_listed_without_installing(project):
     assert project.markers() == []
 
 
-def test_what_a_user_managed_package_says(project):
+def test_products_of_a_user_managed_package(project):
     """Products of a user-managed package are known once its check succeeds, printed unchanged."""
     project.packages("local.cc@r1")
     check = project.root / "cc"
@@ -76,8 +76,8 @@ def test_what_a_user_managed_package_says(project):
         f"check = 'test -e {check}'\ninstall = 'touch {check}'\n"
         'products = function(ctx) return { cc = "/usr/bin/cc" } end',
     )
-    said = project.envy("product", "cc", code=1).err
-    assert "local.cc@r1 may provide more once installed" in said
+    err = project.envy("product", "cc", code=1).err
+    assert "local.cc@r1 may provide more once installed" in err
     assert not check.exists()
     project.envy("sync", "--yes")
     assert project.envy("product", "cc").out == "/usr/bin/cc\n"

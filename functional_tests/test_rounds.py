@@ -35,20 +35,20 @@ def run_rounds(what, folder, rounds):
     return json.loads(run.stdout)
 
 
-def told(counts):
+def summary(counts):
     return ", ".join(f"{number} {what}" for what, number in counts.items() if what != "seed")
 
 
-def test_a_killed_sync_is_taken_up_again(tmp_path, record_property):
+def test_a_killed_sync_is_continued(tmp_path, record_property):
     """Entries with a marker are complete, verified downloads stay, installs never overlap."""
     counts = run_rounds("resume", tmp_path / "place", RESUMED)
     assert counts["rounds"] == RESUMED
     assert counts["killed"] > 0
-    record_property("shown", f"killed and continued: {told(counts)}")
+    record_property("shown", f"killed and continued: {summary(counts)}")
 
 
-def test_sixteen_at_once_and_some_are_killed(tmp_path, record_property):
+def test_sixteen_syncs_at_once_some_of_them_killed(tmp_path, record_property):
     """Installs run one at a time, never after the marker, and again only after a kill."""
     counts = run_rounds("crowd", tmp_path / "place", CROWDS)
     assert counts["rounds"] == CROWDS
-    record_property("shown", f"sixteen syncs on one cache: {told(counts)}")
+    record_property("shown", f"sixteen syncs on one cache: {summary(counts)}")
