@@ -1,4 +1,4 @@
-"""Which recipe goes first: the real engine, on a virtual clock, against list schedules."""
+"""The order of recipes: the real engine on a virtual clock, compared with list schedules."""
 
 import random
 from pathlib import Path
@@ -64,13 +64,13 @@ def check(seed):
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_the_engine_loses_nothing_to_a_list_schedule(shard):
-    """With all durations remembered, every phase begins when the list schedule begins it."""
+    """If all durations are known, every phase begins as early as in the list schedule."""
     for seed in range(shard, GRAPHS, SHARDS):
         check(seed)
 
 
 def order_of(recipes, durations=None, *, phase=RecipePhase.INSTALL):
-    """Return the order in which recipes get the only slot; each takes a second to install."""
+    """Return the order in which recipes get the only slot; each installs for a second."""
     tasks = {key: {RecipePhase.INSTALL: 1.0} for key in recipes}
     world = World(recipes, roots=tuple(recipes))
     timed = TimedRun(world, tasks, jobs=1, durations=durations or Durations())
@@ -80,7 +80,7 @@ def order_of(recipes, durations=None, *, phase=RecipePhase.INSTALL):
 
 
 def blueprints(needs, **details):
-    """Recipes by short names, with what each of them needs."""
+    """Return recipes by short names, with the dependencies of each."""
     return {
         f"local.{name}@r1": Blueprint(
             f"local.{name}@r1",
@@ -92,13 +92,13 @@ def blueprints(needs, **details):
 
 
 def test_with_nothing_remembered_the_longest_chain_goes_first():
-    """Each package counts as much as any other."""
+    """Without known durations, all packages count the same."""
     recipes = blueprints({"a": "", "b": "", "y": "b", "z": "y"})
     assert order_of(recipes)[0] == "b"
 
 
 def test_what_is_remembered_counts_more_than_the_number_of_packages():
-    """A long package goes before a chain of brief ones."""
+    """A package that takes long goes before a chain of brief packages."""
     recipes = blueprints({"a": "", "b": "", "y": "b", "z": "y"})
     took = {"a": 9.0, "b": 1.0, "y": 1.0, "z": 1.0}
     seconds = {f"local.{name}@r1": {RecipePhase.INSTALL: s} for name, s in took.items()}
@@ -106,7 +106,7 @@ def test_what_is_remembered_counts_more_than_the_number_of_packages():
 
 
 def test_what_was_never_made_counts_as_much_as_others_on_average():
-    """A new package is neither first nor last for being new."""
+    """A new package counts with the average, so it is neither first nor last."""
     recipes = blueprints({"brief": "", "long": "", "new": ""})
     seconds = {
         f"local.{name}@r1": {RecipePhase.INSTALL: s} for name, s in [("brief", 10), ("long", 50)]
@@ -123,7 +123,7 @@ def test_a_path_through_a_cached_package_counts():
 
 
 def test_a_gate_at_a_late_phase_adds_only_what_comes_after_it():
-    """What is done before the gate does not wait for the dependency."""
+    """Phases before the gate do not wait for the dependency."""
     early, late = RecipePhase.CHECK, RecipePhase.INSTALL
     both = {RecipePhase.BUILD: 100.0, RecipePhase.INSTALL: 1.0}
     tasks = {
@@ -209,7 +209,7 @@ def test_a_fetch_that_was_brief_keeps_its_slot():
 
 
 def forecast_of(durations):
-    """What is expected of two packages, and whether it was measured."""
+    """Return the forecast for two packages, and whether it is measured."""
     recipes = blueprints({"known": "", "new": ""})
     tasks = {key: {RecipePhase.INSTALL: 1.0} for key in recipes}
     timed = TimedRun(World(recipes, roots=tuple(recipes)), tasks, jobs=1)
@@ -220,7 +220,7 @@ def forecast_of(durations):
 
 
 def test_a_forecast_does_not_care_what_is_installed():
-    """Remembered seconds for one package, their average for another, though both are complete."""
+    """The forecast is the same for complete packages: known seconds, or the average."""
     durations = remembered({"local.known@r1": {RecipePhase.INSTALL: 6.0}})
     work, is_measured = forecast_of(durations)
     assert is_measured
