@@ -64,7 +64,7 @@ def test_leased_names_stay():
     assert removed([one], leased=leased, max_size=0, unused_for=0, only_current=True) == []
 
 
-def test_what_was_used_within_a_day_stays():
+def test_entries_used_within_a_day_stay():
     """An entry used within the last day stays under every rule, and so does a failed attempt."""
     entries = [entry(1, age=0.9), entry(2, age=0.5, complete=False), entry(3, age=-9)]
     assert removed(entries, max_size=0, unused_for=0, only_current=True) == []
@@ -89,7 +89,7 @@ def test_down_to_a_size():
     assert removed(entries, max_size=250) == [entries[4], entries[3], entries[2]]
 
 
-def test_a_size_spares_what_projects_run():
+def test_a_size_keeps_entries_that_projects_run():
     """What a project needs to run stays; what it only needed to build is removed."""
     run, build = entry(1, age=20), entry(2, age=10)
     recorded = uses((run, RUN, 20, True), (build, BUILD, 10, True))

@@ -99,7 +99,7 @@ def test_a_required_reference_waits_for_a_later_round():
     assert provider_of(waiting) == "late"
 
 
-def test_a_fallback_for_another_platform_is_none():
+def test_a_fallback_for_another_platform_is_ignored():
     """A weak reference without a fallback here waits, like a required one."""
     rounds = Rounds(graph_of({"a": []}))
     refer(rounds.graph, "a", looked_up("b", fallback="c", fallback_platforms=ELSEWHERE))
@@ -153,7 +153,7 @@ def test_while_a_recipe_is_missing_only_exact_references_are_bound():
     assert "local.gone@r1" in text
 
 
-def test_behind_what_was_set_aside_an_owner_is_set_aside_too():
+def test_the_owner_of_a_reference_behind_a_set_aside_recipe_is_set_aside():
     """A plan leaves the owner out instead of reporting a failure."""
     rounds = Rounds(graph_of({"a": [], "gone": []}))
     rounds.coordination.set_aside(key_of("gone"), "its tools are missing")
@@ -173,7 +173,7 @@ def test_a_shared_recipe_may_not_be_bound_to_a_local_one():
     assert list(rounds.failed()) == ["a"]
 
 
-def test_what_nothing_answers_is_described_with_what_comes_near():
+def test_a_reference_without_a_match_is_described_with_near_matches():
     """The lines name providers of the product, and the products of the named recipe."""
     graph = graph_of({"a": [], "b": [], "c": []})
     load(graph, "b", provides=["ninja"])

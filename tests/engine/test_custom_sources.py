@@ -74,7 +74,7 @@ def test_a_stage_builds_the_tools_and_then_fetches():
     assert not stages.sources.any_held
 
 
-def test_all_that_can_be_fetched_is_fetched_in_one_stage():
+def test_a_stage_fetches_everything_that_can_be_fetched():
     """Sources run in key order; a source that needs a held recipe waits for a later stage."""
     stages = Stages({"tool": []}, {"c": ["b"], "b": ["tool"], "a": []})
     stages.sources.run_stage()
@@ -108,7 +108,7 @@ def test_early_references_are_those_behind_held_sources():
     assert stages.sources.early_references() == [of_source, of_tool]
 
 
-def test_what_is_in_the_cache_needs_no_tools():
+def test_a_cached_source_needs_no_tools():
     """A cached source is fetched without a gate, once the keys of its tools are known."""
     stages = Stages({"tool": []}, {"a": ["tool"]}, brought=["a"])
     place(stages.graph, "tool")
@@ -117,7 +117,7 @@ def test_what_is_in_the_cache_needs_no_tools():
     assert ("complete", []) in stages.builder.asked
 
 
-def test_a_tool_without_a_key_leaves_the_cache_unasked():
+def test_the_cache_is_not_searched_without_the_keys_of_the_tools():
     """The cache is not searched without the keys of the tools, which are part of its name."""
     stages = Stages({"tool": []}, {"a": ["tool"]}, brought=["a"])
     stages.sources.run_stage()
@@ -145,7 +145,7 @@ def test_without_installs_a_source_with_missing_tools_is_set_aside():
     assert stages.scheduler.targets == [(RecipePhase.RECIPE_FETCH, ["b"])]
 
 
-def test_when_no_source_can_be_run_each_is_named_with_what_it_lacks():
+def test_if_no_source_can_run_the_error_names_what_each_lacks():
     """A source may lack a match for a reference, or need another held recipe."""
     stages = Stages({"tool": []}, {"a": ["tool"], "b": ["a"], "c": ["d"], "d": ["c"]})
     refer(stages.graph, "tool", looked_up("x"))

@@ -95,7 +95,7 @@ def test_a_function_is_called_once_the_graph_is_resolved():
     assert (shells.state.calls, shells.of("a")) == (1, [SH])
 
 
-def test_what_a_function_asks_for_is_needed_by_all_the_rest():
+def test_all_other_recipes_need_the_packages_of_the_function():
     """The packages of the shell itself are excepted: they have the built-in shell."""
     recording = Recording()
     shells = Shells(

@@ -38,7 +38,7 @@ class Wanting:
         return wanted_names(self.demand)
 
 
-def test_a_missing_package_wants_what_builds_and_runs_it():
+def test_a_missing_package_wants_its_build_and_run_dependencies():
     """Their run closures are wanted, too, but no build dependencies of cached packages."""
     world = Wanting(
         {"app": ["lib", to_build("cc")], "lib": [], "cc": ["as"], "as": [to_build("c0")], "c0": []},
@@ -47,7 +47,7 @@ def test_a_missing_package_wants_what_builds_and_runs_it():
     assert world.want("app") == ["app", "as", "cc", "lib"]
 
 
-def test_a_cached_package_wants_only_what_it_runs_with():
+def test_a_cached_package_wants_only_its_run_dependencies():
     """No compiler is installed for a package that is already cached."""
     world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": []}, cached=["app"])
     assert world.want("app") == ["app", "lib"]
@@ -78,7 +78,7 @@ def test_gates_are_closed_before_the_phase_of_the_edge():
     ]
 
 
-def test_what_is_wanted_already_is_not_wanted_again():
+def test_a_wanted_recipe_is_not_wanted_again():
     """The gates of a wanted recipe are closed once."""
     world = Wanting({"app": ["lib"], "lib": []})
     world.want("lib")
@@ -91,7 +91,7 @@ def test_what_is_wanted_already_is_not_wanted_again():
     ("needed_by", "wanted"),
     [(RecipePhase.CHECK, ["app", "tool"]), (RecipePhase.INSTALL, ["app"])],
 )
-def test_a_user_managed_package_wants_what_its_check_needs(needed_by, wanted):
+def test_a_user_managed_package_wants_the_dependencies_of_its_check(needed_by, wanted):
     """Build dependencies that only its install needs are wanted when the check fails."""
     needs = {"app": [to_build("tool", needed_by=needed_by)], "tool": []}
     assert Wanting(needs, user_managed=["app"]).want("app") == wanted
@@ -109,7 +109,7 @@ def test_a_failed_check_wants_the_rest_and_waits_before_fetch():
     assert world.scheduler.targets == [(RecipePhase.COMPLETION, ["tool", "lib"])]
 
 
-def test_an_entry_that_has_gone_wants_all_that_is_not_complete():
+def test_a_package_whose_entry_was_removed_wants_its_build_dependencies():
     """Without its entry, a package is no longer cached and wants its build dependencies."""
     world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": []}, cached=["app"])
     world.want("app")
@@ -121,7 +121,7 @@ def test_an_entry_that_has_gone_wants_all_that_is_not_complete():
     assert world.scheduler.gates[-1] == ("app", RecipePhase.FETCH, ["cc"])
 
 
-def test_the_wanted_closure_of_goals_leaves_out_what_is_not_wanted():
+def test_the_wanted_closure_of_goals_contains_only_wanted_recipes():
     """Dependencies come first; recipes that other goals want are left out."""
     world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": [], "x": []}, cached=["app"])
     world.want("app", "x")

@@ -72,7 +72,7 @@ def test_a_key_is_computed_once():
     assert world.asked == ["lib", "app"]
 
 
-def test_a_recipe_without_a_key_fails_with_its_dependents():
+def test_a_recipe_whose_key_cannot_be_computed_fails_with_its_dependents():
     """Recipes that do not depend on it have keys; the dependents' keys are not computed."""
     world = Computing({"app": ["lib"], "lib": ["bad"], "bad": [], "other": []}, keyless=["bad"])
     world.compute("app", "other")

@@ -38,7 +38,7 @@ class NotingChildren:
         self.ended += 1
 
 
-def test_a_failure_says_who_declared_the_recipe_and_who_needed_it():
+def test_a_failure_names_the_path_of_declarations_to_the_recipe():
     """The failure shows the shortest path from the manifest; a root has no path."""
     world = Failing()
     world.fail("c")

@@ -108,7 +108,7 @@ def test_keys_come_first_then_demand_then_the_run():
     assert (result.key, result.outcome) == (key_of("a"), Outcome.INSTALLED)
 
 
-def test_what_becomes_wanted_on_the_way_is_waited_for():
+def test_recipes_that_become_wanted_during_the_run_are_waited_for():
     """A recipe that is wanted late may end after the recipe that wanted it; it has a result."""
     world = Completing("a", "late")
 
@@ -123,7 +123,7 @@ def test_what_becomes_wanted_on_the_way_is_waited_for():
     ]
 
 
-def test_a_failed_recipe_has_its_failure_for_a_result():
+def test_the_result_of_a_failed_recipe_has_its_failure():
     """A failed recipe has no outcome, and is not waited for."""
     world = Completing("a")
     world.coordination.fail(key_of("a"), EnvyError("no"), phase=RecipePhase.CHECK)
@@ -132,7 +132,7 @@ def test_a_failed_recipe_has_its_failure_for_a_result():
     assert result.failure is world.coordination.failure(key_of("a"))
 
 
-def test_durations_are_remembered_also_when_the_wait_is_interrupted():
+def test_durations_are_stored_even_if_the_wait_is_interrupted():
     """After an interrupted wait, failures are explained, and the use is not recorded."""
     world = Completing("a")
 

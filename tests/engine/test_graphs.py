@@ -146,14 +146,14 @@ def over(count, shard, check):
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_engine_does_what_the_model_says(shard):
+def test_the_engine_agrees_with_the_model(shard):
     """For any world, schedule and number of jobs, the outcome is that of the model: graph,
     choices, cycle, errors, phases, failures and reports."""
     over(GRAPHS // SHARDS, shard, check_world)
 
 
 @pytest.mark.parametrize("shard", range(max(1, GRAPHS // 400)))
-def test_large_graphs_do_too(shard):
+def test_the_engine_agrees_with_the_model_on_large_graphs(shard):
     """The engine also agrees with the model on graphs of three hundred recipes."""
     dice = random.Random(f"{SEED} {shard}")
     for _ in range(8):
@@ -273,13 +273,13 @@ WORLDS = {
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_world_of_its_own(name):
+def test_a_single_world(name):
     """The engine agrees with the model on worlds that earlier engines got wrong."""
     for schedule in range(12):
         check_world(WORLDS[name], schedule)
 
 
-def test_what_becomes_wanted_late_is_waited_for():
+def test_recipes_that_become_wanted_late_are_waited_for():
     """If a recipe wants more in its check and then fails, the run waits for those recipes."""
     late = strong("slow", use=DependencyUse.BUILD, needed_by=RecipePhase.COMPLETION)
     world = world_of(

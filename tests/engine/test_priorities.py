@@ -63,7 +63,7 @@ def check(seed):
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_engine_loses_nothing_to_a_list_schedule(shard):
+def test_the_engine_is_as_fast_as_a_list_schedule(shard):
     """If all durations are known, every phase begins as early as in the list schedule."""
     for seed in range(shard, GRAPHS, SHARDS):
         check(seed)
@@ -91,13 +91,13 @@ def blueprints(needs, **details):
     }
 
 
-def test_with_nothing_remembered_the_longest_chain_goes_first():
+def test_without_durations_the_longest_chain_goes_first():
     """Without known durations, all packages count the same."""
     recipes = blueprints({"a": "", "b": "", "y": "b", "z": "y"})
     assert order_of(recipes)[0] == "b"
 
 
-def test_what_is_remembered_counts_more_than_the_number_of_packages():
+def test_durations_count_more_than_the_number_of_packages():
     """A package that takes long goes before a chain of brief packages."""
     recipes = blueprints({"a": "", "b": "", "y": "b", "z": "y"})
     took = {"a": 9.0, "b": 1.0, "y": 1.0, "z": 1.0}
@@ -105,7 +105,7 @@ def test_what_is_remembered_counts_more_than_the_number_of_packages():
     assert order_of(recipes, remembered(seconds)) == ["a", "b", "y", "z"]
 
 
-def test_what_was_never_made_counts_as_much_as_others_on_average():
+def test_a_package_that_was_never_built_counts_as_the_average():
     """A new package counts with the average, so it is neither first nor last."""
     recipes = blueprints({"brief": "", "long": "", "new": ""})
     seconds = {
@@ -122,7 +122,7 @@ def test_a_path_through_a_cached_package_counts():
     assert order_of(recipes)[0] == "b"
 
 
-def test_a_gate_at_a_late_phase_adds_only_what_comes_after_it():
+def test_a_gate_at_a_late_phase_adds_only_later_phases():
     """Phases before the gate do not wait for the dependency."""
     early, late = RecipePhase.CHECK, RecipePhase.INSTALL
     both = {RecipePhase.BUILD: 100.0, RecipePhase.INSTALL: 1.0}
@@ -138,7 +138,7 @@ def test_a_gate_at_a_late_phase_adds_only_what_comes_after_it():
     assert starts["local.b@r1", RecipePhase.INSTALL] < starts["local.a@r1", RecipePhase.INSTALL]
 
 
-def test_what_a_failed_check_needs_is_on_the_path_of_who_needs_it():
+def test_dependencies_of_a_failed_check_are_on_the_path_of_its_dependents():
     """Build dependencies that are wanted late are on the path of the dependents of their owner."""
     needs = (
         Need("strong", "local.tool@r1", needed_by=RecipePhase.INSTALL, use=DependencyUse.BUILD),
@@ -157,7 +157,7 @@ def test_what_a_failed_check_needs_is_on_the_path_of_who_needs_it():
     assert priorities["local.tool@r1"] > 100
 
 
-def test_what_is_needed_late_is_walked_through_once():
+def test_a_chain_that_is_wanted_late_is_walked_once():
     """When many checks fail one after another, the same long chain is walked only once."""
     count = 300
     needs = {f"c{number}": [f"c{number - 1}"] if number else [] for number in range(count)}
@@ -219,7 +219,7 @@ def forecast_of(durations):
     return by_name, expected.is_measured
 
 
-def test_a_forecast_does_not_care_what_is_installed():
+def test_a_forecast_does_not_depend_on_what_is_installed():
     """The forecast is the same for complete packages: known seconds, or the average."""
     durations = remembered({"local.known@r1": {RecipePhase.INSTALL: 6.0}})
     work, is_measured = forecast_of(durations)
@@ -229,7 +229,7 @@ def test_a_forecast_does_not_care_what_is_installed():
     assert work["new"][RecipePhase.RECIPE_FETCH] == pytest.approx(6.0, rel=0.5)
 
 
-def test_a_forecast_without_memory_counts_phases():
+def test_a_forecast_without_durations_counts_phases():
     """Each phase with work counts as one."""
     work, is_measured = forecast_of(Durations())
     assert not is_measured

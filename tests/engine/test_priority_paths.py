@@ -41,7 +41,7 @@ class Paths:
         return [key.name for key in self.graph.recipes]
 
 
-def test_a_path_is_what_waits_one_after_another():
+def test_a_path_is_the_longest_chain_of_dependents():
     """The longest of several dependents counts."""
     after = Paths({"app": ["lib"], "tool": ["lib"], "lib": []}, {"app": 5, "tool": 9, "lib": 1})
     assert after.prioritise() == pytest.approx({"app": 0, "tool": 0, "lib": 9 + OWN})
@@ -53,14 +53,14 @@ def test_a_chain_adds_up():
     assert paths.prioritise() == pytest.approx({"a": 0, "b": 1 + OWN, "c": 3 + 2 * OWN})
 
 
-def test_a_late_gate_adds_only_what_comes_after_it():
+def test_a_late_gate_adds_only_the_phases_after_it():
     """A recipe that waits only in deploy does not add its install to the path."""
     late = edge_to("lib", needed_by=RecipePhase.DEPLOY)
     paths = Paths({"app": [late], "lib": []}, {"app": 5, "lib": 1})
     assert paths.prioritise()["lib"] == pytest.approx(OWN)
 
 
-def test_what_was_never_measured_counts_as_its_phases():
+def test_a_package_without_a_measurement_counts_by_its_phases():
     """Each phase with work counts as the average of the known phases."""
     paths = Paths({"new": ["lib"], "known": [], "lib": []}, {"known": 6, "lib": 0.5})
     load(paths.graph, "new", build="make")
@@ -68,13 +68,13 @@ def test_what_was_never_measured_counts_as_its_phases():
     assert paths.prioritise()["lib"] == pytest.approx(3 * 6.5 / 4 + OWN)
 
 
-def test_what_is_cached_adds_nothing_but_its_dependents():
+def test_a_cached_package_adds_only_its_dependents():
     """A cached package connects the path, although it takes no time."""
     paths = Paths({"app": ["lib"], "lib": ["c"], "c": []}, {"app": 5, "c": 1}, cached=["lib"])
     assert paths.prioritise()["c"] == pytest.approx(5 + 2 * OWN)
 
 
-def test_what_is_wanted_later_lengthens_the_path_of_what_is_wanted():
+def test_a_late_dependent_lengthens_existing_paths():
     """The paths of indirect dependencies become longer, too."""
     paths = Paths({"app": ["lib"], "lib": ["c"], "c": []}, {"app": 50, "lib": 1, "c": 1})
     before = paths.prioritise("lib", "c")
@@ -82,7 +82,7 @@ def test_what_is_wanted_later_lengthens_the_path_of_what_is_wanted():
     assert (before["c"], after["c"]) == pytest.approx((1 + OWN, 51 + 2 * OWN))
 
 
-def test_what_a_recipe_at_work_needs_is_put_before_the_rest_of_it():
+def test_late_dependencies_are_put_on_the_path_of_a_working_recipe():
     """The dependencies get the path from the phase that waits for them."""
     paths = Paths({"app": [], "tool": []}, {"app": 7, "tool": 1})
     paths.prioritise()
@@ -91,7 +91,7 @@ def test_what_a_recipe_at_work_needs_is_put_before_the_rest_of_it():
     assert paths.coordination[key_of("tool")].path_after == pytest.approx(7 + OWN)
 
 
-def test_only_what_was_built_is_remembered():
+def test_only_durations_of_built_packages_are_stored():
     """The seconds of the phases of built packages are stored; callers exclude waits."""
     paths = Paths({"a": [], "b": []})
     for name, outcome in (("a", Outcome.INSTALLED), ("b", Outcome.CACHED)):

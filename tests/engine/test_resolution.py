@@ -81,7 +81,7 @@ def test_rounds_go_on_until_every_reference_is_bound():
     assert graph.roots == [key_of("a")]
 
 
-def test_while_recipes_are_held_only_what_their_sources_need_is_bound():
+def test_while_recipes_are_held_only_early_references_are_bound():
     """After a round without progress, a stage of custom sources runs."""
     graph, script = graph_of({"a": []}), Script(held=1)
     refer(graph, "a", looked_up("x"))
@@ -89,7 +89,7 @@ def test_while_recipes_are_held_only_what_their_sources_need_is_bound():
     assert script.steps == ["wait", "bind 0", "stage", "wait", "bind 1", "wait"]
 
 
-def test_references_that_nothing_answers_end_the_resolution():
+def test_references_without_a_match_end_the_resolution():
     """All references without a match are listed."""
     graph = graph_of({"a": [], "b": []})
     refer(graph, "a", looked_up("nothing"))
@@ -118,7 +118,7 @@ def test_one_key_must_come_from_one_source():
         resolved(graph, "a")
 
 
-def test_what_needs_an_excluded_recipe_fails():
+def test_a_recipe_that_needs_an_excluded_recipe_fails():
     """Only recipes that need an excluded recipe fail."""
     graph = graph_of({"a": ["b"], "b": [], "c": []})
     load(graph, "b", excluded=True)
@@ -127,7 +127,7 @@ def test_what_needs_an_excluded_recipe_fails():
     assert "is not for linux-x86_64" in str(coordination.failure(key_of("a")))
 
 
-def test_what_needs_a_product_that_its_provider_lacks_fails():
+def test_a_recipe_that_needs_a_missing_product_fails():
     """The error names the products that are provided."""
     graph = graph_of({"a": [edge_to("b", product="ninja")], "b": []})
     load(graph, "b", provides=["make"])

@@ -69,7 +69,7 @@ def test_a_package_that_failed_is_not_located():
         assert [failure.key for failure in session.failures()] == [APP]
 
 
-def test_what_is_missing_is_named_without_installing_it():
+def test_missing_packages_are_named_and_not_installed():
     """Only packages that are in the cache count as installed."""
     with session_of(app(LIB, cached=True), Blueprint(LIB)) as session:
         goals = session.resolved()

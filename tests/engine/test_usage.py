@@ -63,7 +63,7 @@ def using(tmp_path):
     return lambda needs, **options: Using(tmp_path, needs, **options)
 
 
-def test_what_runs_and_what_only_built_is_recorded_apart(using):
+def test_run_and_build_uses_are_recorded_separately(using):
     """gc keeps entries that run longer than entries that were only used to build."""
     build = edge_to("c", use=DependencyUse.BUILD)
     world = using({"a": ["b", build], "b": [], "c": []}, cached="c")
@@ -82,14 +82,14 @@ def test_a_run_for_all_roots_records_the_whole_project(using):
     assert world.recorded() == [({"a": RUN}, True)]
 
 
-def test_what_was_not_completed_is_not_recorded(using):
+def test_incomplete_packages_are_not_recorded(using):
     """An incomplete run is not recorded as a whole one."""
     world = using({"a": [], "b": []})
     world.run("a", "b", completing="a")
     assert world.recorded() == [({"a": RUN}, False)]
 
 
-def test_nothing_used_is_nothing_recorded(using):
+def test_a_run_without_entries_records_nothing(using):
     """User-managed goals have no entry, so they are not recorded."""
     world = using({"a": []})
     load(world.graph, "a", user_managed=True)
@@ -105,7 +105,7 @@ def test_a_run_leases_the_entries_that_it_relies_upon(using):
     assert world.lease.held == [[world.entry("a")]]
 
 
-def test_what_was_used_within_the_hour_needs_no_lease(using):
+def test_recent_uses_need_no_lease(using):
     """If everything wanted is cached, no lease is needed, since gc keeps recent entries."""
     world = using({"a": []}, cached="a")
     world.run("a")

@@ -88,7 +88,7 @@ def test_a_queued_recipe_says_which_recipes_have_the_slots():
     assert refused.endswith(": make has all jobs")
 
 
-def test_a_program_that_belongs_to_no_phase_is_named_too():
+def test_a_program_outside_any_phase_is_named():
     """A program outside any phase, such as one that prints its version, is named."""
     standing = Standing({"a": []})
     standing.run("local.a@r1: cc", "cc --version")

@@ -91,7 +91,7 @@ def test_no_chain_takes_longer(drawn):
     assert steps == {(above, below) for below, above in itertools.pairwise(path.amounts)}
 
 
-def test_a_gate_counts_only_what_is_left():
+def test_a_gate_counts_only_the_remaining_phases():
     """A package that needs another from its build on adds only its build and later phases."""
     assert SHOWN.critical.amounts == {ZLIB: 7.0, LIB: 2.0, APP: 1.5}
     assert SHOWN.critical.total == 10.5
@@ -112,7 +112,7 @@ def test_the_tree_marks_the_path():
     )
 
 
-def test_phases_stand_in_for_seconds():
+def test_phases_are_counted_without_durations():
     """If no durations are known, amounts are numbers of phases."""
     shown = with_path(
         graph(package(APP, ZLIB), package(ZLIB), roots=[APP]),
@@ -146,7 +146,7 @@ def test_json_marks_the_path():
     ]
 
 
-def test_json_without_the_path_has_no_word_of_it():
+def test_json_without_the_path_has_no_fields_for_it():
     """The fields exist only if they were requested."""
     assert "critical" not in as_json(graph(package(APP), roots=[APP]))
 

@@ -87,7 +87,7 @@ def test_dot_quotes_its_names():
     )
 
 
-def test_mermaid_spells_out_what_it_would_misread():
+def test_mermaid_text_is_escaped():
     """Quotes become entities, and each kind has its own arrow."""
     text = as_mermaid(GRAPH)
     assert "l.app@r1{mode=#quot;fast#quot;}" in text
@@ -106,7 +106,7 @@ def test_the_picture_is_well_formed_and_shows_all():
     assert {APP.key, "cached; phase completion", "source"} <= texts
 
 
-def test_the_picture_holds_its_boxes():
+def test_boxes_are_inside_the_picture_and_do_not_overlap():
     """No box is outside the picture, and no boxes overlap."""
     root = ET.fromstring(as_svg(GRAPH))
     width, height = float(root.get("width")), float(root.get("height"))

@@ -25,7 +25,7 @@ def read(shown):
     return nx.parse_graphml(as_graphml(shown))
 
 
-def test_packages_come_back_with_their_attributes():
+def test_packages_are_read_back_with_their_attributes():
     """A node is named by its canonical key, and has the state of its package."""
     drawn = read(SHOWN)
     assert set(drawn) == {APP, LIB}
@@ -50,7 +50,7 @@ def test_packages_come_back_with_their_attributes():
     assert drawn.graph["platform"] == "linux-x86_64"
 
 
-def test_edges_come_back_with_their_attributes():
+def test_edges_are_read_back_with_their_attributes():
     """Two edges between the same packages stay two edges."""
     rows = read(SHOWN).get_edge_data(APP, LIB)
     assert list(rows) == ["e0", "e1"]
@@ -79,7 +79,7 @@ def test_the_critical_path_is_an_attribute():
     assert [row["critical"] for row in drawn.get_edge_data(APP, LIB).values()] == [False, True]
 
 
-def test_the_document_says_its_types_as_the_schema_has_them():
+def test_the_document_follows_the_schema():
     """Booleans are spelled as in XML, edges have ids, and every attribute has a name."""
     root = ET.fromstring(as_graphml(SHOWN))
     types = {key.get("id"): key.get("attr.type") for key in root.iter(f"{NAMESPACE}key")}

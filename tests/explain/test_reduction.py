@@ -15,7 +15,7 @@ def pairs(shown):
 
 @given(st.data())
 @settings(deadline=None)
-def test_no_edge_is_left_that_others_imply(data):
+def test_implied_edges_are_removed(data):
     """The same packages are connected, and each edge is the only path between its ends."""
     names = [f"l.p{number}@r1" for number in range(data.draw(st.integers(1, 8)))]
     packages = []
@@ -39,7 +39,7 @@ def nx_closure(drawn):
     return graph(*[package(name, *closure[name]) for name in closure], roots=[])
 
 
-def test_what_stays_keeps_its_marks():
+def test_remaining_edges_keep_their_fields():
     """All edges between two packages stay or are removed together, with all their fields."""
     source = edge("l.lib@r1", of_source=True, needed_by="recipe_fetch")
     weak = edge("l.lib@r1", kind="weak", looked_for="lib", needed_by="build", use="build")

@@ -67,7 +67,7 @@ def test_each_node_comes_after_all_it_needs(graph, roots):
 
 @settings(max_examples=200, deadline=None)
 @given(any_graph, NODES, st.lists(NODES, min_size=1, max_size=3))
-def test_the_way_from_the_roots_is_a_shortest_one(graph, target, roots):
+def test_the_path_from_the_roots_is_a_shortest_one(graph, target, roots):
     """The path begins at a root, follows edges and is a shortest one; empty if none exists."""
     path = path_from_roots(target, roots, graph.__getitem__)
     whole = nx.DiGraph(graph)

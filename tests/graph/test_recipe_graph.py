@@ -139,7 +139,7 @@ def test_a_bound_or_undecided_reference_is_not_open():
 
 
 @given(ACYCLIC, st.data())
-def test_closures_are_what_networkx_says(needs, data):
+def test_closures_agree_with_networkx(needs, data):
     """A closure contains the roots and their descendants, each after all that it needs."""
     graph = graph_of(
         {
@@ -199,7 +199,7 @@ def test_an_alias_of_the_manifest_finds_its_recipe_only():
     assert graph.aliased("gone") is None
 
 
-def test_a_recipe_answers_to_the_alias_of_its_own_file():
+def test_a_query_matches_the_alias_of_a_recipe_file():
     """The alias counts as a name; a recipe that is excluded on this platform matches nothing."""
     graph = graph_of({"a": [], "b": []})
     load(graph, "a", alias="tool")
@@ -225,7 +225,7 @@ def test_find_one_takes_a_canonical_key_over_its_option_variants():
         graph.find_one("a")
 
 
-def test_a_query_that_nothing_matches_names_what_comes_near():
+def test_a_query_without_a_match_suggests_similar_names():
     """The error names similar packages, or all, or recipes that could not be read."""
     graph = graph_of({"python": []})
     with pytest.raises(QueryNotFound) as near:
