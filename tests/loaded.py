@@ -1,4 +1,4 @@
-"""Recipes as recipe_fetch leaves them, with and without a file."""
+"""Recipes in the state after recipe_fetch, with and without a file."""
 
 from pathlib import Path
 from types import SimpleNamespace

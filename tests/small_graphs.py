@@ -1,6 +1,6 @@
-"""Recipe graphs made by hand, for tests that need no engine.
+"""Hand-written recipe graphs, for tests that need no engine.
 
-Recipes go by short names: `a` is `local.a@r1`.
+Recipes have short names: `a` is `local.a@r1`.
 """
 
 from pathlib import Path
@@ -40,22 +40,22 @@ class Recording:
         pass
 
     def of(self, kind):
-        """The events of one class, in order."""
+        """Return the events of one class, in order."""
         return [event for event in self.events if isinstance(event, kind)]
 
 
 def key_of(name):
-    """The key of a short name; a whole key stands for itself."""
+    """Return the key of a short name; a full key is returned unchanged."""
     return RecipeKey.parse(name if "@" in name else f"local.{name}@r1")
 
 
 def names_of(keys):
-    """The short names of keys or recipes, in order."""
+    """Return the short names of keys or recipes, in order."""
     return [getattr(one, "key", one).name for one in keys]
 
 
 def spec_of(name, *, source_needs=None, platforms=()):
-    """The spec of a recipe, with a custom source if `source_needs` gives its dependencies."""
+    """Return the spec of a recipe; `source_needs` are the dependencies of a custom source."""
     key = key_of(name)
     source = SourceItem(source=f"{key.name}.lua", base_dir=Path("/project"))
     if source_needs is not None:
@@ -71,12 +71,12 @@ def spec_of(name, *, source_needs=None, platforms=()):
 
 
 def edge_to(name, *, needed_by=RecipePhase.CHECK, use=DependencyUse.RUN, kind="strong", product=""):
-    """An edge to a recipe."""
+    """Return an edge to a recipe."""
     return Edge(key_of(name), needed_by, use, kind, ORIGIN, product)
 
 
 def strong(name, *, needed_by=RecipePhase.CHECK, use=DependencyUse.RUN, platforms=()):
-    """A dependency on a recipe that has a source."""
+    """Return a dependency on a recipe that has a source."""
     return Dependency(
         spec=spec_of(name),
         needed_by=needed_by,
@@ -88,7 +88,7 @@ def strong(name, *, needed_by=RecipePhase.CHECK, use=DependencyUse.RUN, platform
 
 
 def looked_up(query="", *, fallback="", product="", fallback_platforms=()):
-    """A weak dependency, with a fallback, or else a required one."""
+    """Return a weak dependency if there is a fallback, or else a required one."""
     return Dependency(
         spec=spec_of(fallback, platforms=fallback_platforms) if fallback else None,
         kind=DependencyKind.WEAK if fallback else DependencyKind.REQUIRED,
@@ -107,7 +107,7 @@ def refer(graph, owner, dependency, *, of_source=False):
 
 
 def load(graph, name, *, provides=(), **definition):
-    """Let recipe_fetch have loaded a recipe's file; `definition` gives fields of it."""
+    """Set the state of a recipe as if recipe_fetch had loaded a file with these fields."""
     recipe = graph.recipes[key_of(name)]
     said = RecipeDefinition(identity=recipe.key.identity, path=Path(f"/{name}.lua"), **definition)
     recipe.loaded = loaded_recipe(said, provides=dict.fromkeys(provides, "bin/it"))
@@ -115,7 +115,7 @@ def load(graph, name, *, provides=(), **definition):
 
 
 def graph_of(needs, *, aliases=None, listeners=()):
-    """A graph of loaded recipes by name, each with the names or edges that it needs."""
+    """Return a graph of loaded recipes by name, each with the names or edges that it needs."""
     named = {alias: key_of(name) for alias, name in (aliases or {}).items()}
     graph = RecipeGraph(EventBus(listeners), aliases=named)
     for name in needs:

@@ -1,4 +1,4 @@
-"""The pages under docs/ that repeat what the code says: they say the same."""
+"""The pages under docs/ that describe the code agree with it."""
 
 import importlib.util
 import re
@@ -17,7 +17,7 @@ _LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)")
 
 @pytest.fixture(scope="module")
 def generate():
-    """The script behind `make docs`."""
+    """Return the script behind `make docs`, as a module."""
     spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -34,13 +34,13 @@ def _commands(group, path):
 
 
 def test_the_page_of_events_is_that_of_the_classes(generate):
-    """docs/events.md lists the events as they are."""
+    """docs/events.md is what the script generates from the event classes."""
     written = (DOCS / "events.md").read_text()
     assert written == generate.events_page(), "an event has changed: run `make docs`"
 
 
 def test_every_command_and_option_is_documented():
-    """docs/commands.md has a part for each command, with each of its options and what it does."""
+    """docs/commands.md has a section for each command, which describes all its options."""
     sections = re.split(r"^### ", (DOCS / "commands.md").read_text(), flags=re.MULTILINE)
     parts = {part.partition("\n")[0]: " ".join(part.split()) for part in sections}
     group = LazyGroup(COMMANDS)
@@ -60,7 +60,7 @@ def test_every_command_and_option_is_documented():
 
 
 def test_links_lead_somewhere():
-    """A relative link of a page names a file that is there, and a heading in it."""
+    """A relative link in a page leads to an existing file, and to an existing heading in it."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
     broken = []
     for page in pages:

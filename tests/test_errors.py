@@ -6,20 +6,20 @@ from envy.errors import EnvyError, InternalError, os_error_text, wrap_unknown_er
 
 
 def raised(error):
-    """The exception, with a traceback."""
+    """Return the exception, with a traceback."""
     with pytest.raises(type(error)) as caught:
         raise error
     return caught.value
 
 
 def test_a_mistake_of_the_user_is_not_wrapped():
-    """An EnvyError says all that a user needs, and stays the same object."""
+    """An EnvyError is returned unchanged, since it says all that a user needs."""
     error = EnvyError("no such recipe")
     assert wrap_unknown_error(error) is error
 
 
 def test_an_error_of_the_system_is_put_in_words():
-    """The reason comes first, then the path; a number and a class name help no user."""
+    """The message is the reason and the path, without an error number or a class name."""
     error = wrap_unknown_error(FileNotFoundError(errno.ENOENT, "No such file", "/x/y"))
     assert str(error) == "No such file: /x/y"
     assert not isinstance(error, InternalError)
@@ -33,7 +33,7 @@ def test_an_error_of_the_system_is_put_in_words():
     ],
 )
 def test_an_error_of_the_system_without_a_path(error, text):
-    """Without a path, nothing is put in its place."""
+    """Without a path, the message is only the reason."""
     assert os_error_text(error) == text
 
 

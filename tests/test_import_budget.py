@@ -1,4 +1,4 @@
-"""What the command line may not import before it has to: deterministic, where a timing is not."""
+"""Modules that the command line must not import early; unlike timings, this is deterministic."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ print(json.dumps([code, sorted(sys.modules)]))
 
 
 def modules_after(*words):
-    """The modules that a process has loaded after running this command line."""
+    """Return the modules that a process has loaded after running this command line."""
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True, check=True
     )
@@ -52,7 +52,7 @@ def test_the_command_line_imports_nothing_expensive(words):
     ids=str,
 )
 def test_only_questions_about_the_whole_graph_load_networkx(tmp_path, words, loads):
-    """`envy graph` draws what it knows without the library, and loads it for what it computes."""
+    """`envy graph` loads networkx only for what has to be computed on the whole graph."""
     (tmp_path / "envy.lua").write_text('packages = { "local.app@r1" }')
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes/local.app@r1.lua").write_text(

@@ -1,8 +1,8 @@
 """Reading a stored answer: what a manifest resolved to in an earlier run, if that still holds.
 
 There is one file below `resolved/` for each manifest, written by `answers.write`. It is valid only
-while the content of everything in its evidence is unchanged; then it says what a full run would
-find. In every other case, a damaged file included, there is no answer.
+while the content of everything in its evidence is unchanged; then it equals the result of a full
+run. In every other case, a damaged file included, there is no answer.
 
 This module imports little and reads columns of text instead of objects, because imports dominate
 the time of a warm command.

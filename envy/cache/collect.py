@@ -1,4 +1,4 @@
-"""Garbage collection of entries: which are removed and why, and their interruptible removal.
+"""Garbage collection of entries: the plan of what is removed and why, and the removal.
 
 The plan is a pure function of the inventory, the records of use, the leases and the time; manifests
 are never read. Removal moves an entry to the trash in one step, under its lock, and deletes it
@@ -58,7 +58,7 @@ class Collected:
     """The result of a collection; `freed` is in bytes."""
 
     removed: list[EntryDecision] = field(default_factory=list)
-    spared: list[EntryDecision] = field(default_factory=list)  # planned, but in use by now
+    spared: list[EntryDecision] = field(default_factory=list)  # planned, but now in use
     freed: int = 0
 
 
@@ -117,7 +117,7 @@ def _rule(
 def _down_to(
     size: int, decisions: list[EntryDecision], uses: Uses, rules: Rules
 ) -> list[EntryDecision]:
-    """Remove more, least recently used first, until the rest fits; never what a project runs."""
+    """Decide to remove more, oldest use first, until the rest fits; never what a project runs."""
     rest = sum(decision.entry.size for decision in decisions if not decision.remove)
     result: list[EntryDecision] = []
     for decision in decisions:

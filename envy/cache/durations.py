@@ -1,4 +1,4 @@
-"""The durations of packages in earlier runs, by which later runs are scheduled.
+"""The durations of packages in earlier runs, which decide the schedule of later runs.
 
 There is one small file for each project, below `durations/`. Durations are only estimates, so they
 never cause a failure: a file that is missing, damaged or of another version is ignored, as is a

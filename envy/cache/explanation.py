@@ -1,4 +1,4 @@
-"""Why an entry key changed: the record of a key beside each entry, and the comparison of two.
+"""Why an entry key changed: the record of a key beside each entry, and their comparison.
 
 The record, `envy-ingredients.json`, has two lines: the ingredients, whose digest is the key, and
 notes that explain them (the canonical key, the names of dependencies, the text of the recipe).

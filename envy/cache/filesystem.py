@@ -1,4 +1,4 @@
-"""The operations of the operating system that change the cache, each a method with a name.
+"""The operations of the operating system that change the cache, each as one method.
 
 All writers of the cache use a FileSystem, so that a test can make any single step fail, or end the
 process after it.

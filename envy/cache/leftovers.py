@@ -124,7 +124,7 @@ def _decide(
 def remove_leftovers(
     layout: CacheLayout, decisions: Iterable[LeftoverDecision], *, files: FileSystem = REAL
 ) -> list[LeftoverDecision]:
-    """Carry out the decisions; return those that led to a removal. What is in use by now stays.
+    """Carry out the decisions, except for what is in use now; return those that led to a removal.
 
     Raises:
         CacheError: a leftover cannot be removed.

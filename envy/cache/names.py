@@ -44,7 +44,7 @@ TMP = f"{WORK}/tmp"  # noqa: S108 - a folder of the entry
 # Inside work/, so that removing the work of an attempt also ends the attempt.
 ATTEMPT = f"{WORK}/attempt"
 
-# -- names that are composed -----------------------------------------------------------------------
+# -- composed names --------------------------------------------------------------------------------
 
 RECIPE_FILE = "recipe.lua"  # in a folder of recipe files
 COLLECT_LOCK = "collect"  # held by the command that works in the trash
@@ -80,10 +80,10 @@ _HEX = f"[0-9a-f]{{{DIGITS}}}"
 IDENTITY_PATTERN = r"[\w+-]+\.[\w.+-]+@[\w.+-]+"
 ENTRY_PATTERN = rf"[\w.+-]+{BEFORE_KEY}{_HEX}"
 # `.new` is the suffix of what is still being written: `content.atomic.SUFFIX`.
-# By the digest of the source, and of the content where no digest was declared.
+# Named by the digest of the source, and of the content if no digest was declared.
 RECIPES_PATTERN = rf"{_HEX}(-{_HEX})?(\.new)?"
 LOGS_PATTERN = _HEX
-# An earlier envy wrote .json, and the number of a process behind what it had not finished.
+# An earlier envy wrote .json files, and added the number of its process to unfinished files.
 ANSWER_PATTERN = rf"{_HEX}\.(answer(\..+\.new|\.\d+)?|json)"
 PROJECT_PATTERN = _HEX
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"

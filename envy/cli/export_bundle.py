@@ -59,7 +59,7 @@ def command(settings: Settings, queries: tuple[str, ...], output: Path) -> None:
 
 
 def _with_entries(session: Session, goals: Sequence[RecipeKey]) -> list[Recipe]:
-    """Return the packages to export, which are those with an entry in the cache.
+    """Return the packages to export: those with an entry in the cache.
 
     Raises:
         GraphError: none of the packages has an entry.

@@ -1,4 +1,4 @@
-"""From the results of a run to what is printed and to the exit code; shared by the commands."""
+"""Printing the results of a run and choosing its exit code; shared by the commands."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def resolved(session: Session, queries: Sequence[str] = ()) -> list[RecipeKey]:
 
 @contextlib.contextmanager
 def printing_failures(session: Session) -> Iterator[None]:
-    """If the block raises an error, print every other failure of the session before."""
+    """If the block raises an error, first print every other failure of the session."""
     try:
         yield
     except EnvyError as error:

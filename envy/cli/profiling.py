@@ -1,4 +1,4 @@
-"""`--profile`: observe a run, and print how its time was spent after its result."""
+"""`--profile`: observe a run and, after its result, print how its time was spent."""
 
 from __future__ import annotations
 

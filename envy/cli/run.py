@@ -110,7 +110,7 @@ def product_folders(products: Mapping[RecipeKey, Mapping[str, str]], root: Path)
                 )
             file = Path(path)
             if not file.is_absolute():
-                continue  # a user-managed product that is a name: it is on PATH already
+                continue  # a user-managed product that is only a name is already on PATH
             if file.name == name:
                 folders[str(file.parent)] = None
             else:
@@ -120,7 +120,7 @@ def product_folders(products: Mapping[RecipeKey, Mapping[str, str]], root: Path)
 
 
 def execute(words: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Replace this process with the program; return only by an error.
+    """Replace this process with the program; never returns.
 
     Raises:
         CommandNotFound, CommandNotExecutable: it cannot be run.

@@ -126,8 +126,8 @@ def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
 def _collect_rarely() -> None:
     """Collect garbage rarely: a graph of thousands of recipes lives long and has few cycles.
 
-    Walking it again and again took a tenth of a large sync. This runs once in a process, because
-    freezing again would keep the remains of an earlier session forever.
+    Repeated walks through it took a tenth of a large sync. This runs once in a process, because
+    freezing again would keep the objects of an earlier session forever.
     """
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 10, 10)

@@ -134,7 +134,7 @@ class DisplayState:
             activity.detail = text
 
     def _activity_of(self, recipe: str, phase: RecipePhase | None = None) -> Activity | None:
-        """Return the latest activity of an identity; its option variants share their news."""
+        """Return the latest activity of an identity, preferably one in `phase`."""
         mine = [activity for activity in self.activities.values() if activity.recipe == recipe]
         matching = [activity for activity in mine if activity.phase == phase]
         return next(reversed(matching or mine), None)

@@ -1,7 +1,7 @@
 """The live display: permanent lines, and below them a picture of the run that is redrawn.
 
 Owns the terminal during a run. `display` computes the picture; this module decides when to draw it
-and with what. rich is imported when there is something to draw for the first time: a run that finds
+and with what. rich is imported when something is drawn for the first time: a run that finds
 everything in the cache ends sooner than the import would take.
 """
 

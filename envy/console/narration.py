@@ -1,7 +1,7 @@
 """Turns events into remarks, the lines that a user sees while envy works.
 
-The start of a piece of work is worth a line only if the work takes long, which no event says: a
-console requests these lines when they are due (`next_due`, `lasting`).
+The start of a piece of work becomes a line only if the work lasts. No event says so: a console
+requests these lines when they are due (`next_due`, `lasting`).
 
 Owns the wording of every remark. Draws nothing and writes to no stream.
 """
@@ -170,7 +170,7 @@ class Narrator:
         return [_remark(Importance.DETAIL, text)]
 
 
-# Outcomes of recipes that were worked on, in a reader's words.
+# The outcomes of recipes that needed work, in the words of the user.
 _DONE = {"installed": "installed", "changed": "installed", "deployed": "deployed"}
 _LEVELS = {
     "debug": Importance.DETAIL,

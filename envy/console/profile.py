@@ -1,4 +1,4 @@
-"""Where the time of a run went: `envy sync --profile`.
+"""How the time of a run was spent: `envy sync --profile`.
 
 The listener collects spans and edges; the profile is computed from them when the run is over.
 
@@ -51,7 +51,7 @@ class Profile:
 
     wall: float
     phases: Mapping[RecipePhase, PhaseFigures]
-    idle: float  # wall time in which no phase ran
+    idle: float  # wall time during which no phase ran
     slots: Mapping[str, int]
     busy: Mapping[str, float]  # by pool: the time its slots were in use, added up
     waits: Mapping[str, float]  # by kind of wait, all recipes added up
@@ -167,7 +167,7 @@ _RECIPE_FETCH = RecipePhase.RECIPE_FETCH
 def _share_wall(
     rows: list[_Row], figures: Mapping[RecipePhase, PhaseFigures], began: float, ended: float
 ) -> float:
-    """Divide each moment among the phases that run in it; return how long none did."""
+    """Divide each moment among the phases that run in it; return the time without any phase."""
     changes = sorted(
         [(row.start, 1, row.phase) for row in rows] + [(row.end, -1, row.phase) for row in rows]
     )

@@ -1,4 +1,4 @@
-"""The contract of `--trace=file:PATH`, as a JSON Schema read off the event classes."""
+"""The contract of `--trace=file:PATH`, as a JSON Schema derived from the event classes."""
 
 import typing
 from typing import Any

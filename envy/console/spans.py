@@ -1,4 +1,4 @@
-"""From events to spans: pieces of work with a beginning and an end.
+"""Conversion of events to spans: pieces of work with a beginning and an end.
 
 The timeline draws spans and the profile counts them. An event says that something begins or ends; a
 span has both, and every beginning leads to a span, however the work ended.
@@ -32,7 +32,7 @@ class Span:
     start: float
     end: float
     lane: int = 0  # among spans of its kind (and pool) that run at once
-    ended: str = ""  # FAILED or CUT_SHORT where it did not end well
+    ended: str = ""  # FAILED or CUT_SHORT if it did not end normally
     details: dict[str, Any] = field(default_factory=dict)
 
     @property

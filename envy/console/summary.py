@@ -1,4 +1,4 @@
-"""How a run ended: the final line, and every failure once.
+"""The end of a run: the final line, and every failure once.
 
 Pure functions of plain results; nothing is printed here.
 """

@@ -25,7 +25,7 @@ _LONGEST = 100  # characters kept of a name, so that the temporary name is not t
 
 
 def temporary_name(path: str) -> str:
-    """Return the temporary name for a path with one writer at a time, under a lock say."""
+    """Return the temporary name for a path that has one writer at a time, because of a lock say."""
     return path + SUFFIX
 
 
@@ -72,9 +72,9 @@ def written_file(path: str, *, sole_writer: bool = False) -> Iterator[str]:
 
 @contextlib.contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
-    """Yield a path to make a file or a folder at, which becomes `target` on success.
+    """Yield a path for creating a file or a folder, which becomes `target` on success.
 
-    Whatever `target` was is replaced, a folder too. There is one writer at a time.
+    An existing `target` is replaced, even a folder. There is one writer at a time.
     """
     with temporary_beside(target) as new:
         yield new

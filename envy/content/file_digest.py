@@ -1,4 +1,4 @@
-"""Digests of files and variables, to see whether what a recipe has read is still the same.
+"""Digests of files and variables, to check whether what a recipe has read is unchanged.
 
 Loads little and reads little: warm commands check every file that an answer depends on.
 """
@@ -22,7 +22,7 @@ _TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 
 
 
 def file_digest(path: str) -> str | None:
-    """Return the BLAKE3 digest of a file's bytes, None if it is missing, or a text for the rest.
+    """Return the BLAKE3 digest of a file; None if it is missing; a text if it cannot be read.
 
     The text distinguishes an unreadable file or a folder from a missing file, as a recipe can.
     """

@@ -1,1 +1,1 @@
-"""What authors write, manifests and recipes, parsed strictly into frozen data."""
+"""Strict parsing of manifests and recipes, the files that authors write, into frozen data."""

@@ -193,7 +193,7 @@ class _Context(NamedTuple):
 
 
 class _LocatedErrors:
-    """Adds what the code that checks identities and options does not know: where, and a suggestion.
+    """Adds a location and a suggestion to errors of the code that checks identities and options.
 
     A class, not a generator, which takes three times as long: every entry passes here twice.
     """

@@ -11,7 +11,7 @@ from envy.suggest import did_you_mean
 
 
 def describe(value: object) -> str:
-    """Return what kind of value it is, in Lua's terms."""
+    """Return a description of a value and its type, in Lua's terms."""
     if value is None:
         return "nil"
     if isinstance(value, bool):

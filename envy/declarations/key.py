@@ -191,7 +191,7 @@ class Query:
         return bool(self._options)
 
     def matches(self, key: RecipeKey, *, alias: str = "") -> bool:
-        """Return whether a key answers; `alias`, that of its recipe file, counts as a name."""
+        """Return whether a key matches; `alias`, that of its recipe file, counts as a name."""
         return matches_identity(self.name, self._revision, key.identity, alias) and options_match(
             self._options, key.options
         )

@@ -1,6 +1,6 @@
 """Finding the manifest: the nearest envy.lua from a folder up, or the one that the user named.
 
-Apart from what reads a manifest, and loading nothing to find it: warm commands ask this module.
+A separate module that imports nothing at first, because warm commands use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a package was given the options that a query asks for."""
+"""Comparison of the options in a query with the options of a package."""
 
 from collections.abc import Mapping
 

@@ -1,11 +1,11 @@
-"""Which packages a query means, decided on plain text: one rule for every part of envy.
+"""The one rule for which packages a query matches, decided on plain text.
 
 A query names a package by its name, namespace.name, name@revision or namespace.name@revision;
 options may follow, as in `python{version="3.13"}`. The alias that a recipe file gives itself counts
 as a name. Aliases of the manifest are exact, and callers look them up before.
 
-Warm commands ask this module, so it loads nothing; what reads options is imported when a query has
-some.
+Warm commands use this module, so it imports nothing at first; the code that reads options is
+imported when a query has options.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def matches_identity(name: str, revision: str, identity: str, alias: str = "") -
 
 
 def find_answering(query: str, packages: Iterable[tuple[str, str]]) -> list[int]:
-    """Return the positions of the packages that answer a query.
+    """Return the positions of the packages that match a query.
 
     Each package is its canonical key and the alias that its recipe file gives it ("" without one).
-    A text that is not a query, or a key whose options cannot be read, answers nothing.
+    A text that is not a query matches nothing; a key whose options cannot be read is not matched.
     """
     parts = split_query(query)
     if parts is None:
@@ -52,7 +52,7 @@ def find_answering(query: str, packages: Iterable[tuple[str, str]]) -> list[int]
     named = [
         (position, key)
         for position, (key, alias) in enumerate(packages)
-        # Most keys are sorted out by the first test, which is the cheap one.
+        # The first test is cheap, and excludes most keys.
         if (name in key or name == alias)
         and matches_identity(name, revision, key.partition("{")[0], alias)
     ]
@@ -66,7 +66,7 @@ def find_answering(query: str, packages: Iterable[tuple[str, str]]) -> list[int]
 def prefer_exact(query: str, packages: Sequence[T], key_of: Callable[[T], str]) -> list[T]:
     """Return the package whose canonical key is the query itself, or all if there is none.
 
-    A key in full means that package, although its variants with more options answer, too.
+    A full key means only that package, although its variants with more options match, too.
     """
     exact = [package for package in packages if key_of(package) == query]
     return exact or list(packages)

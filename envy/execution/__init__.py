@@ -1,1 +1,1 @@
-"""What phases share while they run: ctx, scripts, locks, Lua states, transfers."""
+"""The parts that phases share while they run: ctx, scripts, locks, Lua states, transfers."""

@@ -1,4 +1,4 @@
-"""What a recipe may use: assets and products of its dependencies by phase, and its own files.
+"""Access of a recipe to its own files, and by phase to assets and products of dependencies.
 
 Nothing here waits: a dependency that may be used is complete, because the gate of the phase waited
 for it.
@@ -243,7 +243,7 @@ def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
         return True
     root = engine.services.layout.root
     if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
-        return True  # a cache inside the project
+        return True  # the cache may be inside the project
     inputs = placement.input_files if placement is not None else frozenset()
     return (
         path in inputs

@@ -1,4 +1,4 @@
-"""What one phase of one recipe runs with: its folder, log, environment and shell.
+"""The context of one running phase of one recipe: its folder, log, environment and shell.
 
 A PhaseRun serves one phase. It runs scripts and programs for the phase and for `ctx`, so that both
 use the same log, events, environment and process registry.

@@ -38,7 +38,7 @@ _LONGEST_COMMAND = 100  # characters of a command in its events
 
 
 def phase_start(recipe: Recipe, bus: EventBus, phase: RecipePhase) -> None:
-    """A phase begins. A function, because most phases of a large sync emit nothing else."""
+    """A phase begins. Not a method, because most phases of a large sync emit nothing else."""
     if bus.hears(PhaseStart):
         key = recipe.key
         bus.emit(PhaseStart(recipe=key.identity, key=key.canonical, phase=phase))
@@ -124,7 +124,7 @@ class RecipeEvents:
         )
 
     def lock_acquired(self, path: Path, seconds: float, *, waited: bool) -> None:
-        """The recipe has acquired a lock; after a wait, every listener hears of it."""
+        """The recipe has acquired a lock; after a wait, this is reported to every listener."""
         if waited or self._bus.detailed:
             self._bus.emit(
                 LockAcquired(

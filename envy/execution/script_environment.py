@@ -1,7 +1,7 @@
 """The environment of a recipe's scripts, and of `os.getenv` in its phases.
 
 fetch, check and user-managed scripts inherit the user's environment. stage, build and install
-start from a short list, so that a build does not depend on the variables of whoever runs it.
+start from a short list, so that a build does not depend on the variables of the user who runs it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What phases may use: the collaborators of a command, and what the engine does for them.
+"""The interface of phases: the collaborators of a command, and the operations of the engine.
 
-Phases import the rooms below them and nothing of the engine; the protocol here is all that they
-know of it.
+Phases import only the rooms below them; of the engine they know only the protocol here.
 """
 
 from __future__ import annotations
@@ -66,13 +65,13 @@ class Services:
 
 
 class PhaseServices(Protocol):
-    """What a phase may ask of the engine."""
+    """The operations of the engine that a phase may use."""
 
     services: Services
     graph: RecipeGraph
 
     def declare_recipe(self, spec: RecipeSpec, *, parent: RecipeKey) -> None:
-        """Add a dependency of `parent` to the graph, unless it is there, and let it be fetched."""
+        """Add a dependency of `parent` to the graph unless it is in it, and start its fetch."""
 
     def stopped(self) -> bool:
         """Return whether the run has been cancelled."""
@@ -84,7 +83,7 @@ class PhaseServices(Protocol):
         """Wait in this recipe's worker for a lock, with its slot released."""
 
     def transfer_helpers(self, wanted: int) -> AbstractContextManager[int]:
-        """Acquire up to `wanted` more transfer slots for a batch; yields how many, maybe 0."""
+        """Borrow up to `wanted` more transfer slots for a batch; yield how many, perhaps 0."""
 
     def require_build_dependencies(self, recipe: Recipe) -> None:
         """Also want the build dependencies of a recipe that turned out to need work."""
@@ -93,4 +92,4 @@ class PhaseServices(Protocol):
         """Return the shell that the scripts of this recipe are written for."""
 
     def unsatisfied(self) -> list[str]:
-        """Return the keys of wanted user-managed packages that are not known to be satisfied."""
+        """Return the wanted user-managed packages that are not known to be satisfied, as text."""

@@ -55,7 +55,7 @@ def _script_succeeds(run: PhaseRun, script: str) -> bool:
 
 
 def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
-    """Install a package on the machine, unless its check succeeds by now.
+    """Install a package on the machine, unless its check succeeds in the meantime.
 
     Raises:
         EnvyError: the user refused, or the check fails after the install.

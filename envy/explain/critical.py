@@ -33,11 +33,11 @@ def with_critical_path(graph: GraphView, session: Session) -> GraphView:
 def longest_path(
     graph: GraphView, work_from: Mapping[str, Sequence[float]], *, is_measured: bool
 ) -> CriticalPath:
-    """Return the longest path; `work_from` has, by key and phase, what is left from there on."""
+    """Return the longest path; `work_from` has, by key and phase, the work left from there on."""
     import networkx as nx
 
-    # An edge leads from what is needed to the package that waits for it, and weighs what that
-    # package still has to do then.
+    # An edge leads from a dependency to the package that waits for it. Its weight is the work
+    # that the package still has after the wait.
     waits = nx.DiGraph()
     for key in graph.packages:
         waits.add_edge(_START, key, weight=work_from[key][RecipePhase.RECIPE_FETCH])

@@ -1,4 +1,4 @@
-"""What a sync would do, as data: what it would fetch, run, reuse or check, and what is unknown."""
+"""The plan of a sync as data: what it would fetch, run, reuse or check, and what is unknown."""
 
 from __future__ import annotations
 

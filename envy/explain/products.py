@@ -1,4 +1,4 @@
-"""Which package provides which product, and at which path."""
+"""The products of the packages: which package provides each, and its path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A graph without the edges that longer ways through it imply."""
+"""A graph without the edges that longer paths already imply."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The machine: what it is, its processes, and how programs and scripts are run on it."""
+"""The machine: its properties and processes, and running programs and scripts on it."""

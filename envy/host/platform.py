@@ -1,6 +1,6 @@
 """The host: its operating system, processor, C library and cores, and the standard streams.
 
-The only module that asks the machine what it is; others are given the answers. On Linux it starts
+Only this module determines the properties of the machine; others receive them. On Linux it starts
 no program, and `host_platform()` reads a few small files, once.
 """
 

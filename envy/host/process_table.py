@@ -1,4 +1,4 @@
-"""The processes of this machine: which are alive, since when, and which belong together.
+"""The processes of this machine: whether they are alive, their start times and their groups.
 
 Owns every question about a process that is not a child of this one, and the waits for such
 processes. Children are in `envy.host.children`.

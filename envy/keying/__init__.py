@@ -1,1 +1,1 @@
-"""What an entry key is made of, and the look-up of the entry that it names."""
+"""Computing the entry key of a recipe from its ingredients, and looking the entry up."""

@@ -85,7 +85,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
     inputs = _Inputs(recipe)
 
     def note_read(path: Path) -> bool:
-        # A file that decides about the sources is evidence, wherever it lies.
+        # A file that decides about the sources is evidence, wherever it is.
         if not inputs.contains(path):
             recipe.evidence.files[str(path)] = file_digest(str(path))
         return may_read(recipe, engine, path) or inputs.contains(path)
@@ -122,7 +122,7 @@ class _Inputs:
         self._found: frozenset[Path] | None = None
 
     def contains(self, path: Path) -> bool:
-        """Return whether a file is an input, or lies in a folder that is an input."""
+        """Return whether a file is an input, or is in a folder that is an input."""
         if self._found is None:
             definition, folder = self._recipe.loaded.definition, self._recipe.loaded.recipe_dir
             self._found = frozenset(

@@ -74,7 +74,7 @@ def ingredients_of(
 def _note_evidence(
     recipe: Recipe, inputs: Mapping[Path, str], passed: Mapping[str, str | None]
 ) -> None:
-    """Add what the key was computed from, besides what loading the recipe read."""
+    """Add the evidence of the key, besides what was read while the recipe was loaded."""
     definition = recipe.loaded.definition
     evidence = recipe.evidence
     evidence.trees.update({str(path): digest for path, digest in inputs.items()})

@@ -232,7 +232,7 @@ def fill_template(text: str, values: Mapping[str, object]) -> str:
     """Return the text with each `{{name}}` replaced by the value of that name.
 
     Raises:
-        LuaScriptError: there is no such value, or it is not text, a number or a boolean.
+        LuaScriptError: a value is missing, or is not text, a number or a boolean.
     """
 
     def value_of(match: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
 # Paths come from Lua as text, and joining text is several times cheaper than creating Paths.
 # ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118
-"""What Lua code may read and write, and the log of what it read.
+"""Access of Lua code to files and variables, and the log of what it read.
 
 Owns the rules for files and environment variables. While a file loads, Lua code may read, and each
 read is recorded because the content of the recipe depends on it; writing is an error. In a phase,
@@ -40,7 +40,7 @@ ABSENT = {
 
 @dataclass(slots=True)
 class ReadLog:
-    """What a state read while loading: an ingredient of the entry key."""
+    """The files and variables that a state read while loading, an ingredient of the entry key."""
 
     files: dict[Path, str | None] = field(default_factory=dict)
     """The digest of each file (see `content.file_digest`); None if the file did not exist."""
@@ -63,7 +63,7 @@ class SandboxSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseAccess:
-    """What the Lua code of one phase may access.
+    """The access rules for the Lua code of one phase.
 
     `may_read` decides about files in `recipe_dir` that were not read while loading. `on_write` is
     called before a file is written, and may raise. `on_output` receives the level and text of

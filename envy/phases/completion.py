@@ -1,4 +1,4 @@
-"""completion: fix what dependents and the user may rely on."""
+"""completion: set the outcome and the products, which dependents and the user rely on."""
 
 from __future__ import annotations
 

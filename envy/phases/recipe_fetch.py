@@ -84,7 +84,7 @@ def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> 
 
 
 def _note_evidence(recipe: Recipe, loaded: LoadedRecipe) -> None:
-    """Record what loading the recipe read: the recipe stays the same while that does."""
+    """Record what was read while the recipe was loaded: the recipe is unchanged while that is."""
     evidence, reads = recipe.evidence, loaded.reads
     evidence.files[str(loaded.path)] = loaded.digest
     # Messages of a load must appear in every run, so the file must be loaded in every run.
@@ -273,7 +273,7 @@ def dependencies_on_platform(
 
 
 def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]) -> None:
-    """Add an edge or a reference for each dependency, and let what they lead to be fetched."""
+    """Add an edge or a reference for each dependency, and start the fetches of new recipes."""
     for position, dependency in dependencies_on_platform(
         recipe.key, engine.services.platform, dependencies
     ):

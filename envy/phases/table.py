@@ -1,4 +1,4 @@
-"""The table of the phases: what the engine runs for a recipe, phase by phase.
+"""The table of the phases: the functions that the engine runs for a recipe, phase by phase.
 
 A phase changes its own recipe, reads completed dependencies, and never touches another worker.
 """
@@ -34,7 +34,7 @@ PHASES: Mapping[int, Callable[[Recipe, PhaseServices], None]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What the engine runs for a recipe; the engine decides when, and in which order.
+    """The functions that the engine runs for a recipe; the engine decides when.
 
     `find_entry` computes a recipe's entry key from the keys of its dependencies, and looks its
     entry up. `is_source_fetched` returns whether a custom source's recipe is in the cache.

@@ -1,1 +1,1 @@
-"""The coordination core: nodes, phases, gates, slots and workers. It knows no recipe."""
+"""The coordination core: nodes, phases, gates, slots and workers. It knows nothing of recipes."""

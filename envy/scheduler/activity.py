@@ -1,4 +1,4 @@
-"""What nodes do or wait for at one moment, and the error for a run that cannot continue.
+"""Snapshots of what nodes do or wait for, and the error for a run that cannot continue.
 
 Every function is called under the coordinator's lock.
 """
@@ -18,7 +18,7 @@ _MOST_NAMED = 20  # blocked nodes in the error
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeActivity:
-    """What a node does, or what it waits for, at the moment of the snapshot."""
+    """What one node does, or waits for, at the moment of the snapshot."""
 
     node: Coordination
     phase: int  # the phase that runs, or that comes next

@@ -1,4 +1,4 @@
-"""The record that the scheduler keeps for each node, and what a kind of node has to provide.
+"""The record that the scheduler keeps for each node, and the protocol of a kind of node.
 
 Plain records. Only the coordinator and its two parts, Workers and Waiters, change them.
 """
@@ -27,7 +27,7 @@ class NodeState(Enum):
 
 
 class Gate:
-    """What a phase still waits for: a counter that wakes the node once, at zero."""
+    """A counter of what a phase still waits for; it wakes the node once, at zero."""
 
     __slots__ = ("dependencies", "reached_at", "unfinished")
 
@@ -79,7 +79,7 @@ class Coordination:
         self.state = NodeState.RESTING
         self.since = 0.0  # when it entered its state
         self.waiting_for = ""  # what it waits for in LOCKED_OUT, in words
-        self.path_after = 0.0  # seconds of the longest chain of nodes that wait for it
+        self.path_after = 0.0  # seconds of the longest chain of nodes that wait for this one
         self.work_from: Sequence[float] = ()  # by phase, its own seconds from there on; (): none
         self.pool: Pool[Coordination] | None = None
         self.granted_at = 0.0
@@ -107,7 +107,7 @@ class Coordination:
 
 
 class NodeKind(Protocol):
-    """What the phases of one kind of node are.
+    """Defines the phases of one kind of node.
 
     Called by the node's worker, under none of the scheduler's locks.
     """

@@ -16,8 +16,8 @@ Guarantees
 
 Lock order: an entry lock, then a slot, then the interpreter slot, then the coordinator's lock. The
 last is held for moments only, never while a phase runs and never while an event is emitted. One
-lock serves all nodes, because workers compute one at a time (envy.interpreter): there is nothing to
-gain from a lock for each node, and one lock cannot be taken in two orders.
+lock serves all nodes, because workers compute one at a time (envy.interpreter): a lock for each
+node would gain nothing, and a single lock cannot be taken in two orders.
 
 The coordinator moves nodes. Its Workers own slots and threads, its Waiters own the threads that
 wait for nodes; each documents the fields that it changes.
@@ -39,8 +39,8 @@ from envy.scheduler.run_state import RunState
 from envy.scheduler.waiting import Waiters
 from envy.scheduler.workers import Workers
 
-# A cancellation ends these. A thread that waits for a lock cannot be woken: its node fails now, and
-# the thread finds out when it has the lock.
+# A cancellation ends these states. A thread that waits for a lock cannot be woken: its node fails
+# now, and the thread notices that when it has the lock.
 _ENDED_BY_CANCEL = frozenset({NodeState.BLOCKED, NodeState.LOCKED_OUT})
 
 
@@ -72,7 +72,7 @@ class Coordinator:
 
     @property
     def peak_threads(self) -> int:
-        """The most worker threads that there were at one time."""
+        """The largest number of worker threads at any one time."""
         return self._workers.peak_threads
 
     def observe(self, observer: SchedulerObserver) -> None:
@@ -84,7 +84,7 @@ class Coordinator:
         return self._workers.new_pool(name, size, budget=budget)
 
     def add(self, node: Coordination) -> None:
-        """Take charge of a new node; it rests until its target is raised."""
+        """Add a new node; it rests until its target is raised."""
         with self._lock:
             self._nodes.append(node)
 
@@ -139,7 +139,7 @@ class Coordinator:
         self._waiters.wait_until_idle()
 
     def cancel(self, reason: Exception) -> None:
-        """Start nothing more. Nodes that do not run fail now, with `reason`; running ones after."""
+        """Start nothing more; fail nodes with `reason`, running ones when their phase returns."""
         run = self._run
         with self._lock:
             if run.cancelled is not None:
@@ -366,7 +366,7 @@ class Coordinator:
             phase += 1
 
     def _release_locks(self, node: Coordination) -> list[Coordination]:
-        """Release what the node holds while it is still RUNNING, so that no other thread moves it.
+        """Release the node's locks while it is still RUNNING, so that no other thread moves it.
 
         Returns the nodes whose gate opened, if that failed.
         """

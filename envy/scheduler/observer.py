@@ -1,4 +1,4 @@
-"""What the scheduler reports while it works.
+"""The reports of the scheduler while it works.
 
 Subclass `SchedulerObserver` and override what is of interest; the docstrings are the contract.
 """
@@ -11,7 +11,7 @@ from envy.scheduler.coordination import Coordination
 
 
 class SchedulerObserver:
-    """Receives every change of a node that has no event of its own kind; does nothing with it.
+    """Receives every change of a node that its kind does not report itself; does nothing with it.
 
     Methods are called by the thread that caused the change, under none of the scheduler's locks,
     and must not wait for a node. An exception ends the worker that made the call, and with it the
@@ -30,10 +30,10 @@ class SchedulerObserver:
         """`node.target_phase` has grown from `old`; the node has not moved yet."""
 
     def worker_started(self, node: Coordination) -> None:
-        """A worker thread takes the node on. It has a slot."""
+        """A worker thread begins to carry the node, which has a slot."""
 
     def worker_rested(self, node: Coordination) -> None:
-        """The worker has put the node down: it rests, is blocked, is queued, or has ended."""
+        """The worker no longer carries the node: it rests, is blocked, is queued, or has ended."""
 
     def phase_blocked(self, node: Coordination, phase: int, waiting_for: Sequence[str]) -> None:
         """The node has come to the closed gate of `phase`.
@@ -59,12 +59,12 @@ class SchedulerObserver:
     def slot_refused(self, node: Coordination, reason: str) -> None:
         """The node is first in its queue and a slot is free, but the pool's budget refuses it.
 
-        Reported once for each time that it is refused anew.
+        Reported once for each refusal, not again while the same node is still refused.
         """
 
 
 class SilentObserver(SchedulerObserver):
-    """An observer for a run that nobody watches."""
+    """An observer for a run without listeners."""
 
     def is_listening(self) -> bool:
         """Return False: nothing is ever reported."""

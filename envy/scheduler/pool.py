@@ -1,4 +1,4 @@
-"""How many nodes may work at once, and which goes first.
+"""Pools of slots, which limit how many nodes work at once and decide which goes first.
 
 A Pool is a number of slots and a queue of nodes that wait for one, longest remaining path first. It
 may have a Budget: then a free slot is granted only if the budget allows it.
@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Queued(Protocol):
-    """What a pool needs to know about a node that waits for a slot."""
+    """A node that waits for a slot, reduced to what a pool needs."""
 
     @property
     def priority(self) -> float:
@@ -25,7 +25,7 @@ Node = TypeVar("Node", bound=Queued)
 
 
 class Budget(Protocol):
-    """What a pool shares with processes that use none of its slots. No method may block."""
+    """A limit that a pool shares with processes outside of it. No method may block."""
 
     def cover(self, running: int) -> bool:
         """Obtain what `running` slots need; returns False if others hold the rest."""
@@ -34,7 +34,7 @@ class Budget(Protocol):
         """Return whether `cover` would succeed at this moment."""
 
     def settle(self, running: int) -> None:
-        """Return what is not needed: `running` slots are taken, and no more will be now."""
+        """Release what `running` slots do not need, when no more slots will be taken now."""
 
     def reason(self) -> str:
         """Return a sentence for users that explains a refusal."""

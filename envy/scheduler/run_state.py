@@ -9,7 +9,7 @@ from envy.scheduler.observer import SchedulerObserver
 
 
 class RunState:
-    """One lock, and what it guards beside the nodes.
+    """One lock, and the state that it guards besides the nodes.
 
     `active` and `cancelled` are changed by the coordinator, `crash` by the waiters; each under
     `lock`. `cancelled` and `crash` are set once, so that reading them needs no lock.

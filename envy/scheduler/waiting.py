@@ -1,4 +1,4 @@
-"""Threads outside the scheduler that wait for nodes, and what wakes them.
+"""The waits of threads outside the scheduler for nodes.
 
 Guarantees
   A wait is never ended by a timeout. It ends when its nodes have completed the phase or failed,
@@ -38,8 +38,8 @@ class Waiters:
     def wait(self, nodes: Sequence[Coordination], phase: int) -> None:
         """Block until each node has completed `phase` or failed.
 
-        The node that was started last comes first, because it mostly ends last: then the thread
-        need not wake for the others.
+        The wait begins with the node that was started last, because it usually ends last: then
+        the thread need not wake for the others.
 
         Raises:
             InternalError: nothing runs any more and a node has not completed the phase.

@@ -1,4 +1,4 @@
-"""Events of packages that run in parallel, passed on as if the packages had run one by one.
+"""Passes on the events of packages that run in parallel as if they had run one by one.
 
 Guarantees
   The first unfinished package streams; events of later packages are kept until their turn comes.

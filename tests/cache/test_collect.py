@@ -37,7 +37,7 @@ def uses(*rows):
     return found
 
 
-def gone(entries, recorded=None, leased=(), **rules):
+def removed(entries, recorded=None, leased=(), **rules):
     decisions = plan(
         Inventory(entries=list(entries)), recorded or Uses(), set(leased), Rules(now=NOW, **rules)
     )
@@ -47,53 +47,53 @@ def gone(entries, recorded=None, leased=(), **rules):
 def test_oldest_use_goes_first():
     """Entries unused for long are removed, the least recently used first."""
     one, two, three = entry(1, age=40), entry(2, age=90), entry(3, age=20)
-    assert gone([one, two, three]) == [two, one]
+    assert removed([one, two, three]) == [two, one]
 
 
 def test_a_recorded_use_counts():
     """The last use decides, not the time of the build."""
     one = entry(1, age=400)
-    assert gone([one], uses((one, RUN, 29, True))) == []
-    assert gone([one], uses((one, RUN, 31, True))) == [one]
+    assert removed([one], uses((one, RUN, 29, True))) == []
+    assert removed([one], uses((one, RUN, 31, True))) == [one]
 
 
 def test_leased_names_stay():
     """An entry that a running command uses stays under every rule."""
     one = entry(1, age=400)
     leased = [one.paths.name]
-    assert gone([one], leased=leased, max_size=0, unused_for=0, only_current=True) == []
+    assert removed([one], leased=leased, max_size=0, unused_for=0, only_current=True) == []
 
 
-def test_what_was_used_within_a_day_stays():
+def test_entries_used_within_a_day_stay():
     """An entry used within the last day stays under every rule, and so does a failed attempt."""
     entries = [entry(1, age=0.9), entry(2, age=0.5, complete=False), entry(3, age=-9)]
-    assert gone(entries, max_size=0, unused_for=0, only_current=True) == []
+    assert removed(entries, max_size=0, unused_for=0, only_current=True) == []
 
 
 def test_failed_attempts_go_after_a_day():
     """An incomplete attempt is not kept as long as a package."""
     failed = entry(1, age=2, complete=False)
-    assert gone([failed, entry(2, age=2)]) == [failed]
+    assert removed([failed, entry(2, age=2)]) == [failed]
 
 
 def test_only_current():
     """With --only-current, use by a project's last whole sync decides, whatever the age."""
     current, former = entry(1, age=100), entry(2, age=2)
     recorded = uses((current, RUN, 100, True), (former, RUN, 2, False))
-    assert gone([current, former], recorded, only_current=True) == [former]
+    assert removed([current, former], recorded, only_current=True) == [former]
 
 
 def test_down_to_a_size():
     """No more is removed than needed, the least recently used first."""
     entries = [entry(number, age=number + 2) for number in range(5)]
-    assert gone(entries, max_size=250) == [entries[4], entries[3], entries[2]]
+    assert removed(entries, max_size=250) == [entries[4], entries[3], entries[2]]
 
 
-def test_a_size_spares_what_projects_run():
+def test_a_size_keeps_entries_that_projects_run():
     """What a project needs to run stays; what it only needed to build is removed."""
     run, build = entry(1, age=20), entry(2, age=10)
     recorded = uses((run, RUN, 20, True), (build, BUILD, 10, True))
-    assert gone([run, build], recorded, max_size=0) == [build]
+    assert removed([run, build], recorded, max_size=0) == [build]
 
 
 @given(
@@ -117,4 +117,4 @@ def test_a_size_is_reached_or_nothing_more_may_go(rows, size, unused_for):
 @pytest.mark.parametrize("rules", [{}, {"max_size": 0}, {"only_current": True}])
 def test_nothing_to_collect(rules):
     """In an empty cache there is nothing to remove."""
-    assert gone([], **rules) == []
+    assert removed([], **rules) == []

@@ -20,23 +20,23 @@ OLD, NEW = "a" * 64, "b" * 64
 TOOL = "local.tool@r1"
 
 
-def learnt(path, *rows, packages=()):
+def durations_with(path, *rows, packages=()):
     durations = Durations(str(path))
     durations.learn(rows, packages or [row.package for row in rows])
     return durations
 
 
-def test_what_was_measured_is_recalled_by_the_next_run(tmp_path):
+def test_measurements_are_recalled_by_the_next_run(tmp_path):
     """A package has seconds for each phase from fetch on, to the millisecond."""
-    learnt(tmp_path / "d" / "p.json", Measured(TOOL, OLD, [1.0004, 0, 2.5]))
+    durations_with(tmp_path / "d" / "p.json", Measured(TOOL, OLD, [1.0004, 0, 2.5]))
     assert Durations(str(tmp_path / "d" / "p.json")).recall(TOOL, OLD) == [1.0, 0, 2.5]
 
 
-def test_nothing_is_known_of_what_was_never_made(tmp_path):
+def test_a_package_that_was_never_built_has_no_durations(tmp_path):
     """A package without a measurement has None, not a duration of zero."""
     path = tmp_path / "p.json"
     assert Durations(str(path)).recall(TOOL, OLD) is None
-    learnt(path, Measured("local.brief@r1", OLD, [0, 0, 0.0001]))
+    durations_with(path, Measured("local.brief@r1", OLD, [0, 0, 0.0001]))
     assert Durations(str(path)).recall("local.brief@r1", OLD) == []
     assert Durations(str(path)).recall(TOOL, OLD) is None
 
@@ -44,8 +44,8 @@ def test_nothing_is_known_of_what_was_never_made(tmp_path):
 def test_a_new_key_falls_back_to_the_last_one_of_the_package(tmp_path):
     """Without a measurement of the key, the package's last one counts."""
     path = tmp_path / "p.json"
-    learnt(path, Measured(TOOL, OLD, [1]))
-    learnt(path, Measured(TOOL, NEW, [3]))
+    durations_with(path, Measured(TOOL, OLD, [1]))
+    durations_with(path, Measured(TOOL, NEW, [3]))
     durations = Durations(str(path))
     assert [durations.recall(TOOL, key) for key in (OLD, NEW, "c" * 64)] == [[1], [3], [3]]
 
@@ -53,15 +53,15 @@ def test_a_new_key_falls_back_to_the_last_one_of_the_package(tmp_path):
 def test_a_new_variant_falls_back_to_another_one(tmp_path):
     """A new variant gets the last measurement among the package's other variants."""
     path = tmp_path / "p.json"
-    learnt(path, Measured(TOOL + '{a="1"}', OLD, [1]), Measured(TOOL + '{a="2"}', NEW, [2]))
+    durations_with(path, Measured(TOOL + '{a="1"}', OLD, [1]), Measured(TOOL + '{a="2"}', NEW, [2]))
     assert Durations(str(path)).recall(TOOL + '{a="3"}', "c" * 64) == [2]
 
 
-def test_a_key_that_is_made_again_counts_for_half(tmp_path):
+def test_a_key_that_is_built_again_counts_for_half(tmp_path):
     """Old measurements count less with each run, and a single slow run does not decide."""
     path = tmp_path / "p.json"
     for seconds in ([8], [4], [0, 2]):
-        learnt(path, Measured(TOOL, OLD, seconds))
+        durations_with(path, Measured(TOOL, OLD, seconds))
     assert Durations(str(path)).recall(TOOL, OLD) == [3, 1]
 
 
@@ -69,29 +69,29 @@ def test_a_package_keeps_a_few_keys(tmp_path):
     """Of a package's keys, only the last ones are kept."""
     path = tmp_path / "p.json"
     for number in range(10):
-        learnt(path, Measured(TOOL, f"{number:064d}"[::-1], [number]))
+        durations_with(path, Measured(TOOL, f"{number:064d}"[::-1], [number]))
     [rows] = json.loads(path.read_text())["rows"].values()
     assert [row[2] for row in rows] == [[9], [8], [7]][:KEYS_KEPT]
 
 
-def test_packages_that_left_the_graph_are_forgotten_some_day(tmp_path):
+def test_packages_that_left_the_graph_are_forgotten_eventually(tmp_path):
     """Packages of the graph are kept, and of the others those measured last."""
     path = tmp_path / "p.json"
     many = [Measured(f"local.n{number}@r1", OLD, [1]) for number in range(OTHERS_KEPT + 100)]
-    learnt(path, *many, packages=[TOOL])
-    durations = learnt(path, Measured(TOOL, OLD, [1]))
+    durations_with(path, *many, packages=[TOOL])
+    durations = durations_with(path, Measured(TOOL, OLD, [1]))
     assert durations.recall("local.n99@r1", OLD) is None
     assert durations.recall("local.n100@r1", OLD) == [1]
     assert len(json.loads(path.read_text())["rows"]) == OTHERS_KEPT + 1
 
 
-def test_projects_that_were_not_worked_on_are_forgotten_some_day(tmp_path):
+def test_unused_projects_are_forgotten_eventually(tmp_path):
     """The number of files is bounded, including unfinished ones of killed processes."""
     for number in range(PROJECTS_KEPT + 10):
         path = tmp_path / f"{number}.json"
         path.write_text("{}")
         os.utime(path, (number, number))
-    learnt(tmp_path / "p.json", Measured(TOOL, OLD, [1]))
+    durations_with(tmp_path / "p.json", Measured(TOOL, OLD, [1]))
     names = {path.name for path in tmp_path.iterdir()}
     assert len(names) == PROJECTS_KEPT
     assert "p.json" in names
@@ -141,22 +141,22 @@ WRONG = [
 
 
 @pytest.mark.parametrize("content", WRONG)
-def test_a_damaged_file_says_nothing_and_is_replaced(tmp_path, content):
+def test_a_damaged_file_is_ignored_and_replaced(tmp_path, content):
     """A damaged file is ignored, and the next run finds what this one measured."""
     path = tmp_path / "p.json"
     path.write_bytes(content)
     assert Durations(str(path)).recall(TOOL, OLD) is None
-    learnt(path, Measured(TOOL, OLD, [1]))
+    durations_with(path, Measured(TOOL, OLD, [1]))
     assert Durations(str(path)).recall(TOOL, OLD) == [1]
 
 
-def test_what_cannot_be_written_is_not(tmp_path):
+def test_a_failed_write_is_ignored(tmp_path):
     """A read-only cache, or a file instead of the folder, is not an error."""
     (tmp_path / "file").write_text("")
-    durations = learnt(tmp_path / "file" / "p.json", Measured(TOOL, OLD, [1]))
+    durations = durations_with(tmp_path / "file" / "p.json", Measured(TOOL, OLD, [1]))
     assert durations.recall(TOOL, OLD) == [1]
     (tmp_path / "p.json").mkdir()
-    learnt(tmp_path / "p.json", Measured(TOOL, OLD, [1]))
+    durations_with(tmp_path / "p.json", Measured(TOOL, OLD, [1]))
     assert {path.name for path in tmp_path.iterdir()} == {"file", "p.json"}
 
 
@@ -164,7 +164,7 @@ def test_many_writers_leave_a_whole_file(tmp_path):
     """Of two runs that end together, the last write counts, and no other file is left."""
     path = tmp_path / "d" / "p.json"
     threads = [
-        threading.Thread(target=learnt, args=(path, Measured(TOOL, OLD, [number])))
+        threading.Thread(target=durations_with, args=(path, Measured(TOOL, OLD, [number])))
         for number in range(1, 9)
     ]
     for thread in threads:

@@ -14,7 +14,7 @@ from envy.cache.filesystem import REAL, explained
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions are of POSIX")
 
 
-def test_remove_tree_spares_what_links_lead_to(tmp_path):
+def test_remove_tree_does_not_follow_links(tmp_path):
     """A link is removed, never its target, also at the top of a tree."""
     kept = tmp_path / "kept"
     kept.mkdir()

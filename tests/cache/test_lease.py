@@ -56,7 +56,7 @@ def test_lease_of_a_process_that_died(layout):
 
 
 @pytest.mark.parametrize("name", ["1-x.lock", "1-x.json", "1-x.json.new"])
-def test_what_a_process_left_that_died_while_leasing(layout, name):
+def test_partial_lease_of_a_process_that_died(layout, name):
     """A partly written lease is removed, too."""
     layout.leases_root.mkdir(parents=True)
     (layout.leases_root / name).write_text("")
@@ -125,7 +125,7 @@ def test_use_is_recorded_once(layout, tmp_path):
     assert not is_fresh(layout, used("a"))
 
 
-def test_current_is_what_the_last_whole_sync_used(layout, tmp_path):
+def test_current_entries_are_those_of_the_last_whole_sync(layout, tmp_path):
     """Only a project's last whole sync is current, and only while its folder exists."""
     project = str(tmp_path)
     for age, row in ((3, used("old", project=project)), (2, used("new", project=project))):

@@ -29,7 +29,7 @@ NOW = 1_000 * DAY
 MONTH = 30 * DAY
 
 
-def one(age, **details):
+def leftover_of_age(age, **details):
     at = NOW - age * DAY
     name = "recipes/vendor.tool@r1/0000"
     return Leftover(
@@ -46,13 +46,13 @@ def decided(*found, leased=(), unused_for=MONTH):
 @pytest.mark.parametrize(
     ("leftover", "expected"),
     [
-        (one(29), (False, "used 29 days ago")),
-        (one(31), (True, "not used for 31 days")),
-        (one(0.9), (False, "used within the last day")),
-        (one(-5), (False, "used within the last day")),
-        (one(3, kind=ANSWER, lost=True), (True, "its manifest was removed")),
-        (one(0.5, kind=ANSWER, lost=True), (False, "used within the last day")),
-        (one(1.5, partial=True), (True, "unfinished for 36 hours")),
+        (leftover_of_age(29), (False, "used 29 days ago")),
+        (leftover_of_age(31), (True, "not used for 31 days")),
+        (leftover_of_age(0.9), (False, "used within the last day")),
+        (leftover_of_age(-5), (False, "used within the last day")),
+        (leftover_of_age(3, kind=ANSWER, lost=True), (True, "its manifest was removed")),
+        (leftover_of_age(0.5, kind=ANSWER, lost=True), (False, "used within the last day")),
+        (leftover_of_age(1.5, partial=True), (True, "unfinished for 36 hours")),
     ],
 )
 def test_decision(leftover, expected):
@@ -61,9 +61,9 @@ def test_decision(leftover, expected):
 
 
 @given(st.floats(-10, 1000), st.booleans(), st.booleans(), st.floats(0, 100))
-def test_what_is_leased_or_of_today_stays(age, lost, partial, unused_for):
+def test_leased_and_recent_leftovers_stay(age, lost, partial, unused_for):
     """Nothing is removed that a lease names or that was used within the last day."""
-    leftover = one(age, lost=lost, partial=partial)
+    leftover = leftover_of_age(age, lost=lost, partial=partial)
     assert decided(leftover, leased=[leftover.name], unused_for=unused_for * DAY)[0][0] is False
     if age < 1:
         assert decided(leftover, unused_for=unused_for * DAY)[0][0] is False
@@ -90,7 +90,7 @@ def planned(layout):
     return decide_leftovers(found, set(), unused_for=MONTH, now=time.time())
 
 
-def test_what_is_found_after_the_plan_was_made_stays(layout, folder):
+def test_recipe_files_found_after_the_plan_stay(layout, folder):
     """Recipe files that a command finds after the plan was made stay."""
     decisions = planned(layout)
     assert [row.remove for row in decisions] == [True]
@@ -99,7 +99,7 @@ def test_what_is_found_after_the_plan_was_made_stays(layout, folder):
     assert (folder / "recipe.lua").exists()
 
 
-def test_what_is_removed_first_is_not_found(layout, folder):
+def test_removed_recipe_files_are_not_found(layout, folder):
     """Removed recipe files are not found; their lock file is removed, too."""
     decisions = planned(layout)
     assert remove_leftovers(layout, decisions) == decisions
@@ -108,7 +108,7 @@ def test_what_is_removed_first_is_not_found(layout, folder):
     assert list(layout.trash_root.iterdir()) == []
 
 
-def test_what_is_being_fetched_stays(layout, folder):
+def test_recipe_files_being_fetched_stay(layout, folder):
     """A folder whose lock is held stays."""
     lock = FileLock(layout.lock_path("vendor.tool@r1", "0" * 16))
     lock.acquire()
@@ -160,7 +160,7 @@ def test_links_are_not_followed(layout, tmp_path):
         "locks/mine.lock",
     ],
 )
-def test_what_is_not_of_envy_stays(layout, name):
+def test_foreign_files_stay(layout, name):
     """A file or folder with a name that envy does not use stays."""
     path = layout.root / name
     path.parent.mkdir(parents=True)

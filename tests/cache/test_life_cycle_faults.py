@@ -75,14 +75,14 @@ def collect(root, files):
     empty_trash(layout, files=files)
 
 
-def bring(root, files):
+def import_foreign(root, files):
     """Import an entry that contains the path of another root."""
     bundle = root.parent / "bundle.tar.zst"
     for imported in import_bundle(CacheLayout(root), bundle, files=files):
         assert imported.problem == ""
 
 
-def throw_away(root, files):
+def discard_entry(root, files):
     for number in range(7):
         (root / "logs" / f"{number}").mkdir(parents=True, exist_ok=True)
     prune_logs(root / "logs", files=files)
@@ -106,10 +106,10 @@ def forget(root, files):
     assert remove_leftovers(layout, decisions, files=files) == decisions
 
 
-LIFE = (make, deploy, collect, bring, throw_away, forget, make, collect)
+LIFE = (make, deploy, collect, import_foreign, discard_entry, forget, make, collect)
 
 
-def live(root, files):
+def live_whole_life(root, files):
     for step in LIFE:
         step(root, files)
 
@@ -140,7 +140,7 @@ def check(root):
 
 def again(root):
     check(root)
-    live(root, REAL)
+    live_whole_life(root, REAL)
     check(root)
     assert take_inventory(CacheLayout(root)).entries == []
     assert list((root / "trash").iterdir()) == []
@@ -159,7 +159,7 @@ def test_error_at_every_step_of_a_life(tmp_path, halfway, number, record_propert
         root = prepare(tmp_path)
         files = FaultyFileSystem(step, fail, halfway=halfway)
         try:
-            live(root, files)
+            live_whole_life(root, files)
         except EnvyError as error:
             assert "the path" in str(error)  # noqa: PT017
         again(root)
@@ -190,7 +190,7 @@ def test_crash_at_every_step_of_a_life(tmp_path, halfway, how, record_property):
 
             files = FaultyFileSystem(step, crash, halfway=halfway)
             try:
-                live(root, files)
+                live_whole_life(root, files)
             finally:
                 os._exit(0)
         os.close(tell)

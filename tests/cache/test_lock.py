@@ -365,7 +365,7 @@ def test_excludes_while_the_file_is_removed_again_and_again(path, tmp_path):
     assert counter.read_text() == "1200"
 
 
-def test_removing_what_is_not_held(path):
+def test_removing_a_lock_that_is_not_held(path):
     """Only a holder removes the file."""
     lock, other = FileLock(path), FileLock(path)
     lock.acquire()
@@ -452,7 +452,7 @@ def test_not_reentrant(path):
     lock.release()
 
 
-def test_locks_folder_that_cannot_be(tmp_path):
+def test_locks_folder_that_cannot_be_created(tmp_path):
     """If a lock file cannot be created, the error names it."""
     (tmp_path / "locks").write_text("x")
     with pytest.raises(CacheError, match="cannot take a lock"):

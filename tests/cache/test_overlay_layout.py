@@ -15,7 +15,7 @@ def layouts(tmp_path):
     return CacheLayout(root), OverlayLayout(root, scratch=tmp_path / "scratch")
 
 
-def test_entries_keep_their_places(layouts):
+def test_entries_keep_their_paths(layouts):
     """Entries keep their paths."""
     cache, scratch = layouts
     key = "0" * 64
@@ -24,7 +24,7 @@ def test_entries_keep_their_places(layouts):
     )
 
 
-def test_nothing_that_is_written_is_in_the_cache(layouts):
+def test_nothing_is_written_to_the_cache(layouts):
     """Locks, logs and recipes are below the scratch folder."""
     cache, scratch = layouts
     paths = [

@@ -224,7 +224,7 @@ def test_order_of_publishing(tmp_path):
     assert steps.index(("remove", str(entry.fetch_dir))) > renamed + 1
 
 
-def test_order_of_beginning_anew(tmp_path):
+def test_order_of_starting_over(tmp_path):
     """The removal of the marker is on the disk before any part of the payload is removed."""
     entry = prepared(tmp_path, "complete")
     files = RecordingFileSystem()

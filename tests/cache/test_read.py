@@ -33,14 +33,14 @@ def test_hit(tmp_path):
     assert lookup(published(tmp_path), KEY).hit
 
 
-def test_nothing_there(tmp_path):
+def test_entry_that_does_not_exist(tmp_path):
     """An entry that was never built is a miss, and the lookup creates nothing."""
     answer = lookup(entry_under(tmp_path / "cache"), KEY)
     assert (answer.hit, answer.reason) == (False, "it has not been built yet")
     assert not (tmp_path / "cache").exists()
 
 
-def test_attempt_is_no_hit(tmp_path):
+def test_attempt_is_not_a_hit(tmp_path):
     """The unpublished payload of an attempt is a miss."""
     entry = entry_under(tmp_path)
     begin_attempt(entry, KEY)

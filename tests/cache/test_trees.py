@@ -78,7 +78,7 @@ def test_links_count_and_are_not_followed(tmp_path):
     assert len(digests) == 3
 
 
-def test_name_that_is_no_text(tmp_path):
+def test_name_that_is_not_text(tmp_path):
     """Names can consist of any bytes."""
     top = tmp_path / "top"
     top.mkdir()

@@ -106,7 +106,7 @@ def test_link_in_place_of_a_directory(entry, tmp_path):
     assert (elsewhere / "file").exists()
 
 
-def test_attempt_that_was_followed_up(entry):
+def test_superseded_attempt(entry):
     """A superseded attempt notices this, and does not publish the payload of the other."""
     first = begin_attempt(entry, KEY)
     assert first.is_current()
@@ -141,7 +141,7 @@ def test_logs_of_the_last_attempts(tmp_path):
     ]
 
 
-def test_cache_that_cannot_be_made(tmp_path):
+def test_cache_that_cannot_be_created(tmp_path):
     """If the cache root is a file, the error names it."""
     (tmp_path / "cache").write_text("x")
     entry = CacheLayout(tmp_path / "cache").entry("local.gn@r0", "linux-x86_64", KEY)

@@ -31,10 +31,10 @@ def ran(name, command):
     return events.LuaCtxRunStart(recipe=name, command=command, cwd="/w")
 
 
-def state_after(*happenings):
+def state_after(*timed_events):
     """Return the state after events that happened at these times."""
     state = DisplayState()
-    for seq, (ts, event) in enumerate(happenings, 1):
+    for seq, (ts, event) in enumerate(timed_events, 1):
         state.apply(Stamped(seq, ts, event))
     return state
 
@@ -49,7 +49,7 @@ def test_a_recipe_at_work_is_a_line_with_phase_and_time():
     assert picture(state, 12) == ["1 at work · 0:12", '  a.b@r1{v="1"}  build          0:12  ']
 
 
-def test_what_just_began_is_not_shown():
+def test_a_phase_that_has_just_begun_is_not_shown():
     """A phase that has just begun is not shown, so that short phases do not flicker."""
     assert picture(state_after((0, start("a.b@r1"))), 0.1) == ["1 at work · 0:00"]
 
@@ -65,7 +65,7 @@ def test_the_next_phase_starts_its_own_clock():
     assert "0:05" in picture(state, 15)[1]
 
 
-def test_the_longest_at_work_comes_first():
+def test_the_longest_running_recipe_is_first():
     """The lines keep their order while recipes appear and disappear."""
     state = state_after((0, start("z.z@r1")), (1, start("a.a@r1")))
     assert [line.split()[0] for line in picture(state, 5)[1:]] == ["z.z@r1", "a.a@r1"]
@@ -89,13 +89,13 @@ def test_a_batch_of_downloads_is_one_bar():
     assert "1.0 MiB of 4.0 MiB" in picture(state, 2)[1]
 
 
-def test_a_download_of_unknown_size_shows_what_came():
+def test_a_download_of_unknown_size_shows_the_received_bytes():
     """Without a total, the size received so far is shown and no bar."""
     state = state_after((0, start("a.b@r1", RecipePhase.FETCH)), (1, progress("a.b@r1", 2048, 0)))
     assert picture(state, 2)[1].endswith("2.0 KiB  https://x/y")
 
 
-def test_more_bytes_than_promised_overflow_no_bar():
+def test_more_bytes_than_announced_fill_the_bar():
     """If a server sends more than it announced, the bar is full and no longer."""
     state = state_after((0, start("a.b@r1", RecipePhase.FETCH)), (1, progress("a.b@r1", 9, 3)))
     assert picture(state, 2)[1].count("━") == 16
@@ -109,7 +109,7 @@ def test_the_last_line_of_output_is_shown():
     assert picture(state, 2)[1].endswith("[3/9] cc x.c")
 
 
-def test_a_script_takes_the_place_of_finished_downloads():
+def test_a_script_replaces_finished_downloads():
     """When a script starts, its command replaces the downloads."""
     state = state_after(
         (0, start("a.b@r1")), (1, progress("a.b@r1", 1, 1)), (2, ran("a.b@r1", "make"))
@@ -139,7 +139,7 @@ def test_outcomes_and_failures_are_counted():
     ]
 
 
-def test_news_goes_to_the_variant_that_is_in_that_phase():
+def test_output_belongs_to_the_variant_in_that_phase():
     """Of two option variants of a recipe, output belongs to the variant whose phase it names."""
     state = state_after(
         (0, start("a.b@r1", options="{v=1}")),
@@ -156,7 +156,7 @@ def test_more_recipes_than_rows_are_counted():
     assert (len(lines), lines[-1]) == (5, "  … and 17 more")
 
 
-def test_events_about_nobody_at_work_change_nothing():
+def test_events_about_an_idle_recipe_are_ignored():
     """An event about a recipe that is in no phase is ignored."""
     assert picture(state_after((0, output("a.b@r1", "x"))), 1) == ["0 at work · 0:01"]
 

@@ -114,7 +114,7 @@ def test_closing_removes_the_picture_and_keeps_the_lines(make_console, drawn, st
     assert screen.closed
 
 
-def test_steps_are_left_to_the_picture(make_console, drawn, streams, stamp):
+def test_steps_are_shown_in_the_picture_only(make_console, drawn, streams, stamp):
     """The start of an install is shown in the picture only, not as a line."""
     console = make_console()
     console.on_event(stamp(STARTED, 0.0))
@@ -155,9 +155,7 @@ def test_nothing_is_drawn_while_suspended(make_console, drawn, screens, stamp):
     assert second is not first
 
 
-def test_a_terminal_that_is_gone_ends_the_drawing_only(
-    make_console, drawn, screens, streams, stamp
-):
+def test_a_failing_terminal_ends_the_drawing_only(make_console, drawn, screens, streams, stamp):
     """An error of the terminal ends the picture; the run continues and lines are still written."""
     console = make_console(screen=BrokenScreen)
     console.on_event(stamp(STARTED, 0.0))

@@ -14,13 +14,13 @@ def narrator():
 
 
 @pytest.fixture
-def tell(narrator, stamp):
-    def told(event, ts=None):
+def narrate(narrator, stamp):
+    def narrated(event, ts=None):
         return [
             (remark.importance, remark.text) for remark in narrator.remarks_for(stamp(event, ts))
         ]
 
-    return told
+    return narrated
 
 
 def phase_start(phase, key='a.b@r1{v="1"}'):
@@ -57,16 +57,18 @@ def log(level, message, recipe="a.b@r1"):
     return events.LogMessage(recipe=recipe, level=level, message=message)
 
 
-def test_the_begin_of_an_install_is_a_detail(tell):
+def test_the_start_of_an_install_is_a_detail(narrate):
     """The first phase after check begins the install; later phases are not reported."""
-    assert tell(phase_start(RecipePhase.CHECK)) == []
-    assert tell(phase_start(RecipePhase.FETCH)) == [(Importance.DETAIL, 'installing a.b@r1{v="1"}')]
-    assert tell(phase_start(RecipePhase.BUILD)) == []
+    assert narrate(phase_start(RecipePhase.CHECK)) == []
+    assert narrate(phase_start(RecipePhase.FETCH)) == [
+        (Importance.DETAIL, 'installing a.b@r1{v="1"}')
+    ]
+    assert narrate(phase_start(RecipePhase.BUILD)) == []
 
 
-def test_an_install_that_takes_long_is_worth_a_line(narrator, tell):
+def test_an_install_that_lasts_is_reported(narrator, narrate):
     """An install that lasts is reported once, when it is due."""
-    tell(phase_start(RecipePhase.FETCH), 10.0)
+    narrate(phase_start(RecipePhase.FETCH), 10.0)
     due = narrator.next_due()
     assert narrator.lasting(due - 0.1) == []
     assert narrator.lasting(due) == [Remark(Importance.STEP, 'installing a.b@r1{v="1"}')]
@@ -74,11 +76,11 @@ def test_an_install_that_takes_long_is_worth_a_line(narrator, tell):
 
 
 @pytest.mark.parametrize("ends", ["installed", "failed", "aborted"])
-def test_an_install_that_has_ended_takes_no_longer(narrator, tell, ends):
+def test_an_install_that_has_ended_is_not_due(narrator, narrate, ends):
     """However an install ended, nothing is due any more."""
-    tell(phase_start(RecipePhase.FETCH), 10.0)
+    narrate(phase_start(RecipePhase.FETCH), 10.0)
     key = 'a.b@r1{v="1"}'
-    tell(
+    narrate(
         {
             "installed": complete("installed"),
             "failed": failure(RecipePhase.BUILD, key),
@@ -88,117 +90,119 @@ def test_an_install_that_has_ended_takes_no_longer(narrator, tell, ends):
     assert narrator.next_due() is None
 
 
-def test_a_wait_for_another_process_is_worth_a_line_when_it_lasts(narrator, tell):
+def test_a_wait_for_another_process_is_reported_if_it_lasts(narrator, narrate):
     """The holder of the lock is reported while the wait lasts, not after the lock is acquired."""
     path = "/cache/locks/a.lock"
     blocked = events.LockBlocked(recipe="a.b@r1", lock_path=path, held_by="process 7 since 10:00")
     text = "waiting a.b@r1: its lock is held by process 7 since 10:00"
-    assert tell(blocked) == [(Importance.DETAIL, text)]
+    assert narrate(blocked) == [(Importance.DETAIL, text)]
     assert narrator.lasting(narrator.next_due()) == [Remark(Importance.STEP, text)]
-    tell(blocked)
-    tell(events.LockAcquired(recipe="a.b@r1", lock_path=path, wait_ms=10))
+    narrate(blocked)
+    narrate(events.LockAcquired(recipe="a.b@r1", lock_path=path, wait_ms=10))
     assert narrator.next_due() is None
 
 
-def test_a_cached_package_is_not_announced_as_an_install(tell):
+def test_a_cached_package_is_not_reported_as_an_install(narrate):
     """Phases that skip a cached entry do not report an install."""
-    tell(cache_hit())
-    assert tell(phase_start(RecipePhase.FETCH)) == []
+    narrate(cache_hit())
+    assert narrate(phase_start(RecipePhase.FETCH)) == []
 
 
-def test_a_hit_of_one_variant_does_not_hide_the_install_of_another(tell):
+def test_a_hit_of_one_variant_does_not_hide_the_install_of_another(narrate):
     """If one option variant is cached and another is not, the install is reported."""
-    tell(cache_hit())
-    tell(events.CacheMiss(recipe="a.b@r1", cache_key="1", asset_path="/d", reason="no marker"))
-    assert tell(phase_start(RecipePhase.FETCH, "a.b@r1{}")) == [
+    narrate(cache_hit())
+    narrate(events.CacheMiss(recipe="a.b@r1", cache_key="1", asset_path="/d", reason="no marker"))
+    assert narrate(phase_start(RecipePhase.FETCH, "a.b@r1{}")) == [
         (Importance.DETAIL, "installing a.b@r1{}")
     ]
 
 
-def test_an_installed_package_says_how_long_it_took(tell):
+def test_an_installed_package_is_reported_with_its_time(narrate):
     """The time is counted from the report of the install."""
-    tell(phase_start(RecipePhase.FETCH), 10.0)
-    assert tell(complete("installed"), 12.5) == [
+    narrate(phase_start(RecipePhase.FETCH), 10.0)
+    assert narrate(complete("installed"), 12.5) == [
         (Importance.NOTE, 'installed a.b@r1{v="1"} (2.5s)')
     ]
 
 
-def test_a_cached_package_is_a_detail(tell):
+def test_a_cached_package_is_a_detail(narrate):
     """An installed package is reported only with --verbose."""
-    assert tell(complete("cached", "a.b@r1")) == [
+    assert narrate(complete("cached", "a.b@r1")) == [
         (Importance.DETAIL, "cached a.b@r1 at /cache/a.b")
     ]
 
 
-def test_a_download_is_told_once_with_its_size(tell):
+def test_a_download_is_reported_once_with_its_size(narrate):
     """The first progress event reports the size; later ones report nothing."""
-    assert tell(progress(0, 2 << 20)) == [(Importance.STEP, "fetching https://x/y (2.0 MiB)")]
-    assert tell(progress(1 << 20, 2 << 20)) == []
-    assert tell(fetched(2 << 20)) == [(Importance.DETAIL, "fetched https://x/y (2.0 MiB in 1.5s)")]
+    assert narrate(progress(0, 2 << 20)) == [(Importance.STEP, "fetching https://x/y (2.0 MiB)")]
+    assert narrate(progress(1 << 20, 2 << 20)) == []
+    assert narrate(fetched(2 << 20)) == [
+        (Importance.DETAIL, "fetched https://x/y (2.0 MiB in 1.5s)")
+    ]
 
 
-def test_a_download_of_unknown_size_is_told_without_one(tell):
+def test_a_download_of_unknown_size_is_reported_without_a_size(narrate):
     """If the server does not send a size, none is shown."""
-    assert tell(progress(10, 0)) == [(Importance.STEP, "fetching https://x/y")]
+    assert narrate(progress(10, 0)) == [(Importance.STEP, "fetching https://x/y")]
 
 
-def test_a_download_without_progress_is_told_when_it_is_there(tell):
+def test_a_download_without_progress_is_reported_at_its_end(narrate):
     """A transfer that was too short for a progress event is reported with its final size."""
-    assert tell(fetched(100)) == [(Importance.STEP, "fetching https://x/y (100 B)")]
+    assert narrate(fetched(100)) == [(Importance.STEP, "fetching https://x/y (100 B)")]
 
 
-def test_a_warning_names_its_recipe(tell):
+def test_a_warning_names_its_recipe(narrate):
     """A warning names its recipe."""
-    assert tell(log("warn", "no digest")) == [(Importance.WARNING, "warning: a.b@r1: no digest")]
+    assert narrate(log("warn", "no digest")) == [(Importance.WARNING, "warning: a.b@r1: no digest")]
 
 
-def test_a_message_of_the_manifest_names_no_recipe(tell):
+def test_a_message_of_the_manifest_names_no_recipe(narrate):
     """A message without a recipe has no prefix."""
-    assert tell(log("info", "hello", recipe="")) == [(Importance.NOTE, "hello")]
+    assert narrate(log("info", "hello", recipe="")) == [(Importance.NOTE, "hello")]
 
 
-def test_a_message_of_several_lines_is_one_remark_a_line(tell):
+def test_each_line_of_a_message_is_a_remark(narrate):
     """Each line of a message becomes a remark; lines after the first are indented."""
-    assert [text for _, text in tell(log("info", "one\ntwo"))] == ["a.b@r1: one", "  two"]
+    assert [text for _, text in narrate(log("info", "one\ntwo"))] == ["a.b@r1: one", "  two"]
 
 
-def test_a_failure_is_told_with_its_phase_and_time(tell):
+def test_a_failure_is_reported_with_its_phase_and_time(narrate):
     """A failure names only the recipe; the reason follows once, in full, at the end of the run."""
-    tell(phase_start(RecipePhase.FETCH, "a.b@r1"), 10.0)
-    assert tell(failure(RecipePhase.BUILD), 11.5) == [
+    narrate(phase_start(RecipePhase.FETCH, "a.b@r1"), 10.0)
+    assert narrate(failure(RecipePhase.BUILD), 11.5) == [
         (Importance.NOTE, "failed a.b@r1 in build (1.5s)")
     ]
 
 
-def test_a_failure_before_any_work_has_no_time(tell):
+def test_a_failure_before_any_work_has_no_time(narrate):
     """If a recipe could not be read, no time is reported."""
-    assert tell(failure(RecipePhase.RECIPE_FETCH)) == [
+    assert narrate(failure(RecipePhase.RECIPE_FETCH)) == [
         (Importance.NOTE, "failed a.b@r1 in recipe_fetch")
     ]
 
 
-def test_a_user_managed_package_that_was_installed_is_told_as_such(tell):
+def test_an_installed_user_managed_package_is_reported(narrate):
     """A change of the machine is reported."""
-    assert tell(complete("changed", "a.b@r1")) == [(Importance.NOTE, "installed a.b@r1")]
+    assert narrate(complete("changed", "a.b@r1")) == [(Importance.NOTE, "installed a.b@r1")]
 
 
-def test_output_of_a_child_reaches_no_terminal_raw(tell):
+def test_output_of_a_child_is_escaped(narrate):
     """Escape sequences that a build prints are shown as text, not executed."""
     event = events.OutputLine(
         recipe="a.b@r1", phase=RecipePhase.BUILD, stream="stdout", text_="10%\r\x1b[2Jdone"
     )
-    assert tell(event) == [(Importance.DETAIL, "a.b@r1 | \\x1b[2Jdone")]
+    assert narrate(event) == [(Importance.DETAIL, "a.b@r1 | \\x1b[2Jdone")]
 
 
-def test_a_silent_phase_says_what_it_waits_for(tell):
+def test_a_silent_phase_is_reported_with_its_process(narrate):
     """A silent phase is reported with its process and its command."""
     event = events.PhaseSilent(
         recipe="a.b@r1", phase=RecipePhase.BUILD, pid=7, command="make", seconds=60
     )
-    assert tell(event) == [(Importance.NOTE, "a.b@r1: build silent for 60 s (pid 7: make)")]
+    assert narrate(event) == [(Importance.NOTE, "a.b@r1: build silent for 60 s (pid 7: make)")]
 
 
-def test_standard_output_is_a_result(tell):
+def test_standard_output_is_a_result(narrate):
     """Text that a recipe prints on standard output is a result, not a remark about the run."""
     event = events.StandardOutput(recipe="a.b@r1", message="x=1\ny=2")
-    assert tell(event) == [(Importance.RESULT, "x=1"), (Importance.RESULT, "y=2")]
+    assert narrate(event) == [(Importance.RESULT, "x=1"), (Importance.RESULT, "y=2")]

@@ -20,12 +20,12 @@ WARNED = events.LogMessage(recipe="a.b@r1", level="warn", message="no digest")
 PRINTED = events.StandardOutput(recipe="", message="result")
 
 
-def feed(console, stamp, *happenings):
-    for event in happenings:
+def feed(console, stamp, *happened):
+    for event in happened:
         console.on_event(stamp(event))
 
 
-def test_normally_what_was_done_and_warnings_are_shown(streams, stamp):
+def test_by_default_results_and_warnings_are_shown(streams, stamp):
     """Without --verbose, starts and cached packages are not reported."""
     # Stamps begin at 1: with a real clock, all of this work would have lasted for years.
     console = PlainConsole(streams, clock=lambda: 0.0)
@@ -36,7 +36,7 @@ def test_normally_what_was_done_and_warnings_are_shown(streams, stamp):
     assert len(lines) == 2
 
 
-def test_what_takes_long_is_shown_while_it_does(stamp):
+def test_long_work_is_reported_while_it_runs(stamp):
     """Work that lasts is reported while it runs, without another event."""
     said = threading.Event()
 
@@ -52,13 +52,13 @@ def test_what_takes_long_is_shown_while_it_does(stamp):
     assert streams.errors.getvalue() == "installing a.b@r1\n"
 
 
-def test_verbose_shows_what_is_cached(streams, stamp):
+def test_verbose_shows_cached_packages(streams, stamp):
     """With --verbose every remark is a line."""
     feed(PlainConsole(streams, verbosity=Verbosity.VERBOSE), stamp, CACHED)
     assert streams.errors.getvalue() == "cached c.d@r1 at /c\n"
 
 
-def test_quiet_shows_only_what_is_wrong(streams, stamp):
+def test_quiet_shows_only_warnings_and_failures(streams, stamp):
     """With --quiet, only warnings and failures are printed."""
     feed(PlainConsole(streams, verbosity=Verbosity.QUIET), stamp, STARTED, CACHED, WARNED)
     assert streams.errors.getvalue() == "warning: a.b@r1: no digest\n"
@@ -79,7 +79,7 @@ def test_nothing_is_written_while_suspended(streams, stamp):
     assert streams.errors.getvalue() == "warning: a.b@r1: no digest\n"
 
 
-def test_a_closed_stream_ends_no_run(stamp):
+def test_a_closed_stream_does_not_end_the_run(stamp):
     """A closed terminal or pipe does not fail the run."""
     gone = io.StringIO()
     gone.close()

@@ -26,30 +26,30 @@ class Run:
         self.profiler = Profiler(0.0, clock=lambda: self.now)
         self._count = itertools.count(1)
 
-    def tell(self, at, event):
+    def emit(self, at, event):
         self.now = at
         self.profiler.on_event(Stamped(next(self._count), at, event))
 
     def needs(self, parent, dependency, by=CHECK, kind="strong"):
-        self.tell(
+        self.emit(
             self.now,
             ev.DependencyAdded(parent=parent, dependency=dependency, kind=kind, needed_by=by),
         )
 
     def phase(self, key, phase, start, end, pool="work"):
         """Return the events of a phase with its own slot, with their times."""
-        who = {"recipe": key, "key": key}
+        recipe_fields = {"recipe": key, "key": key}
         return [
-            (start, ev.SlotAcquired(pool=pool, wait_ms=0, **who)),
-            (start, ev.PhaseStart(phase=phase, **who)),
-            (end, ev.PhaseComplete(phase=phase, duration_ms=0, **who)),
-            (end, ev.SlotReleased(pool=pool, hold_ms=0, **who)),
+            (start, ev.SlotAcquired(pool=pool, wait_ms=0, **recipe_fields)),
+            (start, ev.PhaseStart(phase=phase, **recipe_fields)),
+            (end, ev.PhaseComplete(phase=phase, duration_ms=0, **recipe_fields)),
+            (end, ev.SlotReleased(pool=pool, hold_ms=0, **recipe_fields)),
         ]
 
     def happens(self, *phases):
         rows = [row for phase in phases for row in phase]
         for at, event in sorted(rows, key=lambda row: row[0]):
-            self.tell(at, event)
+            self.emit(at, event)
 
     def ends(self, at, **slots):
         self.now = at
@@ -62,7 +62,7 @@ def run():
     return Run()
 
 
-def test_a_moment_is_shared_by_the_phases_that_go_on_in_it(run):
+def test_a_moment_is_divided_among_the_phases_that_run_in_it(run):
     """The shares of the phases and the idle time add up to the wall time."""
     run.happens(run.phase("a", BUILD, 1, 5), run.phase("b", INSTALL, 3, 7))
     found = run.ends(10)
@@ -71,7 +71,7 @@ def test_a_moment_is_shared_by_the_phases_that_go_on_in_it(run):
     assert found.wall == 10
 
 
-def test_the_longest_of_each_phase_is_named(run):
+def test_the_longest_recipe_of_each_phase_is_named(run):
     """Each phase has its longest recipe, the number of recipes and their total time."""
     run.happens(run.phase("a", BUILD, 0, 2), run.phase("b", BUILD, 0, 3))
     one = run.ends(3).phases[BUILD]
@@ -116,7 +116,7 @@ def test_a_source_waits_for_its_tools(run):
     assert run.ends(3).critical == 3
 
 
-def test_the_lower_bound_is_the_most_of_path_and_work(run):
+def test_the_lower_bound_is_the_larger_of_path_and_work(run):
     """Three independent recipes with two slots are bounded by their work."""
     run.happens(*(run.phase(key, BUILD, 0, 4) for key in "abc"))
     found = run.ends(8, work=2, transfer=8)
@@ -124,15 +124,15 @@ def test_the_lower_bound_is_the_most_of_path_and_work(run):
     assert run.ends(8, work=4, transfer=8).bound == 4
 
 
-def test_a_wait_for_a_lock_is_no_work(run):
+def test_a_wait_for_a_lock_is_not_work(run):
     """Lock waits are counted separately and are not on the critical path."""
-    who = {"recipe": "a", "key": "a"}
+    recipe_fields = {"recipe": "a", "key": "a"}
     start, *end = run.phase("a", CHECK, 0, 9)
     rows = [
-        (1, ev.LockBlocked(lock_path="/l", held_by="", **who)),
-        (1, ev.SlotReleased(pool="work", hold_ms=1000, **who)),
-        (8, ev.SlotAcquired(pool="work", wait_ms=0, **who)),
-        (8, ev.LockAcquired(lock_path="/l", wait_ms=7000, **who)),
+        (1, ev.LockBlocked(lock_path="/l", held_by="", **recipe_fields)),
+        (1, ev.SlotReleased(pool="work", hold_ms=1000, **recipe_fields)),
+        (8, ev.SlotAcquired(pool="work", wait_ms=0, **recipe_fields)),
+        (8, ev.LockAcquired(lock_path="/l", wait_ms=7000, **recipe_fields)),
     ]
     run.happens([start, *end, *rows])
     found = run.ends(9)
@@ -141,16 +141,16 @@ def test_a_wait_for_a_lock_is_no_work(run):
     assert found.waits["lock wait"] == 7
 
 
-def test_what_a_cancellation_ends_counts_up_to_then(run):
+def test_cancelled_work_counts_until_the_cancellation(run):
     """The profile of a cancelled run covers what ran until then."""
     for at, event in run.phase("a", BUILD, 1, 100)[:2]:
-        run.tell(at, event)
+        run.emit(at, event)
     found = run.ends(4)
     assert found.phases[BUILD].seconds == 3
     assert found.busy["work"] == 3
 
 
-def test_lines_say_all_of_it(run):
+def test_lines_of_a_profile(run):
     """The lines show phases, critical path, slots and the lower bound, with their figures."""
     run.needs("top", "a")
     run.happens(
@@ -178,7 +178,7 @@ def test_lines_say_all_of_it(run):
     ]
 
 
-def test_a_long_path_shows_what_took_longest(run):
+def test_a_long_path_shows_its_longest_steps(run):
     """A long path shows its longest steps in order, and how many are left out between them."""
     rows = []
     for number in range(30):
@@ -195,7 +195,7 @@ def test_a_long_path_shows_what_took_longest(run):
     assert "  … 10 more, 10.0s" in path
 
 
-def test_a_run_without_phases_says_so(run):
+def test_a_run_without_phases_is_one_line(run):
     """An empty graph has a profile of one line."""
     assert profile_lines(run.ends(1)) == ["profile: no phase of any package ran, in 1.0s"]
 

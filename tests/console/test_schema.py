@@ -22,14 +22,14 @@ def example(event_class):
 
 
 @pytest.mark.parametrize("event_class", event_classes(), ids=lambda c: c.name)
-def test_each_event_has_the_fields_that_the_schema_says(event_class):
+def test_each_event_has_the_fields_of_its_schema(event_class):
     """Written events have the fields of the schema, in the same order."""
     row = Stamped(1, 0.0, example(event_class)).as_json()
     assert list(row) == schema_of(event_class)["required"]
 
 
 @pytest.mark.parametrize("event_class", event_classes(), ids=lambda c: c.name)
-def test_each_value_has_the_type_that_the_schema_says(event_class):
+def test_each_value_has_the_type_in_the_schema(event_class):
     """The types in the schema match the values of an event."""
     row = json.loads(json.dumps(Stamped(1, 0.0, example(event_class)).as_json()))
     types = {"string": str, "integer": int, "boolean": bool}
@@ -47,7 +47,7 @@ def test_the_schema_covers_every_event_once():
     assert [c.name for c in event_classes()] == [s["title"] for s in trace_schema()["oneOf"]]
 
 
-def test_each_event_is_in_the_contract_once():
+def test_each_event_is_in_the_schema_once():
     """A slotted class is created twice, and only the second one, with its final name, counts."""
     classes = event_classes()
     assert len({event_class.__name__ for event_class in classes}) == len(classes)

@@ -45,12 +45,12 @@ def stopped(key, dependency="a.b@r1"):
         ),
     ],
 )
-def test_the_final_line_says_how_it_ended(result, expected):
+def test_the_final_line_shows_the_outcome(result, expected):
     """The final line contains the outcome, the counts and the time."""
     assert expected == final_line(result)
 
 
-def test_root_failures_come_in_full_and_what_they_stopped_in_a_line_each():
+def test_root_failures_are_shown_in_full_and_stopped_recipes_in_a_line():
     """A failure is reported once, however many recipes it stopped; all are in key order."""
     root = PhaseFailed(
         key="a.b@r1",
@@ -74,7 +74,7 @@ def test_root_failures_come_in_full_and_what_they_stopped_in_a_line_each():
     ]
 
 
-def test_output_that_the_log_ends_with_is_not_shown_twice():
+def test_output_at_the_end_of_the_log_is_not_shown_twice():
     """If the end of the log is shown, output that the error quotes is not shown again."""
     script = ScriptFailed(command="make", exit_code=2, tail="no rule\nstop")
     cause = LuaScriptError(script.message, frames=[LuaFrame("a.lua", 3)], cause=script)
@@ -90,7 +90,7 @@ def test_output_that_the_log_ends_with_is_not_shown_twice():
     ]
 
 
-def test_a_cause_without_a_place_gets_that_of_its_phase():
+def test_a_cause_without_a_location_gets_that_of_its_phase():
     """A failure names a location in the recipe even if its cause has none."""
     failure = PhaseFailed(
         key="a.b@r1", phase="build", cause=EnvyError("no"), where=SourceLocation(Path("a.lua"), 7)
@@ -98,7 +98,7 @@ def test_a_cause_without_a_place_gets_that_of_its_phase():
     assert failure_lines([failure])[1] == "  a.lua:7: no"
 
 
-def test_a_reason_that_several_share_is_told_once():
+def test_a_shared_reason_is_reported_once():
     """A full disk, or missing consent, is reported once and not once per package."""
     assert failure_lines([failed("a.b@r1", "disk full"), failed("c.d@r1", "disk full")]) == [
         "error: a.b@r1: build failed",
@@ -112,6 +112,6 @@ def test_a_failure_reported_twice_is_listed_once():
     assert len(failure_lines([failed("a.b@r1"), failed("a.b@r1")])) == 2
 
 
-def test_no_failure_is_no_line():
+def test_without_failures_there_are_no_lines():
     """A successful run lists nothing."""
     assert failure_lines([]) == []

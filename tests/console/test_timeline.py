@@ -67,8 +67,8 @@ class Run:
         self.stamp = stamp
         self.timeline = Timeline(self.path, errors=streams.errors, clock=self.clock)
 
-    def tell(self, *told):
-        for event in told:
+    def emit(self, *received):
+        for event in received:
             self.clock.now += 0.1
             self.timeline.on_event(self.stamp(event))
 
@@ -133,7 +133,7 @@ def run(tmp_path, streams, stamp):
     return Run(tmp_path, streams, stamp)
 
 
-def test_a_timeline_without_events_is_whole(run):
+def test_a_timeline_without_events_is_valid(run):
     """The file is valid before the first event."""
     assert run.rows() == []
     run.timeline.close()
@@ -142,7 +142,7 @@ def test_a_timeline_without_events_is_whole(run):
 
 def test_a_phase_and_its_slot_have_rows(run):
     """Slots and the work of a recipe have rows, with times in microseconds from the start."""
-    run.tell(acquired(wait_ms=50), started(), script(), script_done(), completed(), released())
+    run.emit(acquired(wait_ms=50), started(), script(), script_done(), completed(), released())
     run.timeline.close()
     rows = [
         (row["cat"], row["name"], row["ts"], row["dur"], row["args"]["key"]) for row in run.spans()
@@ -159,8 +159,8 @@ def test_a_phase_and_its_slot_have_rows(run):
 
 def test_slots_are_numbered_within_their_pool(run):
     """A slot gets the lowest free row; option variants are separate."""
-    run.tell(acquired(A), acquired(B), acquired("local.c@r1", "transfer"))
-    run.tell(released(A), acquired("local.d@r1"), released("local.c@r1", "transfer"))
+    run.emit(acquired(A), acquired(B), acquired("local.c@r1", "transfer"))
+    run.emit(released(A), acquired("local.d@r1"), released("local.c@r1", "transfer"))
     run.timeline.close()
     names = {
         (row["pid"], row["tid"]): row["args"]["name"]
@@ -171,17 +171,17 @@ def test_slots_are_numbered_within_their_pool(run):
     assert slots == {A: "work 1", B: "work 2", "local.c@r1": "transfer 1", "local.d@r1": "work 1"}
 
 
-def test_the_file_is_whole_after_each_event(run):
+def test_the_file_is_valid_after_each_event(run):
     """A killed process leaves all spans that had ended."""
     for event in (acquired(), started(), script(), script_done(), completed(), released()):
-        run.tell(event)
+        run.emit(event)
         run.rows()
     assert [row["cat"] for row in run.spans()] == ["script", "phase", "slot"]
 
 
-def test_what_has_not_ended_is_cut_short_by_the_end(run):
+def test_open_spans_are_cut_short_at_the_end(run):
     """The work in progress of a cancelled run is shown."""
-    run.tell(acquired(), started(), script())
+    run.emit(acquired(), started(), script())
     run.timeline.close()
     assert [(row["cat"], row["args"]["ended"]) for row in run.spans()] == [
         ("script", "cut short"),
@@ -192,40 +192,40 @@ def test_what_has_not_ended_is_cut_short_by_the_end(run):
 
 def test_a_phase_that_a_cancellation_ended_ends_with_its_slot(run):
     """A cancelled phase has no event of its own; its span ends with its slot."""
-    run.tell(acquired(), started(), released(), acquired(B), released(B))
+    run.emit(acquired(), started(), released(), acquired(B), released(B))
     assert [row["name"] for row in run.spans()] == ["install", A, B]
 
 
-def test_a_failure_says_why(run):
+def test_failures_are_marked(run):
     """The phase and the script that failed are marked."""
-    run.tell(acquired(), started(), script(), script_done(exit_code=2), failed(), released())
+    run.emit(acquired(), started(), script(), script_done(exit_code=2), failed(), released())
     marked = {row["name"]: row["args"] for row in run.spans() if "ended" in row["args"]}
     assert marked["make"]["exit_code"] == 2
     assert marked["install"]["error"] == "no"
 
 
-def test_a_failure_before_any_phase_is_none_of_the_timelines(run):
+def test_a_failure_before_any_phase_is_ignored(run):
     """A recipe that fails in resolution has no open span to end."""
-    run.tell(failed())
+    run.emit(failed())
     assert run.spans() == []
 
 
-def test_a_wait_for_a_lock_stands_within_its_phase(run):
+def test_a_wait_for_a_lock_is_within_its_phase(run):
     """The slot is released during the wait, and the phase continues afterwards."""
     blocked = about(ev.LockBlocked, lock_path="/c/l", held_by="process 7")
     got = about(ev.LockAcquired, lock_path="/c/l", wait_ms=300)
-    run.tell(acquired(), started(), blocked, released(), acquired(wait_ms=5), got)
-    run.tell(completed(), released())
+    run.emit(acquired(), started(), blocked, released(), acquired(wait_ms=5), got)
+    run.emit(completed(), released())
     kinds = [row["cat"] for row in run.spans()]
     assert kinds == ["slot", "slot wait", "lock wait", "phase", "slot"]
 
 
-def test_downloads_beside_each_other_have_rows_of_their_own(run):
+def test_concurrent_downloads_have_separate_rows(run):
     """Downloads of one recipe overlap, so they cannot be nested in the row of the recipe."""
     for url in ("u1", "u2"):
-        run.tell(about(ev.LuaCtxFetchStart, url=url, destination="/d"))
+        run.emit(about(ev.LuaCtxFetchStart, url=url, destination="/d"))
     for url in ("u1", "u2"):
-        run.tell(
+        run.emit(
             about(
                 ev.LuaCtxFetchComplete, url=url, destination="/d", bytes_downloaded=9, duration_ms=1
             )
@@ -234,19 +234,19 @@ def test_downloads_beside_each_other_have_rows_of_their_own(run):
     assert run.names("thread") == ["download 1", "download 2"]
 
 
-def test_a_wait_for_dependencies_says_for_which(run):
+def test_a_wait_names_its_dependencies(run):
     """The span lasts from the closed gate to its opening, and names the dependencies."""
     where = {"phase": RecipePhase.BUILD, "target_phase": RecipePhase.COMPLETION}
-    run.tell(about(ev.PhaseBlocked, waiting_for=B, **where))
-    run.tell(about(ev.PhaseUnblocked, waiting_for=B, wait_ms=100, **where))
+    run.emit(about(ev.PhaseBlocked, waiting_for=B, **where))
+    run.emit(about(ev.PhaseUnblocked, waiting_for=B, wait_ms=100, **where))
     [row] = run.spans()
     assert (row["name"], row["dur"]) == ("waits before build", 100_000)
     assert row["args"]["waiting_for"] == B
 
 
-def test_a_wait_never_begins_before_what_came_before_it(run):
+def test_a_wait_does_not_overlap_the_span_before_it(run):
     """A wait does not overlap the span before it, although its milliseconds are rounded."""
-    run.tell(acquired(), started(), completed(), released())
+    run.emit(acquired(), started(), completed(), released())
     run.clock.now += 0.0002
     run.timeline.on_event(run.stamp(acquired(wait_ms=1)))
     run.rows()
@@ -255,16 +255,16 @@ def test_a_wait_never_begins_before_what_came_before_it(run):
 
 def test_test_packages_have_rows(run):
     """The builds and phases of test packages have rows."""
-    run.tell(ev.TestBuildStart(packages="m/a m/b"), ev.TestPhaseStart(package="m/a", phase="key"))
-    run.tell(ev.TestPhaseComplete(package="m/a", phase="key", duration_ms=1))
-    run.tell(ev.TestBuildComplete(packages="m/a m/b", duration_ms=1))
+    run.emit(ev.TestBuildStart(packages="m/a m/b"), ev.TestPhaseStart(package="m/a", phase="key"))
+    run.emit(ev.TestPhaseComplete(package="m/a", phase="key", duration_ms=1))
+    run.emit(ev.TestBuildComplete(packages="m/a m/b", duration_ms=1))
     assert [row["cat"] for row in run.spans()] == ["test phase", "test build"]
     assert run.names("process") == ["tests"]
 
 
-def test_strange_names_stay_json_and_safe(run):
+def test_unusual_names_are_escaped(run):
     """Bytes that are not text, and control characters, break neither the file nor a viewer."""
-    run.tell(acquired(), started(), script(command="\udcff\x1b[2J\n"), script_done(command="x"))
+    run.emit(acquired(), started(), script(command="\udcff\x1b[2J\n"), script_done(command="x"))
     run.timeline.close()
     assert run.spans()[0]["name"] == "\\xff\\x1b[2J\\n"
 
@@ -312,7 +312,7 @@ EVENTS = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(st.data(), EVENTS)
-def test_whatever_is_told_the_file_is_whole_and_its_slots_nested(tmp_path_factory, data, told):
+def test_any_order_of_events_gives_a_valid_file(tmp_path_factory, data, received):
     """Events in any order, even an impossible one, give a valid file."""
     import io
     import itertools
@@ -323,7 +323,7 @@ def test_whatever_is_told_the_file_is_whole_and_its_slots_nested(tmp_path_factor
     count = itertools.count(1)
     streams = Streams(io.StringIO(), io.StringIO())
     run = Run(tmp_path_factory.mktemp("t"), streams, lambda event: Stamped(next(count), 0.0, event))
-    for event in told:
+    for event in received:
         run.clock.now += data.draw(st.sampled_from([0.0, 0.0004, 0.1]))
         run.timeline.on_event(run.stamp(event))
     run.timeline.close()

@@ -41,7 +41,7 @@ def test_a_line_is_in_the_file_before_the_next_event(tmp_path, streams, stamp):
     trace.close()
 
 
-def test_events_that_are_too_many_are_not_in_files(tmp_path, streams, stamp):
+def test_too_frequent_events_are_not_in_files(tmp_path, streams, stamp):
     """Progress events of downloads are too many, so they are left out."""
     path = tmp_path / "trace.jsonl"
     trace = JsonTrace(path, errors=streams.errors)
@@ -50,7 +50,7 @@ def test_events_that_are_too_many_are_not_in_files(tmp_path, streams, stamp):
     assert path.read_text() == ""
 
 
-def test_bytes_that_are_no_text_do_not_break_a_trace(tmp_path, streams, stamp):
+def test_bytes_that_are_not_text_do_not_break_a_trace(tmp_path, streams, stamp):
     """A name that is not UTF-8 is kept, and the line stays valid JSON."""
     path = tmp_path / "trace.jsonl"
     trace = JsonTrace(path, errors=streams.errors)
@@ -79,7 +79,7 @@ def test_a_full_disk_ends_the_trace_and_not_the_run(streams, stamp):
     ) == "warning: the trace /dev/full ends here: No space left on device\n"
 
 
-def test_the_human_trace_is_one_safe_line_an_event(streams, stamp):
+def test_the_human_trace_has_one_safe_line_per_event(streams, stamp):
     """On standard error each event is one safe line with its time and name."""
     trace = TextTrace(streams.errors)
     trace.on_event(stamp(events.LogMessage(recipe="a.b@r1", level="info", message="x\n\x1b[2J")))

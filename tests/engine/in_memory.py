@@ -1,4 +1,4 @@
-"""The real engine on a world of the tests: its phases happen in memory, its threads are real.
+"""The real engine on a random world: its phases run in memory, its threads are real.
 
 The schedule is drawn from a seed: which thread gets the interpreter slot when it is released, and
 in which order nodes are granted slots of the pools. The phases release it often. For every other
@@ -42,11 +42,11 @@ from envy.scheduler.pool import Pool
 
 ELSEWHERE = ("windows",)
 NOWHERE = Path("/nowhere")
-CACHE = CacheLayout(Path("/dev/null/cache"))  # where nothing can be written
+CACHE = CacheLayout(Path("/dev/null/cache"))  # a path where nothing can be written
 
 
 class SeededLock:
-    """A lock whose next holder is drawn among the threads that wait for it."""
+    """A lock whose next holder is drawn at random from the waiting threads."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -106,7 +106,7 @@ class FickleBudget:
     def cover(self, running: int) -> bool:
         if running == 1 or self._dice.random() < 0.6:
             return True
-        if not self._asking:  # under the coordinator's lock, as all of this
+        if not self._asking:  # under the coordinator's lock, like all methods here
             self._asking = True
             _thread.start_new_thread(self._free, ())
         return False
@@ -127,7 +127,7 @@ class FickleBudget:
 
 @dataclass
 class Recording:
-    """A listener that keeps what it hears."""
+    """A listener that keeps the events it receives."""
 
     rows: list[Stamped] = field(default_factory=list)
 
@@ -172,7 +172,7 @@ class Specs:
         )
         self._made[key] = spec
         if blueprint.source is not None:
-            # Its dependencies may lead back to it: that is what has to be found out.
+            # Its dependencies may lead back to it: the engine has to find such cycles.
             needs = tuple(self.dependency(key, need, i) for i, need in enumerate(blueprint.source))
             object.__setattr__(source, "dependencies", needs)
         return spec
@@ -218,7 +218,7 @@ class InMemory:
         self.recording = Recording()
         self.results: list[Result] = []
         self.phases_run = 0
-        self.cancel_at = 0  # cancel when so many phases have begun
+        self.cancel_at = 0  # the number of begun phases at which the run is cancelled
         self._dice = random.Random(seed)
         coordinator = coordinator or Coordinator(
             interpreter=InterpreterSlot(SeededLock(random.Random(seed))),

@@ -1,4 +1,4 @@
-"""List schedules, computed step by step: how an engine that loses no time would schedule.
+"""List schedules, computed step by step: the schedule of an engine that loses no time.
 
 A recipe is a row of phases. It keeps its slot from one to the next while both are of one pool, and
 gives it back where a gate is closed or the pool changes. A free slot goes to the recipe in its
@@ -16,7 +16,7 @@ from envy.phase import RecipePhase
 
 @dataclass
 class Task:
-    """One recipe: the duration of its phases, and what each of them waits for."""
+    """One recipe: the durations of its phases, and the dependencies that each waits for."""
 
     seconds: dict[RecipePhase, float]
     needs: dict[str, RecipePhase] = field(default_factory=dict)  # by which phase

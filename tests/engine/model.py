@@ -88,7 +88,7 @@ class Failure:
 
 
 class Refused(Exception):
-    """The graph as a whole is an error: of which sort, and about which references."""
+    """The graph as a whole is an error; keeps its kind and the references."""
 
     def __init__(self, sort: str, about: object) -> None:
         super().__init__(sort, about)
@@ -104,7 +104,7 @@ class Model:
         self.graph: dict[str, Node] = {}
         self.held_ever: set[str] = set()
 
-    # -- what is asked of it ---------------------------------------------------------------------
+    # -- operations ------------------------------------------------------------------------------
 
     def resolve(self) -> None:
         """Resolve the graph stage by stage and round by round; raise Refused."""
@@ -187,7 +187,7 @@ class Model:
     def _breaks_local_rule(self, parent: str, child: str) -> bool:
         return child.startswith("local.") and not parent.startswith("local.")
 
-    # -- judging the graph -----------------------------------------------------------------------
+    # -- checking the graph ----------------------------------------------------------------------
 
     def _judge(self) -> None:
         cycle = self.cycle()
@@ -203,7 +203,7 @@ class Model:
                     node.failure = node.failure or Failure(phase)
 
     def cycle(self) -> list[str] | None:
-        """Return the shortest cycle from its least key on; of several the least."""
+        """Return the shortest cycle, starting at its least key; of several, the least."""
         graph = nx.DiGraph()
         graph.add_nodes_from(self.graph)
         for key, node in self.graph.items():
@@ -264,7 +264,7 @@ class Model:
         return bool(undecided or found or falling)
 
     def _is_whole(self, node: Node) -> bool:
-        """Whether the declarations of a failed recipe are known all the same."""
+        """Return whether the declarations of a failed recipe are known nevertheless."""
         assert node.failure is not None
         return node.failure.phase is not RECIPE_FETCH
 
@@ -397,7 +397,7 @@ class Model:
                 self._want(link.target for link in node.links if self._at_once(node, link))
 
     def _at_once(self, node: Node, link: Link) -> bool:
-        """Whether a dependency is wanted before the result of the check is known."""
+        """Return whether a dependency is wanted before the result of the check is known."""
         if link.use is DependencyUse.RUN:
             return True
         if node.fetched and node.blueprint.user_managed:
@@ -447,7 +447,7 @@ class Model:
         return False
 
     def _check(self, node: Node, gates: dict[RecipePhase, list[str]]) -> None:
-        """Want what only the work of a recipe needs, when it turns out to need work."""
+        """Want the build dependencies of a recipe that turned out to need work."""
         blueprint = node.blueprint
         if blueprint.user_managed and not blueprint.satisfied:
             late = [link for link in node.links if not self._at_once(node, link)]

@@ -150,7 +150,7 @@ def report(memory: InMemory, error: EnvyError | None) -> list[str]:
 
 
 def check_order(memory: InMemory) -> None:
-    """Check by `seq`: phases run in order, once and after their gates, and in existing slots."""
+    """Check that phases run in order of `seq`, once, after their gates, and in existing slots."""
     engine = memory.engine
     done: dict[str, set[RecipePhase]] = {}
     busy = {"work": 0, "transfer": 0}
@@ -168,7 +168,7 @@ def check_order(memory: InMemory) -> None:
             running[event.key] = last[event.key] = event.phase
             _check_gates(memory, event, done)
         elif isinstance(event, ev.PhaseComplete | ev.PhaseFailure):
-            # What fails for a reason in the graph fails between its phases.
+            # A recipe that fails because of the graph fails between its phases.
             assert running.pop(event.key, event.phase) == event.phase
             if isinstance(event, ev.PhaseComplete):
                 done.setdefault(event.key, set()).add(event.phase)

@@ -1,4 +1,4 @@
-"""Fakes for the unit tests of the engine's satellites: a scheduler that only takes notes."""
+"""Fakes for the unit tests of the engine's satellites: a scheduler that only records calls."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from envy.phase import RecipePhase
 
 LINUX = Platform(os="linux", arch="x86_64")
 ELSEWHERE = ("windows",)
-CACHE = CacheLayout(Path("/dev/null/cache"))  # where nothing can be written
+CACHE = CacheLayout(Path("/dev/null/cache"))  # a path where nothing can be written
 
 
 class PlainKind:
-    """Recipes whose failures say only where and why."""
+    """A kind of node whose failures contain only the phase and the reason."""
 
     last_phase = int(RecipePhase.COMPLETION)
 
@@ -36,11 +36,11 @@ class PlainKind:
 
 
 class NotingCoordinator:
-    """A coordinator that runs nothing: it notes gates, targets and failures, by short names."""
+    """A coordinator that runs nothing: it records gates, targets and failures, by short names."""
 
     def __init__(self):
-        self.gates = []  # of which recipe, before which phase, for which dependencies
-        self.targets = []  # the phase, and which recipes were to reach it
+        self.gates = []  # (recipe, phase, dependencies)
+        self.targets = []  # (phase, recipes)
         self.idle_waits = 0
         self.cancelled = None
 
@@ -64,12 +64,12 @@ class NotingCoordinator:
 
 
 def short(node):
-    """The short name of a node's recipe."""
+    """Return the short name of a node's recipe."""
     return node.subject.key.name
 
 
 def coordinated(graph, *, coordinator=None):
-    """The coordination of a graph all of whose recipes are fetched."""
+    """Return the coordination of a graph whose recipes are all fetched."""
     coordination = RecipeCoordination(coordinator or NotingCoordinator(), PlainKind())
     for recipe in graph.recipes.values():
         coordination.add(recipe)
@@ -105,7 +105,7 @@ def hold(graph, coordination, maker, name):
 
 
 def place(graph, name, *, entry_key="", cached=False):
-    """Give a recipe an entry of the cache; its key is its name unless told."""
+    """Give a recipe an entry of the cache; the key is its name unless given."""
     recipe = graph.recipes[key_of(name)]
     entry = CACHE.entry(recipe.key.identity, "linux", "0" * 64)
     recipe.placement = Placement(
@@ -116,5 +116,5 @@ def place(graph, name, *, entry_key="", cached=False):
 
 
 def wanted_names(demand):
-    """The short names of what is wanted."""
+    """Return the short names of the wanted recipes."""
     return names_of(demand.wanted())

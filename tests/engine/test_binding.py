@@ -1,4 +1,4 @@
-"""Rounds in which references are bound, without an engine."""
+"""Binding of references in rounds, without an engine."""
 
 import pytest
 from engine.satellites import ELSEWHERE, LINUX, LoadingMaker, coordinated, short
@@ -13,7 +13,7 @@ from envy.phase import RecipePhase
 
 
 class Rounds:
-    """A graph, and what binds its references."""
+    """A graph whose references are bound."""
 
     def __init__(self, graph, *, listeners=()):
         self.graph = graph
@@ -22,7 +22,7 @@ class Rounds:
         self._events = EventBus(listeners)
 
     def bind(self):
-        """One round over all open references."""
+        """Run one round over all open references."""
         return bind_round(
             self.graph,
             self.graph.open_references(),
@@ -33,7 +33,7 @@ class Rounds:
         )
 
     def failed(self):
-        """The failed recipes by short name, each with its phase and cause."""
+        """Return the failed recipes by short name, each with its phase and cause."""
         nodes = [self.coordination[key] for key in self.coordination.failed()]
         return {short(node): (node.failure.phase, str(node.failure)) for node in nodes}
 
@@ -57,7 +57,7 @@ def test_one_match_is_bound_and_becomes_an_edge():
 
 
 def test_a_reference_of_a_source_becomes_a_source_edge():
-    """What a source needs must be complete, with all that it runs, before recipe_fetch."""
+    """The dependencies of a source must be complete before recipe_fetch, with all they run."""
     rounds = Rounds(graph_of({"a": [], "b": []}))
     refer(rounds.graph, "a", looked_up("b"), of_source=True)
     rounds.bind()
@@ -67,7 +67,7 @@ def test_a_reference_of_a_source_becomes_a_source_edge():
 
 
 def test_without_a_match_a_weak_reference_takes_its_fallback():
-    """And stays bound to it, whatever matches later."""
+    """The reference stays bound to its fallback, whatever matches later."""
     rounds = Rounds(graph_of({"a": []}))
     reference = refer(rounds.graph, "a", looked_up("b", fallback="c"))
     assert rounds.bind()
@@ -88,7 +88,7 @@ def test_all_references_of_a_round_see_the_graph_at_its_start():
 
 
 def test_a_required_reference_waits_for_a_later_round():
-    """A round that changes nothing says so; what a fallback brings in may answer in the next."""
+    """A round without a change returns False; recipes added by fallbacks may match in the next."""
     rounds = Rounds(graph_of({"a": [], "b": []}))
     waiting = refer(rounds.graph, "a", looked_up("late"))
     assert not rounds.bind()
@@ -99,15 +99,15 @@ def test_a_required_reference_waits_for_a_later_round():
     assert provider_of(waiting) == "late"
 
 
-def test_a_fallback_for_another_platform_is_none():
-    """The reference waits, as a required one does."""
+def test_a_fallback_for_another_platform_is_ignored():
+    """A weak reference without a fallback here waits, like a required one."""
     rounds = Rounds(graph_of({"a": []}))
     refer(rounds.graph, "a", looked_up("b", fallback="c", fallback_platforms=ELSEWHERE))
     assert not rounds.bind()
 
 
 def test_several_matches_are_an_error_that_lists_them():
-    """All ambiguous references are in it, and nothing is bound."""
+    """The error lists all ambiguous references, and nothing is bound."""
     rounds = Rounds(graph_of({"a": [], "local.b@r1": [], "local.b@r2": [], "c": []}))
     bound = refer(rounds.graph, "a", looked_up("c"))
     refer(rounds.graph, "a", looked_up("b"))
@@ -118,7 +118,7 @@ def test_several_matches_are_an_error_that_lists_them():
 
 
 def test_a_recipe_never_matches_its_own_reference():
-    """Nor an excluded one any reference."""
+    """A recipe does not match its own references, and an excluded recipe matches none."""
     rounds = Rounds(graph_of({"a": [], "b": []}))
     load(rounds.graph, "b", excluded=True)
     refer(rounds.graph, "a", looked_up("a"))
@@ -128,7 +128,7 @@ def test_a_recipe_never_matches_its_own_reference():
 
 @pytest.mark.parametrize(("query", "found"), [("", "b"), ("b", "b"), ("c", None)])
 def test_a_product_is_looked_up_by_its_name_and_query(query, found):
-    """A query next to a product means the recipe that should provide it."""
+    """A query beside a product names the recipe that should provide it."""
     rounds = Rounds(graph_of({"a": [], "b": [], "c": []}))
     load(rounds.graph, "b", provides=["ninja"])
     reference = refer(rounds.graph, "a", looked_up(query, product="ninja"))
@@ -137,7 +137,7 @@ def test_a_product_is_looked_up_by_its_name_and_query(query, found):
 
 
 def test_while_a_recipe_is_missing_only_exact_references_are_bound():
-    """Another reference is undecided, and fails its owner, because the missing one may match."""
+    """Other references stay undecided and fail their owners, as the missing recipe may match."""
     rounds = Rounds(graph_of({"a": [], "b": [], "c": [], "gone": []}, aliases={"tool": "c"}))
     rounds.coordination[key_of("gone")].current_phase = RecipePhase.NONE
     error = EnvyError("there is no such file")
@@ -153,8 +153,8 @@ def test_while_a_recipe_is_missing_only_exact_references_are_bound():
     assert "local.gone@r1" in text
 
 
-def test_behind_what_was_set_aside_an_owner_is_set_aside_too():
-    """A plan leaves it out, and does not say that it failed."""
+def test_the_owner_of_a_reference_behind_a_set_aside_recipe_is_set_aside():
+    """A plan leaves the owner out instead of reporting a failure."""
     rounds = Rounds(graph_of({"a": [], "gone": []}))
     rounds.coordination.set_aside(key_of("gone"), "its tools are missing")
     rounds.coordination[key_of("gone")].current_phase = RecipePhase.NONE
@@ -164,7 +164,7 @@ def test_behind_what_was_set_aside_an_owner_is_set_aside_too():
 
 
 def test_a_shared_recipe_may_not_be_bound_to_a_local_one():
-    """The owner fails; no edge is added."""
+    """The owner of the reference fails, and no edge is added."""
     rounds = Rounds(graph_of({"lib.a@r1": [], "b": []}))
     reference = refer(rounds.graph, "lib.a@r1", looked_up("b"))
     rounds.bind()
@@ -173,8 +173,8 @@ def test_a_shared_recipe_may_not_be_bound_to_a_local_one():
     assert list(rounds.failed()) == ["a"]
 
 
-def test_what_nothing_answers_is_described_with_what_comes_near():
-    """Who provides the product, and what the recipe asked for provides."""
+def test_a_reference_without_a_match_is_described_with_near_matches():
+    """The lines name providers of the product, and the products of the named recipe."""
     graph = graph_of({"a": [], "b": [], "c": []})
     load(graph, "b", provides=["ninja"])
     load(graph, "c", provides=["make"])

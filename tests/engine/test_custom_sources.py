@@ -10,7 +10,7 @@ from envy.phase import RecipePhase
 
 
 class NotingBuilder:
-    """Builds no tool; notes what it is asked for, by short names."""
+    """Builds no tools, and records the requested ones by short names."""
 
     def __init__(self):
         self.asked = []
@@ -32,7 +32,7 @@ class NotingBuilder:
 
 
 class Stages:
-    """A graph in which some recipes are held, each by the names that its source needs."""
+    """A graph with held recipes, each given with the names that its source needs."""
 
     def __init__(self, needs, held, *, brought=(), installs=True):
         self.graph = graph_of(needs)
@@ -74,8 +74,8 @@ def test_a_stage_builds_the_tools_and_then_fetches():
     assert not stages.sources.any_held
 
 
-def test_all_that_can_be_fetched_is_fetched_in_one_stage():
-    """In key order; what needs a held recipe waits for a later stage."""
+def test_a_stage_fetches_everything_that_can_be_fetched():
+    """Sources run in key order; a source that needs a held recipe waits for a later stage."""
     stages = Stages({"tool": []}, {"c": ["b"], "b": ["tool"], "a": []})
     stages.sources.run_stage()
     assert stages.scheduler.targets == [(RecipePhase.RECIPE_FETCH, ["a", "b"])]
@@ -83,7 +83,7 @@ def test_all_that_can_be_fetched_is_fetched_in_one_stage():
 
 
 def test_a_held_recipe_behind_a_tool_holds_up_the_stage():
-    """The whole closure counts, not only what the source names."""
+    """The whole closure counts, not only the direct dependencies of the source."""
     stages = Stages({"tool": []}, {"a": ["tool"], "b": []})
     stages.graph.add_edge(key_of("tool"), edge_to("b"))
     stages.sources.run_stage()
@@ -91,7 +91,7 @@ def test_a_held_recipe_behind_a_tool_holds_up_the_stage():
 
 
 def test_an_unbound_reference_in_the_closure_holds_up_the_stage():
-    """Of the source itself or of a tool."""
+    """The reference may be one of the source itself or of a tool."""
     stages = Stages({"tool": []}, {"a": ["tool"], "b": [], "c": []})
     refer(stages.graph, "tool", looked_up("x"))
     refer(stages.graph, "b", looked_up("y"), of_source=True)
@@ -100,7 +100,7 @@ def test_an_unbound_reference_in_the_closure_holds_up_the_stage():
 
 
 def test_early_references_are_those_behind_held_sources():
-    """And not those of recipes that no custom source needs."""
+    """References of recipes that no custom source needs are not among the early ones."""
     stages = Stages({"tool": [], "app": []}, {"a": ["tool"]})
     of_tool = refer(stages.graph, "tool", looked_up("x"))
     of_source = refer(stages.graph, "a", looked_up("y"), of_source=True)
@@ -108,8 +108,8 @@ def test_early_references_are_those_behind_held_sources():
     assert stages.sources.early_references() == [of_source, of_tool]
 
 
-def test_what_is_in_the_cache_needs_no_tools():
-    """It is fetched without a gate, once the keys of its tools are known."""
+def test_a_cached_source_needs_no_tools():
+    """A cached source is fetched without a gate, once the keys of its tools are known."""
     stages = Stages({"tool": []}, {"a": ["tool"]}, brought=["a"])
     place(stages.graph, "tool")
     stages.sources.run_stage()
@@ -117,15 +117,15 @@ def test_what_is_in_the_cache_needs_no_tools():
     assert ("complete", []) in stages.builder.asked
 
 
-def test_a_tool_without_a_key_leaves_the_cache_unasked():
-    """What is brought is kept under the keys of the tools."""
+def test_the_cache_is_not_searched_without_the_keys_of_the_tools():
+    """The cache is not searched without the keys of the tools, which are part of its name."""
     stages = Stages({"tool": []}, {"a": ["tool"]}, brought=["a"])
     stages.sources.run_stage()
     assert stages.scheduler.gates == [("a", RecipePhase.RECIPE_FETCH, ["tool"])]
 
 
 def test_a_held_recipe_that_failed_is_not_held_any_more():
-    """When nothing else is held, the stage does nothing."""
+    """If nothing else is held, the stage does nothing."""
     stages = Stages({}, {"a": []})
     error = EnvyError("no")
     stages.coordination.fail(key_of("a"), error, phase=RecipePhase.RECIPE_FETCH)
@@ -134,7 +134,7 @@ def test_a_held_recipe_that_failed_is_not_held_any_more():
 
 
 def test_without_installs_a_source_with_missing_tools_is_set_aside():
-    """With tools that are there it is fetched."""
+    """A source whose tools are installed is fetched."""
     stages = Stages({"tool": [], "there": []}, {"a": ["tool"], "b": ["there"]}, installs=False)
     place(stages.graph, "tool")
     place(stages.graph, "there", cached=True)
@@ -145,8 +145,8 @@ def test_without_installs_a_source_with_missing_tools_is_set_aside():
     assert stages.scheduler.targets == [(RecipePhase.RECIPE_FETCH, ["b"])]
 
 
-def test_when_no_source_can_be_run_each_is_named_with_what_it_lacks():
-    """A reference that nothing answers, or another held recipe."""
+def test_if_no_source_can_run_the_error_names_what_each_lacks():
+    """A source may lack a match for a reference, or need another held recipe."""
     stages = Stages({"tool": []}, {"a": ["tool"], "b": ["a"], "c": ["d"], "d": ["c"]})
     refer(stages.graph, "tool", looked_up("x"))
     with pytest.raises(MissingReferences) as caught:

@@ -1,4 +1,4 @@
-"""Which shell recipes have, and when a function of the manifest chooses it."""
+"""The shells of recipes, and when a function of the manifest chooses one."""
 
 import pytest
 from engine.satellites import LINUX, coordinated, place
@@ -17,7 +17,7 @@ from envy.phase import RecipePhase
 
 
 class ChoosingState:
-    """A Lua state whose function is written in Python: it gets `ctx.asset`."""
+    """A Lua state whose function is a Python function, which receives `ctx.asset`."""
 
     def __init__(self, choose):
         self.calls = 0
@@ -49,7 +49,7 @@ class Shells:
         )
 
     def of(self, *names):
-        """The shells of recipes."""
+        """Return the shells of recipes."""
         return [self.shell.shell_for(self.graph.recipes[key_of(name)]) for name in names]
 
     def _find_entry(self, recipe, _needed):
@@ -59,12 +59,12 @@ class Shells:
 
 
 def through(path):
-    """A shell that is a program of a package."""
+    """Return a shell that is a program of a package."""
     return {"inline": [f"{path}/bin/zsh", "-c"]}
 
 
 def test_without_a_choice_every_recipe_has_the_built_in_shell():
-    """Before and after the graph is resolved."""
+    """Recipes have the built-in shell before and after the graph is resolved."""
     shells = Shells({"a": []})
     assert shells.of("a") == [BASH]
     shells.shell.choose(is_resolved=False)
@@ -72,7 +72,7 @@ def test_without_a_choice_every_recipe_has_the_built_in_shell():
 
 
 def test_a_constant_is_chosen_before_the_graph_is_resolved():
-    """It needs no package."""
+    """A constant needs no package, so it is chosen at once."""
     shells = Shells({"a": []}, "@shell:sh")
     shells.shell.choose(is_resolved=False)
     assert shells.of("a") == [SH]
@@ -86,7 +86,7 @@ def test_a_value_that_is_not_a_shell_is_an_error_at_the_manifest():
 
 
 def test_a_function_is_called_once_the_graph_is_resolved():
-    """Until then the built-in shell is used; after that the choice stands."""
+    """Until then the built-in shell is used; afterwards the choice does not change."""
     shells = Shells({"a": []}, lambda _asset: "@shell:sh")
     shells.shell.choose(is_resolved=False)
     assert (shells.state.calls, shells.of("a")) == (0, [BASH])
@@ -95,8 +95,8 @@ def test_a_function_is_called_once_the_graph_is_resolved():
     assert (shells.state.calls, shells.of("a")) == (1, [SH])
 
 
-def test_what_a_function_asks_for_is_needed_by_all_the_rest():
-    """But for what the shell itself is made of, which has the built-in shell."""
+def test_all_other_recipes_need_the_packages_of_the_function():
+    """The packages of the shell itself are excepted: they have the built-in shell."""
     recording = Recording()
     shells = Shells(
         {"zsh": ["libc"], "libc": [], "app": ["lib"], "lib": []},
@@ -116,7 +116,7 @@ def test_what_a_function_asks_for_is_needed_by_all_the_rest():
 
 
 def test_a_package_that_needs_the_shells_package_already_keeps_its_edge():
-    """It is not made stricter."""
+    """The existing edge does not become stricter."""
     late = edge_to("zsh", needed_by=RecipePhase.INSTALL)
     shells = Shells({"zsh": [], "app": [late]}, lambda asset: through(asset("zsh")))
     shells.shell.choose(is_resolved=True)
@@ -127,7 +127,7 @@ def test_a_package_that_needs_the_shells_package_already_keeps_its_edge():
     ("name", "error"), [("nothing", QueryNotFound), ("sys", GraphError), ("bad", GraphError)]
 )
 def test_a_function_may_ask_only_for_packages_with_an_asset(name, error):
-    """Not for a user-managed one, nor for one whose key cannot be computed; no edge is added."""
+    """A user-managed package, or one without a key, is an error, and no edge is added."""
     shells = Shells({"sys": [], "bad": [], "app": []}, lambda asset: asset(name), keyless=["bad"])
     load(shells.graph, "sys", user_managed=True)
     with pytest.raises(error):
@@ -137,7 +137,7 @@ def test_a_function_may_ask_only_for_packages_with_an_asset(name, error):
 
 
 def test_tools_of_custom_sources_keep_the_built_in_shell():
-    """They are built before a function can be called; with a constant they need not."""
+    """They are built before a function can be called; a constant applies to them, too."""
     for value, expected in ((lambda _asset: "@shell:sh", BASH), ("@shell:sh", SH)):
         shells = Shells({"tool": ["lib"], "lib": [], "app": []}, value)
         shells.shell.exempt_tools([key_of("tool")])

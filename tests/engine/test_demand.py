@@ -1,4 +1,4 @@
-"""What is wanted for some goals, and which gates that closes."""
+"""The recipes that goals want, and the gates that this closes."""
 
 import pytest
 from engine.satellites import NotingCoordinator, coordinated, place, wanted_names
@@ -19,7 +19,7 @@ def to_build(name, *, needed_by=RecipePhase.CHECK):
 
 
 class Wanting:
-    """A graph, what wants its recipes, and the scheduler that takes note of it."""
+    """A graph, its Demand, and a scheduler that records the calls."""
 
     def __init__(self, needs, *, cached=(), undeployed=(), user_managed=()):
         self.graph = graph_of(needs)
@@ -38,8 +38,8 @@ class Wanting:
         return wanted_names(self.demand)
 
 
-def test_a_missing_package_wants_what_builds_and_runs_it():
-    """And the run closures of both; not what builds something that is cached."""
+def test_a_missing_package_wants_its_build_and_run_dependencies():
+    """Their run closures are wanted, too, but no build dependencies of cached packages."""
     world = Wanting(
         {"app": ["lib", to_build("cc")], "lib": [], "cc": ["as"], "as": [to_build("c0")], "c0": []},
         cached=["as"],
@@ -47,21 +47,21 @@ def test_a_missing_package_wants_what_builds_and_runs_it():
     assert world.want("app") == ["app", "as", "cc", "lib"]
 
 
-def test_a_cached_package_wants_only_what_it_runs_with():
-    """A compiler is not installed for what is there."""
+def test_a_cached_package_wants_only_its_run_dependencies():
+    """No compiler is installed for a package that is already cached."""
     world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": []}, cached=["app"])
     assert world.want("app") == ["app", "lib"]
 
 
 def test_a_package_that_lacks_its_deploy_wants_its_build_dependencies():
-    """Its deploy may use them; its gates are closed before deploy at the earliest."""
+    """The deploy may use them; gates are closed before deploy at the earliest."""
     world = Wanting({"app": [to_build("cc")], "cc": []}, cached=["app"], undeployed=["app"])
     assert world.want("app") == ["app", "cc"]
     assert world.scheduler.gates == [("app", RecipePhase.DEPLOY, ["cc"])]
 
 
 def test_gates_are_closed_before_the_phase_of_the_edge():
-    """Those of a cached package only before its completion."""
+    """The gates of a cached package are closed only before its completion."""
     world = Wanting(
         {
             "app": [edge_to("lib", needed_by=RecipePhase.INSTALL), "there"],
@@ -78,8 +78,8 @@ def test_gates_are_closed_before_the_phase_of_the_edge():
     ]
 
 
-def test_what_is_wanted_already_is_not_wanted_again():
-    """Its gates are closed once."""
+def test_a_wanted_recipe_is_not_wanted_again():
+    """The gates of a wanted recipe are closed once."""
     world = Wanting({"app": ["lib"], "lib": []})
     world.want("lib")
     assert names_of(world.demand.want([key_of("app"), key_of("app")])) == ["app"]
@@ -91,14 +91,14 @@ def test_what_is_wanted_already_is_not_wanted_again():
     ("needed_by", "wanted"),
     [(RecipePhase.CHECK, ["app", "tool"]), (RecipePhase.INSTALL, ["app"])],
 )
-def test_a_user_managed_package_wants_what_its_check_needs(needed_by, wanted):
-    """What only its install needs to build is wanted when the check fails."""
+def test_a_user_managed_package_wants_the_dependencies_of_its_check(needed_by, wanted):
+    """Build dependencies that only its install needs are wanted when the check fails."""
     needs = {"app": [to_build("tool", needed_by=needed_by)], "tool": []}
     assert Wanting(needs, user_managed=["app"]).want("app") == wanted
 
 
 def test_a_failed_check_wants_the_rest_and_waits_before_fetch():
-    """The check is running, so fetch is the first phase that can wait."""
+    """The check is running, so fetch is the earliest phase that can wait."""
     needs = {"app": [to_build("tool", needed_by=RecipePhase.INSTALL), to_build("cc")]}
     world = Wanting({**needs, "tool": ["lib"], "cc": [], "lib": []}, user_managed=["app"])
     world.want("app")
@@ -109,8 +109,8 @@ def test_a_failed_check_wants_the_rest_and_waits_before_fetch():
     assert world.scheduler.targets == [(RecipePhase.COMPLETION, ["tool", "lib"])]
 
 
-def test_an_entry_that_has_gone_wants_all_that_is_not_complete():
-    """The package is no longer cached."""
+def test_a_package_whose_entry_was_removed_wants_its_build_dependencies():
+    """Without its entry, a package is no longer cached and wants its build dependencies."""
     world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": []}, cached=["app"])
     world.want("app")
     world.coordination[key_of("lib")].current_phase = RecipePhase.COMPLETION
@@ -121,15 +121,15 @@ def test_an_entry_that_has_gone_wants_all_that_is_not_complete():
     assert world.scheduler.gates[-1] == ("app", RecipePhase.FETCH, ["cc"])
 
 
-def test_the_wanted_closure_of_goals_leaves_out_what_is_not_wanted():
-    """Dependencies come first; what is wanted for other goals is not in it."""
+def test_the_wanted_closure_of_goals_contains_only_wanted_recipes():
+    """Dependencies come first; recipes that other goals want are left out."""
     world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": [], "x": []}, cached=["app"])
     world.want("app", "x")
     assert names_of(world.demand.wanted_closure([key_of("app")])) == ["lib", "app"]
 
 
 def test_unsatisfied_packages_are_named_until_their_check_holds():
-    """With a note where the check has not run; one that failed is left out."""
+    """A package whose check has not run has a note; a failed package is left out."""
     world = Wanting({name: [] for name in "abcd"}, user_managed="abcd")
     world.want(*"abcd")
     world.graph.recipes[key_of("a")].work.satisfied = True

@@ -1,4 +1,4 @@
-"""In which order entry keys are computed, and what becomes of recipes without one."""
+"""The order in which entry keys are computed, and recipes whose key cannot be computed."""
 
 import networkx as nx
 from engine.satellites import coordinated, place, short
@@ -20,7 +20,7 @@ CHAINS = st.integers(1, 10).flatmap(
 
 
 class Computing:
-    """Entry keys of a graph: each is the name of its recipe and the keys of its dependencies."""
+    """The entry keys of a graph: each is the recipe's name and its dependencies' keys."""
 
     def __init__(self, needs, *, keyless=()):
         self.graph = graph_of(needs)
@@ -44,7 +44,7 @@ class Computing:
 
 
 def test_a_key_is_computed_from_those_of_the_dependencies():
-    """In the order in which the dependencies were declared."""
+    """The keys of dependencies are passed in the order of declaration."""
     world = Computing({"app": ["b", "a"], "a": [], "b": ["a"]})
     world.compute("app")
     assert world.graph.recipes[key_of("app")].entry_key == "app(b(a()),a())"
@@ -52,7 +52,7 @@ def test_a_key_is_computed_from_those_of_the_dependencies():
 
 @given(CHAINS)
 def test_dependencies_have_their_keys_first(rows):
-    """Each recipe of the closure is asked once, after everything that it needs."""
+    """The key of each recipe in the closure is computed once, after those of its dependencies."""
     needs = {f"n{at}": [f"n{one}" for one in sorted(row)] for at, row in enumerate(rows)}
     world = Computing(needs)
     last = f"n{len(rows) - 1}"
@@ -65,15 +65,15 @@ def test_dependencies_have_their_keys_first(rows):
 
 
 def test_a_key_is_computed_once():
-    """Goals that overlap with earlier ones add only what is new."""
+    """For goals that overlap with earlier goals, only new keys are computed."""
     world = Computing({"app": ["lib"], "lib": []})
     world.compute("lib")
     world.compute("app", "lib")
     assert world.asked == ["lib", "app"]
 
 
-def test_a_recipe_without_a_key_fails_with_its_dependents():
-    """What does not depend on it has a key; none of the dependents is asked."""
+def test_a_recipe_whose_key_cannot_be_computed_fails_with_its_dependents():
+    """Recipes that do not depend on it have keys; the dependents' keys are not computed."""
     world = Computing({"app": ["lib"], "lib": ["bad"], "bad": [], "other": []}, keyless=["bad"])
     world.compute("app", "other")
     failures = world.failures()
@@ -89,7 +89,7 @@ def test_a_recipe_without_a_key_fails_with_its_dependents():
 
 
 def test_a_recipe_that_has_failed_keeps_its_failure():
-    """It is not asked for a key again."""
+    """The key of a failed recipe is not computed again."""
     world = Computing({"app": []}, keyless=["app"])
     world.compute("app")
     before = world.failures()

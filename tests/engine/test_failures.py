@@ -1,4 +1,4 @@
-"""What is reported of failures, how recipes are failed, and how a run is ended early."""
+"""The report of failures, failing of recipes, and the early end of a run."""
 
 import threading
 
@@ -38,8 +38,8 @@ class NotingChildren:
         self.ended += 1
 
 
-def test_a_failure_says_who_declared_the_recipe_and_who_needed_it():
-    """By the shortest path from the manifest; a root needs no path."""
+def test_a_failure_names_the_path_of_declarations_to_the_recipe():
+    """The failure shows the shortest path from the manifest; a root has no path."""
     world = Failing()
     world.fail("c")
     world.fail("app")
@@ -50,7 +50,7 @@ def test_a_failure_says_who_declared_the_recipe_and_who_needed_it():
 
 
 def test_all_failures_are_listed_in_key_order():
-    """Those that follow from another among them; not what was set aside, nor what that aborts."""
+    """Recipes that were set aside, and recipes aborted because of those, are not failures."""
     world = Failing()
     world.fail("lib")
     world.fail("c")
@@ -62,7 +62,7 @@ def test_all_failures_are_listed_in_key_order():
 
 
 def test_a_failed_recipe_stays_failed():
-    """A second mistake does not replace the first."""
+    """A second error does not replace the first."""
     world = Failing()
     first = world.fail("c", "first")
     assert world.fail("c", "second") is first

@@ -1,4 +1,4 @@
-"""How goals are completed, by satellites that only take notes."""
+"""The completion of goals, with satellites that only record calls."""
 
 import contextlib
 
@@ -13,7 +13,7 @@ from envy.phase import RecipePhase
 
 
 class Satellites:
-    """Everything that Goals calls, as one object that notes the calls in order."""
+    """Everything that Goals calls, as one object that records the calls in order."""
 
     def __init__(self, graph):
         self.calls = []
@@ -56,7 +56,7 @@ class Satellites:
 
 
 class CompletingCoordinator(NotingCoordinator):
-    """Completes what is waited for, or does what a test says."""
+    """Completes the awaited recipes, or does what a test says."""
 
     def __init__(self):
         super().__init__()
@@ -91,7 +91,7 @@ class Completing:
 
 
 def test_keys_come_first_then_demand_then_the_run():
-    """What was used is recorded last, once durations are remembered."""
+    """The use of entries is recorded last, after the durations."""
     world = Completing("a")
     world.goals.is_resolved = True
     [result] = world.run("a")
@@ -108,8 +108,8 @@ def test_keys_come_first_then_demand_then_the_run():
     assert (result.key, result.outcome) == (key_of("a"), Outcome.INSTALLED)
 
 
-def test_what_becomes_wanted_on_the_way_is_waited_for():
-    """It may run longer than the recipe that wanted it, and has a result."""
+def test_recipes_that_become_wanted_during_the_run_are_waited_for():
+    """A recipe that is wanted late may end after the recipe that wanted it; it has a result."""
     world = Completing("a", "late")
 
     def want_late(_nodes):
@@ -123,8 +123,8 @@ def test_what_becomes_wanted_on_the_way_is_waited_for():
     ]
 
 
-def test_a_failed_recipe_has_its_failure_for_a_result():
-    """And no outcome; it is not waited for."""
+def test_the_result_of_a_failed_recipe_has_its_failure():
+    """A failed recipe has no outcome, and is not waited for."""
     world = Completing("a")
     world.coordination.fail(key_of("a"), EnvyError("no"), phase=RecipePhase.CHECK)
     [result] = world.run("a")
@@ -132,8 +132,8 @@ def test_a_failed_recipe_has_its_failure_for_a_result():
     assert result.failure is world.coordination.failure(key_of("a"))
 
 
-def test_durations_are_remembered_also_when_the_wait_is_interrupted():
-    """And failures are explained; the use is not recorded."""
+def test_durations_are_stored_even_if_the_wait_is_interrupted():
+    """After an interrupted wait, failures are explained, and the use is not recorded."""
     world = Completing("a")
 
     def interrupt(_nodes):
@@ -146,7 +146,7 @@ def test_durations_are_remembered_also_when_the_wait_is_interrupted():
 
 
 def test_tools_are_leased_before_they_are_completed():
-    """`complete` starts them and does not wait."""
+    """`complete` starts the tools and does not wait for them."""
     world = Completing("tool")
     world.goals.complete([key_of("tool")])
     assert world.all.calls[-1] == "lease"
@@ -154,7 +154,7 @@ def test_tools_are_leased_before_they_are_completed():
 
 
 def test_waiting_for_fetches_ends_with_the_reason_of_a_cancellation():
-    """It is asked for after the scheduler has become idle."""
+    """The reason is read after the scheduler has become idle."""
     world = Completing()
     world.goals.wait_for_fetches()
     assert (world.scheduler.idle_waits, world.all.calls) == (1, ["cancelled?"])

@@ -23,7 +23,7 @@ from envy.phase import RecipePhase
 GRAPHS = int(os.environ.get("ENVY_SOAK_GRAPHS", "2000"))
 SEED = int(os.environ.get("ENVY_SOAK_SEED", "0"))
 SHARDS = 8
-LENGTH = 700  # most worlds need fewer
+LENGTH = 700  # bytes; most worlds need fewer
 LARGE = Shape(least=300, most=300)
 
 
@@ -118,7 +118,7 @@ def check_subset(found, right):
 def from_bytes(content):
     """Return a source of integers that uses one byte for each: separate draws cost too much.
 
-    Zero is the least that can happen, and what there is when the bytes have run out.
+    Zero is the simplest choice, and is returned when the bytes are used up.
     """
     rest = iter(content)
 
@@ -146,15 +146,15 @@ def over(count, shard, check):
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_engine_does_what_the_model_says(shard):
-    """Graph, choices, cycle, errors, phases run, failures and reports: for any world, any
-    schedule and any number of jobs, they are those of the model."""
+def test_the_engine_agrees_with_the_model(shard):
+    """For any world, schedule and number of jobs, the outcome is that of the model: graph,
+    choices, cycle, errors, phases, failures and reports."""
     over(GRAPHS // SHARDS, shard, check_world)
 
 
 @pytest.mark.parametrize("shard", range(max(1, GRAPHS // 400)))
-def test_large_graphs_do_too(shard):
-    """One graph in fifty has three hundred recipes."""
+def test_the_engine_agrees_with_the_model_on_large_graphs(shard):
+    """The engine also agrees with the model on graphs of three hundred recipes."""
     dice = random.Random(f"{SEED} {shard}")
     for _ in range(8):
         number = dice.randrange(2**32)
@@ -164,13 +164,13 @@ def test_large_graphs_do_too(shard):
 
 @pytest.mark.parametrize("shard", range(2))
 def test_fail_fast_ends_everything(shard):
-    """After the first failure nothing begins; what runs ends, and every waiting thread wakes."""
+    """After the first failure no phase begins, running phases end, and waiting threads wake."""
     over(GRAPHS // 8, shard, check_fail_fast)
 
 
 @pytest.mark.parametrize("from_outside", [False, True])
 def test_a_cancellation_ends_everything(from_outside):
-    """Whenever it happens, in a phase or in another thread, no worker and no slot is left."""
+    """After a cancellation at any moment, from any thread, no worker and no slot is left."""
 
     def check(world, schedule):
         at = 1 + schedule % 40
@@ -273,14 +273,14 @@ WORLDS = {
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_world_of_its_own(name):
-    """Mistakes of earlier engines of this kind, each under many schedules."""
+def test_a_single_world(name):
+    """The engine agrees with the model on worlds that earlier engines got wrong."""
     for schedule in range(12):
         check_world(WORLDS[name], schedule)
 
 
-def test_what_becomes_wanted_late_is_waited_for():
-    """When a recipe wants more in its check and then fails, the run waits for what it wanted."""
+def test_recipes_that_become_wanted_late_are_waited_for():
+    """If a recipe wants more in its check and then fails, the run waits for those recipes."""
     late = strong("slow", use=DependencyUse.BUILD, needed_by=RecipePhase.COMPLETION)
     world = world_of(
         recipe("a", late, cached=True, gone=True, fails_in=RecipePhase.INSTALL), recipe("slow")
@@ -294,7 +294,7 @@ def test_what_becomes_wanted_late_is_waited_for():
 
 
 def test_the_worlds_are_varied():
-    """The drawn worlds have all sorts of graphs, references, failures and errors."""
+    """The drawn worlds cover all kinds of graphs, references, failures and errors."""
     seen = dict.fromkeys(("fine", "failed", "cycle", "missing", "ambiguous"), 0)
     kinds, bound = set(), set()
     for number in range(600):

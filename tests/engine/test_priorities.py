@@ -1,4 +1,4 @@
-"""Which recipe goes first: the real engine, on a virtual clock, against list schedules."""
+"""The order of recipes: the real engine on a virtual clock, compared with list schedules."""
 
 import random
 from pathlib import Path
@@ -63,14 +63,14 @@ def check(seed):
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_engine_loses_nothing_to_a_list_schedule(shard):
-    """With all durations remembered, every phase begins when the list schedule begins it."""
+def test_the_engine_is_as_fast_as_a_list_schedule(shard):
+    """If all durations are known, every phase begins as early as in the list schedule."""
     for seed in range(shard, GRAPHS, SHARDS):
         check(seed)
 
 
 def order_of(recipes, durations=None, *, phase=RecipePhase.INSTALL):
-    """Return the order in which recipes get the only slot; each takes a second to install."""
+    """Return the order in which recipes get the only slot; each installs for a second."""
     tasks = {key: {RecipePhase.INSTALL: 1.0} for key in recipes}
     world = World(recipes, roots=tuple(recipes))
     timed = TimedRun(world, tasks, jobs=1, durations=durations or Durations())
@@ -80,7 +80,7 @@ def order_of(recipes, durations=None, *, phase=RecipePhase.INSTALL):
 
 
 def blueprints(needs, **details):
-    """Recipes by short names, with what each of them needs."""
+    """Return recipes by short names, with the dependencies of each."""
     return {
         f"local.{name}@r1": Blueprint(
             f"local.{name}@r1",
@@ -91,22 +91,22 @@ def blueprints(needs, **details):
     }
 
 
-def test_with_nothing_remembered_the_longest_chain_goes_first():
-    """Each package counts as much as any other."""
+def test_without_durations_the_longest_chain_goes_first():
+    """Without known durations, all packages count the same."""
     recipes = blueprints({"a": "", "b": "", "y": "b", "z": "y"})
     assert order_of(recipes)[0] == "b"
 
 
-def test_what_is_remembered_counts_more_than_the_number_of_packages():
-    """A long package goes before a chain of brief ones."""
+def test_durations_count_more_than_the_number_of_packages():
+    """A package that takes long goes before a chain of brief packages."""
     recipes = blueprints({"a": "", "b": "", "y": "b", "z": "y"})
     took = {"a": 9.0, "b": 1.0, "y": 1.0, "z": 1.0}
     seconds = {f"local.{name}@r1": {RecipePhase.INSTALL: s} for name, s in took.items()}
     assert order_of(recipes, remembered(seconds)) == ["a", "b", "y", "z"]
 
 
-def test_what_was_never_made_counts_as_much_as_others_on_average():
-    """A new package is neither first nor last for being new."""
+def test_a_package_that_was_never_built_counts_as_the_average():
+    """A new package counts with the average, so it is neither first nor last."""
     recipes = blueprints({"brief": "", "long": "", "new": ""})
     seconds = {
         f"local.{name}@r1": {RecipePhase.INSTALL: s} for name, s in [("brief", 10), ("long", 50)]
@@ -122,8 +122,8 @@ def test_a_path_through_a_cached_package_counts():
     assert order_of(recipes)[0] == "b"
 
 
-def test_a_gate_at_a_late_phase_adds_only_what_comes_after_it():
-    """What is done before the gate does not wait for the dependency."""
+def test_a_gate_at_a_late_phase_adds_only_later_phases():
+    """Phases before the gate do not wait for the dependency."""
     early, late = RecipePhase.CHECK, RecipePhase.INSTALL
     both = {RecipePhase.BUILD: 100.0, RecipePhase.INSTALL: 1.0}
     tasks = {
@@ -138,7 +138,7 @@ def test_a_gate_at_a_late_phase_adds_only_what_comes_after_it():
     assert starts["local.b@r1", RecipePhase.INSTALL] < starts["local.a@r1", RecipePhase.INSTALL]
 
 
-def test_what_a_failed_check_needs_is_on_the_path_of_who_needs_it():
+def test_dependencies_of_a_failed_check_are_on_the_path_of_its_dependents():
     """Build dependencies that are wanted late are on the path of the dependents of their owner."""
     needs = (
         Need("strong", "local.tool@r1", needed_by=RecipePhase.INSTALL, use=DependencyUse.BUILD),
@@ -157,7 +157,7 @@ def test_what_a_failed_check_needs_is_on_the_path_of_who_needs_it():
     assert priorities["local.tool@r1"] > 100
 
 
-def test_what_is_needed_late_is_walked_through_once():
+def test_a_chain_that_is_wanted_late_is_walked_once():
     """When many checks fail one after another, the same long chain is walked only once."""
     count = 300
     needs = {f"c{number}": [f"c{number - 1}"] if number else [] for number in range(count)}
@@ -209,7 +209,7 @@ def test_a_fetch_that_was_brief_keeps_its_slot():
 
 
 def forecast_of(durations):
-    """What is expected of two packages, and whether it was measured."""
+    """Return the forecast for two packages, and whether it is measured."""
     recipes = blueprints({"known": "", "new": ""})
     tasks = {key: {RecipePhase.INSTALL: 1.0} for key in recipes}
     timed = TimedRun(World(recipes, roots=tuple(recipes)), tasks, jobs=1)
@@ -219,8 +219,8 @@ def forecast_of(durations):
     return by_name, expected.is_measured
 
 
-def test_a_forecast_does_not_care_what_is_installed():
-    """Remembered seconds for one package, their average for another, though both are complete."""
+def test_a_forecast_does_not_depend_on_what_is_installed():
+    """The forecast is the same for complete packages: known seconds, or the average."""
     durations = remembered({"local.known@r1": {RecipePhase.INSTALL: 6.0}})
     work, is_measured = forecast_of(durations)
     assert is_measured
@@ -229,7 +229,7 @@ def test_a_forecast_does_not_care_what_is_installed():
     assert work["new"][RecipePhase.RECIPE_FETCH] == pytest.approx(6.0, rel=0.5)
 
 
-def test_a_forecast_without_memory_counts_phases():
+def test_a_forecast_without_durations_counts_phases():
     """Each phase with work counts as one."""
     work, is_measured = forecast_of(Durations())
     assert not is_measured

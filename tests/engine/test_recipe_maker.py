@@ -1,4 +1,4 @@
-"""How declared recipes come into the graph, and which of them are held."""
+"""The creation of declared recipes in the graph, and which recipes are held."""
 
 from engine.satellites import ELSEWHERE, LINUX, NotingCoordinator, PlainKind, short
 from small_graphs import graph_of, key_of, looked_up, names_of, spec_of, strong
@@ -23,7 +23,7 @@ class Making:
 
 
 def test_one_key_is_one_recipe():
-    """Whoever declares it; each declaration is kept."""
+    """A key that is declared several times is one recipe; each declaration is kept."""
     making = Making()
     first = making.maker.ensure(spec_of("a"))
     assert making.maker.ensure(spec_of("a"), parent=key_of("b")) is first
@@ -32,14 +32,14 @@ def test_one_key_is_one_recipe():
 
 
 def test_a_declared_recipe_is_fetched():
-    """Its target is recipe_fetch."""
+    """The target of a declared recipe is recipe_fetch."""
     making = Making()
     making.maker.declare(spec_of("a"), parent=key_of("b"))
     assert making.scheduler.targets == [(RecipePhase.RECIPE_FETCH, ["a"])]
 
 
 def test_a_recipe_with_a_custom_source_is_held():
-    """What its source needs is declared and fetched, and it itself is not."""
+    """The dependencies of its source are declared and fetched; the recipe itself is not fetched."""
     making = Making()
     needs = (strong("tool"), looked_up("x", fallback="y"), strong("other", platforms=ELSEWHERE))
     making.maker.declare(spec_of("a", source_needs=needs), parent=key_of("b"))
@@ -52,7 +52,7 @@ def test_a_recipe_with_a_custom_source_is_held():
 
 
 def test_a_custom_source_is_held_once():
-    """Also when it has been run since."""
+    """A recipe whose source has been run is not held again."""
     making = Making()
     spec = spec_of("a", source_needs=(looked_up("x"),))
     making.maker.declare(spec, parent=key_of("b"))
@@ -63,7 +63,7 @@ def test_a_custom_source_is_held_once():
 
 
 def test_a_mistake_in_a_custom_source_fails_its_recipe():
-    """And declares nothing of it: a shared recipe may not need a local one."""
+    """The source of a shared recipe may not need a local one; nothing of it is declared."""
     making = Making()
     spec = spec_of("lib.a@r1", source_needs=(looked_up("x"), strong("tool")))
     making.maker.declare(spec, parent=key_of("b"))

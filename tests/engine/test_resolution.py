@@ -1,4 +1,4 @@
-"""When references are bound and custom sources run, and what is judged of the whole graph."""
+"""The order of binding and custom sources, and the checks of the whole graph."""
 
 import pytest
 from engine.satellites import NotingCoordinator, coordinated
@@ -10,7 +10,7 @@ from envy.errors import CycleError, DeclarationError, MissingReferences
 
 
 class RootMaker:
-    """Adds no recipe: roots are in the graph already."""
+    """Adds no recipes, because the roots are already in the graph."""
 
     def __init__(self, graph):
         self.started = []
@@ -26,7 +26,7 @@ class RootMaker:
 
 
 class Script:
-    """Custom sources, and a binder, that do what a test says, step by step."""
+    """Custom sources and a binder that follow the steps of a test."""
 
     def __init__(self, *, held=0):
         self.steps = []
@@ -44,7 +44,7 @@ class Script:
         self._held -= 1
 
     def bind_round(self, references):
-        """Bind the first one; early references are none."""
+        """Bind the first reference; there are no early references."""
         self.steps.append(f"bind {len(references)}")
         if references and references[0].dependency.query != "nothing":
             references[0].undecided = True
@@ -56,7 +56,7 @@ class Script:
 
 
 def resolved(graph, *roots, script=None):
-    """Resolve a graph; returns the coordination of its recipes."""
+    """Resolve a graph, and return the coordination of its recipes."""
     script = script or Script()
     coordination = coordinated(graph, coordinator=NotingCoordinator())
     Resolution(
@@ -72,7 +72,7 @@ def resolved(graph, *roots, script=None):
 
 
 def test_rounds_go_on_until_every_reference_is_bound():
-    """After each the new recipes are waited for and judged."""
+    """After each round, new recipes are waited for and checked."""
     graph, script = graph_of({"a": []}), Script()
     refer(graph, "a", looked_up("x"))
     refer(graph, "a", looked_up("y"))
@@ -81,16 +81,16 @@ def test_rounds_go_on_until_every_reference_is_bound():
     assert graph.roots == [key_of("a")]
 
 
-def test_while_recipes_are_held_only_what_their_sources_need_is_bound():
-    """A round without progress lets a stage of custom sources run."""
+def test_while_recipes_are_held_only_early_references_are_bound():
+    """After a round without progress, a stage of custom sources runs."""
     graph, script = graph_of({"a": []}), Script(held=1)
     refer(graph, "a", looked_up("x"))
     resolved(graph, "a", script=script)
     assert script.steps == ["wait", "bind 0", "stage", "wait", "bind 1", "wait"]
 
 
-def test_references_that_nothing_answers_end_the_resolution():
-    """All of them are listed."""
+def test_references_without_a_match_end_the_resolution():
+    """All references without a match are listed."""
     graph = graph_of({"a": [], "b": []})
     refer(graph, "a", looked_up("nothing"))
     refer(graph, "b", looked_up("nothing"))
@@ -100,7 +100,7 @@ def test_references_that_nothing_answers_end_the_resolution():
 
 
 def test_a_cycle_is_reported_from_its_least_key():
-    """Also one that closes through an edge of a source."""
+    """A cycle may contain an edge of a source."""
     graph = graph_of({"a": ["c"], "b": ["a"], "c": []})
     graph.add_edge(key_of("c"), edge_to("b"), of_source=True)
     with pytest.raises(CycleError) as caught:
@@ -109,7 +109,7 @@ def test_a_cycle_is_reported_from_its_least_key():
 
 
 def test_one_key_must_come_from_one_source():
-    """The error lists each of them with its place."""
+    """The error lists each source with its location."""
     graph = graph_of({"a": []})
     other = spec_of("a")
     object.__setattr__(other, "source", SourceItem(source="other.lua", base_dir="/project"))
@@ -118,8 +118,8 @@ def test_one_key_must_come_from_one_source():
         resolved(graph, "a")
 
 
-def test_what_needs_an_excluded_recipe_fails():
-    """And nothing else does."""
+def test_a_recipe_that_needs_an_excluded_recipe_fails():
+    """Only recipes that need an excluded recipe fail."""
     graph = graph_of({"a": ["b"], "b": [], "c": []})
     load(graph, "b", excluded=True)
     coordination = resolved(graph, "a")
@@ -127,8 +127,8 @@ def test_what_needs_an_excluded_recipe_fails():
     assert "is not for linux-x86_64" in str(coordination.failure(key_of("a")))
 
 
-def test_what_needs_a_product_that_its_provider_lacks_fails():
-    """The error names what is provided."""
+def test_a_recipe_that_needs_a_missing_product_fails():
+    """The error names the products that are provided."""
     graph = graph_of({"a": [edge_to("b", product="ninja")], "b": []})
     load(graph, "b", provides=["make"])
     coordination = resolved(graph, "a")

@@ -1,4 +1,4 @@
-"""Session: what commands get from the engine, over graphs in memory."""
+"""Session: the interface of the engine for commands, over graphs in memory."""
 
 import contextlib
 from types import SimpleNamespace
@@ -43,7 +43,7 @@ def test_the_goals_without_queries_are_the_roots_of_this_platform():
 
 
 def test_the_graph_is_resolved_once():
-    """Asking again with other queries fetches nothing again."""
+    """Resolving with other queries fetches nothing again."""
     with session_of(app(LIB), Blueprint(LIB)) as session:
         session.resolved()
         assert names(session.resolved(["app"])) == [APP]
@@ -69,7 +69,7 @@ def test_a_package_that_failed_is_not_located():
         assert [failure.key for failure in session.failures()] == [APP]
 
 
-def test_what_is_missing_is_named_without_installing_it():
+def test_missing_packages_are_named_and_not_installed():
     """Only packages that are in the cache count as installed."""
     with session_of(app(LIB, cached=True), Blueprint(LIB)) as session:
         goals = session.resolved()

@@ -1,4 +1,4 @@
-"""What a run leases, and what it records as used."""
+"""The leases of a run, and its records of use."""
 
 import json
 
@@ -16,7 +16,7 @@ PROJECT = "/project"
 
 
 class NotingLease:
-    """Holds nothing; notes which entries it was asked to hold."""
+    """Holds nothing, and records the entries that it should hold."""
 
     def __init__(self):
         self.held = []
@@ -26,7 +26,7 @@ class NotingLease:
 
 
 class Using:
-    """A graph whose wanted recipes have entries, and what they use of a cache."""
+    """A graph whose wanted recipes have entries, and its Usage of a cache."""
 
     def __init__(self, root, needs, *, cached=(), wanted=None):
         self.layout = CacheLayout(root)
@@ -40,13 +40,13 @@ class Using:
         self.usage = Usage(self.graph, self.coordination, self.lease, self.layout, PROJECT)
 
     def run(self, *goals, completing=()):
-        """A run in which some recipes are completed."""
+        """Run for some goals, and complete some recipes."""
         with self.usage.recorded([key_of(name) for name in goals]):
             for name in completing:
                 self.coordination[key_of(name)].current_phase = RecipePhase.COMPLETION
 
     def recorded(self):
-        """The records of the cache: what for, by short name, and whether of everything."""
+        """Return the records of the cache: purposes by short name, and whether they are whole."""
         rows = [json.loads(path.read_text()) for path in self.layout.root.rglob("*.json")]
         names = {self.entry(name): name for name in "abc" if key_of(name) in self.graph.recipes}
         return [
@@ -63,14 +63,14 @@ def using(tmp_path):
     return lambda needs, **options: Using(tmp_path, needs, **options)
 
 
-def test_what_runs_and_what_only_built_is_recorded_apart(using):
-    """For gc, which spares the one longer than the other."""
+def test_run_and_build_uses_are_recorded_separately(using):
+    """gc keeps entries that run longer than entries that were only used to build."""
     build = edge_to("c", use=DependencyUse.BUILD)
     world = using({"a": ["b", build], "b": [], "c": []}, cached="c")
     world.run("a", completing="ab")
     [(entries, whole)] = world.recorded()
     assert entries == {"a": RUN, "b": RUN, "c": BUILD}
-    assert not whole  # c is a root, too
+    assert not whole  # c is also a root
     assert sorted(read_uses(world.layout).by_entry) == sorted(map(world.entry, "abc"))
 
 
@@ -82,15 +82,15 @@ def test_a_run_for_all_roots_records_the_whole_project(using):
     assert world.recorded() == [({"a": RUN}, True)]
 
 
-def test_what_was_not_completed_is_not_recorded(using):
-    """The record is not one of the whole project then."""
+def test_incomplete_packages_are_not_recorded(using):
+    """An incomplete run is not recorded as a whole one."""
     world = using({"a": [], "b": []})
     world.run("a", "b", completing="a")
     assert world.recorded() == [({"a": RUN}, False)]
 
 
-def test_nothing_used_is_nothing_recorded(using):
-    """Also where the goals are user-managed, which have no entry to keep."""
+def test_a_run_without_entries_records_nothing(using):
+    """User-managed goals have no entry, so they are not recorded."""
     world = using({"a": []})
     load(world.graph, "a", user_managed=True)
     world.run("a", completing="a")
@@ -98,15 +98,15 @@ def test_nothing_used_is_nothing_recorded(using):
 
 
 def test_a_run_leases_the_entries_that_it_relies_upon(using):
-    """All whose key is known, and before anything runs."""
+    """Every entry whose key is known is leased before anything runs."""
     world = using({"a": [], "b": []})
     world.graph.recipes[key_of("b")].placement = None
     world.run("a")
     assert world.lease.held == [[world.entry("a")]]
 
 
-def test_what_was_used_within_the_hour_needs_no_lease(using):
-    """If all that is wanted is cached: gc spares it anyway."""
+def test_recent_uses_need_no_lease(using):
+    """If everything wanted is cached, no lease is needed, since gc keeps recent entries."""
     world = using({"a": []}, cached="a")
     world.run("a")
     world.run("a")

@@ -1,4 +1,4 @@
-"""The sentences about recipes that are not at rest."""
+"""The sentences about active recipes."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from envy.scheduler.coordination import NodeState
 
 
 class Standing:
-    """A graph, and what its recipes do at one moment."""
+    """A graph, and the activity of its recipes at one moment."""
 
     def __init__(self, needs):
         self.graph = graph_of(needs)
@@ -22,7 +22,7 @@ class Standing:
         self.children = []
 
     def add(self, name, state, phase, **details):
-        """A recipe does something, for two seconds now."""
+        """Set the activity of a recipe, begun two seconds ago."""
         given = {"blocked_by": [], "waiting_for": "", "pool": None, **details}
         given["blocked_by"] = [self._nodes[key_of(one)] for one in given["blocked_by"]]
         node = self._nodes[key_of(name)]
@@ -54,7 +54,7 @@ def test_a_recipe_that_works_comes_first_with_its_program():
 
 
 def test_a_blocked_recipe_names_the_edge_and_what_the_dependency_does():
-    """A dependency that is not at work is named with what it has done."""
+    """A dependency that does not work is named with its last completed phase."""
     standing = Standing({"a": ["b", "c"], "b": [], "c": []})
     standing.add("a", NodeState.BLOCKED, RecipePhase.CHECK, blocked_by=["b", "c"])
     standing.add("b", NodeState.QUEUED, RecipePhase.FETCH)
@@ -67,7 +67,7 @@ def test_a_blocked_recipe_names_the_edge_and_what_the_dependency_does():
 
 
 def test_only_a_few_dependencies_are_named():
-    """The rest is counted."""
+    """The other dependencies are counted."""
     names = [f"d{number}" for number in range(8)]
     standing = Standing({"a": names, **{name: [] for name in names}})
     standing.add("a", NodeState.BLOCKED, RecipePhase.CHECK, blocked_by=names)
@@ -76,7 +76,7 @@ def test_only_a_few_dependencies_are_named():
 
 
 def test_a_queued_recipe_says_which_recipes_have_the_slots():
-    """Or why the budget refuses one that is free."""
+    """If the budget refuses a free slot, the sentence says why."""
     standing = Standing({"a": [], "b": [], "c": []})
     full = pool(size=1, busy=1)
     standing.add("a", NodeState.RUNNING, RecipePhase.BUILD, pool=full)
@@ -88,8 +88,8 @@ def test_a_queued_recipe_says_which_recipes_have_the_slots():
     assert refused.endswith(": make has all jobs")
 
 
-def test_a_program_that_belongs_to_no_phase_is_named_too():
-    """A host program that is asked for its version, say."""
+def test_a_program_outside_any_phase_is_named():
+    """A program outside any phase, such as one that prints its version, is named."""
     standing = Standing({"a": []})
     standing.run("local.a@r1: cc", "cc --version")
     assert standing.lines() == ["local.a@r1: cc: pid 7: cc --version"]

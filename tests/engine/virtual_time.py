@@ -44,7 +44,7 @@ class VirtualClock:
         self._order = 0
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass; called with the interpreter slot held, which is released."""
+        """Let `seconds` pass, with the interpreter slot, which the caller holds, released."""
         wake = threading.Lock()
         wake.acquire()
         with self._guard:
@@ -66,7 +66,7 @@ class VirtualClock:
         return True
 
     def release(self) -> None:
-        """Let the next thread compute; if every node with a slot sleeps, advance the clock."""
+        """Let the next thread compute; advance the clock if every node with a slot sleeps."""
         with self._guard:
             if self._turns:
                 self._turns.pop(0).release()
@@ -79,7 +79,7 @@ class VirtualClock:
 
 
 class TimedRun(InMemory):
-    """A run of a world whose phases take the given seconds, which the durations remember."""
+    """A run of a world whose phases take the given seconds, which are also its known durations."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ class Need:
     needed_by: RecipePhase = RecipePhase.CHECK
     use: DependencyUse = DependencyUse.RUN
     here: bool = True  # False: its `platforms` leave it out
-    fallback_here: bool = True  # the same of what a weak one falls back to
+    fallback_here: bool = True  # the same for the fallback of a weak entry
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Blueprint:
     key: str
     needs: tuple[Need, ...] = ()
     source: tuple[Need, ...] | None = None  # dependencies of a custom source; None: a plain one
-    brought: bool = False  # what the custom source brings is in the cache
+    brought: bool = False  # the cache has the result of the custom source
     alias: str = ""
     products: tuple[str, ...] = ()
     excluded: bool = False
@@ -65,7 +65,7 @@ class Blueprint:
 
     @property
     def texts(self) -> set[str]:
-        """Every text that a query for it can be."""
+        """Return every text that is a query for this recipe."""
         revision = self.identity.partition("@")[2]
         whole = f"{self.namespace}.{self.name}"
         names = {self.name, whole, f"{self.name}@{revision}", self.identity, self.key}
@@ -82,11 +82,11 @@ class World:
 
 @dataclass(frozen=True)
 class Shape:
-    """The sort of worlds to draw."""
+    """The kind of worlds to draw."""
 
     least: int = 1
     most: int = 16
-    on_disk: bool = False  # only what the real command can be made to do
+    on_disk: bool = False  # only worlds that can be tested with the real command
 
 
 class Choices:
@@ -96,7 +96,7 @@ class Choices:
         self.integer = integer
 
     def chance(self, percent: int) -> bool:
-        # What hypothesis shrinks towards is that nothing special happens.
+        # hypothesis shrinks towards zero, so zero must mean that nothing special happens.
         return self.integer(0, 99) >= 100 - percent
 
     def one_of(self, values):
@@ -242,7 +242,7 @@ class Generator:
                 fallback = choices.one_of(self.keys[position + 1 :] or self.keys)
             return Need("weak", fallback, query, product, needed_by, use, here, not self.rarely(5))
         roots = [root for root in self.roots if root > position]
-        if roots and not self.rarely(15):  # most should find what they look for
+        if roots and not self.rarely(15):  # most references should find a match
             query, product = self._looked_for(self.keys[choices.one_of(roots)], plain=True)
         elif not self.rarely(40):
             return Need("strong", key, "", "", needed_by, use, here)
@@ -283,7 +283,7 @@ class Generator:
 
 def _fails_on_disk(one: Blueprint, base: Blueprint) -> RecipePhase | None:
     if base.excluded and one.fails_in is RecipePhase.RECIPE_FETCH:
-        return None  # its dependencies are not asked for, and they are what fails
+        return None  # its dependencies are not evaluated, and only they would fail
     return one.fails_in if not base.user_managed or one is base else None
 
 

@@ -1,4 +1,4 @@
-"""Makes the module of hand-written graphs importable."""
+"""Makes the module with hand-written graphs importable."""
 
 import sys
 from pathlib import Path

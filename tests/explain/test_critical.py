@@ -1,4 +1,4 @@
-"""The critical path: the longest chain, found as a naive search finds it, and shown everywhere."""
+"""The critical path: equal to the result of a naive search, and shown in every format."""
 
 import itertools
 import json
@@ -21,13 +21,13 @@ APP, LIB, ZLIB, DOC = "l.app@r1", "l.lib@r1", "l.zlib@r1", "l.doc@r1"
 
 
 def after(*seconds):
-    """The remaining work of a package from each phase on; the seconds are of its last phases."""
+    """Return the remaining work from each phase on; the seconds are those of the last phases."""
     phases = [0.0] * (len(RecipePhase) - len(seconds)) + list(seconds)
     return tuple(itertools.accumulate(reversed(phases)))[::-1]
 
 
 def with_path(shown, work_from, *, is_measured=True):
-    """The graph with its critical path."""
+    """Return the graph with its critical path."""
     path = longest_path(shown, work_from, is_measured=is_measured)
     return GraphView(
         platform=shown.platform,
@@ -57,7 +57,7 @@ SHOWN = with_path(
 
 @st.composite
 def weighted_graphs(draw):
-    """An acyclic graph, with gates at any phase and seconds for each phase of each package."""
+    """Draw an acyclic graph with gates at any phase, and seconds for each phase."""
     names = [f"l.p{number}@r1" for number in range(draw(st.integers(1, 7)))]
     phases = st.sampled_from([phase.label for phase in RecipePhase if phase >= 0])
     packages = []
@@ -71,7 +71,7 @@ def weighted_graphs(draw):
 
 
 def finish(shown, work_from, key):
-    """When a package is complete, by plain recursion."""
+    """Return when a package is complete, by plain recursion."""
     waits = [
         finish(shown, work_from, needed.target)
         + work_from[key][RecipePhase[needed.needed_by.upper()]]
@@ -83,7 +83,7 @@ def finish(shown, work_from, key):
 @given(weighted_graphs())
 @settings(deadline=None)
 def test_no_chain_takes_longer(drawn):
-    """The total is the finish of whatever ends last, and each step is an edge of the graph."""
+    """The total is the end of the last package, and each step is an edge of the graph."""
     shown, work_from = drawn
     path = longest_path(shown, work_from, is_measured=True)
     assert path.total == max(finish(shown, work_from, key) for key in shown.packages)
@@ -91,14 +91,14 @@ def test_no_chain_takes_longer(drawn):
     assert steps == {(above, below) for below, above in itertools.pairwise(path.amounts)}
 
 
-def test_a_gate_counts_only_what_is_left():
-    """A package that needs another from its build on adds its build and what comes after."""
+def test_a_gate_counts_only_the_remaining_phases():
+    """A package that needs another from its build on adds only its build and later phases."""
     assert SHOWN.critical.amounts == {ZLIB: 7.0, LIB: 2.0, APP: 1.5}
     assert SHOWN.critical.total == 10.5
 
 
 def test_the_tree_marks_the_path():
-    """Each package on it says what it adds; the total and the steps stand below."""
+    """Each package on the path shows its share; the total and the steps follow the tree."""
     assert as_tree(SHOWN) == (
         f"{APP} [not installed; critical 1.5s]\n"
         f"├── {LIB} [not installed; critical 2.0s] (strong, by build)\n"
@@ -112,8 +112,8 @@ def test_the_tree_marks_the_path():
     )
 
 
-def test_phases_stand_in_for_seconds():
-    """Where no durations are known, amounts are phases."""
+def test_phases_are_counted_without_durations():
+    """If no durations are known, amounts are numbers of phases."""
     shown = with_path(
         graph(package(APP, ZLIB), package(ZLIB), roots=[APP]),
         {APP: after(1.0, 1.0, 0.0, 0.001), ZLIB: after(1.0, 0.0, 0.001)},
@@ -127,7 +127,7 @@ def test_phases_stand_in_for_seconds():
 
 
 def test_json_marks_the_path():
-    """Packages and edges say whether they are on it, and the document has its steps."""
+    """Packages and edges are marked if they are on the path, and the document lists its steps."""
     document = json.loads(as_json(SHOWN))
     assert document["critical_path"] == {
         "unit": "seconds",
@@ -146,13 +146,13 @@ def test_json_marks_the_path():
     ]
 
 
-def test_json_without_the_path_has_no_word_of_it():
-    """The fields are there only where they were requested."""
+def test_json_without_the_path_has_no_fields_for_it():
+    """The fields exist only if they were requested."""
     assert "critical" not in as_json(graph(package(APP), roots=[APP]))
 
 
 def test_dot_emphasises_the_path():
-    """Packages and edges on it are red and thick, and the total is the label of the picture."""
+    """Packages and edges on the path are red and thick, and the label has the total."""
     lines = as_dot(SHOWN).splitlines()
     marked = [line.split(" [")[0].strip() for line in lines if "#c00000" in line]
     assert marked == [
@@ -166,7 +166,7 @@ def test_dot_emphasises_the_path():
 
 
 def test_mermaid_emphasises_the_path():
-    """Boxes by a class, links by their numbers, the total as the title."""
+    """Boxes get a class, links a style by number, and the title has the total."""
     text = as_mermaid(SHOWN)
     assert text.startswith('---\ntitle: "critical path: 10.5s through 3 packages"\n---\n')
     assert "  class p3,p2,p0 critical\n" in text
@@ -174,7 +174,7 @@ def test_mermaid_emphasises_the_path():
 
 
 def test_the_picture_emphasises_the_path():
-    """Boxes and lines on it have a class of their own, which a reader finds in the legend."""
+    """Boxes and lines on the path have their own class, which the legend explains."""
     root = ET.fromstring(as_svg(SHOWN))
     boxes = {
         group.get("id")
@@ -192,7 +192,7 @@ def test_the_picture_emphasises_the_path():
 
 
 def test_a_reduced_graph_keeps_the_path():
-    """A dependency that a longer way implies stays when it is the one that takes longest."""
+    """An edge that a longer path implies stays if it is on the critical path."""
     direct = edge(ZLIB, needed_by="fetch")
     late = edge(LIB, needed_by="install")
     shown = with_path(
@@ -209,7 +209,7 @@ def test_a_reduced_graph_keeps_the_path():
 
 @pytest.mark.parametrize("write", [as_tree, as_json, as_dot, as_mermaid, as_svg])
 def test_a_graph_without_packages_has_an_empty_path(write):
-    """Every format shows it."""
+    """Every format can show an empty path."""
     empty = with_path(graph(roots=[]), {})
     assert empty.critical == CriticalPath(amounts={}, edges=frozenset(), is_measured=True)
     assert write(empty)

@@ -55,14 +55,14 @@ def test_the_tree_shows_all_marks():
 
 
 def test_a_deep_tree_is_shown():
-    """A chain of thousands is shown."""
+    """A chain of thousands of packages does not exhaust the stack."""
     names = [f"l.p{number}@r1" for number in range(3000)]
     chain = [package(a, b) for a, b in itertools.pairwise(names)] + [package(names[-1])]
     assert as_tree(graph(*chain, roots=names[:1])).count("\n") == 3000
 
 
 def test_json_has_every_field():
-    """A reader of the JSON finds packages by key, and edges with all their marks."""
+    """The JSON has packages by key, and edges with all fields."""
     document = json.loads(as_json(GRAPH))
     assert document["roots"] == [APP.key, "l.held@v1", "l.sys@r1"]
     found = {row["key"]: row for row in document["packages"]}
@@ -81,14 +81,14 @@ def test_json_has_every_field():
 
 
 def test_dot_quotes_its_names():
-    """Quotes in a key end no string."""
+    """Quotes in a key are escaped, so that they do not end a string."""
     assert '"l.app@r1{mode=\\"fast\\"}" -> "l.lib@r1" [label="strong" style=solid];' in (
         as_dot(GRAPH)
     )
 
 
-def test_mermaid_spells_out_what_it_would_misread():
-    """Quotes become entities; the kinds have arrows of their own."""
+def test_mermaid_text_is_escaped():
+    """Quotes become entities, and each kind has its own arrow."""
     text = as_mermaid(GRAPH)
     assert "l.app@r1{mode=#quot;fast#quot;}" in text
     assert 'p0 -.->|"weak ninja, fallback, by build, use build"| p3' in text
@@ -96,7 +96,7 @@ def test_mermaid_spells_out_what_it_would_misread():
 
 
 def test_the_picture_is_well_formed_and_shows_all():
-    """Each package is a box with its name, each edge a line that ends in an arrow."""
+    """Each package is a box with its name, and each edge is a line that ends in an arrow."""
     root = ET.fromstring(as_svg(GRAPH))
     boxes = {group.get("id") for group in root.iter(f"{SVG}g")}
     assert boxes == set(GRAPH.packages)
@@ -106,8 +106,8 @@ def test_the_picture_is_well_formed_and_shows_all():
     assert {APP.key, "cached; phase completion", "source"} <= texts
 
 
-def test_the_picture_holds_its_boxes():
-    """No box is outside the picture, and none upon another."""
+def test_boxes_are_inside_the_picture_and_do_not_overlap():
+    """No box is outside the picture, and no boxes overlap."""
     root = ET.fromstring(as_svg(GRAPH))
     width, height = float(root.get("width")), float(root.get("height"))
     rects = []
@@ -126,12 +126,12 @@ def test_the_picture_holds_its_boxes():
 
 
 def test_the_same_graph_gives_the_same_bytes():
-    """A picture can be committed, and changes only with the graph."""
+    """The output depends on the graph alone, so that a picture can be committed."""
     assert as_svg(GRAPH) == as_svg(GRAPH)
 
 
 def test_a_graph_without_packages_is_shown():
-    """Every format shows it."""
+    """Every format can show an empty graph."""
     empty = graph(roots=[])
     assert as_tree(empty) == "(no packages)\n"
     assert json.loads(as_json(empty))["packages"] == []

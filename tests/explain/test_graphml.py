@@ -21,12 +21,12 @@ SHOWN = graph(
 
 
 def read(shown):
-    """The graph as networkx reads it."""
+    """Return the graph as networkx reads it."""
     return nx.parse_graphml(as_graphml(shown))
 
 
-def test_packages_come_back_with_their_attributes():
-    """A node is named by its canonical key, and says how its package stands."""
+def test_packages_are_read_back_with_their_attributes():
+    """A node is named by its canonical key, and has the state of its package."""
     drawn = read(SHOWN)
     assert set(drawn) == {APP, LIB}
     assert drawn.nodes[APP] == {
@@ -50,8 +50,8 @@ def test_packages_come_back_with_their_attributes():
     assert drawn.graph["platform"] == "linux-x86_64"
 
 
-def test_edges_come_back_with_their_attributes():
-    """Two edges between the same packages are two edges."""
+def test_edges_are_read_back_with_their_attributes():
+    """Two edges between the same packages stay two edges."""
     rows = read(SHOWN).get_edge_data(APP, LIB)
     assert list(rows) == ["e0", "e1"]
     assert rows["e1"] == {
@@ -68,7 +68,7 @@ def test_edges_come_back_with_their_attributes():
 
 
 def test_the_critical_path_is_an_attribute():
-    """Of nodes, of edges, and its total of the graph."""
+    """Nodes and edges on the path have an attribute, and the graph has the total."""
     path = CriticalPath(
         amounts={LIB: 2.0, APP: 0.5}, edges=frozenset({(APP, WEAK)}), is_measured=True
     )
@@ -79,8 +79,8 @@ def test_the_critical_path_is_an_attribute():
     assert [row["critical"] for row in drawn.get_edge_data(APP, LIB).values()] == [False, True]
 
 
-def test_the_document_says_its_types_as_the_schema_has_them():
-    """Booleans are spelled as in XML, edges have ids of their own, and every attribute is named."""
+def test_the_document_follows_the_schema():
+    """Booleans are spelled as in XML, edges have ids, and every attribute has a name."""
     root = ET.fromstring(as_graphml(SHOWN))
     types = {key.get("id"): key.get("attr.type") for key in root.iter(f"{NAMESPACE}key")}
     values = {types[data.get("key")]: set() for data in root.iter(f"{NAMESPACE}data")}
@@ -92,22 +92,22 @@ def test_the_document_says_its_types_as_the_schema_has_them():
 
 
 def test_a_text_that_looks_like_a_boolean_stays():
-    """Only booleans are spelled anew."""
+    """Only the spelling of booleans is changed, not that of text."""
     shown = graph(package(LIB, aliases=("True",)), roots=[LIB])
     assert read(shown).nodes[LIB]["aliases"] == "True"
 
 
 def test_control_characters_are_spelled_out():
-    """XML cannot hold them, and the document must not be lost for one."""
+    """XML cannot contain control characters, so they are replaced by text."""
     shown = graph(package(LIB, reason="a \x1b[31m <b> & ü"), roots=[LIB])
     assert read(shown).nodes[LIB]["reason"] == "a \\x1b[31m <b> & ü"
 
 
 def test_a_graph_without_packages_is_a_document():
-    """It has no node."""
+    """The document of an empty graph has no nodes."""
     assert list(read(graph(roots=[]))) == []
 
 
 def test_the_same_graph_gives_the_same_bytes():
-    """A document can be committed, and changes only with the graph."""
+    """The output depends on the graph alone, so that a document can be committed."""
     assert as_graphml(SHOWN) == as_graphml(SHOWN)

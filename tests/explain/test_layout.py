@@ -1,4 +1,4 @@
-"""The layered layout: boxes in columns, none upon another, the same for the same graph."""
+"""The layered layout: boxes in columns, without overlap, the same for the same graph."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from envy.explain.layout import columns_of, lay_out
 
 @st.composite
 def graphs(draw):
-    """An acyclic graph: each node points to some of the nodes after it."""
+    """Draw an acyclic graph, in which each node points to some of the nodes after it."""
     count = draw(st.integers(1, 12))
     names = [f"n{number:02}" for number in range(count)]
     return {
@@ -62,7 +62,7 @@ def test_an_edge_passes_every_column_between(edges):
 @given(graphs(), st.randoms())
 @settings(deadline=None)
 def test_the_order_of_the_input_does_not_matter(edges, random):
-    """The same graph gives the same drawing."""
+    """The same graph in any order gives the same drawing."""
     names = list(edges)
     random.shuffle(names)
     heights = heights_of(edges)
@@ -72,7 +72,7 @@ def test_the_order_of_the_input_does_not_matter(edges, random):
 
 
 def test_lines_that_need_not_cross_do_not():
-    """Two pairs written crosswise are put side by side."""
+    """Two pairs that are given crosswise are drawn without a crossing."""
     edges = {"a": ("z",), "b": ("y",), "y": (), "z": ()}
     layout = lay_out(edges, heights=dict.fromkeys(edges, 40.0), gap=10)
     assert [[item[0] for item in column] for column in layout.columns] == [["a", "b"], ["z", "y"]]

@@ -1,4 +1,4 @@
-"""The transitive reduction: what connects the same packages with the fewest edges."""
+"""The transitive reduction: the fewest edges that connect the same packages."""
 
 import networkx as nx
 from hypothesis import given, settings
@@ -9,14 +9,14 @@ from envy.explain.reduction import reduced
 
 
 def pairs(shown):
-    """The keys at both ends of each edge."""
+    """Return the keys at both ends of each edge."""
     return {(row.key, needed.target) for row, needed in shown.edges()}
 
 
 @given(st.data())
 @settings(deadline=None)
-def test_no_edge_is_left_that_others_imply(data):
-    """The same packages are connected, and each edge is the only way between its ends."""
+def test_implied_edges_are_removed(data):
+    """The same packages are connected, and each edge is the only path between its ends."""
     names = [f"l.p{number}@r1" for number in range(data.draw(st.integers(1, 8)))]
     packages = []
     for position, name in enumerate(names):
@@ -34,13 +34,13 @@ def test_no_edge_is_left_that_others_imply(data):
 
 
 def nx_closure(drawn):
-    """Every pair of packages that some way connects, as a graph to be shown."""
+    """Return a graph with an edge for every pair of packages that a path connects."""
     closure = nx.transitive_closure_dag(drawn)
     return graph(*[package(name, *closure[name]) for name in closure], roots=[])
 
 
-def test_what_stays_keeps_its_marks():
-    """All edges between two packages stay or go together, with all that is known of them."""
+def test_remaining_edges_keep_their_fields():
+    """All edges between two packages stay or are removed together, with all their fields."""
     source = edge("l.lib@r1", of_source=True, needed_by="recipe_fetch")
     weak = edge("l.lib@r1", kind="weak", looked_for="lib", needed_by="build", use="build")
     shown = graph(
@@ -56,5 +56,5 @@ def test_what_stays_keeps_its_marks():
 
 
 def test_a_graph_without_packages_is_reduced():
-    """To itself."""
+    """An empty graph is its own reduction."""
     assert reduced(graph(roots=[])) == graph(roots=[])

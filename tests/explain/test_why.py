@@ -1,4 +1,4 @@
-"""Every way to a package: all of them, shortest first, and counted without walking them."""
+"""The paths to a package: all of them, shortest first, and counted without walking them."""
 
 import itertools
 
@@ -10,12 +10,12 @@ from envy.explain.why import count_paths, paths_to
 
 
 def keys_of(path):
-    """The keys that a way goes through, without its end."""
+    """Return the keys on a path, without its end."""
     return tuple(step[0].key for step in path)
 
 
 def all_ways(edges, root, target):
-    """Every way, by plain recursion."""
+    """Return every path, by plain recursion."""
     found = [()] if root == target else []
     for following in edges[root]:
         found += [(root, *rest) for rest in all_ways(edges, following, target)]
@@ -25,7 +25,7 @@ def all_ways(edges, root, target):
 @given(st.data())
 @settings(deadline=None)
 def test_all_paths_are_found_shortest_first(data):
-    """As many as a naive search finds, in order of length and then of keys."""
+    """The paths are those of a naive search, ordered by length and then by keys."""
     names = [f"l.p{number}@r1" for number in range(data.draw(st.integers(1, 8)))]
     edges = {
         name: sorted(data.draw(st.sets(st.sampled_from(names[i + 1 :])))) if names[i + 1 :] else []
@@ -42,7 +42,7 @@ def test_all_paths_are_found_shortest_first(data):
 
 
 def test_very_many_paths_cost_nothing_until_they_are_walked():
-    """Sixty layers of two have 2^60 ways; the first few come at once."""
+    """Sixty layers of two packages have 2^60 paths; the first few are returned at once."""
     layers = [[f"l.p{depth:02}{side}@r1" for side in "ab"] for depth in range(60)]
     packages = [
         package(key, *following) for layer, following in itertools.pairwise(layers) for key in layer

@@ -1,10 +1,10 @@
-"""Builders of small graphs for the tests."""
+"""Functions that create small graphs for the tests."""
 
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 
 
 def edge(target, **fields):
-    """An edge with default fields."""
+    """Return an edge with default fields."""
     usual = {
         "kind": "strong",
         "of_source": False,
@@ -19,7 +19,7 @@ def edge(target, **fields):
 
 
 def package(key, *edges, **fields):
-    """A package with default fields; an edge may be just the key of its target."""
+    """Return a package with default fields; an edge may be just the key of its target."""
     usual = {
         "identity": key.partition("{")[0],
         "options": {},
@@ -40,7 +40,7 @@ def package(key, *edges, **fields):
 
 
 def graph(*packages, roots):
-    """A graph of these packages."""
+    """Return a graph of these packages."""
     return GraphView(
         platform="linux-x86_64",
         manifest="envy.lua",

@@ -28,7 +28,7 @@ acyclic_graph = st.lists(st.tuples(NODES, NODES).filter(lambda e: e[0] < e[1]), 
 
 
 def least_cycle(graph):
-    """Return the shortest of all cycles, from its least node on; of several the least."""
+    """Return the shortest cycle, starting at its least node; of several, the least."""
     cycles = []
     for cycle in nx.simple_cycles(nx.DiGraph(graph)):
         least = cycle.index(min(cycle))
@@ -39,7 +39,7 @@ def least_cycle(graph):
 @settings(max_examples=400, deadline=None)
 @given(any_graph)
 def test_the_cycle_is_the_shortest_and_least(graph):
-    """It is the shortest of all, from its least node on; None only if there is no cycle."""
+    """The cycle is the shortest, from its least node on; None means that there is no cycle."""
     assert shortest_cycle(graph) == least_cycle(graph)
 
 
@@ -67,8 +67,8 @@ def test_each_node_comes_after_all_it_needs(graph, roots):
 
 @settings(max_examples=200, deadline=None)
 @given(any_graph, NODES, st.lists(NODES, min_size=1, max_size=3))
-def test_the_way_from_the_roots_is_a_shortest_one(graph, target, roots):
-    """It begins at a root, goes along edges, and none is shorter; empty when there is none."""
+def test_the_path_from_the_roots_is_a_shortest_one(graph, target, roots):
+    """The path begins at a root, follows edges and is a shortest one; empty if none exists."""
     path = path_from_roots(target, roots, graph.__getitem__)
     whole = nx.DiGraph(graph)
     lengths = [
@@ -85,7 +85,7 @@ def test_the_way_from_the_roots_is_a_shortest_one(graph, target, roots):
 
 @pytest.mark.parametrize("closed", [False, True])
 def test_depth_costs_no_stack(closed):
-    """A chain of twenty thousand nodes, open or closed to a ring, is walked without recursion."""
+    """A chain or ring of twenty thousand nodes is walked without recursion."""
     count = 20_000
     graph = {node: [node + 1] for node in range(count - 1)} | {count - 1: [0] if closed else []}
     assert shortest_cycle(graph) == (list(range(count)) if closed else None)

@@ -1,4 +1,4 @@
-"""RecipeGraph: how edges merge, what closures hold, and which recipes a query finds."""
+"""RecipeGraph: merging of edges, closures, and the recipes that a query finds."""
 
 import networkx as nx
 import pytest
@@ -28,7 +28,7 @@ EDGES = st.builds(
     st.sampled_from(DependencyUse),
     st.sampled_from(["", "tool"]),
 )
-# Recipe n may need those before it, so that there is no cycle; True: only to build it.
+# Recipe n may need earlier recipes, so that there is no cycle; True: only to build it.
 ACYCLIC = st.integers(1, 12).flatmap(
     lambda count: st.fixed_dictionaries(
         {
@@ -44,7 +44,7 @@ ACYCLIC = st.integers(1, 12).flatmap(
 
 
 def merged(edges):
-    """What the edges from one recipe to another come to."""
+    """Return the single edge that the edges from one recipe to another become."""
     graph = graph_of({"a": edges, "b": []})
     [edge] = graph.edges(key_of("a"))
     return edge.needed_by, edge.use, edge.product
@@ -96,7 +96,7 @@ def test_edges_of_a_source_are_kept_apart():
 
 
 def test_each_edge_is_reported_as_it_was_declared():
-    """A listener hears of recipes and of each edge, also of one that is merged."""
+    """Events report recipes and each edge, even an edge that is merged."""
     recording = Recording()
     late = edge_to("b", needed_by=RecipePhase.INSTALL, kind="weak")
     graph_of({"a": ["b", late], "b": []}, listeners=[recording])
@@ -115,7 +115,7 @@ def test_each_edge_is_reported_as_it_was_declared():
 
 
 def test_open_references_are_in_the_order_of_their_owners_keys():
-    """Whatever the order in which they were added; those of a source come after its recipe's."""
+    """The order of adding does not matter; references of a source follow those of its recipe."""
     graph = graph_of({"b": [], "a": []})
     of_b = refer(graph, "b", looked_up("x"))
     of_source = refer(graph, "a", looked_up("y"), of_source=True)
@@ -126,7 +126,7 @@ def test_open_references_are_in_the_order_of_their_owners_keys():
 
 
 def test_a_bound_or_undecided_reference_is_not_open():
-    """It is still among the references of its owner."""
+    """A closed reference is still among the references of its owner."""
     graph = graph_of({"a": [], "b": []})
     bound, given_up = refer(graph, "a", looked_up("b")), refer(graph, "a", looked_up("c"))
     bound.provider, given_up.undecided = key_of("b"), True
@@ -139,8 +139,8 @@ def test_a_bound_or_undecided_reference_is_not_open():
 
 
 @given(ACYCLIC, st.data())
-def test_closures_are_what_networkx_says(needs, data):
-    """A closure holds the roots and their descendants, each after all that it needs."""
+def test_closures_agree_with_networkx(needs, data):
+    """A closure contains the roots and their descendants, each after all that it needs."""
     graph = graph_of(
         {
             name: [
@@ -165,7 +165,7 @@ def test_closures_are_what_networkx_says(needs, data):
 
 
 def _pairs(needs):
-    """Source edges that close no cycle."""
+    """Return source edges that do not create a cycle."""
     names = sorted(needs, key=lambda name: int(name[1:]))
     pairs = [(owner, target) for at, owner in enumerate(names) for target in names[:at]]
     return st.lists(st.sampled_from(pairs), max_size=5) if pairs else st.just([])
@@ -186,21 +186,21 @@ def _check_closure(found, edges, roots):
 
 
 def test_a_query_finds_matches_in_key_order():
-    """Whatever the order in which recipes were added."""
+    """The order in which recipes were added does not matter."""
     graph = graph_of({"local.b@r2": [], "local.b@r1": [], "other": []})
     assert [row.key.canonical for row in graph.find_matches("b")] == ["local.b@r1", "local.b@r2"]
 
 
 def test_an_alias_of_the_manifest_finds_its_recipe_only():
-    """Even where another recipe has the alias for a name."""
+    """The alias finds its recipe even if another recipe has that name."""
     graph = graph_of({"a": [], "b": []}, aliases={"b": "a", "gone": "missing"})
     assert names_of(graph.find_matches("b")) == ["a"]
     assert graph.aliases_of(key_of("a")) == ["b"]
     assert graph.aliased("gone") is None
 
 
-def test_a_recipe_answers_to_the_alias_of_its_own_file():
-    """As to a name; one that is excluded on this platform answers to nothing."""
+def test_a_query_matches_the_alias_of_a_recipe_file():
+    """The alias counts as a name; a recipe that is excluded on this platform matches nothing."""
     graph = graph_of({"a": [], "b": []})
     load(graph, "a", alias="tool")
     load(graph, "b", alias="tool", excluded=True)
@@ -218,15 +218,15 @@ def test_an_alias_of_a_file_matches_with_its_revision():
 
 
 def test_find_one_takes_a_canonical_key_over_its_option_variants():
-    """And refuses a query that several match."""
+    """A canonical key is exact; a query that several recipes match is refused."""
     graph = graph_of({"local.a@r1": [], 'local.a@r1{x="1"}': []})
     assert graph.find_one("local.a@r1").key.canonical == "local.a@r1"
     with pytest.raises(AmbiguousQuery, match="a"):
         graph.find_one("a")
 
 
-def test_a_query_that_nothing_matches_names_what_comes_near():
-    """Or what there is; or which recipes could not be read, among which it may be."""
+def test_a_query_without_a_match_suggests_similar_names():
+    """The error names similar packages, or all, or recipes that could not be read."""
     graph = graph_of({"python": []})
     with pytest.raises(QueryNotFound) as near:
         graph.find_one("pythn")

@@ -8,7 +8,7 @@ from envy.scheduler.coordinator import Coordinator
 
 
 class RecordingKind:
-    """Phases that record when they ran; `work` may do more."""
+    """A kind whose phases record when they ran; `work` may do more."""
 
     def __init__(self, coordinator, *, last_phase=3, jobs=2, transfers=2, work=None, skipped=()):
         self.last_phase = last_phase

@@ -1,4 +1,4 @@
-"""What the scheduler reports to its observer, and that it reports nothing when none listens."""
+"""The reports of the scheduler to its observer, which are omitted if it does not listen."""
 
 import pytest
 from scheduler.nodes import drive, make
@@ -8,7 +8,7 @@ from envy.scheduler.observer import SchedulerObserver, SilentObserver
 
 
 class Journal(SchedulerObserver):
-    """Keeps every report: its name, the node's name and the facts, without times."""
+    """Records every report: its name, the node's name and other data except times."""
 
     def __init__(self, *, deaf=False):
         self.rows = []
@@ -70,7 +70,7 @@ class Stingy:
 
 
 def test_every_change_of_a_node_is_reported_in_order():
-    """A node behind a gate: target, block, unblock, worker, slot, and all of it backwards."""
+    """A node behind a gate causes each report in order: target, block, unblock, worker, slot."""
     journal = Journal()
     coordinator, _kind, [below, above] = make(2, last_phase=0, observer=journal)
     coordinator.add_gate(above, 0, [below])
@@ -130,7 +130,7 @@ def test_a_refused_slot_is_reported_once_with_its_reason():
 
 @pytest.mark.parametrize("observer", [Journal(deaf=True), SilentObserver(), None])
 def test_nothing_is_reported_to_an_observer_that_does_not_listen(observer):
-    """Nor is anything computed for it: a budget is not asked for its reason."""
+    """Without a listener nothing is computed either: a budget's reason is not requested."""
     budget = Stingy()
     coordinator, kind, nodes = make(3, last_phase=0, observer=observer)
     kind.work_pool.budget = budget
@@ -141,7 +141,7 @@ def test_nothing_is_reported_to_an_observer_that_does_not_listen(observer):
 
 
 def test_the_base_class_accepts_every_report():
-    """An observer overrides only what it wants to hear."""
+    """The base class has a method for every report, so that an observer overrides only some."""
     coordinator, _kind, nodes = make(3, observer=SchedulerObserver())
     coordinator.add_gate(nodes[1], 1, [nodes[0]])
     drive(coordinator, nodes, 3)

@@ -1,4 +1,4 @@
-"""Threads that wait for nodes: which progress wakes them, and that nothing leaves them asleep."""
+"""Threads that wait for nodes: which progress wakes them, and that none sleeps forever."""
 
 import random
 import threading
@@ -17,7 +17,7 @@ LONG = 60  # seconds after which a thread is taken to sleep forever
 
 
 class CountingCondition(threading.Condition):
-    """A condition that says when a thread begins to wait, and counts waits and notifications."""
+    """A condition that reports when a thread begins to wait, and counts waits and notifications."""
 
     def __init__(self, lock):
         super().__init__(lock)
@@ -38,7 +38,7 @@ class CountingCondition(threading.Condition):
 
 
 class SignallingLock:
-    """A lock that says when it is released, as a thread does that begins to wait."""
+    """A lock that reports its release, which happens when a thread begins to wait."""
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class SignallingLock:
 
 
 class Board:
-    """Waiters without a coordinator: the test makes the progress itself."""
+    """Waiters without a coordinator: the test changes the nodes itself."""
 
     def __init__(self, count):
         self.run = RunState(InterpreterSlot(), SilentObserver())
@@ -89,14 +89,14 @@ class Board:
             self.waiters.progressed(node)
 
     def end(self):
-        """Nothing is active any more."""
+        """Make the run idle: nothing is active any more."""
         with self.run.lock:
             self.run.active = 0
             self.waiters.wake_if_idle()
 
 
 class Waiting(threading.Thread):
-    """A thread that calls a function, and keeps the error that ends it."""
+    """A thread that calls a function, and keeps the error that ended it."""
 
     def __init__(self, call, *arguments):
         super().__init__(daemon=True)
@@ -237,7 +237,7 @@ def test_an_idle_moment_that_has_passed_is_no_standstill():
 
 
 class InnermostLock:
-    """The lock of an interpreter slot; notes which locks a thread holds when it takes it."""
+    """The lock of an interpreter slot; records which locks a thread holds when it is taken."""
 
     def __init__(self, other):
         self._lock = threading.Lock()

@@ -147,7 +147,7 @@ def build_batch(
     ends_at: float | None = None,
     on_built: Callable[[int], None] | None = None,
 ) -> None:
-    """Build the binaries of a batch with one call; report their number to `on_built` meanwhile."""
+    """Build the binaries of a batch with one call, and report their number to `on_built`."""
     timeout = None if ends_at is None else max(0.0, ends_at - time.monotonic())
     with store.build_dir() as build_dir:
         # A Go that builds many packages takes a folder here; an older Go takes the binary's path.

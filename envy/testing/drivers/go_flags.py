@@ -154,7 +154,7 @@ def check_value(name: str, value: str) -> None:
     """Check that a flag's value has the right type.
 
     Raises:
-        UsageError: It has not.
+        UsageError: It does not.
     """
     kind = FLAGS[name].value
     if kind is Value.NUMBER and not value.removeprefix("-").isdecimal():
