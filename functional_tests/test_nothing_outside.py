@@ -273,3 +273,26 @@ def test_a_long_chain_of_links_ends_soon(tmp_path):
     run = project.sync_one('fetch = "chain.tar"', code=1, timeout=20)
     assert "is a link that leads on through more than 40 links" in run.err
     assert Path(project.cache).is_dir()
+
+
+def test_glob_and_a_link_of_a_repository(project, outer, git_repository):
+    """Matches behind a fetched link that leads outside are left out; the others stay."""
+    (git_repository.work_tree / "inside").mkdir()
+    (git_repository.work_tree / "inside/victim").write_text("mine")
+    url = repository_with(git_repository, link=outer)
+    body = f"""fetch = {{ source = "{url}", ref = "main" }}
+    build = function(ctx) ctx.write("found", table.concat(ctx.glob("*/victim"), " ")) end"""
+    assert tree(project.make(body))["found"] == "inside/victim"
+
+
+def test_a_recipe_file_that_is_a_link(project, outer, git_repository):
+    """A repository's recipe file may not be a link to a file of this machine."""
+    (outer / "recipe.lua").write_text('identity = "vendor.tool@r1"')
+    (git_repository.work_tree / "recipe.lua").symlink_to(outer / "recipe.lua")
+    git_repository.commit({"README": "read\n"})
+    project.manifest(
+        'packages = { { recipe = "vendor.tool@r1", '
+        f'source = "{git_repository.url}", ref = "main" }} }}'
+    )
+    run = project.envy("sync", code=1)
+    assert "recipe.lua is a link that leads outside of its source" in run.err

@@ -199,12 +199,13 @@ def _unpack(
         or top != ASSET
         or not parts
         or parts[:-1] not in entry.folders
-        or parts in entry.made
         or parts[-1] in {"", ".", ".."}
         or "\0" in path
         or "\\" in parts[-1]
     ):
         raise _refusal(bundle, member.name, "is outside of its entry")
+    if parts in entry.made:
+        raise _refusal(bundle, member.name, "is in it twice")
     entry.made.add(parts)
     if member.isdir():
         entry.payload.real_folder(parts)

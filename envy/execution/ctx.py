@@ -20,6 +20,7 @@ from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
 from envy.execution.own_paths import (
     fetched_file,
     listable,
+    matches,
     own_folder_of,
     package_path,
     patch_file,
@@ -283,9 +284,7 @@ class CtxFunctions:
         return file_operations.read(readable(self._phase_run, _require_text("ctx.read", path)))
 
     def glob(self, pattern: object = None) -> LuaValue:
-        return list(
-            file_operations.glob(self._phase_run.run_dir, _require_text("ctx.glob", pattern))
-        )
+        return list(matches(self._phase_run, _require_text("ctx.glob", pattern)))
 
     def replace(self, path: object = None, old: object = None, new: object = None) -> LuaValue:
         if not isinstance(new, str):

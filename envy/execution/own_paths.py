@@ -96,6 +96,24 @@ def listable(run: PhaseRun, text: str) -> Path:
     return package_path(run, path, follow=True, reading=True)
 
 
+def matches(run: PhaseRun, pattern: str) -> list[str]:
+    """Return what matches a pattern, without what only a fetched link to elsewhere leads to."""
+    found = file_operations.glob(run.run_dir, pattern)
+    if not run.recipe.work.links.get(os.fspath(run.run_dir)):
+        return found
+    folders = {name.rpartition("/")[0] for name in found}
+    elsewhere = {folder for folder in folders if folder and not _is_listable(run, folder)}
+    return [name for name in found if name.rpartition("/")[0] not in elsewhere]
+
+
+def _is_listable(run: PhaseRun, folder: str) -> bool:
+    try:
+        listable(run, folder)
+    except EnvyError:
+        return False
+    return True
+
+
 def fetched_file(run: PhaseRun, name: str) -> Path:
     """Return the file to extract: in the run directory, else among the fetched files."""
     here = readable(run, name)

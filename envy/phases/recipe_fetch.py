@@ -121,7 +121,14 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
         recipe.evidence.lasting = False  # the file at the URL may have changed by the next run
     if not find_recipe_files(layout, folder):
         folder = _fetch_recipe(recipe, engine, pinned, folder)
-    return _find_recipe_file(folder, recipe)
+    path = _find_recipe_file(folder, recipe)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise DeclarationError(
+            f"the recipe file {path} is a link that leads outside of its source",
+            origin=recipe.spec.origin,
+            hint="the source must contain the file itself",
+        )
+    return path
 
 
 def _pin(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceItem:
