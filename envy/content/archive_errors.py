@@ -1,4 +1,4 @@
-"""What is said of a file that is not an archive, or a damaged one."""
+"""The errors for files that are not archives, and for damaged archives."""
 
 import contextlib
 import sys

@@ -1,7 +1,7 @@
-"""Writing below one folder, the root, and nowhere else, whatever links lie in it.
+"""Writing below one folder, the root, and nowhere else, whatever links it contains.
 
-Owns every look-up of a name that somebody else chose: a member of an archive, a file of a
-repository, `into` and `dest`, a row of a fingerprint.
+Owns every look-up of an untrusted name: a member of an archive, a file of a repository, `into` and
+`dest`, a row of a fingerprint.
 
 Guarantees
   A path is looked up from the open root, component by component, by descriptors. The system never
@@ -30,7 +30,7 @@ Parts = tuple[str, ...]
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_MOST_LINKS = 40  # what Linux follows
+_MOST_LINKS = 40  # the limit of Linux
 _MOST_STEPS = 4096
 _LONGEST_PATH = 4095
 _OPEN_FOLDERS = 32  # descriptors kept for the next look-up
@@ -44,14 +44,14 @@ class Brought:
     item: str
     member: str
     to: str
-    judged: bool  # it must not lead outside; other links may, but nothing is written through them
+    judged: bool  # must not lead outside; other links may, but nothing is written through them
 
 
 Links = dict[Parts, Brought]
 
 
 class LeadsOutside(EnvyError):
-    """A path below a root would leave it.
+    """A path below a root would leave the root.
 
     `link` is the link that leaves it, () if the path itself does; `brought` says who brought it.
     `other` describes the link that led to it, or through which it leads; "" if there is none.
@@ -123,9 +123,9 @@ class BelowRoot:
         return real
 
     def find(self, parts: Sequence[str], *, follow: bool) -> Parts:
-        """Return the real path of what `parts` lead to, created or not.
+        """Return the real path that `parts` lead to, whether it exists or not.
 
-        What is missing counts as a folder to be created. Here `parts` may have `..`. Without
+        A missing component counts as a folder to be created. Here `parts` may have `..`. Without
         `follow`, the last component is not followed if it is a link.
 
         Raises:
@@ -317,7 +317,7 @@ class BelowRoot:
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), parts[-1])
         if stat.S_ISLNK(status.st_mode):
-            # Whoever brought such a link may mean what lies behind it.
+            # Refused if it leads outside: its author may mean the target, not the link.
             with contextlib.suppress(OSError):
                 self.find(parts, follow=True)
             self._real.clear()
@@ -326,12 +326,12 @@ class BelowRoot:
     # -- links together --------------------------------------------------------------------------
 
     def judge(self) -> None:
-        """See that no judged link leads outside, now that all of them have been created.
+        """Check that no judged link leads outside, when all of them have been created.
 
         Each was judged when it was created; later links may have changed where it leads.
 
         Raises:
-            LeadsOutside: a link does; it is removed. `link` and `brought` are this link's.
+            LeadsOutside: a link leads outside; it is removed, and described by the error.
         """
         for path, brought in [*self.links.items()]:
             if self._target_now(path) != brought.to:

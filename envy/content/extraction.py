@@ -1,11 +1,11 @@
 """Writing the entries of an archive below one folder, and nowhere else.
 
-Owns the check of every name, and the writing of files, folders and links; `below_root` owns where
-they may lie. Knows no archive format.
+Owns the check of every name, and the writing of files, folders and links; `below_root` decides
+where they may be. Knows no archive format.
 
 Guarantees
   No file is written outside the root, whatever names, links and chains of links the entries have.
-  When the root's links have been judged, none that was created leads outside the root.
+  When the root's links have been judged, no link that was created leads outside the root.
 """
 
 import os

@@ -90,7 +90,7 @@ def _copy_content(reading: int, writing: int) -> None:
             offset += sent
         return
     except OSError as error:
-        # Only Linux sends from file to file, and not from or to every file system.
+        # Only Linux sends data from file to file, and not on every file system.
         if offset or error.errno not in _NO_SENDFILE:
             raise
     with open(os.dup(reading), "rb") as source, open(os.dup(writing), "wb") as target:  # noqa: PTH123
@@ -98,7 +98,7 @@ def _copy_content(reading: int, writing: int) -> None:
 
 
 def _copy_status(source: int | Path, target: int, *, also: int = 0) -> None:
-    """Copy mode, times and attributes, to what is open as `target`; the owner may write to it."""
+    """Copy mode, times and attributes to the open `target`, which stays writable by the owner."""
     shutil.copystat(cast("Path", source), cast("Path", target))
     mode = stat.S_IMODE(os.fstat(target).st_mode)
     if mode != mode | stat.S_IWUSR | also:

@@ -56,14 +56,14 @@ def package_path(run: PhaseRun, path: Path, *, follow: bool, reading: bool) -> P
 
 
 def own_folder_of(run: PhaseRun, path: Path) -> Path | None:
-    """Return the folder of the package that a path lies below; None for a path elsewhere."""
+    """Return the folder of the package that a path is below; None for a path elsewhere."""
     root = _own_folder(run, os.fspath(path))
     return None if root is None else Path(root)
 
 
 def _own_folder(run: PhaseRun, path: str) -> str | None:
     folders = _own_folders(run)
-    # Mostly the first; a path that was looked up before has its links resolved.
+    # Usually the first form; the links of a path that was looked up before are resolved.
     for root in (*folders, *map(os.path.realpath, folders)):
         if path == root or path.startswith(root + "/"):
             return root

@@ -1,7 +1,7 @@
 """Unpacking fetched files into a stage: archives, wheels, trees and single files.
 
-Every destination is judged by its real path against the root of the stage, and so are, at the end,
-the links that the items brought, those of earlier calls included.
+Every destination is checked by its real path against the root of the stage. At the end, so are the
+links that the items brought, including those of earlier calls.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _stage(run: PhaseRun, dest: str) -> Iterator[tuple[BelowRoot, Parts]]:
 
     root, inner = str(run.run_dir), os.path.normpath(dest)
     if inner.startswith(("/", "../")) or inner == "..":
-        # The author names a folder elsewhere: then that is the root.
+        # If the author names a folder elsewhere, that folder is the root.
         root, inner = os.path.join(root, inner), ""  # noqa: PTH118
     links = run.recipe.work.links.setdefault(root, {})
     with open_below(root, links) as below:

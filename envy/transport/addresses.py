@@ -1,7 +1,7 @@
-"""Addresses that come from the network: which of them envy follows, and what may be shown of them.
+"""Addresses that come from the network: which of them envy follows, and what messages may show.
 
-Owns the rule which addresses a page, a document, a redirect or a repository may name, and which
-origin the credentials of an address belong to. Opens neither files nor connections.
+Owns the rule for which addresses a page, a document, a redirect or a repository may name, and for
+which origin the credentials of an address are. Opens neither files nor connections.
 """
 
 import re
@@ -65,9 +65,9 @@ def check_named(
 ) -> None:
     """Raise unless the document at the URL `by` may name `address`.
 
-    What comes from the network may name addresses of the network only: otherwise a server could
-    read files of this machine. What comes from a `file:` URL may name files too. An encrypted
-    address leads to an unencrypted one only if the content is pinned by a digest, and no
+    A document from the network may name only addresses of the network: otherwise a server could
+    read files of this machine. A document from a `file:` URL may name files too. An encrypted
+    address may lead to an unencrypted one only if the content is pinned by a digest and no
     credentials are sent.
 
     Raises:

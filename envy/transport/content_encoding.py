@@ -1,4 +1,4 @@
-"""Content that a server encoded although envy requests it as it is.
+"""Content that a server encoded although envy requests it without an encoding.
 
 Owns the decision whether the encoding is part of the file: many servers call a `.tar.gz` a tar
 that is gzip-encoded, and others compress what they send without being asked.
@@ -15,7 +15,7 @@ from envy.errors import ArchiveError, FetchError
 from envy.transport.digests import ExpectedDigest, Hasher
 
 _CHUNK = 1 << 18
-# What Amazon S3 keeps of an upload is no encoding of the content.
+# Amazon S3 keeps this value of an upload, although it is not an encoding of the content.
 _NONE = frozenset({"", "identity", "aws-chunked"})
 _SUFFIXES = {
     "gzip": (".gz", ".tgz", ".taz", ".crate", ".svgz"),

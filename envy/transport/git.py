@@ -1,7 +1,7 @@
 """Git repositories: one commit as a plain tree, fetched by the git program.
 
-Owns how a ref becomes a commit and a commit becomes a tree. The history is not kept, so that the
-same commit is the same tree everywhere.
+Owns the resolution of a ref to a commit, and the creation of a tree from a commit. The history is
+not kept, so that the same commit is the same tree everywhere.
 """
 
 import re

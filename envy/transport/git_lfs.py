@@ -72,7 +72,7 @@ def fetch_content(pointers: Sequence[Pointer], checkout: Checkout, context: Fetc
         "remote.origin.url": address,
         "lfs.fetchexclude": "",
         "lfs.fetchinclude": "",
-        # git-lfs replaces pointer files only where it believes that it is installed.
+        # git-lfs replaces pointer files only if the settings say that it is installed.
         "filter.lfs.clean": "cat",
         "filter.lfs.process": "",
         "filter.lfs.required": "false",

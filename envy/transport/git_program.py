@@ -35,7 +35,7 @@ _SETTINGS = {
     "core.eol": "lf",
     "core.sparseCheckout": "false",
     "core.symlinks": "true",
-    # Work that nothing here needs.
+    # Work that is not needed here.
     "advice.detachedHead": "false",
     "fetch.recurseSubmodules": "false",
     "gc.auto": "0",

@@ -1,4 +1,4 @@
-"""The submodules of a commit: which there are, and which addresses they may have.
+"""The submodules of a commit, and the addresses that they may have.
 
 Owns the reading of `.gitmodules`. envy fetches submodules itself, like any other repository:
 `git submodule` would let the user's settings choose, replace and run programs for them.
@@ -31,7 +31,7 @@ class Submodule:
 
 
 def submodules_of(checkout: Checkout, context: FetchContext) -> list[Submodule]:
-    """Return the submodules of a commit, without those that it never updates.
+    """Return the submodules of a commit, without those whose `update` is `none`.
 
     Raises:
         FetchError: a submodule has no address, or one that the repository must not name.
@@ -71,7 +71,7 @@ def check_address(address: str, *, by: str) -> None:
 def refusals(
     checkout: Checkout, environment: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the settings and variables by which git itself refuses what must not be named."""
+    """Return the settings and variables with which git itself refuses forbidden addresses."""
     if not checkout.by or _as_url(checkout.by).startswith("file:"):
         return {}, {}
     variables = {"GIT_PROTOCOL_FROM_USER": "0"}

@@ -80,7 +80,7 @@ def download(
 def read_page(
     url: str, context: FetchContext, *, headers: Mapping[str, str], certificates: str = ""
 ) -> tuple[bytes, str, str]:
-    """Read a small resource; returns (content, content type, final URL)."""
+    """Read a small resource; return (content, content type, final URL)."""
     import urllib3
 
     retries = Retries(context)
