@@ -1,6 +1,6 @@
 """Random sets of fetched items that try to write outside, and a watcher of everything outside.
 
-A plain module. A set is made from its seed alone.
+A set depends only on its seed.
 """
 
 import gzip
@@ -30,7 +30,7 @@ FILES = ("x", "victim", "y")
 
 
 class Box:
-    """A folder with victims, sources, and an entry of a cache in the middle of them."""
+    """A folder with victims, sources, and an entry of a cache among them."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -49,7 +49,7 @@ class Box:
             (self.folder / "a/b" / name).write_text("deep")
 
     def snapshot(self):
-        """Everything outside of the package's own folders: what it is, and when it changed."""
+        """Return everything outside of the package's own folders, with kinds and times."""
         seen = {}
         waiting = [self.folder]
         while waiting:
@@ -65,12 +65,12 @@ class Box:
                 elif stat.S_ISREG(status.st_mode):
                     content = path.read_bytes()
                 row = (status.st_mode, status.st_size, status.st_nlink, content)
-                # Folders that hold an own folder change their time when it is made.
+                # The parent of an own folder changes its time when that folder is created.
                 seen[entry.path] = (*row, status.st_mtime_ns)
         return seen
 
     def run(self):
-        """What unpacking and ctx need of a phase, without an engine."""
+        """The parts of a phase that unpacking and ctx need, without an engine."""
         entry = self.entry
         placement = SimpleNamespace(entry=entry)
         key = SimpleNamespace(identity="local.hostile@r1", canonical="local.hostile@r1")
@@ -100,7 +100,7 @@ class Box:
 
 
 class HostileSet:
-    """Two to five items, from a seed; in most sets, some of them conspire."""
+    """Return two to five items from a seed; in most sets, some of them work together."""
 
     def __init__(self, seed, box, *, with_git=False):
         self.random = random.Random(seed)
@@ -120,35 +120,35 @@ class HostileSet:
     # -- names -----------------------------------------------------------------------------------
 
     def path(self):
-        """The path of a folder, of few names, so that items meet."""
+        """Return the path of a folder from few names, so that items collide."""
         return "/".join(self.random.choices(FOLDERS, k=self.random.choice((1, 1, 2, 3))))
 
     def leaf(self):
-        """The path of a file."""
+        """Return the path of a file."""
         name = self.random.choice(FILES)
         return name if self.random.random() < 0.4 else f"{self.path()}/{name}"
 
     def free(self, *names):
-        """One of these names that no other item has."""
+        """Return one of these names that no other item has."""
         name = self.random.choice([name for name in names if name not in self.taken])
         self.taken.add(name)
         return name
 
     def outside(self):
-        """A link's target that leads outside from most places."""
+        """Return a target of a link that leads outside from most folders."""
         up = "/".join([".."] * self.random.randint(1, 4))
         absolute = (self.box.folder, self.box.folder / "a/b", self.box.folder / "a/b/victim")
         return self.random.choice((up, f"{up}/victim", f"{up}/a/b", *map(str, absolute)))
 
     def target(self):
-        """Where a link leads: mostly inside, or outside once another link is there."""
+        """Return a target of a link: mostly inside, or outside once another link exists."""
         if self.random.random() < 0.12:
             return self.outside()
         up = f"{self.path()}/{'/'.join(['..'] * self.random.randint(1, 3))}"
         own = str(self.box.entry.stage_dir / self.path())
         return self.random.choice((self.path(), self.leaf(), up, f"{up}/{self.path()}", ".", own))
 
-    # -- items that conspire ---------------------------------------------------------------------
+    # -- items that work together ----------------------------------------------------------------
 
     def _up(self, _tree):
         """A link that is inside while a folder is missing; then the folder comes as a link."""

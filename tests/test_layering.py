@@ -1,6 +1,6 @@
-"""The order of the rooms, and the house rules that a reader of imports can check.
+"""The order of the rooms, and house rules that can be checked from the source.
 
-docs/architecture.md has the map. A module that lies in no room fails here.
+docs/architecture.md has the map. A module outside of the rooms fails here.
 """
 
 import ast
@@ -25,14 +25,14 @@ ORDER = (
     "graph", "scheduler", "execution", "keying", "phases", "engine", "console", "testing",
     "explain", "cli", "__main__",
 )  # fmt: skip
-# What every room uses. Nothing else lies flat.
+# Modules that every room uses. All others are in rooms.
 IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py",)
 ENVIRONMENT_CALLERS = ("cli/main.py", "cli/fast_path.py")
 # Commands and explain/ see these only through engine/session.
 BEHIND_THE_SESSION = {"phases", "execution", "scheduler"}
-# What may write to the records of a recipe; the scheduler and the test runner know no recipe.
+# Modules that may write to the records of a recipe; scheduler and test runner know no recipes.
 RECORD_WRITERS = ("phases/", "execution/", "keying/", "engine/record.py")
 RECORDS = {"Recipe", "RecipeFunctions", "Work"}
 KNOW_NO_RECIPE = {*ORDER[: ORDER.index("graph")], "scheduler", "testing"}
@@ -63,7 +63,7 @@ def module_name(path):
 
 
 def imported_modules(path, known):
-    """The modules of envy that a module imports, wherever in its text it does."""
+    """Yield the modules of envy that a module imports, anywhere in its text."""
     for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
@@ -77,7 +77,7 @@ KNOWN = {module_name(path) for path in MODULES} | {"envy"}
 
 
 def dotted(node):
-    """`a.b.c` as text; "" for anything that is no plain chain of names."""
+    """Return `a.b.c` as text; "" for anything but a plain chain of names."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -87,7 +87,7 @@ def dotted(node):
 
 
 def used_names(path):
-    """Every dotted name that a module uses or imports from elsewhere, with its line."""
+    """Yield every dotted name that a module uses or imports from elsewhere, with its line."""
     for node in nodes_of(path):
         if isinstance(node, ast.Attribute | ast.Name):
             yield node.lineno, dotted(node)
@@ -108,7 +108,7 @@ def test_imports_follow_the_order_of_the_rooms(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_console_and_the_commands_speak(path):
-    """Nothing else prints, or writes to a standard stream."""
+    """No other module prints, or writes to a standard stream."""
     speaks = {"print", "click.echo", "sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
     spoken = [f"{name_of(path)}:{line} {name}" for line, name in used_names(path) if name in speaks]
     assert spoken == [] or name_of(path).startswith(SPEAKERS)
@@ -116,7 +116,7 @@ def test_only_the_console_and_the_commands_speak(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_one_module_reads_the_environment(path):
-    """Everything else is handed the variables that it may see."""
+    """All other modules are passed the variables that they may use."""
     reads = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"}
     found = [f"{name_of(path)}:{line} {name}" for line, name in used_names(path) if name in reads]
     assert found == [] or name_of(path) in ENVIRONMENT_READERS
@@ -124,7 +124,7 @@ def test_only_one_module_reads_the_environment(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_the_environment_is_taken_once_where_a_command_starts(path):
-    """`environment()` is called where a command starts, and handed on from there."""
+    """`environment()` is called where a command starts, and its result is passed on."""
     taken = "envy.environment.environment"
     found = [f"{name_of(path)}:{line}" for line, name in used_names(path) if name == taken]
     assert found == [] or name_of(path) in ENVIRONMENT_CALLERS
@@ -132,7 +132,7 @@ def test_the_environment_is_taken_once_where_a_command_starts(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_commands_use_the_session_only(path):
-    """cli/ and explain/ import no phase, nothing of execution/ or scheduler/; the wiring may."""
+    """Except for the wiring, cli/ and explain/ import no phases, execution/ or scheduler/."""
     own = module_name(path).removeprefix("envy.")
     if room_of(own) not in {"cli", "explain"} or own == "cli.wiring":
         return
@@ -142,7 +142,7 @@ def test_commands_use_the_session_only(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_nothing_sleeps(path):
-    """A wait has something that wakes it."""
+    """No module sleeps: every wait can be woken."""
     found = [f"{name_of(path)}:{line}" for line, name in used_names(path) if name == "time.sleep"]
     assert found == []
 
@@ -155,7 +155,7 @@ def test_every_module_says_what_it_owns(path):
 
 
 def test_modules_do_not_import_each_other_in_a_circle():
-    """No module is imported by what it imports, in functions and for type checking included."""
+    """No module imports itself through others, even in functions and for type checking."""
     graph = nx.DiGraph()
     for path in MODULES:
         graph.add_edges_from((module_name(path), name) for name in imported_modules(path, KNOWN))
@@ -183,7 +183,7 @@ def test_tests_mirror_the_rooms():
 
 
 def test_no_public_class_name_exists_twice():
-    """A reader who finds a class by its name has found the only one."""
+    """The name of a public class is unique, so that a search finds the only one."""
     found = {}
     for path in MODULES:
         for node in nodes_of(path):
@@ -210,7 +210,7 @@ EVENT_CLASSES = {
 
 
 def test_each_event_class_is_constructed_in_one_place():
-    """Whoever looks for what emits an event finds one function, so its fields cannot differ."""
+    """Only one function constructs each event, so that its fields cannot differ."""
     found = {}
     for path in MODULES:
         for node in nodes_of(path):
@@ -246,7 +246,7 @@ def fields_of_records():
 
 
 def assigned_attributes(path):
-    """Every attribute that a module assigns or deletes, but for those of `self`, with its line."""
+    """Yield every attribute that a module assigns or deletes, except of `self`, with its line."""
     for node in nodes_of(path):
         if (
             isinstance(node, ast.Attribute)

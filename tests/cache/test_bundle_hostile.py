@@ -37,7 +37,7 @@ def folder():
 
 
 def make_bundle(folder):
-    """A bundle of one entry, with a link that leads outside and a file that holds its own path."""
+    """A bundle of one entry, with a link that leads outside and a file that contains its path."""
     layout = CacheLayout(folder / "first")
     entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
     attempt = begin_attempt(entry, KEY)

@@ -120,7 +120,7 @@ def test_superseded_attempt(entry):
 
 
 def test_discard(entry):
-    """Discarding removes the whole entry; an entry that does not exist is no error."""
+    """Discarding removes the whole entry, and ignores an entry that does not exist."""
     discard(entry)
     publish(begin_attempt(entry, KEY), INGREDIENTS)
     discard(entry)

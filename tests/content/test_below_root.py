@@ -48,7 +48,7 @@ def test_absolute_links_into_the_root_are_followed(below, tmp_path):
 
 @pytest.mark.parametrize("to", ["../outside", "d/../../outside", "{tmp}/outside", ".."])
 def test_links_outside_are_refused_on_the_way(below, tmp_path, outside, to):
-    """A path through a link that leaves the root is refused; the error says who brought it."""
+    """A path through a link that leaves the root is refused; the error names the link's item."""
     link(below, "l", to.format(tmp=tmp_path), judged=False, item="tool")
     with pytest.raises(LeadsOutside, match=r"l → .*, brought by tool"):
         write(below, "l/victim")
@@ -65,7 +65,7 @@ def test_the_last_component_is_replaced(below, tmp_path):
 
 
 def test_a_hard_link_keeps_its_content(below, tmp_path):
-    """A file is created anew, never written to."""
+    """An existing file is replaced by a new one and never written to."""
     write(below, "a", "old")
     assert below.create_hard_link(("a",), ("b",))
     write(below, "a")
@@ -73,7 +73,7 @@ def test_a_hard_link_keeps_its_content(below, tmp_path):
 
 
 def test_links_are_judged_together(below, tmp_path):
-    """A link that leads outside since another one came is found, named and removed."""
+    """A link that leads outside because of a later link is found, named and removed."""
     link(below, "data", "x/y/../../victim", item="a.tar")
     link(below, "x/y", "..", item="b.tar")
     with pytest.raises(LeadsOutside, match=r"through x/y → \.\., brought by b\.tar") as caught:
@@ -83,7 +83,7 @@ def test_links_are_judged_together(below, tmp_path):
 
 
 def test_a_link_that_was_replaced_is_not_judged(below, tmp_path):
-    """What a script put in the place of a link is its own affair."""
+    """Whatever a script has put in the place of a link is not judged."""
     link(below, "l", "inside")
     (tmp_path / "root/l").unlink()
     (tmp_path / "root/l").symlink_to(tmp_path)
@@ -92,7 +92,7 @@ def test_a_link_that_was_replaced_is_not_judged(below, tmp_path):
 
 
 def test_loops_lead_nowhere(below):
-    """A loop of links is content like another; nothing can be written through it."""
+    """A loop of links is allowed as content; nothing can be written through it."""
     link(below, "a", "b")
     link(below, "b", "a")
     below.judge()
@@ -101,10 +101,10 @@ def test_loops_lead_nowhere(below):
 
 
 def test_a_chain_of_links_is_judged_in_linear_time(below):
-    """A look-up follows at most 40 links: twenty thousand in a chain take a moment, not minutes."""
+    """A look-up follows at most 40 links, so a chain of twenty thousand is judged quickly."""
     started = time.process_time()
     for number in range(20_000):
-        # Backwards, so that each is inside when it is created.
+        # Backwards, so that each link leads inside when it is created.
         link(below, f"l{number}", f"l{number + 1}")
     with pytest.raises(LeadsOutside, match="more than 40 links"):
         below.judge()
@@ -112,7 +112,7 @@ def test_a_chain_of_links_is_judged_in_linear_time(below):
 
 
 def test_few_folders_are_open_at_once(below):
-    """However many folders there are, only some descriptors are in use."""
+    """The number of open descriptors is limited, however many folders there are."""
     before = os.dup(0)
     for number in range(200):
         write(below, f"d{number}/e/f")
@@ -129,7 +129,7 @@ def test_few_folders_are_open_at_once(below):
     [("file/x", NotADirectoryError), ("folder", IsADirectoryError), ("n" * 5000, OSError)],
 )
 def test_what_cannot_be_created(below, name, error):
-    """A file where a folder is needed, a folder where a file is, a name too long."""
+    """A file in place of a folder, a folder in place of a file, or a long name is an error."""
     write(below, "file")
     below.real_folder(("folder",))
     with pytest.raises(error):

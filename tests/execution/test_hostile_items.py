@@ -16,12 +16,12 @@ from envy.execution.unpack import unpack_all
 
 SETS = int(os.environ.get("ENVY_SOAK_HOSTILE", "400"))
 SEED = int(os.environ.get("ENVY_SOAK_SEED", "0"))
-PARTS = 8  # of the work, for the processes of the test runner
+PARTS = 8  # parts of the work, for the processes of the test runner
 GIT_EVERY = 50  # a real repository takes as long as fifty other sets
 
 
 def attempt(action, *arguments, **named):
-    """Whether an action succeeds; a refusal is no traceback."""
+    """Return whether an action succeeds; a refusal must be an error of envy."""
     try:
         action(*arguments, **named)
     except EnvyError:
@@ -30,7 +30,7 @@ def attempt(action, *arguments, **named):
 
 
 def leads_outside(stage):
-    """Links of a stage that lead outside."""
+    """Return the links of a stage that lead outside."""
     return [
         link
         for link in stage.rglob("*")
@@ -39,7 +39,7 @@ def leads_outside(stage):
 
 
 def call_of(hostile, functions):
-    """A random call of a file function of ctx, by relative paths."""
+    """Call a random file function of ctx with relative paths."""
     one, two = hostile.path(), hostile.path()
     return hostile.random.choice(
         (

@@ -1,4 +1,4 @@
-"""What comes from the network may name addresses of the network only."""
+"""Documents from the network may name only addresses of the network."""
 
 import contextlib
 
@@ -43,7 +43,7 @@ def test_credentials_named_by_a_server():
     ],
 )
 def test_out_of_encryption(settings, allowed):
-    """https leads to http only for content with a digest, and never with credentials."""
+    """https may lead to http only for content with a digest, and never with credentials."""
     if allowed:
         check_named("http://host.invalid/a", by=REMOTE, **settings)
     else:
@@ -63,7 +63,7 @@ def test_out_of_encryption(settings, allowed):
     ],
 )
 def test_credentials_belong_to_an_origin(url, expected):
-    """Credentials go with another address of the same scheme, host and port only."""
+    """Credentials are sent only to addresses with the same scheme, host and port."""
     assert with_credentials_of("https://me:pw@h/a", url) == expected
 
 

@@ -29,7 +29,7 @@ done
 
 @pytest.fixture
 def git_lfs(tmp_path):
-    """An environment whose git-lfs is a program that replaces pointers; its folder."""
+    """Return the folder of a git-lfs program that replaces pointer files."""
     folder = tmp_path / "git-lfs"
     folder.mkdir()
     (folder / "git-lfs").write_text(PROGRAM)

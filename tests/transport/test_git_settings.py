@@ -27,7 +27,7 @@ def marker(tmp_path):
 
 @pytest.fixture
 def program(tmp_path, marker):
-    """A program that notes that it ran, and writes `evil`."""
+    """Return a program that records that it ran, and writes `evil`."""
     path = tmp_path / "programs" / "note"
     path.parent.mkdir()
     path.write_text(f'#!/bin/sh\necho "$0 $*" >> {marker}\necho evil\n')
@@ -37,7 +37,7 @@ def program(tmp_path, marker):
 
 @pytest.fixture
 def hostile(tmp_path, program):
-    """A home folder whose git settings change files and run programs."""
+    """Return a home folder whose git settings change files and run programs."""
     home = tmp_path / "home"
     hooks = home / "hooks"
     template = home / "template"

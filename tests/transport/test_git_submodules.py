@@ -59,7 +59,7 @@ def test_remote_repository_names_no_file(git_repository, inner, fetch, tmp_path,
 
 @pytest.mark.parametrize("url", ["ext::git %s {inner.path}", "x::y", "-x"])
 def test_no_repository_names_programs(git_repository, inner, fetch, url):
-    """Not even a repository on this machine may name a program as a submodule."""
+    """Even a repository on this machine may not name a program as a submodule."""
     add(git_repository, inner, url.format(inner=inner))
     with pytest.raises(FetchError, match="must begin with"):
         fetch(remote=False)

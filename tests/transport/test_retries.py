@@ -16,7 +16,7 @@ def test_waits_grow(recorder):
 
 
 def test_server_names_the_wait(recorder):
-    """The wait that a server asks for is kept to, up to a limit."""
+    """The wait that a server requests is used, up to a limit."""
     retries = Retries(recorder.context())
     retries.wait(2.0)
     retries.wait(1e9)
@@ -45,5 +45,5 @@ def test_wait_of_a_cancelled_run(recorder):
     ],
 )
 def test_forms_of_retry_after(text, expected):
-    """Retry-After is a number of seconds or a date; anything else says nothing."""
+    """Retry-After is a number of seconds or a date; anything else is ignored."""
     assert seconds_of(text, now=lambda: 60.0) == expected
