@@ -1,7 +1,7 @@
-"""Where a process becomes envy: the `envy` command, and `python -m envy`.
+"""The entry point of the process, for the `envy` command and `python -m envy`.
 
-Imports nothing of envy before signals are dealt with: until a command watches them (cli.control),
-Ctrl-C ends the process as it would any program, and not with a traceback out of some import.
+Sets up signals before it imports anything of envy: until a command handles them (cli.control),
+Ctrl-C ends the process like any program, without a traceback from some import.
 """
 
 import signal
@@ -10,7 +10,7 @@ import sys
 
 def main() -> None:
     """Run the command line of this process, and end it."""
-    # A shell lets what it runs in the background ignore Ctrl-C, and so it stays.
+    # A shell makes its background programs ignore Ctrl-C, and that is not changed.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from envy.cli.fast_path import answer

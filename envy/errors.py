@@ -1,4 +1,4 @@
-"""The errors that a user can meet.
+"""The errors that a user can see.
 
 An error carries its facts as fields; `str(error)` is the whole message, with the hint below it.
 The command line prints that message and no traceback; only InternalError, a bug in envy, has one.
@@ -223,7 +223,7 @@ class CycleError(GraphError):
 
 
 class AmbiguousQuery(GraphError):
-    """A query that several packages answer to."""
+    """A query that several packages match."""
 
     def __init__(self, query: str, *, candidates: Sequence[str]) -> None:
         rows = "\n".join(f"    {candidate}" for candidate in candidates)
@@ -235,7 +235,7 @@ class AmbiguousQuery(GraphError):
 
 
 class QueryNotFound(GraphError):
-    """A query that no package answers to."""
+    """A query that no package matches."""
 
     def __init__(self, query: str, *, nearest: Sequence[str] = (), hint: str = "") -> None:
         near = f"; did you mean {', '.join(nearest)}?" if nearest else ""
@@ -245,7 +245,7 @@ class QueryNotFound(GraphError):
 
 
 class AmbiguousReferences(GraphError):
-    """All references that more than one package answers to."""
+    """All references that more than one package matches."""
 
     def __init__(self, rows: Sequence[tuple[str, Sequence[str]]]) -> None:
         lines = []
@@ -262,7 +262,7 @@ class AmbiguousReferences(GraphError):
 
 
 class MissingReferences(GraphError):
-    """All references that no package answers to, as one line each."""
+    """All references that no package matches, as one line each."""
 
     def __init__(self, rows: Sequence[str]) -> None:
         super().__init__(
@@ -316,7 +316,7 @@ class PhaseFailed(RecipeError):
 
     @property
     def reason(self) -> list[str]:
-        """The lines that say what failed, without output that the end of the log repeats."""
+        """The lines that describe the failure, without output that the end of the log repeats."""
         text = f"{self.where}: {self.cause}" if self.where else str(self.cause)
         script = self.cause.cause if isinstance(self.cause, LuaScriptError) else self.cause
         if isinstance(script, ScriptFailed) and self.log_tail:
@@ -370,7 +370,7 @@ class InternalError(EnvyError):
 
 
 def wrap_unknown_error(error: Exception) -> EnvyError:
-    """Return the error that a user is shown for any exception.
+    """Return the error that is shown to the user for any exception.
 
     An EnvyError is returned unchanged, an error of the operating system is put in words, and
     anything else is a bug.
@@ -389,7 +389,7 @@ def os_error_text(error: OSError) -> str:
 
 
 def internal_error(error: Exception, *, shows_traceback: bool) -> InternalError:
-    """Return the InternalError for an exception that no code was prepared for."""
+    """Return the InternalError for an unexpected exception."""
     text = f"{type(error).__name__}: {error}"
     if shows_traceback:
         # Imported only for a bug: every command imports this module.

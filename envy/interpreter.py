@@ -68,7 +68,7 @@ def released() -> Iterator[None]:
 
 
 class BriefWaits:
-    """Waits of one sort that may be so short that releasing the slot costs more than they take.
+    """Waits of one kind that may be so short that releasing the slot would cost more.
 
     The last waits decide: while they were brief, the slot is kept; after a long one it is released
     again. A flush takes no time in memory, and milliseconds on a disk. A wait can only be measured
@@ -99,6 +99,6 @@ class BriefWaits:
 
 
 def give_way() -> None:
-    """Let a thread that waits for the slot have its turn, as a long computation should."""
+    """Let a thread that waits for the slot have its turn; for use in long computations."""
     with released():
         pass

@@ -1,4 +1,4 @@
-"""What the functions of `ctx` and the scripts of a recipe do."""
+"""The actions of the functions of `ctx` and of the scripts of a recipe."""
 
 import dataclasses
 from typing import ClassVar

@@ -51,7 +51,7 @@ class Watcher:
             folders_changed = folders_changed or any(self._is_folder(path) for path in paths)
             if any(self._counts(path) for path in paths):
                 if folders_changed and _SINGLE_FOLDERS:
-                    # What changes between the two is seen by the run that follows.
+                    # The run that follows sees any change between these two calls.
                     self._changes.close()
                     self._changes = self._start()
                 return True

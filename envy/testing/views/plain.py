@@ -23,7 +23,7 @@ _FRAME = re.compile(r"=== |Benchmark\S*$")
 
 
 class ShowOutput(Enum):
-    """Whose output is shown."""
+    """The tests whose output is shown."""
 
     FAILED = "failed"
     ALL = "all"

@@ -1,4 +1,4 @@
-"""Surviving that the terminal of the view is closed.
+"""Handling of a terminal that is closed while the view runs.
 
 A closed window sends SIGHUP, but only to the session that the terminal controls, and a broken `ssh`
 connection may send nothing; the process then keeps a descriptor with no terminal behind it.
@@ -15,7 +15,7 @@ from textual.driver import Driver
 
 
 def watch_terminal() -> Callable[[], bool]:
-    """Return a function that tells, without blocking, whether standard input's terminal hung up."""
+    """Return a function that returns, without blocking, whether the terminal has hung up."""
     stdin = sys.__stdin__
     if stdin is None or not hasattr(select, "poll"):
         return lambda: False
@@ -32,7 +32,7 @@ def watch_terminal() -> Callable[[], bool]:
 
 
 class LossyOutput:
-    """A text stream that drops what cannot be written."""
+    """A text stream that drops text that cannot be written."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
