@@ -219,6 +219,12 @@ CALLS = {
     "copy from": 'ctx.copy("link/victim", "mine")',
     "ls": 'ctx.ls("link")',
     "extract": 'ctx.extract("files.tar", { dest = "link" })',
+    "io.open to write": 'io.open("link/victim", "w"):write("evil")',
+    "io.open to append": 'io.open("file", "a"):write("evil")',
+    "io.open to read": 'envy.info(io.open("file"):read())',
+    "io.lines": 'for line in io.lines("link/victim") do envy.info(line) end',
+    "os.remove": 'os.remove("link/victim")',
+    "os.rename": 'os.rename("link/victim", "mine")',
     "absolute": 'ctx.write(ctx.stage_dir .. "/link/victim", "evil")',
 }
 

@@ -32,30 +32,33 @@ def copy_tree(source: Path, below: BelowRoot, into: Parts, *, item: str) -> int:
         EnvyError: the source contains a pipe, a socket or a device.
         OSError: a file cannot be read or written.
     """
-    count = 0
-    waiting: list[Parts] = [()]
-    folders: list[Parts] = []
-    while waiting:
-        inner = waiting.pop()
-        folders.append(inner)
+    # The whole source is listed first: through a link, the copy may lie inside of it.
+    folders, others = _members(source)
+    for inner in folders:
         below.real_folder(into + inner)
+    for member in others:
+        path = source.joinpath(*member)
+        if path.is_symlink():
+            to = os.readlink(path)  # noqa: PTH115
+            below.create_link(into + member, Brought(item, "/".join(member), to, judged=False))
+        else:
+            copy_file(path, below, into + member)
+    for inner in reversed(folders):
+        _copy_status(source.joinpath(*inner), below.folder(into + inner))
+    return len(others)
+
+
+def _members(source: Path) -> tuple[list[Parts], list[Parts]]:
+    """Return the folders of a tree, each before its content, and everything else, by path."""
+    folders: list[Parts] = [()]
+    others: list[Parts] = []
+    for inner in folders:
         with os.scandir(source.joinpath(*inner)) as found:
             entries = sorted(found, key=lambda entry: entry.name)
         for entry in entries:
-            member = (*inner, entry.name)
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(member)
-                continue
-            count += 1
-            if entry.is_symlink():
-                to = os.readlink(entry.path)  # noqa: PTH115
-                name = "/".join(member)
-                below.create_link(into + member, Brought(item, name, to, judged=False))
-            else:
-                copy_file(Path(entry.path), below, into + member)
-    for inner in reversed(folders):
-        _copy_status(source.joinpath(*inner), below.folder(into + inner))
-    return count
+            kind = folders if entry.is_dir(follow_symlinks=False) else others
+            kind.append((*inner, entry.name))
+    return folders, others
 
 
 def copy_file(source: Path, below: BelowRoot, parts: Parts, *, executable: bool = False) -> None:

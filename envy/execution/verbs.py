@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from envy.execution.ctx import make_ctx
+from envy.execution.own_paths import package_path
 from envy.execution.phase_run import PhaseRun, RunOptions
 from envy.execution.recipe_lua import live_function
 from envy.lua.sandbox import PhaseAccess
@@ -29,6 +32,13 @@ def call_function(run: PhaseRun, function: LuaFunction) -> LuaValue:
         environment=run.variables,
         recipe_dir=run.base_dir,
         may_read=run.may_read,
+        on_read=lambda path: _check(run, path, reading=True),
+        on_write=lambda path: _check(run, path, reading=False),
     )
     with state.phase(access):
         return state.call_with_ctx(function, make_ctx(run), run.options)
+
+
+def _check(run: PhaseRun, path: str, *, reading: bool) -> None:
+    """Raise if Lua's own functions would go through a fetched link that leads outside."""
+    package_path(run, Path(path), follow=True, reading=reading)

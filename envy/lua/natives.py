@@ -123,14 +123,15 @@ def _open(host: Host, path: Any = None, mode: Any = None, *_: Any) -> Answer:
     if flags.startswith(("r", "a")) and (flags[0] == "r" or "+" in flags):
         absolute = host.access.for_reading(name)
     if flags[:1] in ("w", "a") or "+" in flags:
-        absolute = host.access.for_writing(name)
+        absolute = host.access.for_writing(name, follow=True)
     if not absolute:
         raise LuaScriptError("bad argument #2 to 'open' (invalid mode)")
     return True, encode(absolute)
 
 
 def _change(host: Host, path: Any = None, *_: Any) -> Answer:
-    return True, encode(host.access.for_writing(_text(path, 1, "os.remove or os.rename")))
+    name = _text(path, 1, "os.remove or os.rename")
+    return True, encode(host.access.for_writing(name, follow=False))
 
 
 def _getenv(host: Host, name: Any = None, *_: Any) -> Answer:

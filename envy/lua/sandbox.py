@@ -65,15 +65,17 @@ class SandboxSettings:
 class PhaseAccess:
     """The access rules for the Lua code of one phase.
 
-    `may_read` decides about files in `recipe_dir` that were not read while loading. `on_write` is
-    called before a file is written, and may raise. `on_output` receives the level and text of
-    everything that is printed and logged. `on_clock` is called when the clock is read.
+    `may_read` decides about files in `recipe_dir` that were not read while loading. `on_read` and
+    `on_write` are called before a file is read, or written, and may raise. `on_output` receives the
+    level and text of everything that is printed and logged. `on_clock` is called when the clock is
+    read.
     """
 
     run_dir: Path
     environment: Mapping[str, str]
     recipe_dir: Path
     may_read: Callable[[Path], bool]
+    on_read: Callable[[str], None] | None = None
     on_write: Callable[[str], None] | None = None
     on_output: Callable[[str, str], None] | None = None
     on_clock: Callable[[], None] | None = None
@@ -139,6 +141,8 @@ class FileAccess:
         """
         path = self._absolute(name)
         if self._phase is not None:
+            if self._phase.on_read is not None:
+                self._phase.on_read(path)
             self._check_readable(path, name)
             _check_no_pipe(path, name)
         else:
@@ -146,8 +150,10 @@ class FileAccess:
             self.reads.files[Path(path)] = file_digest(path)
         return path
 
-    def for_writing(self, name: str) -> str:
+    def for_writing(self, name: str, *, follow: bool) -> str:
         """Return the absolute path of a file that Lua code is about to write, move or remove.
+
+        `follow` says whether the target of a link is meant, and not the link itself.
 
         Raises:
             LuaScriptError: a file is loading, or the path is a pipe.
@@ -159,7 +165,7 @@ class FileAccess:
             )
         path = self._absolute(name)
         if self._phase.on_write is not None:
-            self._phase.on_write(path)
+            self._phase.on_write(path if follow else str(Path(path).parent))
         _check_no_pipe(path, name)
         self._written.add(path)
         return path

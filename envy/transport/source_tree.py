@@ -12,8 +12,8 @@ def inner_folder(root: Path, subdir: str, uri: str) -> Path:
     Raises:
         FetchError: the folder does not exist, or is outside of the tree, through a link say.
     """
-    inner = (root / subdir).resolve()
-    if not inner.is_dir() or not inner.is_relative_to(root.resolve()):
+    inner = Path(os.path.realpath(root / subdir))
+    if not inner.is_dir() or not inner.is_relative_to(os.path.realpath(root)):
         there = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
         raise FetchError(
             f"{uri} has no folder {subdir}",

@@ -106,6 +106,16 @@ def test_copy_of_contents_merges_with_the_destination(tree, tmp_path):
     assert file_operations.ls(target / "sub") == ["file.txt", "other"]
 
 
+def test_copy_into_itself_through_a_link_ends(tmp_path):
+    """What a link makes the source grow by during the copy is not copied again."""
+    (tmp_path / "a/sub").mkdir(parents=True)
+    (tmp_path / "a/sub/file").write_text("x")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/sub").symlink_to("../a")
+    file_operations.copy(tmp_path / "a", tmp_path / "b", contents=True, root=tmp_path)
+    assert sorted(path.name for path in (tmp_path / "a").rglob("*")) == ["file", "file", "sub"]
+
+
 def test_copy_follows_a_link_that_is_its_source(tree, tmp_path):
     """The target of a link is copied, under the name of the link."""
     file_operations.copy(tree / "link", tmp_path, into_directory=True)
