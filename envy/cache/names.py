@@ -47,6 +47,8 @@ ATTEMPT = f"{WORK}/attempt"
 # -- composed names --------------------------------------------------------------------------------
 
 RECIPE_FILE = "recipe.lua"  # in a folder of recipe files
+COMMITTED_FOLDER = "files"  # in a folder of recipe files: what a custom source committed
+EVIDENCE = "envy-evidence.json"  # beside it: what was read until then
 COLLECT_LOCK = "collect"  # held by the command that works in the trash
 LEASES_LOCK = "leases"  # the gate of `lease`
 

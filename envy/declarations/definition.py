@@ -14,7 +14,7 @@ from typing import TypeAlias
 from envy.declarations import fields
 from envy.declarations.entries import parse_alias, parse_dependencies
 from envy.declarations.locations import SourceText
-from envy.declarations.option_text import OptionValue
+from envy.declarations.option_text import OptionValue, serialise_options
 from envy.declarations.options import OptionDeclaration, apply_declarations, parse_declarations
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.declarations.spec import Address, Dependency, RecipeSpec
@@ -210,13 +210,17 @@ class _Parser:
         if value is None:
             return ()
         origin = self.at("dependencies")
+        address = Address(self.path, ("dependencies",))
         if isinstance(value, LuaFunction):
             value = value.state.call(value, dict(options))
+            address = Address(
+                self.path, ("dependencies",), serialise_options(options) if options else "", options
+            )
         return parse_dependencies(
             value,
             origin=origin,
             base_dir=self.base_dir,
-            address=Address(self.path, ("dependencies",)),
+            address=address,
         )
 
     def _verbs(self) -> dict[str, Verb]:

@@ -24,14 +24,20 @@ class DependencyUse(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The path to a value in a Lua file: a global, then fields and indices (from 1)."""
+    """The path to a value in a Lua file: a global, then fields and indices (from 1).
+
+    If the global is a function, the path leads through what it returns for some options, which
+    `options_text` serialises.
+    """
 
     file: Path
     keys: tuple[str | int, ...]
+    options_text: str = ""
+    options: Mapping[str, OptionValue] = field(default_factory=dict, compare=False)
 
     def at(self, *keys: str | int) -> "Address":
         """Return the address of a value inside this one."""
-        return Address(self.file, (*self.keys, *keys))
+        return Address(self.file, (*self.keys, *keys), self.options_text, self.options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +100,8 @@ class Dependency:
 def source_text(source: SourceItem | CustomSource | None) -> str:
     """Return one text for a source; two sources are the same if their texts are equal."""
     if isinstance(source, CustomSource):
-        return f"the function in {source.origin}"
+        options = source.fetch.options_text
+        return f"the function in {source.origin}{f' for the options {options}' if options else ''}"
     return location(source) if source else ""
 
 

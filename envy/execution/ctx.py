@@ -240,8 +240,10 @@ class CtxFunctions:
     def copy(self, source: object = None, destination: object = None) -> None:
         name, target = _require_text("ctx.copy", source), _require_text("ctx.copy", destination)
         destination = self._destination("ctx.copy", target)
+        origin = readable(self._phase_run, name)
+        self._phase_run.note_tree(origin)
         file_operations.copy(
-            readable(self._phase_run, name),
+            origin,
             destination,
             into_directory=target.endswith("/"),
             contents=name == "." or name.endswith("/."),
@@ -260,7 +262,9 @@ class CtxFunctions:
         return file_operations.remove(self._writable("ctx.remove", path))
 
     def exists(self, path: object = None) -> LuaValue:
-        return file_operations.exists(self._path(_require_text("ctx.exists", path)))
+        found = self._path(_require_text("ctx.exists", path))
+        self._phase_run.note_file(found)
+        return file_operations.exists(found)
 
     def mkdir(self, path: object = None) -> None:
         file_operations.mkdir(self._writable("ctx.mkdir", path, follow=True))
@@ -284,7 +288,9 @@ class CtxFunctions:
         return file_operations.read(readable(self._phase_run, _require_text("ctx.read", path)))
 
     def glob(self, pattern: object = None) -> LuaValue:
-        return list(matches(self._phase_run, _require_text("ctx.glob", pattern)))
+        text = _require_text("ctx.glob", pattern)
+        self._phase_run.note_names(self._phase_run.run_dir, text)
+        return list(matches(self._phase_run, text))
 
     def replace(self, path: object = None, old: object = None, new: object = None) -> LuaValue:
         if not isinstance(new, str):
@@ -310,11 +316,11 @@ class CtxFunctions:
         )
 
     def ls(self, path: object = None) -> LuaValue:
-        return list(
-            file_operations.ls(
-                listable(self._phase_run, "." if path is None else _require_text("ctx.ls", path))
-            )
-        )
+        text = "." if path is None else _require_text("ctx.ls", path)
+        folder = listable(self._phase_run, text)
+        for pattern in ("*", ".*"):
+            self._phase_run.note_names(folder, pattern)
+        return list(file_operations.ls(folder))
 
     def _path(self, text: str) -> Path:
         return file_operations.resolve(self._phase_run.run_dir, text)

@@ -34,7 +34,10 @@ def fetch_for_ctx(run: PhaseRun, spec: object) -> LuaValue:
 
 def _check_local(run: PhaseRun, item: SourceItem) -> None:
     """Check that a local file is in the key, like every file that a function reads."""
-    if scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE} and not run.may_read(local_path(item)):
+    if scheme_of(item.source) not in {Scheme.LOCAL, Scheme.FILE}:
+        return
+    run.note_tree(local_path(item))
+    if not run.may_read(local_path(item)):
         raise DeclarationError(
             f"ctx.fetch: {item.source} is in the recipe's folder but not in its `inputs`, so envy "
             "would not notice a change to it",

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
@@ -75,7 +76,7 @@ class PhaseRun:
         self.sources: dict[str, SourceItem] = {}  # what ctx.fetch fetched, by name
         self.log = PhaseLog(recipe, services, phase, secrets=secrets_of(recipe, services))
 
-    def __enter__(self) -> PhaseRun:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -107,6 +108,15 @@ class PhaseRun:
     def may_read(self, path: Path) -> bool:
         """Return whether a file may be read; in the recipe's folder, only what is in the key."""
         return may_read(self.recipe, self.engine, path)
+
+    def note_file(self, path: Path) -> None:
+        """A function asks whether a file exists."""
+
+    def note_names(self, folder: Path, pattern: str) -> None:
+        """A function asks for the names that match a pattern."""
+
+    def note_tree(self, path: Path) -> None:
+        """A function is about to read a folder and all its content."""
 
     def run_script(self, script: str | Sequence[str], options: RunOptions) -> Completed:
         """Run a script in the phase's shell."""

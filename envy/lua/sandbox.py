@@ -47,6 +47,7 @@ class ReadLog:
     variables: dict[str, str | None] = field(default_factory=dict)
     lasting: bool = True
     """False if the file read the clock or printed something, which only another load can repeat."""
+    clock: bool = False  # the file read the clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,7 @@ class FileAccess:
         """Record that the clock was read: the result of loading may differ at another time."""
         if self._phase is None:
             self.reads.lasting = False
+            self.reads.clock = True
         elif self._phase.on_clock is not None:
             self._phase.on_clock()
 
