@@ -4,12 +4,15 @@ Sets up signals before it imports anything of envy: until a command handles them
 Ctrl-C ends the process like any program, without a traceback from some import.
 """
 
+import os
 import signal
 import sys
 
 
 def main() -> None:
     """Run the command line of this process, and end it."""
+    if sys.getfilesystemencoding() != "utf-8":
+        _restart_with_utf_8()
     # A shell makes its background programs ignore Ctrl-C, and that is not changed.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -21,6 +24,16 @@ def main() -> None:
     from envy.cli.main import main as run
 
     run()
+
+
+def _restart_with_utf_8() -> None:
+    """Start this process over, in Python's UTF-8 mode.
+
+    In other modes, Python would encode paths, scripts and variables by the user's locale: a package
+    would have another content under the same key, and characters that the locale lacks would fail.
+    The mode is an option, not a variable, because children inherit variables.
+    """
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
 
 
 if __name__ == "__main__":
