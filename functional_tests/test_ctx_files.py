@@ -1,5 +1,8 @@
 """The file functions of ctx, which work relative to the run directory."""
 
+import os
+import subprocess
+
 import pytest
 from project import Project, tree
 
@@ -201,3 +204,66 @@ def test_a_patch_of_the_recipes_folder_is_named_as_its_input(project):
         install = function(ctx) ctx.write("f", "two\\n") ctx.patch("patches/a.patch") end"""
     )
     assert tree(folder) == {"f": "three\n"}
+
+
+PATCH = '"--- a/f\\n+++ b/f\\n@@ -1,3 +1,3 @@\\n a\\n b\\n-c\\n+x\\n"'
+
+
+def patching(text, options="", head=""):
+    """The body of a recipe that patches a file with this text."""
+    return f"""{head}
+    install = function(ctx)
+      ctx.write("f", "{text}")
+      ctx.patch({PATCH}{options})
+      ctx.patch("--- a/f\\n+++ b/f\\n@@ -1 +1 @@\\n-q\\n+r\\n")
+    end"""
+
+
+def test_a_recipe_that_patches_without_host_gets_one_warning(project):
+    """The patch program decides about the content, so it belongs into the key."""
+    text = "a\\nb\\nc\\n"
+    twice = patching(text).replace("-q", "-a").replace("+r", "+z")
+    run = project.sync_one(twice)
+    assert run.err.count('which is not in the key of local.one@r1: add host = { "patch" }') == 1
+    run = project.sync_one('host = { "patch" }\n' + twice)
+    assert "warn" not in run.err
+    assert tree(run.folder("local.one@r1")) == {"f": "z\nb\nx\n"}
+    assert '"patch":' in (run.folder("local.one@r1").parent / "envy-ingredients.json").read_text()
+
+
+def test_another_patch_program_gives_another_key(project, tmp_path):
+    """With host = { "patch" }, the version of the program is part of the key."""
+    body = 'host = { "patch" }\ninstall = "echo > out"'
+    for version in ("1", "2"):
+        program = tmp_path / "bin/patch"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\necho {version}\n")
+        program.chmod(0o755)
+        project.make(body, env={"PATH": f"{program.parent}:{os.environ['PATH']}"})
+    assert len(project.entries()) == 2
+
+
+def test_fuzz_must_be_a_number_of_lines(project):
+    """`fuzz` is checked, and so are the names of the options."""
+    for options, message in (
+        ({"fuzz": '"1"'}, "`fuzz` must be a number of lines from 0 on"),
+        ({"fuzz": "-1"}, "`fuzz` must be a number of lines from 0 on"),
+        ({"fuz": "1"}, 'did you mean "fuzz"'),
+    ):
+        [(name, value)] = options.items()
+        run = project.sync_one(patching("x", f", {{ {name} = {value} }}"), code=1)
+        assert message in run.err
+
+
+def test_git_does_not_climb_out_of_the_cache(project):
+    """A cache inside of a repository: git in a script finds no repository, but its own."""
+    subprocess.run(["git", "init", "-q", project.cache.parent], check=True)
+    folder = project.make(
+        """install = function(ctx)
+          ctx.run("git rev-parse --show-toplevel > above || echo none > above")
+          ctx.run("mkdir own; cd own; git init -q; cd ..; mkdir own/sub; cd own/sub; "
+            .. "git rev-parse --show-toplevel > ../../found; rm -r ../.git; touch x")
+        end"""
+    )
+    assert (folder / "above").read_text() == "none\n"
+    assert (folder / "found").read_text().endswith("/own\n")

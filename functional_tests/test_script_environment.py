@@ -73,6 +73,7 @@ def test_other_phases_inherit(phases, phase):
 def test_an_isolated_environment_has_no_other_variables(phases):
     """Each variable in isolation is on the list, or set by the shell or by envy."""
     listed = {"PATH", "HOME", "USER", "TERM", "LOGNAME", "LANG", "TMPDIR", "PASSED", "SECRET"}
+    listed.add("GIT_CEILING_DIRECTORIES")
     listed.add("MAKEFLAGS")  # with the jobserver, and nothing else
     proxies_and_certificates = re.compile(r".*_(PROXY|proxy|FILE|DIR|CERT|BUNDLE|CERTS|CAINFO)")
     by_shell = {"PWD", "OLDPWD", "SHLVL", "_"}

@@ -308,31 +308,43 @@ def _remove_tree(path: Path) -> None:
 
 
 def patch(
-    directory: Path, *, run: ProgramRunner, file: Path | None = None, text: str = "", strip: int = 1
-) -> None:
+    directory: Path,
+    *,
+    run: ProgramRunner,
+    file: Path | None = None,
+    text: str = "",
+    strip: int = 1,
+    fuzz: int = 0,
+) -> str:
     """Apply a unified diff, given as a file or as text, to the files in a directory.
 
-    Uses the `patch` program, or git if `patch` is missing or the diff is binary.
+    Up to `fuzz` lines of context at the ends of a hunk may differ; hunks may be found at other
+    lines, which the output of the program says. Uses the `patch` program, or git if `patch` is
+    missing or the diff is binary; returns the name of the program.
     """
     if file is not None:
         with explained("read the patch", file):
-            _apply(directory, file, file.read_bytes(), strip, run)
-        return
+            return _apply(directory, file, file.read_bytes(), (strip, fuzz), run)
     import tempfile
 
     data = text.encode("utf-8", "surrogateescape")
     with explained("write the patch for", directory), tempfile.TemporaryDirectory() as scratch:
         written = Path(scratch) / "the.patch"
         written.write_bytes(data)
-        _apply(directory, written, data, strip, run)
+        return _apply(directory, written, data, (strip, fuzz), run)
 
 
-def _apply(directory: Path, file: Path, data: bytes, strip: int, run: ProgramRunner) -> None:
-    by_patch = None if b"\nGIT binary patch\n" in data else _patch_words(directory, run)
+def _apply(
+    directory: Path, file: Path, data: bytes, options: tuple[int, int], run: ProgramRunner
+) -> str:
+    strip, fuzz = options
+    by_patch = None if b"\nGIT binary patch\n" in data else _patch_words(directory, fuzz, run)
     words = by_patch or [
         # Otherwise git would apply the diff to a repository that the directory is inside of.
         *("env", f"GIT_CEILING_DIRECTORIES={directory.parent}"),
-        *("git", "apply", "--whitespace=nowarn"),
+        *("git", "apply", "--whitespace=nowarn", "--verbose"),
+        # git has no fuzz, but a number of lines of context that must match; diffs have three.
+        *((f"-C{max(0, 3 - fuzz)}",) if fuzz else ()),
     ]
     completed = run([*words, f"-p{strip}", *(("-i",) if by_patch else ()), str(file)], directory)
     if completed.exit_code:
@@ -340,11 +352,13 @@ def _apply(directory: Path, file: Path, data: bytes, strip: int, run: ProgramRun
         raise EnvyError(
             f"the patch {file.name} does not apply in {directory}:\n{_indented(said)}",
             hint=f"is it for this version, and is `strip` = {strip} the right number of leading "
-            "directories to drop?",
+            f"directories to drop? If only the context differs, make the diff again, or allow it: "
+            f"fuzz = {fuzz + 1}",
         )
+    return "patch" if by_patch else "git"
 
 
-def _patch_words(directory: Path, run: ProgramRunner) -> list[str] | None:
+def _patch_words(directory: Path, fuzz: int, run: ProgramRunner) -> list[str] | None:
     try:
         version = run(["patch", "--version"], directory).stdout
     except ScriptFailed as error:
@@ -353,7 +367,8 @@ def _patch_words(directory: Path, run: ProgramRunner) -> list[str] | None:
         return None
     # Other implementations of patch do not have these options, and do not need them.
     tidy = ["--no-backup-if-mismatch", "--reject-file=-"] if version.startswith(b"GNU") else []
-    return ["patch", "-N", "-s", *tidy]
+    # The patch of BusyBox has neither a version nor fuzz.
+    return ["patch", "-N", *tidy, *((f"-F{fuzz}",) if version or fuzz else ())]
 
 
 def _indented(text: str) -> str:

@@ -13,10 +13,11 @@ from typing import cast
 
 from envy.cache.names import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
-from envy.declarations import fields
 from envy.errors import DeclarationError
 from envy.execution.access import asset_of, product_of
+from envy.execution.ctx_arguments import extract_options, patch_options, require_text
 from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
+from envy.execution.log import report
 from envy.execution.own_paths import (
     fetched_file,
     listable,
@@ -198,21 +199,21 @@ class CtxFunctions:
         return _completed_table(run.run_program(argv, parsed))
 
     def quote(self, text: object = None) -> LuaValue:
-        return file_operations.quote(_require_text("ctx.quote", text))
+        return file_operations.quote(require_text("ctx.quote", text))
 
     def asset(self, query: object = None) -> LuaValue:
         run = self._phase_run
-        query = _require_text("ctx.asset", query)
+        query = require_text("ctx.asset", query)
         return str(asset_of(run.recipe, run.engine, run.phase, query))
 
     def product(self, name: object = None) -> LuaValue:
         run = self._phase_run
-        return product_of(run.recipe, run.engine, run.phase, _require_text("ctx.product", name))
+        return product_of(run.recipe, run.engine, run.phase, require_text("ctx.product", name))
 
     def template(self, text: object = None, values: object = None) -> LuaValue:
         if not isinstance(values, dict):
             raise DeclarationError("ctx.template(text, values): values must be a table")
-        return fill_template(_require_text("ctx.template", text), values)
+        return fill_template(require_text("ctx.template", text), values)
 
     def mark_install_complete(self) -> None:
         self._phase_run.marked_complete = True
@@ -227,18 +228,18 @@ class CtxFunctions:
 
     def extract(self, name: object = None, options: object = None) -> LuaValue:
         run = self._phase_run
-        archive = fetched_file(run, _require_text("ctx.extract", name))
-        strip, dest = _extract_options(options)
+        archive = fetched_file(run, require_text("ctx.extract", name))
+        strip, dest = extract_options(options)
         return unpack_one(run, archive, dest, strip=strip)
 
     def extract_all(self, options: object = None) -> LuaValue:
-        strip, dest = _extract_options(options)
+        strip, dest = extract_options(options)
         return unpack_all(self._phase_run, dest, strip=strip)
 
     # -- files -----------------------------------------------------------------------------------
 
     def copy(self, source: object = None, destination: object = None) -> None:
-        name, target = _require_text("ctx.copy", source), _require_text("ctx.copy", destination)
+        name, target = require_text("ctx.copy", source), require_text("ctx.copy", destination)
         destination = self._destination("ctx.copy", target)
         origin = readable(self._phase_run, name)
         self._phase_run.note_tree(origin)
@@ -251,7 +252,7 @@ class CtxFunctions:
         )
 
     def move(self, source: object = None, destination: object = None) -> None:
-        target = _require_text("ctx.move", destination)
+        target = require_text("ctx.move", destination)
         file_operations.move(
             self._writable("ctx.move", source),
             self._destination("ctx.move", target),
@@ -262,7 +263,7 @@ class CtxFunctions:
         return file_operations.remove(self._writable("ctx.remove", path))
 
     def exists(self, path: object = None) -> LuaValue:
-        found = self._path(_require_text("ctx.exists", path))
+        found = self._path(require_text("ctx.exists", path))
         self._phase_run.note_file(found)
         return file_operations.exists(found)
 
@@ -271,12 +272,12 @@ class CtxFunctions:
 
     def symlink(self, target: object = None, link: object = None) -> None:
         file_operations.symlink(
-            _require_text("ctx.symlink", target), self._writable("ctx.symlink", link)
+            require_text("ctx.symlink", target), self._writable("ctx.symlink", link)
         )
 
     def chmod(self, path: object = None, mode: object = None) -> None:
         # A number stands for its decimal digits, as in chmod(f, 755): Lua has no octal literals.
-        text = str(mode) if isinstance(mode, int) else _require_text("ctx.chmod", mode)
+        text = str(mode) if isinstance(mode, int) else require_text("ctx.chmod", mode)
         file_operations.chmod(self._writable("ctx.chmod", path, follow=True), text)
 
     def write(self, path: object = None, text: object = None) -> None:
@@ -285,10 +286,10 @@ class CtxFunctions:
         file_operations.write(self._writable("ctx.write", path, follow=True), text)
 
     def read(self, path: object = None) -> LuaValue:
-        return file_operations.read(readable(self._phase_run, _require_text("ctx.read", path)))
+        return file_operations.read(readable(self._phase_run, require_text("ctx.read", path)))
 
     def glob(self, pattern: object = None) -> LuaValue:
-        text = _require_text("ctx.glob", pattern)
+        text = require_text("ctx.glob", pattern)
         self._phase_run.note_names(self._phase_run.run_dir, text)
         return list(matches(self._phase_run, text))
 
@@ -297,26 +298,28 @@ class CtxFunctions:
             raise DeclarationError("ctx.replace(path, old, new): new must be a string")
         return file_operations.replace(
             self._writable("ctx.replace", path, follow=True),
-            _require_text("ctx.replace", old),
+            require_text("ctx.replace", old),
             new,
         )
 
     def patch(self, patch: object = None, options: object = None) -> None:
         run = self._phase_run
-        text_or_name = _require_text("ctx.patch", patch)
-        strip = _strip(options)
+        text_or_name = require_text("ctx.patch", patch)
+        strip, fuzz = patch_options(options)
         inline = "\n" in text_or_name
         runner: file_operations.ProgramRunner = functools.partial(_run_quietly, run)
-        file_operations.patch(
+        program = file_operations.patch(
             run.run_dir,
             run=runner,
             file=None if inline else patch_file(run, text_or_name),
             text=text_or_name if inline else "",
-            strip=1 if strip is None else strip,
+            strip=strip,
+            fuzz=fuzz,
         )
+        _warn_unless_in_key(run, program)
 
     def ls(self, path: object = None) -> LuaValue:
-        text = "." if path is None else _require_text("ctx.ls", path)
+        text = "." if path is None else require_text("ctx.ls", path)
         folder = listable(self._phase_run, text)
         for pattern in ("*", ".*"):
             self._phase_run.note_names(folder, pattern)
@@ -327,7 +330,7 @@ class CtxFunctions:
 
     def _writable(self, what: str, value: object, *, follow: bool = False) -> Path:
         """Return the real path of what is to be changed; see `package_path`."""
-        path = self._path(_require_text(what, value))
+        path = self._path(require_text(what, value))
         return package_path(self._phase_run, path, follow=follow, reading=False)
 
     def _destination(self, what: str, target: str) -> Path:
@@ -354,27 +357,22 @@ def _run_quietly(run: PhaseRun, argv: Sequence[str], cwd: Path) -> Completed:
     return run.run_program(list(argv), options)
 
 
-def _require_text(what: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise DeclarationError(f"{what}: expected a string, not {fields.describe(value)}")
-    return value
-
-
-def _strip(options: object) -> int | None:
-    if options is None:
-        return None
-    strip = options.get("strip") if isinstance(options, dict) else None
-    if not isinstance(options, dict) or isinstance(strip, bool) or not isinstance(strip or 0, int):
-        raise DeclarationError("the options must be a table such as { strip = 1 }")
-    return strip
-
-
-def _extract_options(options: object) -> tuple[int, str]:
-    strip = _strip(options)
-    dest = options.get("dest", ".") if isinstance(options, dict) else "."
-    if not isinstance(dest, str):
-        raise DeclarationError("`dest` of ctx.extract must be a path")
-    return strip or 0, dest
+def _warn_unless_in_key(run: PhaseRun, program: str) -> None:
+    """Warn once for each recipe that patches with a program that is not in its key."""
+    loaded = run.recipe.loaded_or_none
+    if loaded is None or program in {name for name, _command in loaded.definition.host}:
+        return
+    services = run.engine.services
+    services.memo.once(
+        ("unkeyed patch", run.recipe.key),
+        lambda: report(
+            run.recipe,
+            services,
+            "warn",
+            f"ctx.patch runs the {program} of this machine, which is not in the key of "
+            f'{run.recipe.key.identity}: add host = {{ "{program}" }}',
+        ),
+    )
 
 
 def fetch_names() -> tuple[str, ...]:

@@ -55,6 +55,9 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
     exported = exported_environment(exporting(recipe, engine, phase), variables)
     variables.update(exported)
     variables.update(_own_variables(recipe, engine))
+    # git must not climb from a folder of the cache to a repository that the cache lies in.
+    ceilings = (str(engine.services.layout.root), variables.get("GIT_CEILING_DIRECTORIES", ""))
+    variables["GIT_CEILING_DIRECTORIES"] = _LIST_SEPARATOR.join(filter(None, ceilings))
     return variables
 
 

@@ -3,6 +3,7 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -395,6 +396,50 @@ def test_a_patch_that_does_not_apply_says_so(tree, change):
     with pytest.raises(EnvyError, match="does not apply"):
         file_operations.patch(tree, run=runner(), text=DIFF)
     assert file_operations.read(tree / "sub/file.txt") == change
+
+
+OTHER_CONTEXT = "other\ntwo\nthree\n"
+
+
+def programs(tmp_path: Path) -> list[Any]:
+    """Return one runner with the patch program, and one with git alone."""
+    return [runner(), runner(path=without_patch(tmp_path))]
+
+
+def test_a_patch_applies_without_fuzz_unless_allowed(tree, tmp_path):
+    """A hunk with another line of context is an error that names `fuzz`, which permits it."""
+    for run in programs(tmp_path):
+        file_operations.write(tree / "sub/file.txt", OTHER_CONTEXT)
+        with pytest.raises(EnvyError, match="does not apply") as caught:
+            file_operations.patch(tree, run=run, text=DIFF)
+        assert "fuzz = 1" in caught.value.hint
+        assert file_operations.read(tree / "sub/file.txt") == OTHER_CONTEXT
+
+
+def test_fuzz_is_a_number_of_lines_of_context(tree):
+    """With `fuzz`, so many lines at the ends of a hunk may differ."""
+    diff = "--- a/f\n+++ b/f\n@@ -1,5 +1,5 @@\n a\n b\n-c\n+x\n d\n e\n"
+    file_operations.write(tree / "f", "other\nb\nc\nd\ne\n")
+    with pytest.raises(EnvyError, match="does not apply"):
+        file_operations.patch(tree, run=runner(), text=diff)
+    assert file_operations.patch(tree, run=runner(), text=diff, fuzz=1) == "patch"
+    assert file_operations.read(tree / "f") == "other\nb\nx\nd\ne\n"
+
+
+def test_the_output_says_at_which_lines_a_patch_applied(tree, tmp_path):
+    """The output of the program, which is logged, names the offset."""
+    diff = DIFF.replace("-1,3 +1,3", "-3,3 +3,3")
+    for run in programs(tmp_path):
+        output = []
+
+        def record(argv, cwd, run=run, output=output):
+            completed = run(argv, cwd)
+            output.append(completed.stdout + completed.stderr)
+            return completed
+
+        file_operations.write(tree / "sub/file.txt", "zero\n" * 5 + "one\ntwo\nthree\n")
+        file_operations.patch(tree, run=record, text=diff)
+        assert b"offset 3 lines" in output[-1]
 
 
 def test_a_missing_patch_file_is_named(tree):

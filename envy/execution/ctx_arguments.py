@@ -1,0 +1,53 @@
+"""The arguments of the functions of `ctx`, checked."""
+
+from __future__ import annotations
+
+from envy.declarations import fields
+from envy.errors import DeclarationError
+
+
+def require_text(what: str, value: object) -> str:
+    """Return an argument that must be a string with content.
+
+    Raises:
+        DeclarationError: it is something else.
+    """
+    if not isinstance(value, str) or not value:
+        raise DeclarationError(f"{what}: expected a string, not {fields.describe(value)}")
+    return value
+
+
+def _strip(options: object) -> int | None:
+    if options is None:
+        return None
+    strip = options.get("strip") if isinstance(options, dict) else None
+    if not isinstance(options, dict) or isinstance(strip, bool) or not isinstance(strip or 0, int):
+        raise DeclarationError("the options must be a table such as { strip = 1 }")
+    return strip
+
+
+def patch_options(options: object) -> tuple[int, int]:
+    """Return `strip` and `fuzz` of ctx.patch."""
+    if options is None:
+        return 1, 0
+    if isinstance(options, dict):
+        fields.check_known(
+            options, frozenset({"strip", "fuzz"}), what="the options of ctx.patch", origin=None
+        )
+    strip = _strip(options)
+    fuzz = options.get("fuzz", 0) if isinstance(options, dict) else 0
+    if type(fuzz) is not int or fuzz < 0:
+        raise DeclarationError(
+            f"ctx.patch: `fuzz` must be a number of lines from 0 on, not {fields.describe(fuzz)}",
+            hint="0, the default, requires the whole context of each hunk to match",
+        )
+    return 1 if strip is None else strip, fuzz
+
+
+def extract_options(options: object) -> tuple[int, str]:
+    """Return `strip` and `dest` of ctx.extract and ctx.extract_all."""
+    strip = _strip(options)
+    dest = options.get("dest", ".") if isinstance(options, dict) else "."
+    if not isinstance(dest, str):
+        raise DeclarationError("`dest` of ctx.extract must be a path")
+    return strip or 0, dest
