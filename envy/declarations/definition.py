@@ -69,6 +69,7 @@ class RecipeDefinition:
     portable: bool = False
     relocate: tuple[str, ...] = ()
     writable: bool = False
+    variants: str = ""
     pass_env: tuple[str, ...] = ()
     secret_env: tuple[str, ...] = ()
     exclusive: str = ""
@@ -160,6 +161,7 @@ class _Parser:
             relocate=self._texts("relocate"),
             writable="writable" in values
             and fields.flag(values, "writable", origin=self.at("writable")),
+            variants=self._variants(),
             pass_env=self._texts("pass_env"),
             secret_env=self._texts("secret_env"),
             exclusive=fields.text(values, "exclusive", origin=self.at("exclusive"))
@@ -199,6 +201,16 @@ class _Parser:
             if value is None:
                 return ""
         return parse_alias({"alias": value}, origin=self.at("alias"))
+
+    def _variants(self) -> str:
+        value = self.values.get("variants")
+        if value is not None and value != "both":
+            raise DeclarationError(
+                '`variants` can only be "both": two variants of one package may meet in the build',
+                origin=self.at("variants"),
+                hint='write variants = "both", or leave it out: then it is an error',
+            )
+        return "both" if value else ""
 
     def _texts(self, name: str) -> tuple[str, ...]:
         if name not in self.values:

@@ -40,11 +40,13 @@ def reachable(
     engine: PhaseServices,
     *,
     include: Callable[[Recipe], bool] = lambda _recipe: True,
+    follow: Callable[[Recipe], bool] = lambda _recipe: True,
 ) -> list[Reachable]:
     """Return the dependencies behind some edges with their run closures, nearest first, each once.
 
     The build dependencies of a dependency are left out, since they may be missing. So is a recipe
-    for which `include` is false, with everything behind it.
+    for which `include` is false, with everything behind it, and what lies behind a recipe for which
+    `follow` is false.
     """
     found: dict[RecipeKey, Reachable] = {}
     level = [(edge.key, edge.needed_by) for edge in edges]
@@ -58,6 +60,8 @@ def reachable(
             if not include(dependency):
                 continue
             found[key] = Reachable(dependency, needed_by)
+            if not follow(dependency):
+                continue
             following += [
                 (edge.key, needed_by)
                 for edge in engine.graph.edges(key)
@@ -75,6 +79,76 @@ def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list
     """
     rows = reachable(edges_for(recipe, engine, phase), engine, include=_exports_within)
     return [row.recipe for row in rows if row.needed_by <= phase]
+
+
+def searched_by_compilers(
+    recipe: Recipe, engine: PhaseServices, phase: RecipePhase, providers: Iterable[Recipe]
+) -> list[Recipe]:
+    """Return the packages whose `cmake_prefix` and `pkg_config` apply in `phase`, nearest first.
+
+    They are among `providers`, all that export something. The run closure of a dependency that
+    exports neither is left out: it is a tool, and what it runs with is not linked to.
+
+    Raises:
+        DeclarationError: two variants of one package are among them.
+    """
+    if not any(_is_searched(provider) for provider in providers):
+        return []
+    edges = edges_for(recipe, engine, phase)
+    rows = reachable(edges, engine, include=_exports_within, follow=_is_searched)
+    found = [row.recipe for row in rows if row.needed_by <= phase and _is_searched(row.recipe)]
+    if recipe.loaded_or_none is None or recipe.loaded.definition.variants != "both":
+        _check_variants(recipe, engine, edges, found)
+    return found
+
+
+def _is_searched(recipe: Recipe) -> bool:
+    try:
+        exports = recipe.loaded.exports
+    except InternalError:
+        return False
+    return bool(exports.cmake_prefix or exports.pkg_config)
+
+
+def _check_variants(
+    recipe: Recipe, engine: PhaseServices, edges: Sequence[Edge], found: Iterable[Recipe]
+) -> None:
+    """Check that a compiler finds one variant of each package, or all are declared on purpose."""
+    declared = {edge.key for edge in edges}
+    first: dict[tuple[str, str], RecipeKey] = {}
+    for provider in found:
+        key = provider.key
+        other = first.setdefault((key.namespace, key.name), key)
+        if other != key and not {other, key} <= declared:
+            chains = "\n".join(
+                f"    {' → '.join(map(str, _chain(recipe.key, engine, edges, each)))}"
+                for each in (other, key)
+            )
+            raise DeclarationError(
+                f"two variants of {key.namespace}.{key.name} meet in the `cmake_prefix` or "
+                f"`pkg_config` of {recipe.key}:\n{chains}",
+                origin=recipe.spec.origin,
+                hint="let all of them need the same variant; or declare both in its "
+                '`dependencies`, or write variants = "both", if the build tells them apart',
+            )
+
+
+def _chain(
+    start: RecipeKey, engine: PhaseServices, edges: Sequence[Edge], goal: RecipeKey
+) -> list[RecipeKey]:
+    """Return the shortest way from a recipe to one that `searched_by_compilers` has found."""
+    chains = [[start, edge.key] for edge in edges]
+    for chain in chains:
+        key = chain[-1]
+        if key == goal:
+            return chain
+        if len(set(chain)) == len(chain) and _is_searched(engine.graph.recipes[key]):
+            chains += [
+                [*chain, edge.key]
+                for edge in engine.graph.edges(key)
+                if edge.use is DependencyUse.RUN
+            ]
+    return [start, goal]
 
 
 def _exports_within(recipe: Recipe) -> bool:

@@ -10,7 +10,7 @@ import os.path
 from collections.abc import Iterable, Mapping
 
 from envy.errors import DeclarationError
-from envy.execution.access import exporting
+from envy.execution.access import exporting, searched_by_compilers
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
@@ -43,7 +43,8 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
     """Return all variables of a script in this phase.
 
     Raises:
-        DeclarationError: two dependencies export different values for one variable.
+        DeclarationError: two dependencies export different values for one variable, or are
+            variants of one package for a compiler to find.
     """
     inherited = engine.services.environment
     if phase in _ISOLATED and not recipe.user_managed:
@@ -52,7 +53,9 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
         variables["TMPDIR"] = str(recipe.placement.entry.tmp_dir)
     else:
         variables = dict(inherited)
-    exported = exported_environment(exporting(recipe, engine, phase), variables)
+    providers = exporting(recipe, engine, phase)
+    searched = searched_by_compilers(recipe, engine, phase, providers)
+    exported = exported_environment(providers, variables, searched=searched)
     variables.update(exported)
     variables.update(_own_variables(recipe, engine))
     # git must not climb from a folder of the cache to a repository that the cache lies in.
@@ -95,8 +98,16 @@ def option_variable(name: str) -> str:
     return "ENVY_OPTION_" + "".join(c if c.isalnum() else "_" for c in name).upper()
 
 
-def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -> dict[str, str]:
+def exported_environment(
+    providers: Iterable[Recipe],
+    base: Mapping[str, str],
+    *,
+    searched: Iterable[Recipe] | None = None,
+) -> dict[str, str]:
     """Return the variables that packages export on top of `base`; the nearest package comes first.
+
+    Only the packages of `searched`, by default all, count for CMAKE_PREFIX_PATH and
+    PKG_CONFIG_PATH.
 
     Raises:
         DeclarationError: two packages export different values for one variable.
@@ -104,13 +115,15 @@ def exported_environment(providers: Iterable[Recipe], base: Mapping[str, str]) -
     lists: dict[str, list[str]] = {"PATH": [], "CMAKE_PREFIX_PATH": [], "PKG_CONFIG_PATH": []}
     variables: dict[str, str] = {}
     sources: dict[str, Recipe] = {}
+    found = None if searched is None else {recipe.key for recipe in searched}
     for provider in providers:
         if provider.loaded_or_none is None:
             continue
         asset, exports = str(provider.asset_dir or ""), provider.loaded.exports
         lists["PATH"] += _asset_paths(asset, exports.path)
-        lists["CMAKE_PREFIX_PATH"] += _asset_paths(asset, exports.cmake_prefix)
-        lists["PKG_CONFIG_PATH"] += _asset_paths(asset, exports.pkg_config)
+        if found is None or provider.key in found:
+            lists["CMAKE_PREFIX_PATH"] += _asset_paths(asset, exports.cmake_prefix)
+            lists["PKG_CONFIG_PATH"] += _asset_paths(asset, exports.pkg_config)
         for name, template in exports.env.items():
             value = template.replace("{{asset}}", asset)
             if variables.setdefault(name, value) != value:
