@@ -197,6 +197,14 @@ def test_a_file_is_made_executable(project):
     assert (folder / "plain.txt").stat().st_mode & 0o111
 
 
+@pytest.mark.parametrize("executable", ["", "executable = true"])
+def test_a_decompressed_file_is_made_executable(project, executable):
+    """executable = true makes what a compressed file decompresses to executable."""
+    project.write("tool.gz", gzip.compress(b"#!/bin/sh\necho tool\n"))
+    folder = project.make(f'fetch = {{ source = "../tool.gz", {executable} }}')
+    assert bool((folder / "tool").stat().st_mode & 0o111) is bool(executable)
+
+
 def test_an_archive_may_be_published_unchanged(project):
     """extract = false publishes the archive itself."""
     write_files(project)

@@ -88,6 +88,9 @@ class Box:
             recipe=recipe,
             engine=SimpleNamespace(services=SimpleNamespace(events=EventBus())),
             may_read=lambda _path: True,
+            note_tree=lambda _path: None,
+            note_file=lambda _path: None,
+            note_names=lambda _folder, _pattern: None,
         )
 
     def fetch(self, run, rows):

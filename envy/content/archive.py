@@ -26,6 +26,7 @@ from envy.content.extraction import (
     write_hard_link,
     write_symlink,
 )
+from envy.content.zip_names import member_name
 from envy.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -138,8 +139,10 @@ def decompress_file(path: Path, dest: Path) -> None:
         decompress_below(path, below, (dest.name,))
 
 
-def decompress_below(path: Path, below: BelowRoot, parts: Parts) -> None:
-    """Decompress a single file to a path below a root.
+def decompress_below(
+    path: Path, below: BelowRoot, parts: Parts, *, executable: bool = False
+) -> None:
+    """Decompress a single file to a path below a root, perhaps as an executable file.
 
     Raises:
         ArchiveError: the file is not compressed, or is damaged.
@@ -157,6 +160,8 @@ def decompress_below(path: Path, below: BelowRoot, parts: Parts) -> None:
         open(below.create_file(parts, 0o666), "wb") as target,  # noqa: PTH123
     ):
         shutil.copyfileobj(source, target, _CHUNK)
+        if executable:
+            os.fchmod(target.fileno(), stat.S_IMODE(os.fstat(target.fileno()).st_mode) | 0o111)
 
 
 # --- formats ---------------------------------------------------------------------------------
@@ -337,9 +342,14 @@ def _extract_zip_member(
     job: Unpacking, zipped: "zipfile.ZipFile", member: "zipfile.ZipInfo"
 ) -> None:
     made_on_dos = member.create_system == 0
-    # Some programs on Windows write backslashes, against the format.
-    name = member.filename.replace("\\", "/") if made_on_dos else member.filename
-    mode = 0 if made_on_dos else member.external_attr >> 16
+    name = member_name(member)
+    if made_on_dos:
+        # Some programs on Windows write backslashes, against the format.
+        name = name.replace("\\", "/")
+    mode = member.external_attr >> 16
+    # pip makes a file of a wheel executable by its mode, whatever system the wheel was zipped on.
+    if made_on_dos and not (job.archive.suffix == ".whl" and stat.S_ISREG(mode)):
+        mode = 0
     mtime = _zip_mtime(member)
     if name.endswith("/"):
         write_folder(job, name, mtime=mtime)

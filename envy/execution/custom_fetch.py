@@ -208,7 +208,8 @@ class _CustomRun(PhaseRun):
         )
         self.evidence = evidence
         # Its own files, and those of its tools, whose keys are in the name of the folder.
-        self._known = (tmp_dir.parent, engine.services.layout.assets_root)
+        known = (tmp_dir.parent, engine.services.layout.assets_root)
+        self._known = (*known, *(folder.resolve() for folder in known))
 
     @property
     def variables(self) -> Mapping[str, str]:

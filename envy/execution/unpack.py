@@ -94,7 +94,7 @@ def _unpack_into(
             subdir=item.subdir,
         )
     if item.extract is not False and is_single_compressed_file(path):
-        return _decompress(path, below, into)
+        return _decompress(path, below, into, executable=item.executable)
     if item.extract:
         raise ArchiveError(
             f"{name} is not an archive that envy unpacks, but its `extract` is true",
@@ -124,11 +124,11 @@ def _extract(
     return count
 
 
-def _decompress(path: Path, below: BelowRoot, into: Parts) -> int:
+def _decompress(path: Path, below: BelowRoot, into: Parts, *, executable: bool) -> int:
     from envy.content.archive import decompress_below
 
     name = path.name
     for suffix in _SINGLE_SUFFIXES:
         name = name.removesuffix(suffix)
-    decompress_below(path, below, (*into, name))
+    decompress_below(path, below, (*into, name), executable=executable)
     return 1

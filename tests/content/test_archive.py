@@ -6,9 +6,11 @@ import io
 import lzma
 import os
 import stat
+import struct
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,64 @@ def test_zip_is_unpacked(tmp_path):
     path = zip_file(tmp_path, ("a/b.txt", "1", 0o644), ("c\\d.txt", "2", None))
     assert extract(path, tmp_path / "out") == 2
     assert tree(tmp_path / "out") == {"a/b.txt": b"1", "c/d.txt": b"2"}
+
+
+def unicode_path(raw, name, *, version=1):
+    """The Unicode Path field for a member with this raw name."""
+    data = struct.pack("<BL", version, zlib.crc32(raw)) + name
+    return struct.pack("<HH", 0x7075, len(data)) + data
+
+
+ZIP_NAMES = {
+    "utf-8 with the flag": ("é", None, b"", "é"),
+    "utf-8 without the flag": (None, "é".encode(), b"", "é"),
+    "code page 437": (None, b"\x82", b"", "é"),
+    "a unicode path": (None, b"?", unicode_path(b"?", "é€".encode()), "é€"),
+    "a unicode path and the flag": ("a", None, unicode_path(b"a", b"b"), "b"),
+    "a unicode path before utf-8": (None, "é".encode(), unicode_path("é".encode(), b"e"), "e"),
+    "a unicode path after another field": (None, b"?", b"\1\0\0\0" + unicode_path(b"?", b"a"), "a"),
+    "an outdated unicode path": (None, b"new", unicode_path(b"old", b"old"), "new"),
+    "another version": (None, b"a", unicode_path(b"a", b"b", version=2), "a"),
+    "a unicode path that is not utf-8": (None, b"a", unicode_path(b"a", b"\xff"), "a"),
+    "an empty unicode path": (None, b"a", unicode_path(b"a", b""), "a"),
+}
+
+
+class RawName(zipfile.ZipInfo):
+    """A member whose name is stored as these bytes, without the flag for UTF-8."""
+
+    raw = b""
+
+    def _encodeFilenameFlags(self):
+        return self.raw, self.flag_bits & ~0x800
+
+
+@pytest.mark.parametrize("case", ZIP_NAMES)
+def test_names_in_a_zip(tmp_path, case):
+    """A valid Unicode Path counts first, then valid UTF-8 with or without the flag."""
+    text, raw, extra, name = ZIP_NAMES[case]
+    info = zipfile.ZipInfo(text) if text else RawName("x")
+    if isinstance(info, RawName):
+        info.raw = raw
+    info.extra = extra
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        if text and text.isascii():
+            info.flag_bits |= 0x800
+        made.writestr(info, "content")
+    extract(tmp_path / "a.zip", tmp_path / "out")
+    assert tree(tmp_path / "out") == {name: b"content"}
+
+
+@pytest.mark.parametrize("name", [b"../evil", b"/evil", b"a/../../evil"])
+def test_a_unicode_path_cannot_leave(tmp_path, name):
+    """The name that counts is the one that is checked."""
+    info = RawName("x")
+    info.raw, info.extra = b"good", unicode_path(b"good", name)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr(info, "content")
+    with pytest.raises(ArchiveError):
+        extract(tmp_path / "a.zip", tmp_path / "box" / "out")
+    assert not list(tmp_path.rglob("evil"))
 
 
 def test_content_decides_how_to_unpack(tmp_path):

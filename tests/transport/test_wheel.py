@@ -63,6 +63,21 @@ def test_executable_bit_inside_a_package_is_kept(tmp_path):
     assert not (tmp_path / "out" / "tool/a.py").stat().st_mode & 0o100
 
 
+@pytest.mark.parametrize("system", [0, 3, 19])
+def test_any_executable_bit_counts_on_every_system(tmp_path, system):
+    """As with pip, a mode with any x bit makes a file executable, whatever system zipped it."""
+    path = tmp_path / "tool-1-py3-none-any.whl"
+    modes = {"u": 0o100744, "o": 0o100645, "none": 0o100644, "no mode": 0}
+    with zipfile.ZipFile(path, "w") as made:
+        for name, mode in modes.items():
+            info = zipfile.ZipInfo(name)
+            info.create_system, info.external_attr = system, mode << 16
+            made.writestr(info, "x")
+    lay_out_wheel(path, tmp_path / "out")
+    found = {name for name in modes if (tmp_path / "out" / name).stat().st_mode & 0o100}
+    assert found == {"u", "o"}
+
+
 def test_python_scripts_get_an_interpreter(tmp_path):
     """A script with `#!python` runs with any python3."""
     path = wheel_file(tmp_path, {"tool-1.data/scripts/tool": "#!python -E\nprint(1)\n"})
