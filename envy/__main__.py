@@ -33,6 +33,8 @@ def _restart_with_utf_8() -> None:
     would have another content under the same key, and characters that the locale lacks would fail.
     The mode is an option, not a variable, because children inherit variables.
     """
+    if "utf8" in sys._xoptions or not sys.executable:  # noqa: SLF001 - documented, despite its name
+        return  # an option of whoever started Python counts
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
 
 

@@ -1,13 +1,14 @@
 """The same bytes go to children, and into keys, whatever the locale."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
 from project import Project, envy_command
 
-# Settings in which Python would use another encoding than UTF-8. A locale that is not installed
-# counts as C.
+# Settings in which Python would use another encoding than UTF-8. A locale that the machine
+# lacks counts as C.
 LOCALES = {
     "c": {"LC_ALL": "C"},
     "ascii": {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
@@ -30,6 +31,20 @@ end
 TEXT = "é€ü".encode()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def latin_1(tmp_path_factory):
+    """Compile the locale of the last case, if the machine can."""
+    folder = tmp_path_factory.mktemp("locales")
+    if shutil.which("localedef"):
+        target = folder / "en_US.ISO-8859-1"
+        subprocess.run(
+            ["localedef", "-i", "en_US", "-f", "ISO-8859-1", target],
+            capture_output=True,
+            check=False,
+        )
+    LOCALES["latin-1"]["LOCPATH"] = str(folder)
+
+
 def synced(folder, cache, variables):
     """Sync a project in a folder with this name; return the asset's files and its entry folder."""
     project = Project(folder, cache)
@@ -38,7 +53,7 @@ def synced(folder, cache, variables):
     environment = {
         os.fsencode(name): os.fsencode(value)
         for name, value in project.environment(variables).items()
-        if not name.startswith(("LC_", "LANG")) or name in variables
+        if not name.startswith(("LC_", "LANG", "LOCPATH")) or name in variables
     }
     environment[b"INHERITED"] = b"\xe9 \xc3\xa9"
     process = subprocess.run(
