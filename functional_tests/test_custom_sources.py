@@ -191,3 +191,18 @@ def test_a_damaged_record_of_evidence_is_a_miss(project):
     record.write_text("[" * 10000)
     (project.cache / "resolved").rename(project.cache / "forgotten")
     assert made(project, env={"WORD": "x"}) == "x"
+
+
+def test_a_plan_uses_what_a_sync_kept(project, tmp_path):
+    """A plan finds the kept recipe, runs no function, and notices when the evidence has ended."""
+    entry(project)
+    count = f'ctx.run("echo ran >> {tmp_path}/count")'
+    declare(project, f'({count} and os.getenv("WORD"))')
+    made(project, env={"WORD": "x"})
+    plan = project.envy("plan", env={"WORD": "x"})
+    assert "reuse    local.lib@r1" in plan.out
+    assert (tmp_path / "count").read_text() == "ran\n"
+    plan = project.envy("plan", env={"WORD": "y"})
+    assert "local.lib@r1" in plan.out
+    assert "reuse" not in plan.out
+    assert kept(project) == 1

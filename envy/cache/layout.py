@@ -139,6 +139,11 @@ class CacheLayout:
         """Return the folder of the recipe files from one source."""
         return Path(f"{self.root}", RECIPES_FOLDER, _part(identity), _part(source_hash))
 
+    def recipe_folders(self, identity: str, prefix: str) -> list[str]:
+        """Return the sorted names of the folders of recipe files that begin with `prefix`."""
+        folder = self.recipes_dir(identity, prefix).parent
+        return sorted(path.name for path in folder.glob(f"{prefix}*"))
+
     @property
     def recipes_root(self) -> Path:
         """The folder of all fetched recipe files."""

@@ -30,6 +30,12 @@ class OverlayLayout(CacheLayout):
                 shutil.rmtree(own, ignore_errors=True)
         return own
 
+    def recipe_folders(self, identity: str, prefix: str) -> list[str]:
+        """Return the names of folders that are in the cache or in scratch."""
+        own = CacheLayout(self.scratch).recipe_folders(identity, prefix)
+        known = CacheLayout(self.root).recipe_folders(identity, prefix)
+        return sorted({*own, *known})
+
     def log_root(self, identity: str, key16: str) -> Path:
         """Return the folder of the logs of all attempts at a key."""
         return CacheLayout(self.scratch).log_root(identity, key16)

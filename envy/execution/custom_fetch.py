@@ -109,8 +109,9 @@ def _find_kept(recipe: Recipe, engine: PhaseServices) -> tuple[Path, Evidence] |
         pinned = _pinned_folder(recipe, engine, source.sha256)
         if _is_kept(pinned, engine):
             return pinned, Evidence()
-    base = services.layout.recipes_dir(recipe.key.identity, _base_name(recipe, engine))
-    for folder in sorted(base.parent.glob(f"{base.name}-*")):
+    layout, identity = services.layout, recipe.key.identity
+    for name in layout.recipe_folders(identity, f"{_base_name(recipe, engine)}-"):
+        folder = layout.recipes_dir(identity, name)
         evidence = _stored_evidence(folder)
         if (
             evidence is not None

@@ -48,3 +48,13 @@ def test_a_recipe_of_the_cache_is_copied(layouts):
     (copy / "recipe.lua").write_text("new")
     assert (scratch.recipes_dir(IDENTITY, "0" * 16) / "recipe.lua").read_text() == "new"
     assert (folder / "recipe.lua").read_text() == "old"
+
+
+def test_folders_of_the_cache_and_of_scratch_are_listed(layouts):
+    """Recipe files of both are found by the beginning of their name, each once."""
+    cache, scratch = layouts
+    for layout, name in ((cache, "a-1"), (cache, "a-2"), (scratch, "a-2"), (scratch, "a-3")):
+        layout.recipes_dir(IDENTITY, name).mkdir(parents=True, exist_ok=True)
+    cache.recipes_dir(IDENTITY, "b-1").mkdir()
+    assert scratch.recipe_folders(IDENTITY, "a-") == ["a-1", "a-2", "a-3"]
+    assert cache.recipe_folders(IDENTITY, "a-") == ["a-1", "a-2"]
