@@ -28,14 +28,13 @@ from envy.content.atomic import atomic_write, temporary_beside
 from envy.content.file_digest import file_digest
 from envy.declarations.spec import CustomSource
 from envy.errors import DeclarationError, FetchError, InternalError
-from envy.execution.ctx import make_ctx
 from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import new_state
 from envy.execution.services import PhaseServices
+from envy.execution.verbs import call_function
 from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
-from envy.lua.sandbox import PhaseAccess
 from envy.lua.values import LuaFunction, LuaValue
 from envy.phase import RecipePhase
 from envy.transport.digests import ExpectedDigest, verify_content
@@ -176,7 +175,7 @@ def _run(recipe: Recipe, engine: PhaseServices, name: str) -> tuple[Path, Eviden
             state.load_file(source.fetch.file)
             function = _function(recipe, state)
             with _CustomRun(recipe, engine, evidence, tmp_dir, fetch_dir) as run:
-                _call(run, function)
+                call_function(run, function)
         finally:
             recipe.work.fetched = {}
             state.close()
@@ -208,6 +207,7 @@ class _CustomRun(PhaseRun):
             fetch_dir=fetch_dir,
         )
         self.evidence = evidence
+        self.guarded_dir = Path(tmp_dir.anchor)  # so that every file that is read is asked about
         # Its own files, and those of its tools, whose keys are in the name of the folder.
         known = (tmp_dir.parent, engine.services.layout.assets_root)
         self._known = (*known, *(folder.resolve() for folder in known))
@@ -239,7 +239,7 @@ class _CustomRun(PhaseRun):
         self.evidence.note_variables({name: self.engine.services.environment.get(name)})
 
     def note_clock(self) -> None:
-        """Record that the clock was read: the function may fetch something else later."""
+        # The function may fetch something else later.
         self.evidence.lasting = False
 
     def _is_known(self, path: Path) -> bool:
@@ -262,18 +262,6 @@ class _RecordingVariables(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._variables)
-
-
-def _call(run: _CustomRun, function: LuaFunction) -> None:
-    access = PhaseAccess(
-        run_dir=run.run_dir,
-        environment=run.variables,
-        recipe_dir=Path(run.run_dir.anchor),  # so that every file that is read is asked about
-        may_read=run.may_read,
-        on_clock=run.note_clock,
-    )
-    with function.state.phase(access):
-        function.state.call_with_ctx(function, make_ctx(run), run.options)
 
 
 def _verify(path: Path, source: CustomSource) -> None:

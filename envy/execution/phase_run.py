@@ -68,6 +68,7 @@ class PhaseRun:
         self.base_dir = base_dir or (
             recipe.loaded.recipe_dir if recipe.loaded_or_none is not None else run_dir
         )
+        self.guarded_dir = self.base_dir  # whose files functions read only if `may_read` allows it
         self._fetch_dir = fetch_dir
         self.options = recipe.options
         self.user_managed = recipe.user_managed
@@ -114,6 +115,9 @@ class PhaseRun:
 
     def note_names(self, folder: Path, pattern: str) -> None:
         """A function asks for the names that match a pattern."""
+
+    def note_clock(self) -> None:
+        """A function has read the clock."""
 
     def note_tree(self, path: Path) -> None:
         """A function is about to read a folder and all its content."""

@@ -30,10 +30,11 @@ def call_function(run: PhaseRun, function: LuaFunction) -> LuaValue:
     access = PhaseAccess(
         run_dir=run.run_dir,
         environment=run.variables,
-        recipe_dir=run.base_dir,
+        recipe_dir=run.guarded_dir,
         may_read=run.may_read,
         on_read=lambda path: _check(run, path, reading=True),
         on_write=lambda path: _check(run, path, reading=False),
+        on_clock=run.note_clock,
     )
     with state.phase(access):
         return state.call_with_ctx(function, make_ctx(run), run.options)
