@@ -168,7 +168,7 @@ def test_an_unknown_product_lists_the_available_products(project):
     )
     run = project.envy("sync", code=1)
     assert "ctx.product('px')" in run.err
-    assert "are: pa" in run.err
+    assert "products: pa" in run.err
 
 
 # -- use = "build" ------------------------------------------------------------------------------
