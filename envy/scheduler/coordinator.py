@@ -145,7 +145,7 @@ class Coordinator:
             if run.cancelled is not None:
                 return
             run.cancelled = reason
-            run.active += 1  # until every waiting node has failed, this is no standstill
+            run.active += 1  # not a standstill until every waiting node has failed
             nodes = [
                 node
                 for node in self._nodes
