@@ -15,7 +15,7 @@ Guarantees
 import contextlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -106,10 +106,12 @@ def publish(
     *,
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
+    spellings: Collection[str] = (),
 ) -> None:
     """Make the payload visible, permanently, even if it is empty.
 
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
+    `spellings` are other paths of the cache, which other entries contain.
 
     Raises:
         CacheError: a file contains such a path, a file cannot be read or written, or the attempt
@@ -129,6 +131,7 @@ def publish(
             ingredients_json,
             forbidden=forbidden,
             writable=writable,
+            spellings=spellings,
             files=files,
         )
     except OSError as error:
@@ -145,6 +148,7 @@ def seal(
     *,
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
+    spellings: Collection[str] = (),
     files: FileSystem = REAL,
 ) -> None:
     """Write the fingerprint, make the payload read-only, and write the marker, all on the disk.
@@ -160,7 +164,11 @@ def seal(
             hint="put links, or the files they lead to, inside the install directory",
         )
     fingerprint = take_fingerprint(
-        entry.root, entry.at(ASSET), forbidden=forbidden, writable=writable
+        entry.root,
+        entry.at(ASSET),
+        forbidden=forbidden,
+        writable=writable,
+        spellings=spellings,
     )
     files.start_flushing(fingerprint.files)
     for path, mode in fingerprint.modes:

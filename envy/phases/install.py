@@ -42,6 +42,7 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
         key_record_text(recipe, engine),
         forbidden=_build_only_paths(recipe, engine),
         writable=definition.writable,
+        spellings=engine.services.spellings,
     )
     recipe.work.attempt = None
     recipe.work.outcome = Outcome.INSTALLED
