@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from envy.content.atomic import atomic_write
 from envy.content.below_root import LeadsOutside, open_below, parts_of
 from envy.content.folder_walk import NotTaken
+from envy.content.patterns import expand
 from envy.errors import EnvyError, ScriptFailed
 from envy.host.process import Completed
 from envy.interpreter import released
@@ -88,11 +89,8 @@ def glob(directory: Path, pattern: str) -> list[str]:
     `**` matches any number of directories; a name with a leading dot is matched only by a pattern
     with a leading dot. An absolute pattern returns absolute paths.
     """
-    from glob import glob as expand
-
     with released(), explained("search", directory):
-        # Path.glob does not leave out hidden files, and returns absolute paths.
-        return sorted(expand(pattern, root_dir=directory, recursive=True))  # noqa: PTH207
+        return expand(str(directory), pattern)
 
 
 def read(path: Path) -> str:
