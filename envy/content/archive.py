@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, cast
 
 from envy import interpreter
 from envy.content.archive_errors import named_errors, unknown
-from envy.content.below_root import BelowRoot, Parts, open_below
+from envy.content.below_root import BelowRoot, open_below
+from envy.content.brought import Parts
 from envy.content.extraction import (
     PlaceMember,
     Unpacking,

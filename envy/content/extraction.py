@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from envy.content.below_root import BelowRoot, Brought, LeadsOutside, Parts, set_time
+from envy.content.below_root import BelowRoot, set_time
+from envy.content.brought import Brought, LeadsOutside, Parts
 from envy.errors import ArchiveError
 
 _CHUNK = 1 << 20

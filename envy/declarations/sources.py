@@ -45,6 +45,7 @@ class SourceItem:
     strip: int = 0
     subdir: str = ""
     into: str = ""
+    overlay: bool = False
     python: str = ""
     kind: str = "wheel"
     submodules: bool = False
@@ -198,15 +199,23 @@ def check_file_names(items: Sequence[SourceItem]) -> None:
     taken: dict[str, SourceItem] = {}
     for item in items:
         name = "/".join(part for part in file_name(item).split("/") if part not in {"", "."})
-        first = taken.setdefault(name, item) if name else item
+        # A registry decides the name, which is the same for the same release.
+        name = name or " ".join(part for part in (item.source, item.kind, item.python) if part)
+        first = taken.setdefault(name, item)
         if first is not item:
-            raise DeclarationError(
-                f'two sources have the file name "{name}": {first.source} and {item.source}',
-                origin=item.origin,
-                hint='give one of them another name: dest = "NAME"',
-            )
+            raise same_file_name(file_name(item), first, item)
     for name, item in taken.items():
         _check_not_inside(name, item, taken)
+
+
+def same_file_name(name: str, first: SourceItem, second: SourceItem) -> DeclarationError:
+    """Return the error for two items of one file name in fetch_dir; "" for one of a registry."""
+    what = f'two sources have the file name "{name}": {first.source} and {second.source}'
+    return DeclarationError(
+        what if name else f"two sources have the same file: {second.source}",
+        origin=second.origin,
+        hint='give one of them another name: dest = "NAME"',
+    )
 
 
 def _check_not_inside(name: str, item: SourceItem, taken: Mapping[str, SourceItem]) -> None:
@@ -265,6 +274,7 @@ def _item_of_table(
         strip=fields.count(table, "strip", origin=origin),
         subdir=inner_path(table, "subdir", origin=origin),
         into=inner_path(table, "into", origin=origin),
+        overlay=fields.flag(table, "overlay", origin=origin),
         python=fields.text(table, "python", origin=origin),
         kind=_kind(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),

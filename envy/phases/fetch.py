@@ -12,7 +12,7 @@ from envy.cache.names import FETCH
 from envy.cache.read import names_in
 from envy.content import file_operations
 from envy.declarations.locations import location_of_function
-from envy.declarations.sources import SourceItem, parse_source_items
+from envy.declarations.sources import SourceItem, parse_source_items, same_file_name
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import live_function
 from envy.execution.services import PhaseServices
@@ -54,4 +54,8 @@ def _fetch_items(recipe: Recipe, engine: PhaseServices, items: Sequence[SourceIt
     fetch_dir = recipe.placement.entry.fetch_dir
     fetched = fetch_batch(recipe, engine, items, fetch_dir)
     for item, result in zip(items, fetched, strict=True):
-        recipe.work.fetched[result.path.relative_to(fetch_dir).as_posix()] = item
+        name = result.path.relative_to(fetch_dir).as_posix()
+        first = recipe.work.fetched.setdefault(name, item)
+        if first is not item:
+            # A registry decides some names, and others were committed by the function.
+            raise same_file_name(name, first, item)
