@@ -170,6 +170,75 @@ def test_committed_items(project: Project):
     assert tree(folder)["mine/same"] == "mine"
 
 
+FOLDERS = {
+    "a folder": ('ctx.commit_fetch("data")', {"data/x": "x", "data/deep/y": "y"}),
+    "a folder and its file": (
+        'ctx.write("x", "top") ctx.commit_fetch("data", "x")',
+        {"data/x": "x", "data/deep/y": "y", "x": "top"},
+    ),
+    "an inner folder": ('ctx.commit_fetch("data/deep")', {"deep/y": "y"}),
+    "a folder by its link": (
+        'ctx.symlink("data", "link") ctx.commit_fetch("link")',
+        {"link/x": "x", "link/deep/y": "y"},
+    ),
+    "into another": (
+        'ctx.commit_fetch({ filename = "data", into = "a/b" })',
+        {"a/b/x": "x", "a/b/deep/y": "y"},
+    ),
+    "into the stage folder": (
+        'ctx.commit_fetch({ filename = "data", into = "." })',
+        {"x": "x", "deep/y": "y"},
+    ),
+    "with colons": (
+        'ctx.move("data", "npm:data") ctx.commit_fetch("npm:data")',
+        {"npm:data/x": "x", "npm:data/deep/y": "y"},
+    ),
+    "a repository": (
+        'ctx.commit_fetch(ctx.fetch({ source = "URL", ref = "main" }))',
+        {"tool/a": "a"},
+    ),
+    "a repository into": (
+        'ctx.commit_fetch(ctx.fetch({ source = "URL", ref = "main", into = "." }))',
+        {"a": "a"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_committed_folder_keeps_its_name(project, git_repository, case):
+    """Its content is staged below its name; `into` says otherwise."""
+    git_repository.commit({"a": "a"})
+    call, expected = FOLDERS[case]
+    body = f"""fetch = function(ctx)
+      ctx.write("data/x", "x")
+      ctx.write("data/deep/y", "y")
+      {call.replace("URL", git_repository.url)}
+    end"""
+    assert tree(project.make(body)) == expected
+
+
+def test_a_committed_folder_is_an_item(project):
+    """What a committed folder and a file both bring is judged."""
+    project.write("recipes/x", "of the recipe")
+    body = """fetch = function(ctx)
+      ctx.write("data/x", "x")
+      ctx.commit_fetch("data")
+      return { source = "x", into = "data" }
+    end"""
+    run = project.sync_one(body, code=1)
+    assert "data and x (" in run.err
+    assert "bring the same path, with different content: data/x" in run.err
+
+
+def test_a_committed_folder_has_no_digest(project):
+    """A digest for a folder is an error that says so."""
+    body = f"""fetch = function(ctx)
+      ctx.mkdir("data")
+      ctx.commit_fetch({{ filename = "data", sha256 = "{"0" * 64}" }})
+    end"""
+    assert "data is a folder, and a folder has no digest" in project.sync_one(body, code=1).err
+
+
 NAMES = {
     "in one call": 'ctx.commit_fetch("a/x", "b/x")',
     "in two calls": 'ctx.commit_fetch("a/x") ctx.commit_fetch("b/x")',

@@ -81,7 +81,9 @@ def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
             source=f"./{path.name}", base_dir=run.run_dir
         )
         run.recipe.work.fetched[path.name] = replace(
-            item, into=commit.into or item.into, overlay=commit.overlay or item.overlay
+            item,
+            into=commit.into or item.into or (path.name if target.is_dir() else ""),
+            overlay=commit.overlay or item.overlay,
         )
 
 
@@ -127,6 +129,11 @@ def _check_commit(run: PhaseRun, row: object) -> _Commit:
         )
     for algorithm in ("sha256", "blake3"):
         expected = str(table.get(algorithm) or "").lower()
+        if expected and path.is_dir():
+            raise DeclarationError(
+                f"ctx.commit_fetch: {name} is a folder, and a folder has no digest",
+                hint=f"remove {algorithm}, or verify its files",
+            )
         if expected:
             _verify(path, algorithm, expected)
     return _Commit(
