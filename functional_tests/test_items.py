@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 from archives import make_archive, make_tar
+from loopback.git_repository import GitRepository
 from loopback.package_index import make_sdist
 from project import Project, tree
 
@@ -271,3 +272,82 @@ def test_a_release_that_is_fetched_twice(project, package_index):
     body = body.replace('into = "b"', 'into = "b", dest = "b.tar.gz"')
     folder = project.make(body, env={"PIP_INDEX_URL": package_index.url})
     assert list(tree(folder)) == ["a/tool-1.0/main.c", "b/tool-1.0/main.c"]
+
+
+# -- repositories -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repositories(tmp_path):
+    """Repositories in folders of their own, two of them with one name."""
+    made = {}
+    for folder, name in (("x", "ninja"), ("x", "lua"), ("y", "ninja")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        repository = GitRepository(tmp_path / folder, name)
+        repository.commit({"README": f"{folder}/{name}", "src/a.c": "int a;"})
+        made[f"{folder}/{name}"] = f'source = "{repository.url}", ref = "main"'
+    return made
+
+
+def rows_of(repositories, *rows):
+    """A fetch of repositories, each with more fields."""
+    texts = [f"{{ {repositories[name]}, {more} }}" for name, more in rows]
+    return "fetch = {\n" + ",\n".join(texts) + "\n}"
+
+
+PLACES = {
+    "one": ([("x/ninja", "")], {"README", "src/a.c"}),
+    "two": (
+        [("x/ninja", ""), ("x/lua", "")],
+        {"ninja.git/README", "ninja.git/src/a.c", "lua.git/README", "lua.git/src/a.c"},
+    ),
+    "into": (
+        [("x/ninja", 'into = "."'), ("x/lua", 'into = "third_party/lua"')],
+        {"README", "src/a.c", "third_party/lua/README", "third_party/lua/src/a.c"},
+    ),
+    "into of one": (
+        [("x/ninja", ""), ("x/lua", 'into = "lua"')],
+        {"ninja.git/README", "ninja.git/src/a.c", "lua/README", "lua/src/a.c"},
+    ),
+    "a part": (
+        [("x/ninja", 'subdir = "src"'), ("x/lua", 'subdir = "src", into = "."')],
+        {"ninja.git/a.c", "a.c"},
+    ),
+    "dest": (
+        [("x/ninja", 'dest = "n"'), ("y/ninja", ""), ("x/lua", 'dest = "a/b"')],
+        {f"{top}/{name}" for top in ("n", "ninja.git", "a/b") for name in ("README", "src/a.c")},
+    ),
+    "one name and into": (
+        [("x/ninja", 'subdir = "src", into = "n"'), ("y/ninja", 'subdir = "src"')],
+        {"n/a.c", "ninja.git/a.c"},
+    ),
+    "one name and into of both": (
+        [("x/ninja", 'subdir = "src", into = "m"'), ("y/ninja", 'subdir = "src", into = "n"')],
+        {"m/a.c", "n/a.c"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_where_repositories_are_staged(project, repositories, case):
+    """One alone is the stage folder itself; of several, each has the last part of its address."""
+    rows, expected = PLACES[case]
+    assert set(tree(project.make(rows_of(repositories, *rows)))) == expected
+
+
+@pytest.mark.parametrize("dest", ["", 'dest = "ninja"'])
+def test_two_repositories_of_one_name(project, repositories, dest):
+    """It is an error that names both, before anything is fetched; the hint works."""
+    run = project.sync_one(rows_of(repositories, ("x/ninja", ""), ("y/ninja", dest)), code=1)
+    assert "recipes/local.one@r1.lua:4: two " in run.err
+    assert "x/ninja.git and file://" in run.err
+    assert "y/ninja.git\n" in run.err
+    assert ('dest = "NAME"' if dest else "hint: unpack one of them into a folder") in run.err
+    assert dest or 'into = "FOLDER"' in run.err
+
+
+def test_returned_repositories(project, repositories):
+    """The same holds for sources that a function returns."""
+    body = rows_of(repositories, ("x/ninja", 'subdir = "src"'), ("x/lua", 'subdir = "src"'))
+    body = "fetch = function() return " + body.removeprefix("fetch = ") + " end"
+    assert set(tree(project.make(body))) == {"ninja.git/a.c", "lua.git/a.c"}
