@@ -5,6 +5,7 @@ decides only whether it is meant to be unpacked at all (a `.jar` is a zip that i
 """
 
 import contextlib
+import io
 import os
 import re
 import stat
@@ -27,6 +28,7 @@ from envy.content.extraction import (
     write_hard_link,
     write_symlink,
 )
+from envy.content.xz_streams import XzStreams
 from envy.content.zip_names import member_name
 from envy.errors import ArchiveError
 
@@ -215,9 +217,7 @@ def _decompressed(path: Path, kind: str) -> Iterator[IO[bytes]]:
 
             opened = cast("IO[bytes]", bz2.BZ2File(raw))
         elif kind == "xz":
-            import lzma
-
-            opened = cast("IO[bytes]", lzma.LZMAFile(raw))  # noqa: SIM115
+            opened = cast("IO[bytes]", io.BufferedReader(XzStreams(raw), _CHUNK))
         elif kind == "zst":
             opened = _open_zstd(raw)
         else:
