@@ -36,7 +36,8 @@ from envy.cache.verify import compare, parse_fingerprint
 from envy.cache.write import discard, seal, unpublish
 from envy.content.archive import tar_members
 from envy.content.atomic import temporary_name
-from envy.content.below_root import BelowRoot, Brought, Parts, open_below
+from envy.content.below_root import BelowRoot, open_below
+from envy.content.brought import Brought, Parts
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released

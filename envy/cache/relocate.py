@@ -18,7 +18,8 @@ from envy.cache.read import read_marker
 from envy.cache.trees import LINK
 from envy.cache.verify import RecordedFingerprint, Row, read_fingerprint
 from envy.cache.write import seal, unpublish
-from envy.content.below_root import BelowRoot, LeadsOutside, Parts
+from envy.content.below_root import BelowRoot
+from envy.content.brought import LeadsOutside, Parts
 
 _ASSETS = ASSETS_FOLDER.encode("ascii")
 

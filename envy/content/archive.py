@@ -5,6 +5,7 @@ decides only whether it is meant to be unpacked at all (a `.jar` is a zip that i
 """
 
 import contextlib
+import io
 import os
 import re
 import stat
@@ -15,7 +16,8 @@ from typing import IO, TYPE_CHECKING, cast
 
 from envy import interpreter
 from envy.content.archive_errors import named_errors, unknown
-from envy.content.below_root import BelowRoot, Parts, open_below
+from envy.content.below_root import BelowRoot, open_below
+from envy.content.brought import Parts
 from envy.content.extraction import (
     PlaceMember,
     Unpacking,
@@ -26,6 +28,7 @@ from envy.content.extraction import (
     write_hard_link,
     write_symlink,
 )
+from envy.content.xz_streams import XzStreams
 from envy.content.zip_names import member_name
 from envy.errors import ArchiveError
 
@@ -214,9 +217,7 @@ def _decompressed(path: Path, kind: str) -> Iterator[IO[bytes]]:
 
             opened = cast("IO[bytes]", bz2.BZ2File(raw))
         elif kind == "xz":
-            import lzma
-
-            opened = cast("IO[bytes]", lzma.LZMAFile(raw))  # noqa: SIM115
+            opened = cast("IO[bytes]", io.BufferedReader(XzStreams(raw), _CHUNK))
         elif kind == "zst":
             opened = _open_zstd(raw)
         else:

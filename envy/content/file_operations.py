@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy.content.atomic import atomic_write
-from envy.content.below_root import LeadsOutside, open_below, parts_of
+from envy.content.below_root import open_below, parts_of
+from envy.content.brought import LeadsOutside
 from envy.errors import EnvyError, ScriptFailed
 from envy.host.process import Completed
 from envy.interpreter import released

@@ -13,7 +13,8 @@ import stat
 from pathlib import Path
 from typing import cast
 
-from envy.content.below_root import BelowRoot, Brought, Parts
+from envy.content.below_root import BelowRoot
+from envy.content.brought import Brought, Parts
 from envy.errors import EnvyError
 
 _CHUNK = 1 << 20

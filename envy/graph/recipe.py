@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
-    from envy.content.below_root import Links
+    from envy.content.brought import Links
     from envy.declarations.definition import RecipeDefinition
     from envy.declarations.tables import Exports
     from envy.lua.runtime import LuaState

@@ -159,6 +159,8 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
         for name in ("dest", "executable", "extract", "strip", "subdir", "into", "python", "kind")
         if (value := getattr(item, name)) not in ("", None)
     }
+    if item.overlay:
+        pins = {**pins, "overlay": True}
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
         path = local_path(item)
