@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-FORMAT = "2"
+FORMAT = "3"
 # The flags of a recipe, one letter each.
 USER_MANAGED, EXCLUDED, DEPLOYS, PLAIN = "u", "x", "d", "-"
 _MARKER_LIMIT = 65536
@@ -137,11 +137,11 @@ def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
     if [combined_digest(list(map(file_digest, paths)))] != digest:
         return False
     tops, patterns, matches = column(rows), column(rows), column(rows)
-    trees, digests = column(rows), column(rows)
+    trees, rules, digests = column(rows), column(rows), column(rows)
     if not tops and not trees:
         return True
     return list(map(match_digest, tops, patterns)) == matches and (
-        list(map(tree_digest, trees)) == digests
+        list(map(tree_digest, trees, rules)) == digests
     )
 
 

@@ -108,7 +108,8 @@ def _evidence_columns(evidence: Evidence) -> Iterable[list[str]]:
     yield [top for top, _pattern in evidence.globs]
     yield [pattern for _top, pattern in evidence.globs]
     yield list(evidence.globs.values())
-    yield list(evidence.trees)
+    yield [path for path, _rules in evidence.trees]
+    yield [rules for _path, rules in evidence.trees]
     yield list(evidence.trees.values())
 
 

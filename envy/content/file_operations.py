@@ -10,13 +10,18 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envy.content.atomic import atomic_write
 from envy.content.below_root import open_below, parts_of
 from envy.content.brought import LeadsOutside
+from envy.content.folder_walk import NotTaken
 from envy.errors import EnvyError, ScriptFailed
 from envy.host.process import Completed
 from envy.interpreter import released
+
+if TYPE_CHECKING:
+    from envy.content import tree_copy
 
 # Runs a program in a directory and captures its output; if missing, it raises ScriptFailed (127).
 ProgramRunner = Callable[[Sequence[str], Path], Completed]
@@ -197,6 +202,7 @@ def copy(
     into_directory: bool = False,
     contents: bool = False,
     root: Path | None = None,
+    part: "tree_copy.FolderPart | None" = None,
 ) -> None:
     """Copy a file or a tree with its modes, times and symbolic links.
 
@@ -208,11 +214,11 @@ def copy(
     directory is copied into the destination (for a source written as "." or ending in "/.").
 
     Nothing is written through a link that leads outside of `root`, a folder above the destination;
-    by default, outside of the destination itself.
+    by default, outside of the destination itself. `part` says what is taken of a source folder.
     """
     with released(), explained("copy", source):
         target = _target(source, destination, into=into_directory, exact=contents)
-        _copy_to(Path(os.path.realpath(source)), target, root=root)
+        _copy_to(Path(os.path.realpath(source)), target, root=root, part=part)
 
 
 def move(source: Path, destination: Path, *, into_directory: bool = False) -> None:
@@ -251,7 +257,13 @@ def _entry(path: Path) -> Path:
     return Path(os.path.realpath(path.parent)) / path.name
 
 
-def _copy_to(source: Path, target: Path, *, root: Path | None) -> None:
+def _copy_to(
+    source: Path,
+    target: Path,
+    *,
+    root: Path | None,
+    part: "tree_copy.FolderPart | None" = None,
+) -> None:
     from envy.content import tree_copy
 
     is_tree = source.is_dir()
@@ -260,9 +272,11 @@ def _copy_to(source: Path, target: Path, *, root: Path | None) -> None:
     try:
         with open_below(root) as below:
             if is_tree:
-                tree_copy.copy_tree(source, below, parts, item=str(source))
+                tree_copy.copy_tree(source, below, parts, item=str(source), part=part)
             else:
                 tree_copy.copy_file(source, below, parts)
+    except NotTaken as error:
+        raise EnvyError(error.why, hint=error.hint) from None
     except LeadsOutside as error:
         raise EnvyError(
             f"cannot copy {source}: it would be written through {error.why}",

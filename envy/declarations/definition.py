@@ -21,11 +21,13 @@ from envy.declarations.spec import Address, Dependency, RecipeSpec
 from envy.declarations.tables import (
     NO_EXPORTS,
     Exports,
+    InputPattern,
     StageTable,
     is_included,
     parse_about,
     parse_exports,
     parse_host,
+    parse_inputs,
     parse_products,
     parse_stage_table,
 )
@@ -54,7 +56,7 @@ class RecipeDefinition:
     declarations: tuple[OptionDeclaration, ...] | None = None
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     dependencies: tuple[Dependency, ...] = ()
-    inputs: tuple[str, ...] = ()
+    inputs: tuple[InputPattern, ...] = ()
     host: tuple[tuple[str, str], ...] = ()
     check: Verb = None
     fetch: tuple[SourceItem, ...] | LuaFunction | None = None
@@ -144,7 +146,7 @@ class _Parser:
             declarations=declarations,
             options=options,
             dependencies=self._dependencies(options) if included else (),
-            inputs=self._texts("inputs"),
+            inputs=parse_inputs(values["inputs"], self.at("inputs")) if "inputs" in values else (),
             host=parse_host(values["host"], self.at("host")) if "host" in values else (),
             check=verbs["check"],
             fetch=self._fetch(),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.content.folder_walk import covering
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
@@ -318,11 +319,8 @@ def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
     root = engine.services.layout.root
     if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
         return True  # the cache may be inside the project
-    inputs = placement.input_files if placement is not None else frozenset()
-    return (
-        path in inputs
-        or path in loaded.reads.files
-        or any(parent in inputs for parent in path.parents)
+    return path in loaded.reads.files or (
+        placement is not None and covering(placement.inputs, str(path)) is not None
     )
 
 

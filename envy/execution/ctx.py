@@ -20,6 +20,7 @@ from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
 from envy.execution.log import report
 from envy.execution.own_paths import (
     fetched_file,
+    input_part,
     listable,
     matches,
     own_folder_of,
@@ -249,6 +250,7 @@ class CtxFunctions:
             into_directory=target.endswith("/"),
             contents=name == "." or name.endswith("/."),
             root=own_folder_of(self._phase_run, destination),
+            part=input_part(self._phase_run, origin),
         )
 
     def move(self, source: object = None, destination: object = None) -> None:

@@ -15,6 +15,7 @@ from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
 from envy.cache.names import DIGITS
 from envy.cache.write import prune_logs
+from envy.execution.git_history import asks_git
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.secrets import masked, masked_text, secrets_of
 from envy.execution.services import Services
@@ -48,6 +49,7 @@ class PhaseLog:
         self._splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
         self._file: FileIO | None = None
         self._recent: deque[bytes] = deque(maxlen=_QUOTED_LINES)
+        self.asked_git = False  # a script of this phase asked git, which found no repository
 
     def output(self, stream: str, chunk: bytes, *, quiet: bool = False) -> None:
         """Add bytes that a child wrote; whole lines are masked, written and emitted."""
@@ -92,6 +94,7 @@ class PhaseLog:
     def _write_lines(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
         masked = [self._mask(line) for line in lines]
         self._recent.extend(masked)
+        self.asked_git = self.asked_git or any(map(asks_git, lines))
         self._write(masked)
         if quiet or not self._services.events.listening:
             return

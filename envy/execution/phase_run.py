@@ -18,6 +18,7 @@ from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.access import may_read
 from envy.execution.entry_lock import lock_marks, recorded_children
+from envy.execution.git_history import hint_about_history
 from envy.execution.log import PhaseLog
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
@@ -161,7 +162,11 @@ class PhaseRun:
         self.log.end_of_output(quiet=options.quiet)
         events.run_complete(description, cwd, completed.exit_code, time.monotonic() - started)
         if options.check and (completed.exit_code or completed.timed_out):
-            raise _failure(description, completed, options, tail=self.log.recent_output())
+            hint = (
+                hint_about_history(self.recipe.work.fetched.values()) if self.log.asked_git else ""
+            )
+            tail = self.log.recent_output()
+            raise _failure(description, completed, options, tail=tail, hint=hint)
         return completed
 
     def _on_output(self, *, quiet: bool) -> OnOutput:
@@ -248,7 +253,9 @@ def _variable(what: str, name: str, value: object) -> str:
     raise DeclarationError(f"{what}: `env.{name}` must be a string, not {fields.describe(value)}")
 
 
-def _failure(command: str, completed: Completed, options: RunOptions, *, tail: str) -> ScriptFailed:
+def _failure(
+    command: str, completed: Completed, options: RunOptions, *, tail: str, hint: str
+) -> ScriptFailed:
     reason = f"did not end within {options.timeout} s" if completed.timed_out else ""
     return ScriptFailed(
         command=command,
@@ -256,4 +263,5 @@ def _failure(command: str, completed: Completed, options: RunOptions, *, tail: s
         signal=completed.signal,
         reason=reason,
         tail=tail,
+        hint=hint,
     )

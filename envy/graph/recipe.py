@@ -133,7 +133,8 @@ class Placement:
     entry: EntryPaths
     ingredients: str = ""  # the JSON text whose digest is the entry key
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function fetches
-    input_files: frozenset[Path] = frozenset()  # files of its own folder that its phases may read
+    # What its phases may read of its own folder, with the rules of folders.
+    inputs: Mapping[str, str] = field(default_factory=dict)
     exports_within: bool = False  # the recipe or its run closure exports something
     asset_dir: Path  # not used for a user-managed recipe
 

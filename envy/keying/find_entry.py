@@ -12,7 +12,8 @@ from envy.execution.recipe_lua import release_lua_state
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Placement, Recipe
 from envy.keying.declared_sources import declared_sources
-from envy.keying.ingredients import ingredients_of, input_digests, user_managed_key
+from envy.keying.ingredients import ingredients_of, user_managed_key
+from envy.keying.inputs import input_digests, inputs_of
 
 
 def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]) -> None:
@@ -48,13 +49,13 @@ def _cache_managed_placement(
     recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]
 ) -> Placement:
     services = engine.services
-    inputs = input_digests(recipe)
+    inputs = inputs_of(recipe)
     sources = declared_sources(recipe, engine)
     ingredients = as_json(
         ingredients_of(
             recipe,
             engine,
-            inputs=inputs,
+            inputs=input_digests(recipe, inputs),
             declared=sources or (),
             shell=engine.shell_for(recipe),
             dependency_keys=dependency_keys,
@@ -67,7 +68,7 @@ def _cache_managed_placement(
         entry=entry,
         ingredients=ingredients,
         sources=sources,
-        input_files=frozenset(inputs),
+        inputs=inputs,
         exports_within=exports_within(recipe, engine),
         asset_dir=entry.asset_dir,
     )

@@ -13,13 +13,18 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.answers.facts import match_digest
 from envy.cache.entry_key import Ingredients
 from envy.cache.trees import digest_tree
-from envy.content import file_operations
-from envy.declarations.locations import location_in_file
+from envy.content.folder_walk import NotTaken, rules_of
 from envy.declarations.option_text import serialise_options
-from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
+from envy.declarations.sources import (
+    FOLDER_FIELDS,
+    Scheme,
+    SourceItem,
+    local_path,
+    location,
+    scheme_of,
+)
 from envy.errors import DeclarationError
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
@@ -33,7 +38,7 @@ def ingredients_of(
     recipe: Recipe,
     engine: PhaseServices,
     *,
-    inputs: Mapping[Path, str],
+    inputs: Mapping[str, str],
     declared: Sequence[SourceItem],
     shell: Shell,
     dependency_keys: Sequence[str],
@@ -50,7 +55,9 @@ def ingredients_of(
     services = engine.services
     sources = tuple(_source(item, recipe, engine) for item in declared)
     passed = {name: services.environment.get(name) for name in definition.pass_env}
-    _note_evidence(recipe, inputs, passed)
+    recipe.evidence.note_variables(passed)
+    if definition.host:
+        recipe.evidence.lasting = False  # versions are known only by running these programs again
     platform = services.platform
     runs_scripts = definition.build is not None or definition.install is not None
     abi = "" if definition.portable or not runs_scripts else _abi(engine)
@@ -60,7 +67,7 @@ def ingredients_of(
         recipe_digest=recipe.loaded.digest,
         reads_files=_reads(recipe, engine),
         reads_variables=_read_variables(recipe),
-        inputs={_portable_name(path, recipe, engine): digest for path, digest in inputs.items()},
+        inputs={_portable_name(Path(p), recipe, engine): digest for p, digest in inputs.items()},
         sources=sources,
         platform=platform.tag,
         abi=abi,
@@ -69,21 +76,6 @@ def ingredients_of(
         shell=repr((shell.inline, shell.file, shell.prologue)) if _uses_shell(recipe) else "",
         dependencies=tuple(sorted(dependency_keys)),
     )
-
-
-def _note_evidence(
-    recipe: Recipe, inputs: Mapping[Path, str], passed: Mapping[str, str | None]
-) -> None:
-    """Add the evidence of the key, besides what was read while the recipe was loaded."""
-    definition = recipe.loaded.definition
-    evidence = recipe.evidence
-    evidence.trees.update({str(path): digest for path, digest in inputs.items()})
-    top = str(recipe.loaded.recipe_dir)
-    for pattern in definition.inputs:
-        evidence.globs[top, pattern] = match_digest(top, pattern)
-    evidence.note_variables(passed)
-    if definition.host:
-        evidence.lasting = False  # versions are known only by running these programs again
 
 
 def user_managed_key(recipe: Recipe) -> str:
@@ -130,28 +122,6 @@ def _portable_name(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
     return path.as_posix()
 
 
-def input_digests(recipe: Recipe) -> dict[Path, str]:
-    """Return the declared local files and folders with the digests of their content.
-
-    Raises:
-        DeclarationError: a pattern matches nothing.
-    """
-    definition, folder = recipe.loaded.definition, recipe.loaded.recipe_dir
-    found: dict[Path, str] = {}
-    for pattern in definition.inputs:
-        names = file_operations.glob(folder, pattern)
-        if not names:
-            raise DeclarationError(
-                f"`inputs` names {pattern!r}, but there is no such file in {folder}",
-                origin=location_in_file(definition.path, "inputs"),
-                hint="name files or folders beside the recipe, or patterns such as patches/*.patch",
-            )
-        for name in names:
-            path = folder / name
-            found[path] = digest_tree(path)
-    return found
-
-
 def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
     """Return a declared source as pinned text: with its digest, commit or file content."""
     pins: Mapping[str, object] = {
@@ -170,7 +140,7 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
                 origin=item.origin,
                 hint=f"a relative source is relative to {item.base_dir}",
             )
-        digest = recipe.evidence.trees[str(path)] = digest_tree(path)
+        digest = _digest_of_local(item, path, recipe)
         return f"{_portable_name(path, recipe, engine)} {digest} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
         from envy.transport import resolve_ref
@@ -183,3 +153,27 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
         # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}
     return f"{location(item)} {sorted(pins.items())}"
+
+
+def _digest_of_local(item: SourceItem, path: Path, recipe: Recipe) -> str:
+    """Return the digest of a local source: of a folder, of what is taken of it."""
+    rules = ""
+    if path.is_dir():
+        from envy.transport.source_tree import inner_folder
+
+        path = inner_folder(path, item.subdir, item.source) if item.subdir else path
+        rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
+    elif field := next((name for name in FOLDER_FIELDS if getattr(item, name)), ""):
+        raise DeclarationError(
+            f"the source {path} is a file, and `{field}` is for folders",
+            origin=item.origin,
+            hint=f"remove `{field}`",
+        )
+    try:
+        digest = digest_tree(path, rules)
+    except NotTaken as error:
+        raise DeclarationError(
+            f"the source {error.why}", origin=item.origin, hint=error.hint
+        ) from None
+    recipe.evidence.trees[str(path), rules] = digest
+    return digest
