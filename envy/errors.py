@@ -31,6 +31,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.limits import shortened
+
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
@@ -49,9 +51,9 @@ class EnvyError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = shortened(message)
+        self.hint = shortened(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
@@ -372,8 +374,7 @@ class InternalError(EnvyError):
 def wrap_unknown_error(error: Exception) -> EnvyError:
     """Return the error that is shown to the user for any exception.
 
-    An EnvyError is returned unchanged, an error of the operating system is put in words, and
-    anything else is a bug.
+    An EnvyError is unchanged, an error of the system is put in words, anything else is a bug.
     """
     if isinstance(error, EnvyError):
         return error

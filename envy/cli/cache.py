@@ -25,7 +25,7 @@ from envy.cli.cache_rm import command as rm_command
 from envy.cli.cache_root import cache_root
 from envy.cli.cache_verify import command as verify_command
 from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
-from envy.cli.settings import Settings, merge_settings
+from envy.cli.settings import Settings, merge_settings, take_limits
 from envy.console.text import format_size, write_line
 
 
@@ -59,6 +59,7 @@ def _show(*, as_json: bool) -> int:
             )
         return 0
     invocation = context.ensure_object(Invocation)
+    take_limits(invocation.environment)
     settings = merge_settings(invocation.given, invocation.environment)
     layout = CacheLayout(cache_root(settings))
     inventory, uses = take_inventory(layout), read_uses(layout)

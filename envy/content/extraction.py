@@ -37,7 +37,7 @@ class Unpacking:
     into: Parts
     place: PlaceMember
     count: int = 0
-    folders: list[tuple[Parts, int]] = field(default_factory=list)
+    folders: dict[Parts, int] = field(default_factory=dict)  # their times
 
     def refuse(self, member: str, why: str) -> ArchiveError:
         """Return the error for an entry that must not be written."""
@@ -111,7 +111,8 @@ def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:
         job.below.real_folder(parts)
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
-    job.folders.append((parts, mtime))
+    job.folders.pop(parts, None)
+    job.folders[parts] = mtime
 
 
 def write_symlink(job: Unpacking, member: str, to: str) -> None:
@@ -183,7 +184,7 @@ def _copy(below: BelowRoot, source: Parts, parts: Parts, status: os.stat_result)
 
 def finish(job: Unpacking) -> int:
     """Set the times of folders, and return the number of files."""
-    for parts, mtime in reversed(job.folders):
+    for parts, mtime in reversed(job.folders.items()):
         job.below.set_folder_time(parts, mtime)
     return job.count
 

@@ -20,6 +20,7 @@ from blake3 import blake3
 from envy.content.file_digest import file_digest
 from envy.errors import LuaScriptError
 from envy.host.platform import Platform
+from envy.limits import LUA_MEMORY
 
 ABSENT = {
     "io.input": "open a file with io.open",
@@ -59,7 +60,7 @@ class SandboxSettings:
     should_stop: Callable[[], bool]
     on_log: Callable[[str, str], None]
     on_stdout: Callable[[str], None]
-    memory_limit: int = 512 << 20
+    memory_limit: int = field(default_factory=lambda: LUA_MEMORY.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
