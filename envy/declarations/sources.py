@@ -14,6 +14,7 @@ from typing import cast
 
 from envy.declarations import fields
 from envy.errors import DeclarationError, SourceLocation
+from envy.masking import remember_address
 
 
 class Scheme(Enum):
@@ -313,6 +314,8 @@ def _kind(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
 
 
 def _check_form(item: SourceItem) -> None:
+    if "@" in item.source:
+        remember_address(item.source)  # programs may print its password alone
     try:
         scheme = scheme_of(item.source)
     except DeclarationError as error:
