@@ -26,6 +26,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import signal
 import stat
 import sys
@@ -44,6 +45,7 @@ from envy.interpreter import released
 
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500
+_OPTIONS = re.compile(r"\{.*?(\}|$)")
 MARK = "ENVY_ATTEMPT"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -271,7 +273,8 @@ def _this_process() -> dict[str, object]:
     return {
         "pid": os.getpid(),
         "start_time": process_start_time(os.getpid()) or "",
-        "command": " ".join(sys.argv)[:_COMMAND_LIMIT],
+        # Without options of packages: the record is written to the disk.
+        "command": _OPTIONS.sub("{…}", " ".join(sys.argv)[:_COMMAND_LIMIT]),
     }
 
 

@@ -16,6 +16,7 @@ from typing import cast
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
 from envy.errors import DeclarationError, SourceLocation
+from envy.masking import remember_address
 
 
 class Scheme(Enum):
@@ -316,6 +317,8 @@ def _kind(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
 
 
 def _check_form(item: SourceItem) -> None:
+    if "@" in item.source:
+        remember_address(item.source)  # programs may print its password alone
     try:
         scheme = scheme_of(item.source)
     except DeclarationError as error:

@@ -31,6 +31,7 @@ from envy.engine.recipe_maker import RecipeMaker
 from envy.engine.record import add_time_away
 from envy.engine.resolution import Resolution
 from envy.engine.scheduler_events import SchedulerEvents
+from envy.engine.undecided import Undecided
 from envy.engine.usage import Usage
 from envy.errors import Cancelled, GraphError, NotPlanned, RecipeError
 from envy.execution.services import Services
@@ -57,11 +58,13 @@ class Engine:
         steps: Steps = STEPS,
         durations: Durations | None = None,
         coordinator: Coordinator | None = None,
+        undecided: Undecided | None = None,
     ) -> None:
         """Build the parts; `installs`: the tools of custom sources may be installed."""
         project = project or Project()
         self.services = services
         self.durations = durations or Durations()
+        self._undecided = undecided
         self.lease = Lease(services.layout)
         self.graph = RecipeGraph(services.events, aliases=project.aliases)
         self.coordinator = coordinator or Coordinator()
@@ -135,9 +138,14 @@ class Engine:
             self._maker,
             custom_sources,
             bind_round=bind,
-            wait_for_fetches=self._goals.wait_for_fetches,
+            wait_for_fetches=self._wait_for_fetches,
             platform_tag=services.platform.tag,
         )
+
+    def _wait_for_fetches(self) -> None:
+        self._goals.wait_for_fetches()
+        if self._undecided is not None:
+            self._undecided.decide(self.graph.recipes.values())
 
     # -- what commands ask -------------------------------------------------------------------------
 

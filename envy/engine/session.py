@@ -17,6 +17,7 @@ from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
 from envy.execution.script_environment import exported_environment
 from envy.execution.user_managed import is_satisfied
+from envy.masking import masked
 from envy.phase import RecipePhase
 from envy.phases.completion import products_of
 
@@ -281,7 +282,9 @@ class Session:
             return
         recipes = self.recipes()
         evidence = self._evidence(recipes)
-        if not evidence.lasting:
+        # A key with a secret is not written to the disk.
+        keys = [recipe.key.canonical for recipe in recipes]
+        if not evidence.lasting or any(masked(key) != key for key in keys):
             return
         positions = {recipe.key: position for position, recipe in enumerate(recipes)}
         save_answer(

@@ -1,7 +1,7 @@
 """The log of one phase of one recipe: the output of its scripts, and the recipe's messages.
 
-A log file is created in the folder of this attempt at the first write. Values of `secret_env` are
-masked before anything is written or emitted.
+A log file is created in the folder of this attempt at the first write. Secrets are masked before
+anything is written or emitted.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from envy.cache.names import DIGITS
 from envy.cache.write import prune_logs
 from envy.execution.git_history import asks_git
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.secrets import masked, masked_text, secrets_of
 from envy.execution.services import Services
 from envy.graph.recipe import Recipe
 from envy.host.shell import LineSplitter
+from envy.masking import masked, masked_bytes
 from envy.phase import RecipePhase
 
 _TAIL_BYTES = 16384
@@ -38,14 +38,11 @@ class PhaseLog:
         recipe: Recipe,
         services: Services,
         phase: RecipePhase,
-        *,
-        secrets: tuple[bytes, ...] = (),
     ) -> None:
         self._recipe = recipe
         self._services = services
         self._events = RecipeEvents(recipe, services.events)
         self._phase = phase
-        self._secrets = secrets
         self._splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
         self._file: FileIO | None = None
         self._recent: deque[bytes] = deque(maxlen=_QUOTED_LINES)
@@ -67,7 +64,8 @@ class PhaseLog:
     def command(self, command: str) -> None:
         """Write the command that is about to run."""
         self._recent.clear()
-        self._write([f"{_COMMAND}{line}".encode() for line in command.splitlines()])
+        lines = masked(command).splitlines()
+        self._write([f"{_COMMAND}{line}".encode("utf-8", "surrogateescape") for line in lines])
 
     def recent_output(self) -> str:
         """Return the last lines of the last command's output, for an error that quotes them."""
@@ -76,7 +74,7 @@ class PhaseLog:
 
     def say(self, level: str, message: str) -> None:
         """Write and emit a message of the recipe, or of envy about the recipe."""
-        text = self._mask(message.encode("utf-8", "surrogateescape"))
+        text = masked_bytes(message.encode("utf-8", "surrogateescape"))
         self._write([f"[{level}] ".encode() + text])
         self._events.log(level, text.decode("utf-8", "replace"))
 
@@ -87,23 +85,16 @@ class PhaseLog:
             self._file.close()
             self._file = None
 
-    def mask(self, text: str) -> str:
-        """Return a text with its secrets masked."""
-        return self._mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
-
     def _write_lines(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
-        masked = [self._mask(line) for line in lines]
-        self._recent.extend(masked)
+        # The splitter has masked them, before it has cut what is too long.
+        self._recent.extend(lines)
         self.asked_git = self.asked_git or any(map(asks_git, lines))
-        self._write(masked)
+        self._write(lines)
         if quiet or not self._services.events.listening:
             return
-        for line in masked:
+        for line in lines:
             shown = line[:_LONGEST_SHOWN].decode("utf-8", "replace")
             self._events.output_line(self._phase, stream, shown)
-
-    def _mask(self, text: bytes) -> bytes:
-        return masked(text, self._secrets)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"
@@ -120,12 +111,11 @@ class PhaseLog:
 
 def report(recipe: Recipe, services: Services, level: str, message: str) -> None:
     """Emit a message of a recipe; the level `stdout` is for results."""
-    text = masked_text(message, secrets_of(recipe, services))
     events = RecipeEvents(recipe, services.events)
     if level == "stdout":
-        events.standard_output(text)
+        events.standard_output(message)
     else:
-        events.log(level, text)
+        events.log(level, message)
 
 
 def _open_log(path: Path) -> FileIO:

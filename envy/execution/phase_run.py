@@ -22,12 +22,12 @@ from envy.execution.git_history import hint_about_history
 from envy.execution.log import PhaseLog
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
-from envy.execution.secrets import secrets_of
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.process import Completed, OnOutput, run_argv
-from envy.host.shell import Shell, describe_script, run_script, script_text, shell_from_value
+from envy.host.shell import Shell, describe_script, run_script, shell_from_value
 from envy.jobserver.budget import NOT_ADMITTED, Admission
+from envy.masking import masked
 from envy.phase import RecipePhase
 
 # Phases that build: their work slot counts as one job of their tools.
@@ -76,7 +76,7 @@ class PhaseRun:
         services = engine.services
         self.marked_complete = False  # ctx.mark_install_complete was called
         self.sources: dict[str, SourceItem] = {}  # what ctx.fetch fetched, by name
-        self.log = PhaseLog(recipe, services, phase, secrets=secrets_of(recipe, services))
+        self.log = PhaseLog(recipe, services, phase)
 
     def __enter__(self) -> Self:
         return self
@@ -127,12 +127,11 @@ class PhaseRun:
         """Run a script in the phase's shell."""
         shell = options.shell or self.engine.shell_for(self.recipe)
         run = functools.partial(run_script, script, shell=shell, scratch_dir=self.scratch_dir)
-        # Masked first, since shortening could cut a secret in two.
-        return self._run(describe_script(self.log.mask(script_text(script))), run, options)
+        return self._run(describe_script(script), run, options)
 
     def run_program(self, argv: Sequence[str], options: RunOptions) -> Completed:
         """Run a program without a shell."""
-        return self._run(self.log.mask(" ".join(argv)), functools.partial(run_argv, argv), options)
+        return self._run(masked(" ".join(argv)), functools.partial(run_argv, argv), options)
 
     def _run(
         self, description: str, run: Callable[..., Completed], options: RunOptions

@@ -13,7 +13,6 @@ from envy.engine.failures import is_left_out
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Recipe
-from envy.transport.addresses import redacted
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
@@ -87,8 +86,7 @@ def _fetches(recipe: Recipe) -> Iterator[str]:
         yield "what its fetch function requests"
         return
     for item in recipe.placement.sources:
-        source = redacted(item.source) if "://" in item.source else item.source
-        yield f"{source} at {item.ref}" if item.ref else source
+        yield f"{item.source} at {item.ref}" if item.ref else item.source
 
 
 def plan_lines(steps: Sequence[PlannedStep]) -> Iterator[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envy.cache.entry_key import as_json, key_of_json
+from envy.cache.entry_key import key_of_json
 from envy.cache.read import lookup
 from envy.execution.access import exports_within
 from envy.execution.entry_lock import needs_deploy
 from envy.execution.recipe_lua import release_lua_state
+from envy.execution.secrets import secrets_in_key
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Placement, Recipe
 from envy.keying.declared_sources import declared_sources
-from envy.keying.ingredients import ingredients_of, user_managed_key
+from envy.keying.ingredients import ingredients_of, key_text, user_managed_key
 from envy.keying.inputs import input_digests, inputs_of
 
 
@@ -35,7 +36,8 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
 
 def _user_managed_placement(recipe: Recipe, engine: PhaseServices) -> Placement:
     """Return the placement of a user-managed recipe: a workspace for its install."""
-    services, key = engine.services, user_managed_key(recipe)
+    services = engine.services
+    key = user_managed_key(recipe, services)
     entry = services.layout.entry(recipe.key.identity, services.platform.tag, key)
     return Placement(
         entry_key=key,
@@ -51,16 +53,15 @@ def _cache_managed_placement(
     services = engine.services
     inputs = inputs_of(recipe)
     sources = declared_sources(recipe, engine)
-    ingredients = as_json(
-        ingredients_of(
-            recipe,
-            engine,
-            inputs=input_digests(recipe, inputs),
-            declared=sources or (),
-            shell=engine.shell_for(recipe),
-            dependency_keys=dependency_keys,
-        )
+    found = ingredients_of(
+        recipe,
+        engine,
+        inputs=input_digests(recipe, inputs),
+        declared=sources or (),
+        shell=engine.shell_for(recipe),
+        dependency_keys=dependency_keys,
     )
+    ingredients = key_text(found, secrets_in_key(recipe, services))
     key = key_of_json(ingredients)
     entry = services.layout.entry(recipe.key.identity, services.platform.tag, key)
     return Placement(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.cache.entry_key import Ingredients
+from envy.cache.entry_key import Ingredients, as_json
 from envy.cache.trees import digest_tree
 from envy.content.folder_walk import NotTaken, rules_of
 from envy.declarations.option_text import serialise_options
@@ -26,12 +26,14 @@ from envy.declarations.sources import (
     scheme_of,
 )
 from envy.errors import DeclarationError
-from envy.execution.services import PhaseServices
+from envy.execution.secrets import secrets_in_key
+from envy.execution.services import PhaseServices, Services
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
 from envy.keying.host_programs import host_versions
 from envy.lua.values import LuaFunction
+from envy.masking import Secrets
 
 
 def ingredients_of(
@@ -43,7 +45,7 @@ def ingredients_of(
     shell: Shell,
     dependency_keys: Sequence[str],
 ) -> Ingredients:
-    """Return everything that decides the content of the entry.
+    """Return everything that decides the content of the entry, secrets included.
 
     `inputs` are the declared files with their digests; `declared` are the sources of `fetch`.
 
@@ -78,9 +80,16 @@ def ingredients_of(
     )
 
 
-def user_managed_key(recipe: Recipe) -> str:
+def key_text(found: Ingredients, secrets: Secrets) -> str:
+    """Return the text that the key is made of, which is stored: JSON without secrets."""
+    text = as_json(found)
+    return as_json(secrets.masked_data(found)) if secrets.may_be_in_json(text) else text
+
+
+def user_managed_key(recipe: Recipe, services: Services) -> str:
     """Return the key of a user-managed recipe, which does not depend on the machine's state."""
-    text = f"{recipe.key.canonical}\n{recipe.loaded.digest}"
+    canonical = secrets_in_key(recipe, services).masked(recipe.key.canonical)
+    text = f"{canonical}\n{recipe.loaded.digest}"
     return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
