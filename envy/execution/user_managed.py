@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from envy.cache.lock import FileLock
 from envy.cache.write import discard
+from envy.declarations import fields
 from envy.errors import DeclarationError, EnvyError, ScriptFailed
 from envy.execution.entry_lock import acquire_entry, acquire_lock, release_lock
 from envy.execution.log import log_key
@@ -42,7 +43,7 @@ def is_satisfied(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> b
         if isinstance(answer, str):
             return _script_succeeds(run, answer)
         raise DeclarationError(
-            f"`check` must return true, false, or a script, not {answer!r}",
+            f"`check` must return true, false, or a script, not {fields.describe_returned(answer)}",
             hint='for example return ctx.run("dpkg -s zlib1g-dev").exit_code == 0',
         )
 

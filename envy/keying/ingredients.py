@@ -34,21 +34,19 @@ def ingredients_of(
     engine: PhaseServices,
     *,
     inputs: Mapping[Path, str],
-    declared: Sequence[SourceItem],
+    sources: Sequence[str],
     shell: Shell,
     dependency_keys: Sequence[str],
 ) -> Ingredients:
     """Return everything that decides the content of the entry.
 
-    `inputs` are the declared files with their digests; `declared` are the sources of `fetch`.
+    `inputs` are the declared files with their digests; `sources` are those of `fetch`, pinned.
 
     Raises:
-        DeclarationError: a local source does not exist; FetchError: a git ref cannot be resolved;
         ScriptFailed: a program of `host` is missing.
     """
     definition = recipe.loaded.definition
     services = engine.services
-    sources = tuple(_source(item, recipe, engine) for item in declared)
     passed = {name: services.environment.get(name) for name in definition.pass_env}
     _note_evidence(recipe, inputs, passed)
     platform = services.platform
@@ -61,7 +59,7 @@ def ingredients_of(
         reads_files=_reads(recipe, engine),
         reads_variables=_read_variables(recipe),
         inputs={_portable_name(path, recipe, engine): digest for path, digest in inputs.items()},
-        sources=sources,
+        sources=tuple(sources),
         platform=platform.tag,
         abi=abi,
         host=host_versions(recipe, engine),
@@ -152,8 +150,12 @@ def input_digests(recipe: Recipe) -> dict[Path, str]:
     return found
 
 
-def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
-    """Return a declared source as pinned text: with its digest, commit or file content."""
+def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
+    """Return a declared source as pinned text: with its digest, commit or file content.
+
+    Raises:
+        DeclarationError: a local source does not exist; FetchError: a git ref cannot be resolved.
+    """
     pins: Mapping[str, object] = {
         name: value
         for name in ("dest", "executable", "extract", "strip", "subdir", "into", "python", "kind")
