@@ -171,7 +171,12 @@ class Narrator:
 
 
 # The outcomes of recipes that needed work, in the words of the user.
-_DONE = {"installed": "installed", "changed": "installed", "deployed": "deployed"}
+_DONE = {
+    "installed": "installed",
+    "changed": "installed",
+    "unconfirmed": "installed (unconfirmed)",
+    "deployed": "deployed",
+}
 _LEVELS = {
     "debug": Importance.DETAIL,
     "info": Importance.NOTE,
