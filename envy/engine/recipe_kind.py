@@ -106,8 +106,9 @@ class RecipeKind:
             recipe, self._engine, step, self._phases
         ):
             self._phases[step](recipe, self._engine)
-        took = time.monotonic() - started
-        note_duration(recipe, phase, took - recipe.work.away)
+        # The work's own time: waits for locks and for an answer of the user are not in it.
+        took = time.monotonic() - started - recipe.work.away
+        note_duration(recipe, phase, took)
         phase_complete(recipe, self._events, step, took)
 
     def rest(self, node: Coordination) -> None:

@@ -147,13 +147,13 @@ class PhaseRun:
         cwd = options.cwd or self.run_dir
         self.log.command(description)
         events = RecipeEvents(self.recipe, self.engine.services.events)
-        started = time.monotonic()
-        events.run_start(description, cwd)
         variables = {**self.environment, **(options.env or {}), **lock_marks(self.recipe)}
         with (
             self._terminal(interactive=options.interactive),
             self._admission(variables) as admission,
         ):
+            started = time.monotonic()  # after the wait for the terminal
+            events.run_start(description, cwd)
             completed = run(
                 cwd=cwd,
                 environment={**variables, **admission.variables},

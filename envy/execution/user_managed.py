@@ -68,7 +68,9 @@ def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
             needs this one.
     """
     entry = recipe.placement.entry
+    asked = time.monotonic()
     engine.services.terminal.consent(engine.unsatisfied)
+    recipe.work.away += time.monotonic() - asked
     acquire_entry(recipe, engine)
     with _exclusive_lock(recipe, engine):
         if is_satisfied(recipe, engine, RecipePhase.INSTALL):
