@@ -18,6 +18,7 @@ class SyncResult:
     user_managed: int = 0  # of the packages
     cached: int = 0
     installed: int = 0
+    unconfirmed: int = 0  # user-managed, installed, but their check still does not hold
     failures: Sequence[RecipeError] = ()
     stopped: int = 0  # packages left unfinished at the end of the run
     cancelled: bool = False
@@ -31,9 +32,10 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
         outcome = "cancelled"
     else:
         outcome = "failed" if result.failures else "complete"
+    unconfirmed = f" ({result.unconfirmed} unconfirmed)" if result.unconfirmed else ""
     parts = [
         f"{result.packages} package" + ("" if result.packages == 1 else "s"),
-        f"{result.user_managed} user-managed",
+        f"{result.user_managed} user-managed{unconfirmed}",
         f"{len(roots)} failed",
     ]
     if dependents or result.stopped:

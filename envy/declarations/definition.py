@@ -75,6 +75,7 @@ class RecipeDefinition:
     pass_env: tuple[str, ...] = ()
     secret_env: tuple[str, ...] = ()
     exclusive: str = ""
+    recheck: bool = True
     user_managed: bool = False
     excluded: bool = False
     warnings: tuple[str, ...] = ()
@@ -169,6 +170,7 @@ class _Parser:
             exclusive=fields.text(values, "exclusive", origin=self.at("exclusive"))
             if "exclusive" in values
             else "",
+            recheck=self._recheck(),
             user_managed="check" in values,
             excluded=not included,
             warnings=self._warnings(),
@@ -213,6 +215,17 @@ class _Parser:
                 hint='write variants = "both", or leave it out: then it is an error',
             )
         return "both" if value else ""
+
+    def _recheck(self) -> bool:
+        """Return whether the check must hold after an install."""
+        if "recheck" not in self.values:
+            return True
+        if "check" not in self.values:
+            raise DeclarationError(
+                "`recheck` is for user-managed packages, and this recipe has no `check`",
+                origin=self.at("recheck"),
+            )
+        return fields.flag(self.values, "recheck", origin=self.at("recheck"))
 
     def _texts(self, name: str) -> tuple[str, ...]:
         if name not in self.values:

@@ -274,6 +274,10 @@ class Engine:
         """Return the shell that the scripts of this recipe are written for."""
         return self._shell.shell_for(recipe)
 
+    def awaited_by(self, recipe: Recipe) -> list[RecipeKey]:
+        """Return the wanted recipes with work to do that need this one, in key order."""
+        return self._demand.awaited_by(recipe)
+
     def unsatisfied(self) -> list[str]:
         """Return the wanted user-managed packages that are not known to be satisfied, as text."""
         return self._demand.unsatisfied()

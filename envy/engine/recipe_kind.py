@@ -38,6 +38,7 @@ _CACHED_SKIPS = frozenset(
 # Looked up here: RecipePhase(number) takes longer than the rest of `run` for an idle phase.
 _STEPS = tuple(step for step in RecipePhase if step >= 0)
 _AROUND_TRANSFERS = frozenset({RecipePhase.CHECK, RecipePhase.FETCH})
+_CHANGED = frozenset({Outcome.CHANGED, Outcome.UNCONFIRMED})
 _USER_MANAGED_SKIPS = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD})
 
 
@@ -85,7 +86,7 @@ class RecipeKind:
             )
         if phase > RecipePhase.CHECK and recipe.loaded.definition.user_managed:
             if phase == RecipePhase.DEPLOY:
-                return recipe.work.outcome is not Outcome.CHANGED
+                return recipe.work.outcome not in _CHANGED
             return phase in _USER_MANAGED_SKIPS or (
                 recipe.work.satisfied and phase == RecipePhase.INSTALL
             )
@@ -105,8 +106,9 @@ class RecipeKind:
             recipe, self._engine, step, self._phases
         ):
             self._phases[step](recipe, self._engine)
-        took = time.monotonic() - started
-        note_duration(recipe, phase, took - recipe.work.away)
+        # The work's own time: waits for locks and for an answer of the user are not in it.
+        took = time.monotonic() - started - recipe.work.away
+        note_duration(recipe, phase, took)
         phase_complete(recipe, self._events, step, took)
 
     def rest(self, node: Coordination) -> None:

@@ -38,6 +38,7 @@ class Outcome(Enum):
     INSTALLED = "installed"
     SATISFIED = "satisfied"  # user-managed: its check succeeded from the start
     CHANGED = "changed"  # user-managed: installed now
+    UNCONFIRMED = "unconfirmed"  # user-managed: installed now, but its check still does not hold
 
 
 @dataclass(frozen=True, slots=True)

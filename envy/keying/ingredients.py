@@ -41,21 +41,19 @@ def ingredients_of(
     engine: PhaseServices,
     *,
     inputs: Mapping[str, str],
-    declared: Sequence[SourceItem],
+    sources: Sequence[str],
     shell: Shell,
     dependency_keys: Sequence[str],
 ) -> Ingredients:
     """Return everything that decides the content of the entry, secrets included.
 
-    `inputs` are the declared files with their digests; `declared` are the sources of `fetch`.
+    `inputs` are the declared files with their digests; `sources` are those of `fetch`, pinned.
 
     Raises:
-        DeclarationError: a local source does not exist; FetchError: a git ref cannot be resolved;
         ScriptFailed: a program of `host` is missing.
     """
     definition = recipe.loaded.definition
     services = engine.services
-    sources = tuple(_source(item, recipe, engine) for item in declared)
     passed = {name: services.environment.get(name) for name in definition.pass_env}
     recipe.evidence.note_variables(passed)
     if definition.host:
@@ -70,7 +68,7 @@ def ingredients_of(
         reads_files=_reads(recipe, engine),
         reads_variables=_read_variables(recipe),
         inputs={_portable_name(Path(p), recipe, engine): digest for p, digest in inputs.items()},
-        sources=sources,
+        sources=tuple(sources),
         platform=platform.tag,
         abi=abi,
         host=host_versions(recipe, engine),
@@ -131,8 +129,12 @@ def _portable_name(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
     return path.as_posix()
 
 
-def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
-    """Return a declared source as pinned text: with its digest, commit or file content."""
+def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
+    """Return a declared source as pinned text: with its digest, commit or file content.
+
+    Raises:
+        DeclarationError: a local source does not exist; FetchError: a git ref cannot be resolved.
+    """
     pins: Mapping[str, object] = {
         name: value
         for name in ("dest", "executable", "extract", "strip", "subdir", "into", "python", "kind")
