@@ -15,6 +15,7 @@ from envy.declarations.spec import DependencyUse
 from envy.engine.priorities import Forecast, forecast
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
+from envy.execution.products import check_found_products
 from envy.execution.script_environment import exported_environment
 from envy.execution.user_managed import is_satisfied
 from envy.phase import RecipePhase
@@ -221,6 +222,9 @@ class Session:
                 f"not installed: {', '.join(missing)}",
                 hint="install with `envy sync`",
             )
+        for recipe in self.wanted():
+            if recipe.loaded_or_none is not None and not recipe.user_managed:
+                check_found_products(recipe)
 
     def hold_leases(self, entries: Iterable[EntryPaths]) -> None:
         """Keep gc from removing entries until the session is closed."""

@@ -101,10 +101,10 @@ def _has_unknown_products(recipe: Recipe) -> bool:
 
 def _products_of(recipe: Recipe) -> Iterator[ProductView]:
     user_managed = recipe.user_managed
-    for name, path in recipe.provides.items():
-        value = path
+    for name, product in recipe.provides.items():
+        value = product.path
         if not user_managed:
-            value = str(recipe.asset_dir / path) if recipe.asset_dir else ""
+            value = str(recipe.asset_dir / product.path) if recipe.asset_dir else ""
         yield ProductView(
             product=name,
             provider=recipe.key.canonical,
