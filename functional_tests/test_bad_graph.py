@@ -259,7 +259,7 @@ def test_two_packages_with_one_product(project):
         project.recipe(
             f"local.{name}@r1", 'install = "echo > x; chmod +x x"\nproducts = { tool = "x" }'
         )
-    outcome = project.envy("run", "true", code=1, trace=False)
+    outcome = project.envy("run", "tool", code=1, trace=False)
     assert "both local.b@r1 and local.c@r1 provide the product 'tool'" in outcome.err
     assert "--with QUERY" in outcome.err
-    assert_clean(project, outcome.err, markers=["local.b@r1", "local.c@r1"])
+    assert_clean(project, outcome.err, markers=[])

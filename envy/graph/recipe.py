@@ -51,6 +51,7 @@ class Edge:
     kind: str
     origin: SourceLocation = field(compare=False)
     product: str = ""  # the product that the dependency names, if any
+    exports: bool = True  # whether the dependent gets what the dependency exports
 
 
 @dataclass(slots=True, eq=False)

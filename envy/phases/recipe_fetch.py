@@ -297,5 +297,6 @@ def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Depend
             dependency.kind.value,
             spec.origin,
             dependency.product,
+            dependency.exports,
         )
         engine.graph.add_edge(recipe.key, edge)
