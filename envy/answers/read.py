@@ -17,7 +17,16 @@ from itertools import islice
 from blake3 import blake3
 
 from envy.answers.facts import engine_facts, host_facts, match_digest, tree_digest
-from envy.cache.names import ANSWER, ANSWERS_FOLDER, ASSET, ASSETS_FOLDER, DEPLOYED, DIGITS, MARKER
+from envy.cache.names import (
+    ANSWER,
+    ANSWERS_FOLDER,
+    ASSET,
+    ASSETS_FOLDER,
+    DEPLOYED,
+    DIGITS,
+    MARKER,
+    SHIMS_FOLDER,
+)
 from envy.content.file_digest import combined_digest, file_digest, variable_digest
 
 TYPE_CHECKING = False
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
 
 FORMAT = "3"
 # The flags of a recipe, one letter each.
-USER_MANAGED, EXCLUDED, DEPLOYS, PLAIN = "u", "x", "d", "-"
+USER_MANAGED, EXCLUDED, DEPLOYS, HAS_SHIMS, PLAIN = "u", "x", "d", "s", "-"
 _MARKER_LIMIT = 65536
 
 
@@ -181,6 +190,8 @@ def is_installed(answer: StoredAnswer, position: int, root: str) -> bool:
             return False
         if DEPLOYS in flags:
             os.stat(f"{entry}/{DEPLOYED}")
+        if HAS_SHIMS in flags:
+            os.stat(f"{entry}/{SHIMS_FOLDER}")
     except OSError:
         return False
     before, *after = answer.marker_parts

@@ -17,6 +17,7 @@ from envy.answers.evidence import Evidence
 from envy.answers.read import (
     DEPLOYS,
     EXCLUDED,
+    HAS_SHIMS,
     PLAIN,
     USER_MANAGED,
     answer_path,
@@ -43,6 +44,7 @@ class StoredRecipe:
     user_managed: bool
     excluded: bool
     deploys: bool
+    has_shims: bool
     distance: int | None  # from the manifest; None for a package that is not used in the project
     needs: Sequence[int]
 
@@ -119,6 +121,7 @@ def _flags(recipe: StoredRecipe) -> str:
         USER_MANAGED: recipe.user_managed,
         EXCLUDED: recipe.excluded,
         DEPLOYS: recipe.deploys,
+        HAS_SHIMS: recipe.has_shims,
     }
     return "".join(letter for letter, holds in letters.items() if holds) or PLAIN
 

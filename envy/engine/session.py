@@ -22,7 +22,7 @@ from envy.execution.products import check_found_products
 from envy.execution.user_managed import is_satisfied
 from envy.graph.distances import nearest_of, project_packages
 from envy.phase import RecipePhase
-from envy.phases.completion import products_of
+from envy.phases.completion import products_of, restore_shims_of
 
 if TYPE_CHECKING:
     from envy.cache.layout import CacheLayout, EntryPaths
@@ -253,6 +253,7 @@ class Session:
         if recipe.work.outcome is not None:
             return recipe.work.products
         if recipe.key not in self._products:
+            restore_shims_of(recipe, self._engine)
             self._products[recipe.key] = products_of(recipe, self._engine)
         return self._products[recipe.key]
 
@@ -320,18 +321,16 @@ class Session:
 
         A bare name of a user-managed package is returned unchanged.
         """
-        renamed = {}
         products = self.products_of(recipe)
-        for name, value in products.items():
-            declared = recipe.provides.get(name)
-            is_program = declared is None or declared.is_program
-            if is_program and "/" in value and not value.endswith(f"/{name}"):
-                renamed[name] = value
-        if not renamed:
+        if not recipe.user_managed:
             return products
-        shims = {name: shim_text(value) for name, value in renamed.items()}
-        folder = script_folder(self.layout.root, shims)
-        return {**products, **{name: str(folder / name) for name in renamed}}
+        shims = {
+            name: shim_text(value)
+            for name, value in products.items()
+            if "/" in value and not value.endswith(f"/{name}")
+        }
+        folder = script_folder(self.layout.root, shims) if shims else ""
+        return {**products, **{name: f"{folder}/{name}" for name in shims}}
 
     # -- the stored answer -----------------------------------------------------------------------
 
@@ -391,6 +390,7 @@ def _stored(
         user_managed=recipe.user_managed,
         excluded=recipe.excluded,
         deploys=bool(loaded and loaded.definition.deploy),
+        has_shims=any(product.needs_shim(name) for name, product in recipe.provides.items()),
         distance=distance,
         needs=tuple(positions[edge.key] for edge in edges if edge.use is DependencyUse.RUN),
     )
