@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from envy.content.below_root import BelowRoot, Brought, LeadsOutside, Parts, set_time
+from envy.content.count_files import CountFiles
 from envy.errors import ArchiveError
 
 _CHUNK = 1 << 20
@@ -35,6 +36,8 @@ class Unpacking:
     below: BelowRoot
     into: Parts
     place: PlaceMember
+    report: CountFiles | None = None
+    total: int = 0  # members; 0 if the format does not tell before the end
     count: int = 0
     folders: list[tuple[Parts, int]] = field(default_factory=list)
 
@@ -99,6 +102,8 @@ def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mti
         file.flush()
         set_time(descriptor, mtime)
     job.count += 1
+    if job.report:
+        job.report(job.count, job.total)
 
 
 def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:
