@@ -38,6 +38,7 @@ from envy.cache.names import (
     WORK,
 )
 from envy.content.atomic import temporary_name
+from envy.content.count_files import CountFiles
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released
 
@@ -107,10 +108,12 @@ def publish(
     *,
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
+    report: CountFiles | None = None,
 ) -> None:
     """Make the payload visible, permanently, even if it is empty.
 
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
+    `report` is called with the number of members read so far and of all members.
 
     Raises:
         CacheError: a file contains such a path, a file cannot be read or written, or the attempt
@@ -131,6 +134,7 @@ def publish(
             forbidden=forbidden,
             writable=writable,
             files=files,
+            report=report,
         )
     except OSError as error:
         raise explained(error, doing="publish to the cache", path=entry.location) from error
@@ -147,6 +151,7 @@ def seal(
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
     files: FileSystem = REAL,
+    report: CountFiles | None = None,
 ) -> None:
     """Write the fingerprint, make the payload read-only, and write the marker, all on the disk.
 
@@ -161,7 +166,7 @@ def seal(
             hint="put links, or the files they lead to, inside the install directory",
         )
     fingerprint = take_fingerprint(
-        entry.root, entry.at(ASSET), forbidden=forbidden, writable=writable
+        entry.root, entry.at(ASSET), forbidden=forbidden, writable=writable, report=report
     )
     files.start_flushing(fingerprint.files)
     for path, mode in fingerprint.modes:

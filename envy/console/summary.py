@@ -32,12 +32,11 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
         outcome = "cancelled"
     else:
         outcome = "failed" if result.failures else "complete"
-    unconfirmed = f" ({result.unconfirmed} unconfirmed)" if result.unconfirmed else ""
-    parts = [
-        f"{result.packages} package" + ("" if result.packages == 1 else "s"),
-        f"{result.user_managed} user-managed{unconfirmed}",
-        f"{len(roots)} failed",
-    ]
+    parts = [f"{result.packages} package" + ("" if result.packages == 1 else "s")]
+    if result.user_managed:
+        unconfirmed = f" ({result.unconfirmed} unconfirmed)" if result.unconfirmed else ""
+        parts.append(f"{result.user_managed} user-managed{unconfirmed}")
+    parts.append(f"{len(roots)} failed")
     if dependents or result.stopped:
         parts.append(f"{len(dependents) + result.stopped} not built")
     found = f"{result.cached} cached"

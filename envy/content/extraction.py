@@ -19,6 +19,7 @@ from typing import IO
 
 from envy.content.below_root import BelowRoot, set_time
 from envy.content.brought import Brought, LeadsOutside, Parts
+from envy.content.count_files import CountFiles
 from envy.errors import ArchiveError
 
 _CHUNK = 1 << 20
@@ -36,6 +37,8 @@ class Unpacking:
     below: BelowRoot
     into: Parts
     place: PlaceMember
+    report: CountFiles | None = None
+    total: int = 0  # members; 0 if the format does not tell before the end
     count: int = 0
     folders: dict[Parts, int] = field(default_factory=dict)  # their times
 
@@ -100,6 +103,8 @@ def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mti
         file.flush()
         set_time(descriptor, mtime)
     job.count += 1
+    if job.report:
+        job.report(job.count, job.total)
 
 
 def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:

@@ -1,7 +1,7 @@
 """The smaller tables of a recipe file, strictly parsed.
 
-Owns the forms of `inputs`, `exports`, `stage`, `host` and `about`. `exports` and `stage` may also be
-functions of a recipe, whose results are parsed by the same code.
+Owns the forms of `inputs`, `exports`, `stage`, `host` and `about`. `exports` and `stage` may also
+be functions of a recipe, whose results are parsed by the same code.
 """
 
 import re

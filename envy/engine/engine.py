@@ -88,7 +88,7 @@ class Engine:
     def _plan(self, project: Project, steps: Steps) -> tuple[DefaultShell, Demand, Goals]:
         graph, coordination, services = self.graph, self.coordination, self.services
         priorities = Priorities(graph, coordination, self.durations)
-        demand = Demand(graph, coordination, priorities)
+        demand = Demand(graph, coordination, priorities, services.events)
         keys = EntryKeys(
             graph, coordination, lambda recipe, needed: steps.find_entry(recipe, self, needed)
         )

@@ -40,15 +40,15 @@ def stopped(key, dependency="a.b@r1"):
         ),
         (
             SyncResult(packages=1, installed=1, seconds=0.04),
-            "sync complete: 1 package, 0 user-managed, 0 failed (0 cached, 1 installed) in 0.0s",
+            "sync complete: 1 package, 0 failed (0 cached, 1 installed) in 0.0s",
         ),
         (
             SyncResult(packages=3, failures=[failed("a.b@r1"), stopped("c.d@r1")], seconds=65),
-            "sync failed: 3 packages, 0 user-managed, 1 failed, 1 not built (0 cached) in 1m 05s",
+            "sync failed: 3 packages, 1 failed, 1 not built (0 cached) in 1m 05s",
         ),
         (
             SyncResult(packages=2, cached=1, cancelled=True, seconds=1),
-            "sync cancelled: 2 packages, 0 user-managed, 0 failed (1 cached) in 1.0s",
+            "sync cancelled: 2 packages, 0 failed (1 cached) in 1.0s",
         ),
     ],
 )
