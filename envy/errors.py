@@ -373,10 +373,7 @@ class InternalError(EnvyError):
 
 
 def wrap_unknown_error(error: Exception) -> EnvyError:
-    """Return the error that is shown to the user for any exception.
-
-    An EnvyError is unchanged, an error of the system is put in words, anything else is a bug.
-    """
+    """Return what is shown for any exception: an OSError in words, an unknown one as a bug."""
     if isinstance(error, EnvyError):
         return error
     if isinstance(error, OSError):

@@ -46,7 +46,7 @@ class CommandNotFound(EnvyError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class ProgramCall:
     """A program with its arguments, and the variables to run it with."""
 
     program: str
@@ -99,7 +99,7 @@ def _prepare(
     words: Sequence[str],
     *,
     installs: bool,
-) -> Invocation:
+) -> ProgramCall:
     """Install what is needed, and return what to run.
 
     The base is the environment of envy itself, in which MAKEFLAGS still has the jobserver of a make
@@ -128,9 +128,9 @@ def _prepare(
         _say_who_is_left_out(session, name)
     variables = _variables(session, environment, settings.environment)
     if provider is None:
-        return Invocation(program=_found(name, variables), words=words, environment=variables)
+        return ProgramCall(program=_found(name, variables), words=words, environment=variables)
     program = _program_of(session, provider, name, settings.environment)
-    return Invocation(program=program, words=[program, *words[1:]], environment=variables)
+    return ProgramCall(program=program, words=[program, *words[1:]], environment=variables)
 
 
 def _check_failures(
@@ -256,7 +256,7 @@ def _found(name: str, variables: Mapping[str, str]) -> str:
     )
 
 
-def execute(invocation: Invocation) -> None:
+def execute(invocation: ProgramCall) -> None:
     """Replace this process with the program; never returns.
 
     Raises:
