@@ -200,7 +200,7 @@ def test_sockets_of_version_control_do_not_matter(project, repository, monkeypat
     project.sync_one('inputs = { { "repo", exclude = { ".git" } } }\ninstall = "touch x"')
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+@pytest.mark.needs("git")
 def test_a_build_that_asks_git_gets_a_hint(project, repository):
     """The hint is there when the script fails and git was asked, and only then."""
     shutil.rmtree(repository / ".git")

@@ -31,7 +31,7 @@ IN_ROOT = {
 }  # fmt: skip
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py",)
-ENVIRONMENT_CALLERS = ("cli/main.py", "cli/fast_path.py")
+ENVIRONMENT_CALLERS = ("__main__.py", "cli/main.py", "cli/fast_path.py")
 # Commands and explain/ see these only through engine/session.
 BEHIND_THE_SESSION = {"phases", "execution", "scheduler"}
 # Modules that may write to the records of a recipe; scheduler and test runner know no recipes.

@@ -15,7 +15,7 @@ Guarantees
 import contextlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -109,11 +109,13 @@ def publish(
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
     report: CountFiles | None = None,
+    spellings: Collection[str] = (),
 ) -> None:
     """Make the payload visible, permanently, even if it is empty.
 
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
     `report` is called with the number of members read so far and of all members.
+    `spellings` are other paths of the cache, which other entries contain.
 
     Raises:
         CacheError: a file contains such a path, a file cannot be read or written, or the attempt
@@ -133,6 +135,7 @@ def publish(
             ingredients_json,
             forbidden=forbidden,
             writable=writable,
+            spellings=spellings,
             files=files,
             report=report,
         )
@@ -150,6 +153,7 @@ def seal(
     *,
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
+    spellings: Collection[str] = (),
     files: FileSystem = REAL,
     report: CountFiles | None = None,
 ) -> None:
@@ -166,7 +170,12 @@ def seal(
             hint="put links, or the files they lead to, inside the install directory",
         )
     fingerprint = take_fingerprint(
-        entry.root, entry.at(ASSET), forbidden=forbidden, writable=writable, report=report
+        entry.root,
+        entry.at(ASSET),
+        forbidden=forbidden,
+        writable=writable,
+        spellings=spellings,
+        report=report,
     )
     files.start_flushing(fingerprint.files)
     for path, mode in fingerprint.modes:

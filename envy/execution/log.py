@@ -6,6 +6,7 @@ anything is written or emitted.
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Sequence
 from io import FileIO
@@ -28,6 +29,9 @@ _LONGEST_SHOWN = 1000
 _QUOTED_LINES = 10
 _LONGEST_TAIL_LINE = 400
 _COMMAND = "$ "
+# These phases change nothing in the cache; in one that may only be read, they have no log.
+_WITHOUT_CACHE = frozenset({RecipePhase.CHECK, RecipePhase.COMPLETION})
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class PhaseLog:
@@ -106,6 +110,8 @@ class PhaseLog:
             while view:
                 view = view[self._file.write(view) or 0 :]
         except OSError as error:
+            if error.errno in _READ_ONLY and self._phase in _WITHOUT_CACHE:
+                return
             raise explained(error, doing="write a log", path=str(path)) from error
 
 

@@ -48,7 +48,10 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
         recipe.placement = _user_managed_placement(recipe, engine)
         return
     placement = recipe.placement = _cache_managed_placement(recipe, engine, dependency_keys)
-    recipe.work.cached = lookup(placement.entry, placement.entry_key, explain=False).hit
+    found = lookup(placement.entry, placement.entry_key, explain=False)
+    recipe.work.cached = found.hit
+    if found.spelling:
+        engine.services.spellings.add(found.spelling)
     recipe.work.undeployed = recipe.work.cached and needs_deploy(recipe)
     if recipe.work.cached and recipe.loaded.definition.deploy is None:
         # Opened again if the entry is removed before the recipe runs.

@@ -73,7 +73,7 @@ def ingredients_of(
         abi=abi,
         host=host_versions(recipe, engine),
         pass_env=passed,
-        shell=repr((shell.inline, shell.file, shell.prologue)) if _uses_shell(recipe) else "",
+        shell=_portable_shell(shell, engine) if _uses_shell(recipe) else "",
         dependencies=tuple(sorted(dependency_keys)),
     )
 
@@ -96,6 +96,16 @@ def _abi(engine: PhaseServices) -> str:
     if platform.libc:
         return f"{platform.libc}-{platform.libc_version}"
     return f"{platform.os}-{platform.os_version.split('.')[0]}"
+
+
+def _portable_shell(shell: Shell, engine: PhaseServices) -> str:
+    """Return the shell as text, in which the path of the cache is not this machine's."""
+    root = f"{engine.services.layout.root}/"
+    parts = (shell.inline, shell.file, (shell.prologue,))
+    inline, file, prologue = (
+        tuple(word.replace(root, "{cache}/") for word in part) for part in parts
+    )
+    return repr((inline, file, prologue[0]))
 
 
 def _uses_shell(recipe: Recipe) -> bool:

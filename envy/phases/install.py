@@ -49,6 +49,7 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
         forbidden=_build_only_paths(recipe, engine),
         writable=definition.writable,
         report=files_meter(recipe, engine.services.events, "hashing"),
+        spellings=engine.services.spellings,
     )
     recipe.work.attempt = None
     recipe.work.outcome = Outcome.INSTALLED
