@@ -6,7 +6,6 @@ envy does not use) is reported as foreign and never touched.
 """
 
 import contextlib
-import json
 import os
 import re
 import stat
@@ -18,6 +17,7 @@ from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, ENTRY_PATTERN, FINGERPRINT, IDENTITY_PATTERN, MARKER
 from envy.cache.read import open_nonblocking, read_marker
+from envy.content.json_text import parse_json
 
 IDENTITY = re.compile(IDENTITY_PATTERN, re.ASCII)
 _FOLDER = re.compile(ENTRY_PATTERN, re.ASCII)
@@ -125,7 +125,7 @@ def _recorded_size(paths: EntryPaths) -> int | None:
     """Return the size in the fingerprint, which saves a look at every file."""
     try:
         with open(paths.at(FINGERPRINT), "rb", opener=open_nonblocking) as file:
-            return int(json.loads(file.readline(_HEADER_LIMIT))["size"])
+            return int(parse_json(file.readline(_HEADER_LIMIT))["size"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

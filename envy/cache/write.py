@@ -36,6 +36,7 @@ from envy.cache.names import (
     TMP,
     WORK,
 )
+from envy.cache.read import open_nonblocking
 from envy.content.atomic import temporary_name
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released
@@ -64,7 +65,7 @@ class Attempt:
         """
         path = self.entry.at(ATTEMPT)
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = open_nonblocking(path, os.O_RDONLY)
             try:
                 return os.read(descriptor, len(self.token) + 1) == self.token
             finally:
