@@ -76,6 +76,9 @@ REGISTRY_DOCUMENT = Limit(
 REGISTRY_VALUES = Limit(
     "registry-values", 2_000_000, "the values in a document of a registry", unit="values"
 )
+REGISTRY_FILES = Limit(
+    "registry-files", 100_000, "the files that one page of a package index lists", unit="files"
+)
 SCRIPT_LOG = Limit(
     "script-log", 64 << 20, "the log of one phase, which keeps its head and its tail"
 )
@@ -94,6 +97,7 @@ LIMITS = {
         GIT_SUBMODULES,
         LUA_MEMORY,
         REGISTRY_DOCUMENT,
+        REGISTRY_FILES,
         REGISTRY_VALUES,
         SCRIPT_LOG,
         WHEEL_TAGS,

@@ -39,6 +39,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.cache.filesystem import explained
+from envy.content.json_text import parse_json
 from envy.errors import CacheError, Cancelled, InternalError
 from envy.host.process_table import kill_marked, process_start_time, wait_for_group
 from envy.interpreter import released
@@ -291,7 +292,7 @@ os.register_at_fork(after_in_child=_owner_fields.cache_clear)
 def _read_record(descriptor: int) -> LockOwner | None:
     data = os.pread(descriptor, _RECORD_LIMIT, 0)
     try:
-        row = json.loads(data.partition(b"\n")[0])
+        row = parse_json(data.partition(b"\n")[0])
         return LockOwner(
             pid=int(row["pid"]),
             start_time=str(row["start_time"]),

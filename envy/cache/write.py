@@ -37,6 +37,7 @@ from envy.cache.names import (
     TMP,
     WORK,
 )
+from envy.cache.read import open_nonblocking
 from envy.content.atomic import temporary_name
 from envy.content.count_files import CountFiles
 from envy.errors import CacheError
@@ -66,7 +67,7 @@ class Attempt:
         """
         path = self.entry.at(ATTEMPT)
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = open_nonblocking(path, os.O_RDONLY)
             try:
                 return os.read(descriptor, len(self.token) + 1) == self.token
             finally:

@@ -40,12 +40,13 @@ def named_errors(archive: Path) -> Iterator[None]:
             f"could not unpack {archive}: {os_error_text(error)}", archive=archive
         ) from error
     except Exception as error:
-        if not isinstance(error, _damage_errors()):
+        if not isinstance(error, decompression_errors()):
             raise
         raise _damaged(archive, error) from error
 
 
-def _damage_errors() -> tuple[type[Exception], ...]:
+def decompression_errors() -> tuple[type[Exception], ...]:
+    """Return what the decompressors raise for damaged content."""
     import lzma
     import tarfile
     import zipfile
@@ -56,10 +57,10 @@ def _damage_errors() -> tuple[type[Exception], ...]:
     else:
         from backports import zstd
     return (
-        ValueError,
-        RuntimeError,
         EOFError,
         MemoryError,
+        RuntimeError,
+        ValueError,
         tarfile.TarError,
         zipfile.BadZipFile,
         zipfile.LargeZipFile,

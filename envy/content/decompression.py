@@ -23,25 +23,28 @@ OUT_OF_MEMORY = ("Memory usage limit exceeded", "requires too much memory")
 @contextlib.contextmanager
 def decompressed(path: Path, kind: str) -> Iterator[IO[bytes]]:
     """Open a file that is compressed in a way of COMPRESSIONS, or not at all."""
-    with path.open("rb", buffering=_CHUNK) as raw:
-        if kind == "gz":
-            import gzip
+    with (
+        path.open("rb", buffering=_CHUNK) as raw,
+        decompressed_stream(raw, kind) as opened,
+    ):
+        yield opened
 
-            opened = cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
-        elif kind == "bz2":
-            import bz2
 
-            opened = cast("IO[bytes]", bz2.BZ2File(raw))
-        elif kind == "xz":
-            opened = cast(
-                "IO[bytes]", io.BufferedReader(XzStreams(raw, memory=ARCHIVE_MEMORY.value), _CHUNK)
-            )
-        elif kind == "zst":
-            opened = _open_zstd(raw)
-        else:
-            opened = raw
-        with opened:
-            yield opened
+def decompressed_stream(raw: IO[bytes], kind: str) -> IO[bytes]:
+    """Return the decompressed content of a stream; the stream itself if it is not compressed."""
+    if kind == "gz":
+        import gzip
+
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+    if kind == "bz2":
+        import bz2
+
+        return cast("IO[bytes]", bz2.BZ2File(raw))
+    if kind == "xz":
+        return cast(
+            "IO[bytes]", io.BufferedReader(XzStreams(raw, memory=ARCHIVE_MEMORY.value), _CHUNK)
+        )
+    return _open_zstd(raw) if kind == "zst" else raw
 
 
 def _open_zstd(raw: IO[bytes]) -> IO[bytes]:

@@ -16,9 +16,11 @@ from envy.content.atomic import atomic_write
 from envy.content.below_root import open_below, parts_of
 from envy.content.brought import LeadsOutside
 from envy.content.folder_walk import NotTaken
+from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import EnvyError, ScriptFailed
 from envy.host.process import Completed
 from envy.interpreter import released
+from envy.limits import LUA_MEMORY
 
 if TYPE_CHECKING:
     from envy.content import tree_copy
@@ -98,8 +100,20 @@ def glob(directory: Path, pattern: str) -> list[str]:
 
 def read(path: Path) -> str:
     """Return the text of a file; `write` restores bytes that are not UTF-8."""
-    with explained("read", path):
-        return path.read_bytes().decode("utf-8", "surrogateescape")
+    return _content("read", path).decode("utf-8", "surrogateescape")
+
+
+def _content(doing: str, path: Path) -> bytes:
+    """Return the content of a file that Lua code is about to have, within the limit of Lua."""
+    try:
+        with explained(doing, path):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            return read_plain(str(path), LUA_MEMORY)
+    except NotPlain as error:
+        raise EnvyError(
+            f"cannot {doing} {path}: it {error}", hint=error.limit.hint if error.limit else ""
+        ) from None
 
 
 def write(path: Path, text: str) -> None:
@@ -113,8 +127,7 @@ def replace(path: Path, old: str, new: str) -> int:
     """Replace every `old`, taken literally, and return the number; none is an error."""
     if not old:
         raise EnvyError(f"cannot replace an empty text in {path}", hint="say which text to replace")
-    with explained("change", path):
-        data = path.read_bytes()
+    data = _content("change", path)
     wanted = old.encode("utf-8", "surrogateescape")
     count = data.count(wanted)
     if not count:
@@ -124,8 +137,15 @@ def replace(path: Path, old: str, new: str) -> int:
             hint="the text is taken literally, with its spaces and line ends; "
             "has the file changed in this version?",
         )
+    written = new.encode("utf-8", "surrogateescape")
+    if len(data) + count * (len(written) - len(wanted)) > LUA_MEMORY.value:
+        raise EnvyError(
+            f"cannot change {path}: with {count} replacements it would be larger than "
+            f"{LUA_MEMORY.shown}, the limit {LUA_MEMORY.name}",
+            hint=LUA_MEMORY.hint,
+        )
     with explained("change", path):
-        _put(path, data.replace(wanted, new.encode("utf-8", "surrogateescape")))
+        _put(path, data.replace(wanted, written))
     return count
 
 
@@ -338,8 +358,9 @@ def patch(
     missing or the diff is binary; returns the name of the program.
     """
     if file is not None:
+        data = _content("read the patch", file)
         with explained("read the patch", file):
-            return _apply(directory, file, file.read_bytes(), (strip, fuzz), run)
+            return _apply(directory, file, data, (strip, fuzz), run)
     import tempfile
 
     data = text.encode("utf-8", "surrogateescape")

@@ -18,6 +18,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.content.file_digest import file_digest
+from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import LuaScriptError
 from envy.host.platform import Platform
 from envy.limits import LUA_MEMORY
@@ -184,10 +185,14 @@ class FileAccess:
             self._check_readable(path, name)
         _check_plain(path, name)
         try:
-            content = Path(path).read_bytes()
+            content = read_plain(path, LUA_MEMORY)
         except OSError:
             self._record(path, file_digest(path))
             return None
+        except NotPlain as error:
+            raise LuaScriptError(
+                f"{name} {error}", hint=error.limit.hint if error.limit else ""
+            ) from None
         self._record(path, blake3(content).hexdigest())
         return content, path
 

@@ -12,13 +12,13 @@ import zipfile
 import zlib
 
 import pytest
+from bounded import outcome_of
 
 from envy.content.archive import extract
 from envy.content.below_root import open_below
 from envy.content.extraction import Unpacking, write_folder
 from envy.errors import ArchiveError
 from envy.limits import adopt_limits
-from tests.bounded import outcome_of
 
 if sys.version_info >= (3, 14):
     from compression import zstd
