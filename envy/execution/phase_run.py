@@ -23,6 +23,7 @@ from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
+from envy.host.leftovers import ending_leftovers
 from envy.host.process import Completed, OnOutput, run_argv
 from envy.host.shell import Shell, describe_script, run_script, shell_from_value
 from envy.jobserver.budget import NOT_ADMITTED, Admission
@@ -144,10 +145,11 @@ class PhaseRun:
         with (
             self._terminal(interactive=options.interactive),
             self._admission(variables) as admission,
+            ending_leftovers() as mark,
         ):
             completed = run(
                 cwd=cwd,
-                environment={**variables, **admission.variables},
+                environment={**variables, **admission.variables, **mark},
                 descriptors=admission.descriptors,
                 children=recorded_children(self.recipe, self.engine.services),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
