@@ -157,24 +157,30 @@ def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) 
 
 def _load_manifest(path: Path, services: Services, control: Control) -> tuple[Manifest, Undecided]:
     undecided = Undecided(services.events)
+    states: list[LuaState] = []
 
     def log(level: str, message: str) -> None:
+        undecided.manifest_read(states[0].reads.variables)
         services.events.log(level, message, recipe=MANIFEST_NAME)
 
     def stdout(message: str) -> None:
+        undecided.manifest_read(states[0].reads.variables)
         services.events.standard_output(message, recipe=MANIFEST_NAME)
 
     def make_state(base_dir: Path) -> LuaState:
-        return LuaState(
-            SandboxSettings(
-                platform=services.platform,
-                environment=services.environment,
-                should_stop=lambda: control.cancelled,
-                on_log=log,
-                on_stdout=stdout,
-            ),
-            base_dir=base_dir,
-        )
+        states[:] = [
+            LuaState(
+                SandboxSettings(
+                    platform=services.platform,
+                    environment=services.environment,
+                    should_stop=lambda: control.cancelled,
+                    on_log=log,
+                    on_stdout=stdout,
+                ),
+                base_dir=base_dir,
+            )
+        ]
+        return states[0]
 
     manifest = load_manifest(path, platform=services.platform, make_state=make_state)
     undecided.manifest_read(manifest.reads.variables)

@@ -18,14 +18,14 @@ class Undecided:
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
-        self._values: tuple[str, ...] = ()
-        bus.hold(self._give_up)
+        self._values: frozenset[str] = frozenset()
 
     def manifest_read(self, variables: Mapping[str, str | None]) -> None:
-        """Note what the manifest read; if that was nothing, events need not wait."""
-        self._values = tuple(value for value in variables.values() if value)
-        if all(len(value) < SHORTEST for value in self._values):
-            self._bus.release()
+        """Note what the manifest has read so far; after the first variable, events wait."""
+        values = {value for value in variables.values() if value and len(value) >= SHORTEST}
+        if values and not self._values:
+            self._bus.hold(self._give_up)
+        self._values |= values
 
     def decide(self, recipes: Iterable[Recipe]) -> None:
         """Let the events go: what is secret in the recipes that are loaded is known.
@@ -37,10 +37,10 @@ class Undecided:
             for recipe in recipes:
                 if recipe.loaded_or_none is None and recipe.key.options:
                     remember(found.occur_in(recipe.key.canonical))
-            self._values = ()
+            self._values = frozenset()
             self._bus.release()
 
     def _give_up(self) -> None:
         """Treat every value that was read as secret, since the events go before it is known."""
         remember(self._values)
-        self._values = ()
+        self._values = frozenset()

@@ -25,6 +25,7 @@ from envy.execution.script_environment import script_environment
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.failed_line import FailedLine, line_in_message
+from envy.host.leftovers import ending_leftovers
 from envy.host.process import Completed, OnOutput, run_argv
 from envy.host.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.jobserver.budget import NOT_ADMITTED, Admission
@@ -152,12 +153,13 @@ class PhaseRun:
         with (
             self._terminal(interactive=options.interactive),
             self._admission(variables) as admission,
+            ending_leftovers() as mark,
         ):
             started = time.monotonic()  # after the wait for the terminal
             events.run_start(description, cwd)
             completed = run(
                 cwd=cwd,
-                environment={**variables, **admission.variables},
+                environment={**variables, **admission.variables, **mark},
                 descriptors=admission.descriptors,
                 children=recorded_children(self.recipe, self.engine.services),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",

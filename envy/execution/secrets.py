@@ -63,17 +63,28 @@ def learning_secrets(text: str, services: Services, state: LuaState, held: Held)
 
 
 class Held:
-    """Messages of a file that is being loaded, which are passed on when it has been."""
+    """Messages of a file that is being loaded, which are passed on when it has been.
 
-    def __init__(self, emit: Callable[[str, str], None], text: str, services: Services) -> None:
+    Only those after it has read a variable: nothing before can hold its value.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[str, str], None],
+        text: str,
+        services: Services,
+        *,
+        has_read: Callable[[], bool],
+    ) -> None:
         self._emit = emit
+        self._has_read = has_read
         self._text = text
         self._services = services
         self._messages: list[tuple[str, str]] | None = []
 
     def add(self, level: str, message: str) -> None:
         """Hold a message back, or pass it on if the file has been loaded."""
-        if self._messages is None:
+        if self._messages is None or not (self._messages or self._has_read()):
             self._emit(level, message)
             return
         self._messages.append((level, message))

@@ -62,7 +62,12 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
 def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> LoadedRecipe:
     """Load the file in a Lua state of its own; set the recipe's `loaded` record and functions."""
     text, services = content.decode("utf-8", "surrogateescape"), engine.services
-    held = Held(functools.partial(report, recipe, services), text, services)
+    held = Held(
+        functools.partial(report, recipe, services),
+        text,
+        services,
+        has_read=lambda: bool(state.reads.variables),
+    )
     state = new_state(recipe, engine, path.parent, report=held.add)
     recipe.functions.state = state
     with learning_secrets(text, services, state, held):

@@ -65,10 +65,15 @@ class State:
         return dict.fromkeys(names, self.value)
 
 
+def held_back(emit, text=""):
+    """Messages of a file that has read variables."""
+    return Held(emit, text, SERVICES, has_read=lambda: True)
+
+
 def test_messages_wait_until_a_file_is_loaded():
     """What a file prints before it declares its secrets is masked, too."""
     said = []
-    held = Held(lambda _level, message: said.append(masking.masked(message)), "", SERVICES)
+    held = held_back(lambda _level, message: said.append(masking.masked(message)))
     with learning_secrets("", SERVICES, State(), held):
         held.add("info", "has hunter2")
         assert said == []
@@ -88,7 +93,7 @@ def test_a_file_that_fails_still_has_secrets(text, value):
     """They are those that it had set, and those that its text would have declared."""
     with (
         pytest.raises(LuaScriptError),
-        learning_secrets(text, SERVICES, State(value), Held(print, text, SERVICES)),
+        learning_secrets(text, SERVICES, State(value), held_back(print)),
     ):
         raise LuaScriptError("no hunter2")
     assert masking.masked("hunter2 another") == "*** another"
@@ -97,11 +102,20 @@ def test_a_file_that_fails_still_has_secrets(text, value):
 def test_endless_messages_are_not_held_forever():
     """After a thousand they are passed on, without what the text of the file declares."""
     said = []
-    held = Held(
-        lambda _level, message: said.append(masking.masked(message)),
-        'secret_env = { "TOKEN" }',
-        SERVICES,
+    held = held_back(
+        lambda _level, message: said.append(masking.masked(message)), 'secret_env = { "TOKEN" }'
     )
     for _ in range(1001):
         held.add("info", "hunter2")
     assert said == ["***"] * 1001
+
+
+def test_messages_before_any_variable_are_not_held():
+    """They can hold no value of a variable; an endless file is seen to be at work."""
+    said: list[str] = []
+    read: list[str] = []
+    held = Held(lambda _level, message: said.append(message), "", SERVICES, has_read=lambda: read)
+    held.add("info", "begun")
+    read.append("TOKEN")
+    held.add("info", "more")
+    assert said == ["begun"]
