@@ -68,6 +68,22 @@ def _content(below: BelowRoot, parts: Parts, kind: str) -> bytes:
         return file.read()
 
 
+def why_not_relocatable(entry: EntryPaths) -> str:
+    """Return why `relocate` could not rewrite a complete entry for its current root, or "".
+
+    Raises:
+        CacheError: a file cannot be read.
+    """
+    recorded, kept = read_fingerprint(entry), read_key_record(entry)
+    if recorded is None or kept is None:
+        return "it is damaged"
+    asset = entry.at(ASSET)
+    try:
+        return obstacle(recorded, list(kept.notes.get("relocate", ())), asset)
+    except OSError as error:
+        raise explained(error, doing="read an entry of the cache", path=asset) from error
+
+
 def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> str:
     """Rewrite a complete entry for its current root; return why that is impossible, or "".
 

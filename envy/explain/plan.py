@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from envy.cache.read import lookup
 from envy.engine.failures import is_left_out
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
@@ -70,10 +69,14 @@ def _step(session: Session, recipe: Recipe) -> PlannedStep:
         )
     if recipe.work.cached:
         return PlannedStep(key=key, act=Act.REUSE, reason="it is installed")
+    missing = session.explain_missing(recipe)
+    if missing is None or missing.relocated:
+        reason = "it is installed" if missing is None else missing.reason
+        return PlannedStep(key=key, act=Act.REUSE, reason=reason)
     return PlannedStep(
         key=key,
         act=Act.INSTALL,
-        reason=lookup(recipe.placement.entry, recipe.entry_key).reason,
+        reason=missing.text,
         fetches=tuple(_fetches(recipe)),
         runs=tuple(
             verb for verb in _VERBS if getattr(recipe.loaded.definition, verb, None) is not None
