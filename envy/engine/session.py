@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envy.answers.project_environment import ProjectEnvironment
-from envy.cache.shims import script_folder, shim_text
 from envy.engine.priorities import Forecast, forecast
 from envy.engine.project_environment import environment_of
 from envy.engine.stored_graph import store_answer
@@ -291,7 +290,7 @@ class Session:
             self._graph,
             packages,
             usable=self._is_usable if installed else lambda _recipe: False,
-            products=self._programs_of,
+            products=self.products_of,
         )
         return replace(
             environment,
@@ -320,22 +319,6 @@ class Session:
         except EnvyError:
             return False
         return recipe.work.cached and not recipe.work.undeployed
-
-    def _programs_of(self, recipe: Recipe) -> Mapping[str, str]:
-        """Return the programs of an installed package by name, each with a file of that name.
-
-        A bare name of a user-managed package is returned unchanged.
-        """
-        products = self.products_of(recipe)
-        if not recipe.user_managed:
-            return products
-        shims = {
-            name: shim_text(value)
-            for name, value in products.items()
-            if "/" in value and not value.endswith(f"/{name}")
-        }
-        folder = script_folder(self.layout.root, shims) if shims else ""
-        return {**products, **{name: f"{folder}/{name}" for name in shims}}
 
     # -- the stored answer -----------------------------------------------------------------------
 
