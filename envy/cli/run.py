@@ -25,7 +25,7 @@ from envy.answers.project_environment import (
     joined_folders,
     why_ambiguous,
 )
-from envy.cache.shims import refusing_text, script_folder, without_shims
+from envy.cache.shims import refusing_text, script_folder, shim_text, without_shims
 from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_failures, print_warnings, resolved, summarise
@@ -75,7 +75,7 @@ class ProgramCall:
 def command(
     settings: Settings, queries: tuple[str, ...], words: tuple[str, ...], *, no_install: bool
 ) -> None:
-    """Run CMD with the products and exported variables of the manifest's packages.
+    """Run CMD with the products and variables of the manifest and its packages.
 
     The packages that the manifest lists come first on PATH, then what they need to run. Missing
     packages are installed first. With --with, which may be repeated, only those packages and what
@@ -193,25 +193,45 @@ def _say_who_is_left_out(session: Session, name: str) -> None:
 def _variables(
     session: Session, environment: ProjectEnvironment, base: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the variables of the program.
+    """Return the variables of the program."""
+    variables = environment.applied_to(base)
+    root = session.layout.root
+    scripts = _scripts(environment, without_shims(base.get("PATH", ""), root))
+    if scripts:
+        folder = script_folder(root, scripts)
+        variables["PATH"] = joined_folders([str(folder)], variables.get("PATH", ""))
+    return variables
+
+
+def _scripts(environment: ProjectEnvironment, path: str) -> dict[str, str]:
+    """Return the scripts that come before all folders, by name; `path` is that of the machine.
 
     A name whose package is missing, and a name that several packages provide equally near, is
     refused when the program runs it: otherwise a program of the machine would run instead.
     """
-    variables = environment.applied_to(base)
-    refused = {}
+    scripts = {name: shim_text(program) for name, program in environment.in_front.items()}
     for name, found in environment.providers.items():
-        if found[0].distance == OUTSIDE:
+        provider, reason = found[0], ""
+        if provider.distance == OUTSIDE:
             continue
         if len(found) > 1:
-            refused[name] = refusing_text(why_ambiguous(name, found))
-        elif not found[0].usable:
-            reason = f"{name} is a product of {found[0].package}, which is not installed"
-            refused[name] = refusing_text(reason)
-    if refused:
-        folder = script_folder(session.layout.root, refused)
-        variables["PATH"] = joined_folders([str(folder)], variables.get("PATH", ""))
-    return variables
+            reason = why_ambiguous(name, found)
+        elif not provider.usable:
+            reason = f"{name} is a product of {provider.package}, which is not installed"
+        elif provider.user_managed and "/" not in provider.program:
+            program = shutil.which(provider.program, path=path)
+            reason = "" if program else _why_not_on_path(provider, name)
+            scripts[name] = shim_text(program or "")
+        if reason:
+            scripts[name] = refusing_text(reason)
+    return scripts
+
+
+def _why_not_on_path(provider: Provider, name: str) -> str:
+    return (
+        f"the product {name} of {provider.package} is {provider.program!r}, and there is no such "
+        "program on PATH"
+    )
 
 
 def _program_of(session: Session, provider: Provider, name: str, base: Mapping[str, str]) -> str:
@@ -232,10 +252,7 @@ def _program_of(session: Session, provider: Provider, name: str, base: Mapping[s
     path = without_shims(base.get("PATH", ""), session.layout.root)
     found = shutil.which(provider.program, path=path)
     if found is None:
-        raise CommandNotFound(
-            f"the product {name} of {provider.package} is {provider.program!r}, and there is no "
-            "such program on PATH"
-        )
+        raise CommandNotFound(_why_not_on_path(provider, name))
     return found
 
 

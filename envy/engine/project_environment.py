@@ -5,7 +5,9 @@ It consists of the packages that the manifest lists and of what those need to ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from envy.answers.project_environment import (
     OUTSIDE,
@@ -53,10 +55,13 @@ def environment_of(
         if is_searched(row.recipe)
     }
     values = {row.recipe.key: products(row.recipe) for row in present}
+    providers = _providers(graph, rows, values)
+    folders = _folders(present, values, searched)
     return ProjectEnvironment(
-        providers=_providers(graph, rows, values),
-        folders=_folders(present, values, searched),
+        providers=providers,
+        folders=folders,
         variables=exported_variables(present),
+        in_front=_in_front(providers, folders.get("PATH", ())),
     )
 
 
@@ -82,6 +87,7 @@ def _providers(
                 program=known.get(name, "") if known is not None else "",
                 is_program=declared is None or declared.is_program,
                 usable=known is not None,
+                user_managed=recipe.user_managed,
             )
             found.setdefault(name, []).append(provider)
     return {name: nearest_providers(providers) for name, providers in found.items()}
@@ -102,12 +108,34 @@ def _folders(
     for row in present:
         key = row.recipe.key
         path = found.setdefault("PATH", {})
-        for name, value in values[key].items():
-            declared = row.recipe.provides.get(name)
-            folder, _, file = value.rpartition("/")
-            # A user-managed product that is only a name is on PATH already.
-            if folder and file == name and (declared is None or declared.is_program):
+        # The folder of a user-managed product may be /usr/bin, which must not come first.
+        provides = {} if row.recipe.user_managed else row.recipe.provides
+        for name, product in provides.items():
+            folder, _, file = values[key][name].rpartition("/")
+            if product.is_program and file == name:
                 path[folder] = None
         for name, folders in exported_folders(row.recipe, compiles=key in searched).items():
             found.setdefault(name, {}).update(dict.fromkeys(folders))
     return {name: list(folders) for name, folders in found.items()}
+
+
+def _in_front(providers: Mapping[str, Sequence[Provider]], path: Sequence[str]) -> dict[str, str]:
+    """Return the programs that the folders do not lead to, by name.
+
+    They are outside of the cache, or another folder comes first, with a file of that name that is
+    not a product.
+    """
+    first: dict[str, str] = {}
+    for folder in path if len(path) > 1 else ():
+        with contextlib.suppress(OSError):
+            for file in os.listdir(folder):  # noqa: PTH208  names, not paths
+                first.setdefault(file, folder)
+    found = {}
+    for name, [provider, *others] in providers.items():
+        program = provider.program
+        if others or provider.distance == OUTSIDE or not provider.is_program or "/" not in program:
+            continue
+        folder = program.rpartition("/")[0]
+        if provider.user_managed or first.get(name, folder) != folder:
+            found[name] = program
+    return found

@@ -7,21 +7,18 @@ opens one for each command. Its methods are called from the command's thread onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from envy.answers.evidence import Evidence
 from envy.answers.project_environment import ProjectEnvironment
-from envy.answers.write import StoredRecipe, save_answer
-from envy.cache.shims import script_folder, shim_text
-from envy.declarations.spec import DependencyUse
 from envy.engine.priorities import Forecast, forecast
 from envy.engine.project_environment import environment_of
+from envy.engine.stored_graph import store_answer
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
 from envy.execution.products import check_found_products
 from envy.execution.user_managed import is_satisfied
-from envy.graph.distances import nearest_of, project_packages
-from envy.masking import masked
+from envy.graph.distances import nearest_of
 from envy.phase import RecipePhase
 from envy.phases.completion import products_of, restore_shims_of
 
@@ -289,11 +286,17 @@ class Session:
         """
         if packages is None:
             packages = [key for key in self._graph.roots if key not in self._graph.left_out]
-        return environment_of(
+        manifest = self.manifest
+        environment = environment_of(
             self._graph,
             packages,
             usable=self._is_usable if installed else lambda _recipe: False,
-            products=self._programs_of,
+            products=self.products_of,
+        )
+        return replace(
+            environment,
+            variables={**environment.variables, **manifest.env},
+            dotenv=str(manifest.dotenv or ""),
         )
 
     def run_closure(self, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
@@ -318,22 +321,6 @@ class Session:
             return False
         return recipe.work.cached and not recipe.work.undeployed
 
-    def _programs_of(self, recipe: Recipe) -> Mapping[str, str]:
-        """Return the programs of an installed package by name, each with a file of that name.
-
-        A bare name of a user-managed package is returned unchanged.
-        """
-        products = self.products_of(recipe)
-        if not recipe.user_managed:
-            return products
-        shims = {
-            name: shim_text(value)
-            for name, value in products.items()
-            if "/" in value and not value.endswith(f"/{name}")
-        }
-        folder = script_folder(self.layout.root, shims) if shims else ""
-        return {**products, **{name: f"{folder}/{name}" for name in shims}}
-
     # -- the stored answer -----------------------------------------------------------------------
 
     def store_answer(self) -> None:
@@ -343,58 +330,6 @@ class Session:
         change in the evidence.
         """
         engine = self._engine
-        if engine.cancellation is not None or any(
-            node.failure is not None for node in engine.coordination.values()
-        ):
-            return
-        recipes = self.recipes()
-        evidence = self._evidence(recipes)
-        # A key with a secret is not written to the disk.
-        keys = [recipe.key.canonical for recipe in recipes]
-        if not evidence.lasting or any(masked(key) != key for key in keys):
-            return
-        positions = {recipe.key: position for position, recipe in enumerate(recipes)}
-        distances = {near.recipe.key: near.distance for near in project_packages(self._graph)}
-        save_answer(
-            self.layout.root,
-            self.manifest.path,
-            evidence,
-            recipes=[
-                _stored(recipe, self.edges(recipe.key), positions, distances.get(recipe.key))
-                for recipe in recipes
-            ],
-            roots=[positions[key] for key in self._graph.roots],
-            aliases={alias: positions[key] for alias, key in self.manifest.aliases.items()},
-        )
-
-    def _evidence(self, recipes: Iterable[Recipe]) -> Evidence:
-        manifest = self.manifest
-        evidence = Evidence(files={str(manifest.path): manifest.digest})
-        evidence.note_variables(manifest.reads.variables)
-        evidence.files.update({str(path): digest for path, digest in manifest.reads.files.items()})
-        evidence.lasting = manifest.reads.lasting and not manifest.warnings
-        for recipe in recipes:
-            evidence.add(recipe.evidence)
-        return evidence
-
-
-def _stored(
-    recipe: Recipe,
-    edges: Iterable[Edge],
-    positions: Mapping[RecipeKey, int],
-    distance: int | None,
-) -> StoredRecipe:
-    loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
-    has_entry = placement is not None and not recipe.user_managed
-    return StoredRecipe(
-        key=recipe.key.canonical,
-        alias=recipe.alias,
-        entry_name=placement.entry.name if placement is not None else "",
-        entry_key=recipe.entry_key if has_entry else "",
-        user_managed=recipe.user_managed,
-        excluded=recipe.excluded,
-        deploys=bool(loaded and loaded.definition.deploy),
-        has_shims=any(product.needs_shim(name) for name, product in recipe.provides.items()),
-        distance=distance,
-        needs=tuple(positions[edge.key] for edge in edges if edge.use is DependencyUse.RUN),
-    )
+        failed = any(node.failure is not None for node in engine.coordination.values())
+        if engine.cancellation is None and not failed:
+            store_answer(self._graph, self.manifest, self.layout.root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from envy.cache.names import ASSET
 from envy.cache.shims import product_path, shim_text
 from envy.declarations.locations import location_in_file
+from envy.declarations.options import unknown_values
 from envy.declarations.products import UnusableProduct, check_products
 from envy.declarations.spec import DependencyUse
 from envy.errors import DeclarationError
@@ -18,7 +19,8 @@ def check_new_products(recipe: Recipe) -> None:
     Raises:
         UnusableProduct: one does not exist, or is a program that cannot be run.
     """
-    _check(recipe, hint="")
+    definition = recipe.loaded.definition
+    _check(recipe, hint=unknown_values(definition.declarations, definition.options))
 
 
 def check_found_products(recipe: Recipe) -> None:
