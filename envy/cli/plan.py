@@ -47,7 +47,7 @@ def show_plan(settings: Settings, queries: Sequence[str], *, as_json: bool = Fal
         print_result(json.dumps([_row(step) for step in steps], indent=2))
     else:
         print_result("\n".join(safe_line(line) for line in plan_lines(steps)))
-    print_failures(failures)
+    print_failures(failures, settings.environment)
     return 1 if failures else 0
 
 

@@ -13,7 +13,6 @@ from envy.cli.fast_path import warm_answer
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.console.summary import SyncResult, final_line
-from envy.console.text import say
 from envy.events import Listener
 
 
@@ -57,9 +56,11 @@ def _report(result: SyncResult, settings: Settings) -> int:
     if result.failures:
         from envy.cli.outcome import print_failures
 
-        print_failures(result.failures)
+        print_failures(result.failures, settings.environment)
     if not settings.quiet or result.failures:
-        say(sys.stderr, final_line(result))
+        from envy.console.say_styled import say_styled
+
+        say_styled(sys.stderr, [final_line(result)], settings.environment)
     return exit_code_of(result)
 
 

@@ -126,7 +126,9 @@ def test_a_package_whose_entry_was_removed_wants_its_build_dependencies():
 def test_the_number_of_packages_to_work_on_is_an_event():
     """A display learns how many packages there are; what is wanted later is one more event."""
     tool = to_build("tool", needed_by=RecipePhase.INSTALL)
-    world = Wanting({"app": ["lib", tool], "lib": [], "tool": []}, cached=["lib"], user_managed=["app"])
+    world = Wanting(
+        {"app": ["lib", tool], "lib": [], "tool": []}, cached=["lib"], user_managed=["app"]
+    )
     world.want("app")
     world.want("app")
     world.demand.want_for_work(world.graph.recipes[key_of("app")])
