@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from envy import events
-from envy.console.styled import Line, StyledText
+from envy.console.styled import Line, StyledText, prefixed_line
 from envy.console.text import (
     format_seconds,
     format_size,
@@ -249,18 +249,6 @@ def remark_lines(remark: Remark, width: int = 0) -> list[Line]:
     if style == "failure":
         return [(*sign, StyledText(first, style)), *((StyledText(one, style),) for one in others)]
     return [(*sign, *prefixed_line(first)), *((StyledText(one),) for one in others)]
-
-
-def prefixed_line(text: str) -> Line:
-    """Return a line whose first word, such as `error:`, says how bad it is, in its colour."""
-    prefix, _, rest = text.partition(" ")
-    style = _PREFIX_STYLES.get(prefix, "")
-    if style == "failure":
-        return (StyledText(text, style),)
-    return (StyledText(prefix, style), StyledText(f" {rest}")) if style else (StyledText(text),)
-
-
-_PREFIX_STYLES = {"error:": "failure", "warning:": "warning", "hint:": "faint"}
 
 
 def _remark(importance: Importance, text: str, mark: Mark = Mark.NONE) -> Remark:

@@ -21,6 +21,7 @@ _CODES = {
     "failure": "31",
 }
 STYLES = tuple(_CODES)
+_PREFIX_STYLES = {"error:": "failure", "warning:": "warning"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +85,12 @@ def has_colours(stream: TextIO, environment: Mapping[str, str]) -> bool:
     if forced:
         return forced.lower() not in {"0", "false", "no"}
     return stream.isatty() and environment.get("TERM", "?") != "dumb"
+
+
+def prefixed_line(text: str) -> Line:
+    """Return a line whose first word, such as `error:`, says how bad it is, in its colour."""
+    prefix, _, rest = text.partition(" ")
+    style = _PREFIX_STYLES.get(prefix, "")
+    if style == "failure":
+        return (StyledText(text, style),)
+    return (StyledText(prefix, style), StyledText(f" {rest}")) if style else (StyledText(text),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from envy.cache.failure import note_failure
 from envy.declarations.locations import location_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.engine.cancellation import Cancellation
@@ -133,6 +134,9 @@ class RecipeKind:
             log_path=recipe.work.log_path,
             log_tail=log_tail(recipe.work.log_path, lines=20),
         )
+        if recipe.work.attempt is not None:
+            line = str(error).strip().partition("\n")[0]
+            note_failure(recipe.placement.entry, f"{step.label} failed: {line}")
         RecipeEvents(recipe, self._events).phase_failed(step, error)
         self._cancellation.on_failure(failure)
         return failure

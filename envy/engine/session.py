@@ -49,6 +49,11 @@ class Session:
         return self._engine.services.layout
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that the command was started with."""
+        return self._engine.services.environment
+
+    @property
     def platform_tag(self) -> str:
         """The platform that the graph is resolved for, such as `linux-x86_64`."""
         return self._engine.services.platform.tag

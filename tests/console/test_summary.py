@@ -119,6 +119,16 @@ def test_a_failure_reported_twice_is_listed_once():
     assert len(failure_lines([failed("a.b@r1"), failed("a.b@r1")])) == 2
 
 
+def test_a_long_list_of_stopped_recipes_is_collapsed():
+    """Of sixty recipes that one failure stopped, ten are listed and the others counted."""
+    lines = failure_lines([failed("a.b@r1"), *(stopped(f"c.d{n:02}@r1") for n in range(60))])
+    assert lines[-2:] == [
+        "c.d09@r1: not built, because a.b@r1 failed",
+        "and 50 more packages were not built",
+    ]
+    assert len(lines) == 2 + 10 + 1
+
+
 def test_without_failures_there_are_no_lines():
     """A successful run lists nothing."""
     assert failure_lines([]) == []
