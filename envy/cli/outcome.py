@@ -53,10 +53,9 @@ def print_failures(failures: Sequence[RecipeError], environment: Mapping[str, st
     say_styled(sys.stderr, failure_lines(failures), environment)
 
 
-def print_warnings(failures: Sequence[RecipeError]) -> None:
+def print_warnings(failures: Sequence[RecipeError], environment: Mapping[str, str]) -> None:
     """Print failures that do not matter for the result of a command."""
-    for line in failure_lines(failures, word="warning"):
-        say(sys.stderr, line)
+    say_styled(sys.stderr, failure_lines(failures, word="warning"), environment)
 
 
 def print_gaps(session: Session) -> int:

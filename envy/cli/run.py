@@ -114,7 +114,7 @@ def _prepare(
     if installs:
         result = summarise(session.install(goals), session, seconds=time.monotonic() - started)
         if session.cancellation is not None:
-            raise _failed(result)
+            raise _failed(session, result)
     else:
         session.prepare(goals)
     environment = session.project_environment(used)
@@ -146,17 +146,17 @@ def _check_failures(
     keys = {key.canonical for key in session.run_closure(needed)}
     blocking = [failure for failure in result.failures if failure.key in keys]
     if not blocking:
-        print_warnings(result.failures)
+        print_warnings(result.failures, session.environment)
         return
     causes = [failure.cause for failure in blocking if isinstance(failure, PhaseFailed)]
     if is_product and any(isinstance(cause, UnusableProduct) and cause.exists for cause in causes):
-        raise _failed(result, NOT_EXECUTABLE)
-    raise _failed(result)
+        raise _failed(session, result, NOT_EXECUTABLE)
+    raise _failed(session, result)
 
 
-def _failed(result: SyncResult, code: int | None = None) -> click.exceptions.Exit:
+def _failed(session: Session, result: SyncResult, code: int | None = None) -> click.exceptions.Exit:
     """Print what failed, and return what ends the command."""
-    print_failures(result.failures)
+    print_failures(result.failures, session.environment)
     say(sys.stderr, final_line(result, command="run"))
     return click.exceptions.Exit(exit_code_of(result) if code is None else code)
 
