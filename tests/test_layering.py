@@ -26,7 +26,9 @@ ORDER = (
     "explain", "cli", "__main__",
 )  # fmt: skip
 # Modules that every room uses. All others are in rooms.
-IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
+IN_ROOT = {
+    "environment", "errors", "events", "interpreter", "limits", "masking", "phase", "suggest",
+}  # fmt: skip
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py",)
 ENVIRONMENT_CALLERS = ("__main__.py", "cli/main.py", "cli/fast_path.py")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from envy.answers.evidence import Evidence
 from envy.answers.facts import match_digest, tree_digest
 from envy.content.file_digest import file_digest, variable_digest
+from envy.content.json_text import parse_json
 
 
 def encode_evidence(evidence: Evidence) -> str:
@@ -27,7 +28,7 @@ def encode_evidence(evidence: Evidence) -> str:
 def decode_evidence(text: str) -> Evidence | None:
     """Return the evidence that `encode_evidence` wrote, or None if the text is damaged."""
     try:
-        row = json.loads(text)
+        row = parse_json(text)
         return Evidence(
             files=_digests(row["files"]),
             trees={(str(path), str(rules)): str(at) for path, rules, at in row["trees"]},
@@ -35,7 +36,7 @@ def decode_evidence(text: str) -> Evidence | None:
             variables=_digests(row["variables"]),
             lasting=row["lasting"] is True,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -24,6 +24,7 @@ from blake3 import blake3
 
 from envy.cache.names import ASSETS_FOLDER, ENTRY_PATTERN
 from envy.cache.trees import DIRECTORY, FILE, LARGE, LINK, Member, chunks, members
+from envy.content.count_files import CountFiles
 from envy.errors import CacheError
 from envy.interpreter import released
 
@@ -73,11 +74,13 @@ def take_fingerprint(
     *,
     forbidden: Mapping[bytes, str],
     writable: bool = False,
+    report: CountFiles | None = None,
     spellings: Collection[str] = (),
 ) -> Fingerprint:
     """Read a whole payload and return its fingerprint.
 
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
+    `report` is called with the number of members read so far and of all members.
     `spellings` are other paths of the root, which other entries contain.
 
     Raises:
@@ -86,7 +89,7 @@ def take_fingerprint(
     """
     payload = list(members(asset))
     terms = _search_terms(root, forbidden, spellings) if payload else None
-    found = _read_all(payload, terms) if terms else []
+    found = _read_all(payload, terms, report) if terms else []
     for member, (_digest, names) in zip(payload, found, strict=True):
         if names.forbidden:
             raise _forbidden(member, names.forbidden)
@@ -124,17 +127,29 @@ def _modes_to_set(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, 
             yield path, mode & ~_WRITE_BITS
 
 
-def _read_all(payload: Sequence[Member], terms: _SearchTerms) -> list[tuple[str, _Found]]:
+def _read_all(
+    payload: Sequence[Member], terms: _SearchTerms, report: CountFiles | None
+) -> list[tuple[str, _Found]]:
     """Return the digest of each member and the paths found in it, in order."""
     if sum(member.status.st_size for member in payload if member.kind == FILE) < _PARALLEL_FROM:
-        return [_read(member, terms) for member in payload]
+        rows = []
+        for member in payload:
+            rows.append(_read(member, terms))
+            if report:
+                report(len(rows), len(payload))
+        return rows
     from concurrent.futures import ThreadPoolExecutor
 
     # Reading and hashing release the interpreter, so a few threads help even though only one can
     # search at a time. The largest file is first, so that it is not the last to end.
     order = sorted(range(len(payload)), key=lambda index: -payload[index].status.st_size)
     with released(), ThreadPoolExecutor(max_workers=_READERS) as pool:
-        read = dict(zip(order, pool.map(lambda i: _read(payload[i], terms), order), strict=True))
+        read = {}
+        found = pool.map(lambda i: _read(payload[i], terms), order)
+        for index, row in zip(order, found, strict=True):
+            read[index] = row
+            if report:
+                report(len(read), len(payload))
     return [read[index] for index in range(len(payload))]
 
 

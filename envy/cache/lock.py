@@ -26,6 +26,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import signal
 import stat
 import sys
@@ -38,12 +39,14 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.cache.filesystem import explained
+from envy.content.json_text import parse_json
 from envy.errors import CacheError, Cancelled, InternalError
 from envy.host.process_table import kill_marked, process_start_time, wait_for_group
 from envy.interpreter import released
 
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500
+_OPTIONS = re.compile(r"\{.*?(\}|$)")
 MARK = "ENVY_ATTEMPT"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -271,7 +274,8 @@ def _this_process() -> dict[str, object]:
     return {
         "pid": os.getpid(),
         "start_time": process_start_time(os.getpid()) or "",
-        "command": " ".join(sys.argv)[:_COMMAND_LIMIT],
+        # Without options of packages: the record is written to the disk.
+        "command": _OPTIONS.sub("{…}", " ".join(sys.argv)[:_COMMAND_LIMIT]),
     }
 
 
@@ -288,7 +292,7 @@ os.register_at_fork(after_in_child=_owner_fields.cache_clear)
 def _read_record(descriptor: int) -> LockOwner | None:
     data = os.pread(descriptor, _RECORD_LIMIT, 0)
     try:
-        row = json.loads(data.partition(b"\n")[0])
+        row = parse_json(data.partition(b"\n")[0])
         return LockOwner(
             pid=int(row["pid"]),
             start_time=str(row["start_time"]),

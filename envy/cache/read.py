@@ -5,6 +5,7 @@ Guarantees
   A lookup opens one file. It changes nothing and never waits.
 """
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -126,10 +127,14 @@ def _read(path: str) -> bytes | None:
         descriptor = open_nonblocking(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # a socket
+            raise
+        return b""
     try:
         return os.read(descriptor, _MARKER_LIMIT)
-    except IsADirectoryError:
-        return b""  # a directory has the marker's name, which counts as a damaged marker
+    except (IsADirectoryError, BlockingIOError):
+        return b""  # a directory or a device has the marker's name: it counts as damaged
     finally:
         os.close(descriptor)
 

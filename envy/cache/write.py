@@ -32,11 +32,14 @@ from envy.cache.names import (
     FINGERPRINT,
     INGREDIENTS,
     MARKER,
+    SHIMS_FOLDER,
     STAGE,
     TMP,
     WORK,
 )
+from envy.cache.read import open_nonblocking
 from envy.content.atomic import temporary_name
+from envy.content.count_files import CountFiles
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released
 
@@ -64,7 +67,7 @@ class Attempt:
         """
         path = self.entry.at(ATTEMPT)
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = open_nonblocking(path, os.O_RDONLY)
             try:
                 return os.read(descriptor, len(self.token) + 1) == self.token
             finally:
@@ -86,7 +89,7 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
         if not files.make_dir(entry.location):
             unpublish(entry, files)
             with released():
-                for name in (ASSET, WORK):
+                for name in (ASSET, WORK, SHIMS_FOLDER):
                     files.remove_tree(entry.at(name))
                 for name in (temporary_name(MARKER), FINGERPRINT, INGREDIENTS):
                     _remove_unless_file(entry.at(name), files)
@@ -106,11 +109,13 @@ def publish(
     *,
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
+    report: CountFiles | None = None,
     spellings: Collection[str] = (),
 ) -> None:
     """Make the payload visible, permanently, even if it is empty.
 
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
+    `report` is called with the number of members read so far and of all members.
     `spellings` are other paths of the cache, which other entries contain.
 
     Raises:
@@ -133,6 +138,7 @@ def publish(
             writable=writable,
             spellings=spellings,
             files=files,
+            report=report,
         )
     except OSError as error:
         raise explained(error, doing="publish to the cache", path=entry.location) from error
@@ -150,6 +156,7 @@ def seal(
     writable: bool = False,
     spellings: Collection[str] = (),
     files: FileSystem = REAL,
+    report: CountFiles | None = None,
 ) -> None:
     """Write the fingerprint, make the payload read-only, and write the marker, all on the disk.
 
@@ -169,6 +176,7 @@ def seal(
         forbidden=forbidden,
         writable=writable,
         spellings=spellings,
+        report=report,
     )
     files.start_flushing(fingerprint.files)
     for path, mode in fingerprint.modes:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from envy.content.below_root import BelowRoot, Brought, Parts, parts_of
+from envy.content.below_root import BelowRoot, parts_of
+from envy.content.brought import Brought, Parts
 from envy.content.folder_walk import walk
 from envy.errors import EnvyError
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from envy.errors import DeclarationError, SourceLocation
 from envy.suggest import did_you_mean
 
+_LONGEST_SHOWN = 200
+
 
 def describe(value: object) -> str:
     """Return a description of a value and its type, in Lua's terms."""
@@ -25,6 +27,18 @@ def describe(value: object) -> str:
     # A Lua value that is not data: a function, or a value that describes what is wrong with it.
     what = getattr(value, "what", "")
     return f"a value that is not data ({what})" if what else "a function"
+
+
+def describe_returned(value: object) -> str:
+    """Return a value that a function returned: scalars as Lua writes them, others by their type."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str) and value:
+        # A value that was cut could show a secret in part, which masking would miss.
+        return f'"{value}"' if len(value) <= _LONGEST_SHOWN else "a long string"
+    return describe(value)
 
 
 def field_origin(origin: SourceLocation | None, name: str) -> SourceLocation | None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from envy.cache.names import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
-from envy.content.below_root import BelowRoot, LeadsOutside
+from envy.content.below_root import BelowRoot
+from envy.content.brought import LeadsOutside
 from envy.content.folder_walk import covering
 from envy.content.tree_copy import FolderPart
 from envy.errors import DeclarationError, EnvyError

@@ -92,5 +92,8 @@ class PhaseServices(Protocol):
     def shell_for(self, recipe: Recipe) -> Shell:
         """Return the shell that the scripts of this recipe are written for."""
 
+    def awaited_by(self, recipe: Recipe) -> list[RecipeKey]:
+        """Return the wanted recipes with work to do that need this one, in key order."""
+
     def unsatisfied(self) -> list[str]:
         """Return the wanted user-managed packages that are not known to be satisfied, as text."""

@@ -13,11 +13,11 @@ from typing import cast
 
 from envy.answers.evidence import Evidence
 from envy.content.file_digest import file_digest
-from envy.declarations.locations import location_of_function
-from envy.declarations.sources import SourceItem, parse_source_items
+from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DeclarationError
 from envy.execution.access import may_read
 from envy.execution.ctx import fetch_names
+from envy.execution.fetch_result import returned_sources
 from envy.execution.log import report
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import FetchAnswer, Recipe
@@ -46,11 +46,7 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
         raise answer.error
     if answer.acts:
         return None
-    if answer.value is None:
-        return ()
-    return parse_source_items(
-        answer.value, origin=location_of_function(definition.fetch), base_dir=definition.path.parent
-    )
+    return returned_sources(recipe, definition.fetch, answer.value)
 
 
 def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -> FetchAnswer:

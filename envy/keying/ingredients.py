@@ -13,7 +13,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.cache.entry_key import Ingredients
+from envy.cache.entry_key import Ingredients, as_json
 from envy.cache.trees import digest_tree
 from envy.content.folder_walk import NotTaken, rules_of
 from envy.declarations.option_text import serialise_options
@@ -26,12 +26,14 @@ from envy.declarations.sources import (
     scheme_of,
 )
 from envy.errors import DeclarationError
-from envy.execution.services import PhaseServices
+from envy.execution.secrets import secrets_in_key
+from envy.execution.services import PhaseServices, Services
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
 from envy.keying.host_programs import host_versions
 from envy.lua.values import LuaFunction
+from envy.masking import Secrets
 
 
 def ingredients_of(
@@ -39,21 +41,19 @@ def ingredients_of(
     engine: PhaseServices,
     *,
     inputs: Mapping[str, str],
-    declared: Sequence[SourceItem],
+    sources: Sequence[str],
     shell: Shell,
     dependency_keys: Sequence[str],
 ) -> Ingredients:
-    """Return everything that decides the content of the entry.
+    """Return everything that decides the content of the entry, secrets included.
 
-    `inputs` are the declared files with their digests; `declared` are the sources of `fetch`.
+    `inputs` are the declared files with their digests; `sources` are those of `fetch`, pinned.
 
     Raises:
-        DeclarationError: a local source does not exist; FetchError: a git ref cannot be resolved;
         ScriptFailed: a program of `host` is missing.
     """
     definition = recipe.loaded.definition
     services = engine.services
-    sources = tuple(_source(item, recipe, engine) for item in declared)
     passed = {name: services.environment.get(name) for name in definition.pass_env}
     recipe.evidence.note_variables(passed)
     if definition.host:
@@ -68,7 +68,7 @@ def ingredients_of(
         reads_files=_reads(recipe, engine),
         reads_variables=_read_variables(recipe),
         inputs={_portable_name(Path(p), recipe, engine): digest for p, digest in inputs.items()},
-        sources=sources,
+        sources=tuple(sources),
         platform=platform.tag,
         abi=abi,
         host=host_versions(recipe, engine),
@@ -78,9 +78,16 @@ def ingredients_of(
     )
 
 
-def user_managed_key(recipe: Recipe) -> str:
+def key_text(found: Ingredients, secrets: Secrets) -> str:
+    """Return the text that the key is made of, which is stored: JSON without secrets."""
+    text = as_json(found)
+    return as_json(secrets.masked_data(found)) if secrets.may_be_in_json(text) else text
+
+
+def user_managed_key(recipe: Recipe, services: Services) -> str:
     """Return the key of a user-managed recipe, which does not depend on the machine's state."""
-    text = f"{recipe.key.canonical}\n{recipe.loaded.digest}"
+    canonical = secrets_in_key(recipe, services).masked(recipe.key.canonical)
+    text = f"{canonical}\n{recipe.loaded.digest}"
     return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -132,13 +139,19 @@ def _portable_name(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
     return path.as_posix()
 
 
-def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
-    """Return a declared source as pinned text: with its digest, commit or file content."""
+def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
+    """Return a declared source as pinned text: with its digest, commit or file content.
+
+    Raises:
+        DeclarationError: a local source does not exist; FetchError: a git ref cannot be resolved.
+    """
     pins: Mapping[str, object] = {
         name: value
         for name in ("dest", "executable", "extract", "strip", "subdir", "into", "python", "kind")
         if (value := getattr(item, name)) not in ("", None)
     }
+    if item.overlay:
+        pins = {**pins, "overlay": True}
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
         path = local_path(item)
