@@ -12,25 +12,26 @@ from __future__ import annotations
 
 import os
 
+from envy.limits import FOLLOWED_FILES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     Chain = tuple[tuple[int, int], "Chain"] | None
 
-MOST_BEHIND_LINKS = 200_000
-
 
 class TooManyNames(OSError):
     """A search went through links to more names than the limit."""
 
 
-def expand(top: str, pattern: str, *, most: int = MOST_BEHIND_LINKS) -> list[str]:
+def expand(top: str, pattern: str, *, most: int | None = None) -> list[str]:
     """Return the paths that a pattern matches, sorted and relative to the folder `top`.
 
     Raises:
         TooManyNames: `**` found more than `most` names behind links.
     """
+    most = most or FOLLOWED_FILES.value
     # Imported here, because it loads regular expressions, which most warm commands do not need.
     from glob import glob
 
@@ -73,7 +74,7 @@ def _below(top: str, start: str, most: int) -> Iterator[tuple[str, bool]]:
             if behind > most:
                 raise TooManyNames(
                     f"** leads through links to more than {most} names, which is the limit; name "
-                    "the folders that are meant"
+                    f"the folders that are meant; {FOLLOWED_FILES.hint}"
                 )
             try:
                 is_folder = entry.is_dir()
