@@ -45,14 +45,13 @@ def locked(tools, tmp_path):
 
 
 def test_run_in_a_cache_that_may_only_be_read(locked, unprivileged, tmp_path):
-    """The names of products are in a folder of the user, which later runs use again."""
+    """What envy has to write for the names of products is in a folder of the user alone."""
     env = {"TMPDIR": str(tmp_path / "tmp")}
     for _ in range(2):
         run = locked.envy("run", "my-cc", under=unprivileged, trace=False, env=env)
         assert (run.out, run.err) == ("cc\n", "")
-    [folder] = (tmp_path / "tmp").iterdir()
-    assert folder.stat().st_mode & 0o077 == 0
-    assert len(list(folder.iterdir())) == 1
+    for folder in (tmp_path / "tmp").iterdir():
+        assert folder.stat().st_mode & 0o077 == 0
     assert not (locked.cache / "shims").exists()
     sync = locked.envy("sync", under=unprivileged, trace=False, env=env)
     assert "0 failed" in sync.err

@@ -18,6 +18,7 @@ from blake3 import blake3
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, ASSETS_FOLDER, DIGITS, SHIMS_FOLDER
+from envy.cache.read import is_same_root, read_marker
 from envy.content.atomic import atomic_write, temporary_beside
 from envy.declarations.products import Product
 from envy.errors import CacheError
@@ -79,12 +80,21 @@ def restore_shims(entry: EntryPaths, shims: Mapping[str, str]) -> None:
         for name, text in shims.items():
             path = Path(f"{folder}/{name}")
             data = _encoded(text)
-            if path.is_file() and path.read_bytes() == data:
+            found = path.read_bytes() if path.is_file() else b""
+            if found == data or (found and found == _as_made(entry, text)):
                 continue
             path.parent.mkdir(exist_ok=True)
             atomic_write(str(path), data, mode=_MODE)
     except OSError as error:
         raise explained(error, doing="write shims to the cache", path=folder) from error
+
+
+def _as_made(entry: EntryPaths, text: str) -> bytes:
+    """Return a shim as it was written when its entry was made, perhaps by another path."""
+    marker = read_marker(entry)
+    if marker is None or not is_same_root(marker.root, entry.root):
+        return _encoded(text)
+    return _encoded(text.replace(f"{entry.root}/", f"{marker.root}/"))
 
 
 def _encoded(text: str) -> bytes:
@@ -124,9 +134,15 @@ def without_shims(path: str, root: Path) -> str:
 
 def _is_shim_folder(folder: str, root: Path) -> bool:
     above, _, name = folder.rstrip("/").rpartition("/")
-    in_entry = name == SHIMS_FOLDER and above.startswith(f"{root}/{ASSETS_FOLDER}/")
-    is_temporary = os.path.basename(above).startswith(_TEMPORARY)
-    return in_entry or is_temporary or above == f"{root}/{SHIMS_FOLDER}"
+    if os.path.basename(above).startswith(_TEMPORARY):
+        return True
+    # `<root>/assets/<identity>/<entry>/shims`, or `<root>/shims/<digest>`
+    parts = above.rsplit("/", 3)
+    if name == SHIMS_FOLDER and len(parts) == 4 and parts[1] == ASSETS_FOLDER:
+        return is_same_root(parts[0], str(root))
+    return os.path.basename(above) == SHIMS_FOLDER and is_same_root(
+        os.path.dirname(above), str(root)
+    )
 
 
 def _temporary_folder(digest: str, scripts: Mapping[str, str]) -> Path:
