@@ -111,10 +111,12 @@ class HostileSet:
         self.has_foreign_links = False
         self.taken = set()
         self.rows = []
-        plots = (self._up, self._link_out, self._inside_a_tree, None)
-        (plot,) = self.random.choices(plots, (4, 4, 1, 4))
+        plots = (self._up, self._link_out, self._inside_a_tree, self._beside, None)
+        (plot,) = self.random.choices(plots, (4, 4, 1, 4, 4))
         if plot is not None:
             plot("git" if with_git else "folder")
+        if with_git and self.random.random() < 0.5:
+            self._add("git")
         while len(self.rows) < 2 or (len(self.rows) < 5 and self.random.random() < 0.3):
             self._add(self.random.choice(("tar", "zip", "folder", "file", "gz")))
         if self.random.random() < 0.2:
@@ -178,6 +180,20 @@ class HostileSet:
         if tree == "folder":
             self._add("file", dest=f"{source}/l/{self.free('x', 'victim')}")
 
+    def _beside(self, tree):
+        """A part whose links lead to what is left out, and perhaps on to somewhere outside."""
+        members = [
+            ("c/x", "file", ""),
+            ("c/l", "link", self.target()),
+            ("b/l", "link", self.random.choice(("../a", "../c", "..", "../../victim"))),
+            ("a/l", "link", self.random.choice(("../b", "../c/l", "../c", "../c/x", "..", "../A"))),
+            ("a/c", "link", self.random.choice(("../b/l", "../c/l/x", "../a", "l"))),
+            ("a/y", "file", ""),
+        ]
+        self.random.shuffle(members)
+        self._add(self.random.choice(("tar", "tar", "zip", tree)), members, subdir="a")
+        self._through(self.random.choice(("l", "c")))
+
     def _through(self, name):
         """Add one or two items whose destination is, or is below, a link."""
         last = name.rpartition("/")[2]
@@ -214,7 +230,7 @@ class HostileSet:
             rows.append((self.random.choice(("../x", "/tmp/../x", "a/../../x")), "file", ""))
         return rows
 
-    def _add(self, kind, members=None, *, into=None, dest=""):
+    def _add(self, kind, members=None, *, into=None, dest="", subdir=""):
         name = f"{len(self.rows)}.{ {'folder': 'd', 'file': 'f'}.get(kind, kind) }"
         path = self.box.sources / name
         row = {"source": name}
@@ -237,6 +253,10 @@ class HostileSet:
             into = self.path()
         if into:
             row["into"] = into
+        if self.random.random() < 0.4:
+            row["overlay"] = True
+        if subdir:
+            row["subdir"] = subdir
         if members is None and kind in {"tar", "zip"} and self.random.random() < 0.1:
             row["strip"] = 1
         if members is None and kind in {"tar", "zip", "folder"} and self.random.random() < 0.1:
