@@ -18,6 +18,7 @@ from loopback.programs import Recorder
 
 from envy.cache.entry_key import Ingredients, entry_key
 from envy.cache.layout import CacheLayout
+from envy.declarations.repositories import placed_apart
 from envy.declarations.sources import parse_source_items
 from envy.events import EventBus
 from envy.graph.recipe import Work
@@ -97,7 +98,7 @@ class Box:
         """Fetch the items of a set, as the fetch phase does."""
         items = parse_source_items(rows, origin=None, base_dir=self.sources)
         fetched = fetch_all(items, self.entry.fetch_dir, Recorder().context(), parallel=1)
-        for item, result in zip(items, fetched, strict=True):
+        for item, result in zip(placed_apart(items), fetched, strict=True):
             name = result.path.relative_to(self.entry.fetch_dir.resolve()).as_posix()
             run.recipe.work.fetched[name] = item
 
@@ -182,14 +183,14 @@ class HostileSet:
 
     def _beside(self, tree):
         """A part whose links lead to what is left out, and perhaps on to somewhere outside."""
-        members = [
-            ("c/x", "file", ""),
-            ("c/l", "link", self.target()),
+        links = [
+            ("c/l", "link", self.random.choice(("x", "../b", self.target()))),
             ("b/l", "link", self.random.choice(("../a", "../c", "..", "../../victim"))),
-            ("a/l", "link", self.random.choice(("../b", "../c/l", "../c", "../c/x", "..", "../A"))),
-            ("a/c", "link", self.random.choice(("../b/l", "../c/l/x", "../a", "l"))),
-            ("a/y", "file", ""),
+            ("a/l", "link", self.random.choice(("../b", "../c/l", "../c", "../c/x", "../A"))),
+            ("a/c", "link", self.random.choice(("../b/l", "../c/x", "../c", "l"))),
         ]
+        files = [("c/x", "file", ""), ("b/y", "file", ""), ("a/y", "file", "")]
+        members = files + self.random.sample(links, self.random.randint(1, 4))
         self.random.shuffle(members)
         self._add(self.random.choice(("tar", "tar", "zip", tree)), members, subdir="a")
         self._through(self.random.choice(("l", "c")))
@@ -253,7 +254,7 @@ class HostileSet:
             into = self.path()
         if into:
             row["into"] = into
-        if self.random.random() < 0.4:
+        if self.random.random() < 0.6:
             row["overlay"] = True
         if subdir:
             row["subdir"] = subdir
