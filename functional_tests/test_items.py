@@ -410,3 +410,17 @@ def test_a_copy_and_another_item(project):
     run = project.sync_one(f'fetch = {{ "b.tar", {row} }}', code=1)
     assert "bring the same path, with different content: a" in run.err
     assert tree(project.make(f'fetch = {{ "a", {row} }}')) == {"a": "x"}
+
+
+def test_extract_all_in_a_custom_source(project):
+    """A custom source, which has no entry yet, may unpack what it has committed."""
+    project.write("recipes/a.tar", make_tar({"recipe.lua": 'identity = "local.b@r1"\n'}))
+    project.manifest(
+        """packages = { { recipe = "local.b@r1", source = { fetch = function(ctx)
+          ctx.commit_fetch(ctx.fetch("recipes/a.tar"))
+          ctx.extract_all({ dest = "out" })
+          ctx.write("recipe.lua", ctx.read("out/recipe.lua") .. 'install = "echo b > b"')
+          ctx.commit_fetch("recipe.lua")
+        end } } }"""
+    )
+    assert tree(project.envy("sync").folder("local.b@r1")) == {"b": "b\n"}
