@@ -237,7 +237,12 @@ def _hint(path: Path, recipe: Recipe) -> str:
     near = nearest(path.name, names)
     if near:
         return f"did you mean {near}?"
-    return f"create it, or change the source of {recipe.key.identity}"
+    item = recipe.spec.source
+    said = f"create it, or change the source of {recipe.key.identity}"
+    source = item.source if isinstance(item, SourceItem) else ""
+    if source != f"{recipe.key.identity}.lua" and not source.startswith(("/", "file:")):
+        said += "; a relative path starts from the folder of the file that names it"
+    return said
 
 
 # -- its content ---------------------------------------------------------------------------------
