@@ -16,7 +16,6 @@ from envy.content.atomic import atomic_write
 from envy.content.below_root import open_below, parts_of
 from envy.content.brought import LeadsOutside
 from envy.content.folder_walk import NotTaken
-from envy.content.patterns import expand
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import EnvyError
 from envy.interpreter import released
@@ -88,8 +87,11 @@ def glob(directory: Path, pattern: str) -> list[str]:
     `**` matches any number of directories; a name with a leading dot is matched only by a pattern
     with a leading dot. An absolute pattern returns absolute paths.
     """
+    from glob import glob as expand
+
     with released(), explained("search", directory):
-        return expand(str(directory), pattern)
+        # Path.glob does not leave out hidden files, and returns absolute paths.
+        return sorted(expand(pattern, root_dir=directory, recursive=True))  # noqa: PTH207
 
 
 def read(path: Path) -> str:
