@@ -27,8 +27,9 @@ HEAVY = {
 }  # fmt: skip
 WARM = {
     "answers", "answers.facts", "answers.lookup", "answers.read", "cache", "cache.names",
-    "cache.use_record", "cli", "cli.fast_path", "content", "content.file_digest", "declarations",
-    "declarations.manifest_search", "declarations.query_match", "environment",
+    "cache.use_record", "cli", "cli.fast_path", "content", "content.file_digest",
+    "content.file_names", "declarations", "declarations.manifest_search",
+    "declarations.query_match", "environment",
 }  # fmt: skip
 
 
