@@ -232,6 +232,14 @@ class FileLock:
             raise explained(error, doing="write to a lock file", path=self.path) from error
 
 
+def mark_of_owner(path: str) -> tuple[str, str] | None:
+    """Return the variable and the value that mark what works under a lock; None if it is free."""
+    owner = FileLock(path).owner()
+    if owner is None:
+        return None
+    return _mark_name(path), _mark_of({"pid": owner.pid, "start_time": owner.start_time})
+
+
 def _mark_name(path: str) -> str:
     return f"{MARK}_{blake3(os.fsencode(path)).hexdigest()[:16]}"
 

@@ -141,7 +141,11 @@ class PhaseRun:
         events = RecipeEvents(self.recipe, self.engine.services.events)
         started = time.monotonic()
         events.run_start(description, cwd)
-        variables = {**self.environment, **(options.env or {}), **lock_marks(self.recipe)}
+        variables = {
+            **self.environment,
+            **(options.env or {}),
+            **lock_marks(self.recipe, self.engine.services),
+        }
         with (
             self._terminal(interactive=options.interactive),
             self._admission(variables) as admission,
