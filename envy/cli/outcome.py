@@ -18,6 +18,7 @@ from envy.graph.recipe import Outcome
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
+    from envy.engine.engine import Engine
     from envy.engine.goals import Result
     from envy.engine.session import Session
 
@@ -48,6 +49,12 @@ def print_failures(failures: Sequence[RecipeError]) -> None:
     """Print each root failure once, then a line for each package that it stopped."""
     for line in failure_lines(failures):
         say(sys.stderr, line)
+
+
+def print_stopped(engine: Engine) -> None:
+    """Print the failures of a run that --fail-fast has stopped, but whose work does not end."""
+    print_failures(engine.failures())
+    say(sys.stderr, f"{engine.cancellation}; what could not be stopped was abandoned")
 
 
 def print_gaps(session: Session) -> int:
