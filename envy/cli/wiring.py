@@ -19,6 +19,7 @@ from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.jobs import make_jobserver, take_outer_jobserver
 from envy.cli.listeners import can_draw, make_listeners
+from envy.cli.outcome import print_stopped
 from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
@@ -96,8 +97,7 @@ def open_session(
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest, undecided = _load_manifest(path, services, control)
-        engine = _engine(settings, services, manifest, undecided, installs=installs)
-        control.attend(engine)
+        engine = _engine(settings, services, manifest, undecided, control, installs=installs)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
         yield Session(engine, manifest)
@@ -108,6 +108,7 @@ def _engine(
     services: Services,
     manifest: Manifest,
     undecided: Undecided,
+    control: Control,
     *,
     installs: bool,
 ) -> Engine:
@@ -117,7 +118,7 @@ def _engine(
         default_shell=manifest.default_shell,
         shell_origin=manifest.shell_origin,
     )
-    return Engine(
+    engine = Engine(
         services,
         project,
         jobs=services.cores,
@@ -125,7 +126,14 @@ def _engine(
         durations=_durations(services.layout, services.project_dir),
         installs=installs,
         undecided=undecided,
+        on_stop=control.expect_end,
     )
+    control.attend(
+        engine,
+        is_stuck=engine.coordinator.interpreter.is_in_lua,
+        last_words=lambda: print_stopped(engine),
+    )
+    return engine
 
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:

@@ -149,7 +149,11 @@ class PhaseRun:
         cwd = options.cwd or self.run_dir
         self.log.command(description)
         events = RecipeEvents(self.recipe, self.engine.services.events)
-        variables = {**self.environment, **(options.env or {}), **lock_marks(self.recipe)}
+        variables = {
+            **self.environment,
+            **(options.env or {}),
+            **lock_marks(self.recipe, self.engine.services),
+        }
         with (
             self._terminal(interactive=options.interactive),
             self._admission(variables) as admission,

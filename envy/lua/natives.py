@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError, os_error_text
+from envy.interpreter import come_back_from_lua, go_into_lua
 from envy.limits import LUA_MEMORY
 from envy.lua.host import Host
 from envy.lua.sandbox import ABSENT
@@ -36,6 +37,7 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
         host = reference()
         if host is None:
             return (None,)
+        was_inside = come_back_from_lua()
         try:
             return _NATIVES[name](host, *arguments)
         except Cancelled as error:
@@ -44,6 +46,9 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
             return False, encode(message_for_lua(error))
         except BaseException as error:  # noqa: BLE001 — call() raises it again
             host.ended_by = error
+        finally:
+            if was_inside:
+                go_into_lua()
         return (None,)
 
     return native
@@ -52,12 +57,16 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
 def _poll(reference: "weakref.ref[Host]") -> Callable[[], bool]:
     def poll() -> bool:
         host = reference()
+        was_inside = come_back_from_lua()
         try:
             return host is None or host.poll()
         except BaseException as error:  # noqa: BLE001 — as above
             if host is not None:
                 host.ended_by = error
             return True
+        finally:
+            if was_inside:
+                go_into_lua()
 
     return poll
 
