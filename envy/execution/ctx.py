@@ -15,7 +15,7 @@ from envy.cache.names import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.execution.access import asset_of, product_of
-from envy.execution.ctx_arguments import extract_options, patch_options, require_text
+from envy.execution.ctx_arguments import exec_words, extract_options, patch_options, require_text
 from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
 from envy.execution.log import report
 from envy.execution.own_paths import (
@@ -189,14 +189,13 @@ class CtxFunctions:
         ):
             raise DeclarationError("ctx.run: the script must be a string, or an array of lines")
         parsed = parse_run_options(options, run, what="ctx.run", check=_checks(run))
-        return _completed_table(run.run_script(script, parsed))
+        return _completed_table(run.run_script(script, parsed), parsed)
 
     def exec(self, argv: object = None, options: object = None) -> LuaValue:
         run = self._phase_run
-        if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
-            raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
+        words = exec_words(argv)
         parsed = parse_run_options(options, run, what="ctx.exec", check=_checks(run))
-        return _completed_table(run.run_program(argv, parsed))
+        return _completed_table(run.run_program(words, parsed), parsed)
 
     def quote(self, text: object = None) -> LuaValue:
         return file_operations.quote(require_text("ctx.quote", text))
@@ -344,7 +343,9 @@ def _checks(run: PhaseRun) -> bool:
     return run.phase is not RecipePhase.CHECK
 
 
-def _completed_table(completed: Completed) -> LuaValue:
+def _completed_table(completed: Completed, options: RunOptions) -> LuaValue:
+    if not options.capture:
+        return {"exit_code": completed.exit_code}  # the Lua side explains what it lacks
     return {
         "exit_code": completed.exit_code,
         "stdout": completed.stdout.decode("utf-8", "surrogateescape"),
