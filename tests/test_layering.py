@@ -26,7 +26,7 @@ ORDER = (
     "explain", "cli", "__main__",
 )  # fmt: skip
 # Modules that every room uses. All others are in rooms.
-IN_ROOT = {"environment", "errors", "events", "interpreter", "phase", "suggest"}
+IN_ROOT = {"environment", "errors", "events", "interpreter", "os_errors", "phase", "suggest"}
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py",)
 ENVIRONMENT_CALLERS = ("cli/main.py", "cli/fast_path.py")

@@ -93,6 +93,8 @@ def open_session(
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest = _load_manifest(path, services, control)
+        for warning in manifest.warnings:
+            bus.log("warn", warning)
         engine = _engine(settings, services, manifest, installs=installs)
         control.attend(engine)
         closing.callback(engine.lease.release)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envy.content.below_root import LeadsOutside
-from envy.errors import ArchiveError, os_error_text
+from envy.errors import ArchiveError
+from envy.os_errors import os_error_hint, os_error_text
 
 _HEAD = 512
 
@@ -35,7 +36,9 @@ def named_errors(archive: Path) -> Iterator[None]:
         if error.errno is None:
             raise _damaged(archive, error) from error
         raise ArchiveError(
-            f"could not unpack {archive}: {os_error_text(error)}", archive=archive
+            f"could not unpack {archive}: {os_error_text(error)}",
+            archive=archive,
+            hint=os_error_hint(error),
         ) from error
     except Exception as error:
         if not isinstance(error, (ValueError, RuntimeError, EOFError, *_damage_errors())):

@@ -355,6 +355,8 @@ def _completed_table(completed: Completed, options: RunOptions) -> LuaValue:
 
 def _run_quietly(run: PhaseRun, argv: Sequence[str], cwd: Path) -> Completed:
     options = RunOptions(cwd=cwd, capture=True, check=False, quiet=True)
+    if argv[-1] == "--version":  # what it prints would be noise in the log
+        return run.ask_program(argv, cwd)
     return run.run_program(list(argv), options)
 
 

@@ -27,6 +27,7 @@ _LONGEST_SHOWN = 1000
 _QUOTED_LINES = 10
 _LONGEST_TAIL_LINE = 400
 _COMMAND = "$ "
+_DEBUG = "[debug] "
 
 
 class PhaseLog:
@@ -155,7 +156,7 @@ def log_key(recipe: Recipe) -> str:
 
 
 def log_tail(path: Path | None, *, lines: int) -> list[str]:
-    """Return the last lines of a log; [] if there is no log or it holds only commands."""
+    """Return the last lines of a log, without debug messages; [] if it holds only commands."""
     if path is None:
         return []
     try:
@@ -165,7 +166,8 @@ def log_tail(path: Path | None, *, lines: int) -> list[str]:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    tail = [_clipped(line) for line in text.splitlines()[-lines:]]
+    shown = [line for line in text.splitlines() if not line.startswith(_DEBUG)]
+    tail = [_clipped(line) for line in shown[-lines:]]
     return tail if any(not line.startswith(_COMMAND) for line in tail) else []
 
 

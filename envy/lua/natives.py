@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError, os_error_text
+from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
 from envy.lua.host import Host
 from envy.lua.positions import count_arguments
 from envy.lua.sandbox import ABSENT
 from envy.lua.traceback import message_for_lua
 from envy.lua.values import CtxTable, LuaValue, decode, encode
+from envy.os_errors import os_error_hint, os_error_text
 from envy.suggest import did_you_mean, nearest
 
 Answer = tuple[object, ...]
@@ -334,7 +335,7 @@ def _invoke(
     except Cancelled:
         raise
     except OSError as error:
-        host.last_error = EnvyError(f"{name}: {os_error_text(error)}")
+        host.last_error = EnvyError(f"{name}: {os_error_text(error)}", hint=os_error_hint(error))
         raise host.last_error from error
     except EnvyError as error:
         host.last_error = error
