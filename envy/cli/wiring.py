@@ -97,6 +97,8 @@ def open_session(
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest, undecided = _load_manifest(path, services, control)
+        for warning in manifest.warnings:
+            bus.log("warn", warning)
         engine = _engine(settings, services, manifest, undecided, control, installs=installs)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())

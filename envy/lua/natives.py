@@ -10,16 +10,18 @@ import os
 import re
 import weakref
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
-from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError, os_error_text
+from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
 from envy.interpreter import come_back_from_lua, go_into_lua
 from envy.limits import LUA_MEMORY
 from envy.lua.host import Host
+from envy.lua.positions import count_arguments
 from envy.lua.sandbox import ABSENT
 from envy.lua.traceback import message_for_lua
 from envy.lua.values import CtxTable, LuaValue, decode, encode
+from envy.os_errors import os_error_hint, os_error_text
 from envy.suggest import did_you_mean, nearest
 
 Answer = tuple[object, ...]
@@ -323,6 +325,23 @@ def _ctx(host: Host, identifier: int, key: bytes, *arguments: Any) -> Answer:
     return _invoke(host, function, f"ctx.{name}", arguments)
 
 
+def _nil_argument(_host: Host, source: bytes, line: int, count: int) -> Answer:
+    """Refuse a call `ctx.exec { …, nil }` whose last arguments are nil: the table does not say so.
+
+    Raises:
+        LuaScriptError: the call in this line of the source has more arguments than `count`.
+    """
+    if source[:1] == b"@":
+        try:
+            text = Path(decode(source[1:])).read_text("utf-8", "surrogateescape")
+        except OSError:
+            return True, None
+        written = count_arguments(text, line, "exec")
+        if written is not None and written > count:
+            raise LuaScriptError(f"ctx.exec: argument {count + 1} is nil")
+    return True, None
+
+
 def _call(host: Host, identifier: int, *arguments: Any) -> Answer:
     if host.bridge is None:
         raise InternalError("a closed Lua state was used")
@@ -341,7 +360,7 @@ def _invoke(
     except Cancelled:
         raise
     except OSError as error:
-        host.last_error = EnvyError(f"{name}: {os_error_text(error)}")
+        host.last_error = EnvyError(f"{name}: {os_error_text(error)}", hint=os_error_hint(error))
         raise host.last_error from error
     except EnvyError as error:
         host.last_error = error
@@ -371,6 +390,7 @@ _NATIVES: Mapping[bytes, Callable[..., Answer]] = {
     b"getenv": _getenv,
     b"log": _log,
     b"module": _module,
+    b"nil_argument": _nil_argument,
     b"open": _open,
     b"parked": _parked,
     b"path.basename": _path_function("basename", os.path.basename),
