@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from envy.answers.invocation import Invocation, invocation_of
+from envy.answers.program import ProgramToRun, program_to_run
 from envy.answers.project_environment import (
     NOT_EXECUTABLE,
     ProductNotExecutable,
@@ -63,8 +63,8 @@ def command(
     if not words:
         raise UsageError("envy run: no program is given", hint="envy run -- python --version")
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        invocation = _prepare(session, settings, queries, words, installs=not no_install)
-    execute(invocation)
+        program = _prepare(session, settings, queries, words, installs=not no_install)
+    execute(program)
 
 
 def _prepare(
@@ -74,7 +74,7 @@ def _prepare(
     words: Sequence[str],
     *,
     installs: bool,
-) -> Invocation:
+) -> ProgramToRun:
     """Install what is needed, and return what to run.
 
     The base is the environment of envy itself, in which MAKEFLAGS still has the jobserver of a make
@@ -101,7 +101,7 @@ def _prepare(
         _check_installed(session, needed, goals)
     if provider is None and settings.verbose:
         _say_who_is_left_out(session, name)
-    return invocation_of(environment, words, base=settings.environment, root=session.layout.root)
+    return program_to_run(environment, words, base=settings.environment, root=session.layout.root)
 
 
 def _check_failures(
@@ -158,7 +158,7 @@ def _say_who_is_left_out(session: Session, name: str) -> None:
             say(sys.stderr, safe_line(f"{text}: a program on PATH runs instead"))
 
 
-def execute(invocation: Invocation) -> None:
+def execute(program: ProgramToRun) -> None:
     """Replace this process with the program; never returns.
 
     Raises:
@@ -170,8 +170,8 @@ def execute(invocation: Invocation) -> None:
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-    program = invocation.program
+    path, words, variables = program.path, list(program.words), dict(program.environment)
     try:
-        os.execve(program, list(invocation.words), dict(invocation.environment))  # noqa: S606  no shell is intended
+        os.execve(path, words, variables)  # noqa: S606  no shell is intended
     except OSError as error:
-        raise ProductNotExecutable(f"{program} cannot be run: {error.strerror}") from error
+        raise ProductNotExecutable(f"{path} cannot be run: {error.strerror}") from error

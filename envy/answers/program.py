@@ -32,21 +32,21 @@ class CommandNotFound(EnvyError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class ProgramToRun:
     """A program with its words, and the variables to run it with."""
 
-    program: str
+    path: str
     words: Sequence[str]
     environment: Mapping[str, str]
 
 
-def invocation_of(
+def program_to_run(
     environment: ProjectEnvironment,
     words: Sequence[str],
     *,
     base: Mapping[str, str],
     root: Path,
-) -> Invocation:
+) -> ProgramToRun:
     """Return what to run for the words of a command; `base` are the user's variables.
 
     A product runs under its own path, not under its name.
@@ -64,9 +64,9 @@ def invocation_of(
         variables["PATH"] = joined_folders([str(folder)], variables.get("PATH", ""))
     provider = choose_provider(environment, name)
     if provider is None:
-        return Invocation(program=_found(name, variables), words=words, environment=variables)
+        return ProgramToRun(path=_found(name, variables), words=words, environment=variables)
     program = _program_of(provider, name, machine)
-    return Invocation(program=program, words=[program, *words[1:]], environment=variables)
+    return ProgramToRun(path=program, words=[program, *words[1:]], environment=variables)
 
 
 def _scripts(environment: ProjectEnvironment, path: str) -> dict[str, str]:
