@@ -189,6 +189,8 @@ def test_a_build_only_package_is_not_used(project, machine):
     assert "envy run --with 'local.tool@r1' tool" in run.err
     assert project.envy("run", "sh", "-c", "tool", env=machine).out == "system\n"
     assert project.envy("run", "--with", "tool", "tool", env=machine).out == "ours\n"
+    run = project.envy("run", "--with", "app", "tool", code=1, env=machine)
+    assert "or not among the packages of --with" in run.err
     assert project.envy("product", "tool").out.endswith("asset/bin/tool\n")
 
 
