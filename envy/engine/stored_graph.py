@@ -13,13 +13,16 @@ from envy.declarations.spec import DependencyUse
 from envy.graph.distances import project_packages
 from envy.graph.recipe import Edge, Recipe
 from envy.graph.recipe_graph import RecipeGraph
+from envy.masking import masked
 
 
 def store_answer(graph: RecipeGraph, manifest: Manifest, root: Path) -> None:
     """Store a resolved graph, unless it may change without a change in the evidence."""
     recipes = [graph.recipes[key] for key in sorted(graph.recipes)]
     evidence = _evidence(manifest, recipes)
-    if not evidence.lasting:
+    # A key with a secret is not written to the disk.
+    keys = [recipe.key.canonical for recipe in recipes]
+    if not evidence.lasting or any(masked(key) != key for key in keys):
         return
     positions = {recipe.key: position for position, recipe in enumerate(recipes)}
     distances = {near.recipe.key: near.distance for near in project_packages(graph)}
