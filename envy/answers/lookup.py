@@ -36,11 +36,18 @@ class Answer:
 
 
 def installed(
-    root: str, manifest: str, queries: Sequence[str], environment: Mapping[str, str]
+    root: str,
+    manifest: str,
+    queries: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    renews: bool,
 ) -> Answer | None:
     """Return the answer to the queries (to all roots if there are none), or None.
 
     None means that a full run is needed: no stored answer holds, or something is not installed.
+    With `renews`, as for a sync, it also means that a program of the machine has changed; without,
+    as for a query, the answer is that of the last sync.
     """
     answer = load_answer(root, manifest, environment)
     if answer is None:
@@ -51,11 +58,22 @@ def installed(
     closure = installed_closure(answer, goals, root)
     if closure is None:
         return None
+    if renews and not _is_current(answer, manifest, environment):
+        return None
     whole = set(_all(answer)).issubset(goals)
     if not _record_use(root, manifest, answer, closure, whole=whole):
         return None
     folders = [f"{root}/{ASSETS_FOLDER}/{answer.entry_names[goal]}/{ASSET}" for goal in goals]
     return Answer(folders, len(closure))
+
+
+def _is_current(answer: StoredAnswer, manifest: str, environment: Mapping[str, str]) -> bool:
+    """Return whether a sync would find what the stored answer says."""
+    if not answer.host:
+        return True
+    from envy.answers.programs import rows_of, still_told
+
+    return still_told(list(rows_of(answer.host)), environment, os.path.dirname(manifest))
 
 
 def _record_use(

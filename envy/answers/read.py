@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-FORMAT = "2"
+FORMAT = "3"
 # The flags of a recipe, one letter each.
 USER_MANAGED, EXCLUDED, DEPLOYS, PLAIN = "u", "x", "d", "-"
 _MARKER_LIMIT = 65536
@@ -39,6 +39,7 @@ class StoredAnswer:
         "entry_keys",
         "entry_names",
         "flags",
+        "host",
         "keys",
         "manifest_aliases",
         "marker_parts",
@@ -47,6 +48,7 @@ class StoredAnswer:
     def __init__(
         self,
         *,
+        host: Sequence[str],
         keys: Sequence[str],
         aliases: Sequence[str],
         entry_names: Sequence[str],
@@ -56,6 +58,7 @@ class StoredAnswer:
         manifest_aliases: Mapping[str, int],
         marker_parts: Sequence[str],
     ) -> None:
+        self.host = host  # texts for `answers.programs.rows_of`
         self.keys = keys
         self.aliases = aliases  # the alias that the recipe's own file declares, or ""
         self.entry_names = entry_names  # `<identity>/<folder>`, below `assets`
@@ -87,7 +90,10 @@ def preconditions(root: str, manifest: str) -> list[str]:
 
 
 def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> StoredAnswer | None:
-    """Return the stored answer for a manifest if all its evidence still holds, else None."""
+    """Return the stored answer for a manifest if all its evidence still holds, else None.
+
+    The programs of the machine in the evidence are not compared, and are in the answer.
+    """
     try:
         # If the path is a pipe, opening it does not block, and it counts as a damaged answer.
         with open(answer_path(root, manifest), "rb", 0, opener=_open_without_blocking) as file:
@@ -98,6 +104,7 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Sto
         if not _holds(rows, environment):
             return None
         return StoredAnswer(
+            host=column(rows),
             keys=column(rows),
             aliases=column(rows),
             entry_names=column(rows),

@@ -59,6 +59,7 @@ def save_answer(
     columns = [
         preconditions(str(root), str(manifest)),
         *_evidence_columns(evidence),
+        [text for told in evidence.host.values() for text in told.columns()],
         [recipe.key for recipe in recipes],
         [recipe.alias for recipe in recipes],
         [recipe.entry_name for recipe in recipes],

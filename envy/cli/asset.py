@@ -29,7 +29,7 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
     path to a variable, so that a failure is noticed: dir=$(envy asset python) || exit
     """
     started = time.monotonic()
-    found = warm_answer(settings, [query])
+    found = warm_answer(settings, [query], renews=False)
     if found is not None:
         click.echo(found.folders[0])
         return

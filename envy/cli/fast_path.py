@@ -64,8 +64,10 @@ def answer(arguments: Sequence[str]) -> int | None:
     return _print(folder) if folder.isascii() else None
 
 
-def warm_answer(settings: Settings, queries: Sequence[str]) -> Answer | None:
+def warm_answer(settings: Settings, queries: Sequence[str], *, renews: bool) -> Answer | None:
     """Return the warm answer to a command whose options were parsed in full; None if there is none.
+
+    `renews`: the command is a sync, which notices new programs of the machine.
 
     Raises:
         ManifestError: there is no manifest; CacheError: there is no path for the cache.
@@ -76,7 +78,9 @@ def warm_answer(settings: Settings, queries: Sequence[str]) -> Answer | None:
     from envy.cli.settings import current_directory
 
     manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
-    return installed(str(cache_root(settings)), str(manifest), queries, settings.environment)
+    return installed(
+        str(cache_root(settings)), str(manifest), queries, settings.environment, renews=renews
+    )
 
 
 def _find(line: CommandLine) -> Answer | None:
@@ -84,7 +88,9 @@ def _find(line: CommandLine) -> Answer | None:
         return None  # the next file that is opened would take the descriptor of that stream
     variables = environment()
     paths = find_paths(line, variables)
-    return installed(*paths, line.queries, variables) if paths is not None else None
+    if paths is None:
+        return None
+    return installed(*paths, line.queries, variables, renews=line.command == "sync")
 
 
 def _print(text: str) -> int:

@@ -27,12 +27,23 @@ from envy.events import Listener
 )
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, as envy plan does.")
+@click.option("--ask-host", is_flag=True, help="Ask every program of `host` for its version again.")
 @click.option("--profile", is_flag=True, help="Print how the time was spent.")
-def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool, profile: bool) -> int:
+def command(
+    settings: Settings,
+    queries: tuple[str, ...],
+    *,
+    dry_run: bool,
+    ask_host: bool,
+    profile: bool,
+) -> int:
     """Install every missing package of the manifest, or only the packages that QUERY names.
 
     A QUERY is a name (python), namespace.name, name@revision, a full identity, or an alias. Options
     select among variants: python{version=3.13}.
+
+    A program of the machine that a recipe names in `host` is asked for its version if its file has
+    changed. With --ask-host, each is asked even so: a change of its libraries alone is not noticed.
     """
     if dry_run and profile:
         raise click.UsageError(
@@ -49,8 +60,8 @@ def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool, prof
         # A full run even if there is a warm answer: its time is what was requested.
         with profiled(settings, started) as profiler:
             return _report(_sync(settings, queries, started, [profiler]), settings)
-    result = _warm_result(settings, queries, started) or _sync(settings, queries, started)
-    return _report(result, settings)
+    warm = None if ask_host else _warm_result(settings, queries, started)
+    return _report(warm or _sync(settings, queries, started), settings)
 
 
 def _report(result: SyncResult, settings: Settings) -> int:
@@ -64,7 +75,7 @@ def _report(result: SyncResult, settings: Settings) -> int:
 
 
 def _warm_result(settings: Settings, queries: Sequence[str], started: float) -> SyncResult | None:
-    found = warm_answer(settings, queries)
+    found = warm_answer(settings, queries, renews=True)
     if found is None:
         return None
     seconds = time.monotonic() - started

@@ -86,7 +86,10 @@ class Engine:
         priorities = Priorities(graph, coordination, self.durations)
         demand = Demand(graph, coordination, priorities)
         keys = EntryKeys(
-            graph, coordination, lambda recipe, needed: steps.find_entry(recipe, self, needed)
+            graph,
+            coordination,
+            lambda recipe, needed: steps.find_entry(recipe, self, needed),
+            ask_ahead=lambda recipes: steps.ask_ahead(recipes, self),
         )
         shell = DefaultShell(
             graph,

@@ -82,8 +82,6 @@ def _note_evidence(
     for pattern in definition.inputs:
         evidence.globs[top, pattern] = match_digest(top, pattern)
     evidence.note_variables(passed)
-    if definition.host:
-        evidence.lasting = False  # versions are known only by running these programs again
 
 
 def user_managed_key(recipe: Recipe) -> str:
