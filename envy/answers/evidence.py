@@ -24,8 +24,9 @@ class Evidence:
     `host` has the programs of the machine that were asked, by name and command; the text of each is
     the digest of its answer. Only a sync compares them.
 
-    `lasting` is false if the result may change without a change in this evidence: it depends on a
-    branch of a repository, on a recipe that is fetched without a digest, or on the current time.
+    `lasting` is false if the result may change without a change in this evidence, because it
+    depends on the current time. `unpinned` is true if a sync may find another result upstream: it
+    depends on a branch of a repository, or on a recipe that is fetched without a digest.
     """
 
     files: dict[str, str | None] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Evidence:
     variables: dict[str, str | None] = field(default_factory=dict)
     host: dict[tuple[str, str], Told] = field(default_factory=dict)
     lasting: bool = True
+    unpinned: bool = False
 
     def note_variables(self, variables: Mapping[str, str | None]) -> None:
         """Record environment variables by name and value; None means not set."""
@@ -53,6 +55,7 @@ class Evidence:
             and _agree(self.trees, other.trees)
             and _agree(self.globs, other.globs)
         )
+        self.unpinned = self.unpinned or other.unpinned
         self.files.update(other.files)
         self.trees.update(other.trees)
         self.globs.update(other.globs)

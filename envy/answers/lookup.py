@@ -11,6 +11,7 @@ import os
 
 from envy.answers.read import (
     EXCLUDED,
+    UNPINNED,
     StoredAnswer,
     installed_closure,
     is_installed,
@@ -46,8 +47,9 @@ def installed(
     """Return the answer to the queries (to all roots if there are none), or None.
 
     None means that a full run is needed: no stored answer holds, or something is not installed.
-    With `renews`, as for a sync, it also means that a program of the machine has changed; without,
-    as for a query, the answer is that of the last sync.
+    With `renews`, as for a sync, it also means that a program of the machine has changed, or that
+    an unpinned source has to be asked; without, as for a query, the answer is that of the last
+    sync.
     """
     answer = load_answer(root, manifest, environment)
     if answer is None:
@@ -69,6 +71,8 @@ def installed(
 
 def _is_current(answer: StoredAnswer, manifest: str, environment: Mapping[str, str]) -> bool:
     """Return whether a sync would find what the stored answer says."""
+    if UNPINNED in answer.marks:
+        return False
     if not answer.host:
         return True
     from envy.answers.programs import rows_of, still_told

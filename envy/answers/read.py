@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FORMAT = "3"
 # The flags of a recipe, one letter each.
 USER_MANAGED, EXCLUDED, DEPLOYS, PLAIN = "u", "x", "d", "-"
+UNPINNED = "unpinned"  # a sync may find something else upstream
 _MARKER_LIMIT = 65536
 
 
@@ -43,12 +44,14 @@ class StoredAnswer:
         "keys",
         "manifest_aliases",
         "marker_parts",
+        "marks",
     )
 
     def __init__(
         self,
         *,
         host: Sequence[str],
+        marks: Sequence[str],
         keys: Sequence[str],
         aliases: Sequence[str],
         entry_names: Sequence[str],
@@ -59,6 +62,7 @@ class StoredAnswer:
         marker_parts: Sequence[str],
     ) -> None:
         self.host = host  # texts for `answers.programs.rows_of`
+        self.marks = marks  # UNPINNED, or nothing
         self.keys = keys
         self.aliases = aliases  # the alias that the recipe's own file declares, or ""
         self.entry_names = entry_names  # `<identity>/<folder>`, below `assets`
@@ -105,6 +109,7 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Sto
             return None
         return StoredAnswer(
             host=column(rows),
+            marks=column(rows),
             keys=column(rows),
             aliases=column(rows),
             entry_names=column(rows),

@@ -36,10 +36,12 @@ from envy.cache.names import (
     PROJECT_PATTERN,
     RECIPES_FOLDER,
     RECIPES_PATTERN,
+    RECORD_PATTERN,
     UNFINISHED_RECORD_PATTERN,
     lock_file,
     short_key,
 )
+from envy.cache.resolutions import manifest_of
 from envy.cache.usage import DAY
 from envy.content.atomic import SUFFIX
 from envy.errors import CacheError
@@ -50,6 +52,7 @@ RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
 _RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
 _LOGS_FOLDER = re.compile(LOGS_PATTERN)
 _ANSWER = re.compile(ANSWER_PATTERN)
+_RECORD = re.compile(RECORD_PATTERN)
 _HALF_RECORD = re.compile(UNFINISHED_RECORD_PATTERN)
 _ANYTHING = re.compile(r".*")
 _PROJECT = re.compile(PROJECT_PATTERN)
@@ -298,6 +301,8 @@ def tidy(layout: CacheLayout, *, now: float) -> int:
     """
     with contextlib.suppress(OSError, CacheError):
         _tidy_projects(layout, now=now)
+    with contextlib.suppress(OSError, CacheError):
+        _tidy_resolutions(layout, now=now)
     kept = {
         *_keys(str(layout.assets_root)),
         *_keys(str(layout.recipes_root)),
@@ -322,6 +327,16 @@ def _remove_lock(path: str, *, now: float) -> bool:
         return False
     lock.remove()
     return True
+
+
+def _tidy_resolutions(layout: CacheLayout, *, now: float) -> None:
+    """Remove the resolutions of manifests that were removed, which nobody can ask for."""
+    top = str(layout.resolutions_root)
+    old = [path for path in _below(top, _RECORD) if now - _time(path) > DAY]
+    lost = [path for path in old if not os.path.exists(manifest_of(path))]
+    half = [path for path in _below(top, _HALF_RECORD) if now - _time(path) > DAY]
+    for path in (*lost, *half):
+        os.unlink(path)
 
 
 def _tidy_projects(layout: CacheLayout, *, now: float) -> None:

@@ -16,6 +16,7 @@ LOCKS_FOLDER = "locks"
 PROJECTS_FOLDER = "projects"
 ANSWERS_FOLDER = "resolved"
 DURATIONS_FOLDER = "durations"
+RESOLUTIONS_FOLDER = "resolutions"
 LEASES_FOLDER = "leases"
 JOBSERVERS_FOLDER = "jobservers"
 SHIMS_FOLDER = "shims"
@@ -88,6 +89,7 @@ LOGS_PATTERN = _HEX
 # An earlier envy wrote .json files, and added the number of its process to unfinished files.
 ANSWER_PATTERN = rf"{_HEX}\.(answer(\..+\.new|\.\d+)?|json)"
 PROJECT_PATTERN = _HEX
+RECORD_PATTERN = rf"{_HEX}\.json"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"
 LOCK_PATTERN = rf"{IDENTITY_PATTERN}-{_HEX}\.lock"
 EXCLUSIVE_LOCK_PATTERN = r".+\.lock"

@@ -41,10 +41,14 @@ def _locate_and_install(
     settings: Settings, query: str, *, no_install: bool, started: float
 ) -> Path | None:
     # Imported here, because a warm answer needs none of these.
+    from envy.cache.resolutions import Upstream
     from envy.cli.outcome import install, printing_failures
     from envy.cli.wiring import open_session
 
-    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
+    upstream = Upstream.LEFT_ALONE if no_install else Upstream.REMEMBERED
+    with open_session(
+        settings, owns_stdout=True, installs=not no_install, upstream=upstream
+    ) as session:
         with printing_failures(session):
             recipe = session.locate(query)
         if no_install:

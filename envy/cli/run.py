@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from envy.cache.resolutions import Upstream
 from envy.cache.shims import shim_folder
 from envy.cli.options import envy_command
 from envy.cli.outcome import install, resolved
@@ -64,7 +65,10 @@ def command(
     are used. The exit code is that of CMD, which receives signals directly. All words after CMD are
     passed to it unchanged.
     """
-    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
+    upstream = Upstream.LEFT_ALONE if no_install else Upstream.REMEMBERED
+    with open_session(
+        settings, owns_stdout=True, installs=not no_install, upstream=upstream
+    ) as session:
         environment = prepare(session, settings.environment, queries, installs=not no_install)
     execute(words, environment)
 

@@ -89,10 +89,11 @@ def _sync(
     observers: Sequence[Listener] = (),
 ) -> SyncResult:
     # Imported here, because a warm answer needs none of these.
+    from envy.cache.resolutions import Upstream
     from envy.cli.outcome import resolved, summarise
     from envy.cli.wiring import open_session
 
-    with open_session(settings, observers=observers) as session:
+    with open_session(settings, upstream=Upstream.ASKED, observers=observers) as session:
         results = session.install(resolved(session, queries))
         session.store_answer()
         return summarise(results, session, seconds=time.monotonic() - started)

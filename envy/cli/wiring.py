@@ -15,6 +15,7 @@ from pathlib import Path
 
 from envy.cache.durations import Durations, durations_path
 from envy.cache.layout import CacheLayout
+from envy.cache.resolutions import Resolutions, Upstream, resolutions_path
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.jobs import make_jobserver, take_outer_jobserver
@@ -45,13 +46,15 @@ def open_session(
     owns_stdout: bool = False,
     installs: bool = True,
     writes: bool = True,
+    upstream: Upstream = Upstream.REMEMBERED,
     observers: Sequence[Listener] = (),
 ) -> Iterator[Session]:
     """Open a session for the manifest, and close everything in order at the end of the block.
 
     With `owns_stdout`, only the command prints to stdout, and recipes print to stderr. Without
     `installs`, not even the tools that a custom source needs are installed. Without `writes`, the
-    cache is only read. `observers` receive events beside the consoles and traces of the settings.
+    cache is only read. `upstream` says whether unpinned sources are looked up where they are.
+    `observers` receive events beside the consoles and traces of the settings.
 
     Raises:
         ManifestError: the manifest is missing or not valid; UsageError: an option is not valid.
@@ -89,6 +92,8 @@ def open_session(
             fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
             stamp=stamp,
             jobserver=jobserver,
+            resolutions=_resolutions(layout, path),
+            upstream=upstream,
         )
         closing.callback(bus.close)
         closing.enter_context(control.running())
@@ -97,7 +102,10 @@ def open_session(
         control.attend(engine)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
-        yield Session(engine, manifest)
+        session = Session(engine, manifest)
+        if writes:
+            closing.callback(session.store_resolutions)
+        yield session
 
 
 def _engine(
@@ -120,6 +128,10 @@ def _engine(
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
     return Durations(durations_path(str(layout.durations_root), str(project_dir)))
+
+
+def _resolutions(layout: CacheLayout, manifest: Path) -> Resolutions:
+    return Resolutions(resolutions_path(str(layout.resolutions_root), str(manifest)), str(manifest))
 
 
 @functools.cache

@@ -293,6 +293,22 @@ class Session:
             aliases={alias: positions[key] for alias, key in self.manifest.aliases.items()},
         )
 
+    def store_resolutions(self) -> None:
+        """Store what unpinned sources were resolved to, for the next commands of this project."""
+        engine = self._engine
+        failed = set(engine.coordination.failed())
+        is_whole = engine.is_resolved and engine.cancellation is None
+        is_whole = is_whole and not failed
+        settled = {
+            recipe.key.canonical
+            for recipe in self.recipes()
+            if recipe.entry_key and recipe.key not in failed
+        }
+        known = {recipe.key.canonical for recipe in self.recipes()}
+        engine.services.resolutions.store(
+            settled=settled, is_gone=lambda package: is_whole and package not in known
+        )
+
     def _evidence(self, recipes: Iterable[Recipe]) -> Evidence:
         manifest = self.manifest
         evidence = Evidence(files={str(manifest.path): manifest.digest})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from blake3 import blake3
@@ -22,7 +21,7 @@ from envy.declarations.option_text import serialise_options
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.errors import DeclarationError
 from envy.execution.services import PhaseServices
-from envy.execution.transfer import fetch_context
+from envy.execution.unpinned import pinned
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
 from envy.keying.host_programs import host_versions
@@ -169,12 +168,7 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
         digest = recipe.evidence.trees[str(path)] = digest_tree(path)
         return f"{_portable_name(path, recipe, engine)} {digest} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
-        from envy.transport import resolve_ref
-
-        pinned = replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
-        if pinned.ref != item.ref:
-            recipe.evidence.lasting = False  # a branch or a tag may have moved by the next run
-        item = pinned
+        item = pinned(item, recipe, engine)
     if scheme is Scheme.PYPI and item.kind == "wheel":
         # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}
