@@ -20,7 +20,9 @@ def main() -> None:
 
     code = answer(sys.argv[1:])
     if code is not None:
-        sys.exit(code)
+        # The answer is printed and flushed, and no thread was started: taking the interpreter down
+        # would only cost time.
+        os._exit(code)
     from envy.cli.main import main as run
 
     run()
