@@ -37,6 +37,7 @@ class StoredAnswer:
     __slots__ = (
         "_needs",
         "aliases",
+        "distances",
         "entry_keys",
         "entry_names",
         "flags",
@@ -57,6 +58,7 @@ class StoredAnswer:
         entry_names: Sequence[str],
         entry_keys: Sequence[str],
         flags: Sequence[str],
+        distances: Sequence[str],
         needs: Sequence[str],
         manifest_aliases: Mapping[str, int],
         marker_parts: Sequence[str],
@@ -68,6 +70,7 @@ class StoredAnswer:
         self.entry_names = entry_names  # `<identity>/<folder>`, below `assets`
         self.entry_keys = entry_keys  # "" where no key was computed
         self.flags = flags
+        self.distances = distances  # from the manifest; "" for packages not used in the project
         self.manifest_aliases = manifest_aliases  # positions by alias
         self.marker_parts = marker_parts  # a marker's text before the key, and texts after it
         self._needs = needs
@@ -115,6 +118,7 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Sto
             entry_names=column(rows),
             entry_keys=column(rows),
             flags=column(rows),
+            distances=column(rows),
             needs=column(rows),
             manifest_aliases=dict(zip(column(rows), map(int, column(rows)), strict=True)),
             marker_parts=column(rows),

@@ -44,6 +44,7 @@ class StoredRecipe:
     user_managed: bool
     excluded: bool
     deploys: bool
+    distance: int | None  # from the manifest; None for a package that is not used in the project
     needs: Sequence[int]
 
 
@@ -67,6 +68,7 @@ def save_answer(
         [recipe.entry_name for recipe in recipes],
         [recipe.entry_key for recipe in recipes],
         [_flags(recipe) for recipe in recipes],
+        ["" if recipe.distance is None else str(recipe.distance) for recipe in recipes],
         [",".join(map(str, row)) for row in [*(recipe.needs for recipe in recipes), roots]],
         list(aliases),
         [str(position) for position in aliases.values()],

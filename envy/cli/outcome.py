@@ -50,6 +50,12 @@ def print_failures(failures: Sequence[RecipeError]) -> None:
         say(sys.stderr, line)
 
 
+def print_warnings(failures: Sequence[RecipeError]) -> None:
+    """Print failures that do not matter for the result of a command."""
+    for line in failure_lines(failures, word="warning"):
+        say(sys.stderr, line)
+
+
 def print_gaps(session: Session) -> int:
     """Print what failed and what is not known yet to stderr; return the exit code."""
     for left_out in session.left_out():

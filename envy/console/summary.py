@@ -45,7 +45,7 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
     return f"{command} {outcome}: {', '.join(parts)} ({found}) in {took}"
 
 
-def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
+def failure_lines(failures: Sequence[RecipeError], *, word: str = "error") -> list[str]:
     """Return each root failure in full, then a line for each recipe that it stopped.
 
     A reason that several recipes share, such as a full disk, is reported once.
@@ -57,9 +57,9 @@ def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
         reason = "\n".join(root.reason) if isinstance(root, PhaseFailed) else str(root)
         first = told.setdefault(reason, root.key)
         if first == root.key or getattr(root, "log_path", None):
-            lines += safe_lines(f"error: {root}")
+            lines += safe_lines(f"{word}: {root}")
         else:
-            lines += safe_lines(f"error: {root.key}: {root.phase} failed, as {first} did")
+            lines += safe_lines(f"{word}: {root.key}: {root.phase} failed, as {first} did")
     for dependent in dependents:
         lines += safe_lines(dependent.message.partition("\n")[0])
     return lines

@@ -8,7 +8,7 @@ import io
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blake3 import blake3
@@ -168,7 +168,10 @@ def _parse_packages(
         )
         if not is_included(spec.platforms, platform, spec.origin):
             continue
-        _check_duplicate(specs.setdefault(spec.key, spec), spec)
+        first = specs.setdefault(spec.key, spec)
+        _check_duplicate(first, spec)
+        if spec.exports and not first.exports:
+            specs[spec.key] = replace(first, exports=True)
         if spec.alias:
             _check_alias(aliases.setdefault(spec.alias, spec), spec)
     return tuple(specs.values()), {alias: spec.key for alias, spec in aliases.items()}

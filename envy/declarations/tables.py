@@ -1,7 +1,7 @@
 """The smaller tables of a recipe file, strictly parsed.
 
-Owns the forms of `products`, `exports`, `stage`, `host` and `about`. The first three may also be
-functions of a recipe, whose results are parsed by the same code.
+Owns the forms of `exports`, `stage`, `host` and `about`. The first two may also be functions of a
+recipe, whose results are parsed by the same code.
 """
 
 import re
@@ -15,7 +15,6 @@ from envy.host.platform import Platform
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ABOUT_FIELDS = frozenset({"version", "license", "homepage", "description"})
-_PRODUCT_FIELDS = frozenset({"path", "platforms"})
 _STAGE_FIELDS = frozenset({"strip"})
 
 
@@ -85,67 +84,6 @@ def parse_host(value: object, origin: SourceLocation | None) -> tuple[tuple[str,
         else:
             programs[name] = text
     return tuple(sorted(programs.items()))
-
-
-def parse_products(
-    value: object, *, platform: Platform, user_managed: bool, origin: SourceLocation | None
-) -> Mapping[str, str]:
-    """Return the table `products`, without the products for other platforms.
-
-    Raises:
-        DeclarationError: the table is invalid, or a path leads out of the asset.
-    """
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise fields.wrong_type(
-            "products", value, "a table of paths", origin=origin, hint='such as { gn = "bin/gn" }'
-        )
-    products: dict[str, str] = {}
-    for name, product in value.items():
-        path = _product_path(str(name), product, platform, origin)
-        if path is None:
-            continue
-        if "/" in str(name) or name in {".", ".."}:
-            raise DeclarationError(
-                f'the product "{name}" has a name that no program can have',
-                origin=fields.field_origin(origin, str(name)),
-                hint='a name is one word, such as gn = "bin/gn"',
-            )
-        if not user_managed and _leaves(path):
-            raise DeclarationError(
-                f'the product {name} is "{path}", which is not inside the asset',
-                origin=fields.field_origin(origin, str(name)),
-                hint="paths of products are relative to the asset, such as bin/gn; a program of "
-                "the machine can be a product of a user-managed package",
-            )
-        products[str(name)] = path
-    return products
-
-
-def _product_path(
-    name: str, value: object, platform: Platform, origin: SourceLocation | None
-) -> str | None:
-    """Return the path of a product; None if it is for other platforms."""
-    if isinstance(value, str) and value and not name.isdigit():
-        return value
-    at_product = fields.field_origin(origin, name)
-    if not isinstance(value, dict) or "path" not in value:
-        raise fields.wrong_type(
-            f"products.{name}",
-            value,
-            "a path under a name",
-            origin=origin,
-            hint='such as gn = "bin/gn", or gn = { path = "bin/gn", platforms = { "linux" } }',
-        )
-    fields.check_known(value, _PRODUCT_FIELDS, what="a product", origin=at_product)
-    filters = fields.texts(value, "platforms", origin=at_product)
-    path = fields.text(value, "path", origin=at_product)
-    return path if is_included(filters, platform, at_product) else None
-
-
-def _leaves(path: str) -> bool:
-    return path.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", path)
 
 
 def parse_exports(value: object, origin: SourceLocation | None) -> Exports:

@@ -34,6 +34,7 @@ from envy.engine.scheduler_events import SchedulerEvents
 from envy.engine.usage import Usage
 from envy.errors import Cancelled, GraphError, NotPlanned, RecipeError
 from envy.execution.services import Services
+from envy.graph.distances import find_nearest
 from envy.graph.recipe import Recipe, Reference
 from envy.graph.recipe_graph import RecipeGraph
 from envy.phases.table import STEPS, Steps
@@ -169,6 +170,14 @@ class Engine:
         """
         return self.graph.find_one(query, failed=self.coordination.failed)
 
+    def find_nearest(self, query: str) -> Recipe:
+        """Return the package nearest to the manifest that a query of the user matches.
+
+        Raises:
+            AmbiguousQuery: several are equally near; QueryNotFound: none matches.
+        """
+        return find_nearest(self.graph, query, failed=self.coordination.failed)
+
     def checked_goals(self, queries: Sequence[str]) -> list[RecipeKey]:
         """Return the keys that queries on the command line mean; all roots when there is no query.
 
@@ -178,7 +187,7 @@ class Engine:
         recipes = self.graph.recipes
         if not queries:
             return [key for key in self.graph.roots if not recipes[key].excluded]
-        goals = [self.find_one(query).key for query in queries]
+        goals = [self.find_nearest(query).key for query in queries]
         for key in goals:
             if recipes[key].excluded:
                 raise GraphError(f"{key} is not for {self.services.platform.tag}")

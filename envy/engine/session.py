@@ -10,13 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from envy.answers.evidence import Evidence
+from envy.answers.project_environment import ProjectEnvironment
 from envy.answers.write import StoredRecipe, save_answer
+from envy.cache.shims import script_folder, shim_text
 from envy.declarations.spec import DependencyUse
 from envy.engine.priorities import Forecast, forecast
+from envy.engine.project_environment import environment_of
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
-from envy.execution.script_environment import exported_environment
+from envy.execution.products import check_found_products
 from envy.execution.user_managed import is_satisfied
+from envy.graph.distances import nearest_of, project_packages
 from envy.phase import RecipePhase
 from envy.phases.completion import products_of
 
@@ -100,7 +104,7 @@ class Session:
             GraphError: not exactly one package matches, or it has no asset; RecipeError: it failed.
         """
         self.resolved()
-        recipe = self.find_one(query)
+        recipe = self._engine.find_nearest(query)
         failure = self.failure_of(recipe.key)
         if failure is not None:
             raise failure
@@ -209,18 +213,31 @@ class Session:
         broken = next((failure for failure in failures if isinstance(failure, RecipeError)), None)
         if broken is not None:
             raise broken
-        missing = [
-            recipe.key.canonical
-            for recipe in self.wanted()
+        missing = self.missing(goals)
+        if missing:
+            raise EnvyError(
+                f"not installed: {', '.join(recipe.key.canonical for recipe in missing)}",
+                hint="install with `envy sync`",
+            )
+        for key in sorted(self._graph.run_closure(goals)):
+            recipe = self.recipe(key)
+            if recipe.loaded_or_none is not None and not recipe.user_managed:
+                check_found_products(recipe)
+
+    def missing(self, goals: Iterable[RecipeKey]) -> list[Recipe]:
+        """Return the packages that the goals need to run and that are not installed, by key.
+
+        Whether a user-managed package is installed, only its check can say.
+        """
+        needed = [self.recipe(key) for key in sorted(self._graph.run_closure(goals))]
+        return [
+            recipe
+            for recipe in needed
             if (recipe.work.undeployed or not recipe.work.cached)
+            and not self.is_complete(recipe.key)
             and recipe.loaded_or_none is not None
             and not recipe.user_managed
         ]
-        if missing:
-            raise EnvyError(
-                f"not installed: {', '.join(missing)}",
-                hint="install with `envy sync`",
-            )
 
     def hold_leases(self, entries: Iterable[EntryPaths]) -> None:
         """Keep gc from removing entries until the session is closed."""
@@ -256,15 +273,65 @@ class Session:
             return False
         return True
 
-    def exported_environment(
-        self, recipes: Iterable[Recipe], base: Mapping[str, str]
-    ) -> dict[str, str]:
-        """Return the variables that packages export, on top of those of `base`.
+    def project_environment(
+        self, packages: Sequence[RecipeKey] | None = None, *, installed: bool = True
+    ) -> ProjectEnvironment:
+        """Return the environment of the manifest's packages, or of some, for programs to run in.
+
+        Without `installed`, only the names that packages provide are gathered, and nothing runs.
 
         Raises:
-            DeclarationError: two packages export different values for one variable.
+            DeclarationError: two packages that are equally near export different values for one
+                variable.
         """
-        return exported_environment(recipes, base)
+        if packages is None:
+            packages = [key for key in self._graph.roots if key not in self._graph.left_out]
+        return environment_of(
+            self._graph,
+            packages,
+            usable=self._is_usable if installed else lambda _recipe: False,
+            products=self._programs_of,
+        )
+
+    def run_closure(self, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
+        """Return packages and everything that running them needs, dependencies first."""
+        return self._graph.run_closure(keys)
+
+    def nearest_of(self, recipes: Iterable[Recipe]) -> list[Recipe]:
+        """Return the packages that are nearest to the manifest, in the same order."""
+        return nearest_of(self._graph, recipes)
+
+    def _is_usable(self, recipe: Recipe) -> bool:
+        """Return whether a package is installed, apart from what it needs to run."""
+        if self.is_complete(recipe.key):
+            return True
+        if self.failure_of(recipe.key) is not None or recipe.loaded_or_none is None:
+            return False
+        if recipe.user_managed:
+            return True
+        try:
+            check_found_products(recipe)
+        except EnvyError:
+            return False
+        return recipe.work.cached and not recipe.work.undeployed
+
+    def _programs_of(self, recipe: Recipe) -> Mapping[str, str]:
+        """Return the programs of an installed package by name, each with a file of that name.
+
+        A bare name of a user-managed package is returned unchanged.
+        """
+        renamed = {}
+        products = self.products_of(recipe)
+        for name, value in products.items():
+            declared = recipe.provides.get(name)
+            is_program = declared is None or declared.is_program
+            if is_program and "/" in value and not value.endswith(f"/{name}"):
+                renamed[name] = value
+        if not renamed:
+            return products
+        shims = {name: shim_text(value) for name, value in renamed.items()}
+        folder = script_folder(self.layout.root, shims)
+        return {**products, **{name: str(folder / name) for name in renamed}}
 
     # -- the stored answer -----------------------------------------------------------------------
 
@@ -284,11 +351,15 @@ class Session:
         if not evidence.lasting:
             return
         positions = {recipe.key: position for position, recipe in enumerate(recipes)}
+        distances = {near.recipe.key: near.distance for near in project_packages(self._graph)}
         save_answer(
             self.layout.root,
             self.manifest.path,
             evidence,
-            recipes=[_stored(recipe, self.edges(recipe.key), positions) for recipe in recipes],
+            recipes=[
+                _stored(recipe, self.edges(recipe.key), positions, distances.get(recipe.key))
+                for recipe in recipes
+            ],
             roots=[positions[key] for key in self._graph.roots],
             aliases={alias: positions[key] for alias, key in self.manifest.aliases.items()},
         )
@@ -321,7 +392,10 @@ class Session:
 
 
 def _stored(
-    recipe: Recipe, edges: Iterable[Edge], positions: Mapping[RecipeKey, int]
+    recipe: Recipe,
+    edges: Iterable[Edge],
+    positions: Mapping[RecipeKey, int],
+    distance: int | None,
 ) -> StoredRecipe:
     loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     has_entry = placement is not None and not recipe.user_managed
@@ -333,5 +407,6 @@ def _stored(
         user_managed=recipe.user_managed,
         excluded=recipe.excluded,
         deploys=bool(loaded and loaded.definition.deploy),
+        distance=distance,
         needs=tuple(positions[edge.key] for edge in edges if edge.use is DependencyUse.RUN),
     )

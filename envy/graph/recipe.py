@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from envy.cache.write import Attempt
     from envy.content.below_root import Links
     from envy.declarations.definition import RecipeDefinition
+    from envy.declarations.products import Product
     from envy.declarations.tables import Exports
     from envy.lua.runtime import LuaState
     from envy.lua.sandbox import ReadLog
@@ -50,6 +51,7 @@ class Edge:
     kind: str
     origin: SourceLocation = field(compare=False)
     product: str = ""  # the product that the dependency names, if any
+    exports: bool = True  # whether the dependent gets what the dependency exports
 
 
 @dataclass(slots=True, eq=False)
@@ -110,7 +112,7 @@ class LoadedRecipe:
     function_names: tuple[str, ...]  # globals that phases call; data alone needs no Lua state
     reads: ReadLog  # the files and variables that it read while it loaded
     exports: Exports
-    provides: Mapping[str, str]  # products by name, as declared
+    provides: Mapping[str, Product]  # products by name, as declared
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -248,7 +250,7 @@ class Recipe:
             return self.spec.options
 
     @property
-    def provides(self) -> Mapping[str, str]:
+    def provides(self) -> Mapping[str, Product]:
         """The products by name, as declared; none before the file is loaded."""
         try:
             return self.loaded.provides

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envy.declarations.locations import location_of_function
-from envy.declarations.tables import parse_products
+from envy.declarations.products import parse_products
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
@@ -29,17 +29,16 @@ def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
     definition = recipe.loaded.definition
     if not definition.user_managed:
         asset = recipe.placement.asset_dir
-        return {name: str(asset / path) for name, path in recipe.loaded.provides.items()}
+        return {name: str(asset / product.path) for name, product in recipe.loaded.provides.items()}
     if not isinstance(definition.products, LuaFunction):
-        return dict(definition.products)
+        return {name: product.path for name, product in definition.products.items()}
     run_dir = engine.services.project_dir
     with PhaseRun(recipe, engine, RecipePhase.COMPLETION, run_dir=run_dir) as run:
         answer = run_verb(run, "products")
-    return dict(
-        parse_products(
-            answer,
-            platform=engine.services.platform,
-            user_managed=True,
-            origin=location_of_function(definition.products),
-        )
+    products = parse_products(
+        answer,
+        platform=engine.services.platform,
+        user_managed=True,
+        origin=location_of_function(definition.products),
     )
+    return {name: product.path for name, product in products.items()}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from envy.declarations.definition import parse_definition
+from envy.declarations.products import Product
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import DependencyUse, RecipeSpec
 from envy.declarations.tables import Exports, StageTable
@@ -103,7 +104,7 @@ def test_all_fields_of_a_recipe(define, tmp_path):
     assert definition.build == "make"
     assert isinstance(definition.install, LuaFunction)
     assert isinstance(definition.deploy, LuaFunction)
-    assert definition.products == {"gn": "bin/gn"}
+    assert definition.products == {"gn": Product(path="bin/gn")}
     assert definition.exports == Exports(path=("bin",), env={"ROOT": "{{asset}}"})
     assert (definition.alias, definition.platforms) == ("g", ("linux",))
     assert definition.portable
@@ -184,13 +185,13 @@ def test_products_of_other_platforms_are_left_out(define):
         products = { a = { path = "bin/a", platforms = { "linux" } },
                      b = { path = "bin/b", platforms = { "darwin" } } }"""
     )
-    assert definition.products == {"a": "bin/a"}
+    assert definition.products == {"a": Product(path="bin/a")}
 
 
 def test_products_of_the_machine_are_not_checked(define):
     """A user-managed recipe has no asset that its products could be outside of."""
     definition = define('check = "x" install = "x" products = { cc = "/usr/bin/cc" }')
-    assert definition.products == {"cc": "/usr/bin/cc"}
+    assert definition.products == {"cc": Product(path="/usr/bin/cc")}
 
 
 def test_misspelt_field_warns_with_its_line(define):
