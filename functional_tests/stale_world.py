@@ -66,7 +66,8 @@ install = function(ctx) ctx.write("listed.txt", "listed") end
 HOSTED = """
 identity = "local.hosted@r1"
 host = { "tool", wrap = "wrap 2>&1" }
-install = function(ctx) ctx.write("h.txt", "h") end
+products = { hosted = "hosted", renamed = "hosted" }
+install = "printf '#!/bin/sh\\necho hosted $*\\n' > hosted; chmod +x hosted"
 """
 PLAIN = """
 identity = "{identity}"
@@ -137,7 +138,9 @@ COMMANDS = [
     ["asset", "app"], ["asset", "lib"], ["asset", "local.lib@r1"], ["asset", "library"],
     ["asset", "library@r1"], ["asset", "nick"], ["asset", "helper"], ["asset", "nested"],
     ["asset", "listed{which=a}"], ["asset", "listed"], ["asset", "folder@r1"], ["asset", "made"],
-    ["asset", "hosted"], ["sync", "hosted"],
+    ["asset", "hosted"], ["sync", "hosted"], ["product", "hosted"], ["product", "lib"],
+    ["product", "--no-install", "renamed"], ["run", "--", "hosted"], ["run", "renamed", "x"],
+    ["run", "sh", "-c", "env; hosted; renamed"], ["run", "none"], ["product", "none"],
     ["asset", "--no-install", "app"], ["asset", "tool"], ["asset", "fallback"], ["asset", "none"],
 ]  # fmt: skip
 # A binary under the name `tool`, and what the program `wrap` prints.

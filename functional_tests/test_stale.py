@@ -64,7 +64,7 @@ def test_a_warm_answer_equals_that_of_a_full_run(tmp_path, walk):
             argv = rng.choice(COMMANDS)
             history.append(" ".join(argv))
             run = server.run(argv, cwd=world.place, environment=world.environment())
-            assert run["code"] in {0, 1, 2}, (run, "\n".join(history))
+            assert run["code"] in {0, 1, 2, 126, 127}, (run, "\n".join(history))
             if run["warm"]:
                 warm += 1
                 assert is_right(server, world, argv, outcome_of(run)), "\n".join(history)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import signal
 
-from envy.answers.programs import find_program
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,8 +20,9 @@ def outputs_of(
 ) -> list[bytes | None]:
     """Start every command in `folder`, wait for all, and return what each printed.
 
-    None: it could not be started, failed, or printed too much. A command has no input. It stays in
-    envy's process group, so that Ctrl-C, which ends a warm command at once, also ends it.
+    The first word of a command is the absolute path of its program. None: it could not be started,
+    failed, or printed too much. A command has no input. It stays in envy's process group, so that
+    Ctrl-C, which ends a warm command at once, also ends it.
     """
     found: list[bytes | None] = [None] * len(commands)
     running: list[tuple[int, int, int]] = []  # position, process, and the file of its output
@@ -49,9 +48,8 @@ def outputs_of(
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], output: int) -> int:
-    program = find_program(command[0], environment) or command[0]
     return os.posix_spawn(
-        program,
+        command[0],
         tuple(command),
         environment,
         file_actions=[

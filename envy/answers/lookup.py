@@ -62,8 +62,8 @@ def installed(
         return None
     if renews and not _is_current(answer, manifest, environment):
         return None
-    whole = set(_all(answer)).issubset(goals)
-    if not _record_use(root, manifest, answer, closure, whole=whole):
+    whole = set(all_goals(answer)).issubset(goals)
+    if not record_use(root, manifest, answer, closure, whole=whole):
         return None
     folders = [f"{root}/{ASSETS_FOLDER}/{answer.entry_names[goal]}/{ASSET}" for goal in goals]
     return Answer(folders, len(closure))
@@ -80,7 +80,7 @@ def _is_current(answer: StoredAnswer, manifest: str, environment: Mapping[str, s
     return still_told(list(rows_of(answer.host)), environment, os.path.dirname(manifest))
 
 
-def _record_use(
+def record_use(
     root: str, manifest: str, answer: StoredAnswer, closure: Sequence[int], *, whole: bool
 ) -> bool:
     """Record that these packages are used; return whether they are still installed afterwards.
@@ -97,7 +97,8 @@ def _record_use(
     from envy.answers.write import mark_as_used
     from envy.cache.layout import CacheLayout
     from envy.cache.lease import gate
-    from envy.cache.usage import UseSet, record_use
+    from envy.cache.usage import UseSet
+    from envy.cache.usage import record_use as write_record
     from envy.errors import CacheError
 
     layout = CacheLayout(Path(root))
@@ -105,19 +106,20 @@ def _record_use(
     # A gc that is about to remove one of them either sees the record, or has removed the package
     # before the check below.
     with contextlib.suppress(CacheError), gate(layout):
-        record_use(layout, used)
+        write_record(layout, used)
         mark_as_used(Path(root), Path(manifest))
     return all(is_installed(answer, position, root) for position in closure)
 
 
 def _goals(answer: StoredAnswer, queries: Sequence[str]) -> list[int] | None:
     if not queries:
-        return _all(answer)
+        return all_goals(answer)
     found = [_find(answer, query) for query in queries]
     return [position for position in found if position is not None] if None not in found else None
 
 
-def _all(answer: StoredAnswer) -> list[int]:
+def all_goals(answer: StoredAnswer) -> list[int]:
+    """Return the positions of what the manifest lists for this platform."""
     return [root for root in answer.roots() if EXCLUDED not in answer.flags[root]]
 
 

@@ -159,11 +159,11 @@ def asking_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
-def words_of(program: str, command: str, found: str) -> tuple[str, ...]:
+def words_of(program: str, command: str, found: str, *, shell: str = SHELL[0]) -> tuple[str, ...]:
     """Return the program to start and its arguments: a plain command needs no shell."""
     if is_plain(program, command):
         return (found, *command.split(" ")[1:])
-    return (*SHELL, command)
+    return (shell, *SHELL[1:], command)
 
 
 def answer_text(found: str, output: bytes) -> str:
@@ -186,7 +186,10 @@ def still_told(rows: Sequence[Told], environment: Mapping[str, str], folder: str
         return True
     from envy.answers.ask import outputs_of
 
-    commands = [words_of(row.program, row.command, row.found) for row in to_ask]
+    shell = find_program(SHELL[0], environment)
+    if shell is None:
+        return False
+    commands = [words_of(row.program, row.command, row.found, shell=shell) for row in to_ask]
     outputs = outputs_of(commands, asking_environment(environment), folder)
     return all(
         output is not None and variable_digest(answer_text(row.found, output)) == row.text

@@ -28,6 +28,7 @@ FORMAT = "3"
 # The flags of a recipe, one letter each.
 USER_MANAGED, EXCLUDED, DEPLOYS, PLAIN = "u", "x", "d", "-"
 UNPINNED = "unpinned"  # a sync may find something else upstream
+USED = "used"  # the environment of programs is known
 _MARKER_LIMIT = 65536
 
 
@@ -41,11 +42,14 @@ class StoredAnswer:
         "entry_keys",
         "entry_names",
         "flags",
+        "folders",
         "host",
         "keys",
         "manifest_aliases",
         "marker_parts",
         "marks",
+        "products",
+        "variables",
     )
 
     def __init__(
@@ -62,9 +66,16 @@ class StoredAnswer:
         needs: Sequence[str],
         manifest_aliases: Mapping[str, int],
         marker_parts: Sequence[str],
+        variables: Sequence[str],
+        folders: Sequence[str],
+        products: Sequence[str],
     ) -> None:
         self.host = host  # texts for `answers.programs.rows_of`
-        self.marks = marks  # UNPINNED, or nothing
+        self.marks = marks  # UNPINNED, USED
+        # Of the environment of programs, if it is known; `answers.use` reads them.
+        self.variables = variables
+        self.folders = folders
+        self.products = products
         self.keys = keys
         self.aliases = aliases  # the alias that the recipe's own file declares, or ""
         self.entry_names = entry_names  # `<identity>/<folder>`, below `assets`
@@ -122,6 +133,9 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Sto
             needs=column(rows),
             manifest_aliases=dict(zip(column(rows), map(int, column(rows)), strict=True)),
             marker_parts=column(rows),
+            variables=column(rows),
+            folders=column(rows),
+            products=column(rows),
         )
     except (OSError, ValueError, StopIteration):
         # Missing, damaged or written by another version: a full run decides.

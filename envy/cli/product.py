@@ -90,6 +90,7 @@ def _locate(
         install(session, [provider.key], command="product", started=started)
     else:
         session.require_installed([provider.key])
+    session.store_answer()
     user_managed = provider.user_managed
     return ProductView(
         product=name,

@@ -16,17 +16,13 @@ import click
 from envy.answers.project_environment import (
     NOT_EXECUTABLE,
     NOT_FOUND,
-    OUTSIDE,
     ProductNotExecutable,
     ProductNotRun,
-    ProjectEnvironment,
     Provider,
     choose_provider,
-    joined_folders,
-    why_ambiguous,
 )
 from envy.cache.resolutions import Upstream
-from envy.cache.shims import refusing_text, script_folder, without_shims
+from envy.cache.shims import without_shims
 from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_failures, print_warnings, resolved, summarise
@@ -130,7 +126,8 @@ def _prepare(
         _check_installed(session, needed, goals)
     if provider is None and settings.verbose:
         _say_who_is_left_out(session, name)
-    variables = _variables(session, environment, settings.environment)
+    variables = session.refusing(environment).applied_to(settings.environment)
+    session.store_answer()
     if provider is None:
         return Invocation(program=_found(name, variables), words=words, environment=variables)
     program = _program_of(session, provider, name, settings.environment)
@@ -192,30 +189,6 @@ def _say_who_is_left_out(session: Session, name: str) -> None:
 
 
 # -- the program and its variables -----------------------------------------------------------------
-
-
-def _variables(
-    session: Session, environment: ProjectEnvironment, base: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the variables of the program.
-
-    A name whose package is missing, and a name that several packages provide equally near, is
-    refused when the program runs it: otherwise a program of the machine would run instead.
-    """
-    variables = environment.applied_to(base)
-    refused = {}
-    for name, found in environment.providers.items():
-        if found[0].distance == OUTSIDE:
-            continue
-        if len(found) > 1:
-            refused[name] = refusing_text(why_ambiguous(name, found))
-        elif not found[0].usable:
-            reason = f"{name} is a product of {found[0].package}, which is not installed"
-            refused[name] = refusing_text(reason)
-    if refused:
-        folder = script_folder(session.layout.root, refused)
-        variables["PATH"] = joined_folders([str(folder)], variables.get("PATH", ""))
-    return variables
 
 
 def _program_of(session: Session, provider: Provider, name: str, base: Mapping[str, str]) -> str:

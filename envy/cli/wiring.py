@@ -32,6 +32,7 @@ from envy.events import EventBus, Listener
 from envy.execution.services import Services
 from envy.host.children import Children
 from envy.host.platform import available_cores, host_platform
+from envy.jobserver.budget import Jobserver
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 
@@ -71,14 +72,9 @@ def open_session(
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
     control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
-        jobs = settings.jobs or available_cores()
         layout = _layout(settings, closing, writes=writes)
         stamp = _stamp()
-        # With --jobs, the command has a budget of its own, even under a make.
-        outer = take_outer_jobserver(variables, wanted=settings.jobs is None)
-        jobserver = make_jobserver(
-            bus, jobs=jobs, folder=layout.jobservers_root, name=stamp, outer=outer
-        )
+        jobserver = _jobserver(settings, variables, bus, folder=layout.jobservers_root, name=stamp)
         closing.callback(jobserver.close)
         services = Services(
             platform=host_platform(),
@@ -88,7 +84,7 @@ def open_session(
             events=bus,
             children=children,
             terminal=terminal,
-            cores=jobs,
+            cores=settings.jobs or available_cores(),
             fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
             stamp=stamp,
             jobserver=jobserver,
@@ -128,6 +124,16 @@ def _engine(
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
     return Durations(durations_path(str(layout.durations_root), str(project_dir)))
+
+
+def _jobserver(
+    settings: Settings, variables: dict[str, str], bus: EventBus, *, folder: Path, name: str
+) -> Jobserver:
+    """Return the jobserver; that of a make that started envy is removed from the variables."""
+    # With --jobs, the command has a budget of its own, even under a make.
+    outer = take_outer_jobserver(variables, wanted=settings.jobs is None)
+    jobs = settings.jobs or available_cores()
+    return make_jobserver(bus, jobs=jobs, folder=folder, name=name, outer=outer)
 
 
 def _resolutions(layout: CacheLayout, manifest: Path) -> Resolutions:

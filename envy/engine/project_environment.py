@@ -6,13 +6,17 @@ It consists of the packages that the manifest lists and of what those need to ru
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from envy.answers.project_environment import (
     OUTSIDE,
     ProjectEnvironment,
     Provider,
     nearest_providers,
+    why_ambiguous,
 )
+from envy.cache.shims import refusing_text, script_folder
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
 from envy.execution.access import is_searched
@@ -58,6 +62,30 @@ def environment_of(
         folders=_folders(present, values, searched),
         variables=exported_variables(present),
     )
+
+
+def refusing(environment: ProjectEnvironment, root: Path) -> ProjectEnvironment:
+    """Return an environment in which some names fail when a program runs them.
+
+    They are the names whose package is missing, and those that several packages provide equally
+    near: otherwise a program of the machine would run instead. `root` is that of the cache.
+
+    Raises:
+        CacheError: the scripts that refuse cannot be written.
+    """
+    refused = {}
+    for name, found in environment.providers.items():
+        if found[0].distance == OUTSIDE:
+            continue
+        if len(found) > 1:
+            refused[name] = refusing_text(why_ambiguous(name, found))
+        elif not found[0].usable:
+            reason = f"{name} is a product of {found[0].package}, which is not installed"
+            refused[name] = refusing_text(reason)
+    if not refused:
+        return environment
+    path = [str(script_folder(root, refused)), *environment.folders.get("PATH", ())]
+    return replace(environment, folders={**environment.folders, "PATH": path})
 
 
 def _is_here(recipe: Recipe) -> bool:

@@ -9,24 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from envy.answers.evidence import Evidence
 from envy.answers.project_environment import ProjectEnvironment
-from envy.answers.write import StoredRecipe, save_answer
 from envy.cache.shims import script_folder, shim_text
-from envy.declarations.spec import DependencyUse
+from envy.declarations.key import RecipeKey
 from envy.engine.priorities import Forecast, forecast
-from envy.engine.project_environment import environment_of
+from envy.engine.project_environment import environment_of, refusing
+from envy.engine.stored_answer import store_answer, store_resolutions
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
 from envy.execution.products import check_found_products
 from envy.execution.user_managed import is_satisfied
-from envy.graph.distances import nearest_of, project_packages
+from envy.graph.distances import nearest_of
 from envy.phase import RecipePhase
 from envy.phases.completion import products_of
 
 if TYPE_CHECKING:
     from envy.cache.layout import CacheLayout, EntryPaths
-    from envy.declarations.key import RecipeKey
     from envy.declarations.manifest import Manifest
     from envy.engine.engine import Engine
     from envy.engine.goals import Result
@@ -333,80 +331,38 @@ class Session:
         folder = script_folder(self.layout.root, shims)
         return {**products, **{name: str(folder / name) for name in renamed}}
 
+    def refusing(self, environment: ProjectEnvironment) -> ProjectEnvironment:
+        """Return an environment in which names that must not run a program of the machine fail."""
+        return refusing(environment, self.layout.root)
+
     # -- the stored answer -----------------------------------------------------------------------
 
     def store_answer(self) -> None:
         """Store what the manifest resolved to, so that the next command is warm.
 
-        Nothing is stored if the run failed or was cancelled, or if its result may change without a
-        change in the evidence.
+        If everything that the project uses is installed, `run` and `product` are warm too.
         """
-        engine = self._engine
-        if engine.cancellation is not None or any(
-            node.failure is not None for node in engine.coordination.values()
-        ):
-            return
-        recipes = self.recipes()
-        evidence = self._evidence(recipes)
-        if not evidence.lasting:
-            return
-        positions = {recipe.key: position for position, recipe in enumerate(recipes)}
-        distances = {near.recipe.key: near.distance for near in project_packages(self._graph)}
-        save_answer(
-            self.layout.root,
-            self.manifest.path,
-            evidence,
-            recipes=[
-                _stored(recipe, self.edges(recipe.key), positions, distances.get(recipe.key))
-                for recipe in recipes
-            ],
-            roots=[positions[key] for key in self._graph.roots],
-            aliases={alias: positions[key] for alias, key in self.manifest.aliases.items()},
-        )
+        environment = self._whole_environment()
+        values = {
+            (provider.package, name): self.products_of(self.recipe(key)).get(name, "")
+            for name, providers in (environment.providers if environment else {}).items()
+            for provider in providers[:1]
+            if provider.usable
+            for key in [RecipeKey.parse(provider.package)]
+        }
+        store_answer(self._engine, self.manifest, environment, values)
+
+    def _whole_environment(self) -> ProjectEnvironment | None:
+        """Return the environment of the project; None if a part is not installed or unknown."""
+        roots = [key for key in self._graph.roots if not self.recipe(key).excluded]
+        needed = [self.recipe(key) for key in self._graph.run_closure(roots)]
+        if any(recipe.user_managed or not self._is_usable(recipe) for recipe in needed):
+            return None
+        try:
+            return self.refusing(self.project_environment())
+        except EnvyError:
+            return None
 
     def store_resolutions(self) -> None:
         """Store what unpinned sources were resolved to, for the next commands of this project."""
-        engine = self._engine
-        failed = set(engine.coordination.failed())
-        is_whole = engine.is_resolved and engine.cancellation is None
-        is_whole = is_whole and not failed
-        settled = {
-            recipe.key.canonical
-            for recipe in self.recipes()
-            if recipe.entry_key and recipe.key not in failed
-        }
-        known = {recipe.key.canonical for recipe in self.recipes()}
-        engine.services.resolutions.store(
-            settled=settled, is_gone=lambda package: is_whole and package not in known
-        )
-
-    def _evidence(self, recipes: Iterable[Recipe]) -> Evidence:
-        manifest = self.manifest
-        evidence = Evidence(files={str(manifest.path): manifest.digest})
-        evidence.note_variables(manifest.reads.variables)
-        evidence.files.update({str(path): digest for path, digest in manifest.reads.files.items()})
-        evidence.lasting = manifest.reads.lasting and not manifest.warnings
-        for recipe in recipes:
-            evidence.add(recipe.evidence)
-        return evidence
-
-
-def _stored(
-    recipe: Recipe,
-    edges: Iterable[Edge],
-    positions: Mapping[RecipeKey, int],
-    distance: int | None,
-) -> StoredRecipe:
-    loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
-    has_entry = placement is not None and not recipe.user_managed
-    return StoredRecipe(
-        key=recipe.key.canonical,
-        alias=recipe.alias,
-        entry_name=placement.entry.name if placement is not None else "",
-        entry_key=recipe.entry_key if has_entry else "",
-        user_managed=recipe.user_managed,
-        excluded=recipe.excluded,
-        deploys=bool(loaded and loaded.definition.deploy),
-        distance=distance,
-        needs=tuple(positions[edge.key] for edge in edges if edge.use is DependencyUse.RUN),
-    )
+        store_resolutions(self._engine)
