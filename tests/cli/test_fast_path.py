@@ -24,7 +24,8 @@ from envy.declarations.manifest_search import find_manifest
 
 WORDS = st.sampled_from([
     "sync", "asset", "app", "lib@r1", "sync", "run", "product", "--with", "--json", "-q",
-    "--quiet", "-v", "--verbose", "-y", "--yes", "--fail-fast", "--no-progress", "--jobs", "-j", "3", "0", "-j4", "--jobs=2", "-j=2", "--jobs=",
+    "--quiet", "-v", "--verbose", "-y", "--yes", "--fail-fast",
+    "--no-progress", "--jobs", "-j", "3", "0", "-j4", "--jobs=2", "-j=2", "--jobs=",
     "--fetch-jobs", "--fetch-jobs=1", "--trace", "--trace=stderr", "--dry-run", "--no-install",
     "--help", "--version", "--", "-", "--manifest", "--manifest=envy.lua", "--manifest=./envy.lua",
     "envy.lua", "sub/envy.lua", "sub", "../project/envy.lua", "//x", "--cache-root", "/caches",
