@@ -325,6 +325,14 @@ def test_a_product_that_cannot_be_used(project, install, product, message, hint)
     assert project.markers() == []
 
 
+def test_a_missing_product_of_a_version_that_is_not_known(project):
+    """The error says that the recipe does not know the version, and which versions it knows."""
+    known = 'known = { ["1.0"] = {}, ["2.0"] = {} }'
+    options = f'options = {{ version = {{ type = "string", default = "0.5", {known} }} }}'
+    outcome = project.sync_one(f'{options}\ninstall = "echo > x"\nproducts = {{ t = "t" }}', code=1)
+    assert "version 0.5 is not among those that the recipe knows: 1.0, 2.0" in outcome.err
+
+
 def test_a_product_that_is_a_file(project):
     """A product that is declared as a file needs no executable bit, and may be a folder."""
     products = "a = { path = 'x', kind = 'file' }, b = { path = 'd', kind = 'file' }"

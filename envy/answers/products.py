@@ -19,28 +19,32 @@ _FIELDS = 5
 class StoredProduct:
     """One name that packages provide; `positions` are those of the nearest packages.
 
-    `value` is what `product` prints, and `program` is what `run` runs. A flag tells whether it is a
-    program, a file, or outside of the environment of programs.
+    `program` is what `product` prints and `run` runs: `file` itself, or a shim that runs it. A flag
+    tells whether it is a program, a file, or outside of the environment of programs.
     """
 
-    __slots__ = ("flag", "name", "positions", "program", "value")
+    __slots__ = ("file", "flag", "name", "positions", "program")
 
-    def __init__(self, name: str, positions: str, value: str, program: str, flag: str) -> None:
+    def __init__(self, name: str, positions: str, program: str, file: str, flag: str) -> None:
         self.name = name
         self.positions = positions
-        self.value = value
         self.program = program
+        self.file = file
         self.flag = flag
 
     def columns(self) -> list[str]:
         """Return the fields as texts, which `rows_of` reads."""
-        return [self.name, self.positions, self.value, self.program, self.flag]
+        return [self.name, self.positions, self.program, self.file, self.flag]
+
+    def is_chosen(self) -> bool:
+        """Return whether the name means one package, which is in the environment."""
+        return self.positions.isdigit() and self.flag != OUTSIDE
 
     def is_intact(self) -> bool:
         """Return whether its file is there, and can be run if it is a program."""
         if self.flag != PROGRAM:
-            return self.flag == OUTSIDE or os.path.exists(self.value)
-        return os.access(self.value, os.X_OK) and os.access(self.program, os.X_OK)
+            return self.flag == OUTSIDE or os.path.exists(self.file)
+        return os.access(self.file, os.X_OK) and os.access(self.program, os.X_OK)
 
 
 def rows_of(texts: Sequence[str]) -> Iterator[StoredProduct]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from envy.declarations.dotenv import read_dotenv
 from envy.errors import EnvyError
 
 # The distance of packages that are in the graph but not in the environment: those that are needed
@@ -56,20 +58,27 @@ class ProjectEnvironment:
     """The environment of programs of a project.
 
     `providers` has for each name the packages that are nearest to the manifest: one, or several
-    that are equally near. Each list of folders, such as that of PATH, is nearest first.
+    that are equally near. Each list of folders, such as that of PATH, is nearest first. `variables`
+    are those that packages export, replaced by those of the manifest. The variables in the file
+    `dotenv`, if there is one, replace both; it is read when they are applied.
     """
 
     providers: Mapping[str, Sequence[Provider]] = field(default_factory=dict)
     folders: Mapping[str, Sequence[str]] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    dotenv: str = ""
 
     def applied_to(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables of a program, on top of those of the user."""
-        lists = {
-            name: joined_folders(folders, base.get(name, ""))
-            for name, folders in self.folders.items()
-        }
-        return {**base, **self.variables, **lists}
+        """Return the variables of a program, on top of those of the user.
+
+        Raises:
+            ManifestError: the dotenv file is invalid.
+        """
+        local = read_dotenv(Path(self.dotenv)) if self.dotenv else {}
+        variables = {**base, **self.variables, **local}
+        for name, folders in self.folders.items():
+            variables[name] = joined_folders(folders, variables.get(name, ""))
+        return variables
 
 
 def joined_folders(folders: Iterable[str], old: str) -> str:

@@ -17,7 +17,16 @@ from itertools import islice
 from blake3 import blake3
 
 from envy.answers.facts import engine_facts, host_facts, match_digest, tree_digest
-from envy.cache.names import ANSWER, ANSWERS_FOLDER, ASSET, ASSETS_FOLDER, DEPLOYED, DIGITS, MARKER
+from envy.cache.names import (
+    ANSWER,
+    ANSWERS_FOLDER,
+    ASSET,
+    ASSETS_FOLDER,
+    DEPLOYED,
+    DIGITS,
+    MARKER,
+    SHIMS_FOLDER,
+)
 from envy.content.file_digest import combined_digest, file_digest, variable_digest
 
 TYPE_CHECKING = False
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
 
 FORMAT = "3"
 # The flags of a recipe, one letter each.
-USER_MANAGED, EXCLUDED, DEPLOYS, PLAIN = "u", "x", "d", "-"
+USER_MANAGED, EXCLUDED, DEPLOYS, HAS_SHIMS, PLAIN = "u", "x", "d", "s", "-"
 UNPINNED = "unpinned"  # a sync may find something else upstream
 USED = "used"  # the environment of programs is known
 _MARKER_LIMIT = 65536
@@ -39,6 +48,7 @@ class StoredAnswer:
         "_needs",
         "aliases",
         "distances",
+        "dotenv",
         "entry_keys",
         "entry_names",
         "flags",
@@ -69,6 +79,7 @@ class StoredAnswer:
         variables: Sequence[str],
         folders: Sequence[str],
         products: Sequence[str],
+        dotenv: Sequence[str],
     ) -> None:
         self.host = host  # texts for `answers.programs.rows_of`
         self.marks = marks  # UNPINNED, USED
@@ -76,6 +87,7 @@ class StoredAnswer:
         self.variables = variables
         self.folders = folders
         self.products = products
+        self.dotenv = dotenv  # one path, or nothing
         self.keys = keys
         self.aliases = aliases  # the alias that the recipe's own file declares, or ""
         self.entry_names = entry_names  # `<identity>/<folder>`, below `assets`
@@ -136,6 +148,7 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Sto
             variables=column(rows),
             folders=column(rows),
             products=column(rows),
+            dotenv=column(rows),
         )
     except (OSError, ValueError, StopIteration):
         # Missing, damaged or written by another version: a full run decides.
@@ -207,6 +220,8 @@ def is_installed(answer: StoredAnswer, position: int, root: str) -> bool:
             return False
         if DEPLOYS in flags:
             os.stat(f"{entry}/{DEPLOYED}")
+        if HAS_SHIMS in flags:
+            os.stat(f"{entry}/{SHIMS_FOLDER}")
     except OSError:
         return False
     before, *after = answer.marker_parts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from envy.answers.lookup import all_goals, record_use
-from envy.answers.products import OUTSIDE, PROGRAM, rows_of
+from envy.answers.products import PROGRAM, StoredProduct, rows_of
 from envy.answers.programs import find_program
 from envy.answers.read import USED, StoredAnswer, installed_closure, load_answer
 
@@ -37,17 +37,15 @@ def product_value(
     answer = load_answer(root, manifest, environment)
     if answer is None or USED not in answer.marks:
         return None
-    for product in rows_of(answer.products):
-        if product.name == name:
-            if not product.positions.isdigit() or product.flag == OUTSIDE:
-                return None
-            closure = installed_closure(answer, [int(product.positions)], root)
-            if closure is None or not product.is_intact():
-                return None
-            whole = set(all_goals(answer)) == {int(product.positions)}
-            recorded = record_use(root, manifest, answer, closure, whole=whole)
-            return product.value if recorded else None
-    return None
+    product = next((row for row in rows_of(answer.products) if row.name == name), None)
+    if product is None or not product.is_chosen() or not product.is_intact():
+        return None
+    goal = int(product.positions)
+    closure = installed_closure(answer, [goal], root)
+    whole = set(all_goals(answer)) == {goal}
+    if closure is None or not record_use(root, manifest, answer, closure, whole=whole):
+        return None
+    return product.program
 
 
 def invocation_of(
@@ -58,31 +56,49 @@ def invocation_of(
     if answer is None or USED not in answer.marks:
         return None
     closure = installed_closure(answer, all_goals(answer), root)
-    if closure is None:
+    products = list(rows_of(answer.products))
+    if closure is None or not all(product.is_intact() for product in products):
         return None
-    asked = None
-    for product in rows_of(answer.products):
-        if not product.is_intact():
-            return None
-        if product.name == words[0]:
-            asked = product
-    variables = _variables(answer, environment)
+    found = _invocation(answer, products, words, environment)
+    if found is None or not record_use(root, manifest, answer, closure, whole=True):
+        return None
+    return found
+
+
+def _invocation(
+    answer: StoredAnswer,
+    products: Sequence[StoredProduct],
+    words: Sequence[str],
+    environment: Mapping[str, str],
+) -> Invocation | None:
+    try:
+        variables = _variables(answer, environment)
+    except Exception:  # noqa: BLE001 - a full run says what is wrong with the dotenv file
+        return None
+    asked = next((product for product in products if product.name == words[0]), None)
     if asked is None:
         program = find_program(words[0], variables)
-    elif asked.flag == PROGRAM and asked.positions.isdigit():
-        program, words = asked.program, [asked.program, *words[1:]]
-    else:
+        return Invocation(program, words, variables) if program is not None else None
+    if asked.flag != PROGRAM or not asked.is_chosen():
         return None
-    if program is None or not record_use(root, manifest, answer, closure, whole=True):
-        return None
-    return Invocation(program, words, variables)
+    return Invocation(asked.program, [asked.program, *words[1:]], variables)
 
 
 def _variables(answer: StoredAnswer, base: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a program, as `ProjectEnvironment.applied_to` does."""
+    """Return the variables of a program, as `ProjectEnvironment.applied_to` does.
+
+    Raises:
+        ManifestError: the dotenv file is invalid.
+    """
     variables = {**base, **_pairs(answer.variables)}
+    for path in filter(os.path.exists, answer.dotenv):
+        from pathlib import Path
+
+        from envy.declarations.dotenv import read_dotenv
+
+        variables.update(read_dotenv(Path(path)))
     for name, folders in _pairs(answer.folders).items():
-        old = base.get(name, "")
+        old = variables.get(name, "")
         rest = old.split(os.pathsep) if old else []
         variables[name] = os.pathsep.join(dict.fromkeys([*folders.split(os.pathsep), *rest]))
     return variables

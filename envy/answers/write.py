@@ -18,6 +18,7 @@ from envy.answers.products import StoredProduct
 from envy.answers.read import (
     DEPLOYS,
     EXCLUDED,
+    HAS_SHIMS,
     PLAIN,
     UNPINNED,
     USED,
@@ -46,6 +47,7 @@ class StoredRecipe:
     user_managed: bool
     excluded: bool
     deploys: bool
+    has_shims: bool
     distance: int | None  # from the manifest; None for a package that is not used in the project
     needs: Sequence[int]
 
@@ -57,6 +59,7 @@ class StoredUse:
     variables: Mapping[str, str]
     folders: Mapping[str, str]
     products: Sequence[StoredProduct]
+    dotenv: str = ""
 
 
 def save_answer(
@@ -85,7 +88,7 @@ def save_answer(
         list(aliases),
         [str(position) for position in aliases.values()],
         _marker_parts(root),
-        *(_use_columns(use) if use else [[], [], []]),
+        *(_use_columns(use) if use else [[], [], [], []]),
     ]
     rows = [text for column in columns for text in [str(len(column)), *column]]
     joined = "\0".join(rows)
@@ -134,6 +137,7 @@ def _use_columns(use: StoredUse) -> Iterable[list[str]]:
     yield [text for pair in use.variables.items() for text in pair]
     yield [text for pair in use.folders.items() for text in pair]
     yield [text for product in use.products for text in product.columns()]
+    yield [use.dotenv] if use.dotenv else []
 
 
 def _flags(recipe: StoredRecipe) -> str:
@@ -141,6 +145,7 @@ def _flags(recipe: StoredRecipe) -> str:
         USER_MANAGED: recipe.user_managed,
         EXCLUDED: recipe.excluded,
         DEPLOYS: recipe.deploys,
+        HAS_SHIMS: recipe.has_shims,
     }
     return "".join(letter for letter, holds in letters.items() if holds) or PLAIN
 

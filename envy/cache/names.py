@@ -19,7 +19,7 @@ DURATIONS_FOLDER = "durations"
 RESOLUTIONS_FOLDER = "resolutions"
 LEASES_FOLDER = "leases"
 JOBSERVERS_FOLDER = "jobservers"
-SHIMS_FOLDER = "shims"
+SHIMS_FOLDER = "shims"  # also in an entry
 TESTS_FOLDER = "test"
 TRASH_FOLDER = "trash"
 

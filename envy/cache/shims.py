@@ -1,7 +1,8 @@
 """Shims: small scripts that run a program under its own path.
 
-A product whose file has another name gets one. A shim executes the program instead of being a link
-to it, so that the program finds its own folder.
+A product whose file has another name, or that an interpreter runs, gets one in the entry of its
+package. A shim executes the program instead of being a link to it, so that the program finds its
+own folder. Shims are written before the marker, and are not part of the payload.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.cache.names import ASSETS_FOLDER, DIGITS, SHIMS_FOLDER
-from envy.content.atomic import temporary_beside
+from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.layout import EntryPaths
+from envy.cache.names import ASSET, ASSETS_FOLDER, DIGITS, SHIMS_FOLDER
+from envy.content.atomic import atomic_write, temporary_beside
+from envy.declarations.products import Product
 from envy.errors import CacheError
+from envy.interpreter import released
 
+_MODE = 0o555
 _REFUSED = 127  # as a shell says that there is no such program
 
 
@@ -28,6 +34,58 @@ def shim_text(*words: str) -> str:
 def refusing_text(reason: str) -> str:
     """Return a script that says why a program cannot be run."""
     return f"#!/bin/sh\nprintf '%s\\n' {shlex.quote(f'error: {reason}')} >&2\nexit {_REFUSED}\n"
+
+
+def product_path(entry: EntryPaths, name: str, product: Product) -> str:
+    """Return the path of a product of an entry: that of its shim, if it needs one."""
+    if product.needs_shim(name):
+        return f"{entry.at(SHIMS_FOLDER)}/{name}"
+    return f"{entry.at(ASSET)}/{product.path}"
+
+
+def write_shims(entry: EntryPaths, shims: Mapping[str, str], *, files: FileSystem = REAL) -> None:
+    """Write the shims of an entry that is about to be published, on the disk.
+
+    Raises:
+        CacheError: a file cannot be written.
+    """
+    folder = entry.at(SHIMS_FOLDER)
+    try:
+        files.make_dir(folder)
+        paths = [f"{folder}/{name}" for name in shims]
+        for path, text in zip(paths, shims.values(), strict=True):
+            files.write_file(path, _encoded(text))
+            files.set_mode(path, _MODE)
+        with released():
+            files.flush(paths)
+            files.flush_dirs([folder])
+    except OSError as error:
+        raise explained(error, doing="write shims to the cache", path=folder) from error
+
+
+def restore_shims(entry: EntryPaths, shims: Mapping[str, str]) -> None:
+    """Write the shims that an entry in the cache lacks, or that were written under another root.
+
+    Several processes may do so at once: all write the same text.
+
+    Raises:
+        CacheError: a file cannot be written.
+    """
+    folder = entry.at(SHIMS_FOLDER)
+    try:
+        for name, text in shims.items():
+            path = Path(f"{folder}/{name}")
+            data = _encoded(text)
+            if path.is_file() and path.read_bytes() == data:
+                continue
+            path.parent.mkdir(exist_ok=True)
+            atomic_write(str(path), data, mode=_MODE)
+    except OSError as error:
+        raise explained(error, doing="write shims to the cache", path=folder) from error
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def script_folder(root: Path, scripts: Mapping[str, str]) -> Path:
@@ -47,8 +105,8 @@ def script_folder(root: Path, scripts: Mapping[str, str]) -> Path:
         with temporary_beside(folder, sole_writer=False) as making:
             making.mkdir(parents=True)
             for name, script in scripts.items():
-                (making / name).write_text(script, encoding="utf-8", errors="surrogateescape")
-                (making / name).chmod(0o555)
+                (making / name).write_bytes(_encoded(script))
+                (making / name).chmod(_MODE)
             try:
                 making.rename(folder)
             except OSError:

@@ -32,6 +32,7 @@ from envy.cache.names import (
     FINGERPRINT,
     INGREDIENTS,
     MARKER,
+    SHIMS_FOLDER,
     STAGE,
     TMP,
     WORK,
@@ -86,7 +87,7 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
         if not files.make_dir(entry.location):
             unpublish(entry, files)
             with released():
-                for name in (ASSET, WORK):
+                for name in (ASSET, WORK, SHIMS_FOLDER):
                     files.remove_tree(entry.at(name))
                 for name in (temporary_name(MARKER), FINGERPRINT, INGREDIENTS):
                     _remove_unless_file(entry.at(name), files)

@@ -72,7 +72,7 @@ class Invocation:
 def command(
     settings: Settings, queries: tuple[str, ...], words: tuple[str, ...], *, no_install: bool
 ) -> None:
-    """Run CMD with the products and exported variables of the manifest's packages.
+    """Run CMD with the products and variables of the manifest and its packages.
 
     The packages that the manifest lists come first on PATH, then what they need to run. Missing
     packages are installed first. With --with, which may be repeated, only those packages and what

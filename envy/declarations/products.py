@@ -17,7 +17,7 @@ from envy.errors import DeclarationError, SourceLocation
 from envy.host.platform import Platform
 from envy.suggest import did_you_mean, nearest
 
-_PRODUCT_FIELDS = frozenset({"path", "platforms", "kind"})
+_PRODUCT_FIELDS = frozenset({"path", "platforms", "kind", "with"})
 _KINDS = ("program", "file")
 _MOST_NAMES = 20_000  # files that are searched for the one that was meant
 
@@ -26,11 +26,18 @@ _MOST_NAMES = 20_000  # files that are searched for the one that was meant
 class Product:
     """One product: its path, relative to the asset, and whether it is a program.
 
-    The path of a user-managed package's product is used as written.
+    The path of a user-managed package's product is used as written. A program with an `interpreter`
+    is run by that product of a dependency, or program of the machine.
     """
 
     path: str
     is_program: bool = True
+    interpreter: str = ""
+
+    def needs_shim(self, name: str) -> bool:
+        """Return whether a script runs the program by this name, which is not that of its file."""
+        is_renamed = self.path.rpartition("/")[2] != name
+        return self.is_program and (is_renamed or bool(self.interpreter))
 
 
 class UnusableProduct(DeclarationError):
@@ -60,6 +67,7 @@ def parse_products(
         product = _parse_product(str(name), declared, platform, origin)
         if product is None:
             continue
+        _check_interpreter(str(name), product, origin, user_managed=user_managed)
         if "/" in str(name) or name in {".", ".."}:
             raise DeclarationError(
                 f'the product "{name}" has a name that no program can have',
@@ -102,9 +110,30 @@ def _parse_product(
             hint=did_you_mean(kind, _KINDS),
         )
     product = Product(
-        path=fields.text(value, "path", origin=at_product), is_program=kind == "program"
+        path=fields.text(value, "path", origin=at_product),
+        is_program=kind == "program",
+        interpreter=fields.text(value, "with", origin=at_product),
     )
     return product if is_included(filters, platform, at_product) else None
+
+
+def _check_interpreter(
+    name: str, product: Product, origin: SourceLocation | None, *, user_managed: bool
+) -> None:
+    problem = ""
+    if product.interpreter and not product.is_program:
+        problem = f"the product {name} is a file, and has `with`, which runs a program"
+    elif product.interpreter and user_managed:
+        problem = f"the product {name} has `with`, and its package is user-managed"
+    elif "/" in product.interpreter or product.interpreter == name:
+        problem = f'the product {name} cannot be run with "{product.interpreter}"'
+    if problem:
+        raise DeclarationError(
+            problem,
+            origin=fields.field_origin(origin, name),
+            hint="`with` is the name of another program, such as "
+            'cli = { path = "lib/cli.js", with = "node" }',
+        )
 
 
 def _leaves(path: str) -> bool:
@@ -132,7 +161,7 @@ def check_products(products: Mapping[str, Product], asset: str, *, hint: str = "
             continue
         if not stat.S_ISREG(mode):
             problem, advice = "is not a file", "write "
-        elif os.name == "posix" and not mode & 0o111:
+        elif os.name == "posix" and not mode & 0o111 and not product.interpreter:
             problem, advice = "is not executable", "make it executable with ctx.chmod, or write "
         else:
             continue

@@ -7,24 +7,25 @@ opens one for each command. Its methods are called from the command's thread onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envy.answers.project_environment import ProjectEnvironment
 from envy.cache.shims import script_folder, shim_text
-from envy.declarations.key import RecipeKey
 from envy.engine.priorities import Forecast, forecast
 from envy.engine.project_environment import environment_of, refusing
-from envy.engine.stored_answer import store_answer, store_resolutions
+from envy.engine.stored_graph import store_answer, store_resolutions
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
 from envy.execution.products import check_found_products
 from envy.execution.user_managed import is_satisfied
 from envy.graph.distances import nearest_of
 from envy.phase import RecipePhase
-from envy.phases.completion import products_of
+from envy.phases.completion import products_of, restore_shims_of
 
 if TYPE_CHECKING:
     from envy.cache.layout import CacheLayout, EntryPaths
+    from envy.declarations.key import RecipeKey
     from envy.declarations.manifest import Manifest
     from envy.engine.engine import Engine
     from envy.engine.goals import Result
@@ -251,6 +252,7 @@ class Session:
         if recipe.work.outcome is not None:
             return recipe.work.products
         if recipe.key not in self._products:
+            restore_shims_of(recipe, self._engine)
             self._products[recipe.key] = products_of(recipe, self._engine)
         return self._products[recipe.key]
 
@@ -284,11 +286,17 @@ class Session:
         """
         if packages is None:
             packages = [key for key in self._graph.roots if key not in self._graph.left_out]
-        return environment_of(
+        manifest = self.manifest
+        environment = environment_of(
             self._graph,
             packages,
             usable=self._is_usable if installed else lambda _recipe: False,
             products=self._programs_of,
+        )
+        return replace(
+            environment,
+            variables={**environment.variables, **manifest.env},
+            dotenv=str(manifest.dotenv or ""),
         )
 
     def run_closure(self, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
@@ -318,18 +326,16 @@ class Session:
 
         A bare name of a user-managed package is returned unchanged.
         """
-        renamed = {}
         products = self.products_of(recipe)
-        for name, value in products.items():
-            declared = recipe.provides.get(name)
-            is_program = declared is None or declared.is_program
-            if is_program and "/" in value and not value.endswith(f"/{name}"):
-                renamed[name] = value
-        if not renamed:
+        if not recipe.user_managed:
             return products
-        shims = {name: shim_text(value) for name, value in renamed.items()}
-        folder = script_folder(self.layout.root, shims)
-        return {**products, **{name: str(folder / name) for name in renamed}}
+        shims = {
+            name: shim_text(value)
+            for name, value in products.items()
+            if "/" in value and not value.endswith(f"/{name}")
+        }
+        folder = script_folder(self.layout.root, shims) if shims else ""
+        return {**products, **{name: f"{folder}/{name}" for name in shims}}
 
     def refusing(self, environment: ProjectEnvironment) -> ProjectEnvironment:
         """Return an environment in which names that must not run a program of the machine fail."""
@@ -342,15 +348,7 @@ class Session:
 
         If everything that the project uses is installed, `run` and `product` are warm too.
         """
-        environment = self._whole_environment()
-        values = {
-            (provider.package, name): self.products_of(self.recipe(key)).get(name, "")
-            for name, providers in (environment.providers if environment else {}).items()
-            for provider in providers[:1]
-            if provider.usable
-            for key in [RecipeKey.parse(provider.package)]
-        }
-        store_answer(self._engine, self.manifest, environment, values)
+        store_answer(self._engine, self.manifest, self._whole_environment())
 
     def _whole_environment(self) -> ProjectEnvironment | None:
         """Return the environment of the project; None if a part is not installed or unknown."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envy.cache.shims import product_path
 from envy.errors import GraphError
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
@@ -105,7 +106,8 @@ def _products_of(recipe: Recipe) -> Iterator[ProductView]:
     for name, product in recipe.provides.items():
         value = product.path
         if not user_managed:
-            value = str(recipe.asset_dir / product.path) if recipe.asset_dir else ""
+            placement = recipe.placement_or_none
+            value = product_path(placement.entry, name, product) if placement else ""
         yield ProductView(
             product=name,
             provider=recipe.key.canonical,

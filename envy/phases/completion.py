@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from envy.cache.shims import restore_shims
 from envy.declarations.locations import location_of_function
 from envy.declarations.products import parse_products
 from envy.execution.phase_run import PhaseRun
+from envy.execution.products import product_paths, shims_of
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
 from envy.execution.verbs import run_verb
@@ -16,6 +18,7 @@ from envy.phase import RecipePhase
 def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Set the outcome and the products of the recipe."""
     definition = recipe.loaded.definition
+    restore_shims_of(recipe, engine)
     recipe.work.products = products_of(recipe, engine)
     if recipe.work.outcome is None:
         recipe.work.outcome = Outcome.SATISFIED if definition.user_managed else Outcome.CACHED
@@ -24,12 +27,17 @@ def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
     events.complete(recipe.work.outcome.value, asset_dir)
 
 
+def restore_shims_of(recipe: Recipe, engine: PhaseServices) -> None:
+    """Write the shims of a package that was published without them, or under another root."""
+    if not recipe.user_managed and recipe.work.outcome is not Outcome.INSTALLED:
+        restore_shims(recipe.placement.entry, shims_of(recipe, engine))
+
+
 def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
     """Return the products by name: absolute paths; for a user-managed recipe, unchanged values."""
     definition = recipe.loaded.definition
     if not definition.user_managed:
-        asset = recipe.placement.asset_dir
-        return {name: str(asset / product.path) for name, product in recipe.loaded.provides.items()}
+        return product_paths(recipe)
     if not isinstance(definition.products, LuaFunction):
         return {name: product.path for name, product in definition.products.items()}
     run_dir = engine.services.project_dir

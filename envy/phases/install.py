@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from envy.cache.read import payload_is_empty
+from envy.cache.shims import write_shims
 from envy.cache.write import publish
 from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.execution.access import build_only
 from envy.execution.explanation import key_record_text
 from envy.execution.phase_run import PhaseRun
-from envy.execution.products import check_new_products
+from envy.execution.products import check_new_products, shims_of
 from envy.execution.services import PhaseServices
 from envy.execution.user_managed import install_user_managed
 from envy.execution.verbs import run_verb
@@ -38,6 +39,9 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
         if not run.marked_complete and payload_is_empty(entry):
             raise _nothing_to_publish(recipe)
         check_new_products(recipe)
+        shims = shims_of(recipe, engine)
+    if shims:
+        write_shims(entry, shims)
     publish(
         recipe.work.open_attempt,
         key_record_text(recipe, engine),

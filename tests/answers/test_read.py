@@ -27,7 +27,13 @@ CHANGES = st.lists(
 
 def keep(root, manifest, evidence, **details):
     """Store an answer of two recipes, the second of which needs the first."""
-    plain = {"user_managed": False, "excluded": False, "deploys": False, "distance": 0}
+    plain = {
+        "user_managed": False,
+        "excluded": False,
+        "deploys": False,
+        "distance": 0,
+        "has_shims": False,
+    }
     lib = StoredRecipe(
         key="local.lib@r1",
         alias="",

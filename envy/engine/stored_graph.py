@@ -25,13 +25,12 @@ def store_answer(
     engine: Engine,
     manifest: Manifest,
     environment: ProjectEnvironment | None,
-    values: Mapping[tuple[str, str], str],
 ) -> None:
     """Store what the manifest resolved to, so that the next command is warm.
 
-    With the environment of the project's programs, `run` and `product` are warm too; `values` has
-    what `product` prints, by package and name. Nothing is stored if the run failed or was
-    cancelled, or if its result may change without a change in the evidence.
+    With the environment of the project's programs, `run` and `product` are warm too. Nothing is
+    stored if the run failed or was cancelled, or if its result may change without a change in the
+    evidence.
     """
     if engine.cancellation is not None or any(
         node.failure is not None for node in engine.coordination.values()
@@ -59,7 +58,7 @@ def store_answer(
         recipes=rows,
         roots=[positions[key] for key in graph.roots],
         aliases={alias: positions[key] for alias, key in manifest.aliases.items()},
-        use=_use(environment, values, positions) if environment is not None else None,
+        use=_use(environment, recipes) if environment is not None else None,
     )
 
 
@@ -120,17 +119,14 @@ def _stored(
         user_managed=recipe.user_managed,
         excluded=recipe.excluded,
         deploys=bool(loaded and loaded.definition.deploy),
+        has_shims=any(product.needs_shim(name) for name, product in recipe.provides.items()),
         distance=distance,
         needs=tuple(positions[edge.key] for edge in edges if edge.use is DependencyUse.RUN),
     )
 
 
-def _use(
-    environment: ProjectEnvironment,
-    values: Mapping[tuple[str, str], str],
-    positions: Mapping[RecipeKey, int],
-) -> StoredUse:
-    by_name = {key.canonical: position for key, position in positions.items()}
+def _use(environment: ProjectEnvironment, recipes: Sequence[Recipe]) -> StoredUse:
+    positions = {recipe.key.canonical: position for position, recipe in enumerate(recipes)}
     products = []
     for name, providers in environment.providers.items():
         first = providers[0]
@@ -138,9 +134,9 @@ def _use(
         products.append(
             StoredProduct(
                 name,
-                ",".join(str(by_name[provider.package]) for provider in providers),
-                values.get((first.package, name), ""),
+                ",".join(str(positions[provider.package]) for provider in providers),
                 first.program,
+                _file_of(recipes[positions[first.package]], name),
                 inside if first.usable else OUTSIDE,
             )
         )
@@ -148,4 +144,9 @@ def _use(
         variables=environment.variables,
         folders={name: os.pathsep.join(folders) for name, folders in environment.folders.items()},
         products=products,
+        dotenv=environment.dotenv,
     )
+
+
+def _file_of(recipe: Recipe, name: str) -> str:
+    return str(recipe.asset_dir / recipe.provides[name].path) if recipe.asset_dir else ""
