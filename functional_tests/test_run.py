@@ -241,3 +241,26 @@ def test_user_managed_products_are_used_unchanged(tools, tmp_path):
         products = {{ tool = "{tools.root}/bin/real-tool", shell = "sh" }}""",
     )
     assert tools.envy("run", "tool").out == "managed\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('products = { ["python3.12"] = "tool" }', "1"),
+        ('products = { tool = "tool" }', "off"),
+        ('products = { tool = "tool" }\nwrites = "touch pyvenv.cfg"', "1"),
+        ('products = { python = "tool" }\nexports = { env = { %s = "x" } }', "x"),
+    ],
+)  # fmt: skip
+def test_an_import_does_not_write_into_a_python(project, body, expected):
+    """Root could, whatever the modes of the package say; an export of a package counts more."""
+    body, _, more = body.partition("\nwrites = ")
+    project.packages("local.one@r1")
+    project.recipe(
+        "local.one@r1",
+        f'{body.replace("%s", "PYTHONDONTWRITEBYTECODE")}\ninstall = "echo > tool; chmod +x tool; " .. {more or repr("true")}',
+    )
+    words = ("run", "sh", "-c", "echo $PYTHONDONTWRITEBYTECODE")
+    for trace in (True, False):
+        run = project.envy(*words, env={"PYTHONDONTWRITEBYTECODE": "off"}, trace=trace)
+        assert run.out == f"{expected}\n"
