@@ -244,21 +244,21 @@ def test_user_managed_products_are_used_unchanged(tools, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("product", "more", "expected"),
     [
-        ('products = { ["python3.12"] = "tool" }', "1"),
-        ('products = { tool = "tool" }', "off"),
-        ('products = { tool = "tool" }\nwrites = "touch pyvenv.cfg"', "1"),
-        ('products = { python = "tool" }\nexports = { env = { %s = "x" } }', "x"),
+        ('["python3.12"]', "", "1"),
+        ("tool", "", "off"),
+        ("tool", "touch pyvenv.cfg", "1"),
+        ("python", "", "1"),
     ],
-)  # fmt: skip
-def test_an_import_does_not_write_into_a_python(project, body, expected):
-    """Root could, whatever the modes of the package say; an export of a package counts more."""
-    body, _, more = body.partition("\nwrites = ")
+)
+def test_an_import_does_not_write_into_a_python(project, product, more, expected):
+    """Root could, whatever the modes of the package say."""
     project.packages("local.one@r1")
     project.recipe(
         "local.one@r1",
-        f'{body.replace("%s", "PYTHONDONTWRITEBYTECODE")}\ninstall = "echo > tool; chmod +x tool; " .. {more or repr("true")}',
+        f'products = {{ {product} = "tool" }}\n'
+        f'install = {{ "echo > tool", "chmod +x tool", "{more}" }}',
     )
     words = ("run", "sh", "-c", "echo $PYTHONDONTWRITEBYTECODE")
     for trace in (True, False):

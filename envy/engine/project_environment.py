@@ -25,7 +25,6 @@ from envy.graph.distances import Near, nearest_first
 from envy.graph.recipe import Recipe
 from envy.graph.recipe_graph import RecipeGraph
 
-
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 _PYTHONS = frozenset({"python", "pypy"})
 
