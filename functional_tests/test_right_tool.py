@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from project import Project, report_of_lock
 
 
 def tool(name, says, extra=""):
@@ -270,6 +271,66 @@ def test_after_a_change(project, machine, change, code, says):
     for words in (["product", "tool"], ["asset", "tool"]):
         run = project.envy(*words, code=0 if provided else 1, env=machine)
         assert run.out.startswith(str(project.cache)) == provided
+
+
+def test_a_file_that_is_no_product_does_not_run_instead(project, machine):
+    """A file of another package, in a folder that comes first, does not shadow a product."""
+    project.packages("local.first@r1", "local.tool@r1")
+    project.recipe(
+        "local.first@r1",
+        tool("other", "other").replace("ctx.chmod", "ctx.copy('bin/other', 'bin/tool') ctx.chmod"),
+    )
+    project.recipe("local.tool@r1", tool("tool", "ours"))
+    assert project.envy("run", "sh", "-c", "tool", env=machine).out == "ours\n"
+
+
+def test_a_user_managed_program_comes_alone(project, machine):
+    """Its product runs by its name inside of other programs, and its folder stays where it was."""
+    project.write("elsewhere/gcc", "#!/bin/sh\necho ours\n", mode=0o755)
+    project.write("elsewhere/tool", "#!/bin/sh\necho elsewhere\n", mode=0o755)
+    project.packages("local.driver@r1")
+    products = f'{{ gcc = "{project.root}/elsewhere/gcc", cc = "tool", none = "no-such" }}'
+    project.recipe("local.driver@r1", f'check = "true"\ninstall = "true"\nproducts = {products}')
+    run = project.envy("run", "sh", "-c", "gcc; cc; tool", env=machine)
+    assert run.out == "ours\nsystem\nsystem\n"
+    assert project.envy("run", "gcc", env=machine).out == "ours\n"
+    run = project.envy("run", "sh", "-c", "none", code=127, env=machine)
+    assert "the product none of local.driver@r1 is 'no-such', and there is no such" in run.err
+
+
+def test_while_another_process_builds(project, machine, tmp_path):
+    """A run waits for the entry that another process is building."""
+    project.packages("local.tool@r1")
+    ready, go = tmp_path / "ready", tmp_path / "go"
+    for path in (ready, go):
+        os.mkfifo(path)
+    slow = f"ctx.run('echo > {ready}; cat {go}') ctx.write("
+    project.recipe("local.tool@r1", tool("tool", "ours").replace("ctx.write(", slow, 1))
+    building = project.popen("sync")
+    ready.read_text()
+    running = project.popen("run", "--trace=stderr", "tool", env=machine)
+    report_of_lock(running)
+    go.write_text("")
+    out, _ = running.communicate(timeout=60)
+    building.communicate(timeout=60)
+    assert (out, running.returncode, building.returncode) == (b"ours\n", 0, 0)
+
+
+def test_after_gc_by_another_project(project, machine, tmp_path):
+    """An entry that another project's gc removed is installed again; --no-install is an error."""
+    project.packages("local.tool@r1")
+    project.recipe("local.tool@r1", tool("tool", "ours"))
+    project.envy("sync")
+    other = Project(tmp_path / "other", cache=project.cache)
+    other.packages()
+    for pattern in ("projects/*/*.json", "assets/*/*/*", "assets/*/*"):
+        for path in project.cache.glob(pattern):
+            os.utime(path, (10**9, 10**9))
+    other.envy("cache", "gc", "--unused-for", "1d")
+    assert project.markers() == []
+    run = project.envy("run", "--no-install", "tool", code=1, env=machine)
+    assert "not installed: local.tool@r1" in run.err
+    assert project.envy("run", "tool", env=machine).out == "ours\n"
 
 
 def test_path_holds_each_folder_once(project):

@@ -87,9 +87,8 @@ def record_use(
 
     A record that is less than an hour old is enough: gc keeps everything used within a day.
     """
-    project = os.path.dirname(manifest)
     names = [answer.entry_names[position] for position in closure]
-    if is_recent(record_path(root, project, [(name, RUN) for name in names], whole=whole)):
+    if is_recent(record_path(root, manifest, [(name, RUN) for name in names], whole=whole)):
         return True
     import contextlib
     from pathlib import Path
@@ -102,7 +101,7 @@ def record_use(
     from envy.errors import CacheError
 
     layout = CacheLayout(Path(root))
-    used = UseSet(project=project, whole=whole, entries=dict.fromkeys(names, RUN))
+    used = UseSet(manifest=manifest, whole=whole, entries=dict.fromkeys(names, RUN))
     # A gc that is about to remove one of them either sees the record, or has removed the package
     # before the check below.
     with contextlib.suppress(CacheError), gate(layout):

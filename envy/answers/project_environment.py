@@ -46,11 +46,7 @@ class Provider:
     program: str = ""
     is_program: bool = True  # False: a file that cannot be run
     usable: bool = True  # False: the package is missing, or has failed
-
-    @property
-    def user_managed(self) -> bool:
-        """Whether the package lies outside of the cache."""
-        return not self.entry
+    user_managed: bool = False  # the program is outside of the cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +56,16 @@ class ProjectEnvironment:
     `providers` has for each name the packages that are nearest to the manifest: one, or several
     that are equally near. Each list of folders, such as that of PATH, is nearest first. `variables`
     are those that packages export, replaced by those of the manifest. The variables in the file
-    `dotenv`, if there is one, replace both; it is read when they are applied.
+    `dotenv`, if there is one, replace both; it is read when they are applied. `in_front` are
+    programs by name that a search of the folders would not find, or not first: each needs a shim
+    before all folders.
     """
 
     providers: Mapping[str, Sequence[Provider]] = field(default_factory=dict)
     folders: Mapping[str, Sequence[str]] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     dotenv: str = ""
+    in_front: Mapping[str, str] = field(default_factory=dict)
 
     def applied_to(self, base: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of a program, on top of those of the user.

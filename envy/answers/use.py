@@ -13,6 +13,7 @@ from envy.answers.lookup import all_goals, record_use
 from envy.answers.products import PROGRAM, StoredProduct, rows_of
 from envy.answers.programs import find_program
 from envy.answers.read import USED, StoredAnswer, installed_closure, load_answer
+from envy.cache.names import SHIMS_FOLDER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def invocation_of(
     products = list(rows_of(answer.products))
     if closure is None or not all(product.is_intact() for product in products):
         return None
-    found = _invocation(answer, products, words, environment)
+    found = _invocation(answer, products, words, environment, root)
     if found is None or not record_use(root, manifest, answer, closure, whole=True):
         return None
     return found
@@ -70,11 +71,16 @@ def _invocation(
     products: Sequence[StoredProduct],
     words: Sequence[str],
     environment: Mapping[str, str],
+    root: str,
 ) -> Invocation | None:
     try:
         variables = _variables(answer, environment)
     except Exception:  # noqa: BLE001 - a full run says what is wrong with the dotenv file
         return None
+    scripts = f"{root}/{SHIMS_FOLDER}/"
+    for folder in variables.get("PATH", "").split(os.pathsep):
+        if folder.startswith(scripts) and not os.path.isdir(folder):
+            return None
     asked = next((product for product in products if product.name == words[0]), None)
     if asked is None:
         program = find_program(words[0], variables)

@@ -4,7 +4,7 @@ Each of these names is spelled here and nowhere else; `layout` says where they a
 imports nothing, because warm commands load it. Patterns are text: a module that needs one compiles
 it and matches whole names with it, with `re.ASCII`.
 
-What lies below `TESTS_FOLDER` belongs to `envy.testing`, which names and removes it itself.
+What lies below `TESTS_FOLDER` belongs to `envy.testing`, which names it.
 """
 
 # -- folders of the cache root ---------------------------------------------------------------------
@@ -90,6 +90,8 @@ LOGS_PATTERN = _HEX
 ANSWER_PATTERN = rf"{_HEX}\.(answer(\..+\.new|\.\d+)?|json)"
 PROJECT_PATTERN = _HEX
 RECORD_PATTERN = rf"{_HEX}\.json"
+TEST_BINARY_PATTERN = r"[0-9a-f]{16,}"
+TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.json"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"
 LOCK_PATTERN = rf"{IDENTITY_PATTERN}-{_HEX}\.lock"
 EXCLUSIVE_LOCK_PATTERN = r".+\.lock"

@@ -32,6 +32,7 @@ from envy.console.summary import SyncResult, final_line
 from envy.console.text import safe_line, say
 from envy.declarations.key import RecipeKey
 from envy.declarations.products import UnusableProduct
+from envy.engine.project_environment import why_not_on_path
 from envy.engine.session import Session
 from envy.errors import EnvyError, PhaseFailed, UsageError
 
@@ -126,7 +127,9 @@ def _prepare(
         _check_installed(session, needed, goals)
     if provider is None and settings.verbose:
         _say_who_is_left_out(session, name)
-    variables = session.refusing(environment).applied_to(settings.environment)
+    variables = session.with_scripts(environment, settings.environment.get("PATH", "")).applied_to(
+        settings.environment
+    )
     session.store_answer()
     if provider is None:
         return Invocation(program=_found(name, variables), words=words, environment=variables)
@@ -209,10 +212,7 @@ def _program_of(session: Session, provider: Provider, name: str, base: Mapping[s
     path = without_shims(base.get("PATH", ""), session.layout.root)
     found = shutil.which(provider.program, path=path)
     if found is None:
-        raise CommandNotFound(
-            f"the product {name} of {provider.package} is {provider.program!r}, and there is no "
-            "such program on PATH"
-        )
+        raise CommandNotFound(why_not_on_path(provider, name))
     return found
 
 

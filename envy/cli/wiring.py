@@ -108,6 +108,7 @@ def _engine(
     settings: Settings, services: Services, manifest: Manifest, *, installs: bool
 ) -> Engine:
     project = Project(
+        manifest=str(manifest.path),
         aliases=manifest.aliases,
         default_shell=manifest.default_shell,
         shell_origin=manifest.shell_origin,

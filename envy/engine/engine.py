@@ -106,7 +106,7 @@ class Engine:
             shell=shell,
             demand=demand,
             priorities=priorities,
-            usage=Usage(graph, coordination, self.lease, services.layout, services.project_dir),
+            usage=Usage(graph, coordination, self.lease, services.layout, project.manifest),
             failures=self._failures,
             cancellation=self._cancellation,
         )

@@ -5,7 +5,10 @@ It consists of the packages that the manifest lists and of what those need to ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from envy.answers.project_environment import (
     nearest_providers,
     why_ambiguous,
 )
-from envy.cache.shims import refusing_text, script_folder
+from envy.cache.shims import refusing_text, script_folder, shim_text
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
 from envy.execution.access import is_searched
@@ -60,13 +63,16 @@ def environment_of(
         if is_searched(row.recipe)
     }
     values = {row.recipe.key: products(row.recipe) for row in present}
+    providers = _providers(graph, rows, values)
+    folders = _folders(present, values, searched)
     # Modules of packages are compiled when they are published. For others, and for other Pythons,
     # an import would write into the package, whatever its mode says, if root runs it.
     keeps = {_NO_BYTECODE: "1"} if any(_has_python(row.recipe, values) for row in present) else {}
     return ProjectEnvironment(
-        providers=_providers(graph, rows, values),
-        folders=_folders(present, values, searched),
+        providers=providers,
+        folders=folders,
         variables={**keeps, **exported_variables(present)},
+        in_front=_in_front(providers, folders.get("PATH", ())),
     )
 
 
@@ -79,28 +85,43 @@ def _has_python(recipe: Recipe, values: Mapping[RecipeKey, Mapping[str, str]]) -
     return any(name in _PYTHONS for name in names) or (folder / "pyvenv.cfg").is_file()
 
 
-def refusing(environment: ProjectEnvironment, root: Path) -> ProjectEnvironment:
-    """Return an environment in which some names fail when a program runs them.
+def with_scripts(environment: ProjectEnvironment, root: Path, path: str) -> ProjectEnvironment:
+    """Return an environment with a folder of scripts before all others on PATH.
 
-    They are the names whose package is missing, and those that several packages provide equally
-    near: otherwise a program of the machine would run instead. `root` is that of the cache.
+    A name whose package is missing, and a name that several packages provide equally near, is
+    refused when a program runs it: otherwise a program of the machine would run instead. `root` is
+    that of the cache, and `path` that of the machine, without folders of shims.
 
     Raises:
-        CacheError: the scripts that refuse cannot be written.
+        CacheError: the scripts cannot be written.
     """
-    refused = {}
+    scripts = {name: shim_text(program) for name, program in environment.in_front.items()}
     for name, found in environment.providers.items():
-        if found[0].distance == OUTSIDE:
+        provider, reason = found[0], ""
+        if provider.distance == OUTSIDE:
             continue
         if len(found) > 1:
-            refused[name] = refusing_text(why_ambiguous(name, found))
-        elif not found[0].usable:
-            reason = f"{name} is a product of {found[0].package}, which is not installed"
-            refused[name] = refusing_text(reason)
-    if not refused:
+            reason = why_ambiguous(name, found)
+        elif not provider.usable:
+            reason = f"{name} is a product of {provider.package}, which is not installed"
+        elif provider.user_managed and "/" not in provider.program:
+            program = shutil.which(provider.program, path=path)
+            reason = "" if program else why_not_on_path(provider, name)
+            scripts[name] = shim_text(program or "")
+        if reason:
+            scripts[name] = refusing_text(reason)
+    if not scripts:
         return environment
-    path = [str(script_folder(root, refused)), *environment.folders.get("PATH", ())]
-    return replace(environment, folders={**environment.folders, "PATH": path})
+    folders = [str(script_folder(root, scripts)), *environment.folders.get("PATH", ())]
+    return replace(environment, folders={**environment.folders, "PATH": folders}, in_front={})
+
+
+def why_not_on_path(provider: Provider, name: str) -> str:
+    """Return the sentence that says that a product of the machine is missing."""
+    return (
+        f"the product {name} of {provider.package} is {provider.program!r}, and there is no such "
+        "program on PATH"
+    )
 
 
 def _is_here(recipe: Recipe) -> bool:
@@ -125,6 +146,7 @@ def _providers(
                 program=known.get(name, "") if known is not None else "",
                 is_program=declared is None or declared.is_program,
                 usable=known is not None,
+                user_managed=recipe.user_managed,
             )
             found.setdefault(name, []).append(provider)
     return {name: nearest_providers(providers) for name, providers in found.items()}
@@ -145,12 +167,34 @@ def _folders(
     for row in present:
         key = row.recipe.key
         path = found.setdefault("PATH", {})
-        for name, value in values[key].items():
-            declared = row.recipe.provides.get(name)
-            folder, _, file = value.rpartition("/")
-            # A user-managed product that is only a name is on PATH already.
-            if folder and file == name and (declared is None or declared.is_program):
+        # The folder of a user-managed product may be /usr/bin, which must not come first.
+        provides = {} if row.recipe.user_managed else row.recipe.provides
+        for name, product in provides.items():
+            folder, _, file = values[key][name].rpartition("/")
+            if product.is_program and file == name:
                 path[folder] = None
         for name, folders in exported_folders(row.recipe, compiles=key in searched).items():
             found.setdefault(name, {}).update(dict.fromkeys(folders))
     return {name: list(folders) for name, folders in found.items()}
+
+
+def _in_front(providers: Mapping[str, Sequence[Provider]], path: Sequence[str]) -> dict[str, str]:
+    """Return the programs that the folders do not lead to, by name.
+
+    They are outside of the cache, or another folder comes first, with a file of that name that is
+    not a product.
+    """
+    first: dict[str, str] = {}
+    for folder in path if len(path) > 1 else ():
+        with contextlib.suppress(OSError):
+            for file in os.listdir(folder):  # noqa: PTH208  names, not paths
+                first.setdefault(file, folder)
+    found = {}
+    for name, [provider, *others] in providers.items():
+        program = provider.program
+        if others or provider.distance == OUTSIDE or not provider.is_program or "/" not in program:
+            continue
+        folder = program.rpartition("/")[0]
+        if provider.user_managed or first.get(name, folder) != folder:
+            found[name] = program
+    return found

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envy.answers.project_environment import ProjectEnvironment
-from envy.cache.shims import script_folder, shim_text
+from envy.cache.shims import without_shims
 from envy.engine.priorities import Forecast, forecast
-from envy.engine.project_environment import environment_of, refusing
+from envy.engine.project_environment import environment_of, with_scripts
 from envy.engine.stored_graph import store_answer, store_resolutions
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
@@ -291,7 +291,7 @@ class Session:
             self._graph,
             packages,
             usable=self._is_usable if installed else lambda _recipe: False,
-            products=self._programs_of,
+            products=self.products_of,
         )
         return replace(
             environment,
@@ -321,25 +321,10 @@ class Session:
             return False
         return recipe.work.cached and not recipe.work.undeployed
 
-    def _programs_of(self, recipe: Recipe) -> Mapping[str, str]:
-        """Return the programs of an installed package by name, each with a file of that name.
-
-        A bare name of a user-managed package is returned unchanged.
-        """
-        products = self.products_of(recipe)
-        if not recipe.user_managed:
-            return products
-        shims = {
-            name: shim_text(value)
-            for name, value in products.items()
-            if "/" in value and not value.endswith(f"/{name}")
-        }
-        folder = script_folder(self.layout.root, shims) if shims else ""
-        return {**products, **{name: f"{folder}/{name}" for name in shims}}
-
-    def refusing(self, environment: ProjectEnvironment) -> ProjectEnvironment:
-        """Return an environment in which names that must not run a program of the machine fail."""
-        return refusing(environment, self.layout.root)
+    def with_scripts(self, environment: ProjectEnvironment, path: str) -> ProjectEnvironment:
+        """Return an environment with the scripts that come first on PATH; see `with_scripts`."""
+        root = self.layout.root
+        return with_scripts(environment, root, without_shims(path, root))
 
     # -- the stored answer -----------------------------------------------------------------------
 
@@ -357,7 +342,7 @@ class Session:
         if any(recipe.user_managed or not self._is_usable(recipe) for recipe in needed):
             return None
         try:
-            return self.refusing(self.project_environment())
+            return self.with_scripts(self.project_environment(), "")
         except EnvyError:
             return None
 
