@@ -20,7 +20,7 @@ from envy.cache.lease import gate, leased_names
 from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers, tidy
 from envy.cache.lock import FileLock
 from envy.cache.resolutions import Resolutions, resolutions_path
-from envy.cache.shims import shim_folder
+from envy.cache.shims import script_folder
 from envy.cache.usage import DAY, RUN, UseSet, read_uses, record_use
 from envy.cache.write import begin_attempt, publish, record_deploy
 from envy.content.atomic import SUFFIX
@@ -94,7 +94,7 @@ def make_leftovers(layout, project):
         resolutions.note(IDENTITY, "source", "commit")
         resolutions.store(settled=(), is_gone=lambda _: False)
     write(Path(f"{path}.4711-01234567{SUFFIX}"))
-    shim_folder(layout.root, {"tool": "/bin/true"})
+    script_folder(layout.root, {"tool": "exit 1"})
     tests = layout.root / names.TESTS_FOLDER
     write(tests / names.TEST_BINARIES_FOLDER / KEY[:2] / KEY / "tool.test")
     LastRun(tests / names.TEST_RESULTS_FOLDER, project).save(Recorder())
