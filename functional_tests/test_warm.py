@@ -28,7 +28,7 @@ HEAVY = {
     "pathlib", "platformdirs", "rich", "subprocess", "tarfile", "threading", "typing", "urllib3",
 }  # fmt: skip
 WARM = {
-    "answers", "answers.facts", "answers.lookup", "answers.products", "answers.programs",
+    "answers", "answers.facts", "answers.lookup", "answers.products", "answers.machine_programs",
     "answers.read", "answers.use", "cache", "cache.names",
     "cache.use_record", "cli", "cli.fast_path", "content", "content.file_digest", "declarations",
     "declarations.manifest_search", "declarations.query_match", "environment",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from envy.answers.programs import Told
+from envy.answers.machine_programs import Told
 from envy.content.file_digest import variable_digest
 
 

@@ -75,7 +75,7 @@ def _is_current(answer: StoredAnswer, manifest: str, environment: Mapping[str, s
         return False
     if not answer.host:
         return True
-    from envy.answers.programs import rows_of, still_told
+    from envy.answers.machine_programs import rows_of, still_told
 
     return still_told(list(rows_of(answer.host)), environment, os.path.dirname(manifest))
 

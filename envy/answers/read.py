@@ -81,7 +81,7 @@ class StoredAnswer:
         products: Sequence[str],
         dotenv: Sequence[str],
     ) -> None:
-        self.host = host  # texts for `answers.programs.rows_of`
+        self.host = host  # texts for `answers.machine_programs.rows_of`
         self.marks = marks  # UNPINNED, USED
         # Of the environment of programs, if it is known; `answers.use` reads them.
         self.variables = variables

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 
 from envy.answers.lookup import all_goals, record_use
+from envy.answers.machine_programs import find_program
 from envy.answers.products import PROGRAM, StoredProduct, rows_of
-from envy.answers.programs import find_program
 from envy.answers.read import USED, StoredAnswer, installed_closure, load_answer
 from envy.cache.names import SHIMS_FOLDER
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Invocation:
+class WarmProgram:
     """A program, the words it is run with, and its variables."""
 
     __slots__ = ("program", "variables", "words")
@@ -51,7 +51,7 @@ def product_value(
 
 def invocation_of(
     root: str, manifest: str, words: Sequence[str], environment: Mapping[str, str]
-) -> Invocation | None:
+) -> WarmProgram | None:
     """Return what `envy run` runs for a command; None if a full run is needed."""
     answer = load_answer(root, manifest, environment)
     if answer is None or USED not in answer.marks:
@@ -72,7 +72,7 @@ def _invocation(
     words: Sequence[str],
     environment: Mapping[str, str],
     root: str,
-) -> Invocation | None:
+) -> WarmProgram | None:
     try:
         variables = _variables(answer, environment)
     except Exception:  # noqa: BLE001 - a full run says what is wrong with the dotenv file
@@ -84,10 +84,10 @@ def _invocation(
     asked = next((product for product in products if product.name == words[0]), None)
     if asked is None:
         program = find_program(words[0], variables)
-        return Invocation(program, words, variables) if program is not None else None
+        return WarmProgram(program, words, variables) if program is not None else None
     if asked.flag != PROGRAM or not asked.is_chosen():
         return None
-    return Invocation(asked.program, [asked.program, *words[1:]], variables)
+    return WarmProgram(asked.program, [asked.program, *words[1:]], variables)
 
 
 def _variables(answer: StoredAnswer, base: Mapping[str, str]) -> dict[str, str]:

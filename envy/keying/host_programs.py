@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable
 
 from envy import interpreter
-from envy.answers.programs import (
+from envy.answers.machine_programs import (
     Told,
     answer_text,
     asking_environment,

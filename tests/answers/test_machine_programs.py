@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envy.answers.ask import outputs_of
-from envy.answers.programs import (
+from envy.answers.machine_programs import (
     SHELL,
     Told,
     answer_text,
