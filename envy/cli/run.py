@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import click
 
+from envy.answers.program import ProgramToRun, program_to_run
 from envy.answers.project_environment import (
     NOT_EXECUTABLE,
-    NOT_FOUND,
     ProductNotExecutable,
-    ProductNotRun,
-    Provider,
     choose_provider,
 )
 from envy.cache.resolutions import Upstream
-from envy.cache.shims import without_shims
 from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_failures, print_warnings, resolved, summarise
@@ -32,24 +26,8 @@ from envy.console.summary import SyncResult, final_line
 from envy.console.text import safe_line, say
 from envy.declarations.key import RecipeKey
 from envy.declarations.products import UnusableProduct
-from envy.engine.project_environment import why_not_on_path
 from envy.engine.session import Session
-from envy.errors import EnvyError, PhaseFailed, UsageError
-
-
-class CommandNotFound(EnvyError):
-    """The program is neither in the packages nor on PATH."""
-
-    exit_code = NOT_FOUND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """A program with its arguments, and the variables to run it with."""
-
-    program: str
-    words: Sequence[str]
-    environment: Mapping[str, str]
+from envy.errors import PhaseFailed, UsageError
 
 
 @envy_command(
@@ -89,8 +67,8 @@ def command(
     with open_session(
         settings, owns_stdout=True, installs=not no_install, upstream=upstream
     ) as session:
-        invocation = _prepare(session, settings, queries, words, installs=not no_install)
-    execute(invocation)
+        program = _prepare(session, settings, queries, words, installs=not no_install)
+    execute(program)
 
 
 def _prepare(
@@ -100,7 +78,7 @@ def _prepare(
     words: Sequence[str],
     *,
     installs: bool,
-) -> Invocation:
+) -> ProgramToRun:
     """Install what is needed, and return what to run.
 
     The base is the environment of envy itself, in which MAKEFLAGS still has the jobserver of a make
@@ -127,14 +105,8 @@ def _prepare(
         _check_installed(session, needed, goals)
     if provider is None and settings.verbose:
         _say_who_is_left_out(session, name)
-    variables = session.with_scripts(environment, settings.environment.get("PATH", "")).applied_to(
-        settings.environment
-    )
     session.store_answer()
-    if provider is None:
-        return Invocation(program=_found(name, variables), words=words, environment=variables)
-    program = _program_of(session, provider, name, settings.environment)
-    return Invocation(program=program, words=[program, *words[1:]], environment=variables)
+    return program_to_run(environment, words, base=settings.environment, root=session.layout.root)
 
 
 def _check_failures(
@@ -191,49 +163,7 @@ def _say_who_is_left_out(session: Session, name: str) -> None:
             say(sys.stderr, safe_line(f"{text}: a program on PATH runs instead"))
 
 
-# -- the program and its variables -----------------------------------------------------------------
-
-
-def _program_of(session: Session, provider: Provider, name: str, base: Mapping[str, str]) -> str:
-    """Return the program that a product is.
-
-    Raises:
-        ProductNotExecutable: it is a file; CommandNotFound: it is a name that is not on PATH.
-    """
-    if not provider.is_program:
-        raise ProductNotExecutable(
-            f"the product {name} of {provider.package} cannot be run: {provider.program} is a file",
-            hint=f"print its path with: envy product {name}",
-        )
-    if not provider.usable:
-        raise ProductNotRun(f"{name} is a product of {provider.package}, which is not installed")
-    if "/" in provider.program:
-        return provider.program
-    path = without_shims(base.get("PATH", ""), session.layout.root)
-    found = shutil.which(provider.program, path=path)
-    if found is None:
-        raise CommandNotFound(why_not_on_path(provider, name))
-    return found
-
-
-def _found(name: str, variables: Mapping[str, str]) -> str:
-    """Return the file of a program that is not a product.
-
-    Raises:
-        CommandNotFound: there is none; ProductNotExecutable: it cannot be run.
-    """
-    program = shutil.which(name, path=variables.get("PATH"))
-    if program is not None:
-        return program
-    if "/" in name and Path(name).exists():
-        raise ProductNotExecutable(f"{name} cannot be run: it is not executable")
-    raise CommandNotFound(
-        f"there is no program {name!r} in the packages or on PATH",
-        hint="list the products of the packages with `envy product`",
-    )
-
-
-def execute(invocation: Invocation) -> None:
+def execute(program: ProgramToRun) -> None:
     """Replace this process with the program; never returns.
 
     Raises:
@@ -245,8 +175,8 @@ def execute(invocation: Invocation) -> None:
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-    program = invocation.program
+    path, words, variables = program.path, list(program.words), dict(program.environment)
     try:
-        os.execve(program, list(invocation.words), dict(invocation.environment))  # noqa: S606  no shell is intended
+        os.execve(path, words, variables)  # noqa: S606  no shell is intended
     except OSError as error:
-        raise ProductNotExecutable(f"{program} cannot be run: {error.strerror}") from error
+        raise ProductNotExecutable(f"{path} cannot be run: {error.strerror}") from error

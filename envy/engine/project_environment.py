@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from envy.answers.project_environment import (
     OUTSIDE,
     ProjectEnvironment,
     Provider,
     nearest_providers,
-    why_ambiguous,
 )
-from envy.cache.shims import refusing_text, script_folder, shim_text
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
 from envy.execution.access import is_searched
@@ -83,45 +78,6 @@ def _has_python(recipe: Recipe, values: Mapping[RecipeKey, Mapping[str, str]]) -
         return False
     names = (name.rstrip("0123456789.") for name in values[recipe.key])
     return any(name in _PYTHONS for name in names) or (folder / "pyvenv.cfg").is_file()
-
-
-def with_scripts(environment: ProjectEnvironment, root: Path, path: str) -> ProjectEnvironment:
-    """Return an environment with a folder of scripts before all others on PATH.
-
-    A name whose package is missing, and a name that several packages provide equally near, is
-    refused when a program runs it: otherwise a program of the machine would run instead. `root` is
-    that of the cache, and `path` that of the machine, without folders of shims.
-
-    Raises:
-        CacheError: the scripts cannot be written.
-    """
-    scripts = {name: shim_text(program) for name, program in environment.in_front.items()}
-    for name, found in environment.providers.items():
-        provider, reason = found[0], ""
-        if provider.distance == OUTSIDE:
-            continue
-        if len(found) > 1:
-            reason = why_ambiguous(name, found)
-        elif not provider.usable:
-            reason = f"{name} is a product of {provider.package}, which is not installed"
-        elif provider.user_managed and "/" not in provider.program:
-            program = shutil.which(provider.program, path=path)
-            reason = "" if program else why_not_on_path(provider, name)
-            scripts[name] = shim_text(program or "")
-        if reason:
-            scripts[name] = refusing_text(reason)
-    if not scripts:
-        return environment
-    folders = [str(script_folder(root, scripts)), *environment.folders.get("PATH", ())]
-    return replace(environment, folders={**environment.folders, "PATH": folders}, in_front={})
-
-
-def why_not_on_path(provider: Provider, name: str) -> str:
-    """Return the sentence that says that a product of the machine is missing."""
-    return (
-        f"the product {name} of {provider.package} is {provider.program!r}, and there is no such "
-        "program on PATH"
-    )
 
 
 def _is_here(recipe: Recipe) -> bool:

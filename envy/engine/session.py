@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from envy.answers.program import with_scripts
 from envy.answers.project_environment import ProjectEnvironment
-from envy.cache.shims import without_shims
 from envy.engine.priorities import Forecast, forecast
-from envy.engine.project_environment import environment_of, with_scripts
+from envy.engine.project_environment import environment_of
 from envy.engine.stored_graph import store_answer, store_resolutions
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
@@ -321,11 +321,6 @@ class Session:
             return False
         return recipe.work.cached and not recipe.work.undeployed
 
-    def with_scripts(self, environment: ProjectEnvironment, path: str) -> ProjectEnvironment:
-        """Return an environment with the scripts that come first on PATH; see `with_scripts`."""
-        root = self.layout.root
-        return with_scripts(environment, root, without_shims(path, root))
-
     # -- the stored answer -----------------------------------------------------------------------
 
     def store_answer(self) -> None:
@@ -342,7 +337,7 @@ class Session:
         if any(recipe.user_managed or not self._is_usable(recipe) for recipe in needed):
             return None
         try:
-            return self.with_scripts(self.project_environment(), "")
+            return with_scripts(self.project_environment(), "", self.layout.root)
         except EnvyError:
             return None
 
