@@ -38,7 +38,6 @@ from envy.cache.names import (
     PROJECT_PATTERN,
     RECIPES_FOLDER,
     RECIPES_PATTERN,
-    RECORD_PATTERN,
     TEST_BINARIES_FOLDER,
     TEST_BINARY_PATTERN,
     TEST_RESULT_PATTERN,
@@ -48,7 +47,7 @@ from envy.cache.names import (
     lock_file,
     short_key,
 )
-from envy.cache.resolutions import manifest_of
+from envy.cache.resolutions import remove_lost
 from envy.cache.usage import DAY
 from envy.content.atomic import SUFFIX
 from envy.errors import CacheError
@@ -61,7 +60,6 @@ _FILES = {ANSWER, TEST_RESULT}
 _RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
 _LOGS_FOLDER = re.compile(LOGS_PATTERN)
 _ANSWER = re.compile(ANSWER_PATTERN)
-_RECORD = re.compile(RECORD_PATTERN)
 _TEST_BINARY = re.compile(TEST_BINARY_PATTERN)
 _TEST_RESULT = re.compile(TEST_RESULT_PATTERN)
 _HALF_RECORD = re.compile(UNFINISHED_RECORD_PATTERN)
@@ -358,7 +356,7 @@ def tidy(layout: CacheLayout, *, now: float) -> int:
     with contextlib.suppress(OSError, CacheError):
         _tidy_projects(layout, now=now)
     with contextlib.suppress(OSError, CacheError):
-        _tidy_resolutions(layout, now=now)
+        remove_lost(str(layout.resolutions_root), before=now - DAY)
     kept = {
         *_keys(str(layout.assets_root)),
         *_keys(str(layout.recipes_root)),
@@ -383,16 +381,6 @@ def _remove_lock(path: str, *, now: float) -> bool:
         return False
     lock.remove()
     return True
-
-
-def _tidy_resolutions(layout: CacheLayout, *, now: float) -> None:
-    """Remove the resolutions of manifests that were removed, which nobody can ask for."""
-    top = str(layout.resolutions_root)
-    old = [path for path in _below(top, _RECORD) if now - _time(path) > DAY]
-    lost = [path for path in old if not os.path.exists(manifest_of(path))]
-    half = [path for path in _below(top, _HALF_RECORD) if now - _time(path) > DAY]
-    for path in (*lost, *half):
-        os.unlink(path)
 
 
 def _tidy_projects(layout: CacheLayout, *, now: float) -> None:

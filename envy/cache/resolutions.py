@@ -17,11 +17,12 @@ import contextlib
 import enum
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
 
 from blake3 import blake3
 
-from envy.cache.names import DIGITS, RECORD
+from envy.cache.names import DIGITS, RECORD, RECORD_PATTERN, UNFINISHED_RECORD_PATTERN
 from envy.content.atomic import atomic_write
 
 FORMAT = 1
@@ -77,7 +78,7 @@ class Resolutions:
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
             atomic_write(self._path, json.dumps(record, sort_keys=True).encode("ascii"))
-        self._rows = rows
+            self._rows = rows
 
     def _read(self) -> Rows:
         if self._rows is None:
@@ -99,6 +100,26 @@ def manifest_of(path: str) -> str:
     """Return the manifest that a file belongs to; "" if the file is damaged."""
     manifest, _rows = _load(path)
     return manifest
+
+
+def remove_lost(folder: str, *, before: float) -> None:
+    """Remove files that were written before a time, and that nobody can ask for any more.
+
+    Their manifest was removed, or they were never finished.
+
+    Raises:
+        OSError: the folder cannot be read, or a file cannot be removed.
+    """
+    if not os.path.isdir(folder):
+        return
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        is_whole = re.fullmatch(RECORD_PATTERN, name) is not None
+        if not is_whole and re.fullmatch(UNFINISHED_RECORD_PATTERN, name) is None:
+            continue
+        is_lost = not is_whole or not os.path.exists(manifest_of(path))
+        if is_lost and os.lstat(path).st_mtime < before:
+            os.unlink(path)
 
 
 def _digest(text: str) -> str:
