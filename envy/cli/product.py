@@ -48,7 +48,8 @@ def command(
 
     The package is installed first if it is missing. For a user-managed package, the value that its
     recipe declares is printed unchanged. Without NAME, every product is listed with its package,
-    and nothing is installed. --recipe chooses among several packages that provide NAME.
+    and nothing is installed. If several packages provide NAME, the one that is nearest to the
+    manifest is meant; --recipe chooses another.
     """
     if query and not name:
         raise UsageError("--recipe requires NAME, the product to print")
