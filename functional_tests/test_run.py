@@ -257,8 +257,7 @@ def test_an_import_does_not_write_into_a_python(project, product, more, expected
     project.packages("local.one@r1")
     project.recipe(
         "local.one@r1",
-        f'products = {{ {product} = "tool" }}\n'
-        f'install = "echo > tool; chmod +x tool; {more}"',
+        f'products = {{ {product} = "tool" }}\ninstall = "echo > tool; chmod +x tool; {more}"',
     )
     words = ("run", "sh", "-c", "echo $PYTHONDONTWRITEBYTECODE")
     for trace in (True, False):
