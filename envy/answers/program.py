@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envy.answers.project_environment import (
@@ -18,7 +18,6 @@ from envy.answers.project_environment import (
     ProjectEnvironment,
     Provider,
     choose_provider,
-    joined_folders,
     why_ambiguous,
 )
 from envy.cache.shims import refusing_text, script_folder, shim_text, without_shims
@@ -57,16 +56,25 @@ def program_call(
     """
     name = words[0]
     machine = without_shims(base.get("PATH", ""), root)
-    variables = environment.applied_to(base)
-    scripts = _scripts(environment, machine)
-    if scripts:
-        folder = script_folder(root, scripts)
-        variables["PATH"] = joined_folders([str(folder)], variables.get("PATH", ""))
+    variables = with_scripts(environment, machine, root).applied_to(base)
     provider = choose_provider(environment, name)
     if provider is None:
         return ProgramCall(path=_found(name, variables), words=words, environment=variables)
     program = _program_of(provider, name, machine)
     return ProgramCall(path=program, words=[program, *words[1:]], environment=variables)
+
+
+def with_scripts(environment: ProjectEnvironment, path: str, root: Path) -> ProjectEnvironment:
+    """Return an environment with a folder of scripts before all others; `path` is the machine's.
+
+    Raises:
+        CacheError: scripts cannot be written to the cache, whose root is `root`.
+    """
+    scripts = _scripts(environment, path)
+    if not scripts:
+        return environment
+    folders = [str(script_folder(root, scripts)), *environment.folders.get("PATH", ())]
+    return replace(environment, folders={**environment.folders, "PATH": folders}, in_front={})
 
 
 def _scripts(environment: ProjectEnvironment, path: str) -> dict[str, str]:

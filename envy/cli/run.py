@@ -16,6 +16,7 @@ from envy.answers.project_environment import (
     ProductNotExecutable,
     choose_provider,
 )
+from envy.cache.resolutions import Upstream
 from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_failures, print_warnings, resolved, summarise
@@ -62,7 +63,10 @@ def command(
         words = words[1:]
     if not words:
         raise UsageError("envy run: no program is given", hint="envy run -- python --version")
-    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
+    upstream = Upstream.LEFT_ALONE if no_install else Upstream.REMEMBERED
+    with open_session(
+        settings, owns_stdout=True, installs=not no_install, upstream=upstream
+    ) as session:
         program = _prepare(session, settings, queries, words, installs=not no_install)
     execute(program)
 
@@ -101,6 +105,7 @@ def _prepare(
         _check_installed(session, needed, goals)
     if provider is None and settings.verbose:
         _say_who_is_left_out(session, name)
+    session.store_answer()
     return program_call(environment, words, base=settings.environment, root=session.layout.root)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from envy.cache.resolutions import Resolutions, Upstream
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec
 from envy.events import EventBus
@@ -62,6 +63,8 @@ class Services:
     jobserver: Jobserver | None = None  # None: the tools of scripts choose their own jobs
     memo: Memo = field(default_factory=Memo)  # answers of repositories and registries
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
+    resolutions: Resolutions = field(default_factory=Resolutions)  # what unpinned sources were
+    upstream: Upstream = Upstream.ASKED
     open_states: OpenStates = field(default_factory=OpenStates)
 
 
