@@ -30,6 +30,10 @@ class CannotCopy(EnvyError):
         self.why = why
 
 
+class NoTarget(CannotCopy):
+    """A link leads to something that the tree does not contain."""
+
+
 class TooManyCopies(CannotCopy):
     """The copies that links would be replaced by are too many, or too large."""
 
@@ -120,7 +124,7 @@ class Copies:
         if any(_contains(target, position) for position in (*trail, link)):
             raise CannotCopy("to a folder that contains it, so that a copy would be endless")
         if status is None:
-            raise CannotCopy(f"to {'/'.join(target)}, which does not exist")
+            raise NoTarget(f"to {'/'.join(target)}, which does not exist")
         return target
 
     def _spend(self, status: os.stat_result) -> None:

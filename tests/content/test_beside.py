@@ -112,6 +112,10 @@ CASES = {
         {"l/a": "1", "l/b": "3"},
     ),
     "a hard link": ([("p/a", "1"), ("p/sub/l", "=> p/a")], {"l": "1"}),
+    "a hard link to a link to nothing": (
+        [("p/b", "-> a"), ("p/sub/l", "=> p/b"), ("p/sub/x", "1")],
+        {"l": "-> a", "x": "1"},
+    ),
     "an empty folder": (
         [("p/o/", ""), ("p/sub/l", "-> ../o"), ("p/sub/a", "1")],
         {"l/": "", "a": "1"},
