@@ -20,6 +20,7 @@ from typing import IO, NamedTuple
 from envy.content.below_root import BelowRoot, set_time
 from envy.content.beside import CannotCopy, Copies, NoTarget, lowest_level
 from envy.content.brought import Brought, LeadsOutside, Parts
+from envy.content.count_files import CountFiles
 from envy.errors import ArchiveError
 
 _CHUNK = 1 << 20
@@ -47,9 +48,11 @@ class Unpacking:
     place: PlaceMember
     depth: int = 0  # the leading parts of names that `place` drops
     judged: bool = True  # false: links may lead anywhere, since nothing of this is kept
+    report: CountFiles | None = None
+    total: int = 0  # members; 0 if the format does not tell before the end
     count: int = 0
     beside: dict[Parts, Beside] = field(default_factory=dict)  # by their place below the root
-    folders: list[tuple[Parts, int]] = field(default_factory=list)
+    folders: dict[Parts, int] = field(default_factory=dict)  # their times
 
     def refuse(self, member: str, why: str) -> ArchiveError:
         """Return the error for an entry that must not be written."""
@@ -122,6 +125,8 @@ def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mti
         file.flush()
         set_time(descriptor, mtime)
     job.count += 1
+    if job.report:
+        job.report(job.count, job.total)
 
 
 def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:
@@ -133,7 +138,8 @@ def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:
         job.below.real_folder(parts)
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
-    job.folders.append((parts, mtime))
+    job.folders.pop(parts, None)
+    job.folders[parts] = mtime
 
 
 def write_symlink(job: Unpacking, member: str, to: str) -> None:
@@ -240,14 +246,15 @@ def _no_copy(job: Unpacking, link: Beside, error: CannotCopy) -> ArchiveError:
         f"{job.archive}: the entry {link.member!r} → {link.to} is a link {error.why}",
         archive=job.archive,
         member=link.member,
-        hint="a copy takes the place of a link to what `strip` and `subdir` leave out; unpack all "
-        "of the archive, and move what you need in a stage function",
+        hint=error.hint
+        or "a copy takes the place of a link to what `strip` and `subdir` leave out; unpack all of "
+        "the archive, and move what you need in a stage function",
     )
 
 
 def finish(job: Unpacking) -> int:
     """Set the times of folders, and return the number of files."""
-    for parts, mtime in reversed(job.folders):
+    for parts, mtime in reversed(job.folders.items()):
         job.below.set_folder_time(parts, mtime)
     return job.count
 

@@ -16,6 +16,7 @@ from typing import cast
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
 from envy.errors import DeclarationError, SourceLocation
+from envy.masking import remember_address
 
 
 class Scheme(Enum):
@@ -52,6 +53,9 @@ class SourceItem:
     kind: str = "wheel"
     submodules: bool = False
     lfs: bool = False
+    exclude: tuple[str, ...] = ()
+    follow: bool = False
+    vcs: bool = False
     origin: SourceLocation | None = field(default=None, compare=False)
     base_dir: Path
 
@@ -60,6 +64,7 @@ SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …
 FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
 _GIT_ONLY = ("ref", "submodules", "lfs")
 _PYPI_ONLY = ("python", "kind")
+FOLDER_FIELDS = ("exclude", "follow", "vcs")
 
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -265,6 +270,9 @@ def _item_of_table(
         kind=_kind(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
         lfs=fields.flag(table, "lfs", origin=origin),
+        exclude=fields.inner_patterns(table, "exclude", origin=origin),
+        follow=fields.flag(table, "follow", origin=origin),
+        vcs=fields.flag(table, "vcs", origin=origin),
         origin=origin,
         base_dir=base_dir,
     )
@@ -309,6 +317,8 @@ def _kind(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
 
 
 def _check_form(item: SourceItem) -> None:
+    if "@" in item.source:
+        remember_address(item.source)  # programs may print its password alone
     try:
         scheme = scheme_of(item.source)
     except DeclarationError as error:
@@ -338,6 +348,8 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for git sources"
         elif name in _PYPI_ONLY and scheme is not Scheme.PYPI:
             reason = "is for pypi: sources"
+        elif name in FOLDER_FIELDS and scheme not in {Scheme.LOCAL, Scheme.FILE}:
+            reason = "is for folders of this machine"
         elif name in {"sha256", "blake3"} and scheme is Scheme.GIT:
             reason = "is for files; a git source is pinned by the commit in `ref`"
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from envy.cache.trees import digest_file
 from envy.content import file_operations
+from envy.content.folder_walk import NotTaken, rules_of, walk
 from envy.declarations import fields
 from envy.declarations.sources import (
     Scheme,
@@ -19,7 +20,7 @@ from envy.declarations.sources import (
     scheme_of,
 )
 from envy.errors import DeclarationError, InternalError
-from envy.execution.own_paths import package_path
+from envy.execution.own_paths import input_part, package_path
 from envy.execution.phase_run import PhaseRun
 from envy.execution.transfer import fetch_batch
 from envy.lua.values import LuaValue
@@ -51,6 +52,26 @@ def _check_local(run: PhaseRun, item: SourceItem) -> None:
             "would not notice a change to it",
             hint=f'add it: inputs = {{ "{item.source}" }}',
         )
+    _check_taken(run, item)
+
+
+def _check_taken(run: PhaseRun, item: SourceItem) -> None:
+    """Check that what is fetched of a folder of `inputs` is what its key was computed from."""
+    path = local_path(item) / item.subdir
+    if input_part(run, path) is None or not path.is_dir():
+        return
+    rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
+    try:
+        rows = list(walk(str(path), rules))
+    except NotTaken as error:
+        raise DeclarationError(f"ctx.fetch: {error.why}", hint=error.hint) from None
+    for relative, *_ in rows:
+        if not run.may_read(path / relative):
+            raise DeclarationError(
+                f"ctx.fetch: {relative} of {item.source} is left out of `inputs`, so envy would "
+                "not notice a change to it",
+                hint=f'leave it out here, too: {{ source = "{item.source}", exclude = {{…}} }}',
+            )
 
 
 def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:

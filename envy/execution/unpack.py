@@ -21,6 +21,7 @@ from envy.content.below_root import BelowRoot, open_below, parts_of
 from envy.content.brought import LeadsOutside, Parts
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import ArchiveError, DeclarationError, EnvyError, InternalError
+from envy.execution.files_meter import files_meter
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
 from envy.interpreter import released
@@ -155,10 +156,11 @@ def _extract(
     dest = Path(below.given, *into)
     started = time.monotonic()
     events.extract_start(archive, dest)
+    report = files_meter(run.recipe, run.engine.services.events, "unpacking")
     if archive.suffix == ".whl" and not strip and not subdir:
-        count = lay_out_wheel_below(archive, below, into)
+        count = lay_out_wheel_below(archive, below, into, report=report)
     else:
-        count = extract_below(archive, below, into, strip=strip, subdir=subdir)
+        count = extract_below(archive, below, into, strip=strip, subdir=subdir, report=report)
     events.extract_complete(archive, dest, count, time.monotonic() - started)
     return count
 

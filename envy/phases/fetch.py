@@ -12,9 +12,9 @@ from envy.cache.names import FETCH
 from envy.cache.read import names_in
 from envy.content import file_operations
 from envy.declarations.file_names import same_file_name
-from envy.declarations.locations import location_of_function
 from envy.declarations.repositories import placed_apart
-from envy.declarations.sources import SourceItem, parse_source_items
+from envy.declarations.sources import SourceItem
+from envy.execution.fetch_result import returned_sources
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import live_function
 from envy.execution.services import PhaseServices
@@ -30,19 +30,14 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     Raises:
         FetchError: a source could not be fetched, or does not match its digest.
     """
-    definition = recipe.loaded.definition
     entry = recipe.placement.entry
     recipe.work.fetched = {}
     recipe.work.links = {}
     if recipe.placement.sources is None:
         with PhaseRun(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as run:
             answer = run_verb(run, "fetch")
-            if answer is not None:
-                items = parse_source_items(
-                    answer,
-                    origin=location_of_function(live_function(recipe, "fetch")),
-                    base_dir=definition.path.parent,
-                )
+            items = returned_sources(recipe, live_function(recipe, "fetch"), answer)
+            if items:
                 _fetch_items(recipe, engine, items)
     elif recipe.placement.sources:
         _fetch_items(recipe, engine, recipe.placement.sources)
