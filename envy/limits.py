@@ -65,6 +65,13 @@ GIT_SUBMODULES = Limit(
     "the submodules of one git source, nested ones included",
     unit="submodules",
 )
+LINK_FILES = Limit(
+    "link-files",
+    100_000,
+    "the files that take the places of links to what `subdir` leaves out",
+    unit="files",
+)
+LINK_SIZE = Limit("link-size", 8 << 30, "the size of these files")
 LUA_MEMORY = Limit(
     "lua-memory",
     512 << 20,
@@ -95,6 +102,8 @@ LIMITS = {
         CAPTURED_OUTPUT,
         ERROR_TEXT,
         GIT_SUBMODULES,
+        LINK_FILES,
+        LINK_SIZE,
         LUA_MEMORY,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,

@@ -401,6 +401,17 @@ def test_links_beside_a_part_of_an_archive(project):
     assert "unpack all of the archive" in run.err
 
 
+def test_a_link_to_another_item(project):
+    """A link to what its archive does not contain may lead to another item."""
+    project.write("recipes/a.tar", make_tar({"a-1/x": "x"}))
+    project.write("recipes/b.tar", make_tar({"b-1/l": "-> ../a/x"}))
+    rows = (f'{{ source = "{name}.tar", strip = 1, into = "{name}" }}' for name in "ab")
+    assert tree(project.make(f"fetch = {{ {', '.join(rows)} }}")) == {
+        "a/x": "x",
+        "b/l": "-> ../a/x",
+    }
+
+
 def test_a_copy_and_another_item(project):
     """A copy in the place of a link is compared like every other file."""
     project.write("recipes/a.tar", make_tar({"lib/x": "x", "sub/a": "-> ../lib/x"}))

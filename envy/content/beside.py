@@ -16,9 +16,8 @@ from envy.content import tree_copy
 from envy.content.below_root import BelowRoot
 from envy.content.brought import Brought, LeadsOutside, Parts
 from envy.errors import EnvyError
+from envy.limits import LINK_FILES, LINK_SIZE, Limit
 
-MOST_COPIES = 100_000  # files, folders and links
-MOST_BYTES = 8 << 30
 _DEEPEST = 40  # copies within copies; as many links as a path may lead through
 
 
@@ -30,8 +29,18 @@ class CannotCopy(EnvyError):
         self.why = why
 
 
+class NoTarget(CannotCopy):
+    """A link leads to something that the tree does not contain."""
+
+
 class TooManyCopies(CannotCopy):
     """The copies that links would be replaced by are too many, or too large."""
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(
+            f"to what is left out, and copies would exceed {limit.shown}, the limit {limit.name}"
+        )
+        self.hint = limit.hint
 
 
 def lowest_level(names: Sequence[str], to: str) -> int:
@@ -61,9 +70,9 @@ class Copies:
     tree: BelowRoot
     below: BelowRoot
     bring: Callable[[Parts, str], Brought]  # from the path of a link in the tree, and its target
-    most_entries: int = MOST_COPIES
-    most_bytes: int = MOST_BYTES
-    entries: int = 0
+    most_files: Limit = LINK_FILES
+    most_bytes: Limit = LINK_SIZE
+    files: int = 0  # and folders and links
     bytes: int = 0
 
     def copy_target(self, link: Parts, parts: Parts) -> int:
@@ -120,19 +129,16 @@ class Copies:
         if any(_contains(target, position) for position in (*trail, link)):
             raise CannotCopy("to a folder that contains it, so that a copy would be endless")
         if status is None:
-            raise CannotCopy(f"to {'/'.join(target)}, which does not exist")
+            raise NoTarget(f"to {'/'.join(target)}, which does not exist")
         return target
 
     def _spend(self, status: os.stat_result) -> None:
-        self.entries += 1
+        self.files += 1
         self.bytes += status.st_size if stat.S_ISREG(status.st_mode) else 0
-        if self.entries > self.most_entries:
-            limit = f"{self.most_entries} files"
-        elif self.bytes > self.most_bytes:
-            limit = f"{self.most_bytes} bytes"
-        else:
-            return
-        raise TooManyCopies(f"to what is left out, and the copies would be more than {limit}")
+        if self.files > self.most_files.value:
+            raise TooManyCopies(self.most_files)
+        if self.bytes > self.most_bytes.value:
+            raise TooManyCopies(self.most_bytes)
 
 
 def _contains(folder: Parts, path: Parts) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from envy.content.below_root import BelowRoot, set_time
-from envy.content.beside import CannotCopy, Copies, lowest_level
+from envy.content.beside import CannotCopy, Copies, NoTarget, lowest_level
 from envy.content.brought import Brought, LeadsOutside, Parts
 from envy.content.count_files import CountFiles
 from envy.errors import ArchiveError
@@ -217,15 +217,24 @@ def _copy(below: BelowRoot, source: Parts, parts: Parts, status: os.stat_result)
 
 
 def copy_beside(job: Unpacking, tree: BelowRoot) -> None:
-    """Copy the targets of links that lead to what was left out, from the whole archive."""
+    """Copy the targets of links that lead to what was left out, from the whole archive.
+
+    A link to what the archive does not contain is created, unless it leads outside of the root.
+    """
 
     def bring(link: Parts, to: str) -> Brought:
         return Brought(str(job.archive), "/".join(link), to, judged=True)
 
     copies = Copies(tree, job.below, bring)
-    for parts, link in job.beside.items():
+    for parts, link in [*job.beside.items()]:
         try:
             job.count += copies.copy_target(link.names, parts)
+        except NoTarget as error:
+            # Perhaps another item brings the target.
+            try:
+                _create_link(job, link.member, parts, tree.read_link(link.names))
+            except ArchiveError:
+                raise _no_copy(job, link, error) from None
         except CannotCopy as error:
             raise _no_copy(job, link, error) from None
         except (LeadsOutside, OSError) as error:
@@ -237,8 +246,9 @@ def _no_copy(job: Unpacking, link: Beside, error: CannotCopy) -> ArchiveError:
         f"{job.archive}: the entry {link.member!r} → {link.to} is a link {error.why}",
         archive=job.archive,
         member=link.member,
-        hint="a copy takes the place of a link to what `strip` and `subdir` leave out; unpack all "
-        "of the archive, and move what you need in a stage function",
+        hint=error.hint
+        or "a copy takes the place of a link to what `strip` and `subdir` leave out; unpack all of "
+        "the archive, and move what you need in a stage function",
     )
 
 

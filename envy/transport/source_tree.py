@@ -72,7 +72,7 @@ def _copy_targets(links: Sequence[Parts], names: Parts, copies: Copies) -> list[
             copies.copy_target(names + link, (str(number),))
         except TooManyCopies as error:
             uri = "/".join(link)
-            raise FetchError(f"{uri} is a link {error.why}", uri=uri) from None
+            raise FetchError(f"{uri} is a link {error.why}", uri=uri, hint=error.hint) from None
         except CannotCopy:
             continue
         copied.append((number, link))

@@ -12,6 +12,7 @@ from envy.content.below_root import open_below
 from envy.content.beside import Copies, TooManyCopies, lowest_level
 from envy.content.brought import Brought
 from envy.errors import ArchiveError
+from envy.limits import Limit
 
 
 def tar_of(rows, path):
@@ -112,6 +113,10 @@ CASES = {
         {"l/a": "1", "l/b": "3"},
     ),
     "a hard link": ([("p/a", "1"), ("p/sub/l", "=> p/a")], {"l": "1"}),
+    "a hard link to a link to nothing": (
+        [("p/b", "-> a"), ("p/sub/l", "=> p/b"), ("p/sub/x", "1")],
+        {"l": "-> a", "x": "1"},
+    ),
     "an empty folder": (
         [("p/o/", ""), ("p/sub/l", "-> ../o"), ("p/sub/a", "1")],
         {"l/": "", "a": "1"},
@@ -219,7 +224,7 @@ def test_what_is_left_out_may_lead_outside(tmp_path):
     assert tree(tmp_path / "out") == {"l": "1"}
 
 
-@pytest.mark.parametrize("limit", [{"most_entries": 1000}, {"most_bytes": 1000}])
+@pytest.mark.parametrize("limit", ["most_files", "most_bytes"])
 def test_copies_are_bounded(tmp_path, limit):
     """Folders full of links to others multiply only up to a limit, which the error names."""
     with open_below(tmp_path / "tree") as whole, open_below(tmp_path / "out") as below:
@@ -230,8 +235,9 @@ def test_copies_are_bounded(tmp_path, limit):
             for number in range(5):
                 (folder / f"l{number}").symlink_to(f"../f{level - 1}" if level else "x")
         (tmp_path / "tree/l").symlink_to("f11")
-        copies = Copies(whole, below, lambda link, to: Brought("a", str(link), to, True), **limit)
-        with pytest.raises(TooManyCopies, match="would be more than 1000 "):
+        limits = {limit: Limit("name", 1000, "", unit="things")}
+        copies = Copies(whole, below, lambda link, to: Brought("a", str(link), to, True), **limits)
+        with pytest.raises(TooManyCopies, match="copies would exceed 1000 things, the limit name"):
             copies.copy_target(("l",), ("l",))
 
 
