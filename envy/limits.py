@@ -59,6 +59,12 @@ CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
 )
 ERROR_TEXT = Limit("error-text", 64 << 10, "the text of one error, which is shortened")
+FOLLOWED_FILES = Limit(
+    "followed-files",
+    200_000,
+    "what the links of one folder with `follow` lead to",
+    unit="files and folders",
+)
 GIT_SUBMODULES = Limit(
     "git-submodules",
     1000,
@@ -101,6 +107,7 @@ LIMITS = {
         CACHE_FILE,
         CAPTURED_OUTPUT,
         ERROR_TEXT,
+        FOLLOWED_FILES,
         GIT_SUBMODULES,
         LINK_FILES,
         LINK_SIZE,

@@ -89,7 +89,7 @@ class Box:
             recipe=recipe,
             engine=SimpleNamespace(services=SimpleNamespace(events=EventBus())),
             may_read=lambda _path: True,
-            note_tree=lambda _path: None,
+            note_tree=lambda *_what: None,
             note_file=lambda _path: None,
             note_names=lambda _folder, _pattern: None,
         )

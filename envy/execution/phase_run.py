@@ -122,8 +122,12 @@ class PhaseRun:
     def note_clock(self) -> None:
         """A function has read the clock."""
 
-    def note_tree(self, path: Path) -> None:
-        """A function is about to read a folder and all its content."""
+    def note_tree(self, path: Path, rules: str = "") -> None:
+        """A function is about to read a folder and all its content, or what rules take of it.
+
+        Raises:
+            NotTaken: the rules do not allow something in it.
+        """
 
     def run_script(self, script: str | Sequence[str], options: RunOptions) -> Completed:
         """Run a script in the phase's shell."""
