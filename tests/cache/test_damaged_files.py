@@ -115,7 +115,7 @@ def test_the_file_of_an_attempt(layout, entry, how):
 
 def test_a_record_of_use(layout, how):
     """A damaged record of use is nobody's use."""
-    record_use(layout, UseSet(project="/p", whole=True, entries={"a": "build"}))
+    record_use(layout, UseSet(manifest="/p/envy.lua", whole=True, entries={"a": "build"}))
     (path,) = layout.projects_root.rglob(f"*{RECORD}")
     damage(path, how)
     kind, found = outcome_of(read_uses, layout)
