@@ -308,7 +308,7 @@ def layout(tmp_path):
     (entry.asset_dir / "link").symlink_to("bin/gn")
     notes = {"key": "local.gn@r0", "relocate": ["bin/*"], "recipe": "a\nb\n", "dependencies": {}}
     publish(attempt, format_key_record(as_json(GN), notes))
-    record_use(made, UseSet(project="/p", whole=True, entries={entry.name: "build"}))
+    record_use(made, UseSet(manifest="/p/envy.lua", whole=True, entries={entry.name: "build"}))
     return made
 
 
