@@ -93,8 +93,6 @@ def open_session(
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest = _load_manifest(path, services, control)
-        for warning in manifest.warnings:
-            bus.log("warn", warning)
         engine = _engine(settings, services, manifest, installs=installs)
         control.attend(engine)
         closing.callback(engine.lease.release)
@@ -167,7 +165,10 @@ def _load_manifest(path: Path, services: Services, control: Control) -> Manifest
             base_dir=base_dir,
         )
 
-    return load_manifest(path, platform=services.platform, make_state=make_state)
+    manifest = load_manifest(path, platform=services.platform, make_state=make_state)
+    for warning in manifest.warnings:
+        services.events.log("warn", warning)
+    return manifest
 
 
 def _stamp() -> str:
