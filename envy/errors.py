@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.limits import shortened
 from envy.os_errors import os_error_hint, os_error_text
 
 
@@ -51,9 +52,9 @@ class EnvyError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = shortened(message)
+        self.hint = shortened(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
@@ -373,11 +374,7 @@ class InternalError(EnvyError):
 
 
 def wrap_unknown_error(error: Exception) -> EnvyError:
-    """Return the error that is shown to the user for any exception.
-
-    An EnvyError is returned unchanged, an error of the operating system is put in words, and
-    anything else is a bug.
-    """
+    """Return what is shown for any exception: an OSError in words, an unknown one as a bug."""
     if isinstance(error, EnvyError):
         return error
     if isinstance(error, OSError):

@@ -55,6 +55,23 @@ def test_installed_packages_are_marked(project):
     assert [row["identity"] for row in rows if row["cached"]] == ["local.cmake@r1", "local.lib@r1"]
 
 
+def test_a_package_that_failed_is_shown_as_failed(project):
+    """After a sync that failed, the graph names the failed package and why; its dependents wait."""
+    project.packages("local.app@r1")
+    project.recipe("local.app@r1", 'dependencies = { "local.lib@r1" }\n' + TOOL)
+    project.recipe("local.lib@r1", 'build = "exit 3"\n' + TOOL)
+    project.envy("sync", code=1)
+    tree = project.envy("graph").out
+    assert tree == "local.app@r1 [not installed]\n└── local.lib@r1 [failed] (strong)\n"
+    rows = json.loads(project.envy("graph", "lib", "--format", "json").out)["packages"]
+    assert [row["state"] for row in rows] == ["failed"]
+    assert rows[0]["reason"] == "build failed: script exited 3: exit 3"
+    assert "  build failed: script exited 3: exit 3\n" in project.envy("why", "lib").out
+    project.recipe("local.lib@r1", TOOL)
+    project.envy("sync")
+    assert "failed" not in project.envy("graph").out
+
+
 def test_a_query_limits_the_graph(project):
     """Only the requested packages and their dependencies are shown."""
     example(project)

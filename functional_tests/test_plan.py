@@ -65,6 +65,29 @@ def test_a_plan_and_why_rebuild_give_one_reason(project):
     assert f"not cached local.app@r1: {changed}; recipe line 2" in project.envy("sync", "-v").err
 
 
+def test_equal_lines_are_one_line(project):
+    """Sixty packages with nothing to do but the same are one line; --verbose shows all of them."""
+    names = [f"local.p{number:02}@r1" for number in range(60)]
+    project.packages(*names, "local.other@r1")
+    for name in names:
+        project.recipe(name, TOOL)
+    project.recipe("local.other@r1", "fetch = 'data.txt'\n" + TOOL)
+    project.write("recipes/data.txt", "data")
+    lines = project.envy("plan").out.splitlines()
+    assert lines == [
+        "install  local.other@r1  it has not been built yet",
+        "           fetch data.txt",
+        "           run install",
+        "install  60 packages     it has not been built yet",
+        "           run install",
+        "nothing was done; 61 to install (1 to fetch)",
+    ]
+    verbose = project.envy("--verbose", "plan").out.splitlines()
+    assert [line.split()[1] for line in verbose if line.startswith("install ")] == sorted(
+        [*names, "local.other@r1"]
+    )
+
+
 def test_what_would_be_fetched_and_run(project):
     """Each source is listed, and the verbs of the recipe that would run."""
     project.write("recipes/data.txt", "data")

@@ -13,12 +13,15 @@ from collections.abc import Sequence
 from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.layout import EntryPaths
-from envy.cache.names import ASSET, ASSETS_FOLDER
+from envy.cache.names import ASSET, ASSETS_FOLDER, INGREDIENTS
 from envy.cache.read import read_marker
 from envy.cache.trees import LINK
 from envy.cache.verify import RecordedFingerprint, Row, read_fingerprint
 from envy.cache.write import seal, unpublish
-from envy.content.below_root import BelowRoot, LeadsOutside, Parts
+from envy.content.below_root import BelowRoot
+from envy.content.brought import LeadsOutside, Parts
+from envy.content.plain_file import read_plain
+from envy.limits import CACHE_FILE
 
 _ASSETS = ASSETS_FOLDER.encode("ascii")
 
@@ -97,11 +100,11 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
     asset = entry.at(ASSET)
     try:
         # Every path that is rewritten below was looked up here, and leads through no link.
-        reason = obstacle(recorded, list(kept.notes.get("relocate", ())), asset)
+        reason = obstacle(recorded, list(kept.notes.get("relocate") or ()), asset)
         if reason:
             return reason
-        with open(entry.ingredients, encoding="utf-8", errors="surrogateescape") as file:
-            ingredients = file.read()
+        record = read_plain(entry.at(INGREDIENTS), CACHE_FILE)
+        ingredients = record.decode("utf-8", "surrogateescape")
         old, new = (_assets_prefix(os.fsencode(root)) for root in (marker.root, entry.root))
         unpublish(entry, files)
         with BelowRoot(asset) as below:

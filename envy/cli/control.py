@@ -30,6 +30,7 @@ from envy.console.text import say
 from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.host.children import Children, RunningChild
+from envy.masking import masked
 from envy.phase import RecipePhase
 
 PATIENCE = 2.0  # seconds between a cancellation and the exit
@@ -169,7 +170,7 @@ class Control:
                     recipe=recipe or child.label,
                     phase=_PHASES.get(phase, RecipePhase.NONE),
                     pid=child.pid,
-                    command=child.command[:100],
+                    command=masked(child.command)[:100],
                     seconds=round(now - child.last_output),
                 )
             )

@@ -8,10 +8,19 @@ Owns the wording of every remark. Draws nothing and writes to no stream.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from envy import events
-from envy.console.text import format_seconds, format_size, last_rewrite, safe_line, safe_lines
+from envy.console.styled import Line, StyledText, prefixed_line
+from envy.console.text import (
+    format_seconds,
+    format_size,
+    last_rewrite,
+    safe_line,
+    safe_lines,
+    wrapped,
+)
 from envy.console.verbosity import Importance
 from envy.console.work_time import WorkTimes
 from envy.events import Event, Stamped
@@ -22,12 +31,21 @@ LASTING_SECONDS = 2.0
 _MAKES_CONTENT = range(RecipePhase.FETCH, RecipePhase.DEPLOY)
 
 
+class Mark(Enum):
+    """The sign that a remark begins with where signs are shown."""
+
+    NONE = ""
+    DONE = "✓"
+    FAILED = "✗"
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """One line for the user, safe for a terminal."""
 
     importance: Importance
     text: str
+    mark: Mark = Mark.NONE
 
 
 class Narrator:
@@ -108,9 +126,10 @@ class Narrator:
             self._unreported[key] = (since, f"installing {key}")
 
     def _phase_failure(self, event: events.PhaseFailure, ts: float) -> list[Remark]:
-        # The reason is reported once, in full, at the end of the run.
+        # The whole error follows at the end of the run; who watches wants to know now what it is.
+        reason = event.error.strip().partition("\n")[0]
         text = f"failed {event.key} in {event.phase.label}{self._took(event.key, ts)}"
-        return [_remark(Importance.NOTE, text)]
+        return [_remark(Importance.NOTE, f"{text}: {reason}" if reason else text, Mark.FAILED)]
 
     def _begin(self, what: str, ts: float, text: str) -> list[Remark]:
         """Record work that has begun, and return its remark: a detail until the work lasts."""
@@ -185,7 +204,8 @@ class Narrator:
     def _recipe_complete(self, event: events.RecipeComplete, ts: float) -> list[Remark]:
         took = self._took(event.key, ts)
         if event.outcome in _DONE:
-            return [_remark(Importance.NOTE, f"{_DONE[event.outcome]} {event.key}{took}")]
+            text = f"{_DONE[event.outcome]} {event.key}{took}"
+            return [_remark(Importance.NOTE, text, Mark.DONE)]
         where = f" at {event.asset_path}" if event.asset_path else ""
         return [_remark(Importance.DETAIL, f"{event.outcome} {event.key}{where}")]
 
@@ -210,10 +230,26 @@ _LEVELS = {
     "report": Importance.FAILURE,  # the answer to SIGUSR1: shown even with --quiet
 }
 _PREFIXES = {"debug": "debug: ", "warn": "warning: ", "error": "error: "}
+_MARK_STYLES = {Mark.DONE: "success", Mark.FAILED: "failure"}
 
 
-def _remark(importance: Importance, text: str) -> Remark:
-    return Remark(importance, safe_line(text))
+def remark_lines(remark: Remark, width: int = 0) -> list[Line]:
+    """Return a remark as styled lines, with its sign, broken between words if a width is given.
+
+    What a recipe prints for standard output is not changed.
+    """
+    if remark.importance is Importance.RESULT:
+        return [(StyledText(remark.text),)]
+    style = _MARK_STYLES.get(remark.mark, "")
+    sign = (StyledText(remark.mark.value, style), StyledText(" ")) if style else ()
+    first, *others = wrapped(remark.text, width - len(sign)) if width else [remark.text]
+    if style == "failure":
+        return [(*sign, StyledText(first, style)), *((StyledText(one, style),) for one in others)]
+    return [(*sign, *prefixed_line(first)), *((StyledText(one),) for one in others)]
+
+
+def _remark(importance: Importance, text: str, mark: Mark = Mark.NONE) -> Remark:
+    return Remark(importance, safe_line(text), mark)
 
 
 def _numbered_first(lines: list[str]) -> list[tuple[bool, str]]:

@@ -132,3 +132,19 @@ def texts(
         hint = f'write {name} = {{ "{value}" }}' if isinstance(value, str) and value else ""
         raise wrong_type(name, value, "an array of non-empty strings", origin=origin, hint=hint)
     return tuple(value)
+
+
+def inner_patterns(
+    table: Mapping[str, object], name: str, *, origin: SourceLocation | None
+) -> tuple[str, ...]:
+    """Return a field that is an array of patterns of paths below a folder; () if it is missing."""
+    patterns = texts(table, name, origin=origin)
+    for pattern in patterns:
+        parts = pattern.split("/")
+        if "\0" in pattern or not parts[0] or ".." in parts or set(parts) <= {"", "."}:
+            raise DeclarationError(
+                f'`{name}` has "{pattern}"; its patterns are relative to the folder, without ".."',
+                origin=field_origin(origin, name),
+                hint=f'such as {name} = {{ "build", "**/*.o" }}',
+            )
+    return patterns

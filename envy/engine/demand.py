@@ -19,6 +19,7 @@ from envy.declarations.spec import DependencyUse
 from envy.engine.priorities import Priorities
 from envy.engine.recipe_coordination import RecipeCoordination
 from envy.engine.record import mark_missing, mark_wanted
+from envy.events import EventBus, PackagesWanted
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe
 from envy.graph.recipe_graph import RecipeGraph
@@ -29,8 +30,13 @@ class Demand:
     """Decides which packages are wanted, and closes their gates."""
 
     def __init__(
-        self, graph: RecipeGraph, coordination: RecipeCoordination, priorities: Priorities
+        self,
+        graph: RecipeGraph,
+        coordination: RecipeCoordination,
+        priorities: Priorities,
+        events: EventBus,
     ) -> None:
+        self._events = events
         self._graph = graph
         self._coordination = coordination
         self._priorities = priorities
@@ -54,6 +60,9 @@ class Demand:
         self._priorities.prioritise(fresh, self._gates)
         for recipe in fresh:
             self._coordination.add_gates(recipe.key, self._gates(recipe))
+        if fresh and self._events.hears(PackagesWanted):
+            missing = sum(not one.work.cached or one.work.undeployed for one in fresh)
+            self._events.emit(PackagesWanted(packages=len(fresh), missing=missing))
         return fresh
 
     def want_for_work(self, recipe: Recipe) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from envy.cache.failure import note_failure
 from envy.declarations.locations import location_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.engine.cancellation import Cancellation
@@ -25,9 +26,9 @@ from envy.execution.entry_lock import needs_deploy, release_entry, resume_entry
 from envy.execution.log import log_tail
 from envy.execution.recipe_events import RecipeEvents, phase_complete, phase_start
 from envy.execution.recipe_lua import ensure_functions, needs_functions, release_lua_state
-from envy.execution.secrets import mask_error, secrets_of
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Outcome, Recipe
+from envy.masking import mask_error
 from envy.phase import RecipePhase
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool
@@ -124,7 +125,7 @@ class RecipeKind:
             return self._cancellation.reason or error
         step = RecipePhase(phase)
         error = wrap_unknown_error(error)
-        mask_error(error, secrets_of(recipe, self._engine.services))
+        mask_error(error)
         failure = PhaseFailed(
             key=recipe.key.canonical,
             phase=step.label,
@@ -133,6 +134,9 @@ class RecipeKind:
             log_path=recipe.work.log_path,
             log_tail=log_tail(recipe.work.log_path, lines=20),
         )
+        if recipe.work.attempt is not None:
+            line = str(error).strip().partition("\n")[0]
+            note_failure(recipe.placement.entry, f"{step.label} failed: {line}")
         RecipeEvents(recipe, self._events).phase_failed(step, error)
         self._cancellation.on_failure(failure)
         return failure

@@ -1,9 +1,18 @@
-"""The phases of a recipe, and its end."""
+"""The phases of a recipe, its beginning and its end."""
 
 from typing import ClassVar
 
 from envy.events.base import Event, event
 from envy.phase import RecipePhase
+
+
+@event
+class PackagesWanted(Event):
+    """More packages are wanted; of these, `missing` are not ready in the cache and need work."""
+
+    text: ClassVar[str] = "{packages} packages wanted, {missing} not in the cache"
+    packages: int
+    missing: int
 
 
 @event

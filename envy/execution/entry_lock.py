@@ -105,6 +105,8 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
     found = lookup(placement.entry, placement.entry_key, explain=False)
     if found.hit or (found.elsewhere and _relocated(recipe)):
         recipe.work.cached = True
+        if found.spelling:
+            engine.services.spellings.add(found.spelling)
         release_entry(recipe, engine)
         return ""
     reason = ""

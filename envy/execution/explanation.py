@@ -16,6 +16,7 @@ from envy.cache.explanation import (
 from envy.cache.read import lookup
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
+from envy.masking import MASK, masked, masked_data
 
 _MAX_DEPTH = 8
 
@@ -32,6 +33,7 @@ def _current_key_record(recipe: Recipe, engine: PhaseServices) -> KeyRecord:
 
 
 def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
+    """Return what explains a key; notes may hold no secret, and are in no key."""
     definition = recipe.loaded.definition
     notes: dict[str, object] = {
         "key": recipe.key.canonical,
@@ -47,7 +49,7 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
         notes["recipe"] = recipe.loaded.text.encode("utf-8", "surrogateescape").decode(
             "utf-8", "replace"
         )
-    return notes
+    return masked_data(notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:
 
 
 def _compare(old: KeyRecord, new: KeyRecord, engine: PhaseServices, *, depth: int) -> list[str]:
-    by_name = {other.key.canonical: other for other in _dependencies_of(engine, new)}
+    by_name = {masked(other.key.canonical): other for other in _dependencies_of(engine, new)}
 
     def deeper(name: str, entry_key: str) -> list[str]:
         other = by_name.get(name)
@@ -126,7 +128,8 @@ def _dependencies_of(engine: PhaseServices, kept: KeyRecord) -> list[Recipe]:
     """Return the recipes of the graph that a record names as dependencies."""
     from envy.declarations.key import RecipeKey
 
-    return [
-        engine.graph.recipes[RecipeKey.parse(name)]
-        for name in kept.notes.get("dependencies", {}).values()
-    ]
+    recipes = engine.graph.recipes
+    names = set(kept.notes.get("dependencies", {}).values())
+    if any(MASK in name for name in names):
+        return [recipe for recipe in recipes.values() if masked(recipe.key.canonical) in names]
+    return [recipes[RecipeKey.parse(name)] for name in names]

@@ -18,16 +18,18 @@ from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.access import may_read
 from envy.execution.entry_lock import lock_marks, recorded_children
+from envy.execution.git_history import hint_about_history
 from envy.execution.log import PhaseLog
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
-from envy.execution.secrets import secrets_of
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.failed_line import FailedLine, line_in_message
+from envy.host.leftovers import ending_leftovers
 from envy.host.process import Completed, OnOutput, run_argv
 from envy.host.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.jobserver.budget import NOT_ADMITTED, Admission
+from envy.masking import masked
 from envy.phase import RecipePhase
 
 # Phases that build: their work slot counts as one job of their tools.
@@ -76,7 +78,7 @@ class PhaseRun:
         services = engine.services
         self.marked_complete = False  # ctx.mark_install_complete was called
         self.sources: dict[str, SourceItem] = {}  # what ctx.fetch fetched, by name
-        self.log = PhaseLog(recipe, services, phase, secrets=secrets_of(recipe, services))
+        self.log = PhaseLog(recipe, services, phase)
 
     def __enter__(self) -> Self:
         return self
@@ -128,12 +130,12 @@ class PhaseRun:
         shell = options.shell or self.engine.shell_for(self.recipe)
         run = functools.partial(run_script, script, shell=shell, scratch_dir=self.scratch_dir)
         # Masked first, since shortening could cut a secret in two.
-        text = self.log.mask(script_text(script))
+        text = masked(script_text(script))
         return self._run(describe_script(text), run, options, script=text, shell=shell.name)
 
     def run_program(self, argv: Sequence[str], options: RunOptions) -> Completed:
         """Run a program without a shell."""
-        return self._run(self.log.mask(" ".join(argv)), functools.partial(run_argv, argv), options)
+        return self._run(masked(" ".join(argv)), functools.partial(run_argv, argv), options)
 
     def ask_program(self, argv: Sequence[str], cwd: Path) -> Completed:
         """Run a program for what it prints, which goes neither to the log nor to listeners."""
@@ -162,12 +164,13 @@ class PhaseRun:
         with (
             self._terminal(interactive=options.interactive),
             self._admission(variables) as admission,
+            ending_leftovers() as mark,
         ):
             started = time.monotonic()  # after the wait for the terminal
             events.run_start(description, cwd)
             completed = run(
                 cwd=cwd,
-                environment={**variables, **admission.variables},
+                environment={**variables, **admission.variables, **mark},
                 descriptors=admission.descriptors,
                 children=recorded_children(self.recipe, self.engine.services),
                 label=f"{self.recipe.key.canonical}: {self.phase.label}",
@@ -183,10 +186,15 @@ class PhaseRun:
             tail = self.log.recent_output()
             line = completed.failed_line or line_in_message(tail, script, shell=shell)
             if line is not None and "\n" in script.strip():
-                failed = replace(line, text=describe_script(self.log.mask(line.text)))
+                failed = replace(line, text=describe_script(masked(line.text)))
             else:
                 failed = FailedLine(0, description)
-            raise _failure(failed, completed, options, tail=tail, ran_in=self._folder(cwd))
+            hint = (
+                hint_about_history(self.recipe.work.fetched.values()) if self.log.asked_git else ""
+            )
+            raise _failure(
+                failed, completed, options, tail=tail, ran_in=self._folder(cwd), hint=hint
+            )
         return completed
 
     def _folder(self, cwd: Path) -> Path | None:
@@ -291,6 +299,7 @@ def _failure(
     *,
     tail: str,
     ran_in: Path | None,
+    hint: str,
 ) -> ScriptFailed:
     reason = f"did not end within {options.timeout} s" if completed.timed_out else ""
     return ScriptFailed(
@@ -300,5 +309,5 @@ def _failure(
         reason=reason,
         subject=f"line {line.number} of the script" if line.number else "script",
         tail=tail,
-        hint=f"it ran in {ran_in}" if ran_in is not None else "",
+        hint=hint or (f"it ran in {ran_in}" if ran_in is not None else ""),
     )

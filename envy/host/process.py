@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy.errors import Cancelled, ScriptFailed
+from envy.host.captured import Captured
 from envy.host.children import GRACE, Child, Children
 from envy.host.failed_line import FailedLine
 from envy.host.process_table import members_of_group
@@ -149,15 +150,15 @@ def run(spec: ProcessSpec) -> Completed:
     return completed
 
 
-def _relay(watch: "_Watch", spec: ProcessSpec) -> dict[str, list[bytes]]:
+def _relay(watch: "_Watch", spec: ProcessSpec) -> Captured:
     """Pass on the output of the child until it has ended; return it if it is captured."""
-    captured: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+    captured = Captured(spec.command)
     while not watch.finished:
         with released():
             chunks = watch.wait()
         for stream, chunk in chunks:
             if spec.capture:
-                captured[stream].append(chunk)
+                captured.add(stream, chunk)
             if spec.on_output is not None:
                 spec.on_output(stream, chunk)
     return captured
@@ -379,12 +380,12 @@ def _clear_up(process: "subprocess.Popen[bytes]", child: Child, children: Childr
         process.returncode = os.waitstatus_to_exitcode(status)
 
 
-def _completed(status: int, captured: dict[str, list[bytes]], watch: "_Watch") -> Completed:
+def _completed(status: int, captured: Captured, watch: "_Watch") -> Completed:
     return Completed(
         exit_code=status if status >= 0 else 128 - status,
         signal=-status if status < 0 else None,
-        stdout=b"".join(captured["stdout"]),
-        stderr=b"".join(captured["stderr"]),
+        stdout=captured.of("stdout"),
+        stderr=captured.of("stderr"),
         timed_out=watch.timed_out,
         left_behind=watch.left_behind,
     )

@@ -5,21 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from envy.cache.entry_key import as_json, key_of_json
+from envy.cache.entry_key import key_of_json
 from envy.cache.read import lookup
 from envy.errors import Cancelled
 from envy.execution.access import exports_within
 from envy.execution.entry_lock import needs_deploy
 from envy.execution.recipe_lua import release_lua_state
+from envy.execution.secrets import secrets_in_key
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Placement, Recipe
 from envy.keying.declared_sources import declared_sources
-from envy.keying.ingredients import (
-    ingredients_of,
-    input_digests,
-    pinned_source,
-    user_managed_key,
-)
+from envy.keying.ingredients import ingredients_of, key_text, pinned_source, user_managed_key
+from envy.keying.inputs import input_digests, inputs_of
 
 
 class SourcesFailed(Exception):
@@ -51,7 +48,10 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
         recipe.placement = _user_managed_placement(recipe, engine)
         return
     placement = recipe.placement = _cache_managed_placement(recipe, engine, dependency_keys)
-    recipe.work.cached = lookup(placement.entry, placement.entry_key, explain=False).hit
+    found = lookup(placement.entry, placement.entry_key, explain=False)
+    recipe.work.cached = found.hit
+    if found.spelling:
+        engine.services.spellings.add(found.spelling)
     recipe.work.undeployed = recipe.work.cached and needs_deploy(recipe)
     if recipe.work.cached and recipe.loaded.definition.deploy is None:
         # Opened again if the entry is removed before the recipe runs.
@@ -60,7 +60,8 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
 
 def _user_managed_placement(recipe: Recipe, engine: PhaseServices) -> Placement:
     """Return the placement of a user-managed recipe: a workspace for its install."""
-    services, key = engine.services, user_managed_key(recipe)
+    services = engine.services
+    key = user_managed_key(recipe, services)
     entry = services.layout.entry(recipe.key.identity, services.platform.tag, key)
     return Placement(
         entry_key=key,
@@ -74,20 +75,19 @@ def _cache_managed_placement(
     recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[str]
 ) -> Placement:
     services = engine.services
-    inputs = input_digests(recipe)
+    inputs = inputs_of(recipe)
     with _about_sources():
         sources = declared_sources(recipe, engine)
         pinned = tuple(pinned_source(item, recipe, engine) for item in sources or ())
-    ingredients = as_json(
-        ingredients_of(
-            recipe,
-            engine,
-            inputs=inputs,
-            sources=pinned,
-            shell=engine.shell_for(recipe),
-            dependency_keys=dependency_keys,
-        )
+    found = ingredients_of(
+        recipe,
+        engine,
+        inputs=input_digests(recipe, inputs),
+        sources=pinned,
+        shell=engine.shell_for(recipe),
+        dependency_keys=dependency_keys,
     )
+    ingredients = key_text(found, secrets_in_key(recipe, services))
     key = key_of_json(ingredients)
     entry = services.layout.entry(recipe.key.identity, services.platform.tag, key)
     return Placement(
@@ -95,7 +95,7 @@ def _cache_managed_placement(
         entry=entry,
         ingredients=ingredients,
         sources=sources,
-        input_files=frozenset(inputs),
+        inputs=inputs,
         exports_within=exports_within(recipe, engine),
         asset_dir=entry.asset_dir,
     )

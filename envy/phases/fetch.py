@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from envy.cache.names import FETCH
 from envy.cache.read import names_in
 from envy.content import file_operations
+from envy.declarations.file_names import same_file_name
+from envy.declarations.repositories import placed_apart
 from envy.declarations.sources import SourceItem
 from envy.execution.fetch_result import returned_sources
 from envy.execution.phase_run import PhaseRun
@@ -48,5 +50,9 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
 def _fetch_items(recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem]) -> None:
     fetch_dir = recipe.placement.entry.fetch_dir
     fetched = fetch_batch(recipe, engine, items, fetch_dir)
-    for item, result in zip(items, fetched, strict=True):
-        recipe.work.fetched[result.path.relative_to(fetch_dir).as_posix()] = item
+    for item, result in zip(placed_apart(items), fetched, strict=True):
+        name = result.path.relative_to(fetch_dir).as_posix()
+        first = recipe.work.fetched.setdefault(name, item)
+        if first is not item:
+            # A registry decides some names, and others were committed by the function.
+            raise same_file_name(name, first, item)

@@ -32,7 +32,9 @@ def complete(outcome, key='a.b@r1{v="1"}'):
 
 
 def failure(phase, key="a.b@r1"):
-    return events.PhaseFailure(recipe="a.b@r1", key=key, phase=phase, error="script exited 2: make")
+    return events.PhaseFailure(
+        recipe="a.b@r1", key=key, phase=phase, error="script exited 2: make\n  cc: no"
+    )
 
 
 def cache_hit():
@@ -208,17 +210,17 @@ def test_each_line_of_a_message_is_a_remark(narrate):
 
 
 def test_a_failure_is_reported_with_its_phase_and_time(narrate):
-    """A failure names only the recipe; the reason follows once, in full, at the end of the run."""
+    """A failure shows the first line of its error at once; the rest follows at the end."""
     narrate(phase_start(RecipePhase.FETCH, "a.b@r1"), 10.0)
     assert narrate(failure(RecipePhase.BUILD), 11.5) == [
-        (Importance.NOTE, "failed a.b@r1 in build (1.5s)")
+        (Importance.NOTE, "failed a.b@r1 in build (1.5s): script exited 2: make")
     ]
 
 
 def test_a_failure_before_any_work_has_no_time(narrate):
     """If a recipe could not be read, no time is reported."""
     assert narrate(failure(RecipePhase.RECIPE_FETCH)) == [
-        (Importance.NOTE, "failed a.b@r1 in recipe_fetch")
+        (Importance.NOTE, "failed a.b@r1 in recipe_fetch: script exited 2: make")
     ]
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from bounded import outcome_of
 
 from envy.environment import environment
 from envy.errors import Cancelled, ScriptFailed
@@ -15,6 +16,7 @@ from envy.host.children import Children, watch_exit_by_thread
 from envy.host.process import run_argv
 from envy.host.process_table import is_alive
 from envy.interpreter import InterpreterSlot
+from envy.limits import adopt_limits
 
 # Far more than anything here takes, far less than the sleeps that must not be waited for.
 FAST = 30.0  # seconds; what must not be waited for takes 60
@@ -91,6 +93,20 @@ def test_ten_megabytes_of_binary_on_one_line_arrive_unchanged(children):
     """Output is bytes; neither its encoding nor its lines matter."""
     script = "import os; [os.write(1, bytes(range(256)) * 256) for _ in range(160)]"
     assert python(children, script).stdout == bytes(range(256)) * 256 * 160
+
+
+def test_captured_output_is_bounded(children):
+    """A command that prints more than the limit is ended, and the error names the limit."""
+    kind, text = outcome_of(run, Children(), "cat", "/dev/zero", memory=300 << 20)
+    assert kind == "error", text
+    assert "was ended, because it printed more than 64 MiB, the limit captured-output: cat" in text
+    assert "ENVY_LIMITS=captured-output=128M" in text
+    adopt_limits({"captured-output": 100})
+    try:
+        with pytest.raises(ScriptFailed, match="more than 100 bytes"):
+            sh(children, "sleep 60 & head -c 101 /dev/zero; wait")
+    finally:
+        adopt_limits({})
 
 
 def test_output_that_is_not_captured_takes_no_memory(children):
