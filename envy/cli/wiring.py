@@ -98,8 +98,6 @@ def open_session(
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest, undecided = _load_manifest(path, services, control)
-        for warning in manifest.warnings:
-            bus.log("warn", warning)
         engine = _engine(settings, services, manifest, undecided, control, installs=installs)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
@@ -211,6 +209,8 @@ def _load_manifest(path: Path, services: Services, control: Control) -> tuple[Ma
         return states[0]
 
     manifest = load_manifest(path, platform=services.platform, make_state=make_state)
+    for warning in manifest.warnings:
+        services.events.log("warn", warning)
     undecided.manifest_read(manifest.reads.variables)
     return manifest, undecided
 
