@@ -12,8 +12,9 @@ import threading
 import time
 from pathlib import Path
 
-# An interrupted run ends within two seconds and its last messages; one more for a busy machine.
-PROMPT = 3.5
+# An interrupted run ends within two seconds and its last messages; the rest is for a busy machine.
+# What would not be interrupted runs much longer.
+PROMPT = 30
 ENDLESS = "sleep 1000"  # what scripts leave running, or run when interrupted
 
 
@@ -70,7 +71,7 @@ def left_running(project):
 
 
 def _ends_soon(pid):
-    """Whether a process has ended, or ends within two seconds, as one that was killed does."""
+    """Whether a process has ended, or ends soon, as one that was killed does."""
     try:
         watch = os.pidfd_open(pid)
     except OSError:
@@ -78,7 +79,7 @@ def _ends_soon(pid):
     try:
         poll = select.poll()
         poll.register(watch, select.POLLIN)
-        return bool(poll.poll(2000))
+        return bool(poll.poll(10_000))
     finally:
         os.close(watch)
 
@@ -88,7 +89,7 @@ class Interrupted:
 
     def __init__(self, project, *words, once, number=signal.SIGINT, then=None, **options):
         process = project.popen("--verbose", *words, **options)
-        guard = threading.Timer(60, process.kill)
+        guard = threading.Timer(120, process.kill)
         guard.start()
         try:
             self.err = self._read_until(process, once)
@@ -96,7 +97,7 @@ class Interrupted:
             process.send_signal(number)
             if then is not None:
                 then(process)
-            self.out, rest = process.communicate(timeout=30)
+            self.out, rest = process.communicate(timeout=120)
             self.seconds = time.monotonic() - began
         except subprocess.TimeoutExpired:
             process.kill()

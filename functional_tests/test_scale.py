@@ -18,9 +18,11 @@ def test_never_more_than_jobs_scripts_run_at_once(project, tmp_path):
     record = tmp_path / "record.txt"
     names = [f"local.p{number}@r1" for number in range(300)]
     project.packages(*names)
+    four = f"until [ $(grep -c begin {record}) -ge 4 ]; do sleep 0.01; done"
     for name in names:
         project.recipe(
-            name, f'install = "echo begin >> {record}; sleep 0.2; echo end >> {record}; touch x"'
+            name,
+            f'install = "echo begin >> {record}; {four}; sleep 0.1; echo end >> {record}; touch x"',
         )
     project.envy("sync", "--jobs", "4", trace=False)
     running = most = 0

@@ -18,7 +18,7 @@ ANSWERS_FOLDER = "resolved"
 DURATIONS_FOLDER = "durations"
 LEASES_FOLDER = "leases"
 JOBSERVERS_FOLDER = "jobservers"
-SHIMS_FOLDER = "shims"
+SHIMS_FOLDER = "shims"  # also in an entry
 TESTS_FOLDER = "test"
 TRASH_FOLDER = "trash"
 

@@ -10,7 +10,7 @@ import click
 
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_gaps, resolved
-from envy.cli.output import print_result
+from envy.cli.output import print_data
 from envy.cli.settings import Settings, absolute_path
 from envy.cli.wiring import open_session
 from envy.console.text import write_line
@@ -22,6 +22,7 @@ from envy.explain.graphml import as_graphml
 from envy.explain.reduction import reduced
 from envy.explain.svg import as_svg
 from envy.explain.view import GraphView, view_graph
+from envy.masking import masked_data
 
 FORMATS: Mapping[str, Callable[[GraphView], str]] = {
     "tree": as_tree,
@@ -100,9 +101,10 @@ def command(
         if critical:
             graph = _with_critical_path(graph, session)
         code = print_gaps(session)
+    graph = masked_data(graph)
     text = write(reduced(graph) if reduce else graph)
     if path is None:
-        print_result(text)
+        print_data(text)
     else:
         _write(path, text)
     return code

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from envy.engine.goals import Result
     from envy.engine.session import Session
 
+_INSTALLED = frozenset({Outcome.INSTALLED, Outcome.CHANGED, Outcome.UNCONFIRMED})
+
 
 def resolved(session: Session, queries: Sequence[str] = ()) -> list[RecipeKey]:
     """Resolve the graph, and return the keys that queries mean; all roots if there are no queries.
@@ -51,6 +53,11 @@ def print_failures(failures: Sequence[RecipeError], environment: Mapping[str, st
     say_styled(sys.stderr, failure_lines(failures), environment)
 
 
+def print_warnings(failures: Sequence[RecipeError], environment: Mapping[str, str]) -> None:
+    """Print failures that do not matter for the result of a command."""
+    say_styled(sys.stderr, failure_lines(failures, word="warning"), environment)
+
+
 def print_gaps(session: Session) -> int:
     """Print what failed and what is not known yet to stderr; return the exit code."""
     for left_out in session.left_out():
@@ -69,7 +76,8 @@ def summarise(results: Sequence[Result], session: Session, *, seconds: float) ->
         packages=len(results),
         user_managed=sum(1 for result in results if result.user_managed),
         cached=sum(1 for outcome in outcomes if outcome is Outcome.CACHED),
-        installed=sum(1 for o in outcomes if o in {Outcome.INSTALLED, Outcome.CHANGED}),
+        installed=sum(1 for outcome in outcomes if outcome in _INSTALLED),
+        unconfirmed=outcomes.count(Outcome.UNCONFIRMED),
         failures=[r.failure for r in results if isinstance(r.failure, RecipeError)],
         stopped=sum(1 for result in results if isinstance(result.failure, Cancelled)),
         cancelled=cancellation is not None and not isinstance(cancellation, StoppedEarly),

@@ -10,6 +10,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TextIO
 
+from envy.masking import masked
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 # C0 and C1, the marks that reorder or break lines for a reader, and halves of surrogate pairs
 # (bytes that were not UTF-8, which no stream accepts). Callers decide about tabs and newlines.
@@ -40,12 +42,14 @@ def escape_controls(text: str) -> str:
 
 def safe_lines(text: str) -> list[str]:
     """Return the lines of a text, each safe to show as one line of a terminal."""
-    return [escape_controls(line.removesuffix("\r")).expandtabs(4) for line in text.split("\n")]
+    # Masked first: a secret with a tab or a control character would not be recognised any more.
+    lines = masked(text).split("\n")
+    return [escape_controls(line.removesuffix("\r")).expandtabs(4) for line in lines]
 
 
 def safe_line(text: str) -> str:
     """Return a text as one line that is safe to show."""
-    return escape_controls(text).replace("\n", "\\n").replace("\t", " ")
+    return escape_controls(masked(text)).replace("\n", "\\n").replace("\t", " ")
 
 
 def last_rewrite(text: str) -> str:
@@ -54,7 +58,19 @@ def last_rewrite(text: str) -> str:
 
 
 def write_line(stream: TextIO, text: str) -> None:
-    """Write one line and flush it; characters outside the stream's encoding are spelled out."""
+    """Write one line without secrets, and flush it.
+
+    Characters outside the stream's encoding are spelled out.
+    """
+    _write_line(stream, masked(text))
+
+
+def write_data(stream: TextIO, text: str) -> None:
+    """Write a document whose data is masked already, or a path for programs; and flush it."""
+    _write_line(stream, text)
+
+
+def _write_line(stream: TextIO, text: str) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)

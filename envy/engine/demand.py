@@ -108,6 +108,15 @@ class Demand:
             )
         return found
 
+    def awaited_by(self, recipe: Recipe) -> list[RecipeKey]:
+        """Return the wanted recipes with work to do that need a recipe, in key order."""
+        return [
+            other.key
+            for other in self.wanted()
+            if not other.work.cached
+            and any(edge.key == recipe.key for edge in self._graph.all_edges(other.key))
+        ]
+
     def _is_late(self, recipe: Recipe, edge: Edge) -> bool:
         if recipe.work.cached:
             return not self._coordination.is_complete(edge.key)

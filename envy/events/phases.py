@@ -25,6 +25,8 @@ class PhaseStart(Event):
 
 @event
 class PhaseComplete(Event):
+    """`duration_ms` is the phase's own time, without waits for locks and for the user's consent."""
+
     text: ClassVar[str] = "{recipe}: {phase} done in {duration_ms} ms"
     recipe: str
     key: str

@@ -148,7 +148,7 @@ class RecipeEvents:
     # -- ctx and scripts -------------------------------------------------------------------------
 
     def run_start(self, command: str, cwd: Path) -> None:
-        """A script or a program is started; `command` is masked already."""
+        """A script or a program is started; `command` is masked, since it is cut here."""
         if self._bus.listening:
             self._bus.emit(
                 LuaCtxRunStart(
@@ -174,7 +174,7 @@ class RecipeEvents:
             )
 
     def fetch_start(self, url: str, destination: str) -> None:
-        """A transfer begins; `url` holds no credentials."""
+        """A transfer begins; `url` is masked by the bus."""
         if self._bus.listening:
             self._bus.emit(
                 LuaCtxFetchStart(
@@ -287,18 +287,18 @@ class RecipeEvents:
     # -- output ----------------------------------------------------------------------------------
 
     def output_line(self, phase: RecipePhase, stream: str, text: str) -> None:
-        """A child has printed a line, which is masked already."""
+        """A child has printed a line."""
         if self._bus.listening:
             self._bus.emit(
                 OutputLine(recipe=self._identity, phase=phase, stream=stream, text_=text)
             )
 
     def log(self, level: str, message: str) -> None:
-        """The recipe, or envy about the recipe, has a message, which is masked already."""
+        """The recipe, or envy about the recipe, has a message."""
         self._bus.log(level, message, recipe=self._identity)
 
     def standard_output(self, message: str) -> None:
-        """The recipe has printed a line with `envy.stdout`, which is masked already."""
+        """The recipe has printed a line with `envy.stdout`."""
         self._bus.standard_output(message, recipe=self._identity)
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from envy.cache.read import lookup
 from envy.engine.failures import is_left_out
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Recipe
-from envy.transport.addresses import redacted
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
@@ -73,10 +71,14 @@ def _step(session: Session, recipe: Recipe) -> PlannedStep:
         )
     if recipe.work.cached:
         return PlannedStep(key=key, act=Act.REUSE, reason="it is installed")
+    missing = session.explain_missing(recipe)
+    if missing is None or missing.relocated:
+        reason = "it is installed" if missing is None else missing.reason
+        return PlannedStep(key=key, act=Act.REUSE, reason=reason)
     return PlannedStep(
         key=key,
         act=Act.INSTALL,
-        reason=lookup(recipe.placement.entry, recipe.entry_key).reason,
+        reason=missing.text,
         fetches=tuple(_fetches(recipe)),
         runs=tuple(
             verb for verb in _VERBS if getattr(recipe.loaded.definition, verb, None) is not None
@@ -89,8 +91,7 @@ def _fetches(recipe: Recipe) -> Iterator[str]:
         yield "what its fetch function requests"
         return
     for item in recipe.placement.sources:
-        source = redacted(item.source) if "://" in item.source else item.source
-        yield f"{source} at {item.ref}" if item.ref else source
+        yield f"{item.source} at {item.ref}" if item.ref else item.source
 
 
 def plan_lines(steps: Sequence[PlannedStep], *, all_steps: bool = False) -> Iterator[str]:

@@ -10,7 +10,8 @@ import stat
 from pathlib import Path
 
 from envy.content.archive import extract, extract_placed
-from envy.content.below_root import BelowRoot, Parts, open_below
+from envy.content.below_root import BelowRoot, open_below
+from envy.content.brought import Parts
 from envy.content.count_files import CountFiles
 from envy.content.extraction import judge_links
 from envy.errors import ArchiveError

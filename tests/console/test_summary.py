@@ -32,6 +32,13 @@ def stopped(key, dependency="a.b@r1"):
             "sync complete: 5 packages, 1 user-managed, 0 failed (3 cached) in 12.4s",
         ),
         (
+            SyncResult(packages=2, user_managed=2, installed=2, unconfirmed=1, seconds=1),
+            (
+                "sync complete: 2 packages, 2 user-managed (1 unconfirmed), 0 failed "
+                "(0 cached, 2 installed) in 1.0s"
+            ),
+        ),
+        (
             SyncResult(packages=1, installed=1, seconds=0.04),
             "sync complete: 1 package, 0 failed (0 cached, 1 installed) in 0.0s",
         ),

@@ -143,6 +143,15 @@ def test_the_wanted_closure_of_goals_contains_only_wanted_recipes():
     assert names_of(world.demand.wanted_closure([key_of("app")])) == ["lib", "app"]
 
 
+def test_a_package_is_awaited_by_those_with_work_to_do():
+    """Wanted recipes whose entry is missing count; cached and unwanted ones do not."""
+    needs = {name: ["lib"] for name in ("app", "cached", "other")} | {"lib": []}
+    world = Wanting(needs, cached=["cached"])
+    world.want("app", "cached")
+    lib = world.graph.recipes[key_of("lib")]
+    assert world.demand.awaited_by(lib) == [key_of("app")]
+
+
 def test_unsatisfied_packages_are_named_until_their_check_holds():
     """A package whose check has not run has a note; a failed package is left out."""
     world = Wanting({name: [] for name in "abcd"}, user_managed="abcd")
