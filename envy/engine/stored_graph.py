@@ -48,9 +48,11 @@ def store_answer(
         for recipe in recipes
     ]
     root = engine.services.layout.root
-    before = load_answer(str(root), str(manifest.path), engine.services.environment)
-    if before is not None and _says_more(before, rows, evidence, has_use=environment is not None):
-        return
+    is_part = any(not (row.entry_key or row.user_managed or row.excluded) for row in rows)
+    if is_part:
+        before = load_answer(str(root), str(manifest.path), engine.services.environment)
+        if before is not None and _says_more(before, rows, evidence, has_use=bool(environment)):
+            return
     save_answer(
         root,
         manifest.path,
