@@ -170,7 +170,7 @@ def test_a_failure_with_twenty_dependents(project):
     outcome = fails(
         project,
         "recipes/local.root@r1.lua:2: script exited 3: seq 30; exit 3",
-        "sync failed: 21 packages, 0 user-managed, 1 failed, 20 not built (0 cached)",
+        "sync failed: 21 packages, 1 failed, 20 not built (0 cached)",
     )
     lines = outcome.err.splitlines()
     (log,) = [line for line in lines if line.startswith("  log: ")]

@@ -72,7 +72,10 @@ DECLARATIONS = [
     ('fetch = "s3://b/x"', 'FILE:2: envy does not support "s3:"', "sources are"),
     (
         "fetch = function() return 3 end",
-        "FILE:2: a source must be a string or a table with `source`, not a number\n",
+        (
+            "FILE:2: the function returned 3: a source must be a string or a table with `source`, "
+            "not a number\n"
+        ),
     ),
     (
         'stage = { stripp = 1 }\nfetch = "x"',

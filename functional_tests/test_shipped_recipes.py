@@ -16,7 +16,7 @@ import pytest
 from project import Project
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
-NEEDS_NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm")
+NEEDS_NPM = pytest.mark.needs("npm")
 PYTHON = '{ recipe = "envy.python@r1", options = { requirements = { "six==1.17.0" } } }'
 PACKAGES = {
     **{

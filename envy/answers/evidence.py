@@ -19,6 +19,8 @@ from envy.content.file_digest import variable_digest
 class Evidence:
     """Digests of files (None: missing), trees and variables, and of the names that patterns match.
 
+    A tree is a path and the rules of what is taken of it (`content.folder_walk`).
+
     Only the digest of a variable's value is stored, because the value may be a secret.
 
     `host` has the programs of the machine that were asked, by name and command; the text of each is
@@ -30,7 +32,7 @@ class Evidence:
     """
 
     files: dict[str, str | None] = field(default_factory=dict)
-    trees: dict[str, str] = field(default_factory=dict)
+    trees: dict[tuple[str, str], str] = field(default_factory=dict)
     globs: dict[tuple[str, str], str] = field(default_factory=dict)
     variables: dict[str, str | None] = field(default_factory=dict)
     host: dict[tuple[str, str], Told] = field(default_factory=dict)

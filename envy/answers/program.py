@@ -31,7 +31,7 @@ class CommandNotFound(EnvyError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramToRun:
+class ProgramCall:
     """A program with its words, and the variables to run it with."""
 
     path: str
@@ -39,13 +39,13 @@ class ProgramToRun:
     environment: Mapping[str, str]
 
 
-def program_to_run(
+def program_call(
     environment: ProjectEnvironment,
     words: Sequence[str],
     *,
     base: Mapping[str, str],
     root: Path,
-) -> ProgramToRun:
+) -> ProgramCall:
     """Return what to run for the words of a command; `base` are the user's variables.
 
     A product runs under its own path, not under its name.
@@ -59,9 +59,9 @@ def program_to_run(
     variables = with_scripts(environment, machine, root).applied_to(base)
     provider = choose_provider(environment, name)
     if provider is None:
-        return ProgramToRun(path=_found(name, variables), words=words, environment=variables)
+        return ProgramCall(path=_found(name, variables), words=words, environment=variables)
     program = _program_of(provider, name, machine)
-    return ProgramToRun(path=program, words=[program, *words[1:]], environment=variables)
+    return ProgramCall(path=program, words=[program, *words[1:]], environment=variables)
 
 
 def with_scripts(environment: ProjectEnvironment, path: str, root: Path) -> ProjectEnvironment:

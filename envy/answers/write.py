@@ -29,9 +29,10 @@ from envy.answers.read import (
     preconditions,
 )
 from envy.cache.marker import Marker, encode_marker
-from envy.cache.read import open_nonblocking
 from envy.content.atomic import atomic_write
 from envy.content.file_digest import combined_digest
+from envy.content.plain_file import read_plain
+from envy.limits import CACHE_FILE
 
 _ANY_KEY = "0" * 64
 
@@ -104,8 +105,7 @@ def save_answer(
 def basis_of(path: str) -> tuple[str, Sequence[str]]:
     """Return the manifest of an answer and the files in its evidence; ("", ()) if it is damaged."""
     try:
-        with open(path, "rb", 0, opener=open_nonblocking) as file:
-            rows = columns_of(file.read())
+        rows = columns_of(read_plain(path, CACHE_FILE))
         if rows is None:
             return "", ()
         _format, _root, manifest, *_ = column(rows)
@@ -129,7 +129,8 @@ def _evidence_columns(evidence: Evidence) -> Iterable[list[str]]:
     yield [top for top, _pattern in evidence.globs]
     yield [pattern for _top, pattern in evidence.globs]
     yield list(evidence.globs.values())
-    yield list(evidence.trees)
+    yield [path for path, _rules in evidence.trees]
+    yield [rules for _path, rules in evidence.trees]
     yield list(evidence.trees.values())
 
 

@@ -44,6 +44,7 @@ STAGE = f"{WORK}/stage"
 TMP = f"{WORK}/tmp"  # noqa: S108 - a folder of the entry
 # Inside work/, so that removing the work of an attempt also ends the attempt.
 ATTEMPT = f"{WORK}/attempt"
+FAILED = f"{WORK}/failed"
 
 # -- composed names --------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ own folder. Shims are written before the marker, and are not part of the payload
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from envy.interpreter import released
 
 _MODE = 0o555
 _REFUSED = 127  # as a shell says that there is no such program
+_TEMPORARY = "envy-shims-"
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def shim_text(*words: str) -> str:
@@ -102,18 +105,10 @@ def script_folder(root: Path, scripts: Mapping[str, str]) -> Path:
     if folder.is_dir():
         return folder
     try:
-        with temporary_beside(folder, sole_writer=False) as making:
-            making.mkdir(parents=True)
-            for name, script in scripts.items():
-                (making / name).write_bytes(_encoded(script))
-                (making / name).chmod(_MODE)
-            try:
-                making.rename(folder)
-            except OSError:
-                # Another process created the same folder at the same time.
-                if not folder.is_dir():
-                    raise
+        _create(folder, scripts)
     except OSError as error:
+        if error.errno in _READ_ONLY:
+            return _temporary_folder(digest, scripts)
         raise CacheError(f"cannot create {folder}: {error.strerror}", path=folder) from error
     return folder
 
@@ -130,4 +125,52 @@ def without_shims(path: str, root: Path) -> str:
 def _is_shim_folder(folder: str, root: Path) -> bool:
     above, _, name = folder.rstrip("/").rpartition("/")
     in_entry = name == SHIMS_FOLDER and above.startswith(f"{root}/{ASSETS_FOLDER}/")
-    return in_entry or above == f"{root}/{SHIMS_FOLDER}"
+    is_temporary = os.path.basename(above).startswith(_TEMPORARY)
+    return in_entry or is_temporary or above == f"{root}/{SHIMS_FOLDER}"
+
+
+def _temporary_folder(digest: str, scripts: Mapping[str, str]) -> Path:
+    """Return such a folder outside of a cache that may only be read, kept for the next command.
+
+    Raises:
+        CacheError: the folder cannot be created.
+    """
+    import stat
+    import tempfile
+
+    above = Path(tempfile.gettempdir(), f"{_TEMPORARY}{os.getuid()}")
+    try:
+        above.mkdir(mode=0o700, exist_ok=True)
+        status = above.lstat()
+        if (
+            status.st_uid != os.getuid()
+            or not stat.S_ISDIR(status.st_mode)
+            or status.st_mode & 0o022
+        ):
+            # Somebody else could put other programs there.
+            above = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+        folder = above / digest
+        if not folder.is_dir():
+            _create(folder, scripts)
+    except OSError as error:
+        raise CacheError(
+            f"cannot create {error.filename or above}: {error.strerror}",
+            path=above,
+            hint="the cache is read-only, so this folder for the names of programs is elsewhere; "
+            "name a writable folder with TMPDIR",
+        ) from error
+    return folder
+
+
+def _create(folder: Path, scripts: Mapping[str, str]) -> None:
+    with temporary_beside(folder, sole_writer=False) as making:
+        making.mkdir(parents=True)
+        for name, script in scripts.items():
+            (making / name).write_bytes(_encoded(script))
+            (making / name).chmod(_MODE)
+        try:
+            making.rename(folder)
+        except OSError:
+            # Another process created the same folder at the same time.
+            if not folder.is_dir():
+                raise

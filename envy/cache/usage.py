@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.names import RECORD
-from envy.cache.read import open_nonblocking
 from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
 from envy.content.atomic import atomic_write
+from envy.content.json_text import parse_json
+from envy.content.plain_file import read_plain
 from envy.declarations.manifest_search import MANIFEST_NAME
+from envy.limits import CACHE_FILE
 
 __all__ = [
     "BUILD",
@@ -218,8 +220,7 @@ def _records_in(directory: str) -> Iterable[tuple[str, float]]:
 
 def _read(path: str) -> UseSet | None:
     try:
-        with open(path, encoding="ascii", opener=open_nonblocking) as file:
-            row = json.load(file)
+        row = parse_json(read_plain(path, CACHE_FILE))
         if row["format"] != FORMAT:
             return None
         entries = {str(name): str(purpose) for name, purpose in row["entries"].items()}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from envy.answers.program import ProgramToRun, program_to_run
+from envy.answers.program import ProgramCall, program_call
 from envy.answers.project_environment import (
     NOT_EXECUTABLE,
     ProductNotExecutable,
@@ -78,7 +78,7 @@ def _prepare(
     words: Sequence[str],
     *,
     installs: bool,
-) -> ProgramToRun:
+) -> ProgramCall:
     """Install what is needed, and return what to run.
 
     The base is the environment of envy itself, in which MAKEFLAGS still has the jobserver of a make
@@ -93,7 +93,7 @@ def _prepare(
     if installs:
         result = summarise(session.install(goals), session, seconds=time.monotonic() - started)
         if session.cancellation is not None:
-            raise _failed(result)
+            raise _failed(session, result)
     else:
         session.prepare(goals)
     environment = session.project_environment(used)
@@ -106,7 +106,7 @@ def _prepare(
     if provider is None and settings.verbose:
         _say_who_is_left_out(session, name)
     session.store_answer()
-    return program_to_run(environment, words, base=settings.environment, root=session.layout.root)
+    return program_call(environment, words, base=settings.environment, root=session.layout.root)
 
 
 def _check_failures(
@@ -122,17 +122,17 @@ def _check_failures(
     keys = {key.canonical for key in session.run_closure(needed)}
     blocking = [failure for failure in result.failures if failure.key in keys]
     if not blocking:
-        print_warnings(result.failures)
+        print_warnings(result.failures, session.environment)
         return
     causes = [failure.cause for failure in blocking if isinstance(failure, PhaseFailed)]
     if is_product and any(isinstance(cause, UnusableProduct) and cause.exists for cause in causes):
-        raise _failed(result, NOT_EXECUTABLE)
-    raise _failed(result)
+        raise _failed(session, result, NOT_EXECUTABLE)
+    raise _failed(session, result)
 
 
-def _failed(result: SyncResult, code: int | None = None) -> click.exceptions.Exit:
+def _failed(session: Session, result: SyncResult, code: int | None = None) -> click.exceptions.Exit:
     """Print what failed, and return what ends the command."""
-    print_failures(result.failures)
+    print_failures(result.failures, session.environment)
     say(sys.stderr, final_line(result, command="run"))
     return click.exceptions.Exit(exit_code_of(result) if code is None else code)
 
@@ -163,7 +163,7 @@ def _say_who_is_left_out(session: Session, name: str) -> None:
             say(sys.stderr, safe_line(f"{text}: a program on PATH runs instead"))
 
 
-def execute(program: ProgramToRun) -> None:
+def execute(program: ProgramCall) -> None:
     """Replace this process with the program; never returns.
 
     Raises:

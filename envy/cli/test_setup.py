@@ -163,7 +163,7 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
         if session.cancellation is not None:
             raise session.cancellation
         if result.failures:
-            print_failures(result.failures)
+            print_failures(result.failures, settings.environment)
             raise NoToolchain(f"cannot install {key}, the manifest's Go")
         recipe = session.recipe(key)
         products = session.products_of(recipe)

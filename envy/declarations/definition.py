@@ -22,11 +22,13 @@ from envy.declarations.spec import Address, Dependency, RecipeSpec
 from envy.declarations.tables import (
     NO_EXPORTS,
     Exports,
+    InputPattern,
     StageTable,
     is_included,
     parse_about,
     parse_exports,
     parse_host,
+    parse_inputs,
     parse_stage_table,
 )
 from envy.declarations.typos import misspelt
@@ -55,7 +57,7 @@ class RecipeDefinition:
     declarations: tuple[OptionDeclaration, ...] | None = None
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     dependencies: tuple[Dependency, ...] = ()
-    inputs: tuple[str, ...] = ()
+    inputs: tuple[InputPattern, ...] = ()
     host: tuple[tuple[str, str], ...] = ()
     check: Verb = None
     fetch: tuple[SourceItem, ...] | LuaFunction | None = None
@@ -74,6 +76,7 @@ class RecipeDefinition:
     pass_env: tuple[str, ...] = ()
     secret_env: tuple[str, ...] = ()
     exclusive: str = ""
+    recheck: bool = True
     user_managed: bool = False
     excluded: bool = False
     warnings: tuple[str, ...] = ()
@@ -145,7 +148,7 @@ class _Parser:
             declarations=declarations,
             options=options,
             dependencies=self._dependencies(options) if included else (),
-            inputs=self._texts("inputs"),
+            inputs=parse_inputs(values["inputs"], self.at("inputs")) if "inputs" in values else (),
             host=parse_host(values["host"], self.at("host")) if "host" in values else (),
             check=verbs["check"],
             fetch=self._fetch(),
@@ -168,6 +171,7 @@ class _Parser:
             exclusive=fields.text(values, "exclusive", origin=self.at("exclusive"))
             if "exclusive" in values
             else "",
+            recheck=self._recheck(),
             user_managed="check" in values,
             excluded=not included,
             warnings=self._warnings(),
@@ -212,6 +216,17 @@ class _Parser:
                 hint='write variants = "both", or leave it out: then it is an error',
             )
         return "both" if value else ""
+
+    def _recheck(self) -> bool:
+        """Return whether the check must hold after an install."""
+        if "recheck" not in self.values:
+            return True
+        if "check" not in self.values:
+            raise DeclarationError(
+                "`recheck` is for user-managed packages, and this recipe has no `check`",
+                origin=self.at("recheck"),
+            )
+        return fields.flag(self.values, "recheck", origin=self.at("recheck"))
 
     def _texts(self, name: str) -> tuple[str, ...]:
         if name not in self.values:

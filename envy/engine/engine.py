@@ -31,6 +31,7 @@ from envy.engine.recipe_maker import RecipeMaker
 from envy.engine.record import add_time_away
 from envy.engine.resolution import Resolution
 from envy.engine.scheduler_events import SchedulerEvents
+from envy.engine.undecided import Undecided
 from envy.engine.usage import Usage
 from envy.errors import Cancelled, GraphError, NotPlanned, RecipeError
 from envy.execution.services import Services
@@ -58,11 +59,13 @@ class Engine:
         steps: Steps = STEPS,
         durations: Durations | None = None,
         coordinator: Coordinator | None = None,
+        undecided: Undecided | None = None,
     ) -> None:
         """Build the parts; `installs`: the tools of custom sources may be installed."""
         project = project or Project()
         self.services = services
         self.durations = durations or Durations()
+        self._undecided = undecided
         self.lease = Lease(services.layout)
         self.graph = RecipeGraph(services.events, aliases=project.aliases)
         self.coordinator = coordinator or Coordinator()
@@ -85,7 +88,7 @@ class Engine:
     def _plan(self, project: Project, steps: Steps) -> tuple[DefaultShell, Demand, Goals]:
         graph, coordination, services = self.graph, self.coordination, self.services
         priorities = Priorities(graph, coordination, self.durations)
-        demand = Demand(graph, coordination, priorities)
+        demand = Demand(graph, coordination, priorities, services.events)
         keys = EntryKeys(
             graph,
             coordination,
@@ -139,9 +142,14 @@ class Engine:
             self._maker,
             custom_sources,
             bind_round=bind,
-            wait_for_fetches=self._goals.wait_for_fetches,
+            wait_for_fetches=self._wait_for_fetches,
             platform_tag=services.platform.tag,
         )
+
+    def _wait_for_fetches(self) -> None:
+        self._goals.wait_for_fetches()
+        if self._undecided is not None:
+            self._undecided.decide(self.graph.recipes.values())
 
     # -- what commands ask -------------------------------------------------------------------------
 
@@ -277,6 +285,10 @@ class Engine:
     def shell_for(self, recipe: Recipe) -> Shell:
         """Return the shell that the scripts of this recipe are written for."""
         return self._shell.shell_for(recipe)
+
+    def awaited_by(self, recipe: Recipe) -> list[RecipeKey]:
+        """Return the wanted recipes with work to do that need this one, in key order."""
+        return self._demand.awaited_by(recipe)
 
     def unsatisfied(self) -> list[str]:
         """Return the wanted user-managed packages that are not known to be satisfied, as text."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from envy.engine.engine import Engine
     from envy.engine.goals import Result
     from envy.errors import Cancelled, NotPlanned
+    from envy.execution.explanation import Missing
     from envy.graph.recipe import Edge, Recipe, Reference
 
 
@@ -47,6 +48,11 @@ class Session:
     def layout(self) -> CacheLayout:
         """The cache."""
         return self._engine.services.layout
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that the command was started with."""
+        return self._engine.services.environment
 
     @property
     def platform_tag(self) -> str:
@@ -159,9 +165,9 @@ class Session:
         """Return whether a package has a deploy phase that has not run for its entry."""
         return entry_lock.needs_deploy(recipe)
 
-    def why_missing(self, recipe: Recipe) -> list[str]:
-        """Return what changed since the nearest earlier entry of a package; [] if there is none."""
-        return explanation.why_missing(recipe, self._engine)
+    def explain_missing(self, recipe: Recipe) -> Missing | None:
+        """Return why a package would be built, as a sync judges it; None if it is in the cache."""
+        return explanation.explain_missing(recipe, self._engine)
 
     def failures(self) -> list[RecipeError]:
         """Return every failure so far, of wanted packages and others, in key order."""

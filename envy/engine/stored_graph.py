@@ -12,6 +12,7 @@ from envy.answers.read import USED, StoredAnswer, load_answer
 from envy.answers.write import StoredRecipe, StoredUse, save_answer
 from envy.declarations.spec import DependencyUse
 from envy.graph.distances import project_packages
+from envy.masking import masked
 
 if TYPE_CHECKING:
     from envy.answers.project_environment import ProjectEnvironment
@@ -39,7 +40,9 @@ def store_answer(
     graph = engine.graph
     recipes = [graph.recipes[key] for key in sorted(graph.recipes)]
     evidence = _evidence(manifest, recipes)
-    if not evidence.lasting:
+    # A key with a secret is not written to the disk.
+    keys = [recipe.key.canonical for recipe in recipes]
+    if not evidence.lasting or any(masked(key) != key for key in keys):
         return
     positions = {recipe.key: position for position, recipe in enumerate(recipes)}
     distances = {near.recipe.key: near.distance for near in project_packages(graph)}
@@ -72,10 +75,8 @@ def store_resolutions(engine: Engine) -> None:
     settled = {
         recipe.key.canonical for recipe in recipes if recipe.entry_key and recipe.key not in failed
     }
-    known = {recipe.key.canonical for recipe in recipes}
-    engine.services.resolutions.store(
-        settled=settled, is_gone=lambda package: is_whole and package not in known
-    )
+    known = {recipe.key.canonical for recipe in recipes} if is_whole else None
+    engine.services.resolutions.store(settled=settled, known=known)
 
 
 def _says_more(
@@ -127,7 +128,10 @@ def _stored(
     )
 
 
-def _use(environment: ProjectEnvironment, recipes: Sequence[Recipe]) -> StoredUse:
+def _use(environment: ProjectEnvironment, recipes: Sequence[Recipe]) -> StoredUse | None:
+    """Return what is stored of an environment; None if that would write a secret to the disk."""
+    if any(masked(value) != value for value in environment.variables.values()):
+        return None
     positions = {recipe.key.canonical: position for position, recipe in enumerate(recipes)}
     products = []
     for name, providers in environment.providers.items():

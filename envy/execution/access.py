@@ -6,10 +6,12 @@ for it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.content.folder_walk import covering
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
@@ -314,14 +316,21 @@ def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
     if not path.is_relative_to(recipe_dir):
         return True
     root = engine.services.layout.root
-    if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
-        return True  # the cache may be inside the project
-    inputs = placement.input_files if placement is not None else frozenset()
     return (
-        path in inputs
-        or path in loaded.reads.files
-        or any(parent in inputs for parent in path.parents)
+        path in loaded.reads.files
+        or (placement is not None and covering(placement.inputs, str(path)) is not None)
+        or _is_in_cache_inside(recipe_dir, root, path)
     )
+
+
+def _is_in_cache_inside(recipe_dir: Path, root: Path, path: Path) -> bool:
+    """Return whether the cache is inside the project, and a path in it, in any spelling."""
+    if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
+        return True
+    real = os.path.realpath(root) + "/"
+    return real.startswith(os.path.realpath(recipe_dir) + "/") and (
+        os.path.realpath(path) + "/"
+    ).startswith(real)
 
 
 def build_only(recipe: Recipe, engine: PhaseServices) -> list[Recipe]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
-    from envy.content.below_root import Links
+    from envy.content.brought import Links
     from envy.declarations.definition import RecipeDefinition
     from envy.declarations.products import Product
     from envy.declarations.tables import Exports
@@ -39,6 +39,7 @@ class Outcome(Enum):
     INSTALLED = "installed"
     SATISFIED = "satisfied"  # user-managed: its check succeeded from the start
     CHANGED = "changed"  # user-managed: installed now
+    UNCONFIRMED = "unconfirmed"  # user-managed: installed now, but its check still does not hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,8 @@ class Placement:
     entry: EntryPaths
     ingredients: str = ""  # the JSON text whose digest is the entry key
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function fetches
-    input_files: frozenset[Path] = frozenset()  # files of its own folder that its phases may read
+    # What its phases may read of its own folder, with the rules of folders.
+    inputs: Mapping[str, str] = field(default_factory=dict)
     exports_within: bool = False  # the recipe or its run closure exports something
     asset_dir: Path  # not used for a user-managed recipe
 

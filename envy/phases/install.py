@@ -9,6 +9,7 @@ from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.execution.access import build_only
 from envy.execution.explanation import key_record_text
+from envy.execution.files_meter import files_meter
 from envy.execution.phase_run import PhaseRun
 from envy.execution.products import check_new_products, shims_of
 from envy.execution.services import PhaseServices
@@ -47,6 +48,8 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
         key_record_text(recipe, engine),
         forbidden=_build_only_paths(recipe, engine),
         writable=definition.writable,
+        report=files_meter(recipe, engine.services.events, "hashing"),
+        spellings=engine.services.spellings,
     )
     recipe.work.attempt = None
     recipe.work.outcome = Outcome.INSTALLED

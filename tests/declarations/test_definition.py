@@ -8,7 +8,7 @@ from envy.declarations.definition import parse_definition
 from envy.declarations.products import Product
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import DependencyUse, RecipeSpec
-from envy.declarations.tables import Exports, StageTable
+from envy.declarations.tables import Exports, InputPattern, StageTable
 from envy.errors import DeclarationError, LuaScriptError, SourceLocation
 from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, SandboxSettings
@@ -71,7 +71,7 @@ def test_all_fields_of_a_recipe(define, tmp_path):
         about = { version = "1.0", license = "MIT" }
         options = { version = { type = "string", default = "1.0" } }
         dependencies = { { recipe = "local.ninja@r1", needed_by = "build", use = "build" } }
-        inputs = { "patches/*.patch" }
+        inputs = { "patches/*.patch", { "vendor", exclude = { "build" }, follow = true } }
         host = { "python3", cc = "cc -v" }
         fetch = { "a.tgz", { source = "b.tgz", strip = 1 } }
         stage = { strip = 2 }
@@ -94,7 +94,10 @@ def test_all_fields_of_a_recipe(define, tmp_path):
     (dependency,) = definition.dependencies
     assert dependency.spec.identity == "local.ninja@r1"
     assert (dependency.needed_by, dependency.use) == (RecipePhase.BUILD, DependencyUse.BUILD)
-    assert definition.inputs == ("patches/*.patch",)
+    assert definition.inputs == (
+        InputPattern(pattern="patches/*.patch"),
+        InputPattern(pattern="vendor", exclude=("build",), follow=True),
+    )
     assert definition.host == (("cc", "cc -v"), ("python3", "python3 --version"))
     assert definition.fetch == (
         SourceItem(source="a.tgz", base_dir=tmp_path),
