@@ -137,6 +137,9 @@ def test_what_a_warm_run_cannot_run_is_an_error(built):
     assert not is_warm(built, "run", "app")
     assert built.envy("run", "app", code=None, trace=False).code in {1, 126, 127}
     path.unlink()
+    for words in (("asset", "app"), ("sync",)):
+        assert not is_warm(built, *words)
+        assert "bin/app" in built.envy(*words, code=1, trace=False).err
     assert not is_warm(built, "product", "alias")
     assert not is_warm(built, "run", "true")
     assert built.envy("run", "app", code=None, trace=False).code in {1, 126, 127}

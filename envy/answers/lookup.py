@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from envy.answers.products import are_intact
 from envy.answers.read import (
     EXCLUDED,
     UNPINNED,
@@ -58,7 +59,7 @@ def installed(
     if goals is None:
         return None
     closure = installed_closure(answer, goals, root)
-    if closure is None:
+    if closure is None or not are_intact(answer.products):
         return None
     if renews and not _is_current(answer, manifest, environment):
         return None

@@ -47,6 +47,11 @@ class StoredProduct:
         return os.access(self.file, os.X_OK) and os.access(self.program, os.X_OK)
 
 
+def are_intact(texts: Sequence[str]) -> bool:
+    """Return whether the files of all stored products are there, as a full run requires."""
+    return all(product.is_intact() for product in rows_of(texts))
+
+
 def rows_of(texts: Sequence[str]) -> Iterator[StoredProduct]:
     """Return what `StoredProduct.columns` wrote, for any number of products."""
     for start in range(0, len(texts), _FIELDS):

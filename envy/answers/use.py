@@ -11,7 +11,7 @@ import os
 
 from envy.answers.lookup import all_goals, record_use
 from envy.answers.machine_programs import find_program
-from envy.answers.products import PROGRAM, StoredProduct, rows_of
+from envy.answers.products import PROGRAM, are_intact, rows_of
 from envy.answers.read import USED, StoredAnswer, installed_closure, load_answer
 from envy.cache.names import SHIMS_FOLDER
 
@@ -57,10 +57,9 @@ def invocation_of(
     if answer is None or USED not in answer.marks:
         return None
     closure = installed_closure(answer, all_goals(answer), root)
-    products = list(rows_of(answer.products))
-    if closure is None or not all(product.is_intact() for product in products):
+    if closure is None or not are_intact(answer.products):
         return None
-    found = _invocation(answer, products, words, environment, root)
+    found = _invocation(answer, words, environment, root)
     if found is None or not record_use(root, manifest, answer, closure, whole=True):
         return None
     return found
@@ -68,7 +67,6 @@ def invocation_of(
 
 def _invocation(
     answer: StoredAnswer,
-    products: Sequence[StoredProduct],
     words: Sequence[str],
     environment: Mapping[str, str],
     root: str,
@@ -81,7 +79,7 @@ def _invocation(
     for folder in variables.get("PATH", "").split(os.pathsep):
         if folder.startswith(scripts) and not os.path.isdir(folder):
             return None
-    asked = next((product for product in products if product.name == words[0]), None)
+    asked = next((row for row in rows_of(answer.products) if row.name == words[0]), None)
     if asked is None:
         program = find_program(words[0], variables)
         return WarmProgram(program, words, variables) if program is not None else None

@@ -8,7 +8,7 @@ what another builds.
 Guarantees
   A file exists as a whole, or not at all; one that is missing or damaged means that nothing is
   known. A failure to write it is ignored.
-  Only digests of addresses are stored, because an address may have credentials.
+  Only digests of addresses and of packages are stored, because they may contain secrets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import enum
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Iterable, Mapping
 
 from blake3 import blake3
 
@@ -27,7 +27,9 @@ from envy.content.atomic import atomic_write
 
 FORMAT = 1
 
-Rows = dict[str, dict[str, str]]  # by package and source: what the source was resolved to
+Rows = dict[
+    str, dict[str, str]
+]  # by digests of package and source: what the source was resolved to
 
 
 class Upstream(enum.Enum):
@@ -57,18 +59,21 @@ class Resolutions:
 
     def note(self, package: str, source: str, found: str) -> None:
         """Record what a source of a package is in this run."""
-        self._noted.setdefault(package, {})[source] = found
+        self._noted.setdefault(_digest(package), {})[source] = found
 
-    def store(self, *, settled: Collection[str], is_gone: Callable[[str], bool]) -> None:
+    def store(self, *, settled: Iterable[str], known: Iterable[str] | None) -> None:
         """Store what this run noted, beside what it did not look at.
 
-        All sources of the packages in `settled` were noted. `is_gone` tells whether a package is no
-        longer part of the project.
+        All sources of the packages in `settled` were noted. `known` are all packages of the
+        project; None if there may be others.
         """
         before = self._read()
+        looked_at = set(map(_digest, settled))
+        if known is not None:
+            looked_at.update(before.keys() - set(map(_digest, known)))
         rows: Rows = {}
         for package in sorted({*before, *self._noted}):
-            old = {} if package in settled or is_gone(package) else before.get(package, {})
+            old = {} if package in looked_at else before.get(package, {})
             row = {**old, **self._noted.get(package, {})}
             if row:
                 rows[package] = row

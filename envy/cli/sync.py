@@ -27,16 +27,16 @@ from envy.events import Listener
 )
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, as envy plan does.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--ask-host", is_flag=True, help="Ask every program of `host` for its version again.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--profile", is_flag=True, help="Print how the time was spent.")
 def command(
     settings: Settings,
     queries: tuple[str, ...],
     *,
     dry_run: bool,
-    as_json: bool,
     ask_host: bool,
+    as_json: bool,
     profile: bool,
 ) -> int:
     """Install every missing package of the manifest, or only the packages that QUERY names.

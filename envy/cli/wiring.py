@@ -67,10 +67,7 @@ def open_session(
     forget_all()
     variables = dict(settings.environment)
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
-    streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
-    listeners = make_listeners(
-        settings, is_terminal=can_draw(sys.stderr, variables), streams=streams
-    )
+    listeners = _listeners(settings, owns_stdout=owns_stdout)
     bus = EventBus([*listeners, *observers])
     children = Children()
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
@@ -142,6 +139,12 @@ def _engine(
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
     return Durations(durations_path(str(layout.durations_root), str(project_dir)))
+
+
+def _listeners(settings: Settings, *, owns_stdout: bool) -> list[Listener]:
+    streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
+    is_terminal = can_draw(sys.stderr, settings.environment)
+    return make_listeners(settings, is_terminal=is_terminal, streams=streams)
 
 
 def _jobserver(

@@ -51,9 +51,11 @@ def store_answer(
         for recipe in recipes
     ]
     root = engine.services.layout.root
-    before = load_answer(str(root), str(manifest.path), engine.services.environment)
-    if before is not None and _says_more(before, rows, evidence, has_use=environment is not None):
-        return
+    is_part = any(not (row.entry_key or row.user_managed or row.excluded) for row in rows)
+    if is_part:
+        before = load_answer(str(root), str(manifest.path), engine.services.environment)
+        if before is not None and _says_more(before, rows, evidence, has_use=bool(environment)):
+            return
     save_answer(
         root,
         manifest.path,
@@ -73,10 +75,8 @@ def store_resolutions(engine: Engine) -> None:
     settled = {
         recipe.key.canonical for recipe in recipes if recipe.entry_key and recipe.key not in failed
     }
-    known = {recipe.key.canonical for recipe in recipes}
-    engine.services.resolutions.store(
-        settled=settled, is_gone=lambda package: is_whole and package not in known
-    )
+    known = {recipe.key.canonical for recipe in recipes} if is_whole else None
+    engine.services.resolutions.store(settled=settled, known=known)
 
 
 def _says_more(
@@ -128,7 +128,10 @@ def _stored(
     )
 
 
-def _use(environment: ProjectEnvironment, recipes: Sequence[Recipe]) -> StoredUse:
+def _use(environment: ProjectEnvironment, recipes: Sequence[Recipe]) -> StoredUse | None:
+    """Return what is stored of an environment; None if that would write a secret to the disk."""
+    if any(masked(value) != value for value in environment.variables.values()):
+        return None
     positions = {recipe.key.canonical: position for position, recipe in enumerate(recipes)}
     products = []
     for name, providers in environment.providers.items():

@@ -62,9 +62,9 @@ class Services:
     stamp: str  # names this run's log folders; sorts by time
     jobserver: Jobserver | None = None  # None: the tools of scripts choose their own jobs
     memo: Memo = field(default_factory=Memo)  # answers of repositories and registries
-    spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     resolutions: Resolutions = field(default_factory=Resolutions)  # what unpinned sources were
     upstream: Upstream = Upstream.ASKED
+    spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
 
 

@@ -92,7 +92,7 @@ def make_leftovers(layout, project):
         path = resolutions_path(str(layout.resolutions_root), str(manifest))
         resolutions = Resolutions(path, str(manifest))
         resolutions.note(IDENTITY, "source", "commit")
-        resolutions.store(settled=(), is_gone=lambda _: False)
+        resolutions.store(settled=(), known=None)
     write(Path(f"{path}.4711-01234567{SUFFIX}"))
     script_folder(layout.root, {"tool": "exit 1"})
     tests = layout.root / names.TESTS_FOLDER

@@ -10,22 +10,20 @@ from envy.cache.resolutions import Resolutions, manifest_of, resolutions_path, s
 APP, LIB = "local.app@r1", "local.lib@r1"
 
 
-def nothing_is_gone(_package):
-    return False
-
-
 @pytest.fixture
 def path(tmp_path):
     return Path(resolutions_path(str(tmp_path / "resolutions"), "/project/envy.lua"))
 
 
-def stored(path, *notes, settled=(), gone=()):
+def stored(path, *notes, settled=(), known=None):
     """Note and store resolutions as a run does; return what the file has then."""
     resolutions = Resolutions(str(path), "/project/envy.lua")
     for note in notes:
         resolutions.note(*note)
-    resolutions.store(settled=settled, is_gone=lambda package: package in gone)
-    return json.loads(path.read_bytes())["rows"]
+    resolutions.store(settled=settled, known=known)
+    names = {source_name(package): package for package in (APP, LIB)}
+    rows = json.loads(path.read_bytes())["rows"]
+    return {names[digest]: row for digest, row in rows.items()}
 
 
 def test_a_run_finds_what_the_last_one_noted(path):
@@ -60,7 +58,7 @@ def test_a_source_that_a_package_no_longer_has_is_forgotten(path):
 def test_a_package_that_is_gone_is_forgotten(path):
     """Its sources are no longer part of the project."""
     stored(path, (APP, "a", "1"), (LIB, "b", "1"))
-    assert stored(path, settled={APP}, gone={LIB}) == {}
+    assert stored(path, settled={APP}, known={APP}) == {}
 
 
 def test_an_unchanged_record_is_not_written(path):
@@ -73,7 +71,7 @@ def test_an_unchanged_record_is_not_written(path):
 
 def test_a_project_without_unpinned_sources_has_no_record(tmp_path, path):
     """Nothing is written for it."""
-    Resolutions(str(path)).store(settled=(), is_gone=nothing_is_gone)
+    Resolutions(str(path)).store(settled=(), known=None)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -82,7 +80,7 @@ def test_a_failure_to_write_is_ignored(tmp_path):
     (tmp_path / "file").touch()
     resolutions = Resolutions(str(tmp_path / "file" / "x.json"))
     resolutions.note(APP, "a", "1")
-    resolutions.store(settled=(), is_gone=nothing_is_gone)
+    resolutions.store(settled=(), known=None)
     assert resolutions.last("a") is None
 
 
