@@ -32,7 +32,7 @@ from envy.execution.own_paths import (
 from envy.execution.phase_run import PhaseRun, RunOptions, parse_run_options
 from envy.execution.unpack import unpack_all, unpack_one
 from envy.host.process import Completed
-from envy.lua.natives import fill_template
+from envy.lua.template import fill_template
 from envy.lua.values import CtxTable, LuaValue
 from envy.phase import RecipePhase
 

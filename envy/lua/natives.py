@@ -7,7 +7,6 @@ end the state for good, and the Python call into Lua raises them unchanged.
 
 import inspect
 import os
-import re
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
@@ -15,17 +14,16 @@ from typing import Any
 
 from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
 from envy.interpreter import come_back_from_lua, go_into_lua
-from envy.limits import LUA_MEMORY
 from envy.lua.host import Host
 from envy.lua.positions import count_arguments
 from envy.lua.sandbox import ABSENT
+from envy.lua.template import fill_template
 from envy.lua.traceback import message_for_lua
 from envy.lua.values import CtxTable, LuaValue, decode, encode
 from envy.os_errors import os_error_hint, os_error_text
-from envy.suggest import did_you_mean, nearest
+from envy.suggest import nearest
 
 Answer = tuple[object, ...]
-_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
 
 def callbacks(host: Host) -> tuple[Callable[..., Any], ...]:
@@ -239,42 +237,6 @@ def _template(host: Host, text: Any = None, values: Any = None, *_: Any) -> Answ
     if not isinstance(table, Mapping):
         raise LuaScriptError("bad argument #2 to 'envy.template' (a table of values expected)")
     return True, encode(fill_template(template, table))
-
-
-def fill_template(text: str, values: Mapping[str, object]) -> str:
-    """Return the text with each `{{name}}` replaced by the value of that name.
-
-    Raises:
-        LuaScriptError: a value is missing, or is not text, a number or a boolean; or the result
-            is larger than what Lua code may hold.
-    """
-    left = LUA_MEMORY.value - len(text)
-
-    def value_of(match: re.Match[str]) -> str:
-        nonlocal left
-        found = text_of(match)
-        left -= len(found)
-        if left < 0:
-            raise LuaScriptError(
-                f"the result of the template is larger than {LUA_MEMORY.shown}, the limit "
-                f"{LUA_MEMORY.name}",
-                hint=LUA_MEMORY.hint,
-            )
-        return found
-
-    def text_of(match: re.Match[str]) -> str:
-        name = match[1].strip()
-        value = values.get(name)
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str | int | float):
-            return str(value)
-        if value is None:
-            near = did_you_mean(name, map(str, values))
-            raise LuaScriptError(f"{match[0]} has no value{'; ' if near else ''}{near}")
-        raise LuaScriptError(f"the value of {match[0]} is not text, a number or a boolean")
-
-    return _PLACEHOLDER.sub(value_of, text)
 
 
 def _path_function(name: str, function: Callable[[str], str]) -> Callable[..., Answer]:
