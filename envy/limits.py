@@ -62,7 +62,7 @@ ERROR_TEXT = Limit("error-text", 64 << 10, "the text of one error, which is shor
 FOLLOWED_FILES = Limit(
     "followed-files",
     200_000,
-    "what the links of one folder that `follow`, or the `**` of one pattern, lead to",
+    "what the links of one folder with `follow` lead to",
     unit="files and folders",
 )
 GIT_SUBMODULES = Limit(
@@ -71,6 +71,13 @@ GIT_SUBMODULES = Limit(
     "the submodules of one git source, nested ones included",
     unit="submodules",
 )
+LINK_FILES = Limit(
+    "link-files",
+    100_000,
+    "the files that take the places of links to what `subdir` leaves out",
+    unit="files",
+)
+LINK_SIZE = Limit("link-size", 8 << 30, "the size of these files")
 LUA_MEMORY = Limit(
     "lua-memory",
     512 << 20,
@@ -102,6 +109,8 @@ LIMITS = {
         ERROR_TEXT,
         FOLLOWED_FILES,
         GIT_SUBMODULES,
+        LINK_FILES,
+        LINK_SIZE,
         LUA_MEMORY,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,

@@ -24,14 +24,11 @@ _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
 def match_digest(top: str, pattern: str) -> str:
-    """Return one digest of the names that a pattern matches; "" if there are too many."""
+    """Return one digest of the names that a pattern matches, as `file_operations.glob` does."""
     # Imported here, because most warm commands do not need it.
-    from envy.content.patterns import expand
+    from envy.content.file_names import names_matching
 
-    try:
-        return combined_digest(expand(top, pattern))
-    except OSError:
-        return ""
+    return combined_digest(names_matching(pattern, top))
 
 
 def tree_digest(path: str, rules: str = "") -> str:
