@@ -180,11 +180,12 @@ class ScriptFailed(EnvyError):
         signal: int | None = None,
         tail: str = "",
         reason: str = "",
+        subject: str = "script",
         hint: str = "",
     ) -> None:
         how = reason or (f"was killed by signal {signal}" if signal else f"exited {exit_code}")
         self.quoted_tail = "".join(f"\n  | {line}" for line in tail.splitlines())
-        super().__init__(f"script {how}: {command}{self.quoted_tail}", hint=hint)
+        super().__init__(f"{subject} {how}: {command}{self.quoted_tail}", hint=hint)
         self.command = command
         self.exit_code_of_script = exit_code
         self.signal = signal
@@ -372,10 +373,7 @@ class InternalError(EnvyError):
 
 
 def wrap_unknown_error(error: Exception) -> EnvyError:
-    """Return the error that is shown to the user for any exception.
-
-    An EnvyError is unchanged, an error of the system is put in words, anything else is a bug.
-    """
+    """Return what is shown for any exception: an OSError in words, an unknown one as a bug."""
     if isinstance(error, EnvyError):
         return error
     if isinstance(error, OSError):

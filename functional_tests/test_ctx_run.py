@@ -1,5 +1,8 @@
 """ctx.run and ctx.exec: where programs run, what the calls return, and what is an error."""
 
+import os
+from pathlib import Path
+
 import pytest
 from project import Project, is_running, tree
 
@@ -170,6 +173,19 @@ def test_quiet_keeps_output_off_the_display(project):
     )
     assert "| loud" in run.err
     assert "| hushed" not in run.err
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+@pytest.mark.parametrize("end", ["touch x", "exit 3", "kill $$"])
+@pytest.mark.parametrize("start", ["setsid", ""])
+def test_a_daemon_is_ended(project, tmp_path, start, end):
+    """Nor does one that left its session, however the script ends."""
+    reached = tmp_path / "reached.fifo"
+    os.mkfifo(reached)
+    daemon = f"{start} sh -c 'echo $$ > {reached}; exec sleep 600' < /dev/null > /dev/null 2>&1 &"
+    script = f"{daemon} cat {reached} > {tmp_path}/pid; {end}"
+    project.sync_one(f"install = [==[{script}]==]", code=None)
+    assert not is_running(int((tmp_path / "pid").read_text()))
 
 
 def test_a_background_process_is_ended(project, tmp_path):

@@ -97,7 +97,10 @@ def _all(answer: StoredAnswer) -> list[int]:
 
 
 def _find(answer: StoredAnswer, query: str) -> int | None:
-    """Return the position of the only recipe that matches a query; None if there is none."""
+    """Return the position of the recipe that a query means: the nearest to the manifest.
+
+    None means that none matches, or several that are equally near.
+    """
     if query in answer.manifest_aliases:
         return answer.manifest_aliases[query]
     packages = zip(answer.keys, answer.aliases, strict=False)
@@ -107,4 +110,13 @@ def _find(answer: StoredAnswer, query: str) -> int | None:
         if EXCLUDED not in answer.flags[position]
     ]
     found = prefer_exact(query, found, answer.keys.__getitem__)
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 else _nearest(answer, found)
+
+
+def _nearest(answer: StoredAnswer, found: Sequence[int]) -> int | None:
+    near = [position for position in found if answer.distances[position]]
+    if not near:
+        return None
+    least = min(int(answer.distances[position]) for position in near)
+    nearest = [position for position in near if int(answer.distances[position]) == least]
+    return nearest[0] if len(nearest) == 1 else None

@@ -16,7 +16,7 @@ def encode_evidence(evidence: Evidence) -> str:
     return json.dumps(
         {
             "files": evidence.files,
-            "trees": evidence.trees,
+            "trees": sorted([path, rules, at] for (path, rules), at in evidence.trees.items()),
             "globs": sorted([top, pattern, at] for (top, pattern), at in evidence.globs.items()),
             "variables": evidence.variables,
             "lasting": evidence.lasting,
@@ -31,7 +31,7 @@ def decode_evidence(text: str) -> Evidence | None:
         row = parse_json(text)
         return Evidence(
             files=_digests(row["files"]),
-            trees={name: str(digest) for name, digest in _digests(row["trees"]).items()},
+            trees={(str(path), str(rules)): str(at) for path, rules, at in row["trees"]},
             globs={(str(top), str(pattern)): str(at) for top, pattern, at in row["globs"]},
             variables=_digests(row["variables"]),
             lasting=row["lasting"] is True,
@@ -49,7 +49,7 @@ def still_holds(evidence: Evidence, environment: Mapping[str, str]) -> bool:
         )
         and all(file_digest(path) == digest for path, digest in evidence.files.items())
         and all(match_digest(*row) == digest for row, digest in evidence.globs.items())
-        and all(tree_digest(path) == digest for path, digest in evidence.trees.items())
+        and all(tree_digest(*row) == digest for row, digest in evidence.trees.items())
     )
 
 

@@ -17,6 +17,7 @@ from envy.answers.evidence import Evidence
 from envy.answers.read import (
     DEPLOYS,
     EXCLUDED,
+    HAS_SHIMS,
     PLAIN,
     USER_MANAGED,
     answer_path,
@@ -44,6 +45,8 @@ class StoredRecipe:
     user_managed: bool
     excluded: bool
     deploys: bool
+    has_shims: bool
+    distance: int | None  # from the manifest; None for a package that is not used in the project
     needs: Sequence[int]
 
 
@@ -65,6 +68,7 @@ def save_answer(
         [recipe.entry_name for recipe in recipes],
         [recipe.entry_key for recipe in recipes],
         [_flags(recipe) for recipe in recipes],
+        ["" if recipe.distance is None else str(recipe.distance) for recipe in recipes],
         [",".join(map(str, row)) for row in [*(recipe.needs for recipe in recipes), roots]],
         list(aliases),
         [str(position) for position in aliases.values()],
@@ -108,7 +112,8 @@ def _evidence_columns(evidence: Evidence) -> Iterable[list[str]]:
     yield [top for top, _pattern in evidence.globs]
     yield [pattern for _top, pattern in evidence.globs]
     yield list(evidence.globs.values())
-    yield list(evidence.trees)
+    yield [path for path, _rules in evidence.trees]
+    yield [rules for _path, rules in evidence.trees]
     yield list(evidence.trees.values())
 
 
@@ -117,6 +122,7 @@ def _flags(recipe: StoredRecipe) -> str:
         USER_MANAGED: recipe.user_managed,
         EXCLUDED: recipe.excluded,
         DEPLOYS: recipe.deploys,
+        HAS_SHIMS: recipe.has_shims,
     }
     return "".join(letter for letter, holds in letters.items() if holds) or PLAIN
 

@@ -28,14 +28,15 @@ from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.marker import Marker, encode_marker
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, MARKER, entry_folder
-from envy.cache.read import lookup
+from envy.cache.read import is_same_root, lookup
 from envy.cache.relocate import relocate
 from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
 from envy.cache.write import discard, seal, unpublish
 from envy.content.archive import tar_members
 from envy.content.atomic import temporary_name
-from envy.content.below_root import BelowRoot, Brought, Parts, open_below
+from envy.content.below_root import BelowRoot, open_below
+from envy.content.brought import Brought, Parts
 from envy.content.json_text import parse_json
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
@@ -294,7 +295,9 @@ def _put_in_place(
     recorded = parse_fingerprint(unpacked.texts[FINGERPRINT].decode("ascii", "replace"))
     assert recorded is not None
     files.rename(os.path.join(unpacked.directory, ASSET), entry.at(ASSET))
-    if unpacked.root == entry.root or not any(row.holds for row in recorded.rows.values()):
+    if is_same_root(unpacked.root, entry.root) or not any(
+        row.holds for row in recorded.rows.values()
+    ):
         seal(entry, unpacked.key_hex, kept, writable=recorded.writable, files=files)
         return ImportedEntry(name=entry.name, key=key)
     # The same state as after the cache was moved: a miss that says so, unless the payload can be

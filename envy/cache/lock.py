@@ -26,6 +26,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import signal
 import stat
 import sys
@@ -45,6 +46,7 @@ from envy.interpreter import released
 
 _RECORD_LIMIT = 1 << 20
 _COMMAND_LIMIT = 500
+_OPTIONS = re.compile(r"\{.*?(\}|$)")
 MARK = "ENVY_ATTEMPT"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -68,12 +70,13 @@ class LockOwner:
 class FileLock:
     """A lock on a path; not reentrant. It has a descriptor only while locked or being acquired."""
 
-    __slots__ = ("_changing", "_descriptor", "_groups", "_since", "_size", "path")
+    __slots__ = ("_changing", "_descriptor", "_groups", "_mark", "_since", "_size", "path")
 
     def __init__(self, path: str | Path) -> None:
         self.path = os.fspath(path)
         self._descriptor: int | None = None
         self._groups: dict[int, str] = {}
+        self._mark = ""  # the name of the variable that marks processes
         self._since = 0.0
         self._size = 0  # of the record, in bytes
         self._changing = threading.Lock()
@@ -145,7 +148,7 @@ class FileLock:
         If the owner dies, they are found by it. Each lock has its own variable, since a process can
         work under several locks.
         """
-        return {_mark_name(self.path): _mark_of(_this_process())}
+        return {self._mark: _mark_of(_this_process())} if self._mark else {}
 
     def owner(self) -> LockOwner | None:
         """Return the process that holds the lock, or held it when it died; None if it is free."""
@@ -185,7 +188,7 @@ class FileLock:
                         return False
                     here = os.fstat(descriptor)
                     if _is_file_at(here, self.path):
-                        self._take_over(descriptor, here.st_size)
+                        self._take_over(descriptor, here)
                         return True
                 except BaseException:
                     os.close(descriptor)
@@ -197,18 +200,21 @@ class FileLock:
                 failure.hint = "its file system has no locks; name another cache with --cache-root"
             raise failure from error
 
-    def _take_over(self, descriptor: int, size: int) -> None:
-        previous = _read_record(descriptor) if size else None
+    def _take_over(self, descriptor: int, here: os.stat_result) -> None:
+        # By device and inode: another process may use another path of the same cache.
+        name = f"{MARK}_{blake3(f'{here.st_dev} {here.st_ino}'.encode()).hexdigest()[:16]}"
+        previous = _read_record(descriptor) if here.st_size else None
         if previous is not None:
             end_orphans(previous.groups, path=self.path)
             mark = _mark_of({"pid": previous.pid, "start_time": previous.start_time})
             with released():
-                kill_marked(f"{_mark_name(self.path)}={mark}".encode("ascii"))
+                kill_marked(f"{name}={mark}".encode("ascii"))
         with self._changing:
             self._groups = {}
             self._since = time.time()
             self._descriptor = descriptor
-            self._size = size
+            self._mark = name
+            self._size = here.st_size
             try:
                 self._write_record()
             except BaseException:
@@ -229,10 +235,6 @@ class FileLock:
             self._size = len(data)
         except OSError as error:
             raise explained(error, doing="write to a lock file", path=self.path) from error
-
-
-def _mark_name(path: str) -> str:
-    return f"{MARK}_{blake3(os.fsencode(path)).hexdigest()[:16]}"
 
 
 def _mark_of(process: Mapping[str, object]) -> str:
@@ -272,7 +274,8 @@ def _this_process() -> dict[str, object]:
     return {
         "pid": os.getpid(),
         "start_time": process_start_time(os.getpid()) or "",
-        "command": " ".join(sys.argv)[:_COMMAND_LIMIT],
+        # Without options of packages: the record is written to the disk.
+        "command": _OPTIONS.sub("{…}", " ".join(sys.argv)[:_COMMAND_LIMIT]),
     }
 
 

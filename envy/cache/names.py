@@ -18,7 +18,7 @@ ANSWERS_FOLDER = "resolved"
 DURATIONS_FOLDER = "durations"
 LEASES_FOLDER = "leases"
 JOBSERVERS_FOLDER = "jobservers"
-SHIMS_FOLDER = "shims"
+SHIMS_FOLDER = "shims"  # also in an entry
 TESTS_FOLDER = "test"
 TRASH_FOLDER = "trash"
 
@@ -43,6 +43,7 @@ STAGE = f"{WORK}/stage"
 TMP = f"{WORK}/tmp"  # noqa: S108 - a folder of the entry
 # Inside work/, so that removing the work of an attempt also ends the attempt.
 ATTEMPT = f"{WORK}/attempt"
+FAILED = f"{WORK}/failed"
 
 # -- composed names --------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ from envy.cache.read import read_marker
 from envy.cache.trees import LINK
 from envy.cache.verify import RecordedFingerprint, Row, read_fingerprint
 from envy.cache.write import seal, unpublish
-from envy.content.below_root import BelowRoot, LeadsOutside, Parts
+from envy.content.below_root import BelowRoot
+from envy.content.brought import LeadsOutside, Parts
 from envy.content.plain_file import NotPlain, read_open_file, read_plain
 from envy.limits import CACHE_FILE
 
@@ -70,6 +71,22 @@ def _content(below: BelowRoot, parts: Parts, kind: str) -> bytes:
     if kind == LINK:
         return os.fsencode(below.read_link(parts))
     return read_open_file(below.open_file(parts), CACHE_FILE)
+
+
+def why_not_relocatable(entry: EntryPaths) -> str:
+    """Return why `relocate` could not rewrite a complete entry for its current root, or "".
+
+    Raises:
+        CacheError: a file cannot be read.
+    """
+    recorded, kept = read_fingerprint(entry), read_key_record(entry)
+    if recorded is None or kept is None:
+        return "it is damaged"
+    asset = entry.at(ASSET)
+    try:
+        return obstacle(recorded, list(kept.notes.get("relocate") or ()), asset)
+    except OSError as error:
+        raise explained(error, doing="read an entry of the cache", path=asset) from error
 
 
 def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> str:

@@ -26,7 +26,8 @@ from envy.cli.cache_root import cache_root
 from envy.cli.cache_verify import command as verify_command
 from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
 from envy.cli.settings import Settings, merge_settings, take_limits
-from envy.console.text import format_size, write_line
+from envy.console.text import format_size, write_data, write_line
+from envy.masking import masked_data
 
 
 class CacheGroup(CommonOptionsMixin, click.Group):
@@ -65,7 +66,7 @@ def _show(*, as_json: bool) -> int:
     inventory, uses = take_inventory(layout), read_uses(layout)
     inventory.entries.sort(key=lambda entry: (-entry.size, entry.paths.name))
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(layout, inventory, uses), indent=2) + "\n")
+        write_data(sys.stdout, json.dumps(masked_data(_as_json(layout, inventory, uses)), indent=2))
     else:
         _print(settings, layout, inventory, uses)
     return warn_of(inventory.unreadable)

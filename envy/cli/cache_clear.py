@@ -19,7 +19,10 @@ from envy.console.text import format_size, write_line
 
 @envy_command(
     short_help="Remove everything.",
-    examples=[("envy cache clear", "free all the space that the cache takes")],
+    examples=[
+        ("envy cache clear", "free all the space that the cache takes"),
+        ("envy cache clear --cache-root /opt/envy", "the same for another cache"),
+    ],
 )
 def command(settings: Settings) -> int:
     """Remove every package, and everything else that envy keeps in the cache.

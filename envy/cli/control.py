@@ -30,6 +30,7 @@ from envy.console.text import say
 from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.host.children import Children, RunningChild
+from envy.masking import masked
 from envy.phase import RecipePhase
 
 PATIENCE = 2.0  # seconds between a cancellation and the exit
@@ -59,11 +60,13 @@ class Control:
         *,
         verbose: bool = False,
         asking: Callable[[], bool] = lambda: False,
+        patience: float = PATIENCE,
     ) -> None:
         self._bus = bus
         self._children = children
         self._verbose = verbose
         self._asking = asking
+        self._patience = patience
         self._engine: Cancellable | None = None
         self._reported: dict[int, float] = {}
         self._leave_at: float | None = None
@@ -112,7 +115,7 @@ class Control:
             self._report_waits()
         elif not self.cancelled:
             self.cancelled = True
-            self._leave_at = time.monotonic() + PATIENCE
+            self._leave_at = time.monotonic() + self._patience
             # Children get time to end, and a second signal must be handled during that time.
             threading.Thread(target=self._cancel, daemon=True).start()
         else:
@@ -167,7 +170,7 @@ class Control:
                     recipe=recipe or child.label,
                     phase=_PHASES.get(phase, RecipePhase.NONE),
                     pid=child.pid,
-                    command=child.command[:100],
+                    command=masked(child.command)[:100],
                     seconds=round(now - child.last_output),
                 )
             )

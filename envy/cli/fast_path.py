@@ -105,7 +105,7 @@ def _print(text: str) -> int:
 def all_cached(count: int, seconds: float) -> str:
     """Return the final line of a sync that had nothing to do, as `console.summary` writes it."""
     packages = "1 package" if count == 1 else f"{count} packages"
-    return f"sync complete: {packages}, 0 user-managed, 0 failed ({count} cached) in {seconds:.1f}s"
+    return f"sync complete: {packages}, 0 failed ({count} cached) in {seconds:.1f}s"
 
 
 def _say(text: str) -> None:

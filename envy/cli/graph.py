@@ -10,7 +10,7 @@ import click
 
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_gaps, resolved
-from envy.cli.output import print_result
+from envy.cli.output import print_data
 from envy.cli.settings import Settings, absolute_path
 from envy.cli.wiring import open_session
 from envy.console.text import write_line
@@ -22,6 +22,7 @@ from envy.explain.graphml import as_graphml
 from envy.explain.reduction import reduced
 from envy.explain.svg import as_svg
 from envy.explain.view import GraphView, view_graph
+from envy.masking import masked_data
 
 FORMATS: Mapping[str, Callable[[GraphView], str]] = {
     "tree": as_tree,
@@ -57,6 +58,7 @@ _FORMATS_OF_OTHERS = {".eps", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".ps", ".
     type=click.Choice(list(FORMATS)),
     help="The format to write; the default follows from the name of FILE, or else is a tree.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE.")
 @click.option("--reduce", is_flag=True, help="Leave out dependencies that longer paths imply.")
 @click.option("--critical", is_flag=True, help="Mark the path that takes longest to install.")
@@ -69,6 +71,7 @@ def command(
     form: str | None,
     output: str | None,
     *,
+    as_json: bool,
     reduce: bool,
     critical: bool,
     no_install: bool,
@@ -87,6 +90,9 @@ def command(
     --no-install they are not, and the packages behind that source stay unknown.
     """
     path = absolute_path(output, what="--output") if output else None
+    if as_json and form not in {None, "json"}:
+        raise UsageError(f"--json and --format {form} contradict each other")
+    form = "json" if as_json else form
     write = FORMATS[_format(form, path)]
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         goals = resolved(session, queries)
@@ -95,9 +101,10 @@ def command(
         if critical:
             graph = _with_critical_path(graph, session)
         code = print_gaps(session)
+    graph = masked_data(graph)
     text = write(reduced(graph) if reduce else graph)
     if path is None:
-        print_result(text)
+        print_data(text)
     else:
         _write(path, text)
     return code

@@ -10,11 +10,12 @@ import click
 
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_failures, resolved
-from envy.cli.output import print_result
+from envy.cli.output import print_data, print_result
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line
 from envy.explain.plan import PlannedStep, make_plan, plan_lines
+from envy.masking import masked_data
 
 
 @envy_command(
@@ -34,6 +35,9 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
     temporary folder. Checks of user-managed packages are not run. A package whose recipe comes from
     a custom source cannot be planned until the tools of that source are installed: the package and
     everything that depends on it are shown as unknown.
+
+    Packages whose lines differ only in their names are one line with their number; --verbose lists
+    each of them.
     """
     return show_plan(settings, queries, as_json=as_json)
 
@@ -41,13 +45,13 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
 def show_plan(settings: Settings, queries: Sequence[str], *, as_json: bool = False) -> int:
     """Print the plan; return the exit code, 1 if a package has already failed."""
     with open_session(settings, owns_stdout=True, installs=False, writes=False) as session:
-        steps = make_plan(session, resolved(session, queries))
+        steps = masked_data(make_plan(session, resolved(session, queries)))
         failures = session.failures()
     if as_json:
-        print_result(json.dumps([_row(step) for step in steps], indent=2))
+        print_data(json.dumps([_row(step) for step in steps], indent=2))
     else:
-        print_result("\n".join(safe_line(line) for line in plan_lines(steps)))
-    print_failures(failures)
+        print_result("\n".join(map(safe_line, plan_lines(steps, all_steps=settings.verbose))))
+    print_failures(failures, settings.environment)
     return 1 if failures else 0
 
 

@@ -12,7 +12,7 @@ import click
 
 from envy.cli.options import envy_command
 from envy.cli.outcome import install, print_gaps, printing_failures, resolved
-from envy.cli.output import print_result
+from envy.cli.output import print_data, print_result
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
@@ -26,6 +26,7 @@ from envy.explain.products import (
     products_here,
     provider_of,
 )
+from envy.masking import masked_data
 
 
 @envy_command(
@@ -58,7 +59,7 @@ def command(
             return _list(session, as_json=as_json)
         row = _locate(session, name, query or "", installs=installs, started=started)
     if as_json:
-        print_result(json.dumps(dataclasses.asdict(row), indent=2))
+        print_data(json.dumps(dataclasses.asdict(masked_data(row)), indent=2))
     else:
         print_result(row.value)
     return 0
@@ -105,7 +106,7 @@ def _list(session: Session, *, as_json: bool) -> int:
     unknown = [recipe.key.canonical for recipe in asked_at_run_time(session)]
     if as_json:
         document = {"products": [dataclasses.asdict(row) for row in rows], "unknown": unknown}
-        print_result(json.dumps(document, indent=2))
+        print_data(json.dumps(masked_data(document), indent=2))
     else:
         print_result("\n".join(safe_line(line) for line in _table(rows)) or "(no products)")
     for key in unknown:

@@ -11,6 +11,7 @@ from envy.cli.listeners import suspended
 from envy.errors import EnvyError
 from envy.events import Listener
 from envy.interpreter import released
+from envy.masking import masked
 
 
 class UserTerminal:
@@ -44,7 +45,7 @@ class UserTerminal:
         if not _is_interactive():
             return question, "without a terminal, use --yes or set ENVY_YES=1 to install them"
         with suspended(self._listeners), released():
-            sys.stderr.write(f"{question}\ninstall them? [y/N] ")
+            sys.stderr.write(f"{masked(question)}\ninstall them? [y/N] ")
             sys.stderr.flush()
             self.asking = True
             line = sys.stdin.readline()

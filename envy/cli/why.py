@@ -36,7 +36,8 @@ _PATHS = 10
 @click.option(
     "--no-install", is_flag=True, help="Install nothing, not even tools of custom sources."
 )
-def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(settings: Settings, query: str, limit: int, *, no_install: bool, as_json: bool) -> int:
     """Show every path from the manifest to the package that matches QUERY, the shortest first.
 
     Each step shows the kind of the dependency and where it is declared. If a weak or required
@@ -44,14 +45,14 @@ def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> 
     or the fallback. If several packages match QUERY, each is explained.
     """
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        lines = _explained(session, query, limit)
+        text = _explained(session, query, limit, as_json=as_json)
         code = print_gaps(session)
-    print_result("\n".join(safe_line(line) for line in lines))
+    print_result(text)
     return code
 
 
-def _explained(session: Session, query: str, limit: int) -> list[str]:
-    """Return the lines of the answer.
+def _explained(session: Session, query: str, limit: int, *, as_json: bool) -> str:
+    """Return the answer as text or as JSON.
 
     Raises:
         GraphError: no package matches the query.
@@ -65,7 +66,14 @@ def _explained(session: Session, query: str, limit: int) -> list[str]:
             raise GraphError("\n".join(unused))
         session.find_one(query)
     graph = view_graph(session, session.roots, manifest=session.manifest.path.name)
+    if as_json:
+        import json
+
+        from envy.explain.why_json import why_document
+
+        targets = [recipe.key.canonical for recipe in found]
+        return json.dumps(why_document(session, graph, targets, limit=limit), indent=2)
     lines: list[str] = []
     for recipe in found:
         lines += ["", *explain(session, graph, recipe.key.canonical, limit=limit)]
-    return lines[1:]
+    return "\n".join(safe_line(line) for line in lines[1:])

@@ -27,12 +27,14 @@ from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
 from envy.engine.engine import Engine
 from envy.engine.project import Project
 from envy.engine.session import Session
+from envy.engine.undecided import Undecided
 from envy.events import EventBus, Listener
 from envy.execution.services import Services
 from envy.host.children import Children
 from envy.host.platform import available_cores, host_platform
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
+from envy.masking import forget_all
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000
@@ -57,6 +59,7 @@ def open_session(
         ManifestError: the manifest is missing or not valid; UsageError: an option is not valid.
     """
     _collect_rarely()
+    forget_all()
     variables = dict(settings.environment)
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
@@ -92,8 +95,8 @@ def open_session(
         )
         closing.callback(bus.close)
         closing.enter_context(control.running())
-        manifest = _load_manifest(path, services, control)
-        engine = _engine(settings, services, manifest, installs=installs)
+        manifest, undecided = _load_manifest(path, services, control)
+        engine = _engine(settings, services, manifest, undecided, installs=installs)
         control.attend(engine)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
@@ -101,7 +104,12 @@ def open_session(
 
 
 def _engine(
-    settings: Settings, services: Services, manifest: Manifest, *, installs: bool
+    settings: Settings,
+    services: Services,
+    manifest: Manifest,
+    undecided: Undecided,
+    *,
+    installs: bool,
 ) -> Engine:
     project = Project(
         manifest=str(manifest.path),
@@ -116,6 +124,7 @@ def _engine(
         fail_fast=settings.fail_fast,
         durations=_durations(services.layout, services.project_dir),
         installs=installs,
+        undecided=undecided,
     )
 
 
@@ -146,26 +155,36 @@ def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) 
     return OverlayLayout(root, scratch=Path(folder).resolve())
 
 
-def _load_manifest(path: Path, services: Services, control: Control) -> Manifest:
+def _load_manifest(path: Path, services: Services, control: Control) -> tuple[Manifest, Undecided]:
+    undecided = Undecided(services.events)
+    states: list[LuaState] = []
+
     def log(level: str, message: str) -> None:
+        undecided.manifest_read(states[0].reads.variables)
         services.events.log(level, message, recipe=MANIFEST_NAME)
 
     def stdout(message: str) -> None:
+        undecided.manifest_read(states[0].reads.variables)
         services.events.standard_output(message, recipe=MANIFEST_NAME)
 
     def make_state(base_dir: Path) -> LuaState:
-        return LuaState(
-            SandboxSettings(
-                platform=services.platform,
-                environment=services.environment,
-                should_stop=lambda: control.cancelled,
-                on_log=log,
-                on_stdout=stdout,
-            ),
-            base_dir=base_dir,
-        )
+        states[:] = [
+            LuaState(
+                SandboxSettings(
+                    platform=services.platform,
+                    environment=services.environment,
+                    should_stop=lambda: control.cancelled,
+                    on_log=log,
+                    on_stdout=stdout,
+                ),
+                base_dir=base_dir,
+            )
+        ]
+        return states[0]
 
-    return load_manifest(path, platform=services.platform, make_state=make_state)
+    manifest = load_manifest(path, platform=services.platform, make_state=make_state)
+    undecided.manifest_read(manifest.reads.variables)
+    return manifest, undecided
 
 
 def _stamp() -> str:

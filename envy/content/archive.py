@@ -13,7 +13,9 @@ from typing import IO, TYPE_CHECKING
 
 from envy import interpreter
 from envy.content.archive_errors import named_errors, unknown
-from envy.content.below_root import BelowRoot, Parts, open_below
+from envy.content.below_root import BelowRoot, open_below
+from envy.content.brought import Parts
+from envy.content.count_files import CountFiles
 from envy.content.decompression import COMPRESSIONS, decompressed
 from envy.content.extraction import (
     PlaceMember,
@@ -84,7 +86,13 @@ def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> i
 
 
 def extract_below(
-    archive: Path, below: BelowRoot, into: Parts, *, strip: int = 0, subdir: str = ""
+    archive: Path,
+    below: BelowRoot,
+    into: Parts,
+    *,
+    strip: int = 0,
+    subdir: str = "",
+    report: CountFiles | None = None,
 ) -> int:
     """Unpack into the folder `into` of a root, and return the number of files.
 
@@ -102,7 +110,7 @@ def extract_below(
         left = parts[strip:]
         return left[len(wanted) :] if left[: len(wanted)] == wanted else None
 
-    count = extract_placed(archive, below, into, place)
+    count = extract_placed(archive, below, into, place, report=report)
     if not count:
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
@@ -114,11 +122,18 @@ def extract_below(
     return count
 
 
-def extract_placed(archive: Path, below: BelowRoot, into: Parts, place: PlaceMember) -> int:
+def extract_placed(
+    archive: Path,
+    below: BelowRoot,
+    into: Parts,
+    place: PlaceMember,
+    *,
+    report: CountFiles | None = None,
+) -> int:
     """Unpack every member to where `place` puts it, and return the number of files, perhaps 0."""
     kind = _kind_of(archive)
     with interpreter.released(), named_errors(archive):
-        unpacking = Unpacking(archive=archive, below=below, into=into, place=place)
+        unpacking = Unpacking(archive=archive, below=below, into=into, place=place, report=report)
         if kind == "zip":
             _extract_zip(unpacking)
         elif kind == "tar" or kind in COMPRESSIONS:
@@ -236,6 +251,7 @@ def _extract_tar_member(
 
 def _extract_zip(job: Unpacking) -> None:
     with open_zip(job.archive) as zipped:
+        job.total = sum(not member.is_dir() for member in zipped.infolist()) if job.report else 0
         for member in zipped.infolist():
             _extract_zip_member(job, zipped, member)
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from envy.content.below_root import LeadsOutside
+from envy.content.brought import LeadsOutside
 from envy.content.decompression import OUT_OF_MEMORY
 from envy.errors import ArchiveError, os_error_text
 from envy.limits import ARCHIVE_MEMORY

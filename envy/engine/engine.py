@@ -31,9 +31,11 @@ from envy.engine.recipe_maker import RecipeMaker
 from envy.engine.record import add_time_away
 from envy.engine.resolution import Resolution
 from envy.engine.scheduler_events import SchedulerEvents
+from envy.engine.undecided import Undecided
 from envy.engine.usage import Usage
 from envy.errors import Cancelled, GraphError, NotPlanned, RecipeError
 from envy.execution.services import Services
+from envy.graph.distances import find_nearest
 from envy.graph.recipe import Recipe, Reference
 from envy.graph.recipe_graph import RecipeGraph
 from envy.phases.table import STEPS, Steps
@@ -57,11 +59,13 @@ class Engine:
         steps: Steps = STEPS,
         durations: Durations | None = None,
         coordinator: Coordinator | None = None,
+        undecided: Undecided | None = None,
     ) -> None:
         """Build the parts; `installs`: the tools of custom sources may be installed."""
         project = project or Project()
         self.services = services
         self.durations = durations or Durations()
+        self._undecided = undecided
         self.lease = Lease(services.layout)
         self.graph = RecipeGraph(services.events, aliases=project.aliases)
         self.coordinator = coordinator or Coordinator()
@@ -84,7 +88,7 @@ class Engine:
     def _plan(self, project: Project, steps: Steps) -> tuple[DefaultShell, Demand, Goals]:
         graph, coordination, services = self.graph, self.coordination, self.services
         priorities = Priorities(graph, coordination, self.durations)
-        demand = Demand(graph, coordination, priorities)
+        demand = Demand(graph, coordination, priorities, services.events)
         keys = EntryKeys(
             graph, coordination, lambda recipe, needed: steps.find_entry(recipe, self, needed)
         )
@@ -135,9 +139,14 @@ class Engine:
             self._maker,
             custom_sources,
             bind_round=bind,
-            wait_for_fetches=self._goals.wait_for_fetches,
+            wait_for_fetches=self._wait_for_fetches,
             platform_tag=services.platform.tag,
         )
+
+    def _wait_for_fetches(self) -> None:
+        self._goals.wait_for_fetches()
+        if self._undecided is not None:
+            self._undecided.decide(self.graph.recipes.values())
 
     # -- what commands ask -------------------------------------------------------------------------
 
@@ -166,6 +175,14 @@ class Engine:
         """
         return self.graph.find_one(query, failed=self.coordination.failed)
 
+    def find_nearest(self, query: str) -> Recipe:
+        """Return the package nearest to the manifest that a query of the user matches.
+
+        Raises:
+            AmbiguousQuery: several are equally near; QueryNotFound: none matches.
+        """
+        return find_nearest(self.graph, query, failed=self.coordination.failed)
+
     def checked_goals(self, queries: Sequence[str]) -> list[RecipeKey]:
         """Return the keys that queries on the command line mean; all roots when there is no query.
 
@@ -175,7 +192,7 @@ class Engine:
         recipes = self.graph.recipes
         if not queries:
             return [key for key in self.graph.roots if not recipes[key].excluded]
-        goals = [self.find_one(query).key for query in queries]
+        goals = [self.find_nearest(query).key for query in queries]
         for key in goals:
             if recipes[key].excluded:
                 raise GraphError(f"{key} is not for {self.services.platform.tag}")
@@ -265,6 +282,10 @@ class Engine:
     def shell_for(self, recipe: Recipe) -> Shell:
         """Return the shell that the scripts of this recipe are written for."""
         return self._shell.shell_for(recipe)
+
+    def awaited_by(self, recipe: Recipe) -> list[RecipeKey]:
+        """Return the wanted recipes with work to do that need this one, in key order."""
+        return self._demand.awaited_by(recipe)
 
     def unsatisfied(self) -> list[str]:
         """Return the wanted user-managed packages that are not known to be satisfied, as text."""

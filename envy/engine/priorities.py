@@ -18,6 +18,7 @@ from envy.cache.durations import Durations, Measured, Seconds
 from envy.engine.record import add_duration, expect
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Outcome, Recipe
+from envy.masking import masked
 from envy.phase import RecipePhase
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ BRIEF = 0.01
 # Seconds that envy itself takes for a package, so that longer chains of brief packages go first.
 _OWN = 0.001
 _REMEMBERED = tuple(range(RecipePhase.FETCH, RecipePhase.COMPLETION))
-_MADE = frozenset({Outcome.INSTALLED, Outcome.CHANGED})
+_MADE = frozenset({Outcome.INSTALLED, Outcome.CHANGED, Outcome.UNCONFIRMED})
 # A path that grows late, and by a smaller factor, is not passed on to the dependencies.
 _NOTABLE = 1.1
 
@@ -81,12 +82,12 @@ class Priorities:
     def remember(self) -> None:
         """Store how long each package took that this run has built."""
         measured = [
-            Measured(recipe.key.canonical, recipe.entry_key, recipe.work.took or ())
+            Measured(masked(recipe.key.canonical), recipe.entry_key, recipe.work.took or ())
             for recipe in self._graph.recipes.values()
             if recipe.work.outcome in _MADE
         ]
         if measured:
-            self._durations.learn(measured, (key.canonical for key in self._graph.recipes))
+            self._durations.learn(measured, (masked(key.canonical) for key in self._graph.recipes))
 
     def _lengthen(self, node: Coordination, path: float, gates: Gates) -> None:
         """Lengthen the path after a node that already has a priority, and its dependencies'."""
@@ -105,7 +106,7 @@ class Priorities:
         """Set on each node how much work is left from each phase on."""
         at_work = [recipe for recipe in recipes if not recipe.work.cached]
         for recipe in at_work:
-            expect(recipe, self._durations.recall(recipe.key.canonical, recipe.entry_key))
+            expect(recipe, self._durations.recall(masked(recipe.key.canonical), recipe.entry_key))
         unit = _seconds_of_a_phase((recipe, recipe.work.expected) for recipe in at_work)
         known: dict[Seconds, tuple[float, ...]] = {}  # thousands have the same
         for recipe in recipes:
@@ -198,7 +199,8 @@ class Forecast:
 def forecast(durations: Durations, recipes: Iterable[Recipe]) -> Forecast:
     """Estimate every phase of the recipes as the scheduler would for packages not yet installed."""
     recalled = [
-        (recipe, durations.recall(recipe.key.canonical, recipe.entry_key)) for recipe in recipes
+        (recipe, durations.recall(masked(recipe.key.canonical), recipe.entry_key))
+        for recipe in recipes
     ]
     unit = _seconds_of_a_phase(recalled)
     return Forecast(

@@ -1,9 +1,12 @@
 """The base of events: frozen records whose fields are the contract of traces and listeners."""
 
 import dataclasses
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from envy.masking import masked
 
 # Metadata of a field that listeners see but traces do not contain.
 WITHIN = {"within": True}
@@ -42,3 +45,19 @@ def fields_of(event_class: type[Event]) -> tuple[dataclasses.Field[Any], ...]:
     """Return the fields of an event class that traces write."""
     fields = dataclasses.fields(event_class)  # type: ignore[arg-type]
     return tuple(field for field in fields if not field.metadata.get("within"))
+
+
+def masked_event(event: Event) -> Event:
+    """Return the event without secrets: itself, unless one of its texts holds any."""
+    changed = {}
+    for name in _texts_of(type(event)):  # type: ignore[arg-type]
+        text = getattr(event, name)
+        if text and (shown := masked(text)) is not text:
+            changed[name] = shown
+    return dataclasses.replace(event, **changed) if changed else event  # type: ignore[type-var]
+
+
+@functools.cache
+def _texts_of(event_class: Any) -> tuple[str, ...]:
+    fields = dataclasses.fields(event_class)
+    return tuple(field.name for field in fields if field.type in {str, "str"})

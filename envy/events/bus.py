@@ -4,6 +4,7 @@ Guarantees
   `seq` counts 1, 2, … in the order of delivery; `seq`, not `ts`, is the order of events. An event
   that is not written to files has the number of the event before it.
   Listeners are called one at a time, outside all locks of the engine, and may not call the engine.
+  No event that reaches a listener holds a secret (`envy.masking`).
   Without a listener, an event costs only the test of `bus.listening` (or of `bus.detailed`, for
   events that only a trace wants).
 """
@@ -11,12 +12,12 @@ Guarantees
 import dataclasses
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from envy.events.base import Event, fields_of
+from envy.events.base import Event, fields_of, masked_event
 from envy.events.output import LogMessage, StandardOutput
 from envy.phase import RecipePhase
 
@@ -80,6 +81,8 @@ class EventBus:
         self._lock = threading.Lock()
         self._listeners = tuple(listeners)
         self._seq = 0
+        self._held: list[Stamped] | None = None
+        self._at_close: Callable[[], None] = self.release
         self.listening = bool(self._listeners)
         self.detailed = any(getattr(listener, "detailed", True) for listener in self._listeners)
         self._heard = _heard_by(self._listeners)
@@ -97,8 +100,32 @@ class EventBus:
             # No gaps in a trace file, so that a reader can tell whether lines are missing.
             self._seq += event.in_files
             stamped = Stamped(self._seq, time.time(), event)
-            for listener in self._listeners:
-                listener.on_event(stamped)
+            if self._held is None:
+                self._deliver(stamped)
+            else:
+                self._held.append(stamped)
+
+    def _deliver(self, stamped: Stamped) -> None:
+        shown = masked_event(stamped.event)
+        if shown is not stamped.event:
+            stamped = Stamped(stamped.seq, stamped.ts, shown)
+        for listener in self._listeners:
+            listener.on_event(stamped)
+
+    def hold(self, at_close: Callable[[], None]) -> None:
+        """Deliver events later, since it is not known yet which of their texts are secret.
+
+        If the bus is closed meanwhile, `at_close` is called before they are delivered.
+        """
+        with self._lock:
+            self._held, self._at_close = [], at_close
+
+    def release(self) -> None:
+        """Deliver the events that were held, and from now on each at once."""
+        with self._lock:
+            held, self._held = self._held or (), None
+            for stamped in held:
+                self._deliver(stamped)
 
     def log(self, level: str, message: str, *, recipe: str = "") -> None:
         """Emit a message about a recipe or the manifest; `level` is debug, info, warn or error."""
@@ -110,6 +137,9 @@ class EventBus:
 
     def close(self) -> None:
         """Flush and close every listener."""
+        if self._held is not None:
+            self._at_close()
+            self.release()
         with self._lock:
             self.listening = self.detailed = self.explaining = False
             for listener in self._listeners:

@@ -231,7 +231,7 @@ class _CustomRun(PhaseRun):
 
     def note_tree(self, path: Path) -> None:
         if not self._is_known(path) and path.is_dir():
-            self.evidence.trees[str(path)] = digest_tree(path)
+            self.evidence.trees[str(path), ""] = digest_tree(path)
 
     def note_variable(self, name: str) -> None:
         """Record a variable of the user; those of tools and of envy follow from the name."""

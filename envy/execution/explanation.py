@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import dataclass
 
 from envy.cache.explanation import (
     KeyRecord,
@@ -11,8 +13,10 @@ from envy.cache.explanation import (
     nearest_earlier,
     read_key_record,
 )
+from envy.cache.read import lookup
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
+from envy.masking import MASK, masked, masked_data
 
 _MAX_DEPTH = 8
 
@@ -29,6 +33,7 @@ def _current_key_record(recipe: Recipe, engine: PhaseServices) -> KeyRecord:
 
 
 def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
+    """Return what explains a key; notes may hold no secret, and are in no key."""
     definition = recipe.loaded.definition
     notes: dict[str, object] = {
         "key": recipe.key.canonical,
@@ -44,7 +49,45 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
         notes["recipe"] = recipe.loaded.text.encode("utf-8", "surrogateescape").decode(
             "utf-8", "replace"
         )
-    return notes
+    return masked_data(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why a sync would not find a package in the cache, and what changed since the last build.
+
+    With `relocated`, a sync rewrites the entry for this cache root and builds nothing.
+    """
+
+    reason: str
+    changes: tuple[str, ...] = ()
+    relocated: bool = False
+
+    @property
+    def text(self) -> str:
+        """The reason and the changes, on one line."""
+        return "; ".join([self.reason, *(line.strip() for line in self.changes)])
+
+
+def explain_missing(recipe: Recipe, engine: PhaseServices) -> Missing | None:
+    """Return why a package would be built, as a sync judges it; None if it is in the cache."""
+    entry = recipe.placement.entry
+    found = lookup(entry, recipe.entry_key)
+    if found.hit:
+        return None
+    if found.elsewhere:
+        from envy.cache.relocate import why_not_relocatable
+
+        obstacle = why_not_relocatable(entry)
+        if not obstacle:
+            return Missing(
+                "it was built under another cache root, and is rewritten", relocated=True
+            )
+        return Missing(f"{found.reason}: {obstacle}")
+    changes = tuple(why_missing(recipe, engine))
+    if changes and not os.path.lexists(entry.location):
+        return Missing("it has changed since the last build", changes)
+    return Missing(found.reason, changes)
 
 
 def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:
@@ -59,7 +102,7 @@ def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:
 
 
 def _compare(old: KeyRecord, new: KeyRecord, engine: PhaseServices, *, depth: int) -> list[str]:
-    by_name = {other.key.canonical: other for other in _dependencies_of(engine, new)}
+    by_name = {masked(other.key.canonical): other for other in _dependencies_of(engine, new)}
 
     def deeper(name: str, entry_key: str) -> list[str]:
         other = by_name.get(name)
@@ -85,7 +128,8 @@ def _dependencies_of(engine: PhaseServices, kept: KeyRecord) -> list[Recipe]:
     """Return the recipes of the graph that a record names as dependencies."""
     from envy.declarations.key import RecipeKey
 
-    return [
-        engine.graph.recipes[RecipeKey.parse(name)]
-        for name in kept.notes.get("dependencies", {}).values()
-    ]
+    recipes = engine.graph.recipes
+    names = set(kept.notes.get("dependencies", {}).values())
+    if any(MASK in name for name in names):
+        return [recipe for recipe in recipes.values() if masked(recipe.key.canonical) in names]
+    return [recipes[RecipeKey.parse(name)] for name in names]

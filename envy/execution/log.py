@@ -1,11 +1,12 @@
 """The log of one phase of one recipe: the output of its scripts, and the recipe's messages.
 
-A log file is created in the folder of this attempt at the first write. Values of `secret_env` are
-masked before anything is written or emitted.
+A log file is created in the folder of this attempt at the first write. Secrets are masked before
+anything is written or emitted.
 """
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +14,13 @@ from pathlib import Path
 from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
 from envy.cache.names import DIGITS
+from envy.execution.git_history import asks_git
 from envy.execution.log_file import LogFile
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.secrets import masked, masked_text, secrets_of
 from envy.execution.services import Services
 from envy.graph.recipe import Recipe
 from envy.host.shell import LineSplitter
+from envy.masking import masked, masked_bytes
 from envy.phase import RecipePhase
 
 _TAIL_BYTES = 16384
@@ -26,6 +28,9 @@ _LONGEST_SHOWN = 1000
 _QUOTED_LINES = 10
 _LONGEST_TAIL_LINE = 400
 _COMMAND = "$ "
+# These phases change nothing in the cache; in one that may only be read, they have no log.
+_WITHOUT_CACHE = frozenset({RecipePhase.CHECK, RecipePhase.COMPLETION})
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class PhaseLog:
@@ -36,17 +41,15 @@ class PhaseLog:
         recipe: Recipe,
         services: Services,
         phase: RecipePhase,
-        *,
-        secrets: tuple[bytes, ...] = (),
     ) -> None:
         self._recipe = recipe
         self._services = services
         self._events = RecipeEvents(recipe, services.events)
         self._phase = phase
-        self._secrets = secrets
         self._splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
         self._file: LogFile | None = None
         self._recent: deque[bytes] = deque(maxlen=_QUOTED_LINES)
+        self.asked_git = False  # a script of this phase asked git, which found no repository
 
     def output(self, stream: str, chunk: bytes, *, quiet: bool = False) -> None:
         """Add bytes that a child wrote; whole lines are masked, written and emitted."""
@@ -64,7 +67,8 @@ class PhaseLog:
     def command(self, command: str) -> None:
         """Write the command that is about to run."""
         self._recent.clear()
-        self._write([f"{_COMMAND}{line}".encode() for line in command.splitlines()])
+        lines = masked(command).splitlines()
+        self._write([f"{_COMMAND}{line}".encode("utf-8", "surrogateescape") for line in lines])
 
     def recent_output(self) -> str:
         """Return the last lines of the last command's output, for an error that quotes them."""
@@ -73,7 +77,7 @@ class PhaseLog:
 
     def say(self, level: str, message: str) -> None:
         """Write and emit a message of the recipe, or of envy about the recipe."""
-        text = self._mask(message.encode("utf-8", "surrogateescape"))
+        text = masked_bytes(message.encode("utf-8", "surrogateescape"))
         self._write([f"[{level}] ".encode() + text])
         self._events.log(level, text.decode("utf-8", "replace"))
 
@@ -84,22 +88,16 @@ class PhaseLog:
             self._file.close()
             self._file = None
 
-    def mask(self, text: str) -> str:
-        """Return a text with its secrets masked."""
-        return self._mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
-
     def _write_lines(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
-        masked = [self._mask(line) for line in lines]
-        self._recent.extend(masked)
-        self._write(masked)
+        # The splitter has masked them, before it has cut what is too long.
+        self._recent.extend(lines)
+        self.asked_git = self.asked_git or any(map(asks_git, lines))
+        self._write(lines)
         if quiet or not self._services.events.listening:
             return
-        for line in masked:
+        for line in lines:
             shown = line[:_LONGEST_SHOWN].decode("utf-8", "replace")
             self._events.output_line(self._phase, stream, shown)
-
-    def _mask(self, text: bytes) -> bytes:
-        return masked(text, self._secrets)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"
@@ -109,17 +107,18 @@ class PhaseLog:
                 self._recipe.work.log_path = path
             self._file.write(b"".join(line + b"\n" for line in lines))
         except OSError as error:
+            if error.errno in _READ_ONLY and self._phase in _WITHOUT_CACHE:
+                return
             raise explained(error, doing="write a log", path=str(path)) from error
 
 
 def report(recipe: Recipe, services: Services, level: str, message: str) -> None:
     """Emit a message of a recipe; the level `stdout` is for results."""
-    text = masked_text(message, secrets_of(recipe, services))
     events = RecipeEvents(recipe, services.events)
     if level == "stdout":
-        events.standard_output(text)
+        events.standard_output(message)
     else:
-        events.log(level, text)
+        events.log(level, message)
 
 
 def log_dir_of(recipe: Recipe, services: Services) -> Path:

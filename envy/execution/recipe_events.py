@@ -13,6 +13,7 @@ from envy.events import (
     CacheMiss,
     DownloadProgress,
     EventBus,
+    FilesProgress,
     LockAcquired,
     LockBlocked,
     LockReleased,
@@ -147,7 +148,7 @@ class RecipeEvents:
     # -- ctx and scripts -------------------------------------------------------------------------
 
     def run_start(self, command: str, cwd: Path) -> None:
-        """A script or a program is started; `command` is masked already."""
+        """A script or a program is started; `command` is masked, since it is cut here."""
         if self._bus.listening:
             self._bus.emit(
                 LuaCtxRunStart(
@@ -173,7 +174,7 @@ class RecipeEvents:
             )
 
     def fetch_start(self, url: str, destination: str) -> None:
-        """A transfer begins; `url` holds no credentials."""
+        """A transfer begins; `url` is masked by the bus."""
         if self._bus.listening:
             self._bus.emit(
                 LuaCtxFetchStart(
@@ -199,7 +200,18 @@ class RecipeEvents:
         """`count` bytes of a transfer have arrived; `total` is 0 if the server sent no size."""
         if self._bus.listening:
             self._bus.emit(
-                DownloadProgress(recipe=self._identity, url=url, bytes=count, total=total)
+                DownloadProgress(
+                    recipe=self._identity, key=self._key, url=url, bytes=count, total=total
+                )
+            )
+
+    def files_progress(self, action: str, files: int, total: int) -> None:
+        """`files` files have been unpacked or hashed; `total` is 0 if their number is unknown."""
+        if self._bus.hears(FilesProgress):
+            self._bus.emit(
+                FilesProgress(
+                    recipe=self._identity, key=self._key, action=action, files=files, total=total
+                )
             )
 
     def extract_start(self, archive: Path, destination: Path) -> None:
@@ -275,18 +287,18 @@ class RecipeEvents:
     # -- output ----------------------------------------------------------------------------------
 
     def output_line(self, phase: RecipePhase, stream: str, text: str) -> None:
-        """A child has printed a line, which is masked already."""
+        """A child has printed a line."""
         if self._bus.listening:
             self._bus.emit(
                 OutputLine(recipe=self._identity, phase=phase, stream=stream, text_=text)
             )
 
     def log(self, level: str, message: str) -> None:
-        """The recipe, or envy about the recipe, has a message, which is masked already."""
+        """The recipe, or envy about the recipe, has a message."""
         self._bus.log(level, message, recipe=self._identity)
 
     def standard_output(self, message: str) -> None:
-        """The recipe has printed a line with `envy.stdout`, which is masked already."""
+        """The recipe has printed a line with `envy.stdout`."""
         self._bus.standard_output(message, recipe=self._identity)
 
 

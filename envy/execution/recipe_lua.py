@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
 from envy.declarations.definition import VERBS, RecipeDefinition
 from envy.declarations.locations import SourceText
 from envy.errors import DeclarationError, InternalError
-from envy.execution.log import report
+from envy.execution.log import report as report_of
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.lua.runtime import LuaState
@@ -19,16 +19,23 @@ from envy.lua.values import LuaFunction
 from envy.phase import RecipePhase
 
 
-def new_state(recipe: Recipe, engine: PhaseServices, base_dir: Path) -> LuaState:
-    """Return a new Lua state for a file that belongs to a recipe."""
+def new_state(
+    recipe: Recipe,
+    engine: PhaseServices,
+    base_dir: Path,
+    *,
+    report: Callable[[str, str], None] | None = None,
+) -> LuaState:
+    """Return a new Lua state for a file of a recipe, whose messages `report` gets."""
     services = engine.services
+    report = report or functools.partial(report_of, recipe, services)
     return LuaState(
         SandboxSettings(
             platform=services.platform,
             environment=services.environment,
             should_stop=engine.stopped,
-            on_log=functools.partial(report, recipe, services),
-            on_stdout=functools.partial(report, recipe, services, "stdout"),
+            on_log=report,
+            on_stdout=functools.partial(report, "stdout"),
         ),
         base_dir=base_dir,
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.secrets import masked_text, secrets_of
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.process import run_argv
@@ -23,7 +22,6 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
     """Return what a transport needs to fetch for this recipe."""
     services = engine.services
     events = RecipeEvents(recipe, services.events)
-    secrets = secrets_of(recipe, services)
     reported: dict[str, float] = {}
 
     def progress(uri: str, count: int, total: int) -> None:
@@ -33,10 +31,10 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         ):
             return
         reported[uri] = now
-        events.download_progress(masked_text(uri, secrets), count, total)
+        events.download_progress(uri, count, total)
 
     def warn(message: str) -> None:
-        events.log("warn", masked_text(message, secrets))
+        events.log("warn", message)
 
     def run(
         argv: Sequence[str],
@@ -93,7 +91,6 @@ class _TransferReporter:
         self._listening = engine.services.events.listening
         self._events = RecipeEvents(recipe, engine.services.events)
         self._into = str(into)
-        self._secrets = secrets_of(recipe, engine.services)
         self._started: dict[int, float] = {}
         self._lock = threading.Lock()
 
@@ -101,7 +98,7 @@ class _TransferReporter:
         with self._lock:
             self._started[id(item)] = time.monotonic()
         if self._listening:
-            self._events.fetch_start(self._shown(item), self._into)
+            self._events.fetch_start(item.source, self._into)
 
     def ended(self, item: SourceItem, fetched: Fetched) -> None:
         if not self._listening:
@@ -109,14 +106,7 @@ class _TransferReporter:
         with self._lock:
             started = self._started.pop(id(item))
         took = time.monotonic() - started
-        self._events.fetch_complete(self._shown(item), fetched.path, fetched.bytes, took)
-
-    def _shown(self, item: SourceItem) -> str:
-        """Return the source without credentials, for events, logs and the screen."""
-        from envy.transport.addresses import redacted
-
-        source = redacted(item.source) if "@" in item.source else item.source
-        return masked_text(source, self._secrets)
+        self._events.fetch_complete(item.source, fetched.path, fetched.bytes, took)
 
 
 def _warn_without_digest(
@@ -125,8 +115,7 @@ def _warn_without_digest(
     """Warn about a remote file without a digest, with the line to add."""
     if scheme_of(item.source) is not Scheme.HTTP or item.sha256 or item.blake3:
         return
-    uri = masked_text(fetched.uri, secrets_of(recipe, engine.services))
     RecipeEvents(recipe, engine.services.events).log(
         "warn",
-        f'{uri} has no digest in the recipe; to pin it, add sha256 = "{fetched.sha256}"',
+        f'{fetched.uri} has no digest in the recipe; to pin it, add sha256 = "{fetched.sha256}"',
     )

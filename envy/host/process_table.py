@@ -73,9 +73,13 @@ if sys.platform == "darwin":
             )
             queue.control([ended], 1)
 
-    def kill_marked(mark: bytes) -> None:
+    def kill_marked(mark: bytes, *, after: int = 0) -> None:
         """Do nothing: the environment of another process cannot be read here."""
-        del mark
+        del mark, after
+
+    def newest() -> int:
+        """Return 0: unknown here."""
+        return 0
 
 else:
 
@@ -89,17 +93,30 @@ else:
                 if watch is not None and _works_in(pid, group):
                     _wait_for_end(watch)
 
-    def kill_marked(mark: bytes) -> None:
+    def kill_marked(mark: bytes, *, after: int = 0) -> None:
         """Kill every process with `mark` (NAME=value) in its first environment; wait for its end.
 
+        With `after`, only processes that began when `newest()` had returned this number, or later.
         Repeated until none is left: one that has not ended yet may have started another.
         """
-        while found := [pid for pid in _all_numbers() if _has_mark(pid, mark)]:
+        while found := [pid for pid in _numbers_after(after) if _has_mark(pid, mark)]:
             for pid in found:
                 with _watched(pid) as watch, contextlib.suppress(ProcessLookupError):
                     if watch is not None and _has_mark(pid, mark):
                         signal.pidfd_send_signal(watch, signal.SIGKILL)
                         _wait_for_end(watch)
+
+    def newest() -> int:
+        """Return the number of the process that was started last."""
+        try:
+            return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[4])
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    def _numbers_after(first: int) -> list[str]:
+        numbers = _all_numbers()
+        # The system begins again with low numbers after the highest.
+        return [n for n in numbers if int(n) > first] if newest() >= first else numbers
 
     @contextlib.contextmanager
     def _watched(pid: str) -> Iterator[int | None]:

@@ -8,13 +8,15 @@ itself, as that fails ("text file busy") while another child is being started.
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envy.errors import DeclarationError, ScriptFailed, SourceLocation
 from envy.host.children import Child, Children, RunningChild
+from envy.host.failed_line import line_recorder
 from envy.host.platform import Platform
 from envy.host.process import Completed, OnOutput, ProcessSpec, run, run_argv
+from envy.masking import longest, masked, masked_bytes, may_be_in, safe_cut
 
 __all__ = [
     "BASH",
@@ -39,6 +41,7 @@ __all__ = [
 # Linux limits one argument to 128 KiB; other systems allow more.
 _LONGEST_ARGUMENT = 100_000
 _LONGEST_LINE = 16_384
+_LONGEST_ADDRESS = 4096  # of an unfinished line, so much is kept: a secret may have begun in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +149,11 @@ def script_text(script: str | Sequence[str]) -> str:
 
 
 def describe_script(script: str | Sequence[str]) -> str:
-    """Return the first line of a script that is not blank, with an ellipsis if others follow."""
-    lines = [line.strip() for line in script_text(script).splitlines() if line.strip()]
+    """Return the first line of a script that is not blank, with an ellipsis if others follow.
+
+    Secrets are masked before the line is shortened, which could cut one in two.
+    """
+    lines = [line.strip() for line in masked(script_text(script)).splitlines() if line.strip()]
     if not lines:
         return ""
     shown = lines[0] if len(lines[0]) <= 200 else lines[0][:199] + "…"
@@ -184,12 +190,21 @@ def run_script(
             argv = (*shell.file, str(undo.enter_context(_script_file(text, shell, scratch_dir))))
         else:
             raise _too_long(shell, script)
-        return run(
+        recorder = undo.enter_context(
+            line_recorder(
+                argv,
+                text,
+                environment=environment,
+                is_file=argv[-1] != text,
+                folder=scratch_dir,
+            )
+        )
+        completed = run(
             ProcessSpec(
                 argv=argv,
                 command=shown or describe_script(script),
                 cwd=cwd,
-                environment=environment,
+                environment={**environment, **recorder.variables},
                 children=children,
                 label=label,
                 on_output=on_output,
@@ -199,6 +214,9 @@ def run_script(
                 descriptors=descriptors,
             )
         )
+        if completed.exit_code == 0:
+            return completed
+        return replace(completed, failed_line=recorder.line(completed.exit_code))
 
 
 def _too_long(shell: Shell, script: str | Sequence[str]) -> ScriptFailed:
@@ -237,7 +255,7 @@ def _script_file(text: str, shell: Shell, scratch_dir: Path | None) -> Iterator[
 
 
 class LineSplitter:
-    """Splits the chunks of one stream into lines, for display; very long lines come in pieces."""
+    """Splits the chunks of one stream into lines without secrets; very long ones come in pieces."""
 
     __slots__ = ("_limit", "_rest")
 
@@ -246,29 +264,46 @@ class LineSplitter:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the lines that this chunk completes, without line ends."""
+        """Return the lines that this chunk completes, without line ends and secrets."""
         data = self._rest + chunk
-        *lines, rest = data.split(b"\n")
-        # Both are rare, and checked once per chunk: a build may write millions of lines.
+        *lines, self._rest = data.split(b"\n")
+        # All of these are rare, and checked once per chunk: a build may write millions of lines.
         if b"\r\n" in data:
             lines = [line.removesuffix(b"\r") for line in lines]
+        if lines and may_be_in(data):
+            lines = [masked_bytes(line) for line in lines]
         if lines and max(map(len, lines)) > self._limit:
             lines = [piece for line in lines for piece in self._pieces(line)]
-        *pieces, self._rest = self._pieces(rest)
-        return lines + pieces
+        if len(self._rest) > self._limit:
+            lines += self._cut()
+        return lines
 
     def finish(self) -> list[bytes]:
         """Return the rest when the stream has ended: an unfinished line, or nothing."""
         rest, self._rest = self._rest, b""
-        return [rest.removesuffix(b"\r")] if rest else []
+        return self._pieces(masked_bytes(rest.removesuffix(b"\r"))) if rest else []
+
+    def _cut(self) -> list[bytes]:
+        """Return the beginning of an unfinished line, up to where a secret may have begun."""
+        kept = max(longest(), _LONGEST_ADDRESS)
+        if len(self._rest) <= self._limit + kept:
+            return []
+        end = safe_cut(self._rest, _before(self._rest, len(self._rest) - kept))
+        end = end or len(self._rest)  # an address without an end
+        begin, self._rest = self._rest[:end], self._rest[end:]
+        return self._pieces(masked_bytes(begin))
 
     def _pieces(self, line: bytes) -> list[bytes]:
-        """Return a line in pieces of at most the limit; the last piece may be empty."""
+        """Return a line in pieces of at most the limit."""
         pieces, start = [], 0
         while len(line) - start > self._limit:
-            end = start + self._limit
-            # Never within a UTF-8 sequence, whose later bytes all begin with the bits 10.
-            end -= next((back for back in range(4) if line[end - back] & 0xC0 != 0x80), 0)
+            end = _before(line, start + self._limit)
             pieces.append(line[start:end])
             start = end
         return [*pieces, line[start:]]
+
+
+def _before(line: bytes, end: int) -> int:
+    """Return the last place up to `end` that is not within a UTF-8 sequence."""
+    # Its later bytes all begin with the bits 10.
+    return end - next((back for back in range(4) if line[end - back] & 0xC0 != 0x80), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import stat
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,14 +18,17 @@ from envy.content.file_digest import file_digest
 from envy.declarations.definition import RecipeDefinition, parse_definition
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText, location_of_function
+from envy.declarations.products import Product, parse_products
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, check_local_rule
-from envy.declarations.tables import Exports, is_included, parse_exports, parse_products
+from envy.declarations.tables import Exports, is_included, parse_exports
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import acquire_lock, release_lock
+from envy.execution.log import report
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import close_lua_state, function_names, functions_of, new_state
+from envy.execution.secrets import Held, learning_secrets, remember_secrets
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
@@ -57,16 +61,25 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
 
 def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> LoadedRecipe:
     """Load the file in a Lua state of its own; set the recipe's `loaded` record and functions."""
-    state = recipe.functions.state = new_state(recipe, engine, path.parent)
-    state.load_file(path, content)
-    text = content.decode("utf-8", "surrogateescape")
-    definition = parse_definition(
-        state.user_globals(),
-        spec=recipe.spec,
-        path=path,
-        text=text,
-        platform=engine.services.platform,
+    text, services = content.decode("utf-8", "surrogateescape"), engine.services
+    held = Held(
+        functools.partial(report, recipe, services),
+        text,
+        services,
+        has_read=lambda: bool(state.reads.variables),
     )
+    state = new_state(recipe, engine, path.parent, report=held.add)
+    recipe.functions.state = state
+    with learning_secrets(text, services, state, held):
+        state.load_file(path, content)
+        definition = parse_definition(
+            state.user_globals(),
+            spec=recipe.spec,
+            path=path,
+            text=text,
+            platform=services.platform,
+        )
+        remember_secrets(definition, services)
     names = function_names(definition)
     recipe.loaded = loaded = LoadedRecipe(
         path=path,
@@ -239,7 +252,7 @@ def _exports(definition: RecipeDefinition, path: Path, text: str) -> Exports:
     return parse_exports(value, SourceText(path, text).at("exports"))
 
 
-def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, str]:
+def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, Product]:
     """Return the products by name, relative to the asset; a function of the options is called now.
 
     The products function of a user-managed package is called only once its check succeeds.
@@ -296,5 +309,6 @@ def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Depend
             dependency.kind.value,
             spec.origin,
             dependency.product,
+            dependency.exports,
         )
         engine.graph.add_edge(recipe.key, edge)

@@ -8,21 +8,15 @@ import re
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from envy.errors import FetchError
+from envy.masking import masked_address
 
 HTTP = frozenset({"http", "https"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_USER_INFO = re.compile(r"//[^/]*@")
 
 
 def redacted(url: str) -> str:
     """Return the URL without credentials, fit for messages."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return _USER_INFO.sub("//", url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return masked_address(url)
 
 
 def origin_of(url: str) -> tuple[str, str, int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.errors import FetchError, ScriptFailed
+from envy.masking import masked, remember_address
 from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext
 
@@ -74,6 +75,7 @@ def git(
     Raises:
         FetchError: git failed, or could not be run.
     """
+    remember_address(address)
     code, output, errors = run_git(
         arguments, context, cwd=cwd, settings=settings, environment=environment
     )
@@ -83,7 +85,7 @@ def git(
     verb = next(word for word in arguments if not word.startswith("-"))
     raise FetchError(
         f"git {verb} failed for {redacted(address)}:\n"
-        + "\n".join(f"  | {_without_secret(line, address)}" for line in text.splitlines()),
+        + "\n".join(f"  | {masked(line)}" for line in text.splitlines()),
         uri=redacted(address),
         hint=_hint_of(text),
     )
@@ -142,12 +144,6 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 def without_protocols(allowed: str, *refused: str) -> str:
     """Return the value of GIT_ALLOW_PROTOCOL without some protocols."""
     return ":".join(name for name in allowed.split(":") if name not in refused)
-
-
-def _without_secret(line: str, address: str) -> str:
-    user, at, _ = address.partition("@")
-    secret = user.rpartition("://")[2].partition(":")[2] if at else ""
-    return line.replace(secret, "***") if secret else line
 
 
 def _hint_of(text: str) -> str:

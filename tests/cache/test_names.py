@@ -19,7 +19,7 @@ from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers, tidy
 from envy.cache.lock import FileLock
-from envy.cache.shims import shim_folder
+from envy.cache.shims import script_folder
 from envy.cache.usage import DAY, RUN, UseSet, read_uses, record_use
 from envy.cache.write import begin_attempt, publish, record_deploy
 from envy.content.atomic import SUFFIX
@@ -86,7 +86,7 @@ def make_leftovers(layout, project):
     write(record.with_name(f"{record.name}.4711-01234567{SUFFIX}"))
     path = durations_path(str(layout.durations_root), str(project))
     Durations(path).learn([Measured(IDENTITY, KEY, [1.0])], [IDENTITY])
-    shim_folder(layout.root, {"tool": "/bin/true"})
+    script_folder(layout.root, {"tool": "exec true"})
     tests = layout.root / names.TESTS_FOLDER
     write(tests / names.TEST_BINARIES_FOLDER / KEY[:2] / KEY / "tool.test")
     LastRun(tests / names.TEST_RESULTS_FOLDER, project).save(Recorder())

@@ -4,6 +4,7 @@ import pytest
 from bounded import outcome_of
 
 from envy.content import file_operations
+from envy.content.patch import apply_patch
 from envy.errors import EnvyError, LuaScriptError
 from envy.limits import adopt_limits
 from envy.lua.natives import fill_template
@@ -65,7 +66,7 @@ def test_a_file_that_is_too_large_for_lua(tmp_path):
     calls = {
         "read": lambda: file_operations.read(path),
         "change": lambda: file_operations.replace(path, "a", "b"),
-        "read the patch": lambda: file_operations.patch(tmp_path, run=None, file=path),
+        "read the patch": lambda: apply_patch(tmp_path, run=None, file=path),
     }
     for doing, call in calls.items():
         kind, text = outcome_of(call)
