@@ -84,7 +84,7 @@ def why_not_relocatable(entry: EntryPaths) -> str:
         return "it is damaged"
     asset = entry.at(ASSET)
     try:
-        return obstacle(recorded, list(kept.notes.get("relocate", ())), asset)
+        return obstacle(recorded, list(kept.notes.get("relocate") or ()), asset)
     except OSError as error:
         raise explained(error, doing="read an entry of the cache", path=asset) from error
 
