@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 # The servers are plain modules (`loopback.http_server`, …), for unit and functional tests alike.
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
 
+from installed import works
 from loopback.git_repository import GitRepository
 from loopback.http_server import LoopbackProxy, LoopbackServer, serving_tls
 from loopback.npm_registry import FakeNpmRegistry
@@ -64,6 +65,14 @@ def git_repository(tmp_path: Path) -> GitRepository:
 def recorder() -> Recorder:
     """What makes fetch contexts and records what they are told."""
     return Recorder()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs a program which does not work here."""
+    for mark in item.iter_markers("needs"):
+        for program in mark.args:
+            if not works(program):
+                pytest.skip(f"{program} is missing, or does not work here")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

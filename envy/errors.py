@@ -31,6 +31,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.masking import cut_short
+
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
@@ -49,9 +51,9 @@ class EnvyError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = cut_short(message)
+        self.hint = cut_short(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
@@ -178,11 +180,12 @@ class ScriptFailed(EnvyError):
         signal: int | None = None,
         tail: str = "",
         reason: str = "",
+        subject: str = "script",
         hint: str = "",
     ) -> None:
         how = reason or (f"was killed by signal {signal}" if signal else f"exited {exit_code}")
         self.quoted_tail = "".join(f"\n  | {line}" for line in tail.splitlines())
-        super().__init__(f"script {how}: {command}{self.quoted_tail}", hint=hint)
+        super().__init__(f"{subject} {how}: {command}{self.quoted_tail}", hint=hint)
         self.command = command
         self.exit_code_of_script = exit_code
         self.signal = signal
@@ -370,11 +373,7 @@ class InternalError(EnvyError):
 
 
 def wrap_unknown_error(error: Exception) -> EnvyError:
-    """Return the error that is shown to the user for any exception.
-
-    An EnvyError is returned unchanged, an error of the operating system is put in words, and
-    anything else is a bug.
-    """
+    """Return what is shown for any exception: an OSError in words, an unknown one as a bug."""
     if isinstance(error, EnvyError):
         return error
     if isinstance(error, OSError):

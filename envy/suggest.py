@@ -1,6 +1,11 @@
 """Suggestions for a name that does not exist."""
 
 from collections.abc import Iterable
+from itertools import islice
+
+# Comparing takes time that is quadratic in the length of names.
+_LONGEST = 200
+_MOST = 20_000
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -8,7 +13,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     # Imported only for an error message: difflib takes time to load.
     import difflib
 
-    names = sorted(known)
+    names = sorted(other for other in islice(known, _MOST) if len(other) <= _LONGEST)
+    if len(name) > _LONGEST:
+        return None
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return close[0]

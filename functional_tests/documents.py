@@ -6,11 +6,14 @@ block contains commands after `$ ` and their output. A line `...` stands for any
 Commands run on a pseudo-terminal, in a folder that represents the reader's home.
 """
 
+import fcntl
 import importlib.util
 import os
 import pty
 import re
+import struct
 import subprocess
+import termios
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +27,9 @@ _VOLATILE = [
     (re.compile(r"\b(linux|darwin)-(x86_64|arm64)\b"), "linux-x86_64"),
     (re.compile(r"blake3-[0-9a-f]{16}"), "blake3-0"),
     (re.compile(r"\b[0-9a-f]{16}/\d{8}T\d{6}-\d+-\d+\b"), "KEY/TIME"),
+    # A document may leave out the signs, and the reason that is shown when a phase fails.
+    (re.compile(r"^[✓✗] "), ""),
+    (re.compile(r"^(failed \S+ in \w+( \(0s\))?): .*"), r"\1"),
 ]
 
 
@@ -102,6 +108,7 @@ def run_example(example, home):
 def _run_command(command, directory, home):
     """Run a command line; return what the terminal shows, and the directory in which it ended."""
     master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 400, 0, 0))
     ended_in = home.parent / f"{home.name}-pwd"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ENVY_")}
     process = subprocess.Popen(
@@ -116,7 +123,6 @@ def _run_command(command, directory, home):
             "ENDED_IN": str(ended_in),
             "PATH": f"{Path(envy_command()).parent}{os.pathsep}{inherited['PATH']}",
             "TERM": "xterm-256color",
-            "COLUMNS": "200",
         },
         start_new_session=True,
     )

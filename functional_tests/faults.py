@@ -118,7 +118,9 @@ class Workplace:
             path.unlink(missing_ok=True)
 
     def age(self):
-        """Make everything in the cache appear last used long ago."""
+        """Make everything in the cache appear last used long ago, and by no existing project."""
+        for path in self.cache.glob("projects/*/*.json"):
+            path.unlink()
         for path in self.cache.rglob("*"):
             os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
 

@@ -43,7 +43,7 @@ alias = "library"
 source = nil
 fetch = "payload"
 products = function()
-  return os.getenv("PRODUCT") and { lib = "lib.txt" } or { lib = "other.txt" }
+  return { lib = { path = os.getenv("PRODUCT") and "lib.txt" or "other.txt", kind = "file" } }
 end
 exports = function()
   local file = io.open("exports.txt")

@@ -220,10 +220,20 @@ def test_user_cannot_write_to_what_is_published(hello, permissions):
     assert (folder / "hello").read_text() == "hello\n"
     (folder.parent / "envy-fingerprint.blake3").unlink()
     assert "rebuilt" in run_plain(hello, "cache", "verify", "--repair").stdout
-    for path in [*hello.cache.glob("projects/*/*.json"), folder.parent / "envy-complete"]:
-        os.utime(path, (1, 1))
+    run_plain(hello, "cache", "forget", ".")
+    os.utime(folder.parent / "envy-complete", (1, 1))
     assert "1 entry)" in run_plain(hello, "cache", "gc").stdout
     assert hello.entries() == []
+
+
+def test_a_user_clears_the_cache(hello, permissions):
+    """rm and clear open read-only folders, so any user can remove what that user installed."""
+    run_plain(hello, "sync")
+    assert "removed" in run_plain(hello, "cache", "rm", "hello").stdout
+    assert hello.entries() == []
+    run_plain(hello, "sync")
+    assert "in 1 entry" in run_plain(hello, "cache", "clear").stdout
+    assert not hello.cache.exists()
 
 
 def test_locks_without_permission(hello, permissions):

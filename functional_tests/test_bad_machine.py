@@ -11,7 +11,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from mistakes import assert_clean, fails
+from mistakes import assert_clean, fails, report_of
 from project import Project, envy_command
 
 WORKS = 'install = "echo > x"'
@@ -126,7 +126,7 @@ def test_a_limit_on_file_sizes(works, amount):
         "sync", code=None, preexec_fn=limited(resource.RLIMIT_FSIZE, amount), trace=False
     )
     if outcome.code:
-        assert outcome.err.count("File too large") == 1
+        assert report_of(outcome.err).count("File too large") == 1
         assert_clean(works, outcome.err)
     assert "complete" in works.envy("sync").err
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 from mistakes import Mistakes, assert_clean, fails, one_fails
@@ -71,7 +72,10 @@ DECLARATIONS = [
     ('fetch = "s3://b/x"', 'FILE:2: envy does not support "s3:"', "sources are"),
     (
         "fetch = function() return 3 end",
-        "FILE:2: a source must be a string or a table with `source`, not a number\n",
+        (
+            "FILE:2: the function returned 3: a source must be a string or a table with `source`, "
+            "not a number\n"
+        ),
     ),
     (
         'stage = { stripp = 1 }\nfetch = "x"',
@@ -302,7 +306,59 @@ def test_an_unreadable_recipe(project, unprivileged):
     )
 
 
-def test_a_missing_product_is_a_warning(project):
-    """A package with a missing product file is published, with a warning."""
-    outcome = project.sync_one('install = "echo > x"\nproducts = { tool = "bin/tool" }')
-    assert "warning: local.one@r1: the product tool is bin/tool" in outcome.err
+@pytest.mark.parametrize(
+    ("install", "product", "message", "hint"),
+    [
+        ("mkdir lib; echo > lib/tool", "'bin/tool'", 'is "bin/tool", which does not', "lib/tool?"),
+        ("echo > took", "'tool'", 'is "tool", which does not exist in', "did you mean took?"),
+        ("echo > x", "'bin/tool'", "which does not exist in", "create it in `install`"),
+        ("echo > x", "{ path = 'y.txt', kind = 'file' }", "does not exist", "create it in"),
+        ("ln -s nowhere tool", "'tool'", "which does not exist in", "did you mean tool?"),
+        ("echo > tool", "'tool'", "asset/tool is not executable", 'path = "tool", kind = "file" }'),
+        ("mkdir tool; echo > tool/x", "'tool'", "asset/tool is not a file", 'kind = "file" }'),
+    ],
+)
+def test_a_product_that_cannot_be_used(project, install, product, message, hint):
+    """A product that is missing or is not a program fails the install, which names it."""
+    outcome = project.sync_one(f'install = "{install}"\nproducts = {{ tool = {product} }}', code=1)
+    assert "error: local.one@r1: install failed" in outcome.err
+    assert "recipes/local.one@r1.lua:3: the product tool " in outcome.err
+    assert message in outcome.err
+    assert hint in outcome.err
+    assert project.markers() == []
+
+
+def test_a_missing_product_of_a_version_that_is_not_known(project):
+    """The error says that the recipe does not know the version, and which versions it knows."""
+    known = 'known = { ["1.0"] = {}, ["2.0"] = {} }'
+    options = f'options = {{ version = {{ type = "string", default = "0.5", {known} }} }}'
+    outcome = project.sync_one(f'{options}\ninstall = "echo > x"\nproducts = {{ t = "t" }}', code=1)
+    assert "version 0.5 is not among those that the recipe knows: 1.0, 2.0" in outcome.err
+
+
+def test_a_product_that_is_a_file(project):
+    """A product that is declared as a file needs no executable bit, and may be a folder."""
+    products = "a = { path = 'x', kind = 'file' }, b = { path = 'd', kind = 'file' }"
+    project.sync_one(f'install = "echo > x; mkdir d"\nproducts = {{ {products} }}')
+
+
+def test_a_product_of_unknown_kind(project):
+    """A misspelt kind is an error with the location and the kinds."""
+    body = "install = 'x'\nproducts = { a = { path = 'x', kind = 'fiel' } }"
+    outcome = project.sync_one(body, code=1)
+    assert 'lua:3: `kind` of a product must be "program" or "file", not "fiel"' in outcome.err
+    assert 'did you mean "file"?' in outcome.err
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.chmod(0o444)])
+def test_a_found_package_without_its_product(project, change):
+    """A package that lost a product fails where it is found, with how to rebuild it."""
+    body = 'install = "echo > tool; chmod +x tool"\nproducts = { tool = "tool" }'
+    folder = project.make(body)
+    folder.chmod(0o755)
+    change(folder / "tool")
+    for words in (["product", "tool"], ["product", "tool", "--no-install"]):
+        outcome = project.envy(*words, code=1)
+        assert "the product tool " in outcome.err
+        assert "envy cache verify --repair 'local.one@r1'" in outcome.err
+        assert outcome.out == ""

@@ -88,6 +88,42 @@ def test_failed_scripts_leave_nothing(scripts):
     assert_clean(scripts.project, scripts.outcome.err)
 
 
+def test_the_error_names_the_line_that_failed_and_the_folder(project):
+    """A script of several lines: the line that failed, and where it ran."""
+    outcome = one_fails(
+        project,
+        'install = "true"\nbuild = [[\necho building\n\ncp missing.txt x\necho never\n]]',
+        "local.one@r1.lua:3: line 3 of the script exited 1: cp missing.txt x\n",
+        "local.one@r1: build failed",
+        where="recipes/local.one@r1.lua:3",
+    )
+    [stage] = project.cache.glob("assets/local.one@r1/*/*/stage")
+    assert f"hint: it ran in {stage}\n" in outcome.err
+
+
+def test_the_line_that_failed_is_masked(project):
+    """A secret in the line that failed is not shown."""
+    project.packages("local.one@r1")
+    project.recipe(
+        "local.one@r1",
+        'secret_env = { "TOKEN" }\ninstall = "true\\ntest x = " .. os.getenv("TOKEN")',
+    )
+    err = project.envy("sync", code=1, env={"TOKEN": "hunter22"}).err
+    assert "line 2 of the script exited 1: test x = ***" in err
+    assert "hunter22" not in err
+
+
+def test_a_shell_that_names_the_line_itself(project):
+    """sh tells the line of a program that it does not find."""
+    one_fails(
+        project,
+        "install = function(ctx)\n"
+        '  ctx.run("true\\nno-such-program", { shell = ENVY_SHELL.SH })\nend',
+        "local.one@r1.lua:3: line 2 of the script exited 127: no-such-program\n",
+        where="recipes/local.one@r1.lua:3",
+    )
+
+
 def test_an_error_that_is_caught_quotes_the_output(project):
     """A caught error says how the command ended and quotes its last output."""
     outcome = project.sync_one(
@@ -146,10 +182,7 @@ def test_a_running_script_is_interrupted(project, number, words):
     slow(project)
     ended = interrupt(project, *words.split(), once="local.one@r1 | begun", number=number)
     assert ended.out == b""
-    assert (
-        f"{words.split()[0]} cancelled: 1 package, 0 user-managed, 0 failed, 1 not built"
-        in ended.err
-    )
+    assert f"{words.split()[0]} cancelled: 1 package, 0 failed, 1 not built" in ended.err
     assert "error" not in ended.err
 
 

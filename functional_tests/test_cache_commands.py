@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -19,6 +21,12 @@ def hello(project):
     project.recipe("local.hello@r1", HELLO)
     project.envy("sync")
     return Path(project.envy("asset", "hello").out.strip())
+
+
+def disk_usage(path):
+    """The bytes that a tree takes, as `du` counts them."""
+    run = subprocess.run(["du", "-s", "-B1", path], capture_output=True, text=True, check=True)
+    return int(run.stdout.split()[0])
 
 
 def age(project, at=LONG_AGO):
@@ -48,8 +56,8 @@ def test_list_as_json(project, hello):
     (entry,) = listing["entries"]
     assert listing["root"] == str(project.cache)
     assert listing["size"] == entry["size"] > 0
-    assert listing["rest"].keys() == {"recipes", "logs", "resolved", "trash"}
-    assert listing["rest"]["resolved"] > 0
+    assert {"assets", "locks", "projects", "resolved", "."} <= listing["rest"].keys()
+    assert listing["size"] + sum(listing["rest"].values()) == disk_usage(project.cache)
     assert entry["key"] == "local.hello@r1"
     assert entry["complete"] is True
     assert entry["projects"] == [str(project.root)]
@@ -165,10 +173,15 @@ def test_gc_keeps_what_was_used_within_a_day(project, hello):
     assert hello.exists()
 
 
-def test_gc_removes_what_no_project_uses(project, hello):
-    """An entry unused for thirty days is removed, with a reason and a size."""
+def test_gc_removes_what_no_project_needs(project, hello):
+    """Once the project is forgotten, an entry unused for thirty days is removed."""
     size = json.loads(project.envy("cache", "--json").out)["size"]
     age(project)
+    output = project.envy("cache", "gc").out
+    assert "(0 bytes, 0 entries)" in output
+    assert output.splitlines()[-1].endswith(f"  in 1 entry that {project.root} needs")
+    forgotten = project.envy("cache", "forget", ".").out
+    assert forgotten == f"forgot {project.root}: 1 record of 1 package\n"
     dry = project.envy("cache", "gc", "--dry-run").out
     assert f"({size} bytes, 1 entry)" in dry
     assert hello.exists()
@@ -178,6 +191,77 @@ def test_gc_removes_what_no_project_uses(project, hello):
     assert project.entries() == []
     assert list((project.cache / "trash").iterdir()) == []
     assert "1 installed" in project.envy("sync").err
+
+
+def test_gc_removes_what_a_deleted_project_used(project, hello):
+    """A project whose folder or manifest was removed holds nothing."""
+    age(project)
+    manifest = project.root / "envy.lua"
+    manifest.rename(manifest.with_suffix(".away"))
+    assert "1 entry" in project.envy("cache", "gc").out
+    manifest.with_suffix(".away").rename(manifest)
+    project.envy("sync")
+    age(project)
+    shutil.rmtree(project.root)
+    project.root.mkdir()
+    assert "1 entry" in project.envy("cache", "gc").out
+
+
+def test_forget_an_unknown_project(project, hello, tmp_path):
+    """The error lists the projects that the cache knows; a manifest names its project, too."""
+    err = project.envy("cache", "forget", tmp_path / "nowhere", code=2).err
+    assert f"the cache has no records of a project {tmp_path / 'nowhere'}" in err
+    assert f"it knows {project.root}" in err
+    assert "forgot" in project.envy("cache", "forget", project.root / "envy.lua").out
+    err = project.envy("cache", "forget", ".", code=2).err
+    assert "no project has used this cache yet" in err
+
+
+def test_rows_of_gc_add_up_to_the_disk_usage(project, hello):
+    """What gc lists, with hard links and folders, is what du counts."""
+    project.packages("local.hello@r1", "local.links@r1")
+    project.recipe(
+        "local.links@r1",
+        'install = "head -c 70000 /dev/zero > one; ln one two; mkdir -p a/b/c; ln -s one three"',
+    )
+    project.envy("sync")
+    tests = project.cache / "test" / "go" / "ab" / ("ab" + "0" * 30)
+    tests.mkdir(parents=True)
+    (tests / "it.test").write_bytes(b"x" * 50000)
+    output = project.envy("cache", "gc", "--dry-run", "--verbose", trace=False).out
+    rows = re.findall(r"^kept +([\d.]+) (\w+)  ", output, re.MULTILINE)
+    units = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+    total = sum(float(number) * units[unit] for number, unit in rows)
+    assert total == pytest.approx(disk_usage(project.cache), rel=0.01)
+    assert "test binary go/ab/" in output
+
+
+def test_gc_to_a_size_counts_test_binaries(project, hello):
+    """Test binaries are in the figures of gc, and go with --max-size like packages."""
+    folder = project.cache / "test" / "go" / "ab" / ("ab" + "0" * 30)
+    folder.mkdir(parents=True)
+    (folder / "it.test").write_bytes(b"x" * 50000)
+    output = project.envy("cache", "gc", "--max-size", "0").out
+    assert "over --max-size, and nothing more can go" in output
+    assert "in 1 entry that" in output
+    assert folder.exists()
+    os.utime(folder, (LONG_AGO, LONG_AGO))
+    assert "1 test binary" in project.envy("cache", "gc").out
+    assert not folder.exists()
+
+
+def test_gc_says_what_holds_it_above_a_size(project, hello):
+    """If the size cannot be reached, gc names the projects that hold packages, and the remedy."""
+    project.recipe("local.hello@r1", 'install = "head -c 300000 /dev/zero > large"')
+    project.envy("sync")
+    age(project)
+    output = project.envy("cache", "gc", "--max-size", "1K").out
+    assert "over --max-size, and nothing more can go:" in output
+    assert f"in 1 entry that {project.root} needs" in output
+    assert "hint: `envy cache forget PROJECT` ends a project's hold" in output
+    (project.root / "envy.lua").unlink()
+    project.envy("cache", "gc", "--max-size", "150K")
+    assert disk_usage(project.cache) <= 150 << 10
 
 
 @pytest.mark.parametrize("words", [("sync",), ("asset", "hello"), ("run", "true")])
@@ -206,12 +290,98 @@ def test_gc_down_to_a_size(project, hello):
     for record in project.cache.glob("projects/*/*.json"):
         record.unlink()
     os.utime(hello.parent / "envy-complete", (LONG_AGO + 86400 * 15, LONG_AGO + 86400 * 15))
-    output = project.envy("cache", "gc", "--max-size", "1200").out
+    size = disk_usage(project.cache)
+    output = project.envy("cache", "gc", "--max-size", str(size - 1)).out
     assert "local.hello@r1: built 25 days ago; the cache exceeds --max-size" in output
     assert project.markers() == ["local.other@r1"]
-    project.envy("sync", "other")
+    project.envy("sync")
     age(project, time.time() - 10 * 86400)
     assert "0 entries" in project.envy("cache", "gc", "--max-size", "0").out
+
+
+def test_packages_with_one_name_can_be_told_apart(project, hello):
+    """Entries with one name show their entry keys, which rm takes, too."""
+    project.recipe("local.hello@r1", HELLO.replace("small", "SMALL"))
+    project.envy("sync")
+    rows = [row for row in project.envy("cache").out.splitlines() if "local.hello@r1" in row]
+    keys = [row.split()[-1] for row in rows]
+    assert sorted(keys) == sorted(path.name[-16:] for _, path in project.entries())
+    gone = project.envy("cache", "rm", hello.parent.name[-16:][:8]).out
+    assert gone.startswith("removed ")
+    assert hello.parent.name[-16:] in gone
+    assert not hello.exists()
+    assert len(project.entries()) == 1
+    assert "local.hello@r1\n" in project.envy("cache").out
+
+
+def test_rm(project, hello):
+    """rm removes what the queries name, whichever project uses it, and the next sync rebuilds."""
+    assert "goes " in project.envy("cache", "rm", "hello", "--dry-run").out
+    assert hello.exists()
+    output = project.envy("cache", "rm", "local.hello@r1").out
+    assert re.search(r"removed +[\d.]+ KiB  local\.hello@r1\nfreed .* bytes\)\n$", output)
+    assert project.entries() == []
+    assert "no package answers to 'hello'" in project.envy("cache", "rm", "hello", code=1).err
+    assert "1 installed" in project.envy("sync").err
+    assert "Missing argument" in project.envy("cache", "rm", code=2).err
+
+
+def test_rm_and_clear_keep_what_a_running_sync_uses(project, hello):
+    """What a running sync uses stays; rm and clear say so, with exit code 1."""
+    beat = project.root / "beat"
+    os.mkfifo(beat)
+    project.packages("local.hello@r1", "local.slow@r1")
+    project.recipe("local.slow@r1", f'install = "echo > {beat}; read x < {beat}; echo x > x"')
+    sync = project.popen("sync")
+    beat.read_text()
+    for words in (("rm", "hello", "slow"), ("clear",)):
+        output = project.envy("cache", *words, code=1).out
+        assert "local.hello@r1: a running command uses it" in output
+        assert "local.slow@r1: a running command uses it" in output
+    beat.write_text("go on\n")
+    assert sync.wait(timeout=60) == 0
+    assert hello.exists()
+    assert "0 damaged" in project.envy("cache", "verify").out
+
+
+def test_clear_leaves_nothing(project, hello):
+    """clear removes everything, and a sync afterwards starts over."""
+    project.packages("local.hello@r1", "local.broken@r1")
+    project.recipe("local.broken@r1", 'install = "echo here > here; exit 1"')
+    project.envy("sync", code=1, trace=False)
+    output = project.envy("cache", "clear", trace=False).out
+    assert re.fullmatch(r"freed [\d.]+ KiB in 2 entries\n", output)
+    assert not project.cache.exists()
+    assert "there is nothing in" in project.envy("cache", "clear", trace=False).out
+    project.packages("local.hello@r1")
+    assert "1 installed" in project.envy("sync").err
+
+
+def test_clear_leaves_foreign_files_alone(project, hello):
+    """Files that envy did not create stay, in the root and among the packages."""
+    mine = [project.cache / "mine.txt", project.cache / "assets" / "notes.txt"]
+    for path in mine:
+        path.write_text("mine")
+    project.envy("cache", "clear", trace=False)
+    left = [path for path in project.cache.rglob("*") if path.is_file()]
+    assert sorted(left) == sorted(mine)
+
+
+def test_an_entry_that_cannot_be_read_is_skipped(project, hello):
+    """An entry that cannot be read is named; the others are listed and collected."""
+    project.packages("local.hello@r1", "local.other@r1")
+    project.recipe("local.other@r1", 'install = "echo other > other"')
+    project.envy("sync")
+    project.envy("cache", "forget", ".")
+    age(project)
+    (hello.parent / "envy-complete").unlink()
+    (hello.parent / "envy-complete").symlink_to("envy-complete")
+    err = project.envy("cache", code=1).err
+    assert "warning: skipped: cannot read" in err
+    assert str(hello.parent) in err
+    run = project.envy("cache", "gc", code=1)
+    assert "local.other@r1: not used for 40 days" in run.out
+    assert "skipped" in run.err
 
 
 def test_gc_only_current(project, hello):
@@ -287,6 +457,7 @@ def test_foreign_files_are_left_alone(project, hello, tmp_path):
     (assets / "notes.txt").write_text("mine")
     (assets / "local.hello@r1" / "linux-x86_64-blake3-0000000000000000").symlink_to(elsewhere)
     (assets / "local.hello@r1" / "linux-x86_64-blake3-1111111111111111").write_text("a file")
+    project.envy("cache", "forget", ".")
     age(project)
     output = project.envy("cache", "gc")
     assert "1 entry)" in output.out

@@ -125,6 +125,6 @@ def test_a_warm_command_starts_no_program_and_no_thread(tmp_path, words):
     project.envy(*words, trace=False)  # the first command of an hour records the use
     found = count(project, *words, calls=True)
     assert {name for name in found if name.startswith("call ")} <= {
-        "call close", "call confstr", "call fspath", "call getcwd", "call lstat", "call open",
-        "call read", "call scandir", "call stat", "call uname", "call _path_normpath",
+        "call close", "call confstr", "call fspath", "call fstat", "call getcwd", "call lstat",
+        "call open", "call read", "call scandir", "call stat", "call uname", "call _path_normpath",
     }  # fmt: skip

@@ -141,10 +141,13 @@ def test_an_inaccessible_asset_says_why(project, dependencies, query, message):
 def test_products_of_dependencies(project):
     """ctx.product returns the absolute path of a product, declared by a table or a function."""
     project.packages("local.app@r1")
-    project.recipe("local.a@r1", 'install = "echo a > a"\nproducts = { pa = "a" }')
+    project.recipe(
+        "local.a@r1", 'install = "echo a > a"\nproducts = { pa = { path = "a", kind = "file" } }'
+    )
     project.recipe(
         "local.b@r1",
-        'install = "echo b > b"\nproducts = function(opts) return { pb = "b" } end',
+        'install = "echo b > b"\n'
+        'products = function(opts) return { pb = { path = "b", kind = "file" } } end',
     )
     project.recipe(
         "local.app@r1",
@@ -161,7 +164,9 @@ def test_products_of_dependencies(project):
 def test_an_unknown_product_lists_the_available_products(project):
     """The error names the products of the declared dependencies."""
     project.packages("local.app@r1")
-    project.recipe("local.a@r1", 'install = "echo a > a"\nproducts = { pa = "a" }')
+    project.recipe(
+        "local.a@r1", 'install = "echo a > a"\nproducts = { pa = { path = "a", kind = "file" } }'
+    )
     project.recipe(
         "local.app@r1",
         'dependencies = { "local.a@r1" }\ninstall = function(ctx) ctx.product("px") end',

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 TOOL = 'install = "echo tool > tool.txt"\n'
-PYTHON = TOOL + 'products = { python = "tool.txt" }\n'
+PYTHON = TOOL + 'products = { python = { path = "tool.txt", kind = "file" } }\n'
 
 
 def failure(project, app, **others):

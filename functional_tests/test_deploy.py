@@ -59,7 +59,9 @@ def test_dependents_wait_for_the_deploy(project, tmp_path):
 def test_deploy_can_use_its_asset_and_its_dependencies(project, tmp_path):
     """It runs in the asset, which ctx names; products and assets of dependencies are available."""
     project.packages("local.app@r1")
-    project.recipe("local.tool@r1", 'install = "touch t"\nproducts = { t = "t" }')
+    project.recipe(
+        "local.tool@r1", 'install = "touch t"\nproducts = { t = { path = "t", kind = "file" } }'
+    )
     project.recipe(
         "local.app@r1",
         f"""dependencies = {{ {{ recipe = "local.tool@r1", needed_by = "deploy" }} }}

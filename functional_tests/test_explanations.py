@@ -97,6 +97,6 @@ def test_verbose_sync_explains_every_miss(built):
     """sync --verbose shows what changed, for a package and for its dependents."""
     built.write("recipes/local.base@r1.lua", BASE.replace("echo 1", "echo 2"))
     output = built.envy("sync", "--verbose", env={"LEVEL": "1"}).err
-    assert "not cached local.base@r1: it has not been built yet; recipe line 2" in output
-    changed = "it has not been built yet; dependency local.base@r1 changed"
+    assert "not cached local.base@r1: it has changed since the last build; recipe line 2" in output
+    changed = "it has changed since the last build; dependency local.base@r1 changed"
     assert f"not cached local.user@r1: {changed}" in output

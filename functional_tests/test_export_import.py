@@ -130,6 +130,9 @@ def test_a_cache_that_was_moved(project):
     """With `relocate`, a package in a moved cache is rewritten."""
     _, here = package(project, 'relocate = { "bin/*" }\n')
     (project.root.parent / "project-cache").rename(here.cache)
+    rewritten = "it was built under another cache root, and is rewritten"
+    assert f"reuse    local.self@r1  {rewritten}" in here.envy("plan").out
+    assert f"would not be built: {rewritten}" in here.envy("why-rebuild", "self").out
     assert "1 cached" in here.envy("sync").err
     folder = Path(here.envy("asset", "self").out.strip())
     assert (folder / "bin" / "self").read_text() == f"exec {folder}/bin/x\n"
@@ -139,8 +142,11 @@ def test_a_cache_that_was_moved_without_relocate(project):
     """Without `relocate`, a package in a moved cache is rebuilt, with the reason."""
     old, here = package(project)
     (project.root.parent / "project-cache").rename(here.cache)
+    reason = f"it was built under {old} and contains that path: bin/self contains that path"
+    assert f"install  local.self@r1  {reason}" in here.envy("plan").out
+    assert reason in here.envy("why-rebuild", "self").out
     output = here.envy("sync", "-v").err
-    assert f"it was built under {old} and contains that path" in output
+    assert reason in output
     assert "1 installed" in output
 
 

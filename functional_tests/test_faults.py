@@ -8,13 +8,13 @@ Here every 20th call; `make soak` takes all of them (ENVY_SOAK_FAULTS).
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from fault_injection import memory_dir
+from installed import works
 
 STEP = int(os.environ.get("ENVY_SOAK_FAULTS", "20"))
 HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     """faults.c, compiled."""
-    if sys.platform != "linux" or shutil.which("cc") is None:
+    if sys.platform != "linux" or not works("cc"):
         pytest.skip("needs Linux and a C compiler, to make system calls fail")
     target = tmp_path_factory.mktemp("faults") / "faults.so"
     command = ["cc", "-shared", "-fPIC", "-O1", "-o", target, HERE / "faults.c", "-ldl"]

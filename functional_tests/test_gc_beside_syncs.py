@@ -24,9 +24,11 @@ end
 
 
 def make_old(cache):
-    """Make everything appear last used long ago."""
+    """Make everything appear last used long ago, and by no project that still exists."""
+    for path in cache.glob("projects/*/*.json"):
+        path.unlink(missing_ok=True)
     everything = ("assets/*/*/envy-complete", "assets/*/*", "recipes/*/*", "resolved/*", "locks/*")
-    for pattern in ("projects/*/*.json", *everything):
+    for pattern in everything:
         for path in cache.glob(pattern):
             with contextlib.suppress(FileNotFoundError):
                 os.utime(path, (MONTHS_AGO, MONTHS_AGO))

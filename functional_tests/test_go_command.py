@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -458,7 +457,7 @@ def test_the_list_loads_no_view(go_project):
     assert json.loads(run.stdout.splitlines()[-1]) == [0, []]
 
 
-@pytest.mark.skipif(shutil.which("gotestsum") is None, reason="gotestsum is not installed")
+@pytest.mark.needs("gotestsum")
 def test_gotestsum_counts_what_the_summary_counts(mixed):
     """gotestsum reads the output of --json, and agrees on tests, skips, failures and errors."""
     mixed.test(

@@ -55,6 +55,23 @@ def test_installed_packages_are_marked(project):
     assert [row["identity"] for row in rows if row["cached"]] == ["local.cmake@r1", "local.lib@r1"]
 
 
+def test_a_package_that_failed_is_shown_as_failed(project):
+    """After a sync that failed, the graph names the failed package and why; its dependents wait."""
+    project.packages("local.app@r1")
+    project.recipe("local.app@r1", 'dependencies = { "local.lib@r1" }\n' + TOOL)
+    project.recipe("local.lib@r1", 'build = "exit 3"\n' + TOOL)
+    project.envy("sync", code=1)
+    tree = project.envy("graph").out
+    assert tree == "local.app@r1 [not installed]\n└── local.lib@r1 [failed] (strong)\n"
+    rows = json.loads(project.envy("graph", "lib", "--format", "json").out)["packages"]
+    assert [row["state"] for row in rows] == ["failed"]
+    assert rows[0]["reason"] == "build failed: script exited 3: exit 3"
+    assert "  build failed: script exited 3: exit 3\n" in project.envy("why", "lib").out
+    project.recipe("local.lib@r1", TOOL)
+    project.envy("sync")
+    assert "failed" not in project.envy("graph").out
+
+
 def test_a_query_limits_the_graph(project):
     """Only the requested packages and their dependencies are shown."""
     example(project)
@@ -100,10 +117,9 @@ def test_a_failed_recipe_is_in_the_graph(project):
 
 
 DIAMOND = {
-    "local.app@r1": 'dependencies = { "local.lib@r1", "local.doc@r1", "local.zlib@r1" }\n'
-    'install = "sleep 0.2; touch app"',
+    "local.app@r1": 'dependencies = { "local.lib@r1", "local.doc@r1", "local.zlib@r1" }\n' + TOOL,
     "local.doc@r1": 'dependencies = { "local.zlib@r1" }\n' + TOOL,
-    "local.lib@r1": 'dependencies = { "local.zlib@r1" }\ninstall = "sleep 0.4; touch lib"',
+    "local.lib@r1": 'dependencies = { "local.zlib@r1" }\ninstall = "touch lib"',
     "local.zlib@r1": TOOL,
 }
 
@@ -148,9 +164,19 @@ def test_reduced_omits_implied_dependencies(diamond):
     assert len(full.edges) == len(expected) + 1
 
 
+def set_durations(project, seconds):
+    """Let the last run have taken so many seconds for the install of these packages."""
+    [path] = (project.cache / "durations").iterdir()
+    record = json.loads(path.read_text())
+    for package, duration in seconds.items():
+        record["rows"][package][0][2] = [0, 0, 0, duration]
+    path.write_text(json.dumps(record))
+
+
 def test_the_critical_path_uses_durations_of_earlier_runs(diamond):
     """The slowest path is marked, even when everything is installed."""
     diamond.envy("sync")
+    set_durations(diamond, {"local.zlib@r1": 1, "local.lib@r1": 40, "local.app@r1": 20})
     run = diamond.envy("graph", "--critical", "--format", "json")
     assert run.err == ""
     path = json.loads(run.out)["critical_path"]
@@ -159,10 +185,10 @@ def test_the_critical_path_uses_durations_of_earlier_runs(diamond):
         "local.lib@r1",
         "local.app@r1",
     ]
-    assert path["steps"][1]["seconds"] >= 0.4
+    assert path["steps"][1]["seconds"] >= 40
     assert path["unit"] == "seconds"
     tree = diamond.envy("graph", "--critical").out
-    assert "local.lib@r1 [cached; critical 0." in tree
+    assert "local.lib@r1 [cached; critical 4" in tree
     assert "local.doc@r1 [cached] (strong)" in tree
 
 
@@ -232,7 +258,7 @@ def test_a_graph_of_a_thousand_packages_is_quick(project):
     plain = cpu_seconds_of(project, "-o", "plain.json")
     whole = cpu_seconds_of(project, "--reduce", "--critical", "-o", "whole.graphml")
     assert len(nx.read_graphml(project.root / "whole.graphml")) == 1000
-    assert whole < plain + 3
+    assert whole < 3 * plain + 3
 
 
 def cpu_seconds_of(project, *words):

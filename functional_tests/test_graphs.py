@@ -93,7 +93,7 @@ class WorldOnDisk:
         ]
         lines += [f'alias = "{one.alias}"'] if one.alias else []
         lines += ['platforms = { "windows" }'] if one.excluded else []
-        products = ", ".join(f'{name} = "out"' for name in one.products)
+        products = ", ".join(f'{name} = {{ path = "out", kind = "file" }}' for name in one.products)
         lines += [f"products = {{ {products} }}"] if products else []
         lines += self._verbs_of_user(one) if one.user_managed else VERBS
         return "\n".join(lines) + "\n"

@@ -1,7 +1,6 @@
 """One limit on jobs for envy and the tools in recipes: real make, ninja and C compiler."""
 
 import os
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -9,8 +8,6 @@ from pathlib import Path
 import pytest
 from mistakes import assert_clean, interrupt, left_running
 from project import envy_command
-
-NEEDS_CARGO = pytest.mark.skipif(shutil.which("cargo") is None, reason="there is no cargo")
 
 # A program that starts make and lets it inherit its descriptors.
 PYTHON = """ctx.run("import subprocess as s; s.check_call(['make'], close_fds=False)",
@@ -149,7 +146,7 @@ def test_no_more_compilers_than_jobs_over_recipes_with_ninja(project, log, jobs)
     assert "warning" not in output
 
 
-@NEEDS_CARGO
+@pytest.mark.needs("cargo")
 def test_cargo_shares_jobs(project):
     """cargo passes envy's jobserver to the build script of a crate."""
     manifest = '[package]\nname = "one"\nversion = "0.1.0"\nedition = "2021"\nbuild = "build.rs"\n'

@@ -49,6 +49,45 @@ def test_installed_packages_are_reused(project):
     assert everything(project) == before
 
 
+def test_a_plan_and_why_rebuild_give_one_reason(project):
+    """An edited recipe is changed, in both; a new one has not been built yet, in both."""
+    project.packages("local.app@r1", "local.new@r1")
+    project.recipe("local.app@r1", TOOL)
+    project.recipe("local.new@r1", TOOL)
+    project.envy("sync", "app")
+    project.recipe("local.app@r1", TOOL.replace("echo tool", "echo TOOL"))
+    lines = project.envy("plan").out.splitlines()
+    changed = "it has changed since the last build"
+    assert lines[0].startswith(f"install  local.app@r1  {changed}; recipe line 2: install = ")
+    assert f"would be built: {changed}\n" in project.envy("why-rebuild", "app").out
+    assert "install  local.new@r1  it has not been built yet" in lines
+    assert "it has not been built yet" in project.envy("why-rebuild", "new").out
+    assert f"not cached local.app@r1: {changed}; recipe line 2" in project.envy("sync", "-v").err
+
+
+def test_equal_lines_are_one_line(project):
+    """Sixty packages with nothing to do but the same are one line; --verbose shows all of them."""
+    names = [f"local.p{number:02}@r1" for number in range(60)]
+    project.packages(*names, "local.other@r1")
+    for name in names:
+        project.recipe(name, TOOL)
+    project.recipe("local.other@r1", "fetch = 'data.txt'\n" + TOOL)
+    project.write("recipes/data.txt", "data")
+    lines = project.envy("plan").out.splitlines()
+    assert lines == [
+        "install  local.other@r1  it has not been built yet",
+        "           fetch data.txt",
+        "           run install",
+        "install  60 packages     it has not been built yet",
+        "           run install",
+        "nothing was done; 61 to install (1 to fetch)",
+    ]
+    verbose = project.envy("--verbose", "plan").out.splitlines()
+    assert [line.split()[1] for line in verbose if line.startswith("install ")] == sorted(
+        [*names, "local.other@r1"]
+    )
+
+
 def test_what_would_be_fetched_and_run(project):
     """Each source is listed, and the verbs of the recipe that would run."""
     project.write("recipes/data.txt", "data")

@@ -84,8 +84,8 @@ def test_a_product_for_another_platform_is_excluded(project):
         "local.one@r1",
         f"""install = "echo here > a; echo elsewhere > b"
         products = {{
-          a = {{ path = "a", platforms = {{ "{HERE}" }} }},
-          b = {{ path = "b", platforms = {{ "{ELSEWHERE}" }} }},
+          a = {{ path = "a", kind = "file", platforms = {{ "{HERE}" }} }},
+          b = {{ path = "b", kind = "file", platforms = {{ "{ELSEWHERE}" }} }},
         }}""",
     )
     project.recipe(

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
-PYTHON = 'install = "mkdir bin; echo python > bin/python"\nproducts = { python = "bin/python" }'
+PYTHON = (
+    'install = "mkdir bin; echo python > bin/python; chmod +x bin/python"\n'
+    'products = { python = "bin/python" }'
+)
 
 
 def test_the_provider_is_installed_and_its_path_printed(project):
@@ -55,7 +58,9 @@ def test_all_products_are_listed_without_installing(project):
     """Without a name every product is shown with its provider; nothing is installed."""
     project.packages("local.py@r1", "local.b@r1")
     project.recipe("local.py@r1", PYTHON)
-    project.recipe("local.b@r1", 'install = "touch z"\nproducts = { abc = "z" }')
+    project.recipe(
+        "local.b@r1", 'install = "touch z"\nproducts = { abc = { path = "z", kind = "file" } }'
+    )
     lines = project.envy("product").out.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["abc", "local.b@r1"],

@@ -55,14 +55,16 @@ def test_a_profile_follows_the_summary(chain):
     assert phases["install"] == "3"
     assert phases["recipe_fetch"] == "3"
     path = lines[[line.startswith("critical path: ") for line in lines].index(True) :]
-    assert path[0].endswith("through 3 packages")
-    assert [line.split()[1] for line in path[1:4]] == [f"{identity}:" for identity in CHAIN]
-    assert ", build " in path[1]
-    assert path[4].startswith("slots: 2 work (--jobs) ")
+    # On a slow machine, loading a recipe may take longer than the packages below it.
+    bound = next(number for number, line in enumerate(path) if line.startswith("lower bound: "))
+    steps = [line.split()[1].rstrip(":") for line in path[1 : bound - 1]]
+    assert steps == list(CHAIN)[-len(steps) :]
+    assert path[0].endswith(f"through {len(steps)} package{'s' * (len(steps) > 1)}")
+    assert path[bound - 1].startswith("slots: 2 work (--jobs) ")
     assert re.fullmatch(
         r"lower bound: (\S+), the largest of critical path \1, work \S+ / 2 = \S+, "
         r"transfer \S+ / 8 = \S+; this run took \d+\.\d\d times that",
-        path[5],
+        path[bound],
     )
 
 
@@ -192,7 +194,7 @@ def test_durations_are_stored_for_the_next_run(chain):
     assert set(rows) == set(CHAIN)
     [[_, run, seconds]] = rows["local.low@r1"]
     assert run == 1
-    assert seconds[2] >= 0.1  # fetch, stage, build
+    assert seconds[2] > 0  # fetch, stage, build
     written = path.stat().st_mtime_ns
     chain.envy("sync", trace=False)
     shutil.rmtree(chain.cache / "resolved")
@@ -203,16 +205,18 @@ def test_durations_are_stored_for_the_next_run(chain):
 def test_the_slowest_package_of_the_last_run_goes_first(project):
     """With one slot, the package that took longest in the previous run goes first."""
     names = ["a", "b", "c"]
-    slow = {"b"}
     project.packages(*(f"local.{name}@r1" for name in names))
     for name in names:
-        sleep = "sleep 0.2; " if name in slow else ""
-        project.recipe(f"local.{name}@r1", f'install = "{sleep}touch {name}"')
+        project.recipe(f"local.{name}@r1", f'install = "touch {name}"')
     order = []
     for _ in range(2):
         run = project.envy("sync", "--jobs", "1")
         order.append([row["recipe"][6] for row in run.named("recipe_complete")])
         shutil.rmtree(project.cache / "assets")
+        path, _ = stored_durations(project)
+        record = json.loads(path.read_text())
+        record["rows"]["local.b@r1"][0][2] = [0, 0, 0, 3600]
+        path.write_text(json.dumps(record))
     assert order[0] == ["a", "b", "c"]
     assert order[1][0] == "b"
 

@@ -77,7 +77,7 @@ def test_a_product_dependency_is_met_by_its_provider(project):
     project.packages("local.app@r1", "local.cpython@r1")
     project.recipe(
         "local.cpython@r1",
-        'install = "mkdir bin; echo python > bin/python"\n'
+        'install = "mkdir bin; echo python > bin/python; chmod +x bin/python"\n'
         'products = function(opts) return { python = "bin/python" } end',
     )
     project.recipe(

@@ -16,7 +16,7 @@ import pytest
 from project import Project
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
-NEEDS_NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm")
+NEEDS_NPM = pytest.mark.needs("npm")
 PYTHON = '{ recipe = "envy.python@r1", options = { requirements = { "six==1.17.0" } } }'
 PACKAGES = {
     **{
@@ -25,6 +25,18 @@ PACKAGES = {
     },
     "python": PYTHON,
 }
+
+
+WORDS = {"go": "go version", "zig": "zig version"}  # others take --version
+
+
+def known_versions():
+    """Yield the name of each recipe with its known versions, as its file lists them."""
+    for path in sorted(RECIPES.glob("envy.*@*.lua")):
+        name, text = path.name.removeprefix("envy.").partition("@")[0], path.read_text()
+        for version in re.findall(r'^      \["([0-9.]+)"\] = \{$', text, re.MULTILINE):
+            marks = [NEEDS_NPM] if name == "node" else []
+            yield pytest.param(name, version, id=f"{name}-{version}", marks=marks)
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +114,46 @@ def test_its_variable_is_exported(using, name, variable, below):
     asset = Path(project.envy("asset", name).out.strip())
     value = project.envy("run", "--", "sh", "-c", f"echo ${variable}").out.strip()
     assert Path(value) == asset / below
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(("name", "version"), list(known_versions()))
+def test_a_known_version_installs_and_runs(using, name, version):
+    """Each version that a recipe knows installs with its digest, and its program says it."""
+    project = using(f'{{ recipe = "envy.{name}@r1", options = {{ version = "{version}" }} }}')
+    words = WORDS.get(name, f"{name} --version").split()
+    run = project.envy("run", "--", *words)
+    assert ".".join(version.split(".")[:3]) in run.out
+    assert "sha256" not in run.err
+
+
+def test_the_default_version_is_known():
+    """Recipes know the versions that they take by default."""
+    known = {(value.values[0], value.values[1]) for value in known_versions()}
+    for name in {name for name, _version in known}:
+        text = (RECIPES / f"envy.{name}@r1.lua").read_text()
+        assert (name, re.search(r'default = "([0-9.]+)"', text)[1]) in known
+
+
+@pytest.mark.network
+def test_a_pinned_ninja_runs_or_fails(using, tmp_path):
+    """The pinned version runs, whatever is on PATH, and never another one in its place."""
+    project = using('{ recipe = "envy.ninja@r1", options = { version = "1.10.2.4" } }')
+    project.cache = tmp_path / "own-cache"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ninja").write_text("#!/bin/sh\necho system\n")
+    (tmp_path / "bin" / "ninja").chmod(0o755)
+    machine = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    assert project.envy("run", "ninja", "--version", env=machine).out.startswith("1.10.2")
+    nested = project.envy("run", "sh", "-c", "ninja --version", env=machine)
+    assert nested.out.startswith("1.10.2")
+    program = Path(project.envy("product", "ninja").out.strip())
+    program.parent.chmod(0o755)
+    program.unlink()
+    for words in (["run", "ninja"], ["product", "ninja"], ["run", "--no-install", "ninja"]):
+        run = project.envy(*words, code=1, env=machine)
+        assert 'the product ninja is "bin/ninja", which does not exist in' in run.err
+        assert run.out == ""
 
 
 @pytest.mark.network

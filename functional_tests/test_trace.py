@@ -91,7 +91,7 @@ def everything(tmp_path_factory):
             "local.tool@r1",
             f"""fetch = "{server.url}/data.tar.gz"
             install = "echo some output; touch tool"
-            products = {{ tool = "tool" }}""",
+            products = {{ tool = {{ path = "tool", kind = "file" }} }}""",
         )
         return [project.envy("sync", "--jobs", "2"), project.envy("sync", "--jobs", "2")]
 

@@ -74,12 +74,46 @@ def test_it_is_installed_again_when_its_check_fails(project, machine):
     assert noted(machine, "installs") == ["driver", "driver"]
 
 
-def test_a_check_that_fails_after_the_install_is_an_error(project, machine):
-    """An install that exits 0 but does not satisfy the check is an error."""
+NOT_SATISFIED = "install succeeded, but check still reports that the package is not satisfied"
+NEVER = 'check = "echo not there; exit 1"\ninstall = "echo x >> installs"'
+
+
+def test_a_check_that_fails_after_the_install_is_a_warning(project):
+    """If no package needs it, it is unconfirmed, and every sync installs it again."""
     project.packages("local.driver@r1")
-    project.recipe("local.driver@r1", 'check = "false"\ninstall = "true"')
+    project.recipe("local.driver@r1", NEVER)
+    for number in (1, 2):
+        run = project.envy("sync", "--yes")
+        assert f"warning: local.driver@r1: {NOT_SATISFIED}: it is unconfirmed" in run.err
+        assert "| not there" in run.err
+        assert "installed (unconfirmed) local.driver@r1" in run.err
+        assert "sync complete: 1 package, 1 user-managed (1 unconfirmed), 0 failed" in run.err
+        assert run.named("recipe_complete", outcome="unconfirmed")
+        assert (project.root / "installs").read_text() == "x\n" * number
+
+
+@pytest.mark.parametrize("use", ["run", "build"])
+def test_a_package_that_needs_it_is_not_built_without_it(project, use):
+    """A failure of the check after the install fails the package, and the one that waits."""
+    project.packages("local.app@r1")
+    project.recipe("local.driver@r1", NEVER)
+    needs = f'dependencies = {{ {{ recipe = "local.driver@r1", use = "{use}" }} }}\n'
+    project.recipe("local.app@r1", needs + 'install = "touch app"')
     run = project.envy("sync", "--yes", code=1)
-    assert "install succeeded, but check still reports that the package is not satisfied" in run.err
+    assert f"{NOT_SATISFIED}, and local.app@r1 needs it" in run.err
+    assert "| not there" in run.err
+    assert "recheck = false" in run.err
+    assert project.markers() == []
+    # With its package in the cache, nothing is built without it.
+    project.recipe("local.driver@r1", NEVER + "\nrecheck = false")
+    assert "(1 unconfirmed), 0 failed" in project.envy("sync", "--yes").err
+    assert project.markers() == ["local.app@r1"]
+
+
+def test_recheck_is_for_user_managed_packages(project):
+    """A recipe without `check` cannot have it."""
+    run = project.sync_one('recheck = false\ninstall = "touch x"', code=1)
+    assert "`recheck` is for user-managed packages, and this recipe has no `check`" in run.err
 
 
 def test_an_edited_dependency_forces_no_install(project, machine):

@@ -19,10 +19,14 @@ about = {
 platforms = { "linux", "darwin" }
 options = {
   requirements = { type = "array", default = {} },
-  pip = { type = "string", default = "25.3" }, -- the version that installs the requirements
+  pip = { -- the version that installs the requirements
+    type = "string",
+    default = "25.3",
+    known = {
+      ["25.3"] = { any = "9655943313a94722b7774661c21049070f6bbb0a1516bf02f7c8d5d9201514cd" },
+    },
+  },
 }
-
-local PIP_SHA256 = "9655943313a94722b7774661c21049070f6bbb0a1516bf02f7c8d5d9201514cd"
 
 -- The environment links to the interpreter, so each interpreter needs an environment of its own.
 host = {
@@ -41,9 +45,10 @@ secret_env = {
 -- pip comes from the package index, because many systems package ensurepip separately.
 fetch = function(_, opts)
   if #opts.requirements == 0 then return nil end
+  local digests = options.pip.known[opts.pip] or {}
   return {
     source = "pypi:pip==" .. opts.pip,
-    sha256 = opts.pip == options.pip.default and PIP_SHA256 or nil,
+    sha256 = digests.any,
   }
 end
 

@@ -72,7 +72,7 @@ class Box:
     def run(self):
         """The parts of a phase that unpacking and ctx need, without an engine."""
         entry = self.entry
-        placement = SimpleNamespace(entry=entry)
+        placement = SimpleNamespace(entry=entry, inputs={})
         key = SimpleNamespace(identity="local.hostile@r1", canonical="local.hostile@r1")
         recipe = SimpleNamespace(
             key=key,

@@ -9,6 +9,7 @@ from loaded import loaded_recipe
 
 from envy.declarations.definition import RecipeDefinition
 from envy.declarations.key import RecipeKey
+from envy.declarations.products import Product
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import (
     Address,
@@ -70,9 +71,10 @@ def spec_of(name, *, source_needs=None, platforms=()):
     )
 
 
-def edge_to(name, *, needed_by=RecipePhase.CHECK, use=DependencyUse.RUN, kind="strong", product=""):
-    """Return an edge to a recipe."""
-    return Edge(key_of(name), needed_by, use, kind, ORIGIN, product)
+def edge_to(name, *, use=DependencyUse.RUN, kind="strong", product="", exports=True, **phase):
+    """Return an edge to a recipe, by default needed by check."""
+    needed_by = phase.get("needed_by", RecipePhase.CHECK)
+    return Edge(key_of(name), needed_by, use, kind, ORIGIN, product, exports)
 
 
 def strong(name, *, needed_by=RecipePhase.CHECK, use=DependencyUse.RUN, platforms=()):
@@ -110,7 +112,8 @@ def load(graph, name, *, provides=(), **definition):
     """Set the state of a recipe as if recipe_fetch had loaded a file with these fields."""
     recipe = graph.recipes[key_of(name)]
     said = RecipeDefinition(identity=recipe.key.identity, path=Path(f"/{name}.lua"), **definition)
-    recipe.loaded = loaded_recipe(said, provides=dict.fromkeys(provides, "bin/it"))
+    products = {product: Product(path=f"bin/{product}") for product in provides}
+    recipe.loaded = loaded_recipe(said, provides=products)
     return recipe
 
 

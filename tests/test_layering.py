@@ -26,10 +26,12 @@ ORDER = (
     "explain", "cli", "__main__",
 )  # fmt: skip
 # Modules that every room uses. All others are in rooms.
-IN_ROOT = {"environment", "errors", "events", "interpreter", "masking", "phase", "suggest"}
+IN_ROOT = {
+    "environment", "errors", "events", "interpreter", "limits", "masking", "phase", "suggest",
+}  # fmt: skip
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py",)
-ENVIRONMENT_CALLERS = ("cli/main.py", "cli/fast_path.py")
+ENVIRONMENT_CALLERS = ("__main__.py", "cli/main.py", "cli/fast_path.py")
 # Commands and explain/ see these only through engine/session.
 BEHIND_THE_SESSION = {"phases", "execution", "scheduler"}
 # Modules that may write to the records of a recipe; scheduler and test runner know no recipes.

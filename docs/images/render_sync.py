@@ -29,7 +29,7 @@ _SEQUENCE = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
 
 class Screen:
-    """A minimal terminal for a live display by rich: lines, a cursor, erasing, moving up."""
+    """A minimal terminal for the live display: lines, a cursor, erasing, moving up."""
 
     def __init__(self) -> None:
         self.lines: list[list[tuple[str, str]]] = [[]]  # (character, style sequence)
@@ -55,7 +55,10 @@ class Screen:
         elif command == "A":
             self._row = max(0, self._row - int(parameters or 1))
         elif command == "K":
-            self.lines[self._row] = []
+            del self.lines[self._row][0 if parameters == "2" else self._column :]
+        elif command == "J":
+            del self.lines[self._row][self._column :]
+            del self.lines[self._row + 1 :]
 
     def _put(self, character: str) -> None:
         line = self.lines[self._row]

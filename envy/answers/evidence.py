@@ -18,6 +18,8 @@ from envy.content.file_digest import variable_digest
 class Evidence:
     """Digests of files (None: missing), trees and variables, and of the names that patterns match.
 
+    A tree is a path and the rules of what is taken of it (`content.folder_walk`).
+
     Only the digest of a variable's value is stored, because the value may be a secret.
 
     `lasting` is false if the result may change without a change in this evidence: it depends on a
@@ -25,7 +27,7 @@ class Evidence:
     """
 
     files: dict[str, str | None] = field(default_factory=dict)
-    trees: dict[str, str] = field(default_factory=dict)
+    trees: dict[tuple[str, str], str] = field(default_factory=dict)
     globs: dict[tuple[str, str], str] = field(default_factory=dict)
     variables: dict[str, str | None] = field(default_factory=dict)
     lasting: bool = True

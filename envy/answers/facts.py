@@ -31,13 +31,32 @@ def match_digest(top: str, pattern: str) -> str:
     return combined_digest(sorted(glob(pattern, root_dir=top, recursive=True)))
 
 
-def tree_digest(path: str) -> str:
-    """Return the digest of a directory and its content, or of a file; "" if it cannot be read."""
+def tree_digest(path: str, rules: str = "") -> str:
+    """Return the digest of a directory and its content, or of a file; "" if it cannot be read.
+
+    `rules` say what is taken of a directory (`content.folder_walk`).
+    """
     try:
-        rows = list(_rows("", path, os.stat(path)))
+        rows = list(_rows_taken(path, rules) if rules else _rows("", path, os.stat(path)))
     except OSError:
         return ""
     return blake3(b"".join(sorted(rows))).hexdigest()
+
+
+def _rows_taken(top: str, rules: str) -> Iterator[bytes]:
+    # Imported here, because most evidence has no rules.
+    from envy.content.folder_walk import walk
+
+    status = os.stat(top)
+    if not stat.S_ISDIR(status.st_mode):
+        yield from _rows("", top, status)
+        return
+    yield b"\0d\n"
+    for relative, path, inner, target in walk(top, rules):
+        if target or not stat.S_ISDIR(inner.st_mode):
+            yield from _rows(relative, path, inner)
+        else:
+            yield os.fsencode(relative) + b"\0d\n"
 
 
 def _rows(relative: str, path: str, status: os.stat_result) -> Iterator[bytes]:

@@ -7,8 +7,6 @@ before the command line is loaded.
 
 from __future__ import annotations
 
-import os
-
 from envy.answers.read import (
     EXCLUDED,
     StoredAnswer,
@@ -65,9 +63,8 @@ def _record_use(
 
     A record that is less than an hour old is enough: gc keeps everything used within a day.
     """
-    project = os.path.dirname(manifest)
     names = [answer.entry_names[position] for position in closure]
-    if is_recent(record_path(root, project, [(name, RUN) for name in names], whole=whole)):
+    if is_recent(record_path(root, manifest, [(name, RUN) for name in names], whole=whole)):
         return True
     import contextlib
     from pathlib import Path
@@ -79,7 +76,7 @@ def _record_use(
     from envy.errors import CacheError
 
     layout = CacheLayout(Path(root))
-    used = UseSet(project=project, whole=whole, entries=dict.fromkeys(names, RUN))
+    used = UseSet(manifest=manifest, whole=whole, entries=dict.fromkeys(names, RUN))
     # A gc that is about to remove one of them either sees the record, or has removed the package
     # before the check below.
     with contextlib.suppress(CacheError), gate(layout):
@@ -100,7 +97,10 @@ def _all(answer: StoredAnswer) -> list[int]:
 
 
 def _find(answer: StoredAnswer, query: str) -> int | None:
-    """Return the position of the only recipe that matches a query; None if there is none."""
+    """Return the position of the recipe that a query means: the nearest to the manifest.
+
+    None means that none matches, or several that are equally near.
+    """
     if query in answer.manifest_aliases:
         return answer.manifest_aliases[query]
     packages = zip(answer.keys, answer.aliases, strict=False)
@@ -110,4 +110,13 @@ def _find(answer: StoredAnswer, query: str) -> int | None:
         if EXCLUDED not in answer.flags[position]
     ]
     found = prefer_exact(query, found, answer.keys.__getitem__)
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 else _nearest(answer, found)
+
+
+def _nearest(answer: StoredAnswer, found: Sequence[int]) -> int | None:
+    near = [position for position in found if answer.distances[position]]
+    if not near:
+        return None
+    least = min(int(answer.distances[position]) for position in near)
+    nearest = [position for position in near if int(answer.distances[position]) == least]
+    return nearest[0] if len(nearest) == 1 else None

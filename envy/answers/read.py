@@ -17,17 +17,27 @@ from itertools import islice
 from blake3 import blake3
 
 from envy.answers.facts import engine_facts, host_facts, match_digest, tree_digest
-from envy.cache.names import ANSWER, ANSWERS_FOLDER, ASSET, ASSETS_FOLDER, DEPLOYED, DIGITS, MARKER
+from envy.cache.names import (
+    ANSWER,
+    ANSWERS_FOLDER,
+    ASSET,
+    ASSETS_FOLDER,
+    DEPLOYED,
+    DIGITS,
+    MARKER,
+    SHIMS_FOLDER,
+)
 from envy.content.file_digest import combined_digest, file_digest, variable_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-FORMAT = "2"
+FORMAT = "3"
 # The flags of a recipe, one letter each.
-USER_MANAGED, EXCLUDED, DEPLOYS, PLAIN = "u", "x", "d", "-"
+USER_MANAGED, EXCLUDED, DEPLOYS, HAS_SHIMS, PLAIN = "u", "x", "d", "s", "-"
 _MARKER_LIMIT = 65536
+_LARGEST = 256 << 20  # an answer that is larger is not used
 
 
 class StoredAnswer:
@@ -36,6 +46,7 @@ class StoredAnswer:
     __slots__ = (
         "_needs",
         "aliases",
+        "distances",
         "entry_keys",
         "entry_names",
         "flags",
@@ -52,6 +63,7 @@ class StoredAnswer:
         entry_names: Sequence[str],
         entry_keys: Sequence[str],
         flags: Sequence[str],
+        distances: Sequence[str],
         needs: Sequence[str],
         manifest_aliases: Mapping[str, int],
         marker_parts: Sequence[str],
@@ -61,6 +73,7 @@ class StoredAnswer:
         self.entry_names = entry_names  # `<identity>/<folder>`, below `assets`
         self.entry_keys = entry_keys  # "" where no key was computed
         self.flags = flags
+        self.distances = distances  # from the manifest; "" for packages not used in the project
         self.manifest_aliases = manifest_aliases  # positions by alias
         self.marker_parts = marker_parts  # a marker's text before the key, and texts after it
         self._needs = needs
@@ -89,10 +102,7 @@ def preconditions(root: str, manifest: str) -> list[str]:
 def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> StoredAnswer | None:
     """Return the stored answer for a manifest if all its evidence still holds, else None."""
     try:
-        # If the path is a pipe, opening it does not block, and it counts as a damaged answer.
-        with open(answer_path(root, manifest), "rb", 0, opener=_open_without_blocking) as file:
-            data = file.read() or b""
-        rows = columns_of(data)
+        rows = columns_of(_content(answer_path(root, manifest)))
         if rows is None or column(rows) != preconditions(root, manifest):
             return None
         if not _holds(rows, environment):
@@ -103,6 +113,7 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Sto
             entry_names=column(rows),
             entry_keys=column(rows),
             flags=column(rows),
+            distances=column(rows),
             needs=column(rows),
             manifest_aliases=dict(zip(column(rows), map(int, column(rows)), strict=True)),
             marker_parts=column(rows),
@@ -112,8 +123,19 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Sto
         return None
 
 
-def _open_without_blocking(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+def _content(path: str) -> bytes:
+    """Return the content of a plain file; b"" for anything else, which is never waited for.
+
+    Like `content.plain_file`, which would be one more module to load, and so would its limit.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            return b""
+        return os.read(descriptor, status.st_size)
+    finally:
+        os.close(descriptor)
 
 
 def columns_of(data: bytes) -> Iterator[str] | None:
@@ -137,11 +159,11 @@ def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
     if [combined_digest(list(map(file_digest, paths)))] != digest:
         return False
     tops, patterns, matches = column(rows), column(rows), column(rows)
-    trees, digests = column(rows), column(rows)
+    trees, rules, digests = column(rows), column(rows), column(rows)
     if not tops and not trees:
         return True
     return list(map(match_digest, tops, patterns)) == matches and (
-        list(map(tree_digest, trees)) == digests
+        list(map(tree_digest, trees, rules)) == digests
     )
 
 
@@ -177,6 +199,8 @@ def is_installed(answer: StoredAnswer, position: int, root: str) -> bool:
             return False
         if DEPLOYS in flags:
             os.stat(f"{entry}/{DEPLOYED}")
+        if HAS_SHIMS in flags:
+            os.stat(f"{entry}/{SHIMS_FOLDER}")
     except OSError:
         return False
     before, *after = answer.marker_parts

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from envy.answers.evidence import Evidence
 from envy.answers.facts import match_digest, tree_digest
 from envy.content.file_digest import file_digest, variable_digest
+from envy.content.json_text import parse_json
 
 
 def encode_evidence(evidence: Evidence) -> str:
@@ -15,7 +16,7 @@ def encode_evidence(evidence: Evidence) -> str:
     return json.dumps(
         {
             "files": evidence.files,
-            "trees": evidence.trees,
+            "trees": sorted([path, rules, at] for (path, rules), at in evidence.trees.items()),
             "globs": sorted([top, pattern, at] for (top, pattern), at in evidence.globs.items()),
             "variables": evidence.variables,
             "lasting": evidence.lasting,
@@ -27,15 +28,15 @@ def encode_evidence(evidence: Evidence) -> str:
 def decode_evidence(text: str) -> Evidence | None:
     """Return the evidence that `encode_evidence` wrote, or None if the text is damaged."""
     try:
-        row = json.loads(text)
+        row = parse_json(text)
         return Evidence(
             files=_digests(row["files"]),
-            trees={name: str(digest) for name, digest in _digests(row["trees"]).items()},
+            trees={(str(path), str(rules)): str(at) for path, rules, at in row["trees"]},
             globs={(str(top), str(pattern)): str(at) for top, pattern, at in row["globs"]},
             variables=_digests(row["variables"]),
             lasting=row["lasting"] is True,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -48,7 +49,7 @@ def still_holds(evidence: Evidence, environment: Mapping[str, str]) -> bool:
         )
         and all(file_digest(path) == digest for path, digest in evidence.files.items())
         and all(match_digest(*row) == digest for row, digest in evidence.globs.items())
-        and all(tree_digest(path) == digest for path, digest in evidence.trees.items())
+        and all(tree_digest(*row) == digest for row, digest in evidence.trees.items())
     )
 
 

@@ -17,6 +17,7 @@ from envy.answers.evidence import Evidence
 from envy.answers.read import (
     DEPLOYS,
     EXCLUDED,
+    HAS_SHIMS,
     PLAIN,
     USER_MANAGED,
     answer_path,
@@ -25,9 +26,10 @@ from envy.answers.read import (
     preconditions,
 )
 from envy.cache.marker import Marker, encode_marker
-from envy.cache.read import open_nonblocking
 from envy.content.atomic import atomic_write
 from envy.content.file_digest import combined_digest
+from envy.content.plain_file import read_plain
+from envy.limits import CACHE_FILE
 
 _ANY_KEY = "0" * 64
 
@@ -43,6 +45,8 @@ class StoredRecipe:
     user_managed: bool
     excluded: bool
     deploys: bool
+    has_shims: bool
+    distance: int | None  # from the manifest; None for a package that is not used in the project
     needs: Sequence[int]
 
 
@@ -64,6 +68,7 @@ def save_answer(
         [recipe.entry_name for recipe in recipes],
         [recipe.entry_key for recipe in recipes],
         [_flags(recipe) for recipe in recipes],
+        ["" if recipe.distance is None else str(recipe.distance) for recipe in recipes],
         [",".join(map(str, row)) for row in [*(recipe.needs for recipe in recipes), roots]],
         list(aliases),
         [str(position) for position in aliases.values()],
@@ -83,8 +88,7 @@ def save_answer(
 def basis_of(path: str) -> tuple[str, Sequence[str]]:
     """Return the manifest of an answer and the files in its evidence; ("", ()) if it is damaged."""
     try:
-        with open(path, "rb", 0, opener=open_nonblocking) as file:
-            rows = columns_of(file.read())
+        rows = columns_of(read_plain(path, CACHE_FILE))
         if rows is None:
             return "", ()
         _format, _root, manifest, *_ = column(rows)
@@ -108,7 +112,8 @@ def _evidence_columns(evidence: Evidence) -> Iterable[list[str]]:
     yield [top for top, _pattern in evidence.globs]
     yield [pattern for _top, pattern in evidence.globs]
     yield list(evidence.globs.values())
-    yield list(evidence.trees)
+    yield [path for path, _rules in evidence.trees]
+    yield [rules for _path, rules in evidence.trees]
     yield list(evidence.trees.values())
 
 
@@ -117,6 +122,7 @@ def _flags(recipe: StoredRecipe) -> str:
         USER_MANAGED: recipe.user_managed,
         EXCLUDED: recipe.excluded,
         DEPLOYS: recipe.deploys,
+        HAS_SHIMS: recipe.has_shims,
     }
     return "".join(letter for letter, holds in letters.items() if holds) or PLAIN
 

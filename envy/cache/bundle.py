@@ -25,8 +25,10 @@ from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
 from envy.cache.read import read_marker
 from envy.cache.trees import DIRECTORY, LINK, Member, members
 from envy.content.atomic import written_file
+from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import CacheError
 from envy.interpreter import released
+from envy.limits import BUNDLE_RECORD
 
 FORMAT = 1
 INDEX = "envy-export.json"
@@ -89,12 +91,22 @@ def _index(entries: Sequence[EntryPaths]) -> bytes:
 
 def _add_entry(tar: tarfile.TarFile, entry: EntryPaths) -> None:
     for name in (INGREDIENTS, FINGERPRINT):
-        with open(entry.at(name), "rb") as file:
-            _add_bytes(tar, f"{entry.name}/{name}", file.read())
+        _add_bytes(tar, f"{entry.name}/{name}", _record(entry, name))
     tar.addfile(_info(f"{entry.name}/{ASSET}", os.lstat(entry.at(ASSET)), tarfile.DIRTYPE))
     for member in members(entry.at(ASSET)):
         _add_member(tar, f"{entry.name}/{ASSET}/{member.relative}", member)
         tar.members.clear()  # type: ignore[attr-defined]
+
+
+def _record(entry: EntryPaths, name: str) -> bytes:
+    try:
+        return read_plain(entry.at(name), BUNDLE_RECORD)
+    except NotPlain as error:
+        raise CacheError(
+            f"cannot export {entry.location}: its {name} {error}",
+            path=entry.directory,
+            hint=error.limit.hint if error.limit else "rebuild the package",
+        ) from error
 
 
 def _add_member(tar: tarfile.TarFile, name: str, member: Member) -> None:

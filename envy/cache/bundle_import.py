@@ -9,7 +9,6 @@ Guarantees
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -29,21 +28,23 @@ from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.marker import Marker, encode_marker
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, MARKER, entry_folder
-from envy.cache.read import lookup
+from envy.cache.read import is_same_root, lookup
 from envy.cache.relocate import relocate
 from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
 from envy.cache.write import discard, seal, unpublish
 from envy.content.archive import tar_members
 from envy.content.atomic import temporary_name
-from envy.content.below_root import BelowRoot, Brought, Parts, open_below
+from envy.content.below_root import BelowRoot, open_below
+from envy.content.brought import Brought, Parts
+from envy.content.json_text import parse_json
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released
+from envy.limits import BUNDLE_RECORD
 
 _CHUNK = 1 << 20
 _KEY = re.compile(r"[0-9a-f]{64}")
-_TEXT_LIMIT = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,8 @@ def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
             f"{bundle} was not written by envy export", archive=bundle, hint="see envy export"
         )
     expected = {
-        entry.name: entry for entry in _parse_index(bundle, first[1].read(_TEXT_LIMIT), scratch)
+        entry.name: entry
+        for entry in _parse_index(bundle, _record(bundle, first[0], first[1]), scratch)
     }
     current: _Unpacked | None = None
     try:
@@ -155,9 +157,21 @@ def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
         raise _refusal(bundle, min(expected), "is in its index, but has no files")
 
 
+def _record(bundle: Path, member: tarfile.TarInfo, content: IO[bytes]) -> bytes:
+    if member.size > BUNDLE_RECORD.value:
+        raise ArchiveError(
+            f"{bundle} cannot be imported: {member.name} is larger than {BUNDLE_RECORD.shown}, the "
+            f"limit {BUNDLE_RECORD.name}",
+            archive=bundle,
+            member=member.name,
+            hint=BUNDLE_RECORD.hint,
+        )
+    return content.read()
+
+
 def _parse_index(bundle: Path, data: bytes, scratch: str) -> list[_Unpacked]:
     try:
-        row = json.loads(data)
+        row = parse_json(data)
         if row["format"] != FORMAT:
             raise ArchiveError(
                 f"{bundle} has format {row['format']}, but this envy reads format {FORMAT}",
@@ -185,7 +199,7 @@ def _unpack(
     content: IO[bytes] | None,
 ) -> None:
     if path in {INGREDIENTS, FINGERPRINT} and content is not None:
-        entry.texts[path] = content.read(_TEXT_LIMIT)
+        entry.texts[path] = _record(bundle, member, content)
         return
     top, *inner = path.split("/")
     if top == ASSET and not inner and member.isdir() and entry.payload is None:
@@ -237,7 +251,9 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
     name, texts = unpacked.name, unpacked.texts
     text = texts.get(INGREDIENTS, b"").decode("utf-8", "surrogateescape")
     kept = parse_key_record(text)
-    recorded = parse_fingerprint(texts.get(FINGERPRINT, b"").decode("ascii", "replace"))
+    recorded = parse_fingerprint(
+        texts.get(FINGERPRINT, b"").decode("ascii", "replace"), most_rows=len(unpacked.made)
+    )
     if kept is None or recorded is None or unpacked.payload is None:
         raise _refusal(bundle, name, "is incomplete")
     identity, _, folder = name.partition("/")
@@ -279,7 +295,9 @@ def _put_in_place(
     recorded = parse_fingerprint(unpacked.texts[FINGERPRINT].decode("ascii", "replace"))
     assert recorded is not None
     files.rename(os.path.join(unpacked.directory, ASSET), entry.at(ASSET))
-    if unpacked.root == entry.root or not any(row.holds for row in recorded.rows.values()):
+    if is_same_root(unpacked.root, entry.root) or not any(
+        row.holds for row in recorded.rows.values()
+    ):
         seal(entry, unpacked.key_hex, kept, writable=recorded.writable, files=files)
         return ImportedEntry(name=entry.name, key=key)
     # The same state as after the cache was moved: a miss that says so, unless the payload can be

@@ -1,17 +1,20 @@
 """Garbage collection of entries: the plan of what is removed and why, and the removal.
 
 The plan is a pure function of the inventory, the records of use, the leases and the time; manifests
-are never read. Removal moves an entry to the trash in one step, under its lock, and deletes it
-there. The next gc deletes what an interrupted one left in the trash.
+are never read. What the last whole sync of an existing project needs to run is live, whatever its
+age. What else a sync used is live for some time, unless the rules ask for less.
+
+Removal moves an entry to the trash in one step, under its lock, and deletes it there. The next gc
+deletes what an interrupted one left in the trash.
 
 Guarantees
   An entry stays if a lease names it, if it is being built, if it was used within the last day, or
   if it was used after the plan was made.
   At every moment an entry exists as a whole, or not at all.
+  An entry that cannot be removed is reported, and does not keep others from being removed.
 """
 
 import contextlib
-import dataclasses
 import errno
 import os
 import stat
@@ -25,7 +28,7 @@ from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
 from envy.cache.names import COLLECT_LOCK, MARKER, short_key
-from envy.cache.usage import DAY, RUN, RecordedUse, Uses, used_since
+from envy.cache.usage import DAY, RecordedUse, Uses, used_since
 from envy.errors import CacheError
 from envy.interpreter import released
 
@@ -45,12 +48,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryDecision:
-    """Whether an entry is removed, and why."""
+    """Whether an entry is removed, and why; `spared`: it stays whatever the options."""
 
     entry: EntryReport
     remove: bool
     reason: str
     used_at: float
+    spared: bool = False
+    held_by: tuple[str, ...] = ()  # projects whose last whole sync needs it to run
 
 
 @dataclass(slots=True)
@@ -59,6 +64,7 @@ class Collected:
 
     removed: list[EntryDecision] = field(default_factory=list)
     spared: list[EntryDecision] = field(default_factory=list)  # planned, but now in use
+    failed: list[CacheError] = field(default_factory=list)
     freed: int = 0
 
 
@@ -74,15 +80,24 @@ def plan(inventory: Inventory, uses: Uses, leased: set[str], rules: Rules) -> li
         for entry in inventory.entries
     ]
     decisions.sort(key=lambda decision: (decision.used_at, decision.entry.paths.name))
-    return decisions if rules.max_size is None else _down_to(rules.max_size, decisions, uses, rules)
+    return decisions
 
 
 def _decide(
     entry: EntryReport, recorded: Sequence[RecordedUse], leased: set[str], rules: Rules
 ) -> EntryDecision:
     last = max([entry.changed_at, *(use.at for use in recorded)])
-    remove, reason = _rule(entry, recorded, leased, rules, idle=rules.now - last)
-    return EntryDecision(entry=entry, remove=remove, reason=reason, used_at=last)
+    idle = rules.now - last
+    held_by = tuple(sorted({use.project for use in recorded if use.holds and entry.complete}))
+    remove, reason = _rule(entry, recorded, leased, rules, idle=idle)
+    return EntryDecision(
+        entry=entry,
+        remove=remove,
+        reason=reason,
+        used_at=last,
+        spared=bool(held_by) or idle < DAY or entry.paths.name in leased,
+        held_by=held_by,
+    )
 
 
 def _rule(
@@ -93,11 +108,13 @@ def _rule(
     *,
     idle: float,
 ) -> tuple[bool, str]:
-    projects = ", ".join(sorted({use.project for use in recorded})[:3])
+    projects = _shown({use.project for use in recorded})
+    holders = _shown({use.project for use in recorded if use.holds})
     decisions = [
         (entry.paths.name in leased, False, _IN_USE),
         (idle < DAY, False, "used within the last day"),
         (not entry.complete, True, f"an attempt that did not complete, {_days(idle)} ago"),
+        (bool(holders), False, f"{holders} needs it"),
         (
             rules.only_current and not any(use.current for use in recorded),
             True,
@@ -114,27 +131,9 @@ def _rule(
     return next(found, (False, f"built {_days(idle)} ago"))
 
 
-def _down_to(
-    size: int, decisions: list[EntryDecision], uses: Uses, rules: Rules
-) -> list[EntryDecision]:
-    """Decide to remove more, oldest use first, until the rest fits; never what a project runs."""
-    rest = sum(decision.entry.size for decision in decisions if not decision.remove)
-    result: list[EntryDecision] = []
-    for decision in decisions:
-        if rest > size and not decision.remove and _may_go(decision, uses, rules):
-            reason = f"{decision.reason}; the cache exceeds --max-size"
-            result.append(dataclasses.replace(decision, remove=True, reason=reason))
-            rest -= decision.entry.size
-        else:
-            result.append(decision)
-    return result
-
-
-def _may_go(decision: EntryDecision, uses: Uses, rules: Rules) -> bool:
-    recorded = uses.by_entry.get(decision.entry.paths.name, ())
-    is_live = any(use.purpose == RUN and rules.now - use.at <= rules.unused_for for use in recorded)
-    spared = rules.now - decision.used_at < DAY or decision.reason == _IN_USE
-    return not is_live and not spared
+def _shown(projects: set[str]) -> str:
+    shown = sorted(projects)[:3]
+    return ", ".join(shown) + (f" and {len(projects) - 3} more" if len(projects) > 3 else "")
 
 
 def _days(seconds: float) -> str:
@@ -167,22 +166,21 @@ def collect(
     *,
     files: FileSystem = REAL,
 ) -> Collected:
-    """Remove the entries that the plan decided to remove.
-
-    Raises:
-        CacheError: an entry cannot be removed; those before it have been.
-    """
+    """Remove the entries that the plan decided to remove, as far as that is possible."""
     done = Collected()
     for decision in decisions:
         if not decision.remove:
             continue
-        if _move_away(layout, decision, known, files):
+        try:
+            if not _move_away(layout, decision, known, files):
+                done.spared.append(decision)
+                continue
             done.removed.append(decision)
             done.freed += decision.entry.size
             empty_trash(layout, files=files)
             _remove_logs(layout, decision.entry.paths, files)
-        else:
-            done.spared.append(decision)
+        except CacheError as error:
+            done.failed.append(error)
     return done
 
 
@@ -198,17 +196,23 @@ def empty_trash(layout: CacheLayout, *, files: FileSystem = REAL) -> int:
     """Delete the content of the trash; return the number of items.
 
     Raises:
-        CacheError: an item cannot be removed.
+        CacheError: an item cannot be removed; all others have been.
     """
     trash = str(layout.trash_root)
+    failure: OSError | None = None
     try:
         if not stat.S_ISDIR(os.lstat(trash).st_mode):
             # A link could lead to files that are not trash.
             raise FileExistsError(errno.EEXIST, "not a folder", trash)
         names = os.listdir(trash)
         for name in names:
-            with released():
-                files.remove_tree(os.path.join(trash, name))
+            try:
+                with released():
+                    files.remove_tree(os.path.join(trash, name))
+            except OSError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
     except FileNotFoundError:
         return 0
     except OSError as error:
@@ -226,7 +230,13 @@ def move_to_trash(layout: CacheLayout, entry: EntryPaths, *, files: FileSystem =
     target = os.path.join(trash, f"{os.path.basename(entry.location)}-{os.urandom(6).hex()}")
     try:
         files.make_dir(trash)
-        files.rename(entry.location, target)
+        try:
+            files.rename(entry.location, target)
+        except PermissionError:
+            # Moving a folder elsewhere changes its `..`, so the folder has to be writable.
+            mode = stat.S_IMODE(os.lstat(entry.location).st_mode)
+            files.set_mode(entry.location, mode | stat.S_IRWXU)
+            files.rename(entry.location, target)
         # Before any of its files is deleted: otherwise a crash could bring back a marker without
         # its payload.
         with released():
@@ -262,6 +272,28 @@ def _changed(entry: EntryReport) -> bool:
     except FileNotFoundError:
         return entry.complete
     return not entry.complete or at != entry.changed_at
+
+
+def remove_now(layout: CacheLayout, entry: EntryReport, *, files: FileSystem = REAL) -> bool:
+    """Move an entry to the trash unless a command uses it; return whether it was moved.
+
+    Raises:
+        CacheError: the entry cannot be moved.
+    """
+    lock = FileLock(layout.lock_of(entry.paths))
+    if not lock.try_acquire():
+        return False
+    try:
+        with gate(layout):
+            if entry.paths.name in leased_names(layout):
+                return False
+            if os.path.lexists(entry.paths.location):
+                move_to_trash(layout, entry.paths, files=files)
+        lock.remove()
+    finally:
+        lock.release()
+    _remove_logs(layout, entry.paths, files)
+    return True
 
 
 def _remove_logs(layout: CacheLayout, entry: EntryPaths, files: FileSystem) -> None:

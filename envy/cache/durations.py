@@ -24,6 +24,9 @@ from blake3 import blake3
 
 from envy.cache.names import DIGITS, RECORD
 from envy.content.atomic import atomic_write
+from envy.content.json_text import parse_json
+from envy.content.plain_file import read_plain
+from envy.limits import CACHE_FILE
 
 FORMAT = 1
 WEIGHT = 0.5  # of the new measurement, against all former ones
@@ -153,11 +156,10 @@ def _mixed(before: Seconds, now: Seconds) -> list[float]:
 
 def _load(path: str) -> tuple[dict[str, Any], int]:
     try:
-        with open(path, "rb") as file:
-            record = json.load(file)
+        record = parse_json(read_plain(path, CACHE_FILE))
         if record["format"] == FORMAT and isinstance(record["rows"], dict):
             return record["rows"], int(record["run"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+    except (OSError, ValueError, TypeError, KeyError):
         pass
     return {}, 0
 

@@ -7,20 +7,25 @@ notes that explain them (the canonical key, the names of dependencies, the text 
 import difflib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import INGREDIENTS
-from envy.cache.read import open_nonblocking
+from envy.content.json_text import parse_json
+from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.option_text import parse_options
 from envy.errors import EnvyError
+from envy.limits import CACHE_FILE
 
 _encode = json.JSONEncoder(sort_keys=True).encode
 _MOST_LINES = 3
 _MOST_SIBLINGS = 50
 _LONGEST = 100
+_MOST_COMPARED = 5000  # lines
+_MOST_PAIRS = 200_000  # equal lines
 
 # (canonical key of a dependency, its former entry key) -> lines that say why that key changed.
 Deeper = Callable[[str, str], Sequence[str]]
@@ -42,8 +47,9 @@ class KeyRecord:
     @property
     def dependencies(self) -> dict[str, str]:
         """The entry key of each dependency, by canonical key."""
-        names = self.notes.get("dependencies", {})
-        return {str(names.get(key, key)): key for key in self.ingredients.get("dependencies", ())}
+        names = self.notes.get("dependencies") or {}
+        keys = self.ingredients.get("dependencies") or ()
+        return {str(names.get(key, key)): key for key in keys}
 
 
 def format_key_record(ingredients_json: str, notes: Mapping[str, object]) -> str:
@@ -55,23 +61,34 @@ def parse_key_record(text: str, *, at: float = 0.0) -> KeyRecord | None:
     """Parse the content of a record; None if it is damaged."""
     first, _, second = text.partition("\n")
     try:
-        ingredients, notes = json.loads(first), json.loads(second or "{}")
+        ingredients, notes = parse_json(first), parse_json(second or "{}")
     except ValueError:
         return None
-    if not isinstance(ingredients, dict) or not isinstance(notes, dict):
+    if not _has_form(ingredients, notes):
         return None
     return KeyRecord(ingredients=ingredients, notes=notes, at=at)
 
 
+def _has_form(ingredients: object, notes: object) -> bool:
+    """Return whether every field that is read has the type that envy writes."""
+    if not isinstance(ingredients, dict) or not isinstance(notes, dict):
+        return False
+    mappings = [*(ingredients.get(name) for name in _MAPPINGS), notes.get("dependencies")]
+    lists = [ingredients.get("sources"), ingredients.get("dependencies"), notes.get("relocate")]
+    return (
+        all(value is None or isinstance(value, dict) for value in mappings)
+        and all(value is None or isinstance(value, list) for value in lists)
+        and all(isinstance(text, str) for text in [*(lists[1] or ()), *(lists[2] or ())])
+    )
+
+
 def read_key_record(entry: EntryPaths) -> KeyRecord | None:
     """Read the record of an entry; None if it is missing, damaged or unreadable."""
+    path = entry.at(INGREDIENTS)
     try:
-        path = entry.at(INGREDIENTS)
-        with open(
-            path, encoding="utf-8", errors="surrogateescape", opener=open_nonblocking
-        ) as file:
-            return parse_key_record(file.read(), at=os.fstat(file.fileno()).st_mtime)
-    except OSError:
+        text = read_plain(path, CACHE_FILE).decode("utf-8", "surrogateescape")
+        return parse_key_record(text, at=os.stat(path).st_mtime)
+    except (OSError, NotPlain):
         return None
 
 
@@ -173,6 +190,8 @@ def _recipe_changes(before: object, after: object) -> list[str]:
     if not isinstance(before, str) or not isinstance(after, str):
         return ["the recipe file changed"]
     old, new = before.splitlines(), after.splitlines()
+    if _is_long_to_compare(old, new):
+        return ["the recipe file changed"]
     rows: list[str] = []
     matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
@@ -188,6 +207,14 @@ def _recipe_changes(before: object, after: object) -> list[str]:
     if len(rows) > _MOST_LINES:
         rows[_MOST_LINES:] = [f"recipe: {len(rows) - _MOST_LINES} more changes"]
     return rows or ["the line endings of the recipe file changed"]
+
+
+def _is_long_to_compare(old: Sequence[str], new: Sequence[str]) -> bool:
+    """Return whether a comparison would take minutes: its time is quadratic, or worse."""
+    if len(old) + len(new) > _MOST_COMPARED:
+        return True
+    counts = Counter(new)
+    return sum(counts[line] for line in old) > _MOST_PAIRS
 
 
 def _mapping_changes(label: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

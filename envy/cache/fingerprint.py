@@ -16,7 +16,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from blake3 import blake3
 
 from envy.cache.names import ASSETS_FOLDER, ENTRY_PATTERN
 from envy.cache.trees import DIRECTORY, FILE, LARGE, LINK, Member, chunks, members
+from envy.content.count_files import CountFiles
 from envy.errors import CacheError
 from envy.interpreter import released
 
@@ -68,19 +69,27 @@ class _Found:
 
 
 def take_fingerprint(
-    root: str, asset: str, *, forbidden: Mapping[bytes, str], writable: bool = False
+    root: str,
+    asset: str,
+    *,
+    forbidden: Mapping[bytes, str],
+    writable: bool = False,
+    report: CountFiles | None = None,
+    spellings: Collection[str] = (),
 ) -> Fingerprint:
     """Read a whole payload and return its fingerprint.
 
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
+    `report` is called with the number of members read so far and of all members.
+    `spellings` are other paths of the root, which other entries contain.
 
     Raises:
         CacheError: a file contains a forbidden path (the message names both), or a member is not a
             file, a directory or a link.
     """
     payload = list(members(asset))
-    terms = _search_terms(root, forbidden) if payload else None
-    found = _read_all(payload, terms) if terms else []
+    terms = _search_terms(root, forbidden, spellings) if payload else None
+    found = _read_all(payload, terms, report) if terms else []
     for member, (_digest, names) in zip(payload, found, strict=True):
         if names.forbidden:
             raise _forbidden(member, names.forbidden)
@@ -118,17 +127,29 @@ def _modes_to_set(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, 
             yield path, mode & ~_WRITE_BITS
 
 
-def _read_all(payload: Sequence[Member], terms: _SearchTerms) -> list[tuple[str, _Found]]:
+def _read_all(
+    payload: Sequence[Member], terms: _SearchTerms, report: CountFiles | None
+) -> list[tuple[str, _Found]]:
     """Return the digest of each member and the paths found in it, in order."""
     if sum(member.status.st_size for member in payload if member.kind == FILE) < _PARALLEL_FROM:
-        return [_read(member, terms) for member in payload]
+        rows = []
+        for member in payload:
+            rows.append(_read(member, terms))
+            if report:
+                report(len(rows), len(payload))
+        return rows
     from concurrent.futures import ThreadPoolExecutor
 
     # Reading and hashing release the interpreter, so a few threads help even though only one can
     # search at a time. The largest file is first, so that it is not the last to end.
     order = sorted(range(len(payload)), key=lambda index: -payload[index].status.st_size)
     with released(), ThreadPoolExecutor(max_workers=_READERS) as pool:
-        read = dict(zip(order, pool.map(lambda i: _read(payload[i], terms), order), strict=True))
+        read = {}
+        found = pool.map(lambda i: _read(payload[i], terms), order)
+        for index, row in zip(order, found, strict=True):
+            read[index] = row
+            if report:
+                report(len(read), len(payload))
     return [read[index] for index in range(len(payload))]
 
 
@@ -179,24 +200,29 @@ def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
                 found.forbidden = dependency
 
 
-def _search_terms(root: str, forbidden: Mapping[bytes, str]) -> _SearchTerms:
-    prefixes, entries = _entry_prefixes(root)
+def _search_terms(
+    root: str, forbidden: Mapping[bytes, str], spellings: Collection[str]
+) -> _SearchTerms:
+    prefixes, entries = _entry_prefixes(root, tuple(sorted(spellings)))
     within: dict[bytes, str] = {}
     elsewhere: dict[bytes, str] = {}
     for path, dependency in forbidden.items():
         if not path.startswith(prefixes[0]):
             elsewhere[path] = dependency
             continue
-        # Tools record the path that they were given, or that path with its links resolved.
+        # Tools record the path that they were given, or that path with its links resolved, or what
+        # they find in a package that was made under another spelling.
         within.update({prefix + path[len(prefixes[0]) :]: dependency for prefix in prefixes})
     overlap = max(len(max(prefixes, key=len)) + _LONGEST_ENTRY_NAME, *map(len, forbidden), 0)
     return _SearchTerms(entries, prefixes, within, elsewhere, overlap)
 
 
 @functools.lru_cache(maxsize=8)
-def _entry_prefixes(root: str) -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
+def _entry_prefixes(
+    root: str, spellings: tuple[str, ...]
+) -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
     names = dict.fromkeys(
-        os.path.join(base, ASSETS_FOLDER, "") for base in (root, os.path.realpath(root))
+        os.path.join(base, ASSETS_FOLDER, "") for base in (root, os.path.realpath(root), *spellings)
     )
     prefixes = tuple(map(os.fsencode, names))
     return prefixes, re.compile(b"(?:" + b"|".join(map(re.escape, prefixes)) + b")" + _ENTRY_NAME)

@@ -1,32 +1,34 @@
 """The inventory of the cache: every entry with its size and its times, read without a lock.
 
-Other processes may add and remove entries at the same time; an entry that disappears while it is
-read is left out. Anything else below `assets` (a file or a link instead of a folder, a name that
-envy does not use) is reported as foreign and never touched.
+Sizes are those of the disk blocks in use, as `du` counts them: a file with several names counts
+once, and folders count. Other processes may add and remove entries at the same time; an entry that
+disappears while it is read is left out. An entry that cannot be read is reported with the reason.
+Anything else below `assets` (a file or a link instead of a folder, a name that envy does not use)
+is reported as foreign and never touched.
 """
 
 import contextlib
-import json
 import os
 import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from envy.cache.disk_usage import DiskUsage, listing, readable_listing
 from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout, EntryPaths
-from envy.cache.names import ASSET, ENTRY_PATTERN, FINGERPRINT, IDENTITY_PATTERN, MARKER
-from envy.cache.read import open_nonblocking, read_marker
+from envy.cache.names import ASSETS_FOLDER, ENTRY_PATTERN, IDENTITY_PATTERN, MARKER
+from envy.cache.read import read_marker
+from envy.errors import CacheError
 
 IDENTITY = re.compile(IDENTITY_PATTERN, re.ASCII)
 _FOLDER = re.compile(ENTRY_PATTERN, re.ASCII)
-_HEADER_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryReport:
-    """An entry as it was found. Times are seconds since the epoch, sizes are bytes."""
+    """An entry as it was found. Times are seconds since the epoch, sizes are bytes on the disk."""
 
     paths: EntryPaths
     identity: str
@@ -43,58 +45,97 @@ class Inventory:
 
     entries: list[EntryReport] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    unreadable: list[CacheError] = field(default_factory=list)
 
 
-def take_inventory(layout: CacheLayout) -> Inventory:
+def take_inventory(layout: CacheLayout, usage: DiskUsage | None = None) -> Inventory:
     """Read every entry.
 
     Raises:
         CacheError: the cache cannot be read.
     """
-    inventory = Inventory()
+    inventory, usage = Inventory(), usage or DiskUsage()
     try:
-        for paths in _entries(layout, inventory.foreign):
-            with contextlib.suppress(FileNotFoundError):
-                inventory.entries.append(_report(paths))
+        identities = listing(str(layout.assets_root))
     except OSError as error:
         raise explained(error, doing="read the cache", path=str(layout.root)) from error
+    for identity in identities:
+        for paths in _entries(layout, identity, inventory):
+            try:
+                inventory.entries.append(_report(paths, usage))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                inventory.unreadable.append(_unreadable(error, paths.location))
+            except CacheError as error:
+                inventory.unreadable.append(error)
     return inventory
 
 
-def other_sizes(layout: CacheLayout) -> dict[str, int]:
-    """Return the bytes that the cache contains besides its entries, by folder."""
-    folders = (layout.recipes_root, layout.logs_root, layout.answers_root, layout.trash_root)
-    return {folder.name: measure_tree(str(folder))[0] for folder in folders}
+def other_sizes(
+    layout: CacheLayout, inventory: Inventory, usage: DiskUsage | None = None
+) -> dict[str, int]:
+    """Return the bytes on the disk besides the entries, by name in the root of the cache.
 
-
-def _entries(layout: CacheLayout, foreign: list[str]) -> Iterator[EntryPaths]:
-    for identity in _listing(str(layout.assets_root)):
-        if not IDENTITY.fullmatch(identity.name) or not identity.is_dir(follow_symlinks=False):
-            foreign.append(identity.path)
+    "assets" stands for its folders and for what is not an entry in them, and "." for the root.
+    """
+    usage = usage or DiskUsage()
+    root = str(layout.root)
+    sizes: dict[str, int] = {}
+    for item in readable_listing(root):
+        if item.name != ASSETS_FOLDER:
+            sizes[item.name] = usage.measure(item.path)[0]
             continue
-        for entry in _listing(identity.path):
-            if _FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                yield EntryPaths(str(layout.root), entry.path)
-            else:
-                foreign.append(entry.path)
+        folders = [item.path]
+        folders += [
+            identity.path
+            for identity in readable_listing(item.path)
+            if IDENTITY.fullmatch(identity.name) and identity.is_dir(follow_symlinks=False)
+        ]
+        alone = sum(_alone(usage, path) for path in folders)
+        sizes[item.name] = alone + sum(usage.measure(path)[0] for path in inventory.foreign)
+    sizes["."] = _alone(usage, root)
+    return sizes
 
 
-def _listing(directory: str) -> list["os.DirEntry[str]"]:
+def _alone(usage: DiskUsage, path: str) -> int:
+    """Return the bytes of a folder itself."""
     try:
-        with os.scandir(directory) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except FileNotFoundError:
-        return []
+        return usage.of(os.lstat(path))
+    except OSError:
+        return 0
 
 
-def _report(paths: EntryPaths) -> EntryReport:
+def _unreadable(error: OSError, path: str) -> CacheError:
+    return explained(error, doing="read an entry of the cache", path=path)
+
+
+def _entries(
+    layout: CacheLayout, identity: "os.DirEntry[str]", inventory: Inventory
+) -> Iterator[EntryPaths]:
+    if not IDENTITY.fullmatch(identity.name) or not identity.is_dir(follow_symlinks=False):
+        inventory.foreign.append(identity.path)
+        return
+    try:
+        entries = listing(identity.path)
+    except OSError as error:
+        inventory.unreadable.append(_unreadable(error, identity.path))
+        return
+    for entry in entries:
+        if _FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            yield EntryPaths(str(layout.root), entry.path)
+        else:
+            inventory.foreign.append(entry.path)
+
+
+def _report(paths: EntryPaths, usage: DiskUsage) -> EntryReport:
     identity = paths.name.partition("/")[0]
     marker = read_marker(paths)
     changed_at = 0.0
     with contextlib.suppress(FileNotFoundError):
         changed_at = os.lstat(paths.at(MARKER)).st_mtime
     kept = read_key_record(paths) if marker is not None else None
-    size, newest = _size(paths, recorded=marker is not None)
+    size, newest = _size(paths, usage)
     return EntryReport(
         paths=paths,
         identity=identity,
@@ -106,37 +147,16 @@ def _report(paths: EntryPaths) -> EntryReport:
     )
 
 
-def _size(paths: EntryPaths, *, recorded: bool) -> tuple[int, float]:
+def _size(paths: EntryPaths, usage: DiskUsage) -> tuple[int, float]:
     """Return the bytes of an entry, and the last change of a file in it or a folder below it."""
-    payload = _recorded_size(paths) if recorded else None
-    total, newest = payload or 0, os.lstat(paths.location).st_mtime
-    for entry in _listing(paths.location):
+    status = os.lstat(paths.location)
+    total, newest = usage.of(status), status.st_mtime
+    for entry in listing(paths.location):
         status = entry.stat(follow_symlinks=False)
         newest = max(newest, status.st_mtime)
         if not stat.S_ISDIR(status.st_mode):
-            total += status.st_size
-        elif entry.name != ASSET or payload is None:
-            size, below = measure_tree(entry.path)
+            total += usage.of(status)
+        else:
+            size, below = usage.measure(entry.path)
             total, newest = total + size, max(newest, below)
-    return total, newest
-
-
-def _recorded_size(paths: EntryPaths) -> int | None:
-    """Return the size in the fingerprint, which saves a look at every file."""
-    try:
-        with open(paths.at(FINGERPRINT), "rb", opener=open_nonblocking) as file:
-            return int(json.loads(file.readline(_HEADER_LIMIT))["size"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def measure_tree(top: str) -> tuple[int, float]:
-    """Return the bytes of all files below a folder, and when one of its folders last changed."""
-    total, newest = 0, 0.0
-    for directory, _, names in os.walk(top):
-        with contextlib.suppress(FileNotFoundError):
-            newest = max(newest, os.lstat(directory).st_mtime)
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                total += os.lstat(os.path.join(directory, name)).st_size
     return total, newest

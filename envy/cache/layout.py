@@ -10,7 +10,7 @@
       projects/<project>/<set>.json                            entries that a project's syncs used
       resolved/<manifest>.answer                               the resolved graph of a manifest
       durations/<project>.json                                 durations of a project's packages
-      shims/<programs>/                                        links that run products by name
+      shims/<scripts>/                                         scripts that run or refuse programs
       test/                                                    binaries and results of `envy test`
       leases/<process>.json, .lock                             entries that running commands use
       jobservers/<command>                                     FIFOs of commands that run scripts

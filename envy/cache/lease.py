@@ -21,7 +21,10 @@ from envy.cache.layout import CacheLayout
 from envy.cache.lock import FileLock
 from envy.cache.names import LEASES_LOCK, LOCK, RECORD
 from envy.content.atomic import atomic_write, temporary_name
+from envy.content.json_text import parse_json
+from envy.content.plain_file import read_plain
 from envy.errors import CacheError
+from envy.limits import CACHE_FILE
 
 
 @contextlib.contextmanager
@@ -99,8 +102,7 @@ def leased_names(layout: CacheLayout) -> set[str]:
 
 def _named_by(path: str) -> set[str]:
     try:
-        with open(path, encoding="ascii") as file:
-            return set(json.load(file))
+        return set(parse_json(read_plain(path, CACHE_FILE)))
     except (FileNotFoundError, ValueError, TypeError):
         return set()
     except OSError as error:

@@ -1,8 +1,9 @@
-"""Garbage collection of what the cache contains besides entries: recipe files, answers and logs.
+"""Garbage collection of what the cache contains besides entries.
 
-The time of the last use alone decides. Except for logs, everything here can be fetched or computed
-again. Empty folders, lock files with nothing to lock, and unfinished files of dead processes are
-removed without a report.
+These are recipe files, answers, logs, and test binaries and results. The time of the last use alone
+decides. Except for logs, everything here can be fetched or computed again. Empty
+folders, lock files with nothing to lock, and unfinished files of dead processes are removed without
+a report.
 
 Guarantees
   Nothing is removed that was used within the last day, or that a lease names.
@@ -19,8 +20,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.cache.disk_usage import DiskUsage
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.inventory import IDENTITY, measure_tree
+from envy.cache.inventory import IDENTITY
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
@@ -36,6 +38,11 @@ from envy.cache.names import (
     PROJECT_PATTERN,
     RECIPES_FOLDER,
     RECIPES_PATTERN,
+    TEST_BINARIES_FOLDER,
+    TEST_BINARY_PATTERN,
+    TEST_RESULT_PATTERN,
+    TEST_RESULTS_FOLDER,
+    TESTS_FOLDER,
     UNFINISHED_RECORD_PATTERN,
     lock_file,
     short_key,
@@ -47,9 +54,13 @@ from envy.errors import CacheError
 BasisOf = Callable[[str], tuple[str, Sequence[str]]]  # answer file -> manifest, files it depends on
 
 RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
+TEST_BINARY, TEST_RESULT = "test binary", "test result"
+_FILES = {ANSWER, TEST_RESULT}
 _RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
 _LOGS_FOLDER = re.compile(LOGS_PATTERN)
 _ANSWER = re.compile(ANSWER_PATTERN)
+_TEST_BINARY = re.compile(TEST_BINARY_PATTERN)
+_TEST_RESULT = re.compile(TEST_RESULT_PATTERN)
 _HALF_RECORD = re.compile(UNFINISHED_RECORD_PATTERN)
 _ANYTHING = re.compile(r".*")
 _PROJECT = re.compile(PROJECT_PATTERN)
@@ -59,7 +70,7 @@ _EXCLUSIVE = re.compile(EXCLUSIVE_LOCK_PATTERN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """A recipe folder, an answer or a folder of logs; `time` is when it changed."""
+    """A file or folder of one kind besides the entries; `time` is when it changed."""
 
     kind: str
     path: str
@@ -74,14 +85,17 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftoverDecision:
-    """Whether a leftover is removed, and why."""
+    """Whether a leftover is removed, and why; `spared`: it stays whatever the options."""
 
     leftover: Leftover
     remove: bool
     reason: str
+    spared: bool = False
 
 
-def find_leftovers(layout: CacheLayout, basis_of: BasisOf) -> list[Leftover]:
+def find_leftovers(
+    layout: CacheLayout, basis_of: BasisOf, usage: DiskUsage | None = None
+) -> list[Leftover]:
     """Return all leftovers, the least recently used first.
 
     `basis_of` returns the manifest of an answer and the files that the answer depends on.
@@ -90,8 +104,10 @@ def find_leftovers(layout: CacheLayout, basis_of: BasisOf) -> list[Leftover]:
         CacheError: the cache cannot be read.
     """
     try:
-        answers, named = _answers(layout, basis_of)
-        found = [*answers, *_recipes(layout, named), *_logs(layout)]
+        usage = usage or DiskUsage()
+        answers, named = _answers(layout, basis_of, usage)
+        found = [*answers, *_recipes(layout, named, usage), *_logs(layout, usage)]
+        found += _tests(layout, usage)
     except OSError as error:
         raise explained(error, doing="read the cache", path=str(layout.root)) from error
     return sorted(found, key=lambda leftover: (leftover.used_at, leftover.path))
@@ -118,29 +134,35 @@ def _decide(
     ]
     matching = ((remove, reason) for applies, remove, reason in decisions if applies)
     remove, reason = next(matching, (False, f"used {days} ago"))
-    return LeftoverDecision(leftover=leftover, remove=remove, reason=reason)
+    spared = idle < DAY or leftover.name in leased
+    return LeftoverDecision(leftover=leftover, remove=remove, reason=reason, spared=spared)
 
 
 def remove_leftovers(
     layout: CacheLayout, decisions: Iterable[LeftoverDecision], *, files: FileSystem = REAL
-) -> list[LeftoverDecision]:
-    """Carry out the decisions, except for what is in use now; return those that led to a removal.
+) -> tuple[list[LeftoverDecision], list[CacheError]]:
+    """Carry out the decisions, except for what is in use now.
 
-    Raises:
-        CacheError: a leftover cannot be removed.
+    Returns the decisions that led to a removal, and what could not be removed.
     """
-    return [
-        decision
-        for decision in decisions
-        if decision.remove and _remove(layout, decision.leftover, files)
-    ]
+    removed: list[LeftoverDecision] = []
+    failed: list[CacheError] = []
+    for decision in decisions:
+        try:
+            if decision.remove and _remove(layout, decision.leftover, files):
+                removed.append(decision)
+        except CacheError as error:
+            failed.append(error)
+    return removed, failed
 
 
 def _remove(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bool:
     try:
-        if leftover.kind == ANSWER:
-            # A concurrent reader has the file open already, or resolves the manifest in full.
+        if leftover.kind in _FILES:
+            # A concurrent reader has the file open already, or computes its content again.
             return not _changed(leftover) and files.remove(leftover.path)
+        if leftover.kind == TEST_BINARY:
+            return _remove_test_binary(layout, leftover, files)
         return _move_away(layout, leftover, files)
     except OSError as error:
         raise explained(error, doing="remove a file of the cache", path=leftover.path) from error
@@ -165,6 +187,21 @@ def _move_away(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bo
     return True
 
 
+def _remove_test_binary(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bool:
+    """Remove a folder with a test binary; a test run marks the folder before it uses the binary."""
+    if _changed(leftover):
+        return False
+    trash = str(layout.trash_root)
+    files.make_dir(trash)
+    target = os.path.join(trash, f"{os.path.basename(leftover.path)}-{os.urandom(6).hex()}")
+    files.rename(leftover.path, target)
+    if _time(target) != leftover.time:
+        files.rename(target, leftover.path)  # a test run found it in between
+        return False
+    files.remove_tree(target)
+    return True
+
+
 def _changed(leftover: Leftover) -> bool:
     """Return whether a leftover was used or removed since it was found."""
     try:
@@ -180,7 +217,7 @@ def _changed(leftover: Leftover) -> bool:
 
 
 def _answers(
-    layout: CacheLayout, basis_of: BasisOf
+    layout: CacheLayout, basis_of: BasisOf, usage: DiskUsage
 ) -> tuple[list[Leftover], dict[str, list[Leftover]]]:
     """Return all answers, and for each recipe folder the answers that depend on it."""
     found: list[Leftover] = []
@@ -194,7 +231,7 @@ def _answers(
                 kind=ANSWER,
                 path=path,
                 name=manifest or os.path.relpath(path, layout.root),
-                size=status.st_size,
+                size=usage.of(status),
                 time=status.st_mtime,
                 used_at=status.st_mtime,
                 lost=bool(manifest) and not os.path.exists(manifest),
@@ -211,7 +248,9 @@ def _is_partial(path: str) -> bool:
     return path.endswith(SUFFIX) or path.rpartition(".")[2].isdigit()
 
 
-def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> Iterator[Leftover]:
+def _recipes(
+    layout: CacheLayout, named: Mapping[str, Sequence[Leftover]], usage: DiskUsage
+) -> Iterator[Leftover]:
     for path in _folders(str(layout.recipes_root), _RECIPE_FOLDER):
         with contextlib.suppress(FileNotFoundError):
             at = _time(path)
@@ -221,7 +260,7 @@ def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> It
                 kind=RECIPE,
                 path=path,
                 name=f"{RECIPES_FOLDER}/{below}",
-                size=measure_tree(path)[0],
+                size=usage.measure(path)[0],
                 time=at,
                 used_at=max([at, *(answer.used_at for answer in answers)]),
                 answers=tuple(answer.path for answer in answers),
@@ -229,7 +268,7 @@ def _recipes(layout: CacheLayout, named: Mapping[str, Sequence[Leftover]]) -> It
             )
 
 
-def _logs(layout: CacheLayout) -> Iterator[Leftover]:
+def _logs(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
     """Yield the folders of logs without an entry; the logs of an entry are removed with it."""
     with_entry = set(_keys(str(layout.assets_root)))
     for path in _folders(str(layout.logs_root), _LOGS_FOLDER):
@@ -241,10 +280,27 @@ def _logs(layout: CacheLayout) -> Iterator[Leftover]:
                     kind=LOGS,
                     path=path,
                     name=f"{LOGS_FOLDER}/{identity}/{key}",
-                    size=measure_tree(path)[0],
+                    size=usage.measure(path)[0],
                     time=at,
                     used_at=at,
                 )
+
+
+def _tests(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
+    tests = os.path.join(layout.root, TESTS_FOLDER)
+    for folder in _below(os.path.join(tests, TEST_BINARIES_FOLDER), _ANYTHING):
+        for path in _below(folder, _TEST_BINARY):
+            yield from _by_its_time(layout, TEST_BINARY, path, usage)
+    for path in _below(os.path.join(tests, TEST_RESULTS_FOLDER), _TEST_RESULT):
+        yield from _by_its_time(layout, TEST_RESULT, path, usage)
+
+
+def _by_its_time(layout: CacheLayout, kind: str, path: str, usage: DiskUsage) -> Iterator[Leftover]:
+    with contextlib.suppress(FileNotFoundError):
+        at = _time(path)
+        name = os.path.relpath(path, layout.root)
+        size = usage.measure(path)[0]
+        yield Leftover(kind=kind, path=path, name=name, size=size, time=at, used_at=at)
 
 
 def _keys(top: str) -> Iterator[tuple[str, str]]:
@@ -259,7 +315,7 @@ def _time(path: str) -> float:
 
 
 def _newest(path: str) -> float:
-    return max(measure_tree(path)[1], *(map(_time, _files(path))), _time(path))
+    return max(DiskUsage().measure(path)[1], *(map(_time, _files(path))), _time(path))
 
 
 def _files(top: str) -> Sequence[str]:

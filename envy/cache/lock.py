@@ -39,6 +39,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.cache.filesystem import explained
+from envy.content.json_text import parse_json
 from envy.errors import CacheError, Cancelled, InternalError
 from envy.host.process_table import kill_marked, process_start_time, wait_for_group
 from envy.interpreter import released
@@ -69,12 +70,13 @@ class LockOwner:
 class FileLock:
     """A lock on a path; not reentrant. It has a descriptor only while locked or being acquired."""
 
-    __slots__ = ("_changing", "_descriptor", "_groups", "_since", "_size", "path")
+    __slots__ = ("_changing", "_descriptor", "_groups", "_mark", "_since", "_size", "path")
 
     def __init__(self, path: str | Path) -> None:
         self.path = os.fspath(path)
         self._descriptor: int | None = None
         self._groups: dict[int, str] = {}
+        self._mark = ""  # the name of the variable that marks processes
         self._since = 0.0
         self._size = 0  # of the record, in bytes
         self._changing = threading.Lock()
@@ -146,7 +148,7 @@ class FileLock:
         If the owner dies, they are found by it. Each lock has its own variable, since a process can
         work under several locks.
         """
-        return {_mark_name(self.path): _mark_of(_this_process())}
+        return {self._mark: _mark_of(_this_process())} if self._mark else {}
 
     def owner(self) -> LockOwner | None:
         """Return the process that holds the lock, or held it when it died; None if it is free."""
@@ -186,7 +188,7 @@ class FileLock:
                         return False
                     here = os.fstat(descriptor)
                     if _is_file_at(here, self.path):
-                        self._take_over(descriptor, here.st_size)
+                        self._take_over(descriptor, here)
                         return True
                 except BaseException:
                     os.close(descriptor)
@@ -198,18 +200,20 @@ class FileLock:
                 failure.hint = "its file system has no locks; name another cache with --cache-root"
             raise failure from error
 
-    def _take_over(self, descriptor: int, size: int) -> None:
-        previous = _read_record(descriptor) if size else None
+    def _take_over(self, descriptor: int, here: os.stat_result) -> None:
+        name = _mark_name(here)
+        previous = _read_record(descriptor) if here.st_size else None
         if previous is not None:
             end_orphans(previous.groups, path=self.path)
             mark = _mark_of({"pid": previous.pid, "start_time": previous.start_time})
             with released():
-                kill_marked(f"{_mark_name(self.path)}={mark}".encode("ascii"))
+                kill_marked(f"{name}={mark}".encode("ascii"))
         with self._changing:
             self._groups = {}
             self._since = time.time()
             self._descriptor = descriptor
-            self._size = size
+            self._mark = name
+            self._size = here.st_size
             try:
                 self._write_record()
             except BaseException:
@@ -235,13 +239,18 @@ class FileLock:
 def mark_of_owner(path: str) -> tuple[str, str] | None:
     """Return the variable and the value that mark what works under a lock; None if it is free."""
     owner = FileLock(path).owner()
+    try:
+        here = os.stat(path)
+    except OSError:
+        return None
     if owner is None:
         return None
-    return _mark_name(path), _mark_of({"pid": owner.pid, "start_time": owner.start_time})
+    return _mark_name(here), _mark_of({"pid": owner.pid, "start_time": owner.start_time})
 
 
-def _mark_name(path: str) -> str:
-    return f"{MARK}_{blake3(os.fsencode(path)).hexdigest()[:16]}"
+def _mark_name(here: os.stat_result) -> str:
+    # By device and inode: another process may use another path of the same cache.
+    return f"{MARK}_{blake3(f'{here.st_dev} {here.st_ino}'.encode()).hexdigest()[:16]}"
 
 
 def _mark_of(process: Mapping[str, object]) -> str:
@@ -299,7 +308,7 @@ os.register_at_fork(after_in_child=_owner_fields.cache_clear)
 def _read_record(descriptor: int) -> LockOwner | None:
     data = os.pread(descriptor, _RECORD_LIMIT, 0)
     try:
-        row = json.loads(data.partition(b"\n")[0])
+        row = parse_json(data.partition(b"\n")[0])
         return LockOwner(
             pid=int(row["pid"]),
             start_time=str(row["start_time"]),

@@ -7,6 +7,8 @@ that contains the path of its root, in a script or a link for instance, is usele
 import json
 from dataclasses import dataclass
 
+from envy.content.json_text import parse_json
+
 FORMAT = 1
 
 
@@ -33,7 +35,7 @@ def encode_marker(marker: Marker) -> bytes:
 def decode_marker(data: bytes) -> Marker | None:
     """Parse the content of a marker file; None if it is damaged or has another format."""
     try:
-        row = json.loads(data)
+        row = parse_json(data)
         if row["format"] != FORMAT:
             return None
         return Marker(

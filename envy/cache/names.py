@@ -4,7 +4,7 @@ Each of these names is spelled here and nowhere else; `layout` says where they a
 imports nothing, because warm commands load it. Patterns are text: a module that needs one compiles
 it and matches whole names with it, with `re.ASCII`.
 
-What lies below `TESTS_FOLDER` belongs to `envy.testing`, which names and removes it itself.
+What lies below `TESTS_FOLDER` belongs to `envy.testing`, which names it.
 """
 
 # -- folders of the cache root ---------------------------------------------------------------------
@@ -18,7 +18,7 @@ ANSWERS_FOLDER = "resolved"
 DURATIONS_FOLDER = "durations"
 LEASES_FOLDER = "leases"
 JOBSERVERS_FOLDER = "jobservers"
-SHIMS_FOLDER = "shims"
+SHIMS_FOLDER = "shims"  # also in an entry
 TESTS_FOLDER = "test"
 TRASH_FOLDER = "trash"
 
@@ -43,6 +43,7 @@ STAGE = f"{WORK}/stage"
 TMP = f"{WORK}/tmp"  # noqa: S108 - a folder of the entry
 # Inside work/, so that removing the work of an attempt also ends the attempt.
 ATTEMPT = f"{WORK}/attempt"
+FAILED = f"{WORK}/failed"
 
 # -- composed names --------------------------------------------------------------------------------
 
@@ -88,6 +89,8 @@ LOGS_PATTERN = _HEX
 # An earlier envy wrote .json files, and added the number of its process to unfinished files.
 ANSWER_PATTERN = rf"{_HEX}\.(answer(\..+\.new|\.\d+)?|json)"
 PROJECT_PATTERN = _HEX
+TEST_BINARY_PATTERN = r"[0-9a-f]{16,}"
+TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.json"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"
 LOCK_PATTERN = rf"{IDENTITY_PATTERN}-{_HEX}\.lock"
 EXCLUSIVE_LOCK_PATTERN = r".+\.lock"

@@ -5,6 +5,7 @@ Guarantees
   A lookup opens one file. It changes nothing and never waits.
 """
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class Lookup:
     hit: bool
     reason: str = ""
     elsewhere: bool = False  # complete, but built under another root, whose path it contains
+    spelling: str = ""  # another path of the same root, which the payload contains
 
 
 _HIT = Lookup(hit=True)
@@ -50,16 +52,28 @@ def lookup(entry: EntryPaths, key_hex: str, *, explain: bool = True) -> Lookup:
             reason = "its marker is damaged, or was written by another version of envy"
         elif marker.key_hex != key_hex:
             reason = f"the entry there was built for another key ({marker.key_hex})"
-        elif marker.holds_root and marker.root != entry.root:
+        elif marker.holds_root and not is_same_root(marker.root, entry.root):
             reason = f"it was built under {marker.root} and contains that path"
             return Lookup(hit=False, reason=reason, elsewhere=True)
         elif not _is_directory(entry.at(ASSET)):
             reason = f"it has a marker, but {entry.at(ASSET)} is missing"
+        elif marker.holds_root and marker.root != entry.root:
+            return Lookup(hit=True, spelling=marker.root)
         else:
             return _HIT
         return Lookup(hit=False, reason=reason)
     except OSError as error:
         raise explained(error, doing="read the cache", path=entry.location) from error
+
+
+def is_same_root(recorded: str, root: str) -> bool:
+    """Return whether two paths lead to one folder: a cache may have several spellings."""
+    if recorded == root:
+        return True
+    try:
+        return os.path.samestat(os.stat(recorded), os.stat(root))
+    except (OSError, ValueError):
+        return False  # the recorded path leads nowhere now
 
 
 def read_marker(entry: EntryPaths) -> Marker | None:
@@ -113,10 +127,14 @@ def _read(path: str) -> bytes | None:
         descriptor = open_nonblocking(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # a socket
+            raise
+        return b""
     try:
         return os.read(descriptor, _MARKER_LIMIT)
-    except IsADirectoryError:
-        return b""  # a directory has the marker's name, which counts as a damaged marker
+    except (IsADirectoryError, BlockingIOError):
+        return b""  # a directory or a device has the marker's name: it counts as damaged
     finally:
         os.close(descriptor)
 

@@ -13,12 +13,15 @@ from collections.abc import Sequence
 from envy.cache.explanation import read_key_record
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.layout import EntryPaths
-from envy.cache.names import ASSET, ASSETS_FOLDER
+from envy.cache.names import ASSET, ASSETS_FOLDER, INGREDIENTS
 from envy.cache.read import read_marker
 from envy.cache.trees import LINK
 from envy.cache.verify import RecordedFingerprint, Row, read_fingerprint
 from envy.cache.write import seal, unpublish
-from envy.content.below_root import BelowRoot, LeadsOutside, Parts
+from envy.content.below_root import BelowRoot
+from envy.content.brought import LeadsOutside, Parts
+from envy.content.plain_file import read_plain
+from envy.limits import CACHE_FILE
 
 _ASSETS = ASSETS_FOLDER.encode("ascii")
 
@@ -65,6 +68,22 @@ def _content(below: BelowRoot, parts: Parts, kind: str) -> bytes:
         return file.read()
 
 
+def why_not_relocatable(entry: EntryPaths) -> str:
+    """Return why `relocate` could not rewrite a complete entry for its current root, or "".
+
+    Raises:
+        CacheError: a file cannot be read.
+    """
+    recorded, kept = read_fingerprint(entry), read_key_record(entry)
+    if recorded is None or kept is None:
+        return "it is damaged"
+    asset = entry.at(ASSET)
+    try:
+        return obstacle(recorded, list(kept.notes.get("relocate", ())), asset)
+    except OSError as error:
+        raise explained(error, doing="read an entry of the cache", path=asset) from error
+
+
 def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> str:
     """Rewrite a complete entry for its current root; return why that is impossible, or "".
 
@@ -81,11 +100,11 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
     asset = entry.at(ASSET)
     try:
         # Every path that is rewritten below was looked up here, and leads through no link.
-        reason = obstacle(recorded, list(kept.notes.get("relocate", ())), asset)
+        reason = obstacle(recorded, list(kept.notes.get("relocate") or ()), asset)
         if reason:
             return reason
-        with open(entry.ingredients, encoding="utf-8", errors="surrogateescape") as file:
-            ingredients = file.read()
+        record = read_plain(entry.at(INGREDIENTS), CACHE_FILE)
+        ingredients = record.decode("utf-8", "surrogateescape")
         old, new = (_assets_prefix(os.fsencode(root)) for root in (marker.root, entry.root))
         unpublish(entry, files)
         with BelowRoot(asset) as below:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from envy.cache.filesystem import explained
+from envy.content.folder_walk import NotTaken, walk
 from envy.errors import CacheError
 from envy.interpreter import released
 
@@ -71,21 +72,31 @@ def digest_file(path: str | Path) -> str:
         raise explained(error, doing="read", path=text) from error
 
 
-def digest_tree(path: str | Path) -> str:
+def digest_tree(path: str | Path, rules: str | None = None) -> str:
     """Return the BLAKE3 digest of a directory tree, or of a file with its executable bit.
+
+    With the rules of a folder (`content.folder_walk`), the digest of what is taken of it.
 
     Raises:
         CacheError: a member cannot be read, or is neither a file, a directory nor a link.
+        NotTaken: the rules do not allow a member.
     """
     top = os.fspath(path)
     try:
         status = os.stat(top)
         kind = _kind(status.st_mode, top)
-        found = list(members(top)) if kind == DIRECTORY else []
+        found = [] if kind != DIRECTORY else members(top) if rules is None else _taken(top, rules)
         rows = sorted(map(_row, [Member("", top, kind, status), *found]))
+    except NotTaken:
+        raise
     except OSError as error:
         raise explained(error, doing="read", path=top) from error
     return blake3(b"".join(rows)).hexdigest()
+
+
+def _taken(top: str, rules: str) -> Iterator[Member]:
+    for relative, path, status, target in walk(top, rules):
+        yield Member(relative, path, LINK if target else _kind(status.st_mode, path), status)
 
 
 def _row(member: Member) -> bytes:

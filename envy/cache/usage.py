@@ -1,7 +1,8 @@
 """Records of use: which entries the syncs of each project used, and when. gc decides by them.
 
-There is one small file for each set of entries that a project used together. Its modification time
-is the time of the last use, so a repeated use at most sets a new time.
+A project is a manifest. There is one small file for each set of entries that a project used
+together. Its modification time is the time of the last use, so a repeated use at most sets a new
+time.
 
 Guarantees
   A record exists as a whole, or not at all.
@@ -17,9 +18,12 @@ from dataclasses import dataclass, field
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.names import RECORD
-from envy.cache.read import open_nonblocking
 from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
 from envy.content.atomic import atomic_write
+from envy.content.json_text import parse_json
+from envy.content.plain_file import read_plain
+from envy.declarations.manifest_search import MANIFEST_NAME
+from envy.limits import CACHE_FILE
 
 __all__ = [
     "BUILD",
@@ -41,9 +45,14 @@ DAY = 86400.0
 class UseSet:
     """The entries that a project used together, by name, each with its purpose."""
 
-    project: str
+    manifest: str
     whole: bool  # includes everything that the project's manifest lists
     entries: Mapping[str, str]
+
+    @property
+    def project(self) -> str:
+        """The name of the project: see `project_of`."""
+        return project_of(self.manifest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +62,8 @@ class RecordedUse:
     project: str
     purpose: str
     at: float
-    current: bool  # used by the project's last whole sync
+    current: bool  # used by the last whole sync of a project whose manifest exists
+    holds: bool = False  # that sync needs it to run, so it stays whatever its age
 
 
 @dataclass(slots=True)
@@ -63,6 +73,8 @@ class Uses:
     by_entry: dict[str, list[RecordedUse]] = field(default_factory=dict)
     files: dict[str, float] = field(default_factory=dict)  # record files with their times
     kept: set[str] = field(default_factory=set)  # record files that define what is current
+    manifests: dict[str, str] = field(default_factory=dict)  # manifest of each record file
+    projects: set[str] = field(default_factory=set)
 
 
 def is_fresh(layout: CacheLayout, used: UseSet) -> bool:
@@ -79,7 +91,7 @@ def record_use(layout: CacheLayout, used: UseSet) -> None:
         except FileNotFoundError:
             row = {
                 "format": FORMAT,
-                "project": used.project,
+                "manifest": used.manifest,
                 "whole": used.whole,
                 "entries": dict(used.entries),
             }
@@ -112,14 +124,49 @@ def read_uses(layout: CacheLayout) -> Uses:
         newest = max((row for row in found if row[2].whole), key=lambda row: row[1], default=None)
         for path, at, used in found:
             uses.files[path] = at
+            uses.manifests[path] = used.manifest
+            uses.projects.add(used.project)
             # Without a whole sync, every record may be current.
-            current = (newest is None or path == newest[0]) and os.path.isdir(used.project)
+            current = (newest is None or path == newest[0]) and _exists(used.manifest)
             if current:
                 uses.kept.add(path)
             for name, purpose in used.entries.items():
-                use = RecordedUse(project=used.project, purpose=purpose, at=at, current=current)
+                use = RecordedUse(
+                    project=used.project,
+                    purpose=purpose,
+                    at=at,
+                    current=current,
+                    holds=current and used.whole and purpose == RUN,
+                )
                 uses.by_entry.setdefault(name, []).append(use)
     return uses
+
+
+def forget_project(layout: CacheLayout, project: str) -> tuple[set[str], int]:
+    """Remove the records of a project; return its manifests, and how many records it had.
+
+    Raises:
+        CacheError: a record cannot be read or removed.
+    """
+    manifests: set[str] = set()
+    removed = 0
+    for path, manifest in read_uses(layout).manifests.items():
+        if project_of(manifest) == project:
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise explained(error, doing="remove a record of use", path=path) from error
+            manifests.add(manifest)
+            removed += 1
+    return manifests, removed
+
+
+def project_of(manifest: str) -> str:
+    """Return the folder of a manifest, or the manifest itself if it has a name of its own."""
+    folder, name = os.path.split(manifest)
+    return folder if name == MANIFEST_NAME else manifest
 
 
 def used_since(layout: CacheLayout, known: Uses) -> set[str]:
@@ -137,7 +184,17 @@ def used_since(layout: CacheLayout, known: Uses) -> set[str]:
 
 
 def _path_of(layout: CacheLayout, used: UseSet) -> str:
-    return record_path(str(layout.root), used.project, used.entries.items(), whole=used.whole)
+    return record_path(str(layout.root), used.manifest, used.entries.items(), whole=used.whole)
+
+
+def _exists(manifest: str) -> bool:
+    try:
+        os.stat(manifest)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # another user's project, perhaps
+    return True
 
 
 def _names(directory: str) -> list[str]:
@@ -163,12 +220,13 @@ def _records_in(directory: str) -> Iterable[tuple[str, float]]:
 
 def _read(path: str) -> UseSet | None:
     try:
-        with open(path, encoding="ascii", opener=open_nonblocking) as file:
-            row = json.load(file)
+        row = parse_json(read_plain(path, CACHE_FILE))
         if row["format"] != FORMAT:
             return None
         entries = {str(name): str(purpose) for name, purpose in row["entries"].items()}
-        return UseSet(project=str(row["project"]), whole=bool(row["whole"]), entries=entries)
+        # An earlier envy recorded the folder of the manifest.
+        manifest = row.get("manifest") or os.path.join(row["project"], MANIFEST_NAME)
+        return UseSet(manifest=str(manifest), whole=bool(row["whole"]), entries=entries)
     except FileNotFoundError:
         return None
     except OSError as error:

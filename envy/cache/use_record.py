@@ -20,7 +20,9 @@ FRESH = 3600.0  # seconds before a record is renewed
 RUN, BUILD = "run", "build"
 
 
-def record_path(root: str, project: str, entries: Iterable[tuple[str, str]], *, whole: bool) -> str:
+def record_path(
+    root: str, manifest: str, entries: Iterable[tuple[str, str]], *, whole: bool
+) -> str:
     """Return the path of the record of a project's use of entries, given as (name, purpose).
 
     The same set has the same path, so using it again finds its record.
@@ -28,7 +30,12 @@ def record_path(root: str, project: str, entries: Iterable[tuple[str, str]], *, 
     # The names of entries contain nothing that JSON would escape.
     rows = ", ".join([f'["{name}", "{purpose}"]' for name, purpose in sorted(entries)])
     name = _short(f"[{'true' if whole else 'false'}, [{rows}]]")
-    return f"{root}/{PROJECTS_FOLDER}/{_short(project)}/{name}{RECORD}"
+    return f"{records_folder(root, manifest)}/{name}{RECORD}"
+
+
+def records_folder(root: str, manifest: str) -> str:
+    """Return the folder of the records of a project."""
+    return f"{root}/{PROJECTS_FOLDER}/{_short(manifest)}"
 
 
 def is_recent(record: str) -> bool:

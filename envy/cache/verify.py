@@ -1,6 +1,5 @@
 """Verification: comparison of payloads with their fingerprints, file by file."""
 
-import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +11,11 @@ from envy.cache.filesystem import explained
 from envy.cache.fingerprint import FORMAT
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT
-from envy.cache.read import open_nonblocking
 from envy.cache.trees import DIRECTORY, LINK, Member, chunks, members
+from envy.content.json_text import parse_json
+from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import CacheError
+from envy.limits import CACHE_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,30 +57,38 @@ def read_fingerprint(entry: EntryPaths) -> RecordedFingerprint | None:
     """
     path = entry.at(FINGERPRINT)
     try:
-        with open(path, encoding="ascii", errors="replace", opener=open_nonblocking) as file:
-            return parse_fingerprint(file.read())
-    except FileNotFoundError:
+        return parse_fingerprint(read_plain(path, CACHE_FILE).decode("ascii", "replace"))
+    except (FileNotFoundError, NotPlain):
         return None
     except OSError as error:
         raise explained(error, doing="read the cache", path=path) from error
 
 
-def parse_fingerprint(text: str) -> RecordedFingerprint | None:
-    """Parse the text of a fingerprint; None if it is damaged or has another format."""
+def parse_fingerprint(text: str, *, most_rows: int | None = None) -> RecordedFingerprint | None:
+    """Parse the text of a fingerprint; None if it is damaged or has another format.
+
+    A fingerprint of a payload that has at most `most_rows` members cannot have more rows.
+    """
+    if not text.endswith("\n") or (most_rows is not None and text.count("\n") > most_rows + 1):
+        return None
     first, _, rest = text.partition("\n")
     try:
-        header = json.loads(first)
-        if header["format"] != FORMAT or (rest and not rest.endswith("\n")):
+        header = parse_json(first)
+        if header["format"] != FORMAT:
             return None
-        parsed = [json.loads(line) for line in rest.splitlines()]
-        rows = {
-            path: Row(kind=kind, mode=int(mode, 8), size=size, digest=digest, holds=tuple(holds))
-            for path, kind, mode, size, digest, holds in parsed
-        }
+        rows = dict(map(_parse_row, rest.split("\n")[:-1]))
         writable = bool(header.get("writable", False))
         return RecordedFingerprint(root=str(header["root"]), writable=writable, rows=rows)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _parse_row(line: str) -> tuple[str, Row]:
+    path, kind, mode, size, digest, holds = parse_json(line)
+    texts = [path, kind, digest, *holds]
+    if type(size) is not int or not all(isinstance(text, str) for text in texts):
+        raise TypeError("a row has another form")
+    return path, Row(kind=kind, mode=int(mode, 8), size=size, digest=digest, holds=tuple(holds))
 
 
 def verify(entry: EntryPaths) -> Sequence[Damage]:

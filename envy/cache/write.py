@@ -15,7 +15,7 @@ Guarantees
 import contextlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -32,11 +32,14 @@ from envy.cache.names import (
     FINGERPRINT,
     INGREDIENTS,
     MARKER,
+    SHIMS_FOLDER,
     STAGE,
     TMP,
     WORK,
 )
+from envy.cache.read import open_nonblocking
 from envy.content.atomic import temporary_name
+from envy.content.count_files import CountFiles
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released
 
@@ -64,7 +67,7 @@ class Attempt:
         """
         path = self.entry.at(ATTEMPT)
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = open_nonblocking(path, os.O_RDONLY)
             try:
                 return os.read(descriptor, len(self.token) + 1) == self.token
             finally:
@@ -86,7 +89,7 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
         if not files.make_dir(entry.location):
             unpublish(entry, files)
             with released():
-                for name in (ASSET, WORK):
+                for name in (ASSET, WORK, SHIMS_FOLDER):
                     files.remove_tree(entry.at(name))
                 for name in (temporary_name(MARKER), FINGERPRINT, INGREDIENTS):
                     _remove_unless_file(entry.at(name), files)
@@ -106,10 +109,14 @@ def publish(
     *,
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
+    report: CountFiles | None = None,
+    spellings: Collection[str] = (),
 ) -> None:
     """Make the payload visible, permanently, even if it is empty.
 
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
+    `report` is called with the number of members read so far and of all members.
+    `spellings` are other paths of the cache, which other entries contain.
 
     Raises:
         CacheError: a file contains such a path, a file cannot be read or written, or the attempt
@@ -129,7 +136,9 @@ def publish(
             ingredients_json,
             forbidden=forbidden,
             writable=writable,
+            spellings=spellings,
             files=files,
+            report=report,
         )
     except OSError as error:
         raise explained(error, doing="publish to the cache", path=entry.location) from error
@@ -145,7 +154,9 @@ def seal(
     *,
     forbidden: Mapping[bytes, str] = _NOTHING,
     writable: bool = False,
+    spellings: Collection[str] = (),
     files: FileSystem = REAL,
+    report: CountFiles | None = None,
 ) -> None:
     """Write the fingerprint, make the payload read-only, and write the marker, all on the disk.
 
@@ -160,7 +171,12 @@ def seal(
             hint="put links, or the files they lead to, inside the install directory",
         )
     fingerprint = take_fingerprint(
-        entry.root, entry.at(ASSET), forbidden=forbidden, writable=writable
+        entry.root,
+        entry.at(ASSET),
+        forbidden=forbidden,
+        writable=writable,
+        spellings=spellings,
+        report=report,
     )
     files.start_flushing(fingerprint.files)
     for path, mode in fingerprint.modes:

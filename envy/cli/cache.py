@@ -16,11 +16,16 @@ from envy.cache.collect import used_at
 from envy.cache.inventory import EntryReport, Inventory, other_sizes, take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cache.usage import Uses, read_uses
+from envy.cli.cache_clear import command as clear_command
+from envy.cli.cache_entries import labels
+from envy.cli.cache_forget import command as forget_command
 from envy.cli.cache_gc import command as gc_command
+from envy.cli.cache_gc import warn_of
+from envy.cli.cache_rm import command as rm_command
 from envy.cli.cache_root import cache_root
 from envy.cli.cache_verify import command as verify_command
 from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
-from envy.cli.settings import Settings, merge_settings
+from envy.cli.settings import Settings, merge_settings, take_limits
 from envy.console.text import format_size, write_data, write_line
 from envy.masking import masked_data
 
@@ -43,7 +48,8 @@ class CacheGroup(CommonOptionsMixin, click.Group):
 def _show(*, as_json: bool) -> int:
     """Show the entries of the cache with their size and last use, the largest first.
 
-    `envy cache verify` checks the packages, and `envy cache gc` removes unused ones.
+    Sizes are the space on the disk. `envy cache verify` checks the packages, and `envy cache gc`
+    removes unused ones. Packages with the same name and options have their entry key beside them.
     """
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
@@ -54,6 +60,7 @@ def _show(*, as_json: bool) -> int:
             )
         return 0
     invocation = context.ensure_object(Invocation)
+    take_limits(invocation.environment)
     settings = merge_settings(invocation.given, invocation.environment)
     layout = CacheLayout(cache_root(settings))
     inventory, uses = take_inventory(layout), read_uses(layout)
@@ -62,21 +69,25 @@ def _show(*, as_json: bool) -> int:
         write_data(sys.stdout, json.dumps(masked_data(_as_json(layout, inventory, uses)), indent=2))
     else:
         _print(settings, layout, inventory, uses)
-    return 0
+    return warn_of(inventory.unreadable)
 
 
 def _print(settings: Settings, layout: CacheLayout, inventory: Inventory, uses: Uses) -> None:
     total = sum(entry.size for entry in inventory.entries)
+    label = labels(inventory.entries)
     for entry in inventory.entries:
         age = _ago(time.time() - used_at(entry, uses))
         state = "" if entry.complete else "  (not complete)"
-        write_line(sys.stdout, f"{format_size(entry.size):>11}  {age:>12}  {entry.key}{state}")
+        write_line(
+            sys.stdout,
+            f"{format_size(entry.size):>11}  {age:>12}  {label[entry.paths.name]}{state}",
+        )
         if settings.verbose:
             write_line(sys.stdout, f"{'':27}{entry.paths.location}")
     count = len(inventory.entries)
     noun = "entry" if count == 1 else "entries"
     write_line(sys.stdout, f"{format_size(total):>11}  in {count} {noun} of {layout.root}")
-    rest = {name: size for name, size in other_sizes(layout).items() if size}
+    rest = {name: size for name, size in other_sizes(layout, inventory).items() if size}
     if rest:
         listed = ", ".join(f"{name} {format_size(size)}" for name, size in rest.items())
         write_line(sys.stdout, f"{format_size(sum(rest.values())):>11}  other files: {listed}")
@@ -89,7 +100,7 @@ def _as_json(layout: CacheLayout, inventory: Inventory, uses: Uses) -> dict[str,
         "root": str(layout.root),
         "size": sum(entry.size for entry in inventory.entries),
         "entries": [_row(entry, uses) for entry in inventory.entries],
-        "rest": other_sizes(layout),
+        "rest": other_sizes(layout, inventory),
         "foreign": inventory.foreign,
     }
 
@@ -134,6 +145,10 @@ command.examples = [
     ("envy cache", "every entry, the largest first"),
     ("envy cache --json", "for scripts"),
     ("envy cache gc --dry-run", "what gc would remove"),
+    ("envy cache rm cmake", "remove a package"),
 ]
 command.add_command(verify_command, "verify")
 command.add_command(gc_command, "gc")
+command.add_command(rm_command, "rm")
+command.add_command(clear_command, "clear")
+command.add_command(forget_command, "forget")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -14,7 +14,6 @@ from envy.answers.write import basis_of
 from envy.cache.collect import (
     DEFAULT_UNUSED_FOR,
     Collected,
-    EntryDecision,
     Rules,
     collect,
     collecting,
@@ -22,13 +21,17 @@ from envy.cache.collect import (
     forget_old_uses,
     plan,
 )
-from envy.cache.inventory import take_inventory
+from envy.cache.disk_usage import DiskUsage
+from envy.cache.fit import Kept, Plan, fit, held_by_project, kept_otherwise
+from envy.cache.inventory import other_sizes, take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.leftovers import (
     ANSWER,
     LOGS,
     RECIPE,
+    TEST_BINARY,
+    TEST_RESULT,
     Leftover,
     LeftoverDecision,
     decide_leftovers,
@@ -38,6 +41,7 @@ from envy.cache.leftovers import (
 )
 from envy.cache.usage import Uses, read_uses
 from envy.cli.cache_root import cache_root
+from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.cli.waiting import wait_for
@@ -48,7 +52,10 @@ _NOUNS = {
     RECIPE: ("recipe", "recipes"),
     ANSWER: ("answer", "answers"),
     LOGS: ("logs of", "logs"),
+    TEST_BINARY: ("test binary", "test binaries"),
+    TEST_RESULT: ("test result", "test results"),
 }
+_MOST_PROJECTS = 10
 _SPANS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -93,7 +100,7 @@ def parse_size(_context: object, _parameter: object, text: str | None) -> int | 
     "--max-size",
     callback=parse_size,
     metavar="SIZE",
-    help="Also remove packages, oldest use first, down to this total size (20G, 500M).",
+    help="Also remove more, oldest use first, until the whole cache fits (20G, 500M).",
 )
 @click.option(
     "--only-current", is_flag=True, help="Keep only what the last sync of each project used."
@@ -108,13 +115,14 @@ def command(
     *,
     only_current: bool,
     dry_run: bool,
-) -> None:
-    """Remove packages that no sync of a known project has used for 30 days, oldest use first.
+) -> int:
+    """Remove packages that no project needs and that were not used for 30 days, oldest use first.
 
-    Recipe files, logs and stored answers that were not used for that time are removed, too. gc
-    never removes what a running command uses, what was used within a day, and with --max-size what
-    a project needs to run. No manifest is read. A removed package is rebuilt when it is needed
-    again.
+    What the last complete sync of a project needs to run stays, however old it is, as long as the
+    project's manifest exists; `envy cache forget` ends that. Recipe files, logs, stored answers,
+    test binaries and test results that were not used for that time are removed, too. gc never
+    removes what a running command uses, nor what was used within a day. No manifest is read. A
+    removed package is rebuilt when it is needed again.
     """
     layout = CacheLayout(cache_root(settings))
     rules = Rules(
@@ -122,27 +130,20 @@ def command(
         max_size=max_size,
         only_current=only_current,
     )
-    if dry_run:
-        _report(settings, _plan(layout, read_uses(layout), rules))
-        return
-    if not layout.root.is_dir():
-        _report(settings, _Plan((), ()), _Done(Collected(), (), 0))
-        return
+    if dry_run or not layout.root.is_dir():
+        planned, problems = _plan(layout, read_uses(layout), rules)
+        _report(settings, planned, rules, None if dry_run else _Done(Collected(), (), 0))
+        return warn_of(problems)
     with collecting(layout, wait=wait_for):
-        empty_trash(layout)
+        problems = attempt(lambda: empty_trash(layout))
         uses = read_uses(layout)
-        planned = _plan(layout, uses, rules)
+        planned, unreadable = _plan(layout, uses, rules)
         done = collect(layout, planned.entries, uses)
-        gone = remove_leftovers(layout, planned.leftovers)
+        gone, failed = remove_leftovers(layout, planned.leftovers)
         forget_old_uses(uses, rules)
         locks = tidy(layout, now=rules.now)
-    _report(settings, planned, _Done(done, gone, locks))
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    entries: Sequence[EntryDecision]
-    leftovers: Sequence[LeftoverDecision]
+    _report(settings, planned, rules, _Done(done, gone, locks))
+    return warn_of([*problems, *unreadable, *done.failed, *failed])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +153,42 @@ class _Done:
     locks: int
 
 
-def _plan(layout: CacheLayout, uses: Uses, rules: Rules) -> _Plan:
-    inventory, found = take_inventory(layout), find_leftovers(layout, basis_of)
+def attempt(action: Callable[[], object]) -> list[CacheError]:
+    """Do something whose failure must not keep the rest from being done; return the failure."""
+    try:
+        action()
+    except CacheError as error:
+        return [error]
+    return []
+
+
+def warn_of(problems: Sequence[CacheError]) -> int:
+    """Print a warning for each problem that was skipped, and return the exit code."""
+    for problem in problems:
+        hint = f"\n  hint: {problem.hint}" if problem.hint else ""
+        write_line(sys.stderr, f"warning: skipped: {problem}{hint}")
+    return FAILURE if problems else SUCCESS
+
+
+def _plan(layout: CacheLayout, uses: Uses, rules: Rules) -> tuple[Plan, list[CacheError]]:
+    usage = DiskUsage()
+    inventory = take_inventory(layout, usage)
+    found = find_leftovers(layout, basis_of, usage)
+    rest = other_sizes(layout, inventory, DiskUsage())
     leased: set[str] = set()
     if inventory.entries or found:
         # In a cache that cannot be written nothing is leased; only the removal requires the gate.
         with contextlib.suppress(CacheError), gate(layout):
             leased = leased_names(layout)
-    leftovers = decide_leftovers(found, leased, unused_for=rules.unused_for, now=rules.now)
-    return _Plan(plan(inventory, uses, leased, rules), leftovers)
+    planned = Plan(
+        entries=plan(inventory, uses, leased, rules),
+        leftovers=decide_leftovers(found, leased, unused_for=rules.unused_for, now=rules.now),
+        fixed=sum(rest.values()) - sum(leftover.size for leftover in found),
+    )
+    return planned if rules.max_size is None else fit(planned, rules.max_size), inventory.unreadable
 
 
-def _report(settings: Settings, planned: _Plan, done: _Done | None = None) -> None:
+def _report(settings: Settings, planned: Plan, rules: Rules, done: _Done | None = None) -> None:
     entries, others = planned.entries, planned.leftovers
     going = [decision for decision in entries if decision.remove]
     going_too = [decision for decision in others if decision.remove]
@@ -179,6 +204,9 @@ def _report(settings: Settings, planned: _Plan, done: _Done | None = None) -> No
         leftover = other.leftover
         row = f"{format_size(leftover.size):>11}  {_NOUNS[leftover.kind][0]} {_shown(leftover)}"
         _report_row(settings, word, row, other.reason, goes=other.remove, gone=other in gone_too)
+    if settings.verbose and planned.fixed:
+        row = f"{format_size(planned.fixed):>11}  folders, locks and records"
+        write_line(sys.stdout, f"{'kept':8} {row}: the cache itself needs them")
     if done is not None and done.locks and settings.verbose:
         write_line(sys.stdout, f"removed  {_count(done.locks, 'lock file')} without an entry")
     freed = sum(v.entry.size for v in gone) + sum(r.leftover.size for r in gone_too)
@@ -192,6 +220,34 @@ def _report(settings: Settings, planned: _Plan, done: _Done | None = None) -> No
         f"{'would free' if done is None else 'freed'} {format_size(freed)} ({freed} bytes, "
         f"{', '.join(counted)}); {format_size(rest)} left in {len(entries) - len(gone)}",
     )
+    _explain_rest(planned, rules)
+
+
+def _explain_rest(planned: Plan, rules: Rules) -> None:
+    """Say what stays and why: the projects that hold entries, and the other reasons."""
+    over = planned.rest - rules.max_size if rules.max_size is not None else 0
+    held = held_by_project(planned.entries)
+    if over > 0:
+        write_line(sys.stdout, f"{format_size(over)} over --max-size, and nothing more can go:")
+    for project, kept in list(held.items())[:_MOST_PROJECTS]:
+        write_line(
+            sys.stdout,
+            f"{format_size(kept.size):>11}  in {_entries(kept)} that {safe_line(project)} needs",
+        )
+    if len(held) > _MOST_PROJECTS:
+        write_line(sys.stdout, f"{'':11}  and {len(held) - _MOST_PROJECTS} more projects")
+    for reason, kept in kept_otherwise(planned.entries).items():
+        write_line(sys.stdout, f"{format_size(kept.size):>11}  in {_entries(kept)}: {reason}")
+    if over > 0 and held:
+        write_line(
+            sys.stdout,
+            "hint: `envy cache forget PROJECT` ends a project's hold, `envy cache rm QUERY` "
+            "removes a package",
+        )
+
+
+def _entries(kept: Kept) -> str:
+    return _count(kept.count, "entry", "entries")
 
 
 def _report_row(

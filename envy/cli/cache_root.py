@@ -16,11 +16,18 @@ def cache_root(settings: Settings) -> Path:
         return settings.cache_root
     from platformdirs import user_cache_path
 
-    root = user_cache_path("envy", appauthor=False)
+    try:
+        root = user_cache_path("envy", appauthor=False)
+    except (RuntimeError, KeyError):
+        # This user has no entry in the password database either, as in many containers.
+        raise _no_cache_folder(
+            "HOME is not set to an absolute path, so this user has no cache folder", Path()
+        ) from None
     if not root.is_absolute():
-        raise CacheError(
-            f"the user's cache folder, {root}, is not an absolute path",
-            path=root,
-            hint="set HOME, or choose a folder with --cache-root or ENVY_CACHE_ROOT",
-        )
+        raise _no_cache_folder(f"the user's cache folder, {root}, is not an absolute path", root)
     return root
+
+
+def _no_cache_folder(reason: str, path: Path) -> CacheError:
+    hint = "set HOME, or choose a folder with --cache-root or ENVY_CACHE_ROOT"
+    return CacheError(reason, path=path, hint=hint)

@@ -9,12 +9,11 @@ from dataclasses import replace
 
 import click
 
-from envy.cache.collect import collecting, empty_trash, move_to_trash
+from envy.cache.collect import collecting, empty_trash, remove_now
 from envy.cache.inventory import EntryReport, take_inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.lease import gate, leased_names
-from envy.cache.lock import FileLock
 from envy.cache.verify import verify
+from envy.cli.cache_entries import choose_entries
 from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
@@ -23,10 +22,8 @@ from envy.cli.settings import Settings, current_directory
 from envy.cli.waiting import wait_for
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
-from envy.declarations.key import Query
 from envy.declarations.manifest_search import find_manifest
-from envy.declarations.query_match import find_answering
-from envy.errors import ManifestError, QueryNotFound
+from envy.errors import ManifestError
 
 _MOST_ROWS = 20
 
@@ -49,7 +46,7 @@ def command(settings: Settings, queries: tuple[str, ...], *, repair: bool) -> in
     """
     layout = CacheLayout(cache_root(settings))
     entries = [entry for entry in take_inventory(layout).entries if entry.complete]
-    chosen = _chosen(entries, queries)
+    chosen = choose_entries(entries, queries)
     damaged = [entry for entry in chosen if not _is_undamaged(entry, settings)]
     noun = "package" if len(chosen) == 1 else "packages"
     write_line(sys.stdout, f"verified {len(chosen)} {noun}: {len(damaged)} damaged")
@@ -60,25 +57,6 @@ def command(settings: Settings, queries: tuple[str, ...], *, repair: bool) -> in
         empty_trash(layout)
     _rebuild(settings, removed)
     return SUCCESS if len(removed) == len(damaged) else FAILURE
-
-
-def _chosen(entries: Sequence[EntryReport], queries: Sequence[str]) -> list[EntryReport]:
-    """Return the entries that match any of the queries; all entries if there are no queries.
-
-    Raises:
-        QueryNotFound: no entry matches a query.
-    """
-    if not queries:
-        return list(entries)
-    chosen: dict[str, EntryReport] = {}
-    for text in queries:
-        Query.parse(text)  # raises for what is not a query
-        positions = find_answering(text, [(entry.key, "") for entry in entries])
-        found = {entries[position].paths.name: entries[position] for position in positions}
-        if not found:
-            raise QueryNotFound(text, hint="list the cache with `envy cache`")
-        chosen.update(found)
-    return list(chosen.values())
 
 
 def _is_undamaged(entry: EntryReport, settings: Settings) -> bool:
@@ -94,15 +72,8 @@ def _is_undamaged(entry: EntryReport, settings: Settings) -> bool:
 
 def _remove(layout: CacheLayout, entry: EntryReport) -> bool:
     """Remove a damaged entry unless a command uses it; return whether it was removed."""
-    lock = FileLock(layout.lock_of(entry.paths))
-    if lock.try_acquire():
-        try:
-            with gate(layout):
-                if entry.paths.name not in leased_names(layout):
-                    move_to_trash(layout, entry.paths)
-                    return True
-        finally:
-            lock.release()
+    if remove_now(layout, entry):
+        return True
     write_line(sys.stderr, f"{entry.key} is in use; repair it when no other envy is running")
     return False
 

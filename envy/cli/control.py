@@ -63,11 +63,13 @@ class Control:
         *,
         verbose: bool = False,
         asking: Callable[[], bool] = lambda: False,
+        patience: float = PATIENCE,
     ) -> None:
         self._bus = bus
         self._children = children
         self._verbose = verbose
         self._asking = asking
+        self._patience = patience
         self._engine: Cancellable | None = None
         self._reported: dict[int, float] = {}
         self._leave_at: float | None = None
@@ -142,7 +144,7 @@ class Control:
             self._report_waits()
         elif not self.cancelled:
             self.cancelled = True
-            self._leave_at = time.monotonic() + PATIENCE
+            self._leave_at = time.monotonic() + self._patience
             # Children get time to end, and a second signal must be handled during that time.
             threading.Thread(target=self._cancel, daemon=True).start()
         else:

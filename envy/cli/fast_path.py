@@ -3,8 +3,9 @@
 Nine tenths of the time of a warm command would be imports: of click, of dataclasses, and of what
 these import. So this module parses the command line itself, understands only a small part of it,
 and leaves every other command line, and every problem, to `cli.main`. It reads what it understands
-exactly as `cli.main` would: a test compares the two. It loads nothing but what the answer needs;
-functional_tests/test_warm.py guards that.
+exactly as `cli.main` would: a test compares the two. It loads nothing but what the answer needs,
+and only when it is needed: `envy --version` needs no module at all, nor does a command line that
+`cli.main` has to parse. functional_tests/test_warm.py guards that.
 """
 
 from __future__ import annotations
@@ -14,14 +15,12 @@ import sys
 import time
 
 from envy import __version__
-from envy.answers.lookup import Answer, installed
-from envy.declarations.manifest_search import find_manifest, nearest_manifest
-from envy.environment import environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from envy.answers.lookup import Answer
     from envy.cli.settings import Settings
 
 # Options that do not change the answer of a warm command; those with a value take a number.
@@ -72,8 +71,10 @@ def warm_answer(settings: Settings, queries: Sequence[str]) -> Answer | None:
     """
     if settings.verbose or settings.traces:
         return None  # these show every step, so the command runs in full
+    from envy.answers.lookup import installed
     from envy.cli.cache_root import cache_root
     from envy.cli.settings import current_directory
+    from envy.declarations.manifest_search import find_manifest
 
     manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     return installed(str(cache_root(settings)), str(manifest), queries, settings.environment)
@@ -82,6 +83,9 @@ def warm_answer(settings: Settings, queries: Sequence[str]) -> Answer | None:
 def _find(line: CommandLine) -> Answer | None:
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
         return None  # the next file that is opened would take the descriptor of that stream
+    from envy.answers.lookup import installed
+    from envy.environment import environment
+
     variables = environment()
     paths = find_paths(line, variables)
     return installed(*paths, line.queries, variables) if paths is not None else None
@@ -101,7 +105,7 @@ def _print(text: str) -> int:
 def all_cached(count: int, seconds: float) -> str:
     """Return the final line of a sync that had nothing to do, as `console.summary` writes it."""
     packages = "1 package" if count == 1 else f"{count} packages"
-    return f"sync complete: {packages}, 0 user-managed, 0 failed ({count} cached) in {seconds:.1f}s"
+    return f"sync complete: {packages}, 0 failed ({count} cached) in {seconds:.1f}s"
 
 
 def _say(text: str) -> None:
@@ -157,6 +161,8 @@ def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, st
         return None
     if not (variables.get("ENVY_CACHE_ROOT") or "/").startswith("/"):
         return None
+    from envy.declarations.manifest_search import nearest_manifest
+
     try:
         here = os.getcwd()  # noqa: PTH109  pathlib is not loaded here
         manifest = _path("ENVY_MANIFEST", line, variables, here)

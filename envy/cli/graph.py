@@ -58,6 +58,7 @@ _FORMATS_OF_OTHERS = {".eps", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".ps", ".
     type=click.Choice(list(FORMATS)),
     help="The format to write; the default follows from the name of FILE, or else is a tree.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE.")
 @click.option("--reduce", is_flag=True, help="Leave out dependencies that longer paths imply.")
 @click.option("--critical", is_flag=True, help="Mark the path that takes longest to install.")
@@ -70,6 +71,7 @@ def command(
     form: str | None,
     output: str | None,
     *,
+    as_json: bool,
     reduce: bool,
     critical: bool,
     no_install: bool,
@@ -88,6 +90,9 @@ def command(
     --no-install they are not, and the packages behind that source stay unknown.
     """
     path = absolute_path(output, what="--output") if output else None
+    if as_json and form not in {None, "json"}:
+        raise UsageError(f"--json and --format {form} contradict each other")
+    form = "json" if as_json else form
     write = FORMATS[_format(form, path)]
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         goals = resolved(session, queries)

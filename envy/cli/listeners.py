@@ -7,6 +7,7 @@ from typing import TextIO
 from envy.cli.settings import Settings
 from envy.console.live import LiveConsole
 from envy.console.plain import PlainConsole
+from envy.console.styled import has_colours
 from envy.console.text import Streams
 from envy.console.trace import JsonTrace, TextTrace
 from envy.events import EventBus, Listener, Stamped
@@ -21,7 +22,8 @@ def make_listeners(settings: Settings, *, is_terminal: bool, streams: Streams) -
     # Trace lines go to the same terminal as the live display, and --quiet excludes both.
     draws = is_terminal and settings.progress and not settings.quiet and not settings.trace_stderr
     console = LiveConsole if draws else PlainConsole
-    listeners: list[Listener] = [console(streams, verbosity=settings.verbosity)]
+    colours = has_colours(streams.errors, settings.environment)
+    listeners: list[Listener] = [console(streams, verbosity=settings.verbosity, colours=colours)]
     if settings.trace_stderr:
         listeners.append(TextTrace(streams.errors))
     if settings.trace_file:
@@ -49,7 +51,12 @@ class Relay:
 
 
 def can_draw(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Return whether the stream is a terminal on which a region can be redrawn."""
+    """Return whether the stream is a terminal on which a region can be redrawn, and a person looks.
+
+    A service that runs builds (it sets CI) shows a log, which a redrawn region would fill.
+    """
+    if environment.get("CI", "").lower() not in {"", "0", "false"}:
+        return False
     encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
     return stream.isatty() and encoding.startswith("utf") and environment.get("TERM", "?") != "dumb"
 

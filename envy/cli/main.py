@@ -10,7 +10,6 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TextIO
 
 import click
 
@@ -172,58 +171,61 @@ def run_command_line(
     except (click.Abort, KeyboardInterrupt):
         return CANCELLED
     except Exception as error:  # noqa: BLE001  every error is printed and becomes a code
-        return _code_of(error)
+        return _code_of(error, environment)
     return code if isinstance(code, int) else SUCCESS
 
 
-def _code_of(error: Exception) -> int:
+def _code_of(error: Exception, environment: Mapping[str, str]) -> int:
     """Print an error that ended a command; return its exit code."""
     match error:
         case EnvyError():
-            return _report(error, sys.stderr)
+            return _report(error, environment)
         case click.UsageError():
-            return _report_usage(error, sys.stderr)
+            return _report_usage(error, environment)
         case click.ClickException():
-            _print_error(error.format_message(), sys.stderr)
+            _print_error(error.format_message(), environment)
             return error.exit_code
         # An error of standard output has no file name; an error of any other file has one.
         case OSError(filename=None) if error.errno in _OUTPUT_ERRORS:
             return report_output(error)
     # The traceback is printed before the message, and is not part of it.
-    return _report(internal_error(error, shows_traceback=False), sys.stderr, bug=error)
+    return _report(internal_error(error, shows_traceback=False), environment, bug=error)
 
 
 def report_output(error: OSError) -> int:
     """Report that the result could not be written, unless the reader has closed the pipe."""
     if not isinstance(error, BrokenPipeError):
-        _print_error(f"cannot write to standard output: {error.strerror}", sys.stderr)
+        _print_error(f"cannot write to standard output: {error.strerror}", {})
     discard_output()
     return FAILURE
 
 
-def _report(error: EnvyError, stream: TextIO, *, bug: BaseException | None = None) -> int:
+def _report(
+    error: EnvyError, environment: Mapping[str, str], *, bug: BaseException | None = None
+) -> int:
     if isinstance(error, InternalError):
         # Only a bug in envy needs a traceback.
         import traceback
 
         for line in "".join(traceback.format_exception(bug or error)).splitlines():
-            say(stream, "\n".join(safe_lines(line)))
+            say(sys.stderr, "\n".join(safe_lines(line)))
     if isinstance(error, Cancelled):
-        say(stream, "\n".join(safe_lines(str(error))))
+        say(sys.stderr, "\n".join(safe_lines(str(error))))
     else:
-        _print_error(str(error), stream)
+        _print_error(str(error), environment)
     return error.exit_code
 
 
-def _report_usage(error: click.UsageError, stream: TextIO) -> int:
+def _report_usage(error: click.UsageError, environment: Mapping[str, str]) -> int:
     if error.ctx:
-        say(stream, error.ctx.get_usage())
-    _print_error(error.format_message(), stream)
+        say(sys.stderr, error.ctx.get_usage())
+    _print_error(error.format_message(), environment)
     if error.ctx:
-        say(stream, f"Try '{error.ctx.command_path} --help' for help.")
+        say(sys.stderr, f"Try '{error.ctx.command_path} --help' for help.")
     return USAGE
 
 
-def _print_error(text: str, stream: TextIO) -> None:
-    for line in safe_lines(f"error: {text}"):
-        say(stream, line)
+def _print_error(text: str, environment: Mapping[str, str]) -> None:
+    from envy.console.say_styled import say_styled
+
+    say_styled(sys.stderr, safe_lines(f"error: {text}"), environment)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from envy.cli.settings import absolute_path, merge_settings
+from envy.cli.settings import absolute_path, merge_settings, take_limits
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -50,6 +50,7 @@ def envy_command(
         @functools.wraps(function)
         def run(**parameters: Any) -> int:
             invocation = click.get_current_context().ensure_object(Invocation)
+            take_limits(invocation.environment)
             settings = merge_settings(invocation.given, invocation.environment)
             return function(settings, **parameters) or 0
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from envy.cli.exit_codes import exit_code_of
+from envy.console.say_styled import say_styled
 from envy.console.summary import SyncResult, failure_lines, final_line
-from envy.console.text import safe_lines, say, write_line
+from envy.console.text import safe_lines, write_line
 from envy.errors import Cancelled, EnvyError, RecipeError, StoppedEarly
 from envy.graph.recipe import Outcome
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from envy.engine.engine import Engine
     from envy.engine.goals import Result
     from envy.engine.session import Session
+
+_INSTALLED = frozenset({Outcome.INSTALLED, Outcome.CHANGED, Outcome.UNCONFIRMED})
 
 
 def resolved(session: Session, queries: Sequence[str] = ()) -> list[RecipeKey]:
@@ -41,20 +44,25 @@ def printing_failures(session: Session) -> Iterator[None]:
     try:
         yield
     except EnvyError as error:
-        print_failures([failure for failure in session.failures() if failure is not error])
+        others = [failure for failure in session.failures() if failure is not error]
+        print_failures(others, session.environment)
         raise
 
 
-def print_failures(failures: Sequence[RecipeError]) -> None:
+def print_failures(failures: Sequence[RecipeError], environment: Mapping[str, str]) -> None:
     """Print each root failure once, then a line for each package that it stopped."""
-    for line in failure_lines(failures):
-        say(sys.stderr, line)
+    say_styled(sys.stderr, failure_lines(failures), environment)
+
+
+def print_warnings(failures: Sequence[RecipeError], environment: Mapping[str, str]) -> None:
+    """Print failures that do not matter for the result of a command."""
+    say_styled(sys.stderr, failure_lines(failures, word="warning"), environment)
 
 
 def print_stopped(engine: Engine) -> None:
     """Print the failures of a run that --fail-fast has stopped, but whose work does not end."""
-    print_failures(engine.failures())
-    say(sys.stderr, f"{engine.cancellation}; what could not be stopped was abandoned")
+    print_failures(engine.failures(), engine.services.environment)
+    write_line(sys.stderr, f"{engine.cancellation}; what could not be stopped was abandoned")
 
 
 def print_gaps(session: Session) -> int:
@@ -63,7 +71,7 @@ def print_gaps(session: Session) -> int:
         for line in safe_lines(f"note: {left_out}"):
             write_line(sys.stderr, line)
     failures = session.failures()
-    print_failures(failures)
+    print_failures(failures, session.environment)
     return 1 if failures else 0
 
 
@@ -75,7 +83,8 @@ def summarise(results: Sequence[Result], session: Session, *, seconds: float) ->
         packages=len(results),
         user_managed=sum(1 for result in results if result.user_managed),
         cached=sum(1 for outcome in outcomes if outcome is Outcome.CACHED),
-        installed=sum(1 for o in outcomes if o in {Outcome.INSTALLED, Outcome.CHANGED}),
+        installed=sum(1 for outcome in outcomes if outcome in _INSTALLED),
+        unconfirmed=outcomes.count(Outcome.UNCONFIRMED),
         failures=[r.failure for r in results if isinstance(r.failure, RecipeError)],
         stopped=sum(1 for result in results if isinstance(result.failure, Cancelled)),
         cancelled=cancellation is not None and not isinstance(cancellation, StoppedEarly),
@@ -94,7 +103,7 @@ def install(
     results = session.install(goals)
     result = summarise(results, session, seconds=time.monotonic() - started)
     if result.failures or session.cancellation is not None:
-        print_failures(result.failures)
-        say(sys.stderr, final_line(result, command=command))
+        print_failures(result.failures, session.environment)
+        say_styled(sys.stderr, [final_line(result, command=command)], session.environment)
         raise click.exceptions.Exit(exit_code_of(result))
     return results

@@ -35,6 +35,9 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
     temporary folder. Checks of user-managed packages are not run. A package whose recipe comes from
     a custom source cannot be planned until the tools of that source are installed: the package and
     everything that depends on it are shown as unknown.
+
+    Packages whose lines differ only in their names are one line with their number; --verbose lists
+    each of them.
     """
     return show_plan(settings, queries, as_json=as_json)
 
@@ -47,8 +50,8 @@ def show_plan(settings: Settings, queries: Sequence[str], *, as_json: bool = Fal
     if as_json:
         print_data(json.dumps([_row(step) for step in steps], indent=2))
     else:
-        print_result("\n".join(safe_line(line) for line in plan_lines(steps)))
-    print_failures(failures)
+        print_result("\n".join(map(safe_line, plan_lines(steps, all_steps=settings.verbose))))
+    print_failures(failures, settings.environment)
     return 1 if failures else 0
 
 

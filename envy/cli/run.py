@@ -8,21 +8,35 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from envy.cache.shims import shim_folder
+from envy.answers.project_environment import (
+    NOT_EXECUTABLE,
+    NOT_FOUND,
+    OUTSIDE,
+    ProductNotExecutable,
+    ProductNotRun,
+    ProjectEnvironment,
+    Provider,
+    choose_provider,
+    joined_folders,
+    why_ambiguous,
+)
+from envy.cache.shims import refusing_text, script_folder, shim_text, without_shims
+from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
-from envy.cli.outcome import install, resolved
+from envy.cli.outcome import print_failures, print_warnings, resolved, summarise
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
+from envy.console.summary import SyncResult, final_line
+from envy.console.text import safe_line, say
 from envy.declarations.key import RecipeKey
+from envy.declarations.products import UnusableProduct
 from envy.engine.session import Session
-from envy.errors import EnvyError, UsageError
-
-NOT_FOUND = 127
-NOT_EXECUTABLE = 126
+from envy.errors import EnvyError, PhaseFailed, UsageError
 
 
 class CommandNotFound(EnvyError):
@@ -31,10 +45,13 @@ class CommandNotFound(EnvyError):
     exit_code = NOT_FOUND
 
 
-class CommandNotExecutable(EnvyError):
-    """The program exists but cannot be run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramCall:
+    """A program with its arguments, and the variables to run it with."""
 
-    exit_code = NOT_EXECUTABLE
+    program: str
+    words: Sequence[str]
+    environment: Mapping[str, str]
 
 
 @envy_command(
@@ -58,90 +75,218 @@ class CommandNotExecutable(EnvyError):
 def command(
     settings: Settings, queries: tuple[str, ...], words: tuple[str, ...], *, no_install: bool
 ) -> None:
-    """Run CMD with the products and exported variables of the manifest's packages.
+    """Run CMD with the products and variables of the manifest and its packages.
 
-    Missing packages are installed first. With --with, which may be repeated, only those packages
-    are used. The exit code is that of CMD, which receives signals directly. All words after CMD are
-    passed to it unchanged.
-    """
-    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        environment = prepare(session, settings.environment, queries, installs=not no_install)
-    execute(words, environment)
-
-
-def prepare(
-    session: Session, base: Mapping[str, str], queries: Sequence[str], *, installs: bool
-) -> dict[str, str]:
-    """Install the packages that queries mean, and return the environment to run a program in.
-
-    `base` is the environment of envy itself, in which MAKEFLAGS still has the jobserver of a make
-    that started envy: the program takes part in that one.
-    """
-    started = time.monotonic()
-    goals = resolved(session, queries)
-    if installs:
-        install(session, goals, command="run", started=started)
-    else:
-        session.require_installed(goals)
-    recipes = [session.recipe(key) for key in goals]
-    environment = {**base, **session.exported_environment(recipes, base)}
-    products = {recipe.key: session.products_of(recipe) for recipe in recipes}
-    folders = product_folders(products, session.layout.root)
-    environment["PATH"] = os.pathsep.join([*folders, environment.get("PATH", "")])
-    return environment
-
-
-def product_folders(products: Mapping[RecipeKey, Mapping[str, str]], root: Path) -> list[str]:
-    """Return folders in which each product can be run by its name.
-
-    Raises:
-        EnvyError: two packages provide one product.
-    """
-    providers: dict[str, RecipeKey] = {}
-    renamed: dict[str, str] = {}
-    folders: dict[str, None] = {}
-    for key, paths in products.items():
-        for name, path in paths.items():
-            other = providers.setdefault(name, key)
-            if other is not key:
-                raise EnvyError(
-                    f"both {other} and {key} provide the product {name!r}",
-                    hint="choose the packages to use with --with QUERY",
-                )
-            file = Path(path)
-            if not file.is_absolute():
-                continue  # a user-managed product that is only a name is already on PATH
-            if file.name == name:
-                folders[str(file.parent)] = None
-            else:
-                renamed[name] = path
-    shims = [str(shim_folder(root, renamed))] if renamed else []
-    return [*shims, *folders]
-
-
-def execute(words: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Replace this process with the program; never returns.
-
-    Raises:
-        CommandNotFound, CommandNotExecutable: it cannot be run.
+    The packages that the manifest lists come first on PATH, then what they need to run. Missing
+    packages are installed first. With --with, which may be repeated, only those packages and what
+    they need are used. If CMD is a product, only its package must be installed, and no other
+    program of that name ever runs instead. The exit code is that of CMD, which receives signals
+    directly. All words after CMD are passed to it unchanged.
     """
     if words and words[0] == "--":
         words = words[1:]
     if not words:
         raise UsageError("envy run: no program is given", hint="envy run -- python --version")
-    program = shutil.which(words[0], path=environment.get("PATH"))
-    if program is None:
-        raise CommandNotFound(
-            f"there is no program {words[0]!r} in the packages or on PATH",
-            hint="list the products of the packages with `envy product`",
+    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
+        invocation = _prepare(session, settings, queries, words, installs=not no_install)
+    execute(invocation)
+
+
+def _prepare(
+    session: Session,
+    settings: Settings,
+    queries: Sequence[str],
+    words: Sequence[str],
+    *,
+    installs: bool,
+) -> ProgramCall:
+    """Install what is needed, and return what to run.
+
+    The base is the environment of envy itself, in which MAKEFLAGS still has the jobserver of a make
+    that started envy: the program takes part in that one.
+    """
+    started = time.monotonic()
+    goals = resolved(session, queries)
+    used, name = goals if queries else None, words[0]
+    # Before anything is installed: the choice does not depend on what is.
+    choose_provider(session.project_environment(used, installed=False), name)
+    result = None
+    if installs:
+        result = summarise(session.install(goals), session, seconds=time.monotonic() - started)
+        if session.cancellation is not None:
+            raise _failed(session, result)
+    else:
+        session.prepare(goals)
+    environment = session.project_environment(used)
+    provider = choose_provider(environment, name)
+    needed = [RecipeKey.parse(provider.package)] if provider is not None else goals
+    if result is not None:
+        _check_failures(session, result, needed, is_product=provider is not None)
+    else:
+        _check_installed(session, needed, goals)
+    if provider is None and settings.verbose:
+        _say_who_is_left_out(session, name)
+    variables = _variables(session, environment, settings.environment)
+    if provider is None:
+        return ProgramCall(program=_found(name, variables), words=words, environment=variables)
+    program = _program_of(session, provider, name, settings.environment)
+    return ProgramCall(program=program, words=[program, *words[1:]], environment=variables)
+
+
+def _check_failures(
+    session: Session, result: SyncResult, needed: Sequence[RecipeKey], *, is_product: bool
+) -> None:
+    """End the command if a needed package failed; warn of other failures.
+
+    Raises:
+        click.exceptions.Exit: a needed package failed.
+    """
+    if not result.failures:
+        return
+    keys = {key.canonical for key in session.run_closure(needed)}
+    blocking = [failure for failure in result.failures if failure.key in keys]
+    if not blocking:
+        print_warnings(result.failures, session.environment)
+        return
+    causes = [failure.cause for failure in blocking if isinstance(failure, PhaseFailed)]
+    if is_product and any(isinstance(cause, UnusableProduct) and cause.exists for cause in causes):
+        raise _failed(session, result, NOT_EXECUTABLE)
+    raise _failed(session, result)
+
+
+def _failed(session: Session, result: SyncResult, code: int | None = None) -> click.exceptions.Exit:
+    """Print what failed, and return what ends the command."""
+    print_failures(result.failures, session.environment)
+    say(sys.stderr, final_line(result, command="run"))
+    return click.exceptions.Exit(exit_code_of(result) if code is None else code)
+
+
+def _check_installed(
+    session: Session, needed: Sequence[RecipeKey], goals: Sequence[RecipeKey]
+) -> None:
+    """Check that the needed packages are installed; warn of others that are not.
+
+    Raises:
+        EnvyError: a needed package is missing or has failed.
+    """
+    try:
+        session.require_installed(needed)
+    except UnusableProduct as error:
+        if error.exists:
+            raise ProductNotExecutable(str(error)) from error
+        raise
+    for recipe in session.missing(goals):
+        say(sys.stderr, f"warning: {recipe.key} is not installed")
+
+
+def _say_who_is_left_out(session: Session, name: str) -> None:
+    for recipe in session.recipes():
+        if recipe.excluded and name in recipe.provides:
+            here = session.platform_tag
+            text = f"note: {name} is a product of {recipe.key}, which is not for {here}"
+            say(sys.stderr, safe_line(f"{text}: a program on PATH runs instead"))
+
+
+# -- the program and its variables -----------------------------------------------------------------
+
+
+def _variables(
+    session: Session, environment: ProjectEnvironment, base: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the variables of the program."""
+    variables = environment.applied_to(base)
+    root = session.layout.root
+    scripts = _scripts(environment, without_shims(base.get("PATH", ""), root))
+    if scripts:
+        folder = script_folder(root, scripts)
+        variables["PATH"] = joined_folders([str(folder)], variables.get("PATH", ""))
+    return variables
+
+
+def _scripts(environment: ProjectEnvironment, path: str) -> dict[str, str]:
+    """Return the scripts that come before all folders, by name; `path` is that of the machine.
+
+    A name whose package is missing, and a name that several packages provide equally near, is
+    refused when the program runs it: otherwise a program of the machine would run instead.
+    """
+    scripts = {name: shim_text(program) for name, program in environment.in_front.items()}
+    for name, found in environment.providers.items():
+        provider, reason = found[0], ""
+        if provider.distance == OUTSIDE:
+            continue
+        if len(found) > 1:
+            reason = why_ambiguous(name, found)
+        elif not provider.usable:
+            reason = f"{name} is a product of {provider.package}, which is not installed"
+        elif provider.user_managed and "/" not in provider.program:
+            program = shutil.which(provider.program, path=path)
+            reason = "" if program else _why_not_on_path(provider, name)
+            scripts[name] = shim_text(program or "")
+        if reason:
+            scripts[name] = refusing_text(reason)
+    return scripts
+
+
+def _why_not_on_path(provider: Provider, name: str) -> str:
+    return (
+        f"the product {name} of {provider.package} is {provider.program!r}, and there is no such "
+        "program on PATH"
+    )
+
+
+def _program_of(session: Session, provider: Provider, name: str, base: Mapping[str, str]) -> str:
+    """Return the program that a product is.
+
+    Raises:
+        ProductNotExecutable: it is a file; CommandNotFound: it is a name that is not on PATH.
+    """
+    if not provider.is_program:
+        raise ProductNotExecutable(
+            f"the product {name} of {provider.package} cannot be run: {provider.program} is a file",
+            hint=f"print its path with: envy product {name}",
         )
+    if not provider.usable:
+        raise ProductNotRun(f"{name} is a product of {provider.package}, which is not installed")
+    if "/" in provider.program:
+        return provider.program
+    path = without_shims(base.get("PATH", ""), session.layout.root)
+    found = shutil.which(provider.program, path=path)
+    if found is None:
+        raise CommandNotFound(_why_not_on_path(provider, name))
+    return found
+
+
+def _found(name: str, variables: Mapping[str, str]) -> str:
+    """Return the file of a program that is not a product.
+
+    Raises:
+        CommandNotFound: there is none; ProductNotExecutable: it cannot be run.
+    """
+    program = shutil.which(name, path=variables.get("PATH"))
+    if program is not None:
+        return program
+    if "/" in name and Path(name).exists():
+        raise ProductNotExecutable(f"{name} cannot be run: it is not executable")
+    raise CommandNotFound(
+        f"there is no program {name!r} in the packages or on PATH",
+        hint="list the products of the packages with `envy product`",
+    )
+
+
+def execute(invocation: ProgramCall) -> None:
+    """Replace this process with the program; never returns.
+
+    Raises:
+        ProductNotExecutable: it cannot be run.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     # Python ignores these signals, and the program would inherit that.
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
+    program = invocation.program
     try:
-        os.execve(program, list(words), dict(environment))  # noqa: S606  no shell is intended
+        os.execve(program, list(invocation.words), dict(invocation.environment))  # noqa: S606  no shell is intended
     except OSError as error:
-        raise CommandNotExecutable(f"cannot run {program}: {error.strerror}") from error
+        raise ProductNotExecutable(f"{program} cannot be run: {error.strerror}") from error

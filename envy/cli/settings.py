@@ -12,6 +12,7 @@ from typing import Any
 
 from envy.console.verbosity import Verbosity
 from envy.errors import EnvyError, UsageError
+from envy.limits import LIMITS, adopt_limits, parse_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,21 @@ def merge_settings(given: Mapping[str, Any], environment: Mapping[str, str]) -> 
         UsageError: a variable of the environment has an invalid value.
     """
     return Settings(**{**_from_environment(environment), **given}, environment=environment)
+
+
+def take_limits(environment: Mapping[str, str]) -> None:
+    """Use the limits of ENVY_LIMITS in this process.
+
+    Raises:
+        UsageError: a limit is unknown, or its value is not valid.
+    """
+    try:
+        adopt_limits(parse_limits(environment.get("ENVY_LIMITS", "")))
+    except ValueError as error:
+        raise UsageError(
+            f"ENVY_LIMITS: {error}",
+            hint=f"write ENVY_LIMITS=NAME=SIZE,…; the names are {', '.join(sorted(LIMITS))}",
+        ) from error
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from envy.cli.fast_path import warm_answer
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.console.summary import SyncResult, final_line
-from envy.console.text import say
 from envy.events import Listener
 
 
@@ -23,12 +22,16 @@ from envy.events import Listener
         ("envy sync", "every package of the manifest"),
         ("envy sync python cmake", "only these and their dependencies"),
         ("envy sync --yes --jobs 4", "without questions, four jobs at once"),
+        ("envy sync --json", "for scripts: the outcome of each package"),
     ],
 )
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, as envy plan does.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--profile", is_flag=True, help="Print how the time was spent.")
-def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool, profile: bool) -> int:
+def command(
+    settings: Settings, queries: tuple[str, ...], *, dry_run: bool, as_json: bool, profile: bool
+) -> int:
     """Install every missing package of the manifest, or only the packages that QUERY names.
 
     A QUERY is a name (python), namespace.name, name@revision, a full identity, or an alias. Options
@@ -41,25 +44,29 @@ def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool, prof
     if dry_run:
         from envy.cli.plan import show_plan
 
-        return show_plan(settings, queries)
+        return show_plan(settings, queries, as_json=as_json)
     started = time.monotonic()
     if profile:
         from envy.cli.profiling import profiled
 
         # A full run even if there is a warm answer: its time is what was requested.
         with profiled(settings, started) as profiler:
-            return _report(_sync(settings, queries, started, [profiler]), settings)
-    result = _warm_result(settings, queries, started) or _sync(settings, queries, started)
-    return _report(result, settings)
+            result = _sync(settings, queries, started, as_json=as_json, observers=[profiler])
+            return _report(result, settings)
+    # Nor does a warm answer know the outcome of each package.
+    found = None if as_json else _warm_result(settings, queries, started)
+    return _report(found or _sync(settings, queries, started, as_json=as_json), settings)
 
 
 def _report(result: SyncResult, settings: Settings) -> int:
     if result.failures:
         from envy.cli.outcome import print_failures
 
-        print_failures(result.failures)
+        print_failures(result.failures, settings.environment)
     if not settings.quiet or result.failures:
-        say(sys.stderr, final_line(result))
+        from envy.console.say_styled import say_styled
+
+        say_styled(sys.stderr, [final_line(result)], settings.environment)
     return exit_code_of(result)
 
 
@@ -75,13 +82,24 @@ def _sync(
     settings: Settings,
     queries: Sequence[str],
     started: float,
+    *,
+    as_json: bool,
     observers: Sequence[Listener] = (),
 ) -> SyncResult:
     # Imported here, because a warm answer needs none of these.
     from envy.cli.outcome import resolved, summarise
     from envy.cli.wiring import open_session
 
-    with open_session(settings, observers=observers) as session:
+    with open_session(settings, owns_stdout=as_json, observers=observers) as session:
         results = session.install(resolved(session, queries))
         session.store_answer()
-        return summarise(results, session, seconds=time.monotonic() - started)
+        summary = summarise(results, session, seconds=time.monotonic() - started)
+    if as_json:
+        import json
+
+        from envy.cli.output import print_data
+        from envy.explain.sync_json import sync_document
+        from envy.masking import masked_data
+
+        print_data(json.dumps(masked_data(sync_document(results, summary)), indent=2))
+    return summary

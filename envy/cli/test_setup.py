@@ -163,7 +163,7 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
         if session.cancellation is not None:
             raise session.cancellation
         if result.failures:
-            print_failures(result.failures)
+            print_failures(result.failures, settings.environment)
             raise NoToolchain(f"cannot install {key}, the manifest's Go")
         recipe = session.recipe(key)
         products = session.products_of(recipe)
@@ -172,8 +172,8 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
                 f"{key} does not provide the product `go`",
                 hint="add it to its recipe's `products`",
             )
-        exports = session.exported_environment([recipe], settings.environment)
-        return Path(products["go"]), exports
+        environment = session.project_environment([key]).applied_to(settings.environment)
+        return Path(products["go"]), environment
 
 
 def make_toolchain(context: RunContext) -> GoToolchain:

@@ -6,7 +6,7 @@ import click
 
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_gaps, resolved
-from envy.cli.output import print_result
+from envy.cli.output import print_data
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line
@@ -14,6 +14,7 @@ from envy.engine.session import Session
 from envy.errors import GraphError
 from envy.explain.view import view_graph
 from envy.explain.why import explain, unused_fallbacks
+from envy.masking import masked_data
 
 _PATHS = 10
 
@@ -36,7 +37,8 @@ _PATHS = 10
 @click.option(
     "--no-install", is_flag=True, help="Install nothing, not even tools of custom sources."
 )
-def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(settings: Settings, query: str, limit: int, *, no_install: bool, as_json: bool) -> int:
     """Show every path from the manifest to the package that matches QUERY, the shortest first.
 
     Each step shows the kind of the dependency and where it is declared. If a weak or required
@@ -44,14 +46,14 @@ def command(settings: Settings, query: str, limit: int, *, no_install: bool) -> 
     or the fallback. If several packages match QUERY, each is explained.
     """
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        lines = _explained(session, query, limit)
+        text = _explained(session, query, limit, as_json=as_json)
         code = print_gaps(session)
-    print_result("\n".join(safe_line(line) for line in lines))
+    print_data(text)
     return code
 
 
-def _explained(session: Session, query: str, limit: int) -> list[str]:
-    """Return the lines of the answer.
+def _explained(session: Session, query: str, limit: int, *, as_json: bool) -> str:
+    """Return the answer as text or as JSON, without secrets.
 
     Raises:
         GraphError: no package matches the query.
@@ -65,7 +67,14 @@ def _explained(session: Session, query: str, limit: int) -> list[str]:
             raise GraphError("\n".join(unused))
         session.find_one(query)
     graph = view_graph(session, session.roots, manifest=session.manifest.path.name)
+    if as_json:
+        import json
+
+        from envy.explain.why_json import why_document
+
+        targets = [recipe.key.canonical for recipe in found]
+        return json.dumps(masked_data(why_document(session, graph, targets, limit=limit)), indent=2)
     lines: list[str] = []
     for recipe in found:
         lines += ["", *explain(session, graph, recipe.key.canonical, limit=limit)]
-    return lines[1:]
+    return "\n".join(safe_line(line) for line in lines[1:])

@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from envy.cache.read import lookup
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
@@ -43,14 +42,15 @@ def command(settings: Settings, query: str) -> None:
 
 def explain(session: Session, recipe: Recipe) -> list[str]:
     """Return the lines that explain one package."""
-    entry = recipe.placement.entry
-    found = lookup(entry, recipe.entry_key)
-    if found.hit:
-        return [f"{recipe.key} would not be built: it is in the cache, {entry.directory}"]
-    reasons = session.why_missing(recipe)
-    lines = [f"{recipe.key} would be built: {found.reason}"]
-    if reasons:
-        lines += ["changes since the last build:", *(f"  {line}" for line in reasons)]
+    missing = session.explain_missing(recipe)
+    if missing is None:
+        where = recipe.placement.entry.directory
+        return [f"{recipe.key} would not be built: it is in the cache, {where}"]
+    if missing.relocated:
+        return [f"{recipe.key} would not be built: {missing.reason}"]
+    lines = [f"{recipe.key} would be built: {missing.reason}"]
+    if missing.changes:
+        lines += ["changes since the last build:", *(f"  {line}" for line in missing.changes)]
     else:
         lines.append("there is no earlier entry that differs from it")
     return lines

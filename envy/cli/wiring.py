@@ -113,6 +113,7 @@ def _engine(
     installs: bool,
 ) -> Engine:
     project = Project(
+        manifest=str(manifest.path),
         aliases=manifest.aliases,
         default_shell=manifest.default_shell,
         shell_origin=manifest.shell_origin,

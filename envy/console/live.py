@@ -1,19 +1,20 @@
 """The live display: permanent lines, and below them a picture of the run that is redrawn.
 
-Owns the terminal during a run. `display` computes the picture; this module decides when to draw it
-and with what. rich is imported when something is drawn for the first time: a run that finds
-everything in the cache ends sooner than the import would take.
+Owns the terminal during a run. `display` computes the picture, `screen` puts it there; this module
+decides when.
 """
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TextIO
+from collections.abc import Callable, Iterator
 
-from envy.console.display import DisplayState, Line, StyledText, line_text, render
-from envy.console.narration import Narrator, Remark
+from envy.console.display import render
+from envy.console.narration import Narrator, Remark, remark_lines
 from envy.console.plain import write_remark
+from envy.console.progress import DisplayState
+from envy.console.screen import Screen, TerminalScreen, terminal_size
+from envy.console.styled import Line
 from envy.console.text import Streams
 from envy.console.verbosity import Importance, Verbosity
 from envy.events import PhaseStart, Stamped
@@ -21,74 +22,6 @@ from envy.events import PhaseStart, Stamped
 _REDRAW_SECONDS = 0.125
 # A terminal that blocks (a stopped pager, flow control) must not keep the run from ending.
 _CLOSE_SECONDS = 2.0
-
-
-class Screen(Protocol):
-    """A terminal on which a region at the bottom can be redrawn."""
-
-    @property
-    def width(self) -> int:
-        """Cells in a line, now."""
-
-    def show(self, above: Sequence[Line], region: Sequence[Line]) -> None:
-        """Print `above` for good, and replace the region under it."""
-
-    def close(self) -> None:
-        """Remove the region and restore the terminal."""
-
-
-class RichScreen:
-    """A Screen drawn by rich."""
-
-    def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        self._live = Live(
-            console=self._console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            vertical_overflow="crop",
-        )
-        self._live.start()
-
-    @property
-    def width(self) -> int:
-        """Cells in a line, now."""
-        return self._console.width
-
-    def show(self, above: Sequence[Line], region: Sequence[Line]) -> None:
-        """Print `above` for good, and replace the region under it."""
-        from rich.console import Group
-        from rich.text import Text
-
-        def styled(line: Line) -> Text:
-            text = Text(no_wrap=True, overflow="crop")
-            for span in line:
-                text.append(span.text, style=_RICH_STYLES.get(span.style, ""))
-            return text
-
-        for line in above:
-            self._console.print(Text(line_text(line)), soft_wrap=True)
-        self._live.update(Group(*map(styled, region)), refresh=True)
-
-    def close(self) -> None:
-        """Remove the region and restore the terminal."""
-        self._live.stop()
-
-
-_RICH_STYLES = {
-    "name": "bold",
-    "phase": "cyan",
-    "time": "blue",
-    "bar": "green",
-    "faint": "dim",
-    "warning": "yellow",
-    "failure": "red",
-}
 
 
 class LiveConsole:
@@ -109,7 +42,8 @@ class LiveConsole:
         streams: Streams,
         *,
         verbosity: Verbosity = Verbosity.NORMAL,
-        open_screen: Callable[[TextIO], Screen] = RichScreen,
+        colours: bool = False,
+        open_screen: Callable[..., Screen] = TerminalScreen,
         clock: Callable[[], float] = time.time,
         redraw_seconds: float = _REDRAW_SECONDS,
     ) -> None:
@@ -117,6 +51,7 @@ class LiveConsole:
         self._streams = streams
         # The picture shows steps.
         self._least = Importance.DETAIL if verbosity is Verbosity.VERBOSE else Importance.NOTE
+        self._colours = colours
         self._open_screen = open_screen
         self._clock = clock
         self._redraw_seconds = redraw_seconds
@@ -164,11 +99,11 @@ class LiveConsole:
         """Write pending remarks, and draw or remove the picture."""
         with self._state_lock:
             remarks, self._pending = self._pending, []
-            width = self._screen.width if self._screen else 80
-            region = render(self._state, self._clock(), width) if picture else []
+            size = self._screen.size if self._screen else terminal_size(self._streams.errors)
+            region = render(self._state, self._clock(), *size) if picture else []
         try:
             if not (self._screen or self._gone) and len(region) > 1:  # more than the counts
-                self._screen = self._open_screen(self._streams.errors)
+                self._screen = self._open_screen(self._streams.errors, colours=self._colours)
             if self._screen:
                 self._show_on(self._screen, remarks, region)
                 remarks = []
@@ -178,14 +113,14 @@ class LiveConsole:
         except (OSError, ValueError):
             self._screen, self._gone = None, True
         for remark in remarks:
-            write_remark(self._streams, remark)
+            write_remark(self._streams, remark, signs=True, colours=self._colours)
 
     def _show_on(self, screen: Screen, remarks: list[Remark], region: list[Line]) -> None:
         shares_terminal = self._streams.output.isatty()
-        above = []
+        above: list[Line] = []
         for remark in remarks:
             if remark.importance is Importance.RESULT and not shares_terminal:
                 write_remark(self._streams, remark)
             else:
-                above.append((StyledText(remark.text),))
+                above += remark_lines(remark, screen.size[0])
         screen.show(above, region)

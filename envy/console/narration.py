@@ -8,11 +8,21 @@ Owns the wording of every remark. Draws nothing and writes to no stream.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from envy import events
-from envy.console.text import format_seconds, format_size, last_rewrite, safe_line, safe_lines
+from envy.console.styled import Line, StyledText, prefixed_line
+from envy.console.text import (
+    format_seconds,
+    format_size,
+    last_rewrite,
+    safe_line,
+    safe_lines,
+    wrapped,
+)
 from envy.console.verbosity import Importance
+from envy.console.work_time import WorkTimes
 from envy.events import Event, Stamped
 from envy.phase import RecipePhase
 
@@ -21,26 +31,37 @@ LASTING_SECONDS = 2.0
 _MAKES_CONTENT = range(RecipePhase.FETCH, RecipePhase.DEPLOY)
 
 
+class Mark(Enum):
+    """The sign that a remark begins with where signs are shown."""
+
+    NONE = ""
+    DONE = "✓"
+    FAILED = "✗"
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """One line for the user, safe for a terminal."""
 
     importance: Importance
     text: str
+    mark: Mark = Mark.NONE
 
 
 class Narrator:
     """Narrates a run in remarks. One console passes it every event, in order."""
 
     def __init__(self) -> None:
-        self._began: dict[str, float] = {}
-        # Work in progress that was not reported yet, with its line; oldest first.
+        self._work = WorkTimes()
+        # Work in progress that was not reported yet: since when it has run, and its line.
         self._unreported: dict[str, tuple[float, str]] = {}
+        self._reported: set[str] = set()  # installs whose line was due before they ended
         self._hits: set[str] = set()
         self._misses: set[str] = set()
         self._announced: set[tuple[str, str]] = set()
         self._handlers: dict[type[Event], Callable[[Any, float], list[Remark]]] = {
             events.PhaseStart: self._phase_start,
+            events.PhaseComplete: self._phase_complete,
             events.PhaseFailure: self._phase_failure,
             events.PhaseSilent: self._phase_silent,
             events.CacheHit: self._cache_hit,
@@ -69,28 +90,50 @@ class Narrator:
 
     def next_due(self) -> float | None:
         """Return the time at which the next unreported work becomes lasting, or None."""
-        oldest = next(iter(self._unreported.values()), None)
-        return None if oldest is None else oldest[0] + LASTING_SECONDS
+        oldest = min((since for since, _ in self._unreported.values()), default=None)
+        return None if oldest is None else oldest + LASTING_SECONDS
 
     def lasting(self, now: float) -> list[Remark]:
         """Return a remark for each piece of work that has become lasting, each once."""
+        due = [
+            (since, what)
+            for what, (since, _) in self._unreported.items()
+            if since + LASTING_SECONDS <= now
+        ]
         remarks = []
-        while (due := self.next_due()) is not None and due <= now:
-            _, text = self._unreported.pop(next(iter(self._unreported)))
-            remarks.append(_remark(Importance.STEP, text))
+        for _, what in sorted(due):
+            self._reported.add(what)
+            remarks.append(_remark(Importance.STEP, self._unreported.pop(what)[1]))
         return remarks
 
     def _phase_start(self, event: events.PhaseStart, ts: float) -> list[Remark]:
         known_cached = event.recipe in self._hits and event.recipe not in self._misses
-        if event.phase not in _MAKES_CONTENT or event.key in self._began or known_cached:
+        has_begun = event.key in self._work
+        if (event.phase not in _MAKES_CONTENT and not has_begun) or known_cached:
             return []
-        self._began[event.key] = ts
-        return self._begin(event.key, ts, f"installing {event.key}")
+        self._continue(event.key, ts)
+        text = f"installing {event.key}"
+        return [] if has_begun else [_remark(Importance.DETAIL, text)]
+
+    def _phase_complete(self, event: events.PhaseComplete, ts: float) -> list[Remark]:
+        self._pause(event.key, ts)  # it may wait for a slot now
+        return []
+
+    def _continue(self, key: str, ts: float) -> None:
+        """Let the time of an install run, and its line become due if it lasts."""
+        since = self._work.begin(key, ts)
+        if key not in self._reported:
+            self._unreported[key] = (since, f"installing {key}")
+
+    def _pause(self, key: str, ts: float) -> None:
+        self._work.pause(key, ts)
+        self._unreported.pop(key, None)
 
     def _phase_failure(self, event: events.PhaseFailure, ts: float) -> list[Remark]:
-        # The reason is reported once, in full, at the end of the run.
+        # The whole error follows at the end of the run; who watches wants to know now what it is.
+        reason = event.error.strip().partition("\n")[0]
         text = f"failed {event.key} in {event.phase.label}{self._took(event.key, ts)}"
-        return [_remark(Importance.NOTE, text)]
+        return [_remark(Importance.NOTE, f"{text}: {reason}" if reason else text, Mark.FAILED)]
 
     def _begin(self, what: str, ts: float, text: str) -> list[Remark]:
         """Record work that has begun, and return its remark: a detail until the work lasts."""
@@ -99,17 +142,21 @@ class Narrator:
 
     def _lock_blocked(self, event: events.LockBlocked, ts: float) -> list[Remark]:
         text = f"waiting {event.recipe}: its lock is held by {event.held_by}"
+        self._pause(event.key, ts)
         return self._begin(event.lock_path, ts, text)
 
-    def _lock_acquired(self, event: events.LockAcquired, _ts: float) -> list[Remark]:
+    def _lock_acquired(self, event: events.LockAcquired, ts: float) -> list[Remark]:
         self._unreported.pop(event.lock_path, None)
+        if event.key in self._work:
+            self._continue(event.key, ts)
         return []
 
     def _took(self, key: str, now: float) -> str:
         """End a recipe's work and return its duration in parentheses; "" if it had not begun."""
         self._unreported.pop(key, None)
-        began = self._began.pop(key, None)
-        return "" if began is None else f" ({format_seconds(now - began)})"
+        self._reported.discard(key)
+        seconds = self._work.end(key, now)
+        return "" if seconds is None else f" ({format_seconds(seconds)})"
 
     def _phase_silent(self, event: events.PhaseSilent, _ts: float) -> list[Remark]:
         who = f"{event.recipe}: {event.phase.label} silent for {event.seconds} s"
@@ -160,7 +207,8 @@ class Narrator:
     def _recipe_complete(self, event: events.RecipeComplete, ts: float) -> list[Remark]:
         took = self._took(event.key, ts)
         if event.outcome in _DONE:
-            return [_remark(Importance.NOTE, f"{_DONE[event.outcome]} {event.key}{took}")]
+            text = f"{_DONE[event.outcome]} {event.key}{took}"
+            return [_remark(Importance.NOTE, text, Mark.DONE)]
         where = f" at {event.asset_path}" if event.asset_path else ""
         return [_remark(Importance.DETAIL, f"{event.outcome} {event.key}{where}")]
 
@@ -171,7 +219,12 @@ class Narrator:
 
 
 # The outcomes of recipes that needed work, in the words of the user.
-_DONE = {"installed": "installed", "changed": "installed", "deployed": "deployed"}
+_DONE = {
+    "installed": "installed",
+    "changed": "installed",
+    "unconfirmed": "installed (unconfirmed)",
+    "deployed": "deployed",
+}
 _LEVELS = {
     "debug": Importance.DETAIL,
     "info": Importance.NOTE,
@@ -180,10 +233,26 @@ _LEVELS = {
     "report": Importance.FAILURE,  # the answer to SIGUSR1: shown even with --quiet
 }
 _PREFIXES = {"debug": "debug: ", "warn": "warning: ", "error": "error: "}
+_MARK_STYLES = {Mark.DONE: "success", Mark.FAILED: "failure"}
 
 
-def _remark(importance: Importance, text: str) -> Remark:
-    return Remark(importance, safe_line(text))
+def remark_lines(remark: Remark, width: int = 0) -> list[Line]:
+    """Return a remark as styled lines, with its sign, broken between words if a width is given.
+
+    What a recipe prints for standard output is not changed.
+    """
+    if remark.importance is Importance.RESULT:
+        return [(StyledText(remark.text),)]
+    style = _MARK_STYLES.get(remark.mark, "")
+    sign = (StyledText(remark.mark.value, style), StyledText(" ")) if style else ()
+    first, *others = wrapped(remark.text, width - len(sign)) if width else [remark.text]
+    if style == "failure":
+        return [(*sign, StyledText(first, style)), *((StyledText(one, style),) for one in others)]
+    return [(*sign, *prefixed_line(first)), *((StyledText(one),) for one in others)]
+
+
+def _remark(importance: Importance, text: str, mark: Mark = Mark.NONE) -> Remark:
+    return Remark(importance, safe_line(text), mark)
 
 
 def _numbered_first(lines: list[str]) -> list[tuple[bool, str]]:

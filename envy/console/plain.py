@@ -1,14 +1,16 @@
 """Plain lines for a log, a pipe or a terminal that cannot redraw.
 
-Owns its two streams during a run; writes no escape codes and rewrites nothing.
+Owns its two streams during a run; rewrites nothing, and colours lines only where they are wanted.
 """
 
 import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
-from envy.console.narration import Narrator, Remark
+from envy.console.narration import Narrator, Remark, remark_lines
+from envy.console.styled import painted
 from envy.console.text import Streams, say
 from envy.console.verbosity import Importance, Verbosity
 from envy.events import LockBlocked, PhaseStart, Stamped
@@ -33,11 +35,13 @@ class PlainConsole:
         streams: Streams,
         *,
         verbosity: Verbosity = Verbosity.NORMAL,
+        colours: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.explaining = verbosity is Verbosity.VERBOSE
         self._streams = streams
         self._verbosity = verbosity
+        self._colours = colours
         self._clock = clock
         self._narrator = Narrator()
         self.heard = self._narrator.heard
@@ -108,10 +112,19 @@ class PlainConsole:
     def _write_pending(self) -> None:
         pending, self._pending = self._pending, []
         for remark in pending:
-            write_remark(self._streams, remark)
+            write_remark(self._streams, remark, colours=self._colours)
 
 
-def write_remark(streams: Streams, remark: Remark) -> None:
-    """Write one remark to its stream; a closed stream is ignored."""
+def write_remark(
+    streams: Streams, remark: Remark, *, signs: bool = False, colours: bool = False
+) -> None:
+    """Write one remark to its stream, a result as it is; a closed stream is ignored."""
     to_output = remark.importance is Importance.RESULT
-    say(streams.output if to_output else streams.errors, remark.text)
+    text = remark.text
+    if not to_output and (signs or (colours and _has_signs(streams.errors))):
+        text = "\n".join(painted(line, colours=colours) for line in remark_lines(remark))
+    say(streams.output if to_output else streams.errors, text)
+
+
+def _has_signs(stream: TextIO) -> bool:
+    return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from envy.console.text import format_seconds, safe_lines
 from envy.errors import DependencyFailed, PhaseFailed, RecipeError
 
+# Of more packages than this that a failure stopped, only the first are listed.
+_MOST_DEPENDENTS = 25
+_SHOWN_DEPENDENTS = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncResult:
@@ -18,6 +22,7 @@ class SyncResult:
     user_managed: int = 0  # of the packages
     cached: int = 0
     installed: int = 0
+    unconfirmed: int = 0  # user-managed, installed, but their check still does not hold
     failures: Sequence[RecipeError] = ()
     stopped: int = 0  # packages left unfinished at the end of the run
     cancelled: bool = False
@@ -31,11 +36,11 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
         outcome = "cancelled"
     else:
         outcome = "failed" if result.failures else "complete"
-    parts = [
-        f"{result.packages} package" + ("" if result.packages == 1 else "s"),
-        f"{result.user_managed} user-managed",
-        f"{len(roots)} failed",
-    ]
+    parts = [f"{result.packages} package" + ("" if result.packages == 1 else "s")]
+    if result.user_managed:
+        unconfirmed = f" ({result.unconfirmed} unconfirmed)" if result.unconfirmed else ""
+        parts.append(f"{result.user_managed} user-managed{unconfirmed}")
+    parts.append(f"{len(roots)} failed")
     if dependents or result.stopped:
         parts.append(f"{len(dependents) + result.stopped} not built")
     found = f"{result.cached} cached"
@@ -45,8 +50,10 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
     return f"{command} {outcome}: {', '.join(parts)} ({found}) in {took}"
 
 
-def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
+def failure_lines(failures: Sequence[RecipeError], *, word: str = "error") -> list[str]:
     """Return each root failure in full, then a line for each recipe that it stopped.
+
+    Of a long list of these, the first few are shown with the number of the others.
 
     A reason that several recipes share, such as a full disk, is reported once.
     """
@@ -57,11 +64,14 @@ def failure_lines(failures: Sequence[RecipeError]) -> list[str]:
         reason = "\n".join(root.reason) if isinstance(root, PhaseFailed) else str(root)
         first = told.setdefault(reason, root.key)
         if first == root.key or getattr(root, "log_path", None):
-            lines += safe_lines(f"error: {root}")
+            lines += safe_lines(f"{word}: {root}")
         else:
-            lines += safe_lines(f"error: {root.key}: {root.phase} failed, as {first} did")
-    for dependent in dependents:
+            lines += safe_lines(f"{word}: {root.key}: {root.phase} failed, as {first} did")
+    shown = dependents if len(dependents) <= _MOST_DEPENDENTS else dependents[:_SHOWN_DEPENDENTS]
+    for dependent in shown:
         lines += safe_lines(dependent.message.partition("\n")[0])
+    if len(shown) < len(dependents):
+        lines.append(f"and {len(dependents) - len(shown)} more packages were not built")
     return lines
 
 

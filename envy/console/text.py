@@ -12,6 +12,7 @@ from typing import TextIO
 
 from envy.masking import masked
 
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 # C0 and C1, the marks that reorder or break lines for a reader, and halves of surrogate pairs
 # (bytes that were not UTF-8, which no stream accepts). Callers decide about tabs and newlines.
 _UNSAFE = re.compile(
@@ -85,16 +86,30 @@ def say(stream: TextIO, text: str) -> None:
         write_line(stream, text)
 
 
-def format_size(count: int) -> str:
-    """Format a number of bytes: `512 B`, `1.5 MiB`."""
-    if count < 1024:
-        return f"{count} B"
-    size = float(count)
-    for unit in ("KiB", "MiB", "GiB"):
+def format_size(count: float, *, short: bool = False) -> str:
+    """Format a number of bytes: `512 B`, `1.5 MiB`; `12 MiB` instead of `12.3 MiB` if short."""
+    unit, size = _unit_of(count)
+    if not unit:
+        return f"{count:.0f} B"
+    return f"{size:.{0 if short and size >= 10 else 1}f} {_UNITS[unit]}"
+
+
+def format_part(count: int, total: int) -> str:
+    """Format a part of a number of bytes, in the unit of the whole: `45.5 of 225 MiB`."""
+    unit, whole = _unit_of(total)
+    digits = 0 if not unit or whole >= 100 else 1
+    part = count / 1024**unit
+    part_digits = 0 if not unit or part >= 100 else 1
+    return f"{part:.{part_digits}f} of {whole:.{digits}f} {_UNITS[unit]}"
+
+
+def _unit_of(count: float) -> tuple[int, float]:
+    """Return the index of the largest unit that fits, and the number in that unit."""
+    unit, size = 0, float(count)
+    while size >= 1024 and unit < len(_UNITS) - 1:
         size /= 1024
-        if size < 1024:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1024:.1f} TiB"
+        unit += 1
+    return unit, size
 
 
 def format_seconds(seconds: float) -> str:
@@ -136,6 +151,35 @@ def clip(text: str, width: int) -> str:
             break
         kept.append(character)
     return "".join(kept) + "…"
+
+
+def clip_words(text: str, width: int) -> str:
+    """Return the text cut to `width` cells between two words, with an ellipsis if it was cut."""
+    if cell_width(text) <= width:
+        return text
+    kept = clip(text, width).removesuffix("…")
+    whole = kept.rpartition(" ")[0].rstrip()
+    # A single long word, such as a path, is better cut than left out.
+    return (whole if 2 * len(whole) >= len(kept) else kept) + "…" if width > 0 else ""
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """Return a safe line as lines of at most `width` cells, broken between words only.
+
+    Further lines are indented by two more than the first. A longer word, such as a path, has a line
+    of its own, which a terminal breaks but does not change when it is copied.
+    """
+    if cell_width(line) <= width:
+        return [line]
+    body = line.lstrip(" ")
+    indent = line[: len(line) - len(body)]
+    lines, current = [], indent
+    for word in body.split(" "):
+        if current.strip() and cell_width(current) + cell_width(word) > width:
+            lines.append(current.rstrip(" "))
+            current = f"{indent}  "
+        current += word + " "
+    return [*lines, current.rstrip(" ")]
 
 
 def pad(text: str, width: int) -> str:

@@ -4,18 +4,19 @@ Owns the list of formats that envy unpacks. The first bytes of a file decide its
 decides only whether it is meant to be unpacked at all (a `.jar` is a zip that is used as it is).
 """
 
-import contextlib
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
 from envy import interpreter
 from envy.content.archive_errors import named_errors, unknown
-from envy.content.below_root import BelowRoot, Parts, open_below
+from envy.content.below_root import BelowRoot, open_below
+from envy.content.brought import Parts
+from envy.content.count_files import CountFiles
+from envy.content.decompression import COMPRESSIONS, decompressed
 from envy.content.extraction import (
     PlaceMember,
     Unpacking,
@@ -26,6 +27,8 @@ from envy.content.extraction import (
     write_hard_link,
     write_symlink,
 )
+from envy.content.tar_stream import members_of
+from envy.content.zip_file import content_of, link_target, open_zip
 from envy.content.zip_names import member_name
 from envy.errors import ArchiveError
 
@@ -52,7 +55,6 @@ _MAGIC = (
     (b"\x28\xb5\x2f\xfd", "zst"),
 )
 _SKIPPABLE_ZSTD_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
-_COMPRESSIONS = frozenset({"gz", "bz2", "xz", "zst"})
 
 
 def is_archive(path: Path) -> bool:
@@ -62,12 +64,12 @@ def is_archive(path: Path) -> bool:
     if _NEVER_UNPACKED.search(path.name):
         return False
     kind = _kind_of(path)
-    return kind in {"zip", "tar"} or (kind in _COMPRESSIONS and _holds_tar(path, kind))
+    return kind in {"zip", "tar"} or (kind in COMPRESSIONS and _holds_tar(path, kind))
 
 
 def is_single_compressed_file(path: Path) -> bool:
     """Return whether a file is compressed, and neither a tar nor another archive."""
-    return not is_archive(path) and _kind_of(path) in _COMPRESSIONS
+    return not is_archive(path) and _kind_of(path) in COMPRESSIONS
 
 
 def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> int:
@@ -84,7 +86,13 @@ def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> i
 
 
 def extract_below(
-    archive: Path, below: BelowRoot, into: Parts, *, strip: int = 0, subdir: str = ""
+    archive: Path,
+    below: BelowRoot,
+    into: Parts,
+    *,
+    strip: int = 0,
+    subdir: str = "",
+    report: CountFiles | None = None,
 ) -> int:
     """Unpack into the folder `into` of a root, and return the number of files.
 
@@ -102,7 +110,7 @@ def extract_below(
         left = parts[strip:]
         return left[len(wanted) :] if left[: len(wanted)] == wanted else None
 
-    count = extract_placed(archive, below, into, place)
+    count = extract_placed(archive, below, into, place, report=report)
     if not count:
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
@@ -114,14 +122,21 @@ def extract_below(
     return count
 
 
-def extract_placed(archive: Path, below: BelowRoot, into: Parts, place: PlaceMember) -> int:
+def extract_placed(
+    archive: Path,
+    below: BelowRoot,
+    into: Parts,
+    place: PlaceMember,
+    *,
+    report: CountFiles | None = None,
+) -> int:
     """Unpack every member to where `place` puts it, and return the number of files, perhaps 0."""
     kind = _kind_of(archive)
     with interpreter.released(), named_errors(archive):
-        unpacking = Unpacking(archive=archive, below=below, into=into, place=place)
+        unpacking = Unpacking(archive=archive, below=below, into=into, place=place, report=report)
         if kind == "zip":
             _extract_zip(unpacking)
-        elif kind == "tar" or kind in _COMPRESSIONS:
+        elif kind == "tar" or kind in COMPRESSIONS:
             for member, content in tar_members(archive):
                 _extract_tar_member(unpacking, member, content)
         else:
@@ -151,12 +166,12 @@ def decompress_below(
     import shutil
 
     kind = _kind_of(path)
-    if kind not in _COMPRESSIONS:
+    if kind not in COMPRESSIONS:
         raise unknown(path)
     with (
         interpreter.released(),
         named_errors(path),
-        _decompressed(path, kind) as source,
+        decompressed(path, kind) as source,
         open(below.create_file(parts, 0o666), "wb") as target,  # noqa: PTH123
     ):
         shutil.copyfileobj(source, target, _CHUNK)
@@ -196,77 +211,10 @@ def _is_tar_header(head: bytes) -> bool:
 
 def _holds_tar(path: Path, kind: str) -> bool:
     try:
-        with named_errors(path), _decompressed(path, kind) as stream:
+        with named_errors(path), decompressed(path, kind) as stream:
             return _is_tar_header(stream.read(_BLOCK))
     except ArchiveError:
         return False
-
-
-@contextlib.contextmanager
-def _decompressed(path: Path, kind: str) -> Iterator[IO[bytes]]:
-    with path.open("rb", buffering=_CHUNK) as raw:
-        if kind == "gz":
-            import gzip
-
-            opened = cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
-        elif kind == "bz2":
-            import bz2
-
-            opened = cast("IO[bytes]", bz2.BZ2File(raw))
-        elif kind == "xz":
-            import lzma
-
-            opened = cast("IO[bytes]", lzma.LZMAFile(raw))  # noqa: SIM115
-        elif kind == "zst":
-            opened = _open_zstd(raw)
-        else:
-            opened = raw
-        with opened:
-            yield opened
-
-
-def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return cast("IO[bytes]", zstd.ZstdFile(raw))
-
-
-class _Forward:
-    """Makes a stream look seekable to tarfile.
-
-    It seeks forward by reading, and back by the one byte that tarfile reads again to check that a
-    member was complete; a decompressor might start over for that. (The streaming mode of tarfile
-    copies its whole buffer for every header.)
-    """
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._at = 0
-        self._last = b""
-        self._is_back = False
-
-    def tell(self) -> int:
-        return self._at - self._is_back
-
-    def seek(self, to: int) -> int:
-        self._is_back = to == self._at - 1
-        while self._at < to:
-            if not self.read(min(to - self._at, _CHUNK)):
-                break
-        if to < self.tell():
-            raise EOFError("an entry overlaps one before it")
-        return self.tell()
-
-    def read(self, size: int) -> bytes:
-        if self._is_back:
-            self._is_back = False
-            return self._last + self.read(size - 1)
-        data = self._stream.read(size) if size else b""
-        self._at += len(data)
-        self._last = data[-1:] or self._last
-        return data
 
 
 # --- tar and zip ---
@@ -276,42 +224,13 @@ def tar_members(archive: Path) -> Iterator[tuple["tarfile.TarInfo", IO[bytes] | 
     """Yield the members of a tar in order; files with their content.
 
     Raises:
-        ArchiveError: the file is not a tar, or is damaged.
+        ArchiveError: the file is not a tar, is damaged, or has a header that is too large.
     """
     kind = _kind_of(archive)
-    import tarfile
-
-    class StrictHeader(tarfile.TarInfo):
-        """Distinguishes a damaged header from the end of the archive, which TarFile does not."""
-
-        @classmethod
-        def fromtarfile(cls, tar: "tarfile.TarFile") -> "StrictHeader":
-            try:
-                return super().fromtarfile(tar)
-            except (
-                tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
-                tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
-            ) as error:
-                raise tarfile.ReadError(str(error)) from error
-
-    if kind != "tar" and kind not in _COMPRESSIONS:
+    if kind != "tar" and kind not in COMPRESSIONS:
         raise unknown(archive)
-    with (
-        named_errors(archive),
-        _decompressed(archive, kind) as stream,
-        tarfile.open(
-            fileobj=cast("IO[bytes]", _Forward(stream)),
-            mode="r:",
-            tarinfo=StrictHeader,
-            encoding="utf-8",
-        ) as tar,
-    ):
-        while (member := tar.next()) is not None:
-            tar.members.clear()  # type: ignore[attr-defined]
-            yield member, tar.extractfile(member) if member.isreg() else None
-        # The checksum of a compressed stream is at its end.
-        while stream.read(_CHUNK):
-            pass
+    with named_errors(archive), decompressed(archive, kind) as stream:
+        yield from members_of(archive, stream)
 
 
 def _extract_tar_member(
@@ -331,9 +250,8 @@ def _extract_tar_member(
 
 
 def _extract_zip(job: Unpacking) -> None:
-    import zipfile
-
-    with zipfile.ZipFile(job.archive) as zipped:
+    with open_zip(job.archive) as zipped:
+        job.total = sum(not member.is_dir() for member in zipped.infolist()) if job.report else 0
         for member in zipped.infolist():
             _extract_zip_member(job, zipped, member)
 
@@ -354,9 +272,9 @@ def _extract_zip_member(
     if name.endswith("/"):
         write_folder(job, name, mtime=mtime)
     elif stat.S_ISLNK(mode):
-        write_symlink(job, name, os.fsdecode(zipped.read(member)))
+        write_symlink(job, name, link_target(job.archive, zipped, member))
     elif stat.S_IFMT(mode) in {0, stat.S_IFREG}:
-        with zipped.open(member) as content:
+        with content_of(zipped, member) as content:
             write_file(job, name, content, mode=mode, mtime=mtime)
     else:
         raise job.refuse(name, "is a device, a pipe or of an unknown type")

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from envy.content.below_root import LeadsOutside
+from envy.content.brought import LeadsOutside
+from envy.content.decompression import OUT_OF_MEMORY
 from envy.errors import ArchiveError, os_error_text
+from envy.limits import ARCHIVE_MEMORY
 
 _HEAD = 512
 
@@ -38,12 +40,13 @@ def named_errors(archive: Path) -> Iterator[None]:
             f"could not unpack {archive}: {os_error_text(error)}", archive=archive
         ) from error
     except Exception as error:
-        if not isinstance(error, (ValueError, RuntimeError, EOFError, *_damage_errors())):
+        if not isinstance(error, decompression_errors()):
             raise
         raise _damaged(archive, error) from error
 
 
-def _damage_errors() -> tuple[type[Exception], ...]:
+def decompression_errors() -> tuple[type[Exception], ...]:
+    """Return what the decompressors raise for damaged content."""
     import lzma
     import tarfile
     import zipfile
@@ -54,6 +57,10 @@ def _damage_errors() -> tuple[type[Exception], ...]:
     else:
         from backports import zstd
     return (
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        ValueError,
         tarfile.TarError,
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -64,6 +71,13 @@ def _damage_errors() -> tuple[type[Exception], ...]:
 
 
 def _damaged(archive: Path, error: Exception) -> ArchiveError:
+    if isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY):
+        return ArchiveError(
+            f"{archive} needs more than {ARCHIVE_MEMORY.shown} of memory to be decompressed, the "
+            f"limit {ARCHIVE_MEMORY.name}",
+            archive=archive,
+            hint=ARCHIVE_MEMORY.hint,
+        )
     return ArchiveError(
         f"{archive} is damaged: {error or type(error).__name__}",
         archive=archive,

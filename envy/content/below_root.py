@@ -17,16 +17,15 @@ Guarantees
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from envy.errors import EnvyError
-
-Parts = tuple[str, ...]
+from envy.content.arrivals import Arrivals, Content
+from envy.content.brought import Brought, LeadsOutside, Links, Parts, described
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -37,46 +36,6 @@ _OPEN_FOLDERS = 32  # descriptors kept for the next look-up
 _NOT_A_FOLDER = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EMLINK})
 
 
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """A link that fetched content brought: the item, its member, and the link's target."""
-
-    item: str
-    member: str
-    to: str
-    judged: bool  # must not lead outside; other links may, but nothing is written through them
-
-
-Links = dict[Parts, Brought]
-
-
-class LeadsOutside(EnvyError):
-    """A path below a root would leave the root.
-
-    `link` is the link that leaves it, () if the path itself does; `brought` says who brought it.
-    `other` describes the link that led to it, or through which it leads; "" if there is none.
-    """
-
-    def __init__(
-        self, link: Parts, brought: Brought | None, *, what: str = "", other: str = ""
-    ) -> None:
-        self.what = what or "a link that leads outside"
-        self.why = self.what
-        if link:
-            self.why += f": {_described(link, brought)}"
-        if other:
-            self.why += f", reached through {other}"
-        super().__init__(self.why)
-        self.link = link
-        self.brought = brought
-        self.other = other
-
-
-def _described(link: Parts, brought: Brought | None) -> str:
-    by = f" → {brought.to}, brought by {brought.item}" if brought is not None else ""
-    return "/".join(link) + by
-
-
 class BelowRoot:
     """An open folder. Every path is a tuple of names relative to it, without `.` and `..`."""
 
@@ -85,6 +44,7 @@ class BelowRoot:
         self.root = os.path.realpath(self.given)
         # By their real paths. A link is never replaced by a folder, nor a folder by a link.
         self.links: Links = {} if links is None else links
+        self.arrivals: Arrivals | None = None  # set while several items are unpacked
         self._open: dict[Parts, int] = {(): os.open(self.root, _FOLDER)}
         self._real: dict[Parts, Parts] = {}  # real paths of folders; a new link may change them
 
@@ -177,7 +137,7 @@ class BelowRoot:
         if not followed:
             return LeadsOutside((), None, what=what)
         first, last = followed[0], followed[-1]
-        other = _described(first, self.links.get(first)) if first != last else ""
+        other = described(first, self.links.get(first)) if first != last else ""
         return LeadsOutside(last, self.links.get(last), what=what, other=other)
 
     def _too_many(self, followed: Sequence[Parts]) -> Exception:
@@ -215,6 +175,7 @@ class BelowRoot:
                 return os.readlink(name, dir_fd=self._descriptor(real))
             if not create:
                 return None
+            self._check_taken(path, is_folder=False)
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name) from None
         return None
 
@@ -245,13 +206,16 @@ class BelowRoot:
         Raises:
             LeadsOutside: its folder, or a link that it would replace, leads outside.
             NotADirectoryError, IsADirectoryError: a folder is a file, or the name is a folder's.
+            PathConflict: the same, and another item brought it.
         """
         above = self.folder(parts[:-1])
         try:
-            return os.open(parts[-1], _CREATE, mode, dir_fd=above)
+            descriptor = os.open(parts[-1], _CREATE, mode, dir_fd=above)
         except FileExistsError:
             self._make_room(parts)
-            return os.open(parts[-1], _CREATE, mode, dir_fd=self.folder(parts[:-1]))
+            descriptor = os.open(parts[-1], _CREATE, mode, dir_fd=self.folder(parts[:-1]))
+        self._note(parts)
+        return descriptor
 
     def create_link(self, parts: Parts, brought: Brought) -> None:
         """Create a symbolic link, in place of another file or link; raises as `create_file`.
@@ -266,6 +230,8 @@ class BelowRoot:
         os.symlink(brought.to, parts[-1], dir_fd=self._descriptor(real[:-1]))
         self.links[real] = brought
         self._real.clear()
+        if self.arrivals is not None:
+            self.arrivals.note(real[:-1], real[-1])
 
     def create_hard_link(self, source: Parts, parts: Parts) -> bool:
         """Link to a file; False if the file system has no hard links. Raises as `create_file`."""
@@ -280,6 +246,7 @@ class BelowRoot:
             return False
         finally:
             os.close(below)
+        self._note(parts)
         return True
 
     def open_file(self, parts: Parts) -> int:
@@ -298,6 +265,18 @@ class BelowRoot:
         """Return the target of a link."""
         return os.readlink(parts[-1], dir_fd=self._above(parts))
 
+    def content(self, parts: Parts) -> Content | None:
+        """Return what is compared of a file or a link; None if it is missing or neither."""
+        status = self.status(parts)
+        if status is None or stat.S_ISDIR(status.st_mode):
+            return None
+        if stat.S_ISLNK(status.st_mode):
+            return Content(is_link=True, executable=False, digest=self.read_link(parts))
+        with open(self.open_file(parts), "rb") as file:  # noqa: PTH123
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        executable = bool(status.st_mode & stat.S_IXUSR)
+        return Content(is_link=False, executable=executable, digest=digest)
+
     def set_mode(self, parts: Parts, mode: int) -> None:
         """Set the permissions of a file or folder; nothing for a link."""
         above = self._above(parts)
@@ -314,14 +293,27 @@ class BelowRoot:
         status = self.status(parts)
         if status is None:
             return
+        real = (*self.real_folder(parts[:-1]), parts[-1])
         if stat.S_ISDIR(status.st_mode):
+            self._check_taken(real, is_folder=True)
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), parts[-1])
         if stat.S_ISLNK(status.st_mode):
             # Refused if it leads outside: its author may mean the target, not the link.
             with contextlib.suppress(OSError):
                 self.find(parts, follow=True)
             self._real.clear()
+        if self.arrivals is not None:
+            self.arrivals.note_replaced(real, self.content)
         os.unlink(parts[-1], dir_fd=self.folder(parts[:-1]))
+
+    def _note(self, parts: Parts) -> None:
+        if self.arrivals is not None:
+            self.arrivals.note(self.real_folder(parts[:-1]), parts[-1])
+
+    def _check_taken(self, real: Parts, *, is_folder: bool) -> None:
+        conflict = self.arrivals and self.arrivals.taken(real, is_folder=is_folder)
+        if conflict:
+            raise conflict from None
 
     # -- links together --------------------------------------------------------------------------
 
@@ -360,7 +352,7 @@ class BelowRoot:
         try:
             self._walk(start, inner, create=False)
         except LeadsOutside as error:
-            other = _described(error.link, error.brought) if error.link not in {(), path} else ""
+            other = described(error.link, error.brought) if error.link not in {(), path} else ""
             raise LeadsOutside(path, brought, what=error.what, other=other) from None
         except OSError as error:
             # A loop, or a name that cannot exist: it leads nowhere.

@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from envy.content.below_root import BelowRoot, Brought, LeadsOutside, Parts, set_time
+from envy.content.below_root import BelowRoot, set_time
+from envy.content.brought import Brought, LeadsOutside, Parts
+from envy.content.count_files import CountFiles
 from envy.errors import ArchiveError
 
 _CHUNK = 1 << 20
@@ -35,8 +37,10 @@ class Unpacking:
     below: BelowRoot
     into: Parts
     place: PlaceMember
+    report: CountFiles | None = None
+    total: int = 0  # members; 0 if the format does not tell before the end
     count: int = 0
-    folders: list[tuple[Parts, int]] = field(default_factory=list)
+    folders: dict[Parts, int] = field(default_factory=dict)  # their times
 
     def refuse(self, member: str, why: str) -> ArchiveError:
         """Return the error for an entry that must not be written."""
@@ -99,6 +103,8 @@ def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mti
         file.flush()
         set_time(descriptor, mtime)
     job.count += 1
+    if job.report:
+        job.report(job.count, job.total)
 
 
 def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:
@@ -110,7 +116,8 @@ def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:
         job.below.real_folder(parts)
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
-    job.folders.append((parts, mtime))
+    job.folders.pop(parts, None)
+    job.folders[parts] = mtime
 
 
 def write_symlink(job: Unpacking, member: str, to: str) -> None:
@@ -141,12 +148,17 @@ def _leads_outside(error: LeadsOutside, to: str) -> str:
 
 
 def write_hard_link(job: Unpacking, member: str, to: str) -> None:
-    """Link to an entry that was unpacked before; copy it on a file system without hard links."""
+    """Link to an entry that was unpacked before; copy it on a file system without hard links.
+
+    Nothing is done for a link to itself, by its own or by another name, as with GNU tar.
+    """
     parts, source = _place(job, member), _place(job, to)
     if parts is None:
         return
     try:
-        status = job.below.status(source) if source is not None and source != parts else None
+        status = job.below.status(source) if source is not None else None
+        if status is not None and _is_same(status, job.below.status(parts)):
+            return
         if source is None or status is None or stat.S_ISDIR(status.st_mode):
             raise job.refuse(member, f"is a hard link to {to}, which was not unpacked before it")
         if stat.S_ISLNK(status.st_mode):
@@ -157,6 +169,12 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
     job.count += 1
+
+
+def _is_same(one: os.stat_result, other: os.stat_result | None) -> bool:
+    if other is None or stat.S_ISDIR(one.st_mode):
+        return False
+    return os.path.samestat(one, other)
 
 
 def _copy(below: BelowRoot, source: Parts, parts: Parts, status: os.stat_result) -> None:
@@ -171,7 +189,7 @@ def _copy(below: BelowRoot, source: Parts, parts: Parts, status: os.stat_result)
 
 def finish(job: Unpacking) -> int:
     """Set the times of folders, and return the number of files."""
-    for parts, mtime in reversed(job.folders):
+    for parts, mtime in reversed(job.folders.items()):
         job.below.set_folder_time(parts, mtime)
     return job.count
 

@@ -8,17 +8,21 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envy.content.atomic import atomic_write
-from envy.content.below_root import LeadsOutside, open_below, parts_of
-from envy.errors import EnvyError, ScriptFailed
-from envy.host.process import Completed
+from envy.content.below_root import open_below, parts_of
+from envy.content.brought import LeadsOutside
+from envy.content.folder_walk import NotTaken
+from envy.content.plain_file import NotPlain, read_plain
+from envy.errors import EnvyError
 from envy.interpreter import released
+from envy.limits import LUA_MEMORY
 
-# Runs a program in a directory and captures its output; if missing, it raises ScriptFailed (127).
-ProgramRunner = Callable[[Sequence[str], Path], Completed]
+if TYPE_CHECKING:
+    from envy.content import tree_copy
 
 _REMEDIES = {
     errno.ENOENT: "check the spelling; relative paths start from the phase's run directory",
@@ -92,8 +96,20 @@ def glob(directory: Path, pattern: str) -> list[str]:
 
 def read(path: Path) -> str:
     """Return the text of a file; `write` restores bytes that are not UTF-8."""
-    with explained("read", path):
-        return path.read_bytes().decode("utf-8", "surrogateescape")
+    return content_of("read", path).decode("utf-8", "surrogateescape")
+
+
+def content_of(doing: str, path: Path) -> bytes:
+    """Return the content of a file that Lua code is about to have, within the limit of Lua."""
+    try:
+        with explained(doing, path):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            return read_plain(str(path), LUA_MEMORY)
+    except NotPlain as error:
+        raise EnvyError(
+            f"cannot {doing} {path}: it {error}", hint=error.limit.hint if error.limit else ""
+        ) from None
 
 
 def write(path: Path, text: str) -> None:
@@ -107,8 +123,7 @@ def replace(path: Path, old: str, new: str) -> int:
     """Replace every `old`, taken literally, and return the number; none is an error."""
     if not old:
         raise EnvyError(f"cannot replace an empty text in {path}", hint="say which text to replace")
-    with explained("change", path):
-        data = path.read_bytes()
+    data = content_of("change", path)
     wanted = old.encode("utf-8", "surrogateescape")
     count = data.count(wanted)
     if not count:
@@ -118,8 +133,15 @@ def replace(path: Path, old: str, new: str) -> int:
             hint="the text is taken literally, with its spaces and line ends; "
             "has the file changed in this version?",
         )
+    written = new.encode("utf-8", "surrogateescape")
+    if len(data) + count * (len(written) - len(wanted)) > LUA_MEMORY.value:
+        raise EnvyError(
+            f"cannot change {path}: with {count} replacements it would be larger than "
+            f"{LUA_MEMORY.shown}, the limit {LUA_MEMORY.name}",
+            hint=LUA_MEMORY.hint,
+        )
     with explained("change", path):
-        _put(path, data.replace(wanted, new.encode("utf-8", "surrogateescape")))
+        _put(path, data.replace(wanted, written))
     return count
 
 
@@ -196,6 +218,7 @@ def copy(
     into_directory: bool = False,
     contents: bool = False,
     root: Path | None = None,
+    part: "tree_copy.FolderPart | None" = None,
 ) -> None:
     """Copy a file or a tree with its modes, times and symbolic links.
 
@@ -207,11 +230,11 @@ def copy(
     directory is copied into the destination (for a source written as "." or ending in "/.").
 
     Nothing is written through a link that leads outside of `root`, a folder above the destination;
-    by default, outside of the destination itself.
+    by default, outside of the destination itself. `part` says what is taken of a source folder.
     """
     with released(), explained("copy", source):
         target = _target(source, destination, into=into_directory, exact=contents)
-        _copy_to(Path(os.path.realpath(source)), target, root=root)
+        _copy_to(Path(os.path.realpath(source)), target, root=root, part=part)
 
 
 def move(source: Path, destination: Path, *, into_directory: bool = False) -> None:
@@ -250,7 +273,13 @@ def _entry(path: Path) -> Path:
     return Path(os.path.realpath(path.parent)) / path.name
 
 
-def _copy_to(source: Path, target: Path, *, root: Path | None) -> None:
+def _copy_to(
+    source: Path,
+    target: Path,
+    *,
+    root: Path | None,
+    part: "tree_copy.FolderPart | None" = None,
+) -> None:
     from envy.content import tree_copy
 
     is_tree = source.is_dir()
@@ -259,9 +288,11 @@ def _copy_to(source: Path, target: Path, *, root: Path | None) -> None:
     try:
         with open_below(root) as below:
             if is_tree:
-                tree_copy.copy_tree(source, below, parts, item=str(source))
+                tree_copy.copy_tree(source, below, parts, item=str(source), part=part)
             else:
                 tree_copy.copy_file(source, below, parts)
+    except NotTaken as error:
+        raise EnvyError(error.why, hint=error.hint) from None
     except LeadsOutside as error:
         raise EnvyError(
             f"cannot copy {source}: it would be written through {error.why}",
@@ -305,71 +336,3 @@ def _remove_tree(path: Path) -> None:
                 if not inner.is_symlink():
                     inner.chmod(0o700)
         shutil.rmtree(path)
-
-
-def patch(
-    directory: Path,
-    *,
-    run: ProgramRunner,
-    file: Path | None = None,
-    text: str = "",
-    strip: int = 1,
-    fuzz: int = 0,
-) -> str:
-    """Apply a unified diff, given as a file or as text, to the files in a directory.
-
-    Up to `fuzz` lines of context at the ends of a hunk may differ; hunks may be found at other
-    lines, which the output of the program says. Uses the `patch` program, or git if `patch` is
-    missing or the diff is binary; returns the name of the program.
-    """
-    if file is not None:
-        with explained("read the patch", file):
-            return _apply(directory, file, file.read_bytes(), (strip, fuzz), run)
-    import tempfile
-
-    data = text.encode("utf-8", "surrogateescape")
-    with explained("write the patch for", directory), tempfile.TemporaryDirectory() as scratch:
-        written = Path(scratch) / "the.patch"
-        written.write_bytes(data)
-        return _apply(directory, written, data, (strip, fuzz), run)
-
-
-def _apply(
-    directory: Path, file: Path, data: bytes, options: tuple[int, int], run: ProgramRunner
-) -> str:
-    strip, fuzz = options
-    by_patch = None if b"\nGIT binary patch\n" in data else _patch_words(directory, fuzz, run)
-    words = by_patch or [
-        # Otherwise git would apply the diff to a repository that the directory is inside of.
-        *("env", f"GIT_CEILING_DIRECTORIES={directory.parent}"),
-        *("git", "apply", "--whitespace=nowarn", "--verbose"),
-        # git has no fuzz, but a number of lines of context that must match; diffs have three.
-        *((f"-C{max(0, 3 - fuzz)}",) if fuzz else ()),
-    ]
-    completed = run([*words, f"-p{strip}", *(("-i",) if by_patch else ()), str(file)], directory)
-    if completed.exit_code:
-        said = (completed.stdout + completed.stderr).decode("utf-8", "replace").strip()
-        raise EnvyError(
-            f"the patch {file.name} does not apply in {directory}:\n{_indented(said)}",
-            hint=f"is it for this version, and is `strip` = {strip} the right number of leading "
-            f"directories to drop? If only the context differs, make the diff again, or allow it: "
-            f"fuzz = {fuzz + 1}",
-        )
-    return "patch" if by_patch else "git"
-
-
-def _patch_words(directory: Path, fuzz: int, run: ProgramRunner) -> list[str] | None:
-    try:
-        version = run(["patch", "--version"], directory).stdout
-    except ScriptFailed as error:
-        if error.exit_code_of_script != 127:
-            raise
-        return None
-    # Other implementations of patch do not have these options, and do not need them.
-    tidy = ["--no-backup-if-mismatch", "--reject-file=-"] if version.startswith(b"GNU") else []
-    # The patch of BusyBox has neither a version nor fuzz.
-    return ["patch", "-N", *tidy, *((f"-F{fuzz}",) if version or fuzz else ())]
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  | {line}" for line in text.splitlines()[-20:])

@@ -10,10 +10,13 @@ import errno
 import os
 import shutil
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from envy.content.below_root import BelowRoot, Brought, Parts
+from envy.content.below_root import BelowRoot, parts_of
+from envy.content.brought import Brought, Parts
+from envy.content.folder_walk import walk
 from envy.errors import EnvyError
 
 _CHUNK = 1 << 20
@@ -21,43 +24,72 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_SENDFILE = frozenset({errno.ENOTSOCK, errno.EINVAL, errno.ENOSYS, errno.EOVERFLOW})
 
 
-def copy_tree(source: Path, below: BelowRoot, into: Parts, *, item: str) -> int:
+@dataclass(frozen=True, slots=True)
+class FolderPart:
+    """A part of a folder, by its path relative to the top, and the rules of the folder."""
+
+    top: str
+    rules: str
+    start: str
+
+
+def copy_tree(
+    source: Path, below: BelowRoot, into: Parts, *, item: str, part: FolderPart | None = None
+) -> int:
     """Copy the content of a folder into a folder of a root; return the number of files and links.
 
     Folders that exist on both sides are merged, and files replaced. `item` names the source for
-    errors about its links.
+    errors about its links. `part` says which part of a folder the source is,
+    and what is taken of it; by default, everything.
 
     Raises:
         LeadsOutside: a copy would be written through a link that leads outside, or replace it.
+        NotTaken: the rules of `part` do not allow something.
         EnvyError: the source contains a pipe, a socket or a device.
         OSError: a file cannot be read or written.
     """
     # The whole source is listed first: through a link, the copy may lie inside of it.
-    folders, others = _members(source)
+    folders, others = _members(source) if part is None else _taken(part)
     for inner in folders:
         below.real_folder(into + inner)
-    for member in others:
+    for member, is_link in others:
         path = source.joinpath(*member)
-        if path.is_symlink():
+        if is_link:
             to = os.readlink(path)  # noqa: PTH115
             below.create_link(into + member, Brought(item, "/".join(member), to, judged=False))
         else:
-            copy_file(path, below, into + member)
+            copy_file(Path(os.path.realpath(path)), below, into + member)
     for inner in reversed(folders):
         _copy_status(source.joinpath(*inner), below.folder(into + inner))
     return len(others)
 
 
-def _members(source: Path) -> tuple[list[Parts], list[Parts]]:
-    """Return the folders of a tree, each before its content, and everything else, by path."""
+def _members(source: Path) -> tuple[list[Parts], list[tuple[Parts, bool]]]:
+    """Return the folders of a tree, each before its content; all else, and whether a link."""
     folders: list[Parts] = [()]
-    others: list[Parts] = []
+    others: list[tuple[Parts, bool]] = []
     for inner in folders:
         with os.scandir(source.joinpath(*inner)) as found:
             entries = sorted(found, key=lambda entry: entry.name)
         for entry in entries:
-            kind = folders if entry.is_dir(follow_symlinks=False) else others
-            kind.append((*inner, entry.name))
+            if entry.is_dir(follow_symlinks=False):
+                folders.append((*inner, entry.name))
+            else:
+                others.append(((*inner, entry.name), entry.is_symlink()))
+    return folders, others
+
+
+def _taken(part: FolderPart) -> tuple[list[Parts], list[tuple[Parts, bool]]]:
+    """Return the same of what is taken of a part of a folder."""
+    folders: list[Parts] = [()]
+    others: list[tuple[Parts, bool]] = []
+    depth = len(parts_of(part.start))
+    for relative, _path, status, link in walk(part.top, part.rules, start=part.start):
+        inner = parts_of(relative)[depth:]
+        if link or not stat.S_ISDIR(status.st_mode):
+            others.append((inner, bool(link)))
+        else:
+            folders.append(inner)
     return folders, others
 
 

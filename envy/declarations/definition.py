@@ -16,17 +16,19 @@ from envy.declarations.entries import parse_alias, parse_dependencies
 from envy.declarations.locations import SourceText
 from envy.declarations.option_text import OptionValue, serialise_options
 from envy.declarations.options import OptionDeclaration, apply_declarations, parse_declarations
+from envy.declarations.products import Product, parse_products
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.declarations.spec import Address, Dependency, RecipeSpec
 from envy.declarations.tables import (
     NO_EXPORTS,
     Exports,
+    InputPattern,
     StageTable,
     is_included,
     parse_about,
     parse_exports,
     parse_host,
-    parse_products,
+    parse_inputs,
     parse_stage_table,
 )
 from envy.declarations.typos import misspelt
@@ -37,6 +39,7 @@ from envy.lua.values import LuaFunction
 Verb: TypeAlias = str | LuaFunction | None
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_PRODUCTS: Mapping[str, Product] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ class RecipeDefinition:
     declarations: tuple[OptionDeclaration, ...] | None = None
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     dependencies: tuple[Dependency, ...] = ()
-    inputs: tuple[str, ...] = ()
+    inputs: tuple[InputPattern, ...] = ()
     host: tuple[tuple[str, str], ...] = ()
     check: Verb = None
     fetch: tuple[SourceItem, ...] | LuaFunction | None = None
@@ -62,7 +65,7 @@ class RecipeDefinition:
     build: Verb = None
     install: Verb = None
     deploy: LuaFunction | None = None
-    products: Mapping[str, str] | LuaFunction = field(default_factory=dict)
+    products: Mapping[str, Product] | LuaFunction = field(default_factory=dict)
     exports: Exports | LuaFunction = NO_EXPORTS
     alias: str = ""
     platforms: tuple[str, ...] = ()
@@ -73,6 +76,7 @@ class RecipeDefinition:
     pass_env: tuple[str, ...] = ()
     secret_env: tuple[str, ...] = ()
     exclusive: str = ""
+    recheck: bool = True
     user_managed: bool = False
     excluded: bool = False
     warnings: tuple[str, ...] = ()
@@ -144,7 +148,7 @@ class _Parser:
             declarations=declarations,
             options=options,
             dependencies=self._dependencies(options) if included else (),
-            inputs=self._texts("inputs"),
+            inputs=parse_inputs(values["inputs"], self.at("inputs")) if "inputs" in values else (),
             host=parse_host(values["host"], self.at("host")) if "host" in values else (),
             check=verbs["check"],
             fetch=self._fetch(),
@@ -167,6 +171,7 @@ class _Parser:
             exclusive=fields.text(values, "exclusive", origin=self.at("exclusive"))
             if "exclusive" in values
             else "",
+            recheck=self._recheck(),
             user_managed="check" in values,
             excluded=not included,
             warnings=self._warnings(),
@@ -211,6 +216,17 @@ class _Parser:
                 hint='write variants = "both", or leave it out: then it is an error',
             )
         return "both" if value else ""
+
+    def _recheck(self) -> bool:
+        """Return whether the check must hold after an install."""
+        if "recheck" not in self.values:
+            return True
+        if "check" not in self.values:
+            raise DeclarationError(
+                "`recheck` is for user-managed packages, and this recipe has no `check`",
+                origin=self.at("recheck"),
+            )
+        return fields.flag(self.values, "recheck", origin=self.at("recheck"))
 
     def _texts(self, name: str) -> tuple[str, ...]:
         if name not in self.values:
@@ -305,10 +321,10 @@ class _Parser:
             hint="deploy = function(ctx, opts) ctx.run([[ … ]]) end",
         )
 
-    def _products(self) -> Mapping[str, str] | LuaFunction:
+    def _products(self) -> Mapping[str, Product] | LuaFunction:
         value = self.values.get("products")
         if value is None:
-            return _NOTHING
+            return _NO_PRODUCTS
         if isinstance(value, LuaFunction):
             return value
         return parse_products(

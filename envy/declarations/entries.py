@@ -28,7 +28,8 @@ from envy.phase import NEEDED_BY, RecipePhase
 from envy.suggest import did_you_mean
 
 _PINS = frozenset({"sha256", "ref", "subdir"})
-ENTRY_FIELDS = frozenset({"recipe", "options", "alias", "platforms", "source", *_PINS})
+_FALLBACK_FIELDS = frozenset({"recipe", "options", "alias", "platforms", "source", *_PINS})
+ENTRY_FIELDS = _FALLBACK_FIELDS | {"exports"}
 DEPENDENCY_FIELDS = ENTRY_FIELDS | {"needed_by", "use", "weak", "product"}
 _CUSTOM_FIELDS = frozenset({"dependencies", "fetch", "sha256"})
 _FULL_IDENTITY = re.compile(r"(envy|local)\.[^@{}]+@[^@{}]+")
@@ -81,6 +82,7 @@ def parse_dependency(
         use=use,
         product=product,
         platforms=spec.platforms,
+        exports=spec.exports,
         origin=origin,
     )
 
@@ -125,7 +127,9 @@ def _parse_reference(
         inner = table["weak"]
         address = context.address.at("weak") if context.address else None
         fallback = _parse_entry(
-            inner, ENTRY_FIELDS, _Context(origin, context.base_dir, context.recipes_dir, address)
+            inner,
+            _FALLBACK_FIELDS,
+            _Context(origin, context.base_dir, context.recipes_dir, address),
         )
     return Dependency(
         spec=fallback,
@@ -135,6 +139,7 @@ def _parse_reference(
         query=query,
         product=product,
         platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
+        exports=_parse_exports(table, origin),
         origin=origin,
     )
 
@@ -245,8 +250,13 @@ def _entry_of_table(table: dict[str, object], context: _Context) -> RecipeSpec:
         source=_parse_source(identity, table, context),
         alias=parse_alias(table, origin=origin) if "alias" in table else "",
         platforms=fields.texts(table, "platforms", origin=origin) if "platforms" in table else (),
+        exports=_parse_exports(table, origin),
         origin=origin,
     )
+
+
+def _parse_exports(table: Mapping[str, object], origin: SourceLocation) -> bool:
+    return "exports" not in table or fields.flag(table, "exports", origin=origin)
 
 
 def _parse_options(value: object, origin: SourceLocation) -> Mapping[str, OptionValue]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from envy.errors import DeclarationError, SourceLocation
 from envy.suggest import did_you_mean
 
+_LONGEST_SHOWN = 200
+
 
 def describe(value: object) -> str:
     """Return a description of a value and its type, in Lua's terms."""
@@ -25,6 +27,18 @@ def describe(value: object) -> str:
     # A Lua value that is not data: a function, or a value that describes what is wrong with it.
     what = getattr(value, "what", "")
     return f"a value that is not data ({what})" if what else "a function"
+
+
+def describe_returned(value: object) -> str:
+    """Return a value that a function returned: scalars as Lua writes them, others by their type."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str) and value:
+        # A value that was cut could show a secret in part, which masking would miss.
+        return f'"{value}"' if len(value) <= _LONGEST_SHOWN else "a long string"
+    return describe(value)
 
 
 def field_origin(origin: SourceLocation | None, name: str) -> SourceLocation | None:
@@ -118,3 +132,19 @@ def texts(
         hint = f'write {name} = {{ "{value}" }}' if isinstance(value, str) and value else ""
         raise wrong_type(name, value, "an array of non-empty strings", origin=origin, hint=hint)
     return tuple(value)
+
+
+def inner_patterns(
+    table: Mapping[str, object], name: str, *, origin: SourceLocation | None
+) -> tuple[str, ...]:
+    """Return a field that is an array of patterns of paths below a folder; () if it is missing."""
+    patterns = texts(table, name, origin=origin)
+    for pattern in patterns:
+        parts = pattern.split("/")
+        if "\0" in pattern or not parts[0] or ".." in parts or set(parts) <= {"", "."}:
+            raise DeclarationError(
+                f'`{name}` has "{pattern}"; its patterns are relative to the folder, without ".."',
+                origin=field_origin(origin, name),
+                hint=f'such as {name} = {{ "build", "**/*.o" }}',
+            )
+    return patterns

@@ -8,13 +8,14 @@ import io
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from blake3 import blake3
 
 from envy import __version__
 from envy.declarations import fields
+from envy.declarations.dotenv import check_variable, is_variable
 from envy.declarations.entries import parse_spec
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText
@@ -26,7 +27,7 @@ from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
 
-FIELDS = frozenset({"requires_envy", "packages", "default_shell"})
+FIELDS = frozenset({"requires_envy", "packages", "default_shell", "env", "dotenv"})
 _COMPARISONS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -41,7 +42,10 @@ _REQUIRES = re.compile(r"""^[ \t]*requires_envy[ \t]*=[ \t]*(["'])([^"'\n]*)\1""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A loaded manifest; `reads` lists the files and variables that its Lua read while loading."""
+    """A loaded manifest; `reads` lists the files and variables that its Lua read while loading.
+
+    Programs of the project run with the variables of `env`, and with those in the file `dotenv`.
+    """
 
     path: Path
     packages: tuple[RecipeSpec, ...]
@@ -52,6 +56,8 @@ class Manifest:
     reads: ReadLog
     digest: str  # BLAKE3 of the file
     warnings: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    dotenv: Path | None = None
 
 
 def load_manifest(
@@ -93,6 +99,8 @@ def load_manifest(
             f"{source.at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
             for name, meant in misspelt(values, FIELDS)
         ),
+        env=_parse_env(values.get("env"), source, path.parent),
+        dotenv=_parse_dotenv(values, source, path.parent),
     )
 
 
@@ -168,7 +176,10 @@ def _parse_packages(
         )
         if not is_included(spec.platforms, platform, spec.origin):
             continue
-        _check_duplicate(specs.setdefault(spec.key, spec), spec)
+        first = specs.setdefault(spec.key, spec)
+        _check_duplicate(first, spec)
+        if spec.exports and not first.exports:
+            specs[spec.key] = replace(first, exports=True)
         if spec.alias:
             _check_alias(aliases.setdefault(spec.alias, spec), spec)
     return tuple(specs.values()), {alias: spec.key for alias, spec in aliases.items()}
@@ -226,6 +237,47 @@ def _check_alias(first: RecipeSpec, spec: RecipeSpec) -> None:
             origin=spec.origin,
             hint="rename one of them",
         )
+
+
+def _parse_env(value: object, source: SourceText, folder: Path) -> dict[str, str]:
+    """Return the variables of the project; `{{project}}` is the manifest's folder."""
+    if value is None:
+        return {}
+    origin = source.at("env")
+    if not isinstance(value, dict):
+        raise ManifestError(
+            f"`env` must be a table of variables, not {fields.describe(value)}",
+            origin=origin,
+            hint='give each a name, such as env = { LOG_LEVEL = "debug" }',
+        )
+    variables: dict[str, str] = {}
+    for name, text in value.items():
+        at_name = origin.at_field(str(name))
+        if not isinstance(name, str) or not is_variable(name):
+            raise ManifestError(f"`env` has an invalid variable name: {name!r}", origin=at_name)
+        if not isinstance(text, str):
+            raise ManifestError(
+                f"`env.{name}` must be a string, not {fields.describe(text)}",
+                origin=at_name,
+                hint=f'write it in quotes: {name} = "{text}"' if type(text) in {int, float} else "",
+            )
+        check_variable(name, text, at_name)
+        variables[name] = text.replace("{{project}}", str(folder))
+    return variables
+
+
+def _parse_dotenv(values: Mapping[str, object], source: SourceText, folder: Path) -> Path | None:
+    """Return the dotenv file, which is relative to the manifest's folder."""
+    value = values.get("dotenv")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ManifestError(
+            f"`dotenv` must be the path of a file, not {fields.describe(value)}",
+            origin=source.at("dotenv"),
+            hint='such as dotenv = ".env"',
+        )
+    return folder / value
 
 
 def _parse_default_shell(value: LuaValue, source: SourceText) -> LuaValue:

@@ -31,18 +31,22 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "table": (dict, list),
     "array": (list,),
 }
-_FIELDS = frozenset({"type", "required", "default", "choices"})
+_FIELDS = frozenset({"type", "required", "default", "choices", "known"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionDeclaration:
-    """One option of a recipe, without a default if that is None, and without choices if ()."""
+    """One option of a recipe, without a default if that is None, and without choices if ().
+
+    `known` are the values that the recipe was tested with; it takes others, too.
+    """
 
     name: str
     type: str
     required: bool = False
     default: OptionValue | None = None
     choices: tuple[OptionValue, ...] = ()
+    known: tuple[str, ...] = ()
 
 
 def parse_declarations(
@@ -87,6 +91,7 @@ def _parse_declaration(
         required=fields.flag(table, "required", origin=origin),
         default=cast("OptionValue | None", table.get("default")),
         choices=_parse_choices(name, table.get("choices", []), origin),
+        known=_parse_known(name, table, origin),
     )
     _check_declaration(declaration, origin)
     return declaration
@@ -109,6 +114,40 @@ def _parse_choices(
             f"options.{name}.choices", value, "a non-empty array", origin=origin
         )
     return tuple(value)
+
+
+def _parse_known(
+    name: str, table: Mapping[str, object], origin: SourceLocation | None
+) -> tuple[str, ...]:
+    """Return the known values; what the recipe knows of each is its own affair."""
+    value = table.get("known")
+    if value is None:
+        return ()
+    if not isinstance(value, dict) or not all(isinstance(known, str) for known in value):
+        raise fields.wrong_type(
+            f"options.{name}.known",
+            value,
+            "a table with a field for each known value",
+            origin=origin,
+            hint='such as known = { ["1.0"] = { ["linux-x86_64"] = "<64 hex digits>" } }',
+        )
+    if table.get("type") != "string":
+        raise DeclarationError(
+            f"option {name} has `known` values, and is not a string", origin=origin
+        )
+    return tuple(value)
+
+
+def unknown_values(
+    declarations: Sequence[OptionDeclaration] | None, options: Mapping[str, OptionValue]
+) -> str:
+    """Return a sentence about options with values that the recipe does not know, or ""."""
+    return "; ".join(
+        f"{one.name} {options[one.name]} is not among those that the recipe knows: "
+        f"{', '.join(one.known)}"
+        for one in declarations or ()
+        if one.known and one.name in options and options[one.name] not in one.known
+    )
 
 
 def _check_declaration(declaration: OptionDeclaration, origin: SourceLocation | None) -> None:

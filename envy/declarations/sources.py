@@ -6,13 +6,15 @@ connections; the schemes are implemented in `envy.transport`.
 
 import os.path
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import compress
 from pathlib import Path
 from typing import cast
 
 from envy.declarations import fields
+from envy.declarations.file_names import check_file_names
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -46,10 +48,14 @@ class SourceItem:
     strip: int = 0
     subdir: str = ""
     into: str = ""
+    overlay: bool = False
     python: str = ""
     kind: str = "wheel"
     submodules: bool = False
     lfs: bool = False
+    exclude: tuple[str, ...] = ()
+    follow: bool = False
+    vcs: bool = False
     origin: SourceLocation | None = field(default=None, compare=False)
     base_dir: Path
 
@@ -58,6 +64,7 @@ SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …
 FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
 _GIT_ONLY = ("ref", "submodules", "lfs")
 _PYPI_ONLY = ("python", "kind")
+FOLDER_FIELDS = ("exclude", "follow", "vcs")
 
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -143,6 +150,18 @@ def location(item: SourceItem) -> str:
     return " ".join([address, *(pin for pin in pins if pin)])
 
 
+def last_part(item: SourceItem) -> str:
+    """Return the last part of a path or an address; "" if there is none."""
+    scheme = scheme_of(item.source, origin=item.origin)
+    if scheme is Scheme.LOCAL:
+        return local_path(item).name
+    from urllib.parse import unquote
+
+    path = re.split(r"[?#]", item.source, maxsplit=1)[0].rstrip("/")
+    has_path = scheme is not Scheme.HTTP or path.count("/") > 2
+    return unquote(re.split(r"[/:]", path)[-1]) if has_path else ""
+
+
 def file_name(item: SourceItem) -> str:
     """Return the name of an item in fetch_dir; "" if the registry decides it.
 
@@ -154,15 +173,8 @@ def file_name(item: SourceItem) -> str:
     scheme = scheme_of(item.source, origin=item.origin)
     if scheme in {Scheme.PYPI, Scheme.NPM}:
         return ""
-    if scheme is Scheme.LOCAL:
-        name = local_path(item).name
-    else:
-        from urllib.parse import unquote
-
-        path = re.split(r"[?#]", item.source, maxsplit=1)[0].rstrip("/")
-        has_path = scheme is not Scheme.HTTP or path.count("/") > 2
-        name = unquote(re.split(r"[/:]", path)[-1]) if has_path else ""
-        name = name.removesuffix(".git") if scheme is Scheme.GIT else name
+    name = last_part(item)
+    name = name.removesuffix(".git") if scheme is Scheme.GIT else name
     # Decoding may have added characters that a name must not contain.
     if name in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f\x7f]", name):
         raise DeclarationError(
@@ -190,38 +202,25 @@ def parse_source_items(
         )
         for i, element in enumerate(elements)
     ]
-    check_file_names(items)
+    names = [file_name(item) for item in items]
+    if len(items) > 1:
+        _name_apart(items, names)
+        own = [not item.dest and scheme_of(item.source) is Scheme.GIT for item in items]
+        check_file_names(items, names, repositories=[*compress(names, own)])
     return tuple(items)
 
 
-def check_file_names(items: Sequence[SourceItem]) -> None:
-    """Raise if two items have the same file name in fetch_dir, or one lies inside another."""
-    taken: dict[str, SourceItem] = {}
-    for item in items:
-        name = "/".join(part for part in file_name(item).split("/") if part not in {"", "."})
-        first = taken.setdefault(name, item) if name else item
-        if first is not item:
-            raise DeclarationError(
-                f'two sources have the file name "{name}": {first.source} and {item.source}',
-                origin=item.origin,
-                hint='give one of them another name: dest = "NAME"',
-            )
-    for name, item in taken.items():
-        _check_not_inside(name, item, taken)
-
-
-def _check_not_inside(name: str, item: SourceItem, taken: Mapping[str, SourceItem]) -> None:
-    """Raise if an item would be written into another one, and perhaps through a link of it."""
-    above = name
-    while "/" in above:
-        above = above.rpartition("/")[0]
-        if above in taken:
-            raise DeclarationError(
-                f'"{name}", for {item.source}, lies inside of "{above}", which is '
-                f"{taken[above].source}",
-                origin=item.origin,
-                hint='give it a name outside: dest = "NAME" (`into` chooses a folder of the stage)',
-            )
+def _name_apart(items: list[SourceItem], names: list[str]) -> None:
+    """Give a `dest` to repositories whose name another item has, if they have `into`."""
+    taken: set[str] = set()
+    # Those without `into` keep their names, wherever they are in the list.
+    for index in sorted(range(len(items)), key=lambda index: bool(items[index].into)):
+        item, name = items[index], names[index]
+        if name in taken and item.into and not item.dest and scheme_of(item.source) is Scheme.GIT:
+            free = (f"{name}-{number}" for number in range(2, len(names) + 2))
+            name = names[index] = next(other for other in free if other not in names)
+            items[index] = replace(item, dest=name)
+        taken.add(name)
 
 
 def parse_source_item(
@@ -266,10 +265,14 @@ def _item_of_table(
         strip=fields.count(table, "strip", origin=origin),
         subdir=inner_path(table, "subdir", origin=origin),
         into=inner_path(table, "into", origin=origin),
+        overlay=fields.flag(table, "overlay", origin=origin),
         python=fields.text(table, "python", origin=origin),
         kind=_kind(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
         lfs=fields.flag(table, "lfs", origin=origin),
+        exclude=fields.inner_patterns(table, "exclude", origin=origin),
+        follow=fields.flag(table, "follow", origin=origin),
+        vcs=fields.flag(table, "vcs", origin=origin),
         origin=origin,
         base_dir=base_dir,
     )
@@ -345,6 +348,8 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for git sources"
         elif name in _PYPI_ONLY and scheme is not Scheme.PYPI:
             reason = "is for pypi: sources"
+        elif name in FOLDER_FIELDS and scheme not in {Scheme.LOCAL, Scheme.FILE}:
+            reason = "is for folders of this machine"
         elif name in {"sha256", "blake3"} and scheme is Scheme.GIT:
             reason = "is for files; a git source is pinned by the commit in `ref`"
         else:

@@ -63,6 +63,7 @@ class RecipeSpec:
     source: SourceItem | CustomSource | None
     alias: str = ""
     platforms: tuple[str, ...] = ()
+    exports: bool = True  # whether the package is used where the entry is declared
     origin: SourceLocation = field(compare=False)
     key: RecipeKey = field(init=False)
 
@@ -84,7 +85,8 @@ class Dependency:
 
     A strong dependency has a `spec`, and a `product` if it needs one. A weak or required dependency
     searches for a `query`, a `product`, or a product of a provider that answers to the query; a
-    weak one has a `spec` as its fallback.
+    weak one has a `spec` as its fallback. Without `exports`, nothing that the package exports
+    reaches the dependent.
     """
 
     spec: RecipeSpec | None
@@ -94,6 +96,7 @@ class Dependency:
     query: str = ""
     product: str = ""
     platforms: tuple[str, ...] = ()
+    exports: bool = True
     origin: SourceLocation = field(compare=False)
 
 

@@ -1,7 +1,7 @@
 """The smaller tables of a recipe file, strictly parsed.
 
-Owns the forms of `products`, `exports`, `stage`, `host` and `about`. The first three may also be
-functions of a recipe, whose results are parsed by the same code.
+Owns the forms of `inputs`, `exports`, `stage`, `host` and `about`. `exports` and `stage` may also
+be functions of a recipe, whose results are parsed by the same code.
 """
 
 import re
@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from envy.content.folder_walk import rules_of
 from envy.declarations import fields
 from envy.errors import DeclarationError, SourceLocation
 from envy.host.platform import Platform
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ABOUT_FIELDS = frozenset({"version", "license", "homepage", "description"})
-_PRODUCT_FIELDS = frozenset({"path", "platforms"})
 _STAGE_FIELDS = frozenset({"strip"})
+_INPUT_FIELDS = frozenset({1, "exclude", "follow"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,20 @@ class Exports:
     env: Mapping[str, str] = field(default_factory=dict, hash=False)
     cmake_prefix: tuple[str, ...] = ()
     pkg_config: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputPattern:
+    """A pattern of `inputs`, and what is taken of the folders that it matches."""
+
+    pattern: str
+    exclude: tuple[str, ...] = ()
+    follow: bool = False
+
+    @property
+    def rules(self) -> str:
+        """The rules of a folder, as `content.folder_walk` has them."""
+        return rules_of(exclude=self.exclude, follow=self.follow)
 
 
 NO_EXPORTS = Exports()
@@ -55,6 +70,38 @@ def parse_stage_table(value: Mapping[str, object], origin: SourceLocation | None
     """Return the table form of `stage`."""
     fields.check_known(value, _STAGE_FIELDS, what="a stage table", origin=origin)
     return StageTable(strip=fields.count(value, "strip", origin=origin))
+
+
+def parse_inputs(value: object, origin: SourceLocation | None) -> tuple[InputPattern, ...]:
+    """Return the array `inputs`: patterns, and tables such as `{ "vendor", follow = true }`."""
+    if value == {}:
+        return ()
+    # A table without an array around it would be read as two patterns, or none.
+    if not isinstance(value, list):
+        hint = 'write inputs = { "patches", { "vendor", exclude = { "build" } } }'
+        raise fields.wrong_type("inputs", value, "an array of patterns", origin=origin, hint=hint)
+    return tuple(
+        _input_pattern(each, fields.element_origin(origin, i)) for i, each in enumerate(value)
+    )
+
+
+def _input_pattern(value: object, origin: SourceLocation | None) -> InputPattern:
+    table = {1: value} if isinstance(value, str) else value
+    if isinstance(table, list):
+        table = dict(enumerate(table, start=1))
+    pattern = table.get(1) if isinstance(table, dict) else None
+    if not isinstance(table, dict) or not isinstance(pattern, str) or not pattern:
+        what = 'patterns, and tables such as { "vendor", exclude = { "build" } }'
+        raise fields.wrong_type("inputs", value, f"an array of {what}", origin=origin)
+    unknown = [name for name in table if name not in _INPUT_FIELDS]
+    if unknown:
+        named = {str(name): None for name in unknown}
+        fields.check_known(named, frozenset({"exclude", "follow"}), what="an input", origin=origin)
+    return InputPattern(
+        pattern=pattern,
+        exclude=fields.inner_patterns(table, "exclude", origin=origin),
+        follow=fields.flag(table, "follow", origin=origin),
+    )
 
 
 def parse_about(value: object, origin: SourceLocation | None) -> Mapping[str, str]:
@@ -85,67 +132,6 @@ def parse_host(value: object, origin: SourceLocation | None) -> tuple[tuple[str,
         else:
             programs[name] = text
     return tuple(sorted(programs.items()))
-
-
-def parse_products(
-    value: object, *, platform: Platform, user_managed: bool, origin: SourceLocation | None
-) -> Mapping[str, str]:
-    """Return the table `products`, without the products for other platforms.
-
-    Raises:
-        DeclarationError: the table is invalid, or a path leads out of the asset.
-    """
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise fields.wrong_type(
-            "products", value, "a table of paths", origin=origin, hint='such as { gn = "bin/gn" }'
-        )
-    products: dict[str, str] = {}
-    for name, product in value.items():
-        path = _product_path(str(name), product, platform, origin)
-        if path is None:
-            continue
-        if "/" in str(name) or name in {".", ".."}:
-            raise DeclarationError(
-                f'the product "{name}" has a name that no program can have',
-                origin=fields.field_origin(origin, str(name)),
-                hint='a name is one word, such as gn = "bin/gn"',
-            )
-        if not user_managed and _leaves(path):
-            raise DeclarationError(
-                f'the product {name} is "{path}", which is not inside the asset',
-                origin=fields.field_origin(origin, str(name)),
-                hint="paths of products are relative to the asset, such as bin/gn; a program of "
-                "the machine can be a product of a user-managed package",
-            )
-        products[str(name)] = path
-    return products
-
-
-def _product_path(
-    name: str, value: object, platform: Platform, origin: SourceLocation | None
-) -> str | None:
-    """Return the path of a product; None if it is for other platforms."""
-    if isinstance(value, str) and value and not name.isdigit():
-        return value
-    at_product = fields.field_origin(origin, name)
-    if not isinstance(value, dict) or "path" not in value:
-        raise fields.wrong_type(
-            f"products.{name}",
-            value,
-            "a path under a name",
-            origin=origin,
-            hint='such as gn = "bin/gn", or gn = { path = "bin/gn", platforms = { "linux" } }',
-        )
-    fields.check_known(value, _PRODUCT_FIELDS, what="a product", origin=at_product)
-    filters = fields.texts(value, "platforms", origin=at_product)
-    path = fields.text(value, "path", origin=at_product)
-    return path if is_included(filters, platform, at_product) else None
-
-
-def _leaves(path: str) -> bool:
-    return path.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", path)
 
 
 def parse_exports(value: object, origin: SourceLocation | None) -> Exports:

@@ -123,6 +123,7 @@ class _Binder:
             dependency.kind.value,
             dependency.origin,
             dependency.product,
+            dependency.exports,
         )
         self.graph.add_edge(owner.key, edge, of_source=reference.of_source)
 

@@ -19,6 +19,7 @@ from envy.declarations.spec import DependencyUse
 from envy.engine.priorities import Priorities
 from envy.engine.recipe_coordination import RecipeCoordination
 from envy.engine.record import mark_missing, mark_wanted
+from envy.events import EventBus, PackagesWanted
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Edge, Recipe
 from envy.graph.recipe_graph import RecipeGraph
@@ -29,8 +30,13 @@ class Demand:
     """Decides which packages are wanted, and closes their gates."""
 
     def __init__(
-        self, graph: RecipeGraph, coordination: RecipeCoordination, priorities: Priorities
+        self,
+        graph: RecipeGraph,
+        coordination: RecipeCoordination,
+        priorities: Priorities,
+        events: EventBus,
     ) -> None:
+        self._events = events
         self._graph = graph
         self._coordination = coordination
         self._priorities = priorities
@@ -54,6 +60,9 @@ class Demand:
         self._priorities.prioritise(fresh, self._gates)
         for recipe in fresh:
             self._coordination.add_gates(recipe.key, self._gates(recipe))
+        if fresh and self._events.hears(PackagesWanted):
+            missing = sum(not one.work.cached or one.work.undeployed for one in fresh)
+            self._events.emit(PackagesWanted(packages=len(fresh), missing=missing))
         return fresh
 
     def want_for_work(self, recipe: Recipe) -> None:
@@ -98,6 +107,15 @@ class Demand:
                 recipe.key.canonical if has_checked else f"{recipe.key} (its check has not run yet)"
             )
         return found
+
+    def awaited_by(self, recipe: Recipe) -> list[RecipeKey]:
+        """Return the wanted recipes with work to do that need a recipe, in key order."""
+        return [
+            other.key
+            for other in self.wanted()
+            if not other.work.cached
+            and any(edge.key == recipe.key for edge in self._graph.all_edges(other.key))
+        ]
 
     def _is_late(self, recipe: Recipe, edge: Edge) -> bool:
         if recipe.work.cached:

@@ -35,6 +35,7 @@ from envy.engine.undecided import Undecided
 from envy.engine.usage import Usage
 from envy.errors import Cancelled, GraphError, NotPlanned, RecipeError
 from envy.execution.services import Services
+from envy.graph.distances import find_nearest
 from envy.graph.recipe import Recipe, Reference
 from envy.graph.recipe_graph import RecipeGraph
 from envy.phases.table import STEPS, Steps
@@ -90,7 +91,7 @@ class Engine:
     def _plan(self, project: Project, steps: Steps) -> tuple[DefaultShell, Demand, Goals]:
         graph, coordination, services = self.graph, self.coordination, self.services
         priorities = Priorities(graph, coordination, self.durations)
-        demand = Demand(graph, coordination, priorities)
+        demand = Demand(graph, coordination, priorities, services.events)
         keys = EntryKeys(
             graph, coordination, lambda recipe, needed: steps.find_entry(recipe, self, needed)
         )
@@ -108,7 +109,7 @@ class Engine:
             shell=shell,
             demand=demand,
             priorities=priorities,
-            usage=Usage(graph, coordination, self.lease, services.layout, services.project_dir),
+            usage=Usage(graph, coordination, self.lease, services.layout, project.manifest),
             failures=self._failures,
             cancellation=self._cancellation,
         )
@@ -177,6 +178,14 @@ class Engine:
         """
         return self.graph.find_one(query, failed=self.coordination.failed)
 
+    def find_nearest(self, query: str) -> Recipe:
+        """Return the package nearest to the manifest that a query of the user matches.
+
+        Raises:
+            AmbiguousQuery: several are equally near; QueryNotFound: none matches.
+        """
+        return find_nearest(self.graph, query, failed=self.coordination.failed)
+
     def checked_goals(self, queries: Sequence[str]) -> list[RecipeKey]:
         """Return the keys that queries on the command line mean; all roots when there is no query.
 
@@ -186,7 +195,7 @@ class Engine:
         recipes = self.graph.recipes
         if not queries:
             return [key for key in self.graph.roots if not recipes[key].excluded]
-        goals = [self.find_one(query).key for query in queries]
+        goals = [self.find_nearest(query).key for query in queries]
         for key in goals:
             if recipes[key].excluded:
                 raise GraphError(f"{key} is not for {self.services.platform.tag}")
@@ -276,6 +285,10 @@ class Engine:
     def shell_for(self, recipe: Recipe) -> Shell:
         """Return the shell that the scripts of this recipe are written for."""
         return self._shell.shell_for(recipe)
+
+    def awaited_by(self, recipe: Recipe) -> list[RecipeKey]:
+        """Return the wanted recipes with work to do that need this one, in key order."""
+        return self._demand.awaited_by(recipe)
 
     def unsatisfied(self) -> list[str]:
         """Return the wanted user-managed packages that are not known to be satisfied, as text."""

@@ -13,6 +13,7 @@ from envy.engine.recipe_coordination import RecipeCoordination
 from envy.errors import EnvyError
 from envy.graph.recipe import Recipe
 from envy.graph.recipe_graph import RecipeGraph
+from envy.keying.find_entry import SourcesFailed
 from envy.phase import RecipePhase
 
 
@@ -49,5 +50,8 @@ class EntryKeys:
         recipes = self._graph.recipes
         try:
             self._find_entry(recipe, [recipes[key].placement.entry_key for key in needed])
-        except EnvyError as error:
+        except SourcesFailed as failed:
+            # Nothing was fetched, but the mistake is one of `fetch`.
+            self._coordination.fail(recipe.key, failed.cause, phase=RecipePhase.FETCH)
+        except (EnvyError, OSError) as error:
             self._coordination.fail(recipe.key, error, phase=RecipePhase.CHECK)

@@ -31,7 +31,7 @@ BRIEF = 0.01
 # Seconds that envy itself takes for a package, so that longer chains of brief packages go first.
 _OWN = 0.001
 _REMEMBERED = tuple(range(RecipePhase.FETCH, RecipePhase.COMPLETION))
-_MADE = frozenset({Outcome.INSTALLED, Outcome.CHANGED})
+_MADE = frozenset({Outcome.INSTALLED, Outcome.CHANGED, Outcome.UNCONFIRMED})
 # A path that grows late, and by a smaller factor, is not passed on to the dependencies.
 _NOTABLE = 1.1
 

@@ -14,6 +14,7 @@ from envy.lua.values import LuaValue
 class Project:
     """The settings of a manifest; its packages are given when the graph is resolved."""
 
+    manifest: str = ""  # its path
     aliases: Mapping[str, RecipeKey] = field(default_factory=dict)
     default_shell: LuaValue = None  # a shell as Lua says it, or a function that chooses one
     shell_origin: SourceLocation | None = None

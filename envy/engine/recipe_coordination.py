@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from envy.declarations.key import RecipeKey
-from envy.errors import EnvyError, NotPlanned
+from envy.errors import NotPlanned
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
 from envy.scheduler.coordination import Coordination, NodeKind
@@ -78,7 +78,7 @@ class RecipeCoordination(dict[RecipeKey, Coordination]):
 
     # -- failing -----------------------------------------------------------------------------------
 
-    def fail(self, key: RecipeKey, error: EnvyError, *, phase: RecipePhase) -> None:
+    def fail(self, key: RecipeKey, error: Exception, *, phase: RecipePhase) -> None:
         """Fail a resting recipe because of a mistake in the graph, unless it has failed already."""
         node = self[key]
         if node.failure is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from envy.cache.failure import note_failure
 from envy.declarations.locations import location_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.engine.cancellation import Cancellation
@@ -25,9 +26,9 @@ from envy.execution.entry_lock import needs_deploy, release_entry, resume_entry
 from envy.execution.log import log_tail
 from envy.execution.recipe_events import RecipeEvents, phase_complete, phase_start
 from envy.execution.recipe_lua import ensure_functions, needs_functions, release_lua_state
+from envy.execution.secrets import mask_error
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Outcome, Recipe
-from envy.masking import mask_error
 from envy.phase import RecipePhase
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool
@@ -38,6 +39,7 @@ _CACHED_SKIPS = frozenset(
 # Looked up here: RecipePhase(number) takes longer than the rest of `run` for an idle phase.
 _STEPS = tuple(step for step in RecipePhase if step >= 0)
 _AROUND_TRANSFERS = frozenset({RecipePhase.CHECK, RecipePhase.FETCH})
+_CHANGED = frozenset({Outcome.CHANGED, Outcome.UNCONFIRMED})
 _USER_MANAGED_SKIPS = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD})
 
 
@@ -85,7 +87,7 @@ class RecipeKind:
             )
         if phase > RecipePhase.CHECK and recipe.loaded.definition.user_managed:
             if phase == RecipePhase.DEPLOY:
-                return recipe.work.outcome is not Outcome.CHANGED
+                return recipe.work.outcome not in _CHANGED
             return phase in _USER_MANAGED_SKIPS or (
                 recipe.work.satisfied and phase == RecipePhase.INSTALL
             )
@@ -105,8 +107,9 @@ class RecipeKind:
             recipe, self._engine, step, self._phases
         ):
             self._phases[step](recipe, self._engine)
-        took = time.monotonic() - started
-        note_duration(recipe, phase, took - recipe.work.away)
+        # The work's own time: waits for locks and for an answer of the user are not in it.
+        took = time.monotonic() - started - recipe.work.away
+        note_duration(recipe, phase, took)
         phase_complete(recipe, self._events, step, took)
 
     def rest(self, node: Coordination) -> None:
@@ -131,6 +134,9 @@ class RecipeKind:
             log_path=recipe.work.log_path,
             log_tail=log_tail(recipe.work.log_path, lines=20),
         )
+        if recipe.work.attempt is not None:
+            line = str(error).strip().partition("\n")[0]
+            note_failure(recipe.placement.entry, f"{step.label} failed: {line}")
         RecipeEvents(recipe, self._events).phase_failed(step, error)
         self._cancellation.on_failure(failure)
         return failure

@@ -86,5 +86,6 @@ class RecipeMaker:
                 "source",
                 dependency.origin,
                 dependency.product,
+                dependency.exports,
             )
             self._graph.add_edge(recipe.key, edge, of_source=True)

@@ -60,6 +60,7 @@ class Resolution:
         """
         graph, sources = self._graph, self._custom_sources
         graph.roots += [self._maker.ensure(spec).key for spec in roots]
+        graph.left_out.update(spec.key for spec in roots if not spec.exports)
         for key in graph.roots:
             self._maker.start(graph.recipes[key])
         self._settle()

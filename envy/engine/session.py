@@ -7,19 +7,20 @@ opens one for each command. Its methods are called from the command's thread onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from envy.answers.evidence import Evidence
-from envy.answers.write import StoredRecipe, save_answer
-from envy.declarations.spec import DependencyUse
+from envy.answers.project_environment import ProjectEnvironment
 from envy.engine.priorities import Forecast, forecast
+from envy.engine.project_environment import environment_of
+from envy.engine.stored_graph import store_answer
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
-from envy.execution.script_environment import exported_environment
+from envy.execution.products import check_found_products
 from envy.execution.user_managed import is_satisfied
-from envy.masking import masked
+from envy.graph.distances import nearest_of
 from envy.phase import RecipePhase
-from envy.phases.completion import products_of
+from envy.phases.completion import products_of, restore_shims_of
 
 if TYPE_CHECKING:
     from envy.cache.layout import CacheLayout, EntryPaths
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from envy.engine.engine import Engine
     from envy.engine.goals import Result
     from envy.errors import Cancelled, NotPlanned
+    from envy.execution.explanation import Missing
     from envy.graph.recipe import Edge, Recipe, Reference
 
 
@@ -45,6 +47,11 @@ class Session:
     def layout(self) -> CacheLayout:
         """The cache."""
         return self._engine.services.layout
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that the command was started with."""
+        return self._engine.services.environment
 
     @property
     def platform_tag(self) -> str:
@@ -101,7 +108,7 @@ class Session:
             GraphError: not exactly one package matches, or it has no asset; RecipeError: it failed.
         """
         self.resolved()
-        recipe = self.find_one(query)
+        recipe = self._engine.find_nearest(query)
         failure = self.failure_of(recipe.key)
         if failure is not None:
             raise failure
@@ -157,9 +164,9 @@ class Session:
         """Return whether a package has a deploy phase that has not run for its entry."""
         return entry_lock.needs_deploy(recipe)
 
-    def why_missing(self, recipe: Recipe) -> list[str]:
-        """Return what changed since the nearest earlier entry of a package; [] if there is none."""
-        return explanation.why_missing(recipe, self._engine)
+    def explain_missing(self, recipe: Recipe) -> Missing | None:
+        """Return why a package would be built, as a sync judges it; None if it is in the cache."""
+        return explanation.explain_missing(recipe, self._engine)
 
     def failures(self) -> list[RecipeError]:
         """Return every failure so far, of wanted packages and others, in key order."""
@@ -210,18 +217,31 @@ class Session:
         broken = next((failure for failure in failures if isinstance(failure, RecipeError)), None)
         if broken is not None:
             raise broken
-        missing = [
-            recipe.key.canonical
-            for recipe in self.wanted()
+        missing = self.missing(goals)
+        if missing:
+            raise EnvyError(
+                f"not installed: {', '.join(recipe.key.canonical for recipe in missing)}",
+                hint="install with `envy sync`",
+            )
+        for key in sorted(self._graph.run_closure(goals)):
+            recipe = self.recipe(key)
+            if recipe.loaded_or_none is not None and not recipe.user_managed:
+                check_found_products(recipe)
+
+    def missing(self, goals: Iterable[RecipeKey]) -> list[Recipe]:
+        """Return the packages that the goals need to run and that are not installed, by key.
+
+        Whether a user-managed package is installed, only its check can say.
+        """
+        needed = [self.recipe(key) for key in sorted(self._graph.run_closure(goals))]
+        return [
+            recipe
+            for recipe in needed
             if (recipe.work.undeployed or not recipe.work.cached)
+            and not self.is_complete(recipe.key)
             and recipe.loaded_or_none is not None
             and not recipe.user_managed
         ]
-        if missing:
-            raise EnvyError(
-                f"not installed: {', '.join(missing)}",
-                hint="install with `envy sync`",
-            )
 
     def hold_leases(self, entries: Iterable[EntryPaths]) -> None:
         """Keep gc from removing entries until the session is closed."""
@@ -237,6 +257,7 @@ class Session:
         if recipe.work.outcome is not None:
             return recipe.work.products
         if recipe.key not in self._products:
+            restore_shims_of(recipe, self._engine)
             self._products[recipe.key] = products_of(recipe, self._engine)
         return self._products[recipe.key]
 
@@ -257,15 +278,53 @@ class Session:
             return False
         return True
 
-    def exported_environment(
-        self, recipes: Iterable[Recipe], base: Mapping[str, str]
-    ) -> dict[str, str]:
-        """Return the variables that packages export, on top of those of `base`.
+    def project_environment(
+        self, packages: Sequence[RecipeKey] | None = None, *, installed: bool = True
+    ) -> ProjectEnvironment:
+        """Return the environment of the manifest's packages, or of some, for programs to run in.
+
+        Without `installed`, only the names that packages provide are gathered, and nothing runs.
 
         Raises:
-            DeclarationError: two packages export different values for one variable.
+            DeclarationError: two packages that are equally near export different values for one
+                variable.
         """
-        return exported_environment(recipes, base)
+        if packages is None:
+            packages = [key for key in self._graph.roots if key not in self._graph.left_out]
+        manifest = self.manifest
+        environment = environment_of(
+            self._graph,
+            packages,
+            usable=self._is_usable if installed else lambda _recipe: False,
+            products=self.products_of,
+        )
+        return replace(
+            environment,
+            variables={**environment.variables, **manifest.env},
+            dotenv=str(manifest.dotenv or ""),
+        )
+
+    def run_closure(self, keys: Iterable[RecipeKey]) -> list[RecipeKey]:
+        """Return packages and everything that running them needs, dependencies first."""
+        return self._graph.run_closure(keys)
+
+    def nearest_of(self, recipes: Iterable[Recipe]) -> list[Recipe]:
+        """Return the packages that are nearest to the manifest, in the same order."""
+        return nearest_of(self._graph, recipes)
+
+    def _is_usable(self, recipe: Recipe) -> bool:
+        """Return whether a package is installed, apart from what it needs to run."""
+        if self.is_complete(recipe.key):
+            return True
+        if self.failure_of(recipe.key) is not None or recipe.loaded_or_none is None:
+            return False
+        if recipe.user_managed:
+            return True
+        try:
+            check_found_products(recipe)
+        except EnvyError:
+            return False
+        return recipe.work.cached and not recipe.work.undeployed
 
     # -- the stored answer -----------------------------------------------------------------------
 
@@ -276,49 +335,6 @@ class Session:
         change in the evidence.
         """
         engine = self._engine
-        if engine.cancellation is not None or any(
-            node.failure is not None for node in engine.coordination.values()
-        ):
-            return
-        recipes = self.recipes()
-        evidence = self._evidence(recipes)
-        # A key with a secret is not written to the disk.
-        keys = [recipe.key.canonical for recipe in recipes]
-        if not evidence.lasting or any(masked(key) != key for key in keys):
-            return
-        positions = {recipe.key: position for position, recipe in enumerate(recipes)}
-        save_answer(
-            self.layout.root,
-            self.manifest.path,
-            evidence,
-            recipes=[_stored(recipe, self.edges(recipe.key), positions) for recipe in recipes],
-            roots=[positions[key] for key in self._graph.roots],
-            aliases={alias: positions[key] for alias, key in self.manifest.aliases.items()},
-        )
-
-    def _evidence(self, recipes: Iterable[Recipe]) -> Evidence:
-        manifest = self.manifest
-        evidence = Evidence(files={str(manifest.path): manifest.digest})
-        evidence.note_variables(manifest.reads.variables)
-        evidence.files.update({str(path): digest for path, digest in manifest.reads.files.items()})
-        evidence.lasting = manifest.reads.lasting and not manifest.warnings
-        for recipe in recipes:
-            evidence.add(recipe.evidence)
-        return evidence
-
-
-def _stored(
-    recipe: Recipe, edges: Iterable[Edge], positions: Mapping[RecipeKey, int]
-) -> StoredRecipe:
-    loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
-    has_entry = placement is not None and not recipe.user_managed
-    return StoredRecipe(
-        key=recipe.key.canonical,
-        alias=recipe.alias,
-        entry_name=placement.entry.name if placement is not None else "",
-        entry_key=recipe.entry_key if has_entry else "",
-        user_managed=recipe.user_managed,
-        excluded=recipe.excluded,
-        deploys=bool(loaded and loaded.definition.deploy),
-        needs=tuple(positions[edge.key] for edge in edges if edge.use is DependencyUse.RUN),
-    )
+        failed = any(node.failure is not None for node in engine.coordination.values())
+        if engine.cancellation is None and not failed:
+            store_answer(self._graph, self.manifest, self.layout.root)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import Lease
@@ -30,13 +29,13 @@ class Usage:
         coordination: RecipeCoordination,
         lease: Lease,
         layout: CacheLayout,
-        project_dir: Path,
+        manifest: str,
     ) -> None:
         self._graph = graph
         self._coordination = coordination
         self._lease = lease
         self._layout = layout
-        self._project_dir = project_dir
+        self._manifest = manifest
 
     @contextlib.contextmanager
     def recorded(self, goals: Sequence[RecipeKey]) -> Iterator[None]:
@@ -85,7 +84,7 @@ class Usage:
         }
         everything = {key for key in self._graph.roots if not recipes[key].excluded}
         return UseSet(
-            project=str(self._project_dir),
+            manifest=self._manifest,
             whole=everything.issubset(goals)
             and all(self._is_usable(recipes[key]) for key in to_run),
             entries=entries,

@@ -11,6 +11,7 @@ from envy.events.cache import CacheHit, CacheMiss, LockAcquired, LockBlocked, Lo
 from envy.events.graph import DependencyAdded, RecipeRegistered, ReferenceResolved
 from envy.events.output import LogMessage, OutputLine, StandardOutput
 from envy.events.phases import (
+    PackagesWanted,
     PhaseComplete,
     PhaseFailure,
     PhaseSilent,
@@ -30,6 +31,7 @@ from envy.events.scheduling import (
 )
 from envy.events.scripts import (
     DownloadProgress,
+    FilesProgress,
     LuaCtxAssetAccess,
     LuaCtxExtractComplete,
     LuaCtxExtractStart,
@@ -43,10 +45,11 @@ from envy.events.tests import TestBuildComplete, TestBuildStart, TestPhaseComple
 
 __all__ = [
     "CacheHit", "CacheMiss", "DependencyAdded", "DownloadProgress", "Event", "EventBus",
-    "Listener", "LockAcquired", "LockBlocked", "LockReleased", "LogMessage",
+    "FilesProgress", "Listener", "LockAcquired", "LockBlocked", "LockReleased", "LogMessage",
     "LuaCtxAssetAccess", "LuaCtxExtractComplete", "LuaCtxExtractStart", "LuaCtxFetchComplete",
     "LuaCtxFetchStart", "LuaCtxProductAccess", "LuaCtxRunComplete", "LuaCtxRunStart",
-    "OutputLine", "PhaseBlocked", "PhaseComplete", "PhaseFailure", "PhaseSilent", "PhaseStart",
+    "OutputLine", "PackagesWanted", "PhaseBlocked", "PhaseComplete", "PhaseFailure",
+    "PhaseSilent", "PhaseStart",
     "PhaseUnblocked", "RecipeAborted", "RecipeComplete", "RecipeRegistered",
     "ReferenceResolved", "SlotAcquired", "SlotRefused", "SlotReleased", "Stamped",
     "StandardOutput", "TargetExtended", "TestBuildComplete", "TestBuildStart",

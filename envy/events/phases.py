@@ -1,9 +1,18 @@
-"""The phases of a recipe, and its end."""
+"""The phases of a recipe, its beginning and its end."""
 
 from typing import ClassVar
 
 from envy.events.base import Event, event
 from envy.phase import RecipePhase
+
+
+@event
+class PackagesWanted(Event):
+    """More packages are wanted; of these, `missing` are not ready in the cache and need work."""
+
+    text: ClassVar[str] = "{packages} packages wanted, {missing} not in the cache"
+    packages: int
+    missing: int
 
 
 @event
@@ -16,6 +25,8 @@ class PhaseStart(Event):
 
 @event
 class PhaseComplete(Event):
+    """`duration_ms` is the phase's own time, without waits for locks and for the user's consent."""
+
     text: ClassVar[str] = "{recipe}: {phase} done in {duration_ms} ms"
     recipe: str
     key: str

@@ -96,6 +96,20 @@ class DownloadProgress(Event):
     text: ClassVar[str] = "{recipe}: {bytes} of {total} bytes of {url}"
     in_files: ClassVar[bool] = False
     recipe: str
+    key: str = dataclasses.field(default="", metadata=WITHIN)
     url: str
     bytes: int
     total: int  # 0 if the server sent no size
+
+
+@event
+class FilesProgress(Event):
+    """Files have been unpacked or hashed; `action` is unpacking or hashing."""
+
+    text: ClassVar[str] = "{recipe}: {action} {files} of {total} files"
+    in_files: ClassVar[bool] = False
+    recipe: str
+    key: str = dataclasses.field(default="", metadata=WITHIN)
+    action: str
+    files: int
+    total: int  # 0 if it is not known: a tar has no list of its members

@@ -6,10 +6,12 @@ for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.content.folder_walk import covering
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
@@ -17,6 +19,7 @@ from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError, InternalError
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
+from envy.graph.distances import Near, nearest_first
 from envy.graph.recipe import Edge, Recipe
 from envy.phase import RecipePhase
 
@@ -35,18 +38,10 @@ def edges_for(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> tupl
     return graph.source_edges(key) if phase is RecipePhase.RECIPE_FETCH else graph.edges(key)
 
 
-def reachable(
-    edges: Iterable[Edge],
-    engine: PhaseServices,
-    *,
-    include: Callable[[Recipe], bool] = lambda _recipe: True,
-    follow: Callable[[Recipe], bool] = lambda _recipe: True,
-) -> list[Reachable]:
+def reachable(edges: Iterable[Edge], engine: PhaseServices) -> list[Reachable]:
     """Return the dependencies behind some edges with their run closures, nearest first, each once.
 
-    The build dependencies of a dependency are left out, since they may be missing. So is a recipe
-    for which `include` is false, with everything behind it, and what lies behind a recipe for which
-    `follow` is false.
+    The build dependencies of a dependency are left out, since they may be missing.
     """
     found: dict[RecipeKey, Reachable] = {}
     level = [(edge.key, edge.needed_by) for edge in edges]
@@ -56,12 +51,7 @@ def reachable(
             known = found.get(key)
             if known is not None and known.needed_by <= needed_by:
                 continue
-            dependency = engine.graph.recipes[key]
-            if not include(dependency):
-                continue
-            found[key] = Reachable(dependency, needed_by)
-            if not follow(dependency):
-                continue
+            found[key] = Reachable(engine.graph.recipes[key], needed_by)
             following += [
                 (edge.key, needed_by)
                 for edge in engine.graph.edges(key)
@@ -71,18 +61,22 @@ def reachable(
     return list(found.values())
 
 
-def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list[Recipe]:
+def exporting(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> list[Near]:
     """Return the dependencies available in `phase` that may export something, nearest first.
+
+    They are the declared dependencies that the gate of the phase waited for, and what those need
+    to run.
 
     The closure is walked only where something is exported; otherwise each script in a chain of
     thousands of recipes would cost a walk of the whole chain.
     """
-    rows = reachable(edges_for(recipe, engine, phase), engine, include=_exports_within)
-    return [row.recipe for row in rows if row.needed_by <= phase]
+    edges = edges_for(recipe, engine, phase)
+    starts = [edge.key for edge in edges if edge.exports and edge.needed_by <= phase]
+    return nearest_first(engine.graph, starts, include=_exports_within)
 
 
 def searched_by_compilers(
-    recipe: Recipe, engine: PhaseServices, phase: RecipePhase, providers: Iterable[Recipe]
+    recipe: Recipe, engine: PhaseServices, phase: RecipePhase, providers: Iterable[Near]
 ) -> list[Recipe]:
     """Return the packages whose `cmake_prefix` and `pkg_config` apply in `phase`, nearest first.
 
@@ -92,17 +86,23 @@ def searched_by_compilers(
     Raises:
         DeclarationError: two variants of one package are among them.
     """
-    if not any(_is_searched(provider) for provider in providers):
+    if not any(is_searched(provider.recipe) for provider in providers):
         return []
-    edges = edges_for(recipe, engine, phase)
-    rows = reachable(edges, engine, include=_exports_within, follow=_is_searched)
-    found = [row.recipe for row in rows if row.needed_by <= phase and _is_searched(row.recipe)]
+    edges = [edge for edge in edges_for(recipe, engine, phase) if edge.exports]
+    rows = nearest_first(
+        engine.graph,
+        [edge.key for edge in edges if edge.needed_by <= phase],
+        include=_exports_within,
+        follow=is_searched,
+    )
+    found = [row.recipe for row in rows if is_searched(row.recipe)]
     if recipe.loaded_or_none is None or recipe.loaded.definition.variants != "both":
         _check_variants(recipe, engine, edges, found)
     return found
 
 
-def _is_searched(recipe: Recipe) -> bool:
+def is_searched(recipe: Recipe) -> bool:
+    """Return whether a package exports folders for compilers to search."""
     try:
         exports = recipe.loaded.exports
     except InternalError:
@@ -142,11 +142,11 @@ def _chain(
         key = chain[-1]
         if key == goal:
             return chain
-        if len(set(chain)) == len(chain) and _is_searched(engine.graph.recipes[key]):
+        if len(set(chain)) == len(chain) and is_searched(engine.graph.recipes[key]):
             chains += [
                 [*chain, edge.key]
                 for edge in engine.graph.edges(key)
-                if edge.use is DependencyUse.RUN
+                if edge.use is DependencyUse.RUN and edge.exports
             ]
     return [start, goal]
 
@@ -316,14 +316,21 @@ def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
     if not path.is_relative_to(recipe_dir):
         return True
     root = engine.services.layout.root
-    if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
-        return True  # the cache may be inside the project
-    inputs = placement.input_files if placement is not None else frozenset()
     return (
-        path in inputs
-        or path in loaded.reads.files
-        or any(parent in inputs for parent in path.parents)
+        path in loaded.reads.files
+        or (placement is not None and covering(placement.inputs, str(path)) is not None)
+        or _is_in_cache_inside(recipe_dir, root, path)
     )
+
+
+def _is_in_cache_inside(recipe_dir: Path, root: Path, path: Path) -> bool:
+    """Return whether the cache is inside the project, and a path in it, in any spelling."""
+    if root.is_relative_to(recipe_dir) and path.is_relative_to(root):
+        return True
+    real = os.path.realpath(root) + "/"
+    return real.startswith(os.path.realpath(recipe_dir) + "/") and (
+        os.path.realpath(path) + "/"
+    ).startswith(real)
 
 
 def build_only(recipe: Recipe, engine: PhaseServices) -> list[Recipe]:

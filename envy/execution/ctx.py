@@ -13,6 +13,7 @@ from typing import cast
 
 from envy.cache.names import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
+from envy.content.patch import ProgramRunner, apply_patch
 from envy.errors import DeclarationError
 from envy.execution.access import asset_of, product_of
 from envy.execution.ctx_arguments import extract_options, patch_options, require_text
@@ -20,6 +21,7 @@ from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
 from envy.execution.log import report
 from envy.execution.own_paths import (
     fetched_file,
+    input_part,
     listable,
     matches,
     own_folder_of,
@@ -249,6 +251,7 @@ class CtxFunctions:
             into_directory=target.endswith("/"),
             contents=name == "." or name.endswith("/."),
             root=own_folder_of(self._phase_run, destination),
+            part=input_part(self._phase_run, origin),
         )
 
     def move(self, source: object = None, destination: object = None) -> None:
@@ -307,8 +310,8 @@ class CtxFunctions:
         text_or_name = require_text("ctx.patch", patch)
         strip, fuzz = patch_options(options)
         inline = "\n" in text_or_name
-        runner: file_operations.ProgramRunner = functools.partial(_run_quietly, run)
-        program = file_operations.patch(
+        runner: ProgramRunner = functools.partial(_run_quietly, run)
+        program = apply_patch(
             run.run_dir,
             run=runner,
             file=None if inline else patch_file(run, text_or_name),

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envy.cache.trees import digest_file
 from envy.content import file_operations
+from envy.content.folder_walk import NotTaken, rules_of, walk
 from envy.declarations import fields
-from envy.declarations.sources import Scheme, SourceItem, local_path, parse_source_items, scheme_of
+from envy.declarations.sources import (
+    Scheme,
+    SourceItem,
+    inner_path,
+    local_path,
+    parse_source_items,
+    scheme_of,
+)
 from envy.errors import DeclarationError, InternalError
-from envy.execution.own_paths import package_path
+from envy.execution.own_paths import input_part, package_path
 from envy.execution.phase_run import PhaseRun
 from envy.execution.transfer import fetch_batch
 from envy.lua.values import LuaValue
@@ -43,6 +52,26 @@ def _check_local(run: PhaseRun, item: SourceItem) -> None:
             "would not notice a change to it",
             hint=f'add it: inputs = {{ "{item.source}" }}',
         )
+    _check_taken(run, item)
+
+
+def _check_taken(run: PhaseRun, item: SourceItem) -> None:
+    """Check that what is fetched of a folder of `inputs` is what its key was computed from."""
+    path = local_path(item) / item.subdir
+    if input_part(run, path) is None or not path.is_dir():
+        return
+    rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
+    try:
+        rows = list(walk(str(path), rules))
+    except NotTaken as error:
+        raise DeclarationError(f"ctx.fetch: {error.why}", hint=error.hint) from None
+    for relative, *_ in rows:
+        if not run.may_read(path / relative):
+            raise DeclarationError(
+                f"ctx.fetch: {relative} of {item.source} is left out of `inputs`, so envy would "
+                "not notice a change to it",
+                hint=f'leave it out here, too: {{ source = "{item.source}", exclude = {{…}} }}',
+            )
 
 
 def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
@@ -57,8 +86,10 @@ def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
         raise DeclarationError(
             "ctx.commit_fetch: no file is named", hint="write ctx.commit_fetch(name)"
         )
-    checked = [_check_commit(run, row) for row in wanted]
-    for name, path in checked:
+    commits = [_check_commit(run, row) for row in wanted]
+    _check_names(run, commits)
+    for commit in commits:
+        path = commit.path
         target = fetch_dir / path.name
         file_operations.remove(target)
         if path.is_symlink():
@@ -66,19 +97,46 @@ def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
             file_operations.copy(path, target)
         else:
             file_operations.move(path, target)
-        source = run.sources.get(name)
-        run.recipe.work.fetched[path.name] = source or SourceItem(
-            source=path.name, base_dir=run.run_dir
+        # Without `./`, a name may look like the scheme of a source.
+        item = run.sources.get(commit.name) or SourceItem(
+            source=f"./{path.name}", base_dir=run.run_dir
+        )
+        run.recipe.work.fetched[path.name] = replace(
+            item,
+            into=commit.into or item.into or (path.name if target.is_dir() else ""),
+            overlay=commit.overlay or item.overlay,
         )
 
 
-def _check_commit(run: PhaseRun, row: object) -> tuple[str, Path]:
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """One argument of ctx.commit_fetch: a file or folder, and how it is to be unpacked."""
+
+    name: str
+    path: Path
+    into: str
+    overlay: bool
+
+
+def _check_names(run: PhaseRun, commits: Sequence[_Commit]) -> None:
+    taken = {name: name for name in run.recipe.work.fetched}
+    for commit in commits:
+        first = taken.setdefault(commit.path.name, commit.name)
+        if first is not commit.name:
+            raise DeclarationError(
+                f"ctx.commit_fetch: {first} and {commit.name} have the same file name, "
+                f'"{commit.path.name}"',
+                hint=f'rename one of them first: ctx.move("{commit.name}", "NAME")',
+            )
+
+
+def _check_commit(run: PhaseRun, row: object) -> _Commit:
     table = {"filename": row} if isinstance(row, str) else row
     if not isinstance(table, dict):
         raise DeclarationError(
             "ctx.commit_fetch takes names and tables such as { filename = name, sha256 = … }"
         )
-    known = frozenset({"filename", "sha256", "blake3"})
+    known = frozenset({"filename", "sha256", "blake3", "into", "overlay"})
     fields.check_known(table, known, what="an argument of ctx.commit_fetch", origin=None)
     name = table.get("filename")
     if not isinstance(name, str) or not name:
@@ -92,9 +150,19 @@ def _check_commit(run: PhaseRun, row: object) -> tuple[str, Path]:
         )
     for algorithm in ("sha256", "blake3"):
         expected = str(table.get(algorithm) or "").lower()
+        if expected and path.is_dir():
+            raise DeclarationError(
+                f"ctx.commit_fetch: {name} is a folder, and a folder has no digest",
+                hint=f"remove {algorithm}, or verify its files",
+            )
         if expected:
             _verify(path, algorithm, expected)
-    return name, path
+    return _Commit(
+        name=name,
+        path=path,
+        into=inner_path(table, "into", origin=None),
+        overlay=fields.flag(table, "overlay", origin=None),
+    )
 
 
 def _verify(path: Path, algorithm: str, expected: str) -> None:

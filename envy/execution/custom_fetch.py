@@ -26,6 +26,7 @@ from envy.cache.recipes import find_recipe_files
 from envy.cache.trees import digest_file, digest_tree
 from envy.content.atomic import atomic_write, temporary_beside
 from envy.content.file_digest import file_digest
+from envy.content.plain_file import read_plain
 from envy.declarations.spec import CustomSource
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.entry_lock import acquire_lock, release_lock
@@ -34,12 +35,11 @@ from envy.execution.recipe_lua import new_state
 from envy.execution.services import PhaseServices
 from envy.execution.verbs import call_function
 from envy.graph.recipe import Recipe
+from envy.limits import CACHE_FILE
 from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaValue
 from envy.phase import RecipePhase
 from envy.transport.digests import ExpectedDigest, verify_content
-
-_LIMIT = 16 << 20  # bytes of stored evidence; more is not envy's
 
 
 def is_source_fetched(recipe: Recipe, engine: PhaseServices) -> bool:
@@ -123,8 +123,7 @@ def _find_kept(recipe: Recipe, engine: PhaseServices) -> tuple[Path, Evidence] |
 
 def _stored_evidence(folder: Path) -> Evidence | None:
     try:
-        with (folder / EVIDENCE).open("rb") as file:
-            return decode_evidence(file.read(_LIMIT).decode("ascii"))
+        return decode_evidence(read_plain(str(folder / EVIDENCE), CACHE_FILE).decode("ascii"))
     except (OSError, ValueError):
         return None
 
@@ -232,7 +231,7 @@ class _CustomRun(PhaseRun):
 
     def note_tree(self, path: Path) -> None:
         if not self._is_known(path) and path.is_dir():
-            self.evidence.trees[str(path)] = digest_tree(path)
+            self.evidence.trees[str(path), ""] = digest_tree(path)
 
     def note_variable(self, name: str) -> None:
         """Record a variable of the user; those of tools and of envy follow from the name."""

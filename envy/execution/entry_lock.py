@@ -23,7 +23,7 @@ from envy.cache.lock_cycle import find_circle, inherited_marks, package_of, visi
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.write import begin_attempt
 from envy.errors import GraphError
-from envy.execution.explanation import why_missing
+from envy.execution.explanation import explain_missing
 from envy.execution.log import log_key
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices, Services
@@ -129,16 +129,18 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
     Returns why the entry is missing, or "" if it exists or no listener wants reasons.
     """
     acquire_entry(recipe, engine)
-    explaining = engine.services.events.explaining
     placement = recipe.placement
-    found = lookup(placement.entry, placement.entry_key, explain=explaining)
+    found = lookup(placement.entry, placement.entry_key, explain=False)
     if found.hit or (found.elsewhere and _relocated(recipe)):
         recipe.work.cached = True
+        if found.spelling:
+            engine.services.spellings.add(found.spelling)
         release_entry(recipe, engine)
         return ""
     reason = ""
-    if explaining:
-        reason = "; ".join([found.reason, *map(str.strip, why_missing(recipe, engine))])
+    if engine.services.events.explaining:
+        missing = explain_missing(recipe, engine)
+        reason = missing.text if missing is not None else ""
     recipe.work.attempt = begin_attempt(placement.entry, placement.entry_key)
     return reason
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import dataclass
 
 from envy.cache.explanation import (
     KeyRecord,
@@ -11,6 +13,7 @@ from envy.cache.explanation import (
     nearest_earlier,
     read_key_record,
 )
+from envy.cache.read import lookup
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.masking import MASK, masked, masked_data
@@ -47,6 +50,44 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
             "utf-8", "replace"
         )
     return masked_data(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why a sync would not find a package in the cache, and what changed since the last build.
+
+    With `relocated`, a sync rewrites the entry for this cache root and builds nothing.
+    """
+
+    reason: str
+    changes: tuple[str, ...] = ()
+    relocated: bool = False
+
+    @property
+    def text(self) -> str:
+        """The reason and the changes, on one line."""
+        return "; ".join([self.reason, *(line.strip() for line in self.changes)])
+
+
+def explain_missing(recipe: Recipe, engine: PhaseServices) -> Missing | None:
+    """Return why a package would be built, as a sync judges it; None if it is in the cache."""
+    entry = recipe.placement.entry
+    found = lookup(entry, recipe.entry_key)
+    if found.hit:
+        return None
+    if found.elsewhere:
+        from envy.cache.relocate import why_not_relocatable
+
+        obstacle = why_not_relocatable(entry)
+        if not obstacle:
+            return Missing(
+                "it was built under another cache root, and is rewritten", relocated=True
+            )
+        return Missing(f"{found.reason}: {obstacle}")
+    changes = tuple(why_missing(recipe, engine))
+    if changes and not os.path.lexists(entry.location):
+        return Missing("it has changed since the last build", changes)
+    return Missing(found.reason, changes)
 
 
 def why_missing(recipe: Recipe, engine: PhaseServices) -> list[str]:

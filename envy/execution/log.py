@@ -6,15 +6,16 @@ anything is written or emitted.
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Sequence
-from io import FileIO
 from pathlib import Path
 
 from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
 from envy.cache.names import DIGITS
-from envy.cache.write import prune_logs
+from envy.execution.git_history import asks_git
+from envy.execution.log_file import LogFile
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import Services
 from envy.graph.recipe import Recipe
@@ -27,6 +28,9 @@ _LONGEST_SHOWN = 1000
 _QUOTED_LINES = 10
 _LONGEST_TAIL_LINE = 400
 _COMMAND = "$ "
+# These phases change nothing in the cache; in one that may only be read, they have no log.
+_WITHOUT_CACHE = frozenset({RecipePhase.CHECK, RecipePhase.COMPLETION})
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class PhaseLog:
@@ -43,8 +47,9 @@ class PhaseLog:
         self._events = RecipeEvents(recipe, services.events)
         self._phase = phase
         self._splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
-        self._file: FileIO | None = None
+        self._file: LogFile | None = None
         self._recent: deque[bytes] = deque(maxlen=_QUOTED_LINES)
+        self.asked_git = False  # a script of this phase asked git, which found no repository
 
     def output(self, stream: str, chunk: bytes, *, quiet: bool = False) -> None:
         """Add bytes that a child wrote; whole lines are masked, written and emitted."""
@@ -86,6 +91,7 @@ class PhaseLog:
     def _write_lines(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
         # The splitter has masked them, before it has cut what is too long.
         self._recent.extend(lines)
+        self.asked_git = self.asked_git or any(map(asks_git, lines))
         self._write(lines)
         if quiet or not self._services.events.listening:
             return
@@ -97,12 +103,12 @@ class PhaseLog:
         path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"
         try:
             if self._file is None:
-                self._file = _open_log(path)
+                self._file = LogFile(path)
                 self._recipe.work.log_path = path
-            view = memoryview(b"".join(line + b"\n" for line in lines))
-            while view:
-                view = view[self._file.write(view) or 0 :]
+            self._file.write(b"".join(line + b"\n" for line in lines))
         except OSError as error:
+            if error.errno in _READ_ONLY and self._phase in _WITHOUT_CACHE:
+                return
             raise explained(error, doing="write a log", path=str(path)) from error
 
 
@@ -113,21 +119,6 @@ def report(recipe: Recipe, services: Services, level: str, message: str) -> None
         events.standard_output(message)
     else:
         events.log(level, message)
-
-
-def _open_log(path: Path) -> FileIO:
-    # Unbuffered: writes are whole chunks, and a chunk that failed must not be written again.
-    while True:
-        if not path.parent.is_dir():
-            # Keep the logs of five attempts, this one included, whatever their outcomes.
-            prune_logs(path.parent.parent, keep=4)
-            path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return path.open("ab", buffering=0)
-        except FileNotFoundError:
-            # Another process may have pruned this attempt as an old one.
-            if path.parent.is_dir():
-                raise
 
 
 def log_dir_of(recipe: Recipe, services: Services) -> Path:

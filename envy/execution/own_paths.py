@@ -12,7 +12,10 @@ from pathlib import Path
 
 from envy.cache.names import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
-from envy.content.below_root import BelowRoot, LeadsOutside
+from envy.content.below_root import BelowRoot
+from envy.content.brought import LeadsOutside
+from envy.content.folder_walk import covering
+from envy.content.tree_copy import FolderPart
 from envy.errors import DeclarationError, EnvyError
 from envy.execution.phase_run import PhaseRun
 from envy.phase import RecipePhase
@@ -150,3 +153,12 @@ def _check_readable(run: PhaseRun, path: Path) -> Path:
             hint=f'add it: inputs = {{ "{name}" }}',
         )
     return path
+
+
+def input_part(run: PhaseRun, path: Path) -> FolderPart | None:
+    """Return which part of a folder of `inputs` a path is, if the folder has rules."""
+    placement = run.recipe.placement_or_none
+    found = covering(placement.inputs, str(path)) if placement is not None else None
+    if found is None or not found[1]:
+        return None
+    return FolderPart(*found, start=os.path.relpath(path, found[0]))

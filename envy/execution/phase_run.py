@@ -10,7 +10,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,14 +18,16 @@ from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.access import may_read
 from envy.execution.entry_lock import lock_marks, recorded_children
+from envy.execution.git_history import hint_about_history
 from envy.execution.log import PhaseLog
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
+from envy.host.failed_line import FailedLine, line_in_message
 from envy.host.leftovers import ending_leftovers
 from envy.host.process import Completed, OnOutput, run_argv
-from envy.host.shell import Shell, describe_script, run_script, shell_from_value
+from envy.host.shell import Shell, describe_script, run_script, script_text, shell_from_value
 from envy.jobserver.budget import NOT_ADMITTED, Admission
 from envy.masking import masked
 from envy.phase import RecipePhase
@@ -127,20 +129,26 @@ class PhaseRun:
         """Run a script in the phase's shell."""
         shell = options.shell or self.engine.shell_for(self.recipe)
         run = functools.partial(run_script, script, shell=shell, scratch_dir=self.scratch_dir)
-        return self._run(describe_script(script), run, options)
+        # Masked first, since shortening could cut a secret in two.
+        text = masked(script_text(script))
+        return self._run(describe_script(text), run, options, script=text, shell=shell.name)
 
     def run_program(self, argv: Sequence[str], options: RunOptions) -> Completed:
         """Run a program without a shell."""
         return self._run(masked(" ".join(argv)), functools.partial(run_argv, argv), options)
 
     def _run(
-        self, description: str, run: Callable[..., Completed], options: RunOptions
+        self,
+        description: str,
+        run: Callable[..., Completed],
+        options: RunOptions,
+        *,
+        script: str = "",
+        shell: str = "",
     ) -> Completed:
         cwd = options.cwd or self.run_dir
         self.log.command(description)
         events = RecipeEvents(self.recipe, self.engine.services.events)
-        started = time.monotonic()
-        events.run_start(description, cwd)
         variables = {
             **self.environment,
             **(options.env or {}),
@@ -151,6 +159,8 @@ class PhaseRun:
             self._admission(variables) as admission,
             ending_leftovers() as mark,
         ):
+            started = time.monotonic()  # after the wait for the terminal
+            events.run_start(description, cwd)
             completed = run(
                 cwd=cwd,
                 environment={**variables, **admission.variables, **mark},
@@ -166,8 +176,30 @@ class PhaseRun:
         self.log.end_of_output(quiet=options.quiet)
         events.run_complete(description, cwd, completed.exit_code, time.monotonic() - started)
         if options.check and (completed.exit_code or completed.timed_out):
-            raise _failure(description, completed, options, tail=self.log.recent_output())
+            tail = self.log.recent_output()
+            line = completed.failed_line or line_in_message(tail, script, shell=shell)
+            if line is not None and "\n" in script.strip():
+                failed = replace(line, text=describe_script(masked(line.text)))
+            else:
+                failed = FailedLine(0, description)
+            hint = (
+                hint_about_history(self.recipe.work.fetched.values()) if self.log.asked_git else ""
+            )
+            raise _failure(
+                failed, completed, options, tail=tail, ran_in=self._folder(cwd), hint=hint
+            )
         return completed
+
+    def _folder(self, cwd: Path) -> Path | None:
+        """Return the folder of a script, if its author could not guess it: one of the entry."""
+        placement = self.recipe.placement_or_none
+        if (
+            placement is None
+            or self.user_managed
+            or not cwd.is_relative_to(placement.entry.directory)
+        ):
+            return None
+        return cwd
 
     def _on_output(self, *, quiet: bool) -> OnOutput:
         return functools.partial(self.log.output, quiet=quiet)
@@ -253,12 +285,22 @@ def _variable(what: str, name: str, value: object) -> str:
     raise DeclarationError(f"{what}: `env.{name}` must be a string, not {fields.describe(value)}")
 
 
-def _failure(command: str, completed: Completed, options: RunOptions, *, tail: str) -> ScriptFailed:
+def _failure(
+    line: FailedLine,
+    completed: Completed,
+    options: RunOptions,
+    *,
+    tail: str,
+    ran_in: Path | None,
+    hint: str,
+) -> ScriptFailed:
     reason = f"did not end within {options.timeout} s" if completed.timed_out else ""
     return ScriptFailed(
-        command=command,
+        command=line.text,
         exit_code=completed.exit_code,
         signal=completed.signal,
         reason=reason,
+        subject=f"line {line.number} of the script" if line.number else "script",
         tail=tail,
+        hint=hint or (f"it ran in {ran_in}" if ran_in is not None else ""),
     )

@@ -13,6 +13,7 @@ from envy.events import (
     CacheMiss,
     DownloadProgress,
     EventBus,
+    FilesProgress,
     LockAcquired,
     LockBlocked,
     LockReleased,
@@ -199,7 +200,18 @@ class RecipeEvents:
         """`count` bytes of a transfer have arrived; `total` is 0 if the server sent no size."""
         if self._bus.listening:
             self._bus.emit(
-                DownloadProgress(recipe=self._identity, url=url, bytes=count, total=total)
+                DownloadProgress(
+                    recipe=self._identity, key=self._key, url=url, bytes=count, total=total
+                )
+            )
+
+    def files_progress(self, action: str, files: int, total: int) -> None:
+        """`files` files have been unpacked or hashed; `total` is 0 if their number is unknown."""
+        if self._bus.hears(FilesProgress):
+            self._bus.emit(
+                FilesProgress(
+                    recipe=self._identity, key=self._key, action=action, files=files, total=total
+                )
             )
 
     def extract_start(self, archive: Path, destination: Path) -> None:

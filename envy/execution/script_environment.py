@@ -9,9 +9,11 @@ from __future__ import annotations
 import os.path
 from collections.abc import Iterable, Mapping
 
+from envy.answers.project_environment import joined_folders
 from envy.errors import DeclarationError
 from envy.execution.access import exporting, searched_by_compilers
 from envy.execution.services import PhaseServices
+from envy.graph.distances import Near
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
 
@@ -43,8 +45,8 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
     """Return all variables of a script in this phase.
 
     Raises:
-        DeclarationError: two dependencies export different values for one variable, or are
-            variants of one package for a compiler to find.
+        DeclarationError: two dependencies that are equally near export different values for one
+            variable, or are variants of one package for a compiler to find.
     """
     inherited = engine.services.environment
     if phase in _ISOLATED and not recipe.user_managed:
@@ -99,44 +101,69 @@ def option_variable(name: str) -> str:
 
 
 def exported_environment(
-    providers: Iterable[Recipe],
+    providers: Iterable[Near],
     base: Mapping[str, str],
     *,
-    searched: Iterable[Recipe] | None = None,
+    searched: Iterable[Recipe] = (),
 ) -> dict[str, str]:
     """Return the variables that packages export on top of `base`; the nearest package comes first.
 
-    Only the packages of `searched`, by default all, count for CMAKE_PREFIX_PATH and
-    PKG_CONFIG_PATH.
+    Only the packages of `searched` count for CMAKE_PREFIX_PATH and PKG_CONFIG_PATH.
 
     Raises:
-        DeclarationError: two packages export different values for one variable.
+        DeclarationError: two packages that are equally near export different values for one
+            variable.
     """
-    lists: dict[str, list[str]] = {"PATH": [], "CMAKE_PREFIX_PATH": [], "PKG_CONFIG_PATH": []}
-    variables: dict[str, str] = {}
-    sources: dict[str, Recipe] = {}
-    found = None if searched is None else {recipe.key for recipe in searched}
+    providers = list(providers)
+    found = {recipe.key for recipe in searched}
+    lists: dict[str, list[str]] = {}
     for provider in providers:
-        if provider.loaded_or_none is None:
+        compiles = provider.recipe.key in found
+        for name, folders in exported_folders(provider.recipe, compiles=compiles).items():
+            lists.setdefault(name, []).extend(folders)
+    joined = {name: joined_folders(folders, base.get(name, "")) for name, folders in lists.items()}
+    return {**exported_variables(providers), **joined}
+
+
+def exported_folders(recipe: Recipe, *, compiles: bool = True) -> dict[str, list[str]]:
+    """Return the folders that a package puts before those of each variable.
+
+    Without `compiles`, these are only the folders for PATH.
+    """
+    if recipe.loaded_or_none is None:
+        return {}
+    asset, exports = str(recipe.asset_dir or ""), recipe.loaded.exports
+    lists = {"PATH": exports.path}
+    if compiles:
+        lists["CMAKE_PREFIX_PATH"] = exports.cmake_prefix
+        lists["PKG_CONFIG_PATH"] = exports.pkg_config
+    return {name: _asset_paths(asset, paths) for name, paths in lists.items() if paths}
+
+
+def exported_variables(providers: Iterable[Near]) -> dict[str, str]:
+    """Return the plain variables that packages export; the nearest package that sets one decides.
+
+    Raises:
+        DeclarationError: two packages that are equally near export different values for one
+            variable.
+    """
+    variables: dict[str, str] = {}
+    deciding: dict[str, Near] = {}
+    for provider in providers:
+        recipe = provider.recipe
+        if recipe.loaded_or_none is None:
             continue
-        asset, exports = str(provider.asset_dir or ""), provider.loaded.exports
-        lists["PATH"] += _asset_paths(asset, exports.path)
-        if found is None or provider.key in found:
-            lists["CMAKE_PREFIX_PATH"] += _asset_paths(asset, exports.cmake_prefix)
-            lists["PKG_CONFIG_PATH"] += _asset_paths(asset, exports.pkg_config)
-        for name, template in exports.env.items():
+        asset = str(recipe.asset_dir or "")
+        for name, template in recipe.loaded.exports.env.items():
             value = template.replace("{{asset}}", asset)
-            if variables.setdefault(name, value) != value:
+            first = deciding.setdefault(name, provider)
+            if variables.setdefault(name, value) != value and first.distance == provider.distance:
                 raise DeclarationError(
-                    f"{sources[name].key} and {provider.key} export different values for {name}: "
+                    f"{first.recipe.key} and {recipe.key} export different values for {name}: "
                     f"{variables[name]!r} and {value!r}",
-                    hint="depend on only one of them, or drop the variable from the exports of one",
+                    hint="leave one out, with `exports = false` in its entry, or drop the variable "
+                    "from the exports of one",
                 )
-            sources.setdefault(name, provider)
-    for name, folders in lists.items():
-        if folders:
-            old = base.get(name, "")
-            variables[name] = _LIST_SEPARATOR.join([*folders, *([old] if old else [])])
     return variables
 
 

@@ -61,6 +61,7 @@ class Services:
     stamp: str  # names this run's log folders; sorts by time
     jobserver: Jobserver | None = None  # None: the tools of scripts choose their own jobs
     memo: Memo = field(default_factory=Memo)  # answers of repositories and registries
+    spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
 
 
@@ -90,6 +91,9 @@ class PhaseServices(Protocol):
 
     def shell_for(self, recipe: Recipe) -> Shell:
         """Return the shell that the scripts of this recipe are written for."""
+
+    def awaited_by(self, recipe: Recipe) -> list[RecipeKey]:
+        """Return the wanted recipes with work to do that need this one, in key order."""
 
     def unsatisfied(self) -> list[str]:
         """Return the wanted user-managed packages that are not known to be satisfied, as text."""

@@ -2,6 +2,9 @@
 
 Every destination is checked by its real path against the root of the stage. At the end, so are the
 links that the items brought, including those of earlier calls.
+
+The items of one call must not bring the same path with different content. A function of a recipe
+that makes several calls decides by their order what replaces what.
 """
 
 from __future__ import annotations
@@ -13,9 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envy.content import file_operations, tree_copy
-from envy.content.below_root import BelowRoot, LeadsOutside, Parts, open_below, parts_of
+from envy.content.arrivals import Arrivals, PathConflict
+from envy.content.below_root import BelowRoot, open_below, parts_of
+from envy.content.brought import LeadsOutside, Parts
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
-from envy.errors import ArchiveError, EnvyError
+from envy.errors import ArchiveError, DeclarationError, EnvyError
+from envy.execution.files_meter import files_meter
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
 from envy.interpreter import released
@@ -29,11 +35,16 @@ def unpack_all(run: PhaseRun, dest: str, *, strip: int) -> int:
 
     `dest` is relative to the run directory.
     """
+    fetched = run.recipe.work.fetched
     with _stage(run, dest) as (below, into):
-        return sum(
-            _unpack_item(run, name, item, below, into, strip=strip)
-            for name, item in run.recipe.work.fetched.items()
-        )
+        below.arrivals = Arrivals() if len(fetched) > 1 else None
+        try:
+            return sum(
+                _unpack_item(run, name, item, below, into, strip=strip)
+                for name, item in fetched.items()
+            )
+        except PathConflict as error:
+            raise _explained(error, fetched[error.first], fetched[error.second]) from None
 
 
 def unpack_one(run: PhaseRun, archive: Path, dest: str, *, strip: int) -> int:
@@ -57,12 +68,35 @@ def _stage(run: PhaseRun, dest: str) -> Iterator[tuple[BelowRoot, Parts]]:
         judge_links(below)
 
 
+def _explained(error: PathConflict, first: SourceItem, second: SourceItem) -> EnvyError:
+    """Return the error for a path that two items bring, with where each of them is declared."""
+    one, two = (
+        f"{name} ({item.origin})" if item.origin else name
+        for name, item in ((error.first, first), (error.second, second))
+    )
+    more = f" (and {error.more} more)" if error.more else ""
+    hint = _APART
+    if not error.is_of_kind:
+        hint += f"; if {error.second} is to replace it, add overlay = true to its source"
+    return DeclarationError(
+        f"{one} and {two} bring the same path, {error.why}: {error.path}{more}",
+        origin=second.origin,
+        hint=hint,
+    )
+
+
 def _unpack_item(
     run: PhaseRun, name: str, item: SourceItem, below: BelowRoot, into: Parts, *, strip: int
 ) -> int:
     into += parts_of(item.into)
     try:
-        return _unpack_into(run, name, item, below, into, strip=strip)
+        if below.arrivals is None:
+            return _unpack_into(run, name, item, below, into, strip=strip)
+        below.arrivals.begin(name, overlay=item.overlay)
+        count = _unpack_into(run, name, item, below, into, strip=strip)
+        with released():
+            below.arrivals.check(below.content)
+        return count
     except LeadsOutside as error:
         raise EnvyError(f"{name} would be written through {error.why}", hint=_APART) from None
     except (NotADirectoryError, IsADirectoryError) as error:
@@ -116,10 +150,11 @@ def _extract(
     dest = Path(below.given, *into)
     started = time.monotonic()
     events.extract_start(archive, dest)
+    report = files_meter(run.recipe, run.engine.services.events, "unpacking")
     if archive.suffix == ".whl" and not strip and not subdir:
-        count = lay_out_wheel_below(archive, below, into)
+        count = lay_out_wheel_below(archive, below, into, report=report)
     else:
-        count = extract_below(archive, below, into, strip=strip, subdir=subdir)
+        count = extract_below(archive, below, into, strip=strip, subdir=subdir, report=report)
     events.extract_complete(archive, dest, count, time.monotonic() - started)
     return count
 

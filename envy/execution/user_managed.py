@@ -13,9 +13,10 @@ from collections.abc import Iterator
 
 from envy.cache.lock import FileLock
 from envy.cache.write import discard
+from envy.declarations import fields
 from envy.errors import DeclarationError, EnvyError, ScriptFailed
 from envy.execution.entry_lock import acquire_entry, acquire_lock, release_lock
-from envy.execution.log import log_key
+from envy.execution.log import log_key, report
 from envy.execution.phase_run import PhaseRun, RunOptions
 from envy.execution.services import PhaseServices
 from envy.execution.verbs import run_verb
@@ -29,20 +30,25 @@ def is_satisfied(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> b
     Raises:
         DeclarationError: the function returned neither a boolean nor a script.
     """
+    return _check(recipe, engine, phase)[0]
+
+
+def _check(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> tuple[bool, str]:
+    """Return whether the check holds, and the end of the output of its last command."""
     definition = recipe.loaded.definition
     run_dir = engine.services.project_dir
     with PhaseRun(recipe, engine, RecipePhase.CHECK, run_dir=run_dir) as run:
         if phase is not RecipePhase.CHECK:
             run.log.say("debug", f"checking again, in {phase.label}")
         if isinstance(definition.check, str):
-            return _script_succeeds(run, definition.check)
+            return _script_succeeds(run, definition.check), run.log.recent_output()
         answer = run_verb(run, "check")
         if isinstance(answer, bool):
-            return answer
+            return answer, run.log.recent_output()
         if isinstance(answer, str):
-            return _script_succeeds(run, answer)
+            return _script_succeeds(run, answer), run.log.recent_output()
         raise DeclarationError(
-            f"`check` must return true, false, or a script, not {answer!r}",
+            f"`check` must return true, false, or a script, not {fields.describe_returned(answer)}",
             hint='for example return ctx.run("dpkg -s zlib1g-dev").exit_code == 0',
         )
 
@@ -58,10 +64,13 @@ def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
     """Install a package on the machine, unless its check succeeds in the meantime.
 
     Raises:
-        EnvyError: the user refused, or the check fails after the install.
+        EnvyError: the user refused, or the check fails after the install and another package
+            needs this one.
     """
     entry = recipe.placement.entry
+    asked = time.monotonic()
     engine.services.terminal.consent(engine.unsatisfied)
+    recipe.work.away += time.monotonic() - asked
     acquire_entry(recipe, engine)
     with _exclusive_lock(recipe, engine):
         if is_satisfied(recipe, engine, RecipePhase.INSTALL):
@@ -77,13 +86,35 @@ def install_user_managed(recipe: Recipe, engine: PhaseServices) -> None:
                 run_verb(run, "install")
         finally:
             discard(entry)
-        if not is_satisfied(recipe, engine, RecipePhase.INSTALL):
-            raise DeclarationError(
-                "install succeeded, but check still reports that the package is not satisfied",
-                hint="make check test exactly what install does",
-            )
-    recipe.work.satisfied = True
+        holds, output = _check(recipe, engine, RecipePhase.INSTALL)
     recipe.work.outcome = Outcome.CHANGED
+    if not holds:
+        _report_unconfirmed(recipe, engine, output)
+        recipe.work.outcome = Outcome.UNCONFIRMED
+    recipe.work.satisfied = True
+
+
+def _report_unconfirmed(recipe: Recipe, engine: PhaseServices, output: str) -> None:
+    """Warn that the check does not hold after the install; raise if another package needs it.
+
+    That package would be built without it, and be kept.
+    """
+    problem = "install succeeded, but check still reports that the package is not satisfied"
+    quoted = "".join(f"\n  | {line}" for line in output.splitlines())
+    waiting = engine.awaited_by(recipe)
+    if waiting and recipe.loaded.definition.recheck:
+        more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+        raise DeclarationError(
+            f"{problem}, and {waiting[0]}{more} needs it{quoted}",
+            hint="make check test exactly what install does, or write recheck = false: then it is "
+            "only a warning",
+        )
+    report(
+        recipe,
+        engine.services,
+        "warn",
+        f"{problem}: it is unconfirmed, and the next sync installs it again{quoted}",
+    )
 
 
 def clear_workspace(recipe: Recipe, engine: PhaseServices) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from envy.cache.read import lookup
 from envy.engine.failures import is_left_out
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from envy.engine.session import Session
 
 _VERBS = ("stage", "build", "install", "deploy")
+# Lines that differ only in the name of a package are one line from this number on.
+_MANY = 4
 
 
 class Act(Enum):
@@ -70,10 +71,14 @@ def _step(session: Session, recipe: Recipe) -> PlannedStep:
         )
     if recipe.work.cached:
         return PlannedStep(key=key, act=Act.REUSE, reason="it is installed")
+    missing = session.explain_missing(recipe)
+    if missing is None or missing.relocated:
+        reason = "it is installed" if missing is None else missing.reason
+        return PlannedStep(key=key, act=Act.REUSE, reason=reason)
     return PlannedStep(
         key=key,
         act=Act.INSTALL,
-        reason=lookup(recipe.placement.entry, recipe.entry_key).reason,
+        reason=missing.text,
         fetches=tuple(_fetches(recipe)),
         runs=tuple(
             verb for verb in _VERBS if getattr(recipe.loaded.definition, verb, None) is not None
@@ -89,16 +94,37 @@ def _fetches(recipe: Recipe) -> Iterator[str]:
         yield f"{item.source} at {item.ref}" if item.ref else item.source
 
 
-def plan_lines(steps: Sequence[PlannedStep]) -> Iterator[str]:
-    """Yield the lines of the plan as text."""
-    width = max((len(step.key) for step in steps), default=0)
-    for step in steps:
-        yield f"{step.act.value:<8} {step.key:<{width}}  {step.reason}"
+def plan_lines(steps: Sequence[PlannedStep], *, all_steps: bool = False) -> Iterator[str]:
+    """Yield the lines of the plan as text.
+
+    Unless `all_steps` is set, packages whose lines differ only in their names are one line with
+    their number, where the first of them would stand.
+    """
+    alike = Counter(map(_sameness, steps))
+    many = {same for same, count in alike.items() if same and count >= _MANY and not all_steps}
+    names = [step.key if _sameness(step) not in many else _count_of(step, alike) for step in steps]
+    width = max(map(len, names), default=0)
+    told: set[tuple[object, ...]] = set()
+    for step, name in zip(steps, names, strict=True):
+        same = _sameness(step)
+        if same in told:
+            continue
+        told |= {same} & many
+        yield f"{step.act.value:<8} {name:<{width}}  {step.reason}"
         for source in step.fetches:
             yield f"           fetch {source}"
         if step.runs:
             yield f"           run {', '.join(step.runs)}"
     yield f"nothing was done; {_summary(steps)}"
+
+
+def _sameness(step: PlannedStep) -> tuple[object, ...]:
+    """Return what the lines of a step say beside its name; () if it fetches something."""
+    return () if step.fetches else (step.act, step.reason, step.runs)
+
+
+def _count_of(step: PlannedStep, alike: Mapping[tuple[object, ...], int]) -> str:
+    return f"{alike[_sameness(step)]} packages"
 
 
 def _summary(steps: Sequence[PlannedStep]) -> str:

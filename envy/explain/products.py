@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envy.cache.shims import product_path
 from envy.errors import GraphError
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
@@ -38,10 +39,10 @@ def asked_at_run_time(session: Session) -> list[Recipe]:
 
 
 def provider_of(session: Session, name: str, *, query: str = "") -> Recipe | None:
-    """Return the only package known to provide a product, or None.
+    """Return the package nearest to the manifest that is known to provide a product, or None.
 
     Raises:
-        GraphError: several packages provide the product.
+        GraphError: several packages that are equally near provide the product.
     """
     answering = {recipe.key for recipe in session.find_matches(query)} if query else None
     found = [
@@ -50,6 +51,7 @@ def provider_of(session: Session, name: str, *, query: str = "") -> Recipe | Non
         if (name in recipe.provides or name in session.known_products(recipe))
         and (answering is None or recipe.key in answering)
     ]
+    found = session.nearest_of(found)
     if len(found) > 1:
         rows = "\n".join(f"    {recipe.key}" for recipe in found)
         raise GraphError(
@@ -101,10 +103,11 @@ def _has_unknown_products(recipe: Recipe) -> bool:
 
 def _products_of(recipe: Recipe) -> Iterator[ProductView]:
     user_managed = recipe.user_managed
-    for name, path in recipe.provides.items():
-        value = path
+    for name, product in recipe.provides.items():
+        value = product.path
         if not user_managed:
-            value = str(recipe.asset_dir / path) if recipe.asset_dir else ""
+            placement = recipe.placement_or_none
+            value = product_path(placement.entry, name, product) if placement else ""
         yield ProductView(
             product=name,
             provider=recipe.key.canonical,

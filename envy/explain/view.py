@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from envy.cache.failure import last_failure
 from envy.console.text import format_seconds
 from envy.declarations.spec import CustomSource, DependencyUse
 from envy.engine.failures import is_left_out
@@ -155,7 +156,6 @@ def view_graph(session: Session, roots: Iterable[RecipeKey], *, manifest: str) -
 
 
 def _package(session: Session, recipe: Recipe) -> PackageView:
-    failure = session.failure_of(recipe.key)
     own_alias = [recipe.alias] if recipe.alias else []
     return PackageView(
         key=recipe.key.canonical,
@@ -171,7 +171,7 @@ def _package(session: Session, recipe: Recipe) -> PackageView:
         asset_dir=str(recipe.asset_dir or ""),
         products=tuple(sorted(recipe.provides)),
         origin=str(recipe.spec.origin),
-        reason=why_not(recipe.key.canonical, failure) if failure else "",
+        reason=_reason(session, recipe),
         edges=tuple(edges_of(session, recipe.key)),
     )
 
@@ -185,8 +185,22 @@ def state_of(session: Session, recipe: Recipe) -> State:
         return State.EXCLUDED
     if recipe.user_managed:
         return State.USER_MANAGED
-    is_there = recipe.work.cached or session.is_complete(recipe.key)
-    return State.CACHED if is_there else State.MISSING
+    if recipe.work.cached or session.is_complete(recipe.key):
+        return State.CACHED
+    return State.FAILED if _failed_before(recipe) else State.MISSING
+
+
+def _reason(session: Session, recipe: Recipe) -> str:
+    failure = session.failure_of(recipe.key)
+    if failure is not None:
+        return why_not(recipe.key.canonical, failure)
+    return _failed_before(recipe) if state_of(session, recipe) is State.FAILED else ""
+
+
+def _failed_before(recipe: Recipe) -> str:
+    """Return why the last attempt of an earlier run at a missing package failed, or ""."""
+    placement = recipe.placement_or_none
+    return last_failure(placement.entry) if placement is not None else ""
 
 
 def why_not(key: str, failure: Exception) -> str:

@@ -100,8 +100,13 @@ def explain(session: Session, graph: GraphView, target: str, *, limit: int) -> l
     if count > shown:
         more = count - shown
         lines += ["", f"  and {more} more path{'' if more == 1 else 's'}; --limit N shows more"]
-    choices = [*_choices(session, target), *_refusals(session, target)]
+    choices = choices_of(session, target)
     return [*lines, "", *choices] if choices else lines
+
+
+def choices_of(session: Session, target: str) -> list[str]:
+    """Return a line for each reference that chose the package, or has it as an unused fallback."""
+    return [*_choices(session, target), *_refusals(session, target)]
 
 
 def _path_lines(graph: GraphView, target: str, path: Sequence[Step]) -> Iterator[str]:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
-    from envy.content.below_root import Links
+    from envy.content.brought import Links
     from envy.declarations.definition import RecipeDefinition
+    from envy.declarations.products import Product
     from envy.declarations.tables import Exports
     from envy.lua.runtime import LuaState
     from envy.lua.sandbox import ReadLog
@@ -38,6 +39,7 @@ class Outcome(Enum):
     INSTALLED = "installed"
     SATISFIED = "satisfied"  # user-managed: its check succeeded from the start
     CHANGED = "changed"  # user-managed: installed now
+    UNCONFIRMED = "unconfirmed"  # user-managed: installed now, but its check still does not hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Edge:
     kind: str
     origin: SourceLocation = field(compare=False)
     product: str = ""  # the product that the dependency names, if any
+    exports: bool = True  # whether the dependent gets what the dependency exports
 
 
 @dataclass(slots=True, eq=False)
@@ -110,7 +113,7 @@ class LoadedRecipe:
     function_names: tuple[str, ...]  # globals that phases call; data alone needs no Lua state
     reads: ReadLog  # the files and variables that it read while it loaded
     exports: Exports
-    provides: Mapping[str, str]  # products by name, as declared
+    provides: Mapping[str, Product]  # products by name, as declared
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -133,7 +136,8 @@ class Placement:
     entry: EntryPaths
     ingredients: str = ""  # the JSON text whose digest is the entry key
     sources: tuple[SourceItem, ...] | None = None  # what fetch declares; None: its function fetches
-    input_files: frozenset[Path] = frozenset()  # files of its own folder that its phases may read
+    # What its phases may read of its own folder, with the rules of folders.
+    inputs: Mapping[str, str] = field(default_factory=dict)
     exports_within: bool = False  # the recipe or its run closure exports something
     asset_dir: Path  # not used for a user-managed recipe
 
@@ -248,7 +252,7 @@ class Recipe:
             return self.spec.options
 
     @property
-    def provides(self) -> Mapping[str, str]:
+    def provides(self) -> Mapping[str, Product]:
         """The products by name, as declared; none before the file is loaded."""
         try:
             return self.loaded.provides

@@ -30,11 +30,21 @@ from envy.suggest import nearest
 class RecipeGraph:
     """Recipes by key, with the edges between them."""
 
-    __slots__ = ("_edges", "_events", "_references", "_source_edges", "aliases", "recipes", "roots")
+    __slots__ = (
+        "_edges",
+        "_events",
+        "_references",
+        "_source_edges",
+        "aliases",
+        "left_out",
+        "recipes",
+        "roots",
+    )
 
     def __init__(self, events: EventBus, *, aliases: Mapping[str, RecipeKey] | None = None) -> None:
         self.recipes: dict[RecipeKey, Recipe] = {}
         self.roots: list[RecipeKey] = []  # the packages that the manifest lists
+        self.left_out: set[RecipeKey] = set()  # of these, those with `exports = false`
         self.aliases: Mapping[str, RecipeKey] = dict(aliases or {})
         self._events = events
         # By owner and then by the key of the dependency, in the order of declaration.
@@ -195,6 +205,7 @@ def _stricter(known: Edge, edge: Edge) -> Edge:
         known.kind,
         known.origin,
         known.product or edge.product,
+        known.exports or edge.exports,
     )
 
 

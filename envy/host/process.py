@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy.errors import Cancelled, ScriptFailed
+from envy.host.captured import Captured
 from envy.host.children import GRACE, Child, Children
+from envy.host.failed_line import FailedLine
 from envy.host.process_table import members_of_group
 from envy.interpreter import released
 
@@ -53,6 +55,7 @@ class Completed:
     stderr: bytes = b""
     timed_out: bool = False
     left_behind: tuple[tuple[int, str], ...] = ()  # number and name of live members of its group
+    failed_line: FailedLine | None = None  # of a script, if its shell told it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,15 +150,15 @@ def run(spec: ProcessSpec) -> Completed:
     return completed
 
 
-def _relay(watch: "_Watch", spec: ProcessSpec) -> dict[str, list[bytes]]:
+def _relay(watch: "_Watch", spec: ProcessSpec) -> Captured:
     """Pass on the output of the child until it has ended; return it if it is captured."""
-    captured: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+    captured = Captured(spec.command)
     while not watch.finished:
         with released():
             chunks = watch.wait()
         for stream, chunk in chunks:
             if spec.capture:
-                captured[stream].append(chunk)
+                captured.add(stream, chunk)
             if spec.on_output is not None:
                 spec.on_output(stream, chunk)
     return captured
@@ -377,12 +380,12 @@ def _clear_up(process: "subprocess.Popen[bytes]", child: Child, children: Childr
         process.returncode = os.waitstatus_to_exitcode(status)
 
 
-def _completed(status: int, captured: dict[str, list[bytes]], watch: "_Watch") -> Completed:
+def _completed(status: int, captured: Captured, watch: "_Watch") -> Completed:
     return Completed(
         exit_code=status if status >= 0 else 128 - status,
         signal=-status if status < 0 else None,
-        stdout=b"".join(captured["stdout"]),
-        stderr=b"".join(captured["stderr"]),
+        stdout=captured.of("stdout"),
+        stderr=captured.of("stderr"),
         timed_out=watch.timed_out,
         left_behind=watch.left_behind,
     )

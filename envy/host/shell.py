@@ -8,11 +8,12 @@ itself, as that fails ("text file busy") while another child is being started.
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envy.errors import DeclarationError, ScriptFailed, SourceLocation
 from envy.host.children import Child, Children, RunningChild
+from envy.host.failed_line import line_recorder
 from envy.host.platform import Platform
 from envy.host.process import Completed, OnOutput, ProcessSpec, run, run_argv
 from envy.masking import longest, masked, masked_bytes, may_be_in, safe_cut
@@ -189,12 +190,21 @@ def run_script(
             argv = (*shell.file, str(undo.enter_context(_script_file(text, shell, scratch_dir))))
         else:
             raise _too_long(shell, script)
-        return run(
+        recorder = undo.enter_context(
+            line_recorder(
+                argv,
+                text,
+                environment=environment,
+                is_file=argv[-1] != text,
+                folder=scratch_dir,
+            )
+        )
+        completed = run(
             ProcessSpec(
                 argv=argv,
                 command=shown or describe_script(script),
                 cwd=cwd,
-                environment=environment,
+                environment={**environment, **recorder.variables},
                 children=children,
                 label=label,
                 on_output=on_output,
@@ -204,6 +214,9 @@ def run_script(
                 descriptors=descriptors,
             )
         )
+        if completed.exit_code == 0:
+            return completed
+        return replace(completed, failed_line=recorder.line(completed.exit_code))
 
 
 def _too_long(shell: Shell, script: str | Sequence[str]) -> ScriptFailed:

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import cast
 
 from envy.answers.evidence import Evidence
-from envy.content import file_operations
 from envy.content.file_digest import file_digest
-from envy.declarations.locations import location_of_function
-from envy.declarations.sources import SourceItem, parse_source_items
+from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DeclarationError
 from envy.execution.access import may_read
 from envy.execution.ctx import fetch_names
+from envy.execution.fetch_result import returned_sources
 from envy.execution.log import report
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import FetchAnswer, Recipe
+from envy.keying.inputs import Inputs
 from envy.lua.sandbox import PhaseAccess
 from envy.lua.values import CtxTable, LuaFunction, LuaValue
 
@@ -46,11 +46,7 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
         raise answer.error
     if answer.acts:
         return None
-    if answer.value is None:
-        return ()
-    return parse_source_items(
-        answer.value, origin=location_of_function(definition.fetch), base_dir=definition.path.parent
-    )
+    return returned_sources(recipe, definition.fetch, answer.value)
 
 
 def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -> FetchAnswer:
@@ -82,7 +78,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
         missing=_RefusedFields(refuse),
     )
     messages: list[tuple[str, str]] = []
-    inputs = _Inputs(recipe)
+    inputs = Inputs(recipe)
 
     def note_read(path: Path) -> bool:
         # A file that decides about the sources is evidence, wherever it is.
@@ -112,25 +108,6 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
         # The next run may answer differently, and must repeat the messages.
         recipe.evidence.lasting = False
     return FetchAnswer(value=value, messages=tuple(messages))
-
-
-class _Inputs:
-    """The declared inputs of a recipe, searched for when the function first reads a file."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._found: frozenset[Path] | None = None
-
-    def contains(self, path: Path) -> bool:
-        """Return whether a file is an input, or is in a folder that is an input."""
-        if self._found is None:
-            definition, folder = self._recipe.loaded.definition, self._recipe.loaded.recipe_dir
-            self._found = frozenset(
-                folder / name
-                for pattern in definition.inputs
-                for name in file_operations.glob(folder, pattern)
-            )
-        return path in self._found or any(parent in self._found for parent in path.parents)
 
 
 class _RefusedFields(Mapping[str, str]):

@@ -13,13 +13,18 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.answers.facts import match_digest
 from envy.cache.entry_key import Ingredients, as_json
 from envy.cache.trees import digest_tree
-from envy.content import file_operations
-from envy.declarations.locations import location_in_file
+from envy.content.folder_walk import NotTaken, rules_of
 from envy.declarations.option_text import serialise_options
-from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
+from envy.declarations.sources import (
+    FOLDER_FIELDS,
+    Scheme,
+    SourceItem,
+    local_path,
+    location,
+    scheme_of,
+)
 from envy.errors import DeclarationError
 from envy.execution.secrets import secrets_in_key
 from envy.execution.services import PhaseServices, Services
@@ -35,24 +40,24 @@ def ingredients_of(
     recipe: Recipe,
     engine: PhaseServices,
     *,
-    inputs: Mapping[Path, str],
-    declared: Sequence[SourceItem],
+    inputs: Mapping[str, str],
+    sources: Sequence[str],
     shell: Shell,
     dependency_keys: Sequence[str],
 ) -> Ingredients:
     """Return everything that decides the content of the entry, secrets included.
 
-    `inputs` are the declared files with their digests; `declared` are the sources of `fetch`.
+    `inputs` are the declared files with their digests; `sources` are those of `fetch`, pinned.
 
     Raises:
-        DeclarationError: a local source does not exist; FetchError: a git ref cannot be resolved;
         ScriptFailed: a program of `host` is missing.
     """
     definition = recipe.loaded.definition
     services = engine.services
-    sources = tuple(_source(item, recipe, engine) for item in declared)
     passed = {name: services.environment.get(name) for name in definition.pass_env}
-    _note_evidence(recipe, inputs, passed)
+    recipe.evidence.note_variables(passed)
+    if definition.host:
+        recipe.evidence.lasting = False  # versions are known only by running these programs again
     platform = services.platform
     runs_scripts = definition.build is not None or definition.install is not None
     abi = "" if definition.portable or not runs_scripts else _abi(engine)
@@ -62,13 +67,13 @@ def ingredients_of(
         recipe_digest=recipe.loaded.digest,
         reads_files=_reads(recipe, engine),
         reads_variables=_read_variables(recipe),
-        inputs={_portable_name(path, recipe, engine): digest for path, digest in inputs.items()},
-        sources=sources,
+        inputs={_portable_name(Path(p), recipe, engine): digest for p, digest in inputs.items()},
+        sources=tuple(sources),
         platform=platform.tag,
         abi=abi,
         host=host_versions(recipe, engine),
         pass_env=passed,
-        shell=repr((shell.inline, shell.file, shell.prologue)) if _uses_shell(recipe) else "",
+        shell=_portable_shell(shell, engine) if _uses_shell(recipe) else "",
         dependencies=tuple(sorted(dependency_keys)),
     )
 
@@ -77,21 +82,6 @@ def key_text(found: Ingredients, secrets: Secrets) -> str:
     """Return the text that the key is made of, which is stored: JSON without secrets."""
     text = as_json(found)
     return as_json(secrets.masked_data(found)) if secrets.may_be_in_json(text) else text
-
-
-def _note_evidence(
-    recipe: Recipe, inputs: Mapping[Path, str], passed: Mapping[str, str | None]
-) -> None:
-    """Add the evidence of the key, besides what was read while the recipe was loaded."""
-    definition = recipe.loaded.definition
-    evidence = recipe.evidence
-    evidence.trees.update({str(path): digest for path, digest in inputs.items()})
-    top = str(recipe.loaded.recipe_dir)
-    for pattern in definition.inputs:
-        evidence.globs[top, pattern] = match_digest(top, pattern)
-    evidence.note_variables(passed)
-    if definition.host:
-        evidence.lasting = False  # versions are known only by running these programs again
 
 
 def user_managed_key(recipe: Recipe, services: Services) -> str:
@@ -106,6 +96,16 @@ def _abi(engine: PhaseServices) -> str:
     if platform.libc:
         return f"{platform.libc}-{platform.libc_version}"
     return f"{platform.os}-{platform.os_version.split('.')[0]}"
+
+
+def _portable_shell(shell: Shell, engine: PhaseServices) -> str:
+    """Return the shell as text, in which the path of the cache is not this machine's."""
+    root = f"{engine.services.layout.root}/"
+    parts = (shell.inline, shell.file, (shell.prologue,))
+    inline, file, prologue = (
+        tuple(word.replace(root, "{cache}/") for word in part) for part in parts
+    )
+    return repr((inline, file, prologue[0]))
 
 
 def _uses_shell(recipe: Recipe) -> bool:
@@ -139,35 +139,19 @@ def _portable_name(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
     return path.as_posix()
 
 
-def input_digests(recipe: Recipe) -> dict[Path, str]:
-    """Return the declared local files and folders with the digests of their content.
+def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
+    """Return a declared source as pinned text: with its digest, commit or file content.
 
     Raises:
-        DeclarationError: a pattern matches nothing.
+        DeclarationError: a local source does not exist; FetchError: a git ref cannot be resolved.
     """
-    definition, folder = recipe.loaded.definition, recipe.loaded.recipe_dir
-    found: dict[Path, str] = {}
-    for pattern in definition.inputs:
-        names = file_operations.glob(folder, pattern)
-        if not names:
-            raise DeclarationError(
-                f"`inputs` names {pattern!r}, but there is no such file in {folder}",
-                origin=location_in_file(definition.path, "inputs"),
-                hint="name files or folders beside the recipe, or patterns such as patches/*.patch",
-            )
-        for name in names:
-            path = folder / name
-            found[path] = digest_tree(path)
-    return found
-
-
-def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
-    """Return a declared source as pinned text: with its digest, commit or file content."""
     pins: Mapping[str, object] = {
         name: value
         for name in ("dest", "executable", "extract", "strip", "subdir", "into", "python", "kind")
         if (value := getattr(item, name)) not in ("", None)
     }
+    if item.overlay:
+        pins = {**pins, "overlay": True}
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
         path = local_path(item)
@@ -177,7 +161,7 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
                 origin=item.origin,
                 hint=f"a relative source is relative to {item.base_dir}",
             )
-        digest = recipe.evidence.trees[str(path)] = digest_tree(path)
+        digest = _digest_of_local(item, path, recipe)
         return f"{_portable_name(path, recipe, engine)} {digest} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
         from envy.transport import resolve_ref
@@ -190,3 +174,27 @@ def _source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> str:
         # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}
     return f"{location(item)} {sorted(pins.items())}"
+
+
+def _digest_of_local(item: SourceItem, path: Path, recipe: Recipe) -> str:
+    """Return the digest of a local source: of a folder, of what is taken of it."""
+    rules = ""
+    if path.is_dir():
+        from envy.transport.source_tree import inner_folder
+
+        path = inner_folder(path, item.subdir, item.source) if item.subdir else path
+        rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
+    elif field := next((name for name in FOLDER_FIELDS if getattr(item, name)), ""):
+        raise DeclarationError(
+            f"the source {path} is a file, and `{field}` is for folders",
+            origin=item.origin,
+            hint=f"remove `{field}`",
+        )
+    try:
+        digest = digest_tree(path, rules)
+    except NotTaken as error:
+        raise DeclarationError(
+            f"the source {error.why}", origin=item.origin, hint=error.hint
+        ) from None
+    recipe.evidence.trees[str(path), rules] = digest
+    return digest

@@ -15,6 +15,7 @@ from typing import Any
 
 from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError, os_error_text
 from envy.interpreter import come_back_from_lua, go_into_lua
+from envy.limits import LUA_MEMORY
 from envy.lua.host import Host
 from envy.lua.sandbox import ABSENT
 from envy.lua.traceback import message_for_lua
@@ -22,7 +23,7 @@ from envy.lua.values import CtxTable, LuaValue, decode, encode
 from envy.suggest import did_you_mean, nearest
 
 Answer = tuple[object, ...]
-_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
 
 def callbacks(host: Host) -> tuple[Callable[..., Any], ...]:
@@ -242,17 +243,32 @@ def fill_template(text: str, values: Mapping[str, object]) -> str:
     """Return the text with each `{{name}}` replaced by the value of that name.
 
     Raises:
-        LuaScriptError: a value is missing, or is not text, a number or a boolean.
+        LuaScriptError: a value is missing, or is not text, a number or a boolean; or the result
+            is larger than what Lua code may hold.
     """
+    left = LUA_MEMORY.value - len(text)
 
     def value_of(match: re.Match[str]) -> str:
-        value = values.get(match[1])
+        nonlocal left
+        found = text_of(match)
+        left -= len(found)
+        if left < 0:
+            raise LuaScriptError(
+                f"the result of the template is larger than {LUA_MEMORY.shown}, the limit "
+                f"{LUA_MEMORY.name}",
+                hint=LUA_MEMORY.hint,
+            )
+        return found
+
+    def text_of(match: re.Match[str]) -> str:
+        name = match[1].strip()
+        value = values.get(name)
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, str | int | float):
             return str(value)
         if value is None:
-            near = did_you_mean(match[1], map(str, values))
+            near = did_you_mean(name, map(str, values))
             raise LuaScriptError(f"{match[0]} has no value{'; ' if near else ''}{near}")
         raise LuaScriptError(f"the value of {match[0]} is not text, a number or a boolean")
 

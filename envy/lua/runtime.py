@@ -18,9 +18,11 @@ from typing import Any
 
 from lupa import lua54
 
+from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, SourceLocation
 from envy.host.platform import Platform
 from envy.interpreter import come_back_from_lua, go_into_lua
+from envy.limits import LUA_MEMORY
 from envy.lua.host import Host, display_path
 from envy.lua.natives import callbacks, without_shebang
 from envy.lua.prelude import prelude_bytecode
@@ -136,10 +138,16 @@ class LuaState:
             Cancelled: the run was stopped.
         """
         try:
-            content = path.read_bytes() if content is None else content
+            content = read_plain(str(path), LUA_MEMORY) if content is None else content
         except OSError as error:
             raise DeclarationError(
                 f"the file cannot be read: {error.strerror}", origin=_origin(path)
+            ) from error
+        except NotPlain as error:
+            raise DeclarationError(
+                f"the file {error}",
+                origin=_origin(path),
+                hint=error.limit.hint if error.limit else "",
             ) from error
         if content.startswith(_COMPILED):
             raise DeclarationError(

@@ -18,8 +18,10 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.content.file_digest import file_digest
+from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import LuaScriptError
 from envy.host.platform import Platform
+from envy.limits import LUA_MEMORY
 
 ABSENT = {
     "io.input": "open a file with io.open",
@@ -59,7 +61,7 @@ class SandboxSettings:
     should_stop: Callable[[], bool]
     on_log: Callable[[str, str], None]
     on_stdout: Callable[[str], None]
-    memory_limit: int = 512 << 20
+    memory_limit: int = field(default_factory=lambda: LUA_MEMORY.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,10 +185,14 @@ class FileAccess:
             self._check_readable(path, name)
         _check_plain(path, name)
         try:
-            content = Path(path).read_bytes()
+            content = read_plain(path, LUA_MEMORY)
         except OSError:
             self._record(path, file_digest(path))
             return None
+        except NotPlain as error:
+            raise LuaScriptError(
+                f"{name} {error}", hint=error.limit.hint if error.limit else ""
+            ) from None
         self._record(path, blake3(content).hexdigest())
         return content, path
 

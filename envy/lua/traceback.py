@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from envy.errors import EnvyError, LuaFrame, LuaScriptError
+from envy.limits import LUA_MEMORY, shown_size
 from envy.lua.values import decode
 
 _POSITION = re.compile(r"(.+?):(\d+): ", re.DOTALL)
@@ -56,9 +57,10 @@ def script_error(
     visible = _frames_from(blamed, frames)
     if message == OUT_OF_MEMORY:
         return LuaScriptError(
-            f"the Lua code used more than its limit of {memory_limit >> 20} MiB of memory",
+            f"the Lua code used more than its limit of {shown_size(memory_limit)} of memory "
+            f"({LUA_MEMORY.name})",
             frames=visible,
-            hint="write large data to files instead of keeping it in Lua",
+            hint=f"write large data to files instead of keeping it in Lua; {LUA_MEMORY.hint}",
         )
     if cause is None or message_for_lua(cause) not in message:
         return LuaScriptError(message, frames=visible)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from envy.cache.read import lookup
 from envy.execution.entry_lock import begin_work
+from envy.execution.products import check_found_products
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import ensure_functions
 from envy.execution.services import PhaseServices
@@ -28,6 +29,7 @@ def run_check_phase(recipe: Recipe, engine: PhaseServices) -> None:
     events = RecipeEvents(recipe, engine.services.events)
     if recipe.work.cached:
         if lookup(recipe.placement.entry, recipe.entry_key).hit:
+            check_found_products(recipe)
             events.cache_hit(recipe.placement, fast_path=True)
             return
         # The entry existed when the graph was resolved, and was removed since.
@@ -36,6 +38,7 @@ def run_check_phase(recipe: Recipe, engine: PhaseServices) -> None:
     # Otherwise the entry was missing a moment ago, and is looked up again under its lock.
     reason = begin_work(recipe, engine)
     if recipe.work.cached:
+        check_found_products(recipe)
         events.cache_hit(recipe.placement, fast_path=False)
     else:
         events.cache_miss(recipe.placement, reason)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from envy.cache.shims import restore_shims
 from envy.declarations.locations import location_of_function
-from envy.declarations.tables import parse_products
+from envy.declarations.products import parse_products
 from envy.execution.phase_run import PhaseRun
+from envy.execution.products import product_paths, shims_of
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
 from envy.execution.verbs import run_verb
@@ -16,6 +18,7 @@ from envy.phase import RecipePhase
 def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
     """Set the outcome and the products of the recipe."""
     definition = recipe.loaded.definition
+    restore_shims_of(recipe, engine)
     recipe.work.products = products_of(recipe, engine)
     if recipe.work.outcome is None:
         recipe.work.outcome = Outcome.SATISFIED if definition.user_managed else Outcome.CACHED
@@ -24,22 +27,26 @@ def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
     events.complete(recipe.work.outcome.value, asset_dir)
 
 
+def restore_shims_of(recipe: Recipe, engine: PhaseServices) -> None:
+    """Write the shims of a package that was published without them, or under another root."""
+    if not recipe.user_managed and recipe.work.outcome is not Outcome.INSTALLED:
+        restore_shims(recipe.placement.entry, shims_of(recipe, engine))
+
+
 def products_of(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
     """Return the products by name: absolute paths; for a user-managed recipe, unchanged values."""
     definition = recipe.loaded.definition
     if not definition.user_managed:
-        asset = recipe.placement.asset_dir
-        return {name: str(asset / path) for name, path in recipe.loaded.provides.items()}
+        return product_paths(recipe)
     if not isinstance(definition.products, LuaFunction):
-        return dict(definition.products)
+        return {name: product.path for name, product in definition.products.items()}
     run_dir = engine.services.project_dir
     with PhaseRun(recipe, engine, RecipePhase.COMPLETION, run_dir=run_dir) as run:
         answer = run_verb(run, "products")
-    return dict(
-        parse_products(
-            answer,
-            platform=engine.services.platform,
-            user_managed=True,
-            origin=location_of_function(definition.products),
-        )
+    products = parse_products(
+        answer,
+        platform=engine.services.platform,
+        user_managed=True,
+        origin=location_of_function(definition.products),
     )
+    return {name: product.path for name, product in products.items()}

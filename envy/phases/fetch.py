@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from envy.cache.names import FETCH
 from envy.cache.read import names_in
 from envy.content import file_operations
-from envy.declarations.locations import location_of_function
-from envy.declarations.sources import SourceItem, parse_source_items
+from envy.declarations.file_names import same_file_name
+from envy.declarations.repositories import placed_apart
+from envy.declarations.sources import SourceItem
+from envy.execution.fetch_result import returned_sources
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import live_function
 from envy.execution.services import PhaseServices
@@ -28,19 +30,14 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     Raises:
         FetchError: a source could not be fetched, or does not match its digest.
     """
-    definition = recipe.loaded.definition
     entry = recipe.placement.entry
     recipe.work.fetched = {}
     recipe.work.links = {}
     if recipe.placement.sources is None:
         with PhaseRun(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as run:
             answer = run_verb(run, "fetch")
-            if answer is not None:
-                items = parse_source_items(
-                    answer,
-                    origin=location_of_function(live_function(recipe, "fetch")),
-                    base_dir=definition.path.parent,
-                )
+            items = returned_sources(recipe, live_function(recipe, "fetch"), answer)
+            if items:
                 _fetch_items(recipe, engine, items)
     elif recipe.placement.sources:
         _fetch_items(recipe, engine, recipe.placement.sources)
@@ -53,5 +50,9 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
 def _fetch_items(recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem]) -> None:
     fetch_dir = recipe.placement.entry.fetch_dir
     fetched = fetch_batch(recipe, engine, items, fetch_dir)
-    for item, result in zip(items, fetched, strict=True):
-        recipe.work.fetched[result.path.relative_to(fetch_dir).as_posix()] = item
+    for item, result in zip(placed_apart(items), fetched, strict=True):
+        name = result.path.relative_to(fetch_dir).as_posix()
+        first = recipe.work.fetched.setdefault(name, item)
+        if first is not item:
+            # A registry decides some names, and others were committed by the function.
+            raise same_file_name(name, first, item)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from envy.cache.read import payload_is_empty
+from envy.cache.shims import write_shims
 from envy.cache.write import publish
 from envy.content import file_operations
 from envy.errors import DeclarationError
 from envy.execution.access import build_only
 from envy.execution.explanation import key_record_text
+from envy.execution.files_meter import files_meter
 from envy.execution.phase_run import PhaseRun
+from envy.execution.products import check_new_products, shims_of
 from envy.execution.services import PhaseServices
 from envy.execution.user_managed import install_user_managed
 from envy.execution.verbs import run_verb
@@ -21,7 +24,7 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
 
     Raises:
         ScriptFailed, LuaScriptError: the recipe's `install` failed.
-        DeclarationError: there is nothing to publish.
+        DeclarationError: there is nothing to publish, or a product is missing.
         CacheError: the payload could not be published.
     """
     definition = recipe.loaded.definition
@@ -36,12 +39,17 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
             _publish_stage_tree(run)
         if not run.marked_complete and payload_is_empty(entry):
             raise _nothing_to_publish(recipe)
-        _warn_of_missing_products(run)
+        check_new_products(recipe)
+        shims = shims_of(recipe, engine)
+    if shims:
+        write_shims(entry, shims)
     publish(
         recipe.work.open_attempt,
         key_record_text(recipe, engine),
         forbidden=_build_only_paths(recipe, engine),
         writable=definition.writable,
+        report=files_meter(recipe, engine.services.events, "hashing"),
+        spellings=engine.services.spellings,
     )
     recipe.work.attempt = None
     recipe.work.outcome = Outcome.INSTALLED
@@ -56,13 +64,6 @@ def _publish_stage_tree(run: PhaseRun) -> None:
     if names:
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         run.log.say("info", f"no install: the stage folder is published unchanged ({shown})")
-
-
-def _warn_of_missing_products(run: PhaseRun) -> None:
-    entry = run.recipe.placement.entry
-    for name, path in run.recipe.loaded.provides.items():
-        if not (entry.asset_dir / path).exists():
-            run.log.say("warn", f"the product {name} is {path}, which does not exist in the asset")
 
 
 def _nothing_to_publish(recipe: Recipe) -> DeclarationError:

@@ -18,9 +18,10 @@ from envy.content.file_digest import file_digest
 from envy.declarations.definition import RecipeDefinition, parse_definition
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText, location_of_function
+from envy.declarations.products import Product, parse_products
 from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, check_local_rule
-from envy.declarations.tables import Exports, is_included, parse_exports, parse_products
+from envy.declarations.tables import Exports, is_included, parse_exports
 from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import acquire_lock, release_lock
@@ -251,7 +252,7 @@ def _exports(definition: RecipeDefinition, path: Path, text: str) -> Exports:
     return parse_exports(value, SourceText(path, text).at("exports"))
 
 
-def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, str]:
+def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, Product]:
     """Return the products by name, relative to the asset; a function of the options is called now.
 
     The products function of a user-managed package is called only once its check succeeds.
@@ -308,5 +309,6 @@ def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Depend
             dependency.kind.value,
             spec.origin,
             dependency.product,
+            dependency.exports,
         )
         engine.graph.add_edge(recipe.key, edge)

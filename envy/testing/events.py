@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from envy.content.json_text import parse_json
 from envy.errors import EnvyError
 
 # Actions that end a test or a package.
@@ -92,7 +93,7 @@ def parse_event(line: str, *, where: str) -> StreamEvent:
         DamagedRun: The line is not a valid event.
     """
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError as error:
         raise DamagedRun(
             f"{where}: not a line of JSON: {line[:80]!r}",

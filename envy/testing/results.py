@@ -15,6 +15,9 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.content.atomic import atomic_write
+from envy.content.json_text import parse_json
+from envy.content.plain_file import read_plain
+from envy.limits import CACHE_FILE
 from envy.testing.events import ENDINGS, DamagedRun, StreamEvent, parse_event
 
 
@@ -148,7 +151,7 @@ class LastRun:
         None if there is no record, or it cannot be read.
         """
         try:
-            row = json.loads(self.path.read_text(encoding="utf-8"))
+            row = parse_json(read_plain(str(self.path), CACHE_FILE))
             return {
                 str(package): tuple(str(test) for test in tests)
                 for package, tests in row["failed"].items()

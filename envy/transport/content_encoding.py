@@ -5,7 +5,7 @@ that is gzip-encoded, and others compress what they send without being asked.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,19 +86,25 @@ def _decode(encoding: str, source: Path, target: Path) -> None:
         decompress_file(source, target)
     elif encoding == "deflate":
         with source.open("rb") as reading, target.open("wb") as writing:
-            _inflate(reading, writing)
+            writing.writelines(inflated(reading))
     else:
         raise EOFError("envy does not know this encoding")
 
 
-def _inflate(reading: BinaryIO, writing: BinaryIO) -> None:
-    """Write deflated data, with zlib's header or, as some servers send it, without."""
+def inflated(reading: BinaryIO, most: int | None = None) -> Iterator[bytes]:
+    """Yield deflated data, with zlib's header or, as some servers send it, without.
+
+    With `most`, the data is cut after so many bytes.
+    """
     head = reading.read(2)
     reading.seek(0)
     has_header = len(head) == 2 and head[0] & 15 == 8 and int.from_bytes(head, "big") % 31 == 0
     inflater = zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
-    while data := reading.read(_CHUNK):
-        writing.write(inflater.decompress(data))
-    writing.write(inflater.flush())
-    if not inflater.eof:
-        raise EOFError("the content is incomplete")
+    size = 0
+    while not inflater.eof and (most is None or size < most):
+        data = inflater.unconsumed_tail or reading.read(_CHUNK)
+        found = inflater.decompress(data, _CHUNK if most is None else min(_CHUNK, most - size))
+        if not data and not found:
+            raise EOFError("the content is incomplete")
+        size += len(found)
+        yield found

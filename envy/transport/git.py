@@ -11,6 +11,7 @@ from envy.content import file_operations
 from envy.content.atomic import temporary_beside, written_whole
 from envy.declarations.sources import SourceItem, file_name, git_address
 from envy.errors import FetchError
+from envy.limits import GIT_SUBMODULES
 from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.git_lfs import fetch_content, pointers_in, warn_of_pointers
@@ -101,12 +102,26 @@ def _check_out(item: SourceItem, commit: str, checkout: Path, context: FetchCont
     """Check out a commit, and its submodules if they are wanted."""
     address = git_address(item)
     waiting = [Checkout(address=address, commit=commit, path=checkout, ref=item.ref)]
+    count = 0
     while waiting:
         wanted = waiting.pop()
         _check_out_one(wanted, context)
         _fetch_stored_files(item, wanted, context, is_root=wanted.path == checkout)
         if item.submodules:
-            waiting += _submodules(wanted, context)
+            found = _submodules(wanted, context)
+            count += len(found)
+            if count > GIT_SUBMODULES.value:
+                raise _too_many_submodules(address)
+            waiting += found
+
+
+def _too_many_submodules(address: str) -> FetchError:
+    return FetchError(
+        f"{redacted(address)} has more than {GIT_SUBMODULES.shown}, nested ones included: the "
+        f"limit {GIT_SUBMODULES.name}",
+        uri=redacted(address),
+        hint=GIT_SUBMODULES.hint,
+    )
 
 
 def _check_out_one(wanted: Checkout, context: FetchContext) -> None:

@@ -16,6 +16,7 @@ from envy.transport.connection import get, request_error
 from envy.transport.content_encoding import encoding_of, settle
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
+from envy.transport.page_body import read_body
 from envy.transport.retries import Retries
 from envy.transport.target import make_executable, reusable, target_in
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 _BREAKS = 5
-_LARGEST_PAGE = 256 << 20
 
 
 def fetch_http(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
@@ -80,14 +80,18 @@ def download(
 def read_page(
     url: str, context: FetchContext, *, headers: Mapping[str, str], certificates: str = ""
 ) -> tuple[bytes, str, str]:
-    """Read a small resource; return (content, content type, final URL)."""
+    """Read a page or document of a registry; return (content, content type, final URL).
+
+    Raises:
+        FetchError: it cannot be read, or is larger than its limit.
+    """
     import urllib3
 
     retries = Retries(context)
     while True:
         with get(url, context, headers=headers, certificates=certificates) as (response, final):
             try:
-                body = response.read(_LARGEST_PAGE, decode_content=True)
+                body = read_body(response, redacted(final))
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if not retries.wait():
                     raise request_error(url, error, context) from error

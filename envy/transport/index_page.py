@@ -4,16 +4,18 @@ Owns both forms of the page. Opens no connection.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urlsplit
 
+from envy.content.json_text import TooManyValues, parse_json
 from envy.errors import FetchError
+from envy.limits import REGISTRY_FILES, REGISTRY_VALUES, Limit
 from envy.transport.addresses import joined, redacted
+from envy.transport.html_tags import start_tags
 
 # Strongest first; others prove nothing, or are not in hashlib everywhere.
+_LONGEST_NAME = 255  # of a file, on every system
 _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
 
 
@@ -35,16 +37,28 @@ def parse_json_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
     """Return the files of a JSON page (PEP 691).
 
     Raises:
-        FetchError: the page has another form.
+        FetchError: the page has another form, or too many files.
     """
     try:
-        rows = json.loads(body)["files"]
+        rows = parse_json(body, most_values=REGISTRY_VALUES.value)["files"]
+        if len(rows) > REGISTRY_FILES.value:
+            raise _too_many(REGISTRY_FILES, base)
         return tuple(file for row in rows if (file := _file_of_row(row, base)))
+    except TooManyValues as error:
+        raise _too_many(REGISTRY_VALUES, base) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FetchError(
             f"{redacted(base)} is not a valid page of a package index: {error!r}",
             uri=redacted(base),
         ) from error
+
+
+def _too_many(limit: Limit, base: str) -> FetchError:
+    return FetchError(
+        f"{redacted(base)} has more than {limit.shown}, the limit {limit.name}",
+        uri=redacted(base),
+        hint=limit.hint,
+    )
 
 
 def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
@@ -64,41 +78,39 @@ def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
 
 
 def parse_html_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
-    """Return the files of an HTML page (PEP 503)."""
-    reader = _Anchors(base)
-    reader.feed(body.decode("utf-8", errors="replace"))
-    reader.close()
-    return tuple(reader.files)
+    """Return the files of an HTML page (PEP 503).
+
+    Raises:
+        FetchError: the page has too many files.
+    """
+    files: list[ReleaseFile] = []
+    page, has_base = base, False
+    for tag, attributes in start_tags(body.decode("utf-8", errors="replace"), {"a", "base"}):
+        address = attributes.get("href", "")
+        if tag == "base" and address and not has_base:
+            base, has_base = joined(page, address) or page, True
+        elif tag == "a" and address and (file := _file_of_anchor(attributes, address, base, page)):
+            files.append(file)
+            if len(files) > REGISTRY_FILES.value:
+                raise _too_many(REGISTRY_FILES, page)
+    return tuple(files)
 
 
-class _Anchors(HTMLParser):
-    def __init__(self, base: str) -> None:
-        super().__init__()
-        self.page = self.base = base
-        self.files: list[ReleaseFile] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        address = attributes.get("href") or ""
-        if tag == "base" and address:
-            self.base = joined(self.base, address) or self.base
-        if tag != "a" or not address:
-            return
-        url, fragment = urldefrag(joined(self.base, address) or "")
-        name = unquote(urlsplit(url).path.rpartition("/")[2])
-        if not _is_plain(name):
-            return
-        algorithm, _, digest = fragment.partition("=")
-        yanked = (attributes["data-yanked"] or "") if "data-yanked" in attributes else None
-        self.files.append(
-            ReleaseFile(
-                name=name,
-                url=url,
-                page=self.page,
-                digest=_strongest({algorithm.lower(): digest}),
-                yanked=yanked,
-            )
-        )
+def _file_of_anchor(
+    attributes: Mapping[str, str], address: str, base: str, page: str
+) -> ReleaseFile | None:
+    url, fragment = urldefrag(joined(base, address) or "")
+    name = unquote(urlsplit(url).path.rpartition("/")[2])
+    if not _is_plain(name):
+        return None
+    algorithm, _, digest = fragment.partition("=")
+    return ReleaseFile(
+        name=name,
+        url=url,
+        page=page,
+        digest=_strongest({algorithm.lower(): digest}),
+        yanked=attributes.get("data-yanked"),
+    )
 
 
 def _strongest(hashes: Mapping[str, str]) -> tuple[str, str] | None:
@@ -110,4 +122,8 @@ def _strongest(hashes: Mapping[str, str]) -> tuple[str, str] | None:
 
 def _is_plain(name: str) -> bool:
     """Return whether a name from an index is a plain file name, without a folder."""
-    return name not in {"", ".", ".."} and not any(sign in name for sign in "/\\\0")
+    return (
+        name not in {"", ".", ".."}
+        and len(name) <= _LONGEST_NAME
+        and not any(sign in name for sign in "/\\\0")
+    )

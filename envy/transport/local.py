@@ -3,12 +3,16 @@
 Copies and never links, so that later changes of a source do not reach the verified copy.
 """
 
+# ruff: noqa: PTH102, PTH118, PTH211 - plain os functions, since there may be a hundred thousand files
+
 import os
 import shutil
-from collections.abc import Callable, Sequence
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from envy.content.atomic import written_whole
+from envy.content.folder_walk import FolderRules, NotTaken, rules_of, walk
 from envy.declarations.sources import SourceItem, file_name, local_path
 from envy.errors import FetchError
 from envy.transport.context import FetchContext, Fetched
@@ -76,27 +80,40 @@ def _fetch_folder(item: SourceItem, source: Path, into: Path, context: FetchCont
         )
     target = target_in(into, file_name(item))
     root = inner_folder(source, item.subdir, item.source)
-    if target.resolve().is_relative_to(root.resolve()):
+    rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
+    inside = os.path.relpath(target.resolve(), root)
+    if not inside.startswith("..") and not FolderRules(rules).left_out(inside.split("/")):
         raise FetchError(
             f"{root} contains the cache itself, and cannot be copied into it",
             uri=item.source,
-            hint="name a smaller folder, or set another cache root",
+            hint="name a smaller folder, leave the cache out with `exclude`, or set another cache "
+            "root",
         )
-
-    def copy(origin: str, destination: str) -> str:
-        context.check_cancelled()
-        return str(shutil.copy2(origin, destination))
-
     with written_whole(target) as part:
-        _copy_tree(root, part, item.source, copy)
+        try:
+            _copy_tree(root, rules, part, context)
+        except NotTaken as error:
+            raise FetchError(error.why, uri=item.source, hint=error.hint) from None
+        except OSError as error:
+            raise FetchError(
+                f"cannot copy {error.filename or root}: {error.strerror or error}", uri=item.source
+            ) from error
     return Fetched(path=target, bytes=tree_size(target), sha256="", uri=item.source, verified=False)
 
 
-def _copy_tree(root: Path, part: Path, uri: str, copy: Callable[[str, str], str]) -> None:
-    try:
-        shutil.copytree(root, part, symlinks=True, copy_function=copy)
-    except shutil.Error as error:
-        path, _, reason = error.args[0][0]
-        raise FetchError(f"cannot copy {path}: {reason}", uri=uri) from error
-    except OSError as error:
-        raise FetchError(f"cannot copy {root}: {error}", uri=uri) from error
+def _copy_tree(root: Path, rules: str, part: Path, context: FetchContext) -> None:
+    """Copy what is taken of a folder, with modes and times; those of folders at the end."""
+    part.mkdir()
+    folders = [(str(root), str(part))]
+    for relative, path, status, link in walk(str(root), rules):
+        context.check_cancelled()
+        copy = os.path.join(part, relative)
+        if link:
+            os.symlink(link, copy)
+        elif stat.S_ISDIR(status.st_mode):
+            os.mkdir(copy)
+            folders.append((path, copy))
+        else:
+            shutil.copy2(path, copy)
+    for path, copy in reversed(folders):
+        shutil.copystat(path, copy)

@@ -5,14 +5,14 @@ no scripts.
 """
 
 import base64
-import binascii
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from envy.content.json_text import TooManyValues, parse_json
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
+from envy.limits import REGISTRY_VALUES, shortened
 from envy.suggest import nearest
 from envy.transport.addresses import check_named, origin_of, redacted
 from envy.transport.connection import NotFound
@@ -33,7 +33,8 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     configuration = npm_configuration(name, item.base_dir, context)
     release = _release_of(item, name, version, configuration, context)
     if release.get("deprecated"):
-        context.warn(f"{item.source} is deprecated by its authors: {release['deprecated']}")
+        reason = shortened(str(release["deprecated"]))
+        context.warn(f"{item.source} is deprecated by its authors: {reason}")
     dist = release.get("dist")
     if not isinstance(dist, dict) or not isinstance(dist.get("tarball"), str):
         raise _unusable(configuration.registry, item, "it names no tarball")
@@ -113,7 +114,14 @@ def _versions_of(
             hint="check its spelling, and the registry that npm is configured for",
         ) from error
     try:
-        versions = json.loads(body)["versions"]
+        versions = parse_json(body, most_values=REGISTRY_VALUES.value)["versions"]
+    except TooManyValues as error:
+        raise _unusable(
+            configuration.registry,
+            item,
+            f"it has more than {REGISTRY_VALUES.shown}, the limit {REGISTRY_VALUES.name}",
+            hint=REGISTRY_VALUES.hint,
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise _unusable(configuration.registry, item, "it is not JSON with versions") from error
     if not isinstance(versions, dict):
@@ -136,7 +144,7 @@ def _integrity_of(dist: Mapping[str, object]) -> list[ExpectedDigest]:
         algorithm, _, encoded = entry.partition("?")[0].partition("-")
         try:
             given.setdefault(algorithm, base64.b64decode(encoded, validate=True).hex())
-        except binascii.Error:
+        except ValueError:  # not base64, or not even ASCII
             continue
     if dist.get("shasum"):
         given.setdefault("sha1", str(dist["shasum"]).lower())
@@ -146,8 +154,9 @@ def _integrity_of(dist: Mapping[str, object]) -> list[ExpectedDigest]:
     return [ExpectedDigest(algorithm=strongest, hexdigest=given[strongest], by="the npm registry")]
 
 
-def _unusable(registry: str, item: SourceItem, reason: str) -> FetchError:
+def _unusable(registry: str, item: SourceItem, reason: str, *, hint: str = "") -> FetchError:
     return FetchError(
         f"the answer of {redacted(registry)} for {item.source} cannot be used: {reason}",
         uri=item.source,
+        hint=hint,
     )

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
+from envy.limits import REGISTRY_DOCUMENT, shortened
 from envy.transport.addresses import check_named, redacted, with_credentials_of
 from envy.transport.connection import NotFound
 from envy.transport.context import FetchContext, Fetched
@@ -21,6 +23,7 @@ from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
 from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page
 from envy.transport.local import copy_file
+from envy.transport.page_body import refuse_size
 from envy.transport.pip_configuration import pip_configuration
 from envy.transport.target import reusable, target_in
 from envy.transport.wheel_choice import (
@@ -103,7 +106,12 @@ def _read_files(
     address = f"{index.rstrip('/')}/{name}/"
     if urlsplit(index).scheme == "file":
         page = Path(url2pathname(urlsplit(address).path)) / "index.html"
-        return parse_html_page(page.read_bytes(), page.as_uri()) if page.is_file() else ()
+        if not page.is_file():
+            return ()
+        try:
+            return parse_html_page(read_plain(str(page), REGISTRY_DOCUMENT), page.as_uri())
+        except NotPlain:
+            refuse_size(page.as_uri())
     try:
         body, kind, final = read_page(
             address, context, headers={"accept": _ACCEPT}, certificates=certificates
@@ -123,7 +131,7 @@ def _fetch_file(
 ) -> Fetched:
     if chosen.yanked is not None:
         reason = f": {chosen.yanked}" if chosen.yanked else ""
-        context.warn(f"pypi:{wanted.text} was withdrawn by its authors{reason}")
+        context.warn(shortened(f"pypi:{wanted.text} was withdrawn by its authors{reason}"))
     context = context.reporting_as(wanted.item.source)
     target = target_in(into, file_name(wanted.item) or chosen.name)
     expected = [*expected_digests(wanted.item)]

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from envy.content.below_root import LeadsOutside, open_below, parts_of
+from envy.content.below_root import open_below, parts_of
+from envy.content.brought import LeadsOutside
 from envy.errors import FetchError
 from envy.transport.context import Fetched
 from envy.transport.digests import ExpectedDigest, Hasher

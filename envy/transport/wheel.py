@@ -10,7 +10,9 @@ import stat
 from pathlib import Path
 
 from envy.content.archive import extract, extract_placed
-from envy.content.below_root import BelowRoot, Parts, open_below
+from envy.content.below_root import BelowRoot, open_below
+from envy.content.brought import Parts
+from envy.content.count_files import CountFiles
 from envy.content.extraction import judge_links
 from envy.errors import ArchiveError
 
@@ -31,7 +33,9 @@ def lay_out_wheel(path: Path, dest: Path) -> int:
     return count
 
 
-def lay_out_wheel_below(path: Path, below: BelowRoot, into: Parts) -> int:
+def lay_out_wheel_below(
+    path: Path, below: BelowRoot, into: Parts, *, report: CountFiles | None = None
+) -> int:
     """Unpack a wheel below a root, in the layout of an installed one; returns the count of files.
 
     Raises:
@@ -47,7 +51,7 @@ def lay_out_wheel_below(path: Path, below: BelowRoot, into: Parts) -> int:
             scripts.append(into + placed)
         return placed
 
-    count = extract_placed(path, below, into, place)
+    count = extract_placed(path, below, into, place, report=report)
     if not count:
         raise ArchiveError(f"{path} is an empty wheel", archive=path)
     for parts in scripts:

@@ -6,11 +6,13 @@ chooses. Reads nothing but the platform tags of this machine, from `packaging`.
 """
 
 import functools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envy.errors import FetchError
+from envy.limits import WHEEL_TAGS
 from envy.transport.index_page import ReleaseFile
 
 if TYPE_CHECKING:
@@ -83,11 +85,24 @@ def _parsed_wheel(name: str) -> "tuple[Version, int, frozenset[Tag]] | None":
 
     if not name.endswith(".whl"):
         return None
+    _check_tags(name)
     try:
         _, version, build, tags = parse_wheel_filename(name)
     except InvalidWheelFilename:
         return None
     return version, (build[0] if build else -1), tags
+
+
+def _check_tags(name: str) -> None:
+    """Raise if the name means too many tags: each part lists some, and all combinations count."""
+    count = math.prod(part.count(".") + 1 for part in name.removesuffix(".whl").split("-")[-3:])
+    if count > WHEEL_TAGS.value:
+        raise FetchError(
+            f"the index lists {name}, whose name means {count} tags, more than the limit "
+            f"{WHEEL_TAGS.name}, {WHEEL_TAGS.value}",
+            uri=name,
+            hint=WHEEL_TAGS.hint,
+        )
 
 
 def _ending(name: str) -> str:

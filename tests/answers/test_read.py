@@ -27,7 +27,13 @@ CHANGES = st.lists(
 
 def keep(root, manifest, evidence, **details):
     """Store an answer of two recipes, the second of which needs the first."""
-    plain = {"user_managed": False, "excluded": False, "deploys": False}
+    plain = {
+        "user_managed": False,
+        "excluded": False,
+        "deploys": False,
+        "distance": 0,
+        "has_shims": False,
+    }
     lib = StoredRecipe(
         key="local.lib@r1",
         alias="",
@@ -116,7 +122,7 @@ def test_an_answer_holds_exactly_while_its_evidence_is_unchanged(tmp_path_factor
     environment = {"SETTING": "1"}
     evidence = Evidence(
         files={str(folder / f"f{i}"): file_digest(str(folder / f"f{i}")) for i in range(4)},
-        trees={str(folder / "tree"): digest_tree(folder / "tree")},
+        trees={(str(folder / "tree"), ""): digest_tree(folder / "tree")},
         globs={(str(folder), "p*.patch"): match_digest(str(folder), "p*.patch")},
     )
     evidence.note_variables({"SETTING": "1", "UNSET": None})

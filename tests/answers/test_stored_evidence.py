@@ -23,7 +23,7 @@ def evidence(folder):
     """Evidence of every kind, about things that exist and things that do not."""
     found = Evidence(
         files={str(path): file_digest(str(path)) for path in (folder / "file.txt", folder / "no")},
-        trees={str(folder / "tree"): tree_digest(str(folder / "tree"))},
+        trees={(str(folder / "tree"), ""): tree_digest(str(folder / "tree"))},
         globs={(str(folder), "*.txt"): match_digest(str(folder), "*.txt")},
     )
     found.note_variables({"SET": "value", "UNSET": None})
@@ -62,8 +62,9 @@ def test_what_does_not_last_never_holds(evidence):
     "text",
     [
         *("", "[]", "{}", "null", "[" * 100_000, '{"files": 1}'),
-        '{"files": {}, "trees": {}, "globs": [1], "variables": {}, "lasting": true}',
-        '{"files": {}, "trees": {}, "globs": 7, "variables": {}, "lasting": true}',
+        '{"files": {}, "trees": [], "globs": [1], "variables": {}, "lasting": true}',
+        '{"files": {}, "trees": [], "globs": 7, "variables": {}, "lasting": true}',
+        '{"files": {}, "trees": {"/a": ""}, "globs": [], "variables": {}, "lasting": true}',
     ],
 )
 def test_damaged_evidence_is_none(text):

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from envy.cache.collect import DAY, Rules, plan
 from envy.cache.inventory import EntryReport, Inventory
@@ -28,11 +26,17 @@ def entry(number, *, age, size=100, complete=True):
     )
 
 
-def uses(*rows):
+def uses(*rows, holds=False):
     """Rows of (entry, purpose, age in days, current)."""
     found = Uses()
     for one, purpose, age, current in rows:
-        use = RecordedUse(project="/p", purpose=purpose, at=NOW - age * DAY, current=current)
+        use = RecordedUse(
+            project="/p",
+            purpose=purpose,
+            at=NOW - age * DAY,
+            current=current,
+            holds=holds and purpose == RUN,
+        )
         found.by_entry.setdefault(one.paths.name, []).append(use)
     return found
 
@@ -61,13 +65,13 @@ def test_leased_names_stay():
     """An entry that a running command uses stays under every rule."""
     one = entry(1, age=400)
     leased = [one.paths.name]
-    assert removed([one], leased=leased, max_size=0, unused_for=0, only_current=True) == []
+    assert removed([one], leased=leased, unused_for=0, only_current=True) == []
 
 
 def test_entries_used_within_a_day_stay():
     """An entry used within the last day stays under every rule, and so does a failed attempt."""
     entries = [entry(1, age=0.9), entry(2, age=0.5, complete=False), entry(3, age=-9)]
-    assert removed(entries, max_size=0, unused_for=0, only_current=True) == []
+    assert removed(entries, unused_for=0, only_current=True) == []
 
 
 def test_failed_attempts_go_after_a_day():
@@ -83,38 +87,24 @@ def test_only_current():
     assert removed([current, former], recorded, only_current=True) == [former]
 
 
-def test_down_to_a_size():
-    """No more is removed than needed, the least recently used first."""
-    entries = [entry(number, age=number + 2) for number in range(5)]
-    assert removed(entries, max_size=250) == [entries[4], entries[3], entries[2]]
+def test_what_a_project_needs_stays():
+    """What the last whole sync of an existing project runs stays under every rule."""
+    run, build = entry(1, age=400), entry(2, age=400)
+    recorded = uses((run, RUN, 400, True), (build, BUILD, 400, True), holds=True)
+    assert removed([run, build], recorded) == [build]
+    assert removed([run], recorded, unused_for=0, only_current=True) == []
+    [decision] = plan(Inventory(entries=[run]), recorded, set(), Rules(now=NOW))
+    assert decision.held_by == ("/p",)
+    assert decision.reason == "/p needs it"
 
 
-def test_a_size_keeps_entries_that_projects_run():
-    """What a project needs to run stays; what it only needed to build is removed."""
-    run, build = entry(1, age=20), entry(2, age=10)
-    recorded = uses((run, RUN, 20, True), (build, BUILD, 10, True))
-    assert removed([run, build], recorded, max_size=0) == [build]
+def test_a_failed_attempt_is_held_by_nobody():
+    """An attempt that did not complete goes after a day, though a project needs the package."""
+    failed = entry(1, age=2, complete=False)
+    assert removed([failed], uses((failed, RUN, 2, True), holds=True)) == [failed]
 
 
-@given(
-    st.lists(st.tuples(st.floats(-5, 100), st.integers(0, 1000)), max_size=20),
-    st.integers(0, 5000),
-    st.floats(0, 60),
-)
-def test_a_size_is_reached_or_nothing_more_may_go(rows, size, unused_for):
-    """The rest fits, or was used within the last day; each entry has a decision and a reason."""
-    entries = [entry(number, age=age, size=size) for number, (age, size) in enumerate(rows)]
-    rules = Rules(now=NOW, max_size=size, unused_for=unused_for * DAY)
-    decisions = plan(Inventory(entries=entries), Uses(), set(), rules)
-    left = [decision.entry for decision in decisions if not decision.remove]
-    assert len(decisions) == len(entries)
-    assert all(decision.reason for decision in decisions)
-    assert sum(one.size for one in left) <= size or all(
-        NOW - one.changed_at < DAY for one in left if one.size
-    )
-
-
-@pytest.mark.parametrize("rules", [{}, {"max_size": 0}, {"only_current": True}])
+@pytest.mark.parametrize("rules", [{}, {"only_current": True}])
 def test_nothing_to_collect(rules):
     """In an empty cache there is nothing to remove."""
     assert removed([], **rules) == []

@@ -92,7 +92,7 @@ def test_lease_that_cannot_be_read(layout):
 
 def test_record_that_cannot_be_read(layout):
     """A record that cannot be read is an error: what it names must not seem unused."""
-    record_use(layout, UseSet(project="/p", whole=True, entries={"a": RUN}))
+    record_use(layout, UseSet(manifest="/p/envy.lua", whole=True, entries={"a": RUN}))
     (record,) = layout.projects_root.glob("*/*.json")
     record.unlink()
     record.symlink_to(record)
@@ -109,7 +109,7 @@ def test_lease_where_nothing_can_be_written(tmp_path):
 
 
 def used(*names, whole=True, project="/project"):
-    return UseSet(project=project, whole=whole, entries=dict.fromkeys(names, RUN))
+    return UseSet(manifest=f"{project}/envy.lua", whole=whole, entries=dict.fromkeys(names, RUN))
 
 
 def test_use_is_recorded_once(layout, tmp_path):
@@ -126,8 +126,9 @@ def test_use_is_recorded_once(layout, tmp_path):
 
 
 def test_current_entries_are_those_of_the_last_whole_sync(layout, tmp_path):
-    """Only a project's last whole sync is current, and only while its folder exists."""
+    """Only a project's last whole sync is current, and only while its manifest exists."""
     project = str(tmp_path)
+    (tmp_path / "envy.lua").touch()
     for age, row in ((3, used("old", project=project)), (2, used("new", project=project))):
         before = set(read_uses(layout).files)
         record_use(layout, row)

@@ -95,14 +95,14 @@ def test_recipe_files_found_after_the_plan_stay(layout, folder):
     decisions = planned(layout)
     assert [row.remove for row in decisions] == [True]
     assert find_recipe_files(layout, folder)
-    assert remove_leftovers(layout, decisions) == []
+    assert remove_leftovers(layout, decisions) == ([], [])
     assert (folder / "recipe.lua").exists()
 
 
 def test_removed_recipe_files_are_not_found(layout, folder):
     """Removed recipe files are not found; their lock file is removed, too."""
     decisions = planned(layout)
-    assert remove_leftovers(layout, decisions) == decisions
+    assert remove_leftovers(layout, decisions) == (decisions, [])
     assert not find_recipe_files(layout, folder)
     assert not layout.lock_path("vendor.tool@r1", "0" * 16).exists()
     assert list(layout.trash_root.iterdir()) == []
@@ -112,7 +112,7 @@ def test_recipe_files_being_fetched_stay(layout, folder):
     """A folder whose lock is held stays."""
     lock = FileLock(layout.lock_path("vendor.tool@r1", "0" * 16))
     lock.acquire()
-    assert remove_leftovers(layout, planned(layout)) == []
+    assert remove_leftovers(layout, planned(layout)) == ([], [])
     lock.release()
     assert folder.exists()
 
@@ -127,7 +127,7 @@ def test_logs_that_were_written_since_stay(layout):
     (found,) = planned(layout)
     assert (found.leftover.kind, found.remove) == (LOGS, True)
     log.write_text("more")
-    assert remove_leftovers(layout, [found]) == []
+    assert remove_leftovers(layout, [found]) == ([], [])
     assert log.exists()
 
 

@@ -103,7 +103,10 @@ def forget(root, files):
     decisions = decide_leftovers(
         find_leftovers(layout, basis_of), set(), unused_for=0, now=time.time()
     )
-    assert remove_leftovers(layout, decisions, files=files) == decisions
+    removed, failed = remove_leftovers(layout, decisions, files=files)
+    if failed:
+        raise failed[0]
+    assert removed == decisions
 
 
 LIFE = (make, deploy, collect, import_foreign, discard_entry, forget, make, collect)

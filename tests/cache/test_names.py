@@ -19,11 +19,12 @@ from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers, tidy
 from envy.cache.lock import FileLock
-from envy.cache.shims import shim_folder
+from envy.cache.shims import script_folder
 from envy.cache.usage import DAY, RUN, UseSet, read_uses, record_use
 from envy.cache.write import begin_attempt, publish, record_deploy
 from envy.content.atomic import SUFFIX
 from envy.jobserver.tokens import make_pipe
+from envy.testing.results import LastRun, Recorder
 
 KEY = "0123456789abcdef" + "f" * 48
 OTHER = "f" * 64
@@ -79,12 +80,16 @@ def make_leftovers(layout, project):
     (answer,) = layout.answers_root.iterdir()
     for suffix in (f"4711-01234567{SUFFIX}", "4711"):  # the second is of an earlier envy
         write(answer.with_name(f"{answer.name}.{suffix}"))
-    record_use(layout, UseSet(project=str(project), whole=True, entries={"a/b": RUN}))
+    (project / "envy.lua").touch()
+    record_use(layout, UseSet(manifest=str(project / "envy.lua"), whole=True, entries={"a/b": RUN}))
     (record,) = layout.projects_root.glob("*/*")
     write(record.with_name(f"{record.name}.4711-01234567{SUFFIX}"))
     path = durations_path(str(layout.durations_root), str(project))
     Durations(path).learn([Measured(IDENTITY, KEY, [1.0])], [IDENTITY])
-    shim_folder(layout.root, {"tool": "/bin/true"})
+    script_folder(layout.root, {"tool": "exec true"})
+    tests = layout.root / names.TESTS_FOLDER
+    write(tests / names.TEST_BINARIES_FOLDER / KEY[:2] / KEY / "tool.test")
+    LastRun(tests / names.TEST_RESULTS_FOLDER, project).save(Recorder())
     write(layout.trash_root / "anything" / "file")
     for suffix in (names.RECORD, names.RECORD + SUFFIX, names.LOCK):
         write(layout.leases_root / f"4711-0123456789ab{suffix}")  # of a process that died

@@ -9,8 +9,9 @@ import textwrap
 import pytest
 
 from envy import events
-from envy.console.display import StyledText, line_text
-from envy.console.live import LiveConsole, RichScreen
+from envy.console.live import LiveConsole
+from envy.console.screen import TerminalScreen, frame
+from envy.console.styled import StyledText, line_text
 from envy.phase import RecipePhase
 
 STARTED = events.PhaseStart(recipe="a.b@r1", key="a.b@r1", phase=RecipePhase.BUILD)
@@ -25,7 +26,7 @@ PRINTED = events.StandardOutput(recipe="", message="result")
 class RecordingScreen:
     """A screen that records what it is shown."""
 
-    width = 80
+    size = (80, 24)
 
     def __init__(self):
         self.shown = queue.Queue()
@@ -62,7 +63,7 @@ def screens():
 @pytest.fixture
 def make_console(screens, streams):
     def make(now=100.0, screen=RecordingScreen):
-        def open_screen(_stream):
+        def open_screen(_stream, *, colours):
             opened = screen()
             screens.put(opened)
             return opened
@@ -91,7 +92,7 @@ def test_work_is_drawn(make_console, drawn, stamp):
     console.on_event(stamp(STARTED, 0.0))
     _, (_, region) = drawn()
     console.close()
-    assert region == ["1 at work · 0:12", "  a.b@r1  build          0:12  "]
+    assert region == ["reading recipes · 0:12", "  0:12 build a.b@r1"]
 
 
 def test_a_run_without_work_opens_no_screen(make_console, screens, stamp):
@@ -110,7 +111,8 @@ def test_closing_removes_the_picture_and_keeps_the_lines(make_console, drawn, st
     screen, _ = drawn()
     console.on_event(stamp(INSTALLED, 2.0))
     console.close()
-    assert screen.above() + streams.errors.getvalue().splitlines() == ["installed a.b@r1 (2.0s)"]
+    lines = screen.above() + streams.errors.getvalue().splitlines()
+    assert lines == ["✓ installed a.b@r1 (2.0s)"]
     assert screen.closed
 
 
@@ -166,21 +168,6 @@ def test_a_failing_terminal_ends_the_drawing_only(make_console, drawn, screens, 
     assert screens.empty()
 
 
-def test_rich_draws_a_region_and_removes_it():
-    """On a terminal, lines stay above a region that is removed at the end."""
-    terminal = TerminalStream()
-    screen = RichScreen(terminal)
-    screen.show(
-        [(StyledText("kept"),)], [(StyledText("1 at work", "name"),), (StyledText("[x] a.b@r1"),)]
-    )
-    screen.close()
-    text = terminal.getvalue()
-    assert text.index("kept") < text.index("1 at work")
-    assert "[x] a.b@r1" in text
-    assert "\x1b[2K" in text  # the region is erased
-    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is shown again
-
-
 class TerminalStream(io.StringIO):
     """A stream that claims to be a terminal."""
 
@@ -190,16 +177,47 @@ class TerminalStream(io.StringIO):
         return True
 
 
-def test_rich_is_imported_only_to_draw():
-    """A run in which everything is cached never imports rich."""
+def test_a_region_is_replaced_below_lines_that_stay():
+    """Lines stay above a region that is removed at the end, with the cursor shown again."""
+    terminal = TerminalStream()
+    screen = TerminalScreen(terminal, colours=False)
+    screen.show([(StyledText("kept"),)], [(StyledText("1/2", "name"),), (StyledText("[x] a"),)])
+    screen.show([], [(StyledText("2/2"),)])
+    screen.close()
+    assert terminal.getvalue() == (
+        "\x1b[?25l"
+        "\rkept\x1b[K\n1/2\x1b[K\n[x] a\x1b[K\n\x1b[J"
+        "\r\x1b[2A2/2\x1b[K\n\x1b[J"
+        "\r\x1b[1A\x1b[J"
+        "\x1b[?25h"
+    )
+
+
+@pytest.mark.parametrize(("width", "up"), [(80, 2), (10, 2), (9, 4), (5, 4), (1, 20)])
+def test_a_narrower_terminal_has_broken_the_lines_of_the_region(width, up):
+    """The cursor goes up by the rows that the old region takes at the present width."""
+    drawn = [(StyledText("0123456789"),), (StyledText("01234"), StyledText("56789", "bar"))]
+    assert frame(drawn, [], [], width=width, colours=False).startswith(f"\r\x1b[{up}A")
+
+
+def test_colours_end_with_their_text():
+    """A colour is reset where its text ends; without colours there is no such sequence."""
+    line = (StyledText("✗ ", "failure"), StyledText("no"))
+    assert frame([], [line], [], width=80, colours=True).startswith("\r\x1b[31m✗ \x1b[0mno\x1b[K")
+    assert "m" not in frame([], [line], [], width=80, colours=False)
+
+
+def test_no_library_is_imported_to_draw():
+    """The display needs neither rich nor another library, whose import would take long."""
     program = """
         import io, sys
         from envy.console.live import LiveConsole
         from envy.console.text import Streams
-        from envy.events import RecipeComplete, Stamped
-        console = LiveConsole(Streams(io.StringIO(), io.StringIO()))
-        console.on_event(Stamped(1, 0.0, RecipeComplete(
-            recipe="a.b@r1", key="a.b@r1", outcome="cached", asset_path="/c")))
+        from envy.events import PhaseStart, Stamped
+        from envy.phase import RecipePhase
+        console = LiveConsole(Streams(io.StringIO(), io.StringIO()), clock=lambda: 9.0)
+        console.on_event(Stamped(1, 0.0, PhaseStart(
+            recipe="a.b@r1", key="a.b@r1", phase=RecipePhase.BUILD)))
         console.close()
         print("rich" in sys.modules)
     """

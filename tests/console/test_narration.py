@@ -32,7 +32,9 @@ def complete(outcome, key='a.b@r1{v="1"}'):
 
 
 def failure(phase, key="a.b@r1"):
-    return events.PhaseFailure(recipe="a.b@r1", key=key, phase=phase, error="script exited 2: make")
+    return events.PhaseFailure(
+        recipe="a.b@r1", key=key, phase=phase, error="script exited 2: make\n  cc: no"
+    )
 
 
 def cache_hit():
@@ -125,6 +127,47 @@ def test_an_installed_package_is_reported_with_its_time(narrate):
     ]
 
 
+def phase_complete(phase, key='a.b@r1{v="1"}'):
+    return events.PhaseComplete(recipe="a.b@r1", key=key, phase=phase, duration_ms=0)
+
+
+def test_waits_between_phases_are_no_part_of_the_time(narrate):
+    """A wait for a slot, or for a dependency, is not work."""
+    narrate(phase_start(RecipePhase.FETCH), 10.0)
+    narrate(phase_complete(RecipePhase.FETCH), 10.5)
+    narrate(phase_start(RecipePhase.STAGE), 70.0)
+    narrate(phase_complete(RecipePhase.STAGE), 71.0)
+    assert narrate(complete("installed"), 90.0) == [
+        (Importance.NOTE, 'installed a.b@r1{v="1"} (1.5s)')
+    ]
+
+
+def test_a_wait_for_a_lock_is_no_part_of_the_time(narrator, narrate):
+    """The time stops while another process holds the lock, and nothing is "installing" then."""
+    key = 'a.b@r1{v="1"}'
+    lock = {"recipe": "a.b@r1", "key": key, "lock_path": "/l"}
+    narrate(phase_start(RecipePhase.INSTALL), 10.0)
+    narrate(events.LockBlocked(**lock, held_by="process 7"), 11.0)
+    assert [remark.text[:7] for remark in narrator.lasting(50.0)] == ["waiting"]
+    narrate(events.LockAcquired(**lock, wait_ms=39_000), 50.0)
+    assert narrator.lasting(50.9) == []
+    assert [remark.text for remark in narrator.lasting(51.0)] == [f"installing {key}"]
+    assert narrate(complete("changed"), 52.0) == [(Importance.NOTE, f"installed {key} (3.0s)")]
+
+
+def test_an_install_that_waits_for_a_slot_is_not_due(narrator, narrate):
+    """The line "installing" is due when the work itself has lasted, not while it waits."""
+    narrate(phase_start(RecipePhase.FETCH), 10.0)
+    narrate(phase_complete(RecipePhase.FETCH), 11.5)
+    assert (narrator.next_due(), narrator.lasting(100.0)) == (None, [])
+    narrate(phase_start(RecipePhase.STAGE), 100.0)
+    assert narrator.lasting(100.4) == []
+    assert len(narrator.lasting(100.5)) == 1
+    narrate(phase_complete(RecipePhase.STAGE), 101.0)
+    narrate(phase_start(RecipePhase.BUILD), 102.0)
+    assert narrator.next_due() is None
+
+
 def test_a_cached_package_is_a_detail(narrate):
     """An installed package is reported only with --verbose."""
     assert narrate(complete("cached", "a.b@r1")) == [
@@ -167,17 +210,17 @@ def test_each_line_of_a_message_is_a_remark(narrate):
 
 
 def test_a_failure_is_reported_with_its_phase_and_time(narrate):
-    """A failure names only the recipe; the reason follows once, in full, at the end of the run."""
+    """A failure shows the first line of its error at once; the rest follows at the end."""
     narrate(phase_start(RecipePhase.FETCH, "a.b@r1"), 10.0)
     assert narrate(failure(RecipePhase.BUILD), 11.5) == [
-        (Importance.NOTE, "failed a.b@r1 in build (1.5s)")
+        (Importance.NOTE, "failed a.b@r1 in build (1.5s): script exited 2: make")
     ]
 
 
 def test_a_failure_before_any_work_has_no_time(narrate):
     """If a recipe could not be read, no time is reported."""
     assert narrate(failure(RecipePhase.RECIPE_FETCH)) == [
-        (Importance.NOTE, "failed a.b@r1 in recipe_fetch")
+        (Importance.NOTE, "failed a.b@r1 in recipe_fetch: script exited 2: make")
     ]
 
 

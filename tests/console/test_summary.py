@@ -32,16 +32,23 @@ def stopped(key, dependency="a.b@r1"):
             "sync complete: 5 packages, 1 user-managed, 0 failed (3 cached) in 12.4s",
         ),
         (
+            SyncResult(packages=2, user_managed=2, installed=2, unconfirmed=1, seconds=1),
+            (
+                "sync complete: 2 packages, 2 user-managed (1 unconfirmed), 0 failed "
+                "(0 cached, 2 installed) in 1.0s"
+            ),
+        ),
+        (
             SyncResult(packages=1, installed=1, seconds=0.04),
-            "sync complete: 1 package, 0 user-managed, 0 failed (0 cached, 1 installed) in 0.0s",
+            "sync complete: 1 package, 0 failed (0 cached, 1 installed) in 0.0s",
         ),
         (
             SyncResult(packages=3, failures=[failed("a.b@r1"), stopped("c.d@r1")], seconds=65),
-            "sync failed: 3 packages, 0 user-managed, 1 failed, 1 not built (0 cached) in 1m 05s",
+            "sync failed: 3 packages, 1 failed, 1 not built (0 cached) in 1m 05s",
         ),
         (
             SyncResult(packages=2, cached=1, cancelled=True, seconds=1),
-            "sync cancelled: 2 packages, 0 user-managed, 0 failed (1 cached) in 1.0s",
+            "sync cancelled: 2 packages, 0 failed (1 cached) in 1.0s",
         ),
     ],
 )
@@ -110,6 +117,16 @@ def test_a_shared_reason_is_reported_once():
 def test_a_failure_reported_twice_is_listed_once():
     """The same failure from several waiters is listed once."""
     assert len(failure_lines([failed("a.b@r1"), failed("a.b@r1")])) == 2
+
+
+def test_a_long_list_of_stopped_recipes_is_collapsed():
+    """Of sixty recipes that one failure stopped, ten are listed and the others counted."""
+    lines = failure_lines([failed("a.b@r1"), *(stopped(f"c.d{n:02}@r1") for n in range(60))])
+    assert lines[-2:] == [
+        "c.d09@r1: not built, because a.b@r1 failed",
+        "and 50 more packages were not built",
+    ]
+    assert len(lines) == 2 + 10 + 1
 
 
 def test_without_failures_there_are_no_lines():

@@ -260,6 +260,43 @@ def test_hard_link_follows_strip(tmp_path):
     assert tree(tmp_path / "out") == {"a": b"1", "b": b"1"}
 
 
+SELF_LINKS = {
+    "by its name": [member("lib/a", kind=tarfile.LNKTYPE, to="lib/a")],
+    "by another spelling": [member("./lib//a", kind=tarfile.LNKTYPE, to="lib/./a")],
+    "through a link": [
+        member("lib64", kind=tarfile.SYMTYPE, to="lib"),
+        member("lib64/a", kind=tarfile.LNKTYPE, to="lib/a"),
+    ],
+    "by another hard link": [
+        member("b", kind=tarfile.LNKTYPE, to="lib/a"),
+        member("lib/a", kind=tarfile.LNKTYPE, to="b"),
+    ],
+    "of a link": [
+        member("l", kind=tarfile.SYMTYPE, to="lib/a"),
+        member("l", kind=tarfile.LNKTYPE, to="l"),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", SELF_LINKS)
+def test_a_hard_link_to_itself_is_ignored(tmp_path, case):
+    """The file stays, as with GNU tar."""
+    path = tar_file(tmp_path, (member("lib/a", mode=0o755), b"1"), *SELF_LINKS[case])
+    extract(path, tmp_path / "out")
+    assert (tmp_path / "out/lib/a").read_bytes() == b"1"
+    assert (tmp_path / "out/lib/a").stat().st_mode & 0o100
+
+
+def test_a_hard_link_to_itself_needs_a_file(tmp_path):
+    """Without a file before it, there is nothing that could stay."""
+    for names in (("a", "a"), ("d", "d")):
+        entries = [member(names[0], kind=tarfile.LNKTYPE, to=names[1])]
+        if names[0] == "d":
+            entries.insert(0, member("d", kind=tarfile.DIRTYPE))
+        with pytest.raises(ArchiveError, match="was not unpacked before it"):
+            extract(tar_file(tmp_path, *entries), tmp_path / "out")
+
+
 def test_zip_symlink(tmp_path):
     """A symbolic link in a zip is created."""
     path = zip_file(tmp_path, ("a", "1", 0o100644), ("l", "a", 0o120777))

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from envy.content.below_root import BelowRoot, Brought, LeadsOutside, open_below, parts_of
+from envy.content.below_root import BelowRoot, open_below, parts_of
+from envy.content.brought import Brought, LeadsOutside
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envy.content import file_operations
+from envy.content.patch import apply_patch
 from envy.environment import environment
 from envy.errors import EnvyError
 from envy.host.children import Children
@@ -370,7 +371,7 @@ def test_replace_fails_when_nothing_matches(tree, old):
 
 def test_a_patch_is_applied(tree):
     """A unified diff changes the file and leaves no trace beside it."""
-    file_operations.patch(tree, run=runner(), text="# a comment\n" + DIFF)
+    apply_patch(tree, run=runner(), text="# a comment\n" + DIFF)
     assert file_operations.read(tree / "sub/file.txt") == "one\nzwei\nthree\n"
     assert file_operations.ls(tree / "sub") == ["file.txt"]
 
@@ -378,14 +379,14 @@ def test_a_patch_is_applied(tree):
 def test_a_patch_may_be_a_file_with_other_leading_directories(tree, tmp_path):
     """A file with a diff is applied with the requested number of leading directories dropped."""
     (tmp_path / "fix.patch").write_text(DIFF.replace("a/sub/", "").replace("b/sub/", ""))
-    file_operations.patch(tree / "sub", run=runner(), file=tmp_path / "fix.patch", strip=0)
+    apply_patch(tree / "sub", run=runner(), file=tmp_path / "fix.patch", strip=0)
     assert "zwei" in file_operations.read(tree / "sub/file.txt")
 
 
 def test_a_patch_at_other_lines_leaves_no_copy(tree):
     """A diff that applies with an offset leaves no backup in the package."""
     file_operations.write(tree / "sub/file.txt", "zero\n" * 5 + "one\ntwo\nthree\n")
-    file_operations.patch(tree, run=runner(), text=DIFF)
+    apply_patch(tree, run=runner(), text=DIFF)
     assert file_operations.ls(tree / "sub") == ["file.txt"]
 
 
@@ -394,7 +395,7 @@ def test_a_patch_that_does_not_apply_says_so(tree, change):
     """A patch that does not fit, or is applied already, is an error with the output of patch."""
     file_operations.write(tree / "sub/file.txt", change)
     with pytest.raises(EnvyError, match="does not apply"):
-        file_operations.patch(tree, run=runner(), text=DIFF)
+        apply_patch(tree, run=runner(), text=DIFF)
     assert file_operations.read(tree / "sub/file.txt") == change
 
 
@@ -411,7 +412,7 @@ def test_a_patch_applies_without_fuzz_unless_allowed(tree, tmp_path):
     for run in programs(tmp_path):
         file_operations.write(tree / "sub/file.txt", OTHER_CONTEXT)
         with pytest.raises(EnvyError, match="does not apply") as caught:
-            file_operations.patch(tree, run=run, text=DIFF)
+            apply_patch(tree, run=run, text=DIFF)
         assert "fuzz = 1" in caught.value.hint
         assert file_operations.read(tree / "sub/file.txt") == OTHER_CONTEXT
 
@@ -421,8 +422,8 @@ def test_fuzz_is_a_number_of_lines_of_context(tree):
     diff = "--- a/f\n+++ b/f\n@@ -1,5 +1,5 @@\n a\n b\n-c\n+x\n d\n e\n"
     file_operations.write(tree / "f", "other\nb\nc\nd\ne\n")
     with pytest.raises(EnvyError, match="does not apply"):
-        file_operations.patch(tree, run=runner(), text=diff)
-    assert file_operations.patch(tree, run=runner(), text=diff, fuzz=1) == "patch"
+        apply_patch(tree, run=runner(), text=diff)
+    assert apply_patch(tree, run=runner(), text=diff, fuzz=1) == "patch"
     assert file_operations.read(tree / "f") == "other\nb\nx\nd\ne\n"
 
 
@@ -438,14 +439,14 @@ def test_the_output_says_at_which_lines_a_patch_applied(tree, tmp_path):
             return completed
 
         file_operations.write(tree / "sub/file.txt", "zero\n" * 5 + "one\ntwo\nthree\n")
-        file_operations.patch(tree, run=record, text=diff)
+        apply_patch(tree, run=record, text=diff)
         assert b"offset 3 lines" in output[-1]
 
 
 def test_a_missing_patch_file_is_named(tree):
     """A missing patch is distinguished from a patch that does not apply."""
     with pytest.raises(EnvyError, match="cannot read the patch"):
-        file_operations.patch(tree, run=runner(), file=tree / "gone.patch")
+        apply_patch(tree, run=runner(), file=tree / "gone.patch")
 
 
 def without_patch(tmp_path: Path) -> str:
@@ -459,7 +460,7 @@ def without_patch(tmp_path: Path) -> str:
 def test_git_applies_a_patch_if_patch_is_missing(tree, tmp_path):
     """Without the patch program git is used, even inside another repository."""
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    file_operations.patch(tree, run=runner(path=without_patch(tmp_path)), text=DIFF)
+    apply_patch(tree, run=runner(path=without_patch(tmp_path)), text=DIFF)
     assert "zwei" in file_operations.read(tree / "sub/file.txt")
 
 
@@ -467,7 +468,7 @@ def test_git_says_why_a_patch_does_not_apply(tree, tmp_path):
     """The message of git is shown like that of patch."""
     file_operations.write(tree / "sub/file.txt", "other\n")
     with pytest.raises(EnvyError, match="does not apply"):
-        file_operations.patch(tree, run=runner(path=without_patch(tmp_path)), text=DIFF)
+        apply_patch(tree, run=runner(path=without_patch(tmp_path)), text=DIFF)
 
 
 def test_a_binary_patch_is_applied_by_git(tmp_path):
@@ -482,5 +483,5 @@ def test_a_binary_patch_is_applied_by_git(tmp_path):
         capture_output=True,
         check=False,
     )
-    file_operations.patch(before, run=runner(), text=made.stdout.decode(), strip=2)
+    apply_patch(before, run=runner(), text=made.stdout.decode(), strip=2)
     assert (before / "data").read_bytes() == b"\0\2"

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from envy.declarations.definition import parse_definition
+from envy.declarations.products import Product
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import DependencyUse, RecipeSpec
-from envy.declarations.tables import Exports, StageTable
+from envy.declarations.tables import Exports, InputPattern, StageTable
 from envy.errors import DeclarationError, LuaScriptError, SourceLocation
 from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, SandboxSettings
@@ -70,7 +71,7 @@ def test_all_fields_of_a_recipe(define, tmp_path):
         about = { version = "1.0", license = "MIT" }
         options = { version = { type = "string", default = "1.0" } }
         dependencies = { { recipe = "local.ninja@r1", needed_by = "build", use = "build" } }
-        inputs = { "patches/*.patch" }
+        inputs = { "patches/*.patch", { "vendor", exclude = { "build" }, follow = true } }
         host = { "python3", cc = "cc -v" }
         fetch = { "a.tgz", { source = "b.tgz", strip = 1 } }
         stage = { strip = 2 }
@@ -93,7 +94,10 @@ def test_all_fields_of_a_recipe(define, tmp_path):
     (dependency,) = definition.dependencies
     assert dependency.spec.identity == "local.ninja@r1"
     assert (dependency.needed_by, dependency.use) == (RecipePhase.BUILD, DependencyUse.BUILD)
-    assert definition.inputs == ("patches/*.patch",)
+    assert definition.inputs == (
+        InputPattern(pattern="patches/*.patch"),
+        InputPattern(pattern="vendor", exclude=("build",), follow=True),
+    )
     assert definition.host == (("cc", "cc -v"), ("python3", "python3 --version"))
     assert definition.fetch == (
         SourceItem(source="a.tgz", base_dir=tmp_path),
@@ -103,7 +107,7 @@ def test_all_fields_of_a_recipe(define, tmp_path):
     assert definition.build == "make"
     assert isinstance(definition.install, LuaFunction)
     assert isinstance(definition.deploy, LuaFunction)
-    assert definition.products == {"gn": "bin/gn"}
+    assert definition.products == {"gn": Product(path="bin/gn")}
     assert definition.exports == Exports(path=("bin",), env={"ROOT": "{{asset}}"})
     assert (definition.alias, definition.platforms) == ("g", ("linux",))
     assert definition.portable
@@ -184,13 +188,13 @@ def test_products_of_other_platforms_are_left_out(define):
         products = { a = { path = "bin/a", platforms = { "linux" } },
                      b = { path = "bin/b", platforms = { "darwin" } } }"""
     )
-    assert definition.products == {"a": "bin/a"}
+    assert definition.products == {"a": Product(path="bin/a")}
 
 
 def test_products_of_the_machine_are_not_checked(define):
     """A user-managed recipe has no asset that its products could be outside of."""
     definition = define('check = "x" install = "x" products = { cc = "/usr/bin/cc" }')
-    assert definition.products == {"cc": "/usr/bin/cc"}
+    assert definition.products == {"cc": Product(path="/usr/bin/cc")}
 
 
 def test_misspelt_field_warns_with_its_line(define):

@@ -85,6 +85,7 @@ def test_table_has_all_fields():
         "strip": 1,
         "subdir": "a/b",
         "into": "third_party",
+        "overlay": True,
     }
     (parsed,) = parse(fields)
     assert parsed == SourceItem(base_dir=BASE, **{**fields, "sha256": DIGEST})

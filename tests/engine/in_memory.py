@@ -22,6 +22,7 @@ from envy.cache.durations import Durations
 from envy.cache.layout import CacheLayout
 from envy.declarations.definition import RecipeDefinition
 from envy.declarations.key import RecipeKey
+from envy.declarations.products import Product
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import Address, CustomSource, Dependency, DependencyKind, RecipeSpec
 from envy.engine.engine import Engine
@@ -301,7 +302,7 @@ class InMemory:
             user_managed=blueprint.user_managed,
             excluded=blueprint.excluded,
         )
-        provides = dict.fromkeys(blueprint.products, "bin/it")
+        provides = dict.fromkeys(blueprint.products, Product(path="bin/it"))
         recipe.loaded = loaded_recipe(definition, provides=provides)
         if blueprint.fails_late:
             raise EnvyError(f"{recipe.key} fails late in recipe_fetch")

@@ -2,13 +2,14 @@
 
 import pytest
 from engine.satellites import NotingCoordinator, coordinated, place, wanted_names
-from small_graphs import edge_to, graph_of, key_of, load, names_of
+from small_graphs import Recording, edge_to, graph_of, key_of, load, names_of
 
 from envy.cache.durations import Durations
 from envy.declarations.spec import DependencyUse
 from envy.engine.demand import Demand
 from envy.engine.priorities import Priorities
 from envy.errors import EnvyError
+from envy.events import EventBus, PackagesWanted
 from envy.phase import RecipePhase
 
 BUILD = DependencyUse.BUILD
@@ -31,7 +32,8 @@ class Wanting:
         self.scheduler = NotingCoordinator()
         self.coordination = coordinated(self.graph, coordinator=self.scheduler)
         priorities = Priorities(self.graph, self.coordination, Durations())
-        self.demand = Demand(self.graph, self.coordination, priorities)
+        self.listener = Recording()
+        self.demand = Demand(self.graph, self.coordination, priorities, EventBus([self.listener]))
 
     def want(self, *names):
         self.demand.want([key_of(name) for name in names])
@@ -121,11 +123,33 @@ def test_a_package_whose_entry_was_removed_wants_its_build_dependencies():
     assert world.scheduler.gates[-1] == ("app", RecipePhase.FETCH, ["cc"])
 
 
+def test_the_number_of_packages_to_work_on_is_an_event():
+    """A display learns how many packages there are; what is wanted later is one more event."""
+    tool = to_build("tool", needed_by=RecipePhase.INSTALL)
+    world = Wanting(
+        {"app": ["lib", tool], "lib": [], "tool": []}, cached=["lib"], user_managed=["app"]
+    )
+    world.want("app")
+    world.want("app")
+    world.demand.want_for_work(world.graph.recipes[key_of("app")])
+    told = [(event.packages, event.missing) for event in world.listener.of(PackagesWanted)]
+    assert told == [(2, 1), (1, 1)]
+
+
 def test_the_wanted_closure_of_goals_contains_only_wanted_recipes():
     """Dependencies come first; recipes that other goals want are left out."""
     world = Wanting({"app": ["lib", to_build("cc")], "lib": [], "cc": [], "x": []}, cached=["app"])
     world.want("app", "x")
     assert names_of(world.demand.wanted_closure([key_of("app")])) == ["lib", "app"]
+
+
+def test_a_package_is_awaited_by_those_with_work_to_do():
+    """Wanted recipes whose entry is missing count; cached and unwanted ones do not."""
+    needs = {name: ["lib"] for name in ("app", "cached", "other")} | {"lib": []}
+    world = Wanting(needs, cached=["cached"])
+    world.want("app", "cached")
+    lib = world.graph.recipes[key_of("lib")]
+    assert world.demand.awaited_by(lib) == [key_of("app")]
 
 
 def test_unsatisfied_packages_are_named_until_their_check_holds():

@@ -65,7 +65,7 @@ class ChainEngine:
 
 
 def exporters_for_last(engine):
-    return [one.key.name for one in exporting(engine.last, engine, RecipePhase.INSTALL)]
+    return [near.recipe.key.name for near in exporting(engine.last, engine, RecipePhase.INSTALL)]
 
 
 def test_exports_are_found_through_those_that_export_nothing():

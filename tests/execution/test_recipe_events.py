@@ -59,6 +59,7 @@ CALLS = {
         events.LuaCtxExtractComplete,
         lambda on: on.extract_complete(HERE, HERE, 1, 1.0),
     ),
+    "files_progress": (events.FilesProgress, lambda on: on.files_progress("hashing", 1, 2)),
     "asset_access": (events.LuaCtxAssetAccess, lambda on: on.asset_access("b", OTHER, BOTH, None)),
     "product_access": (
         events.LuaCtxProductAccess,

@@ -11,7 +11,7 @@ from envy.host.children import Child, Children
 from envy.host.process import run_argv
 from envy.host.process_table import is_alive
 
-FAST = 5.0
+FAST = 30.0  # seconds; what must not be waited for takes 60
 
 
 class Runner(threading.Thread):
@@ -74,7 +74,7 @@ def test_a_group_member_that_ignores_the_request_is_killed():
     started = time.monotonic()
     children.terminate_all(grace=0.2)
     runner.join(FAST)
-    assert time.monotonic() - started < FAST / 2
+    assert time.monotonic() - started < FAST
     # A signal that was sent is not yet an end, where many processes want the processor.
     while is_alive(runner.pid) and time.monotonic() - started < FAST:
         time.sleep(0.01)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from bounded import outcome_of
 
 from envy.environment import environment
 from envy.errors import Cancelled, ScriptFailed
@@ -15,9 +16,10 @@ from envy.host.children import Children, watch_exit_by_thread
 from envy.host.process import run_argv
 from envy.host.process_table import is_alive
 from envy.interpreter import InterpreterSlot
+from envy.limits import adopt_limits
 
 # Far more than anything here takes, far less than the sleeps that must not be waited for.
-FAST = 5.0
+FAST = 30.0  # seconds; what must not be waited for takes 60
 
 
 @pytest.fixture(params=["descriptor", "thread"])
@@ -91,6 +93,20 @@ def test_ten_megabytes_of_binary_on_one_line_arrive_unchanged(children):
     """Output is bytes; neither its encoding nor its lines matter."""
     script = "import os; [os.write(1, bytes(range(256)) * 256) for _ in range(160)]"
     assert python(children, script).stdout == bytes(range(256)) * 256 * 160
+
+
+def test_captured_output_is_bounded(children):
+    """A command that prints more than the limit is ended, and the error names the limit."""
+    kind, text = outcome_of(run, Children(), "cat", "/dev/zero", memory=300 << 20)
+    assert kind == "error", text
+    assert "was ended, because it printed more than 64 MiB, the limit captured-output: cat" in text
+    assert "ENVY_LIMITS=captured-output=128M" in text
+    adopt_limits({"captured-output": 100})
+    try:
+        with pytest.raises(ScriptFailed, match="more than 100 bytes"):
+            sh(children, "sleep 60 & head -c 101 /dev/zero; wait")
+    finally:
+        adopt_limits({})
 
 
 def test_output_that_is_not_captured_takes_no_memory(children):
@@ -214,9 +230,10 @@ def test_a_process_that_left_the_group_and_writes_forever_is_not_waited_for(chil
     assert time.monotonic() - started < FAST
 
 
-def test_output_of_a_pipeline_that_outlives_the_shell_is_read(children):
+def test_output_of_a_pipeline_that_outlives_the_shell_is_read(children, tmp_path):
     """A process that still has output after the main child's end gets a moment to write it."""
-    completed = run(children, "bash", "-c", "exec > >(sleep 0.01; cat); echo late")
+    script = "exec > >(echo > ready; read line; echo $line); read x < ready; echo late"
+    completed = run(children, "bash", "-c", f"mkfifo ready; {script}", cwd=tmp_path)
     assert completed.stdout == b"late\n"
 
 
@@ -230,7 +247,7 @@ def test_a_child_that_closed_its_output_is_still_waited_for(children, tmp_path):
 def test_a_timeout_ends_the_whole_group(children):
     """After the timeout the whole group is ended, and `timed_out` is set."""
     started = time.monotonic()
-    completed = sh(children, "sleep 60 & echo $!; wait", timeout=0.1)
+    completed = sh(children, "sleep 60 & echo $!; wait", timeout=1)
     assert completed.timed_out
     assert completed.signal == signal.SIGTERM
     assert time.monotonic() - started < FAST
@@ -239,7 +256,7 @@ def test_a_timeout_ends_the_whole_group(children):
 
 def test_a_timeout_kills_a_child_that_ignores_the_request(children):
     """A child that ignores the request to end is killed, even while it floods its output."""
-    completed = sh(children, "trap '' TERM; while :; do echo x; done", timeout=0.5, capture=False)
+    completed = sh(children, "trap '' TERM; while :; do echo x; done", timeout=1, capture=False)
     assert (completed.timed_out, completed.signal) == (True, signal.SIGKILL)
 
 
@@ -248,7 +265,7 @@ def test_a_timeout_lets_the_group_clean_up(children, tmp_path):
     script = (
         f"trap 'echo clean > {tmp_path}/trace; exit 9' TERM; echo; while :; do sleep 0.01; done"
     )
-    completed = sh(children, script, timeout=0.5)
+    completed = sh(children, script, timeout=1)
     assert completed.exit_code == 9
     assert (tmp_path / "trace").exists()
 

@@ -1,4 +1,3 @@
-import shutil
 import sys
 from pathlib import Path
 
@@ -224,7 +223,7 @@ def test_any_bytes_are_kept_whatever_the_chunks(data, step):
     assert lines == whole.feed(data) + whole.finish()
 
 
-@pytest.mark.skipif(shutil.which("pwsh") is None, reason="needs PowerShell")
+@pytest.mark.needs("pwsh")
 def test_powershell_stops_at_the_first_failing_command():
     """In PowerShell, too, a failing command ends the script."""
     assert b"two" not in run("Get-Item /no/such\necho two", shell=POWERSHELL).stdout

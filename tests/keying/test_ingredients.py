@@ -13,8 +13,7 @@ from envy.declarations.spec import RecipeSpec
 from envy.errors import SourceLocation
 from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
-from envy.host.shell import BASH
-from envy.keying.ingredients import ingredients_of
+from envy.keying.ingredients import pinned_source
 from envy.transport.context import Memo
 
 GNU = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_version="2.36")
@@ -41,10 +40,7 @@ def sources_on(platform, source, tmp_path):
         layout=SimpleNamespace(root=tmp_path / "cache"),
     )
     engine = SimpleNamespace(services=services)
-    gathered = ingredients_of(
-        recipe, engine, inputs={}, declared=definition.fetch, shell=BASH, dependency_keys=()
-    )
-    return gathered.sources
+    return [pinned_source(item, recipe, engine) for item in definition.fetch]
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_cancelling_ends_the_blocked_the_queued_and_the_running():
 
     def work(node, phase):
         with released():
-            gate.wait(10)
+            gate.wait(60)
 
     coordinator, _kind, nodes = make(20, jobs=2, work=work)
     coordinator.add_gate(nodes[19], 0, nodes[:3])

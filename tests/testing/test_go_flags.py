@@ -1,7 +1,6 @@
 """Go's flags: every flag is known, with one dash and two, and goes where it belongs."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def test_a_value_that_cannot_be_is_named(words):
         split(*words)
 
 
-@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on PATH")
+@pytest.mark.needs("go")
 @pytest.mark.parametrize("topic", DOCUMENTED)
 def test_the_table_is_that_of_the_installed_go(topic):
     """Every flag that the installed Go documents is in the table."""

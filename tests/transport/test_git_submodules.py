@@ -7,6 +7,7 @@ from loopback.git_repository import GitRepository
 
 from envy.declarations.sources import SourceItem
 from envy.errors import FetchError
+from envy.limits import adopt_limits
 from envy.transport import fetch_source
 
 
@@ -142,3 +143,20 @@ def test_submodule_without_address(git_repository, inner, fetch):
     add(git_repository, inner, "")
     with pytest.raises(FetchError, match="has the submodule sub, but"):
         fetch(remote=False)
+
+
+def test_too_many_submodules(git_repository, inner, fetch, tmp_path):
+    """More submodules than the limit, nested ones included, are an error that names it."""
+    deepest = GitRepository(git_repository.path.parent, "deepest")
+    deepest.commit({"file": "x\n"})
+    add(inner, deepest, deepest.url)
+    add(git_repository, inner, inner.url, "one")
+    add(git_repository, inner, inner.url, "two")
+    try:
+        adopt_limits({"git-submodules": 3})
+        with pytest.raises(FetchError, match="has more than 3 submodules, nested ones included"):
+            fetch(remote=False)
+        adopt_limits({"git-submodules": 4})
+        assert (fetch(remote=False) / "two/sub/file").read_text() == "x\n"
+    finally:
+        adopt_limits({})

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from envy.cache.collect import DEFAULT_UNUSED_FOR
 from envy.errors import EnvyError
 from envy.host.process_table import is_alive
 from envy.interpreter import released
@@ -26,7 +27,6 @@ from envy.testing.events import StreamEvent, parse_event
 from envy.testing.package import PackageRun
 
 _LOOK_EVERY = 0.25
-_KEPT_FOR = 14 * 24 * 3600.0  # seconds without use
 
 
 class BinaryStore:
@@ -89,8 +89,8 @@ class BinaryStore:
         return kept
 
     def prune(self) -> None:
-        """Remove binaries that were not used for two weeks."""
-        limit = time.time() - _KEPT_FOR
+        """Remove binaries that were not used for as long as gc keeps packages."""
+        limit = time.time() - DEFAULT_UNUSED_FOR
         for folder in self.root.glob("??/*"):
             with contextlib.suppress(OSError):
                 if folder.stat().st_mtime < limit:

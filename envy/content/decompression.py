@@ -1,0 +1,57 @@
+"""Streams of decompressed bytes: gzip, bzip2, xz and zstd.
+
+Owns the bound on memory: a header of a few bytes can demand a window of gigabytes.
+"""
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from envy.content.xz_streams import XzStreams
+from envy.limits import ARCHIVE_MEMORY
+
+_CHUNK = 1 << 20
+_LARGEST_WINDOW = 31  # powers of two, in zstd
+COMPRESSIONS = frozenset({"gz", "bz2", "xz", "zst"})
+# How the libraries say that the memory does not suffice; they have no error of its own for it.
+OUT_OF_MEMORY = ("Memory usage limit exceeded", "requires too much memory")
+
+
+@contextlib.contextmanager
+def decompressed(path: Path, kind: str) -> Iterator[IO[bytes]]:
+    """Open a file that is compressed in a way of COMPRESSIONS, or not at all."""
+    with (
+        path.open("rb", buffering=_CHUNK) as raw,
+        decompressed_stream(raw, kind) as opened,
+    ):
+        yield opened
+
+
+def decompressed_stream(raw: IO[bytes], kind: str) -> IO[bytes]:
+    """Return the decompressed content of a stream; the stream itself if it is not compressed."""
+    if kind == "gz":
+        import gzip
+
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+    if kind == "bz2":
+        import bz2
+
+        return cast("IO[bytes]", bz2.BZ2File(raw))
+    if kind == "xz":
+        return cast(
+            "IO[bytes]", io.BufferedReader(XzStreams(raw, memory=ARCHIVE_MEMORY.value), _CHUNK)
+        )
+    return _open_zstd(raw) if kind == "zst" else raw
+
+
+def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    window = min(_LARGEST_WINDOW, ARCHIVE_MEMORY.value.bit_length() - 1)
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: window}
+    return cast("IO[bytes]", zstd.ZstdFile(raw, options=options))
