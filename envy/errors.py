@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy.limits import shortened
+from envy.masking import cut_short
 from envy.os_errors import os_error_hint, os_error_text
 
 
@@ -52,8 +52,8 @@ class EnvyError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        self.message = shortened(message)
-        self.hint = shortened(hint)
+        self.message = cut_short(message)
+        self.hint = cut_short(hint)
         super().__init__(self.message)
 
     def __str__(self) -> str:

@@ -13,16 +13,13 @@ a key is masked by `Secrets` of its own, since a key may not depend on what else
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+import _thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeVar
-
-    from envy.errors import EnvyError
 
     _T = TypeVar("_T")
 
@@ -41,7 +38,7 @@ class Secrets:
     __slots__ = ("_changing", "_encoded", "_needles", "_values", "longest")
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._changing = threading.Lock()
+        self._changing = _thread.allocate_lock()
         self.clear()
         self.add(values)
 
@@ -183,17 +180,18 @@ def masked_address(address: str) -> str:
     return masked(_tail_masked(address, 0))
 
 
-def mask_error(error: EnvyError) -> None:
-    """Mask an error's message, hint and arguments in place."""
-    error.message, error.hint = masked(error.message), masked(error.hint)
-    error.args = (error.message,)
+def cut_short(text: str) -> str:
+    """Return the text of an error, masked and shortened if it exceeds the limit of such texts."""
+    from envy.limits import ERROR_TEXT, shortened
+
+    return text if len(text) <= ERROR_TEXT.value else shortened(masked(text))
 
 
 def _data_masked(value: Any, mask: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         # An enumeration of texts is a word of envy's own.
         return mask(value) if type(value) is str else value
-    if isinstance(value, Mapping):
+    if hasattr(value, "items"):
         return {_data_masked(key, mask): _data_masked(each, mask) for key, each in value.items()}
     if isinstance(value, list | tuple | frozenset):
         return type(value)(_data_masked(each, mask) for each in value)

@@ -60,8 +60,8 @@ LEAKS = {
         envy.warn("warned " .. os.getenv("TOKEN"))
         envy.stdout("out " .. os.getenv("TOKEN"))
         exports = { env = { LEAK = os.getenv("TOKEN") } }
-        products = { tool = "bin/tool", [ "at" ] = "x/" .. os.getenv("TOKEN"):gsub("[^%w]", "") }
-        install = "mkdir bin && touch bin/tool"
+        products = { tool = "bin/tool" }
+        install = "mkdir bin && cp /bin/true bin/tool"
         secret_env = { "TOKEN" }
     """,
     "script": """
@@ -249,12 +249,14 @@ def test_no_command_writes_a_secret(world, tmp_path):
         ("product",),
         ("product", "--json"),
         ("product", "tool"),
-        ("product", "at"),
         ("asset", "local.fetched"),
         ("asset", "local.lost"),
         ("asset", "local.option{token=x}"),
         ("run", "tool"),
         ("export", "local.printer", "local.fetched", "local.option", "-o", "out.tar.zst"),
+        ("sync", "--yes", "--json"),
+        ("why", "local.option", "--json"),
+        ("graph", "--json", "--no-install"),
         ("cache",),
         ("cache", "--json", "--verbose"),
         ("cache", "verify"),

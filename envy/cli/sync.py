@@ -110,8 +110,9 @@ def _sync(
     if as_json:
         import json
 
-        from envy.cli.output import print_result
+        from envy.cli.output import print_data
         from envy.explain.sync_json import sync_document
+        from envy.masking import masked_data
 
-        print_result(json.dumps(sync_document(results, summary), indent=2))
+        print_data(json.dumps(masked_data(sync_document(results, summary)), indent=2))
     return summary

@@ -6,7 +6,7 @@ import click
 
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_gaps, resolved
-from envy.cli.output import print_result
+from envy.cli.output import print_data
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line
@@ -14,6 +14,7 @@ from envy.engine.session import Session
 from envy.errors import GraphError
 from envy.explain.view import view_graph
 from envy.explain.why import explain, unused_fallbacks
+from envy.masking import masked_data
 
 _PATHS = 10
 
@@ -47,12 +48,12 @@ def command(settings: Settings, query: str, limit: int, *, no_install: bool, as_
     with open_session(settings, owns_stdout=True, installs=not no_install) as session:
         text = _explained(session, query, limit, as_json=as_json)
         code = print_gaps(session)
-    print_result(text)
+    print_data(text)
     return code
 
 
 def _explained(session: Session, query: str, limit: int, *, as_json: bool) -> str:
-    """Return the answer as text or as JSON.
+    """Return the answer as text or as JSON, without secrets.
 
     Raises:
         GraphError: no package matches the query.
@@ -72,7 +73,7 @@ def _explained(session: Session, query: str, limit: int, *, as_json: bool) -> st
         from envy.explain.why_json import why_document
 
         targets = [recipe.key.canonical for recipe in found]
-        return json.dumps(why_document(session, graph, targets, limit=limit), indent=2)
+        return json.dumps(masked_data(why_document(session, graph, targets, limit=limit)), indent=2)
     lines: list[str] = []
     for recipe in found:
         lines += ["", *explain(session, graph, recipe.key.canonical, limit=limit)]

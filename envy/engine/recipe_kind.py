@@ -26,9 +26,9 @@ from envy.execution.entry_lock import needs_deploy, release_entry, resume_entry
 from envy.execution.log import log_tail
 from envy.execution.recipe_events import RecipeEvents, phase_complete, phase_start
 from envy.execution.recipe_lua import ensure_functions, needs_functions, release_lua_state
+from envy.execution.secrets import mask_error
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Outcome, Recipe
-from envy.masking import mask_error
 from envy.phase import RecipePhase
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from envy.errors import EnvyError, InternalError
 from envy.graph.recipe import Recipe
-from envy.masking import Secrets, occur_in, remember
+from envy.masking import Secrets, masked, occur_in, remember
 
 if TYPE_CHECKING:
     from envy.declarations.definition import RecipeDefinition
@@ -60,6 +60,12 @@ def learning_secrets(text: str, services: Services, state: LuaState, held: Held)
         raise
     finally:
         held.release()
+
+
+def mask_error(error: EnvyError) -> None:
+    """Mask an error's message, hint and arguments in place."""
+    error.message, error.hint = masked(error.message), masked(error.hint)
+    error.args = (error.message,)
 
 
 class Held:

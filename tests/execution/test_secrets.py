@@ -10,8 +10,14 @@ from envy import masking
 from envy.declarations.definition import RecipeDefinition
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import RecipeSpec
-from envy.errors import LuaScriptError, SourceLocation
-from envy.execution.secrets import Held, learning_secrets, remember_secrets, secrets_in_key
+from envy.errors import EnvyError, LuaScriptError, SourceLocation
+from envy.execution.secrets import (
+    Held,
+    learning_secrets,
+    mask_error,
+    remember_secrets,
+    secrets_in_key,
+)
 from envy.graph.recipe import Recipe
 
 SERVICES = SimpleNamespace(environment={"TOKEN": "hunter2", "OTHER": "another"})
@@ -53,6 +59,15 @@ def test_a_secret_in_the_options_is_not_in_the_key():
     masking.remember(["hunter2", "another"])
     given = secrets_in_key(recipe_with(options={"token": "a hunter2"}), SERVICES)
     assert given.masked("hunter2 another") == "*** another"
+
+
+def test_an_error_is_masked_in_place():
+    """The message, the hint and the arguments of an error show no secret."""
+    masking.remember(["hunter2"])
+    error = EnvyError("cannot log in with hunter2", hint="is hunter2 right?")
+    mask_error(error)
+    assert (error.message, error.hint) == ("cannot log in with ***", "is *** right?")
+    assert error.args == ("cannot log in with ***",)
 
 
 class State:
