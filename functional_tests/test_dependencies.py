@@ -116,9 +116,11 @@ def test_assets_are_found_through_declared_dependencies(project, query):
 def test_a_refused_access_is_an_event_whatever_the_reason(project, function, query):
     """Not declared, ambiguous, invalid or too early: the event says so, and why."""
     project.packages("local.app@r1")
-    project.recipe("local.late@r1", 'products = { late = "x" }\ninstall = "touch x"')
+    project.recipe("local.late@r1", 'products = { late = "x" }\ninstall = "touch x; chmod +x x"')
     options = "options = { n = { type = 'integer' } }\n"
-    project.recipe("local.tool@r1", options + 'products = { tool = "x" }\ninstall = "touch x"')
+    project.recipe(
+        "local.tool@r1", options + 'products = { tool = "x" }\ninstall = "touch x; chmod +x x"'
+    )
     variants = (f'{{ recipe = "local.tool@r1", options = {{ n = {n} }} }}' for n in (1, 2))
     needs = ", ".join([*variants, '{ recipe = "local.late@r1", needed_by = "deploy" }'])
     project.recipe(
