@@ -128,7 +128,7 @@ ACCESS = [
     (
         'dependencies = { "local.one@r1", "local.two@r1" }\ninstall = "echo > x"',
         "FILE:3: local.one@r1 and local.two@r1 export different values for COLOUR: 'red' and ",
-        "depend on only one of them",
+        "leave one out, with `exports = false` in its entry",
     ),
     (
         'build = function(ctx)\n  ctx.product("tool")\nend',
