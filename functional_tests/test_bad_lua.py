@@ -1,5 +1,6 @@
 """Lua code that is wrong, hostile or endless is reported or stopped, and never ends envy."""
 
+import os
 import signal
 
 import pytest
@@ -226,6 +227,36 @@ def test_a_second_interrupt_does_not_wait(project):
         once="local.one@r1: begun",
         then=lambda process: process.send_signal(signal.SIGTERM),
     )
+
+
+STUCK = {
+    "a pattern match": ENDLESS["a pattern match"],
+    "a substitution": 'local text = ("a"):rep(40000) text:gsub("(.-)(.-)(.-)(.-)(.-)b", "")',
+    "a repetition of nothing": 'local none = (""):rep(1 << 60)',
+    "a move": "table.move({}, 1, 1 << 60, 2)",
+    "a shift": "table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 1)",
+}
+
+
+@pytest.mark.parametrize("code", STUCK.values(), ids=STUCK)
+def test_fail_fast_does_not_wait_for_what_cannot_be_stopped(project, tmp_path, code):
+    """A function of Lua that takes minutes hides no failure, and the run ends without it."""
+    begun = tmp_path / "begun.fifo"
+    os.mkfifo(begun)
+    project.packages("local.stuck@r1", "local.fails@r1")
+    project.recipe(
+        "local.stuck@r1",
+        f'install = function(ctx)\n  ctx.run("echo > {begun}")\n  {code}\nend',
+    )
+    project.recipe("local.fails@r1", f'install = "cat {begun}; exit 3"')
+    run = project.envy("sync", "--jobs=2", "--fail-fast", code=1)
+    assert "error: local.fails@r1: install failed" in run.err
+    assert run.err.endswith(
+        "stopped, because local.fails@r1 failed (--fail-fast); what could not be stopped was "
+        "abandoned\n"
+    )
+    assert run.named("phase_failed", recipe="local.fails@r1")
+    assert_clean(project, run.err)
 
 
 def test_a_mistake_in_a_module_names_the_module(project):

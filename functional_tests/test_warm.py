@@ -28,9 +28,9 @@ HEAVY = {
     "pathlib", "platformdirs", "rich", "subprocess", "tarfile", "threading", "typing", "urllib3",
 }  # fmt: skip
 WARM = {
-    "answers", "answers.facts", "answers.lookup", "answers.products", "answers.machine_programs",
-    "answers.read", "answers.use", "cache", "cache.names",
-    "cache.use_record", "cli", "cli.fast_path", "content", "content.file_digest", "declarations",
+    "answers", "answers.facts", "answers.lookup", "answers.machine_programs", "answers.products",
+    "answers.read", "answers.use", "cache", "cache.names", "cache.use_record", "cli",
+    "cli.fast_path", "content", "content.file_digest", "content.file_names", "declarations",
     "declarations.manifest_search", "declarations.query_match", "environment",
 }  # fmt: skip
 

@@ -201,8 +201,7 @@ class FileLock:
             raise failure from error
 
     def _take_over(self, descriptor: int, here: os.stat_result) -> None:
-        # By device and inode: another process may use another path of the same cache.
-        name = f"{MARK}_{blake3(f'{here.st_dev} {here.st_ino}'.encode()).hexdigest()[:16]}"
+        name = _mark_name(here)
         previous = _read_record(descriptor) if here.st_size else None
         if previous is not None:
             end_orphans(previous.groups, path=self.path)
@@ -235,6 +234,23 @@ class FileLock:
             self._size = len(data)
         except OSError as error:
             raise explained(error, doing="write to a lock file", path=self.path) from error
+
+
+def mark_of_owner(path: str) -> tuple[str, str] | None:
+    """Return the variable and the value that mark what works under a lock; None if it is free."""
+    owner = FileLock(path).owner()
+    try:
+        here = os.stat(path)
+    except OSError:
+        return None
+    if owner is None:
+        return None
+    return _mark_name(here), _mark_of({"pid": owner.pid, "start_time": owner.start_time})
+
+
+def _mark_name(here: os.stat_result) -> str:
+    """Return the variable of a lock file, by device and inode: a cache can have several paths."""
+    return f"{MARK}_{blake3(f'{here.st_dev} {here.st_ino}'.encode()).hexdigest()[:16]}"
 
 
 def _mark_of(process: Mapping[str, object]) -> str:

@@ -8,6 +8,8 @@ Guarantees
   The first SIGINT, SIGTERM or SIGHUP cancels: nothing more starts, and children are terminated.
   If the command has not ended two seconds later (because of a C call inside Lua, say), or at the
   second signal, the process exits: process groups killed, events flushed, exit code 130.
+  A run that --fail-fast has stopped, and that is still inside of Lua two seconds later, exits in
+  the same way; its failures are printed, and the exit code is 1.
   This thread never blocks on a terminal or a pipe that accepts no more output.
   SIGUSR1 prints which recipes wait for what, and so does the first SIGINT of a verbose run.
 """
@@ -26,6 +28,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from envy import events as ev
+from envy.cli.exit_codes import CANCELLED, FAILURE
 from envy.console.text import say
 from envy.errors import Cancelled
 from envy.events import EventBus
@@ -36,7 +39,7 @@ from envy.phase import RecipePhase
 PATIENCE = 2.0  # seconds between a cancellation and the exit
 FAREWELL = 0.25  # seconds for each last output
 SILENCE = 60.0  # seconds after which a phase without output is reported
-CANCELLED = 130
+_WAKE = b"\xff"  # no signal has this number
 _PHASES = {phase.label: phase for phase in RecipePhase}
 
 
@@ -70,13 +73,34 @@ class Control:
         self._engine: Cancellable | None = None
         self._reported: dict[int, float] = {}
         self._leave_at: float | None = None
+        self._wakes: socket.socket | None = None
+        self._is_stuck: Callable[[], bool] = lambda: False
+        self._last_words: Callable[[], None] = lambda: None
         self.cancelled = False
 
-    def attend(self, engine: Cancellable) -> None:
-        """Make signals cancel this engine from now on."""
-        self._engine = engine
+    def attend(
+        self,
+        engine: Cancellable,
+        *,
+        is_stuck: Callable[[], bool] = lambda: False,
+        last_words: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make signals cancel this engine from now on.
+
+        `is_stuck` says whether something runs that cannot be stopped; `last_words` then prints why
+        the run failed, and may not wait.
+        """
+        self._engine, self._is_stuck, self._last_words = engine, is_stuck, last_words
         if self.cancelled:
             engine.cancel(Cancelled("cancelled"))
+
+    def expect_end(self) -> None:
+        """Make the process exit two seconds from now, or later, if the run is stuck then."""
+        if self._leave_at is None:
+            self._leave_at = time.monotonic() + PATIENCE
+            if self._wakes is not None:
+                with contextlib.suppress(OSError):
+                    self._wakes.send(_WAKE)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -88,9 +112,11 @@ class Control:
         # A thread per command, not per recipe: it only ever waits.
         thread = threading.Thread(target=self._watch, args=(reading,), daemon=True)
         thread.start()
+        self._wakes = writing
         try:
             yield
         finally:
+            self._wakes = None
             signal.set_wakeup_fd(wakeup)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -105,9 +131,12 @@ class Control:
             for number in reading.recv(64) if ready else b"":
                 if number == 0:
                     return
-                self._on_signal(number)
+                if number != _WAKE[0]:
+                    self._on_signal(number)
             if self._leave_at is not None and time.monotonic() >= self._leave_at:
-                self._leave()
+                if self.cancelled or self._is_stuck():
+                    self._leave()
+                self._leave_at = time.monotonic() + PATIENCE
             self._report_silence()
 
     def _on_signal(self, number: int) -> None:
@@ -135,8 +164,11 @@ class Control:
     def _leave(self) -> None:
         self._children.terminate_all(grace=0)
         _briefly(self._bus.close)
-        _briefly(lambda: say(sys.stderr, "\ncancelled" if self._asking() else "cancelled"))
-        os._exit(CANCELLED)
+        if self.cancelled:
+            _briefly(lambda: say(sys.stderr, "\ncancelled" if self._asking() else "cancelled"))
+            os._exit(CANCELLED)
+        _briefly(self._last_words)
+        os._exit(FAILURE)
 
     def _report_waits(self) -> None:
         rows = self._engine.describe_waits() if self._engine else []

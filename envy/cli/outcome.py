@@ -19,6 +19,7 @@ from envy.graph.recipe import Outcome
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
+    from envy.engine.engine import Engine
     from envy.engine.goals import Result
     from envy.engine.session import Session
 
@@ -56,6 +57,14 @@ def print_failures(failures: Sequence[RecipeError], environment: Mapping[str, st
 def print_warnings(failures: Sequence[RecipeError], environment: Mapping[str, str]) -> None:
     """Print failures that do not matter for the result of a command."""
     say_styled(sys.stderr, failure_lines(failures, word="warning"), environment)
+
+
+def print_stopped(engine: Engine) -> None:
+    """Print the failures of a run that --fail-fast has stopped, but whose work does not end."""
+    environment = engine.services.environment
+    print_failures(engine.failures(), environment)
+    words = f"{engine.cancellation}; what could not be stopped was abandoned"
+    say_styled(sys.stderr, [words], environment)
 
 
 def print_gaps(session: Session) -> int:

@@ -20,6 +20,7 @@ from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.jobs import make_jobserver, take_outer_jobserver
 from envy.cli.listeners import can_draw, make_listeners
+from envy.cli.outcome import print_stopped
 from envy.cli.settings import Settings, current_directory
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
@@ -94,8 +95,7 @@ def open_session(
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest, undecided = _load_manifest(path, services, control)
-        engine = _engine(settings, services, manifest, undecided, installs=installs)
-        control.attend(engine)
+        engine = _engine(settings, services, manifest, undecided, control, installs=installs)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
         session = Session(engine, manifest)
@@ -109,6 +109,7 @@ def _engine(
     services: Services,
     manifest: Manifest,
     undecided: Undecided,
+    control: Control,
     *,
     installs: bool,
 ) -> Engine:
@@ -118,7 +119,7 @@ def _engine(
         default_shell=manifest.default_shell,
         shell_origin=manifest.shell_origin,
     )
-    return Engine(
+    engine = Engine(
         services,
         project,
         jobs=services.cores,
@@ -126,7 +127,14 @@ def _engine(
         durations=_durations(services.layout, services.project_dir),
         installs=installs,
         undecided=undecided,
+        on_stop=control.expect_end,
     )
+    control.attend(
+        engine,
+        is_stuck=engine.coordinator.interpreter.is_in_lua,
+        last_words=lambda: print_stopped(engine),
+    )
+    return engine
 
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
@@ -204,6 +212,8 @@ def _load_manifest(path: Path, services: Services, control: Control) -> tuple[Ma
         return states[0]
 
     manifest = load_manifest(path, platform=services.platform, make_state=make_state)
+    for warning in manifest.warnings:
+        services.events.log("warn", warning)
     undecided.manifest_read(manifest.reads.variables)
     return manifest, undecided
 

@@ -60,6 +60,7 @@ class Engine:
         durations: Durations | None = None,
         coordinator: Coordinator | None = None,
         undecided: Undecided | None = None,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         """Build the parts; `installs`: the tools of custom sources may be installed."""
         project = project or Project()
@@ -72,7 +73,9 @@ class Engine:
         self.coordinator.observe(SchedulerEvents(services.events))
         self.work_pool = self.coordinator.new_pool("work", jobs, budget=services.jobserver)
         self.transfer_pool = self.coordinator.new_pool("transfer", services.fetch_jobs)
-        self._cancellation = Cancellation(self.coordinator, services.children, fail_fast=fail_fast)
+        self._cancellation = Cancellation(
+            self.coordinator, services.children, fail_fast=fail_fast, on_stop=on_stop
+        )
         self.coordination = self._coordinate(steps)
         self._maker = RecipeMaker(self.graph, self.coordination, services.platform)
         self._failures = Failures(self.graph, self.coordination)

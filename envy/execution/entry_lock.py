@@ -19,8 +19,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from envy.cache.lock import FileLock
+from envy.cache.lock_cycle import find_circle, inherited_marks, package_of, visible_wait
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.write import begin_attempt
+from envy.errors import GraphError
 from envy.execution.explanation import explain_missing
 from envy.execution.log import log_key
 from envy.execution.recipe_events import RecipeEvents
@@ -39,15 +41,37 @@ def acquire_lock(recipe: Recipe, engine: PhaseServices, path: Path) -> FileLock:
     waits = not lock.try_acquire()
     if waits:
         owner = str(lock.owner() or "another process")
-        events.lock_blocked(path, owner)
-        engine.wait_without_slot(
-            recipe,
-            f"the lock {path}, held by {owner}",
-            lambda: lock.acquire(engine.stopped),
-        )
+        with visible_wait(lock):
+            _check_wait(recipe, engine.services, lock, owner)
+            events.lock_blocked(path, owner)
+            engine.wait_without_slot(
+                recipe,
+                f"the lock {path}, held by {owner}",
+                lambda: lock.acquire(engine.stopped),
+            )
     events.lock_acquired(path, time.monotonic() - started, waited=waits)
     recipe.work.locks.append(lock)
     return lock
+
+
+def _check_wait(recipe: Recipe, services: Services, lock: FileLock, owner: str) -> None:
+    """Check that a wait for a lock can end.
+
+    Raises:
+        GraphError: this envy runs in a script, and what it needs is waiting for that script.
+    """
+    chain = find_circle(lock, services.environment)
+    if not chain:
+        return
+    names = [recipe.key.canonical, *map(package_of, chain[1:])]
+    last = names[-1] if len(names) > 1 else recipe.key.identity
+    raise GraphError(
+        f"this wait would never end: {' → '.join([last, *names])}\n"
+        f"    this envy runs in a script of {last}, and needs {recipe.key}, which is being made "
+        f"by {owner}",
+        hint="let the script name only packages that do not need it (envy sync QUERY), or declare "
+        "what it needs in `dependencies`",
+    )
 
 
 def release_lock(recipe: Recipe, engine: PhaseServices, lock: FileLock, since: float) -> None:
@@ -57,9 +81,13 @@ def release_lock(recipe: Recipe, engine: PhaseServices, lock: FileLock, since: f
     lock.release()
 
 
-def lock_marks(recipe: Recipe) -> dict[str, str]:
-    """Return variables that identify a program if envy dies before it has recorded the program."""
-    return {name: mark for lock in recipe.work.locks for name, mark in lock.mark().items()}
+def lock_marks(recipe: Recipe, services: Services) -> dict[str, str]:
+    """Return variables that identify a program if envy dies before it has recorded the program.
+
+    They also tell an envy that the program runs which locks wait for it.
+    """
+    own = {name: mark for lock in recipe.work.locks for name, mark in lock.mark().items()}
+    return inherited_marks(services.environment) | own
 
 
 def recorded_children(recipe: Recipe, services: Services) -> Children:
@@ -113,8 +141,24 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
     if engine.services.events.explaining:
         missing = explain_missing(recipe, engine)
         reason = missing.text if missing is not None else ""
+    _warn_of_spaces(engine.services)
     recipe.work.attempt = begin_attempt(placement.entry, placement.entry_key)
     return reason
+
+
+def _warn_of_spaces(services: Services) -> None:
+    """Warn once in a run that builds something, if the path of the cache has a space in it."""
+    root = str(services.layout.root)
+    if len(root.split()) > 1:
+        services.memo.once(
+            "space in the cache root",
+            lambda: services.events.log(
+                "warn",
+                f"the path of the cache, {root}, contains a space: most packages that are built "
+                "with autotools or make break; name another cache with --cache-root or "
+                "ENVY_CACHE_ROOT",
+            ),
+        )
 
 
 def needs_deploy(recipe: Recipe) -> bool:

@@ -46,7 +46,10 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         completed = run_argv(
             argv,
             cwd=cwd or services.project_dir,
-            environment={**(services.environment if env is None else env), **lock_marks(recipe)},
+            environment={
+                **(services.environment if env is None else env),
+                **lock_marks(recipe, services),
+            },
             children=recorded_children(recipe, services),
             label=f"{recipe.key.canonical}: fetch",
             capture=True,

@@ -137,6 +137,27 @@ else:
         ended.poll()
 
 
+def marked(mark: bytes) -> list[int]:
+    """Return the processes with `mark` (NAME=value) in their first environment, where it is known.
+
+    This process is not among them.
+    """
+    try:
+        return [int(pid) for pid in _all_numbers() if _has_mark(pid, mark)]
+    except OSError:  # no /proc
+        return []
+
+
+def open_files(pid: int) -> list[str]:
+    """Return the paths of the files that a process has open; [] if they cannot be read."""
+    found = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(f"/proc/{pid}/fd/{name}"))  # noqa: PTH115
+    return found
+
+
 def _all_numbers() -> list[str]:
     return [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
 

@@ -21,6 +21,7 @@ from lupa import lua54
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import DeclarationError, InternalError, LuaFrame, LuaScriptError, SourceLocation
 from envy.host.platform import Platform
+from envy.interpreter import come_back_from_lua, go_into_lua
 from envy.limits import LUA_MEMORY
 from envy.lua.host import Host, display_path
 from envy.lua.natives import callbacks, without_shebang
@@ -155,7 +156,9 @@ class LuaState:
         self._check_usable()
         name = self._host.source_name(str(path))
         with self._translated_errors():
-            self._first_result(self._run_file(without_shebang(content), name))
+            with _inside_of_lua():
+                results = self._run_file(without_shebang(content), name)
+            self._first_result(results)
 
     def user_globals(self, names: Collection[str] | None = None) -> dict[str, LuaValue]:
         """Return the globals that loaded files defined, or only those among `names`.
@@ -218,7 +221,9 @@ class LuaState:
             )
         host.depth += 1
         try:
-            results = self._run(self._bridge.function(function), *arguments)
+            called = self._bridge.function(function)
+            with _inside_of_lua():
+                results = self._run(called, *arguments)
         finally:
             host.depth -= 1
         value = self._first_result(results, entered_at=function.where)
@@ -282,6 +287,15 @@ class LuaState:
             path, _, line = entered_at.rpartition(":")
             error.frames = (LuaFrame(path, int(line)),) if path else ()
         return error
+
+
+@contextlib.contextmanager
+def _inside_of_lua() -> Iterator[None]:
+    go_into_lua()
+    try:
+        yield
+    finally:
+        come_back_from_lua()
 
 
 def _origin(path: Path) -> SourceLocation:

@@ -27,7 +27,6 @@ from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.log import report
-from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import close_lua_state, function_names, functions_of, new_state
 from envy.execution.secrets import Held, learning_secrets, remember_secrets
 from envy.execution.services import PhaseServices
@@ -50,8 +49,11 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     path, content = _read(recipe, _recipe_file(recipe, engine))
     loaded = _load(recipe, engine, path, content)
     definition = loaded.definition
+    # Every variant of a package loads the file; its mistakes are those of the file.
+    services = engine.services
     for warning in definition.warnings:
-        RecipeEvents(recipe, engine.services.events).log("warn", warning)
+        say = functools.partial(report, recipe, services, "warn", warning)
+        services.memo.once(("warning of a file", warning), say)
     _note_evidence(recipe, loaded)
     if isinstance(definition.fetch, LuaFunction) and not definition.excluded:
         recipe.fetch_answer = evaluate_fetch(recipe, engine, definition.fetch)
@@ -254,7 +256,12 @@ def _hint(path: Path, recipe: Recipe) -> str:
     near = nearest(path.name, names)
     if near:
         return f"did you mean {near}?"
-    return f"create it, or change the source of {recipe.key.identity}"
+    item = recipe.spec.source
+    said = f"create it, or change the source of {recipe.key.identity}"
+    source = item.source if isinstance(item, SourceItem) else ""
+    if source != f"{recipe.key.identity}.lua" and not source.startswith(("/", "file:")):
+        said += "; a relative path starts from the folder of the file that names it"
+    return said
 
 
 # -- its content ---------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from envy.transport.context import FetchContext, Fetched, NotFound
 from envy.transport.git_lfs import fetch_content, pointers_in, warn_of_pointers
 from envy.transport.git_program import Checkout, git, run_git
 from envy.transport.git_submodules import refusals, submodules_of
-from envy.transport.source_tree import inner_folder, tree_size
+from envy.transport.source_tree import inner_folder, move_part, tree_size
 from envy.transport.target import target_in
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
@@ -52,7 +52,7 @@ def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         _check_out(item, commit, checkout, context)
         for kept in sorted(checkout.rglob(".git")):
             file_operations.remove(kept)
-        inner_folder(checkout, item.subdir, redacted(address)).rename(part)
+        move_part(checkout, inner_folder(checkout, item.subdir, redacted(address)), part)
     size = tree_size(target)
     context.progress(redacted(address), size, size)
     return Fetched(
