@@ -42,13 +42,15 @@ def repository_with(git_repository, **links):
 
 
 def with_row(bundle, path):
-    """The bundle with one more row in each fingerprint."""
+    """The bundle with another row in place of the last one of each fingerprint."""
     target = bundle.with_name("changed.tar")
     with tarfile.open(target, "w") as tar:
         for member, content in tar_members(bundle):
             data = content.read() if content else b""
             if member.name.endswith("envy-fingerprint.blake3"):
-                data += json.dumps([path, "file", "777", 8, "0" * 64, []]).encode() + b"\n"
+                *rows, _last = data.splitlines(keepends=True)
+                row = json.dumps([path, "file", "777", 8, "0" * 64, []])
+                data = b"".join(rows) + row.encode() + b"\n"
                 member.size = len(data)
             tar.addfile(member, io.BytesIO(data) if content else None)
     return target
