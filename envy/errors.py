@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.masking import cut_short
+from envy.os_errors import os_error_hint, os_error_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,14 +378,8 @@ def wrap_unknown_error(error: Exception) -> EnvyError:
     if isinstance(error, EnvyError):
         return error
     if isinstance(error, OSError):
-        return EnvyError(os_error_text(error))
+        return EnvyError(os_error_text(error), hint=os_error_hint(error))
     return internal_error(error, shows_traceback=True)
-
-
-def os_error_text(error: OSError) -> str:
-    """Return the system's reason, followed by the path if the error has one."""
-    reason = error.strerror or str(error)
-    return f"{reason}: {error.filename}" if error.filename else reason
 
 
 def internal_error(error: Exception, *, shows_traceback: bool) -> InternalError:

@@ -59,12 +59,25 @@ CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
 )
 ERROR_TEXT = Limit("error-text", 64 << 10, "the text of one error, which is shortened")
+FOLLOWED_FILES = Limit(
+    "followed-files",
+    200_000,
+    "what the links of one folder with `follow` lead to",
+    unit="files and folders",
+)
 GIT_SUBMODULES = Limit(
     "git-submodules",
     1000,
     "the submodules of one git source, nested ones included",
     unit="submodules",
 )
+LINK_FILES = Limit(
+    "link-files",
+    100_000,
+    "the files that take the places of links to what `subdir` leaves out",
+    unit="files",
+)
+LINK_SIZE = Limit("link-size", 8 << 30, "the size of these files")
 LUA_MEMORY = Limit(
     "lua-memory",
     512 << 20,
@@ -94,7 +107,10 @@ LIMITS = {
         CACHE_FILE,
         CAPTURED_OUTPUT,
         ERROR_TEXT,
+        FOLLOWED_FILES,
         GIT_SUBMODULES,
+        LINK_FILES,
+        LINK_SIZE,
         LUA_MEMORY,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,

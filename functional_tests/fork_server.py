@@ -45,6 +45,8 @@ def serve():
     import envy.cli.fast_path
     import envy.cli.main
     import envy.cli.outcome
+    import envy.cli.product
+    import envy.cli.run
     import envy.cli.sync
     import envy.cli.wiring
     import envy.execution.ctx  # noqa: F401
@@ -78,6 +80,10 @@ def be_envy(request, out, err, warm):
     from envy.cli.fast_path import answer
     from envy.cli.main import run_command_line
 
+    def execute(program, words, variables):
+        warm.touch()
+        os.execve(program, words, variables)
+
     code = 99
     try:
         signal.alarm(DEADLINE)
@@ -87,7 +93,7 @@ def be_envy(request, out, err, warm):
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["environment"])
-        code = answer(request["argv"])
+        code = answer(request["argv"], execute=execute)
         if code is None:
             code = run_command_line(request["argv"], environment=request["environment"])
         else:

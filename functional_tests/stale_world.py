@@ -5,11 +5,12 @@ Used by test_stale.py: each step of a random walk is one call of `change`.
 
 import os
 import shutil
+from pathlib import Path
 
 MANIFEST = """
 {shell}
 packages = {{
-  "local.app@r1",
+  "local.app@r1", "local.hosted@r1",
   {{ recipe = "local.folder@r1", source = "folder" }},
   {{ recipe = "local.made@r1", source = {{ fetch = function(ctx)
     ctx.write(ctx.tmp_dir .. "/recipe.lua", [[
@@ -62,6 +63,12 @@ fetch = function(ctx, opts)
 end
 install = function(ctx) ctx.write("listed.txt", "listed") end
 """
+HOSTED = """
+identity = "local.hosted@r1"
+host = { "tool", wrap = "wrap 2>&1" }
+products = { hosted = "hosted", renamed = "hosted" }
+install = "printf '#!/bin/sh\\necho hosted $*\\n' > hosted; chmod +x hosted"
+"""
 PLAIN = """
 identity = "{identity}"
 install = function(ctx) ctx.write("x.txt", "x") end
@@ -103,6 +110,7 @@ TEXTS = {
     "recipes/local.app@r1.lua": [APP, APP + "-- 1", APP + "-- 2"],
     "recipes/local.lib@r1.lua": [LIB, LIB + "-- 1", LIB + "-- 2", LIB + 'print("said")'],
     "recipes/local.listed@r1.lua": [LISTED, LISTED + "-- 1"],
+    "recipes/local.hosted@r1.lua": [HOSTED, HOSTED + "-- 1"],
     "sub/envy.lua": [NESTED],
     "sub/nested.lua": variants("local.nested@r1", "ab"),
     "envy.lua": [
@@ -130,8 +138,14 @@ COMMANDS = [
     ["asset", "app"], ["asset", "lib"], ["asset", "local.lib@r1"], ["asset", "library"],
     ["asset", "library@r1"], ["asset", "nick"], ["asset", "helper"], ["asset", "nested"],
     ["asset", "listed{which=a}"], ["asset", "listed"], ["asset", "folder@r1"], ["asset", "made"],
+    ["asset", "hosted"], ["sync", "hosted"], ["product", "hosted"], ["product", "lib"],
+    ["product", "--no-install", "renamed"], ["run", "--", "hosted"], ["run", "renamed", "x"],
+    ["run", "sh", "-c", "env; hosted; renamed"], ["run", "none"], ["product", "none"],
     ["asset", "--no-install", "app"], ["asset", "tool"], ["asset", "fallback"], ["asset", "none"],
 ]  # fmt: skip
+# A binary under the name `tool`, and what the program `wrap` prints.
+HOSTS = ["echo 1.0", "cat 1.0", "echo 2.0", "cat 2.0"]
+TOOL_SIZE = 400_000
 SAME_TIME = 1_700_000_000_000_000_000
 
 
@@ -146,6 +160,12 @@ class World:
         self.places = [self.root, self.root / "sub", self.root / "sub" / "deep"]
         self.place = self.root
         self.rng = rng
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        (self.programs / "wrap").write_text('#!/bin/sh\ncat "${0%/*}/wrapped"\n')
+        (self.programs / "wrap").chmod(0o755)
+        self.host = ""
+        self.set_host(HOSTS[0])
         self.variables = {}
         (self.root / "sub" / "deep").mkdir(parents=True)
         (self.root / ".git").mkdir()
@@ -155,7 +175,23 @@ class World:
     def environment(self):
         """Return the environment in which envy runs."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        return {**kept, **self.variables, "ENVY_CACHE_ROOT": str(self.cache)}
+        path = f"{self.programs}{os.pathsep}{kept.get('PATH', os.defpath)}"
+        return {**kept, "PATH": path, **self.variables, "ENVY_CACHE_ROOT": str(self.cache)}
+
+    def set_host(self, host):
+        """Give the machine a binary, written or replaced, and what its script says."""
+        binary, said = host.split()
+        path = self.programs / "tool"
+        content = Path(shutil.which(binary)).read_bytes()
+        content += bytes(max(0, TOOL_SIZE - len(content)))
+        if self.rng.randrange(2) and path.exists():
+            path = path.with_name("new")
+        path.write_bytes(content)
+        path.chmod(0o755)
+        os.utime(path, ns=(SAME_TIME, SAME_TIME))
+        path.replace(self.programs / "tool")
+        (self.programs / "wrapped").write_text(said)
+        self.host = host
 
     def restore(self):
         """Restore everything to the initial state."""
@@ -193,7 +229,7 @@ class World:
             self._rewrite: 8, self._remove: 3, self._restore_one: 4, self._set: 4, self._touch: 1,
             self._make_folder: 1, self._make_link: 2, self._retarget: 1, self._make_pipe: 1,
             self._mode: 2, self._damage_cache: 3, self._damage_answer: 1, self._switch_cache: 1,
-            self._move: 3, self._swap_caches: 1, self.restore: 16,
+            self._move: 3, self._swap_caches: 1, self.restore: 16, self._host: 3,
         }  # fmt: skip
         [kind] = self.rng.choices(list(kinds), list(kinds.values()))
         return f"{kind.__name__} {kind() or ''}"
@@ -306,6 +342,10 @@ class World:
         for source, target in ((one, between), (other, one), (between, other)):
             if source.exists():
                 source.rename(target)
+
+    def _host(self):
+        self.set_host(self.rng.choice(HOSTS))
+        return self.host
 
     def _move(self):
         self.place = self.rng.choice(self.places)

@@ -17,7 +17,13 @@ CASES = {
         ),
         "out\nerr\n",
     ),
-    "output that is not captured": ('return ctx.run("echo out").stdout', ""),
+    "output that is not captured": (
+        (
+            "local names = {} for name in pairs(ctx.run('true')) do names[#names + 1] = name end "
+            "return table.concat(names)"
+        ),
+        "exit_code",
+    ),
     "check switched off": ('return ctx.run("exit 7", { check = false }).exit_code', "7"),
     "a signal": ('return ctx.run("kill -9 $$", { check = false }).exit_code', "137"),
     "cwd below the run directory": (
@@ -120,6 +126,18 @@ def test_running(made, case):
         ('function(ctx) ctx.run("true", { timeout = "1" }) end', "must be a number of seconds"),
         ("function(ctx) ctx.run(1) end", "the script must be a string, or an array of lines"),
         ('function(ctx) ctx.exec("ls") end', "ctx.exec takes an array of strings"),
+        ('function(ctx) ctx.exec { "ls", nil, "x" } end', ".lua:2: ctx.exec: argument 2 is nil"),
+        ('function(ctx) local o = {} ctx.exec { "ls", o.none } end', "ctx.exec: argument 2 is nil"),
+        ('function(ctx) ctx.exec({ "ls", os.getenv("NO") }) end', "ctx.exec: argument 2 is nil"),
+        ('function(ctx) ctx.exec { "ls", 7 } end', "argument 2 is a number, and must be a string"),
+        (
+            'function(ctx) return ctx.run("echo x").stdout end',
+            ".lua:2: stdout was not captured: add capture = true",
+        ),
+        (
+            'function(ctx) return #ctx.exec({ "echo" }).stderr end',
+            ".lua:2: stderr was not captured: add capture = true",
+        ),
         ('function(ctx) ctx.run("true", { interactive = true }) end', "needs a terminal"),
         ('"false; touch reached"', "exited 1"),
         ('"false | true; touch reached"', "exited 1"),

@@ -111,6 +111,26 @@ def test_assets_are_found_through_declared_dependencies(project, query):
     assert (access["target"], access["allowed"]) == (query, True)
 
 
+@pytest.mark.parametrize("query", ["other", "too@many@ats", "tool", "late"])
+@pytest.mark.parametrize("function", ["asset", "product"])
+def test_a_refused_access_is_an_event_whatever_the_reason(project, function, query):
+    """Not declared, ambiguous, invalid or too early: the event says so, and why."""
+    project.packages("local.app@r1")
+    project.recipe("local.late@r1", 'products = { late = "x" }\ninstall = "touch x"')
+    options = "options = { n = { type = 'integer' } }\n"
+    project.recipe("local.tool@r1", options + 'products = { tool = "x" }\ninstall = "touch x"')
+    variants = (f'{{ recipe = "local.tool@r1", options = {{ n = {n} }} }}' for n in (1, 2))
+    needs = ", ".join([*variants, '{ recipe = "local.late@r1", needed_by = "deploy" }'])
+    project.recipe(
+        "local.app@r1",
+        f'dependencies = {{ {needs} }}\ninstall = function(ctx) ctx.{function}("{query}") end',
+    )
+    run = project.envy("sync", code=1)
+    [access] = run.named(f"lua_ctx_{function}_access")
+    assert access["allowed"] is False
+    assert access["reason"].partition("\n")[0] in run.err
+
+
 @pytest.mark.parametrize(
     ("dependencies", "query", "message"),
     [

@@ -156,6 +156,31 @@ def test_mistakes_are_named(project, vendor, body, said):
     assert "local.one@r1.lua:2" in run.err
 
 
+def test_a_custom_source_rests_on_what_it_takes(project):
+    """Its evidence has the same rules: what is left out, and what is followed."""
+    recipe = 'identity = "acme.lib@r1"\ninstall = "touch x"\n'
+    project.write("repo/recipe.lua", recipe)
+    project.write("repo/.git/HEAD", "one")
+    project.write("elsewhere/a", "one")
+    (project.root / "repo/link").symlink_to("../elsewhere")
+    project.manifest(
+        'packages = { { recipe = "acme.lib@r1", source = { fetch = function(ctx)\n'
+        '  ctx.fetch { source = "repo", follow = true }\n'
+        '  ctx.copy("repo/recipe.lua", "recipe.lua")\n'
+        '  ctx.commit_fetch("recipe.lua")\n'
+        "end } } }"
+    )
+    project.envy("sync")
+
+    def fetched_after(name, text):
+        project.write(name, text)
+        return bool(project.envy("sync").named("lua_ctx_fetch_start"))
+
+    assert not fetched_after("repo/.git/HEAD", "two")
+    assert fetched_after("elsewhere/a", "two")
+    assert not fetched_after("elsewhere/a", "two")
+
+
 # -- version control ------------------------------------------------------------------------------
 
 

@@ -351,3 +351,87 @@ def test_returned_repositories(project, repositories):
     body = rows_of(repositories, ("x/ninja", 'subdir = "src"'), ("x/lua", 'subdir = "src"'))
     body = "fetch = function() return " + body.removeprefix("fetch = ") + " end"
     assert set(tree(project.make(body))) == {"ninja.git/a.c", "lua.git/a.c"}
+
+
+# -- links beside a part ------------------------------------------------------------------------
+
+
+def test_links_beside_a_part_of_a_repository(project, git_repository):
+    """`subdir` of a repository has copies of what its links lead to; others are kept."""
+    git_repository.commit({"lib/x": "x", "lib/deep/y": "y", "sub/a": "a"})
+    for name, to in {
+        "sub/x": "../lib/x",
+        "sub/d/lib": "../../lib",
+        "sub/a2": "a",
+        "sub/gone": "../gone",
+        "sub/up": "..",
+        "sub/out": "../../out",
+        "lib/deep/z": "../x",
+        "lib/back": "../sub/a",
+    }.items():
+        link = git_repository.work_tree / name
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(to)
+    git_repository.commit({"sub/d/b": "b"})
+    body = f'fetch = {{ source = "{git_repository.url}", ref = "main", subdir = "sub" }}'
+    assert tree(project.make(body)) == {
+        "a": "a",
+        "a2": "-> a",
+        "x": "x",
+        "d/b": "b",
+        "d/lib/x": "x",
+        "d/lib/deep/y": "y",
+        "d/lib/deep/z": "-> ../x",
+        "d/lib/back": "a",
+        "gone": "-> ../gone",
+        "up": "-> ..",
+        "out": "-> ../../out",
+    }
+
+
+def test_links_beside_a_part_of_an_archive(project):
+    """The same of an archive; what cannot be copied is an error that says what to do."""
+    files = {"lib/x": "x", "lib/l": "-> x", "sub/a": "-> ../lib/x", "sub/lib": "-> ../lib"}
+    project.write("recipes/a.tar", make_tar(files))
+    folder = project.make('fetch = { source = "a.tar", subdir = "sub", into = "s" }')
+    assert tree(folder) == {"s/a": "x", "s/lib/x": "x", "s/lib/l": "-> x"}
+    project.write("recipes/a.tar", make_tar({"sub/a": "-> ../lib/x"}))
+    run = project.sync_one('fetch = { source = "a.tar", subdir = "sub" }', code=1)
+    assert "a.tar: the entry 'sub/a' → ../lib/x is a link to lib/x, which does not exist" in run.err
+    assert "unpack all of the archive" in run.err
+
+
+def test_a_link_to_another_item(project):
+    """A link to what its archive does not contain may lead to another item."""
+    project.write("recipes/a.tar", make_tar({"a-1/x": "x"}))
+    project.write("recipes/b.tar", make_tar({"b-1/l": "-> ../a/x"}))
+    rows = (f'{{ source = "{name}.tar", strip = 1, into = "{name}" }}' for name in "ab")
+    assert tree(project.make(f"fetch = {{ {', '.join(rows)} }}")) == {
+        "a/x": "x",
+        "b/l": "-> ../a/x",
+    }
+
+
+def test_a_copy_and_another_item(project):
+    """A copy in the place of a link is compared like every other file."""
+    project.write("recipes/a.tar", make_tar({"lib/x": "x", "sub/a": "-> ../lib/x"}))
+    project.write("recipes/b.tar", make_tar({"a": "other"}))
+    project.write("recipes/a", "x")
+    row = '{ source = "a.tar", subdir = "sub" }'
+    run = project.sync_one(f'fetch = {{ "b.tar", {row} }}', code=1)
+    assert "bring the same path, with different content: a" in run.err
+    assert tree(project.make(f'fetch = {{ "a", {row} }}')) == {"a": "x"}
+
+
+def test_extract_all_in_a_custom_source(project):
+    """A custom source, which has no entry yet, may unpack what it has committed."""
+    project.write("recipes/a.tar", make_tar({"recipe.lua": 'identity = "local.b@r1"\n'}))
+    project.manifest(
+        """packages = { { recipe = "local.b@r1", source = { fetch = function(ctx)
+          ctx.commit_fetch(ctx.fetch("recipes/a.tar"))
+          ctx.extract_all({ dest = "out" })
+          ctx.write("recipe.lua", ctx.read("out/recipe.lua") .. 'install = "echo b > b"')
+          ctx.commit_fetch("recipe.lua")
+        end } } }"""
+    )
+    assert tree(project.envy("sync").folder("local.b@r1")) == {"b": "b\n"}

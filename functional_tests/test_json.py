@@ -70,7 +70,7 @@ def everything(tmp_path_factory):
         packages = { "local.tool@r1", "local.app@r1", "local.sys@r1", "local.lib@r1" }
         """,
     )
-    project.recipe("local.tool@r1", 'products = { tool = "x" }\n' + TOOL)
+    project.recipe("local.tool@r1", 'products = { tool = { path = "x", kind = "file" } }\n' + TOOL)
     project.recipe(
         "local.app@r1", 'dependencies = { "local.bad@r1", { recipe = "local.tool@r1" } }\n' + TOOL
     )

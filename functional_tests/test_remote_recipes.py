@@ -171,6 +171,34 @@ def test_files_of_a_fetched_recipe_must_be_inputs(project, git_repository):
     assert "not in its `inputs`" in run.err
 
 
+NEEDS_LIB = (
+    'identity = "vendor.tool@v3"\ninstall = "touch x"\n'
+    'dependencies = { { recipe = "vendor.lib@v1", source = "recipes/vendor.lib@v1.lua" } }\n'
+)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_paths_in_a_fetched_recipe_start_from_its_own_folder(project, git_repository, listed):
+    """If the project has such a file and the repository has not, the error says what is meant."""
+    git_repository.commit({"recipe.lua": NEEDS_LIB})
+    lib = '{ recipe = "vendor.lib@v1", source = "recipes/vendor.lib@v1.lua" }'
+    tool = f'{{ recipe = "vendor.tool@v3", source = "{git_repository.url}", ref = "main" }}'
+    project.manifest(f"packages = {{ {tool}{f', {lib}' if listed else ''} }}")
+    project.recipe("vendor.lib@v1", 'install = "touch x"')
+    run = project.envy("sync", code=1)
+    assert ("vendor.lib@v1 is declared from 2 different sources" in run.err) is listed
+    assert "a relative path starts from the folder of the file that names it" in run.err
+    git_repository.commit(
+        {"recipes/vendor.lib@v1.lua": 'identity = "vendor.lib@v1"\ninstall = "touch x"'}
+    )
+    if listed:
+        run = project.envy("sync", code=1)
+        assert "a relative path" not in run.err
+        assert "one key is one recipe" in run.err
+    else:
+        project.envy("sync")
+
+
 def test_a_repository_without_recipe_says_where_to_look(project, git_repository):
     """The error for a folder without recipe lists the file names that are searched for."""
     git_repository.commit({"README": "nothing here"})

@@ -179,12 +179,6 @@ def test_a_query_that_means_equally_near_packages_lists_them(project):
 # -- never another program ------------------------------------------------------------------------
 
 
-def remove_the_entry(project):
-    """Remove the entry of local.tool, as a user might."""
-    for entry in (project.cache / "assets").glob("local.tool@r1/*"):
-        shutil.rmtree(entry)
-
-
 def test_a_build_only_package_is_not_used(project, machine):
     """Its name is an error that says how to run it, and --with takes it."""
     project.packages("local.app@r1")
@@ -195,6 +189,8 @@ def test_a_build_only_package_is_not_used(project, machine):
     assert "envy run --with 'local.tool@r1' tool" in run.err
     assert project.envy("run", "sh", "-c", "tool", env=machine).out == "system\n"
     assert project.envy("run", "--with", "tool", "tool", env=machine).out == "ours\n"
+    run = project.envy("run", "--with", "app", "tool", code=1, env=machine)
+    assert "or not among the packages of --with" in run.err
     assert project.envy("product", "tool").out.endswith("asset/bin/tool\n")
 
 
@@ -246,31 +242,124 @@ def test_without_installing(project, machine):
     assert "warning: local.tool@r1 is not installed" in run.err
 
 
-@pytest.mark.parametrize(
-    ("change", "code", "says"),
-    [
-        (lambda _project: None, 0, "ours\n"),
-        (remove_the_entry, 0, "ours\n"),
-        (lambda p: p.recipe("local.tool@r1", tool("tool", "edited")), 0, "edited\n"),
-        (lambda p: p.recipe("local.tool@r1", 'install = "exit 1"\nproducts={tool="t"}'), 1, ""),
-        (lambda p: p.manifest("packages = {}"), 0, "system\n"),
-        (lambda p: shutil.rmtree(p.cache), 0, "ours\n"),
-        (lambda p: setattr(p, "cache", p.cache.rename(f"{p.cache}-moved")), 0, "ours\n"),
-        (lambda p: p.envy("cache", "gc", "--unused-for", "0d", "--max-size", "0"), 0, "ours\n"),
-    ],
-    ids=["same", "entry gone", "edited", "fails", "left", "cache gone", "cache moved", "gc"],
-)
-def test_after_a_change(project, machine, change, code, says):
-    """What a name runs, and what its product is, after a change of the project or the cache."""
+def listed(project):
+    """The manifest lists the package, which is installed."""
     project.packages("local.tool@r1")
     project.recipe("local.tool@r1", tool("tool", "ours"))
     project.envy("sync")
-    change(project)
-    assert project.envy("run", "tool", code=code, env=machine).out == says
-    provided = code == 0 and says != "system\n"
-    for words in (["product", "tool"], ["asset", "tool"]):
-        run = project.envy(*words, code=0 if provided else 1, env=machine)
-        assert run.out.startswith(str(project.cache)) == provided
+
+
+def fails(project):
+    """It is edited, and its new install fails."""
+    listed(project)
+    project.recipe("local.tool@r1", 'install = "exit 1"\nproducts = { tool = "tool" }')
+
+
+def is_missing(project):
+    """It was never installed."""
+    listed(project)
+    shutil.rmtree(project.cache / "assets")
+
+
+def is_needed_to_build(project):
+    """Another package needs it only to build."""
+    listed(project)
+    project.packages("local.app@r1")
+    project.recipe("local.app@r1", needs(BUILD.format("tool")) + 'install = "touch x"')
+
+
+def is_left_out(project):
+    """Its entry says so."""
+    listed(project)
+    project.manifest('packages = { { recipe = "local.tool@r1", exports = false } }')
+
+
+def is_for_another_platform(project):
+    """Its recipe says so."""
+    listed(project)
+    project.recipe("local.tool@r1", 'platforms = { "windows" }\n' + tool("tool", "ours"))
+
+
+def left_the_manifest(project):
+    """The manifest no longer lists it."""
+    listed(project)
+    project.manifest("packages = {}")
+
+
+def is_edited(project):
+    """Its recipe creates something else."""
+    listed(project)
+    project.recipe("local.tool@r1", tool("tool", "edited"))
+
+
+def lost_its_entry(project):
+    """Somebody removed its entry."""
+    listed(project)
+    for entry in (project.cache / "assets").glob("local.tool@r1/*"):
+        shutil.rmtree(entry)
+
+
+def lost_its_file(project):
+    """Somebody removed the program from its entry."""
+    listed(project)
+    [program] = (project.cache / "assets").glob("*/*/asset/bin/tool")
+    program.parent.chmod(0o755)
+    program.unlink()
+
+
+def lives_in_a_moved_cache(project):
+    """The cache was moved."""
+    listed(project)
+    project.cache = project.cache.rename(f"{project.cache}-moved")
+
+
+def fell_to_gc(project):
+    """Another project's gc removed it, since nothing was live for its sake any more."""
+    listed(project)
+    other = Project(project.root.parent / "other", cache=project.cache)
+    other.packages()
+    other.envy("cache", "forget", project.root)
+    for pattern in ("projects/*/*.json", "assets/*/*/*", "assets/*/*"):
+        for path in project.cache.glob(pattern):
+            os.utime(path, (10**9, 10**9))
+    other.envy("cache", "gc", "--unused-for", "1d")
+    assert project.markers() == []
+
+
+OURS, EDITED, SYSTEM, ERROR = "ours\n", "edited\n", "system\n", ""
+
+
+@pytest.mark.parametrize(
+    ("state", "runs", "runs_installed", "has_product", "has_asset"),
+    [
+        # What `envy run tool` prints, with --no-install too; and whether there is a path.
+        (listed, OURS, OURS, True, True),
+        (fails, ERROR, ERROR, False, False),
+        (is_missing, OURS, ERROR, True, True),
+        (is_needed_to_build, ERROR, ERROR, True, True),
+        (is_left_out, ERROR, ERROR, True, True),
+        (is_for_another_platform, SYSTEM, SYSTEM, False, False),
+        (left_the_manifest, SYSTEM, SYSTEM, False, False),
+        (is_edited, EDITED, ERROR, True, True),
+        (lost_its_entry, OURS, ERROR, True, True),
+        (lost_its_file, ERROR, ERROR, False, False),
+        (lives_in_a_moved_cache, OURS, OURS, True, True),
+        (fell_to_gc, OURS, ERROR, True, True),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_what_a_name_means_in_each_state(
+    project, machine, state, runs, runs_installed, has_product, has_asset
+):
+    """A name runs the package's program, or the machine's where there is no package, or fails."""
+    state(project)
+    installed = project.envy("run", "--no-install", "tool", env=machine, code=None)
+    assert (installed.out, installed.code != 0) == (runs_installed, runs_installed == ERROR)
+    run = project.envy("run", "tool", env=machine, code=None)
+    assert (run.out, run.code != 0) == (runs, runs == ERROR)
+    for word, expected in (("product", has_product), ("asset", has_asset)):
+        run = project.envy(word, "tool", env=machine, code=None)
+        assert (run.out.startswith(str(project.cache)), run.code == 0) == (expected, expected)
 
 
 def test_a_file_that_is_no_product_does_not_run_instead(project, machine):
@@ -298,8 +387,9 @@ def test_a_user_managed_program_comes_alone(project, machine):
     assert "the product none of local.driver@r1 is 'no-such', and there is no such" in run.err
 
 
-def test_while_another_process_builds(project, machine, tmp_path):
-    """A run waits for the entry that another process is building."""
+@pytest.mark.parametrize("word", ["run", "product", "asset"])
+def test_while_another_process_builds(project, machine, tmp_path, word):
+    """A command waits for the entry that another process is building."""
     project.packages("local.tool@r1")
     ready, go = tmp_path / "ready", tmp_path / "go"
     for path in (ready, go):
@@ -308,29 +398,14 @@ def test_while_another_process_builds(project, machine, tmp_path):
     project.recipe("local.tool@r1", tool("tool", "ours").replace("ctx.write(", slow, 1))
     building = project.popen("sync")
     ready.read_text()
-    running = project.popen("run", "--trace=stderr", "tool", env=machine)
+    running = project.popen(word, "--trace=stderr", "tool", env=machine)
     report_of_lock(running)
     go.write_text("")
     out, _ = running.communicate(timeout=60)
     building.communicate(timeout=60)
-    assert (out, running.returncode, building.returncode) == (b"ours\n", 0, 0)
-
-
-def test_after_gc_by_another_project(project, machine, tmp_path):
-    """An entry that another project's gc removed is installed again; --no-install is an error."""
-    project.packages("local.tool@r1")
-    project.recipe("local.tool@r1", tool("tool", "ours"))
-    project.envy("sync")
-    other = Project(tmp_path / "other", cache=project.cache)
-    other.packages()
-    for pattern in ("projects/*/*.json", "assets/*/*/*", "assets/*/*"):
-        for path in project.cache.glob(pattern):
-            os.utime(path, (10**9, 10**9))
-    other.envy("cache", "gc", "--unused-for", "1d")
-    assert project.markers() == []
-    run = project.envy("run", "--no-install", "tool", code=1, env=machine)
-    assert "not installed: local.tool@r1" in run.err
-    assert project.envy("run", "tool", env=machine).out == "ours\n"
+    assert (running.returncode, building.returncode) == (0, 0)
+    folder = bytes(project.cache)
+    assert out == b"ours\n" if word == "run" else out.startswith(folder)
 
 
 def test_path_holds_each_folder_once(project):

@@ -241,3 +241,25 @@ def test_user_managed_products_are_used_unchanged(tools, tmp_path):
         products = {{ tool = "{tools.root}/bin/real-tool", shell = "sh" }}""",
     )
     assert tools.envy("run", "tool").out == "managed\n"
+
+
+@pytest.mark.parametrize(
+    ("product", "more", "expected"),
+    [
+        ('["python3.12"]', "", "1"),
+        ("tool", "", "off"),
+        ("tool", "touch pyvenv.cfg", "1"),
+        ("python", "", "1"),
+    ],
+)
+def test_an_import_does_not_write_into_a_python(project, product, more, expected):
+    """Root could, whatever the modes of the package say."""
+    project.packages("local.one@r1")
+    project.recipe(
+        "local.one@r1",
+        f'products = {{ {product} = "tool" }}\ninstall = "echo > tool; chmod +x tool; {more}"',
+    )
+    words = ("run", "sh", "-c", "echo $PYTHONDONTWRITEBYTECODE")
+    for trace in (True, False):
+        run = project.envy(*words, env={"PYTHONDONTWRITEBYTECODE": "off"}, trace=trace)
+        assert run.out == f"{expected}\n"

@@ -209,6 +209,23 @@ def test_the_second_sync_only_checks(using):
     assert f"({len(rows)} cached" in second.err
 
 
+@pytest.mark.network
+def test_an_import_writes_nothing_into_python(using):
+    """Every module is compiled when the package is published, for whoever imports it: even root."""
+    project = using(PYTHON)
+    folder = Path(project.envy("asset", "python").out.strip())
+    modules = [path for path in folder.rglob("*.py") if path.parent.name != "bin"]
+    assert any(path.name == "six.py" for path in modules)
+    for path in modules:
+        [compiled] = (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")
+        assert compiled.read_bytes()[4:8] == b"\1\0\0\0"  # a hash of the source, not checked
+    before = sorted(folder.rglob("*"))
+    for words in (("run", "--", "python"), ("run", "--", "python", "-O")):
+        project.envy(*words, "-c", "import six", env={"PYTHONDONTWRITEBYTECODE": ""})
+    assert sorted(folder.rglob("*")) == before
+    project.envy("cache", "verify")
+
+
 # --- python, without modules that some systems omit ----------------------------------------------
 
 

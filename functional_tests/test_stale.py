@@ -2,6 +2,7 @@
 
 A random walk: changes to files, variables, the cache or the current directory; then a command. Each
 time a stored answer is used, the command is repeated without stored answers, and must say the same.
+Only a sync notices other programs of the machine; a query may answer as with any that there were.
 ENVY_SOAK_STALE sets the number of walks.
 """
 
@@ -11,7 +12,7 @@ import re
 
 import pytest
 from fork_server import ForkServer
-from stale_world import COMMANDS, World
+from stale_world import COMMANDS, HOSTS, World
 
 WALKS = int(os.environ.get("ENVY_SOAK_STALE", "4"))
 SEED = int(os.environ.get("ENVY_SOAK_SEED", "1"))
@@ -21,6 +22,19 @@ STEPS = 60
 def outcome_of(run):
     """Return how a run ended, without its duration."""
     return run["code"], run["out"], re.sub(r"\d+\.\ds", "-s", run["err"])
+
+
+def is_right(server, world, argv, outcome):
+    """Whether a full run ends like this; for a query, with any programs that there were."""
+    if outcome == outcome_of(full_run(server, world, argv)):
+        return True
+    now = world.host
+    found = False
+    for host in HOSTS if argv[0] != "sync" else ():
+        world.set_host(host)
+        found = found or outcome == outcome_of(full_run(server, world, argv))
+    world.set_host(now)
+    return found
 
 
 def full_run(server, world, argv):
@@ -50,9 +64,8 @@ def test_a_warm_answer_equals_that_of_a_full_run(tmp_path, walk):
             argv = rng.choice(COMMANDS)
             history.append(" ".join(argv))
             run = server.run(argv, cwd=world.place, environment=world.environment())
-            assert run["code"] in {0, 1, 2}, (run, "\n".join(history))
+            assert run["code"] in {0, 1, 2, 126, 127}, (run, "\n".join(history))
             if run["warm"]:
                 warm += 1
-                full = full_run(server, world, argv)
-                assert outcome_of(run) == outcome_of(full), "\n".join(history)
+                assert is_right(server, world, argv, outcome_of(run)), "\n".join(history)
     assert warm  # otherwise the walk has tested nothing

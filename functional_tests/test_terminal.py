@@ -103,7 +103,8 @@ def test_the_picture_of_a_run(slow, open_terminal, size):
     """A run shows counts, and what is at work, below the lines that stay."""
     terminal = open_terminal(*size)
     terminal.type(f"{ENVY} sync")
-    lines = terminal.wait_for("compiling the last file")
+    terminal.wait_for("compiling the last file")
+    lines = terminal.wait_for(COUNTS)
     assert re.match(r"✓ installed local\.quick@r1 \(", lines[-3])
     assert re.match(COUNTS, lines[-2])
     assert re.match(AT_WORK, lines[-1])
@@ -122,6 +123,7 @@ def test_nothing_is_left_behind_after_an_interrupt(slow, open_terminal):
     terminal = open_terminal()
     terminal.type(f"clear; {ENVY} sync")
     terminal.wait_for("compiling the last file")
+    terminal.wait_for(COUNTS)
     terminal.press("C-c")
     terminal.wait_for("sync cancelled")
     lines = terminal.wait_for(r"^\$$")

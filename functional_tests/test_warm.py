@@ -15,7 +15,9 @@ PROGRAM = """
 import sys
 before = set(sys.modules)
 from envy.cli.fast_path import answer
-code = answer(sys.argv[1:])
+ran = []
+code = answer(sys.argv[1:], execute=lambda *found: ran.append(found))
+code = 0 if ran else code
 modules = sorted(set(sys.modules) - before)
 import json
 sys.stderr.write(json.dumps([code, modules]))
@@ -26,8 +28,9 @@ HEAVY = {
     "pathlib", "platformdirs", "rich", "subprocess", "tarfile", "threading", "typing", "urllib3",
 }  # fmt: skip
 WARM = {
-    "answers", "answers.facts", "answers.lookup", "answers.read", "cache", "cache.names",
-    "cache.use_record", "cli", "cli.fast_path", "content", "content.file_digest", "declarations",
+    "answers", "answers.facts", "answers.lookup", "answers.machine_programs", "answers.products",
+    "answers.read", "answers.use", "cache", "cache.names", "cache.use_record", "cli",
+    "cli.fast_path", "content", "content.file_digest", "content.file_names", "declarations",
     "declarations.manifest_search", "declarations.query_match", "environment",
 }  # fmt: skip
 
@@ -60,14 +63,24 @@ def built(project):
         "local.app@r1",
         'dependencies = { "local.lib@r1" }\ninputs = { "*.txt" }\npass_env = { "FLAVOUR" }\n'
         'local found = io.open("maybe.cfg", "r")\n'
-        'install = function(ctx) ctx.write("app.txt", found and "cfg" or "plain") end',
+        'products = { app = "bin/app", alias = "bin/app" }\n'
+        "install = function(ctx)\n"
+        '  ctx.write("bin/app", "#!/bin/sh\\necho $0 $*\\n")\n'
+        '  ctx.run("chmod +x bin/app")\n'
+        '  ctx.write("app.txt", found and "cfg" or "plain") end',
     )
     project.write("recipes/note.txt", "note")
     project.envy("sync")
     return project
 
 
-@pytest.mark.parametrize("words", [("asset", "app"), ("asset", "lib"), ("sync",)], ids=" ".join)
+COMMANDS = [
+    ("asset", "app"), ("asset", "lib"), ("sync",), ("product", "app"), ("product", "alias"),
+    ("run", "app", "-x"), ("run", "--", "true"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_warm_command_loads_neither_lua_nor_the_engine(built, words):
     """A stored answer suffices, even with inputs that have to be checked."""
     built.envy(*words, trace=False)  # the first command of an hour records the use
@@ -95,6 +108,80 @@ def test_a_warm_answer_equals_that_of_a_full_run(built):
     """A stored answer has the same path as --verbose, which never uses one."""
     warm = built.envy("asset", "app", trace=False)
     assert warm.out == built.envy("asset", "app", "--verbose").out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("product", "app"), ("product", "alias"), ("run", "app", "x y"), ("run", "alias"),
+        ("run", "sh", "-c", "alias y; env | grep -v ^_="), ("run", "--", "printf", "%s", "--"),
+        ("-q", "run", "app", "--", "-q"), ("run", "--no-install", "app", "--no-install"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_warm_run_equals_a_full_one(built, words):
+    """The same program runs with the same words and variables, and has the same path."""
+    assert is_warm(built, *words)
+    warm = built.envy(*words, trace=False)
+    full = built.envy(*words)
+    assert (warm.out, warm.err) == (full.out, full.err)
+    assert warm.out
+
+
+def test_what_a_warm_run_cannot_run_is_an_error(built):
+    """A program whose file was damaged or deleted, and one that does not exist."""
+    path = Path(built.envy("product", "app", trace=False).out.strip())
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+    assert not is_warm(built, "product", "app")
+    assert not is_warm(built, "run", "app")
+    assert built.envy("run", "app", code=None, trace=False).code in {1, 126, 127}
+    path.unlink()
+    for words in (("asset", "app"), ("sync",)):
+        assert not is_warm(built, *words)
+        assert "bin/app" in built.envy(*words, code=1, trace=False).err
+    assert not is_warm(built, "product", "alias")
+    assert not is_warm(built, "run", "true")
+    assert built.envy("run", "app", code=None, trace=False).code in {1, 126, 127}
+    assert not is_warm(built, "run", "no-such-program")
+
+
+def test_a_query_does_not_replace_a_better_answer(built):
+    """A query that only looks at one package keeps what a sync found about all of them."""
+    for _ in range(2):
+        built.envy("asset", "lib")  # a full run, because of its trace
+        built.envy("product", "app", "--no-install")
+        assert is_warm(built, "sync")
+        assert is_warm(built, "run", "app")
+
+
+def test_a_query_replaces_an_answer_that_it_contradicts(built):
+    """What a query finds counts: the others are looked at when they are asked for."""
+    built.recipe("local.lib@r1", 'install = "echo new > lib.txt"')
+    built.envy("asset", "lib")
+    assert is_warm(built, "asset", "lib")
+    assert not is_warm(built, "run", "app")
+    built.envy("run", "app", trace=False)
+    assert is_warm(built, "run", "app")
+
+
+def test_a_name_of_two_packages_is_refused_by_a_warm_run_too(built):
+    """Only the name is an error; a program that runs it gets the same message as in a full run."""
+    built.packages("local.app@r1", "local.lib@r1", "local.other@r1")
+    for name in ("lib", "other"):
+        built.recipe(
+            f"local.{name}@r1",
+            'products = { cc = "cc" }\ninstall = "printf x > cc; chmod +x cc"',
+        )
+    built.envy("sync")
+    assert is_warm(built, "run", "app")
+    assert not is_warm(built, "run", "cc")
+    assert not is_warm(built, "product", "cc")
+    words = ("run", "sh", "-c", "cc || exit 7")
+    assert is_warm(built, *words)
+    warm, full = built.envy(*words, code=7, trace=False), built.envy(*words, code=7)
+    assert warm.err == full.err
+    assert "both local.lib@r1 and local.other@r1 provide the product 'cc'" in warm.err
 
 
 def test_a_removed_entry_is_rebuilt(built):

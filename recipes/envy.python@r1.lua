@@ -64,8 +64,15 @@ install = function(ctx, opts)
     ctx.write(file, table.concat(opts.requirements, "\n") .. "\n")
     ctx.exec {
       "bin/python", ctx.stage_dir .. "/pip", "install", "--disable-pip-version-check",
-      "--no-cache-dir", "--requirement", file,
+      "--no-cache-dir", "--no-compile", "--requirement", file,
     }
+    -- Compiled here, or the first import would write into the package. Python does not compare the
+    -- compiled modules with their sources, which never change. A module in the syntax of another
+    -- Python does not compile, and is left as it is.
+    ctx.exec(
+      { "bin/python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "lib" },
+      { check = false, quiet = true, env = { PYTHONHASHSEED = "0" } }
+    )
   end
 end
 

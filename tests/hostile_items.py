@@ -18,6 +18,7 @@ from loopback.programs import Recorder
 
 from envy.cache.entry_key import Ingredients, entry_key
 from envy.cache.layout import CacheLayout
+from envy.declarations.repositories import placed_apart
 from envy.declarations.sources import parse_source_items
 from envy.events import EventBus
 from envy.graph.recipe import Work
@@ -88,7 +89,7 @@ class Box:
             recipe=recipe,
             engine=SimpleNamespace(services=SimpleNamespace(events=EventBus())),
             may_read=lambda _path: True,
-            note_tree=lambda _path: None,
+            note_tree=lambda *_what: None,
             note_file=lambda _path: None,
             note_names=lambda _folder, _pattern: None,
         )
@@ -97,7 +98,7 @@ class Box:
         """Fetch the items of a set, as the fetch phase does."""
         items = parse_source_items(rows, origin=None, base_dir=self.sources)
         fetched = fetch_all(items, self.entry.fetch_dir, Recorder().context(), parallel=1)
-        for item, result in zip(items, fetched, strict=True):
+        for item, result in zip(placed_apart(items), fetched, strict=True):
             name = result.path.relative_to(self.entry.fetch_dir.resolve()).as_posix()
             run.recipe.work.fetched[name] = item
 
@@ -111,10 +112,12 @@ class HostileSet:
         self.has_foreign_links = False
         self.taken = set()
         self.rows = []
-        plots = (self._up, self._link_out, self._inside_a_tree, None)
-        (plot,) = self.random.choices(plots, (4, 4, 1, 4))
+        plots = (self._up, self._link_out, self._inside_a_tree, self._beside, None)
+        (plot,) = self.random.choices(plots, (4, 4, 1, 4, 4))
         if plot is not None:
             plot("git" if with_git else "folder")
+        if with_git and self.random.random() < 0.5:
+            self._add("git")
         while len(self.rows) < 2 or (len(self.rows) < 5 and self.random.random() < 0.3):
             self._add(self.random.choice(("tar", "zip", "folder", "file", "gz")))
         if self.random.random() < 0.2:
@@ -178,6 +181,20 @@ class HostileSet:
         if tree == "folder":
             self._add("file", dest=f"{source}/l/{self.free('x', 'victim')}")
 
+    def _beside(self, tree):
+        """A part whose links lead to what is left out, and perhaps on to somewhere outside."""
+        links = [
+            ("c/l", "link", self.random.choice(("x", "../b", self.target()))),
+            ("b/l", "link", self.random.choice(("../a", "../c", "..", "../../victim"))),
+            ("a/l", "link", self.random.choice(("../b", "../c/l", "../c", "../c/x", "../A"))),
+            ("a/c", "link", self.random.choice(("../b/l", "../c/x", "../c", "l"))),
+        ]
+        files = [("c/x", "file", ""), ("b/y", "file", ""), ("a/y", "file", "")]
+        members = files + self.random.sample(links, self.random.randint(1, 4))
+        self.random.shuffle(members)
+        self._add(self.random.choice(("tar", "tar", "zip", tree)), members, subdir="a")
+        self._through(self.random.choice(("l", "c")))
+
     def _through(self, name):
         """Add one or two items whose destination is, or is below, a link."""
         last = name.rpartition("/")[2]
@@ -214,7 +231,7 @@ class HostileSet:
             rows.append((self.random.choice(("../x", "/tmp/../x", "a/../../x")), "file", ""))
         return rows
 
-    def _add(self, kind, members=None, *, into=None, dest=""):
+    def _add(self, kind, members=None, *, into=None, dest="", subdir=""):
         name = f"{len(self.rows)}.{ {'folder': 'd', 'file': 'f'}.get(kind, kind) }"
         path = self.box.sources / name
         row = {"source": name}
@@ -237,6 +254,10 @@ class HostileSet:
             into = self.path()
         if into:
             row["into"] = into
+        if self.random.random() < 0.6:
+            row["overlay"] = True
+        if subdir:
+            row["subdir"] = subdir
         if members is None and kind in {"tar", "zip"} and self.random.random() < 0.1:
             row["strip"] = 1
         if members is None and kind in {"tar", "zip", "folder"} and self.random.random() < 0.1:

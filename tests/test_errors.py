@@ -1,8 +1,10 @@
 import errno
+import resource
 
 import pytest
 
-from envy.errors import EnvyError, InternalError, os_error_text, wrap_unknown_error
+from envy.errors import EnvyError, InternalError, wrap_unknown_error
+from envy.os_errors import os_error_text
 
 
 def raised(error):
@@ -35,6 +37,15 @@ def test_an_error_of_the_system_is_put_in_words():
 def test_an_error_of_the_system_without_a_path(error, text):
     """Without a path, the message is only the reason."""
     assert os_error_text(error) == text
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_has_the_limit(number):
+    """The hint says what to raise; for a limit of the process, its value too."""
+    limit = str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    hint = wrap_unknown_error(OSError(number, "Too many open files")).hint
+    assert "ulimit -n" in hint
+    assert (limit in hint) is (number == errno.EMFILE)
 
 
 def test_any_other_exception_is_a_bug_with_its_traceback():

@@ -25,10 +25,10 @@ _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 def match_digest(top: str, pattern: str) -> str:
     """Return one digest of the names that a pattern matches, as `file_operations.glob` does."""
-    # Imported here, because it loads regular expressions, which most warm commands do not need.
-    from glob import glob
+    # Imported here, because most warm commands do not need it.
+    from envy.content.file_names import names_matching
 
-    return combined_digest(sorted(glob(pattern, root_dir=top, recursive=True)))
+    return combined_digest(names_matching(pattern, top))
 
 
 def tree_digest(path: str, rules: str = "") -> str:

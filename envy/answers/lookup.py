@@ -7,8 +7,12 @@ before the command line is loaded.
 
 from __future__ import annotations
 
+import os
+
+from envy.answers.products import are_intact
 from envy.answers.read import (
     EXCLUDED,
+    UNPINNED,
     StoredAnswer,
     installed_closure,
     is_installed,
@@ -34,11 +38,19 @@ class Answer:
 
 
 def installed(
-    root: str, manifest: str, queries: Sequence[str], environment: Mapping[str, str]
+    root: str,
+    manifest: str,
+    queries: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    renews: bool,
 ) -> Answer | None:
     """Return the answer to the queries (to all roots if there are none), or None.
 
     None means that a full run is needed: no stored answer holds, or something is not installed.
+    With `renews`, as for a sync, it also means that a program of the machine has changed, or that
+    an unpinned source has to be asked; without, as for a query, the answer is that of the last
+    sync.
     """
     answer = load_answer(root, manifest, environment)
     if answer is None:
@@ -47,16 +59,29 @@ def installed(
     if goals is None:
         return None
     closure = installed_closure(answer, goals, root)
-    if closure is None:
+    if closure is None or not are_intact(answer.products):
         return None
-    whole = set(_all(answer)).issubset(goals)
-    if not _record_use(root, manifest, answer, closure, whole=whole):
+    if renews and not _is_current(answer, manifest, environment):
+        return None
+    whole = set(all_goals(answer)).issubset(goals)
+    if not record_use(root, manifest, answer, closure, whole=whole):
         return None
     folders = [f"{root}/{ASSETS_FOLDER}/{answer.entry_names[goal]}/{ASSET}" for goal in goals]
     return Answer(folders, len(closure))
 
 
-def _record_use(
+def _is_current(answer: StoredAnswer, manifest: str, environment: Mapping[str, str]) -> bool:
+    """Return whether a sync would find what the stored answer says."""
+    if UNPINNED in answer.marks:
+        return False
+    if not answer.host:
+        return True
+    from envy.answers.machine_programs import rows_of, still_told
+
+    return still_told(list(rows_of(answer.host)), environment, os.path.dirname(manifest))
+
+
+def record_use(
     root: str, manifest: str, answer: StoredAnswer, closure: Sequence[int], *, whole: bool
 ) -> bool:
     """Record that these packages are used; return whether they are still installed afterwards.
@@ -72,7 +97,8 @@ def _record_use(
     from envy.answers.write import mark_as_used
     from envy.cache.layout import CacheLayout
     from envy.cache.lease import gate
-    from envy.cache.usage import UseSet, record_use
+    from envy.cache.usage import UseSet
+    from envy.cache.usage import record_use as write_record
     from envy.errors import CacheError
 
     layout = CacheLayout(Path(root))
@@ -80,19 +106,20 @@ def _record_use(
     # A gc that is about to remove one of them either sees the record, or has removed the package
     # before the check below.
     with contextlib.suppress(CacheError), gate(layout):
-        record_use(layout, used)
+        write_record(layout, used)
         mark_as_used(Path(root), Path(manifest))
     return all(is_installed(answer, position, root) for position in closure)
 
 
 def _goals(answer: StoredAnswer, queries: Sequence[str]) -> list[int] | None:
     if not queries:
-        return _all(answer)
+        return all_goals(answer)
     found = [_find(answer, query) for query in queries]
     return [position for position in found if position is not None] if None not in found else None
 
 
-def _all(answer: StoredAnswer) -> list[int]:
+def all_goals(answer: StoredAnswer) -> list[int]:
+    """Return the positions of what the manifest lists for this platform."""
     return [root for root in answer.roots() if EXCLUDED not in answer.flags[root]]
 
 

@@ -112,8 +112,8 @@ def choose_provider(environment: ProjectEnvironment, name: str) -> Provider | No
     if found[0].distance == OUTSIDE:
         package = found[0].package
         raise ProductNotRun(
-            f"{name} is a product of {package}, which is not in the environment of the project: it "
-            "is needed only to build, or left out",
+            f"{name} is a product of {package}, which is not in the environment: it is needed only "
+            "to build, left out, or not among the packages of --with",
             hint=f"run it with: envy run --with '{package}' {name}; or list the package in the "
             "manifest",
         )

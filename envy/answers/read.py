@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 FORMAT = "3"
 # The flags of a recipe, one letter each.
 USER_MANAGED, EXCLUDED, DEPLOYS, HAS_SHIMS, PLAIN = "u", "x", "d", "s", "-"
+UNPINNED = "unpinned"  # a sync may find something else upstream
+USED = "used"  # the environment of programs is known
 _MARKER_LIMIT = 65536
 _LARGEST = 256 << 20  # an answer that is larger is not used
 
@@ -47,17 +49,25 @@ class StoredAnswer:
         "_needs",
         "aliases",
         "distances",
+        "dotenv",
         "entry_keys",
         "entry_names",
         "flags",
+        "folders",
+        "host",
         "keys",
         "manifest_aliases",
         "marker_parts",
+        "marks",
+        "products",
+        "variables",
     )
 
     def __init__(
         self,
         *,
+        host: Sequence[str],
+        marks: Sequence[str],
         keys: Sequence[str],
         aliases: Sequence[str],
         entry_names: Sequence[str],
@@ -67,7 +77,18 @@ class StoredAnswer:
         needs: Sequence[str],
         manifest_aliases: Mapping[str, int],
         marker_parts: Sequence[str],
+        variables: Sequence[str],
+        folders: Sequence[str],
+        products: Sequence[str],
+        dotenv: Sequence[str],
     ) -> None:
+        self.host = host  # texts for `answers.machine_programs.rows_of`
+        self.marks = marks  # UNPINNED, USED
+        # Of the environment of programs, if it is known; `answers.use` reads them.
+        self.variables = variables
+        self.folders = folders
+        self.products = products
+        self.dotenv = dotenv  # one path, or nothing
         self.keys = keys
         self.aliases = aliases  # the alias that the recipe's own file declares, or ""
         self.entry_names = entry_names  # `<identity>/<folder>`, below `assets`
@@ -100,7 +121,10 @@ def preconditions(root: str, manifest: str) -> list[str]:
 
 
 def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> StoredAnswer | None:
-    """Return the stored answer for a manifest if all its evidence still holds, else None."""
+    """Return the stored answer for a manifest if all its evidence still holds, else None.
+
+    The programs of the machine in the evidence are not compared, and are in the answer.
+    """
     try:
         rows = columns_of(_content(answer_path(root, manifest)))
         if rows is None or column(rows) != preconditions(root, manifest):
@@ -108,6 +132,8 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Sto
         if not _holds(rows, environment):
             return None
         return StoredAnswer(
+            host=column(rows),
+            marks=column(rows),
             keys=column(rows),
             aliases=column(rows),
             entry_names=column(rows),
@@ -117,6 +143,10 @@ def load_answer(root: str, manifest: str, environment: Mapping[str, str]) -> Sto
             needs=column(rows),
             manifest_aliases=dict(zip(column(rows), map(int, column(rows)), strict=True)),
             marker_parts=column(rows),
+            variables=column(rows),
+            folders=column(rows),
+            products=column(rows),
+            dotenv=column(rows),
         )
     except (OSError, ValueError, StopIteration):
         # Missing, damaged or written by another version: a full run decides.

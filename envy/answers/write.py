@@ -14,11 +14,14 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.answers.evidence import Evidence
+from envy.answers.products import StoredProduct
 from envy.answers.read import (
     DEPLOYS,
     EXCLUDED,
     HAS_SHIMS,
     PLAIN,
+    UNPINNED,
+    USED,
     USER_MANAGED,
     answer_path,
     column,
@@ -50,6 +53,16 @@ class StoredRecipe:
     needs: Sequence[int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredUse:
+    """What programs of the project run with; the folders of each variable are one text."""
+
+    variables: Mapping[str, str]
+    folders: Mapping[str, str]
+    products: Sequence[StoredProduct]
+    dotenv: str = ""
+
+
 def save_answer(
     root: Path,
     manifest: Path,
@@ -58,11 +71,14 @@ def save_answer(
     recipes: Sequence[StoredRecipe],
     roots: Sequence[int],
     aliases: Mapping[str, int],
+    use: StoredUse | None = None,
 ) -> None:
     """Store an answer for later commands; an answer that cannot be written is not stored."""
     columns = [
         preconditions(str(root), str(manifest)),
         *_evidence_columns(evidence),
+        [text for told in evidence.host.values() for text in told.columns()],
+        [*([UNPINNED] if evidence.unpinned else []), *([USED] if use else [])],
         [recipe.key for recipe in recipes],
         [recipe.alias for recipe in recipes],
         [recipe.entry_name for recipe in recipes],
@@ -73,6 +89,7 @@ def save_answer(
         list(aliases),
         [str(position) for position in aliases.values()],
         _marker_parts(root),
+        *(_use_columns(use) if use else [[], [], [], []]),
     ]
     rows = [text for column in columns for text in [str(len(column)), *column]]
     joined = "\0".join(rows)
@@ -115,6 +132,13 @@ def _evidence_columns(evidence: Evidence) -> Iterable[list[str]]:
     yield [path for path, _rules in evidence.trees]
     yield [rules for _path, rules in evidence.trees]
     yield list(evidence.trees.values())
+
+
+def _use_columns(use: StoredUse) -> Iterable[list[str]]:
+    yield [text for pair in use.variables.items() for text in pair]
+    yield [text for pair in use.folders.items() for text in pair]
+    yield [text for product in use.products for text in product.columns()]
+    yield [use.dotenv] if use.dotenv else []
 
 
 def _flags(recipe: StoredRecipe) -> str:

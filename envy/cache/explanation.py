@@ -26,6 +26,7 @@ _MOST_SIBLINGS = 50
 _LONGEST = 100
 _MOST_COMPARED = 5000  # lines
 _MOST_PAIRS = 200_000  # equal lines
+_CONTEXT = 20  # characters before the first difference of two long values
 
 # (canonical key of a dependency, its former entry key) -> lines that say why that key changed.
 Deeper = Callable[[str, str], Sequence[str]]
@@ -160,11 +161,21 @@ def _names(layout: CacheLayout) -> list[str]:
 def _value_change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     if before.get(name) == after.get(name):
         return []
-    return [f"{name}: {_shown(before.get(name))} → {_shown(after.get(name))}"]
+    return [f"{name}: {_shown_change(before.get(name), after.get(name))}"]
 
 
-def _shown(value: object) -> str:
-    text = "none" if value in (None, "") else str(value)
+def _shown_change(before: object, after: object) -> str:
+    """Return two values; of long ones, the part in which they differ, with what surrounds it."""
+    old, new = ("none" if value in (None, "") else str(value) for value in (before, after))
+    if max(len(old), len(new)) > _LONGEST and "none" not in (old, new):
+        pairs = enumerate(zip(old, new, strict=False))
+        start = next((at for at, (a, b) in pairs if a != b), min(len(old), len(new)))
+        start = max(0, start - _CONTEXT) if start > _CONTEXT * 2 else 0
+        old, new = (("…" if start else "") + text[start:] for text in (old, new))
+    return f"{_cut(old)} → {_cut(new)}"
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
@@ -174,9 +185,9 @@ def _option_changes(before: str, after: str) -> list[str]:
     try:
         old, new = (dict(parse_options(text)) if text else {} for text in (before, after))
     except EnvyError:
-        return [f"options: {_shown(before)} → {_shown(after)}"]
+        return [f"options: {_shown_change(before, after)}"]
     return [
-        f"option {name}: {_shown(_option(old, name))} → {_shown(_option(new, name))}"
+        f"option {name}: {_shown_change(_option(old, name), _option(new, name))}"
         for name in sorted({*old, *new})
         if _option(old, name) != _option(new, name)
     ]
@@ -197,11 +208,11 @@ def _recipe_changes(before: object, after: object) -> list[str]:
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag == "equal":
             continue
-        removed = _shown(old[old_from].strip()) if old_to > old_from else "nothing"
-        added = _shown(new[new_from].strip()) if new_to > new_from else "nothing"
+        removed = old[old_from].strip() if old_to > old_from else "nothing"
+        added = new[new_from].strip() if new_to > new_from else "nothing"
         more = max(old_to - old_from, new_to - new_from) - 1
         rows.append(
-            f"recipe line {new_from + 1}: {removed} → {added}"
+            f"recipe line {new_from + 1}: {_shown_change(removed, added)}"
             + (f" and {more} more" if more else "")
         )
     if len(rows) > _MOST_LINES:
@@ -231,7 +242,7 @@ def _mapping_changes(label: str, before: Mapping[str, Any], after: Mapping[str, 
         elif label in {_MAPPINGS[field] for field in _HOLDS_DIGESTS}:
             lines.append(f"{what} {_change(old, new)}")
         else:
-            lines.append(f"{what}: {_shown(old)} → {_shown(new)}")
+            lines.append(f"{what}: {_shown_change(old, new)}")
     return lines
 
 
@@ -251,9 +262,7 @@ def _list_changes(label: str, before: Sequence[object], after: Sequence[object])
     pairs = max(len(removed), len(added))
     removed += [""] * (pairs - len(removed))
     added += [""] * (pairs - len(added))
-    return [
-        f"{label}: {_shown(old)} → {_shown(new)}" for old, new in zip(removed, added, strict=True)
-    ]
+    return [f"{label}: {_shown_change(old, new)}" for old, new in zip(removed, added, strict=True)]
 
 
 def _dependency_changes(

@@ -7,24 +7,35 @@ than the attempt that left the entry incomplete.
 import contextlib
 import os
 
-from envy.cache.filesystem import REAL
 from envy.cache.layout import EntryPaths
-from envy.cache.names import FAILED
+from envy.cache.names import FAILED, WORK
 from envy.cache.read import open_nonblocking
 
 _LIMIT = 2048  # bytes
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 
 
 def note_failure(entry: EntryPaths, text: str) -> None:
     """Record why an attempt failed, in one line without secrets; a full disk is no error."""
     with contextlib.suppress(OSError):
-        REAL.write_file(entry.at(FAILED), text.encode("utf-8", "replace")[:_LIMIT])
+        if os.path.islink(entry.at(WORK)):
+            return
+        # A recipe may have put a link or a pipe there, which is neither followed nor waited for.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(entry.at(FAILED))
+        descriptor = os.open(entry.at(FAILED), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            os.write(descriptor, text.encode("utf-8", "replace")[:_LIMIT])
+        finally:
+            os.close(descriptor)
 
 
 def last_failure(entry: EntryPaths) -> str:
     """Return the recorded line; "" if the last attempt did not fail, or it cannot be read."""
+    if os.path.islink(entry.at(WORK)):
+        return ""
     try:
-        descriptor = open_nonblocking(entry.at(FAILED), os.O_RDONLY)
+        descriptor = open_nonblocking(entry.at(FAILED), os.O_RDONLY | _NO_LINKS)
         try:
             data = os.read(descriptor, _LIMIT)
         finally:

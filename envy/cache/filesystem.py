@@ -18,13 +18,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.errors import CacheError
+from envy.os_errors import os_error_hint
 
 _HINTS = {
     errno.ENOSPC: "free some space, or name another cache with --cache-root or ENVY_CACHE_ROOT",
     errno.EROFS: "name a writable cache with --cache-root or ENVY_CACHE_ROOT",
     errno.EIO: "the disk reports an error; see the system's log, and name another cache with "
     "--cache-root or ENVY_CACHE_ROOT",
-    errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
     errno.ENAMETOOLONG: "name a cache with a shorter path with --cache-root or ENVY_CACHE_ROOT",
     errno.ENOTDIR: "a file has the name of a directory: move it away, or name a directory for the "
     "cache with --cache-root or ENVY_CACHE_ROOT",
@@ -37,7 +37,6 @@ _HINTS = {
 for _number in (errno.EEXIST, errno.EISDIR, errno.ELOOP):
     _HINTS[_number] = "envy did not create what has this name: look at it, and move it away"
 _HINTS[errno.EDQUOT] = _HINTS[errno.ENOSPC]
-_HINTS[errno.ENFILE] = _HINTS[errno.EMFILE]
 
 # Not every system can open directories; those that cannot only flush a file that is open for
 # writing.
@@ -57,7 +56,7 @@ def explained(error: OSError, *, doing: str, path: str) -> CacheError:
     """Return the CacheError `cannot <doing>: <path>: <reason>` for an OSError, with a hint."""
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else path
     reason = error.strerror or str(error)
-    hint = _HINTS.get(error.errno or 0, "")
+    hint = _HINTS.get(error.errno or 0, "") or os_error_hint(error)
     if error.errno in {errno.EACCES, errno.EPERM}:
         hint = (
             f"check the owner and the permissions of {where} (was envy run as another user?), or "

@@ -10,6 +10,7 @@
       projects/<project>/<set>.json                            entries that a project's syncs used
       resolved/<manifest>.answer                               the resolved graph of a manifest
       durations/<project>.json                                 durations of a project's packages
+      resolutions/<manifest>.json                              what its unpinned sources were
       shims/<scripts>/                                         scripts that run or refuse programs
       test/                                                    binaries and results of `envy test`
       leases/<process>.json, .lock                             entries that running commands use
@@ -46,6 +47,7 @@ from envy.cache.names import (
     MARKER,
     PROJECTS_FOLDER,
     RECIPES_FOLDER,
+    RESOLUTIONS_FOLDER,
     SHARED_FOLDER,
     STAGE,
     TMP,
@@ -208,6 +210,11 @@ class CacheLayout:
     def durations_root(self) -> Path:
         """The folder of the durations of packages."""
         return Path(f"{self.root}", DURATIONS_FOLDER)
+
+    @property
+    def resolutions_root(self) -> Path:
+        """The folder of the last resolutions of unpinned sources."""
+        return Path(f"{self.root}", RESOLUTIONS_FOLDER)
 
     @property
     def leases_root(self) -> Path:

@@ -47,6 +47,7 @@ from envy.cache.names import (
     lock_file,
     short_key,
 )
+from envy.cache.resolutions import remove_lost
 from envy.cache.usage import DAY
 from envy.content.atomic import SUFFIX
 from envy.errors import CacheError
@@ -354,6 +355,8 @@ def tidy(layout: CacheLayout, *, now: float) -> int:
     """
     with contextlib.suppress(OSError, CacheError):
         _tidy_projects(layout, now=now)
+    with contextlib.suppress(OSError, CacheError):
+        remove_lost(str(layout.resolutions_root), before=now - DAY)
     kept = {
         *_keys(str(layout.assets_root)),
         *_keys(str(layout.recipes_root)),

@@ -249,7 +249,7 @@ def mark_of_owner(path: str) -> tuple[str, str] | None:
 
 
 def _mark_name(here: os.stat_result) -> str:
-    # By device and inode: another process may use another path of the same cache.
+    """Return the variable of a lock file, by device and inode: a cache can have several paths."""
     return f"{MARK}_{blake3(f'{here.st_dev} {here.st_ino}'.encode()).hexdigest()[:16]}"
 
 

@@ -16,6 +16,7 @@ LOCKS_FOLDER = "locks"
 PROJECTS_FOLDER = "projects"
 ANSWERS_FOLDER = "resolved"
 DURATIONS_FOLDER = "durations"
+RESOLUTIONS_FOLDER = "resolutions"
 LEASES_FOLDER = "leases"
 JOBSERVERS_FOLDER = "jobservers"
 SHIMS_FOLDER = "shims"  # also in an entry
@@ -89,6 +90,7 @@ LOGS_PATTERN = _HEX
 # An earlier envy wrote .json files, and added the number of its process to unfinished files.
 ANSWER_PATTERN = rf"{_HEX}\.(answer(\..+\.new|\.\d+)?|json)"
 PROJECT_PATTERN = _HEX
+RECORD_PATTERN = rf"{_HEX}\.json"
 TEST_BINARY_PATTERN = r"[0-9a-f]{16,}"
 TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.json"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"

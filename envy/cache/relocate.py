@@ -20,10 +20,11 @@ from envy.cache.verify import RecordedFingerprint, Row, read_fingerprint
 from envy.cache.write import seal, unpublish
 from envy.content.below_root import BelowRoot
 from envy.content.brought import LeadsOutside, Parts
-from envy.content.plain_file import read_plain
+from envy.content.plain_file import NotPlain, read_open_file, read_plain
 from envy.limits import CACHE_FILE
 
 _ASSETS = ASSETS_FOLDER.encode("ascii")
+_MOST_SEARCHED = 4 << 30  # bytes of a file, times the paths that it contains
 
 
 def obstacle(recorded: RecordedFingerprint, patterns: Sequence[str], asset: str) -> str:
@@ -46,13 +47,17 @@ def _obstacle_in(
     try:
         # A link in the place of one of its folders would have been a member itself.
         is_moved = below.find(parts, follow=False) != parts
-        data = b"" if is_moved else _content(below, parts, row.kind)
+        data: bytes | None = b"" if is_moved else _content(below, parts, row.kind)
     except (LeadsOutside, OSError):
         is_moved, data = True, b""
+    except NotPlain:
+        is_moved, data = False, None
     if is_moved:
         return f"it is damaged: {path} cannot be read"
     if row.kind != LINK and not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
         return f"{path} contains that path, and `relocate` of its recipe does not name it"
+    if data is None or len(data) * len(row.holds) > _MOST_SEARCHED:
+        return f"{path} contains that path and is too large to be rewritten"
     if row.kind != LINK and b"\0" in data:
         return f"{path} contains that path and is not a text file"
     for name in map(os.fsencode, row.holds):
@@ -62,10 +67,10 @@ def _obstacle_in(
 
 
 def _content(below: BelowRoot, parts: Parts, kind: str) -> bytes:
+    """Return the target of a link or the content of a file, within the limit of cache files."""
     if kind == LINK:
         return os.fsencode(below.read_link(parts))
-    with open(below.open_file(parts), "rb") as file:
-        return file.read()
+    return read_open_file(below.open_file(parts), CACHE_FILE)
 
 
 def why_not_relocatable(entry: EntryPaths) -> str:

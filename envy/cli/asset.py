@@ -29,7 +29,7 @@ def command(settings: Settings, query: str, *, no_install: bool) -> None:
     path to a variable, so that a failure is noticed: dir=$(envy asset python) || exit
     """
     started = time.monotonic()
-    found = warm_answer(settings, [query])
+    found = warm_answer(settings, [query], renews=False)
     if found is not None:
         click.echo(found.folders[0])
         return
@@ -41,10 +41,14 @@ def _locate_and_install(
     settings: Settings, query: str, *, no_install: bool, started: float
 ) -> Path | None:
     # Imported here, because a warm answer needs none of these.
+    from envy.cache.resolutions import Upstream
     from envy.cli.outcome import install, printing_failures
     from envy.cli.wiring import open_session
 
-    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
+    upstream = Upstream.LEFT_ALONE if no_install else Upstream.REMEMBERED
+    with open_session(
+        settings, owns_stdout=True, installs=not no_install, upstream=upstream
+    ) as session:
         with printing_failures(session):
             recipe = session.locate(query)
         if no_install:

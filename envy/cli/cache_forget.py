@@ -12,6 +12,7 @@ import click
 from envy.answers.read import answer_path
 from envy.cache.durations import durations_path
 from envy.cache.layout import CacheLayout
+from envy.cache.resolutions import resolutions_path
 from envy.cache.usage import forget_project, project_of, read_uses
 from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
@@ -49,8 +50,11 @@ def command(settings: Settings, project: str) -> None:
     manifests, records = forget_project(layout, found)
     for manifest in manifests:
         folder = str(Path(manifest).parent)
-        answer = answer_path(str(layout.root), manifest)
-        for file in (answer, durations_path(str(layout.durations_root), folder)):
+        for file in (
+            answer_path(str(layout.root), manifest),
+            durations_path(str(layout.durations_root), folder),
+            resolutions_path(str(layout.resolutions_root), manifest),
+        ):
             with contextlib.suppress(OSError):
                 Path(file).unlink()
     held = {

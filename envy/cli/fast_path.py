@@ -1,4 +1,6 @@
-"""The fast path: a plain `envy sync` or `envy asset`, answered before the command line is loaded.
+"""The fast path: plain commands that are answered before the command line is loaded.
+
+They are `sync`, `asset QUERY`, `product NAME` and `run`.
 
 Nine tenths of the time of a warm command would be imports: of click, of dataclasses, and of what
 these import. So this module parses the command line itself, understands only a small part of it,
@@ -18,13 +20,16 @@ from envy import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from envy.answers.lookup import Answer
     from envy.cli.settings import Settings
 
+    Execute = Callable[[str, Sequence[str], Mapping[str, str]], object]
+
 # Options that do not change the answer of a warm command; those with a value take a number.
 _FLAGS = frozenset({"--fail-fast", "-y", "--yes", "--no-progress"})
+_QUERIES = frozenset({"asset", "product", "run"})
 _NUMBERS = frozenset({"-j", "--jobs", "--fetch-jobs"})
 _PATHS = {"--manifest": "ENVY_MANIFEST", "--cache-root": "ENVY_CACHE_ROOT"}
 _WORDS_FOR_YES_AND_NO = frozenset({"", "1", "true", "yes", "on", "0", "false", "no", "off"})
@@ -33,38 +38,48 @@ _WORDS_FOR_YES_AND_NO = frozenset({"", "1", "true", "yes", "on", "0", "false", "
 class CommandLine:
     """A plain command line."""
 
-    __slots__ = ("command", "paths", "queries", "quiet")
+    __slots__ = ("command", "paths", "queries", "quiet", "words")
 
     def __init__(self) -> None:
         self.command = ""
         self.queries: list[str] = []
         self.paths: dict[str, str] = {}  # values of options, by the variable that each overrides
         self.quiet = False
+        self.words: list[str] = []  # of `run`: the program and its arguments
 
 
-def answer(arguments: Sequence[str]) -> int | None:
+def answer(arguments: Sequence[str], *, execute: Execute | None = None) -> int | None:
     """Run a plain command line if everything it needs is installed, and return the exit code.
 
-    None means that nothing was done and nothing was printed.
+    None means that nothing was done and nothing was printed. `envy run` ends this process, or
+    returns None; it calls `execute` with the path of the program, its words and its variables.
     """
     if list(arguments) == ["--version"] and sys.stdout is not None:
         return _print(f"envy {__version__}")
     started = time.monotonic()
     line = parse_plain(arguments)
-    found = _find(line) if line is not None else None
-    if line is None or found is None:
+    if line is None or sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        return None  # the next file that is opened would take the descriptor of a closed stream
+    from envy.environment import environment
+
+    variables = environment()
+    paths = find_paths(line, variables)
+    if paths is None:
         return None
-    if line.command == "sync":
-        if not line.quiet:
-            _say(all_cached(found.count, time.monotonic() - started))
-        return 0
-    [folder] = found.folders
-    # The encoding of any other path depends on the terminal, which the full command line knows.
-    return _print(folder) if folder.isascii() else None
+    if line.command == "run":
+        _run(line, paths, variables, execute or _replace)
+        return None
+    if line.command == "product":
+        from envy.answers.use import product_value
+
+        return _print(product_value(*paths, line.queries[0], variables))
+    return _find(line, paths, variables, started)
 
 
-def warm_answer(settings: Settings, queries: Sequence[str]) -> Answer | None:
+def warm_answer(settings: Settings, queries: Sequence[str], *, renews: bool) -> Answer | None:
     """Return the warm answer to a command whose options were parsed in full; None if there is none.
+
+    `renews`: the command is a sync, which notices new programs of the machine.
 
     Raises:
         ManifestError: there is no manifest; CacheError: there is no path for the cache.
@@ -77,21 +92,57 @@ def warm_answer(settings: Settings, queries: Sequence[str]) -> Answer | None:
     from envy.declarations.manifest_search import find_manifest
 
     manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
-    return installed(str(cache_root(settings)), str(manifest), queries, settings.environment)
+    return installed(
+        str(cache_root(settings)), str(manifest), queries, settings.environment, renews=renews
+    )
 
 
-def _find(line: CommandLine) -> Answer | None:
-    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
-        return None  # the next file that is opened would take the descriptor of that stream
+def _find(
+    line: CommandLine, paths: tuple[str, str], variables: Mapping[str, str], started: float
+) -> int | None:
+    """Answer a sync or an asset."""
     from envy.answers.lookup import installed
-    from envy.environment import environment
 
-    variables = environment()
-    paths = find_paths(line, variables)
-    return installed(*paths, line.queries, variables) if paths is not None else None
+    found = installed(*paths, line.queries, variables, renews=line.command == "sync")
+    if found is None:
+        return None
+    if line.command == "asset":
+        return _print(found.folders[0])
+    if not line.quiet:
+        _say(all_cached(found.count, time.monotonic() - started))
+    return 0
 
 
-def _print(text: str) -> int:
+def _replace(program: str, words: Sequence[str], variables: Mapping[str, str]) -> None:
+    os.execve(program, list(words), variables)  # noqa: S606 - no shell is intended
+
+
+def _run(
+    line: CommandLine, paths: tuple[str, str], variables: Mapping[str, str], execute: Execute
+) -> None:
+    """Replace this process with the program; return if a full run is needed."""
+    from envy.answers.use import invocation_of
+
+    found = invocation_of(*paths, line.words, variables)
+    if found is None:
+        return
+    import signal
+
+    # Python ignores these signals, and the program would inherit that.
+    ignored = [signal.SIGPIPE, signal.SIGXFSZ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        execute(found.program, found.words, found.variables)
+    except OSError:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _print(text: str | None) -> int | None:
+    # The encoding of any other text depends on the terminal, which the full command line knows.
+    if text is None or not text.isascii():
+        return None
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
@@ -122,6 +173,9 @@ def parse_plain(arguments: Sequence[str]) -> CommandLine | None:
     remaining = list(reversed(arguments))
     while remaining:
         word = remaining.pop()
+        if line.command == "run" and (word == "--" or not word.startswith("-")):
+            line.words = [*([] if word == "--" else [word]), *reversed(remaining)]
+            break
         if word.startswith("-"):
             if not _take_option(line, word, remaining):
                 return None
@@ -129,14 +183,18 @@ def parse_plain(arguments: Sequence[str]) -> CommandLine | None:
             line.command = word or "?"  # an empty word is not a command
         else:
             line.queries.append(word)
-    if line.command == "sync" or (line.command == "asset" and len(line.queries) == 1):
+    if line.command == "sync" or (
+        line.command in {"asset", "product"} and len(line.queries) == 1 and line.queries[0]
+    ):
+        return line
+    if line.command == "run" and line.words and line.words[0] and line.words[0][0] != "-":
         return line
     return None
 
 
 def _take_option(line: CommandLine, word: str, remaining: list[str]) -> bool:
     """Parse one option and the value after it; return False if the option is not plain."""
-    if word in _FLAGS or (word == "--no-install" and line.command == "asset"):
+    if word in _FLAGS or (word == "--no-install" and line.command in _QUERIES):
         return True
     if word in {"-q", "--quiet"}:
         line.quiet = True

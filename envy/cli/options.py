@@ -5,6 +5,7 @@ the program of `envy run` are left alone.
 """
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -179,7 +180,7 @@ def _no_progress(_given: bool) -> dict[str, Any]:  # noqa: FBT001  a flag's valu
 
 def _traces(sinks: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for sink in sinks:
+    for sink in (sink for given in sinks for sink in _BETWEEN_SINKS.split(given)):
         kind, _, path = sink.partition(":")
         if sink == _TRACE_SINK:
             found["trace_stderr"] = True
@@ -188,13 +189,14 @@ def _traces(sinks: Iterable[str]) -> dict[str, Any]:
         else:
             raise click.UsageError(
                 f"--trace={sink} is not valid; use --trace=stderr, --trace=file:PATH or "
-                "--trace=timeline:PATH"
+                "--trace=timeline:PATH, or several, separated by commas"
             )
     return found
 
 
 _EXAMPLE_WIDTH = 50  # columns; longer command lines get a line of their own
 _TRACE_SINK = "stderr"
+_BETWEEN_SINKS = re.compile(r",(?=stderr(?:,|$)|file:|timeline:)")  # a path may have commas
 _TRACE_FILES = {"file": "trace_file", "timeline": "trace_timeline"}
 
 

@@ -61,8 +61,10 @@ def print_warnings(failures: Sequence[RecipeError], environment: Mapping[str, st
 
 def print_stopped(engine: Engine) -> None:
     """Print the failures of a run that --fail-fast has stopped, but whose work does not end."""
-    print_failures(engine.failures(), engine.services.environment)
-    write_line(sys.stderr, f"{engine.cancellation}; what could not be stopped was abandoned")
+    environment = engine.services.environment
+    print_failures(engine.failures(), environment)
+    words = f"{engine.cancellation}; what could not be stopped was abandoned"
+    say_styled(sys.stderr, [words], environment)
 
 
 def print_gaps(session: Session) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from envy.cache.resolutions import Upstream
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_failures, resolved
 from envy.cli.output import print_data, print_result
@@ -44,7 +45,9 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
 
 def show_plan(settings: Settings, queries: Sequence[str], *, as_json: bool = False) -> int:
     """Print the plan; return the exit code, 1 if a package has already failed."""
-    with open_session(settings, owns_stdout=True, installs=False, writes=False) as session:
+    with open_session(
+        settings, owns_stdout=True, installs=False, writes=False, upstream=Upstream.ASKED
+    ) as session:
         steps = masked_data(make_plan(session, resolved(session, queries)))
         failures = session.failures()
     if as_json:

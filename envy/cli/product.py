@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+from envy.cache.resolutions import Upstream
 from envy.cli.options import envy_command
 from envy.cli.outcome import install, print_gaps, printing_failures, resolved
 from envy.cli.output import print_data, print_result
@@ -48,13 +49,15 @@ def command(
 
     The package is installed first if it is missing. For a user-managed package, the value that its
     recipe declares is printed unchanged. Without NAME, every product is listed with its package,
-    and nothing is installed. --recipe chooses among several packages that provide NAME.
+    and nothing is installed. If several packages provide NAME, the one that is nearest to the
+    manifest is meant; --recipe chooses another.
     """
     if query and not name:
         raise UsageError("--recipe requires NAME, the product to print")
     started = time.monotonic()
     installs = bool(name) and not no_install
-    with open_session(settings, owns_stdout=True, installs=installs) as session:
+    upstream = Upstream.LEFT_ALONE if no_install else Upstream.REMEMBERED
+    with open_session(settings, owns_stdout=True, installs=installs, upstream=upstream) as session:
         if not name:
             return _list(session, as_json=as_json)
         row = _locate(session, name, query or "", installs=installs, started=started)
@@ -89,6 +92,7 @@ def _locate(
         install(session, [provider.key], command="product", started=started)
     else:
         session.require_installed([provider.key])
+    session.store_answer()
     user_managed = provider.user_managed
     return ProductView(
         product=name,

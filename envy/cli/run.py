@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import click
 
+from envy.answers.program import ProgramCall, program_call
 from envy.answers.project_environment import (
     NOT_EXECUTABLE,
-    NOT_FOUND,
-    OUTSIDE,
     ProductNotExecutable,
-    ProductNotRun,
-    ProjectEnvironment,
-    Provider,
     choose_provider,
-    joined_folders,
-    why_ambiguous,
 )
-from envy.cache.shims import refusing_text, script_folder, shim_text, without_shims
+from envy.cache.resolutions import Upstream
 from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
 from envy.cli.outcome import print_failures, print_warnings, resolved, summarise
@@ -36,22 +27,7 @@ from envy.console.text import safe_line, say
 from envy.declarations.key import RecipeKey
 from envy.declarations.products import UnusableProduct
 from envy.engine.session import Session
-from envy.errors import EnvyError, PhaseFailed, UsageError
-
-
-class CommandNotFound(EnvyError):
-    """The program is neither in the packages nor on PATH."""
-
-    exit_code = NOT_FOUND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramCall:
-    """A program with its arguments, and the variables to run it with."""
-
-    program: str
-    words: Sequence[str]
-    environment: Mapping[str, str]
+from envy.errors import PhaseFailed, UsageError
 
 
 @envy_command(
@@ -87,9 +63,12 @@ def command(
         words = words[1:]
     if not words:
         raise UsageError("envy run: no program is given", hint="envy run -- python --version")
-    with open_session(settings, owns_stdout=True, installs=not no_install) as session:
-        invocation = _prepare(session, settings, queries, words, installs=not no_install)
-    execute(invocation)
+    upstream = Upstream.LEFT_ALONE if no_install else Upstream.REMEMBERED
+    with open_session(
+        settings, owns_stdout=True, installs=not no_install, upstream=upstream
+    ) as session:
+        program = _prepare(session, settings, queries, words, installs=not no_install)
+    execute(program)
 
 
 def _prepare(
@@ -126,11 +105,8 @@ def _prepare(
         _check_installed(session, needed, goals)
     if provider is None and settings.verbose:
         _say_who_is_left_out(session, name)
-    variables = _variables(session, environment, settings.environment)
-    if provider is None:
-        return ProgramCall(program=_found(name, variables), words=words, environment=variables)
-    program = _program_of(session, provider, name, settings.environment)
-    return ProgramCall(program=program, words=[program, *words[1:]], environment=variables)
+    session.store_answer()
+    return program_call(environment, words, base=settings.environment, root=session.layout.root)
 
 
 def _check_failures(
@@ -187,93 +163,7 @@ def _say_who_is_left_out(session: Session, name: str) -> None:
             say(sys.stderr, safe_line(f"{text}: a program on PATH runs instead"))
 
 
-# -- the program and its variables -----------------------------------------------------------------
-
-
-def _variables(
-    session: Session, environment: ProjectEnvironment, base: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the variables of the program."""
-    variables = environment.applied_to(base)
-    root = session.layout.root
-    scripts = _scripts(environment, without_shims(base.get("PATH", ""), root))
-    if scripts:
-        folder = script_folder(root, scripts)
-        variables["PATH"] = joined_folders([str(folder)], variables.get("PATH", ""))
-    return variables
-
-
-def _scripts(environment: ProjectEnvironment, path: str) -> dict[str, str]:
-    """Return the scripts that come before all folders, by name; `path` is that of the machine.
-
-    A name whose package is missing, and a name that several packages provide equally near, is
-    refused when the program runs it: otherwise a program of the machine would run instead.
-    """
-    scripts = {name: shim_text(program) for name, program in environment.in_front.items()}
-    for name, found in environment.providers.items():
-        provider, reason = found[0], ""
-        if provider.distance == OUTSIDE:
-            continue
-        if len(found) > 1:
-            reason = why_ambiguous(name, found)
-        elif not provider.usable:
-            reason = f"{name} is a product of {provider.package}, which is not installed"
-        elif provider.user_managed and "/" not in provider.program:
-            program = shutil.which(provider.program, path=path)
-            reason = "" if program else _why_not_on_path(provider, name)
-            scripts[name] = shim_text(program or "")
-        if reason:
-            scripts[name] = refusing_text(reason)
-    return scripts
-
-
-def _why_not_on_path(provider: Provider, name: str) -> str:
-    return (
-        f"the product {name} of {provider.package} is {provider.program!r}, and there is no such "
-        "program on PATH"
-    )
-
-
-def _program_of(session: Session, provider: Provider, name: str, base: Mapping[str, str]) -> str:
-    """Return the program that a product is.
-
-    Raises:
-        ProductNotExecutable: it is a file; CommandNotFound: it is a name that is not on PATH.
-    """
-    if not provider.is_program:
-        raise ProductNotExecutable(
-            f"the product {name} of {provider.package} cannot be run: {provider.program} is a file",
-            hint=f"print its path with: envy product {name}",
-        )
-    if not provider.usable:
-        raise ProductNotRun(f"{name} is a product of {provider.package}, which is not installed")
-    if "/" in provider.program:
-        return provider.program
-    path = without_shims(base.get("PATH", ""), session.layout.root)
-    found = shutil.which(provider.program, path=path)
-    if found is None:
-        raise CommandNotFound(_why_not_on_path(provider, name))
-    return found
-
-
-def _found(name: str, variables: Mapping[str, str]) -> str:
-    """Return the file of a program that is not a product.
-
-    Raises:
-        CommandNotFound: there is none; ProductNotExecutable: it cannot be run.
-    """
-    program = shutil.which(name, path=variables.get("PATH"))
-    if program is not None:
-        return program
-    if "/" in name and Path(name).exists():
-        raise ProductNotExecutable(f"{name} cannot be run: it is not executable")
-    raise CommandNotFound(
-        f"there is no program {name!r} in the packages or on PATH",
-        hint="list the products of the packages with `envy product`",
-    )
-
-
-def execute(invocation: ProgramCall) -> None:
+def execute(program: ProgramCall) -> None:
     """Replace this process with the program; never returns.
 
     Raises:
@@ -285,8 +175,8 @@ def execute(invocation: ProgramCall) -> None:
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-    program = invocation.program
+    path, words, variables = program.path, list(program.words), dict(program.environment)
     try:
-        os.execve(program, list(invocation.words), dict(invocation.environment))  # noqa: S606  no shell is intended
+        os.execve(path, words, variables)  # noqa: S606  no shell is intended
     except OSError as error:
-        raise ProductNotExecutable(f"{program} cannot be run: {error.strerror}") from error
+        raise ProductNotExecutable(f"{path} cannot be run: {error.strerror}") from error

@@ -27,15 +27,25 @@ from envy.events import Listener
 )
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, as envy plan does.")
+@click.option("--ask-host", is_flag=True, help="Ask every program of `host` for its version again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--profile", is_flag=True, help="Print how the time was spent.")
 def command(
-    settings: Settings, queries: tuple[str, ...], *, dry_run: bool, as_json: bool, profile: bool
+    settings: Settings,
+    queries: tuple[str, ...],
+    *,
+    dry_run: bool,
+    ask_host: bool,
+    as_json: bool,
+    profile: bool,
 ) -> int:
     """Install every missing package of the manifest, or only the packages that QUERY names.
 
     A QUERY is a name (python), namespace.name, name@revision, a full identity, or an alias. Options
     select among variants: python{version=3.13}.
+
+    A program of the machine that a recipe names in `host` is asked for its version if its file has
+    changed. With --ask-host, each is asked even so: a change of its libraries alone is not noticed.
     """
     if dry_run and profile:
         raise click.UsageError(
@@ -54,7 +64,7 @@ def command(
             result = _sync(settings, queries, started, as_json=as_json, observers=[profiler])
             return _report(result, settings)
     # Nor does a warm answer know the outcome of each package.
-    found = None if as_json else _warm_result(settings, queries, started)
+    found = None if as_json or ask_host else _warm_result(settings, queries, started)
     return _report(found or _sync(settings, queries, started, as_json=as_json), settings)
 
 
@@ -71,7 +81,7 @@ def _report(result: SyncResult, settings: Settings) -> int:
 
 
 def _warm_result(settings: Settings, queries: Sequence[str], started: float) -> SyncResult | None:
-    found = warm_answer(settings, queries)
+    found = warm_answer(settings, queries, renews=True)
     if found is None:
         return None
     seconds = time.monotonic() - started
@@ -87,10 +97,13 @@ def _sync(
     observers: Sequence[Listener] = (),
 ) -> SyncResult:
     # Imported here, because a warm answer needs none of these.
+    from envy.cache.resolutions import Upstream
     from envy.cli.outcome import resolved, summarise
     from envy.cli.wiring import open_session
 
-    with open_session(settings, owns_stdout=as_json, observers=observers) as session:
+    with open_session(
+        settings, owns_stdout=as_json, upstream=Upstream.ASKED, observers=observers
+    ) as session:
         results = session.install(resolved(session, queries))
         session.store_answer()
         summary = summarise(results, session, seconds=time.monotonic() - started)

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from envy.cache.resolutions import Upstream
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
@@ -29,7 +30,7 @@ def command(settings: Settings, query: str) -> None:
     of the recipe, an option, a source, an input, a dependency, the platform, or a program of this
     machine.
     """
-    with open_session(settings) as session:
+    with open_session(settings, upstream=Upstream.ASKED) as session:
         recipe = session.locate(query)
         session.prepare([recipe.key])
         failure = session.failure_of(recipe.key)

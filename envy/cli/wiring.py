@@ -15,6 +15,7 @@ from pathlib import Path
 
 from envy.cache.durations import Durations, durations_path
 from envy.cache.layout import CacheLayout
+from envy.cache.resolutions import Resolutions, Upstream, resolutions_path
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.jobs import make_jobserver, take_outer_jobserver
@@ -33,6 +34,7 @@ from envy.events import EventBus, Listener
 from envy.execution.services import Services
 from envy.host.children import Children
 from envy.host.platform import available_cores, host_platform
+from envy.jobserver.budget import Jobserver
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.masking import forget_all
@@ -48,13 +50,15 @@ def open_session(
     owns_stdout: bool = False,
     installs: bool = True,
     writes: bool = True,
+    upstream: Upstream = Upstream.REMEMBERED,
     observers: Sequence[Listener] = (),
 ) -> Iterator[Session]:
     """Open a session for the manifest, and close everything in order at the end of the block.
 
     With `owns_stdout`, only the command prints to stdout, and recipes print to stderr. Without
     `installs`, not even the tools that a custom source needs are installed. Without `writes`, the
-    cache is only read. `observers` receive events beside the consoles and traces of the settings.
+    cache is only read. `upstream` says whether unpinned sources are looked up where they are.
+    `observers` receive events beside the consoles and traces of the settings.
 
     Raises:
         ManifestError: the manifest is missing or not valid; UsageError: an option is not valid.
@@ -63,23 +67,15 @@ def open_session(
     forget_all()
     variables = dict(settings.environment)
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
-    streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
-    listeners = make_listeners(
-        settings, is_terminal=can_draw(sys.stderr, variables), streams=streams
-    )
+    listeners = _listeners(settings, owns_stdout=owns_stdout)
     bus = EventBus([*listeners, *observers])
     children = Children()
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
     control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
-        jobs = settings.jobs or available_cores()
         layout = _layout(settings, closing, writes=writes)
         stamp = _stamp()
-        # With --jobs, the command has a budget of its own, even under a make.
-        outer = take_outer_jobserver(variables, wanted=settings.jobs is None)
-        jobserver = make_jobserver(
-            bus, jobs=jobs, folder=layout.jobservers_root, name=stamp, outer=outer
-        )
+        jobserver = _jobserver(settings, variables, bus, folder=layout.jobservers_root, name=stamp)
         closing.callback(jobserver.close)
         services = Services(
             platform=host_platform(),
@@ -89,10 +85,12 @@ def open_session(
             events=bus,
             children=children,
             terminal=terminal,
-            cores=jobs,
+            cores=settings.jobs or available_cores(),
             fetch_jobs=settings.fetch_jobs or DEFAULT_FETCH_JOBS,
             stamp=stamp,
             jobserver=jobserver,
+            resolutions=_resolutions(layout, path),
+            upstream=upstream,
         )
         closing.callback(bus.close)
         closing.enter_context(control.running())
@@ -100,7 +98,10 @@ def open_session(
         engine = _engine(settings, services, manifest, undecided, control, installs=installs)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
-        yield Session(engine, manifest)
+        session = Session(engine, manifest)
+        if writes:
+            closing.callback(session.store_resolutions)
+        yield session
 
 
 def _engine(
@@ -138,6 +139,26 @@ def _engine(
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
     return Durations(durations_path(str(layout.durations_root), str(project_dir)))
+
+
+def _listeners(settings: Settings, *, owns_stdout: bool) -> list[Listener]:
+    streams = Streams(output=sys.stderr if owns_stdout else sys.stdout, errors=sys.stderr)
+    is_terminal = can_draw(sys.stderr, settings.environment)
+    return make_listeners(settings, is_terminal=is_terminal, streams=streams)
+
+
+def _jobserver(
+    settings: Settings, variables: dict[str, str], bus: EventBus, *, folder: Path, name: str
+) -> Jobserver:
+    """Return the jobserver; that of a make that started envy is removed from the variables."""
+    # With --jobs, the command has a budget of its own, even under a make.
+    outer = take_outer_jobserver(variables, wanted=settings.jobs is None)
+    jobs = settings.jobs or available_cores()
+    return make_jobserver(bus, jobs=jobs, folder=folder, name=name, outer=outer)
+
+
+def _resolutions(layout: CacheLayout, manifest: Path) -> Resolutions:
+    return Resolutions(resolutions_path(str(layout.resolutions_root), str(manifest)), str(manifest))
 
 
 @functools.cache
@@ -191,6 +212,8 @@ def _load_manifest(path: Path, services: Services, control: Control) -> tuple[Ma
         return states[0]
 
     manifest = load_manifest(path, platform=services.platform, make_state=make_state)
+    for warning in manifest.warnings:
+        services.events.log("warn", warning)
     undecided.manifest_read(manifest.reads.variables)
     return manifest, undecided
 

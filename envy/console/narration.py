@@ -111,23 +111,19 @@ class Narrator:
         has_begun = event.key in self._work
         if (event.phase not in _MAKES_CONTENT and not has_begun) or known_cached:
             return []
-        self._continue(event.key, ts)
+        self._make_due(event.key, self._work.begin_phase(event.key, ts))
         text = f"installing {event.key}"
         return [] if has_begun else [_remark(Importance.DETAIL, text)]
 
-    def _phase_complete(self, event: events.PhaseComplete, ts: float) -> list[Remark]:
-        self._pause(event.key, ts)  # it may wait for a slot now
+    def _phase_complete(self, event: events.PhaseComplete, _ts: float) -> list[Remark]:
+        self._work.end_phase(event.key, event.duration_ms / 1000)
+        self._unreported.pop(event.key, None)  # it may wait for a slot now
         return []
 
-    def _continue(self, key: str, ts: float) -> None:
-        """Let the time of an install run, and its line become due if it lasts."""
-        since = self._work.begin(key, ts)
+    def _make_due(self, key: str, since: float) -> None:
+        """Let the line of an install become due if the work since then lasts."""
         if key not in self._reported:
             self._unreported[key] = (since, f"installing {key}")
-
-    def _pause(self, key: str, ts: float) -> None:
-        self._work.pause(key, ts)
-        self._unreported.pop(key, None)
 
     def _phase_failure(self, event: events.PhaseFailure, ts: float) -> list[Remark]:
         # The whole error follows at the end of the run; who watches wants to know now what it is.
@@ -142,13 +138,14 @@ class Narrator:
 
     def _lock_blocked(self, event: events.LockBlocked, ts: float) -> list[Remark]:
         text = f"waiting {event.recipe}: its lock is held by {event.held_by}"
-        self._pause(event.key, ts)
+        self._work.pause(event.key, ts)
+        self._unreported.pop(event.key, None)
         return self._begin(event.lock_path, ts, text)
 
     def _lock_acquired(self, event: events.LockAcquired, ts: float) -> list[Remark]:
         self._unreported.pop(event.lock_path, None)
         if event.key in self._work:
-            self._continue(event.key, ts)
+            self._make_due(event.key, self._work.resume(event.key, ts))
         return []
 
     def _took(self, key: str, now: float) -> str:

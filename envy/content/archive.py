@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from envy import interpreter
 from envy.content.archive_errors import named_errors, unknown
+from envy.content.atomic import temporary_beside
 from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Parts
 from envy.content.count_files import CountFiles
@@ -20,6 +21,7 @@ from envy.content.decompression import COMPRESSIONS, decompressed
 from envy.content.extraction import (
     PlaceMember,
     Unpacking,
+    copy_beside,
     finish,
     judge_links,
     write_file,
@@ -110,7 +112,8 @@ def extract_below(
         left = parts[strip:]
         return left[len(wanted) :] if left[: len(wanted)] == wanted else None
 
-    count = extract_placed(archive, below, into, place, report=report)
+    depth = strip + len(wanted)
+    count = extract_placed(archive, below, into, place, depth=depth, report=report)
     if not count:
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
@@ -128,20 +131,46 @@ def extract_placed(
     into: Parts,
     place: PlaceMember,
     *,
+    depth: int = 0,
     report: CountFiles | None = None,
 ) -> int:
-    """Unpack every member to where `place` puts it, and return the number of files, perhaps 0."""
+    """Unpack every member to where `place` puts it, and return the number of files, perhaps 0.
+
+    `depth` is the number of leading parts that `place` drops: a link that leads beside what is
+    left is replaced by a copy of its target.
+    """
     kind = _kind_of(archive)
     with interpreter.released(), named_errors(archive):
-        unpacking = Unpacking(archive=archive, below=below, into=into, place=place, report=report)
-        if kind == "zip":
-            _extract_zip(unpacking)
-        elif kind == "tar" or kind in COMPRESSIONS:
-            for member, content in tar_members(archive):
-                _extract_tar_member(unpacking, member, content)
-        else:
-            raise unknown(archive)
+        unpacking = Unpacking(
+            archive=archive, below=below, into=into, place=place, depth=depth, report=report
+        )
+        _extract_members(unpacking, kind)
+        if unpacking.beside:
+            _copy_beside(unpacking, kind)
         return finish(unpacking)
+
+
+def _extract_members(job: Unpacking, kind: str) -> None:
+    if kind == "zip":
+        _extract_zip(job)
+    elif kind == "tar" or kind in COMPRESSIONS:
+        for member, content in tar_members(job.archive):
+            _extract_tar_member(job, member, content)
+    else:
+        raise unknown(job.archive)
+
+
+def _copy_beside(job: Unpacking, kind: str) -> None:
+    """Unpack all of the archive to a temporary folder, and copy from there what links lead to."""
+    with (
+        temporary_beside(Path(job.below.root, "archive"), sole_writer=False) as temporary,
+        open_below(temporary) as tree,
+    ):
+        whole = Unpacking(
+            archive=job.archive, below=tree, into=(), place=lambda parts: parts, judged=False
+        )
+        _extract_members(whole, kind)
+        copy_beside(job, tree)
 
 
 def decompress_file(path: Path, dest: Path) -> None:

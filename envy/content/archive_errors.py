@@ -7,8 +7,9 @@ from pathlib import Path
 
 from envy.content.brought import LeadsOutside
 from envy.content.decompression import OUT_OF_MEMORY
-from envy.errors import ArchiveError, os_error_text
+from envy.errors import ArchiveError
 from envy.limits import ARCHIVE_MEMORY
+from envy.os_errors import os_error_hint, os_error_text
 
 _HEAD = 512
 
@@ -37,7 +38,9 @@ def named_errors(archive: Path) -> Iterator[None]:
         if error.errno is None:
             raise _damaged(archive, error) from error
         raise ArchiveError(
-            f"could not unpack {archive}: {os_error_text(error)}", archive=archive
+            f"could not unpack {archive}: {os_error_text(error)}",
+            archive=archive,
+            hint=os_error_hint(error),
         ) from error
     except Exception as error:
         if not isinstance(error, decompression_errors()):

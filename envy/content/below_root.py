@@ -79,7 +79,10 @@ class BelowRoot:
         if real is None:
             if sum(map(len, parts)) + len(parts) + len(self.root) > _LONGEST_PATH:
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), parts[-1][:80])
-            real = self._real[parts] = self._walk((), parts, create=True)
+            # From the folder above if it is known, so that deep trees do not take quadratic time.
+            known = self._real.get(parts[:-1])
+            start, names = ((), parts) if known is None else (known, parts[-1:])
+            real = self._real[parts] = self._walk(start, names, create=True)
         return real
 
     def find(self, parts: Sequence[str], *, follow: bool) -> Parts:

@@ -15,9 +15,10 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from envy.content.below_root import BelowRoot, set_time
+from envy.content.beside import CannotCopy, Copies, NoTarget, lowest_level
 from envy.content.brought import Brought, LeadsOutside, Parts
 from envy.content.count_files import CountFiles
 from envy.errors import ArchiveError
@@ -29,6 +30,14 @@ _DRIVE = re.compile(r"[A-Za-z]:(?!:)")
 PlaceMember = Callable[[Parts], Parts | None]
 
 
+class Beside(NamedTuple):
+    """A link to what is left out of the archive, to be replaced by a copy."""
+
+    names: Parts  # the whole name of the member
+    member: str
+    to: str
+
+
 @dataclass(slots=True)
 class Unpacking:
     """One archive being unpacked, into the folder `into` of a root."""
@@ -37,9 +46,12 @@ class Unpacking:
     below: BelowRoot
     into: Parts
     place: PlaceMember
+    depth: int = 0  # the leading parts of names that `place` drops
+    judged: bool = True  # false: links may lead anywhere, since nothing of this is kept
     report: CountFiles | None = None
     total: int = 0  # members; 0 if the format does not tell before the end
     count: int = 0
+    beside: dict[Parts, Beside] = field(default_factory=dict)  # by their place below the root
     folders: dict[Parts, int] = field(default_factory=dict)  # their times
 
     def refuse(self, member: str, why: str) -> ArchiveError:
@@ -64,6 +76,15 @@ def _parts_of(job: Unpacking, member: str) -> Parts:
     if ".." in re.split(r"[/\\]", member):
         raise job.refuse(member, 'contains ".."')
     return tuple(part for part in member.split("/") if part not in {"", "."})
+
+
+def _is_beside(job: Unpacking, member: str, parts: Parts, to: str) -> bool:
+    """Record a link that leads to what is left out of the archive; return whether it does."""
+    names = _parts_of(job, member)
+    if not 0 <= lowest_level(names, to) < job.depth:
+        return False
+    job.beside[parts] = Beside(names, member, to)
+    return True
 
 
 def _place(job: Unpacking, member: str) -> Parts | None:
@@ -92,6 +113,7 @@ def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mti
     parts = _place(job, member)
     if parts is None:
         return
+    job.beside.pop(parts, None)
     # Only the executable bit is kept: setuid is never wanted, and a build could not patch a
     # read-only file.
     try:
@@ -125,13 +147,16 @@ def write_symlink(job: Unpacking, member: str, to: str) -> None:
     parts = _place(job, member)
     if parts is None:
         return
-    if os.path.isabs(to) or _DRIVE.match(to):  # noqa: PTH117
+    if (os.path.isabs(to) or _DRIVE.match(to)) and job.judged:  # noqa: PTH117
         raise job.refuse(member, f"is a link to the absolute path {to}")
+    if job.depth and _is_beside(job, member, parts, to):
+        return
     _create_link(job, member, parts, to)
 
 
 def _create_link(job: Unpacking, member: str, parts: Parts, to: str) -> None:
-    brought = Brought(item=str(job.archive), member=member, to=to, judged=True)
+    brought = Brought(item=str(job.archive), member=member, to=to, judged=job.judged)
+    job.beside.pop(parts, None)
     try:
         job.below.create_link(parts, brought)
     except LeadsOutside as error:
@@ -155,6 +180,10 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
     parts, source = _place(job, member), _place(job, to)
     if parts is None:
         return
+    if source is None and job.depth:
+        job.beside[parts] = Beside(_parts_of(job, member), member, to)
+        return
+    job.beside.pop(parts, None)
     try:
         status = job.below.status(source) if source is not None else None
         if status is not None and _is_same(status, job.below.status(parts)):
@@ -185,6 +214,42 @@ def _copy(below: BelowRoot, source: Parts, parts: Parts, status: os.stat_result)
         shutil.copyfileobj(reading, writing, _CHUNK)
         writing.flush()
         set_time(writing.fileno(), int(status.st_mtime))
+
+
+def copy_beside(job: Unpacking, tree: BelowRoot) -> None:
+    """Copy the targets of links that lead to what was left out, from the whole archive.
+
+    A link to what the archive does not contain is created, unless it leads outside of the root.
+    """
+
+    def bring(link: Parts, to: str) -> Brought:
+        return Brought(str(job.archive), "/".join(link), to, judged=True)
+
+    copies = Copies(tree, job.below, bring)
+    for parts, link in [*job.beside.items()]:
+        try:
+            job.count += copies.copy_target(link.names, parts)
+        except NoTarget as error:
+            # Perhaps another item brings the target.
+            try:
+                _create_link(job, link.member, parts, tree.read_link(link.names))
+            except ArchiveError:
+                raise _no_copy(job, link, error) from None
+        except CannotCopy as error:
+            raise _no_copy(job, link, error) from None
+        except (LeadsOutside, OSError) as error:
+            raise _refused(job, link.member, error) from None
+
+
+def _no_copy(job: Unpacking, link: Beside, error: CannotCopy) -> ArchiveError:
+    return ArchiveError(
+        f"{job.archive}: the entry {link.member!r} → {link.to} is a link {error.why}",
+        archive=job.archive,
+        member=link.member,
+        hint=error.hint
+        or "a copy takes the place of a link to what `strip` and `subdir` leave out; unpack all of "
+        "the archive, and move what you need in a stage function",
+    )
 
 
 def finish(job: Unpacking) -> int:

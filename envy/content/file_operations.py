@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from envy.content.atomic import atomic_write
 from envy.content.below_root import open_below, parts_of
 from envy.content.brought import LeadsOutside
+from envy.content.file_names import names_matching
 from envy.content.folder_walk import NotTaken
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import EnvyError
@@ -84,14 +85,11 @@ def ls(directory: Path) -> list[str]:
 def glob(directory: Path, pattern: str) -> list[str]:
     """Return the paths that match a pattern, sorted and relative to the directory.
 
-    `**` matches any number of directories; a name with a leading dot is matched only by a pattern
-    with a leading dot. An absolute pattern returns absolute paths.
+    `**` matches any number of directories, but enters no linked one; a name with a leading dot is
+    matched only by a pattern with a leading dot. An absolute pattern returns absolute paths.
     """
-    from glob import glob as expand
-
     with released(), explained("search", directory):
-        # Path.glob does not leave out hidden files, and returns absolute paths.
-        return sorted(expand(pattern, root_dir=directory, recursive=True))  # noqa: PTH207
+        return names_matching(pattern, str(directory))
 
 
 def read(path: Path) -> str:

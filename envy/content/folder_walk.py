@@ -6,8 +6,8 @@ after `//`. No rules take everything.
 Guarantees
   What is taken depends only on content below the folder and on what followed links lead to.
   A link that stays among what is taken is taken as a link. Any other is an error, or is followed.
-  A walk ends: a link to a folder that it is inside of is an error, and so are more than
-  `MOST_FOLLOWED` files and folders behind links.
+  A walk ends: a link to a folder that it is inside of is an error, and so are more files and
+  folders behind links than the limit.
 
 Loads little, since warm commands compare folders with what was taken of them.
 """
@@ -20,6 +20,8 @@ from __future__ import annotations
 import os
 import stat
 
+from envy.limits import FOLLOWED_FILES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     Chain = tuple[tuple[int, int], "Chain"] | None
 
 NOTHING_LEFT_OUT = ""
-MOST_FOLLOWED = 200_000
 _MOST_LINKS = 40  # the limit of Linux
 _FOLLOW, _NO_HISTORY = "f", "n"
 _VERSION_CONTROL = frozenset({".git", ".hg", ".jj", ".svn"})
@@ -135,7 +136,7 @@ def _is_name(name: str, matcher: str | tuple[re.Pattern[str], bool]) -> bool:
 
 
 def walk(
-    top: str, text: str = NOTHING_LEFT_OUT, *, start: str = "", most: int = MOST_FOLLOWED
+    top: str, text: str = NOTHING_LEFT_OUT, *, start: str = "", most: int | None = None
 ) -> Iterator[Row]:
     """Yield what is taken of a folder: path relative to it, path, status and, of links, the target.
 
@@ -145,7 +146,7 @@ def walk(
     Raises:
         NotTaken: something cannot be taken; OSError: something cannot be read.
     """
-    return _Walk(top, FolderRules(text), most).rows(start)
+    return _Walk(top, FolderRules(text), most or FOLLOWED_FILES.value).rows(start)
 
 
 class _Folder:
@@ -224,8 +225,7 @@ class _Walk:
                 relative,
                 f"the links of {self._top} lead to more than {self._most} files and folders "
                 f"outside, which is the limit; the last was {relative}",
-                f"{_leave_out(first)}, or copy what is needed into the folder, where there is no "
-                "limit",
+                f"{_leave_out(first)}; {FOLLOWED_FILES.hint}",
             )
 
     def _stays(self, folder: _Folder, target: str) -> bool:

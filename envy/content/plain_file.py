@@ -40,7 +40,11 @@ def read_plain(path: str, limit: Limit) -> bytes:
         NotPlain: it is something else, or is larger than the limit.
         OSError: it is missing, or cannot be read.
     """
-    descriptor = os.open(path, _TO_READ)
+    return read_open_file(os.open(path, _TO_READ), limit)
+
+
+def read_open_file(descriptor: int, limit: Limit) -> bytes:
+    """Return the content of an open file, and close it; raises as `read_plain`."""
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -1,7 +1,8 @@
 """Dotenv files: variables of a project, one `NAME=value` a line.
 
 Values are taken literally: nothing is expanded in them. Double quotes allow escapes, and quoted
-values may have several lines. This module loads little, because warm commands use it.
+values may have several lines. This module loads little, because warm commands use it: the errors
+only for an error.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import os
 import stat
 
-from envy.errors import ManifestError, SourceLocation
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from envy.errors import ManifestError, SourceLocation
 
 _LARGEST = 1024 * 1024  # bytes
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
@@ -29,20 +30,24 @@ def read_dotenv(path: Path) -> dict[str, str]:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ManifestError(f"`dotenv` names {path}, which is not a regular file")
-            data = os.read(descriptor, _LARGEST + 1)
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            data = os.read(descriptor, _LARGEST + 1) if is_file else b""
         finally:
             os.close(descriptor)
-        if len(data) > _LARGEST:
-            raise ManifestError(f"{path} has more than {_LARGEST} bytes, the limit for `dotenv`")
-        return parse_dotenv(data.decode("utf-8-sig"), path)
+        if is_file and len(data) <= _LARGEST:
+            return parse_dotenv(data.decode("utf-8-sig"), path)
+        problem = f"{path} has more than {_LARGEST} bytes, the limit for `dotenv`"
+        if not is_file:
+            problem = f"`dotenv` names {path}, which is not a regular file"
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise ManifestError(f"{path} cannot be read: {error.strerror}") from error
+        problem = f"{path} cannot be read: {error.strerror}"
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+        problem = f"{path} is not UTF-8: {error.reason} at byte {error.start}"
+    from envy.errors import ManifestError
+
+    raise ManifestError(problem)
 
 
 def parse_dotenv(text: str, path: Path) -> dict[str, str]:
@@ -68,7 +73,10 @@ def parse_dotenv(text: str, path: Path) -> dict[str, str]:
             value, position = _quoted(value, lines, position, path)
         else:
             value = _unquoted(value)
-        check_variable(name, value, SourceLocation(path, number))
+        if _is_refused(name, value):
+            from envy.errors import SourceLocation
+
+            check_variable(name, value, SourceLocation(path, number))
         variables[name] = value
     return variables
 
@@ -78,20 +86,27 @@ def is_variable(name: str) -> bool:
     return name.isascii() and name.isidentifier()
 
 
+def _is_refused(name: str, value: str) -> bool:
+    return name == "PATH" or "\0" in value
+
+
 def check_variable(name: str, value: str, origin: SourceLocation) -> None:
     """Check a variable of a project.
 
     Raises:
         ManifestError: its name belongs to envy, or its value contains a NUL character.
     """
+    if not _is_refused(name, value):
+        return
+    from envy.errors import ManifestError
+
     if name == "PATH":
         raise ManifestError(
             "PATH cannot be set for the project: envy puts the folders of packages on it",
             origin=origin,
             hint="let a package export the folder: exports = { path = { … } }",
         )
-    if "\0" in value:
-        raise ManifestError(f"the value of {name} contains a NUL character", origin=origin)
+    raise ManifestError(f"the value of {name} contains a NUL character", origin=origin)
 
 
 def _unquoted(value: str) -> str:
@@ -130,4 +145,6 @@ def _quoted(value: str, lines: list[str], position: int, path: Path) -> tuple[st
 
 
 def _invalid(problem: str, path: Path, line: int) -> ManifestError:
+    from envy.errors import ManifestError, SourceLocation
+
     return ManifestError(problem, origin=SourceLocation(path, line), hint=_HINT)

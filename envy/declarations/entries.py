@@ -69,7 +69,7 @@ def parse_dependency(
     if not isinstance(value, dict) or not value:
         return Dependency(spec=_parse_entry(value, DEPENDENCY_FIELDS, context), origin=origin)
     with _LocatedErrors(context):
-        fields.check_known(value, DEPENDENCY_FIELDS, what="an entry", origin=origin)
+        _check_fields(value, DEPENDENCY_FIELDS, origin)
         needed_by = _parse_needed_by(value, origin) if "needed_by" in value else RecipePhase.CHECK
         use = _parse_use(value, origin) if "use" in value else DependencyUse.RUN
         product = fields.text(value, "product", origin=origin) if "product" in value else ""
@@ -230,8 +230,21 @@ def _parse_entry(value: object, known: frozenset[str], context: _Context) -> Rec
             raise DeclarationError(
                 f"an entry must be a string or a table with `recipe`, not {fields.describe(value)}"
             )
-        fields.check_known(value, known, what="an entry", origin=origin)
+        _check_fields(value, known, origin)
         return _entry_of_table(value, context)
+
+
+def _check_fields(
+    table: Mapping[str, object], known: frozenset[str], origin: SourceLocation
+) -> None:
+    if "fetch" in table and not table.keys() - known - {"fetch"}:
+        raise DeclarationError(
+            'an entry has no field "fetch"; a function that fetches the recipe is a part of its '
+            "source",
+            origin=fields.field_origin(origin, "fetch"),
+            hint="write source = { fetch = … }",
+        )
+    fields.check_known(table, known, what="an entry", origin=origin)
 
 
 def _entry_of_table(table: dict[str, object], context: _Context) -> RecipeSpec:

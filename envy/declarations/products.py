@@ -68,7 +68,7 @@ def parse_products(
         if product is None:
             continue
         _check_interpreter(str(name), product, origin, user_managed=user_managed)
-        if "/" in str(name) or name in {".", ".."}:
+        if "/" in str(name) or "\0" in str(name) or name in {"", ".", ".."}:
             raise DeclarationError(
                 f'the product "{name}" has a name that no program can have',
                 origin=fields.field_origin(origin, str(name)),
@@ -120,10 +120,12 @@ def _parse_product(
 def _check_interpreter(
     name: str, product: Product, origin: SourceLocation | None, *, user_managed: bool
 ) -> None:
+    if not product.interpreter:
+        return
     problem = ""
-    if product.interpreter and not product.is_program:
+    if not product.is_program:
         problem = f"the product {name} is a file, and has `with`, which runs a program"
-    elif product.interpreter and user_managed:
+    elif user_managed:
         problem = f"the product {name} has `with`, and its package is user-managed"
     elif "/" in product.interpreter or product.interpreter == name:
         problem = f'the product {name} cannot be run with "{product.interpreter}"'

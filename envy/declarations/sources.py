@@ -285,8 +285,9 @@ def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | N
     """Return a field that is 64 hexadecimal digits, in lower case; "" if it is missing."""
     given = fields.text(table, name, origin=origin).strip().lower()
     if given and not _DIGEST.fullmatch(given):
+        characters = "1 character" if len(given) == 1 else f"{len(given)} characters"
         raise DeclarationError(
-            f"`{name}` must be 64 hexadecimal digits, not {len(given)} characters: {given}",
+            f"`{name}` must be 64 hexadecimal digits, not {characters}: {given}",
             origin=fields.field_origin(origin, name),
         )
     return given

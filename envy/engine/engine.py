@@ -93,7 +93,10 @@ class Engine:
         priorities = Priorities(graph, coordination, self.durations)
         demand = Demand(graph, coordination, priorities, services.events)
         keys = EntryKeys(
-            graph, coordination, lambda recipe, needed: steps.find_entry(recipe, self, needed)
+            graph,
+            coordination,
+            lambda recipe, needed: steps.find_entry(recipe, self, needed),
+            ask_ahead=lambda recipes: steps.ask_ahead(recipes, self),
         )
         shell = DefaultShell(
             graph,

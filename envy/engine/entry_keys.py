@@ -18,17 +18,23 @@ from envy.phase import RecipePhase
 
 
 class EntryKeys:
-    """Computes entry keys. `find_entry` gets a recipe and the entry keys of its dependencies."""
+    """Computes entry keys. `find_entry` gets a recipe and the entry keys of its dependencies.
+
+    `ask_ahead` gets all recipes whose keys are computed next.
+    """
 
     def __init__(
         self,
         graph: RecipeGraph,
         coordination: RecipeCoordination,
         find_entry: Callable[[Recipe, Sequence[str]], None],
+        *,
+        ask_ahead: Callable[[Iterable[Recipe]], None] = lambda _: None,
     ) -> None:
         self._graph = graph
         self._coordination = coordination
         self._find_entry = find_entry
+        self._ask_ahead = ask_ahead
 
     def compute(self, goals: Iterable[RecipeKey]) -> None:
         """Compute the entry key of every recipe in the goals' closure, and look its entry up.
@@ -36,9 +42,14 @@ class EntryKeys:
         A recipe whose key cannot be computed fails, and so does everything that depends on it.
         """
         recipes, coordination = self._graph.recipes, self._coordination
-        for key in self._graph.build_closure(goals):
-            recipe = recipes[key]
-            if not recipe.entry_key and coordination[key].failure is None:
+        due = [
+            recipes[key]
+            for key in self._graph.build_closure(goals)
+            if not recipes[key].entry_key and coordination[key].failure is None
+        ]
+        self._ask_ahead(due)
+        for recipe in due:
+            if coordination[recipe.key].failure is None:
                 self._compute(recipe)
 
     def _compute(self, recipe: Recipe) -> None:

@@ -23,6 +23,9 @@ from envy.graph.distances import Near, nearest_first
 from envy.graph.recipe import Recipe
 from envy.graph.recipe_graph import RecipeGraph
 
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+_PYTHONS = frozenset({"python", "pypy"})
+
 
 def environment_of(
     graph: RecipeGraph,
@@ -57,12 +60,24 @@ def environment_of(
     values = {row.recipe.key: products(row.recipe) for row in present}
     providers = _providers(graph, rows, values)
     folders = _folders(present, values, searched)
+    # Modules of packages are compiled when they are published. For others, and for other Pythons,
+    # an import would write into the package, whatever its mode says, if root runs it.
+    keeps = {_NO_BYTECODE: "1"} if any(_has_python(row.recipe, values) for row in present) else {}
     return ProjectEnvironment(
         providers=providers,
         folders=folders,
-        variables=exported_variables(present),
+        variables={**keeps, **exported_variables(present)},
         in_front=_in_front(providers, folders.get("PATH", ())),
     )
+
+
+def _has_python(recipe: Recipe, values: Mapping[RecipeKey, Mapping[str, str]]) -> bool:
+    """Return whether programs of a package in the cache run Python from it."""
+    folder = recipe.asset_dir
+    if folder is None:
+        return False
+    names = (name.rstrip("0123456789.") for name in values[recipe.key])
+    return any(name in _PYTHONS for name in names) or (folder / "pyvenv.cfg").is_file()
 
 
 def _is_here(recipe: Recipe) -> bool:

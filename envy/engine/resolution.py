@@ -10,9 +10,10 @@ fetch that can be run. When nothing is held, the remaining references are bound 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from envy.declarations.key import RecipeKey
+from envy.declarations.sources import Scheme, SourceItem, local_path, scheme_of
 from envy.declarations.spec import RecipeSpec, are_written_alike, source_text
 from envy.engine.binding import missing_text
 from envy.engine.custom_sources import CustomSources
@@ -140,8 +141,23 @@ def _check_sources(graph: RecipeGraph) -> None:
             rows = "\n".join(f"    {row}" for row in said)
             raise DeclarationError(
                 f"{key} is declared from {len(places)} different sources\n{rows}",
-                hint="one key is one recipe: give both the same source, or another revision",
+                hint=_missing_file(places.values())
+                or "one key is one recipe: give both the same source, or another revision",
             )
+
+
+def _missing_file(specs: Iterable[RecipeSpec]) -> str:
+    """Return a hint if one of the sources is a relative path that leads to no file; else ""."""
+    for spec in specs:
+        source = spec.source
+        if isinstance(source, SourceItem) and scheme_of(source.source) is Scheme.LOCAL:
+            path = local_path(source)
+            if not path.exists() and not source.source.startswith("/"):
+                return (
+                    f"{path} does not exist: a relative path starts from the folder of the file "
+                    "that names it, also if that is a fetched recipe"
+                )
+    return ""
 
 
 def _check_cycles(graph: RecipeGraph) -> None:

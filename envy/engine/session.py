@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from envy.answers.program import with_scripts
 from envy.answers.project_environment import ProjectEnvironment
 from envy.engine.priorities import Forecast, forecast
 from envy.engine.project_environment import environment_of
-from envy.engine.stored_graph import store_answer
+from envy.engine.stored_graph import store_answer, store_resolutions
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
 from envy.execution.products import check_found_products
@@ -331,10 +332,21 @@ class Session:
     def store_answer(self) -> None:
         """Store what the manifest resolved to, so that the next command is warm.
 
-        Nothing is stored if the run failed or was cancelled, or if its result may change without a
-        change in the evidence.
+        If everything that the project uses is installed, `run` and `product` are warm too.
         """
-        engine = self._engine
-        failed = any(node.failure is not None for node in engine.coordination.values())
-        if engine.cancellation is None and not failed:
-            store_answer(self._graph, self.manifest, self.layout.root)
+        store_answer(self._engine, self.manifest, self._whole_environment())
+
+    def _whole_environment(self) -> ProjectEnvironment | None:
+        """Return the environment of the project; None if a part is not installed or unknown."""
+        roots = [key for key in self._graph.roots if not self.recipe(key).excluded]
+        needed = [self.recipe(key) for key in self._graph.run_closure(roots)]
+        if any(recipe.user_managed or not self._is_usable(recipe) for recipe in needed):
+            return None
+        try:
+            return with_scripts(self.project_environment(), "", self.layout.root)
+        except EnvyError:
+            return None
+
+    def store_resolutions(self) -> None:
+        """Store what unpinned sources were resolved to, for the next commands of this project."""
+        store_resolutions(self._engine)

@@ -174,7 +174,12 @@ def asset_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: s
     Raises:
         DeclarationError: not declared, declared for a later phase, user-managed, or ambiguous.
     """
-    row = _find_dependency(recipe, engine, phase, query)
+    events = RecipeEvents(recipe, engine.services.events)
+    try:
+        row = _find_dependency(recipe, engine, phase, query)
+    except DeclarationError as error:
+        events.asset_access(query, None, (phase, RecipePhase.NONE), error)
+        raise
     provider = row.recipe
     refusal = _too_early(row, phase, f"ctx.asset({query!r})")
     if refusal is None and provider.user_managed:
@@ -183,7 +188,6 @@ def asset_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: s
             "no folder in the cache",
             hint="use one of its products, with ctx.product, or run its programs by name",
         )
-    events = RecipeEvents(recipe, engine.services.events)
     events.asset_access(query, provider, (phase, row.needed_by), refusal)
     if refusal is not None:
         raise refusal
@@ -199,9 +203,13 @@ def product_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, name: 
     Raises:
         DeclarationError: no dependency provides it, several do, or it is available only later.
     """
-    row = _find_provider(recipe, engine, phase, name)
-    refusal = _too_early(row, phase, f"ctx.product({name!r})")
     events = RecipeEvents(recipe, engine.services.events)
+    try:
+        row = _find_provider(recipe, engine, phase, name)
+    except DeclarationError as error:
+        events.product_access(name, None, (phase, RecipePhase.NONE), error)
+        raise
+    refusal = _too_early(row, phase, f"ctx.product({name!r})")
     events.product_access(name, row.recipe, (phase, row.needed_by), refusal)
     if refusal is not None:
         raise refusal

@@ -16,7 +16,7 @@ from envy.content import file_operations
 from envy.content.patch import ProgramRunner, apply_patch
 from envy.errors import DeclarationError
 from envy.execution.access import asset_of, product_of
-from envy.execution.ctx_arguments import extract_options, patch_options, require_text
+from envy.execution.ctx_arguments import exec_words, extract_options, patch_options, require_text
 from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
 from envy.execution.log import report
 from envy.execution.own_paths import (
@@ -32,7 +32,7 @@ from envy.execution.own_paths import (
 from envy.execution.phase_run import PhaseRun, RunOptions, parse_run_options
 from envy.execution.unpack import unpack_all, unpack_one
 from envy.host.process import Completed
-from envy.lua.natives import fill_template
+from envy.lua.template import fill_template
 from envy.lua.values import CtxTable, LuaValue
 from envy.phase import RecipePhase
 
@@ -191,14 +191,13 @@ class CtxFunctions:
         ):
             raise DeclarationError("ctx.run: the script must be a string, or an array of lines")
         parsed = parse_run_options(options, run, what="ctx.run", check=_checks(run))
-        return _completed_table(run.run_script(script, parsed))
+        return _completed_table(run.run_script(script, parsed), parsed)
 
     def exec(self, argv: object = None, options: object = None) -> LuaValue:
         run = self._phase_run
-        if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
-            raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
+        words = exec_words(argv)
         parsed = parse_run_options(options, run, what="ctx.exec", check=_checks(run))
-        return _completed_table(run.run_program(argv, parsed))
+        return _completed_table(run.run_program(words, parsed), parsed)
 
     def quote(self, text: object = None) -> LuaValue:
         return file_operations.quote(require_text("ctx.quote", text))
@@ -347,7 +346,9 @@ def _checks(run: PhaseRun) -> bool:
     return run.phase is not RecipePhase.CHECK
 
 
-def _completed_table(completed: Completed) -> LuaValue:
+def _completed_table(completed: Completed, options: RunOptions) -> LuaValue:
+    if not options.capture:
+        return {"exit_code": completed.exit_code}  # the Lua side explains what it lacks
     return {
         "exit_code": completed.exit_code,
         "stdout": completed.stdout.decode("utf-8", "surrogateescape"),
@@ -357,6 +358,8 @@ def _completed_table(completed: Completed) -> LuaValue:
 
 def _run_quietly(run: PhaseRun, argv: Sequence[str], cwd: Path) -> Completed:
     options = RunOptions(cwd=cwd, capture=True, check=False, quiet=True)
+    if argv[-1] == "--version":  # what it prints would be noise in the log
+        return run.ask_program(argv, cwd)
     return run.run_program(list(argv), options)
 
 

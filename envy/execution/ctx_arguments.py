@@ -51,3 +51,31 @@ def extract_options(options: object) -> tuple[int, str]:
     if not isinstance(dest, str):
         raise DeclarationError("`dest` of ctx.extract must be a path")
     return strip or 0, dest
+
+
+def exec_words(argv: object) -> list[str]:
+    """Return the argument of `ctx.exec`: a program and its arguments.
+
+    Raises:
+        DeclarationError: it is not an array of strings; the message names the first argument that
+            is nil or not a string.
+    """
+    # An array with a nil in it arrives as a table of numbers.
+    numbered = argv if isinstance(argv, dict) else dict(enumerate(_list(argv), 1))
+    if not numbered or not all(isinstance(number, int) for number in numbered):
+        raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
+    words: list[str] = []
+    for number in range(1, max(numbered) + 1):
+        word = numbered.get(number)
+        if isinstance(word, str):
+            words.append(word)
+        else:
+            raise DeclarationError(
+                f"ctx.exec: argument {number} is {fields.describe(word)}"
+                + ("" if word is None else ", and must be a string")
+            )
+    return words
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -45,22 +45,25 @@ def _check_local(run: PhaseRun, item: SourceItem) -> None:
     """Check that a local file is in the key, like every file that a function reads."""
     if scheme_of(item.source) not in {Scheme.LOCAL, Scheme.FILE}:
         return
-    run.note_tree(local_path(item))
+    rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
+    try:
+        run.note_tree(local_path(item) / item.subdir, rules)
+    except NotTaken as error:
+        raise DeclarationError(f"ctx.fetch: {error.why}", hint=error.hint) from None
     if not run.may_read(local_path(item)):
         raise DeclarationError(
             f"ctx.fetch: {item.source} is in the recipe's folder but not in its `inputs`, so envy "
             "would not notice a change to it",
             hint=f'add it: inputs = {{ "{item.source}" }}',
         )
-    _check_taken(run, item)
+    _check_taken(run, item, rules)
 
 
-def _check_taken(run: PhaseRun, item: SourceItem) -> None:
+def _check_taken(run: PhaseRun, item: SourceItem, rules: str) -> None:
     """Check that what is fetched of a folder of `inputs` is what its key was computed from."""
     path = local_path(item) / item.subdir
     if input_part(run, path) is None or not path.is_dir():
         return
-    rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
     try:
         rows = list(walk(str(path), rules))
     except NotTaken as error:

@@ -229,9 +229,9 @@ class _CustomRun(PhaseRun):
         if not self._is_known(path):
             self.evidence.globs[path.anchor, str(path)] = match_digest(path.anchor, str(path))
 
-    def note_tree(self, path: Path) -> None:
+    def note_tree(self, path: Path, rules: str = "") -> None:
         if not self._is_known(path) and path.is_dir():
-            self.evidence.trees[str(path), ""] = digest_tree(path)
+            self.evidence.trees[str(path), rules] = digest_tree(path, rules or None)
 
     def note_variable(self, name: str) -> None:
         """Record a variable of the user; those of tools and of envy follow from the name."""

@@ -141,8 +141,24 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
     if engine.services.events.explaining:
         missing = explain_missing(recipe, engine)
         reason = missing.text if missing is not None else ""
+    _warn_of_spaces(engine.services)
     recipe.work.attempt = begin_attempt(placement.entry, placement.entry_key)
     return reason
+
+
+def _warn_of_spaces(services: Services) -> None:
+    """Warn once in a run that builds something, if the path of the cache has a space in it."""
+    root = str(services.layout.root)
+    if len(root.split()) > 1:
+        services.memo.once(
+            "space in the cache root",
+            lambda: services.events.log(
+                "warn",
+                f"the path of the cache, {root}, contains a space: most packages that are built "
+                "with autotools or make break; name another cache with --cache-root or "
+                "ENVY_CACHE_ROOT",
+            ),
+        )
 
 
 def needs_deploy(recipe: Recipe) -> bool:

@@ -31,6 +31,7 @@ _COMMAND = "$ "
 # These phases change nothing in the cache; in one that may only be read, they have no log.
 _WITHOUT_CACHE = frozenset({RecipePhase.CHECK, RecipePhase.COMPLETION})
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_DEBUG = "[debug] "
 
 
 class PhaseLog:
@@ -136,7 +137,7 @@ def log_key(recipe: Recipe) -> str:
 
 
 def log_tail(path: Path | None, *, lines: int) -> list[str]:
-    """Return the last lines of a log; [] if there is no log or it holds only commands."""
+    """Return the last lines of a log, without debug messages; [] if it holds only commands."""
     if path is None:
         return []
     try:
@@ -146,7 +147,8 @@ def log_tail(path: Path | None, *, lines: int) -> list[str]:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    tail = [_clipped(line) for line in text.splitlines()[-lines:]]
+    shown = [line for line in text.splitlines() if not line.startswith(_DEBUG)]
+    tail = [_clipped(line) for line in shown[-lines:]]
     return tail if any(not line.startswith(_COMMAND) for line in tail) else []
 
 

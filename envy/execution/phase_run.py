@@ -122,8 +122,12 @@ class PhaseRun:
     def note_clock(self) -> None:
         """A function has read the clock."""
 
-    def note_tree(self, path: Path) -> None:
-        """A function is about to read a folder and all its content."""
+    def note_tree(self, path: Path, rules: str = "") -> None:
+        """A function is about to read a folder and all its content, or what rules take of it.
+
+        Raises:
+            NotTaken: the rules do not allow something in it.
+        """
 
     def run_script(self, script: str | Sequence[str], options: RunOptions) -> Completed:
         """Run a script in the phase's shell."""
@@ -136,6 +140,17 @@ class PhaseRun:
     def run_program(self, argv: Sequence[str], options: RunOptions) -> Completed:
         """Run a program without a shell."""
         return self._run(masked(" ".join(argv)), functools.partial(run_argv, argv), options)
+
+    def ask_program(self, argv: Sequence[str], cwd: Path) -> Completed:
+        """Run a program for what it prints, which goes neither to the log nor to listeners."""
+        return run_argv(
+            argv,
+            cwd=cwd,
+            environment={**self.environment, **lock_marks(self.recipe, self.engine.services)},
+            children=recorded_children(self.recipe, self.engine.services),
+            label=f"{self.recipe.key.canonical}: {self.phase.label}",
+            capture=True,
+        )
 
     def _run(
         self,

@@ -245,17 +245,17 @@ class RecipeEvents:
     def asset_access(
         self,
         query: str,
-        provider: Recipe,
+        provider: Recipe | None,
         phases: tuple[RecipePhase, RecipePhase],
         refusal: DeclarationError | None,
     ) -> None:
-        """`ctx.asset` was called; `phases` are the current phase and the `needed_by` phase."""
+        """`ctx.asset` was called, in the first of `phases`; the second is `needed_by`."""
         if self._bus.detailed:
             self._bus.emit(
                 LuaCtxAssetAccess(
                     recipe=self._identity,
                     target=query,
-                    provider=provider.key.canonical,
+                    provider=provider.key.canonical if provider else "",
                     current_phase=phases[0],
                     needed_by=phases[1],
                     allowed=refusal is None,
@@ -266,17 +266,17 @@ class RecipeEvents:
     def product_access(
         self,
         name: str,
-        provider: Recipe,
+        provider: Recipe | None,
         phases: tuple[RecipePhase, RecipePhase],
         refusal: DeclarationError | None,
     ) -> None:
-        """`ctx.product` was called; `phases` are the current phase and the `needed_by` phase."""
+        """`ctx.product` was called, in the first of `phases`; the second is `needed_by`."""
         if self._bus.detailed:
             self._bus.emit(
                 LuaCtxProductAccess(
                     recipe=self._identity,
                     product=name,
-                    provider=provider.key.canonical,
+                    provider=provider.key.canonical if provider else "",
                     current_phase=phases[0],
                     needed_by=phases[1],
                     allowed=refusal is None,

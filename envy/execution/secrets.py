@@ -102,6 +102,7 @@ class Held:
     def release(self) -> None:
         """Pass on what was held back, and everything from now on."""
         messages, self._messages = self._messages or (), None
+        self._has_read = bool  # asked no more; the state that it asks must not live as long as this
         for level, message in messages:
             self._emit(level, message)
 

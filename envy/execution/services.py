@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from envy.cache.resolutions import Resolutions, Upstream
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import RecipeSpec
 from envy.events import EventBus
@@ -61,6 +62,8 @@ class Services:
     stamp: str  # names this run's log folders; sorts by time
     jobserver: Jobserver | None = None  # None: the tools of scripts choose their own jobs
     memo: Memo = field(default_factory=Memo)  # answers of repositories and registries
+    resolutions: Resolutions = field(default_factory=Resolutions)  # what unpinned sources were
+    upstream: Upstream = Upstream.ASKED
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
 

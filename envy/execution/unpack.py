@@ -20,7 +20,7 @@ from envy.content.arrivals import Arrivals, PathConflict
 from envy.content.below_root import BelowRoot, open_below, parts_of
 from envy.content.brought import LeadsOutside, Parts
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
-from envy.errors import ArchiveError, DeclarationError, EnvyError
+from envy.errors import ArchiveError, DeclarationError, EnvyError, InternalError
 from envy.execution.files_meter import files_meter
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
@@ -105,8 +105,14 @@ def _unpack_item(
             f"{name} cannot be unpacked: {error.filename} is already a {kind}", hint=_APART
         ) from None
     except OSError as error:
-        with file_operations.explained("unpack", run.recipe.placement.entry.fetch_dir / name):
+        with file_operations.explained("unpack", _fetched(run, name)):
             raise error
+
+
+def _fetched(run: PhaseRun, name: str) -> Path:
+    if run.fetch_dir is None:
+        raise InternalError(f"{name} was fetched into no folder")
+    return run.fetch_dir / name
 
 
 def _unpack_into(
@@ -114,7 +120,7 @@ def _unpack_into(
 ) -> int:
     from envy.content.archive import is_archive, is_single_compressed_file
 
-    path = run.recipe.placement.entry.fetch_dir / name
+    path = _fetched(run, name)
     if path.is_dir():
         with released():
             return tree_copy.copy_tree(path, below, into, item=name)

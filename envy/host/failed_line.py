@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _STARTUP = str(Path(__file__).with_name("failed_line.bash"))
+_EXPANDED = frozenset("$`\\~")  # bash expands the value of BASH_ENV
 # Variables with which bash reads no BASH_ENV, or prints what it does in it.
 _UNSUITABLE = ("BASH_ENV", "POSIXLY_CORRECT", "SHELLOPTS", "BASHOPTS", "ENVY_FAILED_LINE")
 _PLAIN_FLAGS = re.compile(r"-[ceu]+o?|-o|errexit|nounset|pipefail")
@@ -93,6 +94,7 @@ def line_recorder(
     """
     path = None
     plain = _is_plain_bash(argv) and not any(name in environment for name in _UNSUITABLE)
+    plain = plain and _EXPANDED.isdisjoint(_STARTUP)
     if plain and "\n" in script.strip():
         name = f"failed-line-{secrets.token_hex(8)}"
         path = Path(folder or tempfile.gettempdir()) / name

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envy.errors import ScriptFailed
+from envy.os_errors import os_error_hint
 
 
 def explain_start(
@@ -37,6 +38,7 @@ def explain_start(
         hint = "a script needs a first line such as #!/bin/sh"
     elif isinstance(error, OSError):
         why = f"{program}: {os.strerror(error.errno or 0)}"
+        hint = os_error_hint(error)
         if number == errno.EACCES:
             hint = f"make it executable: chmod +x {program}"
     else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from blake3 import blake3
@@ -28,7 +27,7 @@ from envy.declarations.sources import (
 from envy.errors import DeclarationError
 from envy.execution.secrets import secrets_in_key
 from envy.execution.services import PhaseServices, Services
-from envy.execution.transfer import fetch_context
+from envy.execution.unpinned import pinned
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
 from envy.keying.host_programs import host_versions
@@ -56,8 +55,6 @@ def ingredients_of(
     services = engine.services
     passed = {name: services.environment.get(name) for name in definition.pass_env}
     recipe.evidence.note_variables(passed)
-    if definition.host:
-        recipe.evidence.lasting = False  # versions are known only by running these programs again
     platform = services.platform
     runs_scripts = definition.build is not None or definition.install is not None
     abi = "" if definition.portable or not runs_scripts else _abi(engine)
@@ -164,12 +161,7 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
         digest = _digest_of_local(item, path, recipe)
         return f"{_portable_name(path, recipe, engine)} {digest} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
-        from envy.transport import resolve_ref
-
-        pinned = replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
-        if pinned.ref != item.ref:
-            recipe.evidence.lasting = False  # a branch or a tag may have moved by the next run
-        item = pinned
+        item = pinned(item, recipe, engine)
     if scheme is Scheme.PYPI and item.kind == "wheel":
         # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}

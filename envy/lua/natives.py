@@ -7,23 +7,23 @@ end the state for good, and the Python call into Lua raises them unchanged.
 
 import inspect
 import os
-import re
 import weakref
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
-from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError, os_error_text
+from envy.errors import Cancelled, EnvyError, InternalError, LuaScriptError
 from envy.interpreter import come_back_from_lua, go_into_lua
-from envy.limits import LUA_MEMORY
 from envy.lua.host import Host
+from envy.lua.positions import count_arguments
 from envy.lua.sandbox import ABSENT
+from envy.lua.template import fill_template
 from envy.lua.traceback import message_for_lua
 from envy.lua.values import CtxTable, LuaValue, decode, encode
-from envy.suggest import did_you_mean, nearest
+from envy.os_errors import os_error_hint, os_error_text
+from envy.suggest import nearest
 
 Answer = tuple[object, ...]
-_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
 
 def callbacks(host: Host) -> tuple[Callable[..., Any], ...]:
@@ -239,42 +239,6 @@ def _template(host: Host, text: Any = None, values: Any = None, *_: Any) -> Answ
     return True, encode(fill_template(template, table))
 
 
-def fill_template(text: str, values: Mapping[str, object]) -> str:
-    """Return the text with each `{{name}}` replaced by the value of that name.
-
-    Raises:
-        LuaScriptError: a value is missing, or is not text, a number or a boolean; or the result
-            is larger than what Lua code may hold.
-    """
-    left = LUA_MEMORY.value - len(text)
-
-    def value_of(match: re.Match[str]) -> str:
-        nonlocal left
-        found = text_of(match)
-        left -= len(found)
-        if left < 0:
-            raise LuaScriptError(
-                f"the result of the template is larger than {LUA_MEMORY.shown}, the limit "
-                f"{LUA_MEMORY.name}",
-                hint=LUA_MEMORY.hint,
-            )
-        return found
-
-    def text_of(match: re.Match[str]) -> str:
-        name = match[1].strip()
-        value = values.get(name)
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str | int | float):
-            return str(value)
-        if value is None:
-            near = did_you_mean(name, map(str, values))
-            raise LuaScriptError(f"{match[0]} has no value{'; ' if near else ''}{near}")
-        raise LuaScriptError(f"the value of {match[0]} is not text, a number or a boolean")
-
-    return _PLACEHOLDER.sub(value_of, text)
-
-
 def _path_function(name: str, function: Callable[[str], str]) -> Callable[..., Answer]:
     def answer(_host: Host, path: Any = None, *_: Any) -> Answer:
         return True, encode(function(_text(path, 1, f"envy.path.{name}")))
@@ -323,6 +287,23 @@ def _ctx(host: Host, identifier: int, key: bytes, *arguments: Any) -> Answer:
     return _invoke(host, function, f"ctx.{name}", arguments)
 
 
+def _nil_argument(_host: Host, source: bytes, line: int, count: int) -> Answer:
+    """Refuse a call `ctx.exec { …, nil }` whose last arguments are nil: the table does not say so.
+
+    Raises:
+        LuaScriptError: the call in this line of the source has more arguments than `count`.
+    """
+    if source[:1] == b"@":
+        try:
+            text = Path(decode(source[1:])).read_text("utf-8", "surrogateescape")
+        except OSError:
+            return True, None
+        written = count_arguments(text, line, "exec")
+        if written is not None and written > count:
+            raise LuaScriptError(f"ctx.exec: argument {count + 1} is nil")
+    return True, None
+
+
 def _call(host: Host, identifier: int, *arguments: Any) -> Answer:
     if host.bridge is None:
         raise InternalError("a closed Lua state was used")
@@ -341,7 +322,7 @@ def _invoke(
     except Cancelled:
         raise
     except OSError as error:
-        host.last_error = EnvyError(f"{name}: {os_error_text(error)}")
+        host.last_error = EnvyError(f"{name}: {os_error_text(error)}", hint=os_error_hint(error))
         raise host.last_error from error
     except EnvyError as error:
         host.last_error = error
@@ -371,6 +352,7 @@ _NATIVES: Mapping[bytes, Callable[..., Answer]] = {
     b"getenv": _getenv,
     b"log": _log,
     b"module": _module,
+    b"nil_argument": _nil_argument,
     b"open": _open,
     b"parked": _parked,
     b"path.basename": _path_function("basename", os.path.basename),

@@ -75,6 +75,49 @@ def locate_table(text: str, variable: str) -> TablePositions | None:
     return TablePositions(lines.of(tokens[start]), tuple(elements), fields)
 
 
+def count_arguments(text: str, line: int, function: str) -> int | None:
+    """Return how many positional elements a call `function { … }` in a line (from 1) is given.
+
+    None if the line has no such call, or several. A last element that may stand for any number of
+    values (a call, `...`) is not counted, but for `os.getenv(…)`, which gives one.
+    """
+    start = _start_of_line(text, line)
+    end = text.find("\n", start)
+    calls = list(
+        re.finditer(rf"\b{function}\s*\(?\s*(?={{)", text[start : end if end >= 0 else None])
+    )
+    if len(calls) != 1:
+        return None
+    tokens = list(_tokens(text[start + calls[0].end() :]))
+    closing = _matching(tokens, 0)
+    if closing is None:
+        return None
+    items = [
+        (first, last)
+        for first, last in _split(tokens, 0, closing)
+        if _field_name(tokens, first, last) is None and not _is_keyed(tokens, first, last)
+    ]
+    if items and _may_expand(tokens[items[-1][0] : items[-1][1]]):
+        items.pop()
+    return len(items)
+
+
+def _start_of_line(text: str, line: int) -> int:
+    start = 0
+    for _ in range(line - 1):
+        start = text.find("\n", start) + 1
+        if start == 0:
+            return len(text)
+    return start
+
+
+def _may_expand(tokens: list[_Token]) -> bool:
+    words = [token.text for token in tokens]
+    is_variable = words[:4] == ["os", ".", "getenv", "("] and _matching(tokens, 3) == len(words) - 1
+    is_call = words[-1] in (")", "}") or tokens[-1].kind == "string"
+    return words[-1] == "..." or (len(words) > 1 and is_call and not is_variable)
+
+
 class _Lines:
     """The line numbers of tokens in a text."""
 

@@ -453,11 +453,36 @@ local function make_function(identifier)
   return function(...) return answer(2, call_native("call", identifier, ...)) end
 end
 
+local uncaptured = {
+  __index = function(_, key)
+    if key == "stdout" or key == "stderr" then
+      error(key .. " was not captured: add capture = true to the options of the call", 2)
+    end
+  end,
+  __metatable = "result",
+}
+
+-- Runs a program. `level` is that of the recipe, counted as for `answer`.
+local function run_program(identifier, key, argv, ...)
+  if key == "exec" and type(argv) == "table" then
+    local caller = getinfo(3, "Sl")
+    if caller then ask(4, "nil_argument", caller.source, caller.currentline, #argv) end
+  end
+  local result = answer(4, call_native("ctx", identifier, key, argv, ...))
+  if type(result) == "table" and rawget(result, "stdout") == nil then setmetatable(result, uncaptured) end
+  return result
+end
+
 local function make_ctx(identifier, ctx)
   return setmetatable(ctx, {
     __index = function(self, key)
       if not ask(3, "field", identifier, key) then return nil end
+      local runs = key == "run" or key == "exec"
       local function call(...)
+        if runs then
+          if rawequal((...), self) then return (run_program(identifier, key, select(2, ...))) end
+          return (run_program(identifier, key, ...))
+        end
         if rawequal((...), self) then
           return answer(2, call_native("ctx", identifier, key, select(2, ...)))
         end

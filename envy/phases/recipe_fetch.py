@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
+import re
 import stat
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from blake3 import blake3
 
 from envy.cache.names import DIGITS, RECIPE_FILE
 from envy.cache.recipes import find_recipe_files
+from envy.cache.resolutions import source_name
 from envy.cache.trees import read_file
 from envy.content.atomic import temporary_beside
 from envy.content.file_digest import file_digest
@@ -26,15 +27,15 @@ from envy.errors import DeclarationError, FetchError, InternalError
 from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.log import report
-from envy.execution.recipe_events import RecipeEvents
 from envy.execution.recipe_lua import close_lua_state, function_names, functions_of, new_state
 from envy.execution.secrets import Held, learning_secrets, remember_secrets
 from envy.execution.services import PhaseServices
-from envy.execution.transfer import fetch_context
+from envy.execution.unpinned import check_may_fetch, pinned, resolved_or_last
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.host.platform import Platform
 from envy.keying.declared_sources import evaluate_fetch
 from envy.lua.values import LuaFunction
+from envy.transport.addresses import redacted
 from envy.transport.digests import expected_digests, verify_content
 
 
@@ -48,8 +49,11 @@ def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     path, content = _read(recipe, _recipe_file(recipe, engine))
     loaded = _load(recipe, engine, path, content)
     definition = loaded.definition
+    # Every variant of a package loads the file; its mistakes are those of the file.
+    services = engine.services
     for warning in definition.warnings:
-        RecipeEvents(recipe, engine.services.events).log("warn", warning)
+        say = functools.partial(report, recipe, services, "warn", warning)
+        services.memo.once(("warning of a file", warning), say)
     _note_evidence(recipe, loaded)
     if isinstance(definition.fetch, LuaFunction) and not definition.excluded:
         recipe.fetch_answer = evaluate_fetch(recipe, engine, definition.fetch)
@@ -123,17 +127,15 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
         return local_path(item)
     layout = engine.services.layout
-    pinned = item
     if scheme is Scheme.GIT:
-        pinned = _pin(item, recipe, engine)
-        # A branch may have moved by the next run.
-        recipe.evidence.lasting = pinned.ref == item.ref
-    name = blake3(location(pinned).encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
+        item = pinned(item, recipe, engine)
+    name = blake3(location(item).encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
     folder = layout.recipes_dir(recipe.key.identity, name)
     if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
-        recipe.evidence.lasting = False  # the file at the URL may have changed by the next run
-    if not find_recipe_files(layout, folder):
-        folder = _fetch_recipe(recipe, engine, pinned, folder)
+        folder = _unpinned_folder(recipe, engine, item, folder)
+    elif not find_recipe_files(layout, folder):
+        check_may_fetch(redacted(item.source), engine)
+        folder = _fetch_recipe(recipe, engine, item, folder)
     path = _find_recipe_file(folder, recipe)
     if not path.resolve().is_relative_to(folder.resolve()):
         raise DeclarationError(
@@ -144,10 +146,27 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     return path
 
 
-def _pin(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceItem:
-    from envy.transport import resolve_ref
-
-    return replace(item, ref=resolve_ref(item, fetch_context(recipe, engine)))
+def _unpinned_folder(recipe: Recipe, engine: PhaseServices, item: SourceItem, folder: Path) -> Path:
+    """Return the folder of a file without a digest: as it is upstream, or as it was last seen."""
+    layout, resolutions = engine.services.layout, engine.services.resolutions
+    identity = recipe.key.identity
+    recipe.evidence.unpinned = True
+    source = source_name("http", identity, location(item))
+    last = resolutions.last(source)
+    if last is not None and not (
+        re.fullmatch(rf"{folder.name}-[0-9a-f]+", last)
+        and find_recipe_files(layout, layout.recipes_dir(identity, last))
+    ):
+        last = None
+    name = resolved_or_last(
+        last,
+        lambda: _fetch_recipe(recipe, engine, item, folder).name,
+        recipe,
+        engine,
+        shown=redacted(item.source),
+    )
+    resolutions.note(recipe.key.canonical, source, name)
+    return layout.recipes_dir(identity, name)
 
 
 def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folder: Path) -> Path:
@@ -237,7 +256,12 @@ def _hint(path: Path, recipe: Recipe) -> str:
     near = nearest(path.name, names)
     if near:
         return f"did you mean {near}?"
-    return f"create it, or change the source of {recipe.key.identity}"
+    item = recipe.spec.source
+    said = f"create it, or change the source of {recipe.key.identity}"
+    source = item.source if isinstance(item, SourceItem) else ""
+    if source != f"{recipe.key.identity}.lua" and not source.startswith(("/", "file:")):
+        said += "; a relative path starts from the folder of the file that names it"
+    return said
 
 
 # -- its content ---------------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 A phase changes its own recipe, reads completed dependencies, and never touches another worker.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from envy.execution.custom_fetch import is_source_fetched
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.keying.find_entry import find_entry
+from envy.keying.host_programs import ask_ahead
 from envy.phase import RecipePhase
 from envy.phases.build import run_build_phase
 from envy.phases.check import run_check_phase
@@ -37,12 +38,19 @@ class Steps:
     """The functions that the engine runs for a recipe; the engine decides when.
 
     `find_entry` computes a recipe's entry key from the keys of its dependencies, and looks its
-    entry up. `is_source_fetched` returns whether a custom source's recipe is in the cache.
+    entry up; `ask_ahead` starts what the keys of several recipes will need. `is_source_fetched`
+    returns whether a custom source's recipe is in the cache.
     """
 
     phases: Mapping[int, Callable[[Recipe, PhaseServices], None]]
     find_entry: Callable[[Recipe, PhaseServices, Sequence[str]], None]
     is_source_fetched: Callable[[Recipe, PhaseServices], bool]
+    ask_ahead: Callable[[Iterable[Recipe], PhaseServices], None] = lambda _recipes, _engine: None
 
 
-STEPS = Steps(phases=PHASES, find_entry=find_entry, is_source_fetched=is_source_fetched)
+STEPS = Steps(
+    phases=PHASES,
+    find_entry=find_entry,
+    is_source_fetched=is_source_fetched,
+    ask_ahead=ask_ahead,
+)

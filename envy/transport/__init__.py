@@ -61,8 +61,10 @@ def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetch
     return fetch_local
 
 
-def resolve_ref(item: SourceItem, context: FetchContext) -> str:
+def resolve_ref(item: SourceItem, context: FetchContext, *, known: str = "") -> str:
     """Return the commit that a git source's `ref` names now; one request for each context.
+
+    With `known`, the ref is taken to name that commit in this context, unless it was requested.
 
     Raises:
         FetchError: the repository cannot be reached, or has no such ref.
@@ -70,7 +72,7 @@ def resolve_ref(item: SourceItem, context: FetchContext) -> str:
     from envy.transport.git import resolve_commit
 
     with interpreter.released():
-        return resolve_commit(item, context)
+        return resolve_commit(item, context, known)
 
 
 def fetch_all(

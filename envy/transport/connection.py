@@ -21,7 +21,7 @@ from envy.transport.addresses import (
     redacted,
     with_credentials_of,
 )
-from envy.transport.context import FetchContext
+from envy.transport.context import FetchContext, NotFound
 from envy.transport.retries import Retries, is_passing, seconds_of
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ _REDIRECTS = 20
 _CONTENT = (200, 203)
 _CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-
-
-class NotFound(FetchError):
-    """The server answered that the resource does not exist."""
 
 
 @contextlib.contextmanager

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
-from envy.errors import Cancelled
+from envy.errors import Cancelled, FetchError
 from envy.interpreter import released
 
 Result = TypeVar("Result")
+
+
+class NotFound(FetchError):
+    """The server answered that the resource does not exist."""
 
 
 class RunProgram(Protocol):

@@ -13,24 +13,32 @@ from envy.declarations.sources import SourceItem, file_name, git_address
 from envy.errors import FetchError
 from envy.limits import GIT_SUBMODULES
 from envy.transport.addresses import redacted
-from envy.transport.context import FetchContext, Fetched
+from envy.transport.context import FetchContext, Fetched, NotFound
 from envy.transport.git_lfs import fetch_content, pointers_in, warn_of_pointers
 from envy.transport.git_program import Checkout, git, run_git
 from envy.transport.git_submodules import refusals, submodules_of
-from envy.transport.source_tree import inner_folder, tree_size
+from envy.transport.source_tree import inner_folder, move_part, tree_size
 from envy.transport.target import target_in
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}", re.IGNORECASE)
 
 
-def resolve_commit(item: SourceItem, context: FetchContext) -> str:
-    """Return the commit that `ref` names; a full hash needs no request."""
-    if _COMMIT.fullmatch(item.ref):
+def is_commit(ref: str) -> bool:
+    """Return whether a ref is the full hash of a commit."""
+    return _COMMIT.fullmatch(ref) is not None
+
+
+def resolve_commit(item: SourceItem, context: FetchContext, known: str = "") -> str:
+    """Return the commit that `ref` names; a full hash needs no request.
+
+    `known` is the commit to take in this context, instead of asking.
+    """
+    if is_commit(item.ref):
         return item.ref.lower()
     address = git_address(item)
     return context.memo.once(
-        ("git", address, item.ref), lambda: _request_commit(address, item.ref, context)
+        ("git", address, item.ref), lambda: known or _request_commit(address, item.ref, context)
     )
 
 
@@ -44,7 +52,7 @@ def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         _check_out(item, commit, checkout, context)
         for kept in sorted(checkout.rglob(".git")):
             file_operations.remove(kept)
-        inner_folder(checkout, item.subdir, redacted(address)).rename(part)
+        move_part(checkout, inner_folder(checkout, item.subdir, redacted(address)), part)
     size = tree_size(target)
     context.progress(redacted(address), size, size)
     return Fetched(
@@ -52,7 +60,7 @@ def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         bytes=size,
         sha256="",
         uri=f"{redacted(address)}#{commit}",
-        verified=bool(_COMMIT.fullmatch(item.ref)),
+        verified=is_commit(item.ref),
     )
 
 
@@ -93,7 +101,7 @@ def _no_such_ref(address: str, ref: str, context: FetchContext) -> FetchError:
         hint = f'did you mean "{near}"?'
     else:
         hint = f"git ls-remote {redacted(address)} lists its branches and tags"
-    return FetchError(
+    return NotFound(
         f"{redacted(address)} has no branch or tag {ref}", uri=redacted(address), hint=hint
     )
 

@@ -15,8 +15,7 @@ from envy.errors import FetchError
 from envy.limits import REGISTRY_VALUES, shortened
 from envy.suggest import nearest
 from envy.transport.addresses import check_named, origin_of, redacted
-from envy.transport.connection import NotFound
-from envy.transport.context import FetchContext, Fetched
+from envy.transport.context import FetchContext, Fetched, NotFound
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
 from envy.transport.npm_configuration import NpmConfiguration, npm_configuration

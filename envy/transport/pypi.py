@@ -17,8 +17,7 @@ from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
 from envy.limits import REGISTRY_DOCUMENT, shortened
 from envy.transport.addresses import check_named, redacted, with_credentials_of
-from envy.transport.connection import NotFound
-from envy.transport.context import FetchContext, Fetched
+from envy.transport.context import FetchContext, Fetched, NotFound
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
 from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page

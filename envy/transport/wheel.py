@@ -6,6 +6,7 @@ not installed.
 """
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from envy.content.count_files import CountFiles
 from envy.content.extraction import judge_links
 from envy.errors import ArchiveError
 
+_LONGEST_LINE = 1 << 16
 _PLACES = {
     "scripts": ("bin",),
     "data": (),
@@ -63,17 +65,18 @@ def _make_script(below: BelowRoot, parts: Parts) -> None:
     status = below.status(parts)
     if status is None or not stat.S_ISREG(status.st_mode):
         return
-    with open(below.open_file(parts), "rb") as file:  # noqa: PTH123
-        is_python = file.read(8) == b"#!python"
-        rest = file.read().partition(b"\n")[2] if is_python else b""
-    if not is_python:
-        below.set_mode(parts, 0o755)
-        return
-    # Installers put the interpreter that they install for in its place; envy takes any.
-    with open(below.create_file(parts, 0o755), "wb") as file:  # noqa: PTH123
-        file.write(b"#!/usr/bin/env python3\n" + rest)
-        file.flush()
-        os.fchmod(file.fileno(), 0o755)
+    with open(below.open_file(parts), "rb") as old:  # noqa: PTH123
+        if old.read(8) != b"#!python":
+            below.set_mode(parts, 0o755)
+            return
+        while (line := old.readline(_LONGEST_LINE)) and not line.endswith(b"\n"):
+            pass
+        # Installers put the interpreter that they install for in its place; envy takes any.
+        with open(below.create_file(parts, 0o755), "wb") as new:  # noqa: PTH123
+            new.write(b"#!/usr/bin/env python3\n")
+            shutil.copyfileobj(old, new)
+            new.flush()
+            os.fchmod(new.fileno(), 0o755)
 
 
 def lay_out_npm(path: Path, dest: Path) -> int:

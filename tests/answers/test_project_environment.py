@@ -47,7 +47,7 @@ def test_a_name_runs_the_only_nearest_provider():
     ("found", "message"),
     [
         ([NEAR, ALSO_NEAR], "both near and also provide the product 'tool'"),
-        ([BUILD], "tool is a product of build, which is not in the environment of the project"),
+        ([BUILD], "tool is a product of build, which is not in the environment: it is needed"),
     ],
 )
 def test_a_name_that_runs_nothing(found, message):

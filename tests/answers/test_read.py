@@ -188,7 +188,8 @@ def test_a_damaged_answer_is_not_loaded(tmp_path_factory, data):
     keep(top, top / "envy.lua", Evidence(files={str(top / "none"): None}))
     path = Path(answer_path(str(top), str(top / "envy.lua")))
     content = bytearray(path.read_bytes())
-    position = data.draw(st.integers(0, len(content) - 1))
+    # The name of the folder, and so the length of the content, differs from example to example.
+    position = data.draw(st.integers(0, 30_000)) % len(content)
     if data.draw(st.booleans()):
         content[position] ^= 1 << data.draw(st.integers(0, 7))
     else:

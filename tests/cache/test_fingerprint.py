@@ -122,3 +122,17 @@ def test_named_pipe(tmp_path, asset):
     assert stat.S_ISFIFO((asset / "pipe").stat().st_mode)
     with pytest.raises(CacheError, match="pipe is neither"):
         fingerprint(tmp_path, asset)
+
+
+@pytest.mark.parametrize("size", [1, 3 << 20])
+def test_every_file_is_counted_as_it_is_read(tmp_path, size):
+    """Small payloads and large ones, which threads read, report each member once."""
+    asset = tmp_path / "asset"
+    asset.mkdir()
+    for number in range(4):
+        (asset / f"{number}").write_bytes(b"x" * size)
+    told = []
+    take_fingerprint(
+        str(tmp_path), str(asset), forbidden={}, report=lambda *counts: told.append(counts)
+    )
+    assert told == [(number + 1, 4) for number in range(4)]

@@ -19,6 +19,7 @@ from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers, tidy
 from envy.cache.lock import FileLock
+from envy.cache.resolutions import Resolutions, resolutions_path
 from envy.cache.shims import script_folder
 from envy.cache.usage import DAY, RUN, UseSet, read_uses, record_use
 from envy.cache.write import begin_attempt, publish, record_deploy
@@ -35,6 +36,7 @@ PACKAGE = Path(envy.__file__).parent
 KEPT = {
     r"projects/[0-9a-f]{16}/[0-9a-f]{16}\.json": "the last whole sync of a project that exists",
     r"durations/[0-9a-f]{16}\.json": "a bounded number of files",
+    r"resolutions/[0-9a-f]{16}\.json": "a small file for each project that exists",
     r"shims/[0-9a-f]{16}/tool": "a few links",
     r"locks/cache/(collect|leases)\.lock": "two empty files",
     r"jobservers/stamp": "in use; removed by its command, or the next one",
@@ -86,7 +88,13 @@ def make_leftovers(layout, project):
     write(record.with_name(f"{record.name}.4711-01234567{SUFFIX}"))
     path = durations_path(str(layout.durations_root), str(project))
     Durations(path).learn([Measured(IDENTITY, KEY, [1.0])], [IDENTITY])
-    script_folder(layout.root, {"tool": "exec true"})
+    for manifest in (project, project / "gone.lua"):
+        path = resolutions_path(str(layout.resolutions_root), str(manifest))
+        resolutions = Resolutions(path, str(manifest))
+        resolutions.note(IDENTITY, "source", "commit")
+        resolutions.store(settled=(), known=None)
+    write(Path(f"{path}.4711-01234567{SUFFIX}"))
+    script_folder(layout.root, {"tool": "exit 1"})
     tests = layout.root / names.TESTS_FOLDER
     write(tests / names.TEST_BINARIES_FOLDER / KEY[:2] / KEY / "tool.test")
     LastRun(tests / names.TEST_RESULTS_FOLDER, project).save(Recorder())

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envy.cli import asset, sync
+from envy.cli import asset, product, run, sync
 from envy.cli.cache_root import cache_root
 from envy.cli.fast_path import all_cached, answer, find_paths, parse_plain
 from envy.cli.main import CommandEntry, run_command_line
@@ -23,8 +23,9 @@ from envy.console.summary import SyncResult, final_line
 from envy.declarations.manifest_search import find_manifest
 
 WORDS = st.sampled_from([
-    "sync", "asset", "app", "lib@r1", "sync", "-q", "--quiet", "-v", "--verbose", "-y", "--yes",
-    "--fail-fast", "--no-progress", "--jobs", "-j", "3", "0", "-j4", "--jobs=2", "-j=2", "--jobs=",
+    "sync", "asset", "app", "lib@r1", "sync", "run", "product", "--with", "--json", "-q",
+    "--quiet", "-v", "--verbose", "-y", "--yes", "--fail-fast",
+    "--no-progress", "--jobs", "-j", "3", "0", "-j4", "--jobs=2", "-j=2", "--jobs=",
     "--fetch-jobs", "--fetch-jobs=1", "--trace", "--trace=stderr", "--dry-run", "--no-install",
     "--help", "--version", "--", "-", "--manifest", "--manifest=envy.lua", "--manifest=./envy.lua",
     "envy.lua", "sub/envy.lua", "sub", "../project/envy.lua", "//x", "--cache-root", "/caches",
@@ -70,7 +71,8 @@ def taken_by_click(arguments, variables):
         )
         return Loaded(command)
 
-    table = {"sync": entry(sync, "sync"), "asset": entry(asset, "asset")}
+    modules = {"sync": sync, "asset": asset, "run": run, "product": product}
+    table = {name: entry(module, name) for name, module in modules.items()}
     nowhere = io.StringIO()
     with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
         run_command_line(arguments, environment=variables, commands=table)
@@ -103,9 +105,14 @@ def test_both_command_lines_agree(project, words, variables, place):
         if places is None:
             return
         command, parameters, full = taken_by_click(words, variables)
-        queries = parameters.get("queries", (parameters.get("query"),))
-        assert (command, queries) == (understood.command, tuple(understood.queries))
-        assert not parameters.get("dry_run")
+        expected = understood.queries or understood.words
+        given = parameters.get("words") or parameters.get("queries")
+        if given is None:
+            given = (parameters.get("name", parameters.get("query")),)
+        assert (command, list(given)) == (understood.command, list(expected))
+        assert not any(parameters.get(name) for name in ("dry_run", "ask_host", "as_json"))
+        if command in {"run", "product"}:
+            assert not parameters["query" if command == "product" else "queries"]
         assert (full.quiet, full.verbose, full.trace_stderr, full.trace_file) == (
             understood.quiet, False, False, None,
         )  # fmt: skip
@@ -118,7 +125,8 @@ def test_both_command_lines_agree(project, words, variables, place):
 LINES = [
     "sync", "sync app", "sync -q", "-q sync", "sync a b --jobs 3 -j 4", "asset app",
     "asset -y app", "asset app --no-install", "--manifest envy.lua sync",
-    "sync --cache-root=/x --fail-fast",
+    "sync --cache-root=/x --fail-fast", "product cc", "product --no-install cc", "run true",
+    "run -- true", "run -q true -v", "run -- true --", "-j 3 run --no-install cc -c x.c",
 ]  # fmt: skip
 
 
@@ -147,7 +155,7 @@ CACHES = [None, "", "/var/c", "/var/c/", "c", "~/c", " "]
 def test_the_user_cache_is_that_of_platformdirs(project, home, xdg):
     """Without an option or a variable, both command lines use the same cache."""
     variables = {"HOME": home, **({"XDG_CACHE_HOME": xdg} if xdg is not None else {})}
-    run = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", ROOT],
         cwd=project,
         env=variables,
@@ -155,8 +163,8 @@ def test_the_user_cache_is_that_of_platformdirs(project, home, xdg):
         text=True,
         check=False,
     )
-    quick, _, full = run.stdout.strip("\n").partition(" ")
-    assert run.returncode == 0
+    quick, _, full = done.stdout.strip("\n").partition(" ")
+    assert done.returncode == 0
     assert quick in {"", full}
     if (home, xdg) == ("/home/someone", None):
         assert quick == "/home/someone/.cache/envy"

@@ -8,6 +8,7 @@ from envy.cli.listeners import can_draw, make_listeners, suspended
 from envy.cli.settings import Settings
 from envy.console.live import LiveConsole
 from envy.console.plain import PlainConsole
+from envy.console.styled import has_colours
 from envy.console.text import Streams
 from envy.console.timeline import Timeline
 from envy.console.trace import JsonTrace, TextTrace
@@ -87,8 +88,29 @@ class Terminal(io.StringIO):
         (Terminal(), {"TERM": "dumb"}, False),
         (Terminal(encoding="ascii"), {"TERM": "xterm"}, False),
         (Terminal(terminal=False), {"TERM": "xterm"}, False),
+        (Terminal(), {"CI": "true"}, False),
+        (Terminal(), {"CI": "false"}, True),
+        (Terminal(), {"CI": ""}, True),
     ],
 )
 def test_only_a_capable_terminal_is_drawn_on(stream, environment, expected):
     """A pipe, a dumb terminal and a terminal without UTF-8 get plain lines."""
     assert can_draw(stream, environment) is expected
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "expected"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"FORCE_COLOR": "0"}, False),
+        (Terminal(terminal=False), {}, False),
+        (Terminal(terminal=False), {"FORCE_COLOR": "1"}, True),
+        (Terminal(terminal=False), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_variables_decide_about_colours(stream, environment, expected):
+    """NO_COLOR wins over FORCE_COLOR, which wins over what the stream is."""
+    assert has_colours(stream, environment) is expected

@@ -97,6 +97,15 @@ def test_common_options_are_taken_on_both_sides(envy, words):
             ["--trace=timeline:/t", "--trace=file:/f", "--trace"],
             {"trace_timeline": Path("/t"), "trace_file": Path("/f"), "trace_stderr": True},
         ),
+        (["--trace=stderr,file:/t"], {"trace_stderr": True, "trace_file": Path("/t")}),
+        (
+            ["--trace=file:/a,b,timeline:/t,stderr"],
+            {
+                "trace_stderr": True,
+                "trace_file": Path("/a,b"),
+                "trace_timeline": Path("/t"),
+            },
+        ),
         (["--trace", "--trace=file:/t"], {"trace_stderr": True, "trace_file": Path("/t")}),
     ],
 )

@@ -127,16 +127,16 @@ def test_an_installed_package_is_reported_with_its_time(narrate):
     ]
 
 
-def phase_complete(phase, key='a.b@r1{v="1"}'):
-    return events.PhaseComplete(recipe="a.b@r1", key=key, phase=phase, duration_ms=0)
+def phase_complete(phase, duration_ms, key='a.b@r1{v="1"}'):
+    return events.PhaseComplete(recipe="a.b@r1", key=key, phase=phase, duration_ms=duration_ms)
 
 
 def test_waits_between_phases_are_no_part_of_the_time(narrate):
     """A wait for a slot, or for a dependency, is not work."""
     narrate(phase_start(RecipePhase.FETCH), 10.0)
-    narrate(phase_complete(RecipePhase.FETCH), 10.5)
+    narrate(phase_complete(RecipePhase.FETCH, 500), 10.5)
     narrate(phase_start(RecipePhase.STAGE), 70.0)
-    narrate(phase_complete(RecipePhase.STAGE), 71.0)
+    narrate(phase_complete(RecipePhase.STAGE, 1000), 75.0)  # a consent took the rest
     assert narrate(complete("installed"), 90.0) == [
         (Importance.NOTE, 'installed a.b@r1{v="1"} (1.5s)')
     ]
@@ -158,12 +158,12 @@ def test_a_wait_for_a_lock_is_no_part_of_the_time(narrator, narrate):
 def test_an_install_that_waits_for_a_slot_is_not_due(narrator, narrate):
     """The line "installing" is due when the work itself has lasted, not while it waits."""
     narrate(phase_start(RecipePhase.FETCH), 10.0)
-    narrate(phase_complete(RecipePhase.FETCH), 11.5)
+    narrate(phase_complete(RecipePhase.FETCH, 1500), 11.5)
     assert (narrator.next_due(), narrator.lasting(100.0)) == (None, [])
     narrate(phase_start(RecipePhase.STAGE), 100.0)
     assert narrator.lasting(100.4) == []
     assert len(narrator.lasting(100.5)) == 1
-    narrate(phase_complete(RecipePhase.STAGE), 101.0)
+    narrate(phase_complete(RecipePhase.STAGE, 1000), 101.0)
     narrate(phase_start(RecipePhase.BUILD), 102.0)
     assert narrator.next_due() is None
 

@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from envy.console.text import (
     cell_width,
     clip,
+    clip_words,
     escape_controls,
     format_clock,
+    format_part,
     format_seconds,
     format_size,
     last_rewrite,
     pad,
     safe_line,
     safe_lines,
+    wrapped,
     write_line,
 )
 
@@ -114,3 +117,52 @@ def test_padded_text_fills_its_cells_exactly(text, width):
 def test_clipped_text_ends_in_an_ellipsis():
     """An ellipsis marks that text is missing."""
     assert clip("abcdef", 4) == "abc…"
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "expected"),
+    [
+        (47710208, 235929600, "45.5 of 225 MiB"),
+        (0, 2048, "0.0 of 2.0 KiB"),
+        (512, 900, "512 of 900 B"),
+        (235929600, 235929600, "225 of 225 MiB"),
+        (1 << 20, 1 << 40, "0.0 of 1.0 TiB"),
+    ],
+)
+def test_a_part_is_shown_in_the_unit_of_the_whole(done, total, expected):
+    """A part and its whole have one unit, and three digits where they fit."""
+    assert format_part(done, total) == expected
+
+
+def test_a_short_size_has_no_more_digits_than_a_rate_needs():
+    """Ten and more of a unit are shown without a fraction."""
+    assert (format_size(12.4 * (1 << 20), short=True), format_size(1536, short=True)) == (
+        "12 MiB",
+        "1.5 KiB",
+    )
+
+
+@given(st.text("ab 宽", max_size=60), st.integers(1, 40))
+def test_wrapped_lines_keep_all_words_whole(text, width):
+    """A line is broken only between words; what does not fit is one word that is too long."""
+    lines = wrapped(text, width)
+    assert " ".join(lines).split() == text.split()
+    for line in lines:
+        assert cell_width(line) <= width or len(line.split()) == 1
+
+
+def test_further_lines_are_indented():
+    """The lines after the first are indented by two more than the first."""
+    assert wrapped("  log: one two", 10) == ["  log: one", "    two"]
+
+
+@given(st.text("ab 宽", max_size=60), st.integers(0, 40))
+def test_text_clipped_at_a_word_fits(text, width):
+    """Text that is cut between words is never wider than asked."""
+    assert cell_width(clip_words(text, width)) <= width
+
+
+def test_text_is_cut_between_words_unless_one_is_long():
+    """A long path is cut inside rather than left out."""
+    assert clip_words("one two three", 10) == "one two…"
+    assert clip_words("/a/very/long/path", 10) == "/a/very/l…"

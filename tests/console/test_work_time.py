@@ -3,14 +3,23 @@
 from envy.console.work_time import WorkTimes
 
 
-def test_only_the_time_between_begin_and_pause_counts():
-    """Pauses do not count; what never began has no time."""
+def test_only_work_counts():
+    """Waits between phases and inside of them do not count; an ended phase says how long it was."""
     times = WorkTimes()
-    assert times.begin("a", 10.0) == 10.0
-    times.pause("a", 12.0)
-    times.pause("a", 50.0)
-    assert times.begin("a", 60.0) == 58.0
+    assert times.begin_phase("a", 10.0) == 10.0
+    times.end_phase("a", 2.0)
+    assert times.begin_phase("a", 60.0) == 58.0
+    times.pause("a", 61.0)
+    times.pause("a", 70.0)
+    assert times.resume("a", 80.0) == 77.0
     assert "a" in times
-    assert times.end("a", 61.0) == 3.0
+    assert times.end("a", 81.0) == 4.0
     assert "a" not in times
-    assert times.end("b", 1.0) is None
+
+
+def test_what_never_began_has_no_time():
+    """Pauses and ends of other recipes are no work."""
+    times = WorkTimes()
+    times.pause("b", 1.0)
+    times.end_phase("b", 1.0)
+    assert times.end("b", 2.0) is None

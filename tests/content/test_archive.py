@@ -17,7 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envy.content.archive import decompress_file, extract, is_archive, is_single_compressed_file
+from envy.content.archive import (
+    decompress_file,
+    extract,
+    extract_below,
+    is_archive,
+    is_single_compressed_file,
+)
+from envy.content.below_root import open_below
 from envy.errors import ArchiveError
 
 if sys.version_info >= (3, 14):
@@ -517,3 +524,20 @@ def test_damaged_single_file(tmp_path):
     path.write_bytes(gzip.compress(os.urandom(5000))[:-4])
     with pytest.raises(ArchiveError, match="damaged"):
         decompress_file(path, tmp_path / "tool")
+
+
+def test_files_are_counted_while_they_are_unpacked(tmp_path):
+    """A zip knows how many files it has, folders left out; a tar does not."""
+    zipped, tarred = tmp_path / "a.zip", tmp_path / "a.tar"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.mkdir("d")
+        for name in ("d/x", "y"):
+            archive.writestr(name, name)
+    with tarfile.open(tarred, "w") as archive:
+        for name in ("x", "y"):
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    told = []
+    for path in (zipped, tarred):
+        with open_below(tmp_path / path.stem) as below:
+            extract_below(path, below, (), report=lambda *counts: told.append(counts))
+    assert told == [(1, 2), (2, 2), (1, 0), (2, 0)]

@@ -191,6 +191,7 @@ def test_followed_links_lead_to_a_limited_number_of_files(top):
     error = refusal(top, rules_of(follow=True), most=1000)
     assert "more than 1000 files and folders" in error.why
     assert 'exclude = { "link" }' in error.hint
+    assert "ENVY_LIMITS=followed-files=400000" in error.hint
     grow(top, *(f"own/{number}" for number in range(20)))
     assert len(taken(top, rules_of(follow=True, exclude=["link"]), most=10)) == 21  # all its own
 

@@ -225,6 +225,7 @@ def test_own_globals_do_not_warn(define):
         ("install = 'x'\nproducts = { 'gn' }", 3, "`products` must be a table of paths"),
         ("install = 'x'\nproducts = {\n gn = '/gn' }", 4, "is not inside the asset"),
         ("install = 'x'\nproducts = { gn = '../gn' }", 3, "is not inside the asset"),
+        ("install = 'x'\nproducts = { [''] = 'x' }", 3, "a name that no program can have"),
         ("install = 'x'\nproducts = { gn = 3 }", 3, "`products.gn` must be a path"),
         ("install = 'x'\nproducts = { gn = { path = 'x', platform = {} } }", 3, '"platforms"?'),
         ("install = 'x'\nexports = { paths = {} }", 3, 'did you mean "path"?'),

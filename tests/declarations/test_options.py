@@ -99,6 +99,8 @@ def test_number_matches_a_choice_by_value():
         ({"x": {"type": "string", "default": 1}}, "the default of option x must be a string"),
         ({"x": {"type": "string", "choices": ["a"], "default": "b"}}, "not among its choices"),
         ({"x": {"type": "string", "choices": {}}}, "`options.x.choices` must be"),
+        ({"x": {"type": "string", "known": ["a"]}}, "`options.x.known` must be a table with a"),
+        ({"x": {"type": "integer", "known": {"1": {}}}}, "option x has `known` values, and is not"),
         ({"x": {"type": "string", "choices": [1]}}, "a choice of option x must be a string"),
         ({"version": {"type": "number"}}, "3.10 would become 3.1"),
         ({"x": {"type": "table", "default": {"f": print}}}, "`options.x.f` is a function"),

@@ -7,7 +7,7 @@ from envy.content import file_operations
 from envy.content.patch import apply_patch
 from envy.errors import EnvyError, LuaScriptError
 from envy.limits import adopt_limits
-from envy.lua.natives import fill_template
+from envy.lua.template import fill_template
 
 MIB = 1 << 20
 

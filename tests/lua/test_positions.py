@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envy.lua.positions import ElementPosition, locate_table
+from envy.lua.positions import ElementPosition, count_arguments, locate_table
 
 
 def test_elements_and_fields():
@@ -106,3 +106,28 @@ def test_element_count(items, separator):
     found = locate_table(f"t = {{ {separator.join(items)} }}", "t")
     assert found is not None
     assert len(found.elements) == len(items)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('ctx.exec { "a", nil }', 2),
+        ('ctx.exec({ "a", x.y, b[1], })', 3),
+        ('ctx.exec { "a", -- }\n [[b, c]]; "d" }', 3),
+        ('ctx.exec { "a", os.getenv("X") }', 2),
+        ('ctx.exec { "a", table.unpack(b) }', 1),
+        ('ctx.exec { "a", ... }', 1),
+        ('ctx.exec { "a", f "b" }', 1),
+        ('ctx.exec { "a", f { "b" } }', 1),
+        ('ctx.exec { "a", function() return 1, 2 end }', 2),
+        ("ctx.exec { }", 0),
+        ("ctx.exec(argv)", None),
+        ('ctx.exec { "a" } ctx.exec { "b" }', None),
+        ('ctx.exec { "a"', None),
+        ('\nctx.exec { "a" }', None),
+    ],
+)
+def test_the_arguments_of_a_call_are_counted(text, count):
+    """Elements that may stand for several values are not counted where they are the last."""
+    assert count_arguments(text, 1, "exec") == count
+    assert count_arguments("-- before\n" + text, 2, "exec") == count

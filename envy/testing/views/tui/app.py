@@ -268,7 +268,8 @@ class TestApp(App[int]):
     def action_copy(self) -> None:
         if self.log_view.display:
             self.copy_to_clipboard("\n".join(self.log_view.lines))
-            self.notice(f"copied {len(self.log_view.lines)} lines")
+            lines = len(self.log_view.lines)
+            self.notice("copied 1 line" if lines == 1 else f"copied {lines} lines")
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen())
