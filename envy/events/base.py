@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
@@ -49,15 +51,19 @@ def fields_of(event_class: type[Event]) -> tuple[dataclasses.Field[Any], ...]:
 
 def masked_event(event: Event) -> Event:
     """Return the event without secrets: itself, unless one of its texts holds any."""
-    changed = {}
-    for name in _texts_of(type(event)):  # type: ignore[arg-type]
-        text = getattr(event, name)
-        if text and (shown := masked(text)) is not text:
-            changed[name] = shown
-    return dataclasses.replace(event, **changed) if changed else event  # type: ignore[type-var]
+    names, texts_of = _texts_of(type(event))  # type: ignore[arg-type]
+    for text in texts_of(event):
+        if text and masked(text) is not text:
+            shown = {name: masked(getattr(event, name)) for name in names}
+            return dataclasses.replace(event, **shown)  # type: ignore[type-var]
+    return event
 
 
 @functools.cache
-def _texts_of(event_class: Any) -> tuple[str, ...]:
+def _texts_of(event_class: Any) -> tuple[tuple[str, ...], Callable[[Event], tuple[str, ...]]]:
+    """Return the names of an event's texts, and a function that returns the texts."""
     fields = dataclasses.fields(event_class)
-    return tuple(field.name for field in fields if field.type in {str, "str"})
+    names = tuple(field.name for field in fields if field.type in {str, "str"})
+    if len(names) > 1:
+        return names, operator.attrgetter(*names)
+    return names, lambda event: tuple(getattr(event, name) for name in names)

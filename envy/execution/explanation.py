@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from envy.cache.explanation import (
     KeyRecord,
@@ -35,7 +36,7 @@ def _current_key_record(recipe: Recipe, engine: PhaseServices) -> KeyRecord:
 def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
     """Return what explains a key; notes may hold no secret, and are in no key."""
     definition = recipe.loaded.definition
-    notes: dict[str, object] = {
+    notes: dict[str, Any] = {
         "key": recipe.key.canonical,
         "relocate": list(definition.relocate),
         "writable": definition.writable,
@@ -49,7 +50,8 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
         notes["recipe"] = recipe.loaded.text.encode("utf-8", "surrogateescape").decode(
             "utf-8", "replace"
         )
-    return masked_data(notes)
+    texts = [*notes["dependencies"].values(), *notes["relocate"], notes["key"], recipe.loaded.text]
+    return masked_data(notes) if any(masked(text) is not text for text in texts) else notes
 
 
 @dataclass(frozen=True, slots=True)

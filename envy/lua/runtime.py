@@ -156,8 +156,12 @@ class LuaState:
         self._check_usable()
         name = self._host.source_name(str(path))
         with self._translated_errors():
-            with _inside_of_lua():
-                results = self._run_file(without_shebang(content), name)
+            text = without_shebang(content)
+            go_into_lua()
+            try:
+                results = self._run_file(text, name)
+            finally:
+                come_back_from_lua()
             self._first_result(results)
 
     def user_globals(self, names: Collection[str] | None = None) -> dict[str, LuaValue]:
@@ -222,8 +226,11 @@ class LuaState:
         host.depth += 1
         try:
             called = self._bridge.function(function)
-            with _inside_of_lua():
+            go_into_lua()
+            try:
                 results = self._run(called, *arguments)
+            finally:
+                come_back_from_lua()
         finally:
             host.depth -= 1
         value = self._first_result(results, entered_at=function.where)
@@ -287,15 +294,6 @@ class LuaState:
             path, _, line = entered_at.rpartition(":")
             error.frames = (LuaFrame(path, int(line)),) if path else ()
         return error
-
-
-@contextlib.contextmanager
-def _inside_of_lua() -> Iterator[None]:
-    go_into_lua()
-    try:
-        yield
-    finally:
-        come_back_from_lua()
 
 
 def _origin(path: Path) -> SourceLocation:
