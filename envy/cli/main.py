@@ -59,6 +59,9 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
     "import": CommandEntry("envy.cli.import_bundle:command", "Add exported packages to the cache."),
+    "doctor": CommandEntry(
+        "envy.cli.doctor:command", "Show what envy runs on, and what is wrong with it."
+    ),
     "version": CommandEntry("envy.cli.version:command", "Print the version of envy."),
     "trace-schema": CommandEntry(
         "envy.cli.trace_schema:command", "Print the JSON Schema of --trace=file:PATH."
