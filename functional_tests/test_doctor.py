@@ -177,6 +177,13 @@ def test_a_removed_directory(project, tmp_path):
     assert problems(document) == ["the current directory has been removed"]
 
 
+def test_closed_standard_streams(project):
+    """A stream that is closed is not a terminal."""
+    under = ("sh", "-c", 'exec "$@" <&- 2>&-', "sh")
+    _, values = examined(project, under=under)
+    assert values["terminal", "stdin"][0].startswith("not a terminal")
+
+
 def test_the_text_ends_with_what_is_wrong(project):
     """The values are on standard output; the findings, with hints, on standard error."""
     run = project.envy("doctor", env={"ENVY_YES": "maybe"}, code=1, trace=False)

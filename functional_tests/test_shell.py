@@ -134,6 +134,17 @@ def test_a_fresh_attempt(failing):
     assert failing.markers() == ["local.one@r1", "local.tool@r1"]
 
 
+def test_a_fresh_attempt_is_entered_again(failing):
+    """What was done in a shell is still there in the next one; a sync starts over."""
+    seen = failing.root / "seen"
+    in_terminal(failing, "shell", "one", script="touch mine")
+    in_terminal(failing, "shell", "one", script=f"ls > {seen}")
+    assert seen.read_text() == "mine\nstaged\n"
+    failing.envy("sync", code=1)
+    in_terminal(failing, "shell", "one", script=f"ls > {seen}")
+    assert seen.read_text() == "half\nstaged\n"
+
+
 def test_fresh_leaves_a_failed_attempt(failing):
     """With --fresh, or for another phase, a failed attempt is not used."""
     failing.envy("sync", code=1)

@@ -15,6 +15,7 @@ from envy.cache.filesystem import explained
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cache.lock import FileLock
+from envy.cache.names import TRASH_FOLDER
 from envy.cli.cache_root import cache_root
 from envy.cli.doctor_report import Report
 from envy.cli.doctor_settings import origin_of
@@ -162,7 +163,7 @@ def _content(report: Report, layout: CacheLayout) -> None:
     report.add("entries", f"{len(complete)} complete, {format_size(total)} in all")
     report.add("incomplete", len(inventory.entries) - len(complete))
     report.add("unreadable", len(inventory.unreadable))
-    report.add("trash", len(readable_listing(str(layout.trash_root))))
+    report.add(TRASH_FOLDER, len(readable_listing(str(layout.trash_root))))
     for unreadable in inventory.unreadable[:_MOST_NAMED]:
         report.failed(unreadable, remedy="look at it; `envy cache clear` removes the whole cache")
     for path in inventory.foreign[:_MOST_NAMED]:

@@ -92,8 +92,8 @@ def _manifest(report: Report, settings: Settings, given: Mapping[str, Any]) -> N
 def check_terminal(report: Report, environment: Mapping[str, str]) -> None:
     """Report what the standard streams are, and what envy draws on them."""
     report.section = "terminal"
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        name = stream.name.strip("<>")
+    streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
+    for name, stream in streams.items():
         encoding = getattr(stream, "encoding", None) or "unknown encoding"
         kind = f"terminal{_size(stream.fileno())}" if stream.isatty() else "not a terminal"
         report.add(name, f"{kind}, {encoding}")

@@ -39,11 +39,12 @@ _PHASES = {phase.label: phase for phase in sorted(SHELL_PHASES)}
     type=click.Choice(list(_PHASES)),
     help="Open it for this phase; by default, the phase that failed, or else build.",
 )
-@click.option("--fresh", is_flag=True, help="Make a new attempt, even if a failed one is kept.")
+@click.option("--fresh", is_flag=True, help="Make a new attempt, even if the last one is kept.")
 def command(settings: Settings, query: str, *, phase: str | None, fresh: bool) -> int:
     """Open a shell in the folder and with the variables of a phase of the package QUERY means.
 
-    If the last attempt at the package failed in that phase, the shell opens in it, as it was left.
+    If the last attempt at the package failed in that phase, or was left there by an earlier shell,
+    the shell opens in it, as it was left.
     Otherwise a new attempt is made: what the package needs is installed, and the phases before that
     one run. The script of the phase is written beside the folder, and its command is printed.
     The shell is that in SHELL, or else bash or sh, without its start-up files. No other command

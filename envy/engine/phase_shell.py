@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from envy.cache.failure import last_failure
+from envy.cache.failure import entered_phase, last_failure, note_entered
 from envy.cache.filesystem import explained
 from envy.cache.names import ATTEMPT
 from envy.cache.read import lookup
@@ -44,7 +44,7 @@ _PLAIN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShellPlace:
-    """The package and the phase; `kept`: in the attempt that failed in this phase."""
+    """The package and the phase; `kept`: in the attempt that ended in this phase."""
 
     key: RecipeKey
     phase: RecipePhase
@@ -87,7 +87,7 @@ class PhaseShell:
 
 
 def find_place(recipe: Recipe, asked: RecipePhase | None, *, fresh: bool) -> ShellPlace:
-    """Return where a shell for a package opens: where its attempt failed, unless told otherwise.
+    """Return where a shell for a package opens: where its attempt ended, unless told otherwise.
 
     Raises:
         GraphError: the package is installed, is user-managed, or has no such phase.
@@ -106,8 +106,8 @@ def find_place(recipe: Recipe, asked: RecipePhase | None, *, fresh: bool) -> She
         )
     definition = recipe.loaded.definition
     declared = [one for one in SHELL_PHASES if _is_code(getattr(definition, one.label))]
-    failed = None if fresh else _failed_phase(recipe)
-    phase = asked or (failed if failed in declared else next(iter(declared), None))
+    ended = None if fresh else _kept_phase(recipe)
+    phase = asked or (ended if ended in declared else next(iter(declared), None))
     if phase is None or phase not in declared:
         what = f"no `{phase.label}`" if phase else "no `stage`, `build` or `install`"
         others = ", ".join(one.label for one in sorted(declared))
@@ -117,17 +117,17 @@ def find_place(recipe: Recipe, asked: RecipePhase | None, *, fresh: bool) -> She
             if others
             else "there is nothing to look into",
         )
-    return ShellPlace(key=recipe.key, phase=phase, kept=failed == phase)
+    return ShellPlace(key=recipe.key, phase=phase, kept=ended == phase)
 
 
 def _is_code(declared: object) -> bool:
     return isinstance(declared, str | LuaFunction)
 
 
-def _failed_phase(recipe: Recipe) -> RecipePhase | None:
-    """Return the phase in which the last attempt at a package failed, if the attempt is kept."""
+def _kept_phase(recipe: Recipe) -> RecipePhase | None:
+    """Return the phase in which the last attempt failed or was left, if that attempt is kept."""
     entry = recipe.placement.entry
-    label = last_failure(entry).partition(" failed: ")[0]
+    label = entered_phase(entry) or last_failure(entry).partition(" failed: ")[0]
     return next((one for one in SHELL_PHASES if one.label == label), None)
 
 
@@ -148,16 +148,16 @@ def interactive_shell(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _take_kept(recipe: Recipe, engine: PhaseServices) -> None:
-    """Lock the entry, and check that the failed attempt is still there."""
+    """Lock the entry, and check that the attempt is still there."""
     acquire_entry(recipe, engine)
     entry = recipe.placement.entry
-    if lookup(entry, recipe.entry_key, explain=False).hit or not last_failure(entry):
+    if lookup(entry, recipe.entry_key, explain=False).hit or _kept_phase(recipe) is None:
         raise EnvyError(
-            "the failed attempt is gone: another command has worked on the package since",
+            "the last attempt is gone: another command has worked on the package since",
             hint="run envy shell again",
         )
     if not Path(entry.at(ATTEMPT)).exists():
-        raise EnvyError("the failed attempt is not complete", hint="begin a new one: add --fresh")
+        raise EnvyError("the last attempt is not complete", hint="begin a new one: add --fresh")
     entry.tmp_dir.mkdir(exist_ok=True)
 
 
@@ -168,6 +168,7 @@ def _open(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, argv: tuple
         RecipePhase.BUILD: entry.stage_dir,
         RecipePhase.INSTALL: recipe.placement.asset_dir,
     }[phase]
+    note_entered(entry, phase.label)
     with PhaseRun(recipe, engine, phase, run_dir=folder) as run:
         run.log.say("info", f"a shell in the place of {phase.label}; leaving it publishes nothing")
         run.log.say("info", f"folder: {folder}")
