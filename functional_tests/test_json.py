@@ -95,6 +95,7 @@ CASES = {
     "why": ("why", 0, ["why", "tool", "--json"]),
     "product": ("product", 0, ["product", "tool", "--json"]),
     "products": ("products", 0, ["product", "--json"]),
+    "doctor": ("doctor", 0, ["doctor", "--json"]),
     "sync": ("sync", 1, ["sync", "--json"]),
 }
 

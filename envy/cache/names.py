@@ -45,6 +45,7 @@ TMP = f"{WORK}/tmp"  # noqa: S108 - a folder of the entry
 # Inside work/, so that removing the work of an attempt also ends the attempt.
 ATTEMPT = f"{WORK}/attempt"
 FAILED = f"{WORK}/failed"
+ENTERED = f"{WORK}/entered"  # the phase that a user's shell has taken the place of
 
 # -- composed names --------------------------------------------------------------------------------
 

@@ -45,6 +45,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "envy.cli.product:command", "Print the path of a product, or list all products."
     ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
+    "shell": CommandEntry(
+        "envy.cli.shell:command", "Open a shell where a phase of a package runs."
+    ),
     "test": CommandEntry(
         "envy.cli.test:command", "Build tests in parallel, then run them in order."
     ),
@@ -59,6 +62,9 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
     "import": CommandEntry("envy.cli.import_bundle:command", "Add exported packages to the cache."),
+    "doctor": CommandEntry(
+        "envy.cli.doctor:command", "Show what envy runs on, and what is wrong with it."
+    ),
     "version": CommandEntry("envy.cli.version:command", "Print the version of envy."),
     "trace-schema": CommandEntry(
         "envy.cli.trace_schema:command", "Print the JSON Schema of --trace=file:PATH."

@@ -38,6 +38,7 @@ from envy.jobserver.budget import Jobserver
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.masking import forget_all
+from envy.phases.table import STEPS, Steps
 
 DEFAULT_FETCH_JOBS = 8
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000
@@ -52,13 +53,14 @@ def open_session(
     writes: bool = True,
     upstream: Upstream = Upstream.REMEMBERED,
     observers: Sequence[Listener] = (),
+    steps: Steps = STEPS,
 ) -> Iterator[Session]:
     """Open a session for the manifest, and close everything in order at the end of the block.
 
     With `owns_stdout`, only the command prints to stdout, and recipes print to stderr. Without
     `installs`, not even the tools that a custom source needs are installed. Without `writes`, the
     cache is only read. `upstream` says whether unpinned sources are looked up where they are.
-    `observers` receive events beside the consoles and traces of the settings.
+    `observers` receive events beside the consoles and traces. `steps` are those of the engine.
 
     Raises:
         ManifestError: the manifest is missing or not valid; UsageError: an option is not valid.
@@ -95,7 +97,8 @@ def open_session(
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest, undecided = _load_manifest(path, services, control)
-        engine = _engine(settings, services, manifest, undecided, control, installs=installs)
+        make = functools.partial(_engine, installs=installs, steps=steps)
+        engine = make(settings, services, manifest, undecided, control)
         closing.callback(engine.lease.release)
         closing.enter_context(engine.coordinator.interpreter.running())
         session = Session(engine, manifest)
@@ -112,6 +115,7 @@ def _engine(
     control: Control,
     *,
     installs: bool,
+    steps: Steps,
 ) -> Engine:
     project = Project(
         manifest=str(manifest.path),
@@ -126,6 +130,7 @@ def _engine(
         fail_fast=settings.fail_fast,
         durations=_durations(services.layout, services.project_dir),
         installs=installs,
+        steps=steps,
         undecided=undecided,
         on_stop=control.expect_end,
     )

@@ -38,6 +38,7 @@ from envy.execution.services import Services
 from envy.graph.distances import find_nearest
 from envy.graph.recipe import Recipe, Reference
 from envy.graph.recipe_graph import RecipeGraph
+from envy.phase import RecipePhase
 from envy.phases.table import STEPS, Steps
 from envy.scheduler.coordinator import Coordinator
 
@@ -218,6 +219,11 @@ class Engine:
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
         return self._goals.run(goals)
+
+    def run_until(self, goal: RecipeKey, phase: RecipePhase) -> None:
+        """Run a recipe until `phase`, inclusive, after everything that these phases wait for."""
+        needed = [edge.key for edge in self.graph.edges(goal) if edge.needed_by <= phase]
+        self._goals.run_until(goal, phase, needed)
 
     def wanted(self) -> list[Recipe]:
         """Return every wanted recipe, in key order."""

@@ -80,6 +80,16 @@ class Goals:
         self._usage.rely_upon()
         self._coordination.raise_targets(self._demand.wanted_closure(goals), RecipePhase.COMPLETION)
 
+    def run_until(self, goal: RecipeKey, phase: RecipePhase, needed: Iterable[RecipeKey]) -> None:
+        """Complete what is wanted of `needed`, and run the goal until `phase`; wait for that."""
+        self.prepare([goal])
+        self._usage.rely_upon()
+        wanted = self._demand.wanted_closure(needed)
+        self._coordination.raise_targets(wanted, RecipePhase.COMPLETION)
+        self._coordination.raise_targets([goal], phase)
+        self._coordination.wait([goal], phase)
+        self._failures.explain()
+
     def wait_for_fetches(self) -> None:
         """Block until every declared recipe has been fetched, or has failed.
 

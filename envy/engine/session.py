@@ -207,6 +207,13 @@ class Session:
         """
         return self._engine.run_full(goals)
 
+    def run_until(self, goal: RecipeKey, phase: RecipePhase) -> None:
+        """Run a package until `phase`, inclusive, after everything that these phases wait for.
+
+        A failure raises nothing: see `failure_of`.
+        """
+        self._engine.run_until(goal, phase)
+
     def require_installed(self, goals: Sequence[RecipeKey]) -> None:
         """Check that the goals and everything they need to run are installed; install nothing.
 

@@ -33,7 +33,7 @@ _READ_SECONDS = 60.0
 _REDIRECTS = 20
 _CONTENT = (200, 203)
 _CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
-_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 @contextlib.contextmanager
@@ -148,7 +148,7 @@ def _new_pool(proxy: str, context: FetchContext, certificates: str) -> "urllib3.
     import urllib3
 
     timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
-    tls = _tls(context.environment, certificates)
+    tls = tls_context(context.environment, certificates)
     if not proxy:
         return urllib3.PoolManager(maxsize=16, timeout=timeout, ssl_context=tls)
     bare, credentials = _without_credentials(proxy)
@@ -164,13 +164,18 @@ def _new_pool(proxy: str, context: FetchContext, certificates: str) -> "urllib3.
         maxsize=16,
         timeout=timeout,
         ssl_context=tls,
-        proxy_ssl_context=_tls(context.environment, certificates),
+        proxy_ssl_context=tls_context(context.environment, certificates),
         proxy_headers=headers,
     )
 
 
-def _tls(environment: Mapping[str, str], certificates: str) -> ssl.SSLContext:
-    named = [certificates, *(environment.get(name, "") for name in _CERTIFICATE_VARIABLES)]
+def tls_context(environment: Mapping[str, str], certificates: str = "") -> ssl.SSLContext:
+    """Return a context that trusts `certificates`, a file, or else what the environment names.
+
+    Raises:
+        FetchError: the certificates cannot be read.
+    """
+    named = [certificates, *(environment.get(name, "") for name in CERTIFICATE_VARIABLES)]
     file = next((name for name in named if name), None)
     folder = environment.get("SSL_CERT_DIR") or None
     try:
@@ -179,7 +184,7 @@ def _tls(environment: Mapping[str, str], certificates: str) -> ssl.SSLContext:
         raise FetchError(
             f"the certificates in {file or folder} cannot be read: {error.strerror or error}",
             uri=str(file or folder),
-            hint=f"check {', '.join(_CERTIFICATE_VARIABLES)} and SSL_CERT_DIR",
+            hint=f"check {', '.join(CERTIFICATE_VARIABLES)} and SSL_CERT_DIR",
         ) from error
 
 
