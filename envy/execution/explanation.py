@@ -16,7 +16,7 @@ from envy.cache.explanation import (
 from envy.cache.read import lookup
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
-from envy.masking import MASK, masked, masked_data
+from envy.masking import MASK, masked, masked_code, masked_data
 
 _MAX_DEPTH = 8
 
@@ -46,9 +46,8 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
         },
     }
     if recipe.loaded.text:
-        notes["recipe"] = recipe.loaded.text.encode("utf-8", "surrogateescape").decode(
-            "utf-8", "replace"
-        )
+        text = masked_code(recipe.loaded.text)
+        notes["recipe"] = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return masked_data(notes)
 
 
