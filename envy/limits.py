@@ -8,6 +8,7 @@ This module imports nothing, since warm commands load it.
 """
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_LARGEST = 1 << 60  # what Lua and the operating system can count to
 
 
 class Limit:
@@ -146,9 +147,11 @@ def parse_limits(text: str) -> dict[str, int]:
 def _number(name: str, text: str) -> int:
     factor = _UNITS.get(text[-1:].upper(), 1)
     digits = text if factor == 1 else text[:-1]
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 16 and int(digits)):
+    plain = digits.isascii() and digits.isdigit() and len(digits) < 20
+    number = int(digits) * factor if plain else 0
+    if not 0 < number <= _LARGEST:
         raise ValueError(f"{text!r} is not a valid value for {name}; write 500M, 2G or a number")
-    return int(digits) * factor
+    return number
 
 
 def shown_size(size: int) -> str:
@@ -156,7 +159,7 @@ def shown_size(size: int) -> str:
     for letter, unit in reversed(_UNITS.items()):
         if size >= unit and size % unit == 0:
             return f"{size // unit} {letter}iB"
-    return f"{size} bytes"
+    return "1 byte" if size == 1 else f"{size} bytes"
 
 
 def shortened(text: str) -> str:

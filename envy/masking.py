@@ -180,6 +180,20 @@ def masked_address(address: str) -> str:
     return masked(_tail_masked(address, 0))
 
 
+def masked_code(text: str) -> str:
+    """Return the text of a recipe without secrets; it may put addresses together from parts.
+
+    So `&token=…` is masked also where no address stands before it.
+    """
+    if "&" not in text and "?" not in text:
+        return masked(text)
+    import re
+
+    words = "|".join(_SECRET_WORDS)
+    part = rf"([?&][^\s=?&\"']{{0,99}}(?:{words})[^\s=?&\"']{{0,99}}=)[^\s&#\"'\]]+"
+    return masked(re.sub(part, rf"\1{MASK}", text, flags=re.IGNORECASE))
+
+
 def cut_short(text: str) -> str:
     """Return the text of an error, masked and shortened if it exceeds the limit of such texts."""
     from envy.limits import ERROR_TEXT, shortened

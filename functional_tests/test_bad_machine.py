@@ -200,6 +200,19 @@ def test_a_missing_program(works):
     assert "there is no program 'no-such-program'" in outcome.err
 
 
+def test_a_misspelt_product(works):
+    """The error of `envy run` suggests the nearest product."""
+    works.recipe(
+        "local.one@r1",
+        'install = "touch hammer; chmod +x hammer"\nproducts = { hammer = "hammer" }',
+    )
+    for _ in range(2):  # as a full run says it, and from a stored answer
+        outcome = works.envy("run", "hamer", code=127, trace=False)
+        assert "there is no program 'hamer' in the packages or on PATH; did you mean hammer?" in (
+            outcome.err
+        )
+
+
 def in_shell(project, words):
     """Run a shell command in which `$ENVY` is envy."""
     environment = project.environment({"ENVY": envy_command()})

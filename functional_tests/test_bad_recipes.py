@@ -313,7 +313,7 @@ def test_an_unreadable_recipe(project, unprivileged):
         ("echo > took", "'tool'", 'is "tool", which does not exist in', "did you mean took?"),
         ("echo > x", "'bin/tool'", "which does not exist in", "create it in `install`"),
         ("echo > x", "{ path = 'y.txt', kind = 'file' }", "does not exist", "create it in"),
-        ("ln -s nowhere tool", "'tool'", "which does not exist in", "did you mean tool?"),
+        ("ln -s nowhere tool", "'tool'", "a link to nowhere, which does not exist", "the link in"),
         ("echo > tool", "'tool'", "asset/tool is not executable", 'path = "tool", kind = "file" }'),
         ("mkdir tool; echo > tool/x", "'tool'", "asset/tool is not a file", 'kind = "file" }'),
     ],

@@ -247,7 +247,7 @@ def test_fuzz_must_be_a_number_of_lines(project):
     """`fuzz` is checked, and so are the names of the options."""
     for options, message in (
         ({"fuzz": '"1"'}, "`fuzz` must be a number of lines from 0 on"),
-        ({"fuzz": "-1"}, "`fuzz` must be a number of lines from 0 on"),
+        ({"fuzz": "-1"}, "`fuzz` must be a number of lines from 0 on, not -1"),
         ({"fuz": "1"}, 'did you mean "fuzz"'),
     ):
         [(name, value)] = options.items()

@@ -235,7 +235,9 @@ def test_a_build_that_asks_git_gets_a_hint(project, repository):
     asks = "git describe --always > version || true\ntest -s version\ncp version "
     build = f"build = [[\n{asks} $ENVY_INSTALL_DIR\n]]"
     hint = 'the git folder of repo is left out; to take it: { source = "repo", vcs = true }'
-    assert hint in project.sync_one(f'fetch = "repo"\n{build}', code=1).err
+    err = project.sync_one(f'fetch = "repo"\n{build}', code=1).err
+    assert hint in err
+    assert "hint: it ran in " in err
     assert "vcs" not in project.sync_one('fetch = "repo"\nbuild = "false"', code=1).err
     project.make(f'fetch = {{ source = "repo", vcs = true }}\n{build}')
 

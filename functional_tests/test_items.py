@@ -231,6 +231,27 @@ def test_a_committed_folder_is_an_item(project):
     assert "bring the same path, with different content: data/x" in run.err
 
 
+ELSEWHERE = {
+    "a file": 'ctx.commit_fetch("OUTSIDE/file")',
+    "a folder": 'ctx.commit_fetch("OUTSIDE")',
+    "with dots": 'ctx.commit_fetch(ctx.tmp_dir .. "/../../../../../../outside/file")',
+    "of the recipe": 'ctx.commit_fetch(ctx.recipe_dir .. "/own")',
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_what_is_committed_from_elsewhere_stays_there(project, tmp_path, case):
+    """Only files of the run folder are moved; any other is copied."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/file").write_text("x")
+    project.write("recipes/own", "x")
+    call = ELSEWHERE[case].replace("OUTSIDE", str(tmp_path / "outside"))
+    folder = project.make(f"inputs = {{ 'own' }}\nfetch = function(ctx) {call} end")
+    assert "x" in tree(folder).values()
+    assert tree(tmp_path / "outside") == {"file": "x"}
+    assert (project.root / "recipes/own").read_text() == "x"
+
+
 def test_a_committed_folder_has_no_digest(project):
     """A digest for a folder is an error that says so."""
     body = f"""fetch = function(ctx)

@@ -123,6 +123,10 @@ LEAKS = {
           { source = "URL/file/" .. envy_quoted(os.getenv("TOKEN")), dest = "b.txt" },
         }
     """,
+    "joined": """
+        local version = "2"
+        fetch = { source = "URL/moved?v=" .. version .. "&token=QUERY", dest = "c.txt" }
+    """,
     "pinned": """
         fetch = { source = "URL/pkg.tar?x=1&X-Amz-Signature=QUERY", sha256 = "DIGEST" }
     """,

@@ -41,6 +41,14 @@ def test_limits_are_parsed():
         ("lua-memory", "'' is not a valid value for lua-memory; write 500M, 2G or a number"),
         ("lua-memory=-1", "'-1' is not a valid value for lua-memory; write 500M, 2G or a number"),
         ("lua-memory=0", "'0' is not a valid value for lua-memory; write 500M, 2G or a number"),
+        (
+            "lua-memory=9999999999999G",
+            "'9999999999999G' is not a valid value for lua-memory; write 500M, 2G or a number",
+        ),
+        (
+            "lua-memory=" + "9" * 5000,
+            f"'{'9' * 5000}' is not a valid value for lua-memory; write 500M, 2G or a number",
+        ),
         ("lua-memory=²", "'²' is not a valid value for lua-memory; write 500M, 2G or a number"),
     ],
 )

@@ -107,6 +107,21 @@ def test_the_password_of_an_address_is_remembered(address, text, shown):
     assert masking.masked(text) == shown
 
 
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ('"https://h/x?token="..t.."&X-Sig=abcd&v=2"', '"https://h/x?token="..t.."&X-Sig=***&v=2"'),
+        ("'?api_key=abcd#x' .. \"&PASSWORD=ef gh\"", "'?api_key=***#x' .. \"&PASSWORD=*** gh\""),
+        ("[[&my%20secret=abcd]]", "[[&my%20secret=***]]"),
+        ("if a & key == 5 then key = 6 end", "if a & key == 5 then key = 6 end"),
+        ("x?v=1&y=token", "x?v=1&y=token"),
+    ],
+)
+def test_parts_of_addresses_in_code(code, shown):
+    """A recipe may put an address together, so that no part of it looks like one."""
+    assert masking.masked_code(code) == shown
+
+
 def test_data_is_masked_whole():
     """Texts in records and collections are masked; enumerations are words of envy."""
 

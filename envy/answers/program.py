@@ -6,7 +6,7 @@ Nothing here needs the engine: the environment may have been found by an earlier
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,7 +59,9 @@ def program_call(
     variables = with_scripts(environment, machine, root).applied_to(base)
     provider = choose_provider(environment, name)
     if provider is None:
-        return ProgramCall(path=_found(name, variables), words=words, environment=variables)
+        return ProgramCall(
+            path=_found(name, variables, environment.providers), words=words, environment=variables
+        )
     program = _program_of(provider, name, machine)
     return ProgramCall(path=program, words=[program, *words[1:]], environment=variables)
 
@@ -129,8 +131,8 @@ def _program_of(provider: Provider, name: str, path: str) -> str:
     return found
 
 
-def _found(name: str, variables: Mapping[str, str]) -> str:
-    """Return the file of a program that is not a product.
+def _found(name: str, variables: Mapping[str, str], products: Iterable[str]) -> str:
+    """Return the file of a program that is not a product; an error suggests one of `products`.
 
     Raises:
         CommandNotFound: there is none; ProductNotExecutable: it cannot be run.
@@ -140,7 +142,11 @@ def _found(name: str, variables: Mapping[str, str]) -> str:
         return program
     if "/" in name and Path(name).exists():
         raise ProductNotExecutable(f"{name} cannot be run: it is not executable")
+    from envy.suggest import nearest
+
+    near = nearest(name, products)
+    guess = f"; did you mean {near}?" if near else ""
     raise CommandNotFound(
-        f"there is no program {name!r} in the packages or on PATH",
+        f"there is no program {name!r} in the packages or on PATH{guess}",
         hint="list the products of the packages with `envy product`",
     )

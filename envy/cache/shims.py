@@ -77,6 +77,8 @@ def restore_shims(entry: EntryPaths, shims: Mapping[str, str]) -> None:
     """
     folder = entry.at(SHIMS_FOLDER)
     try:
+        if shims and os.path.islink(folder):
+            raise FileExistsError(errno.EEXIST, "it is a link", folder)
         for name, text in shims.items():
             path = Path(f"{folder}/{name}")
             data = _encoded(text)

@@ -223,8 +223,8 @@ class _Walk:
             first = relative.partition("/")[0]
             raise NotTaken(
                 relative,
-                f"the links of {self._top} lead to more than {self._most} files and folders "
-                f"outside, which is the limit; the last was {relative}",
+                f"{self._top} has links to more than {self._most} files and folders outside, the "
+                f"limit {FOLLOWED_FILES.name}; the last was {relative}",
                 f"{_leave_out(first)}; {FOLLOWED_FILES.hint}",
             )
 

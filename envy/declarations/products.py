@@ -176,6 +176,14 @@ def check_products(products: Mapping[str, Product], asset: str, *, hint: str = "
 
 
 def _missing(name: str, product: Product, asset: str, hint: str) -> UnusableProduct:
+    link = Path(asset, product.path)
+    if link.is_symlink():
+        return UnusableProduct(
+            f'the product {name} is "{product.path}", a link to {link.readlink()}, which does '
+            f"not exist in {asset}",
+            exists=False,
+            hint=hint or "correct the link in `install`, or `products`",
+        )
     near = _nearest_file(product.path, asset)
     advice = f"did you mean {near}?" if near else "create it in `install`, or correct `products`"
     return UnusableProduct(

@@ -37,8 +37,9 @@ def patch_options(options: object) -> tuple[int, int]:
     strip = _strip(options)
     fuzz = options.get("fuzz", 0) if isinstance(options, dict) else 0
     if type(fuzz) is not int or fuzz < 0:
+        found = fuzz if type(fuzz) in {int, float} else fields.describe(fuzz)
         raise DeclarationError(
-            f"ctx.patch: `fuzz` must be a number of lines from 0 on, not {fields.describe(fuzz)}",
+            f"ctx.patch: `fuzz` must be a number of lines from 0 on, not {found}",
             hint="0, the default, requires the whole context of each hunk to match",
         )
     return 1 if strip is None else strip, fuzz

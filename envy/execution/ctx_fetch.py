@@ -78,7 +78,7 @@ def _check_taken(run: PhaseRun, item: SourceItem, rules: str) -> None:
 
 
 def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
-    """`ctx.commit_fetch`: verify files of the run directory, then move all of them or none."""
+    """`ctx.commit_fetch`: verify files, then move all of them or none; others are copied."""
     fetch_dir = run.fetch_dir
     if fetch_dir is None:
         raise InternalError("ctx.commit_fetch was called without a folder to commit to")
@@ -95,8 +95,8 @@ def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
         path = commit.path
         target = fetch_dir / path.name
         file_operations.remove(target)
-        if path.is_symlink():
-            # A relative link would mean something else there.
+        if path.is_symlink() or not _is_made_here(run, path):
+            # A relative link would mean something else there; and what is elsewhere stays there.
             file_operations.copy(path, target)
         else:
             file_operations.move(path, target)
@@ -109,6 +109,11 @@ def commit_for_ctx(run: PhaseRun, arguments: Sequence[object]) -> None:
             into=commit.into or item.into or (path.name if target.is_dir() else ""),
             overlay=commit.overlay or item.overlay,
         )
+
+
+def _is_made_here(run: PhaseRun, path: Path) -> bool:
+    """Return whether a file lies in the run directory, and not behind a link that leads out."""
+    return path.parent.resolve().is_relative_to(run.run_dir.resolve())
 
 
 @dataclass(frozen=True, slots=True)

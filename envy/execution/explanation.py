@@ -17,7 +17,7 @@ from envy.cache.explanation import (
 from envy.cache.read import lookup
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
-from envy.masking import MASK, masked, masked_data
+from envy.masking import MASK, masked, masked_code, masked_data
 
 _MAX_DEPTH = 8
 
@@ -47,10 +47,10 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
         },
     }
     if recipe.loaded.text:
-        notes["recipe"] = recipe.loaded.text.encode("utf-8", "surrogateescape").decode(
-            "utf-8", "replace"
-        )
-    texts = [*notes["dependencies"].values(), *notes["relocate"], notes["key"], recipe.loaded.text]
+        text = masked_code(recipe.loaded.text)
+        notes["recipe"] = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    texts = [notes["key"], notes.get("recipe", ""), *notes["relocate"]]
+    texts += notes["dependencies"].values()
     return masked_data(notes) if any(masked(text) is not text for text in texts) else notes
 
 

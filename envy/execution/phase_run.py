@@ -317,5 +317,5 @@ def _failure(
         reason=reason,
         subject=f"line {line.number} of the script" if line.number else "script",
         tail=tail,
-        hint=hint or (f"it ran in {ran_in}" if ran_in is not None else ""),
+        hint="; ".join(filter(None, [f"it ran in {ran_in}" if ran_in else "", hint])),
     )

@@ -10,9 +10,8 @@ A line is claimed only if the command, as the shell knows it, stands in that lin
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-import secrets
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +95,9 @@ def line_recorder(
     plain = _is_plain_bash(argv) and not any(name in environment for name in _UNSUITABLE)
     plain = plain and _EXPANDED.isdisjoint(_STARTUP)
     if plain and "\n" in script.strip():
-        name = f"failed-line-{secrets.token_hex(8)}"
+        import tempfile
+
+        name = f"failed-line-{os.urandom(8).hex()}"
         path = Path(folder or tempfile.gettempdir()) / name
     try:
         yield LineRecorder(path, script, argv[-1] if is_file else "")

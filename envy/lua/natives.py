@@ -43,6 +43,7 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
         except Cancelled as error:
             host.ended_by = error
         except EnvyError as error:
+            host.last_error = error
             return False, encode(message_for_lua(error))
         except BaseException as error:  # noqa: BLE001 — call() raises it again
             host.ended_by = error

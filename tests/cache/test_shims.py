@@ -15,6 +15,7 @@ from envy.cache.shims import (
     write_shims,
 )
 from envy.declarations.products import Product
+from envy.errors import CacheError
 
 AWKWARD = 'it\'s a "name" with $HOME, \\ and\nü'
 
@@ -86,3 +87,14 @@ def test_a_path_without_shims(tmp_path):
     left_out = [f"{entry}/shims", f"{entry}/shims/", f"{tmp_path}/shims/0123456789abcdef"]
     path = ":".join([*left_out, *kept])
     assert without_shims(path, tmp_path) == ":".join(kept)
+
+
+def test_shims_are_not_written_through_a_link(entry, tmp_path):
+    """A link that has the name of the folder of shims is an error, and nothing is written there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (entry.directory / "shims").symlink_to(outside)
+    with pytest.raises(CacheError, match="it is a link") as caught:
+        restore_shims(entry, {"a": "1"})
+    assert "move it away" in caught.value.hint
+    assert list(outside.iterdir()) == []

@@ -16,6 +16,7 @@ from envy.errors import (
     ScriptFailed,
     SourceLocation,
 )
+from envy.limits import adopt_limits
 from envy.lua.traceback import abbreviated
 from envy.lua.values import CtxTable
 
@@ -247,3 +248,18 @@ def test_closed(bench):
     state.close()
     with pytest.raises(InternalError, match="closed"):
         state.call(function)
+
+
+def test_the_hint_of_a_function_of_envy(bench):
+    """An error of `envy.template` and the like keeps its hint."""
+    adopt_limits({"lua-memory": 1000})
+    try:
+        error = _failure(
+            bench, 'function f() envy.template("{{a}}", { a = string.rep("x", 2000) }) end'
+        )
+    finally:
+        adopt_limits({})
+    assert error.message == (
+        "the result of the template is larger than 1000 bytes, the limit lua-memory"
+    )
+    assert error.hint == "if that is intended, raise the limit: ENVY_LIMITS=lua-memory=2000"
