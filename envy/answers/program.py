@@ -64,6 +64,20 @@ def program_call(
     return ProgramCall(path=program, words=[program, *words[1:]], environment=variables)
 
 
+def project_variables(
+    environment: ProjectEnvironment, *, base: Mapping[str, str], root: Path
+) -> dict[str, str]:
+    """Return the variables that the project sets, on top of those of the user.
+
+    Raises:
+        ManifestError: the dotenv file is invalid.
+        CacheError: scripts cannot be written to the cache, whose root is `root`.
+    """
+    machine = without_shims(base.get("PATH", ""), root)
+    full = with_scripts(environment, machine, root)
+    return full.applied_to({name: base[name] for name in full.folders if name in base})
+
+
 def with_scripts(environment: ProjectEnvironment, path: str, root: Path) -> ProjectEnvironment:
     """Return an environment with a folder of scripts before all others; `path` is the machine's.
 

@@ -45,6 +45,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "envy.cli.product:command", "Print the path of a product, or list all products."
     ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
+    "env": CommandEntry(
+        "envy.cli.env:command", "Print the variables that programs of the project run with."
+    ),
     "test": CommandEntry(
         "envy.cli.test:command", "Build tests in parallel, then run them in order."
     ),
