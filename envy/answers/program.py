@@ -5,11 +5,11 @@ Nothing here needs the engine: the environment may have been found by an earlier
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from envy.answers.machine_programs import find_program
 from envy.answers.project_environment import (
     NOT_FOUND,
     OUTSIDE,
@@ -107,7 +107,7 @@ def _scripts(environment: ProjectEnvironment, path: str) -> dict[str, str]:
         elif not provider.usable:
             reason = f"{name} is a product of {provider.package}, which is not installed"
         elif provider.user_managed and "/" not in provider.program:
-            program = shutil.which(provider.program, path=path)
+            program = find_program(provider.program, {"PATH": path})
             reason = "" if program else _why_not_on_path(provider, name)
             scripts[name] = shim_text(program or "")
         if reason:
@@ -137,7 +137,7 @@ def _program_of(provider: Provider, name: str, path: str) -> str:
         raise ProductNotRun(f"{name} is a product of {provider.package}, which is not installed")
     if "/" in provider.program:
         return provider.program
-    found = shutil.which(provider.program, path=path)
+    found = find_program(provider.program, {"PATH": path})
     if found is None:
         raise CommandNotFound(_why_not_on_path(provider, name))
     return found
@@ -149,7 +149,7 @@ def _found(name: str, variables: Mapping[str, str]) -> str:
     Raises:
         CommandNotFound: there is none; ProductNotExecutable: it cannot be run.
     """
-    program = shutil.which(name, path=variables.get("PATH"))
+    program = find_program(name, variables)
     if program is not None:
         return program
     if "/" in name and Path(name).exists():
