@@ -48,6 +48,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "env": CommandEntry(
         "envy.cli.env:command", "Print the variables that programs of the project run with."
     ),
+    "hook": CommandEntry("envy.cli.hook:command", "Let a shell use the project of its folder."),
     "test": CommandEntry(
         "envy.cli.test:command", "Build tests in parallel, then run them in order."
     ),
