@@ -136,7 +136,7 @@ def test_a_removed_current_directory(project):
         (
             'packages = { { recipe = "local.a@r1", needed_by = "build" } }',
             'an entry has no field "needed_by"',
-            "known names: alias, options",
+            "known names: alias, exports",
         ),
         (
             'packages = { { recipe = "local.a@r1", sha256 = "ab" } }',

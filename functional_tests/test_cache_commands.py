@@ -377,11 +377,11 @@ def test_an_entry_that_cannot_be_read_is_skipped(project, hello):
     (hello.parent / "envy-complete").unlink()
     (hello.parent / "envy-complete").symlink_to("envy-complete")
     err = project.envy("cache", code=1).err
-    assert "warning: skipped: cannot read" in err
+    assert "error: cannot read" in err
     assert str(hello.parent) in err
     run = project.envy("cache", "gc", code=1)
     assert "local.other@r1: not used for 40 days" in run.out
-    assert "skipped" in run.err
+    assert "error: cannot read" in run.err
 
 
 def test_gc_only_current(project, hello):

@@ -110,7 +110,7 @@ def test_a_function_fetches_what_its_input_takes(project, vendor):
         f'inputs = {{ {{ "vendor", {fields} }} }}\n'
         f'fetch = function(ctx) ctx.commit_fetch(ctx.fetch {{ source = "vendor", {fields} }}) end'
     )
-    assert tree(asset) == {"a.txt": "a", "sdk/include/a.h": "header"}
+    assert tree(asset) == {"vendor/a.txt": "a", "vendor/sdk/include/a.h": "header"}
 
 
 def test_one_pattern_may_leave_out_what_another_names(project):

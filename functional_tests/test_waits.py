@@ -38,13 +38,14 @@ def test_sigusr1_reports_all_waits(stuck):
     project, started, leave = stuck
     process = project.popen("sync", "--jobs", "1", "--quiet")
     started.read_text()
-    process.send_signal(signal.SIGUSR1)
-    output = lines_until(process.stderr, "local.other@r1")
+    output = ""
+    while "; pid " not in output:  # the script may run before its process is registered
+        process.send_signal(signal.SIGUSR1)
+        output = lines_until(process.stderr, "local.other@r1")
     leave.write_text("go\n")
     assert process.wait(timeout=60) == 0
     process.communicate()
     assert "local.tool@r1: runs install for " in output
-    assert "; pid " in output
     assert "local.app@r1: waits before check for " in output
     assert "for local.tool@r1 (strong, recipes/local.app@r1.lua:2), which runs install" in output
     assert "local.other@r1: waits before check for a slot for " in output

@@ -20,7 +20,7 @@ from envy.cli.cache_clear import command as clear_command
 from envy.cli.cache_entries import labels
 from envy.cli.cache_forget import command as forget_command
 from envy.cli.cache_gc import command as gc_command
-from envy.cli.cache_gc import warn_of
+from envy.cli.cache_gc import report_problems
 from envy.cli.cache_rm import command as rm_command
 from envy.cli.cache_root import cache_root
 from envy.cli.cache_verify import command as verify_command
@@ -69,7 +69,7 @@ def _show(*, as_json: bool) -> int:
         write_data(sys.stdout, json.dumps(masked_data(_as_json(layout, inventory, uses)), indent=2))
     else:
         _print(settings, layout, inventory, uses)
-    return warn_of(inventory.unreadable)
+    return report_problems(inventory.unreadable)
 
 
 def _print(settings: Settings, layout: CacheLayout, inventory: Inventory, uses: Uses) -> None:

@@ -8,7 +8,7 @@ from envy.answers.write import basis_of
 from envy.cache.clear import clear, remove_root
 from envy.cache.collect import collecting
 from envy.cache.layout import CacheLayout
-from envy.cli.cache_gc import warn_of
+from envy.cli.cache_gc import report_problems
 from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE
 from envy.cli.options import envy_command
@@ -48,4 +48,4 @@ def command(settings: Settings) -> int:
             sys.stdout,
             "another envy is running: its records stay; repeat the command when it has ended",
         )
-    return warn_of(done.failed) or (FAILURE if done.busy else 0)
+    return report_problems(done.failed) or (FAILURE if done.busy else 0)

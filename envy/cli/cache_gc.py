@@ -45,7 +45,7 @@ from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.cli.waiting import wait_for
-from envy.console.text import format_size, safe_line, write_line
+from envy.console.text import format_size, safe_line, safe_lines, write_line
 from envy.errors import CacheError
 
 _NOUNS = {
@@ -133,7 +133,7 @@ def command(
     if dry_run or not layout.root.is_dir():
         planned, problems = _plan(layout, read_uses(layout), rules)
         _report(settings, planned, rules, None if dry_run else _Done(Collected(), (), 0))
-        return warn_of(problems)
+        return report_problems(problems)
     with collecting(layout, wait=wait_for):
         problems = attempt(lambda: empty_trash(layout))
         uses = read_uses(layout)
@@ -143,7 +143,7 @@ def command(
         forget_old_uses(uses, rules)
         locks = tidy(layout, now=rules.now)
     _report(settings, planned, rules, _Done(done, gone, locks))
-    return warn_of([*problems, *unreadable, *done.failed, *failed])
+    return report_problems([*problems, *unreadable, *done.failed, *failed])
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +162,10 @@ def attempt(action: Callable[[], object]) -> list[CacheError]:
     return []
 
 
-def warn_of(problems: Sequence[CacheError]) -> int:
-    """Print a warning for each problem that was skipped, and return the exit code."""
-    for problem in problems:
-        hint = f"\n  hint: {problem.hint}" if problem.hint else ""
-        write_line(sys.stderr, f"warning: skipped: {problem}{hint}")
+def report_problems(problems: Sequence[CacheError]) -> int:
+    """Print each problem with what was skipped, and return the exit code."""
+    for line in (line for problem in problems for line in safe_lines(f"error: {problem}")):
+        write_line(sys.stderr, line)
     return FAILURE if problems else SUCCESS
 
 
@@ -256,7 +255,7 @@ def _report_row(
     if gone:
         write_line(sys.stdout, f"{word:8} {row}: {reason}")
     elif goes:
-        write_line(sys.stdout, f"{'kept':8} {row}: it is in use now")
+        write_line(sys.stdout, f"{'kept':8} {row}: it is in use now, or cannot be removed")
     elif settings.verbose:
         write_line(sys.stdout, f"{'kept':8} {row}: {reason}")
 

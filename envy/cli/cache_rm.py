@@ -10,7 +10,7 @@ from envy.cache.collect import collecting, empty_trash, remove_now
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cli.cache_entries import choose_entries, labels
-from envy.cli.cache_gc import attempt, warn_of
+from envy.cli.cache_gc import attempt, report_problems
 from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE
 from envy.cli.options import envy_command
@@ -45,7 +45,7 @@ def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool) -> i
         for entry in chosen:
             row = f"{format_size(entry.size):>11}  {label[entry.paths.name]}"
             write_line(sys.stdout, f"goes     {row}")
-        return warn_of(inventory.unreadable)
+        return report_problems(inventory.unreadable)
     problems, busy, freed = list(inventory.unreadable), 0, 0
     with collecting(layout, wait=wait_for):
         for entry in chosen:
@@ -62,4 +62,4 @@ def command(settings: Settings, queries: tuple[str, ...], *, dry_run: bool) -> i
             write_line(sys.stdout, f"{word:8} {row}{reason}")
         problems += attempt(lambda: empty_trash(layout))
     write_line(sys.stdout, f"freed {format_size(freed)} ({freed} bytes)")
-    return warn_of(problems) or (FAILURE if busy else 0)
+    return report_problems(problems) or (FAILURE if busy else 0)

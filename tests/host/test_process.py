@@ -373,7 +373,7 @@ def test_the_slot_is_held_while_output_is_passed_on(children):
     slot, free = InterpreterSlot(), []
 
     def note(*_):
-        free.append(slot._lock.acquire(blocking=False))
+        free.append(slot._lock._lock.acquire(blocking=False))
 
     hooked = children.hooked(on_start=note, on_end=note)
     with slot.running():
