@@ -296,3 +296,27 @@ def test_an_invalid_folder_is_an_error(project, value):
     run = project.envy("sync", code=1)
     assert "envy.lua:2: `launchers` must be a folder inside the project, not" in run.err
     assert 'such as launchers = "bin"' in run.err
+
+
+def test_many_calls_beside_syncs(launched):
+    """While syncs write the launchers again, every call runs the program with its variables."""
+    calls = subprocess.Popen(
+        ["sh", "-c", f'for i in $(seq 200); do "{launched.root}/bin/tool" $i || echo failed; done'],
+        env=launched.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    for number in range(3):
+        launched.manifest(f"{MANIFEST}-- {number}\n")
+        launched.envy("sync")
+    out, _ = calls.communicate(timeout=120)
+    assert out == "".join(f"one|{SAID}|a\nb|{number}|" for number in range(1, 201))
+
+
+def test_a_sync_of_an_older_manifest_that_ends_last(launched):
+    """Of two syncs at once, the one that read an older manifest leaves a stamp that is older."""
+    launched.recipe("local.tool@r1", tool("two"))
+    stamp = launched.root / ".envy" / "stamp"
+    text, status = stamp.read_bytes(), stamp.stat()
+    launched.envy("sync")
+    stamp.write_bytes(text)
+    os.utime(stamp, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert launch(launched) == f"two|{SAID}|a\nb|"
