@@ -49,6 +49,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "envy.cli.env:command", "Print the variables that programs of the project run with."
     ),
     "hook": CommandEntry("envy.cli.hook:command", "Let a shell use the project of its folder."),
+    "completion": CommandEntry("envy.cli.completion:command", "Print the completions of a shell."),
     "test": CommandEntry(
         "envy.cli.test:command", "Build tests in parallel, then run them in order."
     ),

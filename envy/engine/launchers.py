@@ -22,7 +22,8 @@ from envy.content.atomic import atomic_write, written_file
 from envy.os_errors import os_error_text
 
 _LINKS = f"{FOLDER}/packages"
-_OWN = (STAMP, WRITTEN, f"{FOLDER}/env.json", f"{FOLDER}/envy", f"{FOLDER}/.gitignore")
+_NAMES = f"{FOLDER}/names"  # for completions
+_OWN = (STAMP, WRITTEN, f"{FOLDER}/env.json", f"{FOLDER}/envy", _NAMES, f"{FOLDER}/.gitignore")
 _PRIVATE = 0o600  # variables may be secrets
 
 
@@ -135,12 +136,20 @@ def _write_own(wanted: Launchers, project: Path, paths: list[str]) -> None:
     for path in (project / _LINKS).iterdir():
         if path.is_symlink() and path.name not in wanted.links:
             path.unlink()
+    rows = [("program", wanted.names), ("package", sorted(wanted.links))]
+    lines = [f"{kind} {name}\n" for kind, names in rows for name in names if "\n" not in name]
+    _write(project / _NAMES, "".join(lines), 0o644)
     for name, target in links.items():
         paths.append(_link(project / name, target))
     with written_file(str(stamp)) as new:
         _write(Path(new), stamp_text(str(stamp), launch), _PRIVATE)
         os.utime(new, ns=(wanted.started, wanted.started))
-    paths += [str(stamp), str(project / FOLDER / "env.json"), str(project / FOLDER / ".gitignore")]
+    paths += [
+        str(stamp),
+        str(project / _NAMES),
+        str(project / FOLDER / "env.json"),
+        str(project / FOLDER / ".gitignore"),
+    ]
     text = written_text(wanted.root, launch.cache_root, launch.files, paths)
     _write(project / WRITTEN, text, _PRIVATE)
 
