@@ -15,9 +15,9 @@ from envy.cli.settings import Settings
 @envy_command(
     short_help="Print the completions of a shell.",
     examples=[
-        ("envy completion bash > ~/.local/share/bash-completion/completions/envy", "for bash"),
-        ("envy completion zsh > ~/.zfunc/_envy", "for zsh, with ~/.zfunc in fpath"),
-        ("envy completion fish > ~/.config/fish/completions/envy.fish", "for fish"),
+        ("envy completion bash", "for ~/.local/share/bash-completion/completions/envy"),
+        ("envy completion zsh", "for _envy, in a folder of fpath"),
+        ("envy completion fish", "for ~/.config/fish/completions/envy.fish"),
     ],
 )
 @click.argument("shell", type=click.Choice(SHELLS))

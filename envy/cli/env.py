@@ -21,8 +21,8 @@ from envy.errors import EnvyError
 @envy_command(
     short_help="Print the variables that programs of the project run with.",
     examples=[
-        ('eval "$(envy env)"', "set them in this shell"),
-        ("envy env --format fish | source", "the same in fish"),
+        ("envy env", 'for a shell: eval "$(envy env)" sets them'),
+        ("envy env --format fish", "for fish: pipe it into source"),
         ("envy env --format json", "for programs"),
         ("envy env --with python --format dotenv", "those of one package, for an editor"),
     ],

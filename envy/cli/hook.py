@@ -22,9 +22,9 @@ from envy.errors import EnvyError
 @envy_command(
     short_help="Let a shell use the project of its folder.",
     examples=[
-        ('eval "$(envy hook bash)"', "in ~/.bashrc"),
-        ('eval "$(envy hook zsh)"', "in ~/.zshrc"),
-        ("envy hook fish | source", "in ~/.config/fish/config.fish"),
+        ("envy hook bash", 'in ~/.bashrc: eval "$(envy hook bash)"'),
+        ("envy hook zsh", 'in ~/.zshrc: eval "$(envy hook zsh)"'),
+        ("envy hook fish", "in config.fish: envy hook fish | source"),
     ],
 )
 @click.argument("shell", type=click.Choice(SHELLS))
