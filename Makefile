@@ -68,6 +68,7 @@ bench-go: $(VENV)/.installed ## Compare envy test with go test; BENCH_ARGS="--qu
 
 docs: $(VENV)/.installed ## Generate docs/events.md and the help in docs/commands.md
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/completions.py
 
 lint: $(VENV)/.installed-dev ## Check style and formatting
 	$(BIN)/ruff check .

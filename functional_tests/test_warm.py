@@ -30,8 +30,8 @@ HEAVY = {
 WARM = {
     "answers", "answers.facts", "answers.lookup", "answers.machine_programs", "answers.products",
     "answers.read", "answers.use", "cache", "cache.names", "cache.use_record", "cli",
-    "cli.fast_path", "content", "content.file_digest", "content.file_names", "declarations",
-    "declarations.manifest_search", "declarations.query_match", "environment",
+    "cli.env_text", "cli.fast_path", "content", "content.file_digest", "content.file_names",
+    "declarations", "declarations.manifest_search", "declarations.query_match", "environment",
 }  # fmt: skip
 
 
@@ -77,6 +77,7 @@ def built(project):
 COMMANDS = [
     ("asset", "app"), ("asset", "lib"), ("sync",), ("product", "app"), ("product", "alias"),
     ("run", "app", "-x"), ("run", "--", "true"),
+    ("env",), ("env", "--format", "json"),
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import os
 from envy.answers.products import are_intact
 from envy.answers.read import (
     EXCLUDED,
+    LAUNCHERS,
     UNPINNED,
     StoredAnswer,
     installed_closure,
@@ -61,7 +62,10 @@ def installed(
     closure = installed_closure(answer, goals, root)
     if closure is None or not are_intact(answer.products):
         return None
-    if renews and not _is_current(answer, manifest, environment):
+    if renews and not (
+        _is_current(answer, manifest, environment)
+        and (queries or _has_launchers(answer, manifest, root, environment))
+    ):
         return None
     whole = set(all_goals(answer)).issubset(goals)
     if not record_use(root, manifest, answer, closure, whole=whole):
@@ -79,6 +83,17 @@ def _is_current(answer: StoredAnswer, manifest: str, environment: Mapping[str, s
     from envy.answers.machine_programs import rows_of, still_told
 
     return still_told(list(rows_of(answer.host)), environment, os.path.dirname(manifest))
+
+
+def _has_launchers(
+    answer: StoredAnswer, manifest: str, root: str, environment: Mapping[str, str]
+) -> bool:
+    """Return whether the launchers of the project are there, if it has any."""
+    if LAUNCHERS not in answer.marks:
+        return True
+    from envy.answers.launcher_state import are_current
+
+    return are_current(os.path.dirname(manifest), root, environment.get("ENVY_CACHE_ROOT", ""))
 
 
 def record_use(

@@ -33,6 +33,7 @@ _BINARIES = (
     b"\xfe\xed\xfa\xcf",
     b"\xca\xfe\xba\xbe",
 )
+LAUNCHER_HEAD = b"#!/bin/sh\n# envy launcher of "
 _XCODE_LINK = "/var/db/xcode_select_link"
 _FIELDS = 5
 
@@ -70,7 +71,10 @@ def rows_of(texts: Sequence[str]) -> Iterator[Told]:
 
 
 def find_program(name: str, environment: Mapping[str, str]) -> str | None:
-    """Return the absolute path of a program, found as `shutil.which` does, or None."""
+    """Return the absolute path of a program, found as `shutil.which` does, or None.
+
+    A name is never a launcher: that would run envy again, which would find it again.
+    """
     if os.name == "nt":
         import shutil
 
@@ -82,9 +86,18 @@ def find_program(name: str, environment: Mapping[str, str]) -> str | None:
         candidates = [os.path.join(folder, name) for folder in folders.split(os.pathsep) if folders]
     for path in candidates:
         # A folder may be executable, and is none.
-        if os.access(path, os.X_OK) and not os.path.isdir(path):
+        is_program = os.access(path, os.X_OK) and not os.path.isdir(path)
+        if is_program and ("/" in name or not _is_launcher(path)):
             return os.path.abspath(path)
     return None
+
+
+def _is_launcher(path: str) -> bool:
+    try:
+        with open(path, "rb", 0) as file:
+            return file.read(len(LAUNCHER_HEAD)) == LAUNCHER_HEAD
+    except OSError:
+        return False
 
 
 def is_plain(program: str, command: str) -> bool:

@@ -5,11 +5,11 @@ Nothing here needs the engine: the environment may have been found by an earlier
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from envy.answers.machine_programs import find_program
 from envy.answers.project_environment import (
     NOT_FOUND,
     OUTSIDE,
@@ -66,6 +66,20 @@ def program_call(
     return ProgramCall(path=program, words=[program, *words[1:]], environment=variables)
 
 
+def project_variables(
+    environment: ProjectEnvironment, *, base: Mapping[str, str], root: Path
+) -> dict[str, str]:
+    """Return the variables that the project sets, on top of those of the user.
+
+    Raises:
+        ManifestError: the dotenv file is invalid.
+        CacheError: scripts cannot be written to the cache, whose root is `root`.
+    """
+    machine = without_shims(base.get("PATH", ""), root)
+    full = with_scripts(environment, machine, root)
+    return full.applied_to({name: base[name] for name in full.folders if name in base})
+
+
 def with_scripts(environment: ProjectEnvironment, path: str, root: Path) -> ProjectEnvironment:
     """Return an environment with a folder of scripts before all others; `path` is the machine's.
 
@@ -95,7 +109,7 @@ def _scripts(environment: ProjectEnvironment, path: str) -> dict[str, str]:
         elif not provider.usable:
             reason = f"{name} is a product of {provider.package}, which is not installed"
         elif provider.user_managed and "/" not in provider.program:
-            program = shutil.which(provider.program, path=path)
+            program = find_program(provider.program, {"PATH": path})
             reason = "" if program else _why_not_on_path(provider, name)
             scripts[name] = shim_text(program or "")
         if reason:
@@ -125,7 +139,7 @@ def _program_of(provider: Provider, name: str, path: str) -> str:
         raise ProductNotRun(f"{name} is a product of {provider.package}, which is not installed")
     if "/" in provider.program:
         return provider.program
-    found = shutil.which(provider.program, path=path)
+    found = find_program(provider.program, {"PATH": path})
     if found is None:
         raise CommandNotFound(_why_not_on_path(provider, name))
     return found
@@ -137,7 +151,7 @@ def _found(name: str, variables: Mapping[str, str], products: Iterable[str]) -> 
     Raises:
         CommandNotFound: there is none; ProductNotExecutable: it cannot be run.
     """
-    program = shutil.which(name, path=variables.get("PATH"))
+    program = find_program(name, variables)
     if program is not None:
         return program
     if "/" in name and Path(name).exists():

@@ -38,6 +38,7 @@ FORMAT = "3"
 USER_MANAGED, EXCLUDED, DEPLOYS, HAS_SHIMS, PLAIN = "u", "x", "d", "s", "-"
 UNPINNED = "unpinned"  # a sync may find something else upstream
 USED = "used"  # the environment of programs is known
+LAUNCHERS = "launchers"  # a sync writes launchers
 _MARKER_LIMIT = 65536
 _LARGEST = 256 << 20  # an answer that is larger is not used
 
@@ -83,7 +84,7 @@ class StoredAnswer:
         dotenv: Sequence[str],
     ) -> None:
         self.host = host  # texts for `answers.machine_programs.rows_of`
-        self.marks = marks  # UNPINNED, USED
+        self.marks = marks  # UNPINNED, USED, LAUNCHERS
         # Of the environment of programs, if it is known; `answers.use` reads them.
         self.variables = variables
         self.folders = folders

@@ -1,4 +1,4 @@
-"""Warm `run` and `product`: which program a name runs, and with which variables.
+"""Warm `run`, `product` and `env`: which program a name runs, and with which variables.
 
 An answer has this only if everything that the project uses was installed when it was stored. What
 the name of a missing, failed or user-managed package does, a name that several packages provide
@@ -65,20 +65,32 @@ def invocation_of(
     return found
 
 
+def variables_of(root: str, manifest: str, base: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the variables that `envy env` prints; None if a full run is needed."""
+    answer = load_answer(root, manifest, base)
+    if answer is None or USED not in answer.marks:
+        return None
+    closure = installed_closure(answer, all_goals(answer), root)
+    if closure is None or not are_intact(answer.products):
+        return None
+    names = answer.folders[::2]
+    variables = _usable_variables(
+        answer, {name: base[name] for name in names if name in base}, root
+    )
+    if variables is None or not record_use(root, manifest, answer, closure, whole=True):
+        return None
+    return variables
+
+
 def _invocation(
     answer: StoredAnswer,
     words: Sequence[str],
     environment: Mapping[str, str],
     root: str,
 ) -> WarmProgram | None:
-    try:
-        variables = _variables(answer, environment)
-    except Exception:  # noqa: BLE001 - a full run says what is wrong with the dotenv file
+    variables = _usable_variables(answer, environment, root)
+    if variables is None:
         return None
-    scripts = f"{root}/{SHIMS_FOLDER}/"
-    for folder in variables.get("PATH", "").split(os.pathsep):
-        if folder.startswith(scripts) and not os.path.isdir(folder):
-            return None
     asked = next((row for row in rows_of(answer.products) if row.name == words[0]), None)
     if asked is None:
         program = find_program(words[0], variables)
@@ -86,6 +98,21 @@ def _invocation(
     if asked.flag != PROGRAM or not asked.is_chosen():
         return None
     return WarmProgram(asked.program, [asked.program, *words[1:]], variables)
+
+
+def _usable_variables(
+    answer: StoredAnswer, base: Mapping[str, str], root: str
+) -> dict[str, str] | None:
+    """Return the variables of a program; None if only a full run can."""
+    try:
+        variables = _variables(answer, base)
+    except Exception:  # noqa: BLE001 - a full run says what is wrong with the dotenv file
+        return None
+    scripts = f"{root}/{SHIMS_FOLDER}/"
+    for folder in variables.get("PATH", "").split(os.pathsep):
+        if folder.startswith(scripts) and not os.path.isdir(folder):
+            return None
+    return variables
 
 
 def _variables(answer: StoredAnswer, base: Mapping[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from envy.answers.read import (
     DEPLOYS,
     EXCLUDED,
     HAS_SHIMS,
+    LAUNCHERS,
     PLAIN,
     UNPINNED,
     USED,
@@ -72,13 +73,18 @@ def save_answer(
     roots: Sequence[int],
     aliases: Mapping[str, int],
     use: StoredUse | None = None,
+    has_launchers: bool = False,
 ) -> None:
     """Store an answer for later commands; an answer that cannot be written is not stored."""
     columns = [
         preconditions(str(root), str(manifest)),
         *_evidence_columns(evidence),
         [text for told in evidence.host.values() for text in told.columns()],
-        [*([UNPINNED] if evidence.unpinned else []), *([USED] if use else [])],
+        [
+            *([UNPINNED] if evidence.unpinned else []),
+            *([USED] if use else []),
+            *([LAUNCHERS] if has_launchers else []),
+        ],
         [recipe.key for recipe in recipes],
         [recipe.alias for recipe in recipes],
         [recipe.entry_name for recipe in recipes],

@@ -1,6 +1,6 @@
 """The fast path: plain commands that are answered before the command line is loaded.
 
-They are `sync`, `asset QUERY`, `product NAME` and `run`.
+They are `sync`, `asset QUERY`, `product NAME`, `env` and `run`.
 
 Nine tenths of the time of a warm command would be imports: of click, of dataclasses, and of what
 these import. So this module parses the command line itself, understands only a small part of it,
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 # Options that do not change the answer of a warm command; those with a value take a number.
 _FLAGS = frozenset({"--fail-fast", "-y", "--yes", "--no-progress"})
-_QUERIES = frozenset({"asset", "product", "run"})
+_QUERIES = frozenset({"asset", "env", "product", "run"})
+_FORMS = frozenset({"sh", "fish", "json", "dotenv"})  # as in `cli.env_text`
 _NUMBERS = frozenset({"-j", "--jobs", "--fetch-jobs"})
 _PATHS = {"--manifest": "ENVY_MANIFEST", "--cache-root": "ENVY_CACHE_ROOT"}
 _WORDS_FOR_YES_AND_NO = frozenset({"", "1", "true", "yes", "on", "0", "false", "no", "off"})
@@ -38,13 +39,14 @@ _WORDS_FOR_YES_AND_NO = frozenset({"", "1", "true", "yes", "on", "0", "false", "
 class CommandLine:
     """A plain command line."""
 
-    __slots__ = ("command", "paths", "queries", "quiet", "words")
+    __slots__ = ("command", "form", "paths", "queries", "quiet", "words")
 
     def __init__(self) -> None:
         self.command = ""
         self.queries: list[str] = []
         self.paths: dict[str, str] = {}  # values of options, by the variable that each overrides
         self.quiet = False
+        self.form = "sh"  # of `env`
         self.words: list[str] = []  # of `run`: the program and its arguments
 
 
@@ -69,10 +71,8 @@ def answer(arguments: Sequence[str], *, execute: Execute | None = None) -> int |
     if line.command == "run":
         _run(line, paths, variables, execute or _replace)
         return None
-    if line.command == "product":
-        from envy.answers.use import product_value
-
-        return _print(product_value(*paths, line.queries[0], variables))
+    if line.command in {"product", "env"}:
+        return _print_use(line, paths, variables)
     return _find(line, paths, variables, started)
 
 
@@ -139,6 +139,23 @@ def _run(
             signal.signal(number, signal.SIG_IGN)
 
 
+def _print_use(
+    line: CommandLine, paths: tuple[str, str], variables: Mapping[str, str]
+) -> int | None:
+    """Print a product, or the variables of programs."""
+    from envy.answers.use import product_value, variables_of
+
+    if line.command == "product":
+        return _print(product_value(*paths, line.queries[0], variables))
+    if os.name == "nt":
+        return None
+    from envy.cli.env_text import env_text
+
+    found = variables_of(*paths, variables)
+    # Nothing to print is left to the full command line.
+    return _print(env_text(found, line.form)) if found else None
+
+
 def _print(text: str | None) -> int | None:
     # The encoding of any other text depends on the terminal, which the full command line knows.
     if text is None or not text.isascii():
@@ -183,9 +200,9 @@ def parse_plain(arguments: Sequence[str]) -> CommandLine | None:
             line.command = word or "?"  # an empty word is not a command
         else:
             line.queries.append(word)
-    if line.command == "sync" or (
-        line.command in {"asset", "product"} and len(line.queries) == 1 and line.queries[0]
-    ):
+    if line.command == "sync" or (line.command == "env" and not line.queries):
+        return line
+    if line.command in {"asset", "product"} and len(line.queries) == 1 and line.queries[0]:
         return line
     if line.command == "run" and line.words and line.words[0] and line.words[0][0] != "-":
         return line
@@ -194,18 +211,20 @@ def parse_plain(arguments: Sequence[str]) -> CommandLine | None:
 
 def _take_option(line: CommandLine, word: str, remaining: list[str]) -> bool:
     """Parse one option and the value after it; return False if the option is not plain."""
-    if word in _FLAGS or (word == "--no-install" and line.command in _QUERIES):
-        return True
     if word in {"-q", "--quiet"}:
         line.quiet = True
         return True
+    if word in _FLAGS or (word == "--no-install" and line.command in _QUERIES):
+        return True
     name, equals, value = word.partition("=")
-    if name not in _NUMBERS and name not in _PATHS:
+    takes_form = name == "--format" and line.command == "env"
+    is_known = name in _NUMBERS or name in _PATHS or takes_form
+    if not is_known or not (equals or remaining):
         return False
-    if not equals:
-        if not remaining:
-            return False
-        value = remaining.pop()
+    value = value if equals else remaining.pop()
+    if takes_form:
+        line.form = value
+        return value in _FORMS
     if name in _PATHS:
         line.paths[_PATHS[name]] = value
         return value != "" and not value.startswith("-")

@@ -45,6 +45,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "envy.cli.product:command", "Print the path of a product, or list all products."
     ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
+    "env": CommandEntry(
+        "envy.cli.env:command", "Print the variables that programs of the project run with."
+    ),
+    "hook": CommandEntry("envy.cli.hook:command", "Let a shell use the project of its folder."),
+    "completion": CommandEntry("envy.cli.completion:command", "Print the completions of a shell."),
     "shell": CommandEntry(
         "envy.cli.shell:command", "Open a shell where a phase of a package runs."
     ),

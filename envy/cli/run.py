@@ -12,22 +12,17 @@ import click
 
 from envy.answers.program import ProgramCall, program_call
 from envy.answers.project_environment import (
-    NOT_EXECUTABLE,
     ProductNotExecutable,
     choose_provider,
 )
 from envy.cache.resolutions import Upstream
-from envy.cli.exit_codes import exit_code_of
 from envy.cli.options import envy_command
-from envy.cli.outcome import print_failures, print_warnings, resolved, summarise
+from envy.cli.project_programs import installed_environment
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
-from envy.console.summary import SyncResult, final_line
 from envy.console.text import safe_line, say
-from envy.declarations.key import RecipeKey
-from envy.declarations.products import UnusableProduct
 from envy.engine.session import Session
-from envy.errors import PhaseFailed, UsageError
+from envy.errors import UsageError
 
 
 @envy_command(
@@ -84,75 +79,17 @@ def _prepare(
     The base is the environment of envy itself, in which MAKEFLAGS still has the jobserver of a make
     that started envy: the program takes part in that one.
     """
-    started = time.monotonic()
-    goals = resolved(session, queries)
-    used, name = goals if queries else None, words[0]
-    # Before anything is installed: the choice does not depend on what is.
-    choose_provider(session.project_environment(used, installed=False), name)
-    result = None
-    if installs:
-        result = summarise(session.install(goals), session, seconds=time.monotonic() - started)
-        if session.cancellation is not None:
-            raise _failed(session, result)
-    else:
-        session.prepare(goals)
-    environment = session.project_environment(used)
-    provider = choose_provider(environment, name)
-    needed = [RecipeKey.parse(provider.package)] if provider is not None else goals
-    if result is not None:
-        _check_failures(session, result, needed, is_product=provider is not None)
-    else:
-        _check_installed(session, needed, goals)
-    if provider is None and settings.verbose:
-        _say_who_is_left_out(session, name)
-    session.store_answer()
+    environment = installed_environment(
+        session,
+        queries,
+        words[0],
+        command="run",
+        installs=installs,
+        started=time.monotonic(),
+    )
+    if settings.verbose and choose_provider(environment, words[0]) is None:
+        _say_who_is_left_out(session, words[0])
     return program_call(environment, words, base=settings.environment, root=session.layout.root)
-
-
-def _check_failures(
-    session: Session, result: SyncResult, needed: Sequence[RecipeKey], *, is_product: bool
-) -> None:
-    """End the command if a needed package failed; warn of other failures.
-
-    Raises:
-        click.exceptions.Exit: a needed package failed.
-    """
-    if not result.failures:
-        return
-    keys = {key.canonical for key in session.run_closure(needed)}
-    blocking = [failure for failure in result.failures if failure.key in keys]
-    if not blocking:
-        print_warnings(result.failures, session.environment)
-        return
-    causes = [failure.cause for failure in blocking if isinstance(failure, PhaseFailed)]
-    if is_product and any(isinstance(cause, UnusableProduct) and cause.exists for cause in causes):
-        raise _failed(session, result, NOT_EXECUTABLE)
-    raise _failed(session, result)
-
-
-def _failed(session: Session, result: SyncResult, code: int | None = None) -> click.exceptions.Exit:
-    """Print what failed, and return what ends the command."""
-    print_failures(result.failures, session.environment)
-    say(sys.stderr, final_line(result, command="run"))
-    return click.exceptions.Exit(exit_code_of(result) if code is None else code)
-
-
-def _check_installed(
-    session: Session, needed: Sequence[RecipeKey], goals: Sequence[RecipeKey]
-) -> None:
-    """Check that the needed packages are installed; warn of others that are not.
-
-    Raises:
-        EnvyError: a needed package is missing or has failed.
-    """
-    try:
-        session.require_installed(needed)
-    except UnusableProduct as error:
-        if error.exists:
-            raise ProductNotExecutable(str(error)) from error
-        raise
-    for recipe in session.missing(goals):
-        say(sys.stderr, f"warning: {recipe.key} is not installed")
 
 
 def _say_who_is_left_out(session: Session, name: str) -> None:

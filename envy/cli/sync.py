@@ -101,11 +101,14 @@ def _sync(
     from envy.cli.outcome import resolved, summarise
     from envy.cli.wiring import open_session
 
+    began = time.time_ns()  # before the manifest is read: a later change is newer
     with open_session(
         settings, owns_stdout=as_json, upstream=Upstream.ASKED, observers=observers
     ) as session:
         results = session.install(resolved(session, queries))
         session.store_answer()
+        if not queries:
+            session.write_launchers(began)
         summary = summarise(results, session, seconds=time.monotonic() - started)
     if as_json:
         import json

@@ -27,7 +27,7 @@ from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
 
-FIELDS = frozenset({"requires_envy", "packages", "default_shell", "env", "dotenv"})
+FIELDS = frozenset({"requires_envy", "packages", "default_shell", "env", "dotenv", "launchers"})
 _COMPARISONS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -58,6 +58,7 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     dotenv: Path | None = None
+    launchers: str = ""  # the folder of launchers, relative to the manifest's
 
 
 def load_manifest(
@@ -101,6 +102,7 @@ def load_manifest(
         ),
         env=_parse_env(values.get("env"), source, path.parent),
         dotenv=_parse_dotenv(values, source, path.parent),
+        launchers=_parse_launchers(values, source),
     )
 
 
@@ -278,6 +280,22 @@ def _parse_dotenv(values: Mapping[str, object], source: SourceText, folder: Path
             hint='such as dotenv = ".env"',
         )
     return folder / value
+
+
+def _parse_launchers(values: Mapping[str, object], source: SourceText) -> str:
+    """Return the folder of launchers, which is inside the project; "" for none."""
+    value = values.get("launchers")
+    if value is None:
+        return ""
+    parts = value.split("/") if isinstance(value, str) else []
+    if not parts or "\0" in str(value) or parts[0] == ".envy" or {"", ".", ".."} & set(parts):
+        shown = f'"{value}"' if isinstance(value, str) else fields.describe(value)
+        raise ManifestError(
+            f"`launchers` must be a folder inside the project, not {shown}",
+            origin=source.at("launchers"),
+            hint='such as launchers = "bin"',
+        )
+    return str(value)
 
 
 def _parse_default_shell(value: LuaValue, source: SourceText) -> LuaValue:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from envy.answers.program import with_scripts
 from envy.answers.project_environment import ProjectEnvironment
+from envy.engine.launchers import write_launchers
 from envy.engine.priorities import Forecast, forecast
 from envy.engine.project_environment import environment_of
+from envy.engine.project_launchers import launchers_of
 from envy.engine.stored_graph import store_answer, store_resolutions
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
@@ -353,6 +356,13 @@ class Session:
             return with_scripts(self.project_environment(), "", self.layout.root)
         except EnvyError:
             return None
+
+    def write_launchers(self, started: int) -> None:
+        """Write the launchers of the project after a sync that began at a time in nanoseconds."""
+        if self.cancellation is None:
+            engine = self._engine
+            wanted = launchers_of(engine, self.manifest, self.project_environment, started)
+            write_launchers(wanted, partial(engine.services.events.log, "warn"))
 
     def store_resolutions(self) -> None:
         """Store what unpinned sources were resolved to, for the next commands of this project."""

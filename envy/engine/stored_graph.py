@@ -39,7 +39,7 @@ def store_answer(
         return
     graph = engine.graph
     recipes = [graph.recipes[key] for key in sorted(graph.recipes)]
-    evidence = _evidence(manifest, recipes)
+    evidence = evidence_of(manifest, recipes)
     # A key with a secret is not written to the disk.
     keys = [recipe.key.canonical for recipe in recipes]
     if not evidence.lasting or any(masked(key) != key for key in keys):
@@ -64,6 +64,7 @@ def store_answer(
         roots=[positions[key] for key in graph.roots],
         aliases={alias: positions[key] for alias, key in manifest.aliases.items()},
         use=_use(environment, recipes) if environment is not None else None,
+        has_launchers=bool(manifest.launchers),
     )
 
 
@@ -96,7 +97,7 @@ def _says_more(
     return has_more and (USED in before.marks or not has_use)
 
 
-def _evidence(manifest: Manifest, recipes: Iterable[Recipe]) -> Evidence:
+def evidence_of(manifest: Manifest, recipes: Iterable[Recipe]) -> Evidence:
     evidence = Evidence(files={str(manifest.path): manifest.digest})
     evidence.note_variables(manifest.reads.variables)
     evidence.files.update({str(path): digest for path, digest in manifest.reads.files.items()})

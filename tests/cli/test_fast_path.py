@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envy.cli import asset, product, run, sync
+from envy.cli import asset, env, product, run, sync
 from envy.cli.cache_root import cache_root
 from envy.cli.fast_path import all_cached, answer, find_paths, parse_plain
 from envy.cli.main import CommandEntry, run_command_line
@@ -23,7 +23,8 @@ from envy.console.summary import SyncResult, final_line
 from envy.declarations.manifest_search import find_manifest
 
 WORDS = st.sampled_from([
-    "sync", "asset", "app", "lib@r1", "sync", "run", "product", "--with", "--json", "-q",
+    "sync", "asset", "app", "lib@r1", "sync", "run", "product", "env", "--format", "json",
+    "--format=fish", "--format=xml", "--with", "--json", "-q",
     "--quiet", "-v", "--verbose", "-y", "--yes", "--fail-fast",
     "--no-progress", "--jobs", "-j", "3", "0", "-j4", "--jobs=2", "-j=2", "--jobs=",
     "--fetch-jobs", "--fetch-jobs=1", "--trace", "--trace=stderr", "--dry-run", "--no-install",
@@ -71,7 +72,7 @@ def taken_by_click(arguments, variables):
         )
         return Loaded(command)
 
-    modules = {"sync": sync, "asset": asset, "run": run, "product": product}
+    modules = {"sync": sync, "asset": asset, "run": run, "product": product, "env": env}
     table = {name: entry(module, name) for name, module in modules.items()}
     nowhere = io.StringIO()
     with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
@@ -107,6 +108,9 @@ def test_both_command_lines_agree(project, words, variables, place):
         command, parameters, full = taken_by_click(words, variables)
         expected = understood.queries or understood.words
         given = parameters.get("words") or parameters.get("queries")
+        if command == "env":
+            assert parameters["form"] == understood.form
+            given = parameters["queries"]
         if given is None:
             given = (parameters.get("name", parameters.get("query")),)
         assert (command, list(given)) == (understood.command, list(expected))
@@ -126,6 +130,7 @@ LINES = [
     "sync", "sync app", "sync -q", "-q sync", "sync a b --jobs 3 -j 4", "asset app",
     "asset -y app", "asset app --no-install", "--manifest envy.lua sync",
     "sync --cache-root=/x --fail-fast", "product cc", "product --no-install cc", "run true",
+    "env", "env --format json", "env --no-install --format=fish",
     "run -- true", "run -q true -v", "run -- true --", "-j 3 run --no-install cc -c x.c",
 ]  # fmt: skip
 

@@ -1,0 +1,66 @@
+# Completions of envy. Written by docs/completions.py; names are those in .envy/names.
+_envy_names() {
+  local folder=$PWD kind name
+  while [ -n "$folder" ] && [ ! -f "$folder/envy.lua" ]; do folder=${folder%/*}; done
+  [ -r "$folder/.envy/names" ] || return 0
+  while IFS=' ' read -r kind name; do
+    if [ "$kind" = "$1" ]; then found+=("$name"); fi
+  done < "$folder/.envy/names"
+}
+_envy() {
+  local current=${COMP_WORDS[COMP_CWORD]} command= i word
+  local -a found=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --manifest|--cache-root|--jobs|-j|--fetch-jobs) i=$((i + 1)) ;;
+      -*) ;;
+      *) command=${COMP_WORDS[i]}; break ;;
+    esac
+  done
+  COMPREPLY=()
+  if [ "$command" = run ]; then
+    # The words after the program are its own.
+    for ((i++; i < COMP_CWORD; i++)); do
+      case ${COMP_WORDS[i]} in
+        --manifest|--cache-root|--jobs|-j|--fetch-jobs|--with) i=$((i + 1)) ;;
+        -*) ;;
+        *) return 0 ;;
+      esac
+    done
+  fi
+  case $command,$current in
+    ,-*) found=(--help --version --manifest --cache-root --jobs -j --fetch-jobs) ;;
+    ,*) found=(sync asset product run env hook completion test plan graph why cache why-rebuild export import version trace-schema) ;;
+    sync,-*) found=(--ask-host --cache-root --dry-run --fail-fast --fetch-jobs --help --jobs --json --manifest --no-progress --profile --quiet --trace --verbose --yes) ;;
+    asset,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --yes) ;;
+    product,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-install --no-progress --quiet --recipe --trace --verbose --yes) ;;
+    run,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --with --yes) ;;
+    env,-*) found=(--cache-root --fail-fast --fetch-jobs --format --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --with --yes) ;;
+    hook,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --load --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    completion,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    test,-*) found=(--build-jobs --build-only --cache-root --clean-cache --count --coverage --fail-fast --failed --fetch-jobs --filter --flaky --help --isolate --jobs --json --junit --legacy --list --load --manifest --max-fails --no-cache --no-progress --partition --profile --quiet --retries --run --show-output --skip --slow --slowest --stop-on-build-error --timeout --total-timeout --trace --tui --verbose --watch --yes) ;;
+    plan,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    graph,-*) found=(--cache-root --critical --fail-fast --fetch-jobs --format --help --jobs --json --manifest --no-install --no-progress --output --quiet --reduce --trace --verbose --yes) ;;
+    why,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --limit --manifest --no-install --no-progress --quiet --trace --verbose --yes) ;;
+    cache,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    why-rebuild,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    export,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --output --quiet --trace --verbose --yes) ;;
+    import,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    version,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    trace-schema,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    run,*) _envy_names program ;;
+    product,*) _envy_names program ;;
+    sync,*) _envy_names package ;;
+    asset,*) _envy_names package ;;
+    why,*) _envy_names package ;;
+    why-rebuild,*) _envy_names package ;;
+    plan,*) _envy_names package ;;
+    export,*) _envy_names package ;;
+  esac
+  for word in ${found[@]+"${found[@]}"}; do
+    if [ "${word#"$current"}" != "$word" ] || [ -z "$current" ]; then
+      COMPREPLY+=("$(printf '%q' "$word")")
+    fi
+  done
+}
+complete -o default -F _envy envy
