@@ -26,10 +26,12 @@ class LogFile:
 
     def write(self, lines: bytes) -> None:
         """Append whole lines."""
+        if self._head == self._size:
+            room = max(0, SCRIPT_LOG.value // 2 - self._size)
+            fits = len(lines) <= room
+            self._head += len(lines) if fits else lines.rfind(b"\n", 0, room) + 1
         self._append(lines)
-        if self._size <= SCRIPT_LOG.value // 2:
-            self._head = self._size
-        elif self._size > SCRIPT_LOG.value:
+        if self._size > SCRIPT_LOG.value:
             self._shorten()
 
     def close(self) -> None:

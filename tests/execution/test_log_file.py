@@ -30,7 +30,7 @@ def parts(path):
     return found[1], int(found[2]), found[3]
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 100])
+@pytest.mark.parametrize("at_once", [1, 7, 100, 1000])
 def test_head_and_tail(tmp_path, at_once):
     """At every moment, head, the number of bytes and tail account for all that was written."""
     path = tmp_path / "attempt" / "build.log"
@@ -45,6 +45,7 @@ def test_head_and_tail(tmp_path, at_once):
             continue
         head, left_out, tail = parts(path)
         assert whole.startswith(head)
+        assert len(head) > 4000 - len(LINES[0])
         assert whole.endswith(tail)
         assert tail
         assert len(head) + left_out + len(tail) == len(whole)
