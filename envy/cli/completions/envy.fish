@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'sync asset product run env hook completion test plan graph why cache why-rebuild export import version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from sync' -l ask-host
 complete -c envy -n '__fish_seen_subcommand_from sync' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from sync' -l dry-run
@@ -100,6 +100,19 @@ complete -c envy -n '__fish_seen_subcommand_from completion' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from completion' -l trace
 complete -c envy -n '__fish_seen_subcommand_from completion' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from completion' -l yes
+complete -c envy -n '__fish_seen_subcommand_from shell' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from shell' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from shell' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from shell' -l fresh
+complete -c envy -n '__fish_seen_subcommand_from shell' -l help
+complete -c envy -n '__fish_seen_subcommand_from shell' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from shell' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from shell' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from shell' -l phase
+complete -c envy -n '__fish_seen_subcommand_from shell' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from shell' -l trace
+complete -c envy -n '__fish_seen_subcommand_from shell' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from shell' -l yes
 complete -c envy -n '__fish_seen_subcommand_from test' -l build-jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l build-only
 complete -c envy -n '__fish_seen_subcommand_from test' -l cache-root
@@ -229,6 +242,18 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from import' -l trace
 complete -c envy -n '__fish_seen_subcommand_from import' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from import' -l yes
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l help
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l json
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l trace
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l yes
 complete -c envy -n '__fish_seen_subcommand_from version' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from version' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from version' -l fetch-jobs

@@ -31,7 +31,7 @@ _envy() {
   fi
   case $command,$current in
     ,-*) found=(--help --version --manifest --cache-root --jobs -j --fetch-jobs) ;;
-    ,*) found=(sync asset product run env hook completion test plan graph why cache why-rebuild export import version trace-schema) ;;
+    ,*) found=(sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema) ;;
     sync,-*) found=(--ask-host --cache-root --dry-run --fail-fast --fetch-jobs --help --jobs --json --manifest --no-progress --profile --quiet --trace --verbose --yes) ;;
     asset,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --yes) ;;
     product,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-install --no-progress --quiet --recipe --trace --verbose --yes) ;;
@@ -39,6 +39,7 @@ _envy() {
     env,-*) found=(--cache-root --fail-fast --fetch-jobs --format --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --with --yes) ;;
     hook,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --load --manifest --no-progress --quiet --trace --verbose --yes) ;;
     completion,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    shell,-*) found=(--cache-root --fail-fast --fetch-jobs --fresh --help --jobs --manifest --no-progress --phase --quiet --trace --verbose --yes) ;;
     test,-*) found=(--build-jobs --build-only --cache-root --clean-cache --count --coverage --fail-fast --failed --fetch-jobs --filter --flaky --help --isolate --jobs --json --junit --legacy --list --load --manifest --max-fails --no-cache --no-progress --partition --profile --quiet --retries --run --show-output --skip --slow --slowest --stop-on-build-error --timeout --total-timeout --trace --tui --verbose --watch --yes) ;;
     plan,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-progress --quiet --trace --verbose --yes) ;;
     graph,-*) found=(--cache-root --critical --fail-fast --fetch-jobs --format --help --jobs --json --manifest --no-install --no-progress --output --quiet --reduce --trace --verbose --yes) ;;
@@ -47,6 +48,7 @@ _envy() {
     why-rebuild,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
     export,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --output --quiet --trace --verbose --yes) ;;
     import,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    doctor,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-progress --quiet --trace --verbose --yes) ;;
     version,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
     trace-schema,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
     run,*) _envy_names program ;;
