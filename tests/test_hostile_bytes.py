@@ -1,6 +1,6 @@
 """Every parser of bytes that others wrote ends with a result or an error, in bounds.
 
-150 cases for each here; ENVY_SOAK_PARSERS says how many, ENVY_SOAK_SEED from which seed on.
+80 cases for each here; ENVY_SOAK_PARSERS says how many, ENVY_SOAK_SEED from which seed on.
 """
 
 import bz2
@@ -61,7 +61,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-CASES = int(os.environ.get("ENVY_SOAK_PARSERS", "150"))
+CASES = int(os.environ.get("ENVY_SOAK_PARSERS", "80"))
 SEED = int(os.environ.get("ENVY_SOAK_SEED", "0"))
 BASE = "https://index.example/simple/tool/"
 GN = Ingredients(identity="local.gn@r0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from envy.answers.launcher_text import Launch
 from envy.answers.program import with_scripts
 from envy.answers.project_environment import OUTSIDE, ProjectEnvironment
+from envy.cache.names import MARKER
 from envy.cache.shims import without_shims
 from envy.declarations.dotenv import read_dotenv
 from envy.engine.launchers import Launchers
@@ -35,6 +37,9 @@ def launchers_of(
     the program, and if its variables may be written to the disk.
     """
     root = engine.services.layout.root
+    if not manifest.launchers:
+        # Only what an earlier manifest asked for is removed.
+        return Launchers(folder="", manifest=manifest.path, root=str(root), started=started)
     graph = engine.graph
     roots = [key for key in graph.roots if not graph.recipes[key].excluded]
     recipes = [graph.recipes[key] for key in graph.run_closure(roots)]
@@ -81,8 +86,8 @@ def _launch(
     for path, digest in evidence.files.items():
         (absent if digest is None else files).append(path)
     if dotenv:
-        (files if Path(dotenv).exists() else absent).append(dotenv)
-    scripts = (folder for folder in environment.folders.get("PATH", ()) if Path(folder).is_dir())
+        (files if _exists(dotenv) else absent).append(dotenv)
+    scripts = filter(_exists, environment.folders.get("PATH", ()))
     return Launch(
         programs=_programs(environment),
         variables=variables,
@@ -108,9 +113,18 @@ def _markers(recipes: Iterable[Recipe]) -> Iterable[str]:
     for recipe in recipes:
         placement = recipe.placement_or_none
         if placement is not None and not recipe.user_managed:
-            marker = placement.entry.marker
-            if marker.exists():
-                yield str(marker)
+            marker = placement.entry.at(MARKER)
+            if _exists(marker):
+                yield marker
+
+
+def _exists(path: str) -> bool:
+    """Return whether a path leads to something; a path that no system could have does not."""
+    try:
+        os.stat(path)  # noqa: PTH116 - Path.exists raises for such a path
+    except OSError:
+        return False
+    return True
 
 
 def _links(manifest: Manifest, recipes: Iterable[Recipe]) -> Iterable[tuple[str, str]]:
@@ -121,7 +135,7 @@ def _links(manifest: Manifest, recipes: Iterable[Recipe]) -> Iterable[tuple[str,
     named: dict[str, list[str]] = {}
     for recipe in recipes:
         folder = recipe.asset_dir
-        if folder is None or recipe.user_managed or not folder.is_dir():
+        if folder is None or recipe.user_managed or not _exists(str(folder)):
             continue
         for name in aliases.get(recipe.key, ()):
             if "/" not in name and name not in {".", ".."}:
