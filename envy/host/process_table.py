@@ -162,15 +162,26 @@ def _all_numbers() -> list[str]:
     return [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
 
 
+_EXEC_LOOKS = 1000  # some ten milliseconds; an exec takes a fraction of one
+
+
 def _has_mark(pid: str, mark: bytes) -> bool:
     """Return whether `mark` is in a process's first environment; False if it cannot be read."""
     if int(pid) == os.getpid():
         return False
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
-            return mark in file.read().split(b"\0")
+        for _ in range(_EXEC_LOOKS):
+            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+                found = file.read()
+            if found:
+                return mark in found.split(b"\0")
+            # Empty while the process executes another program; always, if it has ended or is one
+            # of the kernel's, which have no program.
+            os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115
+            os.sched_yield()
     except OSError:
-        return False
+        pass
+    return False
 
 
 def _works_in(pid: str, group: int) -> bool:
