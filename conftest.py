@@ -1,5 +1,6 @@
 """Fixtures for all tests: servers on loopback, so that no test needs a network."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,20 @@ def git_repository(tmp_path: Path) -> GitRepository:
 def recorder() -> Recorder:
     """What makes fetch contexts and records what they are told."""
     return Recorder()
+
+
+def pytest_configure() -> None:
+    """Remove the settings of the caller from the environment.
+
+    What a service that runs builds sets, and what a developer prefers, changes what envy prints.
+    A test that needs a setting makes it.
+    """
+    settings_of_tests = ("ENVY_SOAK_", "ENVY_WRITE_SNAPSHOTS")
+    for name in [*os.environ]:
+        if name.startswith(("ENVY_", "GITHUB_")) and not name.startswith(settings_of_tests):
+            del os.environ[name]
+    for name in ("CI", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TMUX"):
+        os.environ.pop(name, None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
