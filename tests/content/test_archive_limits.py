@@ -54,39 +54,39 @@ def pax(*rows):
 
 
 def compressed(path, *pieces):
-    """Write pieces, bytes or numbers of MiB of the letter a, into a .tar.zst."""
+    """Write pieces into a .tar.zst: bytes, a number of MiB of the letter a, or (count, bytes)."""
     with zstd.ZstdFile(path, "wb") as file:
         for piece in pieces:
-            if isinstance(piece, int):
-                for _ in range(piece):
-                    file.write(b"a" * MIB)
-            else:
-                file.write(piece)
+            whole = (1, piece) if isinstance(piece, bytes) else piece
+            count, block = (whole, b"a" * MIB) if isinstance(whole, int) else whole
+            for _ in range(count):
+                file.write(block)
     return path
 
 
 def sparse_map(count):
-    """A file with an old GNU sparse map that goes on over many blocks."""
+    """The pieces of a file with an old GNU sparse map that goes on over 1000 · count blocks."""
     first = bytearray(header(b"S", 0))
     first[482] = 1
     first[148:156] = b" " * 8
     first[148:156] = b"%06o\0 " % sum(first)
     block = (b"%011o\0" % 512) * 42 + b"\1" + b"\0" * 7
-    return bytes(first) + block * count
+    return [bytes(first), (count, block * 1000)]
 
 
+# Pieces: all of them at once would make each worker, and each fork of it, hundreds of MiB larger.
 LARGE = {
     "a GNU name": [header(b"L", 700 * MIB), 700, header(b"0", 0)],
     "a GNU link": [header(b"K", 700 * MIB), 700, header(b"2", 0)],
     "a pax header": [header(b"x", 700 * MIB), b"734003200 path=", 700, header(b"0", 0)],
     "a global pax header": [header(b"g", 700 * MIB), b"734003200 comment=", 700, header(b"0", 0)],
-    "an old sparse map": [sparse_map(1_000_000)],
+    "an old sparse map": sparse_map(1000),
     "a sparse map": [
         header(b"x", 512),
         padded(pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"))),
         header(b"0", 0),
         b"900000000\n",
-        b"0\n" * (150 * MIB),
+        (300, b"0\n" * (MIB // 2)),
     ],
 }
 
