@@ -89,17 +89,39 @@ def dotted(node):
     return ""
 
 
+@functools.cache
 def used_names(path):
-    """Yield every dotted name that a module uses or imports from elsewhere, with its line."""
+    """Return every dotted name that a module uses or imports from elsewhere, with its line."""
+    names = []
     for node in nodes_of(path):
         if isinstance(node, ast.Attribute | ast.Name):
-            yield node.lineno, dotted(node)
+            names.append((node.lineno, dotted(node)))
         elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield node.lineno, f"{node.module}.{alias.name}"
+            names += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return names
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def of_each_module(check):
+    """A test of all modules, whose failure names each module that breaks the rule.
+
+    A parametrised test of each rule and module would be thousands of tests.
+    """
+
+    def test():
+        broken = []
+        for path in MODULES:
+            try:
+                check(path)
+            except AssertionError as error:
+                broken.append(f"{name_of(path)}: {error}")
+        if broken:
+            pytest.fail("\n".join(broken), pytrace=False)
+
+    test.__name__, test.__doc__ = check.__name__, check.__doc__
+    return test
+
+
+@of_each_module
 def test_imports_follow_the_order_of_the_rooms(path):
     """A module imports its own room and those before it."""
     own = room_of(module_name(path).removeprefix("envy."))
@@ -109,7 +131,7 @@ def test_imports_follow_the_order_of_the_rooms(path):
     assert [name for name, room in rooms.items() if name != "envy" and room not in allowed] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@of_each_module
 def test_only_the_console_and_the_commands_speak(path):
     """No other module prints, or writes to a standard stream."""
     speaks = {"print", "click.echo", "sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
@@ -117,7 +139,7 @@ def test_only_the_console_and_the_commands_speak(path):
     assert spoken == [] or name_of(path).startswith(SPEAKERS)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@of_each_module
 def test_only_one_module_reads_the_environment(path):
     """All other modules are passed the variables that they may use."""
     reads = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"}
@@ -125,7 +147,7 @@ def test_only_one_module_reads_the_environment(path):
     assert found == [] or name_of(path) in ENVIRONMENT_READERS
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@of_each_module
 def test_the_environment_is_taken_once_where_a_command_starts(path):
     """`environment()` is called where a command starts, and its result is passed on."""
     taken = "envy.environment.environment"
@@ -133,7 +155,7 @@ def test_the_environment_is_taken_once_where_a_command_starts(path):
     assert found == [] or name_of(path) in ENVIRONMENT_CALLERS
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@of_each_module
 def test_commands_use_the_session_only(path):
     """Except for the wiring, cli/ and explain/ import no phases, execution/ or scheduler/."""
     own = module_name(path).removeprefix("envy.")
@@ -143,14 +165,14 @@ def test_commands_use_the_session_only(path):
     assert [name for name, room in rooms.items() if room in BEHIND_THE_SESSION] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@of_each_module
 def test_nothing_sleeps(path):
     """No module sleeps: every wait can be woken."""
     found = [f"{name_of(path)}:{line}" for line, name in used_names(path) if name == "time.sleep"]
     assert found == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@of_each_module
 def test_every_module_says_what_it_owns(path):
     """A module starts with a docstring; a package that is only a folder may be empty."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -166,7 +188,7 @@ def test_modules_do_not_import_each_other_in_a_circle():
     assert [sorted(part) for part in circles] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@of_each_module
 def test_modules_and_functions_are_short(path):
     """A module has at most 400 lines, and a function at most 60."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
@@ -262,7 +284,7 @@ def assigned_attributes(path):
 FIELDS = fields_of_records()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@of_each_module
 def test_few_modules_write_to_the_records_of_a_recipe(path):
     """Only phases, and one module of the engine, assign to the fields of a recipe's records."""
     if room_of(module_name(path).removeprefix("envy.")) in KNOW_NO_RECIPE:
