@@ -3,6 +3,7 @@
 For the tests of the cache; see also functional_tests/rounds.py, which kills real runs at any time.
 """
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
@@ -11,6 +12,13 @@ from pathlib import Path
 from envy.cache.filesystem import FileSystem
 
 CRASHED = 70
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE)
+ENDS = ("exit", "kill")
+# A step fails with one of the errors, and the next step with the next one; in `make soak`, each
+# step fails with every error. It is the same with the ways in which a process ends.
+IS_SOAKED = "ENVY_SOAK_FAULTS" in os.environ
+SHIFTS_OF_ERRORS = range(len(ERRORS) if IS_SOAKED else 1)
+SHIFTS_OF_ENDS = range(len(ENDS) if IS_SOAKED else 1)
 
 
 class FaultyFileSystem(FileSystem):
@@ -77,6 +85,11 @@ class FaultyFileSystem(FileSystem):
         for path in paths:
             self._step("flush_dirs")
             super().flush_dirs([path])
+
+
+def in_turn(kinds, *numbers):
+    """Return the kind whose turn it is at the sum of some numbers."""
+    return kinds[sum(numbers) % len(kinds)]
 
 
 def every_step(run):

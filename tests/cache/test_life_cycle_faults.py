@@ -6,7 +6,6 @@ made to fail with each error, or to be the last step of the process. Then everyt
 and succeeds.
 """
 
-import errno
 import os
 import signal
 import time
@@ -14,7 +13,17 @@ from pathlib import Path
 
 import pytest
 from blake3 import blake3
-from fault_injection import CRASHED, FaultyFileSystem, every_step, memory_dir
+from fault_injection import (
+    CRASHED,
+    ENDS,
+    ERRORS,
+    SHIFTS_OF_ENDS,
+    SHIFTS_OF_ERRORS,
+    FaultyFileSystem,
+    every_step,
+    in_turn,
+    memory_dir,
+)
 
 from envy.answers.write import basis_of
 from envy.cache.bundle import write_bundle
@@ -151,14 +160,16 @@ def again(root):
 
 
 @pytest.mark.parametrize("halfway", [False, True])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE])
-def test_error_at_every_step_of_a_life(tmp_path, halfway, number, record_property):
+@pytest.mark.parametrize("shift", SHIFTS_OF_ERRORS)
+def test_error_at_every_step_of_a_life(tmp_path, halfway, shift, record_property):
     """An error at any step is reported with its path, or ignored; the next run succeeds."""
 
-    def fail():
-        raise OSError(number, os.strerror(number), "the path")
-
     def run(step):
+        number = in_turn(ERRORS, step, shift, 2 * halfway)
+
+        def fail():
+            raise OSError(number, os.strerror(number), "the path")
+
         root = prepare(tmp_path)
         files = FaultyFileSystem(step, fail, halfway=halfway)
         try:
@@ -170,16 +181,18 @@ def test_error_at_every_step_of_a_life(tmp_path, halfway, number, record_propert
 
     steps = every_step(run)
     assert {"make_dir", "write_file", "flush", "rename", "remove_tree", "set_mode"} <= set(steps)
-    record_property("shown", f"life of an entry: {len(steps)} steps, each failed in 8 ways")
+    ways = 2 * len(SHIFTS_OF_ERRORS)
+    record_property("shown", f"life of an entry: {len(steps)} steps, each failed in {ways} ways")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 @pytest.mark.parametrize("halfway", [False, True])
-@pytest.mark.parametrize("how", ["exit", "kill"])
-def test_crash_at_every_step_of_a_life(tmp_path, halfway, how, record_property):
+@pytest.mark.parametrize("shift", SHIFTS_OF_ENDS)
+def test_crash_at_every_step_of_a_life(tmp_path, halfway, shift, record_property):
     """After a process ends at any step, the next one succeeds."""
 
     def run(step):
+        how = in_turn(ENDS, step, shift, halfway)
         root = prepare(tmp_path)
         told, tell = os.pipe()
         child = os.fork()
@@ -209,7 +222,10 @@ def test_crash_at_every_step_of_a_life(tmp_path, halfway, how, record_property):
         return met
 
     steps = every_step(run)
-    record_property("shown", f"life of an entry: {len(steps)} steps, each crashed at in 4 ways")
+    ways = 2 * len(SHIFTS_OF_ENDS)
+    record_property(
+        "shown", f"life of an entry: {len(steps)} steps, each crashed at in {ways} ways"
+    )
 
 
 def test_the_marker_key_is_that_of_the_ingredients():

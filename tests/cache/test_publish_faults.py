@@ -13,7 +13,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from fault_injection import CRASHED, FaultyFileSystem, every_step, memory_dir
+from fault_injection import (
+    CRASHED,
+    ENDS,
+    ERRORS,
+    SHIFTS_OF_ENDS,
+    SHIFTS_OF_ERRORS,
+    FaultyFileSystem,
+    every_step,
+    in_turn,
+    memory_dir,
+)
 
 import envy
 from envy.cache.entry_key import Ingredients, as_json
@@ -82,14 +92,16 @@ def prepared(root, state):
 
 @pytest.mark.parametrize("state", ["none", "failed", "complete"])
 @pytest.mark.parametrize("halfway", [False, True])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE])
-def test_error_at_every_step(tmp_path, state, halfway, number, record_property):
+@pytest.mark.parametrize("shift", SHIFTS_OF_ERRORS)
+def test_error_at_every_step(tmp_path, state, halfway, shift, record_property):
     """An error at any step leaves no marker over a partial payload; the next attempt succeeds."""
 
-    def fail():
-        raise OSError(number, os.strerror(number), "the path")
-
     def run(step):
+        number = in_turn(ERRORS, step, shift, 2 * halfway)
+
+        def fail():
+            raise OSError(number, os.strerror(number), "the path")
+
         entry = prepared(tmp_path / str(step), state)
         files = FaultyFileSystem(step, fail, halfway=halfway)
         told = []
@@ -107,17 +119,21 @@ def test_error_at_every_step(tmp_path, state, halfway, number, record_property):
         return files.met
 
     steps = every_step(run)
-    record_property("shown", f"publishing ({state}): {len(steps)} steps, each failed in 8 ways")
+    ways = 2 * len(SHIFTS_OF_ERRORS)
+    record_property(
+        "shown", f"publishing ({state}): {len(steps)} steps, each failed in {ways} ways"
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 @pytest.mark.parametrize("state", ["none", "failed", "complete"])
 @pytest.mark.parametrize("halfway", [False, True])
-@pytest.mark.parametrize("how", ["exit", "kill"])
-def test_crash_at_every_step(tmp_path, state, halfway, how, record_property):
+@pytest.mark.parametrize("shift", SHIFTS_OF_ENDS)
+def test_crash_at_every_step(tmp_path, state, halfway, shift, record_property):
     """A process that ends at any step leaves no marker over a partial payload."""
 
     def run(step):
+        how = in_turn(ENDS, step, shift, halfway)
         entry = prepared(tmp_path / str(step), state)
         told, tell = os.pipe()
         child = os.fork()
@@ -146,7 +162,10 @@ def test_crash_at_every_step(tmp_path, state, halfway, how, record_property):
         return met
 
     steps = every_step(run)
-    record_property("shown", f"publishing ({state}): {len(steps)} steps, each crashed at in 4 ways")
+    ways = 2 * len(SHIFTS_OF_ENDS)
+    record_property(
+        "shown", f"publishing ({state}): {len(steps)} steps, each crashed at in {ways} ways"
+    )
 
 
 @pytest.mark.parametrize("halfway", [False, True])

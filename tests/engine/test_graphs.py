@@ -1,6 +1,6 @@
 """Whole graphs: the engine, with real threads and phases in memory, against the model.
 
-ENVY_SOAK_GRAPHS says how many graphs (2,000), ENVY_SOAK_SEED from where on: `make soak` takes
+ENVY_SOAK_GRAPHS says how many graphs (1,000), ENVY_SOAK_SEED from where on: `make soak` takes
 another one each time.
 """
 
@@ -20,7 +20,7 @@ from envy.declarations.spec import DependencyUse
 from envy.errors import Cancelled, EnvyError, InternalError, PhaseFailed
 from envy.phase import RecipePhase
 
-GRAPHS = int(os.environ.get("ENVY_SOAK_GRAPHS", "2000"))
+GRAPHS = int(os.environ.get("ENVY_SOAK_GRAPHS", "1000"))
 SEED = int(os.environ.get("ENVY_SOAK_SEED", "0"))
 SHARDS = 8
 LENGTH = 700  # bytes; most worlds need fewer
