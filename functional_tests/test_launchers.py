@@ -177,6 +177,70 @@ def test_the_folder_of_envy(launched):
     assert str(launched.cache) not in text
 
 
+LIBRARY = """
+products = { tool = "bin/tool" }
+exports = {
+  cmake_prefix = { "." },
+  pkg_config = { "pc" },
+  env = { SAID = "it's \\"$HOME\\" @HOME@ a;b\\\\\\n\\r\\nend]]" },
+}
+install = function(ctx)
+  ctx.write("bin/tool", "#!/bin/sh\\n")
+  ctx.chmod("bin/tool", "755")
+  ctx.write("pc/sample.pc", "Name: sample\\nDescription: s\\nVersion: 7\\nLibs: -lsample\\n")
+  ctx.write("lib/cmake/sample/sample-config.cmake", "set(sample_answer 42)\\n")
+end
+"""
+BUILD = """
+cmake_minimum_required(VERSION 3.20)
+project(build NONE)
+find_package(sample CONFIG REQUIRED)
+find_program(tool tool REQUIRED)
+execute_process(COMMAND tool COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND pkg-config --modversion sample OUTPUT_VARIABLE version)
+file(WRITE "${CMAKE_BINARY_DIR}/found" "${sample_answer}|${tool}|${version}|$ENV{SAID}|$ENV{LEVEL}")
+"""
+
+
+@pytest.mark.needs("cmake")
+@pytest.mark.parametrize("name", ["a b'c\"d;é$x", "plain"])
+def test_a_cmake_project_reads_envy_cmake(tmp_path, name):
+    """CMake finds packages and programs as below `envy run`; what is gone is an error."""
+    version = subprocess.run(["cmake", "--version"], capture_output=True, text=True, check=True)
+    if tuple(map(int, version.stdout.split()[2].split(".")[:2])) < (3, 24):
+        pytest.skip("this cmake is older than 3.24")
+    project = Project(tmp_path / name)
+    project.manifest(MANIFEST.replace("tool@", "sample@"))
+    project.recipe("local.sample@r1", LIBRARY)
+    project.write("CMakeLists.txt", BUILD)
+    project.envy("sync")
+    words = ["cmake", "-G", "Unix Makefiles", "-DCMAKE_MAKE_PROGRAM=true", "-S", project.root]
+    words += ["-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=.envy/envy.cmake", "-B", tmp_path / "build"]
+
+    def configure():
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    done = configure()
+    assert (done.returncode, "newer than" in done.stderr) == (0, False), done.stderr
+    found = (tmp_path / "build" / "found").read_bytes().decode()
+    program = project.envy("product", "tool").out.strip()
+    version = "7\n" if shutil.which("pkg-config") else ""
+    said = 'it\'s "$HOME" @HOME@ a;b\\\n\r\nend]]'
+    assert found == f"42|{program}|{version}|{said}|a\nb"
+    project.write("envy.lua", MANIFEST.replace("tool@", "sample@") + "-- edited")
+    os.utime(project.root / "envy.lua", (2**31, 2**31))
+    assert "newer than the last sync" in " ".join(configure().stderr.split())
+    next(project.cache.glob("assets/*/*/envy-complete")).unlink()
+    done = configure()
+    assert done.returncode
+    assert "envy-complete is gone. Run: envy sync" in " ".join(done.stderr.split())
+    project.recipe("local.sample@r1", LIBRARY.replace("ctx.chmod", "ctx.no_such"))
+    project.envy("sync", code=1)
+    done = configure()
+    assert done.returncode
+    assert "envy: not installed: local.sample@r1. Run: envy sync" in " ".join(done.stderr.split())
+
+
 def test_a_sync_removes_stale_launchers_and_leaves_other_files(launched):
     """Launchers of programs that are gone are removed; a file of the user is left and named."""
     mine = launched.write("bin/mine", "#!/bin/sh\n")
@@ -198,7 +262,7 @@ def test_a_sync_removes_stale_launchers_and_leaves_other_files(launched):
 
 def test_a_warm_sync_restores_what_is_missing(launched):
     """A launcher, the stamp or the whole folder that was removed comes back."""
-    for path in ("bin/tool", ".envy/stamp", ".envy/packages/tool", ".envy/env.json"):
+    for path in ("bin/tool", ".envy/stamp", ".envy/env.json", ".envy/envy.cmake"):
         (launched.root / path).unlink()
         launched.envy("sync", trace=False)
         assert (launched.root / path).exists()

@@ -72,7 +72,8 @@ class Launch:
     """What a stamp says: programs by name, what they run with, and what must be unchanged.
 
     The programs run as long as all `markers` exist, no file of `files` is newer than the stamp,
-    those of `absent` do not exist, and ENVY_CACHE_ROOT is `cache_root`.
+    those of `absent` do not exist, and ENVY_CACHE_ROOT is `cache_root`. `missing` are the packages
+    that are not installed, by key.
     """
 
     programs: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class Launch:
     markers: Sequence[str] = ()
     files: Sequence[str] = ()
     absent: Sequence[str] = ()
+    missing: Sequence[str] = ()
     cache_root: str = ""
 
 

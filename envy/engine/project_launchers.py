@@ -88,6 +88,7 @@ def _launch(
     if dotenv:
         (files if _exists(dotenv) else absent).append(dotenv)
     scripts = filter(_exists, environment.folders.get("PATH", ()))
+    used = list(used)
     return Launch(
         programs=_programs(environment),
         variables=variables,
@@ -95,6 +96,7 @@ def _launch(
         markers=[*_markers(used), *scripts],
         files=files,
         absent=absent,
+        missing=sorted(recipe.key.canonical for recipe in used if _is_missing(recipe)),
         cache_root=engine.services.environment.get("ENVY_CACHE_ROOT", ""),
     )
 
@@ -116,6 +118,13 @@ def _markers(recipes: Iterable[Recipe]) -> Iterable[str]:
             marker = placement.entry.at(MARKER)
             if _exists(marker):
                 yield marker
+
+
+def _is_missing(recipe: Recipe) -> bool:
+    if recipe.user_managed or recipe.excluded:
+        return False
+    placement = recipe.placement_or_none
+    return placement is None or not _exists(placement.entry.at(MARKER))
 
 
 def _exists(path: str) -> bool:
