@@ -262,7 +262,8 @@ def test_a_sync_removes_stale_launchers_and_leaves_other_files(launched):
 
 def test_a_warm_sync_restores_what_is_missing(launched):
     """A launcher, the stamp or the whole folder that was removed comes back."""
-    for path in ("bin/tool", ".envy/stamp", ".envy/env.json", ".envy/envy.cmake"):
+    folder = [f".envy/{name}" for name in ("stamp", "packages/tool", "env.json", "envy.cmake")]
+    for path in ("bin/tool", *folder):
         (launched.root / path).unlink()
         launched.envy("sync", trace=False)
         assert (launched.root / path).exists()
