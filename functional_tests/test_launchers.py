@@ -1,4 +1,7 @@
-"""`launchers` in the manifest: scripts that run a project's programs, warm without Python."""
+"""`launchers` in the manifest: scripts that run a project's programs, warm without Python.
+
+ENVY_SOAK_LAUNCHERS says how many calls run beside syncs: 200 here, 1,000 in `make soak`.
+"""
 
 import json
 import os
@@ -19,6 +22,7 @@ end
 """
 MANIFEST = 'packages = { "local.tool@r1" }\nenv = { LEVEL = "a\\nb" }\nlaunchers = "bin"\n'
 SAID = 'it\'s "$HOME"'
+CALLS = int(os.environ.get("ENVY_SOAK_LAUNCHERS", "200"))
 
 
 def tool(word):
@@ -363,17 +367,30 @@ def test_an_invalid_folder_is_an_error(project, value):
     assert 'such as launchers = "bin"' in run.err
 
 
+@pytest.mark.needs("ninja")
 def test_many_calls_beside_syncs(launched):
-    """While syncs write the launchers again, every call runs the program with its variables."""
+    """While syncs write the launchers again, every call below ninja runs the right program."""
+    rows = [f"build out/{number}: call\n" for number in range(CALLS)]
+    call = "rule call\n command = bin/tool $out > $out && echo complete >> $out\n"
+    launched.write("build.ninja", call + "".join(rows))
     calls = subprocess.Popen(
-        ["sh", "-c", f'for i in $(seq 200); do "{launched.root}/bin/tool" $i || echo failed; done'],
-        env=launched.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ["ninja", "-j8", "-k0"], cwd=launched.root, env=launched.environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    for number in range(3):
-        launched.manifest(f"{MANIFEST}-- {number}\n")
-        launched.envy("sync")
-    out, _ = calls.communicate(timeout=120)
-    assert out == "".join(f"one|{SAID}|a\nb|{number}|" for number in range(1, 201))
+    syncs = 0
+    while calls.poll() is None:
+        syncs += 1
+        if syncs % 8 == 1:
+            launched.manifest(f"{MANIFEST}-- {syncs}\n")  # the calls are left to `envy run`
+        else:
+            (launched.root / ".envy" / "written").unlink()  # all is written again
+        launched.envy("sync", trace=False)
+    out, _ = calls.communicate()
+    assert calls.returncode == 0, out
+    assert syncs > 1
+    for number in range(CALLS):
+        text = (launched.root / "out" / str(number)).read_text()
+        assert text == f"one|{SAID}|a\nb|out/{number}|complete\n"
 
 
 def test_a_sync_of_an_older_manifest_that_ends_last(launched):
