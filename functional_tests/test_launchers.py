@@ -155,6 +155,28 @@ def test_another_cache_is_not_used(launched, tmp_path):
     assert "no envy on PATH" in launch(launched, env={"ENVY_CACHE_ROOT": str(tmp_path)}, code=127)
 
 
+@pytest.mark.parametrize("variable", ["", "set"])
+def test_the_cache_of_the_last_sync_is_used(launched, tmp_path, variable):
+    """After a sync with --cache-root, what is stale is installed there, and nowhere else."""
+    env = {"ENVY_CACHE_ROOT": str(launched.cache) if variable else "", "HOME": str(tmp_path)}
+    env["XDG_CACHE_HOME"] = str(tmp_path / "user's")
+    chosen = tmp_path / "ch osen"
+    launched.envy("sync", "--cache-root", chosen, env=env)
+    shutil.rmtree(launched.cache)
+    assert launch(launched, "x", env=env) == f"one|{SAID}|a\nb|x|"
+    launched.recipe("local.tool@r1", tool("two"))
+    assert launch(launched, "--", "x", env=env) == f"two|{SAID}|a\nb|--|x|"
+    launched.manifest(MANIFEST.replace('"local', '"local.none@r1", "local'))
+    launched.recipe("local.none@r1", 'install = "exit 3"')
+    launched.envy("sync", "--cache-root", chosen, env=env, code=1)
+    assert launch(launched, env=env) == f"two|{SAID}|a\nb|"
+    assert not launched.cache.exists()
+    assert not (tmp_path / "user's").exists()
+    other = {**env, "ENVY_CACHE_ROOT": str(tmp_path / "other")}
+    assert launch(launched, env=other) == f"two|{SAID}|a\nb|"
+    assert (tmp_path / "other").exists()
+
+
 def test_the_dotenv_file_is_part_of_it(launched):
     """A dotenv file that appears or changes is noticed."""
     launched.manifest(MANIFEST + 'dotenv = ".env"\n')

@@ -17,7 +17,13 @@ from pathlib import Path
 
 from envy.answers.cmake_text import cmake_text
 from envy.answers.launcher_state import FOLDER, STAMP, WRITTEN, written_text
-from envy.answers.launcher_text import Launch, launcher_head, launcher_text, stamp_text
+from envy.answers.launcher_text import (
+    Launch,
+    LauncherCache,
+    launcher_head,
+    launcher_text,
+    stamp_text,
+)
 from envy.answers.machine_programs import LAUNCHER_HEAD
 from envy.content.atomic import atomic_write, written_file
 from envy.os_errors import os_error_text
@@ -44,6 +50,7 @@ class Launchers:
     names: Sequence[str] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     launch: Launch | None = None
+    cache: LauncherCache = field(default_factory=LauncherCache)
     root: str = ""
     started: int = 0
 
@@ -147,10 +154,10 @@ def _write_own(wanted: Launchers, project: Path, paths: list[str]) -> None:
     for name, target in links.items():
         paths.append(_link(project / name, target))
     with written_file(str(stamp)) as new:
-        _write(Path(new), stamp_text(str(stamp), launch), _PRIVATE)
+        _write(Path(new), stamp_text(str(stamp), launch, wanted.cache), _PRIVATE)
         os.utime(new, ns=(wanted.started, wanted.started))
     paths += [str(project / name) for name in (STAMP, _NAMES, _JSON, _CMAKE, _IGNORE)]
-    text = written_text(wanted.root, launch.cache_root, launch.files, paths)
+    text = written_text(wanted.root, wanted.cache.variable, launch.files, paths)
     _write(project / WRITTEN, text, _PRIVATE)
 
 
