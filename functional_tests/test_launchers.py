@@ -390,15 +390,17 @@ def test_an_invalid_folder_is_an_error(project, value):
 
 
 @pytest.mark.needs("ninja")
-def test_many_calls_beside_syncs(launched):
+def test_many_calls_beside_syncs(launched, tmp_path):
     """While syncs write the launchers again, every call below ninja runs the right program."""
     rows = [f"build out/{number}: call\n" for number in range(CALLS)]
     call = "rule call\n command = bin/tool $out > $out && echo complete >> $out\n"
     launched.write("build.ninja", call + "".join(rows))
-    calls = subprocess.Popen(
-        ["ninja", "-j8", "-k0"], cwd=launched.root, env=launched.environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    log = tmp_path / "ninja.log"
+    with log.open("w") as out:
+        calls = subprocess.Popen(
+            ["ninja", "-j8", "-k0"], cwd=launched.root, env=launched.environment(),
+            stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
     syncs = 0
     while calls.poll() is None:
         syncs += 1
@@ -407,8 +409,7 @@ def test_many_calls_beside_syncs(launched):
         else:
             (launched.root / ".envy" / "written").unlink()  # all is written again
         launched.envy("sync", trace=False)
-    out, _ = calls.communicate()
-    assert calls.returncode == 0, out
+    assert calls.returncode == 0, log.read_text()
     assert syncs > 1
     for number in range(CALLS):
         text = (launched.root / "out" / str(number)).read_text()
