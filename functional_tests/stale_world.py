@@ -9,6 +9,7 @@ from pathlib import Path
 
 MANIFEST = """
 {shell}
+launchers = "launch"
 packages = {{
   "local.app@r1", "local.hosted@r1",
   {{ recipe = "local.folder@r1", source = "folder" }},
@@ -141,6 +142,7 @@ COMMANDS = [
     ["asset", "hosted"], ["sync", "hosted"], ["product", "hosted"], ["product", "lib"],
     ["product", "--no-install", "renamed"], ["run", "--", "hosted"], ["run", "renamed", "x"],
     ["run", "sh", "-c", "env; hosted; renamed"], ["run", "none"], ["product", "none"],
+    ["env", "--format", "json"], ["env", "--format=fish"], ["env", "--no-install"],
     ["asset", "--no-install", "app"], ["asset", "tool"], ["asset", "fallback"], ["asset", "none"],
 ]  # fmt: skip
 # A binary under the name `tool`, and what the program `wrap` prints.
@@ -177,6 +179,11 @@ class World:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         path = f"{self.programs}{os.pathsep}{kept.get('PATH', os.defpath)}"
         return {**kept, "PATH": path, **self.variables, "ENVY_CACHE_ROOT": str(self.cache)}
+
+    def launcher(self):
+        """Return the launcher of `hosted` after a whole sync; None if the project has none."""
+        nested = self.place != self.root and (self.root / "sub" / "envy.lua").is_file()
+        return None if nested else self.root / "launch" / "hosted"
 
     def set_host(self, host):
         """Give the machine a binary, written or replaced, and what its script says."""

@@ -1,4 +1,7 @@
-"""`launchers` in the manifest: scripts that run a project's programs, warm without Python."""
+"""`launchers` in the manifest: scripts that run a project's programs, warm without Python.
+
+ENVY_SOAK_LAUNCHERS says how many calls run beside syncs: 200 here, 1,000 in `make soak`.
+"""
 
 import json
 import os
@@ -19,6 +22,7 @@ end
 """
 MANIFEST = 'packages = { "local.tool@r1" }\nenv = { LEVEL = "a\\nb" }\nlaunchers = "bin"\n'
 SAID = 'it\'s "$HOME"'
+CALLS = int(os.environ.get("ENVY_SOAK_LAUNCHERS", "200"))
 
 
 def tool(word):
@@ -151,6 +155,28 @@ def test_another_cache_is_not_used(launched, tmp_path):
     assert "no envy on PATH" in launch(launched, env={"ENVY_CACHE_ROOT": str(tmp_path)}, code=127)
 
 
+@pytest.mark.parametrize("variable", ["", "set"])
+def test_the_cache_of_the_last_sync_is_used(launched, tmp_path, variable):
+    """After a sync with --cache-root, what is stale is installed there, and nowhere else."""
+    env = {"ENVY_CACHE_ROOT": str(launched.cache) if variable else "", "HOME": str(tmp_path)}
+    env["XDG_CACHE_HOME"] = str(tmp_path / "user's")
+    chosen = tmp_path / "ch osen"
+    launched.envy("sync", "--cache-root", chosen, env=env)
+    shutil.rmtree(launched.cache)
+    assert launch(launched, "x", env=env) == f"one|{SAID}|a\nb|x|"
+    launched.recipe("local.tool@r1", tool("two"))
+    assert launch(launched, "--", "x", env=env) == f"two|{SAID}|a\nb|--|x|"
+    launched.manifest(MANIFEST.replace('"local', '"local.none@r1", "local'))
+    launched.recipe("local.none@r1", 'install = "exit 3"')
+    launched.envy("sync", "--cache-root", chosen, env=env, code=1)
+    assert launch(launched, env=env) == f"two|{SAID}|a\nb|"
+    assert not launched.cache.exists()
+    assert not (tmp_path / "user's").exists()
+    other = {**env, "ENVY_CACHE_ROOT": str(tmp_path / "other")}
+    assert launch(launched, env=other) == f"two|{SAID}|a\nb|"
+    assert (tmp_path / "other").exists()
+
+
 def test_the_dotenv_file_is_part_of_it(launched):
     """A dotenv file that appears or changes is noticed."""
     launched.manifest(MANIFEST + 'dotenv = ".env"\n')
@@ -177,6 +203,70 @@ def test_the_folder_of_envy(launched):
     assert str(launched.cache) not in text
 
 
+LIBRARY = """
+products = { tool = "bin/tool" }
+exports = {
+  cmake_prefix = { "." },
+  pkg_config = { "pc" },
+  env = { SAID = "it's \\"$HOME\\" @HOME@ a;b\\\\\\n\\r\\nend]]" },
+}
+install = function(ctx)
+  ctx.write("bin/tool", "#!/bin/sh\\n")
+  ctx.chmod("bin/tool", "755")
+  ctx.write("pc/sample.pc", "Name: sample\\nDescription: s\\nVersion: 7\\nLibs: -lsample\\n")
+  ctx.write("lib/cmake/sample/sample-config.cmake", "set(sample_answer 42)\\n")
+end
+"""
+BUILD = """
+cmake_minimum_required(VERSION 3.20)
+project(build NONE)
+find_package(sample CONFIG REQUIRED)
+find_program(tool tool REQUIRED)
+execute_process(COMMAND tool COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND pkg-config --modversion sample OUTPUT_VARIABLE version)
+file(WRITE "${CMAKE_BINARY_DIR}/found" "${sample_answer}|${tool}|${version}|$ENV{SAID}|$ENV{LEVEL}")
+"""
+
+
+@pytest.mark.needs("cmake")
+@pytest.mark.parametrize("name", ["a b'c\"d;é$x", "plain"])
+def test_a_cmake_project_reads_envy_cmake(tmp_path, name):
+    """CMake finds packages and programs as below `envy run`; what is gone is an error."""
+    version = subprocess.run(["cmake", "--version"], capture_output=True, text=True, check=True)
+    if tuple(map(int, version.stdout.split()[2].split(".")[:2])) < (3, 24):
+        pytest.skip("this cmake is older than 3.24")
+    project = Project(tmp_path / name)
+    project.manifest(MANIFEST.replace("tool@", "sample@"))
+    project.recipe("local.sample@r1", LIBRARY)
+    project.write("CMakeLists.txt", BUILD)
+    project.envy("sync")
+    words = ["cmake", "-G", "Unix Makefiles", "-DCMAKE_MAKE_PROGRAM=true", "-S", project.root]
+    words += ["-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=.envy/envy.cmake", "-B", tmp_path / "build"]
+
+    def configure():
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    done = configure()
+    assert (done.returncode, "newer than" in done.stderr) == (0, False), done.stderr
+    found = (tmp_path / "build" / "found").read_bytes().decode()
+    program = project.envy("product", "tool").out.strip()
+    version = "7\n" if shutil.which("pkg-config") else ""
+    said = 'it\'s "$HOME" @HOME@ a;b\\\n\r\nend]]'
+    assert found == f"42|{program}|{version}|{said}|a\nb"
+    project.write("envy.lua", MANIFEST.replace("tool@", "sample@") + "-- edited")
+    os.utime(project.root / "envy.lua", (2**31, 2**31))
+    assert "newer than the last sync" in " ".join(configure().stderr.split())
+    next(project.cache.glob("assets/*/*/envy-complete")).unlink()
+    done = configure()
+    assert done.returncode
+    assert "envy-complete is gone. Run: envy sync" in " ".join(done.stderr.split())
+    project.recipe("local.sample@r1", LIBRARY.replace("ctx.chmod", "ctx.no_such"))
+    project.envy("sync", code=1)
+    done = configure()
+    assert done.returncode
+    assert "envy: not installed: local.sample@r1. Run: envy sync" in " ".join(done.stderr.split())
+
+
 def test_a_sync_removes_stale_launchers_and_leaves_other_files(launched):
     """Launchers of programs that are gone are removed; a file of the user is left and named."""
     mine = launched.write("bin/mine", "#!/bin/sh\n")
@@ -198,7 +288,8 @@ def test_a_sync_removes_stale_launchers_and_leaves_other_files(launched):
 
 def test_a_warm_sync_restores_what_is_missing(launched):
     """A launcher, the stamp or the whole folder that was removed comes back."""
-    for path in ("bin/tool", ".envy/stamp", ".envy/packages/tool", ".envy/env.json"):
+    folder = [f".envy/{name}" for name in ("stamp", "packages/tool", "env.json", "envy.cmake")]
+    for path in ("bin/tool", *folder):
         (launched.root / path).unlink()
         launched.envy("sync", trace=False)
         assert (launched.root / path).exists()
@@ -298,17 +389,31 @@ def test_an_invalid_folder_is_an_error(project, value):
     assert 'such as launchers = "bin"' in run.err
 
 
-def test_many_calls_beside_syncs(launched):
-    """While syncs write the launchers again, every call runs the program with its variables."""
-    calls = subprocess.Popen(
-        ["sh", "-c", f'for i in $(seq 200); do "{launched.root}/bin/tool" $i || echo failed; done'],
-        env=launched.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    for number in range(3):
-        launched.manifest(f"{MANIFEST}-- {number}\n")
-        launched.envy("sync")
-    out, _ = calls.communicate(timeout=120)
-    assert out == "".join(f"one|{SAID}|a\nb|{number}|" for number in range(1, 201))
+@pytest.mark.needs("ninja")
+def test_many_calls_beside_syncs(launched, tmp_path):
+    """While syncs write the launchers again, every call below ninja runs the right program."""
+    rows = [f"build out/{number}: call\n" for number in range(CALLS)]
+    call = "rule call\n command = bin/tool $out > $out && echo complete >> $out\n"
+    launched.write("build.ninja", call + "".join(rows))
+    log = tmp_path / "ninja.log"
+    with log.open("w") as out:
+        calls = subprocess.Popen(
+            ["ninja", "-j8", "-k0"], cwd=launched.root, env=launched.environment(),
+            stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    syncs = 0
+    while calls.poll() is None:
+        syncs += 1
+        if syncs % 8 == 1:
+            launched.manifest(f"{MANIFEST}-- {syncs}\n")  # the calls are left to `envy run`
+        else:
+            (launched.root / ".envy" / "written").unlink()  # all is written again
+        launched.envy("sync", trace=False)
+    assert calls.returncode == 0, log.read_text()
+    assert syncs > 1
+    for number in range(CALLS):
+        text = (launched.root / "out" / str(number)).read_text()
+        assert text == f"one|{SAID}|a\nb|out/{number}|complete\n"
 
 
 def test_a_sync_of_an_older_manifest_that_ends_last(launched):

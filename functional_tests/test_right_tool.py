@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from project import Project, report_of_lock
+from project import Project, envy_command, report_of_lock
 
 
 def tool(name, says, extra=""):
@@ -242,6 +243,29 @@ def test_without_installing(project, machine):
     assert "warning: local.tool@r1 is not installed" in run.err
 
 
+class Launched(Project):
+    """A project whose manifest has launchers, in `launch`."""
+
+    def manifest(self, text):
+        """Write envy.lua."""
+        return super().manifest(f'{text}\nlaunchers = "launch"\n')
+
+
+def printed(words, project, env):
+    """Return what a command prints that must succeed if it prints anything."""
+    done = subprocess.run(
+        words, env=project.environment(env), cwd="/", capture_output=True, text=True, check=False
+    )
+    assert (done.stdout == ERROR) == (done.returncode != 0), done.stderr
+    return done.stdout
+
+
+def in_a_shell(project, env, *words):
+    """Return what `tool` prints where a shell has read the text of `envy env`."""
+    run = project.envy("env", *words, env=env, code=None)
+    return ERROR if run.code else printed(["sh", "-c", f"{run.out}\ntool"], project, env)
+
+
 def listed(project):
     """The manifest lists the package, which is installed."""
     project.packages("local.tool@r1")
@@ -330,33 +354,39 @@ OURS, EDITED, SYSTEM, ERROR = "ours\n", "edited\n", "system\n", ""
 
 
 @pytest.mark.parametrize(
-    ("state", "runs", "runs_installed", "has_product", "has_asset"),
+    ("state", "runs", "runs_installed", "in_env", "in_env_installed", "has_product", "has_asset"),
     [
-        # What `envy run tool` prints, with --no-install too; and whether there is a path.
-        (listed, OURS, OURS, True, True),
-        (fails, ERROR, ERROR, False, False),
-        (is_missing, OURS, ERROR, True, True),
-        (is_needed_to_build, ERROR, ERROR, True, True),
-        (is_left_out, ERROR, ERROR, True, True),
-        (is_for_another_platform, SYSTEM, SYSTEM, False, False),
-        (left_the_manifest, SYSTEM, SYSTEM, False, False),
-        (is_edited, EDITED, ERROR, True, True),
-        (lost_its_entry, OURS, ERROR, True, True),
-        (lost_its_file, ERROR, ERROR, False, False),
-        (lives_in_a_moved_cache, OURS, OURS, True, True),
-        (fell_to_gc, OURS, ERROR, True, True),
+        # What `envy run tool` and a launcher print, and with --no-install; what `tool` prints where
+        # a shell has the variables of `envy env`, and with --no-install; whether there is a path.
+        (listed, OURS, OURS, OURS, OURS, True, True),
+        (fails, ERROR, ERROR, ERROR, ERROR, False, False),
+        (is_missing, OURS, ERROR, OURS, ERROR, True, True),
+        (is_needed_to_build, ERROR, ERROR, SYSTEM, ERROR, True, True),
+        (is_left_out, ERROR, ERROR, SYSTEM, SYSTEM, True, True),
+        (is_for_another_platform, SYSTEM, SYSTEM, SYSTEM, SYSTEM, False, False),
+        (left_the_manifest, SYSTEM, SYSTEM, SYSTEM, SYSTEM, False, False),
+        (is_edited, EDITED, ERROR, EDITED, ERROR, True, True),
+        (lost_its_entry, OURS, ERROR, OURS, ERROR, True, True),
+        (lost_its_file, ERROR, ERROR, ERROR, ERROR, False, False),
+        (lives_in_a_moved_cache, OURS, OURS, OURS, OURS, True, True),
+        (fell_to_gc, OURS, ERROR, OURS, ERROR, True, True),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
 def test_what_a_name_means_in_each_state(
-    project, machine, state, runs, runs_installed, has_product, has_asset
+    tmp_path, machine, state, runs, runs_installed, in_env, in_env_installed, has_product, has_asset
 ):
     """A name runs the package's program, or the machine's where there is no package, or fails."""
+    project = Launched(tmp_path / "project")
     state(project)
+    assert in_a_shell(project, machine, "--no-install") == in_env_installed
     installed = project.envy("run", "--no-install", "tool", env=machine, code=None)
     assert (installed.out, installed.code != 0) == (runs_installed, runs_installed == ERROR)
+    # The sync wrote it before the change, so this installs, and what follows finds it installed.
+    assert printed([project.root / "launch" / "tool"], project, machine) == runs
     run = project.envy("run", "tool", env=machine, code=None)
     assert (run.out, run.code != 0) == (runs, runs == ERROR)
+    assert in_a_shell(project, machine) == in_env
     for word, expected in (("product", has_product), ("asset", has_asset)):
         run = project.envy(word, "tool", env=machine, code=None)
         assert (run.out.startswith(str(project.cache)), run.code == 0) == (expected, expected)
@@ -387,25 +417,50 @@ def test_a_user_managed_program_comes_alone(project, machine):
     assert "the product none of local.driver@r1 is 'no-such', and there is no such" in run.err
 
 
-@pytest.mark.parametrize("word", ["run", "product", "asset"])
-def test_while_another_process_builds(project, machine, tmp_path, word):
+@pytest.mark.parametrize("word", ["run", "product", "asset", "env", "launcher"])
+def test_while_another_process_builds(tmp_path, machine, word):
     """A command waits for the entry that another process is building."""
+    project = Launched(tmp_path / "project")
     project.packages("local.tool@r1")
     ready, go = tmp_path / "ready", tmp_path / "go"
     for path in (ready, go):
         os.mkfifo(path)
+    if word == "launcher":
+        project.recipe("local.tool@r1", tool("tool", "former"))
+        project.envy("sync")
     slow = f"ctx.run('echo > {ready}; cat {go}') ctx.write("
     project.recipe("local.tool@r1", tool("tool", "ours").replace("ctx.write(", slow, 1))
     building = project.popen("sync")
     ready.read_text()
-    running = project.popen(word, "--trace=stderr", "tool", env=machine)
+    if word == "launcher":
+        running = started_launcher(project, machine)
+    else:
+        query = [] if word == "env" else ["tool"]
+        running = project.popen(word, "--trace=stderr", *query, env=machine)
     report_of_lock(running)
     go.write_text("")
     out, _ = running.communicate(timeout=60)
     building.communicate(timeout=60)
     assert (running.returncode, building.returncode) == (0, 0)
-    folder = bytes(project.cache)
-    assert out == b"ours\n" if word == "run" else out.startswith(folder)
+    if word == "env":
+        assert printed(["sh", "-c", out.decode() + "\ntool"], project, machine) == OURS
+    elif word in {"run", "launcher"}:
+        assert out.decode() == OURS
+    else:
+        assert out.startswith(bytes(project.cache))
+
+
+def started_launcher(project, machine):
+    """Start the launcher of `tool`, whose `envy` reports what it does."""
+    script = f'#!/bin/sh\nexec "{envy_command()}" --trace=stderr "$@"\n'
+    envy = project.write("programs/envy", script, mode=0o755)
+    path = f"{envy.parent}:{machine['PATH']}"
+    return subprocess.Popen(
+        [project.root / "launch" / "tool"],
+        env=project.environment({**machine, "PATH": path}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def test_path_holds_each_folder_once(project):

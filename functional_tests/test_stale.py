@@ -3,12 +3,14 @@
 A random walk: changes to files, variables, the cache or the current directory; then a command. Each
 time a stored answer is used, the command is repeated without stored answers, and must say the same.
 Only a sync notices other programs of the machine; a query may answer as with any that there were.
+After each whole sync, a launcher does what a full `envy run` does.
 ENVY_SOAK_STALE sets the number of walks.
 """
 
 import os
 import random
 import re
+import subprocess
 
 import pytest
 from fork_server import ForkServer
@@ -51,6 +53,19 @@ def full_run(server, world, argv):
     return run
 
 
+def check_launcher(server, world):
+    """Check that the launcher, which a whole sync has just written, does what a full run does."""
+    program = world.launcher()
+    if program is None:
+        return
+    done = subprocess.run(
+        [program, "x"], cwd=world.place, env=world.environment(), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    full = full_run(server, world, ["run", "--", "hosted", "x"])
+    assert (done.returncode, done.stdout) == (full["code"], full["out"]), done.stderr
+
+
 @pytest.mark.parametrize("walk", range(WALKS))
 def test_a_warm_answer_equals_that_of_a_full_run(tmp_path, walk):
     """On a walk of random changes, each warm answer equals that of a full run."""
@@ -68,4 +83,6 @@ def test_a_warm_answer_equals_that_of_a_full_run(tmp_path, walk):
             if run["warm"]:
                 warm += 1
                 assert is_right(server, world, argv, outcome_of(run)), "\n".join(history)
+            if run["code"] == 0 and argv[0] == "sync" and not {"app", "lib", "hosted"} & {*argv}:
+                check_launcher(server, world)
     assert warm  # otherwise the walk has tested nothing

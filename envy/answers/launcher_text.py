@@ -29,6 +29,7 @@ case $_envy_file in
   *) _envy=./{up} ;;
 esac
 _envy_name={name}
+_envy_root=
 if [ -r "$_envy/.envy/stamp" ]; then
   . "$_envy/.envy/stamp"
 fi
@@ -43,7 +44,12 @@ else
     "  hint: install envy, and run: envy sync" >&2
   exit 127
 fi
-exec "$_envy_program" run --manifest "$_envy/"{manifest} -- "$_envy_name" "$@"
+if [ -n "$_envy_root" ]; then
+  set -- --cache-root "$_envy_root" -- "$_envy_name" "$@"
+else
+  set -- -- "$_envy_name" "$@"
+fi
+exec "$_envy_program" run --manifest "$_envy/"{manifest} "$@"
 """
 
 _STAMP_HEAD = """\
@@ -72,7 +78,7 @@ class Launch:
     """What a stamp says: programs by name, what they run with, and what must be unchanged.
 
     The programs run as long as all `markers` exist, no file of `files` is newer than the stamp,
-    those of `absent` do not exist, and ENVY_CACHE_ROOT is `cache_root`.
+    and those of `absent` do not exist. `missing` are the packages that are not installed, by key.
     """
 
     programs: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +87,18 @@ class Launch:
     markers: Sequence[str] = ()
     files: Sequence[str] = ()
     absent: Sequence[str] = ()
-    cache_root: str = ""
+    missing: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LauncherCache:
+    """The cache that launchers use while ENVY_CACHE_ROOT is `variable`.
+
+    `chosen` is the root that --cache-root named; "" if it is what envy finds by itself.
+    """
+
+    variable: str = ""
+    chosen: str = ""
 
 
 def launcher_head(folder: str, manifest: str) -> str:
@@ -105,15 +122,20 @@ def launcher_text(name: str, folder: str, manifest: str) -> str:
     )
 
 
-def stamp_text(stamp: str, launch: Launch) -> str:
+def stamp_text(stamp: str, launch: Launch, cache: LauncherCache) -> str:
     """Return the text of the file `stamp`."""
-    if not launch.programs:
-        return _STAMP_HEAD
     quoted = shlex.quote(stamp)
     checks = [
-        f'[ "${{ENVY_CACHE_ROOT-}}" = {shlex.quote(launch.cache_root)} ]',
+        f'[ "${{ENVY_CACHE_ROOT-}}" = {shlex.quote(cache.variable)} ]',
         # A copy of the project has another stamp.
         f'[ "$_envy/.envy/stamp" -ef {quoted} ]',
+    ]
+    text = _STAMP_HEAD
+    if cache.chosen:
+        text += f"if {' && '.join(checks)}; then\n  _envy_root={shlex.quote(cache.chosen)}\nfi\n"
+    if not launch.programs:
+        return text
+    checks += [
         '[ -x "$_envy_program" ]',
         *(f"[ -e {shlex.quote(path)} ]" for path in launch.markers),
         # A shell may call a file newer than one that is missing.
@@ -126,7 +148,7 @@ def stamp_text(stamp: str, launch: Launch) -> str:
     )
     condition = " &&\n  ".join(checks)
     return (
-        f"{_STAMP_HEAD}{_JOIN}case $_envy_name in\n{cases}  *) _envy_program= ;;\nesac\n"
+        f"{text}{_JOIN}case $_envy_name in\n{cases}  *) _envy_program= ;;\nesac\n"
         f"if {condition}; then\n{''.join(_settings(launch))}"
         '  exec "$_envy_program" "$@"\nfi\n'
     )

@@ -28,6 +28,14 @@ def cache_root(settings: Settings) -> Path:
     return root
 
 
+def chosen_root(settings: Settings) -> str:
+    """Return the root that only `--cache-root` names; "" if envy finds it without the option."""
+    root = settings.cache_root
+    if root is None or str(root) == settings.environment.get("ENVY_CACHE_ROOT"):
+        return ""
+    return str(root)
+
+
 def _no_cache_folder(reason: str, path: Path) -> CacheError:
     hint = "set HOME, or choose a folder with --cache-root or ENVY_CACHE_ROOT"
     return CacheError(reason, path=path, hint=hint)

@@ -98,6 +98,7 @@ def _sync(
 ) -> SyncResult:
     # Imported here, because a warm answer needs none of these.
     from envy.cache.resolutions import Upstream
+    from envy.cli.cache_root import chosen_root
     from envy.cli.outcome import resolved, summarise
     from envy.cli.wiring import open_session
 
@@ -108,7 +109,7 @@ def _sync(
         results = session.install(resolved(session, queries))
         session.store_answer()
         if not queries:
-            session.write_launchers(began)
+            session.write_launchers(began, chosen_root(settings))
         summary = summarise(results, session, seconds=time.monotonic() - started)
     if as_json:
         import json

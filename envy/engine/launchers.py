@@ -15,15 +15,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from envy.answers.cmake_text import cmake_text
 from envy.answers.launcher_state import FOLDER, STAMP, WRITTEN, written_text
-from envy.answers.launcher_text import Launch, launcher_head, launcher_text, stamp_text
+from envy.answers.launcher_text import (
+    Launch,
+    LauncherCache,
+    launcher_head,
+    launcher_text,
+    stamp_text,
+)
 from envy.answers.machine_programs import LAUNCHER_HEAD
 from envy.content.atomic import atomic_write, written_file
 from envy.os_errors import os_error_text
 
 _LINKS = f"{FOLDER}/packages"
 _NAMES = f"{FOLDER}/names"  # for completions
-_OWN = (STAMP, WRITTEN, f"{FOLDER}/env.json", f"{FOLDER}/envy", _NAMES, f"{FOLDER}/.gitignore")
+_JSON = f"{FOLDER}/env.json"
+_CMAKE = f"{FOLDER}/envy.cmake"
+_IGNORE = f"{FOLDER}/.gitignore"
+_OWN = (STAMP, WRITTEN, _JSON, _CMAKE, f"{FOLDER}/envy", _NAMES, _IGNORE)
 _PRIVATE = 0o600  # variables may be secrets
 
 
@@ -40,6 +50,7 @@ class Launchers:
     names: Sequence[str] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     launch: Launch | None = None
+    cache: LauncherCache = field(default_factory=LauncherCache)
     root: str = ""
     started: int = 0
 
@@ -127,8 +138,9 @@ def _write_own(wanted: Launchers, project: Path, paths: list[str]) -> None:
     """Write the folder `.envy`; the stamp comes last but for the record of what was written."""
     stamp, launch = project / STAMP, wanted.launch or Launch()
     (project / _LINKS).mkdir(parents=True, exist_ok=True)
-    _write(project / FOLDER / ".gitignore", "*\n", 0o644)
-    _write(project / FOLDER / "env.json", _json(launch), _PRIVATE)
+    _write(project / _IGNORE, "*\n", 0o644)
+    _write(project / _JSON, _json(launch), _PRIVATE)
+    _write(project / _CMAKE, cmake_text(wanted.launch, str(stamp)), _PRIVATE)
     links = {_LINKS + "/" + name: target for name, target in wanted.links.items()}
     program = Path(sys.executable).with_name("envy")
     if program.exists():
@@ -142,15 +154,10 @@ def _write_own(wanted: Launchers, project: Path, paths: list[str]) -> None:
     for name, target in links.items():
         paths.append(_link(project / name, target))
     with written_file(str(stamp)) as new:
-        _write(Path(new), stamp_text(str(stamp), launch), _PRIVATE)
+        _write(Path(new), stamp_text(str(stamp), launch, wanted.cache), _PRIVATE)
         os.utime(new, ns=(wanted.started, wanted.started))
-    paths += [
-        str(stamp),
-        str(project / _NAMES),
-        str(project / FOLDER / "env.json"),
-        str(project / FOLDER / ".gitignore"),
-    ]
-    text = written_text(wanted.root, launch.cache_root, launch.files, paths)
+    paths += [str(project / name) for name in (STAMP, _NAMES, _JSON, _CMAKE, _IGNORE)]
+    text = written_text(wanted.root, wanted.cache.variable, launch.files, paths)
     _write(project / WRITTEN, text, _PRIVATE)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envy.answers.launcher_text import Launch
+from envy.answers.launcher_text import Launch, LauncherCache
 from envy.answers.program import with_scripts
 from envy.answers.project_environment import OUTSIDE, ProjectEnvironment
 from envy.cache.names import MARKER
@@ -30,8 +30,11 @@ def launchers_of(
     manifest: Manifest,
     environment: Callable[..., ProjectEnvironment],
     started: int,
+    chosen_root: str,
 ) -> Launchers:
     """Return what to write for a project; `environment` is `Session.project_environment`.
+
+    `chosen_root` is the cache that --cache-root named, or "".
 
     Every program that a package provides has a launcher. It runs directly if the sync found
     the program, and if its variables may be written to the disk.
@@ -57,6 +60,9 @@ def launchers_of(
         names=sorted({*_names(declared), *_names(found)}),
         links=dict(_links(manifest, [graph.recipes[key] for key in roots])),
         launch=launch,
+        cache=LauncherCache(
+            variable=engine.services.environment.get("ENVY_CACHE_ROOT", ""), chosen=chosen_root
+        ),
         root=str(root),
         started=started,
     )
@@ -88,6 +94,7 @@ def _launch(
     if dotenv:
         (files if _exists(dotenv) else absent).append(dotenv)
     scripts = filter(_exists, environment.folders.get("PATH", ()))
+    used = list(used)
     return Launch(
         programs=_programs(environment),
         variables=variables,
@@ -95,7 +102,7 @@ def _launch(
         markers=[*_markers(used), *scripts],
         files=files,
         absent=absent,
-        cache_root=engine.services.environment.get("ENVY_CACHE_ROOT", ""),
+        missing=sorted(recipe.key.canonical for recipe in used if _is_missing(recipe)),
     )
 
 
@@ -116,6 +123,13 @@ def _markers(recipes: Iterable[Recipe]) -> Iterable[str]:
             marker = placement.entry.at(MARKER)
             if _exists(marker):
                 yield marker
+
+
+def _is_missing(recipe: Recipe) -> bool:
+    if recipe.user_managed or recipe.excluded:
+        return False
+    placement = recipe.placement_or_none
+    return placement is None or not _exists(placement.entry.at(MARKER))
 
 
 def _exists(path: str) -> bool:

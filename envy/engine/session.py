@@ -357,11 +357,16 @@ class Session:
         except EnvyError:
             return None
 
-    def write_launchers(self, started: int) -> None:
-        """Write the launchers of the project after a sync that began at a time in nanoseconds."""
+    def write_launchers(self, started: int, chosen_root: str = "") -> None:
+        """Write the launchers of the project after a sync that began at a time in nanoseconds.
+
+        `chosen_root` is the cache that --cache-root named.
+        """
         if self.cancellation is None:
             engine = self._engine
-            wanted = launchers_of(engine, self.manifest, self.project_environment, started)
+            wanted = launchers_of(
+                engine, self.manifest, self.project_environment, started, chosen_root
+            )
             write_launchers(wanted, partial(engine.services.events.log, "warn"))
 
     def store_resolutions(self) -> None:
