@@ -65,9 +65,15 @@ class Manifest:
 
 
 def load_manifest(
-    path: Path, *, platform: Platform, make_state: Callable[[Path], LuaState]
+    path: Path,
+    *,
+    platform: Platform,
+    make_state: Callable[[Path], LuaState],
+    content: bytes | None = None,
 ) -> Manifest:
     """Run a manifest and check its fields; `make_state` is called with the manifest's folder.
+
+    `content` is its text, if that is not what the file has.
 
     Raises:
         ManifestError: the manifest needs another version of envy, or a field is invalid.
@@ -75,7 +81,7 @@ def load_manifest(
         LuaScriptError: its Lua code fails.
     """
     state = make_state(path.parent)
-    content = _read(path)
+    content = read_manifest(path) if content is None else content
     # Decoded like a text file: its lines may end in \r\n.
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8", "surrogateescape").read()
     source = SourceText(path, text)
@@ -111,7 +117,12 @@ def load_manifest(
     )
 
 
-def _read(path: Path) -> bytes:
+def read_manifest(path: Path) -> bytes:
+    """Return the content of a manifest.
+
+    Raises:
+        ManifestError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
