@@ -29,6 +29,7 @@ from envy.transport.wheel_choice import (
     WheelRequest,
     choose_sdist,
     choose_wheel,
+    files_by_version,
     is_of_version,
     versions_of,
 )
@@ -65,6 +66,28 @@ def fetch_pypi(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
             return _fetch_file(wanted, chosen, into, context, configuration.certificates)
         seen += files
     raise _nothing_fits(wanted, configuration.indexes, seen)
+
+
+def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
+    """Return the versions of a source's project with a file that fits this machine.
+
+    Each has the time of its upload, "" if the index does not say it. Withdrawn ones are left out.
+    """
+    wanted = _wanted_of(item)
+    configuration = pip_configuration(context)
+    found: dict[str, str] = {}
+    for index in configuration.indexes:
+        files = [
+            file
+            for file in _files_of(index, wanted.name, context, configuration.certificates)
+            if file.yanked is None
+        ]
+        by_version = files_by_version(wanted.name, files)
+        for version, own in by_version.items():
+            chosen = _choose(replace(wanted, version=version), own)
+            if chosen is not None:
+                found.setdefault(str(version), chosen.uploaded)
+    return found
 
 
 def _wanted_of(item: SourceItem) -> _Wanted:
