@@ -13,6 +13,7 @@ from typing import cast
 
 from envy.answers.evidence import Evidence
 from envy.content.file_digest import file_digest
+from envy.declarations.option_text import OptionValue
 from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DeclarationError
 from envy.execution.access import may_read
@@ -49,14 +50,19 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
     return returned_sources(recipe, definition.fetch, answer.value)
 
 
-def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -> FetchAnswer:
-    """Call a fetch function to learn which sources it declares.
+def evaluate_fetch(
+    recipe: Recipe,
+    engine: PhaseServices,
+    fetch: LuaFunction,
+    options: Mapping[str, OptionValue] | None = None,
+) -> FetchAnswer:
+    """Call a fetch function to learn which sources it declares, for its own options or others.
 
     The call has no effect but the answer: a function that acts is stopped and its messages are
     dropped, since the fetch phase calls it again. An error of the function is kept in the answer,
     and is raised when the answer is used.
     """
-    definition = recipe.loaded.definition
+    given = recipe.loaded.definition.options if options is None else options
     imperative = reads_clock = False
 
     def note_clock() -> None:
@@ -71,7 +77,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
     ctx = CtxTable(
         fields={
             "identity": recipe.key.identity,
-            "options": cast("LuaValue", dict(definition.options)),
+            "options": cast("LuaValue", dict(given)),
             "recipe_dir": str(recipe.loaded.recipe_dir),
         },
         functions=dict.fromkeys(fetch_names(), refuse),
@@ -97,7 +103,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
     )
     try:
         with fetch.state.phase(access):
-            value = fetch.state.call_with_ctx(fetch, ctx, definition.options)
+            value = fetch.state.call_with_ctx(fetch, ctx, given)
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001 - raised again when the answer is used
