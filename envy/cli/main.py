@@ -39,6 +39,9 @@ class CommandEntry:
 
 
 COMMANDS: dict[str, CommandEntry] = {
+    "init": CommandEntry("envy.cli.init:command", "Create envy.lua."),
+    "add": CommandEntry("envy.cli.add:command", "Add packages to envy.lua, and install them."),
+    "remove": CommandEntry("envy.cli.remove:command", "Remove packages from envy.lua."),
     "sync": CommandEntry("envy.cli.sync:command", "Install the packages that envy.lua lists."),
     "asset": CommandEntry("envy.cli.asset:command", "Print the path of a package."),
     "product": CommandEntry(

@@ -8,7 +8,41 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add remove sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from init' -l help
+complete -c envy -n '__fish_seen_subcommand_from init' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from init' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from init' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from init' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from init' -l trace
+complete -c envy -n '__fish_seen_subcommand_from init' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from init' -l yes
+complete -c envy -n '__fish_seen_subcommand_from add' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from add' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from add' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from add' -l help
+complete -c envy -n '__fish_seen_subcommand_from add' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from add' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from add' -l no-install
+complete -c envy -n '__fish_seen_subcommand_from add' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from add' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from add' -l trace
+complete -c envy -n '__fish_seen_subcommand_from add' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from add' -l yes
+complete -c envy -n '__fish_seen_subcommand_from remove' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from remove' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from remove' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from remove' -l help
+complete -c envy -n '__fish_seen_subcommand_from remove' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from remove' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from remove' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from remove' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from remove' -l trace
+complete -c envy -n '__fish_seen_subcommand_from remove' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from remove' -l yes
 complete -c envy -n '__fish_seen_subcommand_from sync' -l ask-host
 complete -c envy -n '__fish_seen_subcommand_from sync' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from sync' -l dry-run
@@ -277,4 +311,4 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l trace
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l yes
 complete -c envy -n '__fish_seen_subcommand_from run product' -a '(_envy_names program)'
-complete -c envy -n '__fish_seen_subcommand_from sync asset why why-rebuild plan export' -a '(_envy_names package)'
+complete -c envy -n '__fish_seen_subcommand_from sync asset why why-rebuild plan export remove' -a '(_envy_names package)'
