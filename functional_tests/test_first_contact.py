@@ -1,4 +1,4 @@
-"""The first commands of a newcomer: `init`, `add`, `remove`."""
+"""The first commands of a newcomer: `init`, `add`, `remove`, `list`, `search`."""
 
 import hashlib
 
@@ -198,3 +198,42 @@ def test_a_recipe_from_a_url(project, http_server):
     http_server.routes["/other.lua"] = http_server.routes["/tool.lua"]
     run = project.envy("add", other, code=1, trace=False)
     assert "acme.tool@r1 comes from elsewhere, in envy.lua:1" in run.err
+
+
+def test_what_there_is_is_listed_and_searched(project, http_server):
+    """The packages of the project with their state, what ships, and what registries have."""
+    project.recipe(
+        "local.one@r1",
+        TOOL
+        + """
+about = { version = "1.0", license = "MIT" }
+products = { tool = { path = "bin/tool", kind = "file" } }""",
+    )
+    project.recipe("local.two@r1", TOOL)
+    project.manifest(
+        'packages = { { recipe = "local.one@r1", alias = "a" }, "local.two@r1", "local.gone@r1" }'
+    )
+    project.envy("sync", "one", code=None, trace=False)
+    run = project.envy("list", code=1, trace=False)
+    assert [line.split() for line in run.out.splitlines()] == [
+        ["local.one@r1", "1.0", "MIT", "installed", "tool"],
+        ["local.two@r1", "not", "installed"],
+        ["local.gone@r1", "failed"],
+    ]
+    assert "local.gone@r1" in run.err
+    shipped = project.envy("list", "--shipped", cwd="/", trace=False).out
+    assert "\nninja      1.13.2   Apache-2.0 " in shipped
+    found = project.envy("search", "BUILD", trace=False).out.splitlines()
+    assert [line.split()[0] for line in found] == ["cmake", "ninja", "zig"]
+    run = project.envy("search", "nothing-of-this", code=1, trace=False)
+    assert "`envy search npm:nothing-of-this`" in run.err
+    http_server.routes["/-/v1/search"] = lambda _: Reply(
+        b'{"objects": [{"package": {"name": "a\\u001b[2J", "version": "1\\n2", "x": "y"}}]}'
+    )
+    registry = {"npm_config_registry": http_server.url_with("user", "sesame-123")}
+    run = project.envy("search", "npm:a", env=registry, trace=False)
+    assert run.out == "npm:a\\x1b[2J  1\\n2\n"
+    del http_server.routes["/-/v1/search"]
+    run = project.envy("search", "npm:a", env=registry, code=1, trace=False)
+    assert "offers no search" in run.err
+    assert "sesame-123" not in run.err

@@ -96,6 +96,8 @@ CASES = {
     "product": ("product", 0, ["product", "tool", "--json"]),
     "products": ("products", 0, ["product", "--json"]),
     "doctor": ("doctor", 0, ["doctor", "--json"]),
+    "list": ("list", 0, ["list", "--json"]),
+    "shipped": ("shipped", 0, ["list", "--shipped", "--json"]),
     "sync": ("sync", 1, ["sync", "--json"]),
 }
 

@@ -42,6 +42,13 @@ COMMANDS: dict[str, CommandEntry] = {
     "init": CommandEntry("envy.cli.init:command", "Create envy.lua."),
     "add": CommandEntry("envy.cli.add:command", "Add packages to envy.lua, and install them."),
     "remove": CommandEntry("envy.cli.remove:command", "Remove packages from envy.lua."),
+    "list": CommandEntry(
+        "envy.cli.list_packages:command",
+        "List the packages of envy.lua, or the recipes that ship with envy.",
+    ),
+    "search": CommandEntry(
+        "envy.cli.search:command", "Search the recipes that ship with envy, or a registry."
+    ),
     "sync": CommandEntry("envy.cli.sync:command", "Install the packages that envy.lua lists."),
     "asset": CommandEntry("envy.cli.asset:command", "Print the path of a package."),
     "product": CommandEntry(

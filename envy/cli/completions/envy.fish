@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add remove sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add remove list search sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
@@ -43,6 +43,30 @@ complete -c envy -n '__fish_seen_subcommand_from remove' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from remove' -l trace
 complete -c envy -n '__fish_seen_subcommand_from remove' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from remove' -l yes
+complete -c envy -n '__fish_seen_subcommand_from list' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from list' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from list' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from list' -l help
+complete -c envy -n '__fish_seen_subcommand_from list' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from list' -l json
+complete -c envy -n '__fish_seen_subcommand_from list' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from list' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from list' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from list' -l shipped
+complete -c envy -n '__fish_seen_subcommand_from list' -l trace
+complete -c envy -n '__fish_seen_subcommand_from list' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from list' -l yes
+complete -c envy -n '__fish_seen_subcommand_from search' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from search' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from search' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from search' -l help
+complete -c envy -n '__fish_seen_subcommand_from search' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from search' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from search' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from search' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from search' -l trace
+complete -c envy -n '__fish_seen_subcommand_from search' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from search' -l yes
 complete -c envy -n '__fish_seen_subcommand_from sync' -l ask-host
 complete -c envy -n '__fish_seen_subcommand_from sync' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from sync' -l dry-run
