@@ -40,17 +40,17 @@ def command(
     """Show what is newer than the packages that the manifest lists, or than those of QUERY.
 
     A version is compared with those that the recipe declares and those that its registry or
-    repository has; the commit or tag of a recipe's repository with its newest tag; and a recipe file
-    with a digest with the file as it is now. `envy upgrade` writes the newer ones.
+    repository has, the commit or tag of a recipe's repository with its newest tag, and a recipe
+    file that has a digest with the file as it is now. `envy upgrade` writes the newer ones.
     """
-    found = found_upgrades(settings, queries, least_age=min_age or 0.0)
+    found, code = found_upgrades(settings, queries, least_age=min_age or 0.0)
     if as_json:
         print_data(json.dumps(masked_data([_row(one) for one in found]), indent=2))
-        return 0
+        return code
     rows = [one for one in found if one.newest or one.note]
     if rows:
         print_data("\n".join(safe_line(line) for line in _table(rows)))
-    return 0
+    return code
 
 
 def _row(found: Upgrade) -> dict[str, object]:
@@ -67,13 +67,13 @@ def _row(found: Upgrade) -> dict[str, object]:
 
 def _table(rows: Sequence[Upgrade]) -> list[str]:
     cells = [("package", "current", "newest", "")]
-    cells += [(row.package, short(row, row.current), short(row, row.newest), row.note) for row in rows]
+    cells += [
+        (row.package, short(row, row.current), short(row, row.newest), row.note) for row in rows
+    ]
     widths = [max(len(row[column]) for row in cells) for column in range(3)]
     lines = []
     for *columns, note in cells:
-        padded = "  ".join(
-            text.ljust(width) for text, width in zip(columns, widths, strict=True)
-        )
+        padded = "  ".join(text.ljust(width) for text, width in zip(columns, widths, strict=True))
         lines.append(f"{padded}  {note}".rstrip())
     return lines
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import click
 
 from envy.cli.cache_gc import parse_span
-from envy.cli.edits import install_edited, manifest_to_edit, tell
+from envy.cli.edited_install import install_edited
+from envy.cli.edits import manifest_to_edit, tell
 from envy.cli.options import envy_command
 from envy.cli.outdated import short
 from envy.cli.settings import Settings
 from envy.cli.upgrades import found_upgrades
 from envy.declarations.manifest_edit import FieldChange, ManifestFile, edited
+from envy.declarations.manifest_write import write_manifest
 from envy.errors import ManifestError, UsageError
 from envy.explain.upgrades import Upgrade
 
@@ -52,17 +54,20 @@ def command(
     if to is not None and len(queries) != 1:
         raise UsageError("--to needs one QUERY: the package that gets the version")
     manifest = manifest_to_edit(settings)
-    found = found_upgrades(settings, queries, to=to or "", least_age=min_age or 0.0, manifest=manifest)
-    new, changed = manifest, []
+    age = min_age or 0.0
+    found, code = found_upgrades(settings, queries, to=to or "", least_age=age, manifest=manifest)
+    new, changed = manifest, list[int]()
     for one in found:
         if one.fields:
             new = _with_upgrade(new, one, settings, changed)
         elif one.newest or one.note:
             tell(settings, f"{_what(one)} stays: {one.note}")
     if not changed:
-        tell(settings, "every version is the newest" if not _news(found) else "nothing was changed")
-        return 0
-    return install_edited(new, manifest, changed, settings, only_edit=no_install)
+        if not code:
+            tell(settings, "nothing was changed" if _news(found) else "every version is the newest")
+        return code
+    write_manifest(new.path, new.content, before=manifest.content)
+    return 0 if no_install else install_edited(new, manifest, changed, settings)
 
 
 def _news(found: Sequence[Upgrade]) -> bool:

@@ -23,10 +23,11 @@ def found_upgrades(
     to: str = "",
     least_age: float = 0.0,
     manifest: ManifestFile | None = None,
-) -> list[Upgrade]:
-    """Return what each entry of the manifest names and what is newer, in order.
+) -> tuple[list[Upgrade], int]:
+    """Return what each entry of the manifest names and what is newer, in order, and an exit code.
 
-    With queries, only entries of packages that answer to them.
+    With queries, only entries of packages that answer to them. The code is 1 if a recipe could not
+    be read, which was printed, unless that is because its digest is out of date.
 
     Raises:
         EnvyError: a query matches no entry, or the version `to` does not exist.
@@ -41,8 +42,10 @@ def found_upgrades(
         rows = [(i, entry, manifest.at(i)) for i, entry in enumerate(manifest.entries)]
         entries = _selected(session, listed_entries(session, rows), queries)
         found = [one for entry in entries for one in find_upgrades(session, entry, wish)]
-        print_failures(session.failures(), settings.environment)
-    return found
+        outdated = {one.package for one in found if one.fields}
+        failures = [failure for failure in session.failures() if failure.key not in outdated]
+        print_failures(failures, settings.environment)
+    return found, 1 if failures else 0
 
 
 def _selected(session: Session, entries: Sequence[Listed], queries: Sequence[str]) -> list[Listed]:
@@ -56,7 +59,7 @@ def _selected(session: Session, entries: Sequence[Listed], queries: Sequence[str
         if not here:
             names = ", ".join(recipe.key.canonical for recipe in matches)
             raise EnvyError(
-                f"{query!r} is not listed in the manifest: {names} is only needed by other packages",
+                f"{query!r} is not listed in the manifest: only other packages need {names}",
                 hint="an entry of its own or an override decides its version: envy why " + query,
             )
         found.update((entry.index, entry) for entry in here)

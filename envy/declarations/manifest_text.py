@@ -264,8 +264,14 @@ def _with_field(
         return _with_field(_table_at(braces, begin, last), inner, value, quote)
     if value is None:
         return _removed(braces, braces.items.index(found[-1]))
-    new = lua_text(value, quote)
-    return text[: tokens[begin].start] + new + text[tokens[last - 1].end :]
+    return _replaced(text, tokens[begin:last], lua_text(value, quote))
+
+
+def _replaced(text: str, old: Sequence[Token], new: str) -> str | None:
+    """Return the text with another value of a field; None if the value is computed."""
+    if len(old) != 1 or (old[0].kind == "name" and old[0].text not in {"true", "false", "nil"}):
+        return None
+    return text[: old[0].start] + new + text[old[0].end :]
 
 
 def entry_text(entry: str | Mapping[str, OptionValue]) -> str:

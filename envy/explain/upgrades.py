@@ -81,11 +81,14 @@ class Listed:
 def listed_entries(
     session: Session, rows: Sequence[tuple[int, object, SourceLocation]]
 ) -> list[Listed]:
-    """Return the entries for this platform whose recipes could be read, in order."""
+    """Return the entries for this platform, in order.
+
+    Those whose recipe could not be read are among them: its digest may be what is out of date.
+    """
     recipes: dict[RecipeKey, Recipe] = {}
     for recipe in session.recipes():
         for parent, spec in recipe.declarations:
-            if parent is None and recipe.loaded_or_none is not None and not recipe.excluded:
+            if parent is None and not recipe.excluded:
                 recipes[spec.replaced.key if spec.replaced else spec.key] = recipe
     found = []
     for index, value, origin in rows:
@@ -121,13 +124,14 @@ def find_upgrades(session: Session, listed: Listed, wish: Wish) -> Iterator[Upgr
         current="",
     )
     version = listed.recipe.options.get("version")
-    if isinstance(version, str):
+    is_loaded = listed.recipe.loaded_or_none is not None
+    if is_loaded and isinstance(version, str):
         yield _of_version(session, listed, wish, replace(row, current=version))
         return
     source = listed.recipe.spec.source
     if not isinstance(source, SourceItem) or "source" not in listed.entry:
         return
-    if "ref" in listed.entry:
+    if "ref" in listed.entry and scheme_of(source.source) is Scheme.GIT:
         yield _of_ref(session, listed, source, wish, replace(row, what="ref", current=source.ref))
     elif "sha256" in listed.entry and scheme_of(source.source) is Scheme.HTTP:
         row = replace(row, what="sha256", current=source.sha256)

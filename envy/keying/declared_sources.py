@@ -74,15 +74,7 @@ def evaluate_fetch(
         imperative = True
         raise DeclarationError("this function of ctx works only in the fetch phase")
 
-    ctx = CtxTable(
-        fields={
-            "identity": recipe.key.identity,
-            "options": cast("LuaValue", dict(given)),
-            "recipe_dir": str(recipe.loaded.recipe_dir),
-        },
-        functions=dict.fromkeys(fetch_names(), refuse),
-        missing=_RefusedFields(refuse),
-    )
+    ctx = _ctx_of(recipe, given, refuse)
     messages: list[tuple[str, str]] = []
     inputs = Inputs(recipe)
 
@@ -114,6 +106,21 @@ def evaluate_fetch(
         # The next run may answer differently, and must repeat the messages.
         recipe.evidence.lasting = False
     return FetchAnswer(value=value, messages=tuple(messages))
+
+
+def _ctx_of(
+    recipe: Recipe, options: Mapping[str, OptionValue], refuse: Callable[..., None]
+) -> CtxTable:
+    """Return a ctx of data alone: each of its functions refuses."""
+    return CtxTable(
+        fields={
+            "identity": recipe.key.identity,
+            "options": cast("LuaValue", dict(options)),
+            "recipe_dir": str(recipe.loaded.recipe_dir),
+        },
+        functions=dict.fromkeys(fetch_names(), refuse),
+        missing=_RefusedFields(refuse),
+    )
 
 
 class _RefusedFields(Mapping[str, str]):

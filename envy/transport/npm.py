@@ -53,7 +53,7 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
                 target,
                 context.reporting_as(item.source),
                 expected=expected,
-                headers=_authorized(configuration, url),
+                headers=authorized(configuration, url),
                 certificates=configuration.certificates,
                 executable=item.executable,
             )
@@ -136,7 +136,7 @@ def _document_of(
         body, _, _ = read_page(
             address,
             context,
-            headers={"accept": accept, **_authorized(configuration, address)},
+            headers={"accept": accept, **authorized(configuration, address)},
             certificates=configuration.certificates,
         )
     except NotFound as error:
@@ -172,7 +172,8 @@ def _versions_in(
     return versions
 
 
-def _authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
+def authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
+    """Return the headers that authorize a request to a URL, if the settings have any."""
     is_downgrade = urlsplit(url).scheme == "http" != urlsplit(configuration.registry).scheme
     if urlsplit(url).username or is_downgrade:
         return {}

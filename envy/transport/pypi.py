@@ -60,7 +60,7 @@ def fetch_pypi(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     configuration = pip_configuration(context)
     seen: list[ReleaseFile] = []
     for index in configuration.indexes:
-        files = _files_of(index, wanted.name, context, configuration.certificates)
+        files = files_of(index, wanted.name, context, configuration.certificates)
         chosen = _choose(wanted, files)
         if chosen is not None:
             return _fetch_file(wanted, chosen, into, context, configuration.certificates)
@@ -79,7 +79,7 @@ def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
     for index in configuration.indexes:
         files = [
             file
-            for file in _files_of(index, wanted.name, context, configuration.certificates)
+            for file in files_of(index, wanted.name, context, configuration.certificates)
             if file.yanked is None
         ]
         by_version = files_by_version(wanted.name, files)
@@ -113,7 +113,7 @@ def _choose(wanted: _Wanted, files: Sequence[ReleaseFile]) -> ReleaseFile | None
 # --- the page of a project --------------------------------------------------------------------
 
 
-def _files_of(
+def files_of(
     index: str, name: str, context: FetchContext, certificates: str
 ) -> Sequence[ReleaseFile]:
     """Return the files that an index lists for a project; none for an unknown project."""
