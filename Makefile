@@ -68,7 +68,7 @@ bench-schedules: $(VENV)/.installed ## Compare syncs with list schedules, in 15 
 bench-go: $(VENV)/.installed ## Compare envy test with go test; BENCH_ARGS="--quick" for warm runs only
 	$(BIN)/python tests/benchmarks/bench_go.py $(BENCH_ARGS)
 
-docs: $(VENV)/.installed ## Generate docs/events.md and the help in docs/commands.md
+docs: $(VENV)/.installed ## Generate docs/events.md, docs/shipped.md and the help in docs/commands.md
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/completions.py
 

@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "envy" / "cli" / "completions"
 # Commands whose arguments are names of the project, by the kind of name in `.envy/names`.
 NAMES = {
     "program": ("run", "product"),
-    "package": ("sync", "asset", "why", "why-rebuild", "plan", "export"),
+    "package": ("sync", "asset", "why", "why-rebuild", "plan", "export", "remove"),
 }
 HEAD = "# Completions of envy. Written by docs/completions.py; names are those in .envy/names.\n"
 

@@ -1,9 +1,9 @@
-"""Generate the documentation that repeats the code: docs/events.md, and the help of the commands.
+"""Generate the documentation that repeats the code: events, shipped recipes, help of commands.
 
     make docs
 
-`docs/commands.md` is written by hand, except for the part between its two marks. A test compares
-both pages with the code.
+`docs/events.md` and `docs/shipped.md` are generated whole; `docs/commands.md` is written by hand,
+except for the part between its two marks. A test compares the pages with the code.
 """
 
 import copy
@@ -15,6 +15,7 @@ import click
 
 from envy.cli.main import COMMANDS, LazyGroup
 from envy.cli.options import CommonOption
+from envy.declarations.shipped_table import ShippedRecipe, shipped_table
 from envy.events import Event, event_classes, fields_of
 from envy.phase import LABELS, RecipePhase
 
@@ -56,6 +57,51 @@ _EVENTS_TAIL = """
 ¹ Not written to files, because these events are too many or too large. The logs in the cache
 contain the output.
 """
+
+
+_SHIPPED_HEAD = """\
+# Recipes that ship with envy
+
+This page is generated from the recipes in [recipes/](../recipes) by `make docs`; a test compares
+the two. `envy list --shipped` prints the same table, and `envy add NAME` adds one of them to a
+project.
+
+They install released builds from the registries that your pip and npm are configured for. The
+digest (SHA-256) of each file is in the recipe, for the versions and platforms below. Another
+version can be named in the manifest, `options = { version = "…" }`, unless a recipe takes only
+those below; its file is verified against the digest that the registry gives.
+
+| name | version | license | programs | description |
+|---|---|---|---|---|
+"""
+
+
+def shipped_page() -> str:
+    """Return the text of docs/shipped.md."""
+    table = shipped_table()
+    rows = "".join(
+        f"| [{recipe.name}](#{recipe.name}) | {recipe.version} | {recipe.license} "
+        f"| {', '.join(f'`{name}`' for name in recipe.products)} | {recipe.description} |\n"
+        for recipe in table
+    )
+    return _SHIPPED_HEAD + rows + "".join(map(_shipped_section, table))
+
+
+def _shipped_section(recipe: ShippedRecipe) -> str:
+    lines = [f"\n## {recipe.name}\n", f"{recipe.description}. `{recipe.identity}`", ""]
+    if recipe.platforms:
+        lines[1] += f", for {', '.join(recipe.platforms)}"
+    lines[1] += "."
+    if recipe.user_managed:
+        lines[1] += " User-managed: it changes something outside of the cache, and asks first."
+    if recipe.is_closed:
+        lines += [f"Versions: {', '.join(recipe.versions)}; by default {recipe.version}.", ""]
+    elif recipe.versions:
+        lines += ["| version | platform | SHA-256 |", "|---|---|---|"]
+        for version, digests in recipe.versions.items():
+            lines += [f"| {version} | {name} | `{digest}` |" for name, digest in digests.items()]
+        lines += [""]
+    return "\n".join(lines)
 
 
 def events_page() -> str:
@@ -110,8 +156,9 @@ def commands_page(written: str) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
     (HERE / "events.md").write_text(events_page())
+    (HERE / "shipped.md").write_text(shipped_page())
     commands = HERE / "commands.md"
     commands.write_text(commands_page(commands.read_text()))
 

@@ -9,7 +9,12 @@ from project import envy_command
 
 def test_no_manifest(project):
     """The error says where envy searched, and how to create a manifest."""
-    fails(project, "error: no envy.lua in ", str(project.root), f"create {project.root}/envy.lua")
+    fails(
+        project,
+        "error: no envy.lua in ",
+        str(project.root),
+        f"`envy init` creates {project.root}/envy.lua",
+    )
 
 
 def test_a_manifest_above_the_repository_is_only_suggested(project):

@@ -96,6 +96,9 @@ CASES = {
     "product": ("product", 0, ["product", "tool", "--json"]),
     "products": ("products", 0, ["product", "--json"]),
     "doctor": ("doctor", 0, ["doctor", "--json"]),
+    "list": ("list", 0, ["list", "--json"]),
+    "shipped": ("shipped", 0, ["list", "--shipped", "--json"]),
+    "outdated": ("outdated", 0, ["outdated", "--json"]),
     "sync": ("sync", 1, ["sync", "--json"]),
 }
 

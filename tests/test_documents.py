@@ -39,6 +39,12 @@ def test_the_page_of_events_is_that_of_the_classes(generate):
     assert written == generate.events_page(), "an event has changed: run `make docs`"
 
 
+def test_the_page_of_shipped_recipes_is_that_of_the_table(generate):
+    """docs/shipped.md is what the script generates from the recipes."""
+    written = (DOCS / "shipped.md").read_text()
+    assert written == generate.shipped_page(), "a recipe has changed: run `make docs`"
+
+
 def test_every_command_and_option_is_documented():
     """docs/commands.md has a section for each command, which describes all its options."""
     sections = re.split(r"^### ", (DOCS / "commands.md").read_text(), flags=re.MULTILINE)

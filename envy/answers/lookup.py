@@ -71,7 +71,7 @@ def installed(
     if not record_use(root, manifest, answer, closure, whole=whole):
         return None
     folders = [f"{root}/{ASSETS_FOLDER}/{answer.entry_names[goal]}/{ASSET}" for goal in goals]
-    return Answer(folders, len(closure))
+    return Answer(folders, len({answer.entry_names[position] for position in closure}))
 
 
 def _is_current(answer: StoredAnswer, manifest: str, environment: Mapping[str, str]) -> bool:
@@ -161,4 +161,5 @@ def _nearest(answer: StoredAnswer, found: Sequence[int]) -> int | None:
         return None
     least = min(int(answer.distances[position]) for position in near)
     nearest = [position for position in near if int(answer.distances[position]) == least]
-    return nearest[0] if len(nearest) == 1 else None
+    entries = {answer.entry_names[position] for position in nearest}
+    return nearest[0] if len(entries) == 1 and "" not in entries else None

@@ -14,15 +14,13 @@ from pathlib import Path
 
 from envy import __version__
 from envy.cli.doctor_report import Report
+from envy.cli.fetch_context import command_context, run_program
 from envy.errors import EnvyError, FetchError, ScriptFailed
-from envy.host.children import Children
 from envy.host.platform import available_cores, host_platform
-from envy.host.process import run_argv
 from envy.host.shell import builtin_shell
 from envy.masking import remember_address
 from envy.os_errors import os_error_text
 from envy.transport.connection import CERTIFICATE_VARIABLES, tls_context
-from envy.transport.context import FetchContext
 from envy.transport.npm_configuration import npm_configuration
 from envy.transport.pip_configuration import pip_configuration
 
@@ -121,7 +119,7 @@ def _program(report: Report, environment: Mapping[str, str], name: str, use: str
         report.doubtful(f"the program {name} is not on PATH; {use}", f"install {name}")
         return
     try:
-        code, output, errors = _run([found, "--version"], env=environment, timeout=_SECONDS)
+        code, output, errors = run_program([found, "--version"], env=environment, timeout=_SECONDS)
     except ScriptFailed as error:
         report.failed(error, remedy=f"install {name} again")
         return
@@ -133,24 +131,6 @@ def _program(report: Report, environment: Mapping[str, str], name: str, use: str
             f"{found} --version failed: {reason[0] if reason else f'exit code {code}'}",
             f"install {name} again",
         )
-
-
-def _run(
-    argv: list[str],
-    *,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    timeout: float | None = None,
-) -> tuple[int, bytes, bytes]:
-    completed = run_argv(
-        argv,
-        cwd=cwd or Path("/"),
-        environment=env or {},
-        children=Children(),
-        capture=True,
-        timeout=timeout,
-    )
-    return completed.exit_code, completed.stdout, completed.stderr
 
 
 def check_network(report: Report, environment: Mapping[str, str], folder: Path) -> None:
@@ -209,14 +189,7 @@ def _certificates(report: Report, environment: Mapping[str, str]) -> None:
 
 
 def _registries(report: Report, environment: Mapping[str, str], folder: Path) -> None:
-    context = FetchContext(
-        cancelled=lambda: False,
-        pause=lambda _seconds: None,
-        progress=lambda _uri, _done, _total: None,
-        warn=lambda _text: None,
-        environment=environment,
-        run=_run,
-    )
+    context = command_context(environment)
     try:
         origin = "PIP_INDEX_URL" if environment.get("PIP_INDEX_URL") else "pip"
         pip = pip_configuration(context)

@@ -39,6 +39,22 @@ class CommandEntry:
 
 
 COMMANDS: dict[str, CommandEntry] = {
+    "init": CommandEntry("envy.cli.init:command", "Create envy.lua."),
+    "add": CommandEntry("envy.cli.add:command", "Add packages to envy.lua, and install them."),
+    "remove": CommandEntry("envy.cli.remove:command", "Remove packages from envy.lua."),
+    "outdated": CommandEntry(
+        "envy.cli.outdated:command", "Show which packages of envy.lua have newer versions."
+    ),
+    "upgrade": CommandEntry(
+        "envy.cli.upgrade:command", "Write newer versions into envy.lua, and install them."
+    ),
+    "list": CommandEntry(
+        "envy.cli.list_packages:command",
+        "List the packages of envy.lua, or the shipped recipes.",
+    ),
+    "search": CommandEntry(
+        "envy.cli.search:command", "Search the recipes that ship with envy, or a registry."
+    ),
     "sync": CommandEntry("envy.cli.sync:command", "Install the packages that envy.lua lists."),
     "asset": CommandEntry("envy.cli.asset:command", "Print the path of a package."),
     "product": CommandEntry(

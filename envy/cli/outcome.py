@@ -77,8 +77,19 @@ def print_gaps(session: Session) -> int:
     return 1 if failures else 0
 
 
+def _one_of_each(results: Sequence[Result]) -> list[Result]:
+    """Return the results; of packages with one entry only that of the one that was worked on."""
+    found: dict[object, Result] = {}
+    for result in results:
+        entry = result.asset_dir or result.key
+        if entry not in found or found[entry].outcome is Outcome.CACHED:
+            found[entry] = result
+    return list(found.values())
+
+
 def summarise(results: Sequence[Result], session: Session, *, seconds: float) -> SyncResult:
     """Return the counts and failures of a run."""
+    results = _one_of_each(results)
     outcomes = [result.outcome for result in results]
     cancellation = session.cancellation
     return SyncResult(

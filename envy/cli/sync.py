@@ -61,14 +61,15 @@ def command(
 
         # A full run even if there is a warm answer: its time is what was requested.
         with profiled(settings, started) as profiler:
-            result = _sync(settings, queries, started, as_json=as_json, observers=[profiler])
-            return _report(result, settings)
+            result = run_sync(settings, queries, started, as_json=as_json, observers=[profiler])
+            return report_sync(result, settings)
     # Nor does a warm answer know the outcome of each package.
     found = None if as_json or ask_host else _warm_result(settings, queries, started)
-    return _report(found or _sync(settings, queries, started, as_json=as_json), settings)
+    return report_sync(found or run_sync(settings, queries, started, as_json=as_json), settings)
 
 
-def _report(result: SyncResult, settings: Settings) -> int:
+def report_sync(result: SyncResult, settings: Settings) -> int:
+    """Print how a sync ended, and return the exit code."""
     if result.failures:
         from envy.cli.outcome import print_failures
 
@@ -88,7 +89,7 @@ def _warm_result(settings: Settings, queries: Sequence[str], started: float) -> 
     return SyncResult(packages=found.count, cached=found.count, seconds=seconds)
 
 
-def _sync(
+def run_sync(
     settings: Settings,
     queries: Sequence[str],
     started: float,
@@ -96,6 +97,11 @@ def _sync(
     as_json: bool,
     observers: Sequence[Listener] = (),
 ) -> SyncResult:
+    """Install what the queries mean; everything without queries. Failures are in the result.
+
+    Raises:
+        EnvyError: the manifest or its graph is not valid.
+    """
     # Imported here, because a warm answer needs none of these.
     from envy.cache.resolutions import Upstream
     from envy.cli.cache_root import chosen_root

@@ -122,6 +122,7 @@ def _engine(
         aliases=manifest.aliases,
         default_shell=manifest.default_shell,
         shell_origin=manifest.shell_origin,
+        overrides=manifest.overrides,
     )
     engine = Engine(
         services,

@@ -18,7 +18,7 @@ from envy.declarations.option_text import OptionValue, serialise_options
 from envy.declarations.options import OptionDeclaration, apply_declarations, parse_declarations
 from envy.declarations.products import Product, parse_products
 from envy.declarations.sources import SourceItem, parse_source_items
-from envy.declarations.spec import Address, Dependency, RecipeSpec
+from envy.declarations.spec import NO_OVERRIDES, Address, Dependency, RecipeSpec
 from envy.declarations.tables import (
     NO_EXPORTS,
     Exports,
@@ -125,6 +125,22 @@ class _Parser:
         self.platform = platform or host_platform()
         self.base_dir = path.parent
 
+    def _options(
+        self, declarations: tuple[OptionDeclaration, ...] | None
+    ) -> Mapping[str, OptionValue]:
+        """Return the options that the recipe works with; those of overrides win."""
+        spec = self.spec
+        if spec.overrides is NO_OVERRIDES:
+            return apply_declarations(declarations, spec.options, origin=spec.origin)
+        from envy.declarations.overrides import everywhere_for
+
+        everywhere = everywhere_for(spec, declarations or ())
+        given = {**spec.options, **everywhere}
+        origin = spec.origin if spec.replaced is None else spec.replaced.origin
+        if everywhere and spec.overrides.everywhere is not None:
+            origin = spec.overrides.everywhere.origin
+        return apply_declarations(declarations, given, origin=origin)
+
     def at(self, name: str) -> SourceLocation:
         value = self.values.get(name)
         return self.source.at(name, length=len(value) if isinstance(value, list) else 0)
@@ -139,7 +155,7 @@ class _Parser:
             if "options" in values
             else None
         )
-        options = apply_declarations(declarations, self.spec.options, origin=self.spec.origin)
+        options = self._options(declarations)
         verbs = self._verbs()
         return RecipeDefinition(
             identity=self.spec.identity,
@@ -244,12 +260,12 @@ class _Parser:
             address = Address(
                 self.path, ("dependencies",), serialise_options(options) if options else "", options
             )
-        return parse_dependencies(
-            value,
-            origin=origin,
-            base_dir=self.base_dir,
-            address=address,
-        )
+        found = parse_dependencies(value, origin=origin, base_dir=self.base_dir, address=address)
+        if self.spec.overrides is NO_OVERRIDES:
+            return found
+        from envy.declarations.overrides import overridden_dependencies
+
+        return tuple(overridden_dependencies(found, self.spec.overrides))
 
     def _verbs(self) -> dict[str, Verb]:
         """Check which verbs are defined, and return those that are scripts or functions."""

@@ -19,7 +19,7 @@ from envy.declarations.dotenv import check_variable, is_variable
 from envy.declarations.entries import parse_spec
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText
-from envy.declarations.spec import Address, RecipeSpec, source_text
+from envy.declarations.spec import NO_OVERRIDES, Address, Overrides, RecipeSpec, source_text
 from envy.declarations.tables import is_included
 from envy.declarations.typos import misspelt
 from envy.errors import LuaScriptError, ManifestError, SourceLocation
@@ -27,7 +27,9 @@ from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
 
-FIELDS = frozenset({"requires_envy", "packages", "default_shell", "env", "dotenv", "launchers"})
+FIELDS = frozenset(
+    {"requires_envy", "packages", "default_shell", "env", "dotenv", "launchers", "overrides"}
+)
 _COMPARISONS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -59,12 +61,19 @@ class Manifest:
     env: Mapping[str, str] = field(default_factory=dict)
     dotenv: Path | None = None
     launchers: str = ""  # the folder of launchers, relative to the manifest's
+    overrides: Overrides = NO_OVERRIDES
 
 
 def load_manifest(
-    path: Path, *, platform: Platform, make_state: Callable[[Path], LuaState]
+    path: Path,
+    *,
+    platform: Platform,
+    make_state: Callable[[Path], LuaState],
+    content: bytes | None = None,
 ) -> Manifest:
     """Run a manifest and check its fields; `make_state` is called with the manifest's folder.
+
+    `content` is its text, if that is not what the file has.
 
     Raises:
         ManifestError: the manifest needs another version of envy, or a field is invalid.
@@ -72,7 +81,7 @@ def load_manifest(
         LuaScriptError: its Lua code fails.
     """
     state = make_state(path.parent)
-    content = _read(path)
+    content = read_manifest(path) if content is None else content
     # Decoded like a text file: its lines may end in \r\n.
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8", "surrogateescape").read()
     source = SourceText(path, text)
@@ -86,7 +95,8 @@ def load_manifest(
         raise
     values = state.user_globals()
     _check_requires(values.get("requires_envy"), source)
-    packages, aliases = _parse_packages(values, source, path, platform)
+    overrides = _parse_overrides(values, source, path.parent, platform)
+    packages, aliases = _parse_packages(values, source, path, platform, overrides)
     return Manifest(
         path=path,
         packages=packages,
@@ -103,10 +113,16 @@ def load_manifest(
         env=_parse_env(values.get("env"), source, path.parent),
         dotenv=_parse_dotenv(values, source, path.parent),
         launchers=_parse_launchers(values, source),
+        overrides=overrides,
     )
 
 
-def _read(path: Path) -> bytes:
+def read_manifest(path: Path) -> bytes:
+    """Return the content of a manifest.
+
+    Raises:
+        ManifestError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
@@ -161,7 +177,11 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def _parse_packages(
-    values: Mapping[str, object], source: SourceText, path: Path, platform: Platform
+    values: Mapping[str, object],
+    source: SourceText,
+    path: Path,
+    platform: Platform,
+    overrides: Overrides,
 ) -> tuple[tuple[RecipeSpec, ...], dict[str, RecipeKey]]:
     entries = _entries(values, source)
     base_dir = path.parent
@@ -178,6 +198,10 @@ def _parse_packages(
         )
         if not is_included(spec.platforms, platform, spec.origin):
             continue
+        if overrides is not NO_OVERRIDES:
+            from envy.declarations.overrides import overridden
+
+            spec = overridden(spec, overrides)
         first = specs.setdefault(spec.key, spec)
         _check_duplicate(first, spec)
         if spec.exports and not first.exports:
@@ -185,6 +209,17 @@ def _parse_packages(
         if spec.alias:
             _check_alias(aliases.setdefault(spec.alias, spec), spec)
     return tuple(specs.values()), {alias: spec.key for alias, spec in aliases.items()}
+
+
+def _parse_overrides(
+    values: Mapping[str, object], source: SourceText, folder: Path, platform: Platform
+) -> Overrides:
+    if "overrides" not in values:
+        return NO_OVERRIDES
+    from envy.declarations.overrides import parse_overrides
+
+    origin = source.at("overrides")
+    return parse_overrides(values["overrides"], origin=origin, base_dir=folder, platform=platform)
 
 
 def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[object]:

@@ -83,7 +83,8 @@ def _not_found(searched: Sequence[str]) -> ManifestError:
     from envy.errors import ManifestError
 
     last = searched[-1]
-    hint = f"create {os.path.join(searched[0], MANIFEST_NAME)}, or name one with --manifest PATH"
+    manifest = os.path.join(searched[0], MANIFEST_NAME)
+    hint = f"`envy init` creates {manifest}; --manifest PATH names another one"
     stopped = ""
     if _is_repository(last):
         stopped = f" ({last} is the root of a repository, so the search ended there)"

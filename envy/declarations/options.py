@@ -31,6 +31,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "table": (dict, list),
     "array": (list,),
 }
+_FIRST_OF_CONSTRAINT = frozenset("=!<>~")
 _FIELDS = frozenset({"type", "required", "default", "choices", "known"})
 
 
@@ -164,8 +165,12 @@ def _check_declaration(declaration: OptionDeclaration, origin: SourceLocation | 
             origin=origin,
             hint='declare it with type = "string"',
         )
-    for choice in declaration.choices:
+    for place, choice in enumerate(declaration.choices):
         _check_type(declaration, choice, what=f"a choice of option {name}", origin=origin)
+        if choice in declaration.choices[:place]:
+            raise DeclarationError(
+                f"option {name} has the choice {_show(choice)} twice", origin=origin
+            )
     if declaration.default is not None:
         _check_value(declaration, declaration.default, f"the default of option {name}", origin)
 
@@ -176,12 +181,13 @@ def apply_declarations(
     *,
     origin: SourceLocation | None = None,
 ) -> dict[str, OptionValue]:
-    """Return the given options with the defaults of the recipe.
+    """Return the given options with the defaults of the recipe, and a version for each constraint.
 
     A recipe without declarations (None) accepts any options. `origin` is the location of the entry.
 
     Raises:
-        DeclarationError: an option is unknown, missing, of the wrong type or not a choice.
+        DeclarationError: an option is unknown, missing, of the wrong type or not a choice, or no
+            version satisfies a constraint.
     """
     if declarations is None:
         return dict(given)
@@ -205,7 +211,30 @@ def apply_declarations(
             )
         if declaration.default is not None:
             effective[declaration.name] = declaration.default
+    for declaration in declarations:
+        asked = effective.get(declaration.name)
+        if _is_constraint(declaration, asked):
+            effective[declaration.name] = _newest(declaration, str(asked), origin)
     return effective
+
+
+def _is_constraint(declaration: OptionDeclaration, value: object) -> bool:
+    """Return whether a value chooses among the versions that the option declares."""
+    return (
+        isinstance(value, str)
+        and value.lstrip()[:1] in _FIRST_OF_CONSTRAINT
+        and declaration.type == "string"
+        and bool(declaration.choices or declaration.known)
+        and value not in declaration.choices
+        and value not in declaration.known
+    )
+
+
+def _newest(declaration: OptionDeclaration, text: str, origin: SourceLocation | None) -> str:
+    from envy.declarations.version_choice import choose
+
+    versions = [str(choice) for choice in declaration.choices] or declaration.known
+    return choose(declaration.name, text, versions, origin=origin)
 
 
 def _options_hint(name: str, known: Mapping[str, OptionDeclaration]) -> str:
@@ -216,6 +245,8 @@ def _check_value(
     declaration: OptionDeclaration, value: OptionValue, what: str, origin: SourceLocation | None
 ) -> None:
     _check_type(declaration, value, what=what, origin=origin)
+    if _is_constraint(declaration, value):
+        return
     if declaration.choices and value not in declaration.choices:
         shown = ", ".join(_show(choice) for choice in declaration.choices)
         raise DeclarationError(

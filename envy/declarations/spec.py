@@ -55,8 +55,46 @@ class CustomSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """What the manifest says instead of what the entries of some packages say.
+
+    `name` is a query without options. A source takes the place of the whole source of an entry;
+    pins alone change those of its source.
+    """
+
+    name: str
+    options: Mapping[str, OptionValue] = field(default_factory=dict, hash=False)
+    source: SourceItem | None = None
+    pins: Mapping[str, str] = field(default_factory=dict, hash=False)
+    platforms: tuple[str, ...] = ()
+    origin: SourceLocation = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """The overrides of a manifest, and the one for every recipe that declares its options."""
+
+    named: tuple[Override, ...] = ()
+    everywhere: Override | None = None
+
+
+NO_OVERRIDES = Overrides()
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The key that an entry asked for, and where the manifest overrides it."""
+
+    key: RecipeKey
+    origin: SourceLocation = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeSpec:
-    """One requested recipe and its source."""
+    """One requested recipe and its source, after the overrides of the manifest.
+
+    They reach the dependencies of the recipe through `overrides`.
+    """
 
     identity: str
     options: Mapping[str, OptionValue] = field(default_factory=dict, hash=False)
@@ -65,6 +103,8 @@ class RecipeSpec:
     platforms: tuple[str, ...] = ()
     exports: bool = True  # whether the package is used where the entry is declared
     origin: SourceLocation = field(compare=False)
+    overrides: Overrides = field(default=NO_OVERRIDES, compare=False, repr=False)
+    replaced: Replaced | None = field(default=None, compare=False)
     key: RecipeKey = field(init=False)
 
     def __post_init__(self) -> None:

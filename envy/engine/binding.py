@@ -23,7 +23,7 @@ from envy.engine.recipe_coordination import RecipeCoordination
 from envy.engine.recipe_maker import RecipeMaker
 from envy.errors import AmbiguousReferences, DeclarationError, GraphError, NotPlanned
 from envy.events import EventBus, ReferenceResolved
-from envy.graph.recipe import Edge, Recipe, Reference
+from envy.graph.recipe import Edge, Recipe, Reference, one_of_each
 from envy.graph.recipe_graph import RecipeGraph
 from envy.host.platform import Platform
 from envy.phase import RecipePhase
@@ -55,7 +55,7 @@ def bind_round(
             binder.give_up(reference, missing)
             progress = True
             continue
-        matches = index.matches(reference)
+        matches = one_of_each(index.matches(reference))
         if len(matches) == 1:
             found.append((reference, matches[0]))
         elif matches:
@@ -232,6 +232,8 @@ def missing_text(graph: RecipeGraph, references: Sequence[Reference]) -> list[st
 def _near_misses(graph: RecipeGraph, reference: Reference) -> Iterator[str]:
     """Yield the other providers of the product, and what the named recipe provides."""
     dependency = reference.dependency
+    if dependency.query and (said := graph.overridden_answer(dependency.query)):
+        yield f"; {said}"
     if not dependency.product:
         return
     index = _Index(graph)

@@ -81,7 +81,7 @@ class Engine:
         self._maker = RecipeMaker(self.graph, self.coordination, services.platform)
         self._failures = Failures(self.graph, self.coordination)
         self._shell, self._demand, self._goals = self._plan(project, steps)
-        self._resolution = self._resolve_with(steps, installs=installs)
+        self._resolution = self._resolve_with(project, steps, installs=installs)
 
     def _coordinate(self, steps: Steps) -> RecipeCoordination:
         kind = RecipeKind(
@@ -119,7 +119,7 @@ class Engine:
         )
         return shell, demand, goals
 
-    def _resolve_with(self, steps: Steps, *, installs: bool) -> Resolution:
+    def _resolve_with(self, project: Project, steps: Steps, *, installs: bool) -> Resolution:
         graph, coordination, services = self.graph, self.coordination, self.services
 
         def bind(references: Sequence[Reference]) -> bool:
@@ -148,6 +148,7 @@ class Engine:
             bind_round=bind,
             wait_for_fetches=self._wait_for_fetches,
             platform_tag=services.platform.tag,
+            overrides=project.overrides,
         )
 
     def _wait_for_fetches(self) -> None:

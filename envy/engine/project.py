@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from envy.declarations.key import RecipeKey
+from envy.declarations.spec import NO_OVERRIDES, Overrides
 from envy.errors import SourceLocation
 from envy.lua.values import LuaValue
 
@@ -18,3 +19,4 @@ class Project:
     aliases: Mapping[str, RecipeKey] = field(default_factory=dict)
     default_shell: LuaValue = None  # a shell as Lua says it, or a function that chooses one
     shell_origin: SourceLocation | None = None
+    overrides: Overrides = NO_OVERRIDES

@@ -20,7 +20,7 @@ from envy.declarations.spec import DependencyUse
 from envy.execution.access import is_searched
 from envy.execution.script_environment import exported_folders, exported_variables
 from envy.graph.distances import Near, nearest_first
-from envy.graph.recipe import Recipe
+from envy.graph.recipe import Recipe, one_of_each
 from envy.graph.recipe_graph import RecipeGraph
 
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
@@ -91,7 +91,8 @@ def _providers(
     distances = {row.recipe.key: row.distance for row in rows}
     others = [recipe for key, recipe in sorted(graph.recipes.items()) if key not in distances]
     found: dict[str, list[Provider]] = {}
-    for recipe in [*(row.recipe for row in rows), *filter(_is_here, others)]:
+    # Of packages with one entry, the nearest provides its names.
+    for recipe in one_of_each([*(row.recipe for row in rows), *filter(_is_here, others)]):
         known = values.get(recipe.key)
         for name in {**recipe.provides, **(known or recipe.work.products)}:
             declared = recipe.provides.get(name)

@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.sources import Scheme, SourceItem, local_path, scheme_of
-from envy.declarations.spec import RecipeSpec, are_written_alike, source_text
+from envy.declarations.spec import (
+    NO_OVERRIDES,
+    Overrides,
+    RecipeSpec,
+    are_written_alike,
+    source_text,
+)
 from envy.engine.binding import missing_text
 from envy.engine.custom_sources import CustomSources
 from envy.engine.recipe_coordination import RecipeCoordination
@@ -43,6 +49,7 @@ class Resolution:
         bind_round: Callable[[Sequence[Reference]], bool],
         wait_for_fetches: Callable[[], None],
         platform_tag: str,
+        overrides: Overrides = NO_OVERRIDES,
     ) -> None:
         self._graph = graph
         self._coordination = coordination
@@ -51,13 +58,14 @@ class Resolution:
         self._bind_round = bind_round
         self._wait_for_fetches = wait_for_fetches
         self._platform_tag = platform_tag
+        self._overrides = overrides
 
     def resolve(self, roots: Sequence[RecipeSpec]) -> None:
         """Fetch every recipe that the roots lead to, and check the graph as a whole.
 
         Raises:
             GraphError: a cycle, or references that are ambiguous or match nothing.
-            DeclarationError: one key from two sources.
+            DeclarationError: one key from two sources, or an override of nothing.
         """
         graph, sources = self._graph, self._custom_sources
         graph.roots += [self._maker.ensure(spec).key for spec in roots]
@@ -77,6 +85,8 @@ class Resolution:
                     rows = missing_text(graph, references)
                     raise MissingReferences([f"nothing answers to {row}" for row in rows])
             self._settle()
+        if self._overrides is not NO_OVERRIDES:
+            self._check_overrides()
 
     def _settle(self) -> None:
         """Wait until everything that can be fetched has been, and check the graph so far."""
@@ -116,6 +126,26 @@ class Resolution:
                     hint=f"add it to the products of {edge.key.identity}, or name another recipe",
                 )
                 self._fail(key, error)
+
+    def _check_overrides(self) -> None:
+        """Raise for an override that changes nothing, unless a recipe could not be read."""
+        from envy.declarations.overrides import describe_unused, unused
+        from envy.suggest import did_you_mean
+
+        recipes = [self._graph.recipes[key] for key in sorted(self._graph.recipes)]
+        if any(recipe.loaded_or_none is None for recipe in recipes):
+            return
+        found = unused(
+            self._overrides,
+            [(row.key, row.loaded.definition.declarations or ()) for row in recipes],
+        )
+        for override in found:
+            names = {name for key in self._graph.recipes for name in (key.name, key.identity)}
+            raise DeclarationError(
+                f'`overrides["{override.name}"]` changes nothing: {describe_unused(override)}',
+                origin=override.origin,
+                hint=did_you_mean(override.name, names) if override.name != "*" else "",
+            )
 
     def _fail(self, key: RecipeKey, error: DeclarationError) -> None:
         """Fail a recipe in the phase that cannot run because of a mistake in its edges."""

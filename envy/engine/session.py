@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
     from envy.engine.engine import Engine
     from envy.engine.goals import Result
+    from envy.engine.releases import Releases
     from envy.errors import Cancelled, NotPlanned
     from envy.execution.explanation import Missing
     from envy.graph.recipe import Edge, Recipe, Reference
@@ -149,6 +150,13 @@ class Session:
     def all_references(self) -> list[Reference]:
         """Return the references of every recipe, by owner, the recipe's own before its source's."""
         return self._graph.all_references()
+
+    @property
+    def releases(self) -> Releases:
+        """What is upstream of the sources of recipes."""
+        from envy.engine.releases import Releases
+
+        return Releases(self._engine)
 
     # -- state and failures ----------------------------------------------------------------------
 

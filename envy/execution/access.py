@@ -20,7 +20,7 @@ from envy.errors import DeclarationError, InternalError
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
 from envy.graph.distances import Near, nearest_first
-from envy.graph.recipe import Edge, Recipe
+from envy.graph.recipe import Edge, Recipe, one_of_each
 from envy.phase import RecipePhase
 
 
@@ -116,7 +116,7 @@ def _check_variants(
     """Check that a compiler finds one variant of each package, or all are declared on purpose."""
     declared = {edge.key for edge in edges}
     first: dict[tuple[str, str], RecipeKey] = {}
-    for provider in found:
+    for provider in one_of_each(found):
         key = provider.key
         other = first.setdefault((key.namespace, key.name), key)
         if other != key and not {other, key} <= declared:
@@ -227,6 +227,7 @@ def _find_provider(
     providers = [
         row for row in rows if name in row.recipe.work.products or name in row.recipe.provides
     ]
+    providers = _one_of_each(providers)
     if len(providers) == 1:
         return providers[0]
     if not providers:
@@ -241,6 +242,14 @@ def _find_provider(
         f"ctx.product({name!r}): several dependencies provide it: {names}",
         hint=f'say which: {{ product = "{name}", recipe = "…" }} in `dependencies`',
     )
+
+
+def _one_of_each(rows: Iterable[Reachable]) -> list[Reachable]:
+    """Return the dependencies, of each variant only the one that is available first."""
+    found: dict[tuple[str, str], Reachable] = {}
+    for row in sorted(rows, key=lambda row: row.needed_by):
+        found.setdefault(row.recipe.variant, row)
+    return list(found.values())
 
 
 def _too_early(row: Reachable, phase: RecipePhase, call: str) -> DeclarationError | None:
@@ -265,6 +274,7 @@ def _find_dependency(
                 return row
     found = [row for row in rows if parsed.matches(row.recipe.key, alias=_alias(row.recipe))]
     found = prefer_exact(query, found, lambda row: row.recipe.key.canonical)
+    found = _one_of_each(found)
     if len(found) == 1:
         return found[0]
     if not found:

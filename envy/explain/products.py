@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from envy.cache.shims import product_path
 from envy.errors import GraphError
-from envy.graph.recipe import Recipe
+from envy.graph.recipe import Recipe, one_of_each
 from envy.lua.values import LuaFunction
 from envy.suggest import nearest
 
@@ -51,7 +51,7 @@ def provider_of(session: Session, name: str, *, query: str = "") -> Recipe | Non
         if (name in recipe.provides or name in session.known_products(recipe))
         and (answering is None or recipe.key in answering)
     ]
-    found = session.nearest_of(found)
+    found = one_of_each(session.nearest_of(found))
     if len(found) > 1:
         rows = "\n".join(f"    {recipe.key}" for recipe in found)
         raise GraphError(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from envy.declarations.key import Query
+from envy.declarations.key import Query, RecipeKey
 from envy.explain.view import EdgeView, GraphView, PackageView, State
 from envy.graph.algorithms import dependencies_first
 
 if TYPE_CHECKING:
     from envy.engine.session import Session
+    from envy.graph.recipe import Recipe
 
 Step = tuple[PackageView, EdgeView]
 
@@ -105,8 +106,18 @@ def explain(session: Session, graph: GraphView, target: str, *, limit: int) -> l
 
 
 def choices_of(session: Session, target: str) -> list[str]:
-    """Return a line for each reference that chose the package, or has it as an unused fallback."""
-    return [*_choices(session, target), *_refusals(session, target)]
+    """Return a line for each decision that led to the package.
+
+    These are overrides, versions chosen for constraints, and references that chose the package or
+    have it as an unused fallback.
+    """
+    recipe = session.recipe(RecipeKey.parse(target))
+    return [
+        *_replacements(recipe),
+        *_options(recipe),
+        *_choices(session, target),
+        *_refusals(session, target),
+    ]
 
 
 def _path_lines(graph: GraphView, target: str, path: Sequence[Step]) -> Iterator[str]:
@@ -114,6 +125,26 @@ def _path_lines(graph: GraphView, target: str, path: Sequence[Step]) -> Iterator
     yield f"  {first.origin} requests {first.key}"
     for package, edge in path:
         yield f"    {package.key} needs {edge.target}: {edge.label} ({edge.origin})"
+
+
+def _replacements(recipe: Recipe) -> Iterator[str]:
+    """Yield a line for each entry of the package that the manifest overrides."""
+    from envy.declarations.overrides import describe_replaced
+
+    for _, spec in recipe.declarations:
+        if spec.replaced is not None:
+            yield f"  {describe_replaced(recipe.key, spec.replaced)} ({spec.origin})"
+
+
+def _options(recipe: Recipe) -> Iterator[str]:
+    """Yield a line for each option whose value is not the one that was asked for."""
+    everywhere = recipe.spec.overrides.everywhere
+    for name, value in recipe.options.items():
+        asked = recipe.spec.options.get(name)
+        if everywhere is not None and everywhere.options.get(name) == value != asked:
+            yield f'  {everywhere.origin} overrides {name} everywhere: it is "{value}"'
+        elif asked is not None and asked != value:
+            yield f'  {name} = "{asked}" means {value}, the newest version that the recipe declares'
 
 
 def _choices(session: Session, target: str) -> Iterator[str]:

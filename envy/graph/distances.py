@@ -13,7 +13,7 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import DependencyUse
 from envy.errors import AmbiguousQuery
-from envy.graph.recipe import Recipe
+from envy.graph.recipe import Recipe, one_of_each
 from envy.graph.recipe_graph import RecipeGraph
 
 
@@ -95,7 +95,7 @@ def find_nearest(
         AmbiguousQuery: several are equally near; QueryNotFound: none matches.
     """
     found = prefer_exact(query, graph.find_matches(query), lambda recipe: recipe.key.canonical)
-    nearest = nearest_of(graph, found)
+    nearest = one_of_each(nearest_of(graph, found))
     if len(nearest) > 1:
         raise AmbiguousQuery(query, candidates=[recipe.key.canonical for recipe in nearest])
     return nearest[0] if nearest else graph.find_one(query, failed=failed)

@@ -6,7 +6,7 @@ the recipe rests, write to them; other code reads what a completed phase has wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from envy.answers.evidence import Evidence
 from envy.declarations.key import RecipeKey
+from envy.declarations.option_text import serialise_options
 from envy.declarations.sources import SourceItem
 from envy.declarations.spec import Dependency, DependencyUse, RecipeSpec
 from envy.errors import InternalError, SourceLocation
@@ -252,6 +253,21 @@ class Recipe:
             return self.spec.options
 
     @property
+    def variant(self) -> tuple[str, str]:
+        """Its file and its options; packages with equal ones have one entry in the cache.
+
+        Two keys can have one variant: an option may be a default, a constraint or an override.
+        """
+        try:
+            loaded = self.loaded
+        except InternalError:
+            return "", self.key.canonical
+        options = loaded.definition.options
+        if options == self.key.options:
+            return str(loaded.path), self.key.canonical
+        return str(loaded.path), self.key.identity + serialise_options(options)
+
+    @property
     def provides(self) -> Mapping[str, Product]:
         """The products by name, as declared; none before the file is loaded."""
         try:
@@ -274,3 +290,11 @@ class Recipe:
             return None if self.user_managed else self.placement.asset_dir
         except InternalError:
             return None
+
+
+def one_of_each(recipes: Iterable[Recipe]) -> list[Recipe]:
+    """Return the recipes, of each variant only the first."""
+    found: dict[tuple[str, str], Recipe] = {}
+    for recipe in recipes:
+        found.setdefault(recipe.variant, recipe)
+    return list(found.values())

@@ -22,7 +22,7 @@ from envy.declarations.spec import DependencyUse, RecipeSpec
 from envy.errors import AmbiguousQuery, QueryNotFound
 from envy.events import EventBus
 from envy.graph.algorithms import dependencies_first
-from envy.graph.recipe import Edge, Recipe, Reference
+from envy.graph.recipe import Edge, Recipe, Reference, one_of_each
 from envy.phase import RecipePhase
 from envy.suggest import nearest
 
@@ -174,7 +174,7 @@ class RecipeGraph:
             AmbiguousQuery: several match; QueryNotFound: none does.
         """
         found = prefer_exact(query, self.find_matches(query), lambda recipe: recipe.key.canonical)
-        if len(found) == 1:
+        if len(one_of_each(found)) == 1:
             return found[0]
         if found:
             raise AmbiguousQuery(query, candidates=[recipe.key.canonical for recipe in found])
@@ -185,12 +185,23 @@ class RecipeGraph:
         names = sorted({key.name for key in self.recipes})
         known = [*self.aliases, *names, *sorted({key.identity for key in self.recipes})]
         near = nearest(query, known)
-        hint = ""
-        if failed:
+        hint = self.overridden_answer(query)
+        if hint:
+            near = None
+        elif failed:
             hint = f"not all recipes could be read ({', '.join(failed[:3])})"
         elif near is None:
             hint = "packages here: " + (", ".join(names[:12]) or "none")
         return QueryNotFound(query, nearest=[near] if near else [], hint=hint)
+
+    def overridden_answer(self, query: str) -> str:
+        """Return a hint if a package would match the query without an override; "" if none."""
+        asked = Query.parse(query)
+        for key in sorted(self.recipes):
+            for _, spec in self.recipes[key].declarations:
+                if spec.replaced is not None and asked.matches(spec.replaced.key, alias=spec.alias):
+                    return f"{spec.replaced.origin} overrides {spec.replaced.key}: it is {key} here"
+        return ""
 
 
 def _stricter(known: Edge, edge: Edge) -> Edge:

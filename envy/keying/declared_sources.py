@@ -13,6 +13,7 @@ from typing import cast
 
 from envy.answers.evidence import Evidence
 from envy.content.file_digest import file_digest
+from envy.declarations.option_text import OptionValue
 from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DeclarationError
 from envy.execution.access import may_read
@@ -49,14 +50,19 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
     return returned_sources(recipe, definition.fetch, answer.value)
 
 
-def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) -> FetchAnswer:
-    """Call a fetch function to learn which sources it declares.
+def evaluate_fetch(
+    recipe: Recipe,
+    engine: PhaseServices,
+    fetch: LuaFunction,
+    options: Mapping[str, OptionValue] | None = None,
+) -> FetchAnswer:
+    """Call a fetch function to learn which sources it declares, for its own options or others.
 
     The call has no effect but the answer: a function that acts is stopped and its messages are
     dropped, since the fetch phase calls it again. An error of the function is kept in the answer,
     and is raised when the answer is used.
     """
-    definition = recipe.loaded.definition
+    given = recipe.loaded.definition.options if options is None else options
     imperative = reads_clock = False
 
     def note_clock() -> None:
@@ -68,15 +74,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
         imperative = True
         raise DeclarationError("this function of ctx works only in the fetch phase")
 
-    ctx = CtxTable(
-        fields={
-            "identity": recipe.key.identity,
-            "options": cast("LuaValue", dict(definition.options)),
-            "recipe_dir": str(recipe.loaded.recipe_dir),
-        },
-        functions=dict.fromkeys(fetch_names(), refuse),
-        missing=_RefusedFields(refuse),
-    )
+    ctx = _ctx_of(recipe, given, refuse)
     messages: list[tuple[str, str]] = []
     inputs = Inputs(recipe)
 
@@ -97,7 +95,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
     )
     try:
         with fetch.state.phase(access):
-            value = fetch.state.call_with_ctx(fetch, ctx, definition.options)
+            value = fetch.state.call_with_ctx(fetch, ctx, given)
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001 - raised again when the answer is used
@@ -108,6 +106,21 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
         # The next run may answer differently, and must repeat the messages.
         recipe.evidence.lasting = False
     return FetchAnswer(value=value, messages=tuple(messages))
+
+
+def _ctx_of(
+    recipe: Recipe, options: Mapping[str, OptionValue], refuse: Callable[..., None]
+) -> CtxTable:
+    """Return a ctx of data alone: each of its functions refuses."""
+    return CtxTable(
+        fields={
+            "identity": recipe.key.identity,
+            "options": cast("LuaValue", dict(options)),
+            "recipe_dir": str(recipe.loaded.recipe_dir),
+        },
+        functions=dict.fromkeys(fetch_names(), refuse),
+        missing=_RefusedFields(refuse),
+    )
 
 
 class _RefusedFields(Mapping[str, str]):

@@ -64,6 +64,15 @@ def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     )
 
 
+def tags_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
+    """Return the tags of a repository, each with the commit that it points to."""
+    address = git_address(item)
+    listed = git(["ls-remote", "--tags", "--", address], address, context)
+    rows = [(name.removeprefix("refs/tags/"), commit) for commit, name in _rows(listed)]
+    # ^{} follows the row of an annotated tag, and is the commit that it points to.
+    return {name.removesuffix("^{}"): commit for name, commit in rows}
+
+
 def _request_commit(address: str, ref: str, context: FetchContext) -> str:
     wanted = ref or "HEAD"
     patterns = [wanted, f"{wanted}^{{}}"]

@@ -14,8 +14,9 @@ from envy.limits import REGISTRY_FILES, REGISTRY_VALUES, Limit
 from envy.transport.addresses import joined, redacted
 from envy.transport.html_tags import start_tags
 
-# Strongest first; others prove nothing, or are not in hashlib everywhere.
 _LONGEST_NAME = 255  # of a file, on every system
+_LONGEST_TIME = 40
+# Strongest first; others prove nothing, or are not in hashlib everywhere.
 _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
 
 
@@ -23,7 +24,8 @@ _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
 class ReleaseFile:
     """One file of a project; `yanked` is the reason ("" if none is given), or None.
 
-    `page` is the URL of the page that names the file, which decides what `url` may be.
+    `page` is the URL of the page that names the file, which decides what `url` may be. `uploaded`
+    is the time in ISO 8601 (PEP 700), "" if the index does not say it.
     """
 
     name: str
@@ -31,6 +33,7 @@ class ReleaseFile:
     page: str
     digest: tuple[str, str] | None = None
     yanked: str | None = None
+    uploaded: str = ""
 
 
 def parse_json_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
@@ -74,6 +77,7 @@ def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
         page=base,
         digest=_strongest({str(key).lower(): str(value) for key, value in hashes.items()}),
         yanked=yanked if isinstance(yanked, str) else ("" if yanked else None),
+        uploaded=str(row.get("upload-time") or "")[:_LONGEST_TIME],
     )
 
 

@@ -23,7 +23,10 @@ from envy.transport.target import target_in
 
 # The short form of a package's document, without readmes.
 _ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"
+_ACCEPT_WHOLE = "application/json"
 _ALGORITHMS = ("sha512", "sha384", "sha256", "sha1")
+_LONGEST_TIME = 40
+_NO_VERSIONS = "it is not JSON with versions"
 
 
 def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
@@ -50,7 +53,7 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
                 target,
                 context.reporting_as(item.source),
                 expected=expected,
-                headers=_authorized(configuration, url),
+                headers=authorized(configuration, url),
                 certificates=configuration.certificates,
                 executable=item.executable,
             )
@@ -58,6 +61,23 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
             if number == len(tarballs):
                 raise
     raise _unusable(configuration.registry, item, "it names no tarball")
+
+
+def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
+    """Return the versions of a source's package, each with the time of its release.
+
+    Deprecated ones are left out. The time is in ISO 8601, "" if the registry does not say it.
+    """
+    name = item.source.removeprefix("npm:").rpartition("@")[0]
+    configuration = npm_configuration(name, item.base_dir, context)
+    document = _document_of(item, name, configuration, context, accept=_ACCEPT_WHOLE)
+    times = document.get("time")
+    times = times if isinstance(times, dict) else {}
+    return {
+        str(version): str(times.get(version) or "")[:_LONGEST_TIME]
+        for version, release in _versions_in(document, item, configuration).items()
+        if isinstance(release, dict) and not release.get("deprecated")
+    }
 
 
 def _urls_of(tarball: str, path: str, registry: str) -> list[str]:
@@ -98,12 +118,25 @@ def _release_of(
 def _versions_of(
     item: SourceItem, name: str, configuration: NpmConfiguration, context: FetchContext
 ) -> Mapping[str, object]:
+    document = _document_of(item, name, configuration, context, accept=_ACCEPT)
+    return _versions_in(document, item, configuration)
+
+
+def _document_of(
+    item: SourceItem,
+    name: str,
+    configuration: NpmConfiguration,
+    context: FetchContext,
+    *,
+    accept: str,
+) -> Mapping[str, object]:
+    """Return the document of a package in the registry."""
     address = configuration.registry + name.replace("/", "%2F")
     try:
         body, _, _ = read_page(
             address,
             context,
-            headers={"accept": _ACCEPT, **_authorized(configuration, address)},
+            headers={"accept": accept, **authorized(configuration, address)},
             certificates=configuration.certificates,
         )
     except NotFound as error:
@@ -113,7 +146,7 @@ def _versions_of(
             hint="check its spelling, and the registry that npm is configured for",
         ) from error
     try:
-        versions = parse_json(body, most_values=REGISTRY_VALUES.value)["versions"]
+        document = parse_json(body, most_values=REGISTRY_VALUES.value)
     except TooManyValues as error:
         raise _unusable(
             configuration.registry,
@@ -121,14 +154,26 @@ def _versions_of(
             f"it has more than {REGISTRY_VALUES.shown}, the limit {REGISTRY_VALUES.name}",
             hint=REGISTRY_VALUES.hint,
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise _unusable(configuration.registry, item, "it is not JSON with versions") from error
+    except ValueError as error:
+        raise _unusable(configuration.registry, item, _NO_VERSIONS) from error
+    if not isinstance(document, dict):
+        raise _unusable(configuration.registry, item, _NO_VERSIONS)
+    return document
+
+
+def _versions_in(
+    document: Mapping[str, object], item: SourceItem, configuration: NpmConfiguration
+) -> Mapping[str, object]:
+    if "versions" not in document:
+        raise _unusable(configuration.registry, item, _NO_VERSIONS)
+    versions = document["versions"]
     if not isinstance(versions, dict):
         raise _unusable(configuration.registry, item, "its versions are not an object")
     return versions
 
 
-def _authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
+def authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
+    """Return the headers that authorize a request to a URL, if the settings have any."""
     is_downgrade = urlsplit(url).scheme == "http" != urlsplit(configuration.registry).scheme
     if urlsplit(url).username or is_downgrade:
         return {}

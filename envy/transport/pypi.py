@@ -29,6 +29,7 @@ from envy.transport.wheel_choice import (
     WheelRequest,
     choose_sdist,
     choose_wheel,
+    files_by_version,
     is_of_version,
     versions_of,
 )
@@ -59,12 +60,34 @@ def fetch_pypi(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     configuration = pip_configuration(context)
     seen: list[ReleaseFile] = []
     for index in configuration.indexes:
-        files = _files_of(index, wanted.name, context, configuration.certificates)
+        files = files_of(index, wanted.name, context, configuration.certificates)
         chosen = _choose(wanted, files)
         if chosen is not None:
             return _fetch_file(wanted, chosen, into, context, configuration.certificates)
         seen += files
     raise _nothing_fits(wanted, configuration.indexes, seen)
+
+
+def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
+    """Return the versions of a source's project with a file that fits this machine.
+
+    Each has the time of its upload, "" if the index does not say it. Withdrawn ones are left out.
+    """
+    wanted = _wanted_of(item)
+    configuration = pip_configuration(context)
+    found: dict[str, str] = {}
+    for index in configuration.indexes:
+        files = [
+            file
+            for file in files_of(index, wanted.name, context, configuration.certificates)
+            if file.yanked is None
+        ]
+        by_version = files_by_version(wanted.name, files)
+        for version, own in by_version.items():
+            chosen = _choose(replace(wanted, version=version), own)
+            if chosen is not None:
+                found.setdefault(str(version), chosen.uploaded)
+    return found
 
 
 def _wanted_of(item: SourceItem) -> _Wanted:
@@ -90,7 +113,7 @@ def _choose(wanted: _Wanted, files: Sequence[ReleaseFile]) -> ReleaseFile | None
 # --- the page of a project --------------------------------------------------------------------
 
 
-def _files_of(
+def files_of(
     index: str, name: str, context: FetchContext, certificates: str
 ) -> Sequence[ReleaseFile]:
     """Return the files that an index lists for a project; none for an unknown project."""

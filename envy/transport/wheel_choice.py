@@ -69,15 +69,21 @@ def is_of_version(file: ReleaseFile, version: "Version") -> bool:
 
 def versions_of(name: str, files: Iterable[ReleaseFile]) -> Sequence[str]:
     """Return all versions with files, newest first."""
+    return [str(version) for version in sorted(files_by_version(name, files), reverse=True)]
+
+
+def files_by_version(name: str, files: Iterable[ReleaseFile]) -> "dict[Version, list[ReleaseFile]]":
+    """Return the files of each version of a project."""
     from packaging.version import Version
 
-    found: set[Version] = set()
+    found: dict[Version, list[ReleaseFile]] = {}
     for file in files:
         parsed = _parsed_wheel(file.name)
         text = _sdist_version(file.name, name)
         if parsed is not None or text:
-            found.add(parsed[0] if parsed is not None else Version(text))
-    return [str(version) for version in sorted(found, reverse=True)]
+            version = parsed[0] if parsed is not None else Version(text)
+            found.setdefault(version, []).append(file)
+    return found
 
 
 def _parsed_wheel(name: str) -> "tuple[Version, int, frozenset[Tag]] | None":

@@ -46,7 +46,7 @@ def test_search_ends_at_the_root_of_a_repository(tmp_path, as_file):
 def test_not_found_lists_the_searched_folders(tmp_path):
     """Without any manifest, the hint is to create one."""
     (tmp_path / ".git").mkdir()
-    with pytest.raises(ManifestError, match=r"hint: create .*envy\.lua, or name one"):
+    with pytest.raises(ManifestError, match=r"hint: `envy init` creates .*envy\.lua; --manifest"):
         find_manifest(tmp_path)
 
 

@@ -53,6 +53,7 @@ class FakePackageIndex:
         yanked: str | None = None,
         digest: str | None = None,
         url: str = "",
+        uploaded: str = "",
     ) -> None:
         """Publish a file; `digest` and `url` are those on the page, "" for no digest."""
         claimed = hashlib.sha256(content).hexdigest() if digest is None else digest
@@ -62,6 +63,8 @@ class FakePackageIndex:
             "hashes": {"sha256": claimed} if claimed else {},
             "yanked": False if yanked is None else yanked or True,
         }
+        if uploaded:
+            row["upload-time"] = uploaded
         self._files.setdefault(project, []).append(row)
         self.server.routes[f"/files/{filename}"] = Reply(content)
         self.server.routes[f"/simple/{project}/"] = lambda request: self._page(request, project)

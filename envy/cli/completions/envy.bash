@@ -30,7 +30,14 @@ _envy() {
   fi
   case $command,$current in
     ,-*) found=(--help --version --manifest --cache-root --jobs -j --fetch-jobs) ;;
-    ,*) found=(sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema) ;;
+    ,*) found=(init add remove outdated upgrade list search sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema) ;;
+    init,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    add,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --yes) ;;
+    remove,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
+    outdated,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --min-age --no-progress --quiet --trace --verbose --yes) ;;
+    upgrade,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --min-age --no-install --no-progress --quiet --to --trace --verbose --yes) ;;
+    list,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-progress --quiet --shipped --trace --verbose --yes) ;;
+    search,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
     sync,-*) found=(--ask-host --cache-root --dry-run --fail-fast --fetch-jobs --help --jobs --json --manifest --no-progress --profile --quiet --trace --verbose --yes) ;;
     asset,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --yes) ;;
     product,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-install --no-progress --quiet --recipe --trace --verbose --yes) ;;
@@ -58,6 +65,7 @@ _envy() {
     why-rebuild,*) _envy_names package ;;
     plan,*) _envy_names package ;;
     export,*) _envy_names package ;;
+    remove,*) _envy_names package ;;
   esac
   for word in ${found[@]+"${found[@]}"}; do
     if [ "${word#"$current"}" != "$word" ] || [ -z "$current" ]; then

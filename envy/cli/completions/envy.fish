@@ -8,7 +8,92 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add remove outdated upgrade list search sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from init' -l help
+complete -c envy -n '__fish_seen_subcommand_from init' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from init' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from init' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from init' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from init' -l trace
+complete -c envy -n '__fish_seen_subcommand_from init' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from init' -l yes
+complete -c envy -n '__fish_seen_subcommand_from add' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from add' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from add' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from add' -l help
+complete -c envy -n '__fish_seen_subcommand_from add' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from add' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from add' -l no-install
+complete -c envy -n '__fish_seen_subcommand_from add' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from add' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from add' -l trace
+complete -c envy -n '__fish_seen_subcommand_from add' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from add' -l yes
+complete -c envy -n '__fish_seen_subcommand_from remove' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from remove' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from remove' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from remove' -l help
+complete -c envy -n '__fish_seen_subcommand_from remove' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from remove' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from remove' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from remove' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from remove' -l trace
+complete -c envy -n '__fish_seen_subcommand_from remove' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from remove' -l yes
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l help
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l json
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l min-age
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l trace
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l yes
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l help
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l min-age
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l no-install
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l to
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l trace
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l yes
+complete -c envy -n '__fish_seen_subcommand_from list' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from list' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from list' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from list' -l help
+complete -c envy -n '__fish_seen_subcommand_from list' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from list' -l json
+complete -c envy -n '__fish_seen_subcommand_from list' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from list' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from list' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from list' -l shipped
+complete -c envy -n '__fish_seen_subcommand_from list' -l trace
+complete -c envy -n '__fish_seen_subcommand_from list' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from list' -l yes
+complete -c envy -n '__fish_seen_subcommand_from search' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from search' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from search' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from search' -l help
+complete -c envy -n '__fish_seen_subcommand_from search' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from search' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from search' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from search' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from search' -l trace
+complete -c envy -n '__fish_seen_subcommand_from search' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from search' -l yes
 complete -c envy -n '__fish_seen_subcommand_from sync' -l ask-host
 complete -c envy -n '__fish_seen_subcommand_from sync' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from sync' -l dry-run
@@ -277,4 +362,4 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l trace
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l yes
 complete -c envy -n '__fish_seen_subcommand_from run product' -a '(_envy_names program)'
-complete -c envy -n '__fish_seen_subcommand_from sync asset why why-rebuild plan export' -a '(_envy_names package)'
+complete -c envy -n '__fish_seen_subcommand_from sync asset why why-rebuild plan export remove' -a '(_envy_names package)'

@@ -1,0 +1,96 @@
+"""`envy add`: add packages to the manifest, and install them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import click
+
+from envy.cli.added import RequestedEntry, edit_for, requested_entry
+from envy.cli.edited_install import install_edited
+from envy.cli.edits import folder_of, manifest_to_edit, shown_key, tell
+from envy.cli.options import envy_command
+from envy.cli.settings import Settings
+from envy.declarations.locations import shown_path
+from envy.declarations.manifest_edit import ManifestFile, edited
+from envy.declarations.manifest_write import write_manifest
+from envy.errors import UsageError
+
+
+@envy_command(
+    short_help="Add packages to envy.lua, and install them.",
+    examples=[
+        ("envy add ninja cmake", "two tools that envy has recipes for"),
+        ("envy add ninja@1.11.1", "a version; changes it if ninja is there already"),
+        ("envy add https://example.com/acme.tool@r1.lua", "a recipe, pinned by its digest"),
+        ("envy add --no-install go", "only change envy.lua"),
+    ],
+)
+@click.argument("names", nargs=-1, required=True, metavar="NAME[@VERSION]...")
+@click.option("--no-install", is_flag=True, help="Only change the manifest.")
+def command(settings: Settings, names: tuple[str, ...], *, no_install: bool) -> int:
+    """Add each NAME to `packages` in the manifest, and install it.
+
+    A NAME is a recipe that ships with envy (see `envy list --shipped`), the URL or path of a recipe
+    file, or the identity of a recipe in the project's folder recipes/. It is never looked up in a
+    registry. The digest of a recipe from a URL becomes a part of its entry.
+
+    An entry that is there already stays as it is, or gets the VERSION. Everything else in the
+    manifest keeps its text: envy compares what the manifest means before and after, and writes
+    nothing if more than these entries would change. If a package cannot be installed, the manifest
+    is restored.
+    """
+    manifest = manifest_to_edit(settings)
+    wanted = _requested(names, settings, manifest)
+    new, indexes, lines = manifest, [], []
+    for request in wanted:
+        new, index, line = _with_entry(new, request, settings.environment)
+        indexes.append(index)
+        lines.append(line)
+    if new.content != manifest.content:
+        write_manifest(new.path, new.content, before=manifest.content)
+    for line in lines:
+        tell(settings, line)
+    if no_install:
+        return 0
+    return install_edited(new, manifest, indexes, settings)
+
+
+def _requested(
+    names: Sequence[str], settings: Settings, manifest: ManifestFile
+) -> list[RequestedEntry]:
+    folder = folder_of(manifest)
+    wanted: dict[str, RequestedEntry] = {}
+    for name in names:
+        request = requested_entry(name, folder, settings.environment)
+        first = wanted.setdefault(request.identity, request)
+        if first is not request:
+            raise UsageError(
+                f"{first.word} and {name} are the same recipe, {request.identity}"
+                if first.word != name
+                else f"{name} is named twice",
+                hint="name each package once",
+            )
+    return list(wanted.values())
+
+
+def _with_entry(
+    manifest: ManifestFile, request: RequestedEntry, environment: Mapping[str, str]
+) -> tuple[ManifestFile, int, str]:
+    """Return the manifest with what was requested, the index of its entry, and what was done."""
+    edit, index = edit_for(request, manifest)
+    if edit is None and index is not None:
+        return manifest, index, f"{_shown(manifest, index)} is in {manifest.at(index)} already"
+    assert edit is not None
+    new = edited(manifest, edit, environment)
+    if index is None:
+        places = [i for i, entry in enumerate(new.entries) if entry == request.entry]
+        index = places[-1] if places else len(new.entries) - 1
+        return new, index, f"added {_shown(new, index)} to {shown_path(manifest.path)}"
+    before, after = _shown(manifest, index), _shown(new, index)
+    what = f"{before} to {after}" if before != after else f"the digest of {after}"
+    return new, index, f"changed {what} in {new.at(index)}"
+
+
+def _shown(manifest: ManifestFile, index: int) -> str:
+    return shown_key(manifest.entries[index])

@@ -1,0 +1,194 @@
+"""What the words of `envy add` ask for: entries of `packages`.
+
+Owns the kinds of words (a shipped recipe, a recipe of the project, a path, a URL), the reading of a
+recipe from elsewhere, and what becomes of an entry that is there already.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy.cli.edits import listed, option_of, shown_key
+from envy.cli.fetch_context import command_context
+from envy.content.plain_file import NotPlain, read_plain
+from envy.declarations.key import validate_identity
+from envy.declarations.manifest_edit import (
+    Edit,
+    FieldChange,
+    Insertion,
+    ManifestFile,
+    identity_of,
+)
+from envy.declarations.option_text import OptionValue
+from envy.declarations.shipped_table import entry_of
+from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.declarations.tool_name import NamedTool, named_tool
+from envy.errors import EnvyError, LuaScriptError, SourceLocation
+from envy.host.platform import host_platform
+from envy.limits import LUA_MEMORY
+from envy.lua.runtime import LuaState, SandboxSettings
+from envy.masking import remember_address
+from envy.transport import fetch_source
+from envy.transport.addresses import redacted
+
+_VERSION = ("options", "version")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedEntry:
+    """An entry that a word asks for; `tool` is the shipped recipe that the word names, if any."""
+
+    word: str
+    entry: str | dict[str, OptionValue]
+    tool: NamedTool | None = None
+
+    @property
+    def identity(self) -> str:
+        """The identity of the recipe."""
+        return identity_of(self.entry)
+
+
+def requested_entry(word: str, folder: Path, environment: Mapping[str, str]) -> RequestedEntry:
+    """Return the entry that a word asks for; a recipe at a URL is fetched and read.
+
+    Raises:
+        EnvyError: the word names no recipe, or one that cannot be fetched or read.
+    """
+    if word.startswith("local.") and (folder / "recipes" / f"{word}.lua").is_file():
+        return RequestedEntry(word=word, entry=word)
+    if word.startswith(("pypi:", "npm:")) or not _is_place(word):
+        tool = named_tool(word, command="add")
+        return RequestedEntry(word=word, entry=entry_of(tool.recipe, tool.version), tool=tool)
+    scheme = scheme_of(word)
+    if scheme is Scheme.GIT:
+        raise EnvyError(
+            f"{word} is a repository, and `envy add` takes the URL of one recipe file",
+            hint="write an entry with `recipe`, `source`, `ref` and `subdir` into `packages`",
+        )
+    if scheme is Scheme.LOCAL:
+        return _of_path(word, folder, environment)
+    return _of_url(word, folder, environment)
+
+
+def _is_place(word: str) -> bool:
+    return "/" in word or word.endswith(".lua") or ":" in word
+
+
+def _of_path(word: str, folder: Path, environment: Mapping[str, str]) -> RequestedEntry:
+    path = Path(word).absolute()
+    identity = _identity_in(path, shown=word, environment=environment)
+    source = os.path.relpath(path, folder)
+    if source == os.path.join("recipes", f"{identity}.lua") and identity.startswith("local."):  # noqa: PTH118
+        return RequestedEntry(word=word, entry=identity)
+    return RequestedEntry(word=word, entry={"recipe": identity, "source": source})
+
+
+def _of_url(word: str, folder: Path, environment: Mapping[str, str]) -> RequestedEntry:
+    remember_address(word)
+    item = SourceItem(source=word, base_dir=folder)
+    with tempfile.TemporaryDirectory(prefix="envy-add-") as name:
+        fetched = fetch_source(item, Path(name), command_context(environment))
+        if not fetched.sha256:
+            raise EnvyError(f"{redacted(word)} is a folder, not a recipe file")
+        identity = _identity_in(fetched.path, shown=redacted(word), environment=environment)
+    entry: dict[str, OptionValue] = {
+        "recipe": identity,
+        "source": word,
+        "sha256": fetched.sha256,
+    }
+    return RequestedEntry(word=word, entry=entry)
+
+
+def _identity_in(path: Path, *, shown: str, environment: Mapping[str, str]) -> str:
+    """Return the identity of a recipe file.
+
+    Raises:
+        EnvyError: it is not a recipe file.
+    """
+    settings = SandboxSettings(
+        platform=host_platform(),
+        environment=environment,
+        should_stop=lambda: False,
+        on_log=lambda _level, _message: None,
+        on_stdout=lambda _text: None,
+    )
+    state = LuaState(settings, base_dir=path.parent)
+    try:
+        state.load_file(path, read_plain(str(path), LUA_MEMORY))
+        identity = state.user_globals({"identity"}).get("identity")
+    except LuaScriptError as error:
+        line = f", line {error.frames[0].line}" if error.frames else ""
+        raise _no_recipe(shown, f"{error.message}{line}") from error
+    except OSError as error:
+        raise _no_recipe(shown, error.strerror or str(error)) from error
+    except NotPlain as error:
+        raise _no_recipe(shown, f"the file {error}") from error
+    finally:
+        state.close()
+    if not isinstance(identity, str):
+        raise _no_recipe(shown, "it has no `identity`")
+    validate_identity(identity)
+    return identity
+
+
+def _no_recipe(shown: str, reason: str) -> EnvyError:
+    return EnvyError(
+        f"{shown} is not a recipe file: {reason}",
+        hint='a recipe is a Lua file with an identity, such as identity = "acme.tool@r1"',
+    )
+
+
+# -- what is there already -----------------------------------------------------------------------
+
+
+def edit_for(wanted: RequestedEntry, manifest: ManifestFile) -> tuple[Edit | None, int | None]:
+    """Return the edit that a request needs, and the index of the entry that is there already.
+
+    Raises:
+        EnvyError: it is not clear which entry is to be changed.
+    """
+    there = [i for i, entry in enumerate(manifest.entries) if identity_of(entry) == wanted.identity]
+    if not there:
+        return Insertion(wanted.entry), None
+    if wanted.tool is None:
+        return _edit_for_source(wanted, manifest, there)
+    version = wanted.tool.version
+    default = wanted.tool.recipe.version
+    fitting = [
+        i
+        for i in there
+        if not version or (option_of(manifest.entries[i], "version") or default) == version
+    ]
+    if fitting:
+        return None, fitting[0]
+    if len(there) > 1:
+        raise EnvyError(
+            f"{manifest.at(there[0]).path} has {len(there)} entries of {wanted.identity}, none "
+            f"with version {version}:{listed(manifest, there)}",
+            hint="change one of them yourself, or remove one: envy remove QUERY",
+        )
+    return FieldChange(there[0], {_VERSION: version}), there[0]
+
+
+def _edit_for_source(
+    wanted: RequestedEntry, manifest: ManifestFile, there: list[int]
+) -> tuple[Edit | None, int | None]:
+    asked = wanted.entry if isinstance(wanted.entry, dict) else {}
+    found = manifest.entries[there[0]]
+    entry = found if isinstance(found, dict) else {}
+    if entry.get("source") != asked.get("source"):
+        raise EnvyError(
+            f"{shown_key(found)} comes from elsewhere, in {_where(manifest, there[0])}",
+            hint=f"remove it first: envy remove {wanted.identity}",
+        )
+    if entry.get("sha256", "") == asked.get("sha256", ""):
+        return None, there[0]
+    return FieldChange(there[0], {("sha256",): asked["sha256"]}), there[0]
+
+
+def _where(manifest: ManifestFile, index: int) -> SourceLocation:
+    return manifest.at(index)

@@ -1,0 +1,65 @@
+"""What `envy add` and `envy remove` have in common: opening, showing and writing the manifest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from envy.cli.settings import Settings, current_directory
+from envy.console.text import safe_line, say
+from envy.declarations.key import RecipeKey
+from envy.declarations.manifest_edit import ManifestFile, identity_of, open_manifest
+from envy.declarations.manifest_search import find_manifest
+from envy.declarations.manifest_write import check_writable
+from envy.declarations.option_text import OptionValue
+from envy.errors import EnvyError
+
+
+def manifest_to_edit(settings: Settings) -> ManifestFile:
+    """Return the manifest of the project, loaded.
+
+    Raises:
+        ManifestError: there is none, it is read-only or not valid; LuaScriptError: its code fails.
+    """
+    path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+    check_writable(path)
+    return open_manifest(path, settings.environment)
+
+
+def tell(settings: Settings, text: str) -> None:
+    """Print a line about what was done, unless only errors are wanted."""
+    if not settings.quiet:
+        say(sys.stderr, safe_line(text))
+
+
+def key_of(entry: object) -> RecipeKey | None:
+    """Return the key of an entry; None if its options are not plain."""
+    options = entry.get("options") if isinstance(entry, dict) else None
+    try:
+        return RecipeKey.of(identity_of(entry), options if isinstance(options, dict) else {})
+    except EnvyError:
+        return None
+
+
+def shown_key(entry: object) -> str:
+    """Return an entry's canonical key, or its identity."""
+    key = key_of(entry)
+    return identity_of(entry) if key is None else key.canonical
+
+
+def option_of(entry: object, name: str) -> OptionValue | None:
+    """Return an option of an entry; None if it is not given."""
+    options = entry.get("options") if isinstance(entry, dict) else None
+    return options.get(name) if isinstance(options, dict) else None
+
+
+def listed(manifest: ManifestFile, indexes: Sequence[int]) -> str:
+    """Return a line for each entry, with its location."""
+    rows = (f"\n    {shown_key(manifest.entries[i])}, in {manifest.at(i)}" for i in indexes)
+    return "".join(rows)
+
+
+def folder_of(manifest: ManifestFile) -> Path:
+    """Return the folder that relative paths of a manifest start from."""
+    return manifest.path.parent

@@ -1,0 +1,89 @@
+"""`envy search`: search the recipes that ship with envy, or a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from envy.cli.fetch_context import command_context
+from envy.cli.options import envy_command
+from envy.cli.output import print_result
+from envy.cli.settings import Settings, current_directory
+from envy.declarations.shipped_table import ShippedRecipe, shipped_table
+from envy.errors import EnvyError, UsageError
+from envy.explain.listing import aligned, recipe_rows
+from envy.masking import remember_address
+from envy.suggest import nearest
+from envy.transport.context import FetchContext
+
+
+@envy_command(
+    short_help="Search the recipes that ship with envy, or a registry.",
+    examples=[
+        ("envy search compiler", "recipes with this word in name, description or programs"),
+        ("envy search npm:prettier", "the search of your npm registry"),
+        ("envy search pypi:black", "the newest version in your package index"),
+    ],
+)
+@click.argument("word", metavar="WORD")
+def command(settings: Settings, word: str) -> int:
+    """Search the recipes that ship with envy for WORD.
+
+    With npm:WORD, the registry that your npm is configured for is searched. With pypi:NAME, the
+    package index of your pip is asked for this project, which must have exactly that name.
+    """
+    scheme, colon, text = word.partition(":")
+    if colon and scheme in {"npm", "pypi"}:
+        if not text:
+            raise UsageError(f"{word} has no word after the colon", hint=f"envy search {word}NAME")
+        rows = _registry_rows(scheme, text, command_context(settings.environment))
+    else:
+        rows = recipe_rows(matching(word, shipped_table()))
+    if not rows:
+        raise _nothing(word, scheme if colon else "")
+    print_result("\n".join(rows))
+    return 0
+
+
+def matching(word: str, recipes: Iterable[ShippedRecipe]) -> list[ShippedRecipe]:
+    """Return the recipes with a word in their name, description or products, in any case."""
+    wanted = word.casefold()
+    return [
+        recipe
+        for recipe in recipes
+        if wanted in recipe.name.casefold()
+        or wanted in recipe.description.casefold()
+        or any(wanted in product.casefold() for product in recipe.products)
+    ]
+
+
+def _registry_rows(scheme: str, text: str, context: FetchContext) -> list[str]:
+    from envy.transport.npm_configuration import npm_configuration
+    from envy.transport.pip_configuration import pip_configuration
+    from envy.transport.registry_search import find_python_package, search_npm
+
+    # Whoever answers may repeat the address, with a password.
+    if scheme == "pypi":
+        for index in pip_configuration(context).indexes:
+            remember_address(index)
+        found = [find_python_package(text, context)]
+    else:
+        folder = current_directory()
+        remember_address(npm_configuration("", folder, context).registry)
+        found = search_npm(text, folder, context)
+    return aligned([(f"{scheme}:{one.name}", one.version, one.description) for one in found])
+
+
+def _nothing(word: str, scheme: str) -> EnvyError:
+    if scheme == "npm":
+        return EnvyError(f"the npm registry finds nothing for {word.partition(':')[2]}")
+    names = [recipe.name for recipe in shipped_table()]
+    near = nearest(word, names)
+    return EnvyError(
+        f"none of the {len(names)} recipes that ship with envy has {word!r} in its name, "
+        "description or programs",
+        hint=f'did you mean "{near}"?'
+        if near
+        else f"`envy search npm:{word}` and `envy search pypi:{word}` ask registries",
+    )

@@ -1,0 +1,66 @@
+"""What `envy outdated` and `envy upgrade` have in common: asking what is newer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from envy.cache.resolutions import Upstream
+from envy.cli.outcome import print_failures, resolved
+from envy.cli.settings import Settings, current_directory
+from envy.cli.wiring import open_session
+from envy.declarations.manifest_edit import ManifestFile, open_manifest
+from envy.declarations.manifest_search import find_manifest
+from envy.engine.session import Session
+from envy.errors import EnvyError
+from envy.explain.upgrades import Listed, Upgrade, Wish, find_upgrades, listed_entries
+
+
+def found_upgrades(
+    settings: Settings,
+    queries: Sequence[str],
+    *,
+    to: str = "",
+    least_age: float = 0.0,
+    manifest: ManifestFile | None = None,
+) -> tuple[list[Upgrade], int]:
+    """Return what each entry of the manifest names and what is newer, in order, and an exit code.
+
+    With queries, only entries of packages that answer to them. The code is 1 if a recipe could not
+    be read, which was printed, unless that is because its digest is out of date.
+
+    Raises:
+        EnvyError: a query matches no entry, or the version `to` does not exist.
+    """
+    if manifest is None:
+        path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+        manifest = open_manifest(path, settings.environment)
+    now = dt.datetime.now(dt.UTC)
+    wish = Wish(to=to, least_age=least_age, now=now, names_it=bool(queries))
+    with open_session(settings, owns_stdout=True, upstream=Upstream.ASKED) as session:
+        resolved(session)
+        rows = [(i, entry, manifest.at(i)) for i, entry in enumerate(manifest.entries)]
+        entries = _selected(session, listed_entries(session, rows), queries)
+        found = [one for entry in entries for one in find_upgrades(session, entry, wish)]
+        outdated = {one.package for one in found if one.fields}
+        failures = [failure for failure in session.failures() if failure.key not in outdated]
+        print_failures(failures, settings.environment)
+    return found, 1 if failures else 0
+
+
+def _selected(session: Session, entries: Sequence[Listed], queries: Sequence[str]) -> list[Listed]:
+    if not queries:
+        return list(entries)
+    found: dict[int, Listed] = {}
+    for query in queries:
+        matches = session.find_matches(query) or [session.find_one(query)]
+        keys = {recipe.key for recipe in matches}
+        here = [entry for entry in entries if entry.recipe.key in keys]
+        if not here:
+            names = ", ".join(recipe.key.canonical for recipe in matches)
+            raise EnvyError(
+                f"{query!r} is not listed in the manifest: only other packages need {names}",
+                hint="an entry of its own or an override decides its version: envy why " + query,
+            )
+        found.update((entry.index, entry) for entry in here)
+    return [found[index] for index in sorted(found)]

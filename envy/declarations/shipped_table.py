@@ -1,0 +1,124 @@
+"""The table of the recipes that ship with envy: what each is, and the versions that it knows.
+
+`envy list --shipped`, `envy search`, `envy add` and docs/shipped.md are all made from it.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy.declarations.definition import parse_definition
+from envy.declarations.key import RecipeKey
+from envy.declarations.option_text import OptionValue
+from envy.declarations.shipped import shipped_identities, shipped_recipes_dir, shipped_source
+from envy.declarations.spec import RecipeSpec
+from envy.errors import SourceLocation
+from envy.host.platform import host_platform
+from envy.lua.runtime import LuaState, SandboxSettings
+from envy.lua.values import LuaValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippedRecipe:
+    """A recipe that ships with envy.
+
+    `version` is what it installs by default, "" if its option `version` does not exist. `versions`
+    has the known ones, newest first, each with digests by platform; they are the only ones if
+    `is_closed`.
+    """
+
+    identity: str
+    name: str
+    version: str
+    versions: Mapping[str, Mapping[str, str]]
+    is_closed: bool
+    license: str
+    description: str
+    products: tuple[str, ...]
+    platforms: tuple[str, ...]
+    user_managed: bool
+
+
+def shipped_table() -> list[ShippedRecipe]:
+    """Return all recipes that ship with envy, by identity."""
+    return [shipped_recipe(identity) for identity in identities()]
+
+
+def identities() -> list[str]:
+    """Return the identities of the recipes that ship with envy, sorted."""
+    return sorted(shipped_identities(shipped_recipes_dir()))
+
+
+@functools.cache
+def shipped_recipe(identity: str) -> ShippedRecipe:
+    """Load the recipe with an identity that is one of `identities`."""
+    directory = shipped_recipes_dir()
+    origin = SourceLocation(directory)
+    source = shipped_source(identity, directory=directory, origin=origin)
+    path = directory / f"{identity}.lua"
+    content = path.read_bytes()
+    state = _state(directory)
+    try:
+        state.load_file(path, content)
+        values = state.user_globals()
+        definition = parse_definition(
+            values,
+            spec=RecipeSpec(identity=identity, source=source, origin=origin),
+            path=path,
+            text=content.decode("utf-8"),
+        )
+    finally:
+        state.close()
+    declared = {option.name: option for option in definition.declarations or ()}.get("version")
+    choices = [str(choice) for choice in declared.choices] if declared else []
+    products = definition.products if isinstance(definition.products, Mapping) else {}
+    return ShippedRecipe(
+        identity=identity,
+        name=RecipeKey.of(identity).name,
+        version=str(definition.options.get("version", "")) if declared else "",
+        versions=_known(values.get("options")) or {version: {} for version in reversed(choices)},
+        is_closed=bool(choices),
+        license=definition.about.get("license", ""),
+        description=definition.about.get("description", ""),
+        products=tuple(sorted(products)),
+        platforms=definition.platforms,
+        user_managed=definition.user_managed,
+    )
+
+
+def _known(options: LuaValue) -> dict[str, Mapping[str, str]]:
+    """Return the digests of each known version, newest first."""
+    option = options.get("version") if isinstance(options, dict) else None
+    known = option.get("known") if isinstance(option, dict) else None
+    if not isinstance(known, dict):
+        return {}
+    digests = {
+        str(version): {str(name): str(digest) for name, digest in sorted(found.items())}
+        for version, found in known.items()
+        if isinstance(found, dict)
+    }
+    return dict(sorted(digests.items(), key=lambda row: version_numbers(row[0]), reverse=True))
+
+
+def version_numbers(version: str) -> list[int]:
+    """Return the numbers in a version, to sort by."""
+    return [int(part) if part.isdigit() else 0 for part in version.split(".")]
+
+
+def _state(directory: Path) -> LuaState:
+    settings = SandboxSettings(
+        platform=host_platform(),
+        environment={},
+        should_stop=lambda: False,
+        on_log=lambda _level, _message: None,
+        on_stdout=lambda _text: None,
+    )
+    return LuaState(settings, base_dir=directory)
+
+
+def entry_of(recipe: ShippedRecipe, version: str) -> str | dict[str, OptionValue]:
+    """Return the entry of `packages` for a recipe, with a version or ("") its default."""
+    if not version:
+        return recipe.identity
+    return {"recipe": recipe.identity, "options": {"version": version}}

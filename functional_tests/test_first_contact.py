@@ -1,0 +1,239 @@
+"""The first commands of a newcomer: `init`, `add`, `remove`, `list`, `search`."""
+
+import hashlib
+
+import pytest
+from fork_server import ForkServer
+from loopback.http_server import Reply
+
+RECIPE = 'identity = "%s"\noptions = { word = { type = "string", default = "a" } }\n%s\n'
+TOOL = 'install = function(ctx) ctx.write("bin/tool", "#!/bin/sh\\necho tool\\n") end'
+MANIFEST = """-- tools
+packages = {
+  'local.base@r1', -- the base
+}
+"""
+
+
+def test_a_project_is_begun(project):
+    """A manifest is created with the versions that other files ask for, and never over one."""
+    project.write(".nvmrc", "v26\n")
+    project.write(".tool-versions", "ninja 1.11.1 1.10\nerlang 27.0 # \x1b[31m\ngolang 1.2\n")
+    project.write(".python-version", "3.12\n")
+    project.write(".gitignore", "/build")
+    run = project.envy("init", trace=False)
+    assert run.out == ""
+    assert run.err.splitlines() == [
+        "created envy.lua",
+        "note: .tool-versions asks for erlang 27.0: envy ships no recipe for erlang",
+        "note: .tool-versions asks for go 1.2: envy.go@r1 was tested with 1.27.3",
+        "note: .python-version asks for python 3.12: envy.python@r1 takes the one of the machine",
+        "added .envy/ to .gitignore",
+    ]
+    assert (project.root / ".gitignore").read_text() == "/build\n.envy/\n"
+    text = (project.root / "envy.lua").read_text()
+    assert (
+        'packages = {\n  { recipe = "envy.ninja@r1", options = { version = "1.11.1" } }, '
+        "-- .tool-versions\n" in text
+    )
+    assert (
+        '  { recipe = "envy.node@r1", options = { version = "26.10.0" } }, -- .nvmrc\n}\n' in text
+    )
+    assert '  -- "envy.python@r1", -- .python-version asks' in text
+    again = project.envy("init", code=1, trace=False)
+    assert (
+        again.err == "error: envy.lua exists already\n  hint: add packages to it: envy add NAME\n"
+    )
+    assert (project.root / "envy.lua").read_text() == text
+    below = project.root / "sub"
+    below.mkdir()
+    (below / ".gitignore").write_text(".envy\n")
+    run = project.envy("init", cwd=below, trace=False)
+    assert f"note: {project.root}/envy.lua is the manifest of a folder above" in run.err
+    assert (below / ".gitignore").read_text() == ".envy\n"
+    (below / "envy.lua").unlink()
+    (below / "envy.lua").symlink_to("nowhere.lua")
+    assert "exists already" in project.envy("init", cwd=below, code=1, trace=False).err
+    assert not (below / "nowhere.lua").exists()
+
+
+def test_packages_are_added_changed_and_removed(project):
+    """Entries keep the layout; what is added is installed, and a failing install is undone."""
+    project.recipe("local.base@r1", TOOL + '\ndependencies = { "local.deep@r1" }')
+    project.recipe("local.deep@r1", TOOL)
+    project.recipe(
+        "local.extra@r1", TOOL + '\nproducts = { tool = { path = "bin/tool", kind = "file" } }'
+    )
+    project.recipe("local.bad@r1", 'install = "exit 3"')
+    manifest = project.manifest(MANIFEST)
+    run = project.envy("add", "local.extra@r1", "recipes/local.deep@r1.lua")
+    assert "added local.extra@r1 to envy.lua\nadded local.deep@r1 to envy.lua\n" in run.err
+    assert run.named("recipe_complete", recipe="local.extra@r1")
+    added = MANIFEST.replace("}\n", "  'local.extra@r1',\n  'local.deep@r1',\n}\n")
+    assert manifest.read_text() == added
+    run = project.envy("add", "local.bad@r1", code=1)
+    assert "local.bad@r1: install failed" in run.err
+    assert "envy.lua is as it was; --no-install keeps an entry" in run.err
+    assert manifest.read_text() == added
+    run = project.envy("add", "local.extra@r1", trace=False)
+    assert "local.extra@r1 is in envy.lua:4 already" in run.err
+    project.envy("remove", "extra", "deep@r1", trace=False)
+    assert manifest.read_text() == MANIFEST
+    run = project.envy("remove", "deep", code=1, trace=False)
+    assert run.err.startswith(
+        "error: deep is not listed in envy.lua; it is a dependency of local.base@r1\n"
+    )
+    run = project.envy("add", "--no-install", "ninja", "lua@5.3.6", trace=False)
+    assert "  'envy.ninja@r1',\n" in manifest.read_text()
+    run = project.envy("add", "--no-install", "ninja@1.11.1", "lua@5.3.6", trace=False)
+    assert run.err.splitlines() == [
+        'changed envy.ninja@r1 to envy.ninja@r1{version="1.11.1"} in envy.lua:4',
+        'envy.lua@r1{version="5.3.6"} is in envy.lua:5 already',
+    ]
+    assert (
+        "  { recipe = 'envy.ninja@r1', options = { version = '1.11.1' } },\n"
+        in manifest.read_text()
+    )
+
+
+MISTAKES = {
+    "unknown name": (
+        ("add", "ninj"),
+        'none of the 10 recipes that ship with envy is "ninj"\n  hint: did you mean "ninja"?',
+    ),
+    "a program": (("add", "ctest"), "ctest is a program of cmake: envy add cmake"),
+    "a registry": (("add", "npm:left-pad"), "envy ships no recipe that installs packages of npm"),
+    "known in a registry": (("add", "pypi:ruff"), "envy ships a recipe for it: envy add ruff"),
+    "no such version": (
+        ("add", "ninja@1.12"),
+        "knows no version 1.12\n  hint: the nearest that it was tested with: 1.13.2, 1.11.1, 1.10",
+    ),
+    "no such choice": (("add", "lua@6"), "knows no version 6\n  hint: it has 5.5.1, 5.4.8, 5.3.6"),
+    "no version": (("add", "python@3.12"), "envy.python@r1 has no option `version`"),
+    "twice": (("add", "ninja", "ninja"), "ninja is named twice"),
+    "the same": (("add", "ninja", "envy.ninja@r1"), "ninja and envy.ninja@r1 are the same recipe"),
+    "not a recipe": (("add", "./notes.lua"), "/notes.lua is not a recipe file: it has no `id"),
+    "no file": (("add", "./none.lua"), "/none.lua is not a recipe file: No such file"),
+    "a repository": (("add", "https://example.com/a.git"), "is a repository"),
+    "not listed": (("remove", "bse"), "no package that answers to 'bse'\n  hint: did you mean"),
+    "removed twice": (("remove", "one", "base{v=1}"), "one and base{v=1} are the same entry"),
+    "several": (
+        ("remove", "base"),
+        "2 entries answer to 'base':\n    local.base@r1{v=1}, in envy.lua:2\n    local.base@r1",
+    ),
+    "computed": (("add", "go"), "envy cannot add this entry: more than this entry would change on"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mistaken(tmp_path_factory):
+    """A project whose manifest counts its packages."""
+    from project import Project
+
+    project = Project(tmp_path_factory.mktemp("mistakes") / "project")
+    project.manifest(
+        'packages = {\n  { recipe = "local.base@r1", alias = "one", options = { v = 1 } },\n'
+        '  { recipe = "local.base@r1", options = { v = 2 } },\n}\nenv = { N = "" .. #packages }\n'
+    )
+    project.recipe("local.base@r1", TOOL)
+    project.write("notes.lua", "x = 1")
+    return project
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Runs envy without starting Python anew."""
+    with ForkServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_changes_nothing(mistaken, server, case):
+    """What is wrong, and what to do about it, is said; the manifest stays as it is."""
+    words, message = MISTAKES[case]
+    before = (mistaken.root / "envy.lua").read_bytes()
+    run = server.run(words, cwd=mistaken.root, environment=mistaken.environment())
+    assert run["code"] in {1, 2}
+    assert message in run["err"]
+    assert "Traceback" not in run["err"]
+    assert (mistaken.root / "envy.lua").read_bytes() == before
+    assert not mistaken.entries()
+
+
+def test_manifests_that_cannot_be_edited(project):
+    """No manifest, one with an error and a read-only one are errors of their own."""
+    run = project.envy("add", "ninja", code=1, trace=False)
+    assert f"hint: `envy init` creates {project.root}/envy.lua" in run.err
+    project.manifest("packages = {\n  oops(,\n}\n")
+    assert "error: envy.lua:2: " in project.envy("add", "ninja", code=1, trace=False).err
+    project.manifest("packages = {}\n").chmod(0o444)
+    for words in (("add", "ninja"), ("remove", "ninja")):
+        run = project.envy(*words, code=1, trace=False)
+        assert run.err.startswith("error: envy.lua is read-only\n  hint: make it writable")
+
+
+def test_a_recipe_from_a_url(project, http_server):
+    """Its identity and digest become an entry; a changed recipe changes the digest."""
+    text = RECIPE % ("acme.tool@r1", TOOL)
+    http_server.routes["/tool.lua"] = lambda _: Reply(text.encode())
+    http_server.routes["/page.lua"] = lambda _: Reply(b"<html>\x1b[2J</html>")
+    url = f"{http_server.url}/tool.lua"
+    manifest = project.manifest("packages = { }\n")
+    run = project.envy("add", url)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert manifest.read_text() == (
+        f'packages = {{ {{ recipe = "acme.tool@r1", source = "{url}", sha256 = "{digest}" }} }}\n'
+    )
+    assert run.named("recipe_complete", recipe="acme.tool@r1")
+    assert "is in envy.lua:1 already" in project.envy("add", url, trace=False).err
+    text += "-- changed\n"
+    run = project.envy("add", url, trace=False)
+    assert "changed the digest of acme.tool@r1 in envy.lua:1" in run.err
+    assert hashlib.sha256(text.encode()).hexdigest() in manifest.read_text()
+    for path in ("page.lua", "none.lua"):
+        run = project.envy("add", f"{http_server.url}/{path}", code=1, trace=False)
+        assert "Traceback" not in run.err
+        assert "\x1b" not in run.err
+    other = http_server.url + "/other.lua"
+    http_server.routes["/other.lua"] = http_server.routes["/tool.lua"]
+    run = project.envy("add", other, code=1, trace=False)
+    assert "acme.tool@r1 comes from elsewhere, in envy.lua:1" in run.err
+
+
+def test_what_there_is_is_listed_and_searched(project, http_server):
+    """The packages of the project with their state, what ships, and what registries have."""
+    project.recipe(
+        "local.one@r1",
+        TOOL
+        + """
+about = { version = "1.0", license = "MIT" }
+products = { tool = { path = "bin/tool", kind = "file" } }""",
+    )
+    project.recipe("local.two@r1", TOOL)
+    project.manifest(
+        'packages = { { recipe = "local.one@r1", alias = "a" }, "local.two@r1", "local.gone@r1" }'
+    )
+    project.envy("sync", "one", code=None, trace=False)
+    run = project.envy("list", code=1, trace=False)
+    assert [line.split() for line in run.out.splitlines()] == [
+        ["local.one@r1", "1.0", "MIT", "installed", "tool"],
+        ["local.two@r1", "not", "installed"],
+        ["local.gone@r1", "failed"],
+    ]
+    assert "local.gone@r1" in run.err
+    shipped = project.envy("list", "--shipped", cwd="/", trace=False).out
+    assert "\nninja      1.13.2   Apache-2.0 " in shipped
+    found = project.envy("search", "BUILD", trace=False).out.splitlines()
+    assert [line.split()[0] for line in found] == ["cmake", "ninja", "zig"]
+    run = project.envy("search", "nothing-of-this", code=1, trace=False)
+    assert "`envy search npm:nothing-of-this`" in run.err
+    http_server.routes["/-/v1/search"] = lambda _: Reply(
+        b'{"objects": [{"package": {"name": "a\\u001b[2J", "version": "1\\n2", "x": "y"}}]}'
+    )
+    registry = {"npm_config_registry": http_server.url_with("user", "sesame-123")}
+    run = project.envy("search", "npm:a", env=registry, trace=False)
+    assert run.out == "npm:a\\x1b[2J  1\\n2\n"
+    del http_server.routes["/-/v1/search"]
+    run = project.envy("search", "npm:a", env=registry, code=1, trace=False)
+    assert "offers no search" in run.err
+    assert "sesame-123" not in run.err

@@ -1,0 +1,99 @@
+"""Constraints and overrides, followed from the manifest to what is installed."""
+
+import json
+
+TOOL = """
+options = {
+  version = {
+    type = "string", default = "1.0", known = { ["1.0"] = {}, ["1.2"] = {}, ["2.0rc1"] = {} },
+  },
+  build_type = { type = "string", default = "Release" },
+}
+install = function(ctx, opts)
+  ctx.run("mkdir bin; printf '#!/bin/sh\\\\necho %s\\\\n' '" .. opts.version
+    .. " " .. opts.build_type .. "' > bin/tool; chmod +x bin/tool")
+end
+products = { tool = "bin/tool" }
+exports = { path = { "bin" } }
+"""
+
+
+def recipes(project, *, asked):
+    """Write a tool, and an application that asks for a version of it."""
+    project.recipe("local.tool@r1", TOOL)
+    project.recipe(
+        "local.app@r1",
+        'dependencies = { { recipe = "local.tool@r1", source = "local.tool@r1.lua",'
+        f' options = {{ version = "{asked}" }} }} }}\n'
+        'install = function(ctx) ctx.run("cp \\"$(command -v tool)\\" app") end',
+    )
+
+
+def test_constraints_that_choose_one_version_are_one_package(project):
+    """The constraint stands in the key, the version in the entry; every command sees one tool."""
+    recipes(project, asked=">=1.0")
+    project.manifest(
+        'packages = { "local.app@r1",\n'
+        '  { recipe = "local.tool@r1", options = { version = "~=1.0" } },\n'
+        '  { recipe = "local.tool@r1", options = { version = "1.2" } } }'
+    )
+    sync = project.envy("sync")
+    assert "sync complete: 2 packages" in sync.err
+    assert len([name for name, _ in project.entries() if name == "local.tool@r1"]) == 1
+    for trace in (True, False):  # by the engine, and from the stored answer
+        assert project.envy("run", "tool", trace=trace).out == "1.2 Release\n"
+        assert project.envy("product", "tool", trace=trace).out.endswith("/bin/tool\n")
+        assert "local.tool@r1" in project.envy("asset", "tool", trace=trace).out
+    assert "2 packages" in project.envy("sync", trace=False).err
+    why = project.envy("why", "tool").out
+    assert 'version = ">=1.0" means 1.2, the newest version that the recipe declares' in why
+    found = json.loads(project.envy("why", "tool{version='>=1.0'}", "--json").out)
+    assert [row["key"] for row in found] == ['local.tool@r1{version=">=1.0"}']
+
+
+def test_a_constraint_that_nothing_satisfies_is_an_error(project):
+    """It names the nearest versions and where it was written."""
+    recipes(project, asked=">=2.0")
+    project.packages("local.app@r1")
+    failed = project.envy("sync", code=1)
+    assert 'no version that the recipe declares satisfies version = ">=2.0"' in failed.err
+    assert "the nearest versions are 2.0rc1, 1.2, 1.0" in failed.err
+    assert "recipes/local.app@r1.lua:2" in failed.err
+
+
+def test_overrides_unify_and_are_explained(project):
+    """An override reaches dependencies, `*` reaches declared options, and queries name them."""
+    recipes(project, asked="1.0")
+    project.manifest(
+        'packages = { "local.app@r1", { recipe = "local.tool@r1", options = { version = "1.2" } } }'
+        "\noverrides = {\n"
+        '  ["local.tool"] = { options = { version = "2.0rc1" } },\n'
+        '  ["*"] = { options = { build_type = "Debug" } },\n'
+        "}\n"
+    )
+    assert "sync complete: 2 packages" in project.envy("sync").err
+    assert project.envy("run", "tool").out == "2.0rc1 Debug\n"
+    why = project.envy("why", "tool").out
+    made = 'which makes it local.tool@r1{version="2.0rc1"}'
+    assert f'envy.lua:3 overrides local.tool@r1{{version="1.0"}}, {made}' in why
+    assert f'envy.lua:3 overrides local.tool@r1{{version="1.2"}}, {made}' in why
+    assert 'envy.lua:4 overrides build_type everywhere: it is "Debug"' in why
+    failed = project.envy("asset", "tool{version=1.2}", code=1)
+    assert "no package answers to 'tool{version=1.2}'" in failed.err
+    assert 'envy.lua:3 overrides local.tool@r1{version="1.2"}' in failed.err
+
+
+def test_an_override_of_nothing_is_an_error(project):
+    """A misspelt name would otherwise change nothing without a word."""
+    recipes(project, asked="1.0")
+    project.manifest(
+        'packages = { "local.app@r1" }\n'
+        'overrides = { ["local.tol"] = { options = { version = "1.2" } } }\n'
+    )
+    failed = project.envy("sync", code=1)
+    assert '`overrides["local.tol"]` changes nothing' in failed.err
+    assert "envy.lua:2" in failed.err
+    project.manifest(
+        'packages = { "local.app@r1" }\noverrides = { ["*"] = { options = { debug = true } } }\n'
+    )
+    assert "no recipe declares debug" in project.envy("sync", code=1).err

@@ -1,0 +1,76 @@
+"""The words that name shipped recipes, and the table of these."""
+
+import pytest
+
+from envy.declarations.shipped_table import entry_of, shipped_recipe, shipped_table
+from envy.declarations.tool_name import named_tool, nearest_versions
+from envy.errors import EnvyError
+
+
+@pytest.mark.parametrize(
+    ("word", "identity", "version"),
+    [
+        ("ninja", "envy.ninja@r1", ""),
+        ("envy.ninja", "envy.ninja@r1", ""),
+        ("ninja@r1", "envy.ninja@r1", ""),
+        ("envy.ninja@r1", "envy.ninja@r1", ""),
+        ("ninja@1.11.1", "envy.ninja@r1", "1.11.1"),
+        ("lua@5.3.6", "envy.lua@r1", "5.3.6"),
+        ("git-hooks", "envy.git-hooks@r1", ""),
+    ],
+)
+def test_a_word_names_a_recipe_and_perhaps_a_version(word, identity, version):
+    """A name, a revision, an identity and a version are told apart."""
+    found = named_tool(word, command="add")
+    assert (found.recipe.identity, found.version) == (identity, version)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("", 'none of the 10 recipes that ship with envy is ""'),
+        ("@1", "none of the 10 recipes"),
+        ("NINJA", 'did you mean "ninja"'),
+        ("ctset", 'did you mean "cmake"'),
+        ("zzz", "they are cmake, git-hooks, go"),
+        ("ninja@", "ninja@ has no version after the @"),
+        ("ninja@1.13.1", "1.13.2, 1.11.1, 1.10.2.4"),
+        ("git-hooks@1", "envy.git-hooks@r1 has no option `version`"),
+        ("pypi:black", "envy ships no recipe that installs Python packages"),
+        ("npm:ruff@1", "envy ships a recipe for it: envy x ruff"),
+        ("gofmt", "gofmt is a program of go: envy x --program gofmt go"),
+    ],
+)
+def test_what_is_not_there_is_an_error_that_helps(word, message):
+    """The nearest names or versions, and where it looked, are in the error."""
+    with pytest.raises(EnvyError) as caught:
+        named_tool(word, command="x")
+    assert message in str(caught.value)
+
+
+def test_nearest_versions_are_those_with_the_nearest_numbers():
+    """The first number that differs decides; at most three are named, the newest first."""
+    known = ["1.2", "1.10", "2.0", "1.9.5", "0.1"]
+    assert nearest_versions("1.9", known) == ["1.10", "1.9.5", "1.2"]
+    assert nearest_versions("v2", known)[0] == "2.0"
+    assert nearest_versions("x", ["1"]) == ["1"]
+
+
+def test_every_shipped_recipe_is_in_the_table():
+    """Each row has what a reader looks for, and a digest for each known version and platform."""
+    for recipe in shipped_table():
+        assert recipe.license
+        assert recipe.description
+        assert recipe.user_managed or recipe.products
+        assert not recipe.version or recipe.version in recipe.versions
+        assert list(recipe.versions) == nearest_versions("0", [*recipe.versions], 99)
+        for digests in recipe.versions.values():
+            assert recipe.is_closed or digests
+            assert all(len(digest) == 64 for digest in digests.values())
+
+
+def test_the_entry_of_a_recipe():
+    """An entry has options only for a version."""
+    ninja = shipped_recipe("envy.ninja@r1")
+    assert entry_of(ninja, "") == "envy.ninja@r1"
+    assert entry_of(ninja, "1") == {"recipe": "envy.ninja@r1", "options": {"version": "1"}}
