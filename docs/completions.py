@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from envy.cli.main import COMMANDS, LazyGroup
+from envy.declarations.shipped_table import shipped_table
 
 FOLDER = Path(__file__).resolve().parent.parent / "envy" / "cli" / "completions"
 # Commands whose arguments are names of the project, by the kind of name in `.envy/names`.
@@ -15,6 +16,8 @@ NAMES = {
     "program": ("run", "product"),
     "package": ("sync", "asset", "why", "why-rebuild", "plan", "export", "remove"),
 }
+# Commands whose arguments are recipes that ship with envy.
+SHIPPED = ("add", "x")
 HEAD = "# Completions of envy. Written by docs/completions.py; names are those in .envy/names.\n"
 
 _NAMES = """\
@@ -40,11 +43,11 @@ _envy() {
     esac
   done
   COMPREPLY=()
-  if [ "$command" = run ]; then
+  if [ "$command" = run ] || [ "$command" = x ]; then
     # The words after the program are its own.
     for ((i++; i < COMP_CWORD; i++)); do
       case ${COMP_WORDS[i]} in
-        VALUES|--with) i=$((i + 1)) ;;
+        VALUES|--with|--program) i=$((i + 1)) ;;
         -*) ;;
         *) return 0 ;;
       esac
@@ -73,11 +76,11 @@ _envy() {
       *) command=$words[i]; break ;;
     esac
   done
-  if [ "$command" = run ]; then
+  if [ "$command" = run ] || [ "$command" = x ]; then
     # The words after the program are its own.
     for ((i++; i < CURRENT; i++)); do
       case $words[i] in
-        VALUES|--with) i=$((i + 1)) ;;
+        VALUES|--with|--program) i=$((i + 1)) ;;
         -*) ;;
         *) _files; return ;;
       esac
@@ -148,6 +151,8 @@ def _cases(options: dict[str, list[str]]) -> Iterator[str]:
     for kind, commands in NAMES.items():
         for name in commands:
             yield f"    {name},*) _envy_names {kind} ;;\n"
+    for name in SHIPPED:
+        yield f"    {name},*) found=({_shipped()}) ;;\n"
 
 
 def _fish(options: dict[str, list[str]]) -> Iterator[str]:
@@ -159,6 +164,12 @@ def _fish(options: dict[str, list[str]]) -> Iterator[str]:
     for kind, commands in NAMES.items():
         seen = f"'__fish_seen_subcommand_from {' '.join(commands)}'"
         yield f"complete -c envy -n {seen} -a '(_envy_names {kind})'\n"
+    seen = f"'__fish_seen_subcommand_from {' '.join(SHIPPED)}'"
+    yield f"complete -c envy -n {seen} -a '{_shipped()}'\n"
+
+
+def _shipped() -> str:
+    return " ".join(recipe.name for recipe in shipped_table())
 
 
 def write_completions() -> None:

@@ -58,6 +58,9 @@ def test_words_are_completed(project, shell):
     assert completed("envy", "sync", "--dry") == ["--dry-run"]
     assert completed("envy", "run", "to") == ["tool"]
     assert completed("envy", "asset", "on") == ["one"]
+    assert completed("envy", "remove", "on") == ["one"]
+    assert completed("envy", "add", "ni") == completed("envy", "x", "ni") == ["ninja"]
     if shell != "fish":
         assert completed("envy", "--manifest", "x", "run", "--with", "one", "to") == ["tool"]
         assert completed("envy", "run", "tool", "to") == []
+        assert completed("envy", "x", "ninja", "ni") == []

@@ -1,6 +1,8 @@
-"""The first commands of a newcomer: `init`, `add`, `remove`, `list`, `search`."""
+"""The first commands of a newcomer: `init`, `add`, `remove`, `list`, `search`, `x`."""
 
 import hashlib
+import subprocess
+import sys
 
 import pytest
 from fork_server import ForkServer
@@ -237,3 +239,63 @@ products = { tool = { path = "bin/tool", kind = "file" } }""",
     run = project.envy("search", "npm:a", env=registry, code=1, trace=False)
     assert "offers no search" in run.err
     assert "sesame-123" not in run.err
+
+
+WARM = "import sys; from envy.cli.fast_path import answer; answer(sys.argv[1:]); print('full')"
+
+
+@pytest.mark.needs("python3")
+def test_a_tool_is_run_once(project, tmp_path):
+    """It runs the same inside and outside of a project, and again without a full run."""
+    project.manifest('packages = {} error("no part of this")')
+    words = (
+        "x",
+        "python",
+        "--",
+        "-c",
+        "import sys; print(sys.argv, sys.prefix); sys.exit(7)",
+        "--",
+    )
+    run = project.envy(*words, code=7)
+    assert run.out.startswith(f"['-c', '--'] {project.cache}/assets/envy.python@r1/")
+    assert run.named("recipe_complete", recipe="envy.python@r1")
+    again = subprocess.run(
+        [sys.executable, "-c", WARM, *words],
+        cwd=tmp_path,
+        env=project.environment({"ENVY_MANIFEST": "/nowhere/envy.lua"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (again.returncode, again.stdout, again.stderr) == (7, run.out, "")
+    words = ("x", "--program", "python3", "envy.python@r1", "-c", "print(1)")
+    assert project.envy(*words, cwd=tmp_path, trace=False).out == "1\n"
+    index = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple"}
+    run = project.envy("x", "--no-install", "uv", env=index, code=1, trace=False)
+    assert "not installed: envy.uv@r1" in run.err
+    run = project.envy("x", "uv", "--", "--version", env=index, code=1, trace=False)
+    assert "envy.uv@r1: fetch failed" in run.err
+    assert run.err.splitlines()[-1].startswith("x failed: ")
+    project.envy("cache", "clear", "--yes", trace=False)
+    assert not (project.cache / "x").exists()
+
+
+TOOLS = {
+    "unknown": (("x", "ninj"), 'did you mean "ninja"?'),
+    "a program": (("x", "gofmt"), "gofmt is a program of go: envy x --program gofmt go"),
+    "no such version": (("x", "ninja@2"), "envy.ninja@r1 knows no version 2"),
+    "no such program": (("x", "--program", "ctset", "cmake"), 'did you mean "ctest"?'),
+    "no programs": (("x", "git-hooks"), "envy.git-hooks@r1 has no program to run"),
+    "nothing": (("x", "--"), "Missing argument"),
+    "a path": (("x", "../ninja"), 'none of the 10 recipes that ship with envy is "../ninja"'),
+}
+
+
+@pytest.mark.parametrize("case", TOOLS)
+def test_a_tool_that_cannot_be_run(mistaken, server, case):
+    """What is wrong is said, and nothing is written."""
+    words, message = TOOLS[case]
+    run = server.run(words, cwd=mistaken.root, environment=mistaken.environment())
+    assert run["code"] in {1, 2}
+    assert message in run["err"]
+    assert not (mistaken.cache / "x").exists()

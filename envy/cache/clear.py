@@ -34,6 +34,7 @@ from envy.cache.names import (
     PROJECTS_FOLDER,
     RECIPES_FOLDER,
     RESOLUTIONS_FOLDER,
+    RUN_ONCE_FOLDER,
     SHIMS_FOLDER,
     TESTS_FOLDER,
     TRASH_FOLDER,
@@ -43,7 +44,7 @@ from envy.errors import CacheError
 # Removed as a whole while no other command runs: nothing in them is locked one by one.
 _PLAIN = (
     PROJECTS_FOLDER, ANSWERS_FOLDER, DURATIONS_FOLDER, SHIMS_FOLDER, TESTS_FOLDER, RECIPES_FOLDER,
-    LOGS_FOLDER, JOBSERVERS_FOLDER, RESOLUTIONS_FOLDER,
+    LOGS_FOLDER, JOBSERVERS_FOLDER, RESOLUTIONS_FOLDER, RUN_ONCE_FOLDER,
 )  # fmt: skip
 
 

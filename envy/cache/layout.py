@@ -15,6 +15,7 @@
       test/                                                    binaries and results of `envy test`
       leases/<process>.json, .lock                             entries that running commands use
       jobservers/<command>                                     FIFOs of commands that run scripts
+      x/<tool>/envy.lua                                        the manifests of `envy x`
       trash/                                                   files that are being removed
 
 Only this module makes an identity part of a path. It therefore rejects any identity that could

@@ -48,6 +48,7 @@ from envy.cache.names import (
     short_key,
 )
 from envy.cache.resolutions import remove_lost
+from envy.cache.run_once import tidy_run_once
 from envy.cache.usage import DAY
 from envy.content.atomic import SUFFIX
 from envy.errors import CacheError
@@ -357,6 +358,7 @@ def tidy(layout: CacheLayout, *, now: float) -> int:
         _tidy_projects(layout, now=now)
     with contextlib.suppress(OSError, CacheError):
         remove_lost(str(layout.resolutions_root), before=now - DAY)
+    tidy_run_once(layout, now=now)
     kept = {
         *_keys(str(layout.assets_root)),
         *_keys(str(layout.recipes_root)),

@@ -21,6 +21,7 @@ LEASES_FOLDER = "leases"
 JOBSERVERS_FOLDER = "jobservers"
 SHIMS_FOLDER = "shims"  # also in an entry
 TESTS_FOLDER = "test"
+RUN_ONCE_FOLDER = "x"
 TRASH_FOLDER = "trash"
 
 # Below the folder of locks.

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout
 from envy.cache.names import RECORD
+from envy.cache.run_once import is_run_once
 from envy.cache.use_record import BUILD, FRESH, RUN, is_recent, record_path
 from envy.content.atomic import atomic_write
 from envy.content.json_text import parse_json
@@ -128,6 +129,7 @@ def read_uses(layout: CacheLayout) -> Uses:
             uses.projects.add(used.project)
             # Without a whole sync, every record may be current.
             current = (newest is None or path == newest[0]) and _exists(used.manifest)
+            current = current and not is_run_once(str(layout.root), used.manifest)
             if current:
                 uses.kept.add(path)
             for name, purpose in used.entries.items():

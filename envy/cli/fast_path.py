@@ -1,6 +1,6 @@
 """The fast path: plain commands that are answered before the command line is loaded.
 
-They are `sync`, `asset QUERY`, `product NAME`, `env` and `run`.
+They are `sync`, `asset QUERY`, `product NAME`, `env`, `run` and `x TOOL`.
 
 Nine tenths of the time of a warm command would be imports: of click, of dataclasses, and of what
 these import. So this module parses the command line itself, understands only a small part of it,
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 # Options that do not change the answer of a warm command; those with a value take a number.
 _FLAGS = frozenset({"--fail-fast", "-y", "--yes", "--no-progress"})
-_QUERIES = frozenset({"asset", "env", "product", "run"})
+_QUERIES = frozenset({"asset", "env", "product", "run", "x"})
+_RUNS = frozenset({"run", "x"})
 _FORMS = frozenset({"sh", "fish", "json", "dotenv"})  # as in `cli.env_text`
 _NUMBERS = frozenset({"-j", "--jobs", "--fetch-jobs"})
 _PATHS = {"--manifest": "ENVY_MANIFEST", "--cache-root": "ENVY_CACHE_ROOT"}
@@ -47,14 +48,15 @@ class CommandLine:
         self.paths: dict[str, str] = {}  # values of options, by the variable that each overrides
         self.quiet = False
         self.form = "sh"  # of `env`
-        self.words: list[str] = []  # of `run`: the program and its arguments
+        self.words: list[str] = []  # of `run` and `x`: the program or tool, and its arguments
 
 
 def answer(arguments: Sequence[str], *, execute: Execute | None = None) -> int | None:
     """Run a plain command line if everything it needs is installed, and return the exit code.
 
-    None means that nothing was done and nothing was printed. `envy run` ends this process, or
-    returns None; it calls `execute` with the path of the program, its words and its variables.
+    None means that nothing was done and nothing was printed. `envy run` and `envy x` end this
+    process, or return None; they call `execute` with the path of the program, its words and its
+    variables.
     """
     if list(arguments) == ["--version"] and sys.stdout is not None:
         return _print(f"envy {__version__}")
@@ -68,7 +70,7 @@ def answer(arguments: Sequence[str], *, execute: Execute | None = None) -> int |
     paths = find_paths(line, variables)
     if paths is None:
         return None
-    if line.command == "run":
+    if line.command in _RUNS:
         _run(line, paths, variables, execute or _replace)
         return None
     if line.command in {"product", "env"}:
@@ -123,8 +125,10 @@ def _run(
     """Replace this process with the program; return if a full run is needed."""
     from envy.answers.use import invocation_of
 
-    found = invocation_of(*paths, line.words, variables)
-    if found is None:
+    words = tool_words(line.words) if line.command == "x" else line.words
+    found = invocation_of(*paths, words, variables)
+    # Unlike `run`, `x` runs no program but that of the package.
+    if found is None or (line.command == "x" and not found.program.startswith(f"{paths[0]}/")):
         return
     import signal
 
@@ -137,6 +141,12 @@ def _run(
     except OSError:
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
+
+
+def tool_words(words: Sequence[str]) -> Sequence[str]:
+    """Return the program and the arguments in the words of `envy x TOOL [--] ARGS`."""
+    arguments = words[2:] if words[1:2] == ["--"] else words[1:]
+    return [words[0].removeprefix("envy.").partition("@")[0], *arguments]
 
 
 def _print_use(
@@ -190,7 +200,7 @@ def parse_plain(arguments: Sequence[str]) -> CommandLine | None:
     remaining = list(reversed(arguments))
     while remaining:
         word = remaining.pop()
-        if line.command == "run" and (word == "--" or not word.startswith("-")):
+        if line.command in _RUNS and (word == "--" or not word.startswith("-")):
             line.words = [*([] if word == "--" else [word]), *reversed(remaining)]
             break
         if word.startswith("-"):
@@ -204,9 +214,15 @@ def parse_plain(arguments: Sequence[str]) -> CommandLine | None:
         return line
     if line.command in {"asset", "product"} and len(line.queries) == 1 and line.queries[0]:
         return line
-    if line.command == "run" and line.words and line.words[0] and line.words[0][0] != "-":
-        return line
+    if line.command in _RUNS and line.words and line.words[0] and line.words[0][0] != "-":
+        return line if line.command == "run" or _is_tool(line.words[0]) else None
     return None
+
+
+def _is_tool(word: str) -> bool:
+    """Return whether a word of `envy x` can be that of a folder."""
+    plain = word.replace("@", "").replace(".", "").replace("-", "").replace("_", "")
+    return plain.isascii() and plain.isalnum() and word[0] != "."
 
 
 def _take_option(line: CommandLine, word: str, remaining: list[str]) -> bool:
@@ -238,14 +254,20 @@ def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, st
         return None
     if not (variables.get("ENVY_CACHE_ROOT") or "/").startswith("/"):
         return None
-    from envy.declarations.manifest_search import nearest_manifest
+    from envy.cache.names import RUN_ONCE_FOLDER
+    from envy.declarations.manifest_search import MANIFEST_NAME, nearest_manifest
 
     try:
         here = os.getcwd()  # noqa: PTH109  pathlib is not loaded here
         manifest = _path("ENVY_MANIFEST", line, variables, here)
-        manifest = nearest_manifest(here)[0] if manifest is None else manifest
+        if line.command == "x" and manifest != "":
+            manifest = None
+        elif manifest is None:
+            manifest = nearest_manifest(here)[0]
         root = _path("ENVY_CACHE_ROOT", line, variables, here)
         root = _user_cache(variables) if root is None else root
+        if manifest is None:
+            manifest = f"{root}/{RUN_ONCE_FOLDER}/{line.words[0]}/{MANIFEST_NAME}"
         plain = root and manifest and os.path.isfile(manifest)  # noqa: PTH113
     except (OSError, ValueError):
         return None

@@ -61,6 +61,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "envy.cli.product:command", "Print the path of a product, or list all products."
     ),
     "run": CommandEntry("envy.cli.run:command", "Run a program with the project's packages."),
+    "x": CommandEntry("envy.cli.x:command", "Run a tool once, without a manifest."),
     "env": CommandEntry(
         "envy.cli.env:command", "Print the variables that programs of the project run with."
     ),

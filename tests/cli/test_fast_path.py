@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envy.cli import asset, env, product, run, sync
+from envy.cache.run_once import run_once_manifest, write_run_once
+from envy.cli import asset, env, product, run, sync, x
 from envy.cli.cache_root import cache_root
-from envy.cli.fast_path import all_cached, answer, find_paths, parse_plain
+from envy.cli.fast_path import all_cached, answer, find_paths, parse_plain, tool_words
 from envy.cli.main import CommandEntry, run_command_line
 from envy.cli.options import EnvyCommand, Invocation
 from envy.cli.settings import current_directory, merge_settings
@@ -23,7 +24,7 @@ from envy.console.summary import SyncResult, final_line
 from envy.declarations.manifest_search import find_manifest
 
 WORDS = st.sampled_from([
-    "sync", "asset", "app", "lib@r1", "sync", "run", "product", "env", "--format", "json",
+    "sync", "asset", "app", "lib@r1", "sync", "run", "x", "product", "env", "--format", "json",
     "--format=fish", "--format=xml", "--with", "--json", "-q",
     "--quiet", "-v", "--verbose", "-y", "--yes", "--fail-fast",
     "--no-progress", "--jobs", "-j", "3", "0", "-j4", "--jobs=2", "-j=2", "--jobs=",
@@ -72,7 +73,7 @@ def taken_by_click(arguments, variables):
         )
         return Loaded(command)
 
-    modules = {"sync": sync, "asset": asset, "run": run, "product": product, "env": env}
+    modules = {"sync": sync, "asset": asset, "run": run, "product": product, "env": env, "x": x}
     table = {name: entry(module, name) for name, module in modules.items()}
     nowhere = io.StringIO()
     with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
@@ -101,6 +102,15 @@ def test_both_command_lines_agree(project, words, variables, place):
     with contextlib.chdir(project / place):
         understood = parse_plain(words)
         if understood is None:
+            return
+        if understood.command == "x":
+            # Its manifest is in the cache, which is not the same for all of these variables.
+            taken = taken_by_click(words, variables)
+            if taken is None:
+                return  # a variable is not valid, which find_paths notices
+            _, parameters, full = taken
+            assert list(parameters["words"]) == list(understood.words)
+            assert (parameters["program"], full.quiet) == (None, understood.quiet)
             return
         places = find_paths(understood, variables)
         if places is None:
@@ -133,6 +143,37 @@ LINES = [
     "env", "env --format json", "env --no-install --format=fish",
     "run -- true", "run -q true -v", "run -- true --", "-j 3 run --no-install cc -c x.c",
 ]  # fmt: skip
+
+
+def test_the_manifest_of_x_is_in_the_cache(tmp_path):
+    """The fast path finds the manifest that a full run has written, whatever project it is in."""
+    root = str(tmp_path / "cache")
+    variables = {"ENVY_CACHE_ROOT": root, "ENVY_MANIFEST": "/nowhere/envy.lua"}
+    assert find_paths(parse_plain(["x", "ninja@1", "--", "-v"]), variables) is None
+    write_run_once(run_once_manifest(root, "ninja@1"), "packages = {}")
+    assert find_paths(parse_plain(["x", "ninja@1", "--", "-v"]), variables) == (
+        root,
+        run_once_manifest(root, "ninja@1"),
+    )
+
+
+@pytest.mark.parametrize("word", ["../a", ".", "..", "a/b", "a b", "é", "@", ""])
+def test_a_word_that_is_no_folder_is_left_to_the_full_command_line(word):
+    """Only words that can be the name of a tool become a part of a path."""
+    assert parse_plain(["x", word]) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["ninja"], ["ninja"]),
+        (["envy.ninja@r1", "--", "--", "a"], ["ninja", "--", "a"]),
+        (["ninja@1.11.1", "-v", "--"], ["ninja", "-v", "--"]),
+    ],
+)
+def test_the_words_of_x(words, wanted):
+    """One -- after the tool is left out, and the program has the name of the tool."""
+    assert tool_words(words) == wanted
 
 
 @pytest.mark.parametrize("line", LINES)

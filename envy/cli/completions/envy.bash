@@ -18,11 +18,11 @@ _envy() {
     esac
   done
   COMPREPLY=()
-  if [ "$command" = run ]; then
+  if [ "$command" = run ] || [ "$command" = x ]; then
     # The words after the program are its own.
     for ((i++; i < COMP_CWORD; i++)); do
       case ${COMP_WORDS[i]} in
-        --manifest|--cache-root|--jobs|-j|--fetch-jobs|--with) i=$((i + 1)) ;;
+        --manifest|--cache-root|--jobs|-j|--fetch-jobs|--with|--program) i=$((i + 1)) ;;
         -*) ;;
         *) return 0 ;;
       esac
@@ -30,7 +30,7 @@ _envy() {
   fi
   case $command,$current in
     ,-*) found=(--help --version --manifest --cache-root --jobs -j --fetch-jobs) ;;
-    ,*) found=(init add remove outdated upgrade list search sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema) ;;
+    ,*) found=(init add remove outdated upgrade list search sync asset product run x env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema) ;;
     init,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
     add,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --yes) ;;
     remove,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
@@ -42,6 +42,7 @@ _envy() {
     asset,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --yes) ;;
     product,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-install --no-progress --quiet --recipe --trace --verbose --yes) ;;
     run,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --with --yes) ;;
+    x,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --program --quiet --trace --verbose --yes) ;;
     env,-*) found=(--cache-root --fail-fast --fetch-jobs --format --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --with --yes) ;;
     hook,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --load --manifest --no-progress --quiet --trace --verbose --yes) ;;
     completion,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
@@ -66,6 +67,8 @@ _envy() {
     plan,*) _envy_names package ;;
     export,*) _envy_names package ;;
     remove,*) _envy_names package ;;
+    add,*) found=(cmake git-hooks go lua ninja node python ruff uv zig) ;;
+    x,*) found=(cmake git-hooks go lua ninja node python ruff uv zig) ;;
   esac
   for word in ${found[@]+"${found[@]}"}; do
     if [ "${word#"$current"}" != "$word" ] || [ -z "$current" ]; then

@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add remove outdated upgrade list search sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add remove outdated upgrade list search sync asset product run x env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
@@ -148,6 +148,19 @@ complete -c envy -n '__fish_seen_subcommand_from run' -l trace
 complete -c envy -n '__fish_seen_subcommand_from run' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from run' -l with
 complete -c envy -n '__fish_seen_subcommand_from run' -l yes
+complete -c envy -n '__fish_seen_subcommand_from x' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from x' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from x' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from x' -l help
+complete -c envy -n '__fish_seen_subcommand_from x' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from x' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from x' -l no-install
+complete -c envy -n '__fish_seen_subcommand_from x' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from x' -l program
+complete -c envy -n '__fish_seen_subcommand_from x' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from x' -l trace
+complete -c envy -n '__fish_seen_subcommand_from x' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from x' -l yes
 complete -c envy -n '__fish_seen_subcommand_from env' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from env' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from env' -l fetch-jobs
@@ -363,3 +376,4 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l yes
 complete -c envy -n '__fish_seen_subcommand_from run product' -a '(_envy_names program)'
 complete -c envy -n '__fish_seen_subcommand_from sync asset why why-rebuild plan export remove' -a '(_envy_names package)'
+complete -c envy -n '__fish_seen_subcommand_from add x' -a 'cmake git-hooks go lua ninja node python ruff uv zig'

@@ -19,11 +19,11 @@ _envy() {
       *) command=$words[i]; break ;;
     esac
   done
-  if [ "$command" = run ]; then
+  if [ "$command" = run ] || [ "$command" = x ]; then
     # The words after the program are its own.
     for ((i++; i < CURRENT; i++)); do
       case $words[i] in
-        --manifest|--cache-root|--jobs|-j|--fetch-jobs|--with) i=$((i + 1)) ;;
+        --manifest|--cache-root|--jobs|-j|--fetch-jobs|--with|--program) i=$((i + 1)) ;;
         -*) ;;
         *) _files; return ;;
       esac
@@ -31,7 +31,7 @@ _envy() {
   fi
   case $command,$current in
     ,-*) found=(--help --version --manifest --cache-root --jobs -j --fetch-jobs) ;;
-    ,*) found=(init add remove outdated upgrade list search sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema) ;;
+    ,*) found=(init add remove outdated upgrade list search sync asset product run x env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema) ;;
     init,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
     add,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --yes) ;;
     remove,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
@@ -43,6 +43,7 @@ _envy() {
     asset,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --yes) ;;
     product,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --manifest --no-install --no-progress --quiet --recipe --trace --verbose --yes) ;;
     run,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --with --yes) ;;
+    x,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-install --no-progress --program --quiet --trace --verbose --yes) ;;
     env,-*) found=(--cache-root --fail-fast --fetch-jobs --format --help --jobs --manifest --no-install --no-progress --quiet --trace --verbose --with --yes) ;;
     hook,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --load --manifest --no-progress --quiet --trace --verbose --yes) ;;
     completion,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --manifest --no-progress --quiet --trace --verbose --yes) ;;
@@ -67,6 +68,8 @@ _envy() {
     plan,*) _envy_names package ;;
     export,*) _envy_names package ;;
     remove,*) _envy_names package ;;
+    add,*) found=(cmake git-hooks go lua ninja node python ruff uv zig) ;;
+    x,*) found=(cmake git-hooks go lua ninja node python ruff uv zig) ;;
   esac
   if ((${#found})); then compadd -- "${(@)found}"; else _files; fi
 }
