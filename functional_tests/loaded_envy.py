@@ -59,7 +59,8 @@ class ForkedRun:
             socket.send_fds(control(), [b"run"], given)
         for descriptor in (nothing, its_out, its_err):
             os.close(descriptor)
-        request = {"argv": argv, "cwd": str(cwd), "environment": environment}
+        variables = {name: os.fspath(value) for name, value in environment.items()}
+        request = {"argv": argv, "cwd": str(cwd), "environment": variables}
         self._answers = self._connection.makefile("r")
         self._connection.sendall(json.dumps(request).encode() + b"\n")
         self.pid = int(self._answers.readline())
