@@ -7,10 +7,16 @@ import pytest
 
 import envy
 
+# With these, doctor asks neither pip nor npm, which take seconds to answer.
+REGISTRIES = {
+    "PIP_INDEX_URL": "https://index.test/simple",
+    "npm_config_registry": "https://npm.test/",
+}
 
-def examined(project, *words, code=0, **details):
+
+def examined(project, *words, code=0, env=REGISTRIES, **details):
     """Return the document of `envy doctor`, and its values as (section, name) -> (value, from)."""
-    run = project.envy("doctor", "--json", *words, code=code, trace=False, **details)
+    run = project.envy("doctor", "--json", *words, env=env, code=code, trace=False, **details)
     document = json.loads(run.out)
     values = {
         (section, row["name"]): (row["value"], row["from"])
@@ -29,7 +35,7 @@ def problems(document, level="error"):
 def test_a_machine_without_faults(project):
     """The versions are the real ones, the entries are counted, and no error is found."""
     project.sync_one('install = "touch x"')
-    document, values = examined(project)
+    document, values = examined(project, env=None)
     assert problems(document) == []
     assert document["broken"] is False
     assert values["software", "envy"][0].startswith(f"{envy.__version__} (")
@@ -52,9 +58,8 @@ def test_it_leaves_the_cache_as_it_was(project):
 
 def test_each_value_says_where_it_comes_from(project, tmp_path):
     """An option, a variable and a default are told apart, and an option wins."""
-    _, values = examined(
-        project, "-j3", env={"ENVY_YES": "1", "ENVY_LIMITS": "lua-memory=1G"}, code=None
-    )
+    variables = {"ENVY_YES": "1", "ENVY_LIMITS": "lua-memory=1G", **REGISTRIES}
+    _, values = examined(project, "-j3", env=variables, code=None)
     assert values["cache", "root"] == (str(project.cache), "ENVY_CACHE_ROOT")
     assert values["configuration", "jobs"] == ("3", "--jobs")
     assert values["configuration", "fetch-jobs"] == ("8", "default")
@@ -67,7 +72,7 @@ def test_each_value_says_where_it_comes_from(project, tmp_path):
 def test_invalid_variables_are_findings(project):
     """Every variable that is not valid is named, and the report goes on without it."""
     variables = {"ENVY_CACHE_ROOT": "rel", "ENVY_YES": "maybe", "ENVY_LIMITS": "x=1"}
-    variables["HOME"] = str(project.root)
+    variables |= {"HOME": str(project.root), **REGISTRIES}
     document, _ = examined(project, env=variables, code=1)
     assert [problem.partition(" ")[0] for problem in problems(document)] == [
         "ENVY_CACHE_ROOT", "ENVY_YES", "ENVY_LIMITS:",
@@ -105,7 +110,7 @@ def test_certificates_that_cannot_be_read(project):
         if content:
             project.write("ca.pem", content)
         file = str(project.root / "ca.pem")
-        document, _ = examined(project, env={"SSL_CERT_FILE": file}, code=1)
+        document, _ = examined(project, env={"SSL_CERT_FILE": file, **REGISTRIES}, code=1)
         [problem] = problems(document)
         assert problem.startswith(f"the certificates in {file} cannot be read: ")
 
@@ -186,7 +191,7 @@ def test_closed_standard_streams(project):
 
 def test_the_text_ends_with_what_is_wrong(project):
     """The values are on standard output; the findings, with hints, on standard error."""
-    run = project.envy("doctor", env={"ENVY_YES": "maybe"}, code=1, trace=False)
+    run = project.envy("doctor", env={"ENVY_YES": "maybe", **REGISTRIES}, code=1, trace=False)
     assert "\ncache\n" in run.out
     assert run.err.startswith("error: configuration: ENVY_YES is 'maybe'")
     assert "hint: set ENVY_YES=1 or 0" in run.err

@@ -2,7 +2,7 @@
 
 What tests/cache injects through envy's own file system, faults.c injects below Python, into all
 calls that open or change something in the cache: locks, leases, downloads, logs, records, answers.
-Here every 30th call; `make soak` takes all of them (ENVY_SOAK_FAULTS).
+Here every 45th call; `make soak` takes all of them (ENVY_SOAK_FAULTS).
 """
 
 import json
@@ -16,7 +16,7 @@ import pytest
 from fault_injection import memory_dir
 from installed import works
 
-STEP = int(os.environ.get("ENVY_SOAK_FAULTS", "30"))
+STEP = int(os.environ.get("ENVY_SOAK_FAULTS", "45"))
 HERE = Path(__file__).parent
 
 

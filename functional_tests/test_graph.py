@@ -243,9 +243,9 @@ def test_a_cycle_is_reported_whatever_is_requested(project):
         assert (run.out, "networkx" in run.err) == ("", False)
 
 
-def test_a_graph_of_a_thousand_packages_is_quick(project):
-    """Twenty layers of fifty packages, each needing three of each of the next two layers."""
-    layers = [[f"local.p{depth}-{number}@r1" for number in range(50)] for depth in range(20)]
+def test_a_graph_of_five_hundred_packages_is_quick(project):
+    """Ten layers of fifty packages, each needing three of each of the next two layers."""
+    layers = [[f"local.p{depth}-{number}@r1" for number in range(50)] for depth in range(10)]
     project.packages(*layers[0])
     for depth, layer in enumerate(layers):
         for number, identity in enumerate(layer):
@@ -257,14 +257,16 @@ def test_a_graph_of_a_thousand_packages_is_quick(project):
             project.recipe(identity, f"dependencies = {{ {', '.join(needed)} }}\n" + TOOL)
     plain = cpu_seconds_of(project, "-o", "plain.json")
     whole = cpu_seconds_of(project, "--reduce", "--critical", "-o", "whole.graphml")
-    assert len(nx.read_graphml(project.root / "whole.graphml")) == 1000
+    assert len(nx.read_graphml(project.root / "whole.graphml")) == 500
     assert whole < 3 * plain + 3
 
 
 def cpu_seconds_of(project, *words):
     """The CPU seconds that `envy graph` takes, however busy the machine is."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    project.envy("graph", *words, trace=False)
+    run = project.popen("graph", *words)
+    _, err = run.communicate()
+    assert run.returncode == 0, err
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -1,6 +1,6 @@
 """Syncs killed at random moments, many times: the next one always continues.
 
-A hundred rounds here; `make soak` makes thousands (ENVY_SOAK_ROUNDS, ENVY_SOAK_CROWDS).
+Sixty rounds here; `make soak` makes thousands (ENVY_SOAK_ROUNDS, ENVY_SOAK_CROWDS).
 """
 
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-RESUMED = int(os.environ.get("ENVY_SOAK_ROUNDS", "100"))
-CROWDS = int(os.environ.get("ENVY_SOAK_CROWDS", "3"))
+RESUMED = int(os.environ.get("ENVY_SOAK_ROUNDS", "60"))
+CROWDS = int(os.environ.get("ENVY_SOAK_CROWDS", "2"))
 SEED = os.environ.get("ENVY_SOAK_SEED")
 
 pytestmark = pytest.mark.skipif(

@@ -69,8 +69,8 @@ def most_threads_of(process):
 @pytest.mark.parametrize(
     ("shape", "entry", "many"),
     [
-        ("chain", ', needed_by = "build", use = "build"', 2000),
-        ("random", ', needed_by = "build"', 5000),
+        ("chain", ', needed_by = "build", use = "build"', 1000),
+        ("random", ', needed_by = "build"', 2000),
     ],
 )
 def test_thousands_of_recipes_need_few_threads_and_files(project, shape, entry, many):

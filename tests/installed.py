@@ -1,6 +1,7 @@
-"""Which programs of this machine work: what is on PATH may be a shim without a toolchain."""
+"""What works on this machine: programs (what is on PATH may be a shim), and a folder in memory."""
 
 import functools
+import os
 import shutil
 import subprocess
 
@@ -19,3 +20,13 @@ def works(program):
         check=False,
     )
     return run.returncode == 0
+
+
+def folder_in_memory(least=4 << 30):
+    """Return a folder in memory that has room and whose programs can be run, or None."""
+    shared = "/dev/shm"
+    if not os.access(shared, os.W_OK | os.X_OK):
+        return None
+    state = os.statvfs(shared)
+    usable = state.f_bavail * state.f_frsize >= least and not state.f_flag & os.ST_NOEXEC
+    return shared if usable else None
