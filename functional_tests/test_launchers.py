@@ -276,6 +276,11 @@ def test_a_sync_removes_stale_launchers_and_leaves_other_files(launched):
     assert f"{other} is not a launcher of this project, so it was left as it is" in run.err
     assert sorted(path.name for path in mine.parent.iterdir()) == ["mine", "other", "tool2"]
     assert other.read_text() == "a file of the user\n"
+    assert launched.envy("sync", trace=False).err.startswith("sync complete")
+    other.unlink()
+    launched.envy("sync", trace=False)
+    assert launch(launched, program="bin/other").startswith("one|")
+    other.write_text("a file of the user\n")
     launched.manifest(MANIFEST.replace('"bin"', '"tools/x"'))
     launched.envy("sync")
     assert sorted(path.name for path in mine.parent.iterdir()) == ["mine", "other"]
