@@ -54,6 +54,7 @@ def launch(project, *words, program="bin/tool", env=None, cwd=None, code=0, envy
         env=variables,
         capture_output=True,
         check=False,
+        timeout=120,  # a launcher that runs itself never ends
     )
     assert done.returncode == code, done.stderr.decode()
     return done.stdout.decode() + (done.stderr.decode() if code else "")
@@ -353,6 +354,15 @@ def test_a_launcher_is_never_found_by_its_own_name(launched):
         run = launched.envy("run", "tool", env={"PATH": path}, code=127, trace=False)
         assert "there is no program 'tool'" in run.err
     assert "there is no program 'tool'" in launch(launched, code=127)
+
+
+def test_a_launcher_that_is_named_envy(launched):
+    """Where it is the `envy` on PATH, a stale one runs the envy that wrote it, and not itself."""
+    launched.recipe("local.tool@r1", tool("one").replace("tool =", "envy ="))
+    launched.envy("sync")
+    launched.manifest(f"{MANIFEST}-- edited\n")
+    expected = f"one|{SAID}|a\nb|x|"
+    assert launch(launched, "x", program="bin/envy", envy=launched.root / "bin") == expected
 
 
 @pytest.mark.parametrize("name", ["a b'c\"d\né$x", "-x"])
