@@ -54,6 +54,7 @@ def launch(project, *words, program="bin/tool", env=None, cwd=None, code=0, envy
         env=variables,
         capture_output=True,
         check=False,
+        timeout=120,  # a launcher that runs itself never ends
     )
     assert done.returncode == code, done.stderr.decode()
     return done.stdout.decode() + (done.stderr.decode() if code else "")
@@ -276,6 +277,11 @@ def test_a_sync_removes_stale_launchers_and_leaves_other_files(launched):
     assert f"{other} is not a launcher of this project, so it was left as it is" in run.err
     assert sorted(path.name for path in mine.parent.iterdir()) == ["mine", "other", "tool2"]
     assert other.read_text() == "a file of the user\n"
+    assert launched.envy("sync", trace=False).err.startswith("sync complete")
+    other.unlink()
+    launched.envy("sync", trace=False)
+    assert launch(launched, program="bin/other").startswith("one|")
+    other.write_text("a file of the user\n")
     launched.manifest(MANIFEST.replace('"bin"', '"tools/x"'))
     launched.envy("sync")
     assert sorted(path.name for path in mine.parent.iterdir()) == ["mine", "other"]
@@ -348,6 +354,15 @@ def test_a_launcher_is_never_found_by_its_own_name(launched):
         run = launched.envy("run", "tool", env={"PATH": path}, code=127, trace=False)
         assert "there is no program 'tool'" in run.err
     assert "there is no program 'tool'" in launch(launched, code=127)
+
+
+def test_a_launcher_that_is_named_envy(launched):
+    """Where it is the `envy` on PATH, a stale one runs the envy that wrote it, and not itself."""
+    launched.recipe("local.tool@r1", tool("one").replace("tool =", "envy ="))
+    launched.envy("sync")
+    launched.manifest(f"{MANIFEST}-- edited\n")
+    expected = f"one|{SAID}|a\nb|x|"
+    assert launch(launched, "x", program="bin/envy", envy=launched.root / "bin") == expected
 
 
 @pytest.mark.parametrize("name", ["a b'c\"d\né$x", "-x"])

@@ -52,6 +52,11 @@ def test_an_unknown_product_names_the_nearest(project):
     project.recipe("local.py@r1", PYTHON)
     err = project.envy("product", "pyhton", code=1).err
     assert "no package provides the product 'pyhton'; did you mean python?" in err
+    project.envy("sync")
+    for words in (("product", "ctest"), ("asset", "cmake"), ("run", "ctest")):
+        code = 127 if words[0] == "run" else 1
+        err = project.envy(*words, env={"PATH": ""}, code=code).err
+        assert 'add "envy.cmake@r1" to `packages` in the manifest' in err
 
 
 def test_all_products_are_listed_without_installing(project):

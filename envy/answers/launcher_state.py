@@ -1,7 +1,8 @@
 """Whether the launchers of a project are as its last sync wrote them; warm syncs load this module.
 
 `.envy/written` has texts with NUL between them: a format, the root of the cache, the number of
-files that decide, these files, then a path and its digest for each file and link.
+files that decide, these files, then a path and its digest for each file and link. A foreign file,
+which is where a launcher would be, has IN_THE_WAY for its digest.
 """
 
 from __future__ import annotations
@@ -20,13 +21,25 @@ FOLDER = ".envy"
 STAMP = f"{FOLDER}/stamp"
 WRITTEN = f"{FOLDER}/written"
 FORMAT = "1"
+IN_THE_WAY = "!"
 
 
-def written_text(root: str, cache_root: str, files: Sequence[str], paths: Sequence[str]) -> str:
-    """Return the text of the record; `files` decide what was written, which are `paths`."""
+def written_text(
+    root: str,
+    cache_root: str,
+    files: Sequence[str],
+    paths: Sequence[str],
+    foreign: Sequence[str] = (),
+) -> str:
+    """Return the text of the record; `files` decide what was written, which are `paths`.
+
+    `foreign` are files that are in the way.
+    """
     rows = [FORMAT, root, cache_root, str(len(files)), *files]
     for path in paths:
         rows += [path, digest_of(path)]
+    for path in foreign:
+        rows += [path, IN_THE_WAY]
     return "\0".join(rows)
 
 
@@ -49,8 +62,14 @@ def are_current(folder: str, root: str, cache_root: str) -> bool:
         paths = rows[4 + int(rows[3]) :]
         files = rows[4 : 4 + int(rows[3])]
         return all(os.stat(path).st_mtime_ns < stamp for path in files) and all(
-            digest and digest_of(path) == digest
+            _is_as_written(path, digest)
             for path, digest in zip(paths[::2], paths[1::2], strict=True)
         )
     except (OSError, ValueError, IndexError):
         return False
+
+
+def _is_as_written(path: str, digest: str) -> bool:
+    if digest == IN_THE_WAY:
+        return os.path.lexists(path)
+    return digest != "" and digest_of(path) == digest

@@ -35,7 +35,7 @@ if [ -r "$_envy/.envy/stamp" ]; then
 fi
 _envy=$(CDPATH= cd -- "$_envy" && pwd -P && echo .) || exit 126
 _envy=${{_envy%??}}
-if command -v envy >/dev/null 2>&1; then
+if [ "$_envy_name" != envy ] && command -v envy >/dev/null 2>&1; then
   _envy_program=envy
 elif [ -x "$_envy/.envy/envy" ]; then
   _envy_program=$_envy/.envy/envy

@@ -156,11 +156,13 @@ def _found(name: str, variables: Mapping[str, str], products: Iterable[str]) -> 
         return program
     if "/" in name and Path(name).exists():
         raise ProductNotExecutable(f"{name} cannot be run: it is not executable")
+    from envy.declarations.shipped import advice_to_add
     from envy.suggest import nearest
 
     near = nearest(name, products)
     guess = f"; did you mean {near}?" if near else ""
+    advice = advice_to_add(name)
     raise CommandNotFound(
         f"there is no program {name!r} in the packages or on PATH{guess}",
-        hint="list the products of the packages with `envy product`",
+        hint=f"{advice}; " * bool(advice) + "list the products of the packages with `envy product`",
     )

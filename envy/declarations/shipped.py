@@ -1,6 +1,7 @@
 """The recipes that ship with envy, in the namespace `envy`."""
 
 import functools
+import re
 from pathlib import Path
 
 from envy.declarations.sources import SourceItem
@@ -36,3 +37,23 @@ def shipped_source(identity: str, *, directory: Path, origin: SourceLocation) ->
             hint=did_you_mean(identity, known) or "add a `source` to fetch it from elsewhere",
         )
     return SourceItem(source=f"{identity}.lua", origin=origin, base_dir=directory)
+
+
+_PRODUCTS = re.compile(r"^products = \{(.*)\}$", re.MULTILINE)
+_PRODUCT = re.compile(r"([A-Za-z0-9_-]+) = ")
+
+
+def advice_to_add(name: str) -> str:
+    """Return how to add the shipped recipe of this name, or with this product; "" without one.
+
+    For error messages only: the texts of the recipes are searched.
+    """
+    directory = shipped_recipes_dir()
+    for identity in sorted(shipped_identities(directory)):
+        names = {identity, identity.rpartition("@")[0], identity[len("envy.") :].rpartition("@")[0]}
+        text = (directory / f"{identity}.lua").read_text(encoding="utf-8")
+        for products in _PRODUCTS.findall(text):
+            names.update(_PRODUCT.findall(products))
+        if name in names:
+            return f'add "{identity}" to `packages` in the manifest'
+    return ""

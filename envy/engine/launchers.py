@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from envy.answers.cmake_text import cmake_text
-from envy.answers.launcher_state import FOLDER, STAMP, WRITTEN, written_text
+from envy.answers.launcher_state import FOLDER, IN_THE_WAY, STAMP, WRITTEN, written_text
 from envy.answers.launcher_text import (
     Launch,
     LauncherCache,
@@ -69,8 +69,8 @@ def write_launchers(wanted: Launchers, warn: Callable[[str], None]) -> None:
             warn("launchers are not available on Windows: use envy run -- PROGRAM")
             return
         _check_folders(wanted, project)
-        paths = _write_scripts(wanted, project, warn)
-        _write_own(wanted, project, paths)
+        paths, foreign = _write_scripts(wanted, project, warn)
+        _write_own(wanted, project, paths, foreign)
     except _InTheWayError as problem:
         warn(str(problem))
     except OSError as error:
@@ -94,12 +94,17 @@ def _check_folders(wanted: Launchers, project: Path) -> None:
                     )
 
 
-def _write_scripts(wanted: Launchers, project: Path, warn: Callable[[str], None]) -> list[str]:
-    """Write a launcher for each name, and remove others; return the paths."""
+def _write_scripts(
+    wanted: Launchers, project: Path, warn: Callable[[str], None]
+) -> tuple[list[str], list[str]]:
+    """Write a launcher for each name, and remove others; return their paths, and those in the way.
+
+    A foreign file in the way is named in a warning.
+    """
     folder = project / wanted.folder
     folder.mkdir(parents=True, exist_ok=True)
     head = launcher_head(wanted.folder, wanted.manifest.name)
-    paths = []
+    paths, foreign = [], []
     for name in wanted.names:
         path = folder / name
         data = launcher_text(name, wanted.folder, wanted.manifest.name).encode(
@@ -110,12 +115,13 @@ def _write_scripts(wanted: Launchers, project: Path, warn: Callable[[str], None]
                 f"{path} is not a launcher of this project, so it was left as it is; move it away, "
                 f"or run the program with: envy run {name}"
             )
+            foreign.append(str(path))
             continue
         if not path.exists() or path.read_bytes() != data or not os.access(path, os.X_OK):
             atomic_write(str(path), data, mode=0o755)
         paths.append(str(path))
     _remove_scripts(folder, head, keep=wanted.names)
-    return paths
+    return paths, foreign
 
 
 def _remove_scripts(folder: Path, head: str, *, keep: Sequence[str] = ()) -> None:
@@ -134,7 +140,7 @@ def _is_own(path: Path, head: str) -> bool:
     return False
 
 
-def _write_own(wanted: Launchers, project: Path, paths: list[str]) -> None:
+def _write_own(wanted: Launchers, project: Path, paths: list[str], foreign: Sequence[str]) -> None:
     """Write the folder `.envy`; the stamp comes last but for the record of what was written."""
     stamp, launch = project / STAMP, wanted.launch or Launch()
     (project / _LINKS).mkdir(parents=True, exist_ok=True)
@@ -157,7 +163,7 @@ def _write_own(wanted: Launchers, project: Path, paths: list[str]) -> None:
         _write(Path(new), stamp_text(str(stamp), launch, wanted.cache), _PRIVATE)
         os.utime(new, ns=(wanted.started, wanted.started))
     paths += [str(project / name) for name in (STAMP, _NAMES, _JSON, _CMAKE, _IGNORE)]
-    text = written_text(wanted.root, wanted.cache.variable, launch.files, paths)
+    text = written_text(wanted.root, wanted.cache.variable, launch.files, paths, foreign)
     _write(project / WRITTEN, text, _PRIVATE)
 
 
@@ -187,9 +193,11 @@ def _remove_former(wanted: Launchers, project: Path) -> None:
     if not record.is_file() or (project / FOLDER).is_symlink():
         return
     head = LAUNCHER_HEAD.decode("ascii")
-    for text in os.fsdecode(record.read_bytes()).split("\0"):
+    rows = os.fsdecode(record.read_bytes()).split("\0")
+    for text, following in zip(rows, [*rows[1:], ""], strict=True):
         path = Path(text)
-        if not text.startswith(f"{project}/") or path.parent == project / wanted.folder:
+        is_ours = text.startswith(f"{project}/") and following != IN_THE_WAY
+        if not is_ours or path.parent == project / wanted.folder:
             continue
         if path.parent not in {project / FOLDER, project / _LINKS} and _is_launcher(path, head):
             path.unlink()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envy.cache.shims import product_path
+from envy.declarations.shipped import advice_to_add
 from envy.errors import GraphError
 from envy.graph.recipe import Recipe, one_of_each
 from envy.lua.values import LuaFunction
@@ -82,6 +83,9 @@ def not_provided(
     guess = f"; did you mean {near}?" if near else ""
     failed = [str(failure.key) for failure in session.failures()]
     hint = f"products here: {', '.join(known) or 'none'}"
+    advice = advice_to_add(name)
+    if advice and not query:
+        hint = f"{advice}; {hint}"
     if silent:
         names = ", ".join(str(recipe.key) for recipe in silent)
         hint += f"; {names} may provide more once installed by envy sync"

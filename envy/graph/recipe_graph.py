@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from envy import events as ev
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.query_match import prefer_exact
+from envy.declarations.shipped import advice_to_add
 from envy.declarations.spec import DependencyUse, RecipeSpec
 from envy.errors import AmbiguousQuery, QueryNotFound
 from envy.events import EventBus
@@ -191,7 +192,9 @@ class RecipeGraph:
         elif failed:
             hint = f"not all recipes could be read ({', '.join(failed[:3])})"
         elif near is None:
-            hint = "packages here: " + (", ".join(names[:12]) or "none")
+            advice = advice_to_add(query)
+            hint = f"{advice}; " * bool(advice) + "packages here: "
+            hint += ", ".join(names[:12]) or "none"
         return QueryNotFound(query, nearest=[near] if near else [], hint=hint)
 
     def overridden_answer(self, query: str) -> str:
