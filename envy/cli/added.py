@@ -157,11 +157,9 @@ def edit_for(wanted: RequestedEntry, manifest: ManifestFile) -> tuple[Edit | Non
     if wanted.tool is None:
         return _edit_for_source(wanted, manifest, there)
     version = wanted.tool.version
-    default = wanted.tool.recipe.version
+    # An entry without a version takes the default, which may be another one tomorrow.
     fitting = [
-        i
-        for i in there
-        if not version or (option_of(manifest.entries[i], "version") or default) == version
+        i for i in there if not version or option_of(manifest.entries[i], "version") == version
     ]
     if fitting:
         return None, fitting[0]
