@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import click
 
 from envy.cli.added import RequestedEntry, edit_for, requested_entry
-from envy.cli.edits import folder_of, key_of, manifest_to_edit, shown_key, tell
+from envy.cli.edits import key_of, manifest_to_edit, shown_key, tell
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.declarations.locations import shown_path
@@ -63,7 +63,7 @@ def command(settings: Settings, names: tuple[str, ...], *, no_install: bool) -> 
 def _requested(
     names: Sequence[str], settings: Settings, manifest: ManifestFile
 ) -> list[RequestedEntry]:
-    folder = folder_of(manifest)
+    folder = manifest.path.parent
     wanted: dict[str, RequestedEntry] = {}
     for name in names:
         request = requested_entry(name, folder, settings.environment)
