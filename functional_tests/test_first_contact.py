@@ -114,6 +114,13 @@ MISTAKES = {
     "no version": (("add", "python@3.12"), "envy.python@r1 has no option `version`"),
     "twice": (("add", "ninja", "ninja"), "ninja is named twice"),
     "the same": (("add", "ninja", "envy.ninja@r1"), "ninja and envy.ninja@r1 are the same recipe"),
+    "no local recipe": (("add", "local.no@r1"), "there is no file recipes/local.no@r1.lua"),
+    "empty": (("add", ""), 'none of the 10 recipes that ship with envy is ""'),
+    "nothing removed": (("remove", ""), "'' does not name a package"),
+    "several versions": (
+        ("add", "ninja@1.13.2"),
+        "envy.lua has 2 entries of envy.ninja@r1, none with version 1.13.2:\n    envy.ninja@r1{",
+    ),
     "not a recipe": (("add", "./notes.lua"), "/notes.lua is not a recipe file: it has no `id"),
     "no file": (("add", "./none.lua"), "/none.lua is not a recipe file: No such file"),
     "a repository": (("add", "https://example.com/a.git"), "is a repository"),
@@ -135,7 +142,10 @@ def mistaken(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("mistakes") / "project")
     project.manifest(
         'packages = {\n  { recipe = "local.base@r1", alias = "one", options = { v = 1 } },\n'
-        '  { recipe = "local.base@r1", options = { v = 2 } },\n}\nenv = { N = "" .. #packages }\n'
+        '  { recipe = "local.base@r1", options = { v = 2 } },\n'
+        '  { recipe = "envy.ninja@r1", options = { version = "1.11.1" } },\n'
+        '  { recipe = "envy.ninja@r1", options = { version = "1.10.2.4" } },\n}\n'
+        'env = { N = "" .. #packages }\n'
     )
     project.recipe("local.base@r1", TOOL)
     project.write("notes.lua", "x = 1")

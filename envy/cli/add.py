@@ -8,7 +8,7 @@ import click
 
 from envy.cli.added import RequestedEntry, edit_for, requested_entry
 from envy.cli.edited_install import install_edited
-from envy.cli.edits import folder_of, manifest_to_edit, shown_key, tell
+from envy.cli.edits import manifest_to_edit, shown_key, tell
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.declarations.locations import shown_path
@@ -59,7 +59,7 @@ def command(settings: Settings, names: tuple[str, ...], *, no_install: bool) -> 
 def _requested(
     names: Sequence[str], settings: Settings, manifest: ManifestFile
 ) -> list[RequestedEntry]:
-    folder = folder_of(manifest)
+    folder = manifest.path.parent
     wanted: dict[str, RequestedEntry] = {}
     for name in names:
         request = requested_entry(name, folder, settings.environment)

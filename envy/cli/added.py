@@ -7,6 +7,7 @@ recipe from elsewhere, and what becomes of an entry that is there already.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from envy.cli.edits import listed, option_of, shown_key
 from envy.cli.fetch_context import command_context
 from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.key import validate_identity
+from envy.declarations.locations import shown_path
 from envy.declarations.manifest_edit import (
     Edit,
     FieldChange,
@@ -27,7 +29,7 @@ from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped_table import entry_of
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.declarations.tool_name import NamedTool, named_tool
-from envy.errors import EnvyError, LuaScriptError, SourceLocation
+from envy.errors import EnvyError, LuaScriptError
 from envy.host.platform import host_platform
 from envy.limits import LUA_MEMORY
 from envy.lua.runtime import LuaState, SandboxSettings
@@ -35,6 +37,7 @@ from envy.masking import remember_address
 from envy.transport import fetch_source
 from envy.transport.addresses import redacted
 
+_LOCAL = re.compile(r"local\.[\w.+-]+@[\w.+-]+", re.ASCII)
 _VERSION = ("options", "version")
 
 
@@ -58,7 +61,10 @@ def requested_entry(word: str, folder: Path, environment: Mapping[str, str]) -> 
     Raises:
         EnvyError: the word names no recipe, or one that cannot be fetched or read.
     """
-    if word.startswith("local.") and (folder / "recipes" / f"{word}.lua").is_file():
+    if _LOCAL.fullmatch(word):
+        path = folder / "recipes" / f"{word}.lua"
+        if not path.is_file():
+            raise EnvyError(f"{word} has no recipe: there is no file {shown_path(path)}")
         return RequestedEntry(word=word, entry=word)
     if word.startswith(("pypi:", "npm:")) or not _is_place(word):
         tool = named_tool(word, command="add")
@@ -157,11 +163,9 @@ def edit_for(wanted: RequestedEntry, manifest: ManifestFile) -> tuple[Edit | Non
     if wanted.tool is None:
         return _edit_for_source(wanted, manifest, there)
     version = wanted.tool.version
-    default = wanted.tool.recipe.version
+    # An entry without a version takes the default, which may be another one tomorrow.
     fitting = [
-        i
-        for i in there
-        if not version or (option_of(manifest.entries[i], "version") or default) == version
+        i for i in there if not version or option_of(manifest.entries[i], "version") == version
     ]
     if fitting:
         return None, fitting[0]
@@ -182,13 +186,9 @@ def _edit_for_source(
     entry = found if isinstance(found, dict) else {}
     if entry.get("source") != asked.get("source"):
         raise EnvyError(
-            f"{shown_key(found)} comes from elsewhere, in {_where(manifest, there[0])}",
+            f"{shown_key(found)} comes from elsewhere, in {manifest.at(there[0])}",
             hint=f"remove it first: envy remove {wanted.identity}",
         )
     if entry.get("sha256", "") == asked.get("sha256", ""):
         return None, there[0]
     return FieldChange(there[0], {("sha256",): asked["sha256"]}), there[0]
-
-
-def _where(manifest: ManifestFile, index: int) -> SourceLocation:
-    return manifest.at(index)

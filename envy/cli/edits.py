@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from envy.cli.settings import Settings, current_directory
 from envy.console.text import safe_line, say
@@ -58,8 +57,3 @@ def listed(manifest: ManifestFile, indexes: Sequence[int]) -> str:
     """Return a line for each entry, with its location."""
     rows = (f"\n    {shown_key(manifest.entries[i])}, in {manifest.at(i)}" for i in indexes)
     return "".join(rows)
-
-
-def folder_of(manifest: ManifestFile) -> Path:
-    """Return the folder that relative paths of a manifest start from."""
-    return manifest.path.parent

@@ -61,7 +61,7 @@ def _index_of(query: str, manifest: ManifestFile, settings: Settings) -> int:
         EnvyError: none does, or several do.
     """
     entries = manifest.entries
-    found = [i for i, entry in enumerate(entries) if _alias_of(entry) == query]
+    found = [i for i, entry in enumerate(entries) if query and _alias_of(entry) == query]
     if not found:
         parsed = Query.parse(query)
         keys = [(i, key_of(entry)) for i, entry in enumerate(entries)]

@@ -6,6 +6,7 @@ A manifest that is a link stays one; its target is written.
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from envy.content.atomic import written_file
@@ -42,10 +43,11 @@ def write_manifest(path: Path, content: bytes, *, before: bytes) -> None:
     """
     status = check_writable(path)
     shown = shown_path(path)
-    if read_manifest(path) != before:
-        raise ManifestError(f"{shown} has changed meanwhile", hint="run the command again")
+    target = os.path.realpath(path)
     try:
-        with written_file(os.path.realpath(path)) as name:
+        with _sole_writer(Path(target).parent), written_file(target) as name:
+            if read_manifest(path) != before:
+                raise ManifestError(f"{shown} has changed meanwhile", hint="run the command again")
             new = Path(name)
             with new.open("xb") as file:
                 file.write(content)
@@ -54,3 +56,23 @@ def write_manifest(path: Path, content: bytes, *, before: bytes) -> None:
             new.chmod(stat.S_IMODE(status.st_mode))
     except OSError as error:
         raise ManifestError(f"{shown} cannot be written: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _sole_writer(folder: Path) -> Iterator[None]:
+    """Let another envy that writes a manifest of this folder finish first.
+
+    Otherwise both could compare before one of them writes, and its edit would be lost.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,5 +1,8 @@
 """Proved edits of a manifest, in every layout."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from declarations.manifest_layouts import COMPUTED, LAYOUTS, after, before
 from hypothesis import given, settings
@@ -216,6 +219,26 @@ def test_a_read_only_or_changed_manifest_is_not_written(tmp_path):
         write_manifest(path, b"x", before=b"packages = { 1 }\n")
     assert path.read_text() == "packages = {}\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_two_writers_one_is_told_to_try_again(tmp_path):
+    """Two edits of the same content at once do not both succeed, so that none is lost."""
+    path = tmp_path / "envy.lua"
+    path.write_text("packages = {}\n")
+    start = threading.Barrier(2)
+
+    def write(content):
+        start.wait()
+        try:
+            write_manifest(path, content, before=b"packages = {}\n")
+        except ManifestError as error:
+            return str(error)
+        return content
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(write, [b"one", b"two"]))
+    assert path.read_bytes() in results
+    assert sum("has changed meanwhile" in str(result) for result in results) == 1
 
 
 def test_a_computed_entry_is_not_shown_as_text(opened):
