@@ -65,6 +65,9 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         environment=services.environment,
         run=run,
         memo=services.memo,
+        kept=services.downloads,
+        offline=services.offline,
+        online=f"run this once online: envy sync {recipe.key.identity}",
     )
 
 

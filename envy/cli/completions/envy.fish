@@ -19,6 +19,7 @@ complete -c envy -n '__fish_seen_subcommand_from sync' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from sync' -l json
 complete -c envy -n '__fish_seen_subcommand_from sync' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from sync' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from sync' -l offline
 complete -c envy -n '__fish_seen_subcommand_from sync' -l profile
 complete -c envy -n '__fish_seen_subcommand_from sync' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from sync' -l trace
@@ -32,6 +33,7 @@ complete -c envy -n '__fish_seen_subcommand_from asset' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from asset' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from asset' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from asset' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from asset' -l offline
 complete -c envy -n '__fish_seen_subcommand_from asset' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from asset' -l trace
 complete -c envy -n '__fish_seen_subcommand_from asset' -l verbose
@@ -45,6 +47,7 @@ complete -c envy -n '__fish_seen_subcommand_from product' -l json
 complete -c envy -n '__fish_seen_subcommand_from product' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from product' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from product' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from product' -l offline
 complete -c envy -n '__fish_seen_subcommand_from product' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from product' -l recipe
 complete -c envy -n '__fish_seen_subcommand_from product' -l trace
@@ -58,6 +61,7 @@ complete -c envy -n '__fish_seen_subcommand_from run' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from run' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from run' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from run' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from run' -l offline
 complete -c envy -n '__fish_seen_subcommand_from run' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from run' -l trace
 complete -c envy -n '__fish_seen_subcommand_from run' -l verbose
@@ -72,6 +76,7 @@ complete -c envy -n '__fish_seen_subcommand_from env' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from env' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from env' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from env' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from env' -l offline
 complete -c envy -n '__fish_seen_subcommand_from env' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from env' -l trace
 complete -c envy -n '__fish_seen_subcommand_from env' -l verbose
@@ -85,6 +90,7 @@ complete -c envy -n '__fish_seen_subcommand_from hook' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from hook' -l load
 complete -c envy -n '__fish_seen_subcommand_from hook' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from hook' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from hook' -l offline
 complete -c envy -n '__fish_seen_subcommand_from hook' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from hook' -l trace
 complete -c envy -n '__fish_seen_subcommand_from hook' -l verbose
@@ -96,6 +102,7 @@ complete -c envy -n '__fish_seen_subcommand_from completion' -l help
 complete -c envy -n '__fish_seen_subcommand_from completion' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from completion' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from completion' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from completion' -l offline
 complete -c envy -n '__fish_seen_subcommand_from completion' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from completion' -l trace
 complete -c envy -n '__fish_seen_subcommand_from completion' -l verbose
@@ -108,6 +115,7 @@ complete -c envy -n '__fish_seen_subcommand_from shell' -l help
 complete -c envy -n '__fish_seen_subcommand_from shell' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from shell' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from shell' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from shell' -l offline
 complete -c envy -n '__fish_seen_subcommand_from shell' -l phase
 complete -c envy -n '__fish_seen_subcommand_from shell' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from shell' -l trace
@@ -136,6 +144,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from test' -l max-fails
 complete -c envy -n '__fish_seen_subcommand_from test' -l no-cache
 complete -c envy -n '__fish_seen_subcommand_from test' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from test' -l offline
 complete -c envy -n '__fish_seen_subcommand_from test' -l partition
 complete -c envy -n '__fish_seen_subcommand_from test' -l profile
 complete -c envy -n '__fish_seen_subcommand_from test' -l quiet
@@ -161,6 +170,7 @@ complete -c envy -n '__fish_seen_subcommand_from plan' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from plan' -l json
 complete -c envy -n '__fish_seen_subcommand_from plan' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from plan' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from plan' -l offline
 complete -c envy -n '__fish_seen_subcommand_from plan' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from plan' -l trace
 complete -c envy -n '__fish_seen_subcommand_from plan' -l verbose
@@ -176,6 +186,7 @@ complete -c envy -n '__fish_seen_subcommand_from graph' -l json
 complete -c envy -n '__fish_seen_subcommand_from graph' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from graph' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from graph' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from graph' -l offline
 complete -c envy -n '__fish_seen_subcommand_from graph' -l output
 complete -c envy -n '__fish_seen_subcommand_from graph' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from graph' -l reduce
@@ -192,6 +203,7 @@ complete -c envy -n '__fish_seen_subcommand_from why' -l limit
 complete -c envy -n '__fish_seen_subcommand_from why' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from why' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from why' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from why' -l offline
 complete -c envy -n '__fish_seen_subcommand_from why' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from why' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why' -l verbose
@@ -204,6 +216,7 @@ complete -c envy -n '__fish_seen_subcommand_from cache' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from cache' -l json
 complete -c envy -n '__fish_seen_subcommand_from cache' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from cache' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from cache' -l offline
 complete -c envy -n '__fish_seen_subcommand_from cache' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from cache' -l trace
 complete -c envy -n '__fish_seen_subcommand_from cache' -l verbose
@@ -215,6 +228,7 @@ complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l help
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l offline
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l verbose
@@ -226,6 +240,7 @@ complete -c envy -n '__fish_seen_subcommand_from export' -l help
 complete -c envy -n '__fish_seen_subcommand_from export' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from export' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from export' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from export' -l offline
 complete -c envy -n '__fish_seen_subcommand_from export' -l output
 complete -c envy -n '__fish_seen_subcommand_from export' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from export' -l trace
@@ -238,6 +253,7 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l help
 complete -c envy -n '__fish_seen_subcommand_from import' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from import' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from import' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from import' -l offline
 complete -c envy -n '__fish_seen_subcommand_from import' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from import' -l trace
 complete -c envy -n '__fish_seen_subcommand_from import' -l verbose
@@ -250,6 +266,7 @@ complete -c envy -n '__fish_seen_subcommand_from doctor' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l json
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l offline
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l trace
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l verbose
@@ -261,6 +278,7 @@ complete -c envy -n '__fish_seen_subcommand_from version' -l help
 complete -c envy -n '__fish_seen_subcommand_from version' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from version' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from version' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from version' -l offline
 complete -c envy -n '__fish_seen_subcommand_from version' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from version' -l trace
 complete -c envy -n '__fish_seen_subcommand_from version' -l verbose
@@ -272,6 +290,7 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l help
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l offline
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l trace
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l verbose
