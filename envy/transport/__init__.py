@@ -11,7 +11,7 @@ from pathlib import Path
 from envy import interpreter
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
-from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram
+from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram, Sharing
 
 __all__ = [
     "FetchContext",
@@ -19,6 +19,7 @@ __all__ = [
     "Memo",
     "Offline",
     "RunProgram",
+    "Sharing",
     "fetch_all",
     "fetch_source",
     "resolve_ref",

@@ -3,6 +3,7 @@
 Opens no file and no connection.
 """
 
+import enum
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from envy.cache.downloads import Downloads
 
 Result = TypeVar("Result")
+
+
+class Sharing(enum.Enum):
+    """Which files of a fetch may be second names of kept downloads: those that only envy reads."""
+
+    NOTHING = "nothing"  # scripts may change any of them
+    ARCHIVES = "archives"  # functions may have programs decompress single files in place
+    UNPACKED = "unpacked"  # whatever envy unpacks
 
 
 class NotFound(FetchError):
@@ -81,7 +90,8 @@ class FetchContext:
     that got no answer or a server error; the first repeat waits `backoff` seconds, and each further
     one twice as long.
 
-    `kept` are the downloads of the cache, if there is one. With `offline`, nothing is requested
+    `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
+    those themselves. With `offline`, nothing is requested
     from elsewhere, and `online` says what the user can do instead.
     """
 
@@ -95,6 +105,7 @@ class FetchContext:
     backoff: float = 0.2
     memo: Memo = field(default_factory=Memo)
     kept: "Downloads | None" = None
+    shares: Sharing = Sharing.NOTHING
     offline: bool = False
     online: str = ""
 

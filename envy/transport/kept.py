@@ -7,11 +7,11 @@ from pathlib import Path
 
 from envy.cache.downloads import Downloads
 from envy.cache.names import DOWNLOAD_ALGORITHMS
-from envy.content.archive import is_unpacked
+from envy.content.archive import is_archive_called, is_unpacked
 from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem
 from envy.os_errors import os_error_text
-from envy.transport.context import FetchContext, Fetched
+from envy.transport.context import FetchContext, Fetched, Sharing
 from envy.transport.digests import ExpectedDigest, Hasher
 from envy.transport.target import make_executable
 
@@ -60,7 +60,7 @@ def keep(part: Path, hasher: Hasher, item: SourceItem, name: str, context: Fetch
     if context.kept is None:
         return
     try:
-        context.kept.keep(str(part), hasher.digests, shared=_is_shared(item, part, name))
+        context.kept.keep(str(part), hasher.digests, shared=_is_shared(item, part, name, context))
     except OSError as error:
         context.warn(f"{name} cannot be kept for later use: {os_error_text(error)}")
 
@@ -89,7 +89,7 @@ def _take(
     source = Path(kept.path(digest.algorithm, digest.hexdigest))
     hasher = Hasher(wanted.expected)
     with written_whole(target) as part:
-        is_linked = _is_shared(wanted.item, source, target.name) and kept.share(
+        is_linked = _is_shared(wanted.item, source, target.name, context) and kept.share(
             digest.algorithm, digest.hexdigest, str(part)
         )
         # The linked file is read by its new name, which nobody else can replace.
@@ -119,6 +119,9 @@ def _usable(expected: Iterable[ExpectedDigest]) -> list[ExpectedDigest]:
     return sorted(found, key=lambda digest: DOWNLOAD_ALGORITHMS.index(digest.algorithm))
 
 
-def _is_shared(item: SourceItem, path: Path, name: str) -> bool:
-    """Return whether the working file may be the kept one: envy only unpacks it."""
-    return item.extract is not False and not item.executable and is_unpacked(path, name)
+def _is_shared(item: SourceItem, path: Path, name: str, context: FetchContext) -> bool:
+    """Return whether the working file may be the kept one, since it is only unpacked."""
+    if context.shares is Sharing.NOTHING or item.extract is False or item.executable:
+        return False
+    wanted = is_unpacked if context.shares is Sharing.UNPACKED else is_archive_called
+    return wanted(path, name)

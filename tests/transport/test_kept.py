@@ -1,6 +1,7 @@
 """Kept downloads in place of transfers, and what an offline run refuses."""
 
 import dataclasses
+import gzip
 import hashlib
 import os
 
@@ -12,7 +13,7 @@ from loopback.package_index import make_sdist, make_wheel
 from envy.cache.downloads import Downloads
 from envy.declarations.sources import SourceItem
 from envy.errors import DigestMismatch, SourceLocation
-from envy.transport import Offline, fetch_source, resolve_ref
+from envy.transport import Offline, Sharing, fetch_source, resolve_ref
 
 ARCHIVE = make_sdist("x", {"a": "1"})
 WHEEL = make_wheel({"tool-1.0.data/scripts/tool": "x"})
@@ -33,10 +34,11 @@ def fetch(recorder, tmp_path, package_index, npm_registry):
         "npm_config_registry": npm_registry.url,
     }
 
-    def fetch(source, *, offline=False, variables=environment, **fields):
+    def fetch(source, *, offline=False, variables=environment, shares=Sharing.UNPACKED, **fields):
         context = dataclasses.replace(
             recorder.context(variables),
             kept=Downloads(str(tmp_path / "cache"), project="one"),
+            shares=shares,
             offline=offline,
             online="run it once online",
         )
@@ -90,6 +92,27 @@ def test_a_file_that_envy_does_not_unpack_is_a_copy(fetch, http_server, download
     assert modes == {0o755 if "executable" in fields else 0o644}
     assert http_server.paths() == [f"/{name}"]
     assert download(content).read_bytes() == content
+
+
+@pytest.mark.parametrize("shares", Sharing)
+def test_what_may_be_changed_in_place_is_a_copy(fetch, http_server, download, shares):
+    """Programs that decompress in place refuse a file with a second name."""
+    single = gzip.compress(b"x")
+    shared = []
+    for name, content in (("x.tar.gz", ARCHIVE), ("x.gz", single)):
+        http_server.routes[f"/{name}"] = Reply(content)
+        for _ in range(2):
+            url = f"{http_server.url}/{name}"
+            path = fetch(url, sha256=sha256(content), shares=shares).path
+            shared.append(path.samefile(download(content)))
+    assert (
+        shared
+        == {
+            Sharing.NOTHING: [False] * 4,
+            Sharing.ARCHIVES: [True, True, False, False],
+            Sharing.UNPACKED: [True] * 4,
+        }[shares]
+    )
 
 
 def test_each_declared_digest_finds_the_file(fetch, http_server):
