@@ -51,6 +51,7 @@ def get(
     content that is verified by a digest, unless credentials were sent.
 
     Raises:
+        Offline: envy works offline.
         FetchError: the server did not answer, or not with the content. To a request with a range,
             206 (the range), 200 (the content) and 416 (there is no such range) are answers.
     """
@@ -95,6 +96,7 @@ def _request(
 ) -> "BaseHTTPResponse":
     import urllib3
 
+    context.check_online(redacted(url))
     context.check_cancelled()
     bare, credentials = _without_credentials(url)
     sent = {"accept-encoding": "identity", "user-agent": "envy", **headers}
