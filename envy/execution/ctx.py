@@ -18,6 +18,7 @@ from envy.errors import DeclarationError
 from envy.execution.access import asset_of, product_of
 from envy.execution.ctx_arguments import exec_words, extract_options, patch_options, require_text
 from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
+from envy.execution.ctx_uv import run_uv
 from envy.execution.log import report
 from envy.execution.own_paths import (
     fetched_file,
@@ -58,10 +59,10 @@ _COMMON = (
 _FUNCTIONS: Mapping[RecipePhase, tuple[str, ...]] = {
     RecipePhase.CHECK: ("run", "exec", "quote", "asset", "product", "exists"),
     RecipePhase.RECIPE_FETCH: ("fetch", "commit_fetch", *_COMMON),
-    RecipePhase.FETCH: ("fetch", "commit_fetch", *_COMMON),
-    RecipePhase.STAGE: _COMMON,
-    RecipePhase.BUILD: _COMMON,
-    RecipePhase.INSTALL: ("mark_install_complete", *_COMMON),
+    RecipePhase.FETCH: ("fetch", "commit_fetch", "uv", *_COMMON),
+    RecipePhase.STAGE: ("uv", *_COMMON),
+    RecipePhase.BUILD: ("uv", *_COMMON),
+    RecipePhase.INSTALL: ("mark_install_complete", "uv", *_COMMON),
     RecipePhase.DEPLOY: ("run", "exec", "quote", "asset", "product"),
     RecipePhase.COMPLETION: ("run", "exec", "quote", "asset", "product", "exists"),
 }
@@ -198,6 +199,9 @@ class CtxFunctions:
         words = exec_words(argv)
         parsed = parse_run_options(options, run, what="ctx.exec", check=_checks(run))
         return _completed_table(run.run_program(words, parsed), parsed)
+
+    def uv(self, words: object = None) -> None:
+        run_uv(self._phase_run, exec_words(words, what="ctx.uv"))
 
     def quote(self, text: object = None) -> LuaValue:
         return file_operations.quote(require_text("ctx.quote", text))
