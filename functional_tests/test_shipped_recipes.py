@@ -35,7 +35,7 @@ def known_versions():
     for path in sorted(RECIPES.glob("envy.*@*.lua")):
         name, text = path.name.removeprefix("envy.").partition("@")[0], path.read_text()
         for version in re.findall(r'^      \["([0-9.]+)"\] = \{$', text, re.MULTILINE):
-            marks = [NEEDS_NPM] if name == "node" else []
+            marks = [NEEDS_NPM] if name in {"node", "npm"} else []
             yield pytest.param(name, version, id=f"{name}-{version}", marks=marks)
 
 
@@ -129,7 +129,7 @@ def test_a_known_version_installs_and_runs(using, name, version):
 
 def test_every_known_version_is_tried():
     """All known versions of all recipes are tried above."""
-    texts = {path.name: path.read_text() for path in RECIPES.glob("*.lua")}
+    texts = {path.name: path.read_text() for path in RECIPES.glob("envy.*.lua")}
     tried = [value.values for value in known_versions()]
     for name, text in texts.items():
         rows = re.findall(r'^ +\["([0-9.]+)"\] = \{', text, re.MULTILINE)
@@ -308,7 +308,7 @@ def test_git_hooks_of_others_are_kept(project):
 # --- all recipes --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.lua")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("envy.*.lua")), ids=lambda path: path.stem)
 def test_it_declares_its_licence_and_contains_no_url(path):
     """Each file is named for its identity, declares a licence, and contains no URL."""
     text = path.read_text()

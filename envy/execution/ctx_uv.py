@@ -13,7 +13,7 @@ from envy.execution.phase_run import PhaseRun, RunOptions
 from envy.execution.transfer import fetch_context
 from envy.masking import remember_address
 from envy.phase import RecipePhase
-from envy.transport.pip_configuration import pip_configuration
+from envy.transport.pip_configuration import pip_settings
 
 # How the user reaches an index; everything else that uv reads from the environment is dropped.
 _USERS = frozenset(
@@ -61,14 +61,16 @@ def run_uv(run: PhaseRun, words: Sequence[str]) -> None:
 
 def _indexes(run: PhaseRun) -> dict[str, str]:
     """Return the variables that name the indexes of the user's pip, all equal, as in pip."""
-    found = pip_configuration(fetch_context(run.recipe, run.engine))
-    for address in found.indexes:
+    found = pip_settings(fetch_context(run.recipe, run.engine))
+    for address in (found.index, *found.extra):
         remember_address(address)
     variables = {
-        "UV_DEFAULT_INDEX": found.indexes[0],
-        "UV_INDEX": " ".join(found.indexes[1:]),
+        "UV_DEFAULT_INDEX": found.index,
+        "UV_INDEX": " ".join(found.extra),
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
+    if not found.index:
+        del variables["UV_DEFAULT_INDEX"]
     if found.certificates:
         variables["SSL_CERT_FILE"] = found.certificates
     return variables

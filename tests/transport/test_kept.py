@@ -129,7 +129,11 @@ def test_each_declared_digest_finds_the_file(fetch, http_server):
         fetch(url, sha256=sha256(b"x"), blake3="0" * 64, offline=True)
 
 
-@pytest.mark.parametrize("damage", [b"", ARCHIVE[:-1], ARCHIVE + b"!", b"!" + ARCHIVE[1:]])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", ARCHIVE[:-1], ARCHIVE + b"!", b"!" + ARCHIVE[1:]],
+    ids=["empty", "short", "long", "changed"],  # the bytes of an archive hold the time
+)
 def test_a_damaged_download_is_fetched_again(fetch, http_server, download, recorder, damage):
     """There is a warning, and no trace of it is left."""
     http_server.routes["/x.tar.gz"] = Reply(ARCHIVE)
