@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import click
 
 from envy.cli.added import RequestedEntry, edit_for, requested_entry
-from envy.cli.edits import key_of, manifest_to_edit, shown_key, tell
+from envy.cli.edits import manifest_to_edit, shown_key, tell
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.declarations.locations import shown_path
@@ -103,8 +103,7 @@ def _shown(manifest: ManifestFile, index: int) -> str:
 def _install(manifest: ManifestFile, indexes: Sequence[int], settings: Settings) -> int:
     from envy.cli.sync import report_sync, run_sync
 
-    keys = [key_of(manifest.entries[index]) for index in indexes]
-    queries = [key.canonical for key in keys if key is not None]
+    queries = [shown_key(manifest.entries[index]) for index in indexes]
     return report_sync(run_sync(settings, queries, time.monotonic(), as_json=False), settings)
 
 
