@@ -104,7 +104,8 @@ def _install(manifest: ManifestFile, indexes: Sequence[int], settings: Settings)
     from envy.cli.sync import report_sync, run_sync
 
     queries = [shown_key(manifest.entries[index]) for index in indexes]
-    return report_sync(run_sync(settings, queries, time.monotonic(), as_json=False), settings)
+    result = run_sync(settings, queries, time.monotonic(), as_json=False, asks=False)
+    return report_sync(result, settings)
 
 
 @dataclass(slots=True)
