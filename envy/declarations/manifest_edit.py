@@ -90,15 +90,17 @@ class ManifestFile:
         return SourceLocation(found.path, found.at_element(index).line)
 
 
-def open_manifest(path: Path, environment: Mapping[str, str]) -> ManifestFile:
-    """Read and load a manifest that is to be edited.
+def open_manifest(
+    path: Path, environment: Mapping[str, str], platforms: Sequence[Platform] = PLATFORMS
+) -> ManifestFile:
+    """Read a manifest that is to be edited, and load it on the host and on these platforms.
 
     Raises:
         ManifestError, DeclarationError, LuaScriptError: it is not valid.
     """
     content = read_manifest(path)
     values: dict[Platform, Values | None] = {}
-    for platform in _platforms():
+    for platform in _with_host(platforms):
         try:
             values[platform] = _load(path, content, platform, environment)
         except EnvyError:
@@ -190,10 +192,10 @@ def identity_of(entry: object) -> str:
     return recipe if isinstance(recipe, str) else ""
 
 
-def _platforms() -> Iterator[Platform]:
+def _with_host(platforms: Sequence[Platform]) -> Iterator[Platform]:
     host = host_platform()
     yield host
-    for platform in PLATFORMS:
+    for platform in platforms:
         if (platform.os, platform.arch, platform.libc) != (host.os, host.arch, host.libc):
             yield platform
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envy.declarations.manifest_edit import (
+    PLATFORMS,
     FieldChange,
     Insertion,
     Removal,
@@ -28,10 +29,10 @@ VERSION = ("options", "version")
 def opened(tmp_path):
     """Opens a manifest with the given text."""
 
-    def open_text(text):
+    def open_text(text, platforms=PLATFORMS[-1:]):
         path = tmp_path / "envy.lua"
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
-        return open_manifest(path, {})
+        return open_manifest(path, {}, platforms)
 
     return open_text
 
@@ -136,7 +137,7 @@ def test_an_edit_reaches_the_entry_of_every_platform(opened):
   { recipe = "local.a@r1", options = { version = "1", os = ENVY_PLATFORM } },
 }
 """
-    new = edited(opened(text), FieldChange(0, {VERSION: "2"}), {})
+    new = edited(opened(text, PLATFORMS), FieldChange(0, {VERSION: "2"}), {})
     assert new.text == text.replace('"1"', '"2"')
 
 
