@@ -202,6 +202,15 @@ def test_a_recipe_from_a_url(project, http_server):
     run = project.envy("add", url, trace=False)
     assert "changed the digest of acme.tool@r1 in envy.lua:1" in run.err
     assert hashlib.sha256(text.encode()).hexdigest() in manifest.read_text()
+    asked = http_server.paths().count("/tool.lua")
+    pinned = manifest.read_text()
+    manifest.write_text(f'packages = {{ {{ recipe = "acme.tool@r1", source = "{url}" }} }}')
+    project.envy("sync", trace=False)
+    project.recipe("local.own@r1", TOOL)
+    project.envy("add", "local.own@r1", trace=False)
+    # Only a sync asks for what an unpinned recipe is now.
+    assert http_server.paths().count("/tool.lua") == asked + 1
+    manifest.write_text(pinned)
     for path in ("page.lua", "none.lua"):
         run = project.envy("add", f"{http_server.url}/{path}", code=1, trace=False)
         assert "Traceback" not in run.err

@@ -30,9 +30,8 @@ from envy.declarations.shipped_table import entry_of
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.declarations.tool_name import NamedTool, named_tool
 from envy.errors import EnvyError, LuaScriptError
-from envy.host.platform import host_platform
 from envy.limits import LUA_MEMORY
-from envy.lua.runtime import LuaState, SandboxSettings
+from envy.lua.quiet_state import quiet_state
 from envy.masking import remember_address
 from envy.transport import fetch_source
 from envy.transport.addresses import redacted
@@ -87,8 +86,8 @@ def _is_place(word: str) -> bool:
 def _of_path(word: str, folder: Path, environment: Mapping[str, str]) -> RequestedEntry:
     path = Path(word).absolute()
     identity = _identity_in(path, shown=word, environment=environment)
-    source = os.path.relpath(path, folder)
-    if source == os.path.join("recipes", f"{identity}.lua") and identity.startswith("local."):  # noqa: PTH118
+    source = Path(os.path.relpath(path, folder)).as_posix()
+    if _LOCAL.fullmatch(identity) and source == f"recipes/{identity}.lua":
         return RequestedEntry(word=word, entry=identity)
     return RequestedEntry(word=word, entry={"recipe": identity, "source": source})
 
@@ -115,14 +114,7 @@ def _identity_in(path: Path, *, shown: str, environment: Mapping[str, str]) -> s
     Raises:
         EnvyError: it is not a recipe file.
     """
-    settings = SandboxSettings(
-        platform=host_platform(),
-        environment=environment,
-        should_stop=lambda: False,
-        on_log=lambda _level, _message: None,
-        on_stdout=lambda _text: None,
-    )
-    state = LuaState(settings, base_dir=path.parent)
+    state = quiet_state(path.parent, environment=environment)
     try:
         state.load_file(path, read_plain(str(path), LUA_MEMORY))
         identity = state.user_globals({"identity"}).get("identity")

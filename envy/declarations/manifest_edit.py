@@ -7,6 +7,7 @@ Otherwise nothing is written, and the error shows what to write by hand.
 A function counts as the same function if it is in the same place: the edit touches no other text.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from envy.declarations.manifest_text import entry_text, insert_element, remove_e
 from envy.declarations.option_text import OptionValue
 from envy.errors import EnvyError, ManifestError, SourceLocation
 from envy.host.platform import Platform, host_platform
-from envy.lua.runtime import LuaState, SandboxSettings
+from envy.lua.quiet_state import quiet_state
 from envy.lua.values import LuaFunction, LuaOpaque
 
 PLATFORMS = (
@@ -89,15 +90,17 @@ class ManifestFile:
         return SourceLocation(found.path, found.at_element(index).line)
 
 
-def open_manifest(path: Path, environment: Mapping[str, str]) -> ManifestFile:
-    """Read and load a manifest that is to be edited.
+def open_manifest(
+    path: Path, environment: Mapping[str, str], platforms: Sequence[Platform] = PLATFORMS
+) -> ManifestFile:
+    """Read a manifest that is to be edited, and load it on the host and on these platforms.
 
     Raises:
         ManifestError, DeclarationError, LuaScriptError: it is not valid.
     """
     content = read_manifest(path)
     values: dict[Platform, Values | None] = {}
-    for platform in _platforms():
+    for platform in _with_host(platforms):
         try:
             values[platform] = _load(path, content, platform, environment)
         except EnvyError:
@@ -189,10 +192,10 @@ def identity_of(entry: object) -> str:
     return recipe if isinstance(recipe, str) else ""
 
 
-def _platforms() -> Iterator[Platform]:
+def _with_host(platforms: Sequence[Platform]) -> Iterator[Platform]:
     host = host_platform()
     yield host
-    for platform in PLATFORMS:
+    for platform in platforms:
         if (platform.os, platform.arch, platform.libc) != (host.os, host.arch, host.libc):
             yield platform
 
@@ -300,17 +303,7 @@ def _packages(values: Values) -> list[object] | None:
 
 def _load(path: Path, content: bytes, platform: Platform, environment: Mapping[str, str]) -> Values:
     """Return the globals of a valid manifest on a platform; what it prints is dropped."""
-
-    def make_state(base_dir: Path) -> LuaState:
-        settings = SandboxSettings(
-            platform=platform,
-            environment=environment,
-            should_stop=lambda: False,
-            on_log=lambda _level, _message: None,
-            on_stdout=lambda _text: None,
-        )
-        return LuaState(settings, base_dir=base_dir)
-
+    make_state = functools.partial(quiet_state, environment=environment, platform=platform)
     manifest = load_manifest(path, platform=platform, make_state=make_state, content=content)
     try:
         return manifest.state.user_globals(FIELDS)
