@@ -34,6 +34,12 @@ from envy.phase import RecipePhase
 # Phases that build: their work slot counts as one job of their tools.
 _ADMITTED = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
 
+_BROKEN_PIPE = 141  # 128 and the number of SIGPIPE
+_PIPE_HINT = (
+    "a program wrote to a pipe whose reader had ended: let the reader read everything "
+    "(`grep x >/dev/null`, not `grep -q x`), or write `set +o pipefail`"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -317,6 +323,8 @@ def _failure(
     hint: str,
 ) -> ScriptFailed:
     number, command = line
+    if completed.exit_code == _BROKEN_PIPE and completed.signal is None:
+        hint = "; ".join(filter(None, [_PIPE_HINT, hint]))
     reason = f"did not end within {options.timeout} s" if completed.timed_out else ""
     return ScriptFailed(
         command=command,

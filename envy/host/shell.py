@@ -52,6 +52,7 @@ class Shell:
     file: tuple[str, ...] = ()  # the arguments before the path of a script
     extension: str = ""
     prologue: str = ""  # prepended to every script
+    epilogue: str = ""  # appended to every script
 
 
 _POWERSHELL_PROGRAM = "powershell" if os.name == "nt" else "pwsh"
@@ -183,7 +184,7 @@ def run_script(
     """
     from envy.host.failed_line import line_recorder
 
-    text = shell.prologue + script_text(script)
+    text = shell.prologue + script_text(script) + shell.epilogue
     with contextlib.ExitStack() as undo:
         if shell.inline and len(os.fsencode(text)) <= _LONGEST_ARGUMENT:
             argv = (*shell.inline, text)
