@@ -200,12 +200,11 @@ class CtxFunctions:
 
     def asset(self, query: object = None) -> LuaValue:
         run = self._phase_run
-        query = require_text("ctx.asset", query)
         return str(asset_of(run.recipe, run.engine, run.phase, query))
 
     def product(self, name: object = None) -> LuaValue:
         run = self._phase_run
-        return product_of(run.recipe, run.engine, run.phase, require_text("ctx.product", name))
+        return product_of(run.recipe, run.engine, run.phase, name)
 
     def template(self, text: object = None, values: object = None) -> LuaValue:
         if not isinstance(values, dict):

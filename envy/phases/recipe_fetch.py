@@ -13,9 +13,9 @@ from blake3 import blake3
 from envy.cache.names import DIGITS, RECIPE_FILE
 from envy.cache.recipes import find_recipe_files
 from envy.cache.resolutions import source_name
-from envy.cache.trees import read_file
 from envy.content.atomic import temporary_beside
 from envy.content.file_digest import file_digest
+from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.definition import RecipeDefinition, parse_definition
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText, location_of_function
@@ -32,6 +32,7 @@ from envy.execution.services import PhaseServices
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.host.platform import Platform
 from envy.keying.declared_sources import evaluate_fetch
+from envy.limits import LUA_MEMORY
 from envy.lua.values import LuaFunction
 from envy.masking import masked_address
 
@@ -241,7 +242,7 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
             raise DeclarationError(
                 f"the recipe file {path} is not a regular file", origin=recipe.spec.origin
             )
-        text = read_file(str(path), status.st_size)
+        text = read_plain(str(path), LUA_MEMORY)
     except FileNotFoundError:
         raise DeclarationError(
             f"there is no recipe file {path}", origin=recipe.spec.origin, hint=_hint(path, recipe)
@@ -249,6 +250,12 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
     except OSError as error:
         raise DeclarationError(
             f"cannot read the recipe file {path}: {error.strerror}", origin=recipe.spec.origin
+        ) from error
+    except NotPlain as error:
+        raise DeclarationError(
+            f"the recipe file {path} {error}",
+            origin=recipe.spec.origin,
+            hint=error.limit.hint if error.limit else "",
         ) from error
     item = recipe.spec.source
     if isinstance(item, SourceItem) and (item.sha256 or item.blake3) and _is_here(item):
