@@ -153,6 +153,11 @@ int symlink(const char *to, const char *path) {
     CALL(is_below(path), "symlink", 1, real(to, path));
 }
 
+int linkat(int from_fd, const char *from, int to_fd, const char *path, int flags) {
+    REAL(int, "linkat", int, const char *, int, const char *, int);
+    CALL(is_below(path), "linkat", 1, real(from_fd, from, to_fd, path, flags));
+}
+
 /* Removing a tree by descriptors passes names relative to an open folder. */
 int unlinkat(int fd, const char *path, int flags) {
     REAL(int, "unlinkat", int, const char *, int);

@@ -135,7 +135,13 @@ class Workplace:
         return count
 
     def downloads(self):
-        """Assert that downloads of incomplete entries match their digest; return their number."""
+        """Assert that kept downloads, and those of incomplete entries, match their digest.
+
+        Returns how many of them save another transfer of the data.
+        """
+        for path in self.cache.glob("downloads/sha256/*"):
+            if path.suffix != ".new":
+                assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name, path
         found = [
             path
             for path in self.cache.glob("assets/*/*/fetch/data.bin")
@@ -143,7 +149,7 @@ class Workplace:
         ]
         for path in found:
             assert hashlib.sha256(path.read_bytes()).hexdigest() == DIGEST, path
-        return len(found)
+        return len(found) + len(list(self.cache.glob(f"downloads/sha256/{DIGEST}")))
 
     def installs(self):
         """Return how often the tool's install ran; it never runs when the marker exists."""

@@ -128,7 +128,13 @@ class Workplace:
             log.unlink(missing_ok=True)
 
     def check_whole(self):
-        """Assert that every entry with a marker matches its fingerprint; return their number."""
+        """Assert that every entry with a marker matches its fingerprint; return their number.
+
+        Every kept download matches its digest.
+        """
+        for path in self.cache.glob("downloads/sha256/*"):
+            if path.suffix != ".new":
+                assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name, path
         marked = 0
         for entry in take_inventory(CacheLayout(self.cache)).entries:
             if entry.complete:

@@ -56,7 +56,8 @@ def test_unused_files_are_removed_and_fetched_again(remote, http_server):
     assert re.search(r"^removed +[\d.]+ KiB  recipe vendor\.tool@v3/", output, re.MULTILINE)
     assert "not used for 40 days" in output
     assert f"answer {remote.root}/envy.lua: not used for 40 days" in output
-    assert "0 entries, 1 recipe, 1 answer); " in output
+    assert re.search(r"KiB  download sha256/[0-9a-f]{64}: not used for 40 days", output)
+    assert "0 entries, 1 recipe, 1 answer, 1 download); " in output
     assert dry.replace("would free", "freed").replace("goes   ", "removed") == output
     # Which set of packages the project used last is kept, and the packages that it needs to run.
     assert left(remote, *ALL) == [0, 0, 1, 1]
@@ -70,7 +71,7 @@ def test_what_a_command_uses_stays(remote, http_server, words):
     """The recipe file of a used package stays, also if a warm command used it."""
     age_all(remote, 40)
     remote.envy(*words, trace=False)
-    assert "0 entries)" in remote.envy("cache", "gc").out
+    assert "0 entries, 1 download)" in remote.envy("cache", "gc").out
     shutil.rmtree(remote.cache / "resolved")  # so that the recipe itself is needed
     remote.envy("sync", trace=False)
     assert http_server.paths() == ["/tool.lua"]

@@ -60,6 +60,10 @@ class FaultyFileSystem(FileSystem):
         self._step("rename")
         super().rename(source, target)
 
+    def link(self, source, target):
+        self._step("link")
+        return super().link(source, target)
+
     def remove(self, path):
         self._step("remove")
         return super().remove(path)

@@ -25,6 +25,7 @@ from envy.cache.names import (
     ANSWERS_FOLDER,
     ASSETS_FOLDER,
     COLLECT_LOCK,
+    DOWNLOADS_FOLDER,
     DURATIONS_FOLDER,
     JOBSERVERS_FOLDER,
     LEASES_FOLDER,
@@ -44,7 +45,7 @@ from envy.errors import CacheError
 # Removed as a whole while no other command runs: nothing in them is locked one by one.
 _PLAIN = (
     PROJECTS_FOLDER, ANSWERS_FOLDER, DURATIONS_FOLDER, SHIMS_FOLDER, TESTS_FOLDER, RECIPES_FOLDER,
-    LOGS_FOLDER, JOBSERVERS_FOLDER, RESOLUTIONS_FOLDER, RUN_ONCE_FOLDER,
+    LOGS_FOLDER, JOBSERVERS_FOLDER, RESOLUTIONS_FOLDER, RUN_ONCE_FOLDER, DOWNLOADS_FOLDER,
 )  # fmt: skip
 
 

@@ -17,6 +17,12 @@ class DiskUsage:
     def __init__(self) -> None:
         self._linked: set[tuple[int, int]] = set()
 
+    def copy(self) -> DiskUsage:
+        """Return a usage that has counted the same files."""
+        copied = DiskUsage()
+        copied._linked = set(self._linked)
+        return copied
+
     def of(self, status: os.stat_result) -> int:
         """Return the bytes on the disk of one file or folder; 0 if it was counted before."""
         if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):

@@ -114,6 +114,14 @@ class FileSystem:
         """Rename `source` to `target`, atomically; an existing `target` is replaced."""
         os.replace(source, target)
 
+    def link(self, source: str, target: str) -> bool:
+        """Give a file a second name, atomically; False if something has that name."""
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except FileExistsError:
+            return False
+        return True
+
     def remove(self, path: str) -> bool:
         """Remove a file; False if it does not exist."""
         try:

@@ -72,6 +72,7 @@ def take_fingerprint(
     root: str,
     asset: str,
     *,
+    payload: Sequence[Member] | None = None,
     forbidden: Mapping[bytes, str],
     writable: bool = False,
     report: CountFiles | None = None,
@@ -79,6 +80,7 @@ def take_fingerprint(
 ) -> Fingerprint:
     """Read a whole payload and return its fingerprint.
 
+    `payload` is everything in `asset`, if it was listed before.
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
     `report` is called with the number of members read so far and of all members.
     `spellings` are other paths of the root, which other entries contain.
@@ -87,7 +89,7 @@ def take_fingerprint(
         CacheError: a file contains a forbidden path (the message names both), or a member is not a
             file, a directory or a link.
     """
-    payload = list(members(asset))
+    payload = list(members(asset)) if payload is None else payload
     terms = _search_terms(root, forbidden, spellings) if payload else None
     found = _read_all(payload, terms, report) if terms else []
     for member, (_digest, names) in zip(payload, found, strict=True):

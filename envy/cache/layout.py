@@ -13,6 +13,7 @@
       resolutions/<manifest>.json                              what its unpinned sources were
       shims/<scripts>/                                         scripts that run or refuse programs
       test/                                                    binaries and results of `envy test`
+      downloads/<algorithm>/<digest>                           downloads that were verified
       leases/<process>.json, .lock                             entries that running commands use
       jobservers/<command>                                     FIFOs of commands that run scripts
       x/<tool>/envy.lua                                        the manifests of `envy x`
@@ -35,6 +36,7 @@ from envy.cache.names import (
     ASSETS_FOLDER,
     ATTEMPT,
     DEPLOYED,
+    DOWNLOADS_FOLDER,
     DURATIONS_FOLDER,
     EXCLUSIVE_FOLDER,
     FETCH,
@@ -216,6 +218,11 @@ class CacheLayout:
     def resolutions_root(self) -> Path:
         """The folder of the last resolutions of unpinned sources."""
         return Path(f"{self.root}", RESOLUTIONS_FOLDER)
+
+    @property
+    def downloads_root(self) -> Path:
+        """The folder of the downloads that were verified."""
+        return Path(f"{self.root}", DOWNLOADS_FOLDER)
 
     @property
     def leases_root(self) -> Path:

@@ -1,15 +1,12 @@
 """Garbage collection of what the cache contains besides entries.
 
-These are recipe files, answers, logs, and test binaries and results. The time of the last use alone
-decides. Except for logs, everything here can be fetched or computed again. Empty
-folders, lock files with nothing to lock, and unfinished files of dead processes are removed without
-a report.
+These are recipe files, downloads, answers, logs, and test binaries and results. The time of the
+last use alone decides. Except for logs, everything here can be fetched or computed again.
 
 Guarantees
   Nothing is removed that was used within the last day, or that a lease names.
   A recipe's files, and logs, are removed in one step, under their lock and the gate. Files that
   another command found under the gate before (see `recipes`) stay.
-  A lock file is removed only while its lock is held, and only by `FileLock.remove`.
   A file with a name that envy does not use is not envy's, and is left alone.
 """
 
@@ -30,25 +27,22 @@ from envy.cache.names import (
     ANSWER_PATTERN,
     BEFORE_KEY,
     DIGITS,
-    EXCLUSIVE_FOLDER,
-    EXCLUSIVE_LOCK_PATTERN,
-    LOCK_PATTERN,
+    DOWNLOAD_ALGORITHMS,
+    DOWNLOAD_NAMES_FOLDER,
+    DOWNLOAD_PATTERN,
     LOGS_FOLDER,
     LOGS_PATTERN,
-    PROJECT_PATTERN,
     RECIPES_FOLDER,
     RECIPES_PATTERN,
+    RECORD_PATTERN,
     TEST_BINARIES_FOLDER,
     TEST_BINARY_PATTERN,
     TEST_RESULT_PATTERN,
     TEST_RESULTS_FOLDER,
     TESTS_FOLDER,
     UNFINISHED_RECORD_PATTERN,
-    lock_file,
     short_key,
 )
-from envy.cache.resolutions import remove_lost
-from envy.cache.run_once import tidy_run_once
 from envy.cache.usage import DAY
 from envy.content.atomic import SUFFIX
 from envy.errors import CacheError
@@ -57,17 +51,16 @@ BasisOf = Callable[[str], tuple[str, Sequence[str]]]  # answer file -> manifest,
 
 RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
 TEST_BINARY, TEST_RESULT = "test binary", "test result"
+DOWNLOAD = "download"
 _FILES = {ANSWER, TEST_RESULT}
 _RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
 _LOGS_FOLDER = re.compile(LOGS_PATTERN)
 _ANSWER = re.compile(ANSWER_PATTERN)
+_DOWNLOAD = re.compile(DOWNLOAD_PATTERN)
+_DOWNLOAD_NAME = re.compile(rf"{RECORD_PATTERN}|{UNFINISHED_RECORD_PATTERN}")
 _TEST_BINARY = re.compile(TEST_BINARY_PATTERN)
 _TEST_RESULT = re.compile(TEST_RESULT_PATTERN)
-_HALF_RECORD = re.compile(UNFINISHED_RECORD_PATTERN)
 _ANYTHING = re.compile(r".*")
-_PROJECT = re.compile(PROJECT_PATTERN)
-_LOCK = re.compile(LOCK_PATTERN, re.ASCII)
-_EXCLUSIVE = re.compile(EXCLUSIVE_LOCK_PATTERN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +102,7 @@ def find_leftovers(
         usage = usage or DiskUsage()
         answers, named = _answers(layout, basis_of, usage)
         found = [*answers, *_recipes(layout, named, usage), *_logs(layout, usage)]
-        found += _tests(layout, usage)
+        found += [*_tests(layout, usage), *_downloads(layout, usage)]
     except OSError as error:
         raise explained(error, doing="read the cache", path=str(layout.root)) from error
     return sorted(found, key=lambda leftover: (leftover.used_at, leftover.path))
@@ -163,6 +156,11 @@ def _remove(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bool:
         if leftover.kind in _FILES:
             # A concurrent reader has the file open already, or computes its content again.
             return not _changed(leftover) and files.remove(leftover.path)
+        if leftover.kind == DOWNLOAD:
+            if _changed(leftover):
+                return False
+            files.remove_tree(leftover.path)  # anything may have its name
+            return True
         if leftover.kind == TEST_BINARY:
             return _remove_test_binary(layout, leftover, files)
         return _move_away(layout, leftover, files)
@@ -225,7 +223,7 @@ def _answers(
     found: list[Leftover] = []
     named: dict[str, list[Leftover]] = {}
     above = os.path.join(str(layout.recipes_root), "")
-    for path in _below(str(layout.answers_root), _ANSWER):
+    for path in named_below(str(layout.answers_root), _ANSWER):
         with contextlib.suppress(FileNotFoundError):
             status = os.lstat(path)
             manifest, rests_on = ("", ()) if _is_partial(path) else basis_of(path)
@@ -272,7 +270,7 @@ def _recipes(
 
 def _logs(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
     """Yield the folders of logs without an entry; the logs of an entry are removed with it."""
-    with_entry = set(_keys(str(layout.assets_root)))
+    with_entry = set(keys_below(str(layout.assets_root)))
     for path in _folders(str(layout.logs_root), _LOGS_FOLDER):
         identity, key = Path(path).parts[-2:]
         if (identity, key) not in with_entry:
@@ -290,11 +288,22 @@ def _logs(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
 
 def _tests(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
     tests = os.path.join(layout.root, TESTS_FOLDER)
-    for folder in _below(os.path.join(tests, TEST_BINARIES_FOLDER), _ANYTHING):
-        for path in _below(folder, _TEST_BINARY):
+    for folder in named_below(os.path.join(tests, TEST_BINARIES_FOLDER), _ANYTHING):
+        for path in named_below(folder, _TEST_BINARY):
             yield from _by_its_time(layout, TEST_BINARY, path, usage)
-    for path in _below(os.path.join(tests, TEST_RESULTS_FOLDER), _TEST_RESULT):
+    for path in named_below(os.path.join(tests, TEST_RESULTS_FOLDER), _TEST_RESULT):
         yield from _by_its_time(layout, TEST_RESULT, path, usage)
+
+
+def _downloads(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
+    top = str(layout.downloads_root)
+    kinds = [*((name, _DOWNLOAD) for name in DOWNLOAD_ALGORITHMS),
+             (DOWNLOAD_NAMES_FOLDER, _DOWNLOAD_NAME)]  # fmt: skip
+    for name, pattern in kinds:
+        folder = os.path.join(top, name)
+        if not os.path.islink(top) and not os.path.islink(folder):
+            for path in named_below(folder, pattern):
+                yield from _by_its_time(layout, DOWNLOAD, path, usage)
 
 
 def _by_its_time(layout: CacheLayout, kind: str, path: str, usage: DiskUsage) -> Iterator[Leftover]:
@@ -302,10 +311,13 @@ def _by_its_time(layout: CacheLayout, kind: str, path: str, usage: DiskUsage) ->
         at = _time(path)
         name = os.path.relpath(path, layout.root)
         size = usage.measure(path)[0]
-        yield Leftover(kind=kind, path=path, name=name, size=size, time=at, used_at=at)
+        partial = kind == DOWNLOAD and path.endswith(SUFFIX)
+        yield Leftover(
+            kind=kind, path=path, name=name, size=size, time=at, used_at=at, partial=partial
+        )
 
 
-def _keys(top: str) -> Iterator[tuple[str, str]]:
+def keys_below(top: str) -> Iterator[tuple[str, str]]:
     """Yield the identity and the key digits of each folder two levels below."""
     for path in _folders(top, _ANYTHING):
         identity, folder = Path(path).parts[-2:]
@@ -324,7 +336,12 @@ def _files(top: str) -> Sequence[str]:
     return [os.path.join(above, name) for above, _, names in os.walk(top) for name in names]
 
 
-def _below(directory: str, pattern: re.Pattern[str]) -> list[str]:
+def named_below(directory: str, pattern: re.Pattern[str]) -> list[str]:
+    """Return the sorted paths in a folder whose names match.
+
+    Raises:
+        CacheError: the folder cannot be read.
+    """
     try:
         names = sorted(filter(pattern.fullmatch, os.listdir(directory)))
         return [os.path.join(directory, name) for name in names]
@@ -336,59 +353,8 @@ def _below(directory: str, pattern: re.Pattern[str]) -> list[str]:
 
 def _folders(top: str, pattern: re.Pattern[str]) -> Iterator[str]:
     """Yield the folders with matching names below those of identities; links are not followed."""
-    for above in _below(top, IDENTITY):
+    for above in named_below(top, IDENTITY):
         if not os.path.islink(above):
-            for path in _below(above, pattern):
+            for path in named_below(above, pattern):
                 if os.path.isdir(path) and not os.path.islink(path):
                     yield path
-
-
-# -- locks and empty folders --------------------------------------------------------------------
-
-
-def tidy(layout: CacheLayout, *, now: float) -> int:
-    """Remove lock files with nothing to lock, and empty folders; return the number of lock files.
-
-    Only files that were not used for a day are removed. A file that cannot be removed stays.
-
-    Raises:
-        CacheError: the cache cannot be read.
-    """
-    with contextlib.suppress(OSError, CacheError):
-        _tidy_projects(layout, now=now)
-    with contextlib.suppress(OSError, CacheError):
-        remove_lost(str(layout.resolutions_root), before=now - DAY)
-    tidy_run_once(layout, now=now)
-    kept = {
-        *_keys(str(layout.assets_root)),
-        *_keys(str(layout.recipes_root)),
-    }
-    names = {lock_file(identity, key) for identity, key in kept}
-    removed = 0
-    exclusive = layout.locks_root / EXCLUSIVE_FOLDER
-    for folder, pattern in ((layout.locks_root, _LOCK), (exclusive, _EXCLUSIVE)):
-        for path in _below(str(folder), pattern):
-            if os.path.basename(path) not in names:
-                with contextlib.suppress(OSError, CacheError):
-                    removed += _remove_lock(path, now=now)
-    return removed
-
-
-def _remove_lock(path: str, *, now: float) -> bool:
-    # Acquiring and releasing a lock write to its file, so its time is that of the last use.
-    if now - _time(path) < DAY:
-        return False
-    lock = FileLock(path)
-    if not lock.try_acquire():
-        return False
-    lock.remove()
-    return True
-
-
-def _tidy_projects(layout: CacheLayout, *, now: float) -> None:
-    for folder in _below(str(layout.projects_root), _PROJECT):
-        for path in _below(folder, _HALF_RECORD):
-            if now - _time(path) > DAY:
-                os.unlink(path)
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)  # only if it is empty

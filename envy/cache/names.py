@@ -13,6 +13,7 @@ ASSETS_FOLDER = "assets"
 RECIPES_FOLDER = "recipes"
 LOGS_FOLDER = "logs"
 LOCKS_FOLDER = "locks"
+DOWNLOADS_FOLDER = "downloads"
 PROJECTS_FOLDER = "projects"
 ANSWERS_FOLDER = "resolved"
 DURATIONS_FOLDER = "durations"
@@ -27,6 +28,10 @@ TRASH_FOLDER = "trash"
 # Below the folder of locks.
 EXCLUSIVE_FOLDER = "exclusive"
 SHARED_FOLDER = "cache"
+
+# Below the folder of downloads, beside a folder for each algorithm in `DOWNLOAD_ALGORITHMS`.
+DOWNLOAD_ALGORITHMS = ("sha256", "blake3", "sha512", "sha384")
+DOWNLOAD_NAMES_FOLDER = "names"  # records of what registries named
 
 # Below the folder of tests.
 TEST_BINARIES_FOLDER = "go"
@@ -93,6 +98,7 @@ LOGS_PATTERN = _HEX
 ANSWER_PATTERN = rf"{_HEX}\.(answer(\..+\.new|\.\d+)?|json)"
 PROJECT_PATTERN = _HEX
 RECORD_PATTERN = rf"{_HEX}\.json"
+DOWNLOAD_PATTERN = r"[0-9a-f]{64,128}(\..+\.new)?"
 TEST_BINARY_PATTERN = r"[0-9a-f]{16,}"
 TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.json"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"

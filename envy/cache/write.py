@@ -9,7 +9,8 @@ Guarantees
   any part of the payload is removed.
   Downloads survive a failed attempt, and are removed only when the marker is on the disk.
   An attempt that another process has superseded detects this, and never publishes.
-  Published files and directories are read-only, unless the package is `writable`.
+  Published files and directories are read-only, unless the package is `writable`. They are not
+  files of anything else: see `separate`.
 """
 
 import contextlib
@@ -38,6 +39,7 @@ from envy.cache.names import (
     WORK,
 )
 from envy.cache.read import open_nonblocking
+from envy.cache.separate import separated_members
 from envy.content.atomic import temporary_name
 from envy.content.count_files import CountFiles
 from envy.errors import CacheError
@@ -173,6 +175,7 @@ def seal(
     fingerprint = take_fingerprint(
         entry.root,
         entry.at(ASSET),
+        payload=separated_members(entry.at(ASSET), files=files),
         forbidden=forbidden,
         writable=writable,
         spellings=spellings,

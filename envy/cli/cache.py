@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import click
 
 from envy.cache.collect import used_at
+from envy.cache.disk_usage import DiskUsage
 from envy.cache.inventory import EntryReport, Inventory, other_sizes, take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cache.usage import Uses, read_uses
@@ -63,16 +65,26 @@ def _show(*, as_json: bool) -> int:
     take_limits(invocation.environment)
     settings = merge_settings(invocation.given, invocation.environment)
     layout = CacheLayout(cache_root(settings))
-    inventory, uses = take_inventory(layout), read_uses(layout)
+    usage = DiskUsage()
+    inventory, uses = take_inventory(layout, usage), read_uses(layout)
+    rest = other_sizes(layout, inventory, usage)
     inventory.entries.sort(key=lambda entry: (-entry.size, entry.paths.name))
     if as_json:
-        write_data(sys.stdout, json.dumps(masked_data(_as_json(layout, inventory, uses)), indent=2))
+        write_data(
+            sys.stdout, json.dumps(masked_data(_as_json(layout, inventory, uses, rest)), indent=2)
+        )
     else:
-        _print(settings, layout, inventory, uses)
+        _print(settings, layout, inventory, uses, rest)
     return report_problems(inventory.unreadable)
 
 
-def _print(settings: Settings, layout: CacheLayout, inventory: Inventory, uses: Uses) -> None:
+def _print(
+    settings: Settings,
+    layout: CacheLayout,
+    inventory: Inventory,
+    uses: Uses,
+    rest: Mapping[str, int],
+) -> None:
     total = sum(entry.size for entry in inventory.entries)
     label = labels(inventory.entries)
     for entry in inventory.entries:
@@ -87,7 +99,7 @@ def _print(settings: Settings, layout: CacheLayout, inventory: Inventory, uses: 
     count = len(inventory.entries)
     noun = "entry" if count == 1 else "entries"
     write_line(sys.stdout, f"{format_size(total):>11}  in {count} {noun} of {layout.root}")
-    rest = {name: size for name, size in other_sizes(layout, inventory).items() if size}
+    rest = {name: size for name, size in rest.items() if size}
     if rest:
         listed = ", ".join(f"{name} {format_size(size)}" for name, size in rest.items())
         write_line(sys.stdout, f"{format_size(sum(rest.values())):>11}  other files: {listed}")
@@ -95,12 +107,14 @@ def _print(settings: Settings, layout: CacheLayout, inventory: Inventory, uses: 
         write_line(sys.stderr, f"warning: {path} was not created by envy and is ignored")
 
 
-def _as_json(layout: CacheLayout, inventory: Inventory, uses: Uses) -> dict[str, object]:
+def _as_json(
+    layout: CacheLayout, inventory: Inventory, uses: Uses, rest: Mapping[str, int]
+) -> dict[str, object]:
     return {
         "root": str(layout.root),
         "size": sum(entry.size for entry in inventory.entries),
         "entries": [_row(entry, uses) for entry in inventory.entries],
-        "rest": other_sizes(layout, inventory),
+        "rest": rest,
         "foreign": inventory.foreign,
     }
 

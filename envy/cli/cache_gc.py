@@ -28,6 +28,7 @@ from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.leftovers import (
     ANSWER,
+    DOWNLOAD,
     LOGS,
     RECIPE,
     TEST_BINARY,
@@ -37,8 +38,8 @@ from envy.cache.leftovers import (
     decide_leftovers,
     find_leftovers,
     remove_leftovers,
-    tidy,
 )
+from envy.cache.tidy import tidy
 from envy.cache.usage import Uses, read_uses
 from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE, SUCCESS
@@ -51,6 +52,7 @@ from envy.errors import CacheError
 _NOUNS = {
     RECIPE: ("recipe", "recipes"),
     ANSWER: ("answer", "answers"),
+    DOWNLOAD: ("download", "downloads"),
     LOGS: ("logs of", "logs"),
     TEST_BINARY: ("test binary", "test binaries"),
     TEST_RESULT: ("test result", "test results"),
@@ -172,8 +174,9 @@ def report_problems(problems: Sequence[CacheError]) -> int:
 def _plan(layout: CacheLayout, uses: Uses, rules: Rules) -> tuple[Plan, list[CacheError]]:
     usage = DiskUsage()
     inventory = take_inventory(layout, usage)
+    counted = usage.copy()
     found = find_leftovers(layout, basis_of, usage)
-    rest = other_sizes(layout, inventory, DiskUsage())
+    rest = other_sizes(layout, inventory, counted)
     leased: set[str] = set()
     if inventory.entries or found:
         # In a cache that cannot be written nothing is leased; only the removal requires the gate.

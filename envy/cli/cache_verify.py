@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -10,9 +11,12 @@ from dataclasses import replace
 import click
 
 from envy.cache.collect import collecting, empty_trash, remove_now
+from envy.cache.downloads import Downloads
 from envy.cache.inventory import EntryReport, take_inventory
 from envy.cache.layout import CacheLayout
+from envy.cache.names import DOWNLOADS_FOLDER
 from envy.cache.verify import verify
+from envy.cache.verify_downloads import verify_downloads
 from envy.cli.cache_entries import choose_entries
 from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE, SUCCESS
@@ -40,9 +44,10 @@ _MOST_ROWS = 20
 def command(settings: Settings, queries: tuple[str, ...], *, repair: bool) -> int:
     """Find files that were changed, removed or added since their package was published.
 
-    All packages in the cache are checked, or only those that QUERY names. With --repair, damaged
-    packages are removed. Those that the current project needs are rebuilt at once, and the others
-    when a sync needs them. The exit code is 1 if a package is damaged and was not repaired.
+    All packages in the cache are checked, and the downloads that it keeps; with QUERY, only the
+    packages that it names. With --repair, what is damaged is removed. Packages that the current
+    project needs are rebuilt at once, and the others when a sync needs them. The exit code is 1 if
+    something is damaged and was not repaired.
     """
     layout = CacheLayout(cache_root(settings))
     entries = [entry for entry in take_inventory(layout).entries if entry.complete]
@@ -50,13 +55,32 @@ def command(settings: Settings, queries: tuple[str, ...], *, repair: bool) -> in
     damaged = [entry for entry in chosen if not _is_undamaged(entry, settings)]
     noun = "package" if len(chosen) == 1 else "packages"
     write_line(sys.stdout, f"verified {len(chosen)} {noun}: {len(damaged)} damaged")
+    remains = not queries and _verify_downloads(layout, repair=repair)
     if not damaged or not repair:
-        return FAILURE if damaged else SUCCESS
+        return FAILURE if damaged or remains else SUCCESS
     with collecting(layout, wait=wait_for):
         removed = [entry for entry in damaged if _remove(layout, entry)]
         empty_trash(layout)
     _rebuild(settings, removed)
-    return SUCCESS if len(removed) == len(damaged) else FAILURE
+    return SUCCESS if len(removed) == len(damaged) and not remains else FAILURE
+
+
+def _verify_downloads(layout: CacheLayout, *, repair: bool) -> bool:
+    """Report on the kept downloads; return whether a damaged one remains."""
+    count, damaged = 0, []
+    for algorithm, digest, damage in verify_downloads(layout):
+        count += 1
+        if damage:
+            damaged.append((algorithm, digest))
+            name = f"{DOWNLOADS_FOLDER}/{algorithm}/{digest}"
+            write_line(sys.stdout, safe_line(f"{name}: {damage}"))
+    if count:
+        noun = "download" if count == 1 else "downloads"
+        write_line(sys.stdout, f"verified {count} {noun}: {len(damaged)} damaged")
+    kept = Downloads(str(layout.root))
+    for algorithm, digest in damaged if repair else ():
+        kept.drop(algorithm, digest)
+    return any(os.path.lexists(kept.path(*row)) for row in damaged)
 
 
 def _is_undamaged(entry: EntryReport, settings: Settings) -> bool:

@@ -22,6 +22,7 @@ _VARIABLES = {
     "manifest": "ENVY_MANIFEST",
     "cache_root": "ENVY_CACHE_ROOT",
     "assume_yes": "ENVY_YES",
+    "offline": "ENVY_OFFLINE",
 }
 DEFAULT = "default"
 
@@ -50,7 +51,7 @@ def check_settings(report: Report, settings: Settings, given: Mapping[str, Any])
     report.add("jobs", settings.jobs or available_cores(), origin_of("jobs", given, settings))
     fetch_jobs = settings.fetch_jobs or DEFAULT_FETCH_JOBS
     report.add("fetch-jobs", fetch_jobs, origin_of("fetch_jobs", given, settings))
-    for name in ("fail_fast", "assume_yes", "verbose", "quiet", "progress"):
+    for name in ("fail_fast", "assume_yes", "offline", "verbose", "quiet", "progress"):
         shown = {"assume_yes": "yes"}.get(name, name.replace("_", "-"))
         value = "yes" if getattr(settings, name) else "no"
         option = {"assume_yes": "--yes", "progress": "--no-progress"}.get(name, "")

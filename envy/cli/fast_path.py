@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Execute = Callable[[str, Sequence[str], Mapping[str, str]], object]
 
 # Options that do not change the answer of a warm command; those with a value take a number.
-_FLAGS = frozenset({"--fail-fast", "-y", "--yes", "--no-progress"})
+_FLAGS = frozenset({"--fail-fast", "-y", "--yes", "--no-progress", "--offline"})
 _QUERIES = frozenset({"asset", "env", "product", "run", "x"})
 _RUNS = frozenset({"run", "x"})
 _FORMS = frozenset({"sh", "fish", "json", "dotenv"})  # as in `cli.env_text`
@@ -250,8 +250,9 @@ def _take_option(line: CommandLine, word: str, remaining: list[str]) -> bool:
 
 def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the root of the cache and the manifest; None if only the full command line can."""
-    if variables.get("ENVY_YES", "").strip().lower() not in _WORDS_FOR_YES_AND_NO:
-        return None
+    for name in ("ENVY_YES", "ENVY_OFFLINE"):
+        if variables.get(name, "").strip().lower() not in _WORDS_FOR_YES_AND_NO:
+            return None
     if not (variables.get("ENVY_CACHE_ROOT") or "/").startswith("/"):
         return None
     from envy.cache.names import RUN_ONCE_FOLDER

@@ -123,6 +123,12 @@ def common_options() -> list[click.Parameter]:
         ("-j --jobs", _value("jobs"), "Run up to N jobs at once.", number),
         ("--fetch-jobs", _value("fetch_jobs"), "Run up to N downloads at once.", number),
         ("--fail-fast", _value("fail_fast"), "Stop at the first failure.", flag),
+        (
+            "--offline",
+            _value("offline"),
+            "Request nothing from elsewhere; what is missing is an error.",
+            flag,
+        ),
         ("-y --yes", _value("assume_yes"), "Answer yes to every question.", flag),
         ("-v --verbose", _verbose, "Print more: cached packages and running scripts.", flag),
         ("-q --quiet", _quiet, "Print only errors.", flag),

@@ -14,6 +14,9 @@ from envy.console.verbosity import Verbosity
 from envy.errors import EnvyError, UsageError
 from envy.limits import LIMITS, adopt_limits, parse_limits
 
+# Variables whose values are words for yes or no, and the settings that they give.
+YES_OR_NO = {"ENVY_YES": "assume_yes", "ENVY_OFFLINE": "offline"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -25,6 +28,7 @@ class Settings:
     fetch_jobs: int | None = None
     fail_fast: bool = False
     assume_yes: bool = False
+    offline: bool = False
     verbose: bool = False
     quiet: bool = False
     progress: bool = True
@@ -78,8 +82,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     cache_root = environment.get("ENVY_CACHE_ROOT")
     if cache_root:
         found["cache_root"] = _cache_root(cache_root)
-    if environment.get("ENVY_YES"):
-        found["assume_yes"] = _yes_or_no("ENVY_YES", environment["ENVY_YES"])
+    for variable, name in YES_OR_NO.items():
+        if environment.get(variable):
+            found[name] = _yes_or_no(variable, environment[variable])
     return found
 
 

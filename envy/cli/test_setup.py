@@ -21,6 +21,7 @@ from envy.declarations.manifest_search import find_manifest
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
+from envy.host.offline import offline_variables
 from envy.host.platform import available_cores
 from envy.testing.drivers.go import GoDriver
 from envy.testing.drivers.go_build import BinaryStore
@@ -184,10 +185,13 @@ def make_toolchain(context: RunContext) -> GoToolchain:
     """
     found = go_of_project(context)
     program, exports = found or (find_go(context.environment), {})
+    environment = {**context.environment, **exports}
+    if context.settings.offline:
+        environment |= offline_variables(environment)
     return open_toolchain(
         program,
         directory=context.directory,
-        environment={**context.environment, **exports},
+        environment=environment,
         children=context.children,
     )
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from envy.cache.downloads import Downloads
 from envy.cache.durations import Durations, durations_path
 from envy.cache.layout import CacheLayout
 from envy.cache.resolutions import Resolutions, Upstream, resolutions_path
@@ -74,8 +75,7 @@ def open_session(
     terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
     control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
-        layout = _layout(settings, closing, writes=writes)
-        stamp = _stamp()
+        layout, stamp = _layout(settings, closing, writes=writes), _stamp()
         jobserver = _jobserver(settings, variables, bus, folder=layout.jobservers_root, name=stamp)
         closing.callback(jobserver.close)
         services = Services(
@@ -92,14 +92,15 @@ def open_session(
             jobserver=jobserver,
             resolutions=_resolutions(layout, path),
             upstream=upstream,
+            downloads=_downloads(layout, path, writes=writes),
+            offline=settings.offline,
         )
         closing.callback(bus.close)
         closing.enter_context(control.running())
         manifest, undecided = _load_manifest(path, services, control)
         make = functools.partial(_engine, installs=installs, steps=steps)
         engine = make(settings, services, manifest, undecided, control)
-        closing.callback(engine.lease.release)
-        closing.enter_context(engine.coordinator.interpreter.running())
+        closing.enter_context(_running(engine))
         session = Session(engine, manifest)
         if writes:
             closing.callback(session.store_resolutions)
@@ -142,6 +143,16 @@ def _engine(
     return engine
 
 
+@contextlib.contextmanager
+def _running(engine: Engine) -> Iterator[None]:
+    """Hold the interpreter slot, and in the end release the lease of the engine."""
+    try:
+        with engine.coordinator.interpreter.running():
+            yield
+    finally:
+        engine.lease.release()
+
+
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:
     return Durations(durations_path(str(layout.durations_root), str(project_dir)))
 
@@ -164,6 +175,12 @@ def _jobserver(
 
 def _resolutions(layout: CacheLayout, manifest: Path) -> Resolutions:
     return Resolutions(resolutions_path(str(layout.resolutions_root), str(manifest)), str(manifest))
+
+
+def _downloads(layout: CacheLayout, manifest: Path, *, writes: bool) -> Downloads:
+    # What a registry named depends on the platform, and on the project's configuration.
+    project = f"{manifest}\0{host_platform().tag}"
+    return Downloads(str(layout.root), project=project, writes=writes)
 
 
 @functools.cache

@@ -61,9 +61,19 @@ _SKIPPABLE_ZSTD_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 
 def is_archive(path: Path) -> bool:
     """Return whether a file should be unpacked: a tar (also compressed), a zip or a wheel."""
-    if _ARCHIVE_NAMES.search(path.name):
+    return is_archive_called(path, path.name)
+
+
+def is_unpacked(path: Path, name: str) -> bool:
+    """Return whether a file that is to be called `name` is unpacked or decompressed."""
+    return is_archive_called(path, name) or _kind_of(path) in COMPRESSIONS
+
+
+def is_archive_called(path: Path, name: str) -> bool:
+    """Return whether a file that is to be called `name` should be unpacked."""
+    if _ARCHIVE_NAMES.search(name):
         return True
-    if _NEVER_UNPACKED.search(path.name):
+    if _NEVER_UNPACKED.search(name):
         return False
     kind = _kind_of(path)
     return kind in {"zip", "tar"} or (kind in COMPRESSIONS and _holds_tar(path, kind))

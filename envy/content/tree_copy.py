@@ -109,15 +109,29 @@ def copy_file(source: Path, below: BelowRoot, parts: Parts, *, executable: bool 
     try:
         writing = below.create_file(parts, 0o600)
         try:
-            _copy_content(reading, writing)
-            _copy_status(reading, writing, also=0o111 if executable else 0)
+            copy_open_file(reading, writing, executable=executable)
         finally:
             os.close(writing)
     finally:
         os.close(reading)
 
 
-def _copy_content(reading: int, writing: int) -> None:
+def copy_open_file(reading: int, writing: int, *, executable: bool = False) -> None:
+    """Copy an open file to one that is empty, with its mode and times; the owner may write to it.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    copy_content(reading, writing)
+    _copy_status(reading, writing, also=0o111 if executable else 0)
+
+
+def copy_content(reading: int, writing: int) -> None:
+    """Copy the content of one open file to another, which is empty.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
     offset = 0
     try:
         while sent := os.sendfile(writing, reading, offset, 1 << 30):

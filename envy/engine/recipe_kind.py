@@ -32,6 +32,7 @@ from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool
+from envy.transport.context import Offline
 
 _CACHED_SKIPS = frozenset(
     {RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL}
@@ -194,6 +195,8 @@ def _transfers(recipe: Recipe) -> bool:
 
 def _where(recipe: Recipe, step: RecipePhase, error: Exception) -> SourceLocation | None:
     """Return the location in the recipe that an error is about, unless the error has its own."""
+    if isinstance(error, Offline) and error.origin:
+        return error.origin
     if recipe.loaded_or_none is None or not isinstance(error, _ABOUT_THE_RECIPE):
         return None
     definition = recipe.loaded.definition

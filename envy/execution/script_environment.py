@@ -15,6 +15,7 @@ from envy.execution.access import exporting, searched_by_compilers
 from envy.execution.services import PhaseServices
 from envy.graph.distances import Near
 from envy.graph.recipe import Recipe
+from envy.host.offline import offline_variables
 from envy.phase import RecipePhase
 
 _PASSED = ("PATH", "HOME", "USER", "TERM", "LOGNAME")
@@ -55,6 +56,8 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
         variables["TMPDIR"] = str(recipe.placement.entry.tmp_dir)
     else:
         variables = dict(inherited)
+    if engine.services.offline:
+        variables.update(offline_variables(variables))
     providers = exporting(recipe, engine, phase)
     searched = searched_by_compilers(recipe, engine, phase, providers)
     exported = exported_environment(providers, variables, searched=searched)

@@ -22,6 +22,7 @@ from envy.lua.open_states import OpenStates
 from envy.transport.context import Memo
 
 if TYPE_CHECKING:
+    from envy.cache.downloads import Downloads
     from envy.cache.layout import CacheLayout
     from envy.host.children import Children
     from envy.host.shell import Shell
@@ -64,6 +65,8 @@ class Services:
     memo: Memo = field(default_factory=Memo)  # answers of repositories and registries
     resolutions: Resolutions = field(default_factory=Resolutions)  # what unpinned sources were
     upstream: Upstream = Upstream.ASKED
+    downloads: Downloads | None = None  # those that the cache keeps
+    offline: bool = False  # nothing is requested from elsewhere
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
 

@@ -13,7 +13,8 @@ from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.process import run_argv
-from envy.transport import FetchContext, Fetched, fetch_all
+from envy.lua.values import LuaFunction
+from envy.transport import FetchContext, Fetched, Sharing, fetch_all
 
 _PROGRESS_INTERVAL = 0.1  # seconds between two progress events of one download
 
@@ -65,7 +66,27 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         environment=services.environment,
         run=run,
         memo=services.memo,
+        kept=services.downloads,
+        shares=_sharing(recipe),
+        offline=services.offline,
+        online=f"run this once online: envy sync {recipe.key.identity}",
     )
+
+
+def _sharing(recipe: Recipe) -> Sharing:
+    """Return what may be shared with the kept downloads: what no script of the recipe changes.
+
+    gunzip, for example, refuses a file that has a second name.
+    """
+    loaded = recipe.loaded_or_none
+    if loaded is None or isinstance(loaded.definition.stage, str):
+        return Sharing.NOTHING
+    definition = loaded.definition
+    if any(isinstance(verb, LuaFunction) for verb in (definition.fetch, definition.stage)):
+        return Sharing.ARCHIVES
+    if definition.build is None and definition.install is None and not definition.writable:
+        return Sharing.EVERYTHING
+    return Sharing.UNPACKED
 
 
 def fetch_batch(

@@ -4,19 +4,22 @@ Owns the dispatch and the rules that hold for every scheme: content is verified 
 and nothing incomplete ever has its final name.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy import interpreter
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
-from envy.transport.context import FetchContext, Fetched, Memo, RunProgram
+from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram, Sharing
 
 __all__ = [
     "FetchContext",
     "Fetched",
     "Memo",
+    "Offline",
     "RunProgram",
+    "Sharing",
     "fetch_all",
     "fetch_source",
     "resolve_ref",
@@ -36,7 +39,18 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
         context.check_cancelled()
         into.mkdir(parents=True, exist_ok=True)
         fetch = _fetcher(scheme_of(item.source, origin=item.origin))
-        return fetch(item, into, context)
+        with _saying_where(item):
+            return fetch(item, into, context)
+
+
+@contextlib.contextmanager
+def _saying_where(item: SourceItem) -> Iterator[None]:
+    """Let the error of an offline run know where the source is declared."""
+    try:
+        yield
+    except Offline as error:
+        error.origin = item.origin
+        raise
 
 
 def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetched]:
@@ -71,7 +85,7 @@ def resolve_ref(item: SourceItem, context: FetchContext, *, known: str = "") -> 
     """
     from envy.transport.git import resolve_commit
 
-    with interpreter.released():
+    with interpreter.released(), _saying_where(item):
         return resolve_commit(item, context, known)
 
 

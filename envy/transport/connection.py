@@ -51,6 +51,7 @@ def get(
     content that is verified by a digest, unless credentials were sent.
 
     Raises:
+        Offline: envy works offline.
         FetchError: the server did not answer, or not with the content. To a request with a range,
             206 (the range), 200 (the content) and 416 (there is no such range) are answers.
     """
@@ -93,6 +94,7 @@ def _redirected(
 def _request(
     url: str, context: FetchContext, headers: Mapping[str, str], certificates: str
 ) -> "BaseHTTPResponse":
+    context.check_online(redacted(url))
     import urllib3
 
     context.check_cancelled()

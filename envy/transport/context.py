@@ -3,20 +3,39 @@
 Opens no file and no connection.
 """
 
+import enum
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from envy.errors import Cancelled, FetchError
+from envy.errors import Cancelled, FetchError, SourceLocation
 from envy.interpreter import released
+
+if TYPE_CHECKING:
+    from envy.cache.downloads import Downloads
 
 Result = TypeVar("Result")
 
 
+class Sharing(enum.Enum):
+    """Which files of a fetch may be second names of kept downloads: those that only envy reads."""
+
+    NOTHING = "nothing"  # scripts may change any of them
+    ARCHIVES = "archives"  # functions may have programs decompress single files in place
+    UNPACKED = "unpacked"  # whatever envy unpacks
+    EVERYTHING = "everything"  # the recipe runs nothing before it is published
+
+
 class NotFound(FetchError):
     """The server answered that the resource does not exist."""
+
+
+class Offline(FetchError):
+    """Something is needed from elsewhere, and envy works offline; `origin` declares it."""
+
+    origin: SourceLocation | None = None
 
 
 class RunProgram(Protocol):
@@ -71,6 +90,10 @@ class FetchContext:
     URI, the bytes so far and the total (0: unknown). `retries` is how often a request is repeated
     that got no answer or a server error; the first repeat waits `backoff` seconds, and each further
     one twice as long.
+
+    `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
+    those themselves. With `offline`, nothing is requested
+    from elsewhere, and `online` says what the user can do instead.
     """
 
     cancelled: Callable[[], bool]
@@ -82,6 +105,10 @@ class FetchContext:
     retries: int = 4
     backoff: float = 0.2
     memo: Memo = field(default_factory=Memo)
+    kept: "Downloads | None" = None
+    shares: Sharing = Sharing.NOTHING
+    offline: bool = False
+    online: str = ""
 
     def reporting_as(self, uri: str) -> "FetchContext":
         """Return a context that reports progress under `uri`, the source as its author wrote it."""
@@ -90,6 +117,19 @@ class FetchContext:
             self.progress(uri, done, total)
 
         return replace(self, progress=progress)
+
+    def check_online(self, needed: str, *, hint: str = "") -> None:
+        """Check that something may be requested from elsewhere; every transport does, first.
+
+        Raises:
+            Offline: envy works offline; the message names what is needed.
+        """
+        if self.offline:
+            raise Offline(
+                f"{needed} is needed, and envy works offline (--offline, ENVY_OFFLINE)",
+                uri=needed,
+                hint=f"{self.online}{'; ' if self.online and hint else ''}{hint}",
+            )
 
     def check_cancelled(self) -> None:
         if self.cancelled():

@@ -55,6 +55,11 @@ class Hasher:
     def sha256(self) -> str:
         return self._hashes["sha256"].hexdigest()
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of the content so far, by algorithm."""
+        return {name: each.hexdigest() for name, each in self._hashes.items()}
+
     def matches(self) -> bool:
         """Return whether the content has every expected digest."""
         return all(

@@ -15,7 +15,7 @@ from envy.limits import GIT_SUBMODULES
 from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, Fetched, NotFound
 from envy.transport.git_lfs import fetch_content, pointers_in, warn_of_pointers
-from envy.transport.git_program import Checkout, git, run_git
+from envy.transport.git_program import Checkout, check_repository, git, run_git
 from envy.transport.git_submodules import refusals, submodules_of
 from envy.transport.source_tree import inner_folder, move_part, tree_size
 from envy.transport.target import target_in
@@ -74,6 +74,7 @@ def tags_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
 
 
 def _request_commit(address: str, ref: str, context: FetchContext) -> str:
+    check_repository(address, context)
     wanted = ref or "HEAD"
     patterns = [wanted, f"{wanted}^{{}}"]
     listed = git(["ls-remote", "--", address, *patterns], address, context)
@@ -142,6 +143,7 @@ def _too_many_submodules(address: str) -> FetchError:
 
 
 def _check_out_one(wanted: Checkout, context: FetchContext) -> None:
+    check_repository(wanted.address, context)
     form = "sha256" if len(wanted.commit) == 64 else "sha1"
     git(
         ["init", "-q", "--template=", str(wanted.path)],

@@ -14,7 +14,7 @@ from pathlib import Path
 from envy.errors import FetchError
 from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext
-from envy.transport.git_program import Checkout, git, run_git
+from envy.transport.git_program import Checkout, check_repository, git, run_git
 from envy.transport.git_submodules import check_address, refusals
 
 _LARGEST_POINTER = 1024
@@ -61,6 +61,7 @@ def fetch_content(pointers: Sequence[Pointer], checkout: Checkout, context: Fetc
     if not pointers:
         return
     address = checkout.address
+    check_repository(address, context)
     if run_git(["lfs", "version"], context, cwd=checkout.path)[0] != 0:
         raise FetchError(
             f"{redacted(address)} stores files with Git LFS, and the program git-lfs cannot be run",
@@ -122,4 +123,5 @@ def _check_servers(checkout: Checkout, context: FetchContext) -> None:
     for row in output.split(b"\0") if code == 0 else []:
         url = os.fsdecode(row).partition("\n")[2]
         if url:
+            check_repository(url, context)
             check_address(url, by=checkout.address)

@@ -116,7 +116,7 @@ def run_git(
         return context.run(
             ["git", *options, *arguments],
             cwd=cwd,
-            env=_environment(context.environment) | dict(environment or {}),
+            env=_environment(context.environment) | dict(environment or {}) | _reach(context),
         )
     except ScriptFailed as error:
         raise FetchError(
@@ -124,6 +124,22 @@ def run_git(
             uri="git",
             hint="git sources need git; install git and try again",
         ) from error
+
+
+def check_repository(address: str, context: FetchContext) -> None:
+    """Check that a repository may be asked: one that is not on this machine only while online.
+
+    Raises:
+        Offline: envy works offline, and the repository is elsewhere.
+    """
+    if not address.startswith(("/", "file:")):
+        remember_address(address)
+        context.check_online(redacted(address))
+
+
+def _reach(context: FetchContext) -> dict[str, str]:
+    """Return variables that keep git on this machine, whatever its `insteadOf` says."""
+    return {"GIT_ALLOW_PROTOCOL": "file"} if context.offline else {}
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from envy.transport.connection import get, request_error
 from envy.transport.content_encoding import encoding_of, settle
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
+from envy.transport.kept import keep, take_kept
 from envy.transport.page_body import read_body
 from envy.transport.retries import Retries
 from envy.transport.target import make_executable, reusable, target_in
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 _BREAKS = 5
+_NOT_KEPT = "without a digest in its recipe, it is not kept"
 
 
 def fetch_http(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
@@ -33,8 +35,8 @@ def fetch_http(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         item.source,
         target_in(into, file_name(item)),
         context,
+        item=item,
         expected=expected_digests(item),
-        executable=item.executable,
     )
 
 
@@ -43,14 +45,22 @@ def download(
     target: Path,
     context: FetchContext,
     *,
+    item: SourceItem,
     expected: Sequence[ExpectedDigest],
     headers: Mapping[str, str] | None = None,
     certificates: str = "",
-    executable: bool = False,
 ) -> Fetched:
-    """Download a URL to `target`, unless a file with the expected digests exists there."""
-    fetched = reusable(target, redacted(url), expected)
+    """Download a URL to `target`, unless a file with the expected digests is there or is kept.
+
+    A file that was verified is kept for later use.
+    """
+    uri = redacted(url)
+    fetched = reusable(target, uri, expected)
     if fetched is None:
+        fetched = take_kept(item, target, context, expected=expected, uri=uri)
+    if fetched is None:
+        # Before urllib3 is imported, which takes longer than anything else here.
+        context.check_online(uri, hint="" if expected else _NOT_KEPT)
         request = _Request(
             url=url,
             headers=headers or {},
@@ -62,17 +72,19 @@ def download(
             encoding = _download_part(request, part, hasher, context)
             if encoding:
                 hasher = settle(
-                    part, hasher, encoding, name=target.name, expected=expected, uri=redacted(url)
+                    part, hasher, encoding, name=target.name, expected=expected, uri=uri
                 )
-            verified = hasher.verify(redacted(url))
+            verified = hasher.verify(uri)
+            if verified:
+                keep(part, hasher, item, target.name, context)
         fetched = Fetched(
             path=target,
             bytes=target.stat().st_size,
             sha256=hasher.sha256,
-            uri=redacted(url),
+            uri=uri,
             verified=verified,
         )
-    if executable:
+    if item.executable:
         make_executable(target)
     return fetched
 
@@ -85,6 +97,7 @@ def read_page(
     Raises:
         FetchError: it cannot be read, or is larger than its limit.
     """
+    context.check_online(redacted(url))
     import urllib3
 
     retries = Retries(context)

@@ -18,6 +18,7 @@ from envy.transport.addresses import check_named, origin_of, redacted
 from envy.transport.context import FetchContext, Fetched, NotFound
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
+from envy.transport.known import remember_known, take_known
 from envy.transport.npm_configuration import NpmConfiguration, npm_configuration
 from envy.transport.target import target_in
 
@@ -30,8 +31,13 @@ _NO_VERSIONS = "it is not JSON with versions"
 
 
 def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
-    """Download the tarball of one version of a package."""
+    """Download the tarball of one version of a package, unless it is kept."""
     name, _, version = item.source.removeprefix("npm:").rpartition("@")
+    plain = f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
+    found = take_known(item, into, context, name=plain)
+    if found is not None:
+        return found
+    context.check_online(item.source)  # before npm is asked for its registry, which takes long
     configuration = npm_configuration(name, item.base_dir, context)
     release = _release_of(item, name, version, configuration, context)
     if release.get("deprecated"):
@@ -41,25 +47,27 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     if not isinstance(dist, dict) or not isinstance(dist.get("tarball"), str):
         raise _unusable(configuration.registry, item, "it names no tarball")
     base = name.rpartition("/")[2]
-    plain = f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
     target = target_in(into, file_name(item) or plain)
     expected = [*expected_digests(item), *_integrity_of(dist)]
     check_named(dist["tarball"], by=configuration.registry, is_pinned=bool(expected))
     tarballs = _urls_of(dist["tarball"], f"{name}/-/{base}-{version}.tgz", configuration.registry)
     for number, url in enumerate(tarballs, 1):
         try:
-            return download(
+            fetched = download(
                 url,
                 target,
                 context.reporting_as(item.source),
+                item=item,
                 expected=expected,
                 headers=authorized(configuration, url),
                 certificates=configuration.certificates,
-                executable=item.executable,
             )
         except FetchError:
             if number == len(tarballs):
                 raise
+        else:
+            remember_known(item, fetched, context, name=plain)
+            return fetched
     raise _unusable(configuration.registry, item, "it names no tarball")
 
 

@@ -21,6 +21,7 @@ from envy.transport.context import FetchContext, Fetched, NotFound
 from envy.transport.digests import ExpectedDigest, expected_digests
 from envy.transport.http import download, read_page
 from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page
+from envy.transport.known import remember_known, take_known
 from envy.transport.local import copy_file
 from envy.transport.page_body import refuse_size
 from envy.transport.pip_configuration import pip_configuration
@@ -55,8 +56,17 @@ class _Wanted:
 
 
 def fetch_pypi(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
-    """Download the file of a release that fits this machine."""
+    """Download the file of a release that fits this machine, unless it is kept."""
     wanted = _wanted_of(item)
+    found = take_known(item, into, context, name="", more=(item.kind, item.python))
+    if found is not None:
+        return found
+    if not context.environment.get("PIP_INDEX_URL"):
+        # pip would take long to name its index, and that is rarely on this machine.
+        context.check_online(
+            item.source,
+            hint="an index on this machine is used if PIP_INDEX_URL names it (file:///…)",
+        )
     configuration = pip_configuration(context)
     seen: list[ReleaseFile] = []
     for index in configuration.indexes:
@@ -164,14 +174,22 @@ def _fetch_file(
         )
     check_named(chosen.url, by=chosen.page, is_pinned=bool(expected))
     if urlsplit(chosen.url).scheme != "file":
-        return download(
+        fetched = download(
             chosen.url,
             target,
             context,
+            item=wanted.item,
             expected=expected,
             certificates=certificates,
-            executable=wanted.item.executable,
         )
+        remember_known(
+            wanted.item,
+            fetched,
+            context,
+            name=chosen.name,
+            more=(wanted.item.kind, wanted.item.python),
+        )
+        return fetched
     source = Path(url2pathname(urlsplit(chosen.url).path))
     return reusable(target, chosen.url, expected) or copy_file(
         source, target, context, chosen.url, expected, executable=wanted.item.executable

@@ -18,10 +18,10 @@ from envy.cache.leftovers import (
     decide_leftovers,
     find_leftovers,
     remove_leftovers,
-    tidy,
 )
 from envy.cache.lock import FileLock
 from envy.cache.recipes import find_recipe_files, lease_name
+from envy.cache.tidy import tidy
 from envy.cache.usage import DAY
 from envy.errors import CacheError
 

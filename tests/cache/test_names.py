@@ -17,10 +17,11 @@ from envy.cache.durations import Durations, Measured, durations_path
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
-from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers, tidy
+from envy.cache.leftovers import decide_leftovers, find_leftovers, remove_leftovers
 from envy.cache.lock import FileLock
 from envy.cache.resolutions import Resolutions, resolutions_path
 from envy.cache.shims import script_folder
+from envy.cache.tidy import tidy
 from envy.cache.usage import DAY, RUN, UseSet, read_uses, record_use
 from envy.cache.write import begin_attempt, publish, record_deploy
 from envy.content.atomic import SUFFIX

@@ -16,6 +16,7 @@ complete -c envy -n '__fish_seen_subcommand_from init' -l help
 complete -c envy -n '__fish_seen_subcommand_from init' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from init' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from init' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from init' -l offline
 complete -c envy -n '__fish_seen_subcommand_from init' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from init' -l trace
 complete -c envy -n '__fish_seen_subcommand_from init' -l verbose
@@ -28,6 +29,7 @@ complete -c envy -n '__fish_seen_subcommand_from add' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from add' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from add' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from add' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from add' -l offline
 complete -c envy -n '__fish_seen_subcommand_from add' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from add' -l trace
 complete -c envy -n '__fish_seen_subcommand_from add' -l verbose
@@ -39,6 +41,7 @@ complete -c envy -n '__fish_seen_subcommand_from remove' -l help
 complete -c envy -n '__fish_seen_subcommand_from remove' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from remove' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from remove' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from remove' -l offline
 complete -c envy -n '__fish_seen_subcommand_from remove' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from remove' -l trace
 complete -c envy -n '__fish_seen_subcommand_from remove' -l verbose
@@ -52,6 +55,7 @@ complete -c envy -n '__fish_seen_subcommand_from outdated' -l json
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l min-age
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l offline
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l trace
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l verbose
@@ -65,6 +69,7 @@ complete -c envy -n '__fish_seen_subcommand_from upgrade' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l min-age
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l offline
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l to
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l trace
@@ -78,6 +83,7 @@ complete -c envy -n '__fish_seen_subcommand_from list' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from list' -l json
 complete -c envy -n '__fish_seen_subcommand_from list' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from list' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from list' -l offline
 complete -c envy -n '__fish_seen_subcommand_from list' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from list' -l shipped
 complete -c envy -n '__fish_seen_subcommand_from list' -l trace
@@ -90,6 +96,7 @@ complete -c envy -n '__fish_seen_subcommand_from search' -l help
 complete -c envy -n '__fish_seen_subcommand_from search' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from search' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from search' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from search' -l offline
 complete -c envy -n '__fish_seen_subcommand_from search' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from search' -l trace
 complete -c envy -n '__fish_seen_subcommand_from search' -l verbose
@@ -104,6 +111,7 @@ complete -c envy -n '__fish_seen_subcommand_from sync' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from sync' -l json
 complete -c envy -n '__fish_seen_subcommand_from sync' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from sync' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from sync' -l offline
 complete -c envy -n '__fish_seen_subcommand_from sync' -l profile
 complete -c envy -n '__fish_seen_subcommand_from sync' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from sync' -l trace
@@ -117,6 +125,7 @@ complete -c envy -n '__fish_seen_subcommand_from asset' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from asset' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from asset' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from asset' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from asset' -l offline
 complete -c envy -n '__fish_seen_subcommand_from asset' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from asset' -l trace
 complete -c envy -n '__fish_seen_subcommand_from asset' -l verbose
@@ -130,6 +139,7 @@ complete -c envy -n '__fish_seen_subcommand_from product' -l json
 complete -c envy -n '__fish_seen_subcommand_from product' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from product' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from product' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from product' -l offline
 complete -c envy -n '__fish_seen_subcommand_from product' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from product' -l recipe
 complete -c envy -n '__fish_seen_subcommand_from product' -l trace
@@ -143,6 +153,7 @@ complete -c envy -n '__fish_seen_subcommand_from run' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from run' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from run' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from run' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from run' -l offline
 complete -c envy -n '__fish_seen_subcommand_from run' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from run' -l trace
 complete -c envy -n '__fish_seen_subcommand_from run' -l verbose
@@ -156,6 +167,7 @@ complete -c envy -n '__fish_seen_subcommand_from x' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from x' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from x' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from x' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from x' -l offline
 complete -c envy -n '__fish_seen_subcommand_from x' -l program
 complete -c envy -n '__fish_seen_subcommand_from x' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from x' -l trace
@@ -170,6 +182,7 @@ complete -c envy -n '__fish_seen_subcommand_from env' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from env' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from env' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from env' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from env' -l offline
 complete -c envy -n '__fish_seen_subcommand_from env' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from env' -l trace
 complete -c envy -n '__fish_seen_subcommand_from env' -l verbose
@@ -183,6 +196,7 @@ complete -c envy -n '__fish_seen_subcommand_from hook' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from hook' -l load
 complete -c envy -n '__fish_seen_subcommand_from hook' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from hook' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from hook' -l offline
 complete -c envy -n '__fish_seen_subcommand_from hook' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from hook' -l trace
 complete -c envy -n '__fish_seen_subcommand_from hook' -l verbose
@@ -194,6 +208,7 @@ complete -c envy -n '__fish_seen_subcommand_from completion' -l help
 complete -c envy -n '__fish_seen_subcommand_from completion' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from completion' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from completion' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from completion' -l offline
 complete -c envy -n '__fish_seen_subcommand_from completion' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from completion' -l trace
 complete -c envy -n '__fish_seen_subcommand_from completion' -l verbose
@@ -206,6 +221,7 @@ complete -c envy -n '__fish_seen_subcommand_from shell' -l help
 complete -c envy -n '__fish_seen_subcommand_from shell' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from shell' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from shell' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from shell' -l offline
 complete -c envy -n '__fish_seen_subcommand_from shell' -l phase
 complete -c envy -n '__fish_seen_subcommand_from shell' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from shell' -l trace
@@ -234,6 +250,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from test' -l max-fails
 complete -c envy -n '__fish_seen_subcommand_from test' -l no-cache
 complete -c envy -n '__fish_seen_subcommand_from test' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from test' -l offline
 complete -c envy -n '__fish_seen_subcommand_from test' -l partition
 complete -c envy -n '__fish_seen_subcommand_from test' -l profile
 complete -c envy -n '__fish_seen_subcommand_from test' -l quiet
@@ -259,6 +276,7 @@ complete -c envy -n '__fish_seen_subcommand_from plan' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from plan' -l json
 complete -c envy -n '__fish_seen_subcommand_from plan' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from plan' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from plan' -l offline
 complete -c envy -n '__fish_seen_subcommand_from plan' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from plan' -l trace
 complete -c envy -n '__fish_seen_subcommand_from plan' -l verbose
@@ -274,6 +292,7 @@ complete -c envy -n '__fish_seen_subcommand_from graph' -l json
 complete -c envy -n '__fish_seen_subcommand_from graph' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from graph' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from graph' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from graph' -l offline
 complete -c envy -n '__fish_seen_subcommand_from graph' -l output
 complete -c envy -n '__fish_seen_subcommand_from graph' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from graph' -l reduce
@@ -290,6 +309,7 @@ complete -c envy -n '__fish_seen_subcommand_from why' -l limit
 complete -c envy -n '__fish_seen_subcommand_from why' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from why' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from why' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from why' -l offline
 complete -c envy -n '__fish_seen_subcommand_from why' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from why' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why' -l verbose
@@ -302,6 +322,7 @@ complete -c envy -n '__fish_seen_subcommand_from cache' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from cache' -l json
 complete -c envy -n '__fish_seen_subcommand_from cache' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from cache' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from cache' -l offline
 complete -c envy -n '__fish_seen_subcommand_from cache' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from cache' -l trace
 complete -c envy -n '__fish_seen_subcommand_from cache' -l verbose
@@ -313,6 +334,7 @@ complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l help
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l offline
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l verbose
@@ -324,6 +346,7 @@ complete -c envy -n '__fish_seen_subcommand_from export' -l help
 complete -c envy -n '__fish_seen_subcommand_from export' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from export' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from export' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from export' -l offline
 complete -c envy -n '__fish_seen_subcommand_from export' -l output
 complete -c envy -n '__fish_seen_subcommand_from export' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from export' -l trace
@@ -336,6 +359,7 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l help
 complete -c envy -n '__fish_seen_subcommand_from import' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from import' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from import' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from import' -l offline
 complete -c envy -n '__fish_seen_subcommand_from import' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from import' -l trace
 complete -c envy -n '__fish_seen_subcommand_from import' -l verbose
@@ -348,6 +372,7 @@ complete -c envy -n '__fish_seen_subcommand_from doctor' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l json
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l offline
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l trace
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l verbose
@@ -359,6 +384,7 @@ complete -c envy -n '__fish_seen_subcommand_from version' -l help
 complete -c envy -n '__fish_seen_subcommand_from version' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from version' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from version' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from version' -l offline
 complete -c envy -n '__fish_seen_subcommand_from version' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from version' -l trace
 complete -c envy -n '__fish_seen_subcommand_from version' -l verbose
@@ -370,6 +396,7 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l help
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l offline
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l trace
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l verbose
