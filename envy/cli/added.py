@@ -15,6 +15,7 @@ from pathlib import Path
 
 from envy.cli.edits import listed, option_of, shown_key
 from envy.cli.fetch_context import command_context
+from envy.cli.settings import Settings
 from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.key import validate_identity
 from envy.declarations.locations import shown_path
@@ -54,7 +55,7 @@ class RequestedEntry:
         return identity_of(self.entry)
 
 
-def requested_entry(word: str, folder: Path, environment: Mapping[str, str]) -> RequestedEntry:
+def requested_entry(word: str, folder: Path, settings: Settings) -> RequestedEntry:
     """Return the entry that a word asks for; a recipe at a URL is fetched and read.
 
     Raises:
@@ -75,8 +76,8 @@ def requested_entry(word: str, folder: Path, environment: Mapping[str, str]) -> 
             hint="write an entry with `recipe`, `source`, `ref` and `subdir` into `packages`",
         )
     if scheme is Scheme.LOCAL:
-        return _of_path(word, folder, environment)
-    return _of_url(word, folder, environment)
+        return _of_path(word, folder, settings.environment)
+    return _of_url(word, folder, settings)
 
 
 def _is_place(word: str) -> bool:
@@ -92,14 +93,17 @@ def _of_path(word: str, folder: Path, environment: Mapping[str, str]) -> Request
     return RequestedEntry(word=word, entry={"recipe": identity, "source": source})
 
 
-def _of_url(word: str, folder: Path, environment: Mapping[str, str]) -> RequestedEntry:
+def _of_url(word: str, folder: Path, settings: Settings) -> RequestedEntry:
     remember_address(word)
     item = SourceItem(source=word, base_dir=folder)
     with tempfile.TemporaryDirectory(prefix="envy-add-") as name:
-        fetched = fetch_source(item, Path(name), command_context(environment))
+        context = command_context(settings.environment, offline=settings.offline)
+        fetched = fetch_source(item, Path(name), context)
         if not fetched.sha256:
             raise EnvyError(f"{redacted(word)} is a folder, not a recipe file")
-        identity = _identity_in(fetched.path, shown=redacted(word), environment=environment)
+        identity = _identity_in(
+            fetched.path, shown=redacted(word), environment=settings.environment
+        )
     entry: dict[str, OptionValue] = {
         "recipe": identity,
         "source": word,
