@@ -172,6 +172,37 @@ def test_a_mistake_changes_nothing(mistaken, server, case):
     assert not mistaken.entries()
 
 
+SECRET = """
+local token = os.getenv("TOKEN")
+%s
+packages = {
+  { recipe = "local.base@r1", options = { token = token } },
+  { recipe = "local.base@r1", options = { token = token, v = 2 } },
+}
+"""
+
+
+def test_variables_that_a_manifest_reads_are_not_shown(project, server):
+    """A value of the environment, which may be secret, is masked in every message."""
+
+    def messages(text, *words):
+        project.manifest(text)
+        environment = project.environment({"TOKEN": "sesame-4711"})
+        run = server.run(words, cwd=project.root, environment=environment)
+        return run["out"] + run["err"]
+
+    for text, words, part in (
+        (SECRET % "", ("remove", "base"), 'base@r1{token="***",v=2}, in envy.lua:6'),
+        (SECRET % "", ("remove", "base{v=2}"), 'removed local.base@r1{token="***",v=2} from'),
+        (SECRET % "", ("add", "go", "--no-install"), "added envy.go@r1 to envy.lua"),
+        (SECRET % "error(token)", ("add", "go"), "error: envy.lua:3: ***"),
+        (SECRET % "" + "packages = { table.unpack(packages) }", ("remove", "base{v=2}"), "***"),
+    ):
+        found = messages(text, *words)
+        assert part in found
+        assert "sesame" not in found
+
+
 def test_manifests_that_cannot_be_edited(project):
     """No manifest, one with an error and a read-only one are errors of their own."""
     run = project.envy("add", "ninja", code=1, trace=False)

@@ -7,7 +7,6 @@ Otherwise nothing is written, and the error shows what to write by hand.
 A function counts as the same function if it is in the same place: the edit touches no other text.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,9 @@ from envy.declarations.option_text import OptionValue
 from envy.errors import EnvyError, ManifestError, SourceLocation
 from envy.host.platform import Platform, host_platform
 from envy.lua.quiet_state import quiet_state
+from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaOpaque
+from envy.masking import remember
 
 PLATFORMS = (
     Platform(os="linux", arch="x86_64", libc="gnu"),
@@ -302,10 +303,20 @@ def _packages(values: Values) -> list[object] | None:
 
 
 def _load(path: Path, content: bytes, platform: Platform, environment: Mapping[str, str]) -> Values:
-    """Return the globals of a valid manifest on a platform; what it prints is dropped."""
-    make_state = functools.partial(quiet_state, environment=environment, platform=platform)
-    manifest = load_manifest(path, platform=platform, make_state=make_state, content=content)
+    """Return the globals of a valid manifest on a platform; what it prints is dropped.
+
+    The variables that it reads are treated as secret: no recipe is loaded that could tell.
+    """
+    states: list[LuaState] = []
+
+    def make_state(base_dir: Path) -> LuaState:
+        states.append(quiet_state(base_dir, environment=environment, platform=platform))
+        return states[0]
+
     try:
+        manifest = load_manifest(path, platform=platform, make_state=make_state, content=content)
         return manifest.state.user_globals(FIELDS)
     finally:
-        manifest.state.close()
+        for state in states:
+            remember(filter(None, state.reads.variables.values()))
+            state.close()
