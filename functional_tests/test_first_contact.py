@@ -107,8 +107,8 @@ MISTAKES = {
     "a registry": (("add", "npm:left-pad"), "envy ships no recipe that installs packages of npm"),
     "known in a registry": (("add", "pypi:ruff"), "envy ships a recipe for it: envy add ruff"),
     "no such version": (
-        ("add", "ninja@1.12"),
-        "knows no version 1.12\n  hint: the nearest that it was tested with: 1.13.2, 1.11.1, 1.10",
+        ("add", "ninja@>=2"),
+        "satisfies version = \">=2\"\n  hint: the nearest versions are 1.13.2, 1.11.1, 1.10.2.4",
     ),
     "no such choice": (("add", "lua@6"), "knows no version 6\n  hint: it has 5.5.1, 5.4.8, 5.3.6"),
     "no version": (("add", "python@3.12"), "envy.python@r1 has no option `version`"),
@@ -333,7 +333,7 @@ def test_a_tool_is_run_once(project, tmp_path):
 TOOLS = {
     "unknown": (("x", "ninj"), 'did you mean "ninja"?'),
     "a program": (("x", "gofmt"), "gofmt is a program of go: envy x --program gofmt go"),
-    "no such version": (("x", "ninja@2"), "envy.ninja@r1 knows no version 2"),
+    "no such version": (("x", "lua@2"), "envy.lua@r1 knows no version 2"),
     "no such program": (("x", "--program", "ctset", "cmake"), 'did you mean "ctest"?'),
     "no programs": (("x", "git-hooks"), "envy.git-hooks@r1 has no program to run"),
     "nothing": (("x", "--"), "Missing argument"),
@@ -349,3 +349,17 @@ def test_a_tool_that_cannot_be_run(mistaken, server, case):
     assert run["code"] in {1, 2}
     assert message in run["err"]
     assert not (mistaken.cache / "x").exists()
+
+
+def test_a_version_that_the_registry_does_not_have(project, package_index):
+    """The error names the nearest, and the manifest is as it was; --no-install asks nobody."""
+    for version in ("1.13.2", "1.11.1", "1.10.2.4", "1.5"):
+        package_index.add("ninja", f"ninja-{version}-py3-none-any.whl", b"")
+    text = "packages = {}\n"
+    project.manifest(text)
+    failed = project.envy("add", "ninja@1.12", env={"PIP_INDEX_URL": package_index.url}, code=1)
+    assert "has no version 1.12 of ninja" in failed.err
+    assert "the nearest versions: 1.13.2, 1.11.1, 1.10.2.4" in failed.err
+    assert (project.root / "envy.lua").read_text() == text
+    project.envy("add", "ninja@>=1.11", "--no-install")
+    assert 'options = { version = ">=1.11" }' in (project.root / "envy.lua").read_text()

@@ -12,6 +12,7 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped import shipped_identities, shipped_recipes_dir, shipped_source
 from envy.declarations.spec import RecipeSpec
+from envy.declarations.versions import order_of
 from envy.errors import SourceLocation
 from envy.lua.quiet_state import quiet_state
 from envy.lua.values import LuaValue
@@ -96,12 +97,7 @@ def _known(options: LuaValue) -> dict[str, Mapping[str, str]]:
         for version, found in known.items()
         if isinstance(found, dict)
     }
-    return dict(sorted(digests.items(), key=lambda row: version_numbers(row[0]), reverse=True))
-
-
-def version_numbers(version: str) -> list[int]:
-    """Return the numbers in a version, to sort by."""
-    return [int(part) if part.isdigit() else 0 for part in version.split(".")]
+    return dict(sorted(digests.items(), key=lambda row: order_of(row[0]), reverse=True))
 
 
 def entry_of(recipe: ShippedRecipe, version: str) -> str | dict[str, OptionValue]:
