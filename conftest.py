@@ -96,8 +96,22 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(__file__).parent / "envy", quiet=2)
-        if "TMPDIR" not in os.environ and (memory := folder_in_memory()):
-            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder_for_tests())
+
+
+def folder_for_tests() -> str:
+    """Return the folder that TMPDIR names, or else one in memory, or else /tmp.
+
+    The scripts of many tests do not quote their paths, so one with a space will not do.
+    """
+    named = os.environ.get("TMPDIR", "")
+    if (
+        Path(named).is_absolute()
+        and Path(named).is_dir()
+        and not any(letter.isspace() for letter in named)
+    ):
+        return named
+    return folder_in_memory() or "/tmp"  # noqa: S108
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 # An interrupted run ends within two seconds and its last messages; the rest is for a busy machine.
 # What would not be interrupted runs much longer.
-PROMPT = 30
+PROMPT = 120
 ENDLESS = "sleep 1000"  # what scripts leave running, or run when interrupted
 
 

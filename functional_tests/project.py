@@ -168,7 +168,7 @@ class Project:
         except BaseException:
             # It must not outlive its test. SIGTERM lets it end its children first.
             process.terminate()
-            process.communicate(timeout=10)
+            process.communicate(timeout=60)
             raise
         outcome = Outcome(
             process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")

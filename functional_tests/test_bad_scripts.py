@@ -277,6 +277,17 @@ def test_a_run_that_waits_for_a_lock_is_interrupted(project):
         assert ended.seconds < PROMPT
     finally:
         first.send_signal(signal.SIGINT)
-        first.communicate(timeout=10)
+        first.communicate(timeout=60)
     assert first.returncode == 130
     assert_clean(project, "")
+
+
+def test_a_pipe_that_its_reader_leaves_is_explained(project):
+    """Under pipefail, the writer has failed, which no message of a program says."""
+    project.packages("local.app@r1")
+    project.recipe(
+        "local.app@r1", 'host = { yes = "yes one | head -n 1" }\ninstall = "yes | head -n 1"'
+    )
+    run = project.envy("sync", code=1)
+    assert "exited 141" in run.err or "exit code 141" in run.err
+    assert "a program wrote to a pipe whose reader had ended" in run.err

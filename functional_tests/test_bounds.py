@@ -1,5 +1,7 @@
 """Limits as a user meets them: the error names the limit, and ENVY_LIMITS raises it."""
 
+import os
+
 import pytest
 
 
@@ -82,3 +84,22 @@ def test_a_template(project):
         "ctx.template(text, {})) end",
     )
     project.envy("sync")
+
+
+def test_manifests_and_recipe_files_are_plain_and_bounded(project):
+    """A huge file is an error that names the limit; an access with a bad argument is traced."""
+    project.packages("local.a@r1")
+    path = project.recipe("local.a@r1", "install = function(ctx) ctx.asset(5) end")
+    run = project.envy("sync", code=1)
+    assert "ctx.asset: expected a string, not" in run.err
+    [access] = run.named("lua_ctx_asset_access")
+    assert not access["allowed"]
+    os.truncate(path, 3 << 30)  # sparse
+    err = project.envy("sync", code=1).err
+    assert "local.a@r1.lua is larger than" in err
+    assert "the limit lua-memory" in err
+    manifest = project.root / "envy.lua"
+    os.truncate(manifest, 3 << 30)
+    err = project.envy("sync", code=1).err
+    assert "the manifest" in err
+    assert "the limit lua-memory" in err

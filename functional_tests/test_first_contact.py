@@ -106,8 +106,8 @@ MISTAKES = {
     "a program": (("add", "ctest"), "ctest is a program of cmake: envy add cmake"),
     "a registry": (("add", "npm:left pad"), "npm:left pad does not name a package"),
     "no such version": (
-        ("add", "ninja@1.12"),
-        "knows no version 1.12\n  hint: the nearest that it was tested with: 1.13.2, 1.11.1, 1.10",
+        ("add", "ninja@>=2"),
+        "satisfies version = \">=2\"\n  hint: the nearest versions are 1.13.2, 1.11.1, 1.10.2.4",
     ),
     "no such choice": (("add", "lua@6"), "knows no version 6\n  hint: it has 5.5.1, 5.4.8, 5.3.6"),
     "no version": (("add", "python@3.12"), "envy.python@r1 has no option `version`"),
@@ -171,6 +171,37 @@ def test_a_mistake_changes_nothing(mistaken, server, case):
     assert not mistaken.entries()
 
 
+SECRET = """
+local token = os.getenv("TOKEN")
+%s
+packages = {
+  { recipe = "local.base@r1", options = { token = token } },
+  { recipe = "local.base@r1", options = { token = token, v = 2 } },
+}
+"""
+
+
+def test_variables_that_a_manifest_reads_are_not_shown(project, server):
+    """A value of the environment, which may be secret, is masked in every message."""
+
+    def messages(text, *words):
+        project.manifest(text)
+        environment = project.environment({"TOKEN": "sesame-4711"})
+        run = server.run(words, cwd=project.root, environment=environment)
+        return run["out"] + run["err"]
+
+    for text, words, part in (
+        (SECRET % "", ("remove", "base"), 'base@r1{token="***",v=2}, in envy.lua:6'),
+        (SECRET % "", ("remove", "base{v=2}"), 'removed local.base@r1{token="***",v=2} from'),
+        (SECRET % "", ("add", "go", "--no-install"), "added envy.go@r1 to envy.lua"),
+        (SECRET % "error(token)", ("add", "go"), "error: envy.lua:3: ***"),
+        (SECRET % "" + "packages = { table.unpack(packages) }", ("remove", "base{v=2}"), "***"),
+    ):
+        found = messages(text, *words)
+        assert part in found
+        assert "sesame" not in found
+
+
 def test_manifests_that_cannot_be_edited(project):
     """No manifest, one with an error and a read-only one are errors of their own."""
     run = project.envy("add", "ninja", code=1, trace=False)
@@ -201,6 +232,15 @@ def test_a_recipe_from_a_url(project, http_server):
     run = project.envy("add", url, trace=False)
     assert "changed the digest of acme.tool@r1 in envy.lua:1" in run.err
     assert hashlib.sha256(text.encode()).hexdigest() in manifest.read_text()
+    asked = http_server.paths().count("/tool.lua")
+    pinned = manifest.read_text()
+    manifest.write_text(f'packages = {{ {{ recipe = "acme.tool@r1", source = "{url}" }} }}')
+    project.envy("sync", trace=False)
+    project.recipe("local.own@r1", TOOL)
+    project.envy("add", "local.own@r1", trace=False)
+    # Only a sync asks for what an unpinned recipe is now.
+    assert http_server.paths().count("/tool.lua") == asked + 1
+    manifest.write_text(pinned)
     for path in ("page.lua", "none.lua"):
         run = project.envy("add", f"{http_server.url}/{path}", code=1, trace=False)
         assert "Traceback" not in run.err
@@ -292,7 +332,7 @@ def test_a_tool_is_run_once(project, tmp_path):
 TOOLS = {
     "unknown": (("x", "ninj"), 'did you mean "ninja"?'),
     "a program": (("x", "gofmt"), "gofmt is a program of go: envy x --program gofmt go"),
-    "no such version": (("x", "ninja@2"), "envy.ninja@r1 knows no version 2"),
+    "no such version": (("x", "lua@2"), "envy.lua@r1 knows no version 2"),
     "no such program": (("x", "--program", "ctset", "cmake"), 'did you mean "ctest"?'),
     "no programs": (("x", "git-hooks"), "envy.git-hooks@r1 has no program to run"),
     "nothing": (("x", "--"), "Missing argument"),
@@ -308,3 +348,17 @@ def test_a_tool_that_cannot_be_run(mistaken, server, case):
     assert run["code"] in {1, 2}
     assert message in run["err"]
     assert not (mistaken.cache / "x").exists()
+
+
+def test_a_version_that_the_registry_does_not_have(project, package_index):
+    """The error names the nearest, and the manifest is as it was; --no-install asks nobody."""
+    for version in ("1.13.2", "1.11.1", "1.10.2.4", "1.5"):
+        package_index.add("ninja", f"ninja-{version}-py3-none-any.whl", b"")
+    text = "packages = {}\n"
+    project.manifest(text)
+    failed = project.envy("add", "ninja@1.12", env={"PIP_INDEX_URL": package_index.url}, code=1)
+    assert "has no version 1.12 of ninja" in failed.err
+    assert "the nearest versions: 1.13.2, 1.11.1, 1.10.2.4" in failed.err
+    assert (project.root / "envy.lua").read_text() == text
+    project.envy("add", "ninja@>=1.11", "--no-install")
+    assert 'options = { version = ">=1.11" }' in (project.root / "envy.lua").read_text()

@@ -434,6 +434,19 @@ def test_an_error_of_no_package_is_reported_once(go_project):
     assert run.out.count("/nonexistent") in {1, 2}  # Go before 1.21 is called for each
 
 
+@pytest.mark.parametrize("legacy", [(), ("--legacy",)], ids=["", "legacy"])
+def test_offline_go_requests_no_module(go_project, http_server, legacy):
+    """Tests without a missing module run; for another, Go says that lookups are disabled."""
+    proxy = {"GOPROXY": http_server.url, "GONOSUMDB": "*", "GOFLAGS": "-mod=mod"}
+    go_project.test("a", 'package a\nimport "testing"\nfunc TestOne(t *testing.T) {}\n')
+    go_project.envy_test("--offline", *legacy, "./...", env=proxy)
+    go_project.write("b/b.go", 'package b\nimport _ "example.invalid/x"\n')
+    run = go_project.envy_test("--offline", *legacy, "./...", env=proxy, code=None)
+    assert run.code != 0
+    assert "GOPROXY=off" in run.out + run.err
+    assert http_server.paths() == []
+
+
 def test_the_list_loads_no_view(go_project):
     """`envy test --list` imports neither Textual nor rich."""
     import sys

@@ -62,7 +62,7 @@ class Terminal:
 
     def code(self):
         """Read the remaining output, and return the exit code."""
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 60
         while time.monotonic() < ends:
             try:
                 ready, _, _ = select.select([self.primary], [], [], 1)
@@ -70,7 +70,7 @@ class Terminal:
                     break
             except OSError:
                 break
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
 
 def test_a_run_is_shown_rerun_and_left(go_project):
@@ -109,7 +109,7 @@ def test_a_closed_terminal_ends_the_view(go_project, controls, words):
     terminal = Terminal(go_project, *words, controls=controls)
     terminal.read_until(b"saved/one" if words else b"done in")
     os.close(terminal.primary)
-    assert terminal.process.wait(timeout=20) is not None
+    assert terminal.process.wait(timeout=60) is not None
 
 
 def test_a_saved_run_can_be_looked_at(go_project):
@@ -143,7 +143,7 @@ def test_watch_runs_again_when_a_file_changes(go_project):
     go_project.test("p", MIXED.replace('t.Fatal("it went wrong")', ""))
     read_until(b"waiting for a change")
     process.send_signal(2)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"1 passed, 1 failed" in output
     assert b"2 passed, 0 failed" in output

@@ -186,8 +186,16 @@ def test_the_dotenv_file_is_part_of_it(launched):
     for level in ("x", "y"):
         launched.write(".env", f"LEVEL={level}\n")
         assert launch(launched) == f"one|{SAID}|{level}|"
-        launched.envy("sync")
+        launched.envy("sync", trace=False)
+        assert f'"LEVEL": "{level}"' in (launched.root / ".envy" / "env.json").read_text()
         assert launch(launched) == f"one|{SAID}|{level}|"
+    launched.write(".env", "no variable\n")
+    launched.envy("sync", trace=False)
+    assert ".env:1: 'no variable' is not a variable" in launch(launched, code=1)
+    (launched.root / ".env").unlink()
+    launched.envy("sync", trace=False)
+    without_envy(launched)
+    assert launch(launched) == f"one|{SAID}|a\nb|"
     assert (launched.root / ".envy" / "stamp").stat().st_mode & 0o077 == 0
 
 

@@ -14,9 +14,9 @@ JOBS, FETCH_JOBS = 3, 2
 
 
 def test_never_more_than_jobs_scripts_run_at_once(project, tmp_path):
-    """With --jobs 4, at most four of 300 install scripts run at the same time."""
+    """With --jobs 4, at most four of 100 install scripts run at the same time."""
     record = tmp_path / "record.txt"
-    names = [f"local.p{number}@r1" for number in range(300)]
+    names = [f"local.p{number}@r1" for number in range(100)]
     project.packages(*names)
     four = f"until [ $(grep -c begin {record}) -ge 4 ]; do sleep 0.01; done"
     for name in names:

@@ -142,6 +142,8 @@ def test_an_edited_dependency_forces_no_install(project, machine):
         ('function(ctx, opts) return ctx.options.kind == "a" and opts.kind == "a" end', True),
         ('"test -e envy.lua"', True),
         ('"no_such_program"', False),
+        ('"yes one | grep -q one"', True),  # yes surely gets SIGPIPE
+        ('"false | true"', False),
     ],
 )
 def test_the_forms_of_check(project, check, satisfied):

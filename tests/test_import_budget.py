@@ -62,6 +62,38 @@ def test_only_questions_about_the_whole_graph_load_networkx(tmp_path, words, loa
     assert ("networkx" in modules_after("graph", *words, *places)) is loads
 
 
+def test_a_sync_loads_only_what_its_recipes_use(tmp_path):
+    """A first sync of a recipe without sources and scripts loads nothing that only others need."""
+    (tmp_path / "envy.lua").write_text('packages = { "local.app@r1" }')
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes/local.app@r1.lua").write_text(
+        'identity = "local.app@r1"\ninstall = function(ctx) ctx.write("app", "") end'
+    )
+    places = ("--manifest", tmp_path / "envy.lua", "--cache-root", tmp_path / "cache")
+    unused = {"difflib", "hashlib", "shutil", "socket", "subprocess", "tempfile"} | {
+        f"envy.{name}"
+        for name in (
+            "console.live",
+            "console.progress",
+            "console.screen",
+            "console.trace",
+            "content.patch",
+            "engine.launchers",
+            "engine.project_launchers",
+            "execution.ctx_fetch",
+            "execution.custom_fetch",
+            "execution.transfer",
+            "execution.unpack",
+            "execution.unpinned",
+            "host.failed_line",
+            "lua.template",
+            "transport.addresses",
+            "transport.digests",
+        )
+    }
+    assert modules_after("sync", *places) & (EXPENSIVE | unused) == set()
+
+
 def test_help_imports_no_command():
     """The list of commands is in a table, not in the modules of the commands."""
     commands = {

@@ -1,8 +1,8 @@
 """Whether the launchers of a project are as its last sync wrote them; warm syncs load this module.
 
 `.envy/written` has texts with NUL between them: a format, the root of the cache, the number of
-files that decide, these files, then a path and its digest for each file and link. A foreign file,
-which is where a launcher would be, has IN_THE_WAY for its digest.
+files that decide, these files, then a path and its state for each file and link: a digest, ABSENT,
+or IN_THE_WAY for a foreign file where a launcher would be.
 """
 
 from __future__ import annotations
@@ -15,32 +15,29 @@ from envy.content.file_digest import file_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 FOLDER = ".envy"
 STAMP = f"{FOLDER}/stamp"
 WRITTEN = f"{FOLDER}/written"
 FORMAT = "1"
 IN_THE_WAY = "!"
+ABSENT = "-"
 
 
 def written_text(
-    root: str,
-    cache_root: str,
-    files: Sequence[str],
-    paths: Sequence[str],
-    foreign: Sequence[str] = (),
+    root: str, cache_root: str, files: Sequence[str], states: Mapping[str, str]
 ) -> str:
-    """Return the text of the record; `files` decide what was written, which are `paths`.
-
-    `foreign` are files that are in the way.
-    """
+    """Return the text of the record; `files` decide what was written, `states` are by path."""
     rows = [FORMAT, root, cache_root, str(len(files)), *files]
-    for path in paths:
-        rows += [path, digest_of(path)]
-    for path in foreign:
-        rows += [path, IN_THE_WAY]
+    for path, state in states.items():
+        rows += [path, state]
     return "\0".join(rows)
+
+
+def state_of(path: str) -> str:
+    """Return the digest of a file or link, or ABSENT."""
+    return digest_of(path) if os.path.lexists(path) else ABSENT
 
 
 def digest_of(path: str) -> str:
@@ -62,14 +59,13 @@ def are_current(folder: str, root: str, cache_root: str) -> bool:
         paths = rows[4 + int(rows[3]) :]
         files = rows[4 : 4 + int(rows[3])]
         return all(os.stat(path).st_mtime_ns < stamp for path in files) and all(
-            _is_as_written(path, digest)
-            for path, digest in zip(paths[::2], paths[1::2], strict=True)
+            _is_as_written(path, state) for path, state in zip(paths[::2], paths[1::2], strict=True)
         )
     except (OSError, ValueError, IndexError):
         return False
 
 
-def _is_as_written(path: str, digest: str) -> bool:
-    if digest == IN_THE_WAY:
+def _is_as_written(path: str, state: str) -> bool:
+    if state == IN_THE_WAY:
         return os.path.lexists(path)
-    return digest != "" and digest_of(path) == digest
+    return state != "" and state_of(path) == state

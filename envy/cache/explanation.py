@@ -4,7 +4,6 @@ The record, `envy-ingredients.json`, has two lines: the ingredients, whose diges
 notes that explain them (the canonical key, the names of dependencies, the text of the recipe).
 """
 
-import difflib
 import json
 import os
 from collections import Counter
@@ -204,6 +203,8 @@ def _recipe_changes(before: object, after: object) -> list[str]:
     if _is_long_to_compare(old, new):
         return ["the recipe file changed"]
     rows: list[str] = []
+    import difflib
+
     matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag == "equal":

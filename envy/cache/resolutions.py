@@ -68,6 +68,8 @@ class Resolutions:
         project; None if there may be others.
         """
         before = self._read()
+        if not before and not self._noted:
+            return  # as in most projects
         looked_at = set(map(_digest, settled))
         if known is not None:
             looked_at.update(before.keys() - set(map(_digest, known)))

@@ -137,11 +137,6 @@ def _digest_file(path: str, status: os.stat_result) -> str:
     return digest
 
 
-def read_file(path: str, size: int) -> bytes:
-    """Return the content of a file of about `size` bytes, with as few calls as possible."""
-    return b"".join(chunks(path, size))
-
-
 def chunks(path: str, size: int) -> Iterator[bytes]:
     """Yield the bytes of a file.
 

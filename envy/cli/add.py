@@ -64,7 +64,7 @@ def _requested(
     folder = manifest.path.parent
     wanted: dict[str, RequestedEntry] = {}
     for name in names:
-        request = requested_entry(name, folder, settings.environment)
+        request = requested_entry(name, folder, settings)
         first = wanted.setdefault(request.name, request)
         if first is not request:
             raise UsageError(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from envy.cli.edits import listed, option_of, shown_key
 from envy.cli.fetch_context import command_context
+from envy.cli.settings import Settings
 from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.key import validate_identity
 from envy.declarations.locations import shown_path
@@ -27,11 +28,11 @@ from envy.declarations.manifest_edit import (
 )
 from envy.declarations.option_text import OptionValue
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
-from envy.declarations.tool_name import NamedTool, named_tool, nearest_versions
+from envy.declarations.tool_name import NamedTool, named_tool
+from envy.declarations.versions import nearest_versions
 from envy.errors import EnvyError, LuaScriptError
-from envy.host.platform import host_platform
 from envy.limits import LUA_MEMORY
-from envy.lua.runtime import LuaState, SandboxSettings
+from envy.lua.quiet_state import quiet_state
 from envy.masking import remember_address
 from envy.transport import fetch_source
 from envy.transport.addresses import redacted
@@ -61,7 +62,7 @@ class RequestedEntry:
         return f"{self.identity} {package}" if package else self.identity
 
 
-def requested_entry(word: str, folder: Path, environment: Mapping[str, str]) -> RequestedEntry:
+def requested_entry(word: str, folder: Path, settings: Settings) -> RequestedEntry:
     """Return the entry that a word asks for; a recipe at a URL is fetched and read.
 
     Raises:
@@ -75,7 +76,7 @@ def requested_entry(word: str, folder: Path, environment: Mapping[str, str]) -> 
     if word.startswith(("pypi:", "npm:")) or not _is_place(word):
         tool = named_tool(word, command="add")
         if tool.package:
-            tool = _with_release(tool, word, folder, environment)
+            tool = _with_release(tool, word, folder, settings)
         return RequestedEntry(word=word, entry=tool.entry(), tool=tool)
     scheme = scheme_of(word)
     if scheme is Scheme.GIT:
@@ -84,19 +85,17 @@ def requested_entry(word: str, folder: Path, environment: Mapping[str, str]) -> 
             hint="write an entry with `recipe`, `source`, `ref` and `subdir` into `packages`",
         )
     if scheme is Scheme.LOCAL:
-        return _of_path(word, folder, environment)
-    return _of_url(word, folder, environment)
+        return _of_path(word, folder, settings.environment)
+    return _of_url(word, folder, settings)
 
 
-def _with_release(
-    tool: NamedTool, word: str, folder: Path, environment: Mapping[str, str]
-) -> NamedTool:
+def _with_release(tool: NamedTool, word: str, folder: Path, settings: Settings) -> NamedTool:
     """Return a package of a registry with the version to write: the newest, if none was named.
 
     Raises:
         EnvyError: the registry has no such package, or not this version.
     """
-    context = command_context(environment)
+    context = command_context(settings.environment, offline=settings.offline)
     if word.startswith("pypi:"):
         versions = python_versions(tool.package, context)
     else:
@@ -116,20 +115,23 @@ def _is_place(word: str) -> bool:
 def _of_path(word: str, folder: Path, environment: Mapping[str, str]) -> RequestedEntry:
     path = Path(word).absolute()
     identity = _identity_in(path, shown=word, environment=environment)
-    source = os.path.relpath(path, folder)
-    if source == os.path.join("recipes", f"{identity}.lua") and identity.startswith("local."):  # noqa: PTH118
+    source = Path(os.path.relpath(path, folder)).as_posix()
+    if _LOCAL.fullmatch(identity) and source == f"recipes/{identity}.lua":
         return RequestedEntry(word=word, entry=identity)
     return RequestedEntry(word=word, entry={"recipe": identity, "source": source})
 
 
-def _of_url(word: str, folder: Path, environment: Mapping[str, str]) -> RequestedEntry:
+def _of_url(word: str, folder: Path, settings: Settings) -> RequestedEntry:
     remember_address(word)
     item = SourceItem(source=word, base_dir=folder)
     with tempfile.TemporaryDirectory(prefix="envy-add-") as name:
-        fetched = fetch_source(item, Path(name), command_context(environment))
+        context = command_context(settings.environment, offline=settings.offline)
+        fetched = fetch_source(item, Path(name), context)
         if not fetched.sha256:
             raise EnvyError(f"{redacted(word)} is a folder, not a recipe file")
-        identity = _identity_in(fetched.path, shown=redacted(word), environment=environment)
+        identity = _identity_in(
+            fetched.path, shown=redacted(word), environment=settings.environment
+        )
     entry: dict[str, OptionValue] = {
         "recipe": identity,
         "source": word,
@@ -144,14 +146,7 @@ def _identity_in(path: Path, *, shown: str, environment: Mapping[str, str]) -> s
     Raises:
         EnvyError: it is not a recipe file.
     """
-    settings = SandboxSettings(
-        platform=host_platform(),
-        environment=environment,
-        should_stop=lambda: False,
-        on_log=lambda _level, _message: None,
-        on_stdout=lambda _text: None,
-    )
-    state = LuaState(settings, base_dir=path.parent)
+    state = quiet_state(path.parent, environment=environment)
     try:
         state.load_file(path, read_plain(str(path), LUA_MEMORY))
         identity = state.user_globals({"identity"}).get("identity")

@@ -20,7 +20,6 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import sys
 import threading
 import time
@@ -73,7 +72,7 @@ class Control:
         self._engine: Cancellable | None = None
         self._reported: dict[int, float] = {}
         self._leave_at: float | None = None
-        self._wakes: socket.socket | None = None
+        self._wakes: int | None = None  # the writing end of the pipe that wakes the thread
         self._is_stuck: Callable[[], bool] = lambda: False
         self._last_words: Callable[[], None] = lambda: None
         self.cancelled = False
@@ -100,15 +99,15 @@ class Control:
             self._leave_at = time.monotonic() + PATIENCE
             if self._wakes is not None:
                 with contextlib.suppress(OSError):
-                    self._wakes.send(_WAKE)
+                    os.write(self._wakes, _WAKE)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Handle signals inside the block; the previous handlers are restored afterwards."""
-        reading, writing = socket.socketpair()
-        writing.settimeout(0)
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
         handlers = {number: signal.signal(number, lambda *_: None) for number in _handled_signals()}
-        wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         # A thread per command, not per recipe: it only ever waits.
         thread = threading.Thread(target=self._watch, args=(reading,), daemon=True)
         thread.start()
@@ -120,15 +119,16 @@ class Control:
             signal.set_wakeup_fd(wakeup)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-            writing.send(b"\0")
+            with contextlib.suppress(BlockingIOError):  # full of signals, which wake it as well
+                os.write(writing, b"\0")
             thread.join()
-            writing.close()
-            reading.close()
+            os.close(writing)
+            os.close(reading)
 
-    def _watch(self, reading: socket.socket) -> None:
+    def _watch(self, reading: int) -> None:
         while True:
             ready, _, _ = select.select([reading], [], [], self._next_deadline())
-            for number in reading.recv(64) if ready else b"":
+            for number in os.read(reading, 64) if ready else b"":
                 if number == 0:
                     return
                 if number != _WAKE[0]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from envy.cli.edits import key_of, tell
+from envy.cli.edits import shown_key, tell
 from envy.cli.settings import Settings
 from envy.declarations.locations import shown_path
 from envy.declarations.manifest_edit import ManifestFile
@@ -24,10 +24,9 @@ def install_edited(
     """
     from envy.cli.sync import report_sync, run_sync
 
-    keys = [key_of(new.entries[index]) for index in indexes]
-    queries = [key.canonical for key in keys if key is not None]
+    queries = [shown_key(new.entries[index]) for index in indexes]
     with _restored(new, old, settings) as outcome:
-        result = run_sync(settings, queries, time.monotonic(), as_json=False)
+        result = run_sync(settings, queries, time.monotonic(), as_json=False, asks=False)
         outcome.code = report_sync(result, settings)
     return outcome.code
 

@@ -13,7 +13,7 @@ from envy.host.process import run_argv
 from envy.transport.context import FetchContext
 
 
-def command_context(environment: Mapping[str, str]) -> FetchContext:
+def command_context(environment: Mapping[str, str], *, offline: bool = False) -> FetchContext:
     """Return the context of fetches whose command ends at Ctrl-C like any program."""
     never = threading.Event()
 
@@ -27,6 +27,7 @@ def command_context(environment: Mapping[str, str]) -> FetchContext:
         warn=lambda text: say(sys.stderr, safe_line(f"warning: {text}")),
         environment=environment,
         run=run_program,
+        offline=offline,
     )
 
 

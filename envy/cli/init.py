@@ -7,12 +7,11 @@ from pathlib import Path
 from envy.cli.edits import tell
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings, current_directory
-from envy.content.atomic import atomic_write
 from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.locations import shown_path
 from envy.declarations.manifest_search import MANIFEST_NAME, nearest_manifest
 from envy.declarations.new_manifest import VERSION_FILES, asked_versions, new_manifest
-from envy.errors import EnvyError, ManifestError
+from envy.errors import ManifestError
 from envy.limits import LUA_MEMORY
 
 _IGNORED = ".envy/"
@@ -83,24 +82,17 @@ def _create(path: Path, text: str) -> None:
 def _ignore(path: Path, settings: Settings) -> None:
     """Name the folder of envy in a .gitignore, unless it is named; a failure is only a note."""
     text = _text_of(path)
-    lines = None if text is None else [line.strip() for line in text.splitlines()]
-    if lines is not None and not _ALSO_IGNORES.isdisjoint(lines):
+    if text is not None and not _ALSO_IGNORES.isdisjoint(map(str.strip, text.splitlines())):
         return
     try:
         if text is None:
-            raise EnvyError("it is not a plain file")
+            raise OSError(0, "it is not a plain file")
         newline = "\r\n" if "\r\n" in text else "\n"
-        before = text + newline if text and not text.endswith("\n") else text
-        if text:
-            with path.open("ab") as file:
-                file.write((before[len(text) :] + _IGNORED + newline).encode())
-        else:
-            atomic_write(str(path), (_IGNORED + newline).encode())
-    except (OSError, EnvyError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        tell(
-            settings,
-            f"note: {shown_path(path)} should name {_IGNORED}, and it cannot be written: {reason}",
-        )
+        begin = newline if text and not text.endswith("\n") else ""
+        with path.open("ab") as file:
+            file.write(f"{begin}{_IGNORED}{newline}".encode())
+    except OSError as error:
+        why = f"{shown_path(path)} cannot be written: {error.strerror}"
+        tell(settings, f"note: {why}; it should name {_IGNORED}")
         return
     tell(settings, f"added {_IGNORED} to {shown_path(path)}")

@@ -13,7 +13,7 @@ from envy.masking import masked_data
 
 
 @envy_command(
-    short_help="List the packages of envy.lua, or the shipped recipes.",
+    short_help="List the project's packages, or what ships with envy.",
     examples=[
         ("envy list", "the packages of the project"),
         ("envy list --shipped", "what envy add and envy x know by name"),

@@ -2,15 +2,21 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TextIO
+from typing import Protocol, TextIO, runtime_checkable
 
 from envy.cli.settings import Settings
-from envy.console.live import LiveConsole
-from envy.console.plain import PlainConsole
 from envy.console.styled import has_colours
 from envy.console.text import Streams
-from envy.console.trace import JsonTrace, TextTrace
+from envy.console.verbosity import Verbosity
 from envy.events import EventBus, Listener, Stamped
+
+
+@runtime_checkable
+class Console(Protocol):
+    """A listener that writes to the terminal, and can leave it to others for a while."""
+
+    def suspended(self) -> contextlib.AbstractContextManager[None]:
+        """Neither draw nor write inside the block."""
 
 
 def make_listeners(settings: Settings, *, is_terminal: bool, streams: Streams) -> list[Listener]:
@@ -21,18 +27,34 @@ def make_listeners(settings: Settings, *, is_terminal: bool, streams: Streams) -
     """
     # Trace lines go to the same terminal as the live display, and --quiet excludes both.
     draws = is_terminal and settings.progress and not settings.quiet and not settings.trace_stderr
-    console = LiveConsole if draws else PlainConsole
     colours = has_colours(streams.errors, settings.environment)
-    listeners: list[Listener] = [console(streams, verbosity=settings.verbosity, colours=colours)]
+    console = _live_console if draws else _plain_console
+    listeners = [console(streams, verbosity=settings.verbosity, colours=colours)]
     if settings.trace_stderr:
+        from envy.console.trace import TextTrace
+
         listeners.append(TextTrace(streams.errors))
     if settings.trace_file:
+        from envy.console.trace import JsonTrace
+
         listeners.append(JsonTrace(settings.trace_file, errors=streams.errors))
     if settings.trace_timeline:
         from envy.console.timeline import Timeline
 
         listeners.append(Timeline(settings.trace_timeline, errors=streams.errors))
     return listeners
+
+
+def _live_console(streams: Streams, *, verbosity: Verbosity, colours: bool) -> Listener:
+    from envy.console.live import LiveConsole
+
+    return LiveConsole(streams, verbosity=verbosity, colours=colours)
+
+
+def _plain_console(streams: Streams, *, verbosity: Verbosity, colours: bool) -> Listener:
+    from envy.console.plain import PlainConsole
+
+    return PlainConsole(streams, verbosity=verbosity, colours=colours)
 
 
 class Relay:
@@ -66,6 +88,6 @@ def suspended(listeners: Sequence[Listener]) -> Iterator[None]:
     """Stop the consoles from drawing during a question or an interactive program."""
     with contextlib.ExitStack() as stack:
         for listener in listeners:
-            if isinstance(listener, LiveConsole | PlainConsole):
+            if isinstance(listener, Console):
                 stack.enter_context(listener.suspended())
         yield

@@ -50,7 +50,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "list": CommandEntry(
         "envy.cli.list_packages:command",
-        "List the packages of envy.lua, or the shipped recipes.",
+        "List the project's packages, or what ships with envy.",
     ),
     "search": CommandEntry(
         "envy.cli.search:command", "Search the recipes that ship with envy, or a registry."
@@ -98,6 +98,7 @@ class LazyGroup(CommonOptionsMixin, click.Group):
     """The `envy` command itself, over a table of commands."""
 
     examples = (
+        ("envy add ninja cmake", "add two tools to envy.lua"),
         ("envy sync", "install what envy.lua lists"),
         ("envy run -- cmake --version", "run a program of the project"),
         ("envy asset python", "print the path of a package"),

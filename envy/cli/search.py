@@ -37,7 +37,7 @@ def command(settings: Settings, word: str) -> int:
     if colon and scheme in {"npm", "pypi"}:
         if not text:
             raise UsageError(f"{word} has no word after the colon", hint=f"envy search {word}NAME")
-        rows = _registry_rows(scheme, text, command_context(settings.environment))
+        rows = _registry_rows(scheme, text, _context(settings))
     else:
         rows = recipe_rows(matching(word, shipped_table()))
     if not rows:
@@ -56,6 +56,10 @@ def matching(word: str, recipes: Iterable[ShippedRecipe]) -> list[ShippedRecipe]
         or wanted in recipe.description.casefold()
         or any(wanted in product.casefold() for product in recipe.products)
     ]
+
+
+def _context(settings: Settings) -> FetchContext:
+    return command_context(settings.environment, offline=settings.offline)
 
 
 def _registry_rows(scheme: str, text: str, context: FetchContext) -> list[str]:

@@ -95,9 +95,12 @@ def run_sync(
     started: float,
     *,
     as_json: bool,
+    asks: bool = True,
     observers: Sequence[Listener] = (),
 ) -> SyncResult:
     """Install what the queries mean; everything without queries. Failures are in the result.
+
+    Without `asks`, unpinned sources are what the project last found, as for a query.
 
     Raises:
         EnvyError: the manifest or its graph is not valid.
@@ -110,7 +113,10 @@ def run_sync(
 
     began = time.time_ns()  # before the manifest is read: a later change is newer
     with open_session(
-        settings, owns_stdout=as_json, upstream=Upstream.ASKED, observers=observers
+        settings,
+        owns_stdout=as_json,
+        upstream=Upstream.ASKED if asks else Upstream.REMEMBERED,
+        observers=observers,
     ) as session:
         results = session.install(resolved(session, queries))
         session.store_answer()

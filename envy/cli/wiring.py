@@ -42,7 +42,6 @@ from envy.masking import forget_all
 from envy.phases.table import STEPS, Steps
 
 DEFAULT_FETCH_JOBS = 8
-_ALLOCATIONS_BETWEEN_COLLECTIONS = 200_000
 
 
 @contextlib.contextmanager
@@ -66,7 +65,7 @@ def open_session(
     Raises:
         ManifestError: the manifest is missing or not valid; UsageError: an option is not valid.
     """
-    _collect_rarely()
+    _freeze_modules()
     forget_all()
     variables = dict(settings.environment)
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
@@ -185,14 +184,13 @@ def _downloads(layout: CacheLayout, manifest: Path, *, writes: bool) -> Download
 
 
 @functools.cache
-def _collect_rarely() -> None:
-    """Collect garbage rarely: a graph of thousands of recipes lives long and has few cycles.
+def _freeze_modules() -> None:
+    """Leave out what is loaded by now when garbage is collected (see `__main__`).
 
-    Repeated walks through it took a tenth of a large sync. This runs once in a process, because
-    freezing again would keep the objects of an earlier session forever.
+    This runs once in a process, because freezing again would keep the objects of an earlier
+    session forever.
     """
     gc.freeze()
-    gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 10, 10)
 
 
 def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) -> CacheLayout:

@@ -22,6 +22,7 @@ from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped_table import ShippedRecipe
 from envy.declarations.tool_name import named_tool
 from envy.errors import EnvyError, UsageError
+from envy.host.platform import Platform, host_platform
 from envy.suggest import did_you_mean
 
 
@@ -55,6 +56,7 @@ def command(
     if not words or not words[0]:
         raise UsageError("envy x: no tool is given", hint="envy x ninja -- --version")
     tool = named_tool(words[0], command="x")
+    check_platform(tool.recipe, host_platform())
     arguments = words[2:] if words[1:2] == ("--",) else words[1:]
     if tool.package:
         name = program or tool.program
@@ -63,6 +65,19 @@ def command(
         name = _program_of(tool.recipe, program, words[0])
         entry = tool.entry()
     execute(_prepare(settings, entry, words[0], [name, *arguments], installs=not no_install))
+
+
+def check_platform(recipe: ShippedRecipe, platform: Platform) -> None:
+    """Check that a recipe is for a platform.
+
+    Raises:
+        EnvyError: it is not; another program of that name, from PATH, must not run instead.
+    """
+    if recipe.platforms and not any(map(platform.matches, recipe.platforms)):
+        raise EnvyError(
+            f"{recipe.identity} is not for {platform.tag}",
+            hint=f"it is for {', '.join(recipe.platforms)}",
+        )
 
 
 def _program_of(recipe: ShippedRecipe, program: str | None, word: str) -> str:

@@ -55,7 +55,7 @@ class LiveConsole:
         self._open_screen = open_screen
         self._clock = clock
         self._redraw_seconds = redraw_seconds
-        self._narrator = Narrator()
+        self._narrator = Narrator(self._least)
         self._state = DisplayState()
         self._state_lock = threading.Lock()
         self._screen_lock = threading.Lock()

@@ -49,9 +49,13 @@ class Remark:
 
 
 class Narrator:
-    """Narrates a run in remarks. One console passes it every event, in order."""
+    """Narrates a run in remarks. One console passes it every event that it hears, in order.
 
-    def __init__(self) -> None:
+    Remarks of less importance than `least` are not made.
+    """
+
+    def __init__(self, least: Importance = Importance.DETAIL) -> None:
+        self._has_details = least <= Importance.DETAIL
         self._work = WorkTimes()
         # Work in progress that was not reported yet: since when it has run, and its line.
         self._unreported: dict[str, tuple[float, str]] = {}
@@ -70,13 +74,15 @@ class Narrator:
             events.LuaCtxFetchComplete: self._fetch_complete,
             events.LockBlocked: self._lock_blocked,
             events.LockAcquired: self._lock_acquired,
-            events.LuaCtxRunStart: self._run_start,
-            events.OutputLine: self._output_line,
             events.LogMessage: self._log_message,
             events.StandardOutput: self._standard_output,
             events.RecipeComplete: self._recipe_complete,
             events.RecipeAborted: self._recipe_aborted,
         }
+        if self._has_details:
+            # Whoever does not show them is not called for each line of a build's output.
+            self._handlers[events.LuaCtxRunStart] = self._run_start
+            self._handlers[events.OutputLine] = self._output_line
 
     @property
     def heard(self) -> frozenset[type[Event]]:
@@ -87,6 +93,11 @@ class Narrator:
         """Return the remarks that one event causes."""
         handler = self._handlers.get(type(stamped.event))
         return handler(stamped.event, stamped.ts) if handler else []
+
+    @property
+    def awaits(self) -> bool:
+        """Return whether any work is in progress that was not reported yet."""
+        return bool(self._unreported)
 
     def next_due(self) -> float | None:
         """Return the time at which the next unreported work becomes lasting, or None."""
@@ -112,8 +123,7 @@ class Narrator:
         if (event.phase not in _MAKES_CONTENT and not has_begun) or known_cached:
             return []
         self._make_due(event.key, self._work.begin_phase(event.key, ts))
-        text = f"installing {event.key}"
-        return [] if has_begun else [_remark(Importance.DETAIL, text)]
+        return [] if has_begun else self._detail(f"installing {event.key}")
 
     def _phase_complete(self, event: events.PhaseComplete, _ts: float) -> list[Remark]:
         self._work.end_phase(event.key, event.duration_ms / 1000)
@@ -134,7 +144,10 @@ class Narrator:
     def _begin(self, what: str, ts: float, text: str) -> list[Remark]:
         """Record work that has begun, and return its remark: a detail until the work lasts."""
         self._unreported[what] = (ts, text)
-        return [_remark(Importance.DETAIL, text)]
+        return self._detail(text)
+
+    def _detail(self, text: str) -> list[Remark]:
+        return [_remark(Importance.DETAIL, text)] if self._has_details else []
 
     def _lock_blocked(self, event: events.LockBlocked, ts: float) -> list[Remark]:
         text = f"waiting {event.recipe}: its lock is held by {event.held_by}"
@@ -165,7 +178,7 @@ class Narrator:
 
     def _cache_miss(self, event: events.CacheMiss, _ts: float) -> list[Remark]:
         self._misses.add(event.recipe)
-        return [_remark(Importance.DETAIL, f"not cached {event.recipe}: {event.reason}")]
+        return self._detail(f"not cached {event.recipe}: {event.reason}")
 
     def _download_progress(self, event: events.DownloadProgress, _ts: float) -> list[Remark]:
         # The size is unknown at the start of a transfer; the first progress event has it.
@@ -181,14 +194,14 @@ class Narrator:
         said = (event.recipe, event.url) in self._announced
         self._announced.discard((event.recipe, event.url))
         if said:
-            return [_remark(Importance.DETAIL, f"fetched {event.url} ({size} in {took})")]
+            return self._detail(f"fetched {event.url} ({size} in {took})")
         return [_remark(Importance.STEP, f"fetching {event.url} ({size})")]
 
     def _run_start(self, event: events.LuaCtxRunStart, _ts: float) -> list[Remark]:
-        return [_remark(Importance.DETAIL, f"{event.recipe} $ {event.command}")]
+        return self._detail(f"{event.recipe} $ {event.command}")
 
     def _output_line(self, event: events.OutputLine, _ts: float) -> list[Remark]:
-        return [_remark(Importance.DETAIL, f"{event.recipe} | {last_rewrite(event.text_)}")]
+        return self._detail(f"{event.recipe} | {last_rewrite(event.text_)}")
 
     def _log_message(self, event: events.LogMessage, _ts: float) -> list[Remark]:
         importance = _LEVELS.get(event.level, Importance.NOTE)
@@ -207,12 +220,11 @@ class Narrator:
             text = f"{_DONE[event.outcome]} {event.key}{took}"
             return [_remark(Importance.NOTE, text, Mark.DONE)]
         where = f" at {event.asset_path}" if event.asset_path else ""
-        return [_remark(Importance.DETAIL, f"{event.outcome} {event.key}{where}")]
+        return self._detail(f"{event.outcome} {event.key}{where}")
 
     def _recipe_aborted(self, event: events.RecipeAborted, ts: float) -> list[Remark]:
         self._took(event.key, ts)
-        text = f"not built {event.key}: {event.dependency} failed"
-        return [_remark(Importance.DETAIL, text)]
+        return self._detail(f"not built {event.key}: {event.dependency} failed")
 
 
 # The outcomes of recipes that needed work, in the words of the user.

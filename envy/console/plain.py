@@ -43,7 +43,7 @@ class PlainConsole:
         self._verbosity = verbosity
         self._colours = colours
         self._clock = clock
-        self._narrator = Narrator()
+        self._narrator = Narrator(Importance(verbosity))
         self.heard = self._narrator.heard
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -57,10 +57,9 @@ class PlainConsole:
         """Write the remarks that the event causes."""
         with self._lock:
             remarks = self._narrator.remarks_for(stamped)
-            if not remarks:
-                return
-            self._take(remarks)
-            if type(stamped.event) in _BEGINNINGS:
+            if remarks:
+                self._take(remarks)
+            if type(stamped.event) in _BEGINNINGS and self._narrator.awaits:
                 self._watch()
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-from envy.console.screen import terminal_size
 from envy.console.styled import has_colours, painted, prefixed_line
 from envy.console.text import say, wrapped
 
@@ -11,7 +10,11 @@ from envy.console.text import say, wrapped
 def say_styled(stream: TextIO, lines: Iterable[str], environment: Mapping[str, str]) -> None:
     """Write safe lines; a terminal gets them broken between words, and errors in red."""
     colours = has_colours(stream, environment)
-    width = terminal_size(stream)[0] if stream.isatty() else 0
+    width = 0
+    if stream.isatty():
+        from envy.console.screen import terminal_size
+
+        width = terminal_size(stream)[0]
     for line in lines:
         first, *others = wrapped(line, width) if width else [line]
         say(stream, painted(prefixed_line(first), colours=colours))

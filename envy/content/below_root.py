@@ -17,7 +17,6 @@ Guarantees
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -275,6 +274,8 @@ class BelowRoot:
             return None
         if stat.S_ISLNK(status.st_mode):
             return Content(is_link=True, executable=False, digest=self.read_link(parts))
+        import hashlib
+
         with open(self.open_file(parts), "rb") as file:  # noqa: PTH123
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         executable = bool(status.st_mode & stat.S_IXUSR)

@@ -8,7 +8,6 @@ Guarantees
 
 import errno
 import os
-import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,11 +142,15 @@ def copy_content(reading: int, writing: int) -> None:
         if offset or error.errno not in _NO_SENDFILE:
             raise
     with open(os.dup(reading), "rb") as source, open(os.dup(writing), "wb") as target:  # noqa: PTH123
+        import shutil
+
         shutil.copyfileobj(source, target, _CHUNK)
 
 
 def _copy_status(source: int | Path, target: int, *, also: int = 0) -> None:
     """Copy mode, times and attributes to the open `target`, which stays writable by the owner."""
+    import shutil
+
     shutil.copystat(cast("Path", source), cast("Path", target))
     mode = stat.S_IMODE(os.fstat(target).st_mode)
     if mode != mode | stat.S_IWUSR | also:

@@ -14,6 +14,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy import __version__
+from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations import fields
 from envy.declarations.dotenv import check_variable, is_variable
 from envy.declarations.entries import parse_spec
@@ -24,6 +25,7 @@ from envy.declarations.tables import is_included
 from envy.declarations.typos import misspelt
 from envy.errors import LuaScriptError, ManifestError, SourceLocation
 from envy.host.platform import Platform
+from envy.limits import LUA_MEMORY
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
 
@@ -124,9 +126,12 @@ def read_manifest(path: Path) -> bytes:
         ManifestError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_plain(str(path), LUA_MEMORY)
     except OSError as error:
         raise ManifestError(f"{path} cannot be read: {error.strerror}") from error
+    except NotPlain as error:
+        hint = error.limit.hint if error.limit else "a manifest is a file of Lua code"
+        raise ManifestError(f"the manifest {path} {error}", hint=hint) from error
 
 
 def _check_requires(value: object, source: SourceText) -> None:

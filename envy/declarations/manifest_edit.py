@@ -18,8 +18,10 @@ from envy.declarations.manifest_text import entry_text, insert_element, remove_e
 from envy.declarations.option_text import OptionValue
 from envy.errors import EnvyError, ManifestError, SourceLocation
 from envy.host.platform import Platform, host_platform
-from envy.lua.runtime import LuaState, SandboxSettings
+from envy.lua.quiet_state import quiet_state
+from envy.lua.runtime import LuaState
 from envy.lua.values import LuaFunction, LuaOpaque
+from envy.masking import remember
 
 PLATFORMS = (
     Platform(os="linux", arch="x86_64", libc="gnu"),
@@ -89,15 +91,17 @@ class ManifestFile:
         return SourceLocation(found.path, found.at_element(index).line)
 
 
-def open_manifest(path: Path, environment: Mapping[str, str]) -> ManifestFile:
-    """Read and load a manifest that is to be edited.
+def open_manifest(
+    path: Path, environment: Mapping[str, str], platforms: Sequence[Platform] = PLATFORMS
+) -> ManifestFile:
+    """Read a manifest that is to be edited, and load it on the host and on these platforms.
 
     Raises:
         ManifestError, DeclarationError, LuaScriptError: it is not valid.
     """
     content = read_manifest(path)
     values: dict[Platform, Values | None] = {}
-    for platform in _platforms():
+    for platform in _with_host(platforms):
         try:
             values[platform] = _load(path, content, platform, environment)
         except EnvyError:
@@ -189,10 +193,10 @@ def identity_of(entry: object) -> str:
     return recipe if isinstance(recipe, str) else ""
 
 
-def _platforms() -> Iterator[Platform]:
+def _with_host(platforms: Sequence[Platform]) -> Iterator[Platform]:
     host = host_platform()
     yield host
-    for platform in PLATFORMS:
+    for platform in platforms:
         if (platform.os, platform.arch, platform.libc) != (host.os, host.arch, host.libc):
             yield platform
 
@@ -299,20 +303,20 @@ def _packages(values: Values) -> list[object] | None:
 
 
 def _load(path: Path, content: bytes, platform: Platform, environment: Mapping[str, str]) -> Values:
-    """Return the globals of a valid manifest on a platform; what it prints is dropped."""
+    """Return the globals of a valid manifest on a platform; what it prints is dropped.
+
+    The variables that it reads are treated as secret: no recipe is loaded that could tell.
+    """
+    states: list[LuaState] = []
 
     def make_state(base_dir: Path) -> LuaState:
-        settings = SandboxSettings(
-            platform=platform,
-            environment=environment,
-            should_stop=lambda: False,
-            on_log=lambda _level, _message: None,
-            on_stdout=lambda _text: None,
-        )
-        return LuaState(settings, base_dir=base_dir)
+        states.append(quiet_state(base_dir, environment=environment, platform=platform))
+        return states[0]
 
-    manifest = load_manifest(path, platform=platform, make_state=make_state, content=content)
     try:
+        manifest = load_manifest(path, platform=platform, make_state=make_state, content=content)
         return manifest.state.user_globals(FIELDS)
     finally:
-        manifest.state.close()
+        for state in states:
+            remember(filter(None, state.reads.variables.values()))
+            state.close()

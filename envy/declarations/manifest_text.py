@@ -174,9 +174,14 @@ def _inserted(braces: _Braces, what: str) -> str:
     indentation = _indentation(text, braces.start(last))
     if margin is None:
         place = separator.end if separator else end
-        glue = " "
-        if indentation is not None and "\n" in text[: braces.start(last)]:
+        rest = _REST_OF_LINE.match(text, place)
+        if rest is not None and rest[0].strip():  # a comment, which belongs to the last field
+            place = rest.start(1)
+            glue = rest[1] + (indentation if indentation is not None else "  ")
+        elif indentation is not None and "\n" in text[: braces.start(last)]:
             glue = _line_end(text, braces.start(last)) + indentation
+        else:
+            glue = " "
         return text[:end] + comma + text[end:place] + glue + what + after + text[place:]
     line = close - len(margin)
     indentation = margin + "  " if indentation is None else indentation
@@ -227,13 +232,16 @@ def _removed(braces: _Braces, item: int) -> str:
             start -= len(text[:start]) - len(text[:start].rstrip(" \t\r\n"))
             return _without(text, before, start, rest.start(1))
         return _without(text, before, start - len(indentation), rest.end())
-    if not is_last and "\n" not in text[end : braces.start(item + 1)]:
+    if not is_last and not text[end : braces.start(item + 1)].strip(" \t"):
         return text[:start] + text[braces.start(item + 1) :]
     if len(braces.items) == 1:
         opened, close = braces.tokens[braces.opening].end, braces.tokens[braces.closing].start
         if not (text[opened:start] + text[end:close]).strip():
             return text[:opened] + text[close:]
-    start -= len(text[:start]) - len(text[:start].rstrip())
+    begin = braces.tokens[braces.items[item][0] - 1].end
+    # Not over the end of a comment, of which the rest would become a part.
+    blank = " \t" if text[begin:start].strip() else " \t\r\n"
+    start -= len(text[:start]) - len(text[:start].rstrip(blank))
     return _without(text, before, start, end)
 
 

@@ -6,16 +6,15 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from envy.declarations.definition import parse_definition
 from envy.declarations.key import RecipeKey
 from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped import shipped_identities, shipped_recipes_dir, shipped_source
 from envy.declarations.spec import RecipeSpec
+from envy.declarations.versions import order_of
 from envy.errors import SourceLocation
-from envy.host.platform import host_platform
-from envy.lua.runtime import LuaState, SandboxSettings
+from envy.lua.quiet_state import quiet_state
 from envy.lua.values import LuaValue
 
 
@@ -58,7 +57,7 @@ def shipped_recipe(identity: str) -> ShippedRecipe:
     source = shipped_source(identity, directory=directory, origin=origin)
     path = directory / f"{identity}.lua"
     content = path.read_bytes()
-    state = _state(directory)
+    state = quiet_state(directory, environment={})
     try:
         state.load_file(path, content)
         values = state.user_globals()
@@ -98,23 +97,7 @@ def _known(options: LuaValue) -> dict[str, Mapping[str, str]]:
         for version, found in known.items()
         if isinstance(found, dict)
     }
-    return dict(sorted(digests.items(), key=lambda row: version_numbers(row[0]), reverse=True))
-
-
-def version_numbers(version: str) -> list[int]:
-    """Return the numbers in a version, to sort by."""
-    return [int(part) if part.isdigit() else 0 for part in version.split(".")]
-
-
-def _state(directory: Path) -> LuaState:
-    settings = SandboxSettings(
-        platform=host_platform(),
-        environment={},
-        should_stop=lambda: False,
-        on_log=lambda _level, _message: None,
-        on_stdout=lambda _text: None,
-    )
-    return LuaState(settings, base_dir=directory)
+    return dict(sorted(digests.items(), key=lambda row: order_of(row[0]), reverse=True))
 
 
 def entry_of(recipe: ShippedRecipe, version: str) -> str | dict[str, OptionValue]:

@@ -5,10 +5,8 @@ A bare name is only ever a recipe that ships with envy; it is never looked up in
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envy.declarations.manifest_text import entry_text
 from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped_table import (
     ShippedRecipe,
@@ -16,11 +14,13 @@ from envy.declarations.shipped_table import (
     identities,
     shipped_recipe,
     shipped_table,
-    version_numbers,
 )
+from envy.declarations.version_choice import choose
+from envy.declarations.versions import is_constraint, nearest_versions
 from envy.errors import EnvyError
 from envy.suggest import nearest
 
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+!-]*")
 _REGISTRIES = {"pypi": "envy.pytool@r1", "npm": "envy.npmtool@r1"}
 _PACKAGE = {
     "pypi": re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:(?:@|==)([A-Za-z0-9][A-Za-z0-9._+!-]*))?"),
@@ -62,7 +62,7 @@ def named_tool(word: str, *, command: str) -> NamedTool:
     """Return the shipped recipe and the version that a word of `envy COMMAND` names.
 
     Raises:
-        EnvyError: no recipe has this name, or it does not know the version.
+        EnvyError: no recipe has this name, or it does not take the version.
     """
     scheme, colon, rest = word.partition(":")
     if colon and scheme in _REGISTRIES:
@@ -84,7 +84,10 @@ def named_tool(word: str, *, command: str) -> NamedTool:
 
 
 def check_version(recipe: ShippedRecipe, version: str) -> None:
-    """Check that a recipe knows a version; "" is its default.
+    """Check that a recipe takes a version or a constraint; "" is its default.
+
+    A recipe without fixed choices takes versions that it was not tested with, too: whether there is
+    such a release, its registry says.
 
     Raises:
         EnvyError: it does not; the nearest three are in the message.
@@ -96,29 +99,13 @@ def check_version(recipe: ShippedRecipe, version: str) -> None:
             f"{recipe.identity} has no option `version`",
             hint=f"leave the version out: {recipe.description[:1].lower()}{recipe.description[1:]}",
         )
-    near = ", ".join(nearest_versions(version, list(recipe.versions)))
-    what = f"{recipe.identity} knows no version {version}"
-    if recipe.is_closed:
-        raise EnvyError(what, hint=f"it has {near}")
-    raise EnvyError(
-        what,
-        hint=f"the nearest that it was tested with: {near}; to try another one, write "
-        f"{entry_text(entry_of(recipe, version))} into `packages`",
-    )
-
-
-def nearest_versions(version: str, known: Sequence[str], count: int = 3) -> list[str]:
-    """Return the known versions that are most like a version, in order of their number."""
-    wanted = version_numbers(version.removeprefix("v"))
-
-    def distance(other: str) -> list[int]:
-        numbers = version_numbers(other)
-        length = max(len(wanted), len(numbers))
-        rows = ([*part, *[0] * (length - len(part))] for part in (wanted, numbers))
-        return [abs(one - two) for one, two in zip(*rows, strict=True)]
-
-    near = sorted(known, key=distance)[:count]
-    return sorted(near, key=version_numbers, reverse=True)
+    if is_constraint(version):
+        choose("version", version, list(recipe.versions), origin=None)
+    elif recipe.is_closed:
+        near = ", ".join(nearest_versions(version, recipe.versions))
+        raise EnvyError(f"{recipe.identity} knows no version {version}", hint=f"it has {near}")
+    elif not _VERSION.fullmatch(version):
+        raise EnvyError(f"{version!r} is not a version", hint=f"such as {recipe.version}")
 
 
 def _of_registry(word: str, scheme: str, rest: str, command: str) -> NamedTool:

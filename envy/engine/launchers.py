@@ -16,7 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from envy.answers.cmake_text import cmake_text
-from envy.answers.launcher_state import FOLDER, IN_THE_WAY, STAMP, WRITTEN, written_text
+from envy.answers.launcher_state import (
+    ABSENT,
+    FOLDER,
+    IN_THE_WAY,
+    STAMP,
+    WRITTEN,
+    digest_of,
+    state_of,
+    written_text,
+)
 from envy.answers.launcher_text import (
     Launch,
     LauncherCache,
@@ -41,8 +50,9 @@ _PRIVATE = 0o600  # variables may be secrets
 class Launchers:
     """What a sync writes: `folder` is relative to the project, "" without launchers.
 
-    `names` are those of programs, `links` the folders of packages by name, and `started` is when
-    the sync began, in nanoseconds. Without `launch`, every program is left to `envy run`.
+    `names` are those of programs, `links` the folders of packages by name, `dotenv` is the file
+    with variables, if any, and `started` when the sync began, in nanoseconds. Without `launch`,
+    every program is left to `envy run`.
     """
 
     folder: str
@@ -51,6 +61,7 @@ class Launchers:
     links: Mapping[str, str] = field(default_factory=dict)
     launch: Launch | None = None
     cache: LauncherCache = field(default_factory=LauncherCache)
+    dotenv: str = ""
     root: str = ""
     started: int = 0
 
@@ -163,7 +174,11 @@ def _write_own(wanted: Launchers, project: Path, paths: list[str], foreign: Sequ
         _write(Path(new), stamp_text(str(stamp), launch, wanted.cache), _PRIVATE)
         os.utime(new, ns=(wanted.started, wanted.started))
     paths += [str(project / name) for name in (STAMP, _NAMES, _JSON, _CMAKE, _IGNORE)]
-    text = written_text(wanted.root, wanted.cache.variable, launch.files, paths, foreign)
+    states = {path: digest_of(path) for path in paths} | dict.fromkeys(foreign, IN_THE_WAY)
+    if wanted.dotenv:
+        is_absent = wanted.dotenv in launch.absent  # as it was when it was read
+        states[wanted.dotenv] = ABSENT if is_absent else state_of(wanted.dotenv)
+    text = written_text(wanted.root, wanted.cache.variable, launch.files, states)
     _write(project / WRITTEN, text, _PRIVATE)
 
 

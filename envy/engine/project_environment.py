@@ -52,11 +52,10 @@ def environment_of(
         if complete.issuperset(needed) and usable(graph.recipes[key]):
             complete.add(key)
     present = [row for row in rows if row.recipe.key in complete]
-    searched = {
-        row.recipe.key
-        for row in nearest_first(graph, starts, include=_is_here, follow=is_searched)
-        if is_searched(row.recipe)
-    }
+    searched: set[RecipeKey] = set()
+    if any(is_searched(row.recipe) for row in rows):  # in most projects, none is
+        near = nearest_first(graph, starts, include=_is_here, follow=is_searched)
+        searched = {row.recipe.key for row in near if is_searched(row.recipe)}
     values = {row.recipe.key: products(row.recipe) for row in present}
     providers = _providers(graph, rows, values)
     folders = _folders(present, values, searched)
@@ -77,7 +76,7 @@ def _has_python(recipe: Recipe, values: Mapping[RecipeKey, Mapping[str, str]]) -
     if folder is None:
         return False
     names = (name.rstrip("0123456789.") for name in values[recipe.key])
-    return any(name in _PYTHONS for name in names) or (folder / "pyvenv.cfg").is_file()
+    return any(name in _PYTHONS for name in names) or os.path.isfile(f"{folder}/pyvenv.cfg")  # noqa: PTH113  for each package of a project
 
 
 def _is_here(recipe: Recipe) -> bool:
@@ -89,7 +88,7 @@ def _providers(
 ) -> dict[str, list[Provider]]:
     """Return the nearest providers of each name that any package of the graph provides."""
     distances = {row.recipe.key: row.distance for row in rows}
-    others = [recipe for key, recipe in sorted(graph.recipes.items()) if key not in distances]
+    others = [graph.recipes[key] for key in sorted(graph.recipes.keys() - distances.keys())]
     found: dict[str, list[Provider]] = {}
     # Of packages with one entry, the nearest provides its names.
     for recipe in one_of_each([*(row.recipe for row in rows), *filter(_is_here, others)]):

@@ -63,6 +63,7 @@ def launchers_of(
         cache=LauncherCache(
             variable=engine.services.environment.get("ENVY_CACHE_ROOT", ""), chosen=chosen_root
         ),
+        dotenv=declared.dotenv,
         root=str(root),
         started=started,
     )

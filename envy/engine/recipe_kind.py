@@ -101,7 +101,10 @@ class RecipeKind:
         started = time.monotonic()
         if recipe.work.away or recipe.work.log_path is not None:
             begin_phase(recipe)
-        phase_start(recipe, self._events, step)
+        # A trace has every phase; a console has no use for those in which nothing happens.
+        heard = self._events.detailed or not _is_idle(recipe, step)
+        if heard:
+            phase_start(recipe, self._events, step)
         if recipe.functions.state is None and needs_functions(recipe, step):
             ensure_functions(recipe, self._engine)
         if not RecipePhase.CHECK < step <= RecipePhase.INSTALL or resume_entry(
@@ -111,7 +114,8 @@ class RecipeKind:
         # The work's own time: waits for locks and for an answer of the user are not in it.
         took = time.monotonic() - started - recipe.work.away
         note_duration(recipe, phase, took)
-        phase_complete(recipe, self._events, step, took)
+        if heard:
+            phase_complete(recipe, self._events, step, took)
 
     def rest(self, node: Coordination) -> None:
         """Release the entry lock, which is not held while a recipe waits, rests or has failed."""
@@ -157,6 +161,17 @@ class RecipeKind:
             dependency=dependency.name,
             root=cause.root if isinstance(cause, DependencyFailed) else cause,
         )
+
+
+def _is_idle(recipe: Recipe, step: RecipePhase) -> bool:
+    """Return whether the recipe has nothing to run in a phase."""
+    if step is RecipePhase.BUILD:
+        return recipe.loaded.definition.build is None
+    if step is RecipePhase.DEPLOY:
+        return recipe.loaded.definition.deploy is None
+    if step is RecipePhase.STAGE:
+        return recipe.loaded.definition.stage is None and not recipe.work.fetched
+    return False
 
 
 def _is_remote(recipe: Recipe) -> bool:

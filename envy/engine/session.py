@@ -11,12 +11,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from envy.answers.launcher_state import FOLDER
 from envy.answers.program import with_scripts
 from envy.answers.project_environment import ProjectEnvironment
-from envy.engine.launchers import write_launchers
 from envy.engine.priorities import Forecast, forecast
 from envy.engine.project_environment import environment_of
-from envy.engine.project_launchers import launchers_of
 from envy.engine.stored_graph import store_answer, store_resolutions
 from envy.errors import EnvyError, GraphError, RecipeError
 from envy.execution import entry_lock, explanation
@@ -310,13 +309,16 @@ class Session:
         """
         if packages is None:
             packages = [key for key in self._graph.roots if key not in self._graph.left_out]
-        manifest = self.manifest
         environment = environment_of(
             self._graph,
             packages,
             usable=self._is_usable if installed else lambda _recipe: False,
             products=self.products_of,
         )
+        return self._with_manifest(environment)
+
+    def _with_manifest(self, environment: ProjectEnvironment) -> ProjectEnvironment:
+        manifest = self.manifest
         return replace(
             environment,
             variables={**environment.variables, **manifest.env},
@@ -361,7 +363,10 @@ class Session:
         if any(recipe.user_managed or not self._is_usable(recipe) for recipe in needed):
             return None
         try:
-            return with_scripts(self.project_environment(), "", self.layout.root)
+            environment = environment_of(
+                self._graph, roots, usable=lambda _recipe: True, products=self.products_of
+            )
+            return with_scripts(self._with_manifest(environment), "", self.layout.root)
         except EnvyError:
             return None
 
@@ -370,12 +375,17 @@ class Session:
 
         `chosen_root` is the cache that --cache-root named.
         """
-        if self.cancellation is None:
-            engine = self._engine
-            wanted = launchers_of(
-                engine, self.manifest, self.project_environment, started, chosen_root
-            )
-            write_launchers(wanted, partial(engine.services.events.log, "warn"))
+        manifest = self.manifest
+        if self.cancellation is not None:
+            return
+        if not manifest.launchers and not (manifest.path.parent / FOLDER).exists():
+            return  # nor had an earlier manifest any
+        from envy.engine.launchers import write_launchers
+        from envy.engine.project_launchers import launchers_of
+
+        engine = self._engine
+        wanted = launchers_of(engine, manifest, self.project_environment, started, chosen_root)
+        write_launchers(wanted, partial(engine.services.events.log, "warn"))
 
     def store_resolutions(self) -> None:
         """Store what unpinned sources were resolved to, for the next commands of this project."""

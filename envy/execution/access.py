@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.content.folder_walk import covering
+from envy.declarations import fields
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
 from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError, InternalError
+from envy.execution.ctx_arguments import require_text
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
 from envy.graph.distances import Near, nearest_first
@@ -168,15 +170,17 @@ def exports_within(recipe: Recipe, engine: PhaseServices) -> bool:
     )
 
 
-def asset_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: str) -> Path:
+def asset_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, asked: object) -> Path:
     """Return the path that `ctx.asset(query)` gives.
 
     Raises:
-        DeclarationError: not declared, declared for a later phase, user-managed, or ambiguous.
+        DeclarationError: not a text, not declared, declared for a later phase,
+            user-managed, or ambiguous.
     """
     events = RecipeEvents(recipe, engine.services.events)
+    query = asked if isinstance(asked, str) else fields.describe(asked)
     try:
-        row = _find_dependency(recipe, engine, phase, query)
+        row = _find_dependency(recipe, engine, phase, require_text("ctx.asset", asked))
     except DeclarationError as error:
         events.asset_access(query, None, (phase, RecipePhase.NONE), error)
         raise
@@ -194,18 +198,20 @@ def asset_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, query: s
     return provider.placement.entry.asset_dir
 
 
-def product_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, name: str) -> str:
+def product_of(recipe: Recipe, engine: PhaseServices, phase: RecipePhase, asked: object) -> str:
     """Return the value that `ctx.product(name)` gives.
 
     The provider is the recipe that a dependency on the product was bound to, or else the only
     dependency that provides it.
 
     Raises:
-        DeclarationError: no dependency provides it, several do, or it is available only later.
+        DeclarationError: not a text, no dependency provides it, several do, or it is available
+            only later.
     """
     events = RecipeEvents(recipe, engine.services.events)
+    name = asked if isinstance(asked, str) else fields.describe(asked)
     try:
-        row = _find_provider(recipe, engine, phase, name)
+        row = _find_provider(recipe, engine, phase, require_text("ctx.product", asked))
     except DeclarationError as error:
         events.product_access(name, None, (phase, RecipePhase.NONE), error)
         raise

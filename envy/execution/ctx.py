@@ -13,12 +13,9 @@ from typing import cast
 
 from envy.cache.names import ASSET, FETCH, STAGE, TMP
 from envy.content import file_operations
-from envy.content.patch import ProgramRunner, apply_patch
 from envy.errors import DeclarationError
 from envy.execution.access import asset_of, product_of
 from envy.execution.ctx_arguments import exec_words, extract_options, patch_options, require_text
-from envy.execution.ctx_fetch import commit_for_ctx, fetch_for_ctx
-from envy.execution.ctx_uv import run_uv
 from envy.execution.log import report
 from envy.execution.own_paths import (
     fetched_file,
@@ -31,9 +28,7 @@ from envy.execution.own_paths import (
     readable,
 )
 from envy.execution.phase_run import PhaseRun, RunOptions, parse_run_options
-from envy.execution.unpack import unpack_all, unpack_one
 from envy.host.process import Completed
-from envy.lua.template import fill_template
 from envy.lua.values import CtxTable, LuaValue
 from envy.phase import RecipePhase
 
@@ -201,6 +196,8 @@ class CtxFunctions:
         return _completed_table(run.run_program(words, parsed), parsed)
 
     def uv(self, words: object = None) -> None:
+        from envy.execution.ctx_uv import run_uv
+
         run_uv(self._phase_run, exec_words(words, what="ctx.uv"))
 
     def quote(self, text: object = None) -> LuaValue:
@@ -208,16 +205,17 @@ class CtxFunctions:
 
     def asset(self, query: object = None) -> LuaValue:
         run = self._phase_run
-        query = require_text("ctx.asset", query)
         return str(asset_of(run.recipe, run.engine, run.phase, query))
 
     def product(self, name: object = None) -> LuaValue:
         run = self._phase_run
-        return product_of(run.recipe, run.engine, run.phase, require_text("ctx.product", name))
+        return product_of(run.recipe, run.engine, run.phase, name)
 
     def template(self, text: object = None, values: object = None) -> LuaValue:
         if not isinstance(values, dict):
             raise DeclarationError("ctx.template(text, values): values must be a table")
+        from envy.lua.template import fill_template
+
         return fill_template(require_text("ctx.template", text), values)
 
     def mark_install_complete(self) -> None:
@@ -226,18 +224,26 @@ class CtxFunctions:
     # -- fetching and unpacking ------------------------------------------------------------------
 
     def fetch(self, spec: object = None) -> LuaValue:
+        from envy.execution.ctx_fetch import fetch_for_ctx
+
         return fetch_for_ctx(self._phase_run, spec)
 
     def commit_fetch(self, *names: object) -> None:
+        from envy.execution.ctx_fetch import commit_for_ctx
+
         commit_for_ctx(self._phase_run, names)
 
     def extract(self, name: object = None, options: object = None) -> LuaValue:
+        from envy.execution.unpack import unpack_one
+
         run = self._phase_run
         archive = fetched_file(run, require_text("ctx.extract", name))
         strip, dest = extract_options(options)
         return unpack_one(run, archive, dest, strip=strip)
 
     def extract_all(self, options: object = None) -> LuaValue:
+        from envy.execution.unpack import unpack_all
+
         strip, dest = extract_options(options)
         return unpack_all(self._phase_run, dest, strip=strip)
 
@@ -309,14 +315,15 @@ class CtxFunctions:
         )
 
     def patch(self, patch: object = None, options: object = None) -> None:
+        from envy.content.patch import apply_patch
+
         run = self._phase_run
         text_or_name = require_text("ctx.patch", patch)
         strip, fuzz = patch_options(options)
         inline = "\n" in text_or_name
-        runner: ProgramRunner = functools.partial(_run_quietly, run)
         program = apply_patch(
             run.run_dir,
-            run=runner,
+            run=functools.partial(_run_quietly, run),
             file=None if inline else patch_file(run, text_or_name),
             text=text_or_name if inline else "",
             strip=strip,

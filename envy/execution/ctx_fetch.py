@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -177,6 +176,8 @@ def _verify(path: Path, algorithm: str, expected: str) -> None:
     if algorithm == "blake3":
         actual = digest_file(path)
     else:
+        import hashlib
+
         with path.open("rb") as file:
             actual = hashlib.file_digest(file, algorithm).hexdigest()
     verify_digest(actual, ExpectedDigest(algorithm=algorithm, hexdigest=expected), uri=path.name)

@@ -51,7 +51,8 @@ def _notes(recipe: Recipe, engine: PhaseServices) -> dict[str, object]:
         notes["recipe"] = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     texts = [notes["key"], notes.get("recipe", ""), *notes["relocate"]]
     texts += notes["dependencies"].values()
-    return masked_data(notes) if any(masked(text) is not text for text in texts) else notes
+    text = "\n".join(texts)  # one search for all of them
+    return masked_data(notes) if masked(text) is not text else notes
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 
 from envy.cache.entry_key import canonical_identity_hash
 from envy.cache.filesystem import explained
 from envy.cache.names import DIGITS
+from envy.events import OutputLine
 from envy.execution.git_history import asks_git
 from envy.execution.log_file import LogFile
 from envy.execution.recipe_events import RecipeEvents
@@ -69,7 +69,9 @@ class PhaseLog:
         """Write the command that is about to run."""
         self._recent.clear()
         lines = masked(command).splitlines()
-        self._write([f"{_COMMAND}{line}".encode("utf-8", "surrogateescape") for line in lines])
+        text = "\n".join(f"{_COMMAND}{line}" for line in lines)
+        if lines:
+            self._write(text.encode("utf-8", "surrogateescape"))
 
     def recent_output(self) -> str:
         """Return the last lines of the last command's output, for an error that quotes them."""
@@ -79,7 +81,7 @@ class PhaseLog:
     def say(self, level: str, message: str) -> None:
         """Write and emit a message of the recipe, or of envy about the recipe."""
         text = masked_bytes(message.encode("utf-8", "surrogateescape"))
-        self._write([f"[{level}] ".encode() + text])
+        self._write(f"[{level}] ".encode() + text)
         self._events.log(level, text.decode("utf-8", "replace"))
 
     def close(self) -> None:
@@ -92,21 +94,24 @@ class PhaseLog:
     def _write_lines(self, stream: str, lines: list[bytes], *, quiet: bool) -> None:
         # The splitter has masked them, before it has cut what is too long.
         self._recent.extend(lines)
-        self.asked_git = self.asked_git or any(map(asks_git, lines))
-        self._write(lines)
-        if quiet or not self._services.events.listening:
+        data = b"\n".join(lines)
+        self._write(data)
+        # All lines at once: few builds ask git, and many print a lot.
+        if not self.asked_git and asks_git(data):
+            self.asked_git = any(map(asks_git, lines))
+        if quiet or not self._services.events.hears(OutputLine):
             return
         for line in lines:
             shown = line[:_LONGEST_SHOWN].decode("utf-8", "replace")
             self._events.output_line(self._phase, stream, shown)
 
-    def _write(self, lines: Sequence[bytes]) -> None:
+    def _write(self, lines: bytes) -> None:
         path = log_dir_of(self._recipe, self._services) / f"{self._phase.label}.log"
         try:
             if self._file is None:
                 self._file = LogFile(path)
                 self._recipe.work.log_path = path
-            self._file.write(b"".join(line + b"\n" for line in lines))
+            self._file.write(lines + b"\n")
         except OSError as error:
             if error.errno in _READ_ONLY and self._phase in _WITHOUT_CACHE:
                 return

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -24,7 +24,6 @@ from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
-from envy.host.failed_line import FailedLine, line_in_message
 from envy.host.leftovers import ending_leftovers
 from envy.host.process import Completed, OnOutput, run_argv
 from envy.host.shell import Shell, describe_script, run_script, script_text, shell_from_value
@@ -34,6 +33,12 @@ from envy.phase import RecipePhase
 
 # Phases that build: their work slot counts as one job of their tools.
 _ADMITTED = frozenset({RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
+
+_BROKEN_PIPE = 141  # 128 and the number of SIGPIPE
+_PIPE_HINT = (
+    "a program wrote to a pipe whose reader had ended: let the reader read everything "
+    "(`grep x >/dev/null`, not `grep -q x`), or write `set +o pipefail`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,11 +201,7 @@ class PhaseRun:
         events.run_complete(description, cwd, completed.exit_code, time.monotonic() - started)
         if options.check and (completed.exit_code or completed.timed_out):
             tail = self.log.recent_output()
-            line = completed.failed_line or line_in_message(tail, script, shell=shell)
-            if line is not None and "\n" in script.strip():
-                failed = replace(line, text=describe_script(masked(line.text)))
-            else:
-                failed = FailedLine(0, description)
+            failed = _failed_line(completed, tail, script, shell) or (0, description)
             hint = (
                 hint_about_history(self.recipe.work.fetched.values()) if self.log.asked_git else ""
             )
@@ -304,8 +305,20 @@ def _variable(what: str, name: str, value: object) -> str:
     raise DeclarationError(f"{what}: `env.{name}` must be a string, not {fields.describe(value)}")
 
 
+def _failed_line(
+    completed: Completed, tail: str, script: str, shell: str
+) -> tuple[int, str] | None:
+    """Return the number and the text of the line that failed, if the script has several."""
+    from envy.host.failed_line import line_in_message
+
+    line = completed.failed_line or line_in_message(tail, script, shell=shell)
+    if line is None or "\n" not in script.strip():
+        return None
+    return line.number, describe_script(masked(line.text))
+
+
 def _failure(
-    line: FailedLine,
+    line: tuple[int, str],
     completed: Completed,
     options: RunOptions,
     *,
@@ -313,13 +326,16 @@ def _failure(
     ran_in: Path | None,
     hint: str,
 ) -> ScriptFailed:
+    number, command = line
+    if completed.exit_code == _BROKEN_PIPE and completed.signal is None:
+        hint = "; ".join(filter(None, [_PIPE_HINT, hint]))
     reason = f"did not end within {options.timeout} s" if completed.timed_out else ""
     return ScriptFailed(
-        command=line.text,
+        command=command,
         exit_code=completed.exit_code,
         signal=completed.signal,
         reason=reason,
-        subject=f"line {line.number} of the script" if line.number else "script",
+        subject=f"line {number} of the script" if number else "script",
         tail=tail,
         hint="; ".join(filter(None, [f"it ran in {ran_in}" if ran_in else "", hint])),
     )

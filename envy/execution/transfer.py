@@ -81,9 +81,11 @@ def _sharing(recipe: Recipe) -> Sharing:
     loaded = recipe.loaded_or_none
     if loaded is None or isinstance(loaded.definition.stage, str):
         return Sharing.NOTHING
-    functions = (loaded.definition.fetch, loaded.definition.stage)
-    if any(isinstance(verb, LuaFunction) for verb in functions):
+    definition = loaded.definition
+    if any(isinstance(verb, LuaFunction) for verb in (definition.fetch, definition.stage)):
         return Sharing.ARCHIVES
+    if definition.build is None and definition.install is None and not definition.writable:
+        return Sharing.EVERYTHING
     return Sharing.UNPACKED
 
 

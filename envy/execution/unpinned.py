@@ -15,7 +15,7 @@ from envy.errors import FetchError
 from envy.execution.services import PhaseServices
 from envy.execution.transfer import fetch_context
 from envy.graph.recipe import Recipe
-from envy.transport.addresses import redacted
+from envy.masking import masked_address
 from envy.transport.context import NotFound
 
 
@@ -39,7 +39,7 @@ def pinned(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceIte
         last = services.resolutions.last(source)
         ask = functools.partial(resolve_ref, item, context)
         known = last if last is not None and is_commit(last) else None
-        return resolved_or_last(known, ask, recipe, engine, shown=redacted(address))
+        return resolved_or_last(known, ask, recipe, engine, shown=masked_address(address))
 
     commit = services.memo.once(("unpinned", source), resolve)
     services.resolutions.note(recipe.key.canonical, source, commit)

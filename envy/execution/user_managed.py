@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 
+from envy.answers.machine_programs import SHELL, VERDICT
 from envy.cache.lock import FileLock
 from envy.cache.write import discard
 from envy.declarations import fields
@@ -21,7 +22,10 @@ from envy.execution.phase_run import PhaseRun, RunOptions
 from envy.execution.services import PhaseServices
 from envy.execution.verbs import run_verb
 from envy.graph.recipe import Outcome, Recipe
+from envy.host.shell import BASH, Shell
 from envy.phase import RecipePhase
+
+_QUESTION = Shell(name=BASH.name, inline=SHELL, epilogue=VERDICT)
 
 
 def is_satisfied(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> bool:
@@ -54,8 +58,11 @@ def _check(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> tuple[b
 
 
 def _script_succeeds(run: PhaseRun, script: str) -> bool:
+    # A longer one is a program, which bash runs as its author wrote it.
+    asks = "\n" not in script.strip() and run.engine.shell_for(run.recipe) == BASH
+    shell = _QUESTION if asks else None
     try:
-        return run.run_script(script, RunOptions(check=False)).exit_code == 0
+        return run.run_script(script, RunOptions(check=False, shell=shell)).exit_code == 0
     except ScriptFailed as error:
         raise EnvyError(f"`check` could not be run: {error}") from error
 

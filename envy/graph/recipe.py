@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from envy.answers.evidence import Evidence
 from envy.declarations.key import RecipeKey
@@ -208,17 +208,19 @@ class Recipe:
     def loaded_or_none(self) -> LoadedRecipe | None:
         """The content of the recipe's file, or None before recipe_fetch has loaded it."""
         try:
-            return self.loaded
-        except InternalError:
+            found: LoadedRecipe = _LOADED.__get__(self)
+        except AttributeError:
             return None
+        return found
 
     @property
     def placement_or_none(self) -> Placement | None:
         """The cache entry of the recipe and its key, or None before the key is computed."""
         try:
-            return self.placement
-        except InternalError:
+            found: Placement = _PLACEMENT.__get__(self)
+        except AttributeError:
             return None
+        return found
 
     @property
     def excluded(self) -> bool:
@@ -278,10 +280,8 @@ class Recipe:
     @property
     def entry_key(self) -> str:
         """The entry key, or "" before it is computed."""
-        try:
-            return self.placement.entry_key
-        except InternalError:
-            return ""
+        placement = self.placement_or_none
+        return placement.entry_key if placement is not None else ""
 
     @property
     def asset_dir(self) -> Path | None:
@@ -298,3 +298,9 @@ def one_of_each(recipes: Iterable[Recipe]) -> list[Recipe]:
     for recipe in recipes:
         found.setdefault(recipe.variant, recipe)
     return list(found.values())
+
+
+# The slots themselves: what is not set yet is asked for often, and raising an InternalError for it
+# takes ten times as long.
+_LOADED: Any = vars(Recipe)["loaded"]
+_PLACEMENT: Any = vars(Recipe)["placement"]

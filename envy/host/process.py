@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING
 from envy.errors import Cancelled, ScriptFailed
 from envy.host.captured import Captured
 from envy.host.children import GRACE, Child, Children
-from envy.host.failed_line import FailedLine
 from envy.host.process_table import members_of_group
 from envy.interpreter import released
 
 if TYPE_CHECKING:
     import subprocess
+
+    from envy.host.failed_line import FailedLine
 
 OnOutput = Callable[[str, bytes], None]  # the stream, `stdout` or `stderr`, and a chunk of it
 
@@ -55,7 +56,7 @@ class Completed:
     stderr: bytes = b""
     timed_out: bool = False
     left_behind: tuple[tuple[int, str], ...] = ()  # number and name of live members of its group
-    failed_line: FailedLine | None = None  # of a script, if its shell told it
+    failed_line: "FailedLine | None" = None  # of a script, if its shell told it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from envy.errors import DeclarationError, ScriptFailed, SourceLocation
 from envy.host.children import Child, Children, RunningChild
-from envy.host.failed_line import line_recorder
 from envy.host.platform import Platform
 from envy.host.process import Completed, OnOutput, ProcessSpec, run, run_argv
 from envy.masking import longest, masked, masked_bytes, may_be_in, safe_cut
@@ -53,6 +52,7 @@ class Shell:
     file: tuple[str, ...] = ()  # the arguments before the path of a script
     extension: str = ""
     prologue: str = ""  # prepended to every script
+    epilogue: str = ""  # appended to every script
 
 
 _POWERSHELL_PROGRAM = "powershell" if os.name == "nt" else "pwsh"
@@ -182,7 +182,9 @@ def run_script(
         ScriptFailed: the shell could not be started.
         Cancelled: `children.terminate_all` was called.
     """
-    text = shell.prologue + script_text(script)
+    from envy.host.failed_line import line_recorder
+
+    text = shell.prologue + script_text(script) + shell.epilogue
     with contextlib.ExitStack() as undo:
         if shell.inline and len(os.fsencode(text)) <= _LONGEST_ARGUMENT:
             argv = (*shell.inline, text)

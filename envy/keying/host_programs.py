@@ -13,7 +13,6 @@ from envy.answers.machine_programs import (
     asking_environment,
     facts_of,
     find_program,
-    is_plain,
     words_of,
 )
 from envy.content.file_digest import variable_digest
@@ -22,7 +21,6 @@ from envy.errors import DeclarationError, EnvyError, ScriptFailed
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.process import Completed, run_argv
-from envy.host.shell import builtin_shell, run_script
 
 _AT_ONCE = 16
 
@@ -99,24 +97,12 @@ def _ask(recipe: Recipe, engine: PhaseServices, program: str, command: str) -> T
 
 def _run(recipe: Recipe, engine: PhaseServices, program: str, command: str, path: str) -> Completed:
     services = engine.services
-    environment = asking_environment(services.environment)
-    label = f"{recipe.key.canonical}: host {program}"
-    if is_plain(program, command):
-        return run_argv(
-            words_of(program, command, path),
-            cwd=services.project_dir,
-            environment=environment,
-            children=services.children,
-            label=label,
-            shown=command,
-            capture=True,
-        )
-    return run_script(
-        command,
-        shell=builtin_shell(services.platform),
+    return run_argv(
+        words_of(program, command, path),
         cwd=services.project_dir,
-        environment=environment,
+        environment=asking_environment(services.environment),
         children=services.children,
-        label=label,
+        label=f"{recipe.key.canonical}: host {program}",
+        shown=command,
         capture=True,
     )

@@ -27,7 +27,6 @@ from envy.declarations.sources import (
 from envy.errors import DeclarationError
 from envy.execution.secrets import secrets_in_key
 from envy.execution.services import PhaseServices, Services
-from envy.execution.unpinned import pinned
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
 from envy.keying.host_programs import host_versions
@@ -161,6 +160,8 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
         digest = _digest_of_local(item, path, recipe)
         return f"{_portable_name(path, recipe, engine)} {digest} {sorted(pins.items())}"
     if scheme is Scheme.GIT:
+        from envy.execution.unpinned import pinned
+
         item = pinned(item, recipe, engine)
     if scheme is Scheme.PYPI and item.kind == "wheel":
         # The libc decides which wheel of the release is used.

@@ -17,7 +17,6 @@ from envy.interpreter import come_back_from_lua, go_into_lua
 from envy.lua.host import Host
 from envy.lua.positions import count_arguments
 from envy.lua.sandbox import ABSENT
-from envy.lua.template import fill_template
 from envy.lua.traceback import message_for_lua
 from envy.lua.values import CtxTable, LuaValue, decode, encode
 from envy.os_errors import os_error_hint, os_error_text
@@ -237,6 +236,8 @@ def _template(host: Host, text: Any = None, values: Any = None, *_: Any) -> Answ
     table = host.to_python(values, name="the values of envy.template")
     if not isinstance(table, Mapping):
         raise LuaScriptError("bad argument #2 to 'envy.template' (a table of values expected)")
+    from envy.lua.template import fill_template
+
     return True, encode(fill_template(template, table))
 
 

@@ -18,7 +18,6 @@ from envy.execution.fetch_result import returned_sources
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_lua import live_function
 from envy.execution.services import PhaseServices
-from envy.execution.transfer import fetch_batch
 from envy.execution.verbs import run_verb
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
@@ -48,6 +47,8 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
 
 
 def _fetch_items(recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem]) -> None:
+    from envy.execution.transfer import fetch_batch
+
     fetch_dir = recipe.placement.entry.fetch_dir
     fetched = fetch_batch(recipe, engine, items, fetch_dir)
     for item, result in zip(placed_apart(items), fetched, strict=True):

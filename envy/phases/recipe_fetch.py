@@ -13,9 +13,9 @@ from blake3 import blake3
 from envy.cache.names import DIGITS, RECIPE_FILE
 from envy.cache.recipes import find_recipe_files
 from envy.cache.resolutions import source_name
-from envy.cache.trees import read_file
 from envy.content.atomic import temporary_beside
 from envy.content.file_digest import file_digest
+from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.definition import RecipeDefinition, parse_definition
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText, location_of_function
@@ -24,19 +24,17 @@ from envy.declarations.sources import Scheme, SourceItem, local_path, location, 
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, check_local_rule
 from envy.declarations.tables import Exports, is_included, parse_exports
 from envy.errors import DeclarationError, FetchError, InternalError
-from envy.execution.custom_fetch import fetch_custom
 from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.log import report
 from envy.execution.recipe_lua import close_lua_state, function_names, functions_of, new_state
 from envy.execution.secrets import Held, learning_secrets, remember_secrets
 from envy.execution.services import PhaseServices
-from envy.execution.unpinned import check_may_fetch, pinned, resolved_or_last
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.host.platform import Platform
 from envy.keying.declared_sources import evaluate_fetch
+from envy.limits import LUA_MEMORY
 from envy.lua.values import LuaFunction
-from envy.transport.addresses import redacted
-from envy.transport.digests import expected_digests, verify_content
+from envy.masking import masked_address
 
 
 def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
@@ -122,10 +120,14 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     if item is None:
         raise InternalError(f"{recipe.key} is to be fetched, but has no source")
     if isinstance(item, CustomSource):
+        from envy.execution.custom_fetch import fetch_custom
+
         return fetch_custom(recipe, engine)
     scheme = scheme_of(item.source)
-    if scheme in {Scheme.LOCAL, Scheme.FILE}:
+    if _is_here(item):
         return local_path(item)
+    from envy.execution.unpinned import check_may_fetch, pinned
+
     layout = engine.services.layout
     if scheme is Scheme.GIT:
         item = pinned(item, recipe, engine)
@@ -134,7 +136,7 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
         folder = _unpinned_folder(recipe, engine, item, folder)
     elif not find_recipe_files(layout, folder):
-        check_may_fetch(redacted(item.source), engine)
+        check_may_fetch(masked_address(item.source), engine)
         folder = _fetch_recipe(recipe, engine, item, folder)
     path = _find_recipe_file(folder, recipe)
     if not path.resolve().is_relative_to(folder.resolve()):
@@ -146,8 +148,14 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     return path
 
 
+def _is_here(item: SourceItem) -> bool:
+    return scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}
+
+
 def _unpinned_folder(recipe: Recipe, engine: PhaseServices, item: SourceItem, folder: Path) -> Path:
     """Return the folder of a file without a digest: as it is upstream, or as it was last seen."""
+    from envy.execution.unpinned import resolved_or_last
+
     layout, resolutions = engine.services.layout, engine.services.resolutions
     identity = recipe.key.identity
     recipe.evidence.unpinned = True
@@ -163,7 +171,7 @@ def _unpinned_folder(recipe: Recipe, engine: PhaseServices, item: SourceItem, fo
         lambda: _fetch_recipe(recipe, engine, item, folder).name,
         recipe,
         engine,
-        shown=redacted(item.source),
+        shown=masked_address(item.source),
     )
     resolutions.note(recipe.key.canonical, source, name)
     return layout.recipes_dir(identity, name)
@@ -234,7 +242,7 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
             raise DeclarationError(
                 f"the recipe file {path} is not a regular file", origin=recipe.spec.origin
             )
-        text = read_file(str(path), status.st_size)
+        text = read_plain(str(path), LUA_MEMORY)
     except FileNotFoundError:
         raise DeclarationError(
             f"there is no recipe file {path}", origin=recipe.spec.origin, hint=_hint(path, recipe)
@@ -243,8 +251,16 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
         raise DeclarationError(
             f"cannot read the recipe file {path}: {error.strerror}", origin=recipe.spec.origin
         ) from error
+    except NotPlain as error:
+        raise DeclarationError(
+            f"the recipe file {path} {error}",
+            origin=recipe.spec.origin,
+            hint=error.limit.hint if error.limit else "",
+        ) from error
     item = recipe.spec.source
-    if isinstance(item, SourceItem) and scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}:
+    if isinstance(item, SourceItem) and (item.sha256 or item.blake3) and _is_here(item):
+        from envy.transport.digests import expected_digests, verify_content
+
         verify_content(text, expected_digests(item), uri=item.source)
     return path, text
 

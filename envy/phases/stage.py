@@ -10,7 +10,6 @@ from envy.declarations.tables import StageTable, parse_stage_table
 from envy.errors import DeclarationError
 from envy.execution.phase_run import PhaseRun
 from envy.execution.services import PhaseServices
-from envy.execution.unpack import unpack_all
 from envy.execution.verbs import run_verb
 from envy.graph.recipe import Recipe
 from envy.lua.values import LuaFunction
@@ -44,6 +43,8 @@ def run_stage_phase(recipe: Recipe, engine: PhaseServices) -> None:
             answer = run_verb(run, "stage")
             strip = _strip_from_answer(answer, verb)
         if strip is not None:
+            from envy.execution.unpack import unpack_all
+
             unpack_all(run, ".", strip=strip)
 
 

@@ -6,7 +6,6 @@ A phase changes its own recipe, reads completed dependencies, and never touches 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from envy.execution.custom_fetch import is_source_fetched
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.keying.find_entry import find_entry
@@ -48,9 +47,15 @@ class Steps:
     ask_ahead: Callable[[Iterable[Recipe], PhaseServices], None] = lambda _recipes, _engine: None
 
 
+def _is_source_fetched(recipe: Recipe, engine: PhaseServices) -> bool:
+    from envy.execution.custom_fetch import is_source_fetched  # few projects have such a source
+
+    return is_source_fetched(recipe, engine)
+
+
 STEPS = Steps(
     phases=PHASES,
     find_entry=find_entry,
-    is_source_fetched=is_source_fetched,
+    is_source_fetched=_is_source_fetched,
     ask_ahead=ask_ahead,
 )

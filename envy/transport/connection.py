@@ -94,9 +94,9 @@ def _redirected(
 def _request(
     url: str, context: FetchContext, headers: Mapping[str, str], certificates: str
 ) -> "BaseHTTPResponse":
+    context.check_online(redacted(url))
     import urllib3
 
-    context.check_online(redacted(url))
     context.check_cancelled()
     bare, credentials = _without_credentials(url)
     sent = {"accept-encoding": "identity", "user-agent": "envy", **headers}

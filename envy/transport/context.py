@@ -25,6 +25,7 @@ class Sharing(enum.Enum):
     NOTHING = "nothing"  # scripts may change any of them
     ARCHIVES = "archives"  # functions may have programs decompress single files in place
     UNPACKED = "unpacked"  # whatever envy unpacks
+    EVERYTHING = "everything"  # the recipe runs nothing before it is published
 
 
 class NotFound(FetchError):

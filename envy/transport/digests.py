@@ -3,7 +3,6 @@
 Reads and writes nothing.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -118,4 +117,6 @@ def _new_hash(name: str) -> _Hash:
 
         hasher: _Hash = blake3()
         return hasher
+    import hashlib
+
     return hashlib.new(name, usedforsecurity=False)

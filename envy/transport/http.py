@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 _BREAKS = 5
+_NOT_KEPT = "without a digest in its recipe, it is not kept"
 
 
 def fetch_http(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
@@ -58,8 +59,8 @@ def download(
     if fetched is None:
         fetched = take_kept(item, target, context, expected=expected, uri=uri)
     if fetched is None:
-        if not expected:
-            context.check_online(uri, hint="without a digest in its recipe, it is not kept")
+        # Before urllib3 is imported, which takes longer than anything else here.
+        context.check_online(uri, hint="" if expected else _NOT_KEPT)
         request = _Request(
             url=url,
             headers=headers or {},
@@ -96,6 +97,7 @@ def read_page(
     Raises:
         FetchError: it cannot be read, or is larger than its limit.
     """
+    context.check_online(redacted(url))
     import urllib3
 
     retries = Retries(context)

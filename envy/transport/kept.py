@@ -120,7 +120,9 @@ def _usable(expected: Iterable[ExpectedDigest]) -> list[ExpectedDigest]:
 
 
 def _is_shared(item: SourceItem, path: Path, name: str, context: FetchContext) -> bool:
-    """Return whether the working file may be the kept one, since it is only unpacked."""
+    """Return whether the working file may be the kept one, since only envy reads it."""
+    if context.shares is Sharing.EVERYTHING:
+        return not item.executable  # the kept file has no such mode
     if context.shares is Sharing.NOTHING or item.extract is False or item.executable:
         return False
     wanted = is_unpacked if context.shares is Sharing.UNPACKED else is_archive_called

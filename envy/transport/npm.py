@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from envy.content.json_text import TooManyValues, parse_json
 from envy.declarations.sources import SourceItem, file_name
+from envy.declarations.versions import nearest_versions
 from envy.errors import FetchError
 from envy.limits import REGISTRY_VALUES, shortened
-from envy.suggest import nearest
 from envy.transport.addresses import check_named, origin_of, redacted
 from envy.transport.context import FetchContext, Fetched, NotFound
 from envy.transport.digests import ExpectedDigest, expected_digests
@@ -113,13 +113,11 @@ def _release_of(
     release = versions.get(version)
     if isinstance(release, dict):
         return release
-    near = nearest(version, versions)
-    newest = ", ".join(list(versions)[-5:])
+    near = ", ".join(nearest_versions(version, versions))
     raise FetchError(
         f"{redacted(registry)} has no version {version} of {name}",
         uri=item.source,
-        hint=(f"did you mean {near}? " if near else "")
-        + (f"the last versions that it lists: {newest}" if newest else "it lists no version"),
+        hint=f"the nearest versions: {near}" if near else "it lists no version",
     )
 
 

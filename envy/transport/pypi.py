@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 
 from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.sources import SourceItem, file_name
+from envy.declarations.versions import nearest_versions
 from envy.errors import FetchError
 from envy.limits import REGISTRY_DOCUMENT, shortened
 from envy.transport.addresses import check_named, redacted, with_credentials_of
@@ -209,11 +210,11 @@ def _nothing_fits(
         )
     of_version = sorted(file.name for file in files if is_of_version(file, wanted.version))
     if not of_version:
-        newest = ", ".join(versions_of(wanted.name, files)[:8])
+        near = nearest_versions(str(wanted.version), versions_of(wanted.name, files))
         return FetchError(
             f"{where} has no version {wanted.version} of {wanted.name}",
             uri=uri,
-            hint=f"the newest versions: {newest}" if newest else "",
+            hint=f"the nearest versions: {', '.join(near)}" if near else "",
         )
     rows = "\n".join(f"    {name}" for name in of_version)
     what = "sdist" if wanted.item.kind == "sdist" else "wheel that fits this machine"

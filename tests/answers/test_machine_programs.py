@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from envy.answers.ask import outputs_of
 from envy.answers.machine_programs import (
     SHELL,
+    VERDICT,
     Told,
     answer_text,
     facts_of,
@@ -23,7 +24,6 @@ from envy.answers.machine_programs import (
     words_of,
 )
 from envy.content.file_digest import variable_digest
-from envy.host.shell import BASH
 
 BINARY = Path(shutil.which("true") or sys.executable)
 
@@ -205,11 +205,29 @@ def test_a_command_that_cannot_be_started_has_no_output(folder):
     assert outputs_of(commands, dict(os.environ), str(folder / "none")) == [None, None]
 
 
-def test_the_shell_is_that_of_a_full_run():
-    """A warm command asks with the shell that a full run uses."""
-    assert BASH.inline == SHELL
+def test_a_plain_command_needs_no_shell():
+    """A program with options is started itself; anything else is a question to the shell."""
     assert words_of("cc", "cc --version", "/x/cc") == ("/x/cc", "--version")
-    assert words_of("cc", "cc -v 2>&1", "/x/cc") == (*SHELL, "cc -v 2>&1")
+    assert words_of("cc", "cc -v 2>&1", "/x/cc") == (*SHELL, "cc -v 2>&1" + VERDICT)
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        ("yes one | head -n 1", b"one\n"),  # yes writes until it gets SIGPIPE
+        ("yes one | yes two | head -n 1 # said", b"two\n"),
+        ("yes one | head -n 1 \\", b"one\n"),
+        ("false | echo one", None),
+        ("false | yes one | head -n 1", None),
+        ("echo one | grep two", None),
+        ("false; echo one", None),
+        ("kill -s PIPE $$", None),
+    ],
+)
+def test_a_writer_whose_reader_has_read_enough_has_not_failed(folder, command, output):
+    """Every other failure in a pipeline counts."""
+    words = words_of("yes", command, "/x/yes", shell=shutil.which("bash"))
+    assert outputs_of([words], dict(os.environ), str(folder)) == [output]
 
 
 def test_an_answer_is_what_was_printed_without_the_last_line_end():

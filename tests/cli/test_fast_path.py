@@ -26,7 +26,7 @@ from envy.declarations.manifest_search import find_manifest
 WORDS = st.sampled_from([
     "sync", "asset", "app", "lib@r1", "sync", "run", "x", "product", "env", "--format", "json",
     "--format=fish", "--format=xml", "--with", "--json", "-q",
-    "--quiet", "-v", "--verbose", "-y", "--yes", "--fail-fast",
+    "--quiet", "-v", "--verbose", "-y", "--yes", "--offline", "--fail-fast",
     "--no-progress", "--jobs", "-j", "3", "0", "-j4", "--jobs=2", "-j=2", "--jobs=",
     "--fetch-jobs", "--fetch-jobs=1", "--trace", "--trace=stderr", "--dry-run", "--no-install",
     "--help", "--version", "--", "-", "--manifest", "--manifest=envy.lua", "--manifest=./envy.lua",
@@ -41,6 +41,7 @@ VARIABLES = st.fixed_dictionaries(
         "ENVY_MANIFEST": st.sampled_from(MANIFESTS),
         "ENVY_CACHE_ROOT": st.sampled_from(ROOTS),
         "ENVY_YES": st.sampled_from(["", "1", "no", " Yes ", "maybe"]),
+        "ENVY_OFFLINE": st.sampled_from(["", "1", "maybe"]),
     },
 )
 PLACES = st.sampled_from(["", "sub/deep"])

@@ -83,6 +83,7 @@ def test_common_options_are_taken_on_both_sides(envy, words):
         (["--fail-fast"], {"fail_fast": True}),
         (["--yes"], {"assume_yes": True}),
         (["-y"], {"assume_yes": True}),
+        (["--offline"], {"offline": True}),
         (["--verbose"], {"verbose": True}),
         (["-q"], {"quiet": True}),
         (["--no-progress"], {"progress": False}),

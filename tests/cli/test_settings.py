@@ -15,14 +15,15 @@ def test_without_options_or_variables_nothing_is_set():
 
 
 def test_the_environment_applies_without_an_option(tmp_path):
-    """ENVY_MANIFEST, ENVY_CACHE_ROOT and ENVY_YES replace their options."""
+    """ENVY_MANIFEST, ENVY_CACHE_ROOT, ENVY_YES and ENVY_OFFLINE replace their options."""
     environment = {
         "ENVY_MANIFEST": "sub/envy.lua",
         "ENVY_CACHE_ROOT": str(tmp_path),
         "ENVY_YES": "1",
+        "ENVY_OFFLINE": "yes",
     }
     assert merge_settings({}, environment) == Settings(
-        manifest=Path.cwd() / "sub/envy.lua", cache_root=tmp_path, assume_yes=True
+        manifest=Path.cwd() / "sub/envy.lua", cache_root=tmp_path, assume_yes=True, offline=True
     )
 
 

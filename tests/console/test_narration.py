@@ -249,3 +249,14 @@ def test_standard_output_is_a_result(narrate):
     """Text that a recipe prints on standard output is a result, not a remark about the run."""
     event = events.StandardOutput(recipe="a.b@r1", message="x=1\ny=2")
     assert narrate(event) == [(Importance.RESULT, "x=1"), (Importance.RESULT, "y=2")]
+
+
+def test_a_console_without_details_does_not_hear_them(stamp):
+    """Lines of output and starts of scripts are not even delivered; work is still waited for."""
+    narrator = Narrator(Importance.STEP)
+    assert not narrator.heard & {events.OutputLine, events.LuaCtxRunStart}
+    assert Narrator().heard - narrator.heard == {events.OutputLine, events.LuaCtxRunStart}
+    assert narrator.remarks_for(stamp(phase_start(RecipePhase.BUILD))) == []
+    assert narrator.awaits
+    narrator.remarks_for(stamp(complete("installed")))
+    assert not narrator.awaits

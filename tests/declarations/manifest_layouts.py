@@ -27,6 +27,7 @@ LAYOUTS = {
     "crlf, empty": 'packages = {\r\n⟦  "envy.zig@r1",\r\n⟧}\r\n',
     "aligned": 'packages = { "envy.ninja@r1",\n      "envy.go@r1"⟦,\n      "envy.zig@r1"⟧ }\n',
     "brace below": 'packages = { "envy.ninja@r1",\n  "envy.go@r1",\n⟦  "envy.zig@r1",\n⟧}\n',
+    "brace after comment": 'packages = {\n "envy.go@r1"⟦,⟧ -- }⟦\n "envy.zig@r1"⟧\n --[[]] }\n',
     "comma first": 'packages = {\n    "envy.ninja@r1"\n  , "envy.go@r1"⟦,⟧\n⟦  "envy.zig@r1"\n⟧}\n',
     "brace on its line": 'packages =\n{\n  "envy.ninja@r1",\n⟦  "envy.zig@r1",\n⟧}\n',
     "table": 'packages = {\n  { recipe = "envy.ninja@r1" },\n⟦  "envy.zig@r1",\n⟧}\n',

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envy.declarations.manifest_edit import (
+    PLATFORMS,
     FieldChange,
     Insertion,
     Removal,
@@ -18,6 +19,7 @@ from envy.declarations.manifest_edit import (
 from envy.declarations.manifest_text import insert_element, remove_element, set_field
 from envy.declarations.manifest_write import write_manifest
 from envy.errors import EnvyError, LuaScriptError, ManifestError
+from envy.lua.tokens import tokens_of
 
 ZIG = "envy.zig@r1"
 VERSION = ("options", "version")
@@ -27,10 +29,10 @@ VERSION = ("options", "version")
 def opened(tmp_path):
     """Opens a manifest with the given text."""
 
-    def open_text(text):
+    def open_text(text, platforms=PLATFORMS[-1:]):
         path = tmp_path / "envy.lua"
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
-        return open_manifest(path, {})
+        return open_manifest(path, {}, platforms)
 
     return open_text
 
@@ -135,7 +137,7 @@ def test_an_edit_reaches_the_entry_of_every_platform(opened):
   { recipe = "local.a@r1", options = { version = "1", os = ENVY_PLATFORM } },
 }
 """
-    new = edited(opened(text), FieldChange(0, {VERSION: "2"}), {})
+    new = edited(opened(text, PLATFORMS), FieldChange(0, {VERSION: "2"}), {})
     assert new.text == text.replace('"1"', '"2"')
 
 
@@ -170,27 +172,48 @@ ENTRIES = st.sampled_from([
 SPACES = st.sampled_from(["", " ", "\n", "\n  ", "\r\n\t", " --[[ , ]] ", " -- }\n", "\n\n"])
 
 
+ROWS = st.lists(st.tuples(SPACES, ENTRIES, SPACES, st.sampled_from(",;")), max_size=4)
+
+
+def written(rows, space, *, trailing):
+    """Return `packages` with these entries, each with what is around it."""
+    text = "packages = {"
+    for i, (left, entry, right, sign) in enumerate(rows):
+        text += left + entry + right + (sign if trailing or i < len(rows) - 1 else "")
+    return text + space + "}"
+
+
 @settings(max_examples=50, deadline=None)
 @given(
-    rows=st.lists(st.tuples(SPACES, ENTRIES, SPACES, st.sampled_from(",;")), max_size=4),
+    rows=ROWS,
     trailing=st.booleans(),
     space=SPACES,
     tail=st.sampled_from(["", "\n", "\r\n", " x = 1\n"]),
 )
 def test_adding_and_removing_restores_the_bytes(rows, trailing, space, tail):
     """In any mix of spaces, comments and separators, an added entry is removed without a trace."""
-    text = "packages = {"
-    for i, (left, entry, right, sign) in enumerate(rows):
-        text += left + entry + right + (sign if trailing or i < len(rows) - 1 else "")
-    text += space + "}" + tail
+    text = written(rows, space, trailing=trailing) + tail
     added = insert_element(text, ZIG)
-    count = len(rows)
     assert added.count("envy.zig@r1") == 1
-    restored = remove_element(added, count)
+    restored = remove_element(added, len(rows))
     if rows or space.strip() or "\n" in space:
         assert restored == text
     else:
         assert restored == f"packages = {{}}{tail}"
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=ROWS.filter(bool), trailing=st.booleans(), space=SPACES, which=st.integers(0, 3))
+def test_removing_leaves_the_other_entries(rows, trailing, space, which):
+    """Whatever is around it, an entry is removed with one separator, and nothing else but space."""
+    index = which % len(rows)
+    removed = remove_element(written(rows, space, trailing=trailing), index)
+    rest = [row for i, row in enumerate(rows) if i != index]
+    wanted = [token.text for token in tokens_of(written(rest, space, trailing=trailing))]
+    signs = {",": ",", ";": ","}
+    assert [signs.get(token.text, token.text) for token in tokens_of(removed)] == [
+        signs.get(text, text) for text in wanted
+    ]
 
 
 def test_a_manifest_is_written_with_its_mode_through_a_link(tmp_path):

@@ -94,6 +94,16 @@ def test_a_file_that_envy_does_not_unpack_is_a_copy(fetch, http_server, download
     assert download(content).read_bytes() == content
 
 
+def test_a_recipe_that_runs_nothing_shares_every_file(fetch, http_server, download):
+    """Only the mode of an executable one would differ."""
+    http_server.routes["/data"] = Reply(b"x")
+    source = {"source": f"{http_server.url}/data", "sha256": sha256(b"x"), "extract": False}
+    for executable in (False, True):
+        path = fetch(shares=Sharing.EVERYTHING, executable=executable, **source).path
+        assert path.samefile(download(b"x")) != executable
+    assert http_server.paths() == ["/data"]
+
+
 @pytest.mark.parametrize("shares", Sharing)
 def test_what_may_be_changed_in_place_is_a_copy(fetch, http_server, download, shares):
     """Programs that decompress in place refuse a file with a second name."""
@@ -111,6 +121,7 @@ def test_what_may_be_changed_in_place_is_a_copy(fetch, http_server, download, sh
             Sharing.NOTHING: [False] * 4,
             Sharing.ARCHIVES: [True, True, False, False],
             Sharing.UNPACKED: [True] * 4,
+            Sharing.EVERYTHING: [True] * 4,
         }[shares]
     )
 
@@ -132,7 +143,7 @@ def test_each_declared_digest_finds_the_file(fetch, http_server):
 @pytest.mark.parametrize(
     "damage",
     [b"", ARCHIVE[:-1], ARCHIVE + b"!", b"!" + ARCHIVE[1:]],
-    ids=["empty", "short", "long", "changed"],  # the bytes of an archive hold the time
+    ids=["empty", "truncated", "longer", "changed"],
 )
 def test_a_damaged_download_is_fetched_again(fetch, http_server, download, recorder, damage):
     """There is a warning, and no trace of it is left."""

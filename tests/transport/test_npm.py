@@ -67,9 +67,9 @@ def test_old_release_with_a_sha1_only(npm_registry, fetch):
 
 
 def test_unknown_version(npm_registry, fetch):
-    """An unknown version is an error that suggests a similar one."""
+    """An unknown version is an error that names the nearest ones."""
     npm_registry.add("tool", "1.10.0", TARBALL)
-    with pytest.raises(FetchError, match=r"did you mean 1\.10\.0"):
+    with pytest.raises(FetchError, match=r"the nearest versions: 1\.10\.0"):
         fetch("npm:tool@1.1.0")
 
 
