@@ -17,6 +17,7 @@ from project import Project
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 NEEDS_NPM = pytest.mark.needs("npm")
+OF_NPM = {"eslint", "node", "npm", "prettier", "typescript"}
 PYTHON = '{ recipe = "envy.python@r1", options = { requirements = { "six==1.17.0" } } }'
 PACKAGES = {
     **{
@@ -27,7 +28,11 @@ PACKAGES = {
 }
 
 
-WORDS = {"go": "go version", "zig": "zig version"}  # others take --version
+WORDS = {
+    "go": "go version",
+    "typescript": "tsc --version",
+    "zig": "zig version",
+}  # others take --version
 
 
 def known_versions():
@@ -35,7 +40,7 @@ def known_versions():
     for path in sorted(RECIPES.glob("envy.*@*.lua")):
         name, text = path.name.removeprefix("envy.").partition("@")[0], path.read_text()
         for version in re.findall(r'^      \["([0-9.]+)"\] = \{$', text, re.MULTILINE):
-            marks = [NEEDS_NPM] if name in {"node", "npm"} else []
+            marks = [NEEDS_NPM] if name in OF_NPM else []
             yield pytest.param(name, version, id=f"{name}-{version}", marks=marks)
 
 

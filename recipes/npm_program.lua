@@ -8,20 +8,32 @@ program.dependencies = {
 }
 
 -- Resolve packages to a lock, and unpack what it has. `lock` is the text of a package-lock.json.
-function program.fetch(ctx, packages, lock)
+function program.fetch(ctx, packages, lock, package, release)
   local npm = {
     ctx.product("npm"), "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier",
     "--omit=dev", "--cache", ctx.tmp_dir .. "/npm-cache",
   }
-  ctx.write("program/package.json", "{}\n")
   local here = { cwd = "program" }
+  ctx.write("program/package.json", "{}\n")
   if lock then
+    -- What the lock was made from.
+    ctx.write("program/package.json", '{"dependencies": {"' .. package .. '": "' .. release .. '"}}\n')
     ctx.write("program/package-lock.json", lock)
   else
     ctx.exec(envy.join(npm, { "install", "--package-lock-only", "--save-exact" }, packages), here)
   end
   ctx.exec(envy.join(npm, { "ci" }), here)
   ctx.commit_fetch("program")
+end
+
+-- The same for a release of a package with a lock beside the recipe, which has the digest in `digests`.
+function program.fetch_locked(ctx, package, release, digests)
+  if not digests then return program.fetch(ctx, { package .. "@" .. release }) end
+  local name = ctx.fetch {
+    source = "locked/" .. package .. "-" .. release .. ".json",
+    sha256 = digests.any,
+  }
+  program.fetch(ctx, {}, ctx.read(name), package, release)
 end
 
 -- Install what was unpacked. It must have these programs.

@@ -66,6 +66,16 @@ function environment.fetch(ctx, version, lines)
   ctx.commit_fetch("requirements.txt")
 end
 
+-- The same for a release of a package with a list beside the recipe, which has the digest in `digests`.
+function environment.fetch_locked(ctx, version, package, release, digests)
+  if not digests then return environment.fetch(ctx, version, { package .. "==" .. release }) end
+  local list = ctx.fetch {
+    source = "locked/" .. package .. "-" .. release .. ".txt",
+    sha256 = digests.any,
+  }
+  environment.fetch(ctx, version, { (ctx.read(list):gsub("\n$", "")) })
+end
+
 -- Create the environment in the install folder, without a network. It must have these programs.
 function environment.install(ctx, version, programs)
   ctx.uv { "venv", "--quiet", "--allow-existing", "--python", environment.python(version), "." }

@@ -47,11 +47,11 @@ def test_a_word_names_a_package_of_a_registry(word, options, program):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("", 'none of the 13 recipes that ship with envy is ""'),
-        ("@1", "none of the 13 recipes"),
+        ("", 'none of the 23 recipes that ship with envy is ""'),
+        ("@1", "none of the 23 recipes"),
         ("NINJA", 'did you mean "ninja"'),
         ("ctset", 'did you mean "cmake"'),
-        ("zzz", "they are cmake, git-hooks, go"),
+        ("zzz", "they are black, clang-format, cmake"),
         ("ninja@", "ninja@ has no version after the @"),
         ("lua@6", "envy.lua@r1 knows no version 6\n  hint: it has 5.5.1, 5.4.8, 5.3.6"),
         ("ninja@>=9", "the nearest versions are 1.13.2, 1.11.1, 1.10.2.4"),
