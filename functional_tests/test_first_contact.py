@@ -101,7 +101,7 @@ def test_packages_are_added_changed_and_removed(project):
 MISTAKES = {
     "unknown name": (
         ("add", "ninj"),
-        'none of the 23 recipes that ship with envy is "ninj"\n  hint: did you mean "ninja"?',
+        'none of the 25 recipes that ship with envy is "ninj"\n  hint: did you mean "ninja"?',
     ),
     "a program": (("add", "ctest"), "ctest is a program of cmake: envy add cmake"),
     "a registry": (("add", "npm:left pad"), "npm:left pad does not name a package"),
@@ -114,7 +114,7 @@ MISTAKES = {
     "twice": (("add", "ninja", "ninja"), "ninja is named twice"),
     "the same": (("add", "ninja", "envy.ninja@r1"), "ninja and envy.ninja@r1 are the same recipe"),
     "no local recipe": (("add", "local.no@r1"), "there is no file recipes/local.no@r1.lua"),
-    "empty": (("add", ""), 'none of the 23 recipes that ship with envy is ""'),
+    "empty": (("add", ""), 'none of the 25 recipes that ship with envy is ""'),
     "nothing removed": (("remove", ""), "'' does not name a package"),
     "several versions": (
         ("add", "ninja@1.13.2"),
@@ -336,7 +336,7 @@ TOOLS = {
     "no such program": (("x", "--program", "ctset", "cmake"), 'did you mean "ctest"?'),
     "no programs": (("x", "git-hooks"), "envy.git-hooks@r1 has no program to run"),
     "nothing": (("x", "--"), "Missing argument"),
-    "a path": (("x", "../ninja"), 'none of the 23 recipes that ship with envy is "../ninja"'),
+    "a path": (("x", "../ninja"), 'none of the 25 recipes that ship with envy is "../ninja"'),
 }
 
 

@@ -17,7 +17,8 @@ from project import Project
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 NEEDS_NPM = pytest.mark.needs("npm")
-OF_NPM = {"eslint", "node", "npm", "prettier", "typescript"}
+OF_NPM = {"eslint", "node", "npm", "prettier", "sqlite", "typescript"}
+LIBRARIES = {"sqlite": ("sqlite3", "SQLITE_VERSION"), "zlib": ("zlib", "ZLIB_VERSION")}
 PYTHON = '{ recipe = "envy.python@r1", options = { requirements = { "six==1.17.0" } } }'
 PACKAGES = {
     **{
@@ -126,10 +127,24 @@ def test_its_variable_is_exported(using, name, variable, below):
 def test_a_known_version_installs_and_runs(using, name, version):
     """Each version that a recipe knows installs with its digest, and its program says it."""
     project = using(f'{{ recipe = "envy.{name}@r1", options = {{ version = "{version}" }} }}')
+    if name in LIBRARIES:
+        check_library(Path(project.envy("asset", name).out.strip()), *LIBRARIES[name], version)
+        return
     words = WORDS.get(name, f"{name} --version").split()
     run = project.envy("run", "--", *words)
     assert ".".join(version.split(".")[:3]) in run.out
     assert "sha256" not in run.err
+
+
+def check_library(folder, name, constant, version):
+    """Check that the header and the file for pkg-config have the version, and name the library."""
+    header = (folder / "include" / f"{name}.h").read_text()
+    assert re.search(rf'#define {constant} +"{re.escape(version)}', header)
+    about = (folder / "lib/pkgconfig" / f"{name}.pc").read_text()
+    assert f"\nVersion: {version}\n" in about
+    [library] = re.findall(r"-L\S+ -l(\w+)", about)
+    assert b"!<arch>" in (folder / "lib" / f"lib{library}.a").read_bytes()[:16]
+    assert str(folder) not in about
 
 
 def test_every_known_version_is_tried():

@@ -32,6 +32,6 @@ fetch = function(ctx, opts)
   environment.fetch_locked(ctx, opts.python, "pre-commit", opts.version, options.version.known[opts.version])
 end
 
-install = function(ctx, opts) environment.install(ctx, opts.python) end
+install = function(ctx) environment.install(ctx) end
 
 products = { ["pre-commit"] = "bin/pre-commit" }

@@ -41,7 +41,7 @@ fetch = function(ctx, opts)
 end
 
 install = function(ctx, opts)
-  if #opts.requirements > 0 then return environment.install(ctx, opts.python) end
+  if #opts.requirements > 0 then return environment.install(ctx) end
   -- Nothing is needed but the machine's Python.
   local python = environment.python(opts.python)
   local probe = ctx.exec({ python, "-c", "import venv" }, { check = false, quiet = true })

@@ -42,7 +42,7 @@ end
 
 local function programs_of(opts) return #opts.programs > 0 and opts.programs or { name_of(opts) } end
 
-install = function(ctx, opts) environment.install(ctx, opts.python, programs_of(opts)) end
+install = function(ctx, opts) environment.install(ctx, programs_of(opts)) end
 
 -- A query may name the package; a dot would look like another query.
 alias = function(opts)

@@ -63,7 +63,8 @@ function environment.fetch(ctx, version, lines)
     "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "requirements.txt",
     "--python", interpreter, "--target", "packages",
   }
-  ctx.commit_fetch("requirements.txt")
+  ctx.write("interpreter.txt", interpreter)
+  ctx.commit_fetch("requirements.txt", "interpreter.txt")
 end
 
 -- The same for a release of a package with a list beside the recipe, which has the digest in `digests`.
@@ -77,8 +78,9 @@ function environment.fetch_locked(ctx, version, package, release, digests)
 end
 
 -- Create the environment in the install folder, without a network. It must have these programs.
-function environment.install(ctx, version, programs)
-  ctx.uv { "venv", "--quiet", "--allow-existing", "--python", environment.python(version), "." }
+function environment.install(ctx, programs)
+  local interpreter = ctx.read(ctx.stage_dir .. "/interpreter.txt")
+  ctx.uv { "venv", "--quiet", "--allow-existing", "--python", interpreter, "." }
   -- Compiled here, or the first import would write into the package. A module in the syntax of
   -- another Python does not compile, and is left as it is.
   ctx.uv {

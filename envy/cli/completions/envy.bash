@@ -67,8 +67,8 @@ _envy() {
     plan,*) _envy_names package ;;
     export,*) _envy_names package ;;
     remove,*) _envy_names package ;;
-    add,*) found=(black clang-format cmake eslint git-hooks go just lua meson mypy ninja node npm npmtool pre-commit prettier python pytool ruff shellcheck typescript uv zig) ;;
-    x,*) found=(black clang-format cmake eslint git-hooks go just lua meson mypy ninja node npm npmtool pre-commit prettier python pytool ruff shellcheck typescript uv zig) ;;
+    add,*) found=(black clang-format cmake eslint git-hooks go just lua meson mypy ninja node npm npmtool pre-commit prettier python pytool ruff shellcheck sqlite typescript uv zig zlib) ;;
+    x,*) found=(black clang-format cmake eslint git-hooks go just lua meson mypy ninja node npm npmtool pre-commit prettier python pytool ruff shellcheck sqlite typescript uv zig zlib) ;;
   esac
   for word in ${found[@]+"${found[@]}"}; do
     if [ "${word#"$current"}" != "$word" ] || [ -z "$current" ]; then
