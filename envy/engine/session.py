@@ -363,8 +363,9 @@ class Session:
         if any(recipe.user_managed or not self._is_usable(recipe) for recipe in needed):
             return None
         try:
+            used = [key for key in roots if key not in self._graph.left_out]
             environment = environment_of(
-                self._graph, roots, usable=lambda _recipe: True, products=self.products_of
+                self._graph, used, usable=lambda _recipe: True, products=self.products_of
             )
             return with_scripts(self._with_manifest(environment), "", self.layout.root)
         except EnvyError:
