@@ -97,6 +97,7 @@ CASES = {
     "products": ("products", 0, ["product", "--json"]),
     "doctor": ("doctor", 0, ["doctor", "--json"]),
     "sync": ("sync", 1, ["sync", "--json"]),
+    "lock": ("lock", 1, ["lock", "--check", "--json"]),
 }
 
 

@@ -84,8 +84,9 @@ def warm_answer(settings: Settings, queries: Sequence[str], *, renews: bool) -> 
     Raises:
         ManifestError: there is no manifest; CacheError: there is no path for the cache.
     """
-    if settings.verbose or settings.traces:
-        return None  # these show every step, so the command runs in full
+    if settings.verbose or settings.traces or settings.locked:
+        # The first two show every step, and the last compares all of the project with its lock.
+        return None
     from envy.answers.lookup import installed
     from envy.cli.cache_root import cache_root
     from envy.cli.settings import current_directory
@@ -235,6 +236,8 @@ def _take_option(line: CommandLine, word: str, remaining: list[str]) -> bool:
 def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the root of the cache and the manifest; None if only the full command line can."""
     if variables.get("ENVY_YES", "").strip().lower() not in _WORDS_FOR_YES_AND_NO:
+        return None
+    if variables.get("ENVY_LOCKED"):
         return None
     if not (variables.get("ENVY_CACHE_ROOT") or "/").startswith("/"):
         return None

@@ -124,6 +124,7 @@ def common_options() -> list[click.Parameter]:
         ("--fetch-jobs", _value("fetch_jobs"), "Run up to N downloads at once.", number),
         ("--fail-fast", _value("fail_fast"), "Stop at the first failure.", flag),
         ("-y --yes", _value("assume_yes"), "Answer yes to every question.", flag),
+        ("--locked", _value("locked"), "Fail unless envy.lock is there and complete.", flag),
         ("-v --verbose", _verbose, "Print more: cached packages and running scripts.", flag),
         ("-q --quiet", _quiet, "Print only errors.", flag),
         (

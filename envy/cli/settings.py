@@ -28,6 +28,7 @@ class Settings:
     verbose: bool = False
     quiet: bool = False
     progress: bool = True
+    locked: bool = False  # envy.lock has to be there and complete
     trace_stderr: bool = False
     trace_file: Path | None = None
     trace_timeline: Path | None = None
@@ -80,6 +81,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         found["cache_root"] = _cache_root(cache_root)
     if environment.get("ENVY_YES"):
         found["assume_yes"] = _yes_or_no("ENVY_YES", environment["ENVY_YES"])
+    if environment.get("ENVY_LOCKED"):
+        found["locked"] = _yes_or_no("ENVY_LOCKED", environment["ENVY_LOCKED"])
     return found
 
 

@@ -23,11 +23,23 @@ from envy.declarations.spec import Address, RecipeSpec, source_text
 from envy.declarations.tables import is_included
 from envy.declarations.typos import misspelt
 from envy.errors import LuaScriptError, ManifestError, SourceLocation
+from envy.host.named_platforms import named_platform
 from envy.host.platform import Platform
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
 
-FIELDS = frozenset({"requires_envy", "packages", "default_shell", "env", "dotenv", "launchers"})
+FIELDS = frozenset(
+    {
+        "requires_envy",
+        "packages",
+        "default_shell",
+        "env",
+        "dotenv",
+        "launchers",
+        "platforms",
+        "require_digest",
+    }
+)
 _COMPARISONS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -59,6 +71,8 @@ class Manifest:
     env: Mapping[str, str] = field(default_factory=dict)
     dotenv: Path | None = None
     launchers: str = ""  # the folder of launchers, relative to the manifest's
+    platforms: tuple[str, ...] = ()  # that the lock must have; without any, it has the usual ones
+    require_digest: bool = False  # a download without a digest, in a recipe or the lock, is refused
 
 
 def load_manifest(
@@ -103,6 +117,8 @@ def load_manifest(
         env=_parse_env(values.get("env"), source, path.parent),
         dotenv=_parse_dotenv(values, source, path.parent),
         launchers=_parse_launchers(values, source),
+        platforms=_parse_platforms(values.get("platforms"), source),
+        require_digest=fields.flag(values, "require_digest", origin=source.at("require_digest")),
     )
 
 
@@ -296,6 +312,23 @@ def _parse_launchers(values: Mapping[str, object], source: SourceText) -> str:
             hint='such as launchers = "bin"',
         )
     return str(value)
+
+
+def _parse_platforms(value: object, source: SourceText) -> tuple[str, ...]:
+    """Return the platforms that the lock must have, sorted."""
+    if value is None:
+        return ()
+    origin = source.at("platforms")
+    names = value if isinstance(value, list) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ManifestError(
+            f"`platforms` must be an array of platforms, not {fields.describe(value)}",
+            origin=origin,
+            hint='such as platforms = { "linux-x86_64", "darwin-arm64" }',
+        )
+    for name in names:
+        named_platform(name, origin=origin)
+    return tuple(sorted({str(name) for name in names}))
 
 
 def _parse_default_shell(value: LuaValue, source: SourceText) -> LuaValue:

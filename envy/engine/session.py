@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from envy.answers.program import with_scripts
 from envy.answers.project_environment import ProjectEnvironment
 from envy.engine.launchers import write_launchers
+from envy.engine.lock_use import IGNORED, LockUse
 from envy.engine.priorities import Forecast, forecast
 from envy.engine.project_environment import environment_of
 from envy.engine.project_launchers import launchers_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
     from envy.engine.engine import Engine
     from envy.engine.goals import Result
+    from envy.engine.lock_maker import MadeLock, OpenOther
     from envy.errors import Cancelled, NotPlanned
     from envy.execution.explanation import Missing
     from envy.graph.recipe import Edge, Recipe, Reference
@@ -40,8 +42,17 @@ if TYPE_CHECKING:
 class Session:
     """One manifest with its graph, which can be resolved, queried and installed from."""
 
-    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        manifest: Manifest,
+        *,
+        lock_use: LockUse = IGNORED,
+        on_platform: OpenOther | None = None,
+    ) -> None:
         self._engine = engine
+        self._lock_use = lock_use
+        self._on_platform = on_platform  # opens the project for another platform
         self._graph = engine.graph
         self.manifest = manifest
         # Products of packages that completed in an earlier run.
@@ -75,10 +86,29 @@ class Session:
         Raises:
             GraphError: the graph has a cycle or an unmet reference, or a query does not match
             exactly one package of this platform; DeclarationError: one key has two sources.
+            LockError: the lock contradicts the project, or has to be complete and is not.
         """
         if not self._engine.is_resolved:
             self._engine.resolve_graph(self.manifest.packages)
+            if self._lock_use.checks:
+                from envy.engine.lock_check import check_lock
+
+                check_lock(self._engine, self.manifest, self._lock_use)
         return self._engine.checked_goals(queries)
+
+    def new_lock(self, *, named: Sequence[str] = (), installs: bool = True) -> MadeLock:
+        """Return the lock of the project as it is now, with what the present one allows.
+
+        `named` are the platforms to lock; none means those of the manifest. With `installs`, the
+        tools that custom sources need are installed for this machine first.
+
+        Raises:
+            EnvyError: the project does not resolve on a platform that was asked for, or on none.
+        """
+        from envy.engine.lock_maker import lock_project
+
+        project = (self._engine, self.manifest, self._lock_use, self._on_platform)
+        return lock_project(*project, named=named, installs=installs)
 
     @property
     def roots(self) -> Sequence[RecipeKey]:

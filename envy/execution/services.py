@@ -18,6 +18,7 @@ from envy.events import EventBus
 from envy.graph.recipe import Recipe
 from envy.graph.recipe_graph import RecipeGraph
 from envy.host.platform import Platform
+from envy.locking.lock import NO_LOCK, LockView
 from envy.lua.open_states import OpenStates
 from envy.transport.context import Memo
 
@@ -64,6 +65,10 @@ class Services:
     memo: Memo = field(default_factory=Memo)  # answers of repositories and registries
     resolutions: Resolutions = field(default_factory=Resolutions)  # what unpinned sources were
     upstream: Upstream = Upstream.ASKED
+    lock: LockView = NO_LOCK  # what envy.lock says about the platform
+    require_digest: bool = False  # a download without a digest is refused
+    # The files of recipes with a custom source, by key: a lock for another platform has no tools.
+    custom_recipes: Mapping[str, Path] = field(default_factory=dict)
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
 

@@ -34,14 +34,19 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
     Raises:
         EnvyError: the function failed, or returned something that is not a source.
     """
-    definition = recipe.loaded.definition
+    answer = recipe.fetch_answer
+    for level, message in answer.messages if answer is not None else ():
+        report(recipe, engine.services, level, message)
+    return answered_sources(recipe)
+
+
+def answered_sources(recipe: Recipe) -> tuple[SourceItem, ...] | None:
+    """Return the declared sources, and report no message of the function; see above."""
+    definition, answer = recipe.loaded.definition, recipe.fetch_answer
     if not isinstance(definition.fetch, LuaFunction):
         return definition.fetch or ()
-    answer = recipe.fetch_answer
     if answer is None:  # excluded on this platform, so never called
         return None
-    for level, message in answer.messages:
-        report(recipe, engine.services, level, message)
     if answer.error is not None:
         raise answer.error
     if answer.acts:
@@ -79,8 +84,11 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
     )
     messages: list[tuple[str, str]] = []
     inputs = Inputs(recipe)
+    variables = _RecordingVariables(engine.services.environment, recipe.evidence)
+    files: set[str] = set()
 
     def note_read(path: Path) -> bool:
+        files.add(str(path))
         # A file that decides about the sources is evidence, wherever it is.
         if not inputs.contains(path):
             recipe.evidence.files[str(path)] = file_digest(str(path))
@@ -88,7 +96,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
 
     access = PhaseAccess(
         run_dir=recipe.loaded.recipe_dir,
-        environment=_RecordingVariables(engine.services.environment, recipe.evidence),
+        environment=variables,
         recipe_dir=Path(recipe.loaded.recipe_dir.anchor),
         may_read=note_read,
         on_write=refuse,
@@ -107,7 +115,12 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
     if messages or reads_clock:
         # The next run may answer differently, and must repeat the messages.
         recipe.evidence.lasting = False
-    return FetchAnswer(value=value, messages=tuple(messages))
+    return FetchAnswer(
+        value=value,
+        messages=tuple(messages),
+        variables=frozenset(variables.read),
+        files=frozenset(files),
+    )
 
 
 class _RefusedFields(Mapping[str, str]):
@@ -138,8 +151,10 @@ class _RecordingVariables(Mapping[str, str]):
     def __init__(self, variables: Mapping[str, str], evidence: Evidence) -> None:
         self._variables = variables
         self._evidence = evidence
+        self.read: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
+        self.read.add(name)
         self._evidence.note_variables({name: self._variables.get(name)})
         return self._variables[name]
 

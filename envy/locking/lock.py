@@ -112,6 +112,12 @@ class LockView:
 NO_LOCK = LockView()
 
 
+def update_command(package: str) -> str:
+    """Return the command that looks a package up again, as messages show it."""
+    quoted = f"'{package}'" if "{" in package else package
+    return f"`envy lock --update {quoted}`"
+
+
 def view_of(lock: Lock | None, platform: str, *, without: Iterable[str] = ()) -> LockView:
     """Return what a lock says about a platform, leaving out some packages."""
     if lock is None:

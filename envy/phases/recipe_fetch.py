@@ -34,6 +34,7 @@ from envy.execution.unpinned import check_may_fetch, pinned, resolved_or_last
 from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.host.platform import Platform
 from envy.keying.declared_sources import evaluate_fetch
+from envy.locking.subjects import locked_file
 from envy.lua.values import LuaFunction
 from envy.transport.addresses import redacted
 from envy.transport.digests import expected_digests, verify_content
@@ -122,7 +123,8 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     if item is None:
         raise InternalError(f"{recipe.key} is to be fetched, but has no source")
     if isinstance(item, CustomSource):
-        return fetch_custom(recipe, engine)
+        known = engine.services.custom_recipes.get(recipe.key.canonical)
+        return known or fetch_custom(recipe, engine)
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
         return local_path(item)
@@ -147,9 +149,18 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
 
 
 def _unpinned_folder(recipe: Recipe, engine: PhaseServices, item: SourceItem, folder: Path) -> Path:
-    """Return the folder of a file without a digest: as it is upstream, or as it was last seen."""
-    layout, resolutions = engine.services.layout, engine.services.resolutions
+    """Return the folder of a file without a digest: as locked, upstream, or as last seen."""
+    services = engine.services
+    layout, resolutions = services.layout, services.resolutions
     identity = recipe.key.identity
+    locked = locked_file(services.lock, recipe.key, item)
+    if locked is not None and locked.digest.startswith("sha256:"):
+        digits = locked.digest.removeprefix("sha256:")[:DIGITS]
+        known = layout.recipes_dir(identity, f"{folder.name}-{digits}")
+        if find_recipe_files(layout, known):
+            return known
+        check_may_fetch(redacted(item.source), engine)
+        return _fetch_recipe(recipe, engine, item, folder)
     recipe.evidence.unpinned = True
     source = source_name("http", identity, location(item))
     last = resolutions.last(source)
@@ -158,9 +169,13 @@ def _unpinned_folder(recipe: Recipe, engine: PhaseServices, item: SourceItem, fo
         and find_recipe_files(layout, layout.recipes_dir(identity, last))
     ):
         last = None
+
+    def fetch() -> str:
+        return _fetch_recipe(recipe, engine, item, folder).name
+
     name = resolved_or_last(
         last,
-        lambda: _fetch_recipe(recipe, engine, item, folder).name,
+        functools.partial(services.memo.once, ("unpinned", source), fetch),
         recipe,
         engine,
         shown=redacted(item.source),

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
+from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, FetchError
+from envy.host.platform import Platform
 from envy.interpreter import released
+from envy.locking.lock import LockedFile
 
 Result = TypeVar("Result")
 
@@ -70,7 +73,8 @@ class FetchContext:
     `pause` waits for some seconds, or until the run is cancelled. `progress` is called with the
     URI, the bytes so far and the total (0: unknown). `retries` is how often a request is repeated
     that got no answer or a server error; the first repeat waits `backoff` seconds, and each further
-    one twice as long.
+    one twice as long. `platform` is the one that a wheel is chosen for; None means this machine.
+    `locked` returns what envy.lock says about a source.
     """
 
     cancelled: Callable[[], bool]
@@ -82,6 +86,8 @@ class FetchContext:
     retries: int = 4
     backoff: float = 0.2
     memo: Memo = field(default_factory=Memo)
+    platform: Platform | None = None
+    locked: Callable[[SourceItem], LockedFile | None] = lambda _item: None
 
     def reporting_as(self, uri: str) -> "FetchContext":
         """Return a context that reports progress under `uri`, the source as its author wrote it."""

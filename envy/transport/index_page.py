@@ -15,6 +15,7 @@ from envy.transport.addresses import joined, redacted
 from envy.transport.html_tags import start_tags
 
 # Strongest first; others prove nothing, or are not in hashlib everywhere.
+_LARGEST = 1 << 59  # bytes of a file
 _LONGEST_NAME = 255  # of a file, on every system
 _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
 
@@ -23,7 +24,8 @@ _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
 class ReleaseFile:
     """One file of a project; `yanked` is the reason ("" if none is given), or None.
 
-    `page` is the URL of the page that names the file, which decides what `url` may be.
+    `page` is the URL of the page that names the file, which decides what `url` may be. `size` is in
+    bytes, 0 if the page has none.
     """
 
     name: str
@@ -31,6 +33,7 @@ class ReleaseFile:
     page: str
     digest: tuple[str, str] | None = None
     yanked: str | None = None
+    size: int = 0
 
 
 def parse_json_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
@@ -64,7 +67,7 @@ def _too_many(limit: Limit, base: str) -> FetchError:
 def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
     name = str(row["filename"])
     hashes = row.get("hashes") or {}
-    yanked = row.get("yanked") or None
+    yanked, size = row.get("yanked") or None, row.get("size")
     url = joined(base, str(row["url"]))
     if not _is_plain(name) or not isinstance(hashes, dict) or url is None:
         return None
@@ -74,6 +77,7 @@ def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
         page=base,
         digest=_strongest({str(key).lower(): str(value) for key, value in hashes.items()}),
         yanked=yanked if isinstance(yanked, str) else ("" if yanked else None),
+        size=size if type(size) is int and 0 < size < _LARGEST else 0,
     )
 
 

@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'sync asset product run env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'sync asset product run env hook completion shell test lock plan graph why cache why-rebuild export import doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from sync' -l ask-host
 complete -c envy -n '__fish_seen_subcommand_from sync' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from sync' -l dry-run
@@ -17,6 +17,7 @@ complete -c envy -n '__fish_seen_subcommand_from sync' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from sync' -l help
 complete -c envy -n '__fish_seen_subcommand_from sync' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from sync' -l json
+complete -c envy -n '__fish_seen_subcommand_from sync' -l locked
 complete -c envy -n '__fish_seen_subcommand_from sync' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from sync' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from sync' -l profile
@@ -29,6 +30,7 @@ complete -c envy -n '__fish_seen_subcommand_from asset' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from asset' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from asset' -l help
 complete -c envy -n '__fish_seen_subcommand_from asset' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from asset' -l locked
 complete -c envy -n '__fish_seen_subcommand_from asset' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from asset' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from asset' -l no-progress
@@ -42,6 +44,7 @@ complete -c envy -n '__fish_seen_subcommand_from product' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from product' -l help
 complete -c envy -n '__fish_seen_subcommand_from product' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from product' -l json
+complete -c envy -n '__fish_seen_subcommand_from product' -l locked
 complete -c envy -n '__fish_seen_subcommand_from product' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from product' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from product' -l no-progress
@@ -55,6 +58,7 @@ complete -c envy -n '__fish_seen_subcommand_from run' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from run' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from run' -l help
 complete -c envy -n '__fish_seen_subcommand_from run' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from run' -l locked
 complete -c envy -n '__fish_seen_subcommand_from run' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from run' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from run' -l no-progress
@@ -69,6 +73,7 @@ complete -c envy -n '__fish_seen_subcommand_from env' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from env' -l format
 complete -c envy -n '__fish_seen_subcommand_from env' -l help
 complete -c envy -n '__fish_seen_subcommand_from env' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from env' -l locked
 complete -c envy -n '__fish_seen_subcommand_from env' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from env' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from env' -l no-progress
@@ -83,6 +88,7 @@ complete -c envy -n '__fish_seen_subcommand_from hook' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from hook' -l help
 complete -c envy -n '__fish_seen_subcommand_from hook' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from hook' -l load
+complete -c envy -n '__fish_seen_subcommand_from hook' -l locked
 complete -c envy -n '__fish_seen_subcommand_from hook' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from hook' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from hook' -l quiet
@@ -94,6 +100,7 @@ complete -c envy -n '__fish_seen_subcommand_from completion' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from completion' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from completion' -l help
 complete -c envy -n '__fish_seen_subcommand_from completion' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from completion' -l locked
 complete -c envy -n '__fish_seen_subcommand_from completion' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from completion' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from completion' -l quiet
@@ -106,6 +113,7 @@ complete -c envy -n '__fish_seen_subcommand_from shell' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from shell' -l fresh
 complete -c envy -n '__fish_seen_subcommand_from shell' -l help
 complete -c envy -n '__fish_seen_subcommand_from shell' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from shell' -l locked
 complete -c envy -n '__fish_seen_subcommand_from shell' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from shell' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from shell' -l phase
@@ -132,6 +140,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l junit
 complete -c envy -n '__fish_seen_subcommand_from test' -l legacy
 complete -c envy -n '__fish_seen_subcommand_from test' -l list
 complete -c envy -n '__fish_seen_subcommand_from test' -l load
+complete -c envy -n '__fish_seen_subcommand_from test' -l locked
 complete -c envy -n '__fish_seen_subcommand_from test' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from test' -l max-fails
 complete -c envy -n '__fish_seen_subcommand_from test' -l no-cache
@@ -153,12 +162,30 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l tui
 complete -c envy -n '__fish_seen_subcommand_from test' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from test' -l watch
 complete -c envy -n '__fish_seen_subcommand_from test' -l yes
+complete -c envy -n '__fish_seen_subcommand_from lock' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from lock' -l check
+complete -c envy -n '__fish_seen_subcommand_from lock' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from lock' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from lock' -l help
+complete -c envy -n '__fish_seen_subcommand_from lock' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from lock' -l json
+complete -c envy -n '__fish_seen_subcommand_from lock' -l locked
+complete -c envy -n '__fish_seen_subcommand_from lock' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from lock' -l no-install
+complete -c envy -n '__fish_seen_subcommand_from lock' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from lock' -l platform
+complete -c envy -n '__fish_seen_subcommand_from lock' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from lock' -l trace
+complete -c envy -n '__fish_seen_subcommand_from lock' -l update
+complete -c envy -n '__fish_seen_subcommand_from lock' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from lock' -l yes
 complete -c envy -n '__fish_seen_subcommand_from plan' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from plan' -l help
 complete -c envy -n '__fish_seen_subcommand_from plan' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from plan' -l json
+complete -c envy -n '__fish_seen_subcommand_from plan' -l locked
 complete -c envy -n '__fish_seen_subcommand_from plan' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from plan' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from plan' -l quiet
@@ -173,6 +200,7 @@ complete -c envy -n '__fish_seen_subcommand_from graph' -l format
 complete -c envy -n '__fish_seen_subcommand_from graph' -l help
 complete -c envy -n '__fish_seen_subcommand_from graph' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from graph' -l json
+complete -c envy -n '__fish_seen_subcommand_from graph' -l locked
 complete -c envy -n '__fish_seen_subcommand_from graph' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from graph' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from graph' -l no-progress
@@ -189,6 +217,7 @@ complete -c envy -n '__fish_seen_subcommand_from why' -l help
 complete -c envy -n '__fish_seen_subcommand_from why' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from why' -l json
 complete -c envy -n '__fish_seen_subcommand_from why' -l limit
+complete -c envy -n '__fish_seen_subcommand_from why' -l locked
 complete -c envy -n '__fish_seen_subcommand_from why' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from why' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from why' -l no-progress
@@ -202,6 +231,7 @@ complete -c envy -n '__fish_seen_subcommand_from cache' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from cache' -l help
 complete -c envy -n '__fish_seen_subcommand_from cache' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from cache' -l json
+complete -c envy -n '__fish_seen_subcommand_from cache' -l locked
 complete -c envy -n '__fish_seen_subcommand_from cache' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from cache' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from cache' -l quiet
@@ -213,6 +243,7 @@ complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l help
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l locked
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l quiet
@@ -224,6 +255,7 @@ complete -c envy -n '__fish_seen_subcommand_from export' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from export' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from export' -l help
 complete -c envy -n '__fish_seen_subcommand_from export' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from export' -l locked
 complete -c envy -n '__fish_seen_subcommand_from export' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from export' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from export' -l output
@@ -236,6 +268,7 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from import' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from import' -l help
 complete -c envy -n '__fish_seen_subcommand_from import' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from import' -l locked
 complete -c envy -n '__fish_seen_subcommand_from import' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from import' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from import' -l quiet
@@ -248,6 +281,7 @@ complete -c envy -n '__fish_seen_subcommand_from doctor' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l help
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l json
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l locked
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l quiet
@@ -259,6 +293,7 @@ complete -c envy -n '__fish_seen_subcommand_from version' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from version' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from version' -l help
 complete -c envy -n '__fish_seen_subcommand_from version' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from version' -l locked
 complete -c envy -n '__fish_seen_subcommand_from version' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from version' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from version' -l quiet
@@ -270,6 +305,7 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l help
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l locked
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l quiet
