@@ -185,7 +185,9 @@ def _check_updates(updates: Sequence[str], made: MadeLock, manifest: Manifest) -
 
 
 def _print(result: LockResult, settings: Settings, *, checks: bool) -> None:
-    lines = [f"note: {name} is left out: {why}" for name, why in result.made.left_out.items()]
+    problem = result.made.problem
+    lines = [f"note: {problem}; what can be read of it is kept"] if problem else []
+    lines += [f"note: {name} is left out: {why}" for name, why in result.made.left_out.items()]
     lines += [f"note: {_shown(entry)}" for entry in result.not_locked]
     for line in lines if not settings.quiet else ():
         for row in safe_lines(str(masked_data(line))):

@@ -42,22 +42,24 @@ def compare(engine: Engine, manifest: Manifest, view: LockView) -> Comparison:
     """Compare a resolved graph with the lock."""
     facts = facts_of(engine, manifest, is_strict=False)
     found = Comparison([], [], [])
+    sources = {topic[0]: topic[2] for topic in view.facts if topic[1] == RECIPE}
     for topic, values in sorted(facts.values.items()):
         if topic[1] == UNLOCKED:
-            if not view.is_unlocked(topic[0]):
+            if topic[0] not in view.unlocked:
                 found.lacking.append(_shown(topic))
         else:
-            _compare_values(topic, values, view, found)
+            _compare_values(topic, values, view, found, sources.get(topic[0], ""))
     for download in facts.downloads:
-        if not view.is_unlocked(download.topic[0]):
+        if download.topic[0] not in view.unlocked:
             _compare_download(download, view, found)
     found.unused.extend(_unused(facts, view))
     return found
 
 
 def _compare_values(
-    topic: Topic, values: tuple[str, ...], view: LockView, found: Comparison
+    topic: Topic, values: tuple[str, ...], view: LockView, found: Comparison, source: str
 ) -> None:
+    """Compare one fact; `source` is where the lock has the package's recipe from."""
     package, kind, subject = topic
     locked = view.facts.get(topic)
     if locked == values:
@@ -67,13 +69,11 @@ def _compare_values(
             _contradiction(topic, "digest or commit", locked[0], values[0], "its recipe has")
         )
         return
-    if kind == RECIPE and view.is_unlocked(package):
+    if kind == RECIPE and package in view.unlocked:
         return  # it was locked without the tools that fetch it
-    others = [row[2] for row in sorted(view.facts) if row[:2] == (package, RECIPE)]
-    if kind == RECIPE and others:
-        found.contradicting.append(
-            _contradiction((package, RECIPE, others[0]), "source", others[0], subject, "it is from")
-        )
+    if kind == RECIPE and source:
+        known = (package, RECIPE, source)
+        found.contradicting.append(_contradiction(known, "source", source, subject, "it is from"))
         return
     found.lacking.append(f"{_shown(topic)} {values[0]}" if kind == CHOICE else _shown(topic))
 
@@ -102,7 +102,7 @@ def _unused(facts: Facts, view: LockView) -> Iterator[str]:
         package, kind, _subject = topic
         if topic in known or package in facts.undecided or kind == UNLOCKED:
             continue
-        if not (package in recipes and view.is_unlocked(package)):
+        if not (package in recipes and package in view.unlocked):
             yield _shown(topic)
 
 

@@ -113,7 +113,7 @@ def _where(recipe: Recipe, engine: Engine) -> str:
     path, project = local_path(item), engine.services.project_dir
     if path.is_relative_to(shipped_recipes_dir()):
         return _SHIPPED
-    fetched = engine.services.layout.recipes_root
+    fetched = _fetched_recipes(engine)
     if path.is_relative_to(fetched):
         # Beside a recipe that was fetched: below the folders of its identity and of its source.
         return "/".join(("{fetched}", *path.relative_to(fetched).parts[2:]))
@@ -187,8 +187,12 @@ def _reasons_of_manifest(engine: Engine, manifest: Manifest) -> Iterator[str]:
 
 
 def _known_folders(engine: Engine) -> list[Path]:
-    services = engine.services
-    return [services.project_dir, services.layout.recipes_root, shipped_recipes_dir()]
+    return [engine.services.project_dir, _fetched_recipes(engine), shipped_recipes_dir()]
+
+
+def _fetched_recipes(engine: Engine) -> Path:
+    """Return the folder of fetched recipes; that of a plan is not in the cache."""
+    return engine.services.layout.recipes_dir("-", "-").parents[1]
 
 
 def _is_below(path: str, folders: Iterable[Path]) -> bool:

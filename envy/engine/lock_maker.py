@@ -55,6 +55,7 @@ class MadeLock:
 
     lock: Lock
     before: Lock | None
+    problem: str = ""  # what is wrong with the file that was there
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -149,7 +150,7 @@ def make_lock(
     if named and use.lock is not None:
         for name in set(use.lock.platforms) - set(named):
             facts[name] = view_of(use.lock, name).facts
-    return MadeLock(combined(facts), use.lock, left_out)
+    return MadeLock(combined(facts), use.lock, use.problem, left_out)
 
 
 def _reason(failure: EnvyError) -> str:
@@ -196,8 +197,12 @@ def differences(old: Lock | None, new: Lock) -> list[str]:
     before = old or Lock()
     gone = [f"- platform {name}" for name in before.platforms if name not in new.platforms]
     come = [f"+ platform {name}" for name in new.platforms if name not in before.platforms]
-    removed, added = set(before.entries) - set(new.entries), set(new.entries) - set(before.entries)
-    changes = sorted([*((entry, "-") for entry in removed), *((entry, "+") for entry in added)])
+    changes = [
+        *((entry, "-") for entry in set(before.entries) - set(new.entries)),
+        *((entry, "+") for entry in set(new.entries) - set(before.entries)),
+    ]
+    # What is removed stands above what takes its place.
+    changes.sort(key=lambda change: (change[0].topic, change[1] == "+", change[0]))
     lines = [
         " ".join((sign, entry.package, entry.kind, entry.platform, entry.subject, *entry.values))
         for entry, sign in changes

@@ -13,7 +13,8 @@ from envy.declarations.key import Query, RecipeKey
 from envy.errors import DeclarationError
 from envy.host.named_platforms import name_of_platform
 from envy.locking.lock import LOCK_NAME, NO_LOCK, Lock, LockError, LockView, view_of
-from envy.locking.text import read_lock
+from envy.locking.subjects import package_of
+from envy.locking.text import read_lock, readable_part
 
 if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
@@ -33,13 +34,15 @@ class LockMode(enum.Enum):
 class LockUse:
     """The lock of a run, as it was read, and what it says about the platform of the run.
 
-    `updated` are the packages whose entries are looked up again.
+    `updated` are the packages whose entries are looked up again. `problem` is what is wrong with
+    the file, if it is made anew from the part of it that can be read.
     """
 
     mode: LockMode = LockMode.OBEYED
     lock: Lock | None = None
     view: LockView = NO_LOCK
     updated: tuple[str, ...] = ()
+    problem: str = ""
 
     @property
     def checks(self) -> bool:
@@ -67,12 +70,16 @@ def use_lock(
     """
     path = lock_path(manifest.path)
     manifest.reads.files[path] = file_digest(str(path))
-    lock = read_lock(path, resolves_conflicts=mode is LockMode.REMADE)
+    problem = ""
+    if mode is LockMode.REMADE:
+        lock, problem = readable_part(path)
+    else:
+        lock = read_lock(path)
     if lock is None and mode is LockMode.REQUIRED:
         raise LockError(f"{LOCK_NAME} is missing, and --locked needs it: run `envy lock`")
     updated = tuple(matching_packages(lock, manifest, updates)) if lock and updates else ()
     view = view_of(lock, name_of_platform(platform), without=updated)
-    return LockUse(mode, lock, view, updated)
+    return LockUse(mode, lock, view, updated, problem)
 
 
 def matching_packages(lock: Lock, manifest: Manifest, queries: Iterable[str]) -> list[str]:
@@ -86,7 +93,7 @@ def matching_packages(lock: Lock, manifest: Manifest, queries: Iterable[str]) ->
     for text in queries:
         alias = manifest.aliases.get(text)
         if alias is not None:
-            found.add(alias.canonical)
+            found.add(package_of(alias))
             continue
         query = Query.parse(text)
         found.update(package for package in packages if _matches(query, package))

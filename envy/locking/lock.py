@@ -88,6 +88,7 @@ class LockView:
     platform: str = ""
     exists: bool = False
     covers: bool = False
+    unlocked: frozenset[str] = frozenset()  # packages whose sources are not locked
 
     def pin(self, package: str, subject: str) -> str:
         """Return the digest or commit of a recipe; "" if there is none."""
@@ -103,10 +104,6 @@ class LockView:
         """Return the file of a source; None if the lock has none."""
         found = self.facts.get((package, DOWNLOAD, subject))
         return LockedFile(package, *found) if found else None
-
-    def is_unlocked(self, package: str) -> bool:
-        """Return whether the lock says that the sources of a package are not locked."""
-        return any(row[:2] == (package, UNLOCKED) for row in self.facts)
 
 
 NO_LOCK = LockView()
@@ -133,6 +130,7 @@ def view_of(lock: Lock | None, platform: str, *, without: Iterable[str] = ()) ->
         platform,
         exists=True,
         covers=platform in lock.platforms,
+        unlocked=frozenset(package for package, kind, _subject in facts if kind == UNLOCKED),
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from envy.content.plain_file import NotPlain, read_plain
@@ -70,14 +70,37 @@ def _quoted(word: str) -> str:
     return word if _BARE.fullmatch(word) else json.dumps(word)
 
 
-def read_lock(path: Path, *, resolves_conflicts: bool = False) -> Lock | None:
+def read_lock(path: Path) -> Lock | None:
     """Return the lock at a path; None if there is no file.
 
     Raises:
         LockError: as for `parse_lock`, or the file cannot be read.
     """
+    content = _content(path)
+    return None if content is None else parse_lock(content)
+
+
+def readable_part(path: Path) -> tuple[Lock | None, str]:
+    """Return the lock at a path, and what is wrong with it; then only what can be read of it.
+
+    Of two lines about one thing, the first counts: of a conflict, the side of the one who merges.
+
+    Raises:
+        LockError: the lock is of a newer envy, or the file cannot be read.
+    """
+    content = _content(path)
+    if content is None:
+        return None, ""
     try:
-        content = read_plain(str(path), LOCK_FILE)
+        return parse_lock(content), ""
+    except DamagedLock as error:
+        rows = list(_one_side(_rows(content.decode("utf-8", "replace"))))
+        return _Reader(is_lenient=True).read(rows), error.problem
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return read_plain(str(path), LOCK_FILE)
     except FileNotFoundError:
         return None
     except NotPlain as error:
@@ -87,14 +110,18 @@ def read_lock(path: Path, *, resolves_conflicts: bool = False) -> Lock | None:
         raise LockError(
             f"{LOCK_NAME} cannot be read ({error.strerror}): make it readable, then run `envy lock`"
         ) from error
-    return parse_lock(content, resolves_conflicts=resolves_conflicts)
 
 
-def parse_lock(content: bytes, *, resolves_conflicts: bool = False) -> Lock:
+class DamagedLock(LockError):
+    """A lock that a part can be read of; `problem` is the message without the command."""
+
+    def __init__(self, problem: str, remedy: str = _REMAKE) -> None:
+        super().__init__(f"{problem}: {remedy}")
+        self.problem = problem
+
+
+def parse_lock(content: bytes) -> Lock:
     """Return the lock of a text.
-
-    With `resolves_conflicts`, the conflict markers of a merge are taken out: of two lines about one
-    thing, the first counts.
 
     Raises:
         LockError: the lock is damaged, in conflict, or of a newer envy. It names line and entry.
@@ -103,30 +130,29 @@ def parse_lock(content: bytes, *, resolves_conflicts: bool = False) -> Lock:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise LockError(f"{LOCK_NAME}:{line}: it is not UTF-8 text: {_REMAKE}") from None
-    rows = list(enumerate(text.replace("\r\n", "\n").split("\n"), 1))
+        raise DamagedLock(f"{LOCK_NAME}:{line}: it is not UTF-8 text") from None
+    rows = _rows(text)
     marker = next((number for number, row in rows if _is_marker(row)), None)
     if marker is not None:
-        if not resolves_conflicts:
-            raise _in_conflict(marker, rows)
-        rows = list(_one_side(rows))
-    reader = _Reader(is_lenient=marker is not None)
-    for number, row in rows:
-        reader.read(number, row)
-    return reader.result(len(rows))
+        raise _in_conflict(marker, rows)
+    return _Reader(is_lenient=False).read(rows)
+
+
+def _rows(text: str) -> list[tuple[int, str]]:
+    return list(enumerate(text.replace("\r\n", "\n").split("\n"), 1))
 
 
 def _is_marker(row: str) -> bool:
     return row[:7] in {_OURS, _AFTER} and row[7:8] in {"", " "}
 
 
-def _in_conflict(line: int, rows: Iterable[tuple[int, str]]) -> LockError:
+def _in_conflict(line: int, rows: Iterable[tuple[int, str]]) -> DamagedLock:
     after = (row.split(" ", 1)[0] for number, row in rows if number > line and "@" in row)
     entry = next(after, "")
     at = f" at {entry}" if entry else ""
-    return LockError(
-        f"{LOCK_NAME}:{line}: it has conflict markers of git{at}: run `envy lock`, which resolves "
-        "them"
+    return DamagedLock(
+        f"{LOCK_NAME}:{line}: it has conflict markers of git{at}",
+        "run `envy lock`, which resolves them",
     )
 
 
@@ -148,18 +174,29 @@ def _one_side(rows: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
 
 
 class _Reader:
-    """Reads the lines of one lock."""
+    """Reads the lines of one lock; if it is lenient, it leaves out those that are wrong."""
 
     def __init__(self, *, is_lenient: bool) -> None:
         self._is_lenient = is_lenient
-        self._format = ""
+        # A damaged first line is no reason to lose the others; a newer format is always seen.
+        self._format = str(FORMAT) if is_lenient else ""
         self._envy = ""
         self._platforms: list[str] = []
         self._entries: dict[tuple[str, ...], LockEntry] = {}
         self._everywhere: dict[tuple[str, ...], bool] = {}
         self._is_whole = False
 
-    def read(self, number: int, row: str) -> None:
+    def read(self, rows: Sequence[tuple[int, str]]) -> Lock:
+        """Return the lock of all lines, with their numbers."""
+        for number, row in rows:
+            try:
+                self._read(number, row)
+            except DamagedLock:
+                if not self._is_lenient:
+                    raise
+        return self._result(len(rows))
+
+    def _read(self, number: int, row: str) -> None:
         if not row or row.startswith("#"):
             return
         words = _words(row)
@@ -188,10 +225,10 @@ class _Reader:
                 raise _newer(self._format, value)
         elif value not in NAMED_PLATFORMS:
             raise _error(number, f"platform {value}", "there is no such platform")
-        elif value not in self._platforms:
-            self._platforms.append(value)
-        elif not self._is_lenient:
+        elif value in self._platforms:
             raise _error(number, f"platform {value}", "it is listed twice")
+        else:
+            self._platforms.append(value)
 
     def _add(self, number: int, words: list[str]) -> None:
         if self._format != str(FORMAT):
@@ -208,18 +245,17 @@ class _Reader:
         entry = LockEntry(package, kind, subject, platform, tuple(values))
         first = self._everywhere.setdefault(entry.topic, platform == EVERYWHERE)
         is_twice = (*entry.topic, platform) in self._entries or first != (platform == EVERYWHERE)
-        if not is_twice:
-            self._entries[*entry.topic, platform] = entry
-        elif not self._is_lenient:
+        if is_twice:
             raise _error(number, shown, "it is listed twice")
+        self._entries[*entry.topic, platform] = entry
 
-    def result(self, lines: int) -> Lock:
+    def _result(self, lines: int) -> Lock:
         if self._format and self._format != str(FORMAT):
             raise _newer(self._format, self._envy)
-        if not self._is_whole:
+        if not self._is_whole and not self._is_lenient:
             last = max(self._entries.values(), default=None)
             after = f" after {last.package}" if last else ""
-            raise LockError(f"{LOCK_NAME}:{lines}: it was cut off{after}: {_REMAKE}")
+            raise DamagedLock(f"{LOCK_NAME}:{lines}: it was cut off{after}")
         return Lock(tuple(sorted(self._platforms)), tuple(sorted(self._entries.values())))
 
 
@@ -289,10 +325,10 @@ def _is_package(text: str) -> bool:
 _FORMS = {CHOICE: _is_package, COMMIT: _is_commit, RECIPE: _is_pin}
 
 
-def _error(line: int, entry: str, problem: str) -> LockError:
+def _error(line: int, entry: str, problem: str) -> DamagedLock:
     shown = entry if len(entry) <= 200 else f"{entry[:200]}…"
     shown = re.sub(r"[\x00-\x1f\x7f]", "?", shown)
-    return LockError(f"{LOCK_NAME}:{line}: {shown}: {problem}: {_REMAKE}")
+    return DamagedLock(f"{LOCK_NAME}:{line}: {shown}: {problem}")
 
 
 def _newer(number: str, envy: str) -> LockError:

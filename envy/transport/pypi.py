@@ -65,10 +65,19 @@ def fetch_pypi(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
 def release_file(item: SourceItem, context: FetchContext) -> ReleaseFile:
     """Return the file of a release that fits the platform of the context; download nothing.
 
+    If the recipe declares the digest of one that fits, it is that one.
+
     Raises:
         FetchError: the index has none that fits.
     """
-    return _find_file(_wanted_of(item), context)[0]
+    wanted = _wanted_of(item)
+    configuration = pip_configuration(context)
+    for index in configuration.indexes if item.sha256 else ():
+        files = _files_of(index, wanted.name, context, configuration.certificates)
+        declared = [file for file in files if file.digest == ("sha256", item.sha256)]
+        if chosen := _choose(wanted, declared, context):
+            return chosen
+    return _find_file(wanted, context)[0]
 
 
 def _find_file(wanted: _Wanted, context: FetchContext) -> tuple[ReleaseFile, str]:

@@ -62,7 +62,7 @@ def test_lookups():
     assert view.commit("b.b@1", "g#main") == view.commit("b.b@1", "h#main") == commit
     assert view.file("b.b@1", "u") == LockedFile("b.b@1", *FILE)
     assert view.file("a.a@1", "u") is None
-    assert [view.is_unlocked(name) for name in ("b.b@1", "c.c@1")] == [False, True]
+    assert view.unlocked == {"c.c@1"}
 
 
 def test_a_view_of_another_platform_is_empty():

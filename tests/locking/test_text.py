@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envy.host.named_platforms import NAMED_PLATFORMS
 from envy.limits import adopt_limits
 from envy.locking.lock import EVERYWHERE, Lock, LockEntry, LockError
-from envy.locking.text import lock_text, parse_lock, read_lock
+from envy.locking.text import DamagedLock, lock_text, parse_lock, read_lock, readable_part
 
 DIGEST, COMMIT = "sha256:" + "ab" * 32, "12" * 20
 GN = 'local.gn@r1{flags="-O2 -g"}'
@@ -92,13 +92,21 @@ def test_a_lock_that_was_cut_off_is_refused(size):
     assert "\n" not in str(caught.value)
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=60), st.integers(0, len(TEXT)))
-def test_any_damage_is_an_error_of_one_line_or_a_lock(junk, at):
-    """Bytes in the middle of a lock never lead to another kind of error."""
+def test_any_damage_is_an_error_of_one_line_or_a_lock(tmp_path_factory, junk, at):
+    """Bytes in the middle of a lock never lead to another kind of error; the rest can be read."""
     damaged = TEXT.encode()[:at] + junk + TEXT.encode()[at:]
     try:
-        parse_lock(damaged, resolves_conflicts=b"a" in junk)
+        parse_lock(damaged)
         message = "`envy lock`"
+    except DamagedLock as error:
+        message = str(error)
+        path = tmp_path_factory.mktemp("damaged") / "envy.lock"
+        path.write_bytes(damaged)
+        lock, problem = readable_part(path)
+        assert message.startswith(problem)
+        assert sum(entry in lock.entries for entry in LOCK.entries) >= 5
     except LockError as error:
         message = str(error)
     assert "`envy lock`" in message
@@ -171,7 +179,7 @@ IN_CONFLICT = TEXT.replace(
 )
 
 
-def test_conflict_markers():
+def test_conflict_markers(tmp_path):
     """They are refused with the next entry and the command, and then resolved by that command."""
     with pytest.raises(LockError) as caught:
         parse_lock(IN_CONFLICT.encode())
@@ -179,9 +187,12 @@ def test_conflict_markers():
         "envy.lock:11: it has conflict markers of git at local.z@r1: run `envy lock`, which "
         "resolves them"
     )
-    merged = parse_lock(IN_CONFLICT.encode(), resolves_conflicts=True)
+    path = tmp_path / "envy.lock"
+    path.write_text(IN_CONFLICT)
+    merged, problem = readable_part(path)
     added = LockEntry("local.y@r1", "recipe", "y.lua", EVERYWHERE, ("-",))
     assert set(merged.entries) == {*LOCK.entries, added}
+    assert problem == "envy.lock:11: it has conflict markers of git at local.z@r1"
 
 
 def test_files(tmp_path):
