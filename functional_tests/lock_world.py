@@ -101,16 +101,19 @@ class LockWorld:
         env = {**self.environment, **details.pop("env", {})}
         return self.project.envy(*words, env=env, **details)
 
-    def lock_here(self, platform=None, *, jobs=4, cache=None, **details):
-        """Make the lock in this process, as on a machine of that platform."""
-        settings = Settings(
+    def settings(self, *, jobs=4, cache=None):
+        """Return the settings of a command in this process."""
+        return Settings(
             manifest=self.project.root / "envy.lua",
             cache_root=cache or self.project.cache,
             fetch_jobs=jobs,
             quiet=True,
             environment=self.project.environment(self.environment),
         )
-        return lock_file(settings, platform=platform, **details)
+
+    def lock_here(self, platform=None, *, jobs=4, cache=None, **details):
+        """Make the lock in this process, as on a machine of that platform."""
+        return lock_file(self.settings(jobs=jobs, cache=cache), platform=platform, **details)
 
     def entry(self, words):
         """Return the only line of the lock that contains all these words."""

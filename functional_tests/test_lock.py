@@ -9,6 +9,7 @@ from lock_world import MANIFEST, LockWorld
 from loopback.http_server import Reply
 
 from envy.cache.names import FINGERPRINT
+from envy.cli.lock import update_lock_if_present
 from envy.host.named_platforms import USUAL_PLATFORMS, named_platform
 
 
@@ -193,10 +194,33 @@ def test_contradictions(world):
         f"{world.server.url}/tool.lua, but it is from tool.lua: if that is right, run "
         "`envy lock --update vendor.tool@v3`"
     ) in run.err
-    # The command that is named takes what the project says.
-    world.envy("lock")
+    # The command that is named takes what the project says, and so does one that edits it.
+    settings = world.settings()
+    assert not update_lock_if_present(settings).is_current
+    assert update_lock_if_present(settings).is_current
     world.envy("lock", "--check")
     assert world.entry("fixed@r1 download").endswith(f"sha256:{new} -")
+    world.path.unlink()
+    assert update_lock_if_present(settings) is None
+
+
+def test_a_damaged_lock(world):
+    """It stops every command, which names the line; `envy lock` keeps what can be read of it."""
+    world.envy("lock")
+    text = world.path.read_text()
+    row = world.entry("clone@r1 commit")
+    world.path.write_text(text.replace(row, row[:-5]).removesuffix("end\n"))
+    world.repository.commit({"clone.txt": "two"})
+    failed = world.envy("asset", "plain", code=1)
+    number = text.splitlines().index(row) + 1
+    problem = f"envy.lock:{number}: local.clone@r1 commit {world.repository.url}#main: "
+    assert f"error: {problem}" in failed.err
+    assert failed.err.endswith("is not a commit: run `envy lock`, or restore envy.lock\n")
+    repaired = world.envy("lock")
+    assert f"note: {problem}" in repaired.err
+    assert "is not a commit; what can be read of it is kept\n" in repaired.err
+    moved = world.repository.git("rev-parse", "HEAD")
+    assert world.path.read_text() == text.replace(world.commit, moved)
 
 
 def test_secrets_stay_out_of_the_lock(project, http_server):

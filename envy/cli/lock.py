@@ -18,7 +18,7 @@ from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import safe_lines, write_line
 from envy.engine.lock_maker import differences
-from envy.engine.lock_use import LockMode, lock_path, matching_packages
+from envy.engine.lock_use import LockMode, LockOrder, lock_path, matching_packages
 from envy.errors import EnvyError
 from envy.locking.lock import LOCK_NAME, RECIPE, UNLOCKED, LockEntry
 from envy.locking.text import lock_text
@@ -60,7 +60,11 @@ class LockResult:
     "--update", "updates", multiple=True, metavar="QUERY", help="Look a package up again."
 )
 @click.option(
-    "--platform", "platforms", multiple=True, metavar="P", help="Lock for this platform only."
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="P",
+    help="Lock for this platform only.",
 )
 @click.option("--no-install", is_flag=True, help="Install no tools of custom sources.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -120,8 +124,7 @@ def lock_file(
         owns_stdout=owns_stdout,
         installs=installs,
         upstream=Upstream.ASKED,
-        lock_mode=LockMode.REMADE,
-        lock_updates=updates,
+        lock_order=LockOrder(LockMode.REMADE, updates),
         platform=platform,
     ) as session:
         path = lock_path(session.manifest.path)

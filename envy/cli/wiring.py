@@ -29,7 +29,7 @@ from envy.declarations.manifest import Manifest, load_manifest
 from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
 from envy.engine.engine import Engine
 from envy.engine.lock_maker import OpenOther
-from envy.engine.lock_use import LockMode, locked_services, use_lock
+from envy.engine.lock_use import LockMode, LockOrder, locked_services, use_lock
 from envy.engine.project import Project
 from envy.engine.session import Session
 from envy.engine.undecided import Undecided
@@ -60,8 +60,7 @@ def open_session(
     upstream: Upstream = Upstream.REMEMBERED,
     observers: Sequence[Listener] = (),
     steps: Steps = STEPS,
-    lock_mode: LockMode | None = None,
-    lock_updates: Sequence[str] = (),
+    lock_order: LockOrder | None = None,
     platform: Platform | None = None,
 ) -> Iterator[Session]:
     """Open a session for the manifest, and close everything in order at the end of the block.
@@ -70,8 +69,8 @@ def open_session(
     `installs`, not even the tools that a custom source needs are installed. Without `writes`, the
     cache is only read. `upstream` says whether unpinned sources are looked up where they are.
     `observers` receive events beside the consoles and traces. `steps` are those of the engine.
-    `lock_mode` is how envy.lock is used, by default as the settings say; `lock_updates` are queries
-    for packages that are locked anew. `platform` takes the place of that of this machine.
+    `lock_order` says how envy.lock is used; by default, the settings do. `platform` takes the place
+    of that of this machine.
 
     Raises:
         ManifestError: the manifest is missing or not valid; UsageError: an option is not valid.
@@ -107,19 +106,35 @@ def open_session(
         )
         closing.callback(bus.close)
         closing.enter_context(control.running())
-        manifest, undecided = _load_manifest(path, services, control)
-        mode = lock_mode or (LockMode.REQUIRED if settings.locked else LockMode.OBEYED)
-        use = use_lock(manifest, services.platform, mode, lock_updates)
-        services = locked_services(services, manifest, use)
-        make = functools.partial(_engine, installs=installs, steps=steps)
-        engine = make(settings, services, manifest, undecided, control)
-        closing.callback(engine.lease.release)
-        closing.enter_context(engine.coordinator.interpreter.running())
-        other = _opener(settings, engine, path, control)
-        session = Session(engine, manifest, lock_use=use, on_platform=other)
+        start = functools.partial(_started, order=lock_order, installs=installs, steps=steps)
+        session = start(settings, services, path, control, closing)
         if writes:
             closing.callback(session.store_resolutions)
         yield session
+
+
+def _started(
+    settings: Settings,
+    services: Services,
+    path: Path,
+    control: Control,
+    closing: contextlib.ExitStack,
+    *,
+    order: LockOrder | None,
+    installs: bool,
+    steps: Steps,
+) -> Session:
+    """Load the manifest and its lock, and create the engine, which `closing` ends."""
+    manifest, undecided = _load_manifest(path, services, control)
+    order = order or LockOrder(LockMode.REQUIRED if settings.locked else LockMode.OBEYED)
+    use = use_lock(manifest, services.platform, order)
+    services = locked_services(services, manifest, use)
+    parts = (settings, services, manifest, undecided, control)
+    engine = _engine(*parts, installs=installs, steps=steps)
+    closing.callback(engine.lease.release)
+    closing.enter_context(engine.coordinator.interpreter.running())
+    other = _opener(settings, engine, path, control)
+    return Session(engine, manifest, lock_use=use, on_platform=other)
 
 
 def _opener(settings: Settings, engine: Engine, path: Path, control: Control) -> OpenOther:

@@ -23,9 +23,9 @@ from envy.locking.lock import (
     CHOICE,
     EVERYWHERE,
     UNLOCKED,
-    Lock,
     LockError,
     LockView,
+    ProjectLock,
     Topic,
     combined,
     view_of,
@@ -53,8 +53,8 @@ _NEEDS_TOOLS = "its source needs tools that are not installed"
 class MadeLock:
     """A new lock, the one before, and the platforms that are not in it, with the reasons."""
 
-    lock: Lock
-    before: Lock | None
+    lock: ProjectLock
+    before: ProjectLock | None
     problem: str = ""  # what is wrong with the file that was there
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ def lock_project(
 
 
 def wanted_platforms(
-    manifest: Manifest, old: Lock | None, named: Sequence[str]
+    manifest: Manifest, old: ProjectLock | None, named: Sequence[str]
 ) -> tuple[Sequence[str], frozenset[str]]:
     """Return the platforms to lock, sorted, and those of them that have to resolve.
 
@@ -192,9 +192,9 @@ def values_of_graph(engine: Engine, manifest: Manifest, view: LockView) -> Value
     return values
 
 
-def differences(old: Lock | None, new: Lock) -> list[str]:
+def differences(old: ProjectLock | None, new: ProjectLock) -> list[str]:
     """Return what is removed (`-`) and added (`+`) by a new lock, as lines that name entries."""
-    before = old or Lock()
+    before = old or ProjectLock()
     gone = [f"- platform {name}" for name in before.platforms if name not in new.platforms]
     come = [f"+ platform {name}" for name in new.platforms if name not in before.platforms]
     changes = [

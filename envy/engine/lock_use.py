@@ -12,7 +12,7 @@ from envy.content.file_digest import file_digest
 from envy.declarations.key import Query, RecipeKey
 from envy.errors import DeclarationError
 from envy.host.named_platforms import name_of_platform
-from envy.locking.lock import LOCK_NAME, NO_LOCK, Lock, LockError, LockView, view_of
+from envy.locking.lock import LOCK_NAME, NO_LOCK, LockError, LockView, ProjectLock, view_of
 from envy.locking.subjects import package_of
 from envy.locking.text import read_lock, readable_part
 
@@ -31,6 +31,17 @@ class LockMode(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class LockOrder:
+    """How a command wants to use the lock.
+
+    `updates` are queries for packages whose entries are looked up again.
+    """
+
+    mode: LockMode = LockMode.OBEYED
+    updates: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LockUse:
     """The lock of a run, as it was read, and what it says about the platform of the run.
 
@@ -39,7 +50,7 @@ class LockUse:
     """
 
     mode: LockMode = LockMode.OBEYED
-    lock: Lock | None = None
+    lock: ProjectLock | None = None
     view: LockView = NO_LOCK
     updated: tuple[str, ...] = ()
     problem: str = ""
@@ -58,19 +69,15 @@ def lock_path(manifest: Path) -> Path:
     return manifest.parent / LOCK_NAME
 
 
-def use_lock(
-    manifest: Manifest, platform: Platform, mode: LockMode, updates: Sequence[str] = ()
-) -> LockUse:
+def use_lock(manifest: Manifest, platform: Platform, order: LockOrder) -> LockUse:
     """Read the lock of a manifest, whose evidence from now on includes the file.
-
-    `updates` are queries for packages whose entries are looked up again.
 
     Raises:
         LockError: the lock is damaged, or is required and missing.
     """
     path = lock_path(manifest.path)
     manifest.reads.files[path] = file_digest(str(path))
-    problem = ""
+    mode, updates, problem = order.mode, order.updates, ""
     if mode is LockMode.REMADE:
         lock, problem = readable_part(path)
     else:
@@ -82,7 +89,7 @@ def use_lock(
     return LockUse(mode, lock, view, updated, problem)
 
 
-def matching_packages(lock: Lock, manifest: Manifest, queries: Iterable[str]) -> list[str]:
+def matching_packages(lock: ProjectLock, manifest: Manifest, queries: Iterable[str]) -> list[str]:
     """Return the packages of a lock that one of the queries means.
 
     Raises:

@@ -73,15 +73,6 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
         imperative = True
         raise DeclarationError("this function of ctx works only in the fetch phase")
 
-    ctx = CtxTable(
-        fields={
-            "identity": recipe.key.identity,
-            "options": cast("LuaValue", dict(definition.options)),
-            "recipe_dir": str(recipe.loaded.recipe_dir),
-        },
-        functions=dict.fromkeys(fetch_names(), refuse),
-        missing=_RefusedFields(refuse),
-    )
     messages: list[tuple[str, str]] = []
     inputs = Inputs(recipe)
     variables = _RecordingVariables(engine.services.environment, recipe.evidence)
@@ -105,7 +96,7 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
     )
     try:
         with fetch.state.phase(access):
-            value = fetch.state.call_with_ctx(fetch, ctx, definition.options)
+            value = fetch.state.call_with_ctx(fetch, _ctx_of(recipe, refuse), definition.options)
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001 - raised again when the answer is used
@@ -120,6 +111,19 @@ def evaluate_fetch(recipe: Recipe, engine: PhaseServices, fetch: LuaFunction) ->
         messages=tuple(messages),
         variables=frozenset(variables.read),
         files=frozenset(files),
+    )
+
+
+def _ctx_of(recipe: Recipe, refuse: Callable[..., None]) -> CtxTable:
+    """Return a ctx that says what is known before the fetch phase, and refuses everything else."""
+    return CtxTable(
+        fields={
+            "identity": recipe.key.identity,
+            "options": cast("LuaValue", dict(recipe.loaded.definition.options)),
+            "recipe_dir": str(recipe.loaded.recipe_dir),
+        },
+        functions=dict.fromkeys(fetch_names(), refuse),
+        missing=_RefusedFields(refuse),
     )
 
 

@@ -60,7 +60,7 @@ class LockEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class ProjectLock:
     """A whole lock: its platforms and its entries, both sorted."""
 
     platforms: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ def update_command(package: str) -> str:
     return f"`envy lock --update {quoted}`"
 
 
-def view_of(lock: Lock | None, platform: str, *, without: Iterable[str] = ()) -> LockView:
+def view_of(lock: ProjectLock | None, platform: str, *, without: Iterable[str] = ()) -> LockView:
     """Return what a lock says about a platform, leaving out some packages."""
     if lock is None:
         return LockView(platform=platform)
@@ -134,7 +134,7 @@ def view_of(lock: Lock | None, platform: str, *, without: Iterable[str] = ()) ->
     )
 
 
-def combined(facts: Mapping[str, Mapping[Topic, tuple[str, ...]]]) -> Lock:
+def combined(facts: Mapping[str, Mapping[Topic, tuple[str, ...]]]) -> ProjectLock:
     """Return the lock of facts by platform: one entry where all platforms agree."""
     by_topic: dict[Topic, dict[str, tuple[str, ...]]] = defaultdict(dict)
     for platform, found in facts.items():
@@ -145,4 +145,4 @@ def combined(facts: Mapping[str, Mapping[Topic, tuple[str, ...]]]) -> Lock:
         is_equal = len(rows) == len(facts) and len(set(rows.values())) == 1
         shown = {EVERYWHERE: next(iter(rows.values()))} if is_equal else rows
         entries += [LockEntry(package, kind, subject, *row) for row in shown.items()]
-    return Lock(tuple(sorted(facts)), tuple(sorted(entries)))
+    return ProjectLock(tuple(sorted(facts)), tuple(sorted(entries)))

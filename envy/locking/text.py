@@ -30,9 +30,9 @@ from envy.locking.lock import (
     MINIMUM_ENVY,
     RECIPE,
     UNKNOWN,
-    Lock,
     LockEntry,
     LockError,
+    ProjectLock,
 )
 
 _HEAD = "# What envy.lua resolves to. `envy lock` writes this file: commit it, and do not edit it."
@@ -56,7 +56,7 @@ _OURS, _BASE, _THEIRS, _AFTER = "<<<<<<<", "|||||||", "=======", ">>>>>>>"
 _REMAKE = f"run `envy lock`, or restore {LOCK_NAME}"
 
 
-def lock_text(lock: Lock) -> str:
+def lock_text(lock: ProjectLock) -> str:
     """Return the text of a lock."""
     rows = [_HEAD, f"format {FORMAT}", f"envy {MINIMUM_ENVY}"]
     rows += [f"platform {name}" for name in sorted(lock.platforms)]
@@ -70,7 +70,7 @@ def _quoted(word: str) -> str:
     return word if _BARE.fullmatch(word) else json.dumps(word)
 
 
-def read_lock(path: Path) -> Lock | None:
+def read_lock(path: Path) -> ProjectLock | None:
     """Return the lock at a path; None if there is no file.
 
     Raises:
@@ -80,7 +80,7 @@ def read_lock(path: Path) -> Lock | None:
     return None if content is None else parse_lock(content)
 
 
-def readable_part(path: Path) -> tuple[Lock | None, str]:
+def readable_part(path: Path) -> tuple[ProjectLock | None, str]:
     """Return the lock at a path, and what is wrong with it; then only what can be read of it.
 
     Of two lines about one thing, the first counts: of a conflict, the side of the one who merges.
@@ -120,7 +120,7 @@ class DamagedLock(LockError):
         self.problem = problem
 
 
-def parse_lock(content: bytes) -> Lock:
+def parse_lock(content: bytes) -> ProjectLock:
     """Return the lock of a text.
 
     Raises:
@@ -186,7 +186,7 @@ class _Reader:
         self._everywhere: dict[tuple[str, ...], bool] = {}
         self._is_whole = False
 
-    def read(self, rows: Sequence[tuple[int, str]]) -> Lock:
+    def read(self, rows: Sequence[tuple[int, str]]) -> ProjectLock:
         """Return the lock of all lines, with their numbers."""
         for number, row in rows:
             try:
@@ -249,14 +249,14 @@ class _Reader:
             raise _error(number, shown, "it is listed twice")
         self._entries[*entry.topic, platform] = entry
 
-    def _result(self, lines: int) -> Lock:
+    def _result(self, lines: int) -> ProjectLock:
         if self._format and self._format != str(FORMAT):
             raise _newer(self._format, self._envy)
         if not self._is_whole and not self._is_lenient:
             last = max(self._entries.values(), default=None)
             after = f" after {last.package}" if last else ""
             raise DamagedLock(f"{LOCK_NAME}:{lines}: it was cut off{after}")
-        return Lock(tuple(sorted(self._platforms)), tuple(sorted(self._entries.values())))
+        return ProjectLock(tuple(sorted(self._platforms)), tuple(sorted(self._entries.values())))
 
 
 def _words(row: str) -> list[str] | None:

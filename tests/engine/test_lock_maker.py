@@ -8,7 +8,7 @@ from envy.engine.lock_maker import differences, make_lock, wanted_platforms
 from envy.engine.lock_use import LockMode, LockUse
 from envy.errors import DeclarationError, EnvyError
 from envy.host.named_platforms import USUAL_PLATFORMS
-from envy.locking.lock import EVERYWHERE, Lock, LockEntry, LockError, combined
+from envy.locking.lock import EVERYWHERE, LockEntry, LockError, ProjectLock, combined
 
 TOPIC = ("local.a@r1", "recipe", "a.lua")
 
@@ -21,7 +21,7 @@ def manifest(*platforms):
 def test_the_usual_platforms_and_those_that_were_added():
     """Without `platforms`, the usual ones; what the lock has stays, and has to resolve."""
     assert wanted_platforms(manifest(), None, ()) == (list(USUAL_PLATFORMS), frozenset())
-    old = Lock(("linux-x86_64-musl",))
+    old = ProjectLock(("linux-x86_64-musl",))
     wanted, required = wanted_platforms(manifest(), old, ())
     assert set(wanted) == {*USUAL_PLATFORMS, "linux-x86_64-musl"}
     assert required == {"linux-x86_64-musl"}
@@ -50,7 +50,7 @@ def test_a_platform_that_does_not_resolve():
     assert made.lock.platforms == ("linux-arm64", "linux-x86_64")
     assert made.lock.entries == (LockEntry(*TOPIC, EVERYWHERE, ("-",)),)
     assert made.left_out["windows-x86_64"] == "not for windows-x86_64"
-    use = LockUse(LockMode.REMADE, Lock(("windows-x86_64",)))
+    use = LockUse(LockMode.REMADE, ProjectLock(("windows-x86_64",)))
     with pytest.raises(LockError, match=r"not resolve on windows-x86_64: not for windows-x86_64"):
         make_lock(manifest(), use, find_values)
     with pytest.raises(LockError, match="darwin-arm64"):
@@ -80,12 +80,12 @@ def test_a_new_platform_takes_what_is_true_everywhere():
 
 def test_differences():
     """Platforms first; then what is removed, above what takes its place."""
-    old = Lock(("darwin-arm64",), (LockEntry("a.a@1", "recipe", "x", "*", ("z",)),))
-    new = Lock(("linux-arm64",), (LockEntry("a.a@1", "recipe", "x", "*", ("a",)),))
+    old = ProjectLock(("darwin-arm64",), (LockEntry("a.a@1", "recipe", "x", "*", ("z",)),))
+    new = ProjectLock(("linux-arm64",), (LockEntry("a.a@1", "recipe", "x", "*", ("a",)),))
     assert differences(old, new) == [
         "- platform darwin-arm64",
         "+ platform linux-arm64",
         "- a.a@1 recipe * x z",
         "+ a.a@1 recipe * x a",
     ]
-    assert differences(None, Lock()) == differences(new, new) == []
+    assert differences(None, ProjectLock()) == differences(new, new) == []

@@ -8,9 +8,9 @@ from envy.locking.lock import (
     EVERYWHERE,
     NO_LOCK,
     UNLOCKED,
-    Lock,
     LockedFile,
     LockEntry,
+    ProjectLock,
     combined,
     view_of,
 )
@@ -36,7 +36,7 @@ def test_what_is_equal_everywhere_is_one_entry():
     """One entry for all platforms if all have the same values, else one for each that has any."""
     same, other = {("a.a@1", "recipe", "x"): ("-",)}, {("a.a@1", "recipe", "y"): ("-",)}
     lock = combined({"linux-arm64": {**same, **other}, "linux-x86_64": same})
-    assert lock == Lock(
+    assert lock == ProjectLock(
         ("linux-arm64", "linux-x86_64"),
         (
             LockEntry("a.a@1", "recipe", "x", EVERYWHERE, ("-",)),

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from envy.host.named_platforms import NAMED_PLATFORMS
 from envy.limits import adopt_limits
-from envy.locking.lock import EVERYWHERE, Lock, LockEntry, LockError
+from envy.locking.lock import EVERYWHERE, LockEntry, LockError, ProjectLock
 from envy.locking.text import DamagedLock, lock_text, parse_lock, read_lock, readable_part
 
 DIGEST, COMMIT = "sha256:" + "ab" * 32, "12" * 20
 GN = 'local.gn@r1{flags="-O2 -g"}'
-LOCK = Lock(
+LOCK = ProjectLock(
     ("darwin-arm64", "linux-x86_64"),
     (
         LockEntry(GN, "choice", "ninja", EVERYWHERE, ("envy.ninja@r1",)),
@@ -70,7 +70,7 @@ def locks(draw):
         some = st.lists(st.sampled_from(platforms), unique=True, min_size=1)
         where = draw(st.just([EVERYWHERE]) | some)
         entries += [LockEntry(package, kind, subject, name, values) for name in where]
-    return Lock(tuple(sorted(platforms)), tuple(sorted(entries)))
+    return ProjectLock(tuple(sorted(platforms)), tuple(sorted(entries)))
 
 
 @given(locks(), st.randoms())
@@ -79,7 +79,7 @@ def test_round_trip(lock, random):
     text = lock_text(lock)
     assert parse_lock(text.encode()) == lock
     entries = random.sample(lock.entries, len(lock.entries))
-    assert lock_text(Lock(lock.platforms[::-1], tuple(entries))) == text
+    assert lock_text(ProjectLock(lock.platforms[::-1], tuple(entries))) == text
     assert text.isascii()
 
 
