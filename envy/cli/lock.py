@@ -21,7 +21,7 @@ from envy.engine.lock_maker import differences
 from envy.engine.lock_use import LockMode, LockOrder, lock_path, matching_packages
 from envy.errors import EnvyError
 from envy.locking.lock import LOCK_NAME, RECIPE, UNLOCKED, LockEntry
-from envy.locking.text import lock_text
+from envy.locking.text import DamagedLock, lock_text, parse_lock
 from envy.masking import masked_data
 from envy.suggest import did_you_mean
 
@@ -130,7 +130,7 @@ def lock_file(
         path = lock_path(session.manifest.path)
         made = session.new_lock(named=platforms, installs=installs)
         _check_updates(updates, made, session.manifest)
-        text = lock_text(made.lock).encode("ascii")
+        text = _text_of(made)
         is_current = _content(path) == text
         if writes and not is_current:
             _write(path, text)
@@ -154,6 +154,21 @@ def update_lock_if_present(settings: Settings, *, updates: Sequence[str] = ()) -
     if not lock_path(manifest).exists():
         return None
     return lock_file(settings, updates=updates)
+
+
+def _text_of(made: MadeLock) -> bytes:
+    """Return the text of a lock, which every envy can read.
+
+    Raises:
+        EnvyError: a registry gave a file a name that no lock may have, say.
+    """
+    text = lock_text(made.lock).encode("ascii")
+    try:
+        parse_lock(text)
+    except DamagedLock as error:
+        entry = error.problem.partition(": ")[2]
+        raise EnvyError(f"the project cannot be locked: {entry}") from None
+    return text
 
 
 def _content(path: Path) -> bytes | None:

@@ -87,7 +87,11 @@ def facts_of(engine: Engine, manifest: Manifest, *, is_strict: bool) -> Facts:
         if engine.coordination.failure(key) is not None or recipe.loaded_or_none is None:
             facts.undecided.add(package)
             continue
-        facts.values[package, RECIPE, _where(recipe, engine)] = (_pin(recipe, engine),)
+        where = _where(recipe, engine)
+        facts.values[package, RECIPE, where] = (_pin(recipe, engine),)
+        if where == _OUTSIDE:
+            facts.values[package, UNLOCKED, "its recipe is outside of the project"] = ()
+            continue
         try:
             _add_sources(facts, recipe, engine)
         except Exception:
@@ -162,8 +166,6 @@ def _reasons(recipe: Recipe, engine: Engine) -> Iterator[str]:
     definition = recipe.loaded.definition
     if definition.fetch is None:
         return
-    if isinstance(recipe.spec.source, SourceItem) and _where(recipe, engine) == _OUTSIDE:
-        yield "its recipe is outside of the project"
     if recipe.loaded.reads.os_version:
         yield "it reads ENVY_OS_VERSION"
     reads, answer = recipe.loaded.reads, recipe.fetch_answer
