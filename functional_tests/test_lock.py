@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import threading
 
 import pytest
 from archives import make_tar
@@ -327,6 +329,35 @@ def test_a_registry_with_odd_names(world):
     assert "the project cannot be locked: local.one@r1 download pypi:odd==1.0: " in failed.err
     assert "'sha256:abc' is not a digest" in failed.err
     assert not world.path.exists()
+
+
+def test_a_lock_that_is_cancelled(project, http_server):
+    """Ctrl-C ends the look-ups for any platform, and no lock is written."""
+    asked, ended = threading.Event(), threading.Event()
+
+    def hang(_request):
+        asked.set()
+        ended.wait(60)
+        return Reply(b"late")
+
+    http_server.routes["/windows.bin"] = hang
+    http_server.routes["/linux.bin"] = http_server.routes["/darwin.bin"] = Reply(b"x")
+    project.packages("local.one@r1")
+    project.recipe(
+        "local.one@r1",
+        f'fetch = function() return "{http_server.url}/" .. ENVY_PLATFORM .. ".bin" end',
+    )
+    process = project.popen("lock")
+    try:
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        ended.set()
+        process.kill()
+    assert process.returncode == 130, err
+    assert err.decode().splitlines()[-1] == "cancelled"
+    assert not (project.root / "envy.lock").exists()
 
 
 def test_require_digest(project, http_server):
