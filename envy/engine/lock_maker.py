@@ -31,6 +31,7 @@ from envy.locking.lock import (
     view_of,
 )
 from envy.locking.subjects import package_of
+from envy.transport.context import NoAnswer
 
 if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
@@ -127,7 +128,8 @@ def make_lock(
     """Return the lock of a project; with `named` platforms, others stay as they are.
 
     Raises:
-        EnvyError: a platform that has to resolve does not, or none does.
+        EnvyError: a platform that has to resolve does not, or none does, or a server does not
+            answer, so that it is not known whether one does.
     """
     wanted, required = wanted_platforms(manifest, use.lock, named)
     facts: dict[str, Mapping[Topic, tuple[str, ...]]] = {}
@@ -139,9 +141,10 @@ def make_lock(
         except Cancelled:
             raise
         except EnvyError as failure:
-            if name in required:
+            if name in required or _may_pass(failure):
+                hint = "" if _may_pass(failure) else _REMEDY
                 raise LockError(
-                    f"the project does not resolve on {name}: {failure}", hint=_REMEDY
+                    f"the project does not resolve on {name}: {failure}", hint=hint
                 ) from failure
             error = error or failure
             left_out[name] = _reason(failure)
@@ -151,6 +154,12 @@ def make_lock(
         for name in set(use.lock.platforms) - set(named):
             facts[name] = view_of(use.lock, name).facts
     return MadeLock(combined(facts), use.lock, use.problem, left_out)
+
+
+def _may_pass(failure: EnvyError) -> bool:
+    """Return whether the platform may resolve another time, when a server answers."""
+    cause = failure.cause if isinstance(failure, PhaseFailed) else failure
+    return isinstance(cause, NoAnswer)
 
 
 def _reason(failure: EnvyError) -> str:

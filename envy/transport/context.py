@@ -22,6 +22,10 @@ class NotFound(FetchError):
     """The server answered that the resource does not exist."""
 
 
+class NoAnswer(FetchError):
+    """The server could not be reached, or could not answer now: another time it may."""
+
+
 class RunProgram(Protocol):
     """Runs a program to its end and returns (exit code, stdout, stderr).
 
