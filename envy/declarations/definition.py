@@ -112,7 +112,8 @@ def parse_definition(
         DeclarationError: the file does not fit the request, or breaks a rule.
     """
     source = SourceText(path, text)
-    return _Parser(values, spec, path, source, platform, locked_version).definition()
+    parser = _Parser(values, spec, path, source, platform, locked_version=locked_version)
+    return parser.definition()
 
 
 class _Parser:
@@ -125,6 +126,7 @@ class _Parser:
         path: Path,
         source: SourceText,
         platform: Platform | None,
+        *,
         locked_version: LockedVersion,
     ) -> None:
         self.values = values

@@ -89,10 +89,7 @@ def facts_of(engine: Engine, manifest: Manifest, *, is_strict: bool) -> Facts:
         if engine.coordination.failure(key) is not None or recipe.loaded_or_none is None:
             facts.undecided.add(package)
             continue
-        for name, asked in recipe.spec.options.items():
-            value = recipe.options.get(name)
-            if isinstance(asked, str) and isinstance(value, str) and value != asked:
-                facts.values[package, VERSION, constraint_of(name, asked)] = (masked(value),)
+        facts.values.update(_versions(recipe, package))
         where = _where(recipe, engine)
         facts.values[package, RECIPE, where] = (_pin(recipe, engine),)
         if where == _OUTSIDE:
@@ -111,6 +108,16 @@ def facts_of(engine: Engine, manifest: Manifest, *, is_strict: bool) -> Facts:
             topic = (package_of(reference.owner), CHOICE, text)
             facts.values[topic] = (package_of(reference.provider),)
     return facts
+
+
+def _versions(recipe: Recipe, package: str) -> dict[Topic, tuple[str, ...]]:
+    """Return the versions that the constraints of a recipe's options take."""
+    pairs = [(name, asked, recipe.options.get(name)) for name, asked in recipe.spec.options.items()]
+    return {
+        (package, VERSION, constraint_of(name, asked)): (masked(value),)
+        for name, asked, value in pairs
+        if isinstance(asked, str) and isinstance(value, str) and value != asked
+    }
 
 
 def _where(recipe: Recipe, engine: Engine) -> str:

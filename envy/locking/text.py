@@ -30,6 +30,7 @@ from envy.locking.lock import (
     MINIMUM_ENVY,
     RECIPE,
     UNKNOWN,
+    VERSION,
     LockEntry,
     LockError,
     ProjectLock,
@@ -322,7 +323,11 @@ def _is_package(text: str) -> bool:
     return _PACKAGE.fullmatch(text) is not None
 
 
-_FORMS = {CHOICE: _is_package, COMMIT: _is_commit, RECIPE: _is_pin}
+def _is_version(text: str) -> bool:
+    return text != "" and len(text) <= _LONGEST_NAME
+
+
+_FORMS = {CHOICE: _is_package, COMMIT: _is_commit, RECIPE: _is_pin, VERSION: _is_version}
 
 
 def _error(line: int, entry: str, problem: str) -> DamagedLock:

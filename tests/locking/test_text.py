@@ -63,10 +63,13 @@ _NAMES = st.from_regex(r"[a-z]{1,3}\.[a-z]{1,3}@r[0-9]", fullmatch=True)
 def locks(draw):
     """A valid lock: topics are either everywhere or on some platforms."""
     platforms = draw(st.lists(st.sampled_from(sorted(NAMED_PLATFORMS)), unique=True, min_size=1))
-    topics = st.tuples(_NAMES, st.sampled_from(["recipe", "unlocked", "choice"]), _SUBJECTS)
+    topics = st.tuples(
+        _NAMES, st.sampled_from(["recipe", "unlocked", "choice", "version"]), _SUBJECTS
+    )
     entries = []
     for package, kind, subject in draw(st.lists(topics, unique=True, max_size=6)):
-        values = {"recipe": ("-",), "unlocked": (), "choice": (draw(_NAMES),)}[kind]
+        named = (draw(_NAMES),)
+        values = {"recipe": ("-",), "unlocked": (), "choice": named, "version": named}[kind]
         some = st.lists(st.sampled_from(platforms), unique=True, min_size=1)
         where = draw(st.just([EVERYWHERE]) | some)
         entries += [LockEntry(package, kind, subject, name, values) for name in where]
@@ -128,7 +131,8 @@ DAMAGES = {
     ROW.removesuffix("7") + "9" * 30: r"is not a size",
     ROW.removesuffix(" 7"): r"it has 2 values instead of 3",
     ROW.replace("linux-x86_64", "linux-arm64"): r"the platform linux-arm64 is not one of this lock",
-    ROW.replace("download", "version"): r"there is no kind of entry 'version'",
+    ROW.replace("download", "digest"): r"there is no kind of entry 'digest'",
+    'local.a@r1 version * x ""': r"'' is not a version",
     ROW.replace("local.z@r1", "nothing"): r"it does not begin with a package",
     ROW + " ": r"local\.z@r1: the line is not made of words",
     '"local.z@r1': r"the line is not made of words",
