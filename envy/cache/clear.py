@@ -39,6 +39,7 @@ from envy.cache.names import (
     SHIMS_FOLDER,
     TESTS_FOLDER,
     TRASH_FOLDER,
+    UV_FOLDER,
 )
 from envy.errors import CacheError
 
@@ -46,6 +47,7 @@ from envy.errors import CacheError
 _PLAIN = (
     PROJECTS_FOLDER, ANSWERS_FOLDER, DURATIONS_FOLDER, SHIMS_FOLDER, TESTS_FOLDER, RECIPES_FOLDER,
     LOGS_FOLDER, JOBSERVERS_FOLDER, RESOLUTIONS_FOLDER, RUN_ONCE_FOLDER, DOWNLOADS_FOLDER,
+    UV_FOLDER,
 )  # fmt: skip
 
 

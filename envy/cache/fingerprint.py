@@ -157,6 +157,8 @@ def _read_all(
 
 def _line(member: Member, keep: int, digest: str, entries: list[str]) -> str:
     mode, size = stat.S_IMODE(member.status.st_mode), member.status.st_size
+    if member.kind == DIRECTORY:
+        size = 0  # that of a folder depends on the order in which its files were created
     if member.kind != LINK:
         mode &= keep
     return json.dumps([member.relative, member.kind, f"{mode:o}", size, digest, entries])

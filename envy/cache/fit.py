@@ -10,12 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from envy.cache.collect import EntryDecision
-from envy.cache.leftovers import DOWNLOAD, LOGS, TEST_BINARY, TEST_RESULT, LeftoverDecision
+from envy.cache.leftovers import (
+    DOWNLOAD,
+    LOGS,
+    TEST_BINARY,
+    TEST_RESULT,
+    WHEEL,
+    LeftoverDecision,
+)
 
 _NOT_LONG_AGO = "built or used not long ago"
 _TOO_LARGE = "the cache exceeds --max-size"
 # Recipe files and answers are small, and removing them would cost a download.
-_REMOVABLE = {DOWNLOAD, LOGS, TEST_BINARY, TEST_RESULT}
+_REMOVABLE = {DOWNLOAD, LOGS, TEST_BINARY, TEST_RESULT, WHEEL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@
       leases/<process>.json, .lock                             entries that running commands use
       jobservers/<command>                                     FIFOs of commands that run scripts
       x/<tool>/envy.lua                                        the manifests of `envy x`
+      uv/                                                      the cache of uv: unpacked wheels
       trash/                                                   files that are being removed
 
 Only this module makes an identity part of a path. It therefore rejects any identity that could
@@ -55,6 +56,7 @@ from envy.cache.names import (
     STAGE,
     TMP,
     TRASH_FOLDER,
+    UV_FOLDER,
     WORK,
     entry_folder,
     lock_file,
@@ -223,6 +225,11 @@ class CacheLayout:
     def downloads_root(self) -> Path:
         """The folder of the downloads that were verified."""
         return Path(f"{self.root}", DOWNLOADS_FOLDER)
+
+    @property
+    def uv_root(self) -> Path:
+        """The folder of uv's cache, with the unpacked wheels that payloads share."""
+        return Path(f"{self.root}", UV_FOLDER)
 
     @property
     def leases_root(self) -> Path:

@@ -1,7 +1,7 @@
 """Garbage collection of what the cache contains besides entries.
 
-These are recipe files, downloads, answers, logs, and test binaries and results. The time of the
-last use alone decides. Except for logs, everything here can be fetched or computed again.
+These are recipe files, downloads, wheels, answers, logs, and test binaries and results. The time of
+the last use alone decides. Except for logs, everything here can be fetched or computed again.
 
 Guarantees
   Nothing is removed that was used within the last day, or that a lease names.
@@ -44,6 +44,7 @@ from envy.cache.names import (
     short_key,
 )
 from envy.cache.usage import DAY
+from envy.cache.wheels import last_use, unshared
 from envy.content.atomic import SUFFIX
 from envy.errors import CacheError
 
@@ -52,6 +53,7 @@ BasisOf = Callable[[str], tuple[str, Sequence[str]]]  # answer file -> manifest,
 RECIPE, ANSWER, LOGS = "recipe", "answer", "logs"
 TEST_BINARY, TEST_RESULT = "test binary", "test result"
 DOWNLOAD = "download"
+WHEEL = "wheel"
 _FILES = {ANSWER, TEST_RESULT}
 _RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
 _LOGS_FOLDER = re.compile(LOGS_PATTERN)
@@ -102,7 +104,7 @@ def find_leftovers(
         usage = usage or DiskUsage()
         answers, named = _answers(layout, basis_of, usage)
         found = [*answers, *_recipes(layout, named, usage), *_logs(layout, usage)]
-        found += [*_tests(layout, usage), *_downloads(layout, usage)]
+        found += [*_tests(layout, usage), *_downloads(layout, usage), *_wheels(layout, usage)]
     except OSError as error:
         raise explained(error, doing="read the cache", path=str(layout.root)) from error
     return sorted(found, key=lambda leftover: (leftover.used_at, leftover.path))
@@ -156,7 +158,7 @@ def _remove(layout: CacheLayout, leftover: Leftover, files: FileSystem) -> bool:
         if leftover.kind in _FILES:
             # A concurrent reader has the file open already, or computes its content again.
             return not _changed(leftover) and files.remove(leftover.path)
-        if leftover.kind == DOWNLOAD:
+        if leftover.kind in {DOWNLOAD, WHEEL}:
             if _changed(leftover):
                 return False
             files.remove_tree(leftover.path)  # anything may have its name
@@ -205,7 +207,8 @@ def _remove_test_binary(layout: CacheLayout, leftover: Leftover, files: FileSyst
 def _changed(leftover: Leftover) -> bool:
     """Return whether a leftover was used or removed since it was found."""
     try:
-        at = _newest(leftover.path) if leftover.kind == LOGS else _time(leftover.path)
+        time_of = {LOGS: _newest, WHEEL: last_use}.get(leftover.kind, _time)
+        at = time_of(leftover.path)
         return at != leftover.time or any(
             _time(path) > leftover.used_at for path in leftover.answers
         )
@@ -304,6 +307,12 @@ def _downloads(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
         if not os.path.islink(top) and not os.path.islink(folder):
             for path in named_below(folder, pattern):
                 yield from _by_its_time(layout, DOWNLOAD, path, usage)
+
+
+def _wheels(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
+    for path, size, at in unshared(str(layout.uv_root), usage):
+        name = os.path.relpath(path, layout.root)
+        yield Leftover(kind=WHEEL, path=path, name=name, size=size, time=at, used_at=at)
 
 
 def _by_its_time(layout: CacheLayout, kind: str, path: str, usage: DiskUsage) -> Iterator[Leftover]:

@@ -24,6 +24,7 @@ SHIMS_FOLDER = "shims"  # also in an entry
 TESTS_FOLDER = "test"
 RUN_ONCE_FOLDER = "x"
 TRASH_FOLDER = "trash"
+UV_FOLDER = "uv"
 
 # Below the folder of locks.
 EXCLUSIVE_FOLDER = "exclusive"
@@ -102,5 +103,8 @@ DOWNLOAD_PATTERN = r"[0-9a-f]{64,128}(\..+\.new)?"
 TEST_BINARY_PATTERN = r"[0-9a-f]{16,}"
 TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.json"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"
+# uv has a number in each name, which it raises with the format; the archives are unpacked wheels.
+UV_ARCHIVES_PATTERN = r"archive-v\d+"
+UV_BUCKET_PATTERN = r"[a-z]+(-[a-z]+)*-v\d+"
 LOCK_PATTERN = rf"{IDENTITY_PATTERN}-{_HEX}\.lock"
 EXCLUSIVE_LOCK_PATTERN = r".+\.lock"

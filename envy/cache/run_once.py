@@ -20,8 +20,11 @@ _KEPT = 30 * 86400.0  # seconds
 
 
 def run_once_manifest(root: str, word: str) -> str:
-    """Return the path of the manifest for a word of `envy x`, which is a valid file name."""
-    return f"{root}/{RUN_ONCE_FOLDER}/{word}/{MANIFEST_NAME}"
+    """Return the path of the manifest for a word of `envy x`.
+
+    Only the `/` in the name of an npm package could make it more than the name of a folder.
+    """
+    return f"{root}/{RUN_ONCE_FOLDER}/{word.replace('/', '+')}/{MANIFEST_NAME}"
 
 
 def is_run_once(root: str, manifest: str) -> bool:

@@ -2,7 +2,7 @@
 
 Publishing changes the modes of a payload, and a later change elsewhere would change the payload. So
 each such file is replaced by a copy. Files with several names that are all in the payload stay
-one file.
+one file, and so do those of the unpacked wheels: see `wheels`.
 """
 
 import contextlib
@@ -13,12 +13,15 @@ from collections.abc import Iterator, Sequence
 
 from envy.cache.filesystem import REAL, FileSystem
 from envy.cache.trees import FILE, Member, members
+from envy.cache.wheels import wheel_files
 from envy.content.atomic import written_file
 from envy.interpreter import released
 
 
-def separated_members(top: str, *, files: FileSystem = REAL) -> list[Member]:
+def separated_members(top: str, *, wheels: str = "", files: FileSystem = REAL) -> list[Member]:
     """Return everything in a payload, after each file that it shares was replaced by a copy.
+
+    Files of the unpacked wheels in `wheels`, the folder of uv's cache, stay shared.
 
     Raises:
         CacheError: a member is neither a file, a directory nor a link.
@@ -26,6 +29,9 @@ def separated_members(top: str, *, files: FileSystem = REAL) -> list[Member]:
     """
     found = list(members(top))
     shared = _shared(found)
+    if shared and wheels:
+        kept = wheel_files(wheels)
+        shared = [member for member in shared if member.status.st_ino not in kept]
     if not shared:
         return found
     with released():

@@ -10,7 +10,7 @@ Guarantees
   Downloads survive a failed attempt, and are removed only when the marker is on the disk.
   An attempt that another process has superseded detects this, and never publishes.
   Published files and directories are read-only, unless the package is `writable`. They are not
-  files of anything else: see `separate`.
+  files of anything else, but for unpacked wheels: see `separate`.
 """
 
 import contextlib
@@ -36,6 +36,7 @@ from envy.cache.names import (
     SHIMS_FOLDER,
     STAGE,
     TMP,
+    UV_FOLDER,
     WORK,
 )
 from envy.cache.read import open_nonblocking
@@ -175,7 +176,11 @@ def seal(
     fingerprint = take_fingerprint(
         entry.root,
         entry.at(ASSET),
-        payload=separated_members(entry.at(ASSET), files=files),
+        payload=separated_members(
+            entry.at(ASSET),
+            wheels="" if writable else os.path.join(entry.root, UV_FOLDER),
+            files=files,
+        ),
         forbidden=forbidden,
         writable=writable,
         spellings=spellings,

@@ -23,6 +23,7 @@ from envy.errors import UsageError
         ("envy add ninja cmake", "two tools that envy has recipes for"),
         ("envy add ninja@1.11.1", "a version; changes it if ninja is there already"),
         ("envy add https://example.com/acme.tool@r1.lua", "a recipe, pinned by its digest"),
+        ("envy add pypi:httpie", "a program of the Python package index"),
         ("envy add --no-install go", "only change envy.lua"),
     ],
 )
@@ -33,7 +34,8 @@ def command(settings: Settings, names: tuple[str, ...], *, no_install: bool) -> 
 
     A NAME is a recipe that ships with envy (see `envy list --shipped`), the URL or path of a recipe
     file, or the identity of a recipe in the project's folder recipes/. It is never looked up in a
-    registry. The digest of a recipe from a URL becomes a part of its entry.
+    registry. pypi:NAME and npm:NAME add a program of the package index or of npm, in its newest
+    version if none is given. The digest of a recipe from a URL becomes a part of its entry.
 
     An entry that is there already stays as it is, or gets the VERSION. Everything else in the
     manifest keeps its text: envy compares what the manifest means before and after, and writes
@@ -61,10 +63,10 @@ def _requested(
     wanted: dict[str, RequestedEntry] = {}
     for name in names:
         request = requested_entry(name, folder, settings)
-        first = wanted.setdefault(request.identity, request)
+        first = wanted.setdefault(request.name, request)
         if first is not request:
             raise UsageError(
-                f"{first.word} and {name} are the same recipe, {request.identity}"
+                f"{first.word} and {name} are the same recipe, {request.name}"
                 if first.word != name
                 else f"{name} is named twice",
                 hint="name each package once",

@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envy.cli.edits import listed, option_of, shown_key
@@ -27,15 +27,16 @@ from envy.declarations.manifest_edit import (
     identity_of,
 )
 from envy.declarations.option_text import OptionValue
-from envy.declarations.shipped_table import entry_of
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.declarations.tool_name import NamedTool, named_tool
+from envy.declarations.versions import nearest_versions
 from envy.errors import EnvyError, LuaScriptError
 from envy.limits import LUA_MEMORY
 from envy.lua.quiet_state import quiet_state
 from envy.masking import remember_address
 from envy.transport import fetch_source
 from envy.transport.addresses import redacted
+from envy.transport.registry_search import npm_versions, python_versions
 
 _LOCAL = re.compile(r"local\.[\w.+-]+@[\w.+-]+", re.ASCII)
 _VERSION = ("options", "version")
@@ -54,6 +55,12 @@ class RequestedEntry:
         """The identity of the recipe."""
         return identity_of(self.entry)
 
+    @property
+    def name(self) -> str:
+        """The identity, with the package of a registry: what is named only once."""
+        package = self.tool.package if self.tool is not None else ""
+        return f"{self.identity} {package}" if package else self.identity
+
 
 def requested_entry(word: str, folder: Path, settings: Settings) -> RequestedEntry:
     """Return the entry that a word asks for; a recipe at a URL is fetched and read.
@@ -68,7 +75,9 @@ def requested_entry(word: str, folder: Path, settings: Settings) -> RequestedEnt
         return RequestedEntry(word=word, entry=word)
     if word.startswith(("pypi:", "npm:")) or not _is_place(word):
         tool = named_tool(word, command="add")
-        return RequestedEntry(word=word, entry=entry_of(tool.recipe, tool.version), tool=tool)
+        if tool.package:
+            tool = _with_release(tool, word, folder, settings)
+        return RequestedEntry(word=word, entry=tool.entry(), tool=tool)
     scheme = scheme_of(word)
     if scheme is Scheme.GIT:
         raise EnvyError(
@@ -78,6 +87,25 @@ def requested_entry(word: str, folder: Path, settings: Settings) -> RequestedEnt
     if scheme is Scheme.LOCAL:
         return _of_path(word, folder, settings.environment)
     return _of_url(word, folder, settings)
+
+
+def _with_release(tool: NamedTool, word: str, folder: Path, settings: Settings) -> NamedTool:
+    """Return a package of a registry with the version to write: the newest, if none was named.
+
+    Raises:
+        EnvyError: the registry has no such package, or not this version.
+    """
+    context = command_context(settings.environment, offline=settings.offline)
+    if word.startswith("pypi:"):
+        versions = python_versions(tool.package, context)
+    else:
+        versions = npm_versions(tool.package, folder, context)
+    if not tool.version:
+        return replace(tool, version=versions[0])
+    if tool.version not in versions:
+        near = ", ".join(nearest_versions(tool.version, versions))
+        raise EnvyError(f"{word}: there is no such version", hint=f"the nearest: {near}")
+    return tool
 
 
 def _is_place(word: str) -> bool:
@@ -153,7 +181,13 @@ def edit_for(wanted: RequestedEntry, manifest: ManifestFile) -> tuple[Edit | Non
     Raises:
         EnvyError: it is not clear which entry is to be changed.
     """
-    there = [i for i, entry in enumerate(manifest.entries) if identity_of(entry) == wanted.identity]
+    package = wanted.tool.package if wanted.tool is not None else ""
+    there = [
+        i
+        for i, entry in enumerate(manifest.entries)
+        if identity_of(entry) == wanted.identity
+        and (not package or option_of(entry, "package") == package)
+    ]
     if not there:
         return Insertion(wanted.entry), None
     if wanted.tool is None:

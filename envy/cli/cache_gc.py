@@ -33,6 +33,7 @@ from envy.cache.leftovers import (
     RECIPE,
     TEST_BINARY,
     TEST_RESULT,
+    WHEEL,
     Leftover,
     LeftoverDecision,
     decide_leftovers,
@@ -56,6 +57,7 @@ _NOUNS = {
     LOGS: ("logs of", "logs"),
     TEST_BINARY: ("test binary", "test binaries"),
     TEST_RESULT: ("test result", "test results"),
+    WHEEL: ("wheel", "wheels"),
 }
 _MOST_PROJECTS = 10
 _SPANS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

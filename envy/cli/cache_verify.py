@@ -12,11 +12,13 @@ import click
 
 from envy.cache.collect import collecting, empty_trash, remove_now
 from envy.cache.downloads import Downloads
+from envy.cache.filesystem import explained
 from envy.cache.inventory import EntryReport, take_inventory
 from envy.cache.layout import CacheLayout
-from envy.cache.names import DOWNLOADS_FOLDER
-from envy.cache.verify import verify
+from envy.cache.names import ASSET, DOWNLOADS_FOLDER
+from envy.cache.verify import Damage, verify
 from envy.cache.verify_downloads import verify_downloads
+from envy.cache.wheels import drop_wheels
 from envy.cli.cache_entries import choose_entries
 from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE, SUCCESS
@@ -52,14 +54,15 @@ def command(settings: Settings, queries: tuple[str, ...], *, repair: bool) -> in
     layout = CacheLayout(cache_root(settings))
     entries = [entry for entry in take_inventory(layout).entries if entry.complete]
     chosen = choose_entries(entries, queries)
-    damaged = [entry for entry in chosen if not _is_undamaged(entry, settings)]
+    damage = {entry.paths.name: _damage_of(entry, settings) for entry in chosen}
+    damaged = [entry for entry in chosen if damage[entry.paths.name]]
     noun = "package" if len(chosen) == 1 else "packages"
     write_line(sys.stdout, f"verified {len(chosen)} {noun}: {len(damaged)} damaged")
     remains = not queries and _verify_downloads(layout, repair=repair)
     if not damaged or not repair:
         return FAILURE if damaged or remains else SUCCESS
     with collecting(layout, wait=wait_for):
-        removed = [entry for entry in damaged if _remove(layout, entry)]
+        removed = [e for e in damaged if _remove(layout, e, damage[e.paths.name])]
         empty_trash(layout)
     _rebuild(settings, removed)
     return SUCCESS if len(removed) == len(damaged) and not remains else FAILURE
@@ -83,7 +86,8 @@ def _verify_downloads(layout: CacheLayout, *, repair: bool) -> bool:
     return any(os.path.lexists(kept.path(*row)) for row in damaged)
 
 
-def _is_undamaged(entry: EntryReport, settings: Settings) -> bool:
+def _damage_of(entry: EntryReport, settings: Settings) -> Sequence[Damage]:
+    """Report and return the damage of an entry."""
     damage = verify(entry.paths)
     for row in damage[:_MOST_ROWS]:
         write_line(sys.stdout, safe_line(f"{entry.key}: {row}"))
@@ -91,11 +95,19 @@ def _is_undamaged(entry: EntryReport, settings: Settings) -> bool:
         write_line(sys.stdout, f"{entry.key}: and {len(damage) - _MOST_ROWS} more")
     if settings.verbose and not damage:
         write_line(sys.stdout, f"{entry.key}: undamaged")
-    return not damage
+    return damage
 
 
-def _remove(layout: CacheLayout, entry: EntryReport) -> bool:
-    """Remove a damaged entry unless a command uses it; return whether it was removed."""
+def _remove(layout: CacheLayout, entry: EntryReport, damage: Sequence[Damage]) -> bool:
+    """Remove a damaged entry unless a command uses it; return whether it was removed.
+
+    The wheels that share a damaged file go first, or the rebuilt package would have it again.
+    """
+    paths = [f"{entry.paths.at(ASSET)}/{row.path}" for row in damage if row.path]
+    try:
+        drop_wheels(str(layout.uv_root), paths)
+    except OSError as error:
+        raise explained(error, doing="remove a wheel", path=str(layout.uv_root)) from error
     if remove_now(layout, entry):
         return True
     write_line(sys.stderr, f"{entry.key} is in use; repair it when no other envy is running")

@@ -147,7 +147,8 @@ def _run(
 def tool_words(words: Sequence[str]) -> Sequence[str]:
     """Return the program and the arguments in the words of `envy x TOOL [--] ARGS`."""
     arguments = words[2:] if words[1:2] == ["--"] else words[1:]
-    return [words[0].removeprefix("envy.").partition("@")[0], *arguments]
+    name = words[0].removeprefix("envy.").removeprefix("pypi:").removeprefix("npm:")
+    return [name.partition("@")[0], *arguments]
 
 
 def _print_use(
@@ -222,8 +223,9 @@ def parse_plain(arguments: Sequence[str]) -> CommandLine | None:
 
 def _is_tool(word: str) -> bool:
     """Return whether a word of `envy x` can be that of a folder."""
+    word = word.removeprefix("pypi:").removeprefix("npm:")
     plain = word.replace("@", "").replace(".", "").replace("-", "").replace("_", "")
-    return plain.isascii() and plain.isalnum() and word[0] != "."
+    return plain.isascii() and plain.isalnum() and word[0] not in ".@"
 
 
 def _take_option(line: CommandLine, word: str, remaining: list[str]) -> bool:

@@ -18,8 +18,9 @@ from envy.cli.run import execute
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.declarations.manifest_text import entry_text
-from envy.declarations.shipped_table import ShippedRecipe, entry_of
-from envy.declarations.tool_name import NamedTool, named_tool
+from envy.declarations.option_text import OptionValue
+from envy.declarations.shipped_table import ShippedRecipe
+from envy.declarations.tool_name import named_tool
 from envy.errors import EnvyError, UsageError
 from envy.host.platform import Platform, host_platform
 from envy.suggest import did_you_mean
@@ -31,6 +32,7 @@ from envy.suggest import did_you_mean
         ("envy x ninja -- --version", "the newest version that envy knows"),
         ("envy x ninja@1.11.1 -C build", "a version; options after it are those of the tool"),
         ("envy x --program gofmt go -- -l .", "another program of the package"),
+        ("envy x pypi:black -- --version", "a program of the package index; npm:NAME of npm"),
     ],
     passes_arguments=True,
 )
@@ -42,10 +44,12 @@ def command(
 ) -> None:
     """Run the program of TOOL or TOOL@VERSION, a recipe that ships with envy.
 
-    `envy list --shipped` lists them. The package is installed in the cache if it is missing, and
-    used by projects, too; `envy cache gc` removes it when it was not used for long. A manifest has
-    no part in this: the same command does the same everywhere. All words after TOOL, and after
-    a -- that follows it, are passed to the program, which has the exit code and receives signals.
+    `envy list --shipped` lists them. pypi:NAME and npm:NAME, perhaps with @VERSION, run the program
+    of a package of the index or of npm; without a version, the newest when it is first run. The
+    package is installed in the cache if it is missing, and used by projects, too; `envy cache gc`
+    removes it when it was not used for long. A manifest has no part in this: the same command does
+    the same everywhere. All words after TOOL, and after a -- that follows it, are passed to the
+    program, which has the exit code and receives signals.
     """
     if words[0] == "--":
         words = words[1:]
@@ -54,8 +58,13 @@ def command(
     tool = named_tool(words[0], command="x")
     check_platform(tool.recipe, host_platform())
     arguments = words[2:] if words[1:2] == ("--",) else words[1:]
-    name = _program_of(tool.recipe, program, words[0])
-    execute(_prepare(settings, tool, words[0], [name, *arguments], installs=not no_install))
+    if tool.package:
+        name = program or tool.program
+        entry = tool.entry(*([program] if program else []))
+    else:
+        name = _program_of(tool.recipe, program, words[0])
+        entry = tool.entry()
+    execute(_prepare(settings, entry, words[0], [name, *arguments], installs=not no_install))
 
 
 def check_platform(recipe: ShippedRecipe, platform: Platform) -> None:
@@ -97,14 +106,19 @@ def _program_of(recipe: ShippedRecipe, program: str | None, word: str) -> str:
 
 
 def _prepare(
-    settings: Settings, tool: NamedTool, word: str, words: Sequence[str], *, installs: bool
+    settings: Settings,
+    entry: str | dict[str, OptionValue],
+    word: str,
+    words: Sequence[str],
+    *,
+    installs: bool,
 ) -> ProgramCall:
     """Install the tool, and return what to run."""
     from envy.cache.resolutions import Upstream
 
     manifest = run_once_manifest(str(cache_root(settings)), word)
-    entry = entry_text(entry_of(tool.recipe, tool.version))
-    write_run_once(manifest, f"-- Written by `envy x {word}`.\npackages = {{ {entry} }}\n")
+    text = f"-- Written by `envy x {word}`.\npackages = {{ {entry_text(entry)} }}\n"
+    write_run_once(manifest, text)
     settings = replace(settings, manifest=Path(manifest))
     upstream = Upstream.REMEMBERED if installs else Upstream.LEFT_ALONE
     with open_session(settings, owns_stdout=True, installs=installs, upstream=upstream) as session:

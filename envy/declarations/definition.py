@@ -180,7 +180,7 @@ class _Parser:
             options=options,
             dependencies=self._dependencies(options) if included else (),
             inputs=parse_inputs(values["inputs"], self.at("inputs")) if "inputs" in values else (),
-            host=parse_host(values["host"], self.at("host")) if "host" in values else (),
+            host=self._host(options),
             check=verbs["check"],
             fetch=self._fetch(),
             stage=self._stage(),
@@ -226,6 +226,13 @@ class _Parser:
             origin=self.at("identity"),
             hint="make the two the same: change an identity or the source",
         )
+
+    def _host(self, options: Mapping[str, OptionValue]) -> tuple[tuple[str, str], ...]:
+        """Return the programs of the machine: a table, or the result of a function of options."""
+        value = self.values.get("host")
+        if isinstance(value, LuaFunction):
+            value = value.state.call(value, dict(options))
+        return () if value is None else parse_host(value, self.at("host"))
 
     def _alias(self, options: Mapping[str, OptionValue]) -> str:
         """Return the alias: a string, or the result of a function of the options."""

@@ -1,13 +1,16 @@
 """The words that name a shipped recipe on a command line: `ninja`, `ninja@1.11.1`, `envy.ninja@r1`.
 
-A bare name is only ever a recipe that ships with envy; it is never looked up in a registry.
+A bare name is only ever a recipe that ships with envy; it is never looked up in a registry. With
+`pypi:` or `npm:`, it is a package of that registry, for the recipe that installs any of them.
 """
 
 import re
 from dataclasses import dataclass
 
+from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped_table import (
     ShippedRecipe,
+    entry_of,
     identities,
     shipped_recipe,
     shipped_table,
@@ -18,15 +21,41 @@ from envy.errors import EnvyError
 from envy.suggest import nearest
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+!-]*")
-_REGISTRIES = {"pypi": "Python packages", "npm": "packages of npm"}
+_REGISTRIES = {"pypi": "envy.pytool@r1", "npm": "envy.npmtool@r1"}
+_PACKAGE = {
+    "pypi": re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:(?:@|==)([A-Za-z0-9][A-Za-z0-9._+!-]*))?"),
+    "npm": re.compile(
+        r"((?:@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]*)(?:@([0-9][A-Za-z0-9._+-]*))?"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class NamedTool:
-    """A shipped recipe, and the version that was asked for; "" is its default."""
+    """A shipped recipe, and the version that was asked for; "" is its default.
+
+    `package` is that of a registry, for a recipe that installs any of them.
+    """
 
     recipe: ShippedRecipe
     version: str
+    package: str = ""
+
+    @property
+    def program(self) -> str:
+        """The program with the name of the package of a registry."""
+        return self.package.rpartition("/")[2]
+
+    def entry(self, *programs: str) -> str | dict[str, OptionValue]:
+        """Return the entry of `packages`; `programs` are those to provide instead of `program`."""
+        if not self.package:
+            return entry_of(self.recipe, self.version)
+        options: dict[str, OptionValue] = {"package": self.package}
+        if self.version:
+            options["version"] = self.version
+        if programs:
+            options["programs"] = list(programs)
+        return {"recipe": self.recipe.identity, "options": options}
 
 
 def named_tool(word: str, *, command: str) -> NamedTool:
@@ -37,7 +66,7 @@ def named_tool(word: str, *, command: str) -> NamedTool:
     """
     scheme, colon, rest = word.partition(":")
     if colon and scheme in _REGISTRIES:
-        raise _of_registry(word, scheme, rest, command)
+        return _of_registry(word, scheme, rest, command)
     known = identities()
     if word in known:
         return NamedTool(shipped_recipe(word), "")
@@ -79,19 +108,15 @@ def check_version(recipe: ShippedRecipe, version: str) -> None:
         raise EnvyError(f"{version!r} is not a version", hint=f"such as {recipe.version}")
 
 
-def _of_registry(word: str, scheme: str, rest: str, command: str) -> EnvyError:
-    name = rest.replace("==", "@").partition("@")[0]
-    recipe = next((one for one in shipped_table() if one.name == name), None)
-    if recipe is not None:
-        hint = f"envy ships a recipe for it: envy {command} {name}"
-    elif command == "add":
-        hint = (
-            f'write a recipe whose `fetch` is "{scheme}:…" (docs/recipes.md); '
-            "`envy list --shipped` shows what ships with envy"
+def _of_registry(word: str, scheme: str, rest: str, command: str) -> NamedTool:
+    found = _PACKAGE[scheme].fullmatch(rest)
+    if found is None:
+        example = "pypi:black@26.1.0" if scheme == "pypi" else "npm:prettier@3.0.0"
+        raise EnvyError(
+            f"{word} does not name a package: a name and perhaps a version follow {scheme}:",
+            hint=f"envy {command} {example}",
         )
-    else:
-        hint = "`envy list --shipped` shows the tools that there are"
-    return EnvyError(f"{word}: envy ships no recipe that installs {_REGISTRIES[scheme]}", hint=hint)
+    return NamedTool(shipped_recipe(_REGISTRIES[scheme]), found[2] or "", found[1])
 
 
 def _unknown(word: str, name: str, command: str) -> EnvyError:

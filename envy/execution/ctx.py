@@ -54,10 +54,10 @@ _COMMON = (
 _FUNCTIONS: Mapping[RecipePhase, tuple[str, ...]] = {
     RecipePhase.CHECK: ("run", "exec", "quote", "asset", "product", "exists"),
     RecipePhase.RECIPE_FETCH: ("fetch", "commit_fetch", *_COMMON),
-    RecipePhase.FETCH: ("fetch", "commit_fetch", *_COMMON),
-    RecipePhase.STAGE: _COMMON,
-    RecipePhase.BUILD: _COMMON,
-    RecipePhase.INSTALL: ("mark_install_complete", *_COMMON),
+    RecipePhase.FETCH: ("fetch", "commit_fetch", "uv", *_COMMON),
+    RecipePhase.STAGE: ("uv", *_COMMON),
+    RecipePhase.BUILD: ("uv", *_COMMON),
+    RecipePhase.INSTALL: ("mark_install_complete", "uv", *_COMMON),
     RecipePhase.DEPLOY: ("run", "exec", "quote", "asset", "product"),
     RecipePhase.COMPLETION: ("run", "exec", "quote", "asset", "product", "exists"),
 }
@@ -194,6 +194,11 @@ class CtxFunctions:
         words = exec_words(argv)
         parsed = parse_run_options(options, run, what="ctx.exec", check=_checks(run))
         return _completed_table(run.run_program(words, parsed), parsed)
+
+    def uv(self, words: object = None) -> None:
+        from envy.execution.ctx_uv import run_uv
+
+        run_uv(self._phase_run, exec_words(words, what="ctx.uv"))
 
     def quote(self, text: object = None) -> LuaValue:
         return file_operations.quote(require_text("ctx.quote", text))

@@ -54,7 +54,7 @@ def extract_options(options: object) -> tuple[int, str]:
     return strip or 0, dest
 
 
-def exec_words(argv: object) -> list[str]:
+def exec_words(argv: object, *, what: str = "ctx.exec") -> list[str]:
     """Return the argument of `ctx.exec`: a program and its arguments.
 
     Raises:
@@ -64,7 +64,7 @@ def exec_words(argv: object) -> list[str]:
     # An array with a nil in it arrives as a table of numbers.
     numbered = argv if isinstance(argv, dict) else dict(enumerate(_list(argv), 1))
     if not numbered or not all(isinstance(number, int) for number in numbered):
-        raise DeclarationError('ctx.exec takes an array of strings, such as {"make", "test"}')
+        raise DeclarationError(f'{what} takes an array of strings, such as {{"make", "test"}}')
     words: list[str] = []
     for number in range(1, max(numbered) + 1):
         word = numbered.get(number)
@@ -72,7 +72,7 @@ def exec_words(argv: object) -> list[str]:
             words.append(word)
         else:
             raise DeclarationError(
-                f"ctx.exec: argument {number} is {fields.describe(word)}"
+                f"{what}: argument {number} is {fields.describe(word)}"
                 + ("" if word is None else ", and must be a string")
             )
     return words

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -142,9 +142,12 @@ class PhaseRun:
         text = masked(script_text(script))
         return self._run(describe_script(text), run, options, script=text, shell=shell.name)
 
-    def run_program(self, argv: Sequence[str], options: RunOptions) -> Completed:
-        """Run a program without a shell."""
-        return self._run(masked(" ".join(argv)), functools.partial(run_argv, argv), options)
+    def run_program(
+        self, argv: Sequence[str], options: RunOptions, *, without: Collection[str] = ()
+    ) -> Completed:
+        """Run a program without a shell, and without some variables."""
+        run = functools.partial(run_argv, argv)
+        return self._run(masked(" ".join(argv)), run, options, without=without)
 
     def ask_program(self, argv: Sequence[str], cwd: Path) -> Completed:
         """Run a program for what it prints, which goes neither to the log nor to listeners."""
@@ -165,12 +168,13 @@ class PhaseRun:
         *,
         script: str = "",
         shell: str = "",
+        without: Collection[str] = (),
     ) -> Completed:
         cwd = options.cwd or self.run_dir
         self.log.command(description)
         events = RecipeEvents(self.recipe, self.engine.services.events)
         variables = {
-            **self.environment,
+            **{name: text for name, text in self.environment.items() if name not in without},
             **(options.env or {}),
             **lock_marks(self.recipe, self.engine.services),
         }

@@ -27,6 +27,25 @@ class PipConfiguration:
     certificates: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipSettings:
+    """What the user set; an `index` of "" is the default of pip, which is also that of uv."""
+
+    pip: tuple[str, ...] = ()
+    index: str
+    extra: tuple[str, ...]
+    certificates: str
+
+
+def pip_settings(context: FetchContext) -> PipSettings:
+    """Return what the user set for pip; read once for each context.
+
+    Raises:
+        FetchError: no index is in the environment, and pip cannot be run to ask it.
+    """
+    return context.memo.once("pip settings", lambda: _settings(context))
+
+
 def pip_configuration(context: FetchContext) -> PipConfiguration:
     """Return pip's configuration; read once for each context.
 
@@ -37,16 +56,25 @@ def pip_configuration(context: FetchContext) -> PipConfiguration:
 
 
 def _find(context: FetchContext) -> PipConfiguration:
+    found = pip_settings(context)
+    index = found.index or _default_of([*found.pip], context)
+    return PipConfiguration(indexes=(index, *found.extra), certificates=found.certificates)
+
+
+def _settings(context: FetchContext) -> PipSettings:
     environment = context.environment
+    pip: list[str] = []
     index = environment.get("PIP_INDEX_URL", "")
     extra = environment.get("PIP_EXTRA_INDEX_URL", "")
     certificates = environment.get("PIP_CERT", "")
     if not index:
         pip, settings = _ask_pip(context)
-        index = settings.get("index-url", "") or _default_of(pip, context)
+        index = settings.get("index-url", "")
         extra = extra or settings.get("extra-index-url", "")
         certificates = certificates or settings.get("cert", "")
-    return PipConfiguration(indexes=(index, *extra.split()), certificates=certificates)
+    return PipSettings(
+        pip=tuple(pip), index=index, extra=tuple(extra.split()), certificates=certificates
+    )
 
 
 def _ask_pip(context: FetchContext) -> tuple[list[str], dict[str, str]]:

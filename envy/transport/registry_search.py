@@ -8,13 +8,14 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from envy.content.json_text import TooManyValues, parse_json
+from envy.declarations.sources import SourceItem
 from envy.errors import EnvyError, FetchError
 from envy.interpreter import released
 from envy.limits import REGISTRY_VALUES
 from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, NotFound
 from envy.transport.http import read_page
-from envy.transport.npm import authorized
+from envy.transport.npm import authorized, releases_of
 from envy.transport.npm_configuration import npm_configuration
 from envy.transport.pip_configuration import pip_configuration
 from envy.transport.pypi import files_of
@@ -86,6 +87,20 @@ def find_python_package(name: str, context: FetchContext) -> FoundPackage:
     Raises:
         EnvyError: no index has the project; FetchError: an index cannot be reached.
     """
+    from packaging.utils import canonicalize_name
+
+    versions = python_versions(name, context)
+    return FoundPackage(canonicalize_name(name), versions[0])
+
+
+def python_versions(name: str, context: FetchContext) -> list[str]:
+    """Return the versions of a project of the user's package index, the newest first.
+
+    Pre-releases come last. Those that were withdrawn are left out.
+
+    Raises:
+        EnvyError: no index has the project; FetchError: an index cannot be reached.
+    """
     from packaging.utils import InvalidName, canonicalize_name
     from packaging.version import Version
 
@@ -98,11 +113,32 @@ def find_python_package(name: str, context: FetchContext) -> FoundPackage:
         with released():
             files = files_of(index, project, context, configuration.certificates)
         versions = versions_of(project, [file for file in files if file.yanked is None])
-        finished = [version for version in versions if not Version(version).is_prerelease]
         if versions:
-            return FoundPackage(project, (finished or versions)[0])
+            return sorted(versions, key=lambda version: Version(version).is_prerelease)
     where = " and ".join(redacted(index) for index in configuration.indexes)
     raise EnvyError(
         f"{where} has no package {project}",
         hint="check its spelling, and the index that pip is configured for",
     )
+
+
+def npm_versions(name: str, base_dir: Path, context: FetchContext) -> list[str]:
+    """Return the versions of a package of the user's npm registry, the newest first.
+
+    Pre-releases come last. Deprecated ones are left out.
+
+    Raises:
+        FetchError: the registry cannot be reached, or has no such package.
+    """
+    item = SourceItem(source=f"npm:{name}@0", base_dir=base_dir)
+    with released():
+        times = releases_of(item, context)
+    if not times:
+        raise FetchError(f"every version of {name} is deprecated", uri=f"npm:{name}")
+    by_number = sorted(times, key=_npm_order, reverse=True)
+    return sorted(by_number, key=lambda version: "-" in version)
+
+
+def _npm_order(version: str) -> list[int]:
+    numbers = version.partition("-")[0].partition("+")[0].split(".")
+    return [int(number) if number.isdecimal() else 0 for number in numbers]

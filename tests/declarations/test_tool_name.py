@@ -27,21 +27,41 @@ def test_a_word_names_a_recipe_and_perhaps_a_version(word, identity, version):
 
 
 @pytest.mark.parametrize(
+    ("word", "options", "program"),
+    [
+        ("pypi:black", {"package": "black"}, "black"),
+        ("pypi:black@26.1.0", {"package": "black", "version": "26.1.0"}, "black"),
+        ("pypi:black==26.1.0", {"package": "black", "version": "26.1.0"}, "black"),
+        ("npm:prettier@3.0.0", {"package": "prettier", "version": "3.0.0"}, "prettier"),
+        ("npm:@scope/tool", {"package": "@scope/tool"}, "tool"),
+    ],
+)
+def test_a_word_names_a_package_of_a_registry(word, options, program):
+    """It is for the recipe that installs any of them, and another program may be named."""
+    found = named_tool(word, command="x")
+    identity = "envy.pytool@r1" if word.startswith("pypi") else "envy.npmtool@r1"
+    assert (found.entry(), found.program) == ({"recipe": identity, "options": options}, program)
+    assert found.entry("other")["options"] == {**options, "programs": ["other"]}
+
+
+@pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("", 'none of the 10 recipes that ship with envy is ""'),
-        ("@1", "none of the 10 recipes"),
+        ("", 'none of the 23 recipes that ship with envy is ""'),
+        ("@1", "none of the 23 recipes"),
         ("NINJA", 'did you mean "ninja"'),
         ("ctset", 'did you mean "cmake"'),
-        ("zzz", "they are cmake, git-hooks, go"),
+        ("zzz", "they are black, clang-format, cmake"),
         ("ninja@", "ninja@ has no version after the @"),
         ("lua@6", "envy.lua@r1 knows no version 6\n  hint: it has 5.5.1, 5.4.8, 5.3.6"),
         ("ninja@>=9", "the nearest versions are 1.13.2, 1.11.1, 1.10.2.4"),
         ("ninja@>=", "the constraint '>=' is invalid"),
         ("ninja@1 2", "'1 2' is not a version"),
         ("git-hooks@1", "envy.git-hooks@r1 has no option `version`"),
-        ("pypi:black", "envy ships no recipe that installs Python packages"),
-        ("npm:ruff@1", "envy ships a recipe for it: envy x ruff"),
+        ("pypi:", "pypi: does not name a package: a name and perhaps a version follow pypi:"),
+        ("pypi:../x", "envy x pypi:black@26.1.0"),
+        ("npm:a/b@1", "envy x npm:prettier@3.0.0"),
+        ("npm:x@", "npm:x@ does not name a package"),
         ("gofmt", "gofmt is a program of go: envy x --program gofmt go"),
     ],
 )
@@ -71,7 +91,8 @@ def test_every_shipped_recipe_is_in_the_table():
     for recipe in shipped_table():
         assert recipe.license
         assert recipe.description
-        assert recipe.user_managed or recipe.products
+        of_registry = recipe.name in {"pytool", "npmtool"}  # its products depend on the package
+        assert recipe.user_managed or recipe.products or of_registry
         assert not recipe.version or recipe.version in recipe.versions
         assert list(recipe.versions) == sorted(recipe.versions, key=order_of, reverse=True)
         for digests in recipe.versions.values():

@@ -68,8 +68,8 @@ _envy() {
     plan,*) _envy_names package ;;
     export,*) _envy_names package ;;
     remove,*) _envy_names package ;;
-    add,*) found=(cmake git-hooks go lua ninja node python ruff uv zig) ;;
-    x,*) found=(cmake git-hooks go lua ninja node python ruff uv zig) ;;
+    add,*) found=(black clang-format cmake eslint git-hooks go just lua meson mypy ninja node npm npmtool pre-commit prettier python pytool ruff shellcheck typescript uv zig) ;;
+    x,*) found=(black clang-format cmake eslint git-hooks go just lua meson mypy ninja node npm npmtool pre-commit prettier python pytool ruff shellcheck typescript uv zig) ;;
   esac
   for word in ${found[@]+"${found[@]}"}; do
     if [ "${word#"$current"}" != "$word" ] || [ -z "$current" ]; then

@@ -448,4 +448,4 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l yes
 complete -c envy -n '__fish_seen_subcommand_from run product' -a '(_envy_names program)'
 complete -c envy -n '__fish_seen_subcommand_from sync asset why why-rebuild plan export remove' -a '(_envy_names package)'
-complete -c envy -n '__fish_seen_subcommand_from add x' -a 'cmake git-hooks go lua ninja node python ruff uv zig'
+complete -c envy -n '__fish_seen_subcommand_from add x' -a 'black clang-format cmake eslint git-hooks go just lua meson mypy ninja node npm npmtool pre-commit prettier python pytool ruff shellcheck typescript uv zig'
