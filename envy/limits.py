@@ -79,6 +79,7 @@ LINK_FILES = Limit(
     unit="files",
 )
 LINK_SIZE = Limit("link-size", 8 << 30, "the size of these files")
+LOCK_FILE = Limit("lock-file", 64 << 20, "the file envy.lock")
 LUA_MEMORY = Limit(
     "lua-memory",
     512 << 20,
@@ -112,6 +113,7 @@ LIMITS = {
         GIT_SUBMODULES,
         LINK_FILES,
         LINK_SIZE,
+        LOCK_FILE,
         LUA_MEMORY,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,

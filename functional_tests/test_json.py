@@ -100,6 +100,7 @@ CASES = {
     "shipped": ("shipped", 0, ["list", "--shipped", "--json"]),
     "outdated": ("outdated", 0, ["outdated", "--json"]),
     "sync": ("sync", 1, ["sync", "--json"]),
+    "lock": ("lock", 1, ["lock", "--check", "--json"]),
 }
 
 

@@ -97,3 +97,43 @@ def test_an_override_of_nothing_is_an_error(project):
         'packages = { "local.app@r1" }\noverrides = { ["*"] = { options = { debug = true } } }\n'
     )
     assert "no recipe declares debug" in project.envy("sync", code=1).err
+
+
+def test_a_lock_keeps_the_version_that_a_constraint_takes(project):
+    """A newer version is taken when it is asked for, and a locked one that is gone is named."""
+    recipes(project, asked=">=1.0")
+    project.packages("local.app@r1")
+    project.envy("lock")
+    text = (project.root / "envy.lock").read_text()
+    assert ' version * "version >=1.0" 1.2\n' in text
+    newer = TOOL.replace('["1.2"] = {}', '["1.2"] = {}, ["1.3"] = {}')
+    project.recipe("local.tool@r1", newer)
+    assert "local.tool@r1" in project.envy("--locked", "sync").err
+    assert project.envy("run", "--with", "tool", "tool").out == "1.2 Release\n"
+    project.envy("lock")
+    assert (project.root / "envy.lock").read_text() == text
+    project.envy("lock", "--update", "tool")
+    assert project.envy("run", "--with", "tool", "tool").out == "1.3 Release\n"
+    project.recipe("local.tool@r1", TOOL)
+    failed = project.envy("sync", code=1)
+    assert "its version is 1.3, but its recipe takes 1.2" in failed.err
+    assert "envy lock --update" in failed.err
+
+
+def test_edits_of_the_manifest_keep_the_lock(project):
+    """`add`, `upgrade` and `remove` write the lock with the manifest, or neither of them."""
+    recipes(project, asked="1.0")
+    project.manifest('packages = { { recipe = "local.tool@r1", options = { version = "1.0" } } }\n')
+    project.envy("lock")
+    project.envy("add", "local.app@r1", "--no-install")
+    assert "local.app@r1 recipe" in (project.root / "envy.lock").read_text()
+    project.envy("upgrade", "local.tool@r1{version=1.0}", "--no-install")
+    project.envy("lock", "--check")
+    project.envy("--locked", "sync")
+    project.envy("remove", "app")
+    kept = (project.root / "envy.lock").read_text()
+    assert "local.app@r1" not in kept
+    project.recipe("local.bad@r1", 'install = "exit 1"')
+    project.envy("add", "local.bad@r1", code=1)
+    assert (project.root / "envy.lock").read_text() == kept
+    project.envy("lock", "--check")

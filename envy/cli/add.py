@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from envy.cli.added import RequestedEntry, edit_for, requested_entry
-from envy.cli.edited_install import install_edited
+from envy.cli.edited_install import follow_edit
 from envy.cli.edits import manifest_to_edit, shown_key, tell
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
@@ -53,9 +53,7 @@ def command(settings: Settings, names: tuple[str, ...], *, no_install: bool) -> 
         write_manifest(new.path, new.content, before=manifest.content)
     for line in lines:
         tell(settings, line)
-    if no_install:
-        return 0
-    return install_edited(new, manifest, indexes, settings)
+    return follow_edit(new, manifest, settings, installs=() if no_install else indexes)
 
 
 def _requested(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from envy.cli.doctor_report import Report
@@ -14,15 +15,19 @@ from envy.cli.settings import Settings, current_directory, merge_settings, take_
 from envy.cli.wiring import DEFAULT_FETCH_JOBS
 from envy.console.styled import has_colours
 from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest, nearest_manifest
+from envy.engine.lock_use import lock_path
 from envy.errors import EnvyError
 from envy.host.platform import available_cores
 from envy.limits import LIMITS
+from envy.locking.lock import RECIPE
+from envy.locking.text import read_lock
 
 _VARIABLES = {
     "manifest": "ENVY_MANIFEST",
     "cache_root": "ENVY_CACHE_ROOT",
     "assume_yes": "ENVY_YES",
     "offline": "ENVY_OFFLINE",
+    "locked": "ENVY_LOCKED",
 }
 DEFAULT = "default"
 
@@ -51,7 +56,8 @@ def check_settings(report: Report, settings: Settings, given: Mapping[str, Any])
     report.add("jobs", settings.jobs or available_cores(), origin_of("jobs", given, settings))
     fetch_jobs = settings.fetch_jobs or DEFAULT_FETCH_JOBS
     report.add("fetch-jobs", fetch_jobs, origin_of("fetch_jobs", given, settings))
-    for name in ("fail_fast", "assume_yes", "offline", "verbose", "quiet", "progress"):
+    names = ("fail_fast", "assume_yes", "offline", "locked", "verbose", "quiet", "progress")
+    for name in names:
         shown = {"assume_yes": "yes"}.get(name, name.replace("_", "-"))
         value = "yes" if getattr(settings, name) else "no"
         option = {"assume_yes": "--yes", "progress": "--no-progress"}.get(name, "")
@@ -82,12 +88,29 @@ def _manifest(report: Report, settings: Settings, given: Mapping[str, Any]) -> N
         # A folder without a project is no fault.
         found, _ = nearest_manifest(str(here))
         report.add("manifest", found or f"none ({MANIFEST_NAME} is searched from {here} up)")
+        if found:
+            _lock(report, Path(found))
         return
     report.add("manifest", settings.manifest, origin_of("manifest", given, settings))
     try:
-        find_manifest(here, named=settings.manifest)
+        _lock(report, find_manifest(here, named=settings.manifest))
     except EnvyError as error:
         report.failed(error)
+
+
+def _lock(report: Report, manifest: Path) -> None:
+    """Report whether the project has a lock, and what is wrong with it."""
+    try:
+        lock = read_lock(lock_path(manifest))
+    except EnvyError as error:
+        report.add("lock", "cannot be used")
+        report.failed(error)
+        return
+    if lock is None:
+        report.add("lock", "none")
+        return
+    count = len({entry.package for entry in lock.entries if entry.kind == RECIPE})
+    report.add("lock", f"{count} packages, {', '.join(lock.platforms)}")
 
 
 def check_terminal(report: Report, environment: Mapping[str, str]) -> None:

@@ -86,8 +86,9 @@ def warm_answer(settings: Settings, queries: Sequence[str], *, renews: bool) -> 
     Raises:
         ManifestError: there is no manifest; CacheError: there is no path for the cache.
     """
-    if settings.verbose or settings.traces:
-        return None  # these show every step, so the command runs in full
+    if settings.verbose or settings.traces or settings.locked:
+        # The first two show every step, and the last compares all of the project with its lock.
+        return None
     from envy.answers.lookup import installed
     from envy.cli.cache_root import cache_root
     from envy.cli.settings import current_directory
@@ -255,6 +256,8 @@ def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, st
     for name in ("ENVY_YES", "ENVY_OFFLINE"):
         if variables.get(name, "").strip().lower() not in _WORDS_FOR_YES_AND_NO:
             return None
+    if variables.get("ENVY_LOCKED"):
+        return None
     if not (variables.get("ENVY_CACHE_ROOT") or "/").startswith("/"):
         return None
     from envy.cache.names import RUN_ONCE_FOLDER

@@ -73,6 +73,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "test": CommandEntry(
         "envy.cli.test:command", "Build tests in parallel, then run them in order."
     ),
+    "lock": CommandEntry(
+        "envy.cli.lock:command", "Write what envy.lua resolves to into envy.lock."
+    ),
     "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do, without doing it."),
     "graph": CommandEntry(
         "envy.cli.graph:command", "Show the dependency graph, as text or as a picture."

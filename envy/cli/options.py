@@ -130,6 +130,7 @@ def common_options() -> list[click.Parameter]:
             flag,
         ),
         ("-y --yes", _value("assume_yes"), "Answer yes to every question.", flag),
+        ("--locked", _value("locked"), "Fail unless envy.lock is there and complete.", flag),
         ("-v --verbose", _verbose, "Print more: cached packages and running scripts.", flag),
         ("-q --quiet", _quiet, "Print only errors.", flag),
         (

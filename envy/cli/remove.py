@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envy.cli.edited_install import follow_edit
 from envy.cli.edits import key_of, listed, manifest_to_edit, shown_key, tell
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
@@ -51,7 +52,7 @@ def command(settings: Settings, queries: tuple[str, ...]) -> int:
     write_manifest(new.path, new.content, before=manifest.content)
     for index in indexes:
         tell(settings, f"removed {shown_key(manifest.entries[index])} from {shown_path(new.path)}")
-    return 0
+    return follow_edit(new, manifest, settings)
 
 
 def _index_of(query: str, manifest: ManifestFile, settings: Settings) -> int:

@@ -32,6 +32,7 @@ class Settings:
     verbose: bool = False
     quiet: bool = False
     progress: bool = True
+    locked: bool = False  # envy.lock has to be there and complete
     trace_stderr: bool = False
     trace_file: Path | None = None
     trace_timeline: Path | None = None

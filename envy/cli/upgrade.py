@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from envy.cli.cache_gc import parse_span
-from envy.cli.edited_install import install_edited
+from envy.cli.edited_install import follow_edit
 from envy.cli.edits import manifest_to_edit, tell
 from envy.cli.options import envy_command
 from envy.cli.outdated import short
@@ -67,7 +67,7 @@ def command(
             tell(settings, "nothing was changed" if _news(found) else "every version is the newest")
         return code
     write_manifest(new.path, new.content, before=manifest.content)
-    return 0 if no_install else install_edited(new, manifest, changed, settings)
+    return follow_edit(new, manifest, settings, installs=() if no_install else changed)
 
 
 def _news(found: Sequence[Upgrade]) -> bool:

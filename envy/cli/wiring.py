@@ -6,11 +6,12 @@ No other module creates these. While a session is open, its thread holds the int
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import gc
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from envy.cache.downloads import Downloads
@@ -28,18 +29,23 @@ from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
 from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
 from envy.engine.engine import Engine
+from envy.engine.lock_maker import OpenOther
+from envy.engine.lock_use import LockMode, LockOrder, locked_services, use_lock
 from envy.engine.project import Project
 from envy.engine.session import Session
 from envy.engine.undecided import Undecided
 from envy.events import EventBus, Listener
 from envy.execution.services import Services
 from envy.host.children import Children
-from envy.host.platform import available_cores, host_platform
+from envy.host.platform import Platform, available_cores, host_platform
 from envy.jobserver.budget import Jobserver
+from envy.locking.lock import LockView
+from envy.lua.open_states import OpenStates
 from envy.lua.runtime import LuaState
 from envy.lua.sandbox import SandboxSettings
 from envy.masking import forget_all
-from envy.phases.table import STEPS, Steps
+from envy.phases.table import RESOLVING, STEPS, Steps
+from envy.scheduler.coordinator import Coordinator
 
 DEFAULT_FETCH_JOBS = 8
 
@@ -54,6 +60,8 @@ def open_session(
     upstream: Upstream = Upstream.REMEMBERED,
     observers: Sequence[Listener] = (),
     steps: Steps = STEPS,
+    lock_order: LockOrder | None = None,
+    platform: Platform | None = None,
 ) -> Iterator[Session]:
     """Open a session for the manifest, and close everything in order at the end of the block.
 
@@ -61,6 +69,7 @@ def open_session(
     `installs`, not even the tools that a custom source needs are installed. Without `writes`, the
     cache is only read. `upstream` says whether unpinned sources are looked up where they are.
     `observers` receive events beside the consoles and traces. `steps` are those of the engine.
+    `lock_order` says how envy.lock is used, instead of the settings. `platform` replaces the host.
 
     Raises:
         ManifestError: the manifest is missing or not valid; UsageError: an option is not valid.
@@ -71,15 +80,14 @@ def open_session(
     path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
     listeners = _listeners(settings, owns_stdout=owns_stdout)
     bus = EventBus([*listeners, *observers])
-    children = Children()
-    terminal = UserTerminal(listeners, assume_yes=settings.assume_yes)
+    children, terminal = Children(), UserTerminal(listeners, assume_yes=settings.assume_yes)
     control = Control(bus, children, verbose=settings.verbose, asking=lambda: terminal.asking)
     with contextlib.ExitStack() as closing:
         layout, stamp = _layout(settings, closing, writes=writes), _stamp()
         jobserver = _jobserver(settings, variables, bus, folder=layout.jobservers_root, name=stamp)
         closing.callback(jobserver.close)
         services = Services(
-            platform=host_platform(),
+            platform=platform or host_platform(),
             environment=variables,
             project_dir=path.parent,
             layout=layout,
@@ -97,14 +105,69 @@ def open_session(
         )
         closing.callback(bus.close)
         closing.enter_context(control.running())
-        manifest, undecided = _load_manifest(path, services, control)
-        make = functools.partial(_engine, installs=installs, steps=steps)
-        engine = make(settings, services, manifest, undecided, control)
-        closing.enter_context(_running(engine))
-        session = Session(engine, manifest)
+        start = functools.partial(_started, order=lock_order, installs=installs, steps=steps)
+        session = start(settings, services, path, control, closing)
         if writes:
             closing.callback(session.store_resolutions)
         yield session
+
+
+def _started(
+    settings: Settings,
+    services: Services,
+    path: Path,
+    control: Control,
+    closing: contextlib.ExitStack,
+    *,
+    order: LockOrder | None,
+    installs: bool,
+    steps: Steps,
+) -> Session:
+    """Load the manifest and its lock, and create the engine, which `closing` ends."""
+    manifest, undecided = _load_manifest(path, services, control)
+    order = order or LockOrder(LockMode.REQUIRED if settings.locked else LockMode.OBEYED)
+    use = use_lock(manifest, services.platform, order)
+    services = locked_services(services, manifest, use)
+    parts = (settings, services, manifest, undecided, control)
+    engine = _engine(*parts, installs=installs, steps=steps)
+    closing.enter_context(_running(engine))
+    other = _opener(settings, engine, path, control)
+    return Session(engine, manifest, lock_use=use, on_platform=other)
+
+
+def _opener(settings: Settings, engine: Engine, path: Path, control: Control) -> OpenOther:
+    """Return a function that opens a project for another platform, for which it only resolves.
+
+    It does so silently. What repositories and registries answered is shared: all platforms find
+    the same upstream.
+    """
+
+    @contextlib.contextmanager
+    def open_other(
+        platform: Platform, view: LockView, custom_recipes: Mapping[str, Path]
+    ) -> Iterator[tuple[Engine, Manifest]]:
+        bus = EventBus(())
+        services = dataclasses.replace(
+            engine.services,
+            platform=platform,
+            events=bus,
+            jobserver=None,
+            resolutions=Resolutions(),
+            lock=view,
+            require_digest=False,
+            custom_recipes=custom_recipes,
+            open_states=OpenStates(),
+        )
+        try:
+            manifest, undecided = _load_manifest(path, services, control)
+            coordinator = Coordinator(interpreter=engine.coordinator.interpreter)
+            parts = (settings, services, manifest, undecided, control)
+            other = _engine(*parts, installs=False, steps=RESOLVING, coordinator=coordinator)
+            yield other, manifest
+        finally:
+            bus.close()
+
+    return open_other
 
 
 def _engine(
@@ -116,6 +179,7 @@ def _engine(
     *,
     installs: bool,
     steps: Steps,
+    coordinator: Coordinator | None = None,
 ) -> Engine:
     project = Project(
         manifest=str(manifest.path),
@@ -132,6 +196,7 @@ def _engine(
         durations=_durations(services.layout, services.project_dir),
         installs=installs,
         steps=steps,
+        coordinator=coordinator,
         undecided=undecided,
         on_stop=control.expect_end,
     )

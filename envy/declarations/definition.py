@@ -15,7 +15,13 @@ from envy.declarations import fields
 from envy.declarations.entries import parse_alias, parse_dependencies
 from envy.declarations.locations import SourceText
 from envy.declarations.option_text import OptionValue, serialise_options
-from envy.declarations.options import OptionDeclaration, apply_declarations, parse_declarations
+from envy.declarations.options import (
+    LockedVersion,
+    OptionDeclaration,
+    apply_declarations,
+    not_locked,
+    parse_declarations,
+)
 from envy.declarations.products import Product, parse_products
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.declarations.spec import NO_OVERRIDES, Address, Dependency, RecipeSpec
@@ -95,16 +101,19 @@ def parse_definition(
     path: Path,
     text: str,
     platform: Platform | None = None,
+    locked_version: LockedVersion = not_locked,
 ) -> RecipeDefinition:
     """Return the definition in the globals of a loaded recipe file.
 
     `text` is the content of the file; a line is searched in it when a message needs one. `platform`
-    is the platform to build for, by default the host.
+    is the platform to build for, by default the host. `locked_version` is what the lock says.
 
     Raises:
         DeclarationError: the file does not fit the request, or breaks a rule.
     """
-    return _Parser(values, spec, path, SourceText(path, text), platform).definition()
+    source = SourceText(path, text)
+    parser = _Parser(values, spec, path, source, platform, locked_version=locked_version)
+    return parser.definition()
 
 
 class _Parser:
@@ -117,8 +126,11 @@ class _Parser:
         path: Path,
         source: SourceText,
         platform: Platform | None,
+        *,
+        locked_version: LockedVersion,
     ) -> None:
         self.values = values
+        self.locked_version = locked_version
         self.spec = spec
         self.path = path
         self.source = source
@@ -130,8 +142,11 @@ class _Parser:
     ) -> Mapping[str, OptionValue]:
         """Return the options that the recipe works with; those of overrides win."""
         spec = self.spec
+        chosen = self.locked_version
         if spec.overrides is NO_OVERRIDES:
-            return apply_declarations(declarations, spec.options, origin=spec.origin)
+            return apply_declarations(
+                declarations, spec.options, origin=spec.origin, locked_version=chosen
+            )
         from envy.declarations.overrides import everywhere_for
 
         everywhere = everywhere_for(spec, declarations or ())
@@ -139,7 +154,7 @@ class _Parser:
         origin = spec.origin if spec.replaced is None else spec.replaced.origin
         if everywhere and spec.overrides.everywhere is not None:
             origin = spec.overrides.everywhere.origin
-        return apply_declarations(declarations, given, origin=origin)
+        return apply_declarations(declarations, given, origin=origin, locked_version=chosen)
 
     def at(self, name: str) -> SourceLocation:
         value = self.values.get(name)

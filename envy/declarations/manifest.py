@@ -24,13 +24,24 @@ from envy.declarations.spec import NO_OVERRIDES, Address, Overrides, RecipeSpec,
 from envy.declarations.tables import is_included
 from envy.declarations.typos import misspelt
 from envy.errors import LuaScriptError, ManifestError, SourceLocation
+from envy.host.named_platforms import named_platform
 from envy.host.platform import Platform
 from envy.limits import LUA_MEMORY
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
 
 FIELDS = frozenset(
-    {"requires_envy", "packages", "default_shell", "env", "dotenv", "launchers", "overrides"}
+    {
+        "requires_envy",
+        "packages",
+        "default_shell",
+        "env",
+        "dotenv",
+        "launchers",
+        "overrides",
+        "platforms",
+        "require_digest",
+    }
 )
 _COMPARISONS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
@@ -64,6 +75,8 @@ class Manifest:
     dotenv: Path | None = None
     launchers: str = ""  # the folder of launchers, relative to the manifest's
     overrides: Overrides = NO_OVERRIDES
+    platforms: tuple[str, ...] = ()  # that the lock must have; without any, it has the usual ones
+    require_digest: bool = False  # a download without a digest, in a recipe or the lock, is refused
 
 
 def load_manifest(
@@ -116,6 +129,8 @@ def load_manifest(
         dotenv=_parse_dotenv(values, source, path.parent),
         launchers=_parse_launchers(values, source),
         overrides=overrides,
+        platforms=_parse_platforms(values.get("platforms"), source),
+        require_digest=fields.flag(values, "require_digest", origin=source.at("require_digest")),
     )
 
 
@@ -336,6 +351,23 @@ def _parse_launchers(values: Mapping[str, object], source: SourceText) -> str:
             hint='such as launchers = "bin"',
         )
     return str(value)
+
+
+def _parse_platforms(value: object, source: SourceText) -> tuple[str, ...]:
+    """Return the platforms that the lock must have, sorted."""
+    if value is None:
+        return ()
+    origin = source.at("platforms")
+    names = value if isinstance(value, list) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ManifestError(
+            f"`platforms` must be an array of platforms, not {fields.describe(value)}",
+            origin=origin,
+            hint='such as platforms = { "linux-x86_64", "darwin-arm64" }',
+        )
+    for name in names:
+        named_platform(name, origin=origin)
+    return tuple(sorted({str(name) for name in names}))
 
 
 def _parse_default_shell(value: LuaValue, source: SourceText) -> LuaValue:

@@ -4,7 +4,7 @@ Owns option declarations. The text of options is in `envy.declarations.option_te
 exported from here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -33,6 +33,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 _FIRST_OF_CONSTRAINT = frozenset("=!<>~")
 _FIELDS = frozenset({"type", "required", "default", "choices", "known"})
+
+
+# Returns the version that the lock has for an option and its constraint; "" if it has none.
+LockedVersion = Callable[[str, str], str]
+
+
+def not_locked(_option: str, _constraint: str) -> str:
+    """Return that there is no lock."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,10 +189,12 @@ def apply_declarations(
     given: Mapping[str, OptionValue],
     *,
     origin: SourceLocation | None = None,
+    locked_version: LockedVersion = not_locked,
 ) -> dict[str, OptionValue]:
     """Return the given options with the defaults of the recipe, and a version for each constraint.
 
     A recipe without declarations (None) accepts any options. `origin` is the location of the entry.
+    `locked_version` returns the version that the lock has for a constraint, or "".
 
     Raises:
         DeclarationError: an option is unknown, missing, of the wrong type or not a choice, or no
@@ -214,7 +225,9 @@ def apply_declarations(
     for declaration in declarations:
         asked = effective.get(declaration.name)
         if _is_constraint(declaration, asked):
-            effective[declaration.name] = _newest(declaration, str(asked), origin)
+            text = str(asked)
+            locked = locked_version(declaration.name, text)
+            effective[declaration.name] = _newest(declaration, text, origin, locked)
     return effective
 
 
@@ -230,11 +243,13 @@ def _is_constraint(declaration: OptionDeclaration, value: object) -> bool:
     )
 
 
-def _newest(declaration: OptionDeclaration, text: str, origin: SourceLocation | None) -> str:
+def _newest(
+    declaration: OptionDeclaration, text: str, origin: SourceLocation | None, locked: str
+) -> str:
     from envy.declarations.version_choice import choose
 
     versions = [str(choice) for choice in declaration.choices] or declaration.known
-    return choose(declaration.name, text, versions, origin=origin)
+    return choose(declaration.name, text, versions, origin=origin, locked=locked)
 
 
 def _options_hint(name: str, known: Mapping[str, OptionDeclaration]) -> str:

@@ -69,6 +69,7 @@ FOLDER_FIELDS = ("exclude", "follow", "vcs")
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _SCP_FORM = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PYPI_FORM = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _NPM_FORM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
@@ -107,6 +108,11 @@ def scheme_of(source: str, *, origin: SourceLocation | None = None) -> Scheme:
             hint=f"sources are {SUPPORTED}",
         )
     return Scheme.GIT if is_repository and scheme in {Scheme.FILE, Scheme.HTTP} else scheme
+
+
+def is_full_hash(ref: str) -> bool:
+    """Return whether the ref of a git source is the full hash of a commit."""
+    return _COMMIT.fullmatch(ref) is not None
 
 
 def local_path(item: SourceItem) -> Path:

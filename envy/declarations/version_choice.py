@@ -15,8 +15,17 @@ from envy.declarations.versions import (
 from envy.errors import DeclarationError, SourceLocation
 
 
-def choose(name: str, text: str, versions: Sequence[str], *, origin: SourceLocation | None) -> str:
+def choose(
+    name: str,
+    text: str,
+    versions: Sequence[str],
+    *,
+    origin: SourceLocation | None,
+    locked: str = "",
+) -> str:
     """Return the newest version that satisfies a constraint on the option `name`.
+
+    `locked` is the version that the lock has, which is taken as long as it satisfies it.
 
     Raises:
         DeclarationError: the constraint is invalid, no version satisfies it, or the newest two are
@@ -27,6 +36,8 @@ def choose(name: str, text: str, versions: Sequence[str], *, origin: SourceLocat
     except DeclarationError as error:
         error.origin = origin
         raise
+    if locked in versions and satisfies(locked, clauses):
+        return locked
     found = newest(version for version in versions if satisfies(version, clauses))
     if len(found) > 1:
         raise DeclarationError(

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from envy.answers.launcher_state import FOLDER
 from envy.answers.program import with_scripts
 from envy.answers.project_environment import ProjectEnvironment
+from envy.engine.installed import missing_packages, require_installed
+from envy.engine.lock_use import IGNORED, LockUse
 from envy.engine.priorities import Forecast, forecast
 from envy.engine.project_environment import environment_of
 from envy.engine.stored_graph import store_answer, store_resolutions
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
     from envy.engine.engine import Engine
     from envy.engine.goals import Result
+    from envy.engine.lock_maker import MadeLock, OpenOther
     from envy.engine.releases import Releases
     from envy.errors import Cancelled, NotPlanned
     from envy.execution.explanation import Missing
@@ -40,8 +43,17 @@ if TYPE_CHECKING:
 class Session:
     """One manifest with its graph, which can be resolved, queried and installed from."""
 
-    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        manifest: Manifest,
+        *,
+        lock_use: LockUse = IGNORED,
+        on_platform: OpenOther | None = None,
+    ) -> None:
         self._engine = engine
+        self._lock_use = lock_use
+        self._on_platform = on_platform  # opens the project for another platform
         self._graph = engine.graph
         self.manifest = manifest
         # Products of packages that completed in an earlier run.
@@ -75,10 +87,29 @@ class Session:
         Raises:
             GraphError: the graph has a cycle or an unmet reference, or a query does not match
             exactly one package of this platform; DeclarationError: one key has two sources.
+            LockError: the lock contradicts the project, or has to be complete and is not.
         """
         if not self._engine.is_resolved:
             self._engine.resolve_graph(self.manifest.packages)
+            if self._lock_use.checks:
+                from envy.engine.lock_check import check_lock
+
+                check_lock(self._engine, self.manifest, self._lock_use)
         return self._engine.checked_goals(queries)
+
+    def new_lock(self, *, named: Sequence[str] = (), installs: bool = True) -> MadeLock:
+        """Return the lock of the project as it is now, with what the present one allows.
+
+        `named` are the platforms to lock; none means those of the manifest. With `installs`, the
+        tools that custom sources need are installed for this machine first.
+
+        Raises:
+            EnvyError: the project does not resolve on a platform that was asked for, or on none.
+        """
+        from envy.engine.lock_maker import lock_project
+
+        project = (self._engine, self.manifest, self._lock_use, self._on_platform)
+        return lock_project(*project, named=named, installs=installs)
 
     @property
     def roots(self) -> Sequence[RecipeKey]:
@@ -230,36 +261,14 @@ class Session:
         Raises:
             EnvyError: something is missing; RecipeError: a goal failed.
         """
-        self.prepare(goals)
-        failures = [self.failure_of(key) for key in goals]
-        broken = next((failure for failure in failures if isinstance(failure, RecipeError)), None)
-        if broken is not None:
-            raise broken
-        missing = self.missing(goals)
-        if missing:
-            raise EnvyError(
-                f"not installed: {', '.join(recipe.key.canonical for recipe in missing)}",
-                hint="install with `envy sync`",
-            )
-        for key in sorted(self._graph.run_closure(goals)):
-            recipe = self.recipe(key)
-            if recipe.loaded_or_none is not None and not recipe.user_managed:
-                check_found_products(recipe)
+        require_installed(self._engine, goals)
 
     def missing(self, goals: Iterable[RecipeKey]) -> list[Recipe]:
         """Return the packages that the goals need to run and that are not installed, by key.
 
         Whether a user-managed package is installed, only its check can say.
         """
-        needed = [self.recipe(key) for key in sorted(self._graph.run_closure(goals))]
-        return [
-            recipe
-            for recipe in needed
-            if (recipe.work.undeployed or not recipe.work.cached)
-            and not self.is_complete(recipe.key)
-            and recipe.loaded_or_none is not None
-            and not recipe.user_managed
-        ]
+        return missing_packages(self._engine, goals)
 
     def hold_leases(self, entries: Iterable[EntryPaths]) -> None:
         """Keep gc from removing entries until the session is closed."""
@@ -337,10 +346,8 @@ class Session:
         """Return whether a package is installed, apart from what it needs to run."""
         if self.is_complete(recipe.key):
             return True
-        if self.failure_of(recipe.key) is not None or recipe.loaded_or_none is None:
-            return False
-        if recipe.user_managed:
-            return True
+        if self.failure_of(recipe.key) or recipe.loaded_or_none is None or recipe.user_managed:
+            return recipe.user_managed and not self.failure_of(recipe.key)
         try:
             check_found_products(recipe)
         except EnvyError:
@@ -363,8 +370,9 @@ class Session:
         if any(recipe.user_managed or not self._is_usable(recipe) for recipe in needed):
             return None
         try:
+            used = [key for key in roots if key not in self._graph.left_out]
             environment = environment_of(
-                self._graph, roots, usable=lambda _recipe: True, products=self.products_of
+                self._graph, used, usable=lambda _recipe: True, products=self.products_of
             )
             return with_scripts(self._with_manifest(environment), "", self.layout.root)
         except EnvyError:
@@ -375,17 +383,17 @@ class Session:
 
         `chosen_root` is the cache that --cache-root named.
         """
-        manifest = self.manifest
+        project = self.manifest.path.parent
         if self.cancellation is not None:
             return
-        if not manifest.launchers and not (manifest.path.parent / FOLDER).exists():
+        if not self.manifest.launchers and not (project / FOLDER).exists():
             return  # nor had an earlier manifest any
         from envy.engine.launchers import write_launchers
         from envy.engine.project_launchers import launchers_of
 
-        engine = self._engine
-        wanted = launchers_of(engine, manifest, self.project_environment, started, chosen_root)
-        write_launchers(wanted, partial(engine.services.events.log, "warn"))
+        own = (self.manifest, self.project_environment, started, chosen_root)
+        warn = partial(self._engine.services.events.log, "warn")
+        write_launchers(launchers_of(self._engine, *own), warn)
 
     def store_resolutions(self) -> None:
         """Store what unpinned sources were resolved to, for the next commands of this project."""

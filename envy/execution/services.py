@@ -18,6 +18,7 @@ from envy.events import EventBus
 from envy.graph.recipe import Recipe
 from envy.graph.recipe_graph import RecipeGraph
 from envy.host.platform import Platform
+from envy.locking.lock import NO_LOCK, LockView
 from envy.lua.open_states import OpenStates
 from envy.transport.context import Memo
 
@@ -67,6 +68,10 @@ class Services:
     upstream: Upstream = Upstream.ASKED
     downloads: Downloads | None = None  # those that the cache keeps
     offline: bool = False  # nothing is requested from elsewhere
+    lock: LockView = NO_LOCK  # what envy.lock says about the platform
+    require_digest: bool = False  # a download without a digest is refused
+    # The files of recipes with a custom source, by key: a lock for another platform has no tools.
+    custom_recipes: Mapping[str, Path] = field(default_factory=dict)
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.declarations.sources import Scheme, SourceItem, is_full_hash, scheme_of
+from envy.errors import FetchError
 from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.host.process import run_argv
+from envy.locking.subjects import locked_commit, locked_file
 from envy.lua.values import LuaFunction
 from envy.transport import FetchContext, Fetched, Sharing, fetch_all
+from envy.transport.addresses import redacted
 
 _PROGRESS_INTERVAL = 0.1  # seconds between two progress events of one download
 
@@ -70,6 +75,9 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         shares=_sharing(recipe),
         offline=services.offline,
         online=f"run this once online: envy sync {recipe.key.identity}",
+        # A platform without a version is not this machine: the project is being locked for it.
+        platform=None if services.platform.os_version else services.platform,
+        locked=functools.partial(locked_file, services.lock, recipe.key),
     )
 
 
@@ -92,7 +100,13 @@ def _sharing(recipe: Recipe) -> Sharing:
 def fetch_batch(
     recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem], into: Path
 ) -> list[Fetched]:
-    """Fetch a batch, in parallel while transfer slots are free; return all results, or raise."""
+    """Fetch a batch, in parallel while transfer slots are free; return all results, or raise.
+
+    What the lock has of a source is fetched: that file, or that commit.
+    """
+    items = [at_locked_commit(item, recipe, engine) for item in items]
+    for item in items:
+        _check_has_digest(engine, recipe, item)
     reporter = _TransferReporter(recipe, engine, into)
     with engine.transfer_helpers(len(items) - 1) as helpers:
         fetched = fetch_all(
@@ -106,6 +120,38 @@ def fetch_batch(
     for item, result in zip(items, fetched, strict=True):
         _warn_without_digest(engine, recipe, item, result)
     return fetched
+
+
+def at_locked_commit(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceItem:
+    """Return a source with the commit that the lock has for its ref, if it has one."""
+    if scheme_of(item.source) is not Scheme.GIT:
+        return item
+    commit = locked_commit(engine.services.lock, recipe.key, item)
+    return replace(item, ref=commit) if commit else item
+
+
+def _check_has_digest(engine: PhaseServices, recipe: Recipe, item: SourceItem) -> None:
+    """Check that a download is pinned, if the manifest says that each must be.
+
+    Raises:
+        FetchError: neither the recipe nor the lock has a digest or a commit.
+    """
+    services = engine.services
+    scheme = scheme_of(item.source)
+    if not services.require_digest or scheme in {Scheme.LOCAL, Scheme.FILE}:
+        return
+    if scheme is Scheme.GIT:
+        is_pinned, wanted = is_full_hash(item.ref), "the full hash of a commit as its `ref`"
+    else:
+        is_pinned = bool(item.sha256 or item.blake3)
+        is_pinned = is_pinned or locked_file(services.lock, recipe.key, item) is not None
+        wanted = "its `sha256`"
+    if not is_pinned:
+        raise FetchError(
+            f"{redacted(item.source)} has no digest, and the manifest says `require_digest`",
+            uri=redacted(item.source),
+            hint=f"give it {wanted}, or lock it with `envy lock`",
+        )
 
 
 class _TransferReporter:
@@ -138,6 +184,8 @@ def _warn_without_digest(
 ) -> None:
     """Warn about a remote file without a digest, with the line to add."""
     if scheme_of(item.source) is not Scheme.HTTP or item.sha256 or item.blake3:
+        return
+    if locked_file(engine.services.lock, recipe.key, item) is not None:
         return
     RecipeEvents(recipe, engine.services.events).log(
         "warn",

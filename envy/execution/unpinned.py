@@ -1,6 +1,7 @@
 """Unpinned sources: a branch or a tag of a repository, and a recipe file without a digest.
 
-Each is resolved once in a run: by asking where it is, or to what it was the last time.
+Each is resolved once in a run: to what the lock has, by asking where it is, or to what it was the
+last time.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from envy.cache.resolutions import Upstream, source_name
-from envy.declarations.sources import SourceItem, git_address
+from envy.declarations.sources import SourceItem, git_address, is_full_hash
 from envy.errors import FetchError
 from envy.execution.services import PhaseServices
-from envy.execution.transfer import fetch_context
+from envy.execution.transfer import at_locked_commit, fetch_context
 from envy.graph.recipe import Recipe
 from envy.masking import masked_address
 from envy.transport.context import NotFound
@@ -22,14 +23,16 @@ from envy.transport.context import NotFound
 def pinned(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceItem:
     """Return a git source with its commit, which every fetch in this run then uses.
 
+    It is the commit that the lock has; what is locked is not looked up.
+
     Raises:
         FetchError: the repository cannot be reached and was never resolved, or has no such ref.
     """
     from envy.transport import resolve_ref
-    from envy.transport.git import is_commit
 
+    item = at_locked_commit(item, recipe, engine)
     context = fetch_context(recipe, engine)
-    if is_commit(item.ref):
+    if is_full_hash(item.ref):
         return replace(item, ref=resolve_ref(item, context))
     recipe.evidence.unpinned = True
     address, services = git_address(item), engine.services
@@ -38,7 +41,7 @@ def pinned(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> SourceIte
     def resolve() -> str:
         last = services.resolutions.last(source)
         ask = functools.partial(resolve_ref, item, context)
-        known = last if last is not None and is_commit(last) else None
+        known = last if last is not None and is_full_hash(last) else None
         return resolved_or_last(known, ask, recipe, engine, shown=masked_address(address))
 
     commit = services.memo.once(("unpinned", source), resolve)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.overrides import matching
-from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.declarations.sources import Scheme, SourceItem, is_full_hash, scheme_of
 from envy.declarations.versions import (
     Clause,
     is_constraint,
@@ -23,7 +23,6 @@ from envy.declarations.versions import (
     satisfies,
 )
 from envy.errors import EnvyError
-from envy.transport.git import is_commit
 
 if TYPE_CHECKING:
     from envy.declarations.option_text import OptionValue
@@ -262,11 +261,11 @@ def _of_ref(
     ref, recipe = source.ref, listed.recipe
     try:
         tags = session.releases.tags_of(source, recipe)
-        if not is_commit(ref) and ref not in tags:
+        if not is_full_hash(ref) and ref not in tags:
             return replace(row, note="" if not wish.to else "a branch has no versions")
         if wish.to:
             found = wish.to
-            if found not in tags and not is_commit(found):
+            if found not in tags and not is_full_hash(found):
                 raise _no_such_version(found, recipe, tags)
         else:
             found = _newest_ref(session, listed, source, tags)
@@ -278,7 +277,7 @@ def _of_ref(
         return row
     if wish.least_age:
         return replace(row, newest=found, note="the age of a commit is not known")
-    if is_commit(ref):
+    if is_full_hash(ref):
         found = tags.get(found, found)
     return replace(row, newest=found, fields={("ref",): found})
 
@@ -291,7 +290,9 @@ def _newest_ref(
     current = [tag for tag, commit in tags.items() if ref in {tag.lower(), commit}]
     current = [tag for tag in current if any(sign.isdigit() for sign in tag)]
     if not current:
-        return session.releases.newest_commit_of(source, listed.recipe) if is_commit(ref) else ref
+        return (
+            session.releases.newest_commit_of(source, listed.recipe) if is_full_hash(ref) else ref
+        )
     now = newest(current)[-1]
     start = now[: next(at for at, sign in enumerate(now) if sign.isdigit())]
     alike = [

@@ -100,6 +100,8 @@ class FetchAnswer:
     value: LuaValue = None
     error: Exception | None = None
     messages: tuple[tuple[str, str], ...] = ()  # level and message
+    variables: frozenset[str] = frozenset()  # that it read
+    files: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

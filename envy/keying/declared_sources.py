@@ -35,14 +35,19 @@ def declared_sources(recipe: Recipe, engine: PhaseServices) -> tuple[SourceItem,
     Raises:
         EnvyError: the function failed, or returned something that is not a source.
     """
-    definition = recipe.loaded.definition
+    answer = recipe.fetch_answer
+    for level, message in answer.messages if answer is not None else ():
+        report(recipe, engine.services, level, message)
+    return answered_sources(recipe)
+
+
+def answered_sources(recipe: Recipe) -> tuple[SourceItem, ...] | None:
+    """Return the declared sources, and report no message of the function; see above."""
+    definition, answer = recipe.loaded.definition, recipe.fetch_answer
     if not isinstance(definition.fetch, LuaFunction):
         return definition.fetch or ()
-    answer = recipe.fetch_answer
     if answer is None:  # excluded on this platform, so never called
         return None
-    for level, message in answer.messages:
-        report(recipe, engine.services, level, message)
     if answer.error is not None:
         raise answer.error
     if answer.acts:
@@ -74,11 +79,13 @@ def evaluate_fetch(
         imperative = True
         raise DeclarationError("this function of ctx works only in the fetch phase")
 
-    ctx = _ctx_of(recipe, given, refuse)
     messages: list[tuple[str, str]] = []
     inputs = Inputs(recipe)
+    variables = _RecordingVariables(engine.services.environment, recipe.evidence)
+    files: set[str] = set()
 
     def note_read(path: Path) -> bool:
+        files.add(str(path))
         # A file that decides about the sources is evidence, wherever it is.
         if not inputs.contains(path):
             recipe.evidence.files[str(path)] = file_digest(str(path))
@@ -86,7 +93,7 @@ def evaluate_fetch(
 
     access = PhaseAccess(
         run_dir=recipe.loaded.recipe_dir,
-        environment=_RecordingVariables(engine.services.environment, recipe.evidence),
+        environment=variables,
         recipe_dir=Path(recipe.loaded.recipe_dir.anchor),
         may_read=note_read,
         on_write=refuse,
@@ -95,7 +102,7 @@ def evaluate_fetch(
     )
     try:
         with fetch.state.phase(access):
-            value = fetch.state.call_with_ctx(fetch, ctx, given)
+            value = fetch.state.call_with_ctx(fetch, _ctx_of(recipe, given, refuse), given)
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001 - raised again when the answer is used
@@ -105,7 +112,8 @@ def evaluate_fetch(
     if messages or reads_clock:
         # The next run may answer differently, and must repeat the messages.
         recipe.evidence.lasting = False
-    return FetchAnswer(value=value, messages=tuple(messages))
+    seen = (frozenset(variables.read), frozenset(files))
+    return FetchAnswer(value=value, messages=tuple(messages), variables=seen[0], files=seen[1])
 
 
 def _ctx_of(
@@ -151,8 +159,10 @@ class _RecordingVariables(Mapping[str, str]):
     def __init__(self, variables: Mapping[str, str], evidence: Evidence) -> None:
         self._variables = variables
         self._evidence = evidence
+        self.read: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
+        self.read.add(name)
         self._evidence.note_variables({name: self._variables.get(name)})
         return self._variables[name]
 

@@ -30,6 +30,7 @@ from envy.execution.services import PhaseServices, Services
 from envy.graph.recipe import Recipe
 from envy.host.shell import Shell
 from envy.keying.host_programs import host_versions
+from envy.locking.subjects import locked_file
 from envy.lua.values import LuaFunction
 from envy.masking import Secrets
 
@@ -166,6 +167,10 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
     if scheme is Scheme.PYPI and item.kind == "wheel":
         # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}
+    locked = locked_file(engine.services.lock, recipe.key, item)
+    if locked is not None and not (item.sha256 or item.blake3):
+        # Content that is verified against the lock is another than whatever was there before.
+        pins = {**pins, "locked": locked.digest}
     return f"{location(item)} {sorted(pins.items())}"
 
 

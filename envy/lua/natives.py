@@ -154,6 +154,11 @@ def _clock(host: Host) -> Answer:
     return (True,)
 
 
+def _os_version(host: Host) -> Answer:
+    host.access.note_os_version()
+    return True, b""
+
+
 def _absent(_host: Host, library: bytes, key: Any) -> Answer:
     name = f"{decode(library)}.{decode(key) if isinstance(key, bytes) else key}"
     if remedy := ABSENT.get(name):
@@ -356,6 +361,7 @@ _NATIVES: Mapping[bytes, Callable[..., Answer]] = {
     b"module": _module,
     b"nil_argument": _nil_argument,
     b"open": _open,
+    b"os_version": _os_version,
     b"parked": _parked,
     b"path.basename": _path_function("basename", os.path.basename),
     b"path.dirname": _path_function("dirname", os.path.dirname),

@@ -350,12 +350,23 @@ end
 
 for name, value in next, constants do _G[name] = value end
 
+-- A platform for which a project is locked has no version of its system: who asks is recorded.
+local function version_of_system(_, name)
+  if name == "ENVY_OS_VERSION" and _G.ENVY_OS_VERSION == nil then return ask(3, "os_version") end
+end
+
 _G.python, _G.debug, string.dump = nil, nil, nil
 
 function envy.loadenv(module)
   local text, source = ask(3, "environment", module)
   local own = {}
-  local index = setmetatable({ _G = own }, { __index = _G })
+  local index = setmetatable({ _G = own }, {
+    __index = function(_, name)
+      local value = _G[name]
+      if value == nil then return version_of_system(_, name) end
+      return value
+    end,
+  })
   setmetatable(own, { __index = index, __metatable = "loadenv" })
   local chunk, problem = load(text, source, "t", own)
   if not chunk then error(problem, 0) end
@@ -365,6 +376,7 @@ end
 
 _G._G = environment
 for name, value in next, _G do environment[name] = value end
+if _G.ENVY_OS_VERSION == nil then setmetatable(environment, { __index = version_of_system }) end
 
 -- ---------------------------------------------------------------- functions for Python
 

@@ -67,7 +67,8 @@ def _constants_of(platform: Platform) -> Mapping[bytes, bytes | None]:
         b"ENVY_PLATFORM": encode(platform.os),
         b"ENVY_ARCH": encode(platform.arch),
         b"ENVY_PLATFORM_ARCH": encode(platform.tag),
-        b"ENVY_OS_VERSION": encode(platform.os_version),
+        # Without it, the prelude tells `ReadLog` when a file asks for it.
+        b"ENVY_OS_VERSION": encode(platform.os_version) if platform.os_version else None,
         b"ENVY_LIBC": encode(platform.libc) if platform.libc else None,
     }
 

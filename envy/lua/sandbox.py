@@ -50,6 +50,7 @@ class ReadLog:
     lasting: bool = True
     """False if the file read the clock or printed something, which only another load can repeat."""
     clock: bool = False  # the file read the clock
+    os_version: bool = False  # it asked for the version of a system that has none (a lock's)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,10 @@ class FileAccess:
             self.reads.clock = True
         elif self._phase.on_clock is not None:
             self._phase.on_clock()
+
+    def note_os_version(self) -> None:
+        """Record that the version of the system was read, on a platform without one."""
+        self.reads.os_version = True
 
     def note_output(self) -> None:
         """Record that text was printed or logged: while loading, each load has to repeat this."""

@@ -33,6 +33,7 @@ from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.host.platform import Platform
 from envy.keying.declared_sources import evaluate_fetch
 from envy.limits import LUA_MEMORY
+from envy.locking.subjects import locked_file, locked_version
 from envy.lua.values import LuaFunction
 from envy.masking import masked_address
 
@@ -80,6 +81,7 @@ def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> 
             path=path,
             text=text,
             platform=services.platform,
+            locked_version=functools.partial(locked_version, services.lock, recipe.key),
         )
         remember_secrets(definition, services)
     names = function_names(definition)
@@ -120,6 +122,9 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     if item is None:
         raise InternalError(f"{recipe.key} is to be fetched, but has no source")
     if isinstance(item, CustomSource):
+        known = engine.services.custom_recipes.get(recipe.key.canonical)
+        if known is not None:
+            return known
         from envy.execution.custom_fetch import fetch_custom
 
         return fetch_custom(recipe, engine)
@@ -153,11 +158,20 @@ def _is_here(item: SourceItem) -> bool:
 
 
 def _unpinned_folder(recipe: Recipe, engine: PhaseServices, item: SourceItem, folder: Path) -> Path:
-    """Return the folder of a file without a digest: as it is upstream, or as it was last seen."""
-    from envy.execution.unpinned import resolved_or_last
+    """Return the folder of a file without a digest: as locked, upstream, or as last seen."""
+    from envy.execution.unpinned import check_may_fetch, resolved_or_last
 
-    layout, resolutions = engine.services.layout, engine.services.resolutions
+    services = engine.services
+    layout, resolutions = services.layout, services.resolutions
     identity = recipe.key.identity
+    locked = locked_file(services.lock, recipe.key, item)
+    if locked is not None and locked.digest.startswith("sha256:"):
+        digits = locked.digest.removeprefix("sha256:")[:DIGITS]
+        known = layout.recipes_dir(identity, f"{folder.name}-{digits}")
+        if find_recipe_files(layout, known):
+            return known
+        check_may_fetch(masked_address(item.source), engine)
+        return _fetch_recipe(recipe, engine, item, folder)
     recipe.evidence.unpinned = True
     source = source_name("http", identity, location(item))
     last = resolutions.last(source)
@@ -166,9 +180,13 @@ def _unpinned_folder(recipe: Recipe, engine: PhaseServices, item: SourceItem, fo
         and find_recipe_files(layout, layout.recipes_dir(identity, last))
     ):
         last = None
+
+    def fetch() -> str:
+        return _fetch_recipe(recipe, engine, item, folder).name
+
     name = resolved_or_last(
         last,
-        lambda: _fetch_recipe(recipe, engine, item, folder).name,
+        functools.partial(services.memo.once, ("unpinned", source), fetch),
         recipe,
         engine,
         shown=masked_address(item.source),

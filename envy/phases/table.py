@@ -10,6 +10,7 @@ from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
 from envy.keying.find_entry import find_entry
 from envy.keying.host_programs import ask_ahead
+from envy.keying.without_entry import is_source_known, place_without_entry
 from envy.phase import RecipePhase
 from envy.phases.build import run_build_phase
 from envy.phases.check import run_check_phase
@@ -58,4 +59,11 @@ STEPS = Steps(
     find_entry=find_entry,
     is_source_fetched=_is_source_fetched,
     ask_ahead=ask_ahead,
+)
+
+# Of a graph that is only resolved, to lock it for another platform.
+RESOLVING = Steps(
+    phases={RecipePhase.RECIPE_FETCH: run_recipe_fetch_phase},
+    find_entry=place_without_entry,
+    is_source_fetched=is_source_known,
 )

@@ -21,7 +21,7 @@ from envy.transport.addresses import (
     redacted,
     with_credentials_of,
 )
-from envy.transport.context import FetchContext, NotFound
+from envy.transport.context import FetchContext, NoAnswer, NotFound
 from envy.transport.retries import Retries, is_passing, seconds_of
 
 if TYPE_CHECKING:
@@ -237,6 +237,8 @@ def _status_error(status: int, requested: str, url: str) -> FetchError:
         429: ("was requested too often", "wait a little, or lower --fetch-jobs"),
     }.get(status, (_other_meaning(status), ""))
     kind = NotFound if status in {404, 410} else FetchError
+    if status == 429 or status >= 500:
+        kind = NoAnswer
     return kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)
 
 
@@ -272,7 +274,7 @@ def request_error(url: str, error: Exception, context: FetchContext) -> FetchErr
         what = f"{host} sent nothing for {_READ_SECONDS:.0f} s"
     elif isinstance(cause, (kinds.IncompleteRead, kinds.ProtocolError)):
         what = "the connection broke before the content was complete"
-    return FetchError(f"could not fetch {redacted(url)}: {what}", uri=redacted(url), hint=hint)
+    return NoAnswer(f"could not fetch {redacted(url)}: {what}", uri=redacted(url), hint=hint)
 
 
 def _tls_reason(host: str, cause: BaseException) -> tuple[str, str]:

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, FetchError, SourceLocation
+from envy.host.platform import Platform
 from envy.interpreter import released
+from envy.locking.lock import LockedFile
 
 if TYPE_CHECKING:
     from envy.cache.downloads import Downloads
@@ -36,6 +39,10 @@ class Offline(FetchError):
     """Something is needed from elsewhere, and envy works offline; `origin` declares it."""
 
     origin: SourceLocation | None = None
+
+
+class NoAnswer(FetchError):
+    """The server could not be reached, or could not answer now: another time it may."""
 
 
 class RunProgram(Protocol):
@@ -89,11 +96,12 @@ class FetchContext:
     `pause` waits for some seconds, or until the run is cancelled. `progress` is called with the
     URI, the bytes so far and the total (0: unknown). `retries` is how often a request is repeated
     that got no answer or a server error; the first repeat waits `backoff` seconds, and each further
-    one twice as long.
+    one twice as long. `platform` is the one that a wheel is chosen for; None means this machine.
+    `locked` returns what envy.lock says about a source.
 
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
-    those themselves. With `offline`, nothing is requested
-    from elsewhere, and `online` says what the user can do instead.
+    those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
+    the user can do instead.
     """
 
     cancelled: Callable[[], bool]
@@ -109,6 +117,8 @@ class FetchContext:
     shares: Sharing = Sharing.NOTHING
     offline: bool = False
     online: str = ""
+    platform: Platform | None = None
+    locked: Callable[[SourceItem], LockedFile | None] = lambda _item: None
 
     def reporting_as(self, uri: str) -> "FetchContext":
         """Return a context that reports progress under `uri`, the source as its author wrote it."""

@@ -9,8 +9,11 @@ from typing import Protocol
 
 from envy.declarations.sources import SourceItem
 from envy.errors import DigestMismatch, FetchError
+from envy.locking.lock import update_command
+from envy.transport.context import FetchContext
 
 RECIPE = "the recipe"
+LOCK = "envy.lock"
 
 
 class _Hash(Protocol):
@@ -20,11 +23,15 @@ class _Hash(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedDigest:
-    """A digest that content must have; `by` names its author."""
+    """A digest that content must have; `by` names its author.
+
+    If that is the lock, `package` is the one whose entry has the digest.
+    """
 
     algorithm: str
     hexdigest: str
     by: str = RECIPE
+    package: str = ""
 
 
 def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
@@ -32,6 +39,18 @@ def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
     given = (("sha256", item.sha256), ("blake3", item.blake3))
     return tuple(
         ExpectedDigest(algorithm=name, hexdigest=value.lower()) for name, value in given if value
+    )
+
+
+def wanted_digests(item: SourceItem, context: FetchContext) -> tuple[ExpectedDigest, ...]:
+    """Return the digests that the recipe declares for a source, or else those of the lock."""
+    declared = expected_digests(item)
+    locked = context.locked(item)
+    if declared or locked is None:
+        return declared
+    algorithm, _, hexdigest = locked.digest.partition(":")
+    return (
+        ExpectedDigest(algorithm=algorithm, hexdigest=hexdigest, by=LOCK, package=locked.package),
     )
 
 
@@ -94,13 +113,19 @@ def verify_digest(actual: str, expected: ExpectedDigest, *, uri: str) -> None:
 
     Raises:
         DigestMismatch: the recipe declares a different digest.
-        FetchError: a registry lists a different digest.
+        FetchError: the lock has a different digest, or a registry lists one.
     """
     if actual == expected.hexdigest:
         return
     if expected.by == RECIPE:
         raise DigestMismatch(
             uri=uri, algorithm=expected.algorithm, expected=expected.hexdigest, actual=actual
+        )
+    if expected.by == LOCK:
+        raise FetchError(
+            f"{expected.algorithm} of {uri} is {actual}, but {LOCK} has {expected.hexdigest} for "
+            f"{expected.package}: if what changed is right, run {update_command(expected.package)}",
+            uri=uri,
         )
     raise FetchError(
         f"{expected.algorithm} of {uri} is not what {expected.by} says\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from envy.content import file_operations
 from envy.content.atomic import temporary_beside, written_whole
-from envy.declarations.sources import SourceItem, file_name, git_address
+from envy.declarations.sources import SourceItem, file_name, git_address, is_full_hash
 from envy.errors import FetchError
 from envy.limits import GIT_SUBMODULES
 from envy.transport.addresses import redacted
@@ -20,13 +20,7 @@ from envy.transport.git_submodules import refusals, submodules_of
 from envy.transport.source_tree import inner_folder, move_part, tree_size
 from envy.transport.target import target_in
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}", re.IGNORECASE)
-
-
-def is_commit(ref: str) -> bool:
-    """Return whether a ref is the full hash of a commit."""
-    return _COMMIT.fullmatch(ref) is not None
 
 
 def resolve_commit(item: SourceItem, context: FetchContext, known: str = "") -> str:
@@ -34,7 +28,7 @@ def resolve_commit(item: SourceItem, context: FetchContext, known: str = "") -> 
 
     `known` is the commit to take in this context, instead of asking.
     """
-    if is_commit(item.ref):
+    if is_full_hash(item.ref):
         return item.ref.lower()
     address = git_address(item)
     return context.memo.once(
@@ -60,7 +54,7 @@ def fetch_git(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         bytes=size,
         sha256="",
         uri=f"{redacted(address)}#{commit}",
-        verified=is_commit(item.ref),
+        verified=is_full_hash(item.ref),
     )
 
 

@@ -15,7 +15,7 @@ from envy.transport.addresses import redacted
 from envy.transport.connection import get, request_error
 from envy.transport.content_encoding import encoding_of, settle
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import ExpectedDigest, Hasher, expected_digests
+from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
 from envy.transport.kept import keep, take_kept
 from envy.transport.page_body import read_body
 from envy.transport.retries import Retries
@@ -36,7 +36,7 @@ def fetch_http(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         target_in(into, file_name(item)),
         context,
         item=item,
-        expected=expected_digests(item),
+        expected=wanted_digests(item, context),
     )
 
 

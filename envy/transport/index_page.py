@@ -14,6 +14,7 @@ from envy.limits import REGISTRY_FILES, REGISTRY_VALUES, Limit
 from envy.transport.addresses import joined, redacted
 from envy.transport.html_tags import start_tags
 
+_LARGEST = 1 << 59  # bytes of a file
 _LONGEST_NAME = 255  # of a file, on every system
 _LONGEST_TIME = 40
 # Strongest first; others prove nothing, or are not in hashlib everywhere.
@@ -25,7 +26,8 @@ class ReleaseFile:
     """One file of a project; `yanked` is the reason ("" if none is given), or None.
 
     `page` is the URL of the page that names the file, which decides what `url` may be. `uploaded`
-    is the time in ISO 8601 (PEP 700), "" if the index does not say it.
+    is the time in ISO 8601 (PEP 700), "" if the index does not say it. `size` is in bytes, 0 if the
+    page has none.
     """
 
     name: str
@@ -34,6 +36,7 @@ class ReleaseFile:
     digest: tuple[str, str] | None = None
     yanked: str | None = None
     uploaded: str = ""
+    size: int = 0
 
 
 def parse_json_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
@@ -67,7 +70,7 @@ def _too_many(limit: Limit, base: str) -> FetchError:
 def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
     name = str(row["filename"])
     hashes = row.get("hashes") or {}
-    yanked = row.get("yanked") or None
+    yanked, size = row.get("yanked") or None, row.get("size")
     url = joined(base, str(row["url"]))
     if not _is_plain(name) or not isinstance(hashes, dict) or url is None:
         return None
@@ -78,6 +81,7 @@ def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
         digest=_strongest({str(key).lower(): str(value) for key, value in hashes.items()}),
         yanked=yanked if isinstance(yanked, str) else ("" if yanked else None),
         uploaded=str(row.get("upload-time") or "")[:_LONGEST_TIME],
+        size=size if type(size) is int and 0 < size < _LARGEST else 0,
     )
 
 

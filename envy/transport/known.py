@@ -1,7 +1,7 @@
 """What registries named for sources before: with it, a kept file is used without asking them.
 
-A source that its recipe pins by a digest is known by that, for every project. Of another one, the
-file that the project had last is used while envy works offline.
+A source that its recipe or the lock pins by a digest is known by that, for every project. Of
+another one, the file that the project had last is used while envy works offline.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from envy.cache.downloads import KnownFile
 from envy.declarations.sources import SourceItem, file_name
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import ExpectedDigest, expected_digests
+from envy.transport.digests import ExpectedDigest, expected_digests, wanted_digests
 from envy.transport.kept import take_kept
 from envy.transport.target import reusable, target_in
 
@@ -26,20 +26,21 @@ def take_known(
     is what decides the file beside the source.
 
     Raises:
-        FetchError: a kept file does not have all digests that the recipe declares.
+        FetchError: a kept file does not have all digests that the recipe or the lock declares.
     """
     if context.kept is None:
         return None
-    expected = expected_digests(item)
-    is_pinned = bool(expected)
-    if not is_pinned and not context.offline:
+    expected = wanted_digests(item, context)  # of the lock, too
+    if not expected and not context.offline:
         return None
-    known = context.kept.recall(*_texts(item, more), pinned=is_pinned)
-    if not is_pinned:
+    known = context.kept.recall(*_texts(item, more), pinned=bool(expected_digests(item)))
+    if not expected:
         if known is None:
             return None
         expected = (ExpectedDigest(algorithm="sha256", hexdigest=known.sha256, by=_BY),)
-    name = file_name(item) or (known.name if known else name)
+    locked = context.locked(item)
+    given = locked.name if locked is not None else ""
+    name = file_name(item) or given or (known.name if known else name)
     if not name:
         return None
     context = context.reporting_as(item.source)

@@ -16,7 +16,7 @@ from envy.errors import FetchError
 from envy.limits import REGISTRY_VALUES, shortened
 from envy.transport.addresses import check_named, origin_of, redacted
 from envy.transport.context import FetchContext, Fetched, NotFound
-from envy.transport.digests import ExpectedDigest, expected_digests
+from envy.transport.digests import ExpectedDigest, wanted_digests
 from envy.transport.http import download, read_page
 from envy.transport.known import remember_known, take_known
 from envy.transport.npm_configuration import NpmConfiguration, npm_configuration
@@ -32,8 +32,8 @@ _NO_VERSIONS = "it is not JSON with versions"
 
 def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     """Download the tarball of one version of a package, unless it is kept."""
-    name, _, version = item.source.removeprefix("npm:").rpartition("@")
-    plain = f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
+    name, version = _parts_of(item)
+    plain = _tarball_name(item)
     found = take_known(item, into, context, name=plain)
     if found is not None:
         return found
@@ -43,14 +43,14 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     if release.get("deprecated"):
         reason = shortened(str(release["deprecated"]))
         context.warn(f"{item.source} is deprecated by its authors: {reason}")
-    dist = release.get("dist")
-    if not isinstance(dist, dict) or not isinstance(dist.get("tarball"), str):
-        raise _unusable(configuration.registry, item, "it names no tarball")
+    dist = _dist_of(release, item, configuration)
     base = name.rpartition("/")[2]
     target = target_in(into, file_name(item) or plain)
-    expected = [*expected_digests(item), *_integrity_of(dist)]
-    check_named(dist["tarball"], by=configuration.registry, is_pinned=bool(expected))
-    tarballs = _urls_of(dist["tarball"], f"{name}/-/{base}-{version}.tgz", configuration.registry)
+    expected = [*wanted_digests(item, context), *_integrity_of(dist)]
+    check_named(str(dist["tarball"]), by=configuration.registry, is_pinned=bool(expected))
+    tarballs = _urls_of(
+        str(dist["tarball"]), f"{name}/-/{base}-{version}.tgz", configuration.registry
+    )
     for number, url in enumerate(tarballs, 1):
         try:
             fetched = download(
@@ -76,7 +76,7 @@ def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
 
     Deprecated ones are left out. The time is in ISO 8601, "" if the registry does not say it.
     """
-    name = item.source.removeprefix("npm:").rpartition("@")[0]
+    name = _parts_of(item)[0]
     configuration = npm_configuration(name, item.base_dir, context)
     document = _document_of(item, name, configuration, context, accept=_ACCEPT_WHOLE)
     times = document.get("time")
@@ -86,6 +86,38 @@ def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
         for version, release in _versions_in(document, item, configuration).items()
         if isinstance(release, dict) and not release.get("deprecated")
     }
+
+
+def release_tarball(item: SourceItem, context: FetchContext) -> tuple[str, str]:
+    """Return the file name of a release, and the digest that the registry gives for it, or "".
+
+    The digest is `ALGORITHM:HEXDIGITS`. Nothing is downloaded.
+    """
+    name, version = _parts_of(item)
+    configuration = npm_configuration(name, item.base_dir, context)
+    release = _release_of(item, name, version, configuration, context)
+    digests = _integrity_of(_dist_of(release, item, configuration))
+    digest = "".join(f"{each.algorithm}:{each.hexdigest}" for each in digests)
+    return _tarball_name(item), digest
+
+
+def _parts_of(item: SourceItem) -> tuple[str, str]:
+    name, _, version = item.source.removeprefix("npm:").rpartition("@")
+    return name, version
+
+
+def _tarball_name(item: SourceItem) -> str:
+    name, version = _parts_of(item)
+    return f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
+
+
+def _dist_of(
+    release: Mapping[str, object], item: SourceItem, configuration: NpmConfiguration
+) -> Mapping[str, object]:
+    dist = release.get("dist")
+    if not isinstance(dist, dict) or not isinstance(dist.get("tarball"), str):
+        raise _unusable(configuration.registry, item, "it names no tarball")
+    return dist
 
 
 def _urls_of(tarball: str, path: str, registry: str) -> list[str]:

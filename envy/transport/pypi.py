@@ -16,10 +16,12 @@ from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.sources import SourceItem, file_name
 from envy.declarations.versions import nearest_versions
 from envy.errors import FetchError
+from envy.host.named_platforms import name_of_platform
 from envy.limits import REGISTRY_DOCUMENT, shortened
+from envy.locking.lock import LockedFile, update_command
 from envy.transport.addresses import check_named, redacted, with_credentials_of
 from envy.transport.context import FetchContext, Fetched, NotFound
-from envy.transport.digests import ExpectedDigest, expected_digests
+from envy.transport.digests import ExpectedDigest, wanted_digests
 from envy.transport.http import download, read_page
 from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page
 from envy.transport.known import remember_known, take_known
@@ -57,7 +59,10 @@ class _Wanted:
 
 
 def fetch_pypi(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
-    """Download the file of a release that fits this machine, unless it is kept."""
+    """Download the file of a release that fits this machine, or the one that is locked.
+
+    A file that is kept is taken without asking the index.
+    """
     wanted = _wanted_of(item)
     found = take_known(item, into, context, name="", more=(item.kind, item.python))
     if found is not None:
@@ -68,15 +73,53 @@ def fetch_pypi(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
             item.source,
             hint="an index on this machine is used if PIP_INDEX_URL names it (file:///…)",
         )
+    chosen, certificates = _find_file(wanted, context)
+    return _fetch_file(wanted, chosen, into, context, certificates)
+
+
+def release_file(item: SourceItem, context: FetchContext) -> ReleaseFile:
+    """Return the file of a release that fits the platform of the context; download nothing.
+
+    If the recipe declares the digest of one that fits, it is that one.
+
+    Raises:
+        FetchError: the index has none that fits.
+    """
+    wanted = _wanted_of(item)
     configuration = pip_configuration(context)
+    for index in configuration.indexes if item.sha256 else ():
+        files = files_of(index, wanted.name, context, configuration.certificates)
+        declared = [file for file in files if file.digest == ("sha256", item.sha256)]
+        if chosen := _choose(wanted, declared, context):
+            return chosen
+    return _find_file(wanted, context)[0]
+
+
+def _find_file(wanted: _Wanted, context: FetchContext) -> tuple[ReleaseFile, str]:
+    """Return the file to use, and the certificates of the index that lists it."""
+    configuration = pip_configuration(context)
+    locked = context.locked(wanted.item)
     seen: list[ReleaseFile] = []
     for index in configuration.indexes:
         files = files_of(index, wanted.name, context, configuration.certificates)
-        chosen = _choose(wanted, files)
+        if locked is not None and locked.name:
+            files = [file for file in files if file.name == locked.name]
+        chosen = _choose(wanted, files, context)
         if chosen is not None:
-            return _fetch_file(wanted, chosen, into, context, configuration.certificates)
+            return chosen, configuration.certificates
         seen += files
-    raise _nothing_fits(wanted, configuration.indexes, seen)
+    if locked is not None and locked.name:
+        raise _not_usable(wanted, locked, is_listed=bool(seen))
+    raise _nothing_fits(wanted, configuration.indexes, seen, context)
+
+
+def _not_usable(wanted: _Wanted, locked: LockedFile, *, is_listed: bool) -> FetchError:
+    why = "does not fit this machine" if is_listed else "is not listed by the index any more"
+    return FetchError(
+        f"{locked.name}, which envy.lock has for {locked.package}, {why}: to choose another, run "
+        f"{update_command(locked.package)}",
+        uri=wanted.item.source,
+    )
 
 
 def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
@@ -95,7 +138,7 @@ def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
         ]
         by_version = files_by_version(wanted.name, files)
         for version, own in by_version.items():
-            chosen = _choose(replace(wanted, version=version), own)
+            chosen = _choose(replace(wanted, version=version), own, context)
             if chosen is not None:
                 found.setdefault(str(version), chosen.uploaded)
     return found
@@ -114,8 +157,15 @@ def _wanted_of(item: SourceItem) -> _Wanted:
         ) from error
 
 
-def _choose(wanted: _Wanted, files: Sequence[ReleaseFile]) -> ReleaseFile | None:
-    request = WheelRequest(name=wanted.name, version=wanted.version, python=wanted.item.python)
+def _choose(
+    wanted: _Wanted, files: Sequence[ReleaseFile], context: FetchContext
+) -> ReleaseFile | None:
+    request = WheelRequest(
+        name=wanted.name,
+        version=wanted.version,
+        python=wanted.item.python,
+        platform=context.platform,
+    )
     if wanted.item.kind == "sdist":
         return choose_sdist(request, files)
     return choose_wheel(request, files)
@@ -167,7 +217,7 @@ def _fetch_file(
         context.warn(shortened(f"pypi:{wanted.text} was withdrawn by its authors{reason}"))
     context = context.reporting_as(wanted.item.source)
     target = target_in(into, file_name(wanted.item) or chosen.name)
-    expected = [*expected_digests(wanted.item)]
+    expected = [*wanted_digests(wanted.item, context)]
     if chosen.digest:
         algorithm, digest = chosen.digest
         expected.append(
@@ -198,7 +248,7 @@ def _fetch_file(
 
 
 def _nothing_fits(
-    wanted: _Wanted, indexes: Sequence[str], files: Sequence[ReleaseFile]
+    wanted: _Wanted, indexes: Sequence[str], files: Sequence[ReleaseFile], context: FetchContext
 ) -> FetchError:
     where = " and ".join(redacted(index) for index in indexes)
     uri = wanted.item.source
@@ -217,7 +267,8 @@ def _nothing_fits(
             hint=f"the nearest versions: {', '.join(near)}" if near else "",
         )
     rows = "\n".join(f"    {name}" for name in of_version)
-    what = "sdist" if wanted.item.kind == "sdist" else "wheel that fits this machine"
+    where = name_of_platform(context.platform) if context.platform else "this machine"
+    what = "sdist" if wanted.item.kind == "sdist" else f"wheel that fits {where}"
     return FetchError(
         f"{wanted.text} has no {what}; its files are\n{rows}",
         uri=uri,

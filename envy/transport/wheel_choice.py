@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envy.errors import FetchError
+from envy.host.platform import Platform
 from envy.limits import WHEEL_TAGS
 from envy.transport.index_page import ReleaseFile
+from envy.transport.wheel_platforms import tags_of_platform
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
@@ -25,11 +27,15 @@ _FREE_ABIS = ("none", "abi3")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelRequest:
-    """The release that is requested; `python` is "" or a version such as "3.12"."""
+    """The release that is requested; `python` is "" or a version such as "3.12".
+
+    Without a `platform`, the wheel has to fit this machine.
+    """
 
     name: str
     version: "Version"
     python: str = ""
+    platform: Platform | None = None
 
 
 # Larger is better, compared in the order of the fields.
@@ -44,7 +50,7 @@ def choose_wheel(request: WheelRequest, files: Iterable[ReleaseFile]) -> Release
         if parsed is None or parsed[0] != request.version:
             continue
         _, build, tags = parsed
-        ranks = [rank for tag in tags if (rank := _rank(tag, request.python)) is not None]
+        ranks = [rank for tag in tags if (rank := _rank(tag, request)) is not None]
         if ranks:
             ranked.append(((*max(ranks), build), file.name, file))
     return max(ranked, key=lambda row: row[:2])[2] if ranked else None
@@ -133,11 +139,11 @@ def _sdist_version(name: str, project: str) -> str:
     return ""
 
 
-def _rank(tag: "Tag", python: str) -> Rank | None:
-    if python:
-        position = _tags_of_python(python).get(tag)
+def _rank(tag: "Tag", request: WheelRequest) -> Rank | None:
+    if request.python:
+        position = _tags_of_python(request.python, request.platform).get(tag)
         return None if position is None else (-position,)
-    platforms = _platforms()
+    platforms = _platforms(request.platform)
     if tag.abi not in _FREE_ABIS or tag.platform not in platforms:
         return None
     if not tag.interpreter.startswith(("py", "cp")):
@@ -149,14 +155,15 @@ def _rank(tag: "Tag", python: str) -> Rank | None:
 
 
 @functools.cache
-def _platforms() -> dict[str, int]:
+def _platforms(platform: Platform | None) -> dict[str, int]:
     from packaging.tags import platform_tags
 
-    return {name: position for position, name in enumerate([*platform_tags(), "any"])}
+    names = platform_tags() if platform is None else tags_of_platform(platform)
+    return {name: position for position, name in enumerate([*names, "any"])}
 
 
 @functools.cache
-def _tags_of_python(python: str) -> "dict[Tag, int]":
+def _tags_of_python(python: str, platform: Platform | None) -> "dict[Tag, int]":
     from packaging.tags import compatible_tags, cpython_tags
 
     try:
@@ -170,8 +177,9 @@ def _tags_of_python(python: str) -> "dict[Tag, int]":
             hint='write it as "3.12"',
         )
     interpreter = "cp{}{}".format(*numbers)
+    names = None if platform is None else tags_of_platform(platform)
     ordered = [
-        *cpython_tags(numbers),
-        *compatible_tags(numbers, interpreter=interpreter),
+        *cpython_tags(numbers, platforms=names),
+        *compatible_tags(numbers, interpreter=interpreter, platforms=names),
     ]
     return {tag: position for position, tag in reversed(list(enumerate(ordered)))}

@@ -217,3 +217,20 @@ def test_files_that_the_manifest_reads_are_known(load, tmp_path):
     manifest = load("packages = envy.loadenv('more').list")
     assert [spec.identity for spec in manifest.packages] == ["local.a@r1"]
     assert tmp_path / "more.lua" in manifest.reads.files
+
+
+def test_the_fields_of_the_lock(load):
+    """`platforms` are sorted and each once; whether digests are required is true or false."""
+    manifest = load(
+        "packages = {}\nrequire_digest = true\n"
+        "platforms = { 'linux-x86_64-musl', 'darwin-arm64', 'darwin-arm64' }"
+    )
+    assert manifest.platforms == ("darwin-arm64", "linux-x86_64-musl")
+    assert manifest.require_digest
+    assert (load("packages = {}").platforms, load("packages = {}").require_digest) == ((), False)
+    for value in ("'linux-x86_64'", "{}", "{ 1 }", "{ x = 'linux-x86_64' }"):
+        with pytest.raises(ManifestError, match="`platforms` must be an array of platforms"):
+            load(f"packages = {{}}\nplatforms = {value}")
+    with pytest.raises(DeclarationError, match="'linux' is not a platform") as caught:
+        load("packages = {}\nplatforms = { 'linux-arm64', 'linux' }")
+    assert caught.value.origin.line == 2

@@ -14,6 +14,7 @@ from envy.errors import SourceLocation
 from envy.graph.recipe import Recipe
 from envy.host.platform import Platform
 from envy.keying.ingredients import pinned_source
+from envy.locking.lock import NO_LOCK
 from envy.transport.context import Memo
 
 GNU = Platform(os="linux", arch="x86_64", os_version="1", libc="gnu", libc_version="2.36")
@@ -38,6 +39,7 @@ def sources_on(platform, source, tmp_path):
         environment={},
         memo=Memo(),
         layout=SimpleNamespace(root=tmp_path / "cache"),
+        lock=NO_LOCK,
     )
     engine = SimpleNamespace(services=services)
     return [pinned_source(item, recipe, engine) for item in definition.fetch]

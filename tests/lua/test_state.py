@@ -129,6 +129,19 @@ def test_shell_constants(bench):
     assert bench.evaluate("ENVY_SHELL.BASH") == "@shell:bash"
 
 
+def test_a_platform_without_a_version(bench):
+    """On a platform for which a project is locked, it is noted that the version was asked for."""
+    bench.platform = Platform(os="linux", arch="x86_64", libc="gnu")
+    bench.file("v = ENVY_OS_VERSION", "other.lua")
+    for expression in ("ENVY_OS_VERSION", "_G.ENVY_OS_VERSION", 'envy.loadenv("other").v'):
+        state = bench.load(f"result = {expression} .. (missing or '!')")
+        assert state.user_globals()["result"] == "!"
+        assert state.reads.os_version, expression
+    assert not bench.load("result = ENVY_LIBC .. type(missing)").reads.os_version
+    bench.platform = Platform(os="linux", arch="x86_64", os_version="debian-12", libc="gnu")
+    assert not bench.load("result = ENVY_OS_VERSION").reads.os_version
+
+
 def test_logging(bench):
     """`envy.*` and `print` log at their level, and `envy.stdout` writes to standard output."""
     bench.load("""

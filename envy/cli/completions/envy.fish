@@ -8,12 +8,13 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add remove outdated upgrade list search sync asset product run x env hook completion shell test plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from init' -l help
 complete -c envy -n '__fish_seen_subcommand_from init' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from init' -l locked
 complete -c envy -n '__fish_seen_subcommand_from init' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from init' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from init' -l offline
@@ -26,6 +27,7 @@ complete -c envy -n '__fish_seen_subcommand_from add' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from add' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from add' -l help
 complete -c envy -n '__fish_seen_subcommand_from add' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from add' -l locked
 complete -c envy -n '__fish_seen_subcommand_from add' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from add' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from add' -l no-progress
@@ -39,6 +41,7 @@ complete -c envy -n '__fish_seen_subcommand_from remove' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from remove' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from remove' -l help
 complete -c envy -n '__fish_seen_subcommand_from remove' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from remove' -l locked
 complete -c envy -n '__fish_seen_subcommand_from remove' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from remove' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from remove' -l offline
@@ -52,6 +55,7 @@ complete -c envy -n '__fish_seen_subcommand_from outdated' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l help
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l json
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l locked
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l min-age
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l no-progress
@@ -65,6 +69,7 @@ complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l help
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l locked
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l min-age
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l no-install
@@ -81,6 +86,7 @@ complete -c envy -n '__fish_seen_subcommand_from list' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from list' -l help
 complete -c envy -n '__fish_seen_subcommand_from list' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from list' -l json
+complete -c envy -n '__fish_seen_subcommand_from list' -l locked
 complete -c envy -n '__fish_seen_subcommand_from list' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from list' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from list' -l offline
@@ -94,6 +100,7 @@ complete -c envy -n '__fish_seen_subcommand_from search' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from search' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from search' -l help
 complete -c envy -n '__fish_seen_subcommand_from search' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from search' -l locked
 complete -c envy -n '__fish_seen_subcommand_from search' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from search' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from search' -l offline
@@ -109,6 +116,7 @@ complete -c envy -n '__fish_seen_subcommand_from sync' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from sync' -l help
 complete -c envy -n '__fish_seen_subcommand_from sync' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from sync' -l json
+complete -c envy -n '__fish_seen_subcommand_from sync' -l locked
 complete -c envy -n '__fish_seen_subcommand_from sync' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from sync' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from sync' -l offline
@@ -122,6 +130,7 @@ complete -c envy -n '__fish_seen_subcommand_from asset' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from asset' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from asset' -l help
 complete -c envy -n '__fish_seen_subcommand_from asset' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from asset' -l locked
 complete -c envy -n '__fish_seen_subcommand_from asset' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from asset' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from asset' -l no-progress
@@ -136,6 +145,7 @@ complete -c envy -n '__fish_seen_subcommand_from product' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from product' -l help
 complete -c envy -n '__fish_seen_subcommand_from product' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from product' -l json
+complete -c envy -n '__fish_seen_subcommand_from product' -l locked
 complete -c envy -n '__fish_seen_subcommand_from product' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from product' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from product' -l no-progress
@@ -150,6 +160,7 @@ complete -c envy -n '__fish_seen_subcommand_from run' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from run' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from run' -l help
 complete -c envy -n '__fish_seen_subcommand_from run' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from run' -l locked
 complete -c envy -n '__fish_seen_subcommand_from run' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from run' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from run' -l no-progress
@@ -164,6 +175,7 @@ complete -c envy -n '__fish_seen_subcommand_from x' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from x' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from x' -l help
 complete -c envy -n '__fish_seen_subcommand_from x' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from x' -l locked
 complete -c envy -n '__fish_seen_subcommand_from x' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from x' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from x' -l no-progress
@@ -179,6 +191,7 @@ complete -c envy -n '__fish_seen_subcommand_from env' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from env' -l format
 complete -c envy -n '__fish_seen_subcommand_from env' -l help
 complete -c envy -n '__fish_seen_subcommand_from env' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from env' -l locked
 complete -c envy -n '__fish_seen_subcommand_from env' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from env' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from env' -l no-progress
@@ -194,6 +207,7 @@ complete -c envy -n '__fish_seen_subcommand_from hook' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from hook' -l help
 complete -c envy -n '__fish_seen_subcommand_from hook' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from hook' -l load
+complete -c envy -n '__fish_seen_subcommand_from hook' -l locked
 complete -c envy -n '__fish_seen_subcommand_from hook' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from hook' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from hook' -l offline
@@ -206,6 +220,7 @@ complete -c envy -n '__fish_seen_subcommand_from completion' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from completion' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from completion' -l help
 complete -c envy -n '__fish_seen_subcommand_from completion' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from completion' -l locked
 complete -c envy -n '__fish_seen_subcommand_from completion' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from completion' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from completion' -l offline
@@ -219,6 +234,7 @@ complete -c envy -n '__fish_seen_subcommand_from shell' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from shell' -l fresh
 complete -c envy -n '__fish_seen_subcommand_from shell' -l help
 complete -c envy -n '__fish_seen_subcommand_from shell' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from shell' -l locked
 complete -c envy -n '__fish_seen_subcommand_from shell' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from shell' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from shell' -l offline
@@ -246,6 +262,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l junit
 complete -c envy -n '__fish_seen_subcommand_from test' -l legacy
 complete -c envy -n '__fish_seen_subcommand_from test' -l list
 complete -c envy -n '__fish_seen_subcommand_from test' -l load
+complete -c envy -n '__fish_seen_subcommand_from test' -l locked
 complete -c envy -n '__fish_seen_subcommand_from test' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from test' -l max-fails
 complete -c envy -n '__fish_seen_subcommand_from test' -l no-cache
@@ -268,12 +285,31 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l tui
 complete -c envy -n '__fish_seen_subcommand_from test' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from test' -l watch
 complete -c envy -n '__fish_seen_subcommand_from test' -l yes
+complete -c envy -n '__fish_seen_subcommand_from lock' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from lock' -l check
+complete -c envy -n '__fish_seen_subcommand_from lock' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from lock' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from lock' -l help
+complete -c envy -n '__fish_seen_subcommand_from lock' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from lock' -l json
+complete -c envy -n '__fish_seen_subcommand_from lock' -l locked
+complete -c envy -n '__fish_seen_subcommand_from lock' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from lock' -l no-install
+complete -c envy -n '__fish_seen_subcommand_from lock' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from lock' -l offline
+complete -c envy -n '__fish_seen_subcommand_from lock' -l platform
+complete -c envy -n '__fish_seen_subcommand_from lock' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from lock' -l trace
+complete -c envy -n '__fish_seen_subcommand_from lock' -l update
+complete -c envy -n '__fish_seen_subcommand_from lock' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from lock' -l yes
 complete -c envy -n '__fish_seen_subcommand_from plan' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from plan' -l help
 complete -c envy -n '__fish_seen_subcommand_from plan' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from plan' -l json
+complete -c envy -n '__fish_seen_subcommand_from plan' -l locked
 complete -c envy -n '__fish_seen_subcommand_from plan' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from plan' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from plan' -l offline
@@ -289,6 +325,7 @@ complete -c envy -n '__fish_seen_subcommand_from graph' -l format
 complete -c envy -n '__fish_seen_subcommand_from graph' -l help
 complete -c envy -n '__fish_seen_subcommand_from graph' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from graph' -l json
+complete -c envy -n '__fish_seen_subcommand_from graph' -l locked
 complete -c envy -n '__fish_seen_subcommand_from graph' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from graph' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from graph' -l no-progress
@@ -306,6 +343,7 @@ complete -c envy -n '__fish_seen_subcommand_from why' -l help
 complete -c envy -n '__fish_seen_subcommand_from why' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from why' -l json
 complete -c envy -n '__fish_seen_subcommand_from why' -l limit
+complete -c envy -n '__fish_seen_subcommand_from why' -l locked
 complete -c envy -n '__fish_seen_subcommand_from why' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from why' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from why' -l no-progress
@@ -320,6 +358,7 @@ complete -c envy -n '__fish_seen_subcommand_from cache' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from cache' -l help
 complete -c envy -n '__fish_seen_subcommand_from cache' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from cache' -l json
+complete -c envy -n '__fish_seen_subcommand_from cache' -l locked
 complete -c envy -n '__fish_seen_subcommand_from cache' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from cache' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from cache' -l offline
@@ -332,6 +371,7 @@ complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l help
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l locked
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l offline
@@ -344,6 +384,7 @@ complete -c envy -n '__fish_seen_subcommand_from export' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from export' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from export' -l help
 complete -c envy -n '__fish_seen_subcommand_from export' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from export' -l locked
 complete -c envy -n '__fish_seen_subcommand_from export' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from export' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from export' -l offline
@@ -357,6 +398,7 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from import' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from import' -l help
 complete -c envy -n '__fish_seen_subcommand_from import' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from import' -l locked
 complete -c envy -n '__fish_seen_subcommand_from import' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from import' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from import' -l offline
@@ -370,6 +412,7 @@ complete -c envy -n '__fish_seen_subcommand_from doctor' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l help
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l json
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l locked
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l offline
@@ -382,6 +425,7 @@ complete -c envy -n '__fish_seen_subcommand_from version' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from version' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from version' -l help
 complete -c envy -n '__fish_seen_subcommand_from version' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from version' -l locked
 complete -c envy -n '__fish_seen_subcommand_from version' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from version' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from version' -l offline
@@ -394,6 +438,7 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l help
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l locked
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l offline

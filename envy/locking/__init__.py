@@ -1,0 +1,1 @@
+"""`envy.lock`: what a manifest resolved to, as data and as text."""
