@@ -28,6 +28,8 @@ def test_an_entry_has_the_newest_version(project, package_index, npm_registry):
     assert npmtool in manifest.read_text()
     project.envy(*words, "pypi:tool@1.0", env=env, trace=False)
     assert pytool.replace("2.0", "1.0") in manifest.read_text()
+    rows = project.envy("outdated", env=env, code=None, trace=False).out
+    assert any("1.0" in row and "2.0" in row and "tool" in row for row in rows.splitlines())
     before = manifest.read_text()
     run = project.envy(*words, "pypi:tool@4", env=env, code=1, trace=False)
     assert "pypi:tool@4: there is no such version\n  hint: the nearest: 3.0rc1, 2.0, 1.0" in run.err

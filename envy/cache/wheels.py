@@ -20,6 +20,7 @@ from envy.cache.names import UV_ARCHIVES_PATTERN, UV_BUCKET_PATTERN
 
 _ARCHIVES = re.compile(UV_ARCHIVES_PATTERN)
 _BUCKET = re.compile(UV_BUCKET_PATTERN)
+_WRITE_BITS = 0o222
 
 
 def unshared(uv_root: str, usage: DiskUsage) -> Iterator[tuple[str, int, float]]:
@@ -104,3 +105,37 @@ def _inodes(top: str) -> Iterator[int]:
                 folders.append(entry.path)
             elif entry.is_file(follow_symlinks=False):
                 yield entry.inode()
+
+
+def close_wheels(linked: str, *, files: FileSystem = REAL) -> None:
+    """Make the files of the wheels that are linked below a folder read-only, for uv, too.
+
+    So nobody who works in an environment that is not published yet changes a wheel by mistake.
+
+    Raises:
+        OSError: a mode cannot be set.
+    """
+    for path, status in _files_below(linked):
+        if status.st_nlink > 1 and status.st_mode & _WRITE_BITS:
+            files.set_mode(path, stat.S_IMODE(status.st_mode) & ~_WRITE_BITS)
+
+
+def open_copies(copied: str, *, files: FileSystem = REAL) -> None:
+    """Let the owner write the files below a folder that were copied from wheels.
+
+    Raises:
+        OSError: a mode cannot be set.
+    """
+    for path, status in _files_below(copied):
+        if status.st_nlink == 1 and not status.st_mode & stat.S_IWUSR:
+            files.set_mode(path, stat.S_IMODE(status.st_mode) | stat.S_IWUSR)
+
+
+def _files_below(top: str) -> Iterator[tuple[str, os.stat_result]]:
+    folders = [top]
+    while folders:
+        for entry in readable_listing(folders.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                yield entry.path, entry.stat(follow_symlinks=False)

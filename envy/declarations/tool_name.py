@@ -5,7 +5,9 @@ A bare name is only ever a recipe that ships with envy; it is never looked up in
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped_table import (
@@ -15,6 +17,7 @@ from envy.declarations.shipped_table import (
     shipped_recipe,
     shipped_table,
 )
+from envy.declarations.sources import SourceItem
 from envy.declarations.version_choice import choose
 from envy.declarations.versions import is_constraint, nearest_versions
 from envy.errors import EnvyError
@@ -81,6 +84,17 @@ def named_tool(word: str, *, command: str) -> NamedTool:
     recipe = shipped_recipe(found[-1])
     check_version(recipe, version)
     return NamedTool(recipe, version)
+
+
+def released_as(identity: str, options: Mapping[str, object], base_dir: Path) -> SourceItem | None:
+    """Return the release that a recipe of any package of a registry installs; None for others."""
+    for scheme, recipe in _REGISTRIES.items():
+        name = str(options.get("package") or "").partition("[")[0]
+        if recipe == identity and name and options.get("version"):
+            separator = "==" if scheme == "pypi" else "@"
+            source = f"{scheme}:{name}{separator}{options['version']}"
+            return SourceItem(source=source, base_dir=base_dir)
+    return None
 
 
 def check_version(recipe: ShippedRecipe, version: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from envy.cache.filesystem import explained
+from envy.cache.wheels import close_wheels, open_copies
 from envy.execution.access import product_of
 from envy.execution.phase_run import PhaseRun, RunOptions
 from envy.execution.transfer import fetch_context
@@ -35,7 +37,7 @@ def run_uv(run: PhaseRun, words: Sequence[str]) -> None:
 
     Raises:
         DeclarationError: no dependency provides uv; ScriptFailed: uv failed.
-        FetchError: pip is configured for no index.
+        FetchError: pip is configured for no index; CacheError: a mode cannot be set.
     """
     uv = product_of(run.recipe, run.engine, run.phase, "uv")
     is_writable = run.recipe.loaded.definition.writable
@@ -57,6 +59,14 @@ def run_uv(run: PhaseRun, words: Sequence[str]) -> None:
         variables["UV_OFFLINE"] = "1"
     dropped = {name for name in run.environment if name.startswith("UV_")} - _USERS
     run.run_program([uv, *words], RunOptions(env=variables), without=dropped | _OTHERS)
+    folder = str(run.run_dir)
+    try:
+        if is_writable:
+            open_copies(folder)
+        elif run.phase is RecipePhase.FETCH:
+            close_wheels(folder)
+    except OSError as error:
+        raise explained(error, doing="set the modes of a wheel", path=folder) from error
 
 
 def _indexes(run: PhaseRun) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from envy.declarations.key import RecipeKey
 from envy.declarations.overrides import matching
 from envy.declarations.sources import Scheme, SourceItem, is_full_hash, scheme_of
+from envy.declarations.tool_name import released_as
 from envy.declarations.versions import (
     Clause,
     is_constraint,
@@ -169,7 +170,8 @@ def _versions(session: Session, recipe: Recipe, current: str) -> tuple[dict[str,
         return dict.fromkeys(map(str, declared.choices), ""), True
     times = dict.fromkeys(declared.known if declared is not None else (), "")
     is_whole = False
-    for item in session.releases.sources_of(recipe):
+    released = released_as(recipe.key.identity, recipe.options, recipe.loaded.recipe_dir)
+    for item in [released] if released else session.releases.sources_of(recipe):
         scheme = scheme_of(item.source)
         separator = {Scheme.PYPI: "==", Scheme.NPM: "@"}.get(scheme)
         if separator and item.source.rpartition(separator)[2] == current:

@@ -11,7 +11,7 @@ from envy.cache.disk_usage import DiskUsage
 from envy.cache.layout import CacheLayout
 from envy.cache.leftovers import WHEEL, decide_leftovers, find_leftovers, remove_leftovers
 from envy.cache.usage import DAY
-from envy.cache.wheels import drop_wheels
+from envy.cache.wheels import close_wheels, drop_wheels, open_copies
 from envy.cache.write import begin_attempt, publish
 
 
@@ -68,6 +68,20 @@ def test_anything_else_becomes_a_copy(layout, wheel, tmp_path, where):
     entry = published(layout, wheel, writable=where == "writable")
     assert not wheel.samefile(entry.asset_dir / wheel.name)
     assert (wheel.stat().st_mode, wheel.stat().st_nlink) == (mode, 1)
+
+
+def test_modes_of_links_and_copies(layout, wheel, tmp_path):
+    """A linked wheel is closed before it is published; a copy may be written by its owner."""
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "six.py").hardlink_to(wheel)
+    (tmp_path / "packages" / "own").write_text("x")
+    close_wheels(str(tmp_path / "packages"))
+    assert wheel.stat().st_mode & 0o777 == 0o444
+    assert (tmp_path / "packages" / "own").stat().st_mode & 0o200
+    (tmp_path / "packages" / "own").chmod(0o444)
+    open_copies(str(tmp_path / "packages"))
+    assert wheel.stat().st_mode & 0o777 == 0o444
+    assert (tmp_path / "packages" / "own").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_wheel_goes_with_a_damaged_file_that_it_shares(layout, wheel):
