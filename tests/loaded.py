@@ -11,6 +11,7 @@ from envy.errors import SourceLocation
 from envy.events import EventBus
 from envy.graph.recipe import LoadedRecipe, Recipe
 from envy.host.platform import Platform
+from envy.locking.lock import NO_LOCK
 from envy.lua.open_states import OpenStates
 from envy.lua.sandbox import ReadLog
 from envy.phases.recipe_fetch import run_recipe_fetch_phase
@@ -47,6 +48,7 @@ def load_recipe_file(folder, text, *, limit, environment=None):
         platform=Platform(os="linux", arch="x86_64"),
         environment=environment if environment is not None else {},
         open_states=OpenStates(limit),
+        lock=NO_LOCK,
     )
     engine = SimpleNamespace(services=services, stopped=lambda: False, pause=lambda _: None)
     recipe = Recipe(key=spec.key, spec=spec)

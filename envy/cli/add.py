@@ -24,7 +24,6 @@ from envy.errors import UsageError
         ("envy add ninja@1.11.1", "a version; changes it if ninja is there already"),
         ("envy add https://example.com/acme.tool@r1.lua", "a recipe, pinned by its digest"),
         ("envy add pypi:httpie", "a program of the Python package index"),
-        ("envy add --no-install go", "only change envy.lua"),
     ],
 )
 @click.argument("names", nargs=-1, required=True, metavar="NAME[@VERSION]...")

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envy.cache.downloads import Downloads
 from envy.cache.durations import Durations, durations_path
@@ -29,7 +30,6 @@ from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
 from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
 from envy.engine.engine import Engine
-from envy.engine.lock_maker import OpenOther
 from envy.engine.lock_use import LockMode, LockOrder, locked_services, use_lock
 from envy.engine.project import Project
 from envy.engine.session import Session
@@ -46,6 +46,9 @@ from envy.lua.sandbox import SandboxSettings
 from envy.masking import forget_all
 from envy.phases.table import RESOLVING, STEPS, Steps
 from envy.scheduler.coordinator import Coordinator
+
+if TYPE_CHECKING:
+    from envy.engine.lock_maker import OpenOther
 
 DEFAULT_FETCH_JOBS = 8
 

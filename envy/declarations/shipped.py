@@ -40,6 +40,7 @@ def shipped_source(identity: str, *, directory: Path, origin: SourceLocation) ->
 
 
 _PRODUCTS = re.compile(r"^products = \{(.*)\}$", re.MULTILINE)
+_INNER = re.compile(r"\{[^{}]*\}")  # the fields of one product
 _PRODUCT = re.compile(r"([A-Za-z0-9_-]+) = ")
 
 
@@ -53,7 +54,7 @@ def advice_to_add(name: str) -> str:
         names = {identity, identity.rpartition("@")[0], identity[len("envy.") :].rpartition("@")[0]}
         text = (directory / f"{identity}.lua").read_text(encoding="utf-8")
         for products in _PRODUCTS.findall(text):
-            names.update(_PRODUCT.findall(products))
+            names.update(_PRODUCT.findall(_INNER.sub("", products)))
         if name in names:
             return f'add "{identity}" to `packages` in the manifest'
     return ""

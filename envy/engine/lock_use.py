@@ -14,7 +14,6 @@ from envy.errors import DeclarationError
 from envy.host.named_platforms import name_of_platform
 from envy.locking.lock import LOCK_NAME, NO_LOCK, LockError, LockView, ProjectLock, view_of
 from envy.locking.subjects import package_of
-from envy.locking.text import read_lock, readable_part
 
 if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
@@ -77,11 +76,14 @@ def use_lock(manifest: Manifest, platform: Platform, order: LockOrder) -> LockUs
     """
     path = lock_path(manifest.path)
     manifest.reads.files[path] = file_digest(str(path))
-    mode, updates, problem = order.mode, order.updates, ""
-    if mode is LockMode.REMADE:
-        lock, problem = readable_part(path)
-    else:
-        lock = read_lock(path)
+    mode, updates, problem, lock = order.mode, order.updates, "", None
+    if path.exists() or path.is_symlink():
+        from envy.locking.text import read_lock, readable_part
+
+        if mode is LockMode.REMADE:
+            lock, problem = readable_part(path)
+        else:
+            lock = read_lock(path)
     if lock is None and mode is LockMode.REQUIRED:
         raise LockError(f"{LOCK_NAME} is missing, and --locked needs it: run `envy lock`")
     updated = tuple(matching_packages(lock, manifest, updates)) if lock and updates else ()
