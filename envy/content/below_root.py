@@ -25,6 +25,7 @@ from types import TracebackType
 
 from envy.content.arrivals import Arrivals, Content
 from envy.content.brought import Brought, LeadsOutside, Links, Parts, described
+from envy.content.unpacked_size import UnpackedSize
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,6 +45,7 @@ class BelowRoot:
         # By their real paths. A link is never replaced by a folder, nor a folder by a link.
         self.links: Links = {} if links is None else links
         self.arrivals: Arrivals | None = None  # set while several items are unpacked
+        self.unpacked = UnpackedSize()
         self._open: dict[Parts, int] = {(): os.open(self.root, _FOLDER)}
         self._real: dict[Parts, Parts] = {}  # real paths of folders; a new link may change them
 

@@ -64,6 +64,9 @@ def _stage(run: PhaseRun, dest: str) -> Iterator[tuple[BelowRoot, Parts]]:
         root, inner = os.path.join(root, inner), ""  # noqa: PTH118
     links = run.recipe.work.links.setdefault(root, {})
     with open_below(root, links) as below:
+        if run.recipe.work.unpacked is None:
+            run.recipe.work.unpacked = below.unpacked
+        below.unpacked = run.recipe.work.unpacked
         yield below, parts_of(inner)
         judge_links(below)
 
