@@ -25,6 +25,7 @@ from types import TracebackType
 
 from envy.content.arrivals import Arrivals, Content
 from envy.content.brought import Brought, LeadsOutside, Links, Parts, described
+from envy.content.spelling import check_spelling
 from envy.content.unpacked_size import UnpackedSize
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -211,6 +212,7 @@ class BelowRoot:
             LeadsOutside: its folder, or a link that it would replace, leads outside.
             NotADirectoryError, IsADirectoryError: a folder is a file, or the name is a folder's.
             PathConflict: the same, and another item brought it.
+            SameToFileSystem: it would replace a file whose name is spelled otherwise.
         """
         above = self.folder(parts[:-1])
         try:
@@ -300,6 +302,7 @@ class BelowRoot:
         if status is None:
             return
         real = (*self.real_folder(parts[:-1]), parts[-1])
+        check_spelling(real, self._descriptor, self.arrivals.item_at if self.arrivals else None)
         if stat.S_ISDIR(status.st_mode):
             self._check_taken(real, is_folder=True)
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), parts[-1])
