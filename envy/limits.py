@@ -59,6 +59,11 @@ CACHE_FILE = Limit("cache-file", 256 << 20, "one of envy's own files in the cach
 CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
 )
+DECODED_DOWNLOAD = Limit(
+    "decoded-download",
+    16 << 30,
+    "the size of a download that its server encoded, decoded",
+)
 ERROR_TEXT = Limit("error-text", 64 << 10, "the text of one error, which is shortened")
 FOLLOWED_FILES = Limit(
     "followed-files",
@@ -97,6 +102,11 @@ REGISTRY_FILES = Limit(
 SCRIPT_LOG = Limit(
     "script-log", 64 << 20, "the log of one phase, which keeps its head and its tail"
 )
+UNPACKED_SIZE = Limit(
+    "unpacked-size",
+    64 << 30,
+    "the size of all that the archives and compressed files of one package hold",
+)
 WHEEL_TAGS = Limit("wheel-tags", 1000, "the tags that the name of one wheel means", unit="tags")
 
 LIMITS = {
@@ -108,6 +118,7 @@ LIMITS = {
         BUNDLE_RECORD,
         CACHE_FILE,
         CAPTURED_OUTPUT,
+        DECODED_DOWNLOAD,
         ERROR_TEXT,
         FOLLOWED_FILES,
         GIT_SUBMODULES,
@@ -119,6 +130,7 @@ LIMITS = {
         REGISTRY_FILES,
         REGISTRY_VALUES,
         SCRIPT_LOG,
+        UNPACKED_SIZE,
         WHEEL_TAGS,
     )
 }

@@ -456,3 +456,22 @@ def test_extract_all_in_a_custom_source(project):
         end } } }"""
     )
     assert tree(project.envy("sync").folder("local.b@r1")) == {"b": "b\n"}
+
+
+def test_the_limit_of_what_a_package_unpacks_to(project):
+    """The archives of one package have one limit together, over all calls of its functions."""
+    for name in ("a", "b"):
+        project.write(
+            f"recipes/{name}.tar.gz", gzip.compress(make_tar({name: "x" * 30_000}), mtime=0)
+        )
+        project.write(f"recipes/{name}.gz", gzip.compress(b"x" * 30_000, mtime=0))
+    calls = 'function stage(ctx) ctx.extract("a.tar.gz") ctx.extract("b.tar.gz") end'
+    for rows in (
+        'fetch = { "a.tar.gz", "b.tar.gz" }',
+        'fetch = { "a.tar.gz", "b.gz" }',
+        f'fetch = {{ "a.tar.gz", "b.tar.gz" }}\n{calls}',
+    ):
+        run = project.sync_one(rows, code=1, env={"ENVY_LIMITS": "unpacked-size=50000"})
+        assert "would exceed 50000 bytes, the limit unpacked-size" in run.err
+        assert "ENVY_LIMITS=unpacked-size=100000" in run.err
+        project.sync_one(rows, env={"ENVY_LIMITS": "unpacked-size=60000"})

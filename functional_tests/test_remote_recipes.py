@@ -303,3 +303,32 @@ def test_an_orphaned_git_ends_before_the_source_is_fetched_again(project, tmp_pa
     armed.unlink()
     project.envy("sync", env=path)
     assert ended(orphan)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_an_orphaned_program_of_git_ends_before_the_source_is_fetched_again(project, tmp_path):
+    """A program that git runs for a transfer is ended, too, if git has ended and left it behind."""
+    reached, armed = tmp_path / "reached.fifo", tmp_path / "armed"
+    os.mkfifo(reached)
+    armed.touch()
+    helper = project.write(
+        "git-core/git-remote-http",
+        f"#!/bin/sh\n[ -e {armed} ] || exit 1\necho $$ $PPID > {reached}\nexec setsid sleep 600\n",
+        mode=0o755,
+    )
+    project.packages("local.one@r1")
+    project.recipe(
+        "local.one@r1",
+        f'fetch = {{ source = "git+http://localhost/a.git", ref = "{"1" * 40}" }}\n'
+        'install = "true"',
+    )
+    env = {"GIT_EXEC_PATH": str(helper.parent)}
+    victim = project.popen("sync", env=env)
+    orphan, git = map(int, reached.read_text().split())
+    victim.kill()
+    victim.communicate(timeout=60)
+    os.kill(git, signal.SIGKILL)
+    armed.unlink()
+    run = project.envy("sync", code=1, env=env)
+    assert "git fetch failed for http://localhost/a.git" in run.err
+    assert ended(orphan)

@@ -30,6 +30,7 @@ from envy.content.extraction import (
     write_symlink,
 )
 from envy.content.tar_stream import members_of
+from envy.content.unpacked_size import UnpackedSize
 from envy.content.zip_file import content_of, link_target, open_zip
 from envy.content.zip_names import member_name
 from envy.errors import ArchiveError
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     import tarfile
     import zipfile
 
-_CHUNK = 1 << 20
 _BLOCK = 512
 _ARCHIVE_NAMES = re.compile(
     r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|zip|whl)$", re.IGNORECASE
@@ -183,13 +183,15 @@ def _copy_beside(job: Unpacking, kind: str) -> None:
         copy_beside(job, tree)
 
 
-def decompress_file(path: Path, dest: Path) -> None:
+def decompress_file(path: Path, dest: Path, size: UnpackedSize | None = None) -> None:
     """Decompress a single `.gz`, `.bz2`, `.xz` or `.zst` file to the file `dest`.
 
     Raises:
-        ArchiveError: the file is not compressed, or is damaged.
+        ArchiveError: the file is not compressed, is damaged, or is larger than its limit.
     """
     with open_below(dest.parent) as below:
+        if size is not None:
+            below.unpacked = size
         decompress_below(path, below, (dest.name,))
 
 
@@ -199,11 +201,9 @@ def decompress_below(
     """Decompress a single file to a path below a root, perhaps as an executable file.
 
     Raises:
-        ArchiveError: the file is not compressed, or is damaged.
+        ArchiveError: the file is not compressed, is damaged, or is larger than its limit.
         LeadsOutside: the path leads outside.
     """
-    import shutil
-
     kind = _kind_of(path)
     if kind not in COMPRESSIONS:
         raise unknown(path)
@@ -213,7 +213,7 @@ def decompress_below(
         decompressed(path, kind) as source,
         open(below.create_file(parts, 0o666), "wb") as target,  # noqa: PTH123
     ):
-        shutil.copyfileobj(source, target, _CHUNK)
+        below.unpacked.copy(source, target, path)
         if executable:
             os.fchmod(target.fileno(), stat.S_IMODE(os.fstat(target.fileno()).st_mode) | 0o111)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from envy.content.brought import LeadsOutside
 from envy.content.decompression import OUT_OF_MEMORY
+from envy.content.spelling import SameToFileSystem
 from envy.errors import ArchiveError
 from envy.limits import ARCHIVE_MEMORY
 from envy.os_errors import os_error_hint, os_error_text
@@ -33,6 +34,10 @@ def named_errors(archive: Path) -> Iterator[None]:
         yield
     except (ArchiveError, LeadsOutside):
         raise
+    except SameToFileSystem as error:
+        raise ArchiveError(
+            f"could not unpack {archive}: {error.message}", archive=archive, hint=error.hint
+        ) from None
     except OSError as error:
         # gzip and bz2 report damage as an OSError without a number.
         if error.errno is None:

@@ -69,7 +69,7 @@ class Arrivals:
 
     def note_replaced(self, path: Parts, look: Look) -> None:
         """Record what is about to be replaced, if another item brought it."""
-        other = self._of(path)
+        other = self.item_at(path)
         if self._overlay or other in {None, self._item} or path in self._replaced:
             return
         content = look(path)
@@ -81,13 +81,14 @@ class Arrivals:
 
         `is_folder` says what is at the path now.
         """
-        other = self._within(path) if is_folder else self._of(path)
+        other = self._within(path) if is_folder else self.item_at(path)
         if other in {None, self._item}:
             return None
         why = "one as a file and one as a folder"
         return PathConflict(path, why, first=str(other), second=self._item, is_of_kind=True)
 
-    def _of(self, path: Parts) -> str | None:
+    def item_at(self, path: Parts) -> str | None:
+        """Return the item that brought a file or a link; None if none did."""
         return self._brought.get(path[:-1], {}).get(path[-1])
 
     def _within(self, path: Parts) -> str | None:

@@ -25,6 +25,8 @@ from types import TracebackType
 
 from envy.content.arrivals import Arrivals, Content
 from envy.content.brought import Brought, LeadsOutside, Links, Parts, described
+from envy.content.spelling import check_spelling
+from envy.content.unpacked_size import UnpackedSize
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,6 +46,7 @@ class BelowRoot:
         # By their real paths. A link is never replaced by a folder, nor a folder by a link.
         self.links: Links = {} if links is None else links
         self.arrivals: Arrivals | None = None  # set while several items are unpacked
+        self.unpacked = UnpackedSize()
         self._open: dict[Parts, int] = {(): os.open(self.root, _FOLDER)}
         self._real: dict[Parts, Parts] = {}  # real paths of folders; a new link may change them
 
@@ -209,6 +212,7 @@ class BelowRoot:
             LeadsOutside: its folder, or a link that it would replace, leads outside.
             NotADirectoryError, IsADirectoryError: a folder is a file, or the name is a folder's.
             PathConflict: the same, and another item brought it.
+            SameToFileSystem: it would replace a file whose name is spelled otherwise.
         """
         above = self.folder(parts[:-1])
         try:
@@ -298,6 +302,7 @@ class BelowRoot:
         if status is None:
             return
         real = (*self.real_folder(parts[:-1]), parts[-1])
+        check_spelling(real, self._descriptor, self.arrivals.item_at if self.arrivals else None)
         if stat.S_ISDIR(status.st_mode):
             self._check_taken(real, is_folder=True)
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), parts[-1])

@@ -10,7 +10,6 @@ Guarantees
 
 import os
 import re
-import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ from envy.content.brought import Brought, LeadsOutside, Parts
 from envy.content.count_files import CountFiles
 from envy.errors import ArchiveError
 
-_CHUNK = 1 << 20
 _DRIVE = re.compile(r"[A-Za-z]:(?!:)")
 
 # From the parts of a member's name to those of its target; None leaves the member out.
@@ -121,7 +119,7 @@ def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mti
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
     with open(descriptor, "wb") as file:  # noqa: PTH123
-        shutil.copyfileobj(source, file, _CHUNK)
+        job.below.unpacked.copy(source, file, job.archive)
         file.flush()
         set_time(descriptor, mtime)
     job.count += 1
@@ -194,7 +192,7 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
             _create_link(job, member, parts, job.below.read_link(source))
             return
         if not job.below.create_hard_link(source, parts):
-            _copy(job.below, source, parts, status)
+            _copy(job, source, parts, status)
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
     job.count += 1
@@ -206,12 +204,12 @@ def _is_same(one: os.stat_result, other: os.stat_result | None) -> bool:
     return os.path.samestat(one, other)
 
 
-def _copy(below: BelowRoot, source: Parts, parts: Parts, status: os.stat_result) -> None:
+def _copy(job: Unpacking, source: Parts, parts: Parts, status: os.stat_result) -> None:
     with (
-        open(below.open_file(source), "rb") as reading,  # noqa: PTH123
-        open(below.create_file(parts, stat.S_IMODE(status.st_mode)), "wb") as writing,  # noqa: PTH123
+        open(job.below.open_file(source), "rb") as reading,  # noqa: PTH123
+        open(job.below.create_file(parts, stat.S_IMODE(status.st_mode)), "wb") as writing,  # noqa: PTH123
     ):
-        shutil.copyfileobj(reading, writing, _CHUNK)
+        job.below.unpacked.copy(reading, writing, job.archive)
         writing.flush()
         set_time(writing.fileno(), int(status.st_mtime))
 

@@ -19,6 +19,7 @@ from envy.content import file_operations, tree_copy
 from envy.content.arrivals import Arrivals, PathConflict
 from envy.content.below_root import BelowRoot, open_below, parts_of
 from envy.content.brought import LeadsOutside, Parts
+from envy.content.spelling import SameToFileSystem
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import ArchiveError, DeclarationError, EnvyError, InternalError
 from envy.execution.files_meter import files_meter
@@ -64,6 +65,9 @@ def _stage(run: PhaseRun, dest: str) -> Iterator[tuple[BelowRoot, Parts]]:
         root, inner = os.path.join(root, inner), ""  # noqa: PTH118
     links = run.recipe.work.links.setdefault(root, {})
     with open_below(root, links) as below:
+        if run.recipe.work.unpacked is None:
+            run.recipe.work.unpacked = below.unpacked
+        below.unpacked = run.recipe.work.unpacked
         yield below, parts_of(inner)
         judge_links(below)
 
@@ -99,6 +103,8 @@ def _unpack_item(
         return count
     except LeadsOutside as error:
         raise EnvyError(f"{name} would be written through {error.why}", hint=_APART) from None
+    except SameToFileSystem as error:
+        raise EnvyError(f"could not unpack {name}: {error.message}", hint=error.hint) from None
     except (NotADirectoryError, IsADirectoryError) as error:
         kind = "folder" if isinstance(error, IsADirectoryError) else "file"
         raise EnvyError(

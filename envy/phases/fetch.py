@@ -32,6 +32,7 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     entry = recipe.placement.entry
     recipe.work.fetched = {}
     recipe.work.links = {}
+    recipe.work.unpacked = None
     if recipe.placement.sources is None:
         with PhaseRun(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as run:
             answer = run_verb(run, "fetch")

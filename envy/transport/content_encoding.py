@@ -11,7 +11,9 @@ from typing import BinaryIO
 
 from envy.content.archive import decompress_file
 from envy.content.atomic import temporary_beside
+from envy.content.unpacked_size import UnpackedSize, UnpackedTooLarge
 from envy.errors import ArchiveError, FetchError
+from envy.limits import DECODED_DOWNLOAD
 from envy.transport.digests import ExpectedDigest, Hasher
 
 _CHUNK = 1 << 18
@@ -48,7 +50,7 @@ def settle(
     name says that it is compressed in this way, or if it is not.
 
     Raises:
-        FetchError: the content cannot be decoded.
+        FetchError: the content cannot be decoded, or is larger than its limit.
     """
     belongs = name.lower().endswith(_SUFFIXES.get(encoding, ())) or not _begins_as(encoding, part)
     if hasher.matches() if expected else belongs:
@@ -56,6 +58,13 @@ def settle(
     with temporary_beside(part) as decoded:
         try:
             _decode(encoding, part, decoded)
+        except UnpackedTooLarge as error:
+            raise FetchError(
+                f"{uri} came with Content-Encoding {encoding}, and is larger than "
+                f"{DECODED_DOWNLOAD.shown} when it is decoded, the limit {DECODED_DOWNLOAD.name}",
+                uri=uri,
+                hint=DECODED_DOWNLOAD.hint,
+            ) from error
         except (ArchiveError, zlib.error, EOFError) as error:
             if expected:
                 return hasher
@@ -82,11 +91,14 @@ def _begins_as(encoding: str, path: Path) -> bool:
 
 
 def _decode(encoding: str, source: Path, target: Path) -> None:
+    size = UnpackedSize(DECODED_DOWNLOAD)
     if encoding in _MAGIC:
-        decompress_file(source, target)
+        decompress_file(source, target, size)
     elif encoding == "deflate":
         with source.open("rb") as reading, target.open("wb") as writing:
-            writing.writelines(inflated(reading))
+            for data in inflated(reading):
+                size.add(len(data), source)
+                writing.write(data)
     else:
         raise EOFError("envy does not know this encoding")
 

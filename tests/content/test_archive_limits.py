@@ -14,7 +14,7 @@ import zlib
 import pytest
 from bounded import outcome_of
 
-from envy.content.archive import extract
+from envy.content.archive import decompress_file, extract
 from envy.content.below_root import open_below
 from envy.content.extraction import Unpacking, write_folder
 from envy.errors import ArchiveError
@@ -192,6 +192,25 @@ def test_the_window_of_a_member_that_lzma_compressed(tmp_path):
     adopt_limits({"archive-memory": MIB})
     kind, text = outcome_of(extract, archive, tmp_path / "out")
     assert (kind, "the limit archive-memory" in text) == ("error", True), text
+
+
+def test_the_size_that_an_archive_unpacks_to(tmp_path):
+    """A small archive that holds more than the limit is an error, whatever its format."""
+    tar = compressed(tmp_path / "a.tar.zst", header(b"0", 3 * MIB, "entry"), 3, bytes(1024))
+    zipped = zip_with(tmp_path / "a.zip", [b"a" * MIB] * 3, mode=0o644)
+    single = compressed(tmp_path / "a.zst", 3)
+    for archive, use in ((tar, extract), (zipped, extract), (single, decompress_file)):
+        adopt_limits({"unpacked-size": 3 * MIB - 1})
+        out = tmp_path / f"out-{archive.name}" / "entry"
+        with pytest.raises(ArchiveError) as caught:
+            use(archive, out.parent if use is extract else out)
+        assert f"{archive} cannot be unpacked: " in caught.value.message
+        assert "would exceed 3145727 bytes, the limit unpacked-size" in caught.value.message
+        assert "ENVY_LIMITS=unpacked-size=6291454" in caught.value.hint
+        assert out.stat().st_size <= 2 * MIB
+        adopt_limits({"unpacked-size": 3 * MIB})
+        use(archive, out.parent if use is extract else out)
+        assert out.stat().st_size == 3 * MIB
 
 
 def index_row():

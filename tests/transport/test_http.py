@@ -14,6 +14,7 @@ from loopback.http_server import LoopbackServer, Reply
 
 from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DigestMismatch, FetchError
+from envy.limits import adopt_limits
 from envy.transport import fetch_all, fetch_source
 from envy.transport.addresses import redacted
 from envy.transport.connection import proxy_for
@@ -113,6 +114,24 @@ def test_content_that_cannot_be_decoded(http_server, fetch, tmp_path, body, enco
         fetch(f"{http_server.url}/a")
     assert not list((tmp_path / "into").iterdir())
     assert fetch(f"{http_server.url}/a", sha256=hashlib.sha256(body).hexdigest()).verified
+
+
+@pytest.mark.parametrize(("body", "encoding"), [(PACKED, "gzip"), (DEFLATED, "deflate")])
+@pytest.mark.parametrize("digest", ["", "0" * 64])
+def test_content_that_is_large_when_decoded(http_server, fetch, tmp_path, body, encoding, digest):
+    """Encoded content fills no disk: beyond the limit nothing is decoded, nor kept."""
+    http_server.routes["/a"] = Reply(body, headers={"Content-Encoding": encoding})
+    adopt_limits({"decoded-download": len(BODY) - 1})
+    try:
+        with pytest.raises(FetchError) as caught:
+            fetch(f"{http_server.url}/a", sha256=digest)
+        adopt_limits({"decoded-download": len(BODY)})
+        assert not list((tmp_path / "into").iterdir())
+        assert fetch(f"{http_server.url}/a").sha256 == DIGEST
+    finally:
+        adopt_limits({})
+    assert "699999 bytes when it is decoded, the limit decoded-download" in caught.value.message
+    assert "ENVY_LIMITS=decoded-download=1399998" in caught.value.hint
 
 
 def test_encoded_content_is_continued(http_server, fetch):
