@@ -40,6 +40,11 @@ def test_an_entry_has_the_newest_version(project, package_index, npm_registry):
     run = project.envy(*words, "pypi:tool", "pypi:tool@1.0", env=env, code=2, trace=False)
     assert "pypi:tool and pypi:tool@1.0 are the same recipe, envy.pytool@r1 tool" in run.err
     assert manifest.read_text() == before
+    run = project.envy(*words, "pypi:Tool", env=env, trace=False)
+    assert 'envy.pytool@r1{package="tool",version="1.0"} is in envy.lua:' in run.err
+    assert manifest.read_text() == before
+    project.envy("remove", "thing", "pypi:tool", env=env, trace=False)
+    assert "options" not in manifest.read_text()
     project.manifest('packages = { { recipe = "envy.pytool@r1", options = { package = "../x" } } }')
     run = project.envy("sync", code=1, trace=False)
     assert 'option `package` is "../x", which is not the name of a package' in run.err

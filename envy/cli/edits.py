@@ -12,6 +12,7 @@ from envy.declarations.manifest_edit import ManifestFile, identity_of, open_mani
 from envy.declarations.manifest_search import find_manifest
 from envy.declarations.manifest_write import check_writable
 from envy.declarations.option_text import OptionValue
+from envy.declarations.tool_name import registry_package
 from envy.errors import EnvyError
 
 
@@ -51,6 +52,11 @@ def option_of(entry: object, name: str) -> OptionValue | None:
     """Return an option of an entry; None if it is not given."""
     options = entry.get("options") if isinstance(entry, dict) else None
     return options.get(name) if isinstance(options, dict) else None
+
+
+def package_of(entry: object) -> str:
+    """Return the package of a registry that an entry installs, such as "pypi:black"; or ""."""
+    return registry_package(identity_of(entry), option_of(entry, "package"))
 
 
 def listed(manifest: ManifestFile, indexes: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envy.cli.edited_install import follow_edit
-from envy.cli.edits import key_of, listed, manifest_to_edit, shown_key, tell
+from envy.cli.edits import key_of, listed, manifest_to_edit, package_of, shown_key, tell
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.declarations.key import Query, RecipeKey
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ("envy remove ninja", "the entry of this package"),
         ("envy remove 'ninja{version=1.11.1}'", "one of several variants"),
         ("envy remove moon cmake", "by alias, and by name"),
+        ("envy remove pypi:httpie", "a program of the package index"),
     ],
 )
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY...")
@@ -63,12 +64,14 @@ def _index_of(query: str, manifest: ManifestFile, settings: Settings) -> int:
     """
     entries = manifest.entries
     found = [i for i, entry in enumerate(entries) if query and _alias_of(entry) == query]
+    found = found or [i for i, entry in enumerate(entries) if query and package_of(entry) == query]
     if not found:
         parsed = Query.parse(query)
         keys = [(i, key_of(entry)) for i, entry in enumerate(entries)]
         matching = [(i, key) for i, key in keys if key is not None and parsed.matches(key)]
         exact = [i for i, key in matching if key.canonical == query]
         found = exact or [i for i, _key in matching]
+        found = found or [i for i, entry in enumerate(entries) if _tool_of(entry) == query]
     if len(found) == 1:
         return found[0]
     if found:
@@ -84,6 +87,11 @@ def _alias_of(entry: object) -> str:
     return alias if isinstance(alias, str) else ""
 
 
+def _tool_of(entry: object) -> str:
+    """Return the name that queries have for a package of a registry; "" for other entries."""
+    return package_of(entry).rpartition("/")[2].rpartition(":")[2].replace(".", "-")
+
+
 def _not_listed(query: str, manifest: ManifestFile, settings: Settings) -> EnvyError:
     """Return the error for a query that names no entry; it says what needs such a package."""
     shown = shown_path(manifest.path)
@@ -94,7 +102,8 @@ def _not_listed(query: str, manifest: ManifestFile, settings: Settings) -> EnvyE
             hint="`envy why` shows the way to it",
         )
     keys = [key for entry in manifest.entries if (key := key_of(entry)) is not None]
-    names = {key.name for key in keys} | {_alias_of(entry) for entry in manifest.entries} - {""}
+    names = {key.name for key in keys}
+    names |= {name(entry) for entry in manifest.entries for name in (_alias_of, _tool_of)} - {""}
     hint = did_you_mean(query, names) or "`packages` is empty"
     return EnvyError(f"{shown} lists no package that answers to '{query}'", hint=hint)
 
