@@ -55,7 +55,8 @@ def test_a_project_is_begun(project):
     assert (below / ".gitignore").read_text() == ".envy\n"
     (below / "envy.lua").unlink()
     (below / "envy.lua").symlink_to("nowhere.lua")
-    assert "exists already" in project.envy("init", cwd=below, code=1, trace=False).err
+    run = project.envy("init", cwd=below, code=1, trace=False)
+    assert "exists already, and is not a file" in run.err
     assert not (below / "nowhere.lua").exists()
 
 
@@ -320,6 +321,8 @@ def test_a_tool_is_run_once(project, tmp_path):
     words = ("x", "--program", "python3", "envy.python@r1", "-c", "print(1)")
     assert project.envy(*words, cwd=tmp_path, trace=False).out == "1\n"
     index = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple"}
+    words = ("x", "--no-install", "ninja@>=1\n,<99")
+    assert "not installed: envy.ninja@r1" in project.envy(*words, env=index, code=1).err
     run = project.envy("x", "--no-install", "uv", env=index, code=1, trace=False)
     assert "not installed: envy.uv@r1" in run.err
     run = project.envy("x", "uv", "--", "--version", env=index, code=1, trace=False)
