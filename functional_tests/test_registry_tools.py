@@ -78,3 +78,13 @@ def test_a_program_of_npm(project):
     assert project.envy("run", "semver", "1.2.3", "--increment").out == "1.2.4\n"
     folder = project.envy("asset", "semver", trace=False).out.strip()
     assert "integrity" in (Path(folder) / "package-lock.json").read_text()
+    for more in (
+        'version = "file:/a"',
+        'version = "../a"',
+        'with = { "--force" }',
+        'with = { "a/b" }',
+    ):
+        options = f'{{ package = "semver", {more} }}'
+        project.manifest(f'packages = {{ {{ recipe = "envy.npmtool@r1", options = {options} }} }}')
+        run = project.envy("sync", code=1, trace=False)
+        assert "is not a package of the registry" in run.err
