@@ -250,6 +250,12 @@ def test_a_recipe_from_a_url(project, http_server):
     http_server.routes["/other.lua"] = http_server.routes["/tool.lua"]
     run = project.envy("add", other, code=1, trace=False)
     assert "acme.tool@r1 comes from elsewhere, in envy.lua:1" in run.err
+    http_server.routes["/own.lua"] = Reply((RECIPE % ("acme.own@r1", TOOL)).encode())
+    own = f"{http_server.url.replace('//', '//joe:sesame-123@')}/own.lua"
+    run = project.envy("add", own, "--no-install", trace=False)
+    assert "note: envy.lua now has the credentials of the URL" in run.err
+    assert "sesame-123" not in run.err
+    assert "note" not in project.envy("add", own, "--no-install", trace=False).err
 
 
 def test_what_there_is_is_listed_and_searched(project, http_server):

@@ -145,6 +145,12 @@ def _of_url(word: str, folder: Path, settings: Settings) -> RequestedEntry:
     return RequestedEntry(word=word, entry=entry)
 
 
+def has_credentials(request: RequestedEntry) -> bool:
+    """Return whether the entry has an address with user info or a secret parameter."""
+    source = request.entry.get("source") if isinstance(request.entry, dict) else None
+    return isinstance(source, str) and source == request.word and redacted(source) != source
+
+
 def _identity_in(path: Path, *, shown: str, environment: Mapping[str, str]) -> str:
     """Return the identity of a recipe file.
 
