@@ -55,7 +55,8 @@ def test_a_project_is_begun(project):
     assert (below / ".gitignore").read_text() == ".envy\n"
     (below / "envy.lua").unlink()
     (below / "envy.lua").symlink_to("nowhere.lua")
-    assert "exists already" in project.envy("init", cwd=below, code=1, trace=False).err
+    run = project.envy("init", cwd=below, code=1, trace=False)
+    assert "exists already, and is not a file" in run.err
     assert not (below / "nowhere.lua").exists()
 
 
@@ -249,6 +250,12 @@ def test_a_recipe_from_a_url(project, http_server):
     http_server.routes["/other.lua"] = http_server.routes["/tool.lua"]
     run = project.envy("add", other, code=1, trace=False)
     assert "acme.tool@r1 comes from elsewhere, in envy.lua:1" in run.err
+    http_server.routes["/own.lua"] = Reply((RECIPE % ("acme.own@r1", TOOL)).encode())
+    own = f"{http_server.url.replace('//', '//joe:sesame-123@')}/own.lua"
+    run = project.envy("add", own, "--no-install", trace=False)
+    assert "note: envy.lua now has the credentials of the URL" in run.err
+    assert "sesame-123" not in run.err
+    assert "note" not in project.envy("add", own, "--no-install", trace=False).err
 
 
 def test_what_there_is_is_listed_and_searched(project, http_server):
@@ -320,6 +327,8 @@ def test_a_tool_is_run_once(project, tmp_path):
     words = ("x", "--program", "python3", "envy.python@r1", "-c", "print(1)")
     assert project.envy(*words, cwd=tmp_path, trace=False).out == "1\n"
     index = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple"}
+    words = ("x", "--no-install", "ninja@>=1\n,<99")
+    assert "not installed: envy.ninja@r1" in project.envy(*words, env=index, code=1).err
     run = project.envy("x", "--no-install", "uv", env=index, code=1, trace=False)
     assert "not installed: envy.uv@r1" in run.err
     run = project.envy("x", "uv", "--", "--version", env=index, code=1, trace=False)

@@ -157,9 +157,14 @@ def test_requirements_with_digests_and_of_this_machine(project):
         "-e .",
         "/a/b.whl",
         "x @ ../x",
+        "six==1.17.0\\n-e .",
     ):
         project.manifest(environment(line))
         run = project.envy("sync", code=1)
-        assert f'"{line}" takes packages from a folder of this machine' in run.err
+        last = line.rpartition("\\n")[2]
+        assert f'"{last}" takes packages from a folder of this machine' in run.err
+    project.manifest(environment("-r /a/b.txt"))
+    run = project.envy("sync", code=1)
+    assert '"-r /a/b.txt" includes a file of this machine' in run.err
     project.manifest(environment(more='python = "2.9"'))
     assert "python2.9, which is not on the PATH" in project.envy("sync", code=1).err

@@ -40,6 +40,11 @@ def test_an_entry_has_the_newest_version(project, package_index, npm_registry):
     run = project.envy(*words, "pypi:tool", "pypi:tool@1.0", env=env, code=2, trace=False)
     assert "pypi:tool and pypi:tool@1.0 are the same recipe, envy.pytool@r1 tool" in run.err
     assert manifest.read_text() == before
+    run = project.envy(*words, "pypi:Tool", env=env, trace=False)
+    assert 'envy.pytool@r1{package="tool",version="1.0"} is in envy.lua:' in run.err
+    assert manifest.read_text() == before
+    project.envy("remove", "thing", "pypi:tool", env=env, trace=False)
+    assert "options" not in manifest.read_text()
     project.manifest('packages = { { recipe = "envy.pytool@r1", options = { package = "../x" } } }')
     run = project.envy("sync", code=1, trace=False)
     assert 'option `package` is "../x", which is not the name of a package' in run.err
@@ -73,3 +78,13 @@ def test_a_program_of_npm(project):
     assert project.envy("run", "semver", "1.2.3", "--increment").out == "1.2.4\n"
     folder = project.envy("asset", "semver", trace=False).out.strip()
     assert "integrity" in (Path(folder) / "package-lock.json").read_text()
+    for more in (
+        'version = "file:/a"',
+        'version = "../a"',
+        'with = { "--force" }',
+        'with = { "a/b" }',
+    ):
+        options = f'{{ package = "semver", {more} }}'
+        project.manifest(f'packages = {{ {{ recipe = "envy.npmtool@r1", options = {options} }} }}')
+        run = project.envy("sync", code=1, trace=False)
+        assert "is not a package of the registry" in run.err

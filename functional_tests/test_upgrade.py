@@ -103,7 +103,10 @@ def test_what_is_newer_is_shown_and_written(world, git_repository, package_index
 
     upgraded = world.envy("upgrade", "--no-install", env=world.variables)
     assert 'changed local.wheel@r1{version="1.0"} from 1.0 to 1.2 in envy.lua:4' in upgraded.err
-    assert "2 is newer, in envy.lua:5 stays: envy.lua:5: envy cannot change" in upgraded.err
+    stays = (
+        "2 is newer, in envy.lua:5 stays: envy.lua:5: envy cannot change this entry: its value is"
+    )
+    assert f"{stays} computed\n  hint: write it yourself:\n    {{" in upgraded.err
     assert "in envy.lua:6 stays: the constraint >=1,<2 chooses the version" in upgraded.err
     after = (
         text.replace('version = "1.0"', 'version = "1.2"')
@@ -158,8 +161,23 @@ def test_a_wrong_request_is_an_error(world):
     assert "--to needs one QUERY" in failed.err
     failed = world.envy("outdated", "wheel", "--min-age", "soon", code=2)
     assert "'soon' is not a valid time span" in failed.err
+    failed = world.envy("upgrade", "wheel", "--to", "", code=2)
+    assert "--to names no version" in failed.err
     failed = world.envy("outdated", "nothing", code=1, env=world.variables)
     assert "no package answers to 'nothing'" in failed.err
+
+
+def test_an_entry_that_stays_says_why(world):
+    """It is for another platform, or an override decides; an older version is not called newer."""
+    world.manifest(
+        'overrides = { choice = { options = { version = "2" } } }\n'
+        'packages = { "local.choice@r1",\n'
+        '  { recipe = "local.wheel@r1", platforms = { "windows" } } }\n'
+    )
+    failed = world.envy("upgrade", "wheel", code=1, trace=False)
+    assert "local.wheel@r1 is not for this platform, in envy.lua:3" in failed.err
+    stays = world.envy("upgrade", "choice", "--to", "1", trace=False)
+    assert "with version 2, 1 was asked for, in envy.lua:2 stays: an override" in stays.err
 
 
 def test_a_registry_that_cannot_be_reached_is_named(world):

@@ -37,8 +37,10 @@ def test_constraints_that_choose_one_version_are_one_package(project):
         '  { recipe = "local.tool@r1", options = { version = "~=1.0" } },\n'
         '  { recipe = "local.tool@r1", options = { version = "1.2" } } }'
     )
+    assert "nothing was done; 2 to install" in project.envy("plan").out
     sync = project.envy("sync")
     assert "sync complete: 2 packages" in sync.err
+    assert len(project.envy("product", trace=False).out.splitlines()) == 1
     assert len([name for name, _ in project.entries() if name == "local.tool@r1"]) == 1
     for trace in (True, False):  # by the engine, and from the stored answer
         assert project.envy("run", "tool", trace=trace).out == "1.2 Release\n"

@@ -7,8 +7,19 @@ program.dependencies = {
   { recipe = "envy.npm@r1", needed_by = "fetch", use = "build" },
 }
 
+-- npm would link to a folder, take an archive without a digest, or read a word as an option.
+local function refuse_others(packages)
+  for _, package in ipairs(packages) do
+    local rest = package:gsub("^@[%w._-]+/", "")
+    if not rest:match("^%w[%w._-]*$") and not rest:match("^%w[%w._-]*@[^/:]+$") then
+      error('"' .. package .. '" is not a package of the registry, such as "prettier@3.6.2"', 0)
+    end
+  end
+end
+
 -- Resolve packages to a lock, and unpack what it has. `lock` is the text of a package-lock.json.
 function program.fetch(ctx, packages, lock, package, release)
+  refuse_others(packages)
   local npm = {
     ctx.product("npm"), "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier",
     "--omit=dev", "--cache", ctx.tmp_dir .. "/npm-cache",

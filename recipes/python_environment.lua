@@ -31,8 +31,17 @@ environment.secrets = {
 
 environment.uv = { recipe = "envy.uv@r1", needed_by = "fetch", use = "build" }
 
-local function refuse_local(lines)
-  for _, line in ipairs(lines) do
+-- What includes a file, which would be read once, and not again when it has changed.
+local INCLUDES = { "^%s*%-r", "^%s*%-c", "^%s*%-%-requirement", "^%s*%-%-constraint" }
+
+local function refuse_local(text)
+  for line in text:gmatch("[^\r\n]+") do
+    for _, pattern in ipairs(INCLUDES) do
+      if line:match(pattern) and not line:find("://", 1, true) then
+        error('"' .. line .. '" includes a file of this machine, of which a change would not be seen: '
+          .. "let the manifest read its lines, with io.lines", 0)
+      end
+    end
     for _, pattern in ipairs(LOCAL) do
       if line:match(pattern) then
         error('"' .. line .. '" takes packages from a folder of this machine, whose path and times would '
@@ -44,11 +53,11 @@ end
 
 -- Resolve requirements, and unpack what they need. Lines with digests need no resolution.
 function environment.fetch(ctx, version, lines)
-  refuse_local(lines)
+  local text = table.concat(lines, "\n") .. "\n"
+  refuse_local(text)
   -- uv asks a script of a version manager anew each time, and an interpreter once.
   local words = { environment.python(version), "-c", "import sys; print(sys.executable)" }
   local interpreter = ctx.exec(words, { capture = true, quiet = true }).stdout:match("[^\n]+")
-  local text = table.concat(lines, "\n") .. "\n"
   if text:find("--hash=", 1, true) then
     ctx.write("requirements.txt", text)
   else

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from envy.cli.added import RequestedEntry, edit_for, requested_entry
+from envy.cli.added import RequestedEntry, edit_for, has_credentials, requested_entry
 from envy.cli.edited_install import follow_edit
 from envy.cli.edits import manifest_to_edit, shown_key, tell
 from envy.cli.options import envy_command
@@ -15,6 +15,8 @@ from envy.declarations.locations import shown_path
 from envy.declarations.manifest_edit import ManifestFile, edited
 from envy.declarations.manifest_write import write_manifest
 from envy.errors import UsageError
+
+_SAFER = 'os.getenv("NAME") in its place keeps them out of a repository'
 
 
 @envy_command(
@@ -52,6 +54,8 @@ def command(settings: Settings, names: tuple[str, ...], *, no_install: bool) -> 
         write_manifest(new.path, new.content, before=manifest.content)
     for line in lines:
         tell(settings, line)
+    if new.content != manifest.content and any(has_credentials(request) for request in wanted):
+        tell(settings, f"note: {shown_path(new.path)} now has the credentials of the URL; {_SAFER}")
     return follow_edit(new, manifest, settings, installs=() if no_install else indexes)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from envy.cli.edits import listed, option_of, shown_key
+from envy.cli.edits import listed, option_of, package_of, shown_key
 from envy.cli.fetch_context import command_context
 from envy.cli.settings import Settings
 from envy.content.plain_file import NotPlain, read_plain
@@ -44,11 +44,15 @@ _VERSION = ("options", "version")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedEntry:
-    """An entry that a word asks for; `tool` is the shipped recipe that the word names, if any."""
+    """An entry that a word asks for; `tool` is the shipped recipe that the word names, if any.
+
+    `version` is the one that the word names, or "": the entry may have the newest instead.
+    """
 
     word: str
     entry: str | dict[str, OptionValue]
     tool: NamedTool | None = None
+    version: str = ""
 
     @property
     def identity(self) -> str:
@@ -75,9 +79,10 @@ def requested_entry(word: str, folder: Path, settings: Settings) -> RequestedEnt
         return RequestedEntry(word=word, entry=word)
     if word.startswith(("pypi:", "npm:")) or not _is_place(word):
         tool = named_tool(word, command="add")
+        version = tool.version
         if tool.package:
             tool = _with_release(tool, word, folder, settings)
-        return RequestedEntry(word=word, entry=tool.entry(), tool=tool)
+        return RequestedEntry(word=word, entry=tool.entry(), tool=tool, version=version)
     scheme = scheme_of(word)
     if scheme is Scheme.GIT:
         raise EnvyError(
@@ -140,6 +145,12 @@ def _of_url(word: str, folder: Path, settings: Settings) -> RequestedEntry:
     return RequestedEntry(word=word, entry=entry)
 
 
+def has_credentials(request: RequestedEntry) -> bool:
+    """Return whether the entry has an address with user info or a secret parameter."""
+    source = request.entry.get("source") if isinstance(request.entry, dict) else None
+    return isinstance(source, str) and source == request.word and redacted(source) != source
+
+
 def _identity_in(path: Path, *, shown: str, environment: Mapping[str, str]) -> str:
     """Return the identity of a recipe file.
 
@@ -181,18 +192,17 @@ def edit_for(wanted: RequestedEntry, manifest: ManifestFile) -> tuple[Edit | Non
     Raises:
         EnvyError: it is not clear which entry is to be changed.
     """
-    package = wanted.tool.package if wanted.tool is not None else ""
+    package = package_of(wanted.entry)
     there = [
         i
         for i, entry in enumerate(manifest.entries)
-        if identity_of(entry) == wanted.identity
-        and (not package or option_of(entry, "package") == package)
+        if identity_of(entry) == wanted.identity and package_of(entry) == package
     ]
     if not there:
         return Insertion(wanted.entry), None
     if wanted.tool is None:
         return _edit_for_source(wanted, manifest, there)
-    version = wanted.tool.version
+    version = wanted.version
     # An entry without a version takes the default, which may be another one tomorrow.
     fitting = [
         i for i in there if not version or option_of(manifest.entries[i], "version") == version

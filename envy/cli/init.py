@@ -72,6 +72,10 @@ def _create(path: Path, text: str) -> None:
         with path.open("xb") as file:
             file.write(text.encode())
     except FileExistsError as error:
+        if not path.is_file():
+            raise ManifestError(
+                f"{shown} exists already, and is not a file", hint="remove it, or name another one"
+            ) from error
         raise ManifestError(
             f"{shown} exists already", hint="add packages to it: envy add NAME"
         ) from error

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from envy.cli.edited_install import follow_edit
-from envy.cli.edits import key_of, listed, manifest_to_edit, shown_key, tell
+from envy.cli.edits import (
+    alias_of,
+    key_of,
+    listed,
+    manifest_to_edit,
+    package_of,
+    shown_key,
+    tell,
+    tool_of,
+)
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.declarations.key import Query, RecipeKey
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
         ("envy remove ninja", "the entry of this package"),
         ("envy remove 'ninja{version=1.11.1}'", "one of several variants"),
         ("envy remove moon cmake", "by alias, and by name"),
+        ("envy remove pypi:httpie", "a program of the package index"),
     ],
 )
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY...")
@@ -62,13 +72,15 @@ def _index_of(query: str, manifest: ManifestFile, settings: Settings) -> int:
         EnvyError: none does, or several do.
     """
     entries = manifest.entries
-    found = [i for i, entry in enumerate(entries) if query and _alias_of(entry) == query]
+    found = [i for i, entry in enumerate(entries) if query and alias_of(entry) == query]
+    found = found or [i for i, entry in enumerate(entries) if query and package_of(entry) == query]
     if not found:
         parsed = Query.parse(query)
         keys = [(i, key_of(entry)) for i, entry in enumerate(entries)]
         matching = [(i, key) for i, key in keys if key is not None and parsed.matches(key)]
         exact = [i for i, key in matching if key.canonical == query]
         found = exact or [i for i, _key in matching]
+        found = found or [i for i, entry in enumerate(entries) if tool_of(entry) == query]
     if len(found) == 1:
         return found[0]
     if found:
@@ -77,11 +89,6 @@ def _index_of(query: str, manifest: ManifestFile, settings: Settings) -> int:
             hint="name one by its alias or its options, or remove one yourself if they are equal",
         )
     raise _not_listed(query, manifest, settings)
-
-
-def _alias_of(entry: object) -> str:
-    alias = entry.get("alias") if isinstance(entry, dict) else None
-    return alias if isinstance(alias, str) else ""
 
 
 def _not_listed(query: str, manifest: ManifestFile, settings: Settings) -> EnvyError:
@@ -94,7 +101,8 @@ def _not_listed(query: str, manifest: ManifestFile, settings: Settings) -> EnvyE
             hint="`envy why` shows the way to it",
         )
     keys = [key for entry in manifest.entries if (key := key_of(entry)) is not None]
-    names = {key.name for key in keys} | {_alias_of(entry) for entry in manifest.entries} - {""}
+    names = {key.name for key in keys}
+    names |= {name(entry) for entry in manifest.entries for name in (alias_of, tool_of)} - {""}
     hint = did_you_mean(query, names) or "`packages` is empty"
     return EnvyError(f"{shown} lists no package that answers to '{query}'", hint=hint)
 

@@ -15,6 +15,7 @@ from envy.cli.settings import Settings
 from envy.cli.upgrades import found_upgrades
 from envy.declarations.manifest_edit import FieldChange, ManifestFile, edited
 from envy.declarations.manifest_write import write_manifest
+from envy.declarations.versions import order_of
 from envy.errors import ManifestError, UsageError
 from envy.explain.upgrades import Upgrade
 
@@ -48,11 +49,13 @@ def command(
 
     The version, the digest and the ref of an entry are changed together. An entry whose version is
     computed, is a constraint or is left to the recipe stays, and is named; with QUERY, a version
-    that is left to the recipe is written. Everything else in the manifest keeps its text. If a
-    package cannot be installed, the manifest is restored.
+    that is left to the recipe is written. Entries for other platforms stay. Everything else in the
+    manifest keeps its text. If a package cannot be installed, the manifest is restored.
     """
     if to is not None and len(queries) != 1:
         raise UsageError("--to needs one QUERY: the package that gets the version")
+    if to == "":
+        raise UsageError("--to names no version", hint="without --to, it is the newest")
     manifest = manifest_to_edit(settings)
     age = min_age or 0.0
     found, code = found_upgrades(settings, queries, to=to or "", least_age=age, manifest=manifest)
@@ -75,7 +78,9 @@ def _news(found: Sequence[Upgrade]) -> bool:
 
 
 def _what(one: Upgrade) -> str:
-    newer = f", {short(one, one.newest)} is newer," if one.newest else ""
+    is_older = one.what == "version" and order_of(one.newest) < order_of(one.current)
+    asked = "was asked for" if is_older else "is newer"
+    newer = f", {short(one, one.newest)} {asked}," if one.newest else ""
     return f"{one.package} with {one.what} {short(one, one.current)}{newer} in {one.origin}"
 
 
@@ -86,7 +91,8 @@ def _with_upgrade(
     try:
         new = edited(manifest, FieldChange(one.index, one.fields), settings.environment)
     except ManifestError as error:
-        tell(settings, f"{_what(one)} stays: {error}")
+        for line in f"{_what(one)} stays: {error}".splitlines():
+            tell(settings, line)
         return manifest
     changed.append(one.index)
     before, after = short(one, one.current), short(one, one.newest)

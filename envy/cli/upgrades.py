@@ -6,13 +6,14 @@ import datetime as dt
 from collections.abc import Sequence
 
 from envy.cache.resolutions import Upstream
+from envy.cli.edits import answers_to, shown_key
 from envy.cli.outcome import print_failures, resolved
 from envy.cli.settings import Settings, current_directory
 from envy.cli.wiring import open_session
 from envy.declarations.manifest_edit import ManifestFile, open_manifest
 from envy.declarations.manifest_search import find_manifest
 from envy.engine.session import Session
-from envy.errors import EnvyError
+from envy.errors import EnvyError, SourceLocation
 from envy.explain.upgrades import Listed, Upgrade, Wish, find_upgrades, listed_entries
 
 
@@ -40,12 +41,28 @@ def found_upgrades(
     with open_session(settings, owns_stdout=True, upstream=Upstream.ASKED) as session:
         resolved(session)
         rows = [(i, entry, manifest.at(i)) for i, entry in enumerate(manifest.entries)]
+        for query in queries:
+            _check_platform(session, query, rows)
         entries = _selected(session, listed_entries(session, rows), queries)
         found = [one for entry in entries for one in find_upgrades(session, entry, wish)]
         outdated = {one.package for one in found if one.fields}
         failures = [failure for failure in session.failures() if failure.key not in outdated]
         print_failures(failures, settings.environment)
     return found, 1 if failures else 0
+
+
+def _check_platform(
+    session: Session, query: str, rows: Sequence[tuple[int, object, SourceLocation]]
+) -> None:
+    """Check that a query does not name only entries for other platforms."""
+    if session.find_matches(query):
+        return
+    for _, entry, origin in rows:
+        if answers_to(entry, query):
+            raise EnvyError(
+                f"{shown_key(entry)} is not for this platform, in {origin}",
+                hint="run the command on its platform, or change the version yourself",
+            )
 
 
 def _selected(session: Session, entries: Sequence[Listed], queries: Sequence[str]) -> list[Listed]:

@@ -117,7 +117,8 @@ def _prepare(
     from envy.cache.resolutions import Upstream
 
     manifest = run_once_manifest(str(cache_root(settings)), word)
-    text = f"-- Written by `envy x {word}`.\npackages = {{ {entry_text(entry)} }}\n"
+    shown = " ".join(word.split())  # a comment ends with its line
+    text = f"-- Written by `envy x {shown}`.\npackages = {{ {entry_text(entry)} }}\n"
     write_run_once(manifest, text)
     settings = replace(settings, manifest=Path(manifest))
     upstream = Upstream.REMEMBERED if installs else Upstream.LEFT_ALONE

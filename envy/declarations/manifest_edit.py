@@ -119,8 +119,7 @@ def edited(manifest: ManifestFile, edit: Edit, environment: Mapping[str, str]) -
     """
     new = _proposal(manifest, edit)
     if new is None:
-        reason = "`packages` is not one table that lists its entries"
-        raise _by_hand(manifest, edit, reason)
+        raise _by_hand(manifest, edit, _why_not(manifest, edit))
     content = new.encode("utf-8", "surrogateescape")
     values: dict[Platform, Values | None] = {}
     for platform, before in manifest.values.items():
@@ -151,6 +150,13 @@ def _proposal(manifest: ManifestFile, edit: Edit) -> str | None:
             for path, value in fields.items():
                 text = text and set_field(text, index, path, value)
     return text
+
+
+def _why_not(manifest: ManifestFile, edit: Edit) -> str:
+    """Return why there is no proposal."""
+    if isinstance(edit, FieldChange) and remove_element(manifest.text, edit.index) is not None:
+        return "its value is computed"
+    return "`packages` is not one table that lists its entries"
 
 
 def _value(entry: Entry) -> OptionValue:

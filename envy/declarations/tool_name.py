@@ -24,6 +24,7 @@ from envy.errors import EnvyError
 from envy.suggest import nearest
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+!-]*")
+_SIGNS = re.compile(r"[-_.]+")
 _REGISTRIES = {"pypi": "envy.pytool@r1", "npm": "envy.npmtool@r1"}
 _PACKAGE = {
     "pypi": re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:(?:@|==)([A-Za-z0-9][A-Za-z0-9._+!-]*))?"),
@@ -97,6 +98,19 @@ def released_as(identity: str, options: Mapping[str, object], base_dir: Path) ->
     return None
 
 
+def registry_package(identity: str, package: object) -> str:
+    """Return what an entry with this option `package` installs, such as "pypi:black"; or ""."""
+    for scheme, recipe in _REGISTRIES.items():
+        if recipe == identity and isinstance(package, str) and package:
+            return f"{scheme}:{_plain_name(scheme, package.partition('[')[0])}"
+    return ""
+
+
+def _plain_name(scheme: str, name: str) -> str:
+    """Return the name as its registry spells it: for the index, Ruamel_Yaml is ruamel-yaml."""
+    return _SIGNS.sub("-", name).lower() if scheme == "pypi" else name
+
+
 def check_version(recipe: ShippedRecipe, version: str) -> None:
     """Check that a recipe takes a version or a constraint; "" is its default.
 
@@ -130,7 +144,8 @@ def _of_registry(word: str, scheme: str, rest: str, command: str) -> NamedTool:
             f"{word} does not name a package: a name and perhaps a version follow {scheme}:",
             hint=f"envy {command} {example}",
         )
-    return NamedTool(shipped_recipe(_REGISTRIES[scheme]), found[2] or "", found[1])
+    name = _plain_name(scheme, found[1])
+    return NamedTool(shipped_recipe(_REGISTRIES[scheme]), found[2] or "", name)
 
 
 def _unknown(word: str, name: str, command: str) -> EnvyError:

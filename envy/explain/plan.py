@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from envy.engine.failures import is_left_out
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
-from envy.graph.recipe import Recipe
+from envy.graph.recipe import Recipe, one_of_each
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
@@ -45,14 +45,17 @@ class PlannedStep:
 
 
 def make_plan(session: Session, goals: Sequence[RecipeKey]) -> list[PlannedStep]:
-    """Return the steps that complete the goals, dependencies first; runs no phase."""
+    """Return the steps that complete the goals, dependencies first; runs no phase.
+
+    Packages with one entry are one step.
+    """
     session.prepare(goals)
     wanted = {recipe.key for recipe in session.wanted()}
     order = dependencies_first(
         sorted(wanted),
         lambda key: sorted(edge.key for edge in session.all_edges(key) if edge.key in wanted),
     )
-    return [_step(session, session.recipe(key)) for key in order]
+    return [_step(session, recipe) for recipe in one_of_each(map(session.recipe, order))]
 
 
 def _step(session: Session, recipe: Recipe) -> PlannedStep:

@@ -30,7 +30,7 @@ class ProductView:
 
 def products_here(session: Session) -> list[ProductView]:
     """Return every known product, sorted by name and provider; installs and runs nothing."""
-    rows = [row for recipe in _usable(session) for row in _products_of(recipe)]
+    rows = [row for recipe in one_of_each(_usable(session)) for row in _products_of(recipe)]
     return sorted(rows, key=lambda row: (row.product, row.provider))
 
 

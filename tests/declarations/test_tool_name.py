@@ -3,7 +3,7 @@
 import pytest
 
 from envy.declarations.shipped_table import entry_of, shipped_recipe, shipped_table
-from envy.declarations.tool_name import named_tool
+from envy.declarations.tool_name import named_tool, registry_package
 from envy.declarations.versions import nearest_versions, order_of
 from envy.errors import EnvyError
 
@@ -76,6 +76,16 @@ def test_what_is_not_there_is_an_error_that_helps(word, message):
 def test_a_recipe_takes_versions_that_it_was_not_tested_with(version):
     """Whether there is such a release, its registry says."""
     assert named_tool(f"ninja@{version}", command="add").version == version
+
+
+def test_a_package_has_the_name_that_the_index_gives_it():
+    """However it is spelled, it is one package, with one program; npm has one spelling."""
+    tool = named_tool("pypi:Pre_.Commit==4.0", command="x")
+    assert (tool.package, tool.program, tool.version) == ("pre-commit", "pre-commit", "4.0")
+    assert named_tool("npm:@a/b.c_d", command="x").package == "@a/b.c_d"
+    assert registry_package("envy.pytool@r1", "Black[jupyter]") == "pypi:black"
+    assert registry_package("envy.npmtool@r1", "@a/b") == "npm:@a/b"
+    assert registry_package("envy.ninja@r1", "a") == registry_package("envy.pytool@r1", "") == ""
 
 
 def test_nearest_versions_are_those_with_the_nearest_numbers():
