@@ -125,7 +125,9 @@ def test_locked_names_the_entry_and_the_command(world):
         [line] = [row for row in run.err.splitlines() if "`envy lock" in row]
         return line.strip().removeprefix("error: ")
 
-    assert failing("--locked") == ("envy.lock is missing, and --locked needs it: run `envy lock`")
+    missing = "envy.lock is missing, and --locked needs it: run `envy lock`"
+    assert failing("--locked") == missing
+    assert missing in world.envy("env", env={"ENVY_LOCKED": "1"}, code=1).err
     world.envy("lock")
     text = world.path.read_text()
     # Stale: the manifest has one package more, and the lock one that the manifest has not.
