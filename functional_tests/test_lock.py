@@ -333,8 +333,8 @@ def test_a_registry_with_odd_names(world):
     assert not world.path.exists()
 
 
-def test_a_lock_that_is_cancelled(project, http_server):
-    """Ctrl-C ends the look-ups for any platform, and no lock is written."""
+def test_a_lock_that_is_cancelled(project, http_server, tmp_path):
+    """Ctrl-C ends the look-ups for any platform; neither a lock nor a temporary folder stays."""
     asked, ended = threading.Event(), threading.Event()
 
     def hang(_request):
@@ -349,7 +349,9 @@ def test_a_lock_that_is_cancelled(project, http_server):
         "local.one@r1",
         f'fetch = function() return "{http_server.url}/" .. ENVY_PLATFORM .. ".bin" end',
     )
-    process = project.popen("lock")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = project.popen("lock", env={"TMPDIR": str(scratch)})
     try:
         assert asked.wait(60)
         process.send_signal(signal.SIGINT)
@@ -360,6 +362,7 @@ def test_a_lock_that_is_cancelled(project, http_server):
     assert process.returncode == 130, err
     assert err.decode().splitlines()[-1] == "cancelled"
     assert not (project.root / "envy.lock").exists()
+    assert list(scratch.iterdir()) == []
 
 
 def test_require_digest(project, http_server):
