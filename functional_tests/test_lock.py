@@ -220,6 +220,9 @@ def test_a_damaged_lock(world):
     problem = f"envy.lock:{number}: local.clone@r1 commit {world.repository.url}#main: "
     assert f"error: {problem}" in failed.err
     assert failed.err.endswith("is not a commit: run `envy lock`, or restore envy.lock\n")
+    told = world.envy("doctor", code=None, trace=False).err
+    assert f"error: configuration: {problem}" in told
+    assert "hint: \n" not in told
     repaired = world.envy("lock")
     assert f"note: {problem}" in repaired.err
     assert "is not a commit; what can be read of it is kept\n" in repaired.err
