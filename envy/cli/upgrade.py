@@ -57,11 +57,12 @@ def command(
     age = min_age or 0.0
     found, code = found_upgrades(settings, queries, to=to or "", least_age=age, manifest=manifest)
     new, changed = manifest, list[int]()
+    verb = "is newer" if to is None else "was asked for"
     for one in found:
         if one.fields:
-            new = _with_upgrade(new, one, settings, changed)
+            new = _with_upgrade(new, one, settings, changed, verb)
         elif one.newest or one.note:
-            tell(settings, f"{_what(one)} stays: {one.note}")
+            tell(settings, f"{_what(one, verb)} stays: {one.note}")
     if not changed:
         if not code:
             tell(settings, "nothing was changed" if _news(found) else "every version is the newest")
@@ -74,19 +75,19 @@ def _news(found: Sequence[Upgrade]) -> bool:
     return any(one.newest or one.note for one in found)
 
 
-def _what(one: Upgrade) -> str:
-    newer = f", {short(one, one.newest)} is newer," if one.newest else ""
+def _what(one: Upgrade, verb: str) -> str:
+    newer = f", {short(one, one.newest)} {verb}," if one.newest else ""
     return f"{one.package} with {one.what} {short(one, one.current)}{newer} in {one.origin}"
 
 
 def _with_upgrade(
-    manifest: ManifestFile, one: Upgrade, settings: Settings, changed: list[int]
+    manifest: ManifestFile, one: Upgrade, settings: Settings, changed: list[int], verb: str
 ) -> ManifestFile:
     """Return the manifest with an upgrade, and note its entry; an entry that is computed stays."""
     try:
         new = edited(manifest, FieldChange(one.index, one.fields), settings.environment)
     except ManifestError as error:
-        tell(settings, f"{_what(one)} stays: {error}")
+        tell(settings, f"{_what(one, verb)} stays: {error}")
         return manifest
     changed.append(one.index)
     before, after = short(one, one.current), short(one, one.newest)
