@@ -371,3 +371,9 @@ def test_a_version_that_the_registry_does_not_have(project, package_index):
     assert (project.root / "envy.lua").read_text() == text
     project.envy("add", "ninja@>=1.11", "--no-install")
     assert 'options = { version = ">=1.11" }' in (project.root / "envy.lua").read_text()
+
+
+def test_a_tool_that_is_not_kept_offline(project):
+    """The error names the command that fetches it, which needs no project."""
+    failed = project.envy("--offline", "x", "ninja@1.11.1", "--", "--version", code=1)
+    assert "run this once online: envy x ninja@1.11.1" in failed.err

@@ -125,7 +125,9 @@ def test_locked_names_the_entry_and_the_command(world):
         [line] = [row for row in run.err.splitlines() if "`envy lock" in row]
         return line.strip().removeprefix("error: ")
 
-    assert failing("--locked") == ("envy.lock is missing, and --locked needs it: run `envy lock`")
+    missing = "envy.lock is missing, and --locked needs it: run `envy lock`"
+    assert failing("--locked") == missing
+    assert missing in world.envy("env", env={"ENVY_LOCKED": "1"}, code=1).err
     world.envy("lock")
     text = world.path.read_text()
     # Stale: the manifest has one package more, and the lock one that the manifest has not.
@@ -218,6 +220,9 @@ def test_a_damaged_lock(world):
     problem = f"envy.lock:{number}: local.clone@r1 commit {world.repository.url}#main: "
     assert f"error: {problem}" in failed.err
     assert failed.err.endswith("is not a commit: run `envy lock`, or restore envy.lock\n")
+    told = world.envy("doctor", code=None, trace=False).err
+    assert f"error: configuration: {problem}" in told
+    assert "hint: \n" not in told
     repaired = world.envy("lock")
     assert f"note: {problem}" in repaired.err
     assert "is not a commit; what can be read of it is kept\n" in repaired.err
@@ -331,8 +336,8 @@ def test_a_registry_with_odd_names(world):
     assert not world.path.exists()
 
 
-def test_a_lock_that_is_cancelled(project, http_server):
-    """Ctrl-C ends the look-ups for any platform, and no lock is written."""
+def test_a_lock_that_is_cancelled(project, http_server, tmp_path):
+    """Ctrl-C ends the look-ups for any platform; neither a lock nor a temporary folder stays."""
     asked, ended = threading.Event(), threading.Event()
 
     def hang(_request):
@@ -347,7 +352,9 @@ def test_a_lock_that_is_cancelled(project, http_server):
         "local.one@r1",
         f'fetch = function() return "{http_server.url}/" .. ENVY_PLATFORM .. ".bin" end',
     )
-    process = project.popen("lock")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = project.popen("lock", env={"TMPDIR": str(scratch)})
     try:
         assert asked.wait(60)
         process.send_signal(signal.SIGINT)
@@ -358,6 +365,7 @@ def test_a_lock_that_is_cancelled(project, http_server):
     assert process.returncode == 130, err
     assert err.decode().splitlines()[-1] == "cancelled"
     assert not (project.root / "envy.lock").exists()
+    assert list(scratch.iterdir()) == []
 
 
 def test_require_digest(project, http_server):

@@ -107,7 +107,10 @@ def test_what_is_newer_is_shown_and_written(world, git_repository, package_index
         "2 is newer, in envy.lua:5 stays: envy.lua:5: envy cannot change this entry: its value is"
     )
     assert f"{stays} computed\n  hint: write it yourself:\n    {{" in upgraded.err
-    assert "in envy.lua:6 stays: the constraint >=1,<2 chooses the version" in upgraded.err
+    constrained = "in envy.lua:6 stays: the constraint >=1,<2 chooses the version"
+    assert constrained in upgraded.err
+    asked = world.envy("upgrade", "c", "--to", "2", env=world.variables)
+    assert f"2 was asked for, {constrained}" in asked.err
     after = (
         text.replace('version = "1.0"', 'version = "1.2"')
         .replace('ref = "v1.0"', 'ref = "v1.1"')

@@ -135,7 +135,25 @@ def test_edits_of_the_manifest_keep_the_lock(project):
     project.envy("remove", "app")
     kept = (project.root / "envy.lock").read_text()
     assert "local.app@r1" not in kept
+    # The lock is written again through a link, with its permissions.
+    lock, real = project.root / "envy.lock", project.root / "real.lock"
+    lock.rename(real)
+    real.chmod(0o640)
+    lock.symlink_to(real.name)
     project.recipe("local.bad@r1", 'install = "exit 1"')
-    project.envy("add", "local.bad@r1", code=1)
-    assert (project.root / "envy.lock").read_text() == kept
+    undone = "envy.lua is as it was; --no-install keeps an entry\n"
+    assert undone in project.envy("add", "local.bad@r1", code=1).err
+    assert real.read_text() == kept
+    assert lock.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
     project.envy("lock", "--check")
+    # Without the lock, there is no entry that --no-install could keep.
+    project.recipe("local.bad@r1", 'fetch = "https://127.0.0.1:1/none.tar"')
+    undone = undone.partition(";")[0] + "\n"
+    assert undone in project.envy("add", "local.bad@r1", "--offline", "--no-install", code=1).err
+    # What is repaired is said.
+    real.write_text(f"<<<<<<< HEAD\n=======\n>>>>>>> them\n{kept}")
+    added = project.envy("add", "local.app@r1", "--no-install")
+    note = "note: envy.lock:1: it has conflict markers of git at local.tool@r1"
+    assert note in added.err
+    assert "what can be read of it is kept" in added.err

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from envy.cli.edits import listed, option_of, package_of, shown_key
 from envy.cli.fetch_context import command_context
 from envy.cli.settings import Settings
 from envy.content.plain_file import NotPlain, read_plain
+from envy.content.scratch import scratch_folder
 from envy.declarations.key import validate_identity
 from envy.declarations.locations import shown_path
 from envy.declarations.manifest_edit import (
@@ -129,9 +129,9 @@ def _of_path(word: str, folder: Path, environment: Mapping[str, str]) -> Request
 def _of_url(word: str, folder: Path, settings: Settings) -> RequestedEntry:
     remember_address(word)
     item = SourceItem(source=word, base_dir=folder)
-    with tempfile.TemporaryDirectory(prefix="envy-add-") as name:
+    with scratch_folder("add") as scratch:
         context = command_context(settings.environment, offline=settings.offline)
-        fetched = fetch_source(item, Path(name), context)
+        fetched = fetch_source(item, scratch, context)
         if not fetched.sha256:
             raise EnvyError(f"{redacted(word)} is a folder, not a recipe file")
         identity = _identity_in(

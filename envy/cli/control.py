@@ -163,6 +163,7 @@ class Control:
 
     def _leave(self) -> None:
         self._children.terminate_all(grace=0)
+        _briefly(_remove_scratch)
         _briefly(self._bus.close)
         if self.cancelled:
             _briefly(lambda: say(sys.stderr, "\ncancelled" if self._asking() else "cancelled"))
@@ -218,6 +219,12 @@ def _briefly(action: Callable[[], None]) -> None:
     thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
     thread.join(FAREWELL)
+
+
+def _remove_scratch() -> None:
+    from envy.content.scratch import remove_scratch
+
+    remove_scratch()
 
 
 def _handled_signals() -> list[signal.Signals]:

@@ -84,7 +84,9 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _print_findings(report: Report, invocation: Invocation) -> None:
     for finding in report.findings:
-        text = f"{finding.level}: {finding.section}: {finding.problem}\n  hint: {finding.remedy}"
+        # Some problems, such as those of a lock, say themselves what to do.
+        hint = f"\n  hint: {finding.remedy}" if finding.remedy else ""
+        text = f"{finding.level}: {finding.section}: {finding.problem}{hint}"
         say_styled(sys.stderr, safe_lines(text), invocation.environment)
     if not report.findings:
         print_result("\nnothing is wrong")

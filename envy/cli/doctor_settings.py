@@ -22,7 +22,7 @@ from envy.limits import LIMITS
 from envy.locking.lock import RECIPE
 from envy.locking.text import read_lock
 
-_VARIABLES = {
+OPTION_VARIABLES = {
     "manifest": "ENVY_MANIFEST",
     "cache_root": "ENVY_CACHE_ROOT",
     "assume_yes": "ENVY_YES",
@@ -36,7 +36,7 @@ def usable_settings(report: Report, invocation: Invocation) -> Settings:
     """Return the settings, without the variables that are not valid: each of those is a finding."""
     report.section = "configuration"
     environment = dict(invocation.environment)
-    for name in _VARIABLES.values():
+    for name in OPTION_VARIABLES.values():
         try:
             merge_settings({}, {name: environment.get(name, "")})
         except EnvyError as error:
@@ -74,7 +74,7 @@ def origin_of(name: str, given: Mapping[str, Any], settings: Settings, *, option
     """Return who gave the value of a setting: its option, its variable, or DEFAULT."""
     if name in given:
         return option or f"--{name.replace('_', '-')}"
-    variable = _VARIABLES.get(name, "")
+    variable = OPTION_VARIABLES.get(name, "")
     return variable if settings.environment.get(variable) else DEFAULT
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from envy.cli.edits import shown_key, tell
 from envy.cli.settings import Settings
-from envy.content.atomic import atomic_write
 from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.locations import shown_path
 from envy.declarations.manifest_edit import ManifestFile
@@ -36,15 +35,20 @@ def follow_edit(
     with _restored(new, old, settings) as outcome:
         if new.content != old.content:
             _update_lock(settings)
+        outcome.installs = bool(installs)
         outcome.code = _install(new, installs, settings) if installs else 0
     return outcome.code
 
 
 def _update_lock(settings: Settings) -> None:
-    from envy.cli.lock import update_lock_if_present
+    from envy.cli.lock import repair_note, update_lock_if_present
 
     result = update_lock_if_present(settings)
-    if result is not None and not result.is_current:
+    if result is None:
+        return
+    if result.made.problem:
+        tell(settings, repair_note(result))
+    if not result.is_current:
         tell(settings, f"wrote {shown_path(result.path)}")
 
 
@@ -58,9 +62,10 @@ def _install(manifest: ManifestFile, indexes: Sequence[int], settings: Settings)
 
 @dataclass(slots=True)
 class _Outcome:
-    """The exit code of what follows an edit; 1 until it is known."""
+    """The exit code of what follows an edit, 1 until it is known; whether an install was begun."""
 
     code: int = 1
+    installs: bool = False
 
 
 @contextlib.contextmanager
@@ -73,10 +78,12 @@ def _restored(new: ManifestFile, old: ManifestFile, settings: Settings) -> Itera
         if outcome.code and new.content != old.content:
             with contextlib.suppress(EnvyError):  # somebody has changed it meanwhile
                 write_manifest(old.path, old.content, before=new.content)
-                tell(settings, f"{shown_path(old.path)} is as it was; --no-install keeps an entry")
+                hint = "; --no-install keeps an entry" if outcome.installs else ""
+                tell(settings, f"{shown_path(old.path)} is as it was{hint}")
                 if locked is not None and _content(str(lock)) != locked:
-                    with contextlib.suppress(OSError):
-                        atomic_write(str(lock), locked)
+                    from envy.cli.lock import write_lock
+
+                    write_lock(lock, locked)
 
 
 def _content(path: str) -> bytes | None:

@@ -133,7 +133,7 @@ def lock_file(
         text = _text_of(made)
         is_current = _content(path) == text
         if writes and not is_current:
-            _write(path, text)
+            write_lock(path, text)
     return LockResult(
         path=path, made=made, changes=differences(made.before, made.lock), is_current=is_current
     )
@@ -178,8 +178,12 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _write(path: Path, text: bytes) -> None:
-    """Write the lock as a whole; the permissions of a file that is there stay as they are."""
+def write_lock(path: Path, text: bytes) -> None:
+    """Write the lock as a whole; the permissions of a file that is there stay as they are.
+
+    Raises:
+        EnvyError: the file cannot be written.
+    """
     from envy.content.atomic import atomic_write
 
     path = path.resolve()  # a link stays one
@@ -203,8 +207,7 @@ def _check_updates(updates: Sequence[str], made: MadeLock, manifest: Manifest) -
 
 
 def _print(result: LockResult, settings: Settings, *, checks: bool) -> None:
-    problem = result.made.problem
-    lines = [f"note: {problem}; what can be read of it is kept"] if problem else []
+    lines = [repair_note(result)] if result.made.problem else []
     lines += [f"note: {name} is left out: {why}" for name, why in result.made.left_out.items()]
     lines += [f"note: {_shown(entry)}" for entry in result.not_locked]
     for line in lines if not settings.quiet else ():
@@ -215,6 +218,11 @@ def _print(result: LockResult, settings: Settings, *, checks: bool) -> None:
         print_result("\n".join(row for line in shown for row in safe_lines(line)))
     elif not settings.quiet:
         write_line(sys.stderr, _summary(result))
+
+
+def repair_note(result: LockResult) -> str:
+    """Return the line about a damaged lock that was made anew from what can be read of it."""
+    return f"note: {result.made.problem}; what can be read of it is kept"
 
 
 def _shown(entry: LockEntry) -> str:

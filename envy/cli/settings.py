@@ -15,7 +15,7 @@ from envy.errors import EnvyError, UsageError
 from envy.limits import LIMITS, adopt_limits, parse_limits
 
 # Variables whose values are words for yes or no, and the settings that they give.
-YES_OR_NO = {"ENVY_YES": "assume_yes", "ENVY_OFFLINE": "offline"}
+YES_OR_NO = {"ENVY_YES": "assume_yes", "ENVY_OFFLINE": "offline", "ENVY_LOCKED": "locked"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

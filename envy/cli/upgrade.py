@@ -15,7 +15,6 @@ from envy.cli.settings import Settings
 from envy.cli.upgrades import found_upgrades
 from envy.declarations.manifest_edit import FieldChange, ManifestFile, edited
 from envy.declarations.manifest_write import write_manifest
-from envy.declarations.versions import order_of
 from envy.errors import ManifestError, UsageError
 from envy.explain.upgrades import Upgrade
 
@@ -60,11 +59,12 @@ def command(
     age = min_age or 0.0
     found, code = found_upgrades(settings, queries, to=to or "", least_age=age, manifest=manifest)
     new, changed = manifest, list[int]()
+    verb = "is newer" if to is None else "was asked for"
     for one in found:
         if one.fields:
-            new = _with_upgrade(new, one, settings, changed)
+            new = _with_upgrade(new, one, settings, changed, verb)
         elif one.newest or one.note:
-            tell(settings, f"{_what(one)} stays: {one.note}")
+            tell(settings, f"{_what(one, verb)} stays: {one.note}")
     if not changed:
         if not code:
             tell(settings, "nothing was changed" if _news(found) else "every version is the newest")
@@ -77,21 +77,19 @@ def _news(found: Sequence[Upgrade]) -> bool:
     return any(one.newest or one.note for one in found)
 
 
-def _what(one: Upgrade) -> str:
-    is_older = one.what == "version" and order_of(one.newest) < order_of(one.current)
-    asked = "was asked for" if is_older else "is newer"
-    newer = f", {short(one, one.newest)} {asked}," if one.newest else ""
+def _what(one: Upgrade, verb: str) -> str:
+    newer = f", {short(one, one.newest)} {verb}," if one.newest else ""
     return f"{one.package} with {one.what} {short(one, one.current)}{newer} in {one.origin}"
 
 
 def _with_upgrade(
-    manifest: ManifestFile, one: Upgrade, settings: Settings, changed: list[int]
+    manifest: ManifestFile, one: Upgrade, settings: Settings, changed: list[int], verb: str
 ) -> ManifestFile:
     """Return the manifest with an upgrade, and note its entry; an entry that is computed stays."""
     try:
         new = edited(manifest, FieldChange(one.index, one.fields), settings.environment)
     except ManifestError as error:
-        for line in f"{_what(one)} stays: {error}".splitlines():
+        for line in f"{_what(one, verb)} stays: {error}".splitlines():
             tell(settings, line)
         return manifest
     changed.append(one.index)

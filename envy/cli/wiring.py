@@ -265,12 +265,11 @@ def _layout(settings: Settings, closing: contextlib.ExitStack, *, writes: bool) 
     root = cache_root(settings)
     if writes:
         return CacheLayout(root)
-    import tempfile
-
     from envy.cache.overlay_layout import OverlayLayout
+    from envy.content.scratch import scratch_folder
 
-    folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="envy-plan-"))
-    return OverlayLayout(root, scratch=Path(folder).resolve())
+    folder = closing.enter_context(scratch_folder("plan"))
+    return OverlayLayout(root, scratch=folder.resolve())
 
 
 def _load_manifest(path: Path, services: Services, control: Control) -> tuple[Manifest, Undecided]:

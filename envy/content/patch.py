@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from envy.content.file_operations import content_of, explained
+from envy.content.scratch import scratch_folder
 from envy.errors import EnvyError, ScriptFailed
 from envy.host.process import Completed
 
@@ -35,8 +35,8 @@ def apply_patch(
             return _apply(directory, file, data, (strip, fuzz), run)
 
     data = text.encode("utf-8", "surrogateescape")
-    with explained("write the patch for", directory), tempfile.TemporaryDirectory() as scratch:
-        written = Path(scratch) / "the.patch"
+    with explained("write the patch for", directory), scratch_folder("patch") as scratch:
+        written = scratch / "the.patch"
         written.write_bytes(data)
         return _apply(directory, written, data, (strip, fuzz), run)
 

@@ -5,14 +5,13 @@ What the lock has stays while the recipe allows it. Nothing is stored in the cac
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy import interpreter
+from envy.content.scratch import scratch_folder
 from envy.declarations.sources import Scheme, SourceItem, file_name, scheme_of
 from envy.errors import EnvyError, FetchError
 from envy.execution.transfer import fetch_context
@@ -127,8 +126,8 @@ def _downloaded(item: SourceItem, name: str, context: FetchContext) -> tuple[str
     """Return the digest and size of a file that is downloaded for this, once for all platforms."""
 
     def download() -> tuple[str, str]:
-        with tempfile.TemporaryDirectory(prefix="envy-lock-") as folder:
-            fetched = fetch_source(item, Path(folder), context)
+        with scratch_folder("lock") as folder:
+            fetched = fetch_source(item, folder, context)
             return f"sha256:{fetched.sha256}", str(fetched.bytes)
 
     return context.memo.once(("locked", item.source, name), download)

@@ -31,7 +31,7 @@ from envy.locking.lock import (
     view_of,
 )
 from envy.locking.subjects import package_of
-from envy.transport.context import NoAnswer
+from envy.transport.context import NoAnswer, Offline
 
 if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
@@ -157,9 +157,9 @@ def make_lock(
 
 
 def _may_pass(failure: EnvyError) -> bool:
-    """Return whether the platform may resolve another time, when a server answers."""
+    """Return whether the platform may resolve another time, when a server is asked and answers."""
     cause = failure.cause if isinstance(failure, PhaseFailed) else failure
-    return isinstance(cause, NoAnswer)
+    return isinstance(cause, (NoAnswer, Offline))
 
 
 def _reason(failure: EnvyError) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy import interpreter
+from envy.content.scratch import scratch_folder
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.execution.fetch_result import returned_sources
 from envy.execution.recipe_lua import ensure_functions, live_function, release_lua_state
@@ -85,6 +84,6 @@ class Releases:
 
     def digest_of(self, item: SourceItem, recipe: Recipe) -> str:
         """Return the SHA-256 of a file as it is upstream now; it is downloaded and dropped."""
-        with tempfile.TemporaryDirectory(prefix="envy-digest-") as folder:
+        with scratch_folder("digest") as folder:
             plain = replace(item, sha256="", blake3="")
-            return fetch_source(plain, Path(folder), fetch_context(recipe, self._engine)).sha256
+            return fetch_source(plain, folder, fetch_context(recipe, self._engine)).sha256

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from envy.cache.run_once import is_run_once
 from envy.declarations.sources import Scheme, SourceItem, is_full_hash, scheme_of
 from envy.errors import FetchError
 from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.recipe_events import RecipeEvents
-from envy.execution.services import PhaseServices
+from envy.execution.services import PhaseServices, Services
 from envy.graph.recipe import Recipe
 from envy.host.process import run_argv
 from envy.locking.subjects import locked_commit, locked_file
@@ -74,7 +75,7 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         kept=services.downloads,
         shares=_sharing(recipe),
         offline=services.offline,
-        online=f"run this once online: envy sync {recipe.key.identity}",
+        online=f"run this once online: {_command_for(recipe, services)}",
         # A platform without a version is not this machine: the project is being locked for it.
         platform=None if services.platform.os_version else services.platform,
         locked=functools.partial(locked_file, services.lock, recipe.key),
@@ -95,6 +96,14 @@ def _sharing(recipe: Recipe) -> Sharing:
     if definition.build is None and definition.install is None and not definition.writable:
         return Sharing.EVERYTHING
     return Sharing.UNPACKED
+
+
+def _command_for(recipe: Recipe, services: Services) -> str:
+    """Return the command that fetches what a recipe needs."""
+    project = services.project_dir
+    if is_run_once(str(services.layout.root), f"{project}/"):
+        return f"envy x {project.name}"
+    return f"envy sync {recipe.key.identity}"
 
 
 def fetch_batch(

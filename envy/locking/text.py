@@ -41,9 +41,7 @@ _END = "end"  # the last line, so that a file that was cut off is noticed
 _BARE = re.compile(r"[!$-~][!-~]*")
 _WORD = re.compile(r'("(?:[^"\\]|\\.)*"|[!$-~][!-~]*)(?: |$)')
 _PACKAGE = re.compile(r"[A-Za-z0-9_+-]+\.[A-Za-z0-9_+.-]+@[A-Za-z0-9_+.-]+(\{.*\})?", re.DOTALL)
-_LENGTHS = {
-    "md5": 32,
-    "sha1": 40,
+_LENGTHS = {  # without md5 and sha1, which verify nothing
     "sha256": 64,
     "blake3": 64,
     "sha384": 96,

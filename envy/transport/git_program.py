@@ -12,7 +12,7 @@ from pathlib import Path
 from envy.errors import FetchError, ScriptFailed
 from envy.masking import masked, remember_address
 from envy.transport.addresses import redacted
-from envy.transport.context import FetchContext
+from envy.transport.context import FetchContext, NoAnswer
 
 # git sets some of these for its hooks: with them, a command would use the repository of the hook.
 # The others change what is checked out, or what the commands here mean.
@@ -73,7 +73,7 @@ def git(
     """Run git, and return what it wrote; `address` is the repository that errors name.
 
     Raises:
-        FetchError: git failed, or could not be run.
+        NoAnswer: git failed. FetchError: it could not be run.
     """
     remember_address(address)
     code, output, errors = run_git(
@@ -83,7 +83,8 @@ def git(
         return output
     text = errors.decode(errors="replace").strip().replace(address, redacted(address))
     verb = next(word for word in arguments if not word.startswith("-"))
-    raise FetchError(
+    # git does not tell a server that cannot be reached from a repository that is not there.
+    raise NoAnswer(
         f"git {verb} failed for {redacted(address)}:\n"
         + "\n".join(f"  | {masked(line)}" for line in text.splitlines()),
         uri=redacted(address),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from envy.cli.doctor_settings import OPTION_VARIABLES
 from envy.cli.settings import Settings, merge_settings
 from envy.console.verbosity import Verbosity
 from envy.errors import UsageError
@@ -15,15 +16,21 @@ def test_without_options_or_variables_nothing_is_set():
 
 
 def test_the_environment_applies_without_an_option(tmp_path):
-    """ENVY_MANIFEST, ENVY_CACHE_ROOT, ENVY_YES and ENVY_OFFLINE replace their options."""
+    """Each variable of an option replaces it."""
     environment = {
         "ENVY_MANIFEST": "sub/envy.lua",
         "ENVY_CACHE_ROOT": str(tmp_path),
         "ENVY_YES": "1",
         "ENVY_OFFLINE": "yes",
+        "ENVY_LOCKED": "on",
     }
+    assert set(environment) == set(OPTION_VARIABLES.values())  # those that `envy doctor` shows
     assert merge_settings({}, environment) == Settings(
-        manifest=Path.cwd() / "sub/envy.lua", cache_root=tmp_path, assume_yes=True, offline=True
+        manifest=Path.cwd() / "sub/envy.lua",
+        cache_root=tmp_path,
+        assume_yes=True,
+        offline=True,
+        locked=True,
     )
 
 

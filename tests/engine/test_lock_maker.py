@@ -9,7 +9,7 @@ from envy.engine.lock_use import LockMode, LockUse
 from envy.errors import DeclarationError, EnvyError
 from envy.host.named_platforms import USUAL_PLATFORMS
 from envy.locking.lock import EVERYWHERE, LockEntry, LockError, ProjectLock, combined
-from envy.transport.context import NoAnswer
+from envy.transport.context import NoAnswer, Offline
 
 TOPIC = ("local.a@r1", "recipe", "a.lua")
 
@@ -58,12 +58,13 @@ def test_a_platform_that_does_not_resolve():
         make_lock(manifest("darwin-arm64"), LockUse(LockMode.REMADE), find_values)
 
 
-def test_a_server_that_does_not_answer():
-    """A platform is not left out because of a server that may answer another time."""
+@pytest.mark.parametrize("kind", [NoAnswer, Offline])
+def test_a_server_that_does_not_answer(kind):
+    """A platform is not left out because of a server that may answer, or be asked, another time."""
 
     def find_values(platform, _view):
         if platform.os == "windows":
-            raise NoAnswer("h could not be reached", uri="u")
+            raise kind("h could not be reached", uri="u")
         return {TOPIC: ("-",)}
 
     with pytest.raises(LockError, match=r"on windows-x86_64: h could not be reached") as caught:

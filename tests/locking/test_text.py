@@ -127,6 +127,8 @@ DAMAGES = {
     ROW.replace("b.whl", "b" * 256): r"the file name is too long",
     ROW.replace(DIGEST, "sha256:abcd"): r"'sha256:abcd' is not a digest",
     ROW.replace("sha256", "crc"): r"is not a digest",
+    ROW.replace(DIGEST, "md5:" + "0" * 32): r"'md5:0{32}' is not a digest",
+    ROW.replace(DIGEST, "sha1:" + "0" * 40): r"'sha1:0{40}' is not a digest",
     ROW.removesuffix("7") + "-7": r"'-7' is not a size",
     ROW.removesuffix("7") + "9" * 30: r"is not a size",
     ROW.removesuffix(" 7"): r"it has 2 values instead of 3",
