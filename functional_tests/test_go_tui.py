@@ -13,7 +13,7 @@ import time
 import pytest
 from project import envy_command
 
-pytest.importorskip("textual", reason="the extra envy[tui] is not installed")
+pytest.importorskip("textual", reason="the extra envy-tool[tui] is not installed")
 
 MIXED = (
     'package p\nimport "testing"\nfunc TestGood(t *testing.T) {}\n'

@@ -27,8 +27,8 @@ ORDER = (
 )  # fmt: skip
 # Modules that every room uses. All others are in rooms.
 IN_ROOT = {
-    "environment", "errors", "events", "interpreter", "limits", "masking", "os_errors", "phase",
-    "suggest",
+    "environment", "errors", "events", "extras", "interpreter", "limits", "masking", "os_errors",
+    "phase", "suggest",
 }  # fmt: skip
 SPEAKERS = ("console", "cli")
 ENVIRONMENT_READERS = ("environment.py",)

@@ -25,6 +25,7 @@ from envy.cli.test_setup import (
 )
 from envy.console.text import format_size, write_line
 from envy.errors import UsageError
+from envy.extras import missing_extra
 from envy.testing.durations import parse_duration
 from envy.testing.package import NothingMatched
 from envy.testing.patterns import check_pattern
@@ -258,5 +259,5 @@ def wants_tui(options: TestOptions) -> bool:
     if not is_terminal:
         raise UsageError("--tui always needs a terminal", hint="omit it, or use --tui never")
     if find_spec("textual") is None:
-        raise UsageError("--tui always needs Textual", hint="pip install 'envy[tui]'")
+        raise missing_extra("--tui always", "Textual", "tui")
     return True

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy.errors import UsageError
+from envy.extras import missing_extra
 
 if TYPE_CHECKING:
     from watchfiles.main import FileChange
@@ -108,7 +109,7 @@ def _open_changes(
     try:
         from watchfiles import watch
     except ImportError as error:
-        raise UsageError("--watch needs watchfiles", hint="pip install 'envy[watch]'") from error
+        raise missing_extra("--watch", "watchfiles", "watch") from error
 
     changes = watch(
         *folders,

@@ -10,7 +10,7 @@ import pytest
 
 from envy.testing.events import StreamEvent
 
-textual = pytest.importorskip("textual", reason="the extra envy[tui] is not installed")
+textual = pytest.importorskip("textual", reason="the extra envy-tool[tui] is not installed")
 
 from envy.testing.views.tui.app import HelpScreen, TestApp  # noqa: E402
 from envy.testing.views.tui.model import RunModel  # noqa: E402

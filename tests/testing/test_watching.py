@@ -202,7 +202,7 @@ def test_without_the_library_the_error_names_the_extra(tmp_path):
         "try: Watcher(Path(sys.argv[1]))\n"
         "except UsageError as error: print(error.message, error.hint, sep='; ')\n"
     )
-    expected = "--watch needs watchfiles; pip install 'envy[watch]'\n"
+    expected = "--watch needs watchfiles; pip install 'envy-tool[watch]'\n"
     assert in_python(program, str(tmp_path)) == expected
 
 
