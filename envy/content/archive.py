@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from envy import interpreter
+from envy.content.ar_file import DEBIAN_MAGIC, data_of_debian, extract_ar
+from envy.content.ar_file import MAGIC as AR_MAGIC
 from envy.content.archive_errors import named_errors, unknown
 from envy.content.atomic import temporary_beside
 from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Parts
 from envy.content.count_files import CountFiles
-from envy.content.decompression import COMPRESSIONS, decompressed
+from envy.content.decompression import COMPRESSIONS, decompressed, kind_of_compression
 from envy.content.extraction import (
     PlaceMember,
     Unpacking,
@@ -29,6 +31,10 @@ from envy.content.extraction import (
     write_hard_link,
     write_symlink,
 )
+from envy.content.rpm_package import MAGIC as RPM_MAGIC
+from envy.content.rpm_package import extract_rpm
+from envy.content.seven_zip import MAGIC as SEVEN_ZIP_MAGIC
+from envy.content.seven_zip import extract_seven_zip
 from envy.content.tar_stream import members_of
 from envy.content.unpacked_size import UnpackedSize
 from envy.content.zip_file import content_of, link_target, open_zip
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 512
 _ARCHIVE_NAMES = re.compile(
-    r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|zip|whl)$", re.IGNORECASE
+    r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|zip|whl|7z|deb|rpm|ar)$", re.IGNORECASE
 )
 # Zip files (or tars) that are used as one file.
 _NEVER_UNPACKED = re.compile(
@@ -51,16 +57,18 @@ _NEVER_UNPACKED = re.compile(
 _MAGIC = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
-    (b"\x1f\x8b", "gz"),
-    (b"BZh", "bz2"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zst"),
+    (DEBIAN_MAGIC, "deb"),
+    (AR_MAGIC, "ar"),
+    (RPM_MAGIC, "rpm"),
+    (SEVEN_ZIP_MAGIC, "7z"),
 )
-_SKIPPABLE_ZSTD_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+# Archives by their content, whatever they are called; an ar is mostly a library of objects.
+_ARCHIVES = frozenset({"zip", "tar", "deb", "rpm", "7z"})
+_OTHERS = {"ar": extract_ar, "rpm": extract_rpm, "7z": extract_seven_zip}
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether a file should be unpacked: a tar (also compressed), a zip or a wheel."""
+    """Return whether a file should be unpacked: see `formats`."""
     return is_archive_called(path, path.name)
 
 
@@ -76,7 +84,7 @@ def is_archive_called(path: Path, name: str) -> bool:
     if _NEVER_UNPACKED.search(name):
         return False
     kind = _kind_of(path)
-    return kind in {"zip", "tar"} or (kind in COMPRESSIONS and _holds_tar(path, kind))
+    return kind in _ARCHIVES or (kind in COMPRESSIONS and _holds_tar(path, kind))
 
 
 def is_single_compressed_file(path: Path) -> bool:
@@ -166,6 +174,13 @@ def _extract_members(job: Unpacking, kind: str) -> None:
     elif kind == "tar" or kind in COMPRESSIONS:
         for member, content in tar_members(job.archive):
             _extract_tar_member(job, member, content)
+    elif kind == "deb":
+        with job.archive.open("rb") as stream:
+            data = data_of_debian(job.archive, stream)
+            for member, content in members_of(job.archive, data):
+                _extract_tar_member(job, member, content)
+    elif kind in _OTHERS:
+        _OTHERS[kind](job)
     else:
         raise unknown(job.archive)
 
@@ -228,8 +243,8 @@ def _kind_of(path: Path) -> str:
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
-    if _SKIPPABLE_ZSTD_FRAME.match(head):
-        return "zst"
+    if compression := kind_of_compression(head):
+        return compression
     # An empty tar is all zeros, as many other files are: then the name decides.
     is_empty_tar = len(head) == _BLOCK and not any(head) and _ARCHIVE_NAMES.search(path.name)
     return "tar" if is_empty_tar or _is_tar_header(head) else ""

@@ -67,7 +67,7 @@ def refusal(archive: Path, member: str, why: str) -> ArchiveError:
     )
 
 
-def _parts_of(job: Unpacking, member: str) -> Parts:
+def parts_of(job: Unpacking, member: str) -> Parts:
     """Return the parts of a member's name; raise if the name could lead outside the root."""
     if member.startswith(("/", "\\")) or _DRIVE.match(member):
         raise job.refuse(member, "is an absolute path")
@@ -78,7 +78,7 @@ def _parts_of(job: Unpacking, member: str) -> Parts:
 
 def _is_beside(job: Unpacking, member: str, parts: Parts, to: str) -> bool:
     """Record a link that leads to what is left out of the archive; return whether it does."""
-    names = _parts_of(job, member)
+    names = parts_of(job, member)
     if not 0 <= lowest_level(names, to) < job.depth:
         return False
     job.beside[parts] = Beside(names, member, to)
@@ -87,7 +87,7 @@ def _is_beside(job: Unpacking, member: str, parts: Parts, to: str) -> bool:
 
 def _place(job: Unpacking, member: str) -> Parts | None:
     """Return the path of a member below the root; None if it is left out."""
-    parts = job.place(_parts_of(job, member))
+    parts = job.place(parts_of(job, member))
     if not parts:
         return None
     if _DRIVE.match(parts[0]) or parts[0].startswith("\\"):
@@ -179,7 +179,7 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
     if parts is None:
         return
     if source is None and job.depth:
-        job.beside[parts] = Beside(_parts_of(job, member), member, to)
+        job.beside[parts] = Beside(parts_of(job, member), member, to)
         return
     job.beside.pop(parts, None)
     try:

@@ -125,6 +125,7 @@ def _unpack_into(
     run: PhaseRun, name: str, item: SourceItem, below: BelowRoot, into: Parts, *, strip: int
 ) -> int:
     from envy.content.archive import is_archive, is_single_compressed_file
+    from envy.content.archive_errors import FORMATS
 
     path = _fetched(run, name)
     if path.is_dir():
@@ -145,7 +146,7 @@ def _unpack_into(
         raise ArchiveError(
             f"{name} is not an archive that envy unpacks, but its `extract` is true",
             archive=path,
-            hint="supported are tar (plain, gz, xz, bz2, zst), zip and wheels",
+            hint=f"supported are {FORMATS}",
         )
     with released():
         tree_copy.copy_file(path, below, (*into, *parts_of(name)), executable=item.executable)
