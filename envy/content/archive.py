@@ -31,6 +31,7 @@ from envy.content.extraction import (
     write_hard_link,
     write_symlink,
 )
+from envy.content.member_selection import MemberSelection
 from envy.content.rpm_package import MAGIC as RPM_MAGIC
 from envy.content.rpm_package import extract_rpm
 from envy.content.seven_zip import MAGIC as SEVEN_ZIP_MAGIC
@@ -112,17 +113,18 @@ def extract_below(
     *,
     strip: int = 0,
     subdir: str = "",
+    select: MemberSelection | None = None,
     report: CountFiles | None = None,
 ) -> int:
     """Unpack into the folder `into` of a root, and return the number of files.
 
     The first `strip` parts of each name are dropped. Of the rest, only entries below `subdir` are
-    unpacked, directly into the folder. The caller judges the links, once every archive of the root
-    is unpacked.
+    unpacked, directly into the folder; and of these, only what `select` takes. The caller judges
+    the links, once every archive of the root is unpacked.
 
     Raises:
-        ArchiveError: the archive is damaged, an entry would be written outside the root, or no
-            file was unpacked.
+        ArchiveError: the archive is damaged, an entry would be written outside the root, no file
+            was unpacked, or a pattern matches nothing.
     """
     wanted = tuple(part for part in re.split(r"[/\\]", subdir) if part not in {"", "."})
 
@@ -131,7 +133,7 @@ def extract_below(
         return left[len(wanted) :] if left[: len(wanted)] == wanted else None
 
     depth = strip + len(wanted)
-    count = extract_placed(archive, below, into, place, depth=depth, report=report)
+    count = extract_placed(archive, below, into, place, depth=depth, select=select, report=report)
     if not count:
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
@@ -150,9 +152,10 @@ def extract_placed(
     place: PlaceMember,
     *,
     depth: int = 0,
+    select: MemberSelection | None = None,
     report: CountFiles | None = None,
 ) -> int:
-    """Unpack every member to where `place` puts it, and return the number of files, perhaps 0.
+    """Unpack each selected member to where `place` puts it; return the number of files, perhaps 0.
 
     `depth` is the number of leading parts that `place` drops: a link that leads beside what is
     left is replaced by a copy of its target.
@@ -160,9 +163,21 @@ def extract_placed(
     kind = _kind_of(archive)
     with interpreter.released(), named_errors(archive):
         unpacking = Unpacking(
-            archive=archive, below=below, into=into, place=place, depth=depth, report=report
+            archive=archive,
+            below=below,
+            into=into,
+            place=place,
+            select=select,
+            depth=depth,
+            report=report,
         )
         _extract_members(unpacking, kind)
+        for field, pattern in select.unused() if select is not None else ():
+            raise ArchiveError(
+                f'no file of {archive} matches "{pattern}" of `{field}`',
+                archive=archive,
+                hint="list the archive: paths are those that are left after `strip` and `subdir`",
+            )
         if unpacking.beside:
             _copy_beside(unpacking, kind)
         return finish(unpacking)

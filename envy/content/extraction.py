@@ -20,6 +20,7 @@ from envy.content.below_root import BelowRoot, set_time
 from envy.content.beside import CannotCopy, Copies, NoTarget, lowest_level
 from envy.content.brought import Brought, LeadsOutside, Parts
 from envy.content.count_files import CountFiles
+from envy.content.member_selection import MemberSelection
 from envy.errors import ArchiveError
 
 _DRIVE = re.compile(r"[A-Za-z]:(?!:)")
@@ -44,6 +45,7 @@ class Unpacking:
     below: BelowRoot
     into: Parts
     place: PlaceMember
+    select: MemberSelection | None = None
     depth: int = 0  # the leading parts of names that `place` drops
     judged: bool = True  # false: links may lead anywhere, since nothing of this is kept
     report: CountFiles | None = None
@@ -92,6 +94,8 @@ def _place(job: Unpacking, member: str) -> Parts | None:
         return None
     if _DRIVE.match(parts[0]) or parts[0].startswith("\\"):
         raise job.refuse(member, "is an absolute path")
+    if job.select is not None and not job.select.takes(parts):
+        return None
     return job.into + parts if job.into else parts
 
 
@@ -112,6 +116,8 @@ def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mti
     if parts is None:
         return
     job.beside.pop(parts, None)
+    if job.select is not None and job.select.makes_executable(parts[len(job.into) :]):
+        mode |= 0o111
     # Only the executable bit is kept: setuid is never wanted, and a build could not patch a
     # read-only file.
     try:
@@ -178,7 +184,7 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
     parts, source = _place(job, member), _place(job, to)
     if parts is None:
         return
-    if source is None and job.depth:
+    if source is None and (job.depth or job.select is not None):
         job.beside[parts] = Beside(parts_of(job, member), member, to)
         return
     job.beside.pop(parts, None)
@@ -245,7 +251,7 @@ def _no_copy(job: Unpacking, link: Beside, error: CannotCopy) -> ArchiveError:
         archive=job.archive,
         member=link.member,
         hint=error.hint
-        or "a copy takes the place of a link to what `strip` and `subdir` leave out; unpack all of "
+        or "a copy takes the place of a link to what is left out of the archive; unpack all of "
         "the archive, and move what you need in a stage function",
     )
 

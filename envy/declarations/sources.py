@@ -35,7 +35,8 @@ class SourceItem:
     """One source to fetch, as written.
 
     A relative path starts from `base_dir`, the folder of the file that names the source. `extract`
-    is None for the default, which is to unpack archives.
+    is None for the default, which is to unpack archives. `executable` may be patterns of files of
+    an archive.
     """
 
     source: str
@@ -43,7 +44,7 @@ class SourceItem:
     blake3: str = ""
     ref: str = ""
     dest: str = ""
-    executable: bool = False
+    executable: bool | tuple[str, ...] = False
     extract: bool | None = None
     strip: int = 0
     subdir: str = ""
@@ -53,18 +54,25 @@ class SourceItem:
     kind: str = "wheel"
     submodules: bool = False
     lfs: bool = False
+    only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     follow: bool = False
     vcs: bool = False
     origin: SourceLocation | None = field(default=None, compare=False)
     base_dir: Path
 
+    @property
+    def is_executable(self) -> bool:
+        """Whether the file itself becomes executable."""
+        return self.executable is True
+
 
 SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
 FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
 _GIT_ONLY = ("ref", "submodules", "lfs")
 _PYPI_ONLY = ("python", "kind")
-FOLDER_FIELDS = ("exclude", "follow", "vcs")
+FOLDER_FIELDS = ("follow", "vcs")
+SELECTION_FIELDS = ("only", "exclude")
 
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -266,7 +274,7 @@ def _item_of_table(
         blake3=digest(table, "blake3", origin=origin),
         ref=fields.text(table, "ref", origin=origin),
         dest=inner_path(table, "dest", origin=origin),
-        executable=fields.flag(table, "executable", origin=origin),
+        executable=fields.flag_or_patterns(table, "executable", origin=origin),
         extract=fields.flag(table, "extract", origin=origin) if "extract" in table else None,
         strip=fields.count(table, "strip", origin=origin),
         subdir=inner_path(table, "subdir", origin=origin),
@@ -276,6 +284,7 @@ def _item_of_table(
         kind=_kind(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
         lfs=fields.flag(table, "lfs", origin=origin),
+        only=fields.inner_patterns(table, "only", origin=origin),
         exclude=fields.inner_patterns(table, "exclude", origin=origin),
         follow=fields.flag(table, "follow", origin=origin),
         vcs=fields.flag(table, "vcs", origin=origin),
@@ -357,6 +366,8 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for pypi: sources"
         elif name in FOLDER_FIELDS and scheme not in {Scheme.LOCAL, Scheme.FILE}:
             reason = "is for folders of this machine"
+        elif name in SELECTION_FIELDS and scheme is Scheme.GIT:
+            reason = "is for archives and for folders of this machine"
         elif name in {"sha256", "blake3"} and scheme is Scheme.GIT:
             reason = "is for files; a git source is pinned by the commit in `ref`"
         else:

@@ -126,6 +126,8 @@ def test_fields_of_registries():
         ({"source": "x.tgz", "into": "/x"}, "`into` must be a relative path"),
         ({"source": "x.tgz", "subdir": "a/../../b"}, "`subdir` must be a relative path"),
         ({"source": "x.tgz", "subdir": "C:\\b"}, "`subdir` must be a relative path"),
+        ({"source": "x.tgz", "executable": ["../x"]}, '`executable` has "../x"'),
+        ({"source": "x.git", "only": ["bin"]}, "`only` is for archives and for folders"),
         ({"source": "x.tgz", "ref": "v1"}, "`ref` is for git sources"),
         ({"source": "x.git", "sha256": DIGEST}, "pinned by the commit in `ref`"),
         ({"source": "x.tgz", "python": "3.12"}, "`python` is for pypi: sources"),
