@@ -11,6 +11,7 @@ from typing import IO, NamedTuple, cast
 from envy.content.decompression import decompressed_stream, kind_of_compression
 from envy.content.extraction import Unpacking, write_file
 from envy.content.piece import Piece, read_exactly
+from envy.content.unpacked_size import pieces_of
 from envy.errors import ArchiveError
 from envy.limits import ARCHIVE_HEADER
 
@@ -120,4 +121,4 @@ def extract_ar(job: Unpacking) -> None:
     with job.archive.open("rb") as stream:
         for member, content in ar_members(job.archive, stream):
             source = cast("IO[bytes]", content)
-            write_file(job, member.name, source, mode=member.mode, mtime=member.mtime)
+            write_file(job, member.name, pieces_of(source), mode=member.mode, mtime=member.mtime)

@@ -26,6 +26,7 @@ from envy.content.extraction import (
     copy_beside,
     finish,
     judge_links,
+    settle_digests,
     write_file,
     write_folder,
     write_hard_link,
@@ -37,14 +38,12 @@ from envy.content.rpm_package import extract_rpm
 from envy.content.seven_zip import MAGIC as SEVEN_ZIP_MAGIC
 from envy.content.seven_zip import extract_seven_zip
 from envy.content.tar_stream import members_of
-from envy.content.unpacked_size import UnpackedSize
-from envy.content.zip_file import content_of, link_target, open_zip
-from envy.content.zip_names import member_name
+from envy.content.unpacked_size import UnpackedSize, pieces_of
+from envy.content.zip_members import extract_zip
 from envy.errors import ArchiveError
 
 if TYPE_CHECKING:
     import tarfile
-    import zipfile
 
 _BLOCK = 512
 _ARCHIVE_NAMES = re.compile(
@@ -185,7 +184,7 @@ def extract_placed(
 
 def _extract_members(job: Unpacking, kind: str) -> None:
     if kind == "zip":
-        _extract_zip(job)
+        extract_zip(job)
     elif kind == "tar" or kind in COMPRESSIONS:
         for member, content in tar_members(job.archive):
             _extract_tar_member(job, member, content)
@@ -198,6 +197,7 @@ def _extract_members(job: Unpacking, kind: str) -> None:
         _OTHERS[kind](job)
     else:
         raise unknown(job.archive)
+    settle_digests(job)
 
 
 def _copy_beside(job: Unpacking, kind: str) -> None:
@@ -313,47 +313,6 @@ def _extract_tar_member(
     elif member.islnk():
         write_hard_link(job, member.name, member.linkname)
     elif content is not None:
-        write_file(job, member.name, content, mode=member.mode, mtime=mtime)
+        write_file(job, member.name, pieces_of(content), mode=member.mode, mtime=mtime)
     else:
         raise job.refuse(member.name, "is a device, a pipe or of an unknown type")
-
-
-def _extract_zip(job: Unpacking) -> None:
-    with open_zip(job.archive) as zipped:
-        job.total = sum(not member.is_dir() for member in zipped.infolist()) if job.report else 0
-        for member in zipped.infolist():
-            _extract_zip_member(job, zipped, member)
-
-
-def _extract_zip_member(
-    job: Unpacking, zipped: "zipfile.ZipFile", member: "zipfile.ZipInfo"
-) -> None:
-    made_on_dos = member.create_system == 0
-    name = member_name(member)
-    if made_on_dos:
-        # Some programs on Windows write backslashes, against the format.
-        name = name.replace("\\", "/")
-    mode = member.external_attr >> 16
-    # pip makes a file of a wheel executable by its mode, whatever system the wheel was zipped on.
-    if made_on_dos and not (job.archive.suffix == ".whl" and stat.S_ISREG(mode)):
-        mode = 0
-    mtime = _zip_mtime(member)
-    if name.endswith("/"):
-        write_folder(job, name, mtime=mtime)
-    elif stat.S_ISLNK(mode):
-        write_symlink(job, name, link_target(job.archive, zipped, member))
-    elif stat.S_IFMT(mode) in {0, stat.S_IFREG}:
-        with content_of(zipped, member) as content:
-            write_file(job, name, content, mode=mode, mtime=mtime)
-    else:
-        raise job.refuse(name, "is a device, a pipe or of an unknown type")
-
-
-def _zip_mtime(member: "zipfile.ZipInfo") -> int:
-    import calendar
-
-    # Zip has no time zone; UTC gives the same result everywhere.
-    try:
-        return calendar.timegm((*member.date_time, 0, 0, 0))
-    except ValueError:
-        return 0

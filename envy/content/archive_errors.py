@@ -7,6 +7,7 @@ from pathlib import Path
 
 from envy.content.brought import LeadsOutside
 from envy.content.decompression import OUT_OF_MEMORY
+from envy.content.inflate import inflating_library
 from envy.content.spelling import SameToFileSystem
 from envy.errors import ArchiveError
 from envy.limits import ARCHIVE_MEMORY
@@ -73,6 +74,7 @@ def decompression_errors() -> tuple[type[Exception], ...]:
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
         zlib.error,
+        inflating_library().error,
         lzma.LZMAError,
         zstd.ZstdError,
     )

@@ -3,7 +3,6 @@
 The formats are those of the RPM documentation ("Package format") and of cpio's "new" ASCII format.
 """
 
-import io
 import re
 import stat
 import struct
@@ -20,6 +19,7 @@ from envy.content.extraction import (
     write_symlink,
 )
 from envy.content.piece import Piece, read_exactly
+from envy.content.unpacked_size import pieces_of
 from envy.errors import ArchiveError
 from envy.limits import ARCHIVE_HEADER, ARCHIVE_INDEX
 
@@ -130,7 +130,7 @@ def extract_rpm(job: Unpacking) -> None:
             if member.identity is not None:
                 _link(job, member, shared.pop(member.identity, []))
     for first, *others in shared.values():
-        write_file(job, first.name, io.BytesIO(), mode=first.mode, mtime=first.mtime)
+        write_file(job, first.name, (), mode=first.mode, mtime=first.mtime)
         _link(job, first, others)
 
 
@@ -143,7 +143,7 @@ def _write(job: Unpacking, member: CpioMember, content: IO[bytes]) -> None:
     if stat.S_ISDIR(member.mode):
         write_folder(job, member.name, mtime=member.mtime)
     elif stat.S_ISREG(member.mode):
-        write_file(job, member.name, content, mode=member.mode, mtime=member.mtime)
+        write_file(job, member.name, pieces_of(content), mode=member.mode, mtime=member.mtime)
     elif stat.S_ISLNK(member.mode):
         if member.size > ARCHIVE_HEADER.value:
             raise ValueError(f"the link {member.name!r} has a target of {member.size} bytes")

@@ -17,7 +17,7 @@ from envy.content.extraction import (
     write_folder,
     write_symlink,
 )
-from envy.content.unpacked_size import UnpackedSize
+from envy.content.unpacked_size import UnpackedSize, pieces_of
 from envy.errors import ArchiveError
 from envy.extras import missing_extra
 from envy.limits import ARCHIVE_HEADER, ARCHIVE_MEMORY
@@ -164,7 +164,7 @@ def _write(job: Unpacking, member: SevenZipMember, content: IO[bytes]) -> None:
     if stat.S_ISLNK(member.mode):
         write_symlink(job, member.name, content.read().decode("utf-8", "surrogateescape"))
     else:
-        write_file(job, member.name, content, mode=member.mode, mtime=member.mtime)
+        write_file(job, member.name, pieces_of(content), mode=member.mode, mtime=member.mtime)
 
 
 def _check_memory(archive: Path, opened: Any) -> None:

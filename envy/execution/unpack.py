@@ -69,6 +69,7 @@ def _stage(run: PhaseRun, dest: str) -> Iterator[tuple[BelowRoot, Parts]]:
         if run.recipe.work.unpacked is None:
             run.recipe.work.unpacked = below.unpacked
         below.unpacked = run.recipe.work.unpacked
+        below.digests = run.recipe.work.written
         yield below, parts_of(inner)
         judge_links(below)
 
