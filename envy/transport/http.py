@@ -8,11 +8,12 @@ from pathlib import Path
 
 from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem, file_name
-from envy.transport.addresses import redacted
+from envy.transport.addresses import origin_of, redacted
 from envy.transport.connection import get, request_error
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import ExpectedDigest, wanted_digests
+from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
 from envy.transport.kept import keep, take_kept
+from envy.transport.mirrors import addresses_of, first_good
 from envy.transport.page_body import read_body
 from envy.transport.retries import Retries
 from envy.transport.streaming import Request, stream
@@ -55,12 +56,25 @@ def download(
     if fetched is None:
         # Before urllib3 is imported, which takes longer than anything else here.
         context.check_online(uri, hint="" if expected else _NOT_KEPT)
-        request = Request(
-            url=url, headers=headers or {}, certificates=certificates, expected=expected
-        )
         with written_whole(target) as part:
-            hasher = stream(request, part, context, name=target.name)
-            verified = hasher.verify(uri)
+
+            def attempt(address: str, context: FetchContext) -> Hasher:
+                request = Request(
+                    url=address,
+                    # Credentials are for the host that they were configured for.
+                    headers=(headers or {}) if origin_of(address) == origin_of(url) else {},
+                    certificates=certificates,
+                    expected=expected,
+                )
+                hasher = stream(request, part, context, name=target.name)
+                hasher.verify(redacted(address))
+                return hasher
+
+            addresses = addresses_of(url, item.mirrors, context)
+            # Progress is that of the file, wherever it comes from.
+            shown = context if addresses == [url] else context.reporting_as(uri)
+            hasher = first_good(url, addresses, attempt, shown, is_pinned=bool(expected))
+            verified = bool(expected)
             if verified:
                 keep(part, hasher, item, target.name, context)
         fetched = Fetched(

@@ -14,9 +14,8 @@ from typing import BinaryIO
 
 from envy.cache.downloads import Downloads
 from envy.cache.partials import Partial, PartialRecord
-from envy.errors import FetchError
 from envy.transport.content_encoding import encoding_of
-from envy.transport.context import FetchContext
+from envy.transport.context import CannotWrite, FetchContext
 from envy.transport.digests import ExpectedDigest, Hasher
 
 LEAST_KEPT = 1 << 20  # bytes; to fetch less again is cheaper than to keep a record of it
@@ -119,14 +118,14 @@ class PartFile:
         """Append content.
 
         Raises:
-            FetchError: the disk is full, or the like.
+            CannotWrite: the disk is full, or the like.
         """
         assert self._file is not None, "begin() comes first"
         try:
             self._file.write(data)
         except OSError as error:
             where = Path(self._file.name if isinstance(self._file.name, str) else self._path)
-            raise FetchError(
+            raise CannotWrite(
                 f"cannot write the content of {self.uri} to {where}: {error.strerror}",
                 uri=self.uri,
                 hint="free some space on that disk, or move the cache with --cache-root",
@@ -151,7 +150,7 @@ class PartFile:
         """Give the whole content its own file, which no later process continues.
 
         Raises:
-            FetchError: the disk is full.
+            CannotWrite: the disk is full.
         """
         assert self._file is not None, "begin() comes first"
         try:
@@ -159,7 +158,7 @@ class PartFile:
                 self._partial.place(str(self._path))
             self._file.flush()
         except OSError as error:
-            raise FetchError(
+            raise CannotWrite(
                 f"cannot write the content of {self.uri} to {self._path}: {error.strerror}",
                 uri=self.uri,
                 hint="free some space on that disk, or move the cache with --cache-root",

@@ -13,6 +13,7 @@ from envy.transport.connection import get, request_error
 from envy.transport.content_encoding import settle
 from envy.transport.context import FetchContext
 from envy.transport.digests import ExpectedDigest, Hasher
+from envy.transport.idle import Pace, TooSlow, idle_seconds
 from envy.transport.part_file import PartFile, part_file
 from envy.transport.retries import Retries
 
@@ -74,7 +75,7 @@ def _is_whole(request: Request, content: PartFile) -> bool:
 
 
 def _download(request: Request, content: PartFile, context: FetchContext) -> None:
-    import urllib3
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     breaks = 0
     retries = Retries(context)
@@ -82,12 +83,15 @@ def _download(request: Request, content: PartFile, context: FetchContext) -> Non
         before = content.done
         try:
             _download_rest(request, content, context)
-        except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
+        except (HTTPError, ConnectionError, TimeoutError) as error:
             if content.done == before:
                 is_tried_again = retries.wait()
             else:
                 breaks += 1
                 is_tried_again = breaks <= _BREAKS
+                if isinstance(error, (ReadTimeoutError, TooSlow)):
+                    # Each time costs a minute, and perhaps another address has the file.
+                    is_tried_again = is_tried_again and context.retries > 0
                 retries = Retries(context)
             if not is_tried_again:
                 raise request_error(request.url, error, context) from error
@@ -128,9 +132,11 @@ def _download_rest(request: Request, content: PartFile, context: FetchContext) -
             content.start_over()
             raise IncompleteRead(0, content.total)
         reported = content.done
+        pace = Pace(idle_seconds(context.environment))
         while data := response.read1(_CHUNK, decode_content=False):
             context.check_cancelled()
             content.write(data)
+            pace.note(len(data))
             if content.done - reported >= _CHUNK:
                 reported = content.done
                 context.progress(request.uri, content.done, content.total)

@@ -66,5 +66,6 @@ class Recorder:
             environment={"PATH": os.environ["PATH"]} if environment is None else environment,
             run=recorded,
             retries=retries,
+            jitter=lambda: 0.0,
             **settings,
         )
