@@ -17,6 +17,7 @@ from envy.declarations.dotenv import check_variable, is_variable
 from envy.declarations.entries import parse_spec
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText
+from envy.declarations.mirrors import PrefixMap, prefix_map
 from envy.declarations.required_envy import check_required_envy, written_requirement
 from envy.declarations.spec import NO_OVERRIDES, Address, Overrides, RecipeSpec, source_text
 from envy.declarations.tables import is_included
@@ -36,6 +37,7 @@ FIELDS = frozenset(
         "env",
         "dotenv",
         "launchers",
+        "mirrors",
         "overrides",
         "platforms",
         "require_digest",
@@ -65,6 +67,7 @@ class Manifest:
     overrides: Overrides = NO_OVERRIDES
     platforms: tuple[str, ...] = ()  # that the lock must have; without any, it has the usual ones
     require_digest: bool = False  # a download without a digest, in a recipe or the lock, is refused
+    mirrors: PrefixMap = field(default_factory=dict)
 
 
 def load_manifest(
@@ -117,6 +120,7 @@ def load_manifest(
         overrides=overrides,
         platforms=_parse_platforms(values.get("platforms"), source),
         require_digest=fields.flag(values, "require_digest", origin=source.at("require_digest")),
+        mirrors=prefix_map(values.get("mirrors"), origin=source.at("mirrors")),
     )
 
 

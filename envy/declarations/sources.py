@@ -15,6 +15,7 @@ from typing import cast
 
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
+from envy.declarations.mirrors import own_mirrors
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -52,6 +53,7 @@ class SourceItem:
     overlay: bool = False
     python: str = ""
     kind: str = "wheel"
+    mirrors: tuple[str, ...] = ()
     submodules: bool = False
     lfs: bool = False
     only: tuple[str, ...] = ()
@@ -282,6 +284,7 @@ def _item_of_table(
         overlay=fields.flag(table, "overlay", origin=origin),
         python=fields.text(table, "python", origin=origin),
         kind=_kind(table, origin=origin),
+        mirrors=own_mirrors(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
         lfs=fields.flag(table, "lfs", origin=origin),
         only=fields.inner_patterns(table, "only", origin=origin),
@@ -364,6 +367,8 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for git sources"
         elif name in _PYPI_ONLY and scheme is not Scheme.PYPI:
             reason = "is for pypi: sources"
+        elif name == "mirrors" and scheme is not Scheme.HTTP:
+            reason = "is for http: and https: sources"
         elif name in FOLDER_FIELDS and scheme not in {Scheme.LOCAL, Scheme.FILE}:
             reason = "is for folders of this machine"
         elif name in SELECTION_FIELDS and scheme is Scheme.GIT:
