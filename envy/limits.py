@@ -52,8 +52,8 @@ ARCHIVE_INDEX = Limit("archive-index", 32 << 20, "the list of names at the end o
 ARCHIVE_MEMORY = Limit(
     "archive-memory", 256 << 20, "the memory that decompressing one xz or zst file needs"
 )
-BUNDLE_RECORD = Limit(
-    "bundle-record", 64 << 20, "the index, a fingerprint or ingredients in an exported file"
+EXPORT_RECORD = Limit(
+    "export-record", 64 << 20, "the index, a fingerprint or ingredients in an export file"
 )
 CACHE_FILE = Limit("cache-file", 256 << 20, "one of envy's own files in the cache")
 CAPTURED_OUTPUT = Limit(
@@ -115,7 +115,7 @@ LIMITS = {
         ARCHIVE_HEADER,
         ARCHIVE_INDEX,
         ARCHIVE_MEMORY,
-        BUNDLE_RECORD,
+        EXPORT_RECORD,
         CACHE_FILE,
         CAPTURED_OUTPUT,
         DECODED_DOWNLOAD,
