@@ -19,6 +19,7 @@ from envy.content.plain_file import NotPlain, read_plain
 from envy.host.named_platforms import NAMED_PLATFORMS
 from envy.limits import LOCK_FILE
 from envy.locking.lock import (
+    BUNDLE,
     CHOICE,
     COMMIT,
     DOWNLOAD,
@@ -325,7 +326,13 @@ def _is_version(text: str) -> bool:
     return text != "" and len(text) <= _LONGEST_NAME
 
 
-_FORMS = {CHOICE: _is_package, COMMIT: _is_commit, RECIPE: _is_pin, VERSION: _is_version}
+_FORMS = {
+    BUNDLE: _is_pin,
+    CHOICE: _is_package,
+    COMMIT: _is_commit,
+    RECIPE: _is_pin,
+    VERSION: _is_version,
+}
 
 
 def _error(line: int, entry: str, problem: str) -> DamagedLock:
