@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
@@ -303,6 +303,24 @@ complete -c envy -n '__fish_seen_subcommand_from lock' -l trace
 complete -c envy -n '__fish_seen_subcommand_from lock' -l update
 complete -c envy -n '__fish_seen_subcommand_from lock' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from lock' -l yes
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l check
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l help
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l index-url
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l locked
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l offline
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l trace
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l upgrade
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l version
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l wheel
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l yes
 complete -c envy -n '__fish_seen_subcommand_from plan' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fetch-jobs
