@@ -32,10 +32,10 @@ _envy() {
     ,-*) found=(--help --version --manifest --cache-root --jobs -j --fetch-jobs) ;;
     ,*) found=(init add remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import doctor version trace-schema) ;;
     init,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
-    add,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-install --no-progress --offline --quiet --trace --verbose --yes) ;;
-    remove,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
+    add,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --no-install --no-progress --offline --quiet --trace --verbose --yes) ;;
+    remove,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     outdated,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --min-age --no-progress --offline --quiet --trace --verbose --yes) ;;
-    upgrade,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --min-age --no-install --no-progress --offline --quiet --to --trace --verbose --yes) ;;
+    upgrade,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --min-age --no-install --no-progress --offline --quiet --to --trace --verbose --yes) ;;
     list,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --shipped --trace --verbose --yes) ;;
     search,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     sync,-*) found=(--ask-host --cache-root --dry-run --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --profile --quiet --trace --verbose --yes) ;;

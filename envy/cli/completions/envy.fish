@@ -25,6 +25,7 @@ complete -c envy -n '__fish_seen_subcommand_from init' -l yes
 complete -c envy -n '__fish_seen_subcommand_from add' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from add' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from add' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from add' -l global
 complete -c envy -n '__fish_seen_subcommand_from add' -l help
 complete -c envy -n '__fish_seen_subcommand_from add' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from add' -l locked
@@ -39,6 +40,7 @@ complete -c envy -n '__fish_seen_subcommand_from add' -l yes
 complete -c envy -n '__fish_seen_subcommand_from remove' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from remove' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from remove' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from remove' -l global
 complete -c envy -n '__fish_seen_subcommand_from remove' -l help
 complete -c envy -n '__fish_seen_subcommand_from remove' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from remove' -l locked
@@ -67,6 +69,7 @@ complete -c envy -n '__fish_seen_subcommand_from outdated' -l yes
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l global
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l help
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l locked
