@@ -41,6 +41,7 @@ class CommandEntry:
 COMMANDS: dict[str, CommandEntry] = {
     "init": CommandEntry("envy.cli.init:command", "Create envy.lua."),
     "add": CommandEntry("envy.cli.add:command", "Add packages to envy.lua, and install them."),
+    "new": CommandEntry("envy.cli.new:command", "Write a recipe, and add it to envy.lua."),
     "remove": CommandEntry("envy.cli.remove:command", "Remove packages from envy.lua."),
     "outdated": CommandEntry(
         "envy.cli.outdated:command", "Show which packages of envy.lua have newer versions."

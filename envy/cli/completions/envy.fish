@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
@@ -36,6 +36,27 @@ complete -c envy -n '__fish_seen_subcommand_from add' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from add' -l trace
 complete -c envy -n '__fish_seen_subcommand_from add' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from add' -l yes
+complete -c envy -n '__fish_seen_subcommand_from new' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from new' -l check
+complete -c envy -n '__fish_seen_subcommand_from new' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from new' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from new' -l help
+complete -c envy -n '__fish_seen_subcommand_from new' -l install
+complete -c envy -n '__fish_seen_subcommand_from new' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from new' -l library
+complete -c envy -n '__fish_seen_subcommand_from new' -l locked
+complete -c envy -n '__fish_seen_subcommand_from new' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from new' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from new' -l offline
+complete -c envy -n '__fish_seen_subcommand_from new' -l package
+complete -c envy -n '__fish_seen_subcommand_from new' -l program
+complete -c envy -n '__fish_seen_subcommand_from new' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from new' -l ref
+complete -c envy -n '__fish_seen_subcommand_from new' -l requirement
+complete -c envy -n '__fish_seen_subcommand_from new' -l trace
+complete -c envy -n '__fish_seen_subcommand_from new' -l url
+complete -c envy -n '__fish_seen_subcommand_from new' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from new' -l yes
 complete -c envy -n '__fish_seen_subcommand_from remove' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from remove' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from remove' -l fetch-jobs

@@ -31,9 +31,10 @@ _envy() {
   fi
   case $command,$current in
     ,-*) found=(--help --version --manifest --cache-root --jobs -j --fetch-jobs) ;;
-    ,*) found=(init add remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import doctor version trace-schema) ;;
+    ,*) found=(init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import doctor version trace-schema) ;;
     init,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     add,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-install --no-progress --offline --quiet --trace --verbose --yes) ;;
+    new,-*) found=(--cache-root --check --fail-fast --fetch-jobs --help --install --jobs --library --locked --manifest --no-progress --offline --package --program --quiet --ref --requirement --trace --url --verbose --yes) ;;
     remove,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     outdated,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --min-age --no-progress --offline --quiet --trace --verbose --yes) ;;
     upgrade,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --min-age --no-install --no-progress --offline --quiet --to --trace --verbose --yes) ;;
