@@ -88,6 +88,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
     "import": CommandEntry("envy.cli.import_bundle:command", "Add exported packages to the cache."),
+    "extract": CommandEntry("envy.cli.extract:command", "Unpack an archive, or list it."),
     "hash": CommandEntry("envy.cli.hash:command", "Print or check the digests of files."),
     "doctor": CommandEntry(
         "envy.cli.doctor:command", "Show what envy runs on, and what is wrong with it."

@@ -32,12 +32,16 @@ class ProgressLine:
         self._drawn_at = 0.0
         self._is_drawn = False
 
+    def is_due(self) -> bool:
+        """Return whether it is time to draw again."""
+        return self.draws and time.monotonic() - self._drawn_at >= _INTERVAL
+
     def at(self, name: str, done: int, total: int, more: str = "") -> None:
         """Show how much is done of something."""
-        now = time.monotonic()
-        if not self.draws or now - self._drawn_at < _INTERVAL:
+        if not self.is_due():
             return
         with self._lock:
+            now = time.monotonic()
             self._drawn_at = now
             width, _ = terminal_size(sys.stderr)
             rate = self._meter.rate(done, now)

@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import hash doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import extract hash doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
@@ -427,6 +427,23 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from import' -l trace
 complete -c envy -n '__fish_seen_subcommand_from import' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from import' -l yes
+complete -c envy -n '__fish_seen_subcommand_from extract' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from extract' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from extract' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from extract' -l force
+complete -c envy -n '__fish_seen_subcommand_from extract' -l help
+complete -c envy -n '__fish_seen_subcommand_from extract' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from extract' -l json
+complete -c envy -n '__fish_seen_subcommand_from extract' -l list
+complete -c envy -n '__fish_seen_subcommand_from extract' -l locked
+complete -c envy -n '__fish_seen_subcommand_from extract' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from extract' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from extract' -l offline
+complete -c envy -n '__fish_seen_subcommand_from extract' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from extract' -l strip
+complete -c envy -n '__fish_seen_subcommand_from extract' -l trace
+complete -c envy -n '__fish_seen_subcommand_from extract' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from extract' -l yes
 complete -c envy -n '__fish_seen_subcommand_from hash' -l algorithm
 complete -c envy -n '__fish_seen_subcommand_from hash' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from hash' -l check
