@@ -88,6 +88,10 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
     "import": CommandEntry("envy.cli.import_bundle:command", "Add exported packages to the cache."),
+    "fetch": CommandEntry("envy.cli.fetch:command", "Fetch a file, a repository or a folder."),
+    "git-resolve": CommandEntry(
+        "envy.cli.git_resolve:command", "Print the commit that a branch or tag names."
+    ),
     "extract": CommandEntry("envy.cli.extract:command", "Unpack an archive, or list it."),
     "hash": CommandEntry("envy.cli.hash:command", "Print or check the digests of files."),
     "doctor": CommandEntry(

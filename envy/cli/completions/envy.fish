@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import extract hash doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import fetch git-resolve extract hash doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
@@ -427,6 +427,38 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from import' -l trace
 complete -c envy -n '__fish_seen_subcommand_from import' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from import' -l yes
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l blake3
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l force
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l help
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l json
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l locked
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l offline
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l ref
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l sha256
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l trace
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l yes
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l help
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l json
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l locked
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l offline
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l trace
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l yes
 complete -c envy -n '__fish_seen_subcommand_from extract' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from extract' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from extract' -l fetch-jobs
