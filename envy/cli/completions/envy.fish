@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import fetch git-resolve extract hash doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import fetch git-resolve extract hash lua doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
@@ -492,6 +492,19 @@ complete -c envy -n '__fish_seen_subcommand_from hash' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from hash' -l trace
 complete -c envy -n '__fish_seen_subcommand_from hash' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from hash' -l yes
+complete -c envy -n '__fish_seen_subcommand_from lua' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from lua' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from lua' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from lua' -l help
+complete -c envy -n '__fish_seen_subcommand_from lua' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from lua' -l locked
+complete -c envy -n '__fish_seen_subcommand_from lua' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from lua' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from lua' -l offline
+complete -c envy -n '__fish_seen_subcommand_from lua' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from lua' -l trace
+complete -c envy -n '__fish_seen_subcommand_from lua' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from lua' -l yes
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l fetch-jobs
